@@ -36,7 +36,7 @@ from benchmarks.trials.run import TrialSettings, draw_only, failed, prepare, run
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.photo.frame import Frame, read_frame
 from regengine.pipeline import RunInputs
-from regengine.registration.blind.index_build import FARTHEST_LAT_DEG
+from regengine.registration.blind.index import FARTHEST_LAT_DEG
 from regengine.registration.blind.options import BlindOptions
 from regengine.registration.register import RegisterParams
 
@@ -82,20 +82,16 @@ def index_of(settings: TrialSettings) -> EarthIndex:
 def place(frame: Frame, index: EarthIndex) -> Registration:
     """Place a photo by its lights alone, and what that took."""
     from benchmarks.trials.attempt import Registration
-    from regengine.registration.blind.options import TIMES_AS_LONG, BlindLimits
-    from regengine.registration.blind.register import blind_result
-    from regengine.registration.blind.search import search_blind
+    from regengine.registration.blind.options import BlindLimits
+    from regengine.registration.blind.register import blind_result, search_blind
 
     shop = workshop()
     parameters = shop.settings.register
     wall, cpu = time.perf_counter(), time.process_time()
-    state, position = search_blind(
-        frame, shop.light_map, index, parameters, BlindLimits(), TIMES_AS_LONG
-    )
-    result = blind_result(frame, shop.light_map, state, position, parameters)
+    search = search_blind(frame, shop.light_map, index, parameters, BlindLimits())
     return Registration(
-        result=result,
-        state=state,
+        result=blind_result(search),
+        search=search,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )

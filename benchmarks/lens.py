@@ -226,7 +226,7 @@ def _solution(
 def preamble(arguments: list[str], focal_mm: float) -> list[str]:
     """What was run, where and when."""
     note = (
-        f"Lenses of {focal_mm:g} mm are drawn as lenses are (`benchmarks/lens/trials.py`: focal "
+        f"Lenses of {focal_mm:g} mm are drawn as lenses are (`benchmarks/lens.py`: focal "
         "length, principal point, barrel of up to 3 %, decentring, falloff, sharpness) and "
         "photograph the stars of the catalogue to magnitude 10 anywhere in the sky, with "
         "aberration: 1,500 x 998 pixels of 99″, 8-bit sRGB, a second, sky background with a slope "

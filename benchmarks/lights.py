@@ -410,7 +410,7 @@ def preamble(arguments: list[str]) -> list[str]:
     """What was run, where and when."""
     note = (
         "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each (`benchmarks/"
-        "light_fields.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
+        "lights.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
         "an ideal matched filter, and a maximum of their own in the noise-free scene; a detection "
         "is false if it lies on none of the true lights, wanted or not."
     )

@@ -517,7 +517,7 @@ def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
     ]
     note = (
         f"{frames} simulated frames under {count:,} satellites "
-        "(`benchmarks/simulate/satellite_catalogue.py`): constellations in planes, trains, "
+        "(`benchmarks/simulate/satellites.py`): constellations in planes, trains, "
         "sun-synchronous and geostationary satellites, rocket bodies, debris. Element sets are 0 "
         "to 2 days old and err as published figures say, with heavy tails; "
         f"{UNLISTED_SHARE:.0%} of the satellites are not in the catalogue. Frames of 3000 x 2000 "

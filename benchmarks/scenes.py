@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pages import commit
-from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines, table
+from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.evaluate.tables import table
 from regengine.scene.classify import NO_NIGHT_GROUND, not_worth_trying
 from regengine.scene.crossval import CrossValidation
 from regengine.scene.features import feature_names, measure_features

@@ -232,7 +232,7 @@ def explained() -> list[str]:
     """What the columns mean."""
     sigma = look_elsewhere_sigma(1024.0**2)
     return [
-        "Simulated frames (`benchmarks/simulate/streak_frames.py`), seeds that nothing was tuned "
+        "Simulated frames (`benchmarks/simulate/streaks.py`), seeds that nothing was tuned "
         "on. SNR is the peak of the mean cross profile over the noise of sky and read-out. Found "
         "is a line RMS of at most 3 px and an overlap of at least a half: the stretch that both "
         "cover over the stretch that either covers; each streak and each detection once. *Recall* "

@@ -25,7 +25,7 @@ LEAST_SKY, MOST_BLACK = 0.5, 0.02
 NOISY_QUANTILE = 0.95
 HUBER_SIGMA = 1.5
 # What faint stars in the background leave in the corners, one sigma: six simulated lenses were off
-# by 0.8 % there (seeds 0 to 5 of benchmarks.lens.trials, not those of the benchmark)
+# by 0.8 % there (seeds 0 to 5 of benchmarks.lens, not those of the benchmark)
 FAINT_STARS_SHARE = 0.008
 STEPS = 12
 # Fewer frames cannot tell their own skies' curvature from the lens'

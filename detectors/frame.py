@@ -49,7 +49,7 @@ class StarFrame:
         mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StarFrame:
-        """Look at an image; arguments as of `detectors.types.StarDetector.detect`.
+        """Look at an image; arguments as of `detectors.types.Detector.detect`.
 
         Raises
         ------

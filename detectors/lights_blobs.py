@@ -71,7 +71,7 @@ class Blobs:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> LightDetections:
-        """Find the lights of an image; see `detectors.types.LightDetector`."""
+        """Find the lights of an image; see `detectors.types.Detector`."""
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
         clipped = (image >= self.saturation_light) | told_clipped(saturated, image)

@@ -50,7 +50,7 @@ class GreyFrame:
     ) -> GreyFrame | None:
         """Look at an image; None where nothing can be found in it.
 
-        Arguments as of `detectors.types.StreakDetector.detect`.
+        Arguments as of `detectors.types.Detector.detect`.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -105,24 +105,29 @@ def fit_stars(
     whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
     shown = whole.copy()
     state = _State(
-        dx=x - col, dy=y - row, flux=np.zeros(x.size), level=np.zeros(x.size), psf=psf,
-        leash=_leash(psf), start=(x - col, y - row),
-    )  # fmt: skip
-    variance, gains = np.maximum(np.square(noise), LEAST_VARIANCE), gain
-    state.flux = _first_flux(stamps, shown, state, half)
+        dx=x - col,
+        dy=y - row,
+        flux=np.zeros(x.size),
+        level=np.zeros(x.size),
+        psf=psf,
+        start=(x - col, y - row),
+        variance=np.maximum(np.square(noise), LEAST_VARIANCE),
+        gain=gain,
+    )
+    state.flux = state.first_flux(stamps, shown)
     others = np.zeros_like(stamps)
     for turn in range(ROUNDS):
-        drawn = psf.draw(state.dx, state.dy, half) * column(np.maximum(state.flux, 0.0))
+        drawn = state.light()
         others = cut_stamps(sum_of_stamps(image.shape, row, col, drawn), row, col, half) - drawn
         for _ in range(PASSES):
-            state.improve(stamps - others, shown, variance, gains, half)
+            state.improve(stamps - others, shown)
         if turn == 0:
-            light = psf.draw(state.dx, state.dy, half) * column(np.maximum(state.flux, 0.0))
+            light = state.light()
             rest = (stamps - others - column(state.level) - light) * shown
-            lone = lone_pixels(rest, variance_of(light, variance, gains, LONE_MISMATCH))
+            lone = lone_pixels(rest, variance_of(light, state.variance, gain, LONE_MISMATCH))
             shown[lone & away_from_core(psf, state.dx, state.dy, half)] = 0.0
-    alone = stamps - others
-    return _measured(state, alone, whole, shown, variance, gains, half, row, col)
+    found = state.measured(stamps - others, whole, shown)
+    return replace(found, x=found.x + col, y=found.y + row)
 
 
 @dataclass(kw_only=True)
@@ -134,23 +139,33 @@ class _State:
     flux: FloatArray
     level: FloatArray
     psf: PointSpread
-    leash: tuple[float, float]
     start: tuple[FloatArray, FloatArray]
+    variance: FloatArray  # of a pixel without the star
+    gain: FloatArray  # variance that light adds, per unit of it
     covariance: FloatArray | None = None
 
-    def improve(
-        self,
-        stamps: FloatImage,
-        shown: FloatImage,
-        variance: FloatArray,
-        gain: FloatArray,
-        half: int,
-    ) -> None:
+    def drawn(self) -> FloatImage:
+        """Stars of unit flux, a stamp each."""
+        return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
+
+    def light(self) -> FloatImage:
+        """Stars as they are fitted, a stamp each."""
+        return np.asarray(self.drawn() * column(np.maximum(self.flux, 0.0)))
+
+    def first_flux(self, stamps: FloatImage, shown: FloatImage) -> FloatArray:
+        """Flux of a matched filter at the first guesses, the level taken from the stamp's rim."""
+        drawn = self.drawn()
+        power = (np.square(drawn) * shown).sum(axis=(1, 2))
+        seen = (stamps * drawn * shown).sum(axis=(1, 2))
+        return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
+
+    def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
         """One Gauss-Newton step for flux, place and level."""
+        half, leash = self.psf.half_stamp_px, _leash(self.psf)
         drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
         flux = column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
-        weight = shown / variance_of(light, variance, gain, MISMATCH_IN_FIT)
+        weight = shown / variance_of(light, self.variance, self.gain, MISMATCH_IN_FIT)
         count, pixels = len(stamps), (2 * half + 1) ** 2
         slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(
             count, 4, pixels
@@ -166,62 +181,46 @@ class _State:
         step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
         self.flux = self.flux + step[:, 0]
         moved = np.clip(step[:, 1:3], -LONGEST_STEP_PX, LONGEST_STEP_PX)
-        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], self.leash[0]))
-        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], self.leash[1]))
+        self.dx = np.clip(self.dx + moved[:, 0], *_around(self.start[0], leash[0]))
+        self.dy = np.clip(self.dy + moved[:, 1], *_around(self.start[1], leash[1]))
         self.level = self.level + step[:, 3]
         self.covariance = inverse[:, 1:3, 1:3]
 
-
-def _measured(
-    state: _State,
-    stamps: FloatImage,
-    whole: FloatImage,
-    shown: FloatImage,
-    variance: FloatArray,
-    gain: FloatArray,
-    half: int,
-    row: IndexArray,
-    col: IndexArray,
-) -> FittedStars:
-    """What the fit tells, and the tests of shape on what is left."""
-    alone = stamps - column(state.level)
-    drawn = state.psf.draw(state.dx, state.dy, half)
-    flux = np.maximum(state.flux, 0.0)
-    light = drawn * column(flux)
-    allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
-    rest = np.square(alone - light) / variance_of(allowed, variance, gain, MISMATCH_IN_TEST)
-    pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
-    misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
-    sigma = np.sqrt(variance)
-    middle = np.median(stamps, axis=(1, 2), keepdims=True)
-    narrow, around = narrow_light((stamps - middle) * whole, half)
-    power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
-    far = np.maximum(
-        np.abs(state.dx - state.start[0]) / state.leash[0],
-        np.abs(state.dy - state.start[1]) / state.leash[1],
-    )
-    settled = (far < 0.99) & (state.flux > 0.0) & (pixels >= FEWEST_PIXELS)
-    assert state.covariance is not None
-    return FittedStars(
-        x=state.dx + col,
-        y=state.dy + row,
-        flux=flux,
-        covariance=state.covariance,
-        misfit=np.asarray(misfit, float),
-        narrow_snr=narrow / sigma,
-        around_snr=around / (AROUND_PIXELS**0.5 * sigma),
-        star_snr=np.asarray(flux * power / sigma, float),
-        moments=moments_of_stars(alone * shown, state.dx, state.dy, state.psf, half),
-        settled=settled,
-    )
-
-
-def _first_flux(stamps: FloatImage, shown: FloatImage, state: _State, half: int) -> FloatArray:
-    """Flux of a matched filter at the first guesses, the level taken from the stamp's rim."""
-    drawn = state.psf.draw(state.dx, state.dy, half)
-    power = (np.square(drawn) * shown).sum(axis=(1, 2))
-    seen = (stamps * drawn * shown).sum(axis=(1, 2))
-    return np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
+    def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
+        """What the fit tells, places from the stamps' middles; tests of shape on what is left."""
+        alone = stamps - column(self.level)
+        half, leash = self.psf.half_stamp_px, _leash(self.psf)
+        drawn = self.drawn()
+        flux = np.maximum(self.flux, 0.0)
+        light = drawn * column(flux)
+        allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
+        rest = np.square(alone - light) / variance_of(
+            allowed, self.variance, self.gain, MISMATCH_IN_TEST
+        )
+        pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
+        misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
+        sigma = np.sqrt(self.variance)
+        middle = np.median(stamps, axis=(1, 2), keepdims=True)
+        narrow, around = narrow_light((stamps - middle) * whole, half)
+        power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
+        far = np.maximum(
+            np.abs(self.dx - self.start[0]) / leash[0],
+            np.abs(self.dy - self.start[1]) / leash[1],
+        )
+        settled = (far < 0.99) & (self.flux > 0.0) & (pixels >= FEWEST_PIXELS)
+        assert self.covariance is not None
+        return FittedStars(
+            x=self.dx,
+            y=self.dy,
+            flux=flux,
+            covariance=self.covariance,
+            misfit=np.asarray(misfit, float),
+            narrow_snr=narrow / sigma,
+            around_snr=around / (AROUND_PIXELS**0.5 * sigma),
+            star_snr=np.asarray(flux * power / sigma, float),
+            moments=moments_of_stars(alone * shown, self.dx, self.dy, self.psf, half),
+            settled=settled,
+        )
 
 
 def variance_of(

@@ -71,7 +71,7 @@ class DaoFind:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.Detector`."""
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()
@@ -189,7 +189,7 @@ class Sep:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.Detector`."""
         import sep
 
         frame = StarFrame.of(light, mask, saturated)
@@ -280,7 +280,7 @@ class Sift:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.Detector`."""
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()

@@ -81,7 +81,7 @@ class Matched:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.StarDetector`."""
+        """Find the stars of an image; see `detectors.types.Detector`."""
         frame = StarFrame.of(light, mask, saturated)
         if frame.is_blank:
             return StarDetections.empty()

@@ -54,7 +54,7 @@ class StreakFrame:
         mask: BoolImage | None,
         saturated: NDArray[np.generic] | None,
     ) -> StreakFrame | None:
-        """Look at an image; arguments as of `detectors.types.StreakDetector.detect`.
+        """Look at an image; arguments as of `detectors.types.Detector.detect`.
 
         None where nothing can be found: too small, all ignored, or all equal.
 

@@ -13,9 +13,8 @@ from detectors.anisotropic_diffusion import best_iterations, diffused
 from detectors.paper_frame import RANGE_SIGMA, GreyFrame
 from detectors.paper_measures import centred, cut_at_border, described, with_ends
 from detectors.paper_segments import SegmentSettings, component_segments, joined
-from detectors.paper_stars import StarDiscs, StarSettings, find_stars
+from detectors.paper_stars import StarSettings, find_stars
 from detectors.pixel_clusters import (
-    Clustering,
     TwoClusters,
     above_local_sky,
     gaussian_mixture,
@@ -50,52 +49,13 @@ class PaperSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaperSteps:
-    """What each step makes of a frame."""
+class _ClusteredFrame:
+    """A frame whose pixels were told apart."""
 
-    frame: GreyFrame
-    iterations: int  # of the diffusion
     denoised: FloatImage  # (h, w): diffused, above the local sky
-    stars: StarDiscs
     usable: BoolImage  # (h, w): neither ignored nor a star
-    # (h, w): pixels of the streak's cluster: what misclassification is counted on
-    streak: BoolImage
-    segments: FloatArray  # (N, 4): joined, not yet judged
-
-
-def paper_steps(
-    frame: GreyFrame, clustering: Clustering, settings: PaperSettings, seed: int
-) -> PaperSteps:
-    """Denoise, remove stars, cluster, segment."""
-    rng = np.random.default_rng(seed)
-    grey = frame.grey
-    iterations = best_iterations(
-        grey, noise=1.0, data_range=RANGE_SIGMA, edge_noises=settings.edge_noises, seed=seed
-    )
-    smooth = diffused(grey, iterations, noise=1.0, edge_noises=settings.edge_noises)
-    denoised = above_local_sky(smooth)
-    denoised[frame.ignored] = 0.0
-    stars = find_stars(denoised, settings.stars)
-    removed = stars.covered(denoised.shape)
-    usable = ~(frame.ignored | removed)
-    streak = np.zeros_like(usable)
-    if np.count_nonzero(usable) >= FEWEST_PIXELS:
-        features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
-        clusters = clustering(training_pixels(features, usable, settings, rng), rng)
-        streak = clusters.bright(features) & usable
-    parts = component_segments(streak, denoised, rng, settings.segments)
-    parts = parts[np.argsort(-_lengths(parts), kind="stable")][: settings.most_parts]
-    parts = _each(centred, frame, usable, parts)
-    segments = joined(parts, denoised, usable, settings.segments)
-    return PaperSteps(
-        frame=frame,
-        iterations=iterations,
-        denoised=denoised,
-        stars=stars,
-        usable=usable,
-        streak=streak,
-        segments=segments,
-    )
+    streak: BoolImage  # (h, w): pixels of the streak's cluster: misclassification counts them
+    rng: np.random.Generator
 
 
 def training_pixels(
@@ -115,45 +75,6 @@ def training_pixels(
     if bright.size:
         chosen[: count // 2] = bright[rng.integers(0, bright.size, count // 2)]
     return np.asarray(every[chosen], float)
-
-
-def paper_streaks(
-    light: NDArray[np.generic],
-    mask: BoolImage | None,
-    saturated: NDArray[np.generic] | None,
-    *,
-    clustering: Clustering,
-    settings: PaperSettings,
-    seed: int,
-) -> StreakDetections:
-    """Streaks of an image; see `detectors.types.StreakDetector`."""
-    frame = GreyFrame.of(light, mask, saturated)
-    if frame is None:
-        return StreakDetections.empty()
-    return judged(frame, paper_steps(frame, clustering, settings, seed), settings)
-
-
-def paper_pixels(
-    light: NDArray[np.generic], *, clustering: Clustering, settings: PaperSettings, seed: int
-) -> BoolImage:
-    """Pixels that the clusters take for streaks, shape (h, w): the paper's binary result."""
-    frame = GreyFrame.of(light, None, None)
-    if frame is None:
-        return np.zeros(light.shape, bool)
-    return paper_steps(frame, clustering, settings, seed).streak
-
-
-def judged(frame: GreyFrame, steps: PaperSteps, settings: PaperSettings) -> StreakDetections:
-    """The segments measured, and those that may be streaks."""
-    segments = steps.segments[_lengths(steps.segments) >= 0.7 * settings.shortest_px]
-    for step in (centred, with_ends, centred):
-        segments = _each(step, frame, steps.usable, segments)
-    segments = _each(cut_at_border, frame, steps.usable, segments)
-    segments = segments[_lengths(segments) >= settings.shortest_px]
-    streaks = described(frame, steps.usable, segments)
-    low, high = settings.width_px
-    fits = (streaks.width_px >= low) & (streaks.width_px <= high)
-    return streaks.select(fits & (streaks.snr >= settings.min_snr))
 
 
 def _each(
@@ -192,21 +113,57 @@ class PaperMethod:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.types.StreakDetector`."""
-        return paper_streaks(
-            light,
-            mask,
-            saturated,
-            clustering=type(self).clustering,
-            settings=self.settings,
-            seed=self.seed,
-        )
+        """Find the streaks of an image; see `detectors.types.Detector`."""
+        frame = GreyFrame.of(light, mask, saturated)
+        if frame is None:
+            return StreakDetections.empty()
+        clusters = self._clusters(frame)
+        return self._judged(frame, clusters.usable, self._segments(frame, clusters))
 
     def streak_pixels(self, light: NDArray[np.generic]) -> BoolImage:
-        """Pixels of the streaks' cluster, before lines are drawn through them."""
-        return paper_pixels(
-            light, clustering=type(self).clustering, settings=self.settings, seed=self.seed
+        """Pixels of the streaks' cluster, before lines are drawn through them, shape (h, w)."""
+        frame = GreyFrame.of(light, None, None)
+        return np.zeros(light.shape, bool) if frame is None else self._clusters(frame).streak
+
+    def _clusters(self, frame: GreyFrame) -> _ClusteredFrame:
+        """Denoise, remove stars, cluster."""
+        settings, rng, grey = self.settings, np.random.default_rng(self.seed), frame.grey
+        edges = settings.edge_noises
+        iterations = best_iterations(
+            grey, noise=1.0, data_range=RANGE_SIGMA, edge_noises=edges, seed=self.seed
         )
+        denoised = above_local_sky(diffused(grey, iterations, noise=1.0, edge_noises=edges))
+        denoised[frame.ignored] = 0.0
+        stars = find_stars(denoised, settings.stars)
+        usable = ~(frame.ignored | stars.covered(denoised.shape))
+        streak = np.zeros_like(usable)
+        if np.count_nonzero(usable) >= FEWEST_PIXELS:
+            features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
+            sample = training_pixels(features, usable, settings, rng)
+            streak = type(self).clustering(sample, rng).bright(features) & usable
+        return _ClusteredFrame(denoised=denoised, usable=usable, streak=streak, rng=rng)
+
+    def _segments(self, frame: GreyFrame, clusters: _ClusteredFrame) -> FloatArray:
+        """Straight segments of the streak's pixels, joined, not yet judged; shape (N, 4)."""
+        settings, denoised, usable = self.settings, clusters.denoised, clusters.usable
+        parts = component_segments(clusters.streak, denoised, clusters.rng, settings.segments)
+        parts = parts[np.argsort(-_lengths(parts), kind="stable")][: settings.most_parts]
+        parts = _each(centred, frame, usable, parts)
+        return joined(parts, denoised, usable, settings.segments)
+
+    def _judged(
+        self, frame: GreyFrame, usable: BoolImage, segments: FloatArray
+    ) -> StreakDetections:
+        """The segments measured, and those that may be streaks."""
+        settings = self.settings
+        segments = segments[_lengths(segments) >= 0.7 * settings.shortest_px]
+        for step in (centred, with_ends, centred, cut_at_border):
+            segments = _each(step, frame, usable, segments)
+        segments = segments[_lengths(segments) >= settings.shortest_px]
+        streaks = described(frame, usable, segments)
+        low, high = settings.width_px
+        fits = (streaks.width_px >= low) & (streaks.width_px <= high)
+        return streaks.select(fits & (streaks.snr >= settings.min_snr))
 
 
 @dataclass(frozen=True, kw_only=True)

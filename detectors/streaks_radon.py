@@ -97,7 +97,7 @@ class Radon:
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
-        """Find the streaks of an image; see `detectors.types.StreakDetector`."""
+        """Find the streaks of an image; see `detectors.types.Detector`."""
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()

@@ -223,9 +223,9 @@ class Detections(Table):
         """The record of docs/records.md."""
         import json
 
-        from regengine.sky.detection.job import Sought, answer_of
+        from regengine.sky.detection.kinds import SOUGHT
 
-        record: dict[str, Any] = json.loads(answer_of(Sought(self.kind), self.photo).line)
+        record: dict[str, Any] = json.loads(SOUGHT[self.kind].answer(self.photo).line)
         return record
 
     @property

@@ -17,11 +17,17 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
 from regengine.registration.blind.options import BlindOptions, earth_index
-from regengine.registration.neighbour_priors import FrameFacts, facts_of_frame
+from regengine.registration.neighbour_priors import (
+    SOURCE,
+    FrameFacts,
+    NeighbourPrior,
+    facts_of_frame,
+    replaces,
+)
 from regengine.registration.outcome import no_match_result
 from regengine.registration.overlay import draw_result
-from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
 from regengine.registration.register import RegisterParams, register_frame
+from regengine.registration.search import SearchAids
 from regengine.result import FrameResult, Reason
 from regengine.scene.classify import not_worth_trying
 from regengine.scene.features import measure_features
@@ -30,8 +36,9 @@ from regengine.scene.model_file import load_scene_model
 from regengine.scene.picture import read_scene_picture
 
 if TYPE_CHECKING:
+    from matchers.camera import Camera
     from regengine.orbit.propagation import CameraPosition
-    from regengine.registration.limb_stars import SkyView
+    from regengine.registration.search import Search
     from regengine.sky.stars.attitude import StarAttitude
 
 
@@ -100,7 +107,9 @@ class RunInputs:
         )
 
 
-def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> FrameResult:
+def process_photo(
+    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
+) -> FrameResult:
     """Register one photo.
 
     Parameters
@@ -109,7 +118,7 @@ def process_photo(path: Path, inputs: RunInputs, hints: Hints | None = None) -> 
         The photo.
     inputs : RunInputs
         What the run was given.
-    hints : Hints, optional
+    hints : NeighbourPrior, optional
         What other photos of the batch tell of this one.
 
     Returns
@@ -162,7 +171,7 @@ def _register(
     tles: TleSet | None,
     light_map: LightMap,
     inputs: RunInputs,
-    hints: Hints | None,
+    hints: NeighbourPrior | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
     blind = inputs.blind
@@ -173,8 +182,8 @@ def _register(
         futile = None if inputs.register.any_category else not_worth_trying(scene)
         if futile is not None:
             return no_match_result(frame, position, light_map.info, futile)
-        sky = stars_above if inputs.stars else None
-        result = register_frame(frame, position, light_map, inputs.register, hints, sky)
+        aids = SearchAids(neighbours=hints, sky=stars_above if inputs.stars else None)
+        result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}
@@ -204,13 +213,13 @@ def _register_blind(
     )
 
 
-def stars_above(view: SkyView) -> StarAttitude | None:
+def stars_above(search: Search) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
     from regengine.registration.limb_stars import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     try:
-        return read_sky(view)
+        return read_sky(search)
     except CatalogueError as error:
         _warn_once(f"stars above the limb are left aside: {error}")
         return None
@@ -224,3 +233,33 @@ def _warn_once(text: str) -> None:
 @lru_cache(maxsize=4)
 def _light_map(paths: Sequence[Path]) -> LightMap:
     return open_light_map(paths)
+
+
+def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
+    """Register one photo from where a person placed it, with what its run was given.
+
+    Parameters
+    ----------
+    placed : Camera
+        For the stored image; off by up to a tenth of the picture and some degrees of turn.
+
+    Returns
+    -------
+    FrameResult
+        With verdict and probability as of any other search.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    EphemerisError
+        If the camera is nowhere above the Earth.
+    LightMapError
+        If the map cannot be read, or does not hold the place.
+    """
+    from regengine.registration.propose_manual import position_of
+
+    light_map, tles, records = inputs.open()
+    frame = read_frame(path, records=records, options=inputs.frame)
+    position = position_of(placed, frame, tles)
+    return register_frame(frame, position, light_map, inputs.register, SearchAids(placement=placed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,3 +144,30 @@ class FrameResult:
     lights: str = ""
     engine_version: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What was said of one photo; pickles.
+
+    Attributes
+    ----------
+    line : str
+        Its record, a JSON object in one line.
+    text : str
+        The same for tables that people read: none, one or several lines, without the last end.
+    kept : object
+        What the command needs of it besides.
+    """
+
+    line: str
+    text: str = ""
+    kept: Any = None

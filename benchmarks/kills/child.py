@@ -26,8 +26,7 @@ from regengine.batch.discover import find_photos
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import FrameError
 from regengine.records import record_line
-from regengine.registration.neighbour_priors import FrameFacts
-from regengine.registration.propose_neighbours import SOURCE, Hints
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store import writer as store_writer
 from regengine.store.writer import StoreWriter
@@ -36,7 +35,7 @@ START = datetime(2016, 5, 1, 12, tzinfo=UTC)
 BODIES = ("NIKON D3S", "NIKON D4", "NIKON D5")
 # Small parts and stretches: a short run then has as many moments of danger as a long one
 PART_FRAMES = 8
-STRETCH = 32
+BLOCK_PHOTOS = 32
 SHARD_FRAMES = 16
 
 
@@ -65,7 +64,7 @@ def facts_of(path: Path, inputs: object = None) -> FrameFacts | None:
     )
 
 
-def process(path: Path, hints: Hints | None = None, inputs: object = None) -> FrameResult:
+def process(path: Path, hints: NeighbourPrior | None = None, inputs: object = None) -> FrameResult:
     """The result of one photo, after 5 to 50 ms; the inputs of the true engine are not used."""
     seed = hashlib.sha256(repr((path.name, hints)).encode()).digest()
     time.sleep(np.random.default_rng(list(seed)).uniform(0.005, 0.050))
@@ -96,7 +95,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--scheduler", help="address of a Dask cluster in place of local workers")
     args = parser.parse_args(argv)
     store_writer.PART_FRAMES = PART_FRAMES
-    sharing.STRETCH = STRETCH
+    sharing.BLOCK_PHOTOS = BLOCK_PHOTOS
     photos = find_photos([str(args.folder)])
     options = BatchOptions(
         parameters="{}", parameters_sha256="p", workers=args.workers, facts_of=facts_of

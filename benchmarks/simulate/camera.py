@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Geod, Transformer
 
-from detectors.types import FloatArray
+from benchmarks.arrays import FloatArray
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, wgs84
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import RadianceMap, lamps_in_view, read_geotiff
@@ -19,7 +20,6 @@ from benchmarks.simulate.render import render, to_jpeg
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation, TownWorld, World, draw_town_world
-from detectors.types import FloatArray
 
 MOST_DARK = 300  # targets without light are needed less often
 SAMPLE_SEED = 991

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.noise import (
     KM_PER_DEGREE,
     GroundNoise,
@@ -18,7 +19,6 @@ from benchmarks.simulate.noise import (
     fractal_tile,
     key_of,
 )
-from detectors.types import FloatArray
 
 GRID_KM = 1.4  # of the tables below; coasts are interpolated between its points
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.worlds import Clusters, Lamps, Realisation, World
-from detectors.types import FloatArray
 
 KM_PER_DEGREE_NORTH = 111.2
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detectors.types import FloatArray
+from benchmarks.arrays import FloatArray
 
 KM_PER_DEGREE = 111.2  # a texture needs no better
 

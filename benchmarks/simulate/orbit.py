@@ -11,8 +11,8 @@ from scipy.optimize import least_squares
 from sgp4.api import WGS72, Satrec
 from sgp4.exporter import export_tle
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.camera import east_north_up, ecef_of, geodetic_of, wgs84
-from detectors.types import FloatArray
 
 INCLINATION_DEG = 51.64
 ECCENTRICITY = 0.0004

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from benchmarks.arrays import ImageArray
+from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.light_map import lamp_planes
 from benchmarks.simulate.noise import blurred
@@ -25,7 +25,6 @@ from benchmarks.simulate.weather import (
     view_grid,
 )
 from benchmarks.simulate.worlds import Realisation, World
-from detectors.types import FloatArray
 
 
 def window_reflection(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from sgp4.api import Satrec, SatrecArray
 
-from detectors.types import FloatArray
+from benchmarks.arrays import FloatArray
 
 EARTH_KM, GRAVITY_KM3_S2 = 6378.135, 398600.8  # WGS72, as the elements
 FIRST_NUMBER = 10001

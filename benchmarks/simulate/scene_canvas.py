@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.arrays import ImageArray
+from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
 from benchmarks.simulate.noise import bilinear, blurred, fractal_tile
 from benchmarks.simulate.render import smear, to_jpeg, tone, vignette
-from detectors.types import FloatArray
 
 HARDWARE_RGB = ((1.0, 0.55, 0.2), (1.0, 0.75, 0.45), (1.0, 0.97, 0.92), (0.7, 0.8, 1.0))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from benchmarks.arrays import ImageArray
+from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.noise import blurred, fractal_tile
 from benchmarks.simulate.scene_canvas import (
     EARTH_RADIUS_KM,
@@ -19,7 +19,6 @@ from benchmarks.simulate.scene_canvas import (
     star_field,
 )
 from benchmarks.simulate.scenes_ground import clouds, port_hole, surface
-from detectors.types import FloatArray
 
 MOONLIT_LOOK = Look(
     quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from benchmarks.arrays import ImageArray
+from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.noise import blurred, fractal_tile
 from benchmarks.simulate.scene_canvas import (
     Look,
@@ -21,7 +21,6 @@ from benchmarks.simulate.scene_canvas import (
 )
 from benchmarks.simulate.scenes_ground import clouds, day_reflectance, surface, through_air
 from benchmarks.simulate.scenes_night import airglow, night_ground
-from detectors.types import FloatArray
 
 # The light is in shares of what fills the sensor already: the level is set to leave it so
 FINDER_LOOK = Look(

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from benchmarks.arrays import ImageArray
-from detectors.types import FloatArray
+from benchmarks.arrays import FloatArray, ImageArray
 
 # Wings of star images are Moffat's with beta about 3 (Trujillo et al. 2001, MNRAS 328, 977; lenses
 # between 2.5 and 4.8)

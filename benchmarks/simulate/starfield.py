@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatArray
+from benchmarks.arrays import FloatArray
 
 HOT_ELECTRONS = 50.0  # the faintest; full well is the brightest
 TRACK_ELECTRONS = (300.0, 6000.0)  # of a whole track

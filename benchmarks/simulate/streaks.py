@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import Moffat
 from benchmarks.simulate.starfield import add_cosmic_rays, add_hot_pixels
-from detectors.types import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.arrays import ImageArray
+from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.camera import SimCamera, ecef_of, wgs84
 from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile
-from detectors.types import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from benchmarks.arrays import FloatArray
 from benchmarks.simulate.land import Land, PlaceParameters, Places, Region, draw_land, settle
 from benchmarks.simulate.noise import GroundNoise, UintArray, fractal_tile, key_of, normal, uniform
-from detectors.types import FloatArray
 
 SODIUM, WARM_WHITE, COLD_WHITE = 0, 1, 2
 

@@ -28,8 +28,9 @@ from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
-from regengine.registration.outcome import no_match_result, proposal_result
+from regengine.registration.outcome import no_match_result, result_of
 from regengine.registration.register import RegisterParams, search_frame
+from regengine.registration.search import SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 
 if TYPE_CHECKING:
@@ -141,8 +142,7 @@ def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera)
 if TYPE_CHECKING:
     from benchmarks.trials.source import Trial
     from regengine.lights.map import LightMap
-    from regengine.registration.limb_stars import SkyReader
-    from regengine.registration.search import SearchState
+    from regengine.registration.search import Search, SkyReader
 
 REASON_MARK = "|"
 EVIDENCE = "ev_"  # before the names of the evidence's fields
@@ -153,7 +153,7 @@ class Registration:
     """What became of one trial."""
 
     result: FrameResult | None  # none where the photo failed
-    state: SearchState | None = None  # none where the search never began
+    search: Search | None = None  # none where the search never began
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -180,14 +180,14 @@ def register_trial(
     """Write a trial's files, read them again and register the photo."""
     photo, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
-    result, state, problem = None, None, ""
+    result, search, problem = None, None, ""
     try:
-        result, state = _register(photo, elements, light_map, parameters, sky)
+        result, search = _register(photo, elements, light_map, parameters, sky)
     except RegengineError as error:
         problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(
         result=result,
-        state=state,
+        search=search,
         problem=problem,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
@@ -200,21 +200,18 @@ def _register(
     light_map: LightMap,
     parameters: RegisterParams,
     sky: SkyReader | None,
-) -> tuple[FrameResult, SearchState | None]:
+) -> tuple[FrameResult, Search | None]:
     """One search, as `regengine.pipeline` makes it, its state kept."""
     frame, position = read_frame(photo), None
     try:
         position = choose_position(frame, load_tle_file(elements))
-        state = search_frame(frame, position, light_map, parameters, None, sky)
+        search = search_frame(frame, position, light_map, parameters, SearchAids(sky=sky))
     except (EphemerisError, LightMapError) as error:
         if isinstance(error, LightMapError) and error.code != "outside_map":
             raise
         reason = Reason(code=error.code, text=str(error))
         return no_match_result(frame, position, light_map.info, reason), None
-    if state.nothing is not None:
-        return no_match_result(frame, position, light_map.info, state.nothing), state
-    result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
-    return result, state
+    return result_of(search), search
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -235,35 +232,35 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     Where the search ended with a camera, it is scored whatever the verdict, so that the
     probability of what was not proposed can be judged, too.
     """
-    result, state = registration.result, registration.state
+    result, search = registration.result, registration.search
     columns: dict[str, Any] = {
         "verdict": "failed" if result is None else result.verdict,
         "probability": None if result is None else result.probability,
         "reasons": "" if result is None else REASON_MARK.join(r.code for r in result.reasons),
         "problem": registration.problem,
-        "looks": None if state is None else state.looks,
-        "exhausted": None if state is None else state.exhausted,
+        "looks": None if search is None else search.looks_taken,
+        "exhausted": None if search is None else search.exhausted,
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
-    if result is None or state is None:
+    if result is None or search is None:
         return columns
     truth = camera_of(trial.camera)
-    columns["truth_in_candidates"] = rank_of_truth([c.camera for c in state.candidates], truth)
-    best = state.best
+    columns["truth_in_candidates"] = rank_of_truth([c.camera for c in search.candidates], truth)
+    best = search.best
     if best is None or result.probability is None:
         return columns
-    points = proposed_points(result, state)
+    points = proposed_points(result, search)
     columns |= score_columns(best.camera, points, truth)
     columns["truth_in_finalists"] = rank_of_truth([f.camera for f in best.finalists], truth)
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}
 
 
-def proposed_points(result: FrameResult, state: SearchState) -> tuple[ControlPoint, ...]:
+def proposed_points(result: FrameResult, search: Search) -> tuple[ControlPoint, ...]:
     """The control points of a result, or those that it would have had as a proposal."""
-    if result.control_points or state.best is None:
+    if result.control_points or search.best is None:
         return result.control_points
-    best = state.best
+    best = search.best
     return propose(best.solution, best.camera, best.photo_towns.positions[best.met])
 
 

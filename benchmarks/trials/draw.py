@@ -13,6 +13,7 @@ from benchmarks.simulate.orbit import EARTH_TURN_RAD_S
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import to_jpeg
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from benchmarks.trials.exposures import Kind
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.lit import continent_of, distance_km
 from benchmarks.trials.orbits import State, Told, nadirs_of, state_at, time_of
@@ -26,7 +27,7 @@ from benchmarks.trials.shot import (
     off_nadir_deg,
     view_shares,
 )
-from benchmarks.trials.source import Factor, Kind, Trial, TrialSource
+from benchmarks.trials.source import Factor, Trial, TrialSource
 from detectors.types import FloatArray
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}

@@ -6,15 +6,14 @@ import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from regengine.photo.camera_bodies import CameraBody, find_body
 
-if TYPE_CHECKING:
-    from benchmarks.trials.source import Kind
-
+# What a trial shows
+Kind = Literal["city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time"]
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0
 STARS_MM = 60.0

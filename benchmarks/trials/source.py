@@ -14,14 +14,13 @@ from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.cases import SAMPLE_MAP, SAMPLE_REGION, SAMPLE_SEED
 from benchmarks.simulate.light_map import read_geotiff
 from benchmarks.simulate.worlds import KM_PER_DEGREE, RasterWorld, World, draw_town_world
-from benchmarks.trials.exposures import Exposure, made_exposures, read_exposures
+from benchmarks.trials.exposures import Exposure, Kind, made_exposures, read_exposures
 from benchmarks.trials.lights import true_place
 from benchmarks.trials.lit import HALVES, Cells, cells_of
 from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
 from regengine.orbit.tle import load_tle_file
 
 Half = Literal["train", "test"]
-Kind = Literal["city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time"]
 Factor = float | int | str | bool | None
 
 

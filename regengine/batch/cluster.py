@@ -16,7 +16,7 @@ from importlib.metadata import version
 from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.batch.plan import Failure, ResultStore, Task, failure_of
+from regengine.batch.plan import ResultStore, Task, failure_of
 from regengine.batch.pool import TICK_S, limit_threads
 from regengine.batch.run import (
     BatchOptions,
@@ -30,7 +30,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.errors import ClusterError, ConfigError, RegengineError
-from regengine.result import FrameResult
+from regengine.result import Failure, FrameResult
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -11,16 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, NoPhotoError
+from regengine.io.urls import is_photo
 
 # What the frame reader opens; files that are named one by one may have any ending.
-SUFFIXES = frozenset(
-    (
-        *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw"),
-        *(".fits", ".fit", ".fts", ".fz"),
-    )
-)
-GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")
-NO_PICTURE = "_wcs.fits"  # headers that `regengine solve --wcs` writes
 
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
@@ -94,14 +87,6 @@ def _photos_below(folder: Path) -> list[Path]:
             Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
         ]
     return sorted(found)
-
-
-def is_photo(name: str) -> bool:
-    """Whether a file's name has the ending of a photo."""
-    name = name.lower()
-    if name.endswith(NO_PICTURE):
-        return False
-    return Path(name).suffix in SUFFIXES or name.endswith(GZIPPED)
 
 
 Photo = TypeVar("Photo")

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from regengine.batch.ndjson import LineFile, failed_line, stamped
-from regengine.batch.plan import Failure, failure_of, file_sha256
+from regengine.batch.plan import failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
+from regengine.result import Answer, Failure
 
 T = TypeVar("T")
 WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
@@ -76,25 +77,6 @@ class Guarded(Generic[T]):
             return self.function(path)
         except Exception as error:
             return failure_of(path, error)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What was said of one photo; pickles.
-
-    Attributes
-    ----------
-    line : str
-        Its record, a JSON object in one line.
-    text : str
-        The same for tables that people read: none, one or several lines, without the last end.
-    kept : object
-        What the command needs of it besides.
-    """
-
-    line: str
-    text: str = ""
-    kept: Any = None
 
 
 @dataclass(frozen=True)

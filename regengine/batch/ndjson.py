@@ -16,7 +16,6 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from regengine.batch.plan import Failure
 from regengine.errors import StoreError
 from regengine.io.atomic import (
     FULL_DISK,
@@ -28,6 +27,7 @@ from regengine.io.atomic import (
 from regengine.io.checksums import fingerprint
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable
+from regengine.result import Failure
 
 # All records begin alike; what is known of the photo's file stands at their end. Between the two
 # may lie megabytes, which need not be read as JSON to know the photo again.

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.urls import Url
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
+from regengine.result import Failure
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
@@ -30,7 +31,7 @@ class Task:
     ----------
     sha256 : str
         Of the file's content, hexadecimal; empty where it cannot be read.
-    hints : Hints or None
+    hints : NeighbourPrior or None
         What other photos of the batch tell of it.
     given_as : str or None
         What the photo was given as, where ``path`` is a copy of it that is deleted when the
@@ -44,7 +45,7 @@ class Task:
     frame_index: int
     path: Path
     sha256: str
-    hints: Hints | None = None
+    hints: NeighbourPrior | None = None
     search_pass: int = ALONE
     given_as: str | None = None
     failure: Failure | None = None
@@ -201,14 +202,6 @@ class ResultStore(Protocol):
 
     def flush(self) -> list[StoredFrame]:
         """Make safe what was added; gives the frames that are safe now and were not before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
-
-    code: str
-    text: str
 
 
 def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:

@@ -17,8 +17,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from regengine.batch.plan import Failure, failure_of
+from regengine.batch.plan import failure_of
 from regengine.errors import WorkerError
+from regengine.result import Failure
 
 JobT = TypeVar("JobT")
 GivenT = TypeVar("GivenT")

@@ -13,21 +13,12 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from regengine.batch.console import Advance
-from regengine.batch.plan import (
-    AGAIN,
-    Failure,
-    ResultStore,
-    Source,
-    Task,
-    discard,
-    failure_of,
-    plan,
-)
+from regengine.batch.plan import AGAIN, ResultStore, Source, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import printable, record_line
-from regengine.result import FrameResult, Reason
+from regengine.result import Failure, FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.writer import utc_now
 

@@ -25,14 +25,17 @@ from pathlib import Path
 from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, ResultStore, Task
 from regengine.registration.neighbour_priors import (
     DAY_S,
+    SEARCHED_AGAIN,
+    SOURCE,
     FrameFacts,
     Lesson,
+    NeighbourPrior,
     facts_of_result,
-    hints_for,
     lesson_of,
+    neighbour_prior,
+    replaces,
     worth_trying,
 )
-from regengine.registration.propose_neighbours import SEARCHED_AGAIN, SOURCE, Hints, replaces
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 
@@ -169,7 +172,7 @@ class SharingPlan:
             return
         lessons = block.lessons_in_order()
         for task in block.waiting:
-            hints = hints_for(block.facts[task.frame_index], lessons)
+            hints = neighbour_prior(block.facts[task.frame_index], lessons)
             block.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
         block.waiting = []
         if block.over:
@@ -248,12 +251,12 @@ class SecondPass:
         old = self._read(task.frame_index, detections=True).result
         return old.verdict, the_better(old, result)
 
-    def _hints(self, stored: StoredFrame) -> Hints | None:
+    def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
         facts = facts_of_result(stored.result)
         if facts is None:
             return None
         teachers = _nearest(self._teachers[facts.camera_body], facts.time_utc)
-        return hints_for(facts, [self._lesson(frame_index) for frame_index in teachers])
+        return neighbour_prior(facts, [self._lesson(frame_index) for frame_index in teachers])
 
     def _read_lesson(self, frame_index: int) -> Lesson:
         lesson = lesson_of(self._read(frame_index).result)

@@ -202,17 +202,15 @@ def streaks(
     from regengine.api import detect_job
     from regengine.batch.console import configure_logging
     from regengine.evaluate.labelled_streaks import (
-        STREAK_HEADER,
+        STREAK_TABLE,
         FoundStreaks,
         read_streak_truth,
         recall_lines,
         score_streak_photo,
-        streak_line,
         streak_summary,
     )
     from regengine.evaluate.streak_labels import read_streak_labels
     from regengine.evaluate.streak_scores import streak_rows
-    from regengine.sky.detection.overlay import draw_streak_comparison
 
     configure_logging(quiet=quiet, as_json=log_json)
     jobs = {
@@ -230,15 +228,15 @@ def streaks(
             found = jobs[name](photo)
             return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
 
-        return score_streak_photo(truth(path), find, draw_streak_comparison, picture)
+        return score_streak_photo(truth(path), find, picture)
 
     Bench(
         labels=labels,
         photos=list(photos),
         score=score,
         summary=streak_summary,
-        header=STREAK_HEADER,
-        line=streak_line,
+        header=STREAK_TABLE.header,
+        line=STREAK_TABLE.line,
         at_end=recall_lines,
     ).run(list(jobs), plot, as_json=as_json, quiet=quiet)
 
@@ -305,11 +303,10 @@ def _places(
 
     from regengine.api import detect_job
     from regengine.evaluate.detections import (
-        HEADER,
+        DETECTION_TABLE,
         read_light_labels,
         score_photo,
         summary,
-        table_line,
     )
 
     jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
@@ -327,6 +324,6 @@ def _places(
         photos=list(photos),
         score=score,
         summary=summary,
-        header=HEADER,
-        line=table_line,
+        header=DETECTION_TABLE.header,
+        line=DETECTION_TABLE.line,
     )

@@ -83,9 +83,9 @@ def main(
     from regengine import api
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.batch.each_photo import Answer
     from regengine.commands.line_output import LineRun
     from regengine.errors import ConfigError
+    from regengine.result import Answer
     from regengine.scene.classify import SceneAnswers
     from regengine.scene.result import entry_of, table_header, write_sheet
 

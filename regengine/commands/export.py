@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Annotated
 
 import typer
@@ -19,9 +18,7 @@ from regengine.commands.options import (
     Where,
     parse_verdicts,
 )
-from regengine.exchange.export import formats
-
-FORMATS = ", ".join(sorted(module.name for module in iter_modules(formats.__path__)))
+from regengine.exchange.export.formats import format_names
 
 
 def main(
@@ -31,7 +28,7 @@ def main(
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"What to write: {FORMATS}.",
+            help=f"What to write: {', '.join(format_names())}.",
             show_default=False,
         ),
     ],

@@ -14,7 +14,8 @@ import typer
 from regengine.commands.options import EXIT_FRAMES_FAILED, EXIT_INTERRUPTED, Retry
 
 if TYPE_CHECKING:
-    from regengine.batch.each_photo import Answer, AnswerOptions
+    from regengine.batch.each_photo import AnswerOptions
+    from regengine.result import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +107,8 @@ class LineRun:
         import logging
 
         from regengine.batch.console import progress, stop_on_signals
-        from regengine.batch.each_photo import Answer, Taken, answers
-        from regengine.batch.plan import Failure
+        from regengine.batch.each_photo import Taken, answers
+        from regengine.result import Answer, Failure
 
         failed = taken = done = 0
         try:

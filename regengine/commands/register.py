@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.api import MAX_MEMORY_MB
 from regengine.commands.options import (
     EXIT_FRAMES_FAILED,
     EXIT_INTERRUPTED,
@@ -100,7 +101,7 @@ def main(
     max_memory_mb: Annotated[
         int,
         typer.Option(min=0, help="Memory that a worker may use, MiB; 0 for no limit."),
-    ] = 3000,
+    ] = MAX_MEMORY_MB,
     share: Annotated[
         bool,
         typer.Option(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
+from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers, without_nan
 from regengine.sky.detection.overlay import draw_comparison
 
 # A detection within this of a light is that light: three pixels, as is usual for stars.
@@ -26,9 +26,19 @@ OPTIONAL_COLUMNS = ("flux", "radius_px")
 
 # From a photo to what was found in it, shape (N, 2), and the seconds it took
 Finder = Callable[[Path], tuple[FloatArray, float]]
-HEADER = (
-    f"{'method':12s} {'photos':>6s} {'labels':>7s} {'complete':>8s} {'in flux':>8s} "
-    f"{'false/photo':>11s} {'false':>7s} {'error px':>9s} {'90 %':>7s} {'s/photo':>8s}"
+DETECTION_TABLE = FactTable(
+    method_width=12,
+    columns=(
+        ("photos", "photos", "d", 6),
+        ("labels", "labels", "d", 7),
+        ("complete", "completeness", ".3f", 8),
+        ("in flux", "flux_completeness", ".3f", 8),
+        ("false/photo", "false_per_photo", ".1f", 11),
+        ("false", "false_fraction", ".1%", 7),
+        ("error px", "centroid_error_px", ".2f", 9),
+        ("90 %", "centroid_error_p90_px", ".2f", 7),
+        ("s/photo", "seconds_per_photo", ".3f", 8),
+    ),
 )
 
 
@@ -227,32 +237,18 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
     ConfigError
         If the file cannot be read, lacks a column, has no row, or a value is no number.
     """
-    rows: dict[str, list[tuple[float, ...]]] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream)
-            _check_columns(path, table.fieldnames)
-            for row in table:
-                photo = (row["path"] or "").strip()
-                if not photo:
-                    raise ConfigError(
-                        f"{path}, line {table.line_num}: the path is empty; name the photo."
-                    )
-                light = _light(path, table.line_num, row)
-                rows.setdefault(photo, []).extend([] if light is None else [light])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a table of labels ({error}): give a CSV file with the "
-            f"columns {', '.join(REQUIRED_COLUMNS)}."
-        ) from error
+    rows: dict[str, list[list[float]]] = {}
+    advice = f"give a CSV file with the columns {', '.join(REQUIRED_COLUMNS)}."
+    for photo, place, row in labelled_rows(path, partial(_check_columns, path), advice):
+        light = _light(place, row)
+        rows.setdefault(photo, []).extend([] if light is None else [light])
     if not rows:
         raise ConfigError(f"{path} labels no photo: add a row per light, path, x, y.")
     return [_photo(path.parent / name, lights) for name, lights in rows.items()]
 
 
-def _check_columns(path: Path, columns: object) -> None:
-    present = set(columns) if isinstance(columns, list) else set()
-    missing = [name for name in REQUIRED_COLUMNS if name not in present]
+def _check_columns(path: Path, columns: set[str]) -> None:
+    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     if missing:
         raise ConfigError(
             f"{path} lacks the column {', '.join(missing)}: its first line must name "
@@ -260,21 +256,18 @@ def _check_columns(path: Path, columns: object) -> None:
         )
 
 
-def _light(path: Path, line: int, row: dict[str, str | None]) -> tuple[float, ...] | None:
+def _light(place: str, row: Row) -> list[float] | None:
     """x, y, flux and radius of a row; None for a row that says that there is no light."""
     texts = [(row.get(name) or "").strip() for name in ("x", "y", *OPTIONAL_COLUMNS)]
     if not texts[0] and not texts[1]:
         return None
-    try:
-        values = tuple(float(text) if text else float("nan") for text in texts)
-    except ValueError as error:
-        raise ConfigError(f"{path}, line {line}: {error}; write a number.") from error
+    values = numbers(place, texts)
     if not np.isfinite(values[:2]).all():
-        raise ConfigError(f"{path}, line {line}: a light needs both x and y.")
+        raise ConfigError(f"{place}: a light needs both x and y.")
     return values
 
 
-def _photo(path: Path, lights: list[tuple[float, ...]]) -> LabelledPhoto:
+def _photo(path: Path, lights: list[list[float]]) -> LabelledPhoto:
     columns = np.array(lights, float).reshape(-1, 2 + len(OPTIONAL_COLUMNS)).T
     return LabelledPhoto(
         path=path, x=columns[0], y=columns[1], flux=columns[2], radius_px=columns[3]
@@ -318,22 +311,4 @@ def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
         "centroid_error_p90_px": total.error_px(0.9),
         "seconds_per_photo": round(total.seconds / frames, 4),
     }
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in facts.items()
-    }
-
-
-def table_line(facts: dict[str, Any]) -> str:
-    """The same facts as a line under `HEADER`."""
-
-    def cell(key: str, form: str, width: int) -> str:
-        return f"{'-' if facts[key] is None else format(facts[key], form):>{width}s}"
-
-    return (
-        f"{facts['method']:12s} {facts['photos']:6d} {facts['labels']:7d} "
-        f"{cell('completeness', '.3f', 8)} {cell('flux_completeness', '.3f', 8)} "
-        f"{cell('false_per_photo', '.1f', 11)} {cell('false_fraction', '.1%', 7)} "
-        f"{cell('centroid_error_px', '.2f', 9)} {cell('centroid_error_p90_px', '.2f', 7)} "
-        f"{cell('seconds_per_photo', '.3f', 8)}"
-    )
+    return dict(without_nan(facts))

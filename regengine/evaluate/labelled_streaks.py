@@ -23,21 +23,29 @@ from regengine.evaluate.streak_scores import (
     score_streaks,
     total_streak_score,
 )
+from regengine.evaluate.tables import FactTable, without_nan
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import read_display_rgb, read_linear_light
+from regengine.sky.detection.overlay import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
 MASK_LEVEL = 64  # of 255: labels of masks are bright, traces of JPEG are dark
 WHOLE_PX = 1_000_000  # masks and brightness are never brought down
-# Photo, found, false and missed streaks as rows, and the picture to write
-Draw = Callable[[Path, FloatArray, FloatArray, FloatArray, Path], None]
 
-STREAK_HEADER = (
-    f"{'method':14s} {'photos':>6s} {'labels':>7s} {'recall':>7s} {'false/photo':>11s} "
-    f"{'pieces':>7s} {'end px':>7s} {'90 %':>7s} {'s/photo':>8s}"
+STREAK_TABLE = FactTable(
+    method_width=14,
+    columns=(
+        ("photos", "photos", "d", 6),
+        ("labels", "labels", "d", 7),
+        ("recall", "recall", ".3f", 7),
+        ("false/photo", "false_per_photo", ".3f", 11),
+        ("pieces", "pieces_per_photo", ".3f", 7),
+        ("end px", "end_error_px", ".2f", 7),
+        ("90 %", "end_error_p90_px", ".2f", 7),
+        ("s/photo", "seconds_per_photo", ".3f", 8),
+    ),
 )
-_METHOD = 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,24 +141,12 @@ def chosen_rows(candidates: Sequence[FloatArray], found: FloatArray) -> FloatArr
 
 
 def score_streak_photo(
-    truth: StreakTruth, find: StreakFinder, draw: Draw | None = None, picture: Path | None = None
+    truth: StreakTruth, find: StreakFinder, picture: Path | None = None
 ) -> StreakScore:
     """Score of one method on one photo.
 
-    Parameters
-    ----------
-    truth : StreakTruth
-    find : callable
-        From a path to what was found.
-    draw : callable, optional
-        Draws the comparison.
-    picture : Path, optional
-        Where to; without it nothing is drawn.
-
-    Returns
-    -------
-    StreakScore
-        Of a mask's streaks neither length nor brightness is known.
+    The comparison is drawn where a picture is named. Of a mask's streaks neither length nor
+    brightness is known.
 
     Raises
     ------
@@ -171,8 +167,8 @@ def score_streak_photo(
         score = score_streaks(rows, found.rows, peak_snr=truth.peak_snr, seconds=found.seconds)
         missed = rows[~score.found & ~truth.photo.ignored]
         score = _without(score, truth.photo.ignored)
-    if draw is not None and picture is not None:
-        draw(
+    if picture is not None:
+        draw_comparison(
             truth.photo.path,
             found.rows[~outside][:, :4],
             found.rows[outside][:, :4],
@@ -223,11 +219,7 @@ def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]
         "end_error_p90_px": total.end_error(0.9),
         "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
     }
-    known = {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in facts.items()
-    }
-    return {**known, "recall_by": recall_cells(total)}
+    return {**without_nan(facts), "recall_by": recall_cells(total)}
 
 
 def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
@@ -251,20 +243,6 @@ def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
 
 def _bins(edges: tuple[float, ...]) -> list[tuple[float, float]]:
     return list(itertools.pairwise(edges))
-
-
-def streak_line(facts: dict[str, Any]) -> str:
-    """One method's facts as a line under `STREAK_HEADER`."""
-
-    def cell(key: str, form: str, width: int) -> str:
-        return f"{'-' if facts[key] is None else format(facts[key], form):>{width}s}"
-
-    return (
-        f"{facts['method']:{_METHOD}s} {facts['photos']:6d} {facts['labels']:7d} "
-        f"{cell('recall', '.3f', 7)} {cell('false_per_photo', '.3f', 11)} "
-        f"{cell('pieces_per_photo', '.3f', 7)} {cell('end_error_px', '.2f', 7)} "
-        f"{cell('end_error_p90_px', '.2f', 7)} {cell('seconds_per_photo', '.3f', 8)}"
-    )
 
 
 def recall_lines(methods: list[dict[str, Any]]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.scenes import Importance, MethodReport, Mistake, SceneReport
+from regengine.evaluate.tables import table, without_nan
 from regengine.photo.image import read_display_rgb
 from regengine.scene.samples import Samples
 
@@ -198,38 +199,11 @@ def report_facts(report: SceneReport) -> list[dict[str, Any]]:
     facts += [{"table": "families", **asdict(one)} for one in report.families]
     facts += [{"table": "features", **asdict(one)} for one in report.features]
     facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
-    return [_without_nan(fact) for fact in facts]
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Markdown table with columns of even width: the first to the left, the others to the right."""
-    body = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *rest = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join([first, *rest]) + " |"
-
-    rule = "|" + "|".join(
-        "-" * (width + 2) if place == 0 else "-" * (width + 1) + ":"
-        for place, width in enumerate(widths)
-    )
-    return [line(header), rule + "|", *map(line, body)]
+    return [without_nan(fact) for fact in facts]
 
 
 def _f(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _real_groups(samples: Samples) -> list[str]:

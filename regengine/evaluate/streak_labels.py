@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,6 +15,7 @@ from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
+from regengine.evaluate.tables import Row, labelled_rows, numbers
 
 # Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
 # then lie in the middle of the short sides, further than a match allows from any corner
@@ -73,8 +73,6 @@ def _lines_of_box(box: FloatArray) -> FloatArray:
 
 def _middle_line(corners: FloatArray) -> FloatArray:
     """The line along the smallest slanted box around an outline, shape (5,)."""
-    import cv2
-
     box = cv2.boxPoints(cv2.minAreaRect(corners.astype(np.float32))).astype(float)
     sides = np.hypot(*(np.roll(box, -1, axis=0) - box).T)
     start = 1 if sides[0] >= sides[1] else 0  # of a short side
@@ -197,22 +195,10 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
     if path.is_dir():
         return read_yolo_labels(path)
     photos: dict[str, _Rows] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream)
-            _check_columns(path, table.fieldnames)
-            for row in table:
-                photo = (row["path"] or "").strip()
-                if not photo:
-                    raise ConfigError(
-                        f"{path}, line {table.line_num}: the path is empty; name the photo."
-                    )
-                photos.setdefault(photo, _Rows()).add(f"{path}, line {table.line_num}", row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a table of labels ({error}): give a CSV file with the "
-            f"columns path, {', '.join(ENDS)}, or a folder of YOLO labels."
-        ) from error
+    columns = f"the columns path, {', '.join(ENDS)}"
+    advice = f"give a CSV file with {columns}, or a folder of YOLO labels."
+    for photo, place, row in labelled_rows(path, partial(_check_columns, path), advice):
+        photos.setdefault(photo, _Rows()).add(place, row)
     if not photos:
         raise ConfigError(f"{path} labels no photo: add a row per streak, path, x1, y1, x2, y2.")
     return [rows.of(path.parent, name) for name, rows in photos.items()]
@@ -222,22 +208,19 @@ class _Rows:
     """What the rows of one photo say."""
 
     def __init__(self) -> None:
-        self.streaks: list[tuple[float, ...]] = []
+        self.streaks: list[list[float]] = []
         self.kinds: list[str] = []
         self.masks: list[str] = []
 
-    def add(self, place: str, row: dict[str, str | None]) -> None:
+    def add(self, place: str, row: Row) -> None:
         texts = {name: (row.get(name) or "").strip() for name in (*NUMBERS, "kind", "mask")}
         if texts["mask"] and texts["mask"] not in self.masks:
             self.masks.append(texts["mask"])
         if any(texts[name] for name in ENDS):
-            try:
-                values = {name: float(texts[name] or "nan") for name in NUMBERS}
-            except ValueError as error:
-                raise ConfigError(f"{place}: {error}; write a number.") from error
-            if not np.isfinite([values[name] for name in ENDS]).all():
+            values = numbers(place, (texts[name] for name in NUMBERS))
+            if not np.isfinite(values[: len(ENDS)]).all():
                 raise ConfigError(f"{place}: a streak needs {', '.join(ENDS)}.")
-            self.streaks.append(tuple(values.values()))
+            self.streaks.append(values)
             self.kinds.append(texts["kind"])
         if len(self.masks) > 1 or (self.masks and self.streaks):
             raise ConfigError(
@@ -259,8 +242,7 @@ class _Rows:
         )
 
 
-def _check_columns(path: Path, columns: Sequence[str] | None) -> None:
-    present = set(columns or ())
+def _check_columns(path: Path, present: set[str]) -> None:
     if "path" in present and ("mask" in present or present >= set(ENDS)):
         return
     raise ConfigError(

@@ -43,10 +43,9 @@ LEAST_SAMPLES = 10
 class StreakMatches:
     """Which detection is which true streak, each used once."""
 
-    # truth, found, (K,): indices of the pairs
+    # truth, found, line_rms_px, overlap, (K,): indices of the pairs, and their measures
     truth: IndexArray
     found: IndexArray
-    # line_rms_px, overlap, (K,)
     line_rms_px: FloatArray
     overlap: FloatArray
     end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones

@@ -1,4 +1,4 @@
-"""URLs as people write them, and as records may show them."""
+"""Names of photos, and URLs as people write them and as records may show them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from regengine.batch.discover import is_photo
 from regengine.errors import ConfigError
 
+SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw"),
+        *(".fits", ".fit", ".fts", ".fz"),
+    )
+)
+GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")
+NO_PICTURE = "_wcs.fits"  # headers that `regengine solve --wcs` writes
 # What is read over a network and can hold a photo. Not what fsspec knows beside: local files,
 # caches and archives, in which one URL may hide another.
 SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
@@ -19,6 +26,14 @@ LONGEST_NAME = 100  # characters of a file's name
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 # Names of query parameters that let one in: signed URLs of stores, tokens, keys
 _SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential", re.IGNORECASE)
+
+
+def is_photo(name: str) -> bool:
+    """Whether a file's name has the ending of a photo."""
+    name = name.lower()
+    if name.endswith(NO_PICTURE):
+        return False
+    return Path(name).suffix in SUFFIXES or name.endswith(GZIPPED)
 
 
 @dataclass(frozen=True)

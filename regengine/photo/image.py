@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.masks import caption_strips
 from regengine.errors import FrameError
 from regengine.photo.decode import Reduction, Strip, plan_reduction, read_strips, reduce_around_gaps
 from regengine.photo.fits import FitsImage, read_fits_image
@@ -26,6 +27,7 @@ CLIPPED_FROM = 252.0 / 255.0
 # In display colours of FITS images black lies so many sigma below the median, and light is
 # compressed beyond so many above it
 BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
+CAPTION_MARGIN_PX = 3  # that pictures have beside their captions
 WHITE_SHARE = 0.9995  # of the pixels lie below white
 LEAST_WHITE_SIGMAS = 40.0
 
@@ -52,6 +54,11 @@ class LinearLight:
         if mask is None or self.missing is None:
             return self.missing if mask is None else mask
         return mask | self.missing
+
+
+def captions(light: LinearLight) -> NDArray[np.bool_]:
+    """White strips along the picture's borders, as archives print captions into."""
+    return caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
 
 
 def read_linear_light(

@@ -32,20 +32,20 @@ def probability(evidence: Evidence, calibration: Calibration | None = None) -> f
 
 
 def decide(
-    p_right: float, doubts: tuple[Reason, ...], accept_probability: float | None = None
+    p_right: float, caveats: tuple[Reason, ...], accept_probability: float | None = None
 ) -> Verdict:
     """Verdict from the probability and what speaks against trusting it."""
     if p_right < REVIEW_PROBABILITY:
         return "no_match"
     threshold = default_accept_probability() if accept_probability is None else accept_probability
-    return "accepted" if p_right >= threshold and not doubts else "review"
+    return "accepted" if p_right >= threshold and not caveats else "review"
 
 
 # A solved camera with its evidence, and which of two such is the better.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proven:
+class Verified:
     """A solution with its evidence and the finalists that it was chosen from."""
 
     solution: Solution
@@ -62,7 +62,7 @@ class Proven:
         return self.finalists[0].candidate.look.prior.quaternion is not None
 
 
-def better(new: Proven, known: Proven) -> Proven:
+def better(new: Verified, known: Verified) -> Verified:
     """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
         fit, rivals = new, new.evidence
@@ -110,8 +110,8 @@ def standing(evidence: Evidence) -> tuple[float, float]:
 # When the evidence is so strong that a search may end.
 
 # A proof this strong ends the search
-PROVEN_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
-PROVEN_MARGIN = 0.12
+CONCLUSIVE_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 1e9
+CONCLUSIVE_MARGIN = 0.12
 # and so does a weaker one where nothing else comes near: telephoto frames hold few towns
 LONELY_LOG10_ODDS = 3.0
 LONELY_MARGIN = 0.3
@@ -121,15 +121,15 @@ LONELY_Z = 8.0
 EVEN_NCC = 0.2
 # and so does such a one whose picture one of ten thousand searches would bring about by chance;
 # of 107 proposals of the training half that were elsewhere four were above 0, the largest 1.5
-PROVEN_PICTURE_LOG10_ODDS = 4.0
+CONCLUSIVE_PICTURE_LOG10_ODDS = 4.0
 # and all of that only where towns or patches say so, too: they fall first when the place is right
 # and the fit is not, and then a search that goes on often finds the better camera
 CONFIRMED_LOG10_ODDS = 6.0
 
 
-def is_proof(evidence: Evidence, *, pinned: bool = False) -> bool:
+def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     """Whether the evidence is so strong that searching on is pointless."""
-    sure = evidence.log10_odds >= PROVEN_LOG10_ODDS and evidence.margin >= PROVEN_MARGIN
+    sure = evidence.log10_odds >= CONCLUSIVE_LOG10_ODDS and evidence.margin >= CONCLUSIVE_MARGIN
     return (
         sure
         or stands_alone(evidence, pinned=pinned)
@@ -148,7 +148,7 @@ def stands_alone(evidence: Evidence, *, pinned: bool = False) -> bool:
     where the fit is pinned by an attitude among the stars, in that: no search that goes on finds a
     better one.
     """
-    clear = evidence.clear_picture and evidence.picture_log10_odds >= PROVEN_PICTURE_LOG10_ODDS
+    clear = evidence.clear_picture and evidence.picture_log10_odds >= CONCLUSIVE_PICTURE_LOG10_ODDS
     leads = (
         evidence.met_towns >= FEW_TOWNS
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC

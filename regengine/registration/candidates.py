@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
+from matchers.align import ITERATIONS, align
 from matchers.camera import Camera
-from matchers.pose import PosePrior
-
-FloatArray = NDArray[np.float64]
+from matchers.dense import DenseParameters
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior
 
 # Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
 # long side between them
@@ -144,3 +147,62 @@ def merged(known: Sequence[Candidate], new: Sequence[Candidate]) -> list[Candida
             result = [k for k in result if k not in twins]
             result.append(candidate)
     return sorted(result, key=lambda c: -c.score)
+
+
+def coarse_free() -> NDArray[np.bool_]:
+    """Unknowns that a coarse image can tell: attitude, focal length, place along the track."""
+    free = np.zeros(PARAMETERS, bool)
+    free[ROTATION] = True
+    free[[FOCAL, ALONG]] = True
+    return free
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CoarseView:
+    """A photo's light at the scale of a first search, and the map that it is held against.
+
+    Searches and alignment know no mirrors: ``picture`` is as it would have been without one (see
+    `unmirrored`), and so are the cameras for it. ``levels`` is the map's pyramid.
+    """
+
+    stored: Camera
+    picture: LightImage
+    levels: Sequence[LightGrid]
+    parameters: DenseParameters = field(default_factory=DenseParameters)
+
+    def camera(self, stored: Camera) -> Camera:
+        """A camera of the stored image as one of the picture."""
+        return replace(self.picture.camera(stored), mirrored=False)
+
+    def aligned(
+        self, cameras: Sequence[Camera], looks: Sequence[Look], iterations: int = ITERATIONS
+    ) -> list[Candidate]:
+        """Align cameras of the picture; those that turn out to be distinct, best first."""
+        found: list[Candidate] = []
+        for camera, look in zip(cameras, looks, strict=True):
+            aligned = align(
+                self.levels,
+                self.picture.values,
+                self.picture.weight,
+                camera,
+                look.prior.for_image(self.picture.factor),
+                free=coarse_free(),
+                iterations=iterations,
+                smooth_px=self.parameters.smooth_px,
+                detail_px=self.parameters.detail_px,
+            )
+            of_stored = self.picture.stored_camera(aligned.camera, self.stored)
+            of_stored = replace(of_stored, mirrored=look.mirrored)
+            if not any(same_view(of_stored, other.camera, SAME_SHARE) for other in found):
+                found.append(Candidate(camera=of_stored, ncc=aligned.even_ncc, look=look))
+        return sorted(found, key=lambda c: -c.score)
+
+
+def unmirrored(image: LightImage, mirrored: bool) -> LightImage:
+    """A picture as it would have been, had nobody mirrored it."""
+    return image.flipped() if mirrored else image
+
+
+def unmirrored_ray(ray: FloatArray, mirrored: bool) -> FloatArray:
+    """A direction in the camera frame of such a picture."""
+    return ray * np.array([-1.0, 1.0, 1.0]) if mirrored else ray

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
@@ -14,8 +16,6 @@ from matchers.pose import pixel_derivatives
 from matchers.refine import LocalOffsets, local_offsets
 from regengine.registration.refinement import Solution
 from regengine.result import ControlPoint
-
-FloatArray = NDArray[np.float64]
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera
 GOOD_NCC = 0.6
@@ -60,8 +60,14 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
     ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
-    offsets = local_offsets(refinement)
-    points = [point_of_patch(solution, offsets, stored, int(k), ground[k], lights) for k in index]
+    patches = TiedPatches(
+        solution=solution,
+        stored=stored,
+        lights=lights,
+        ground_ecef_m=ground,
+        offsets=local_offsets(refinement),
+    )
+    points = [patches.point(int(k)) for k in index]
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
@@ -84,25 +90,37 @@ def allowed_error_m(camera: Camera) -> float:
     return max(1000.0, 10.0 * diagonal_km(camera))
 
 
-def point_of_patch(
-    solution: Solution,
-    offsets: LocalOffsets,
-    stored: Camera,
-    k: int,
-    ground_ecef_m: FloatArray,
-    lights: FloatArray,
-) -> ControlPoint:
-    """The control point at one patch."""
-    x, y = (float(v) for v in solution.camera.ecef_to_pixel(ground_ecef_m))
-    place = np.array([x, y]) + offsets.offset_px[k]
-    covariance = camera_covariance(solution, ground_ecef_m) + offsets.covariance[k]
-    left = solution.refinement.residual_px[k] - offsets.offset_px[k]
-    expected = np.diag(offsets.noise[k] + covariance)
-    excess = left**2 - DISAGREEING_SIGMAS**2 * expected
-    covariance = covariance + np.diag(np.maximum(excess, 0.0))
-    near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
-    scale = 1.0 / solution.image.factor
-    return control_point(stored, ground_ecef_m, place, covariance, scale, int(near.sum()))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TiedPatches:
+    """Patches of a solution, the ground under their middles, and what those around them share."""
+
+    solution: Solution
+    stored: Camera
+    lights: FloatArray
+    ground_ecef_m: FloatArray
+    offsets: LocalOffsets
+
+    def point(self, k: int) -> ControlPoint:
+        """The control point at one patch."""
+        solution, offsets, ground = self.solution, self.offsets, self.ground_ecef_m[k]
+        x, y = (float(v) for v in solution.camera.ecef_to_pixel(ground))
+        place = np.array([x, y]) + offsets.offset_px[k]
+        covariance = camera_covariance(solution, ground) + offsets.covariance[k]
+        left = solution.refinement.residual_px[k] - offsets.offset_px[k]
+        expected = np.diag(offsets.noise[k] + covariance)
+        excess = left**2 - DISAGREEING_SIGMAS**2 * expected
+        covariance = covariance + np.diag(np.maximum(excess, 0.0))
+        lights = self.lights
+        near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
+        in_stored = stored_pixels(place, covariance, 1.0 / solution.image.factor)
+        return control_point(self.stored, ground, *in_stored, int(near.sum()))
+
+
+def stored_pixels(
+    place_px: FloatArray, covariance_px: FloatArray, scale: float
+) -> tuple[FloatArray, FloatArray]:
+    """A place and its covariance on a resized image in pixels of the stored one."""
+    return (place_px + 0.5) * scale - 0.5, covariance_px * scale**2
 
 
 def well_spread(
@@ -165,24 +183,26 @@ def control_point(
     ground_ecef_m: FloatArray,
     place_px: FloatArray,
     covariance_px: FloatArray,
-    scale: float,
     lights: int,
 ) -> ControlPoint:
-    """A control point of the stored image from a place on a resized one."""
-    x, y = (place_px + 0.5) * scale - 0.5
-    in_stored = covariance_px * scale**2
+    """A control point of the stored image, in its pixels."""
+    x, y = place_px
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_ecef_m)[:2])
     per_metre = ground_jacobian(stored, lon, lat)
-    on_ground = np.linalg.inv(per_metre) @ in_stored @ np.linalg.inv(per_metre).T
+    on_ground = np.linalg.inv(per_metre) @ covariance_px @ np.linalg.inv(per_metre).T
     on_ground = on_ground + MAP_SIGMA_M**2 * np.eye(2)
     return ControlPoint(
         x=float(x),
         y=float(y),
         lon=lon,
         lat=lat,
-        sigma_px=float(np.sqrt(np.trace(in_stored) / 2.0)),
+        sigma_px=float(np.sqrt(np.trace(covariance_px) / 2.0)),
         sigma_m=float(np.sqrt(np.trace(on_ground) / 2.0)),
-        covariance_px=(float(in_stored[0, 0]), float(in_stored[0, 1]), float(in_stored[1, 1])),
+        covariance_px=(
+            float(covariance_px[0, 0]),
+            float(covariance_px[0, 1]),
+            float(covariance_px[1, 1]),
+        ),
         covariance_m=(float(on_ground[0, 0]), float(on_ground[0, 1]), float(on_ground[1, 1])),
         lights=lights,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from math import hypot
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,13 @@ from scipy.stats import binom
 
 from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import limb_angle_deg
-from detectors.types import StarDetections
+from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import PARAMETERS, LensPrior, fit_camera, moved
 from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
-from regengine.registration.preparation import SIGMA_LOG_FOCAL
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.propose_limb import nadir_at_scale
 from regengine.registration.search_order import likely_offsets
 from regengine.sky.detection.detect import detect_in_picture
@@ -38,11 +38,8 @@ from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
 
 if TYPE_CHECKING:
-    from matchers.camera import Camera
-    from regengine.photo.frame import Frame
-    from regengine.registration.tracks import Track
+    from regengine.registration.search import Search
 
-FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
 
 # The brightest detections are stars, the later ones noise, streets of light, hardware: of 14
@@ -79,27 +76,46 @@ class Matched:
     reach_px: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class SkyAbove:
+    """The sky above a limb: its stars (the brightest first), and its share of the picture."""
+
+    stars: StarDetections
+    share: float
+    limb: Limb
+    catalogue: StarCatalogue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """Detections to be matched, and how many of the catalogue's stars are taken for each."""
+
+    stars: StarDetections
+    catalogue: StarCatalogue
+    per_star: float
+
+    def brightest(self, count: int) -> FloatArray:
+        """Vectors of the stars that are taken for so many detections, shape (n, 3)."""
+        return self.catalogue.vectors[: round(count * self.per_star)]
+
+
 def solve_above_limb(
-    stars: StarDetections,
-    limb: Limb,
-    lens: SkyCamera,
-    prior: LensPrior,
-    downs_icrs: Iterable[Sequence[FloatArray]],
-    catalogue: StarCatalogue,
-    sky_share: float,
+    sky: SkyAbove, lens: SkyCamera, prior: LensPrior, downs_icrs: Iterable[Sequence[FloatArray]]
 ) -> StarSolution | NotSolved:
-    """Identify the stars above a limb."""
+    """Identify the stars above a limb; the nadir is one of ``downs_icrs``, likely ones first."""
+    stars, limb = sky.stars, sky.limb
     if len(stars) < FEWEST_STARS:
         return NotSolved(
             code="few_stars", text=f"only {len(stars)} stars were found above the limb"
         )
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
     nadir = nadir_at_scale(limb, lens.focal_px / (limb.focal_px * factor))
-    solid_angle = sky_share * lens.width_px * lens.height_px / lens.focal_px**2
+    solid_angle = sky.share * lens.width_px * lens.height_px / lens.focal_px**2
     per_star = CATALOGUE_SHARE * 4.0 * math.pi / solid_angle
+    matching = Matching(stars=stars, catalogue=sky.catalogue, per_star=per_star)
     most = VOTERS_PER_DEG2 * solid_angle * math.degrees(1.0) ** 2 / CATALOGUE_SHARE
     voting = stars.select(slice(0, round(min(max(most, FEWEST_VOTING), MOST_VOTING))))
-    voters = catalogue.vectors[: round(len(voting) * per_star)]
+    voters = matching.brightest(len(voting))
     rays = lens.rays(voting.x, voting.y)
     tried = 0
     for group in downs_icrs:
@@ -111,13 +127,13 @@ def solve_above_limb(
         starts = [shifted(lens, turn, voting, voters) for turn in turns]
         starts.sort(key=lambda start: -start[0])
         for camera in distinct([camera for _, camera in starts])[:TURNS_FITTED]:
-            matched = settled(camera, prior, stars, catalogue, per_star)
+            matched = settled(camera, prior, matching)
             if matched is None:
                 continue
-            odds = log10_odds(matched, stars, catalogue, per_star)
+            odds = log10_odds(matched, matching)
             odds -= math.log10(tried * 360.0 / BIN_DEG)
             if odds >= LEAST_LOG10_ODDS:
-                return solution_of(matched, stars, catalogue, odds)
+                return solution_of(matched, matching, odds)
     return NotSolved(code="no_match", text="the stars above the limb fit nowhere along the orbit")
 
 
@@ -151,50 +167,35 @@ def distinct(cameras: Sequence[SkyCamera]) -> list[SkyCamera]:
     return kept
 
 
-def settled(
-    camera: SkyCamera,
-    prior: LensPrior,
-    stars: StarDetections,
-    catalogue: StarCatalogue,
-    per_star: float,
-) -> Matched | None:
-    """A camera fitted to the stars near its detections, nearer and nearer; None if they are few.
-
-    ``per_star`` is how many of the catalogue's stars are taken for each detection.
-    """
+def settled(camera: SkyCamera, prior: LensPrior, matching: Matching) -> Matched | None:
+    """A camera fitted to the stars near its detections, nearer and nearer; None if they are few."""
+    stars = matching.stars
     lens = camera
     for reach_deg in (*REACHES_DEG, 0.0, 0.0):
         reach_px = max(math.radians(reach_deg) * camera.focal_px, REACH_PX)
         coarse = reach_deg > REACHES_DEG[-2]
         count = COARSE if coarse else VERIFIED
-        matched = match(camera, stars, count, catalogue, per_star, reach_px)
+        matched = match(camera, matching, count, reach_px)
         if len(matched.detection) < 4:
             return None
         fit = fit_camera(
             camera,
             stars.x[matched.detection],
             stars.y[matched.detection],
-            catalogue.vectors[matched.star],
+            matching.catalogue.vectors[matched.star],
             max(CENTROID_PX, reach_px / 3.0),
             prior,
             centre=replace(lens, quaternion_icrs=camera.quaternion_icrs),
         )
         camera = fit.camera
-    matched = match(camera, stars, VERIFIED, catalogue, per_star, REACH_PX)
+    matched = match(camera, matching, VERIFIED, REACH_PX)
     return matched if len(matched.detection) >= FEWEST_STARS else None
 
 
-def match(
-    camera: SkyCamera,
-    stars: StarDetections,
-    count: int,
-    catalogue: StarCatalogue,
-    per_star: float,
-    reach_px: float,
-) -> Matched:
+def match(camera: SkyCamera, matching: Matching, count: int, reach_px: float) -> Matched:
     """Detections and stars that are each other's nearest within a reach."""
-    bright = catalogue.vectors[: round(count * per_star)]
-    x, y = camera.project(bright)
+    stars = matching.stars
+    x, y = camera.project(matching.brightest(count))
     shown = np.flatnonzero(camera.sees(x, y, margin_px=reach_px))
     none = np.zeros(0, np.intp)
     if not len(shown):
@@ -210,27 +211,24 @@ def match(
     )
 
 
-def log10_odds(
-    matched: Matched, stars: StarDetections, catalogue: StarCatalogue, per_star: float
-) -> float:
+def log10_odds(matched: Matched, matching: Matching) -> float:
     """Of so many detections on stars against chance, for one camera.
 
     A detection lies on a star by chance with the share of the picture that reaches around stars
     take; what the fit takes up is left out.
     """
     camera = matched.camera
-    x, y = camera.project(catalogue.vectors[: round(VERIFIED * per_star)])
+    x, y = camera.project(matching.brightest(VERIFIED))
     shown = int(camera.sees(x, y).sum())
     share = shown * math.pi * matched.reach_px**2 / (camera.width_px * camera.height_px)
-    count = min(VERIFIED, len(stars)) - STARS_FITTED_AWAY
+    count = min(VERIFIED, len(matching.stars)) - STARS_FITTED_AWAY
     met = len(matched.detection) - STARS_FITTED_AWAY
     return float(-binom.logsf(met - 1, count, min(share, 0.5)) / math.log(10.0))
 
 
-def solution_of(
-    matched: Matched, stars: StarDetections, catalogue: StarCatalogue, odds: float
-) -> StarSolution:
+def solution_of(matched: Matched, matching: Matching, odds: float) -> StarSolution:
     """The solution that a proven match is."""
+    stars, catalogue = matching.stars, matching.catalogue
     x, y = stars.x[matched.detection], stars.y[matched.detection]
     at_x, at_y = matched.camera.project(catalogue.vectors[matched.star])
     return StarSolution(
@@ -247,50 +245,6 @@ def solution_of(
     )
 
 
-# What the search asks of the sky above a photo's limb.
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkyView:
-    """A photo with sky above its limb, and what is known of it before its stars are.
-
-    Attributes
-    ----------
-    frame : Frame
-        The photo.
-    limb : Limb
-        Its limb.
-    stored : Camera
-        Camera of the stored image at the nominal focal length.
-    focal_known : bool
-        Whether that means anything.
-    altitude_km : float
-        Of the camera.
-    tracks : sequence of Track
-        Where it may have been.
-    """
-
-    frame: Frame
-    limb: Limb
-    stored: Camera
-    focal_known: bool
-    altitude_km: float
-    tracks: Sequence[Track]
-
-
-class SkyReader(Protocol):
-    """Reads a photo's attitude off the stars above its limb."""
-
-    def __call__(self, view: SkyView) -> StarAttitude | None:
-        """The attitude, freed of aberration, as `sky.stars.attitude.attitude_of` gives it.
-
-        None where there is too little sky, where its stars prove nothing, and without a time.
-        """
-        ...
-
-
-# From a photo with a limb to its attitude: detect the stars above, identify them.
-
 # Stars are points; larger pictures are averaged down to this
 DETECTION_PX = 2000
 LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
@@ -304,17 +258,13 @@ USUAL_SHARE, CROPPED_SHARE = 0.01, 0.15
 MEAN_YEAR, FAINTEST_MAG = 2015.0, 8.0
 
 
-def read_sky(view: SkyView) -> StarAttitude | None:
+def read_sky(search: Search) -> StarAttitude | None:
     """The attitude that the stars above a limb tell, if they prove one.
 
     Parameters
     ----------
-    view : SkyView
-        The photo.
-
-    Returns
-    -------
-    StarAttitude or None
+    search : Search
+        Of a photo with a limb.
 
     Raises
     ------
@@ -323,45 +273,43 @@ def read_sky(view: SkyView) -> StarAttitude | None:
     CatalogueError
         If the star catalogue is missing or damaged.
     """
-    time_utc = view.frame.time_utc
-    if time_utc is None:
+    time_utc, limb = search.frame.time_utc, search.limb
+    if time_utc is None or limb is None:
         return None
     # The sky begins where refraction no longer bends starlight
-    raised_deg = limb_angle_deg(view.altitude_km, LEAST_STAR_HEIGHT_KM) - view.limb.hard_edge_deg
-    if sky_mask(view.limb, view.limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
+    raised_deg = limb_angle_deg(search.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
+    if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
         return None
-    picture = read_linear_light(view.frame.path, max_long_side_px=DETECTION_PX)
-    sky = sky_mask(view.limb, picture.light.shape, margin_deg=-raised_deg)
-    stars = detect_in_picture(picture, STARS.detector(), mask=~sky)
-    for focal_px, sigma_log_focal in focal_guesses(view):
-        solution = solve_above_limb(
-            stars,
-            view.limb,
-            nominal_lens(view, focal_px),
-            LensPrior(
-                log_focal=sigma_log_focal,
-                principal_share=CROPPED_SHARE if view.frame.may_be_cropped else USUAL_SHARE,
-            ),
-            nadirs(view),
-            _catalogue(),
-            float(sky.mean()),
+    picture = read_linear_light(search.frame.path, max_long_side_px=DETECTION_PX)
+    sky = sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
+    above = SkyAbove(
+        stars=detect_in_picture(picture, STARS.detector(), mask=~sky),
+        share=float(sky.mean()),
+        limb=limb,
+        catalogue=_catalogue(),
+    )
+    for focal_px, sigma_log_focal in focal_guesses(search, limb):
+        prior = LensPrior(
+            log_focal=sigma_log_focal,
+            principal_share=CROPPED_SHARE if search.frame.may_be_cropped else USUAL_SHARE,
         )
+        lens = nominal_lens(search, focal_px)
+        solution = solve_above_limb(above, lens, prior, nadirs(search))
         if isinstance(solution, StarSolution):
             return attitude_of(solution, time_utc)
     return None
 
 
-def focal_guesses(view: SkyView) -> list[tuple[float, float]]:
+def focal_guesses(search: Search, limb: Limb) -> list[tuple[float, float]]:
     """Focal lengths worth trying, pixels of the stored image, with their relative sigmas.
 
     The limb's curvature tells one to a few percent: it stands against what is told, if that is
     far from it, and otherwise beside it.
     """
-    limb = view.limb
-    factor = max(view.stored.width_px, view.stored.height_px) / max(limb.shape)
+    factor = max(search.stored.width_px, search.stored.height_px) / max(limb.shape)
     ratio, sigma = limb.focal_ratio, max(limb.focal_ratio_sigma, LEAST_CURVATURE_SIGMA)
     used_px = limb.focal_px * factor
-    if not view.focal_known:
+    if not search.focal_known:
         return [(used_px * ratio, hypot(sigma, SIGMA_LOG_FOCAL))]
     off = math.log(ratio)
     if abs(off) > AGREEING_SIGMAS * hypot(sigma, SIGMA_LOG_FOCAL):
@@ -370,9 +318,9 @@ def focal_guesses(view: SkyView) -> list[tuple[float, float]]:
     return [(used_px * math.exp(share * off), SIGMA_LOG_FOCAL)]
 
 
-def nominal_lens(view: SkyView, focal_px: float) -> SkyCamera:
+def nominal_lens(search: Search, focal_px: float) -> SkyCamera:
     """The lens of the stored image as it is believed to be."""
-    width, height = view.stored.width_px, view.stored.height_px
+    width, height = search.stored.width_px, search.stored.height_px
     return SkyCamera(
         width_px=width,
         height_px=height,
@@ -382,20 +330,20 @@ def nominal_lens(view: SkyView, focal_px: float) -> SkyCamera:
     )
 
 
-def nadirs(view: SkyView) -> Iterator[list[FloatArray]]:
+def nadirs(search: Search) -> Iterator[list[FloatArray]]:
     """Where the nadir may be among the stars: unit vectors in ICRS, the likeliest first."""
-    assert view.frame.time_utc is not None
-    rotation = icrs_to_itrf(view.frame.time_utc)
+    assert search.frame.time_utc is not None
+    rotation = icrs_to_itrf(search.frame.time_utc)
     places = [
         (surprise, number, offset_km)
-        for number, track in enumerate(view.tracks)
+        for number, track in enumerate(search.tracks)
         for offset_km, surprise in likely_offsets(track, NADIR_STEP_KM)
     ]
     ordered = iter(sorted(places)[:MOST_NADIRS])
     while group := list(islice(ordered, NADIRS_PER_GROUP)):
         found = []
         for _, number, offset_km in group:
-            track = view.tracks[number]
+            track = search.tracks[number]
             position = track.position(offset_km)
             turned = turned_by_clock(rotation, track.clock_at(offset_km))
             found.append(turned.T @ (-position / math.hypot(*position)))

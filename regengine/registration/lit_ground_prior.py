@@ -12,14 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
 from matchers.light_grid import LightGrid
 from regengine.registration.candidates import EARTH_RADIUS_KM
 from regengine.registration.map_window import KM_PER_DEG, HasOverview
-
-FloatArray = NDArray[np.float64]
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
 # 1,134 km. Records tell the orbit's places apart best with 400 km (1.3 nats) and as well with 800

@@ -17,9 +17,7 @@ from matchers.sparse import MapTowns, SparseParameters, map_towns
 from regengine.errors import LightMapError
 from regengine.lights.source import LightMapInfo
 from regengine.registration.candidates import Look
-from regengine.registration.preparation import is_telephoto
-
-# Windows of a night-light map that suit a camera.
+from regengine.registration.lens_prior import is_telephoto
 
 PYRAMID_LEVELS = 6
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
@@ -193,19 +191,6 @@ class SearchWindow:
         square = radius_km**2 + high_km**2 - 2.0 * radius_km * high_km * np.cos(along_rad)
         return float(np.sqrt(square))
 
-    def parameters_for(self, stored: Camera, look: Look) -> DenseParameters:
-        """Dense search parameters that suit a look's scale."""
-        parameters = DenseParameters()
-        if not is_telephoto(replace(stored, focal_px=look.prior.focal_px)):
-            return parameters
-        longest = max(stored.width_px, stored.height_px)
-        field_km = self.altitude_km / look.prior.focal_px * longest
-        return replace(
-            parameters,
-            template_px=int(np.clip(field_km / TELE_SAMPLE_KM, *TELE_TEMPLATE_PX)),
-            max_off_nadir_deg=TELE_OFF_NADIR_DEG,
-        )
-
     def levels(
         self, stored: Camera, look: Look, parameters: DenseParameters
     ) -> tuple[LightGrid, ...] | None:
@@ -260,6 +245,20 @@ class SearchWindow:
         new = HeldTowns(scale=scale, centre=(float(lon), float(lat)), towns=towns)
         self._towns = [new, *self._towns[: KEPT_TOWNS - 1]]
         return towns
+
+
+def dense_parameters(stored: Camera, look: Look, altitude_km: float) -> DenseParameters:
+    """Dense search parameters that suit a look's scale."""
+    parameters = DenseParameters()
+    if not is_telephoto(replace(stored, focal_px=look.prior.focal_px)):
+        return parameters
+    longest = max(stored.width_px, stored.height_px)
+    field_km = altitude_km / look.prior.focal_px * longest
+    return replace(
+        parameters,
+        template_px=int(np.clip(field_km / TELE_SAMPLE_KM, *TELE_TEMPLATE_PX)),
+        max_off_nadir_deg=TELE_OFF_NADIR_DEG,
+    )
 
 
 def within_budget(windows: Sequence[Held]) -> list[Held]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matchers.camera import Camera
-from regengine.registration.preparation import USUAL_LENSES_MM
-from regengine.registration.propose_neighbours import Hints, Neighbour
+from regengine.registration.lens_prior import USUAL_LENSES_MM
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -34,6 +35,80 @@ MOST_NEIGHBOURS = 2
 CROPPED_SHARE = 0.01
 # A search without hints starts at offset 0 with the nominal lens: what is nearer to that is known
 WORTH_OFFSET_S = 3.0
+# How results made after a hint tell of it among their sources
+SOURCE = "hint"
+SEARCHED_AGAIN = "searched again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """The solved camera of a frame that was taken moments before or after, with the same lens.
+
+    Attributes
+    ----------
+    frame : str
+        Its frame id.
+    camera : Camera
+        Solved, for an image of the same size.
+    """
+
+    frame: str
+    camera: Camera
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighbourPrior:
+    """What accepted frames of the same camera body tell of a frame.
+
+    Attributes
+    ----------
+    frames : tuple of str
+        Frame ids of those that tell it.
+    offset_s : float
+        Their common offset along the track, as in `regengine.result.SolvedCamera`.
+    spread_s : float
+        How far they are from each other in it.
+    focal_ratio : float
+        Their focal length over the nominal one.
+    mirrored, cropped : bool
+        Whether their pictures are mirrored, or have the lens' axis off their middle.
+    neighbours : tuple of Neighbour
+        Those taken so shortly before or after that the camera may not have been turned.
+    beat : float or None
+        Set where the frame was searched before without hints: the probability that it has.
+        Where the hints lead nowhere, the rest need not be searched again.
+    """
+
+    frames: tuple[str, ...]
+    offset_s: float
+    spread_s: float
+    focal_ratio: float = 1.0
+    mirrored: bool = False
+    cropped: bool = False
+    neighbours: tuple[Neighbour, ...] = ()
+    beat: float | None = None
+
+    @property
+    def source(self) -> str:
+        """What the record says of them."""
+        again = "" if self.beat is None else f"{SEARCHED_AGAIN} "
+        near = " and ".join(neighbour.frame for neighbour in self.neighbours)
+        shared = f"clock and lens of {', '.join(self.frames)}"
+        camera = f", neighbour {near}" if near else ""
+        return f"{again}with {shared}{camera}"
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that is told, hexadecimal: equal where it is the same."""
+        told = asdict(self)
+        del told["beat"]  # of the frame itself, not of what others tell
+        text = json.dumps(told, sort_keys=True, default=_plain)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy number as Python's."""
+    return value.item()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +209,9 @@ def lesson_of(result: FrameResult) -> Lesson | None:
     )
 
 
-def hints_for(
+def neighbour_prior(
     facts: FrameFacts, lessons: Sequence[Lesson], beat: float | None = None
-) -> Hints | None:
+) -> NeighbourPrior | None:
     """What accepted frames tell of another one.
 
     Parameters
@@ -146,11 +221,11 @@ def hints_for(
     lessons : sequence of Lesson
         Accepted frames, in any order; another copy of the frame may be among them, itself not.
     beat : float, optional
-        See `Hints`.
+        See `NeighbourPrior`.
 
     Returns
     -------
-    Hints or None
+    NeighbourPrior or None
         None where no frame of the body is near, or those within a day do not agree.
     """
     known = [
@@ -173,7 +248,7 @@ def hints_for(
         for g in lenses
         if g.facts.size_px == facts.size_px and abs(facts.seconds_after(g.facts)) <= NEIGHBOUR_S
     ]
-    return Hints(
+    return NeighbourPrior(
         frames=tuple(g.facts.frame for g in group),
         offset_s=float(np.median(offsets)),
         spread_s=max(LEAST_SPREAD_S, float(np.std(offsets))),
@@ -204,7 +279,7 @@ def agreeing(values: Sequence[float], width: float) -> list[int]:
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])
 
 
-def worth_trying(hints: Hints) -> bool:
+def worth_trying(hints: NeighbourPrior) -> bool:
     """Whether hints lead elsewhere than where a search without them begins."""
     return (
         bool(hints.neighbours)
@@ -226,3 +301,22 @@ def _off_middle(camera: Camera) -> bool:
     x, y = camera.principal_point
     off = math.hypot(x - (camera.width_px - 1) / 2.0, y - (camera.height_px - 1) / 2.0)
     return off > CROPPED_SHARE * max(camera.width_px, camera.height_px)
+
+
+def replaces(new: FrameResult, beat: float) -> bool:
+    """Whether the result of a second search takes the place of the first.
+
+    Parameters
+    ----------
+    new : FrameResult
+        Of the second search.
+    beat : float
+        Probability of the first one's proposal, 0 without one.
+
+    Returns
+    -------
+    bool
+    """
+    if new.verdict == "accepted":
+        return True
+    return new.verdict == "review" and (new.probability or 0.0) > beat

@@ -1,4 +1,4 @@
-"""The result of a frame from what the search found: proposal, doubts, verdict."""
+"""The result of a frame from what its search found: proposal, caveats, verdict."""
 
 from __future__ import annotations
 
@@ -28,15 +28,12 @@ from regengine.result import (
     NadirInput,
     Reason,
     SolvedCamera,
-    Verdict,
 )
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.registration.acceptance import Proven
-    from regengine.registration.search import SearchState
-
-# What speaks against trusting a proposal unseen, as codes with sentences.
+    from regengine.registration.acceptance import Verified
+    from regengine.registration.search import Search
 
 LOW_MARGIN = 0.08
 # Share of the photo's city light that falls on saturated map above which the map has no texture
@@ -54,22 +51,22 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
     )
 
 
-def unfinished(state: SearchState) -> tuple[Reason, ...]:
+def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if state.exhausted or state.proven:
+    if search.exhausted or search.conclusive:
         return ()
     text = "time ran out before everything was tried; raise --max-seconds"
     return (Reason(code="search_budget", text=text),)
 
 
-def doubts_about(best: Proven) -> tuple[Reason, ...]:
+def caveats_about(best: Verified) -> tuple[Reason, ...]:
     """Everything that a person should know before trusting a proposal."""
     evidence = best.evidence
-    doubts = []
+    caveats = []
     # Streets and districts tell a city apart where its towns are few, or those of another place
     # correlate nearly as well
     if not evidence.clear_picture and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="few_lights",
                 text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
@@ -77,7 +74,7 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
             )
         )
     if not evidence.clear_picture and evidence.even_margin < LOW_MARGIN:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="low_margin",
                 text=f"another place fits nearly as well (evened correlation "
@@ -85,7 +82,7 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
             )
         )
     if not evidence.precise:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="imprecise",
                 text="the fit is loose, even if the place is right: lights that were left out of "
@@ -95,17 +92,17 @@ def doubts_about(best: Proven) -> tuple[Reason, ...]:
         )
     # Without structure a place has twins; where none comes near, enough of it is left
     if saturated_share(best) > SATURATED_SHARE and evidence.even_margin < CLEAR_MARGIN:
-        doubts.append(
+        caveats.append(
             Reason(
                 code="map_saturated",
                 text="the night-light map is saturated where the photo is bright and shows no "
                 "structure there; use a radiance product",
             )
         )
-    return tuple(doubts)
+    return tuple(caveats)
 
 
-def doubts_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
+def caveats_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
     """Whether the control points themselves are too few or too uncertain to be used unseen."""
     if len(points) < 4:
         text = f"only {len(points)} places of the photo can be tied to the map"
@@ -136,7 +133,7 @@ def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> 
     return -math.expm1(-0.5 * (allowed_error_m(camera) / worst_m) ** 2)
 
 
-def saturated_share(best: Proven) -> float:
+def saturated_share(best: Verified) -> float:
     """Share of the solved view's light that lies on saturated map pixels."""
     saturation = best.solution.levels[0].saturation
     if saturation is None:
@@ -146,21 +143,16 @@ def saturated_share(best: Proven) -> float:
     return float((view[lit] >= 0.97 * saturation).mean()) if lit.any() else 0.0
 
 
-def plain_result(
-    frame: Frame,
-    position: CameraPosition | None,
-    info: LightMapInfo,
-    verdict: Verdict,
-    probability: float | None,
-    reasons: tuple[Reason, ...],
+def no_match_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, *reasons: Reason
 ) -> FrameResult:
-    """A result without a proposal: what is known of a frame, and the verdict."""
+    """The result of a frame without a proposal: what is known of it, and the reasons."""
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),
         sha256=frame.sha256,
-        verdict=verdict,
-        probability=probability,
+        verdict="no_match",
+        probability=None,
         reasons=reasons,
         width_px=frame.width_px,
         height_px=frame.height_px,
@@ -174,13 +166,6 @@ def plain_result(
         lights=info.product,
         engine_version=version("regengine"),
     )
-
-
-def no_match_result(
-    frame: Frame, position: CameraPosition | None, info: LightMapInfo, reason: Reason
-) -> FrameResult:
-    """The result of a frame for which there is no proposal."""
-    return plain_result(frame, position, info, "no_match", None, (reason,))
 
 
 def iso_utc(moment: datetime) -> str:
@@ -201,50 +186,40 @@ def nadir_input(position: CameraPosition) -> NadirInput:
     )
 
 
-def proposal_result(
-    frame: Frame,
-    position: CameraPosition | None,
-    info: LightMapInfo,
-    state: SearchState,
-    accept_probability: float,
-) -> FrameResult:
-    """The result of a frame whose search has ended.
+def result_of(search: Search) -> FrameResult:
+    """The result of a search that has ended: "accepted", "review" or "no_match"."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    if search.futile is not None:
+        return no_match_result(frame, position, info, search.futile)
+    result = proposal_result(search)
+    if search.attitude is None:
+        return result
+    sources = {**dict(result.sources), "attitude": f"{search.attitude.stars} stars"}
+    return replace(result, sources=tuple(sorted(sources.items())))
 
-    Parameters
-    ----------
-    frame : Frame
-        The photo.
-    position : CameraPosition or None
-        Where the search started from, if anywhere.
-    info : LightMapInfo
-        The map.
-    state : SearchState
-        What the search found.
-    accept_probability : float
-        Acceptance threshold.
 
-    Returns
-    -------
-    FrameResult
-        "accepted", "review" or "no_match".
-    """
-    if state.best is None:
+def proposal_result(search: Search) -> FrameResult:
+    """The same of a search that has seen something of the map."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    best = search.best
+    if best is None:
         text = (
             "the map's lights fit nowhere better than by chance; the frame may show no city, or "
             "its time, nadir or focal length is far off"
         )
-        reasons = (Reason(code="no_agreement", text=text), *unfinished(state))
-        return plain_result(frame, position, info, "no_match", None, reasons)
-    best = state.best
+        reason = Reason(code="no_agreement", text=text)
+        return no_match_result(frame, position, info, reason, *unfinished(search))
+    accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
-    doubts = (*doubts_about(best), *doubts_about_points(points, best.camera))
-    verdict = decide(p_right, doubts, accept_probability)
-    reasons = doubts
+    caveats = (*caveats_about(best), *caveats_about_points(points, best.camera))
+    verdict = decide(p_right, caveats, accept_probability)
+    reasons = caveats
     if verdict != "accepted":
-        reasons = doubts or (unsure(p_right, accept_probability),)
-        reasons = (*reasons, *unfinished(state))
-    result = plain_result(frame, position, info, verdict, p_right, reasons)
+        reasons = caveats or (unsure(p_right, accept_probability),)
+        reasons = (*reasons, *unfinished(search))
+    result = no_match_result(frame, position, info, *reasons)
+    result = replace(result, verdict=verdict, probability=p_right)
     if verdict == "no_match":
         return result
     return replace(
@@ -259,7 +234,7 @@ def proposal_result(
     )
 
 
-def detected_lights(best: Proven) -> DetectedLights:
+def detected_lights(best: Verified) -> DetectedLights:
     """Towns of the photo in pixels of the stored image, and whether the map confirms them."""
     towns, factor = best.photo_towns, best.solution.image.factor
     matched = np.zeros(len(towns), np.uint8)
@@ -284,7 +259,7 @@ def solved_camera(camera: Camera, finalist: Finalist) -> SolvedCamera:
     )
 
 
-def fit_figures(best: Proven) -> Fit:
+def fit_figures(best: Verified) -> Fit:
     """The fit as the record has it; residuals in pixels of the stored image."""
     evidence, solution = best.evidence, best.solution
     grow = 1.0 / solution.image.factor
@@ -314,7 +289,7 @@ def residual_m(camera: Camera, residual_px: float) -> float:
     return float(np.median(sizes)) * residual_px if sizes else float("nan")
 
 
-def hypotheses(best: Proven) -> tuple[Hypothesis, ...]:
+def hypotheses(best: Verified) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
     evidence = best.evidence
     cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))

@@ -3,38 +3,232 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, great_circle_km, incidence_deg
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.atomic import write_whole
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
-from regengine.registration.overlay_layers import (
-    LABEL_PX,
-    POINT,
-    WHITE,
-    Colour,
-    Picture,
-    brighten,
-    draw_contours,
-    draw_graticule,
-    draw_points,
-    on_picture,
-    render_map,
-    tint,
-    visible_region,
-    write_labels,
-)
-from regengine.result import FrameResult
+from regengine.result import ControlPoint, FrameResult
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
+
+# The night-light map as a camera would see it.
+
+SAMPLES = 33  # per axis, to find what the photo covers
+MAX_INCIDENCE_DEG = 86.0  # beyond, a pixel smears over tens of kilometres
+MAX_WINDOW_PIXELS = 12e6  # 48 MB of float32
+KM_PER_DEG = 111.2
+
+
+def visible_region(camera: Camera) -> tuple[float, float, float, float, float] | None:
+    """Part of the Earth that a camera's image shows."""
+    x, y = np.meshgrid(
+        np.linspace(0, camera.width_px - 1, SAMPLES), np.linspace(0, camera.height_px - 1, SAMPLES)
+    )
+    lon, lat = _ground(camera, x, y)
+    seen = np.isfinite(lon)
+    if not seen.any():
+        return None
+    middle = float(ecef_to_geodetic(camera.position_ecef_m)[0])
+    turned = _continuous(lon[seen], middle)
+    next_lon, next_lat = _ground(camera, x + 1.0, y)
+    step_km = great_circle_km(lon, lat, next_lon, next_lat)[seen]
+    step_km = step_km[np.isfinite(step_km)]
+    step_deg = float(np.percentile(step_km, 10)) / KM_PER_DEG if step_km.size else 0.05
+    west, east = float(turned.min()), float(turned.max())
+    south, north = float(lat[seen].min()), float(lat[seen].max())
+    margin = max(2.0 * step_deg, 0.02 * max(east - west, north - south))
+    west, east, south, north = west - margin, east + margin, south - margin, north + margin
+    coarsest = math.sqrt((east - west) * (north - south) / MAX_WINDOW_PIXELS)
+    return west, south, east, north, max(step_deg, coarsest)
+
+
+def render_map(camera: Camera, grid: LightGrid) -> NDArray[np.float32]:
+    """Map values at each pixel of a camera's image."""
+    x, y = np.meshgrid(np.arange(camera.width_px, dtype=float), np.arange(camera.height_px))
+    lon, lat = _ground(camera, x, y)
+    col, row = grid.to_pixel(lon, lat)
+    values = cv2.remap(
+        grid.values,
+        np.nan_to_num(col, nan=-1e6).astype(np.float32),
+        np.nan_to_num(row, nan=-1e6).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0.0,
+    )
+    return np.where(np.isfinite(lon), values, np.nan).astype(np.float32)
+
+
+def _ground(
+    camera: Camera, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ground = camera.pixel_to_ecef(x, y)
+    lon, lat, _ = ecef_to_geodetic(ground)
+    grazing = ~(incidence_deg(camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
+    return np.where(grazing, np.nan, lon), np.where(grazing, np.nan, lat)
+
+
+def _continuous(lon_deg: NDArray[np.float64], middle_deg: float) -> NDArray[np.float64]:
+    return middle_deg + (lon_deg - middle_deg + 180.0) % 360.0 - 180.0
+
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+WHITE: Colour = (255, 255, 255)
+GREY: Colour = (150, 150, 150)
+POINT: Colour = (90, 255, 90)
+# Blues and magenta do not occur among street lamps.
+CONTOURS: tuple[Colour, ...] = ((0, 110, 200), (0, 200, 255), (255, 0, 230))
+CONTOUR_QUANTILES = (0.40, 0.75, 0.95)  # of the map's lit pixels in the view
+LIT = 0.3  # log10(1 + L): 1 nW cm^-2 sr^-1, about the faintest village in annual composites
+GRATICULE_STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+LABEL_PX = 13
+
+
+def brighten(rgb: Picture) -> Picture:
+    """Stretch a night photo for the eye: percentiles to full range, dark parts lifted."""
+    grey = rgb.max(axis=2)
+    black, white = np.percentile(grey, (1.0, 99.7))
+    scaled = np.clip((np.arange(256.0) - black) / max(white - black, 16.0), 0.0, 1.0)
+    lookup = np.rint(255.0 * scaled**0.7).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, lookup), dtype=np.uint8)
+
+
+def tint(rendered: NDArray[np.float32]) -> Picture:
+    """The rendered map as a picture that looks like a night photo; sky in dark blue."""
+    lit = rendered[np.isfinite(rendered) & (rendered > LIT)]
+    white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
+    level = np.clip(np.nan_to_num(rendered, nan=0.0) / white, 0.0, 1.0)[..., None]
+    picture = np.rint(255.0 * level ** np.array([1.0, 1.25, 2.0])).astype(np.uint8)
+    picture[np.isnan(rendered)] = (16, 22, 40)
+    return picture
+
+
+def contour_levels(rendered: NDArray[np.float32]) -> list[float]:
+    """Map values to draw contours at, faint to bright; none where the map is dark."""
+    lit = rendered[np.isfinite(rendered) & (rendered > LIT)]
+    if lit.size == 0:
+        return []
+    levels = [float(level) for level in np.quantile(lit, CONTOUR_QUANTILES)]
+    apart = [high for low, high in pairwise(levels) if high - low >= 0.1]
+    return [levels[0], *apart]
+
+
+def draw_contours(picture: Picture, rendered: NDArray[np.float32]) -> None:
+    """Outline the map's lights, in place."""
+    smooth = cv2.GaussianBlur(np.nan_to_num(rendered, nan=0.0), (0, 0), 1.2)
+    levels = contour_levels(rendered)
+    for level, colour in zip(levels, CONTOURS[-len(levels) :] if levels else (), strict=True):
+        mask = (smooth >= level).astype(np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        large = [line for line in outlines if len(line) >= 6]
+        cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
+
+
+def draw_graticule(picture: Picture, camera: Camera) -> list[tuple[int, int, str]]:
+    """Draw meridians and parallels, in place."""
+    region = visible_region(camera)
+    if region is None:
+        return []
+    west, south, east, north, _ = region
+    lons = graticule_values(west, east)
+    lats = graticule_values(south, north)
+    lines = [(np.full(200, lon), np.linspace(south, north, 200), _lon_text(lon)) for lon in lons]
+    lines += [(np.linspace(west, east, 200), np.full(200, lat), _lat_text(lat)) for lat in lats]
+    labels = []
+    shade = picture.copy()
+    for lon, lat, text in lines:
+        x, y = camera.lonlat_to_pixel(lon, lat)
+        inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
+        if not inside.any():
+            continue
+        for run in _runs(np.isfinite(x) & (np.abs(x) < 1e5) & (np.abs(y) < 1e5)):
+            points = np.stack([x[run], y[run]], axis=-1)
+            cv2.polylines(shade, [_fixed(points)], False, GREY, 1, cv2.LINE_AA, shift=4)
+        at = int(np.flatnonzero(inside)[0])
+        labels.append((int(x[at]), int(y[at]), text))
+    cv2.addWeighted(shade, 0.6, picture, 0.4, 0.0, dst=picture)
+    return labels
+
+
+def graticule_values(low: float, high: float) -> list[float]:
+    """Round degrees between two bounds, three to eight of them where the steps allow."""
+    step = next((s for s in GRATICULE_STEPS_DEG if (high - low) / s <= 8), 20.0)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def draw_points(picture: Picture, points: Sequence[ControlPoint], scale: float) -> None:
+    """Draw control points, in place: a cross, and a circle of three sigma but at least 5 px."""
+    for point in points:
+        x, y = on_picture(point.x, point.y, scale)
+        radius = max(3.0 * point.sigma_px * scale, 5.0) if np.isfinite(point.sigma_px) else 5.0
+        for colour, width in (((0, 0, 0), 3), (POINT, 1)):
+            for dx, dy in ((9, 0), (0, 9)):
+                ends = _fixed(np.array([[x - dx, y - dy], [x + dx, y + dy]]))
+                cv2.polylines(picture, [ends], False, colour, width, cv2.LINE_AA, shift=4)
+            centre = tuple(int(v) for v in _fixed(np.array([x, y])).ravel())
+            cv2.circle(picture, centre, round(16 * radius), colour, width, cv2.LINE_AA, shift=4)
+
+
+def on_picture(x: float, y: float, scale: float) -> tuple[float, float]:
+    """Position in a resized picture: areas scale, pixel centres do not."""
+    return (x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5
+
+
+def write_labels(
+    picture: Picture, labels: Sequence[tuple[float, float, str]], colour: Colour, size: int
+) -> Picture:
+    """Write texts on dark boxes, each beside its position and inside the picture."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image, "RGBA")
+    font = ImageFont.load_default(size=size)
+    for x, y, text in labels:
+        left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
+        width, height = right - left, bottom - top
+        at_x = min(max(x, 2), image.width - width - 4)
+        at_y = min(max(y, 2), image.height - height - 4)
+        box = (at_x - 2, at_y - 2, at_x + width + 2, at_y + height + 2)
+        draw.rectangle(box, fill=(0, 0, 0, 140))
+        draw.multiline_text((at_x - left, at_y - top), text, fill=colour, font=font)
+    return np.array(image)
+
+
+def _lon_text(lon: float) -> str:
+    lon = (lon + 180.0) % 360.0 - 180.0
+    return f"{abs(lon):g}°{'E' if lon >= 0 else 'W'}"
+
+
+def _lat_text(lat: float) -> str:
+    return f"{abs(lat):g}°{'N' if lat >= 0 else 'S'}"
+
+
+def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """OpenCV's fixed-point coordinates with 4 fractional bits."""
+    return np.rint(np.asarray(points) * 16.0).astype(np.int32).reshape(-1, 1, 2)
+
+
+def _runs(good: NDArray[np.bool_]) -> list[slice]:
+    """Slices of consecutive True values, at least two long."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.view(np.int8), [0]])))
+    pairs = zip(edges[::2], edges[1::2], strict=True)
+    return [slice(start, stop) for start, stop in pairs if stop - start >= 2]
+
 
 LONG_SIDE_PX = 1400  # fits a screen, and a 15-arc-second map needs no more
 MIN_WIDTH_PX = 1000  # so that the words have room above a small photo

@@ -1,9 +1,9 @@
-"""A photo before the search: its nominal camera, and its city light at the map's scale."""
+"""A photo made ready for a search: its nominal camera, its limb, and its city light."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,7 +13,6 @@ from detectors.background import diffuse_background, hot_pixels
 from detectors.limb import Limb, find_limb, sky_mask
 from detectors.masks import (
     blank_parts,
-    caption_strips,
     grainy_light,
     hardware_mask,
     smooth_light,
@@ -23,123 +22,14 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.photo.image import LinearLight, brought_down
-from regengine.registration.propose_dense import PhotoLights
+from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
+from regengine.registration.lens_prior import CROP_SCALES, USUAL_LENSES_MM, is_telephoto
+from regengine.registration.map_window import HasOverview, ground_sample_km
+from regengine.registration.search import Search, SearchAids
 from regengine.result import Reason
 
-# The focal lengths that a search tries: the one told, crops of it, or the usual lenses.
-
-# Edited copies are crops (1.28 and 1.4 times seen): the focal length in pixels is then larger
-CROP_SCALES = (1.25, 1.55, 0.8, 1.95)
-SIGMA_LOG_FOCAL = 0.03  # zooms and focusing: 2-3 % on originals
-SIGMA_LOG_FOCAL_CROPPED = 0.12
-# and the lens' axis is anywhere in them: half a frame has it at a quarter of the whole from its own
-# middle
-SIGMA_PRINCIPAL_SHARE = 0.2
-# Night lenses, millimetres, and how many of 9,403 archive records are theirs. What has lost its
-# EXIF is often a crop, too: a tenth of a lens' records is counted for 1.25 and for 1.55 times it
-USUAL_LENSES_MM = (85.0, 400.0, 180.0, 50.0, 58.0, 105.0, 135.0, 28.0, 300.0, 24.0, 35.0, 16.0)
-LENS_RECORDS = (4220, 1650, 1320, 950, 500, 420, 420, 370, 130, 60, 50, 40)
-SIGMA_LOG_FOCAL_UNKNOWN = 0.12
-# Figures of towns are compared at each of these shares of the focal length at once; the first
-# steps then reach from 0.7 to 1.4 times a lens
-LENS_LADDER = (1.0, 0.8, 1.25)
-LADDER_LENSES_MM = (85.0, 400.0, 50.0, 200.0, 128.0, 28.0, 700.0, 17.0)
-LADDER_RECORDS = (4220, 1650, 1520, 1320, 480, 450, 200, 65)
-# Towns are sought at the size that a focal length gives them, so that a ladder finds frames of 0.72
-# to 1.39 times its own (19 and 16 of 26 frames of the training half from their true places, in the
-# middle 21, at 0.64 and 1.56 times 6): one for mild crops, one for those to a third of the frame,
-# one for what is wider than told
-CROP_CENTRES = (1.3, 2.3, 0.75)
-# How unlikely a focal length is, as a negative log-probability; only the order depends on it
-# Originals of the archive are seldom crops; a focal length is wrong for one frame in twenty
-CROP_SURPRISE = 2.8
-CROPPED_SURPRISE = 1.0  # where the shape is not the sensor's
-# The same for ladders of crops: shapes other than the sensor's come from crops of any size, the
-# sensor's own shape from mild ones. With towns sought at each one's size, instead of at the told
-# one's for a ladder of five, 5 of the 6 missed crops of the training half were found that figures
-# find from the true place
-CROPPED_CENTRE_SURPRISES = (0.5, 0.8, 3.0)
-CROP_CENTRE_SURPRISES = (2.5, 7.0, 3.5)
-# Fields below this (171 mm) lie within one city
-TELE_FIELD_DEG = 12.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scale:
-    """A focal length to try, relative to the nominal one."""
-
-    ratio: float
-    sigma_log_focal: float
-    surprise: float
-    cropped: bool
-    ladder: tuple[float, ...] = (1.0,)
-
-
-def field_deg(camera: Camera) -> float:
-    """Angle that the long side of an image covers."""
-    longest = max(camera.width_px, camera.height_px)
-    return float(np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)))
-
-
-def is_telephoto(camera: Camera) -> bool:
-    """Whether a frame lies within one city: its lights are then compared flat."""
-    return field_deg(camera) < TELE_FIELD_DEG
-
-
-def dense_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
-    """Focal lengths that are worth a comparison of pictures."""
-    if not focal_known:
-        return [
-            Scale(
-                ratio=lens / USUAL_LENSES_MM[0],
-                sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=math.log(LENS_RECORDS[0] / records),
-                cropped=may_be_cropped,
-            )
-            for lens, records in zip(USUAL_LENSES_MM, LENS_RECORDS, strict=True)
-        ]
-    first = CROPPED_SURPRISE if may_be_cropped else CROP_SURPRISE
-    crops = [
-        Scale(
-            ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k, cropped=True
-        )
-        for k, r in enumerate(CROP_SCALES)
-    ]
-    return [nominal_scale(may_be_cropped), *crops]
-
-
-def sparse_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
-    """Focal lengths that are worth a look by figures of towns, which covers a ladder of them."""
-    if not focal_known:
-        return [
-            Scale(
-                ratio=lens / USUAL_LENSES_MM[0],
-                sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=math.log(LADDER_RECORDS[0] / records),
-                cropped=may_be_cropped,
-                ladder=LENS_LADDER,
-            )
-            for lens, records in zip(LADDER_LENSES_MM, LADDER_RECORDS, strict=True)
-        ]
-    surprises = CROPPED_CENTRE_SURPRISES if may_be_cropped else CROP_CENTRE_SURPRISES
-    crops = [
-        Scale(
-            ratio=ratio,
-            sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED,
-            surprise=surprise,
-            cropped=True,
-            ladder=LENS_LADDER,
-        )
-        for ratio, surprise in zip(CROP_CENTRES, surprises, strict=True)
-    ]
-    return [nominal_scale(may_be_cropped), *crops]
-
-
-def nominal_scale(may_be_cropped: bool) -> Scale:
-    """The focal length that the metadata has."""
-    return Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, surprise=0.0, cropped=may_be_cropped)
-
+if TYPE_CHECKING:
+    from regengine.registration.register import RegisterParams
 
 # The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
 # to about the map's pixels *before* it is compressed, as the map's own was
@@ -166,11 +56,118 @@ FLAT_SHARE = 0.2
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
 LEAST_GLARE_PX = 7
-CAPTION_MARGIN_PX = 3
 DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
 # and more, lightning over half a night frame leaves it at 0.04
 DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoLights:
+    """City light of a photo: without anything broader than a town, with glows, and flat.
+
+    Reflections and moonlit cloud are broad, and so are cities behind haze: one of the first two
+    images shows what the other loses. The flat one holds the grain of lamps and streets, and
+    of that nothing is taken for diffuse but what the darkest places have; lights are cut off where
+    a map saturates. Narrow fields lie between the two, within one city.
+    """
+
+    sharp: LightImage
+    hazy: LightImage
+    flat: LightImage
+
+    def of(self, hazy: bool, flat: bool = False) -> LightImage:
+        """One of the three; whatever is searched flat is fitted to one of the others."""
+        if flat:
+            return self.flat
+        return self.hazy if hazy else self.sharp
+
+
+def prepare(
+    frame: Frame,
+    position: CameraPosition,
+    light_map: HasOverview,
+    parameters: RegisterParams,
+    aids: SearchAids | None = None,
+) -> Search:
+    """Read a photo and make ready whatever searches for it, wherever they look.
+
+    Returns
+    -------
+    Search
+        Without lights, and with the reason, where the photo need not be searched for cities.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    """
+    started_s = parameters.clock()
+    aids = aids or SearchAids()
+    stored, focal_known = nominal_camera(frame, position)
+    if aids.placement is not None:
+        placed, focal_known = aids.placement, True
+        stored = replace(
+            stored,
+            focal_px=placed.focal_px,
+            principal_point=placed.principal_point,
+            distortion=placed.distortion,
+        )
+    altitude_km = position.altitude_km
+    side_px = read_px(stored, altitude_km, focal_known)
+    finest = read_linear_light(frame.path, max_long_side_px=side_px)
+    light = brought_down(finest, fine_px(stored, altitude_km))
+    futile = None
+    if aids.placement is None:
+        futile = nothing_to_register(light, parameters.any_category)
+    limb, lights = None, None
+    if futile is None:
+        limb = limb_of_photo(light, stored, focal_known, altitude_km)
+        lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
+    search = Search(
+        frame=frame,
+        position=position,
+        light_map=light_map,
+        parameters=parameters,
+        aids=aids,
+        stored=stored,
+        focal_known=focal_known,
+        started_s=started_s,
+        futile=futile,
+        limb=limb,
+    )
+    if lights is not None:
+        search.lights = lights
+    return search
+
+
+def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
+    """Camera of the stored image as the metadata has it, and whether its focal length is known.
+
+    Where the lens was calibrated, it is that lens.
+    """
+    size = frame.width_px, frame.height_px
+    longest = max(size)
+    pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
+    focal_mm = frame.focal_mm or USUAL_LENSES_MM[0]
+    x, y, z = position.position_ecef_m.tolist()
+    camera = Camera(
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        focal_px=1e3 * focal_mm / pitch_um,
+        principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    lens = None if frame.profile is None else frame.profile.for_picture(*size)
+    if lens is not None:
+        camera = replace(
+            camera,
+            focal_px=lens.focal_px,
+            principal_point=lens.principal_point,
+            distortion=lens.distortion,
+        )
+    return camera, frame.focal_mm is not None
 
 
 def nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
@@ -315,37 +312,3 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     clipped = (light.saturated > 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
     return np.asarray(cv2.dilate(solid, disc), bool)
-
-
-def captions(light: LinearLight) -> NDArray[np.bool_]:
-    """White strips along the picture's borders, as archives print captions into."""
-    return caption_strips(light.saturated > 0.5, margin_px=CAPTION_MARGIN_PX)
-
-
-def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
-    """Camera of the stored image as the metadata has it, and whether its focal length is known.
-
-    Where the lens was calibrated, it is that lens.
-    """
-    size = frame.width_px, frame.height_px
-    longest = max(size)
-    pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
-    focal_mm = frame.focal_mm or USUAL_LENSES_MM[0]
-    x, y, z = position.position_ecef_m.tolist()
-    camera = Camera(
-        width_px=frame.width_px,
-        height_px=frame.height_px,
-        focal_px=1e3 * focal_mm / pitch_um,
-        principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
-    )
-    lens = None if frame.profile is None else frame.profile.for_picture(*size)
-    if lens is not None:
-        camera = replace(
-            camera,
-            focal_px=lens.focal_px,
-            principal_point=lens.principal_point,
-            distortion=lens.distortion,
-        )
-    return camera, frame.focal_mm is not None

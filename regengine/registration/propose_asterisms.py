@@ -1,22 +1,24 @@
-"""A look by figures of towns: all attitudes at once, whatever the tilt and the roll."""
+"""The proposer by figures of towns: all attitudes at once, whatever the tilt and the roll."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matchers import sparse
 from matchers.camera import Camera
-from matchers.dense import DenseParameters
 from matchers.first_sight import first_sight
-from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage
-from matchers.sparse import SparseParameters, propose, working_px
-from regengine.registration.candidates import Candidate, Look
-from regengine.registration.map_window import SearchWindow
-from regengine.registration.propose_dense import PhotoLights, aligned_candidates
+from matchers.sparse import SparseParameters, working_px
+from regengine.registration.candidates import Candidate, CoarseView, Look
+from regengine.registration.propose_dense import steps_of_looks
 
+if TYPE_CHECKING:
+    from regengine.registration.search import Search, Step
+
+ORDER = 50
 # Of the proposals, ordered by what the picture says of each at first sight, so many are aligned,
 # and the one that the towns' odds put first
 ALIGNED_PER_LOOK = 4
@@ -26,56 +28,42 @@ THOROUGH_TOWNS = 45
 THOROUGH_TOLERANCE = 0.15
 
 
-def take_sparse_look(
-    levels: Sequence[LightGrid],
-    lights: PhotoLights,
-    stored: Camera,
-    look: Look,
-    window: SearchWindow,
-    parameters: DenseParameters,
-) -> list[Candidate]:
-    """Propose attitudes by figures of towns and align the best."""
-    sparse = SparseParameters(
+def propose(search: Search) -> Iterator[Step]:
+    """Compare figures from everywhere on the tracks, the likeliest first."""
+    if "sparse" in search.parameters.methods:
+        yield from steps_of_looks(search, sparse=True, find=best_figures)
+
+
+def best_figures(search: Search, view: CoarseView, look: Look) -> list[Candidate]:
+    """The best attitudes that figures of towns propose, aligned."""
+    parameters = SparseParameters(
         scales=look.ladder, scale_free=len(look.ladder) > 1, mirrored=(look.mirrored,)
     )
     if look.thorough:
-        sparse = replace(sparse, photo_towns=THOROUGH_TOWNS, shape_tolerance=THOROUGH_TOLERANCE)
-    light = lights.of(look.hazy, look.flat)
+        parameters = replace(
+            parameters, photo_towns=THOROUGH_TOWNS, shape_tolerance=THOROUGH_TOLERANCE
+        )
     start = replace(
-        stored,
-        focal_px=stored.focal_px * look.scale,
+        view.stored,
+        focal_px=view.stored.focal_px * look.scale,
         position_ecef_m=look.prior.position_ecef_m,
     )
-    small = light.resized(working_px(start, window.altitude_km), sparse.smooth_px)
+    light = search.lights.of(look.hazy, look.flat)
+    small = light.resized(working_px(start, search.altitude_km), parameters.smooth_px)
     camera = small.camera(start)
-    towns = window.towns(levels, camera, sparse)
-    peaks = propose(towns, small, camera, sparse)
-    coarse = light.resized(parameters.template_px, parameters.smooth_px, parameters.detail_px)
-    if look.mirrored:
-        # The alignment itself knows no mirrors: it sees the picture as it would have been
-        coarse = coarse.flipped()
-    cameras = [
-        replace(coarse.camera(small.stored_camera(peak.camera, stored)), mirrored=False)
-        for peak in peaks
-    ]
-    chosen = worth_aligning(levels, coarse, cameras, sparse.max_off_nadir_deg, parameters)
+    towns = search.window.towns(view.levels, camera, parameters)
+    peaks = sparse.propose(towns, small, camera, parameters)
+    cameras = [view.camera(small.stored_camera(peak.camera, view.stored)) for peak in peaks]
+    chosen = worth_aligning(view, cameras, parameters.max_off_nadir_deg)
     looks = []
     for number in chosen:
         ratio = peaks[number].camera.focal_px / camera.focal_px
         prior = replace(look.prior, focal_px=look.prior.focal_px * ratio)
         looks.append(replace(look, scale=look.scale * ratio, prior=prior))
-    return aligned_candidates(
-        levels, coarse, [cameras[number] for number in chosen], stored, looks, parameters
-    )
+    return view.aligned([cameras[number] for number in chosen], looks)
 
 
-def worth_aligning(
-    levels: Sequence[LightGrid],
-    coarse: LightImage,
-    cameras: Sequence[Camera],
-    off_nadir_deg: float,
-    parameters: DenseParameters,
-) -> list[int]:
+def worth_aligning(view: CoarseView, cameras: Sequence[Camera], off_nadir_deg: float) -> list[int]:
     """Which of the cameras that figures propose are aligned: the first, and those that look best.
 
     Under clouds, or where the map shows more towns than the photo, the odds of figures put the
@@ -86,12 +74,12 @@ def worth_aligning(
     if len(cameras) <= ALIGNED_PER_LOOK:
         return list(range(len(cameras)))
     seen = first_sight(
-        levels,
-        coarse,
+        view.levels,
+        view.picture,
         cameras,
         off_nadir_deg,
-        smooth_px=parameters.smooth_px,
-        detail_px=parameters.detail_px,
+        smooth_px=view.parameters.smooth_px,
+        detail_px=view.parameters.detail_px,
     )
     best = [int(number) for number in np.argsort(-seen, kind="stable") if number > 0]
     return [0, *best[: ALIGNED_PER_LOOK - 1]]

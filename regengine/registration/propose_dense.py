@@ -1,26 +1,39 @@
-"""From a belief to candidate cameras: the dense search, look by look, and the first alignment."""
+"""The proposer by pictures: the photo's light compared with the map in all directions at once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from matchers.align import ITERATIONS, align
+from detectors.types import FloatArray
+from matchers import dense
 from matchers.camera import Camera
-from matchers.dense import DenseParameters, boresights, search, templates_for
-from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage
-from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior, with_attitude
-from regengine.registration.candidates import SAME_SHARE, Candidate, Look, ground_samples, same_view
+from matchers.dense import DenseParameters, boresights, templates_for
+from matchers.pose import PosePrior, with_attitude
+from regengine.registration.candidates import (
+    SAME_SHARE,
+    Candidate,
+    CoarseView,
+    Look,
+    ground_samples,
+    unmirrored,
+)
+from regengine.registration.map_window import dense_parameters
+from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Step
+from regengine.registration.search_order import plan
 
-FloatArray = NDArray[np.float64]
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
+# Beside the figures of towns: the two take turns by what is likelier
+ORDER = 50
 # Best distinct peaks: under clouds or in a crop the right one was the 6th to the 10th (three frames
 # of the training half that three peaks a look had lost)
 ALIGNED_PER_LOOK = 8
@@ -28,60 +41,78 @@ ALIGNED_PER_LOOK = 8
 # first in seven, and within the first 13 in nine
 ALIGNED_IF_FLAT = 10
 KEPT_PEAKS = 300
+# The blur of the small pictures: where all directions are compared, and where cameras are aligned
+PICTURE_SMOOTH_PX, SMOOTH_PX = 0.7, DenseParameters().smooth_px
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhotoLights:
-    """City light of a photo: without anything broader than a town, with glows, and flat.
-
-    Reflections and moonlit cloud are broad, and so are cities behind haze: one of the first two
-    images shows what the other loses. The flat one holds the grain of lamps and streets, and
-    of that nothing is taken for diffuse but what the darkest places have; lights are cut off where
-    a map saturates. Narrow fields lie between the two, within one city.
-    """
-
-    sharp: LightImage
-    hazy: LightImage
-    flat: LightImage
-
-    def of(self, hazy: bool, flat: bool = False) -> LightImage:
-        """One of the three; whatever is searched flat is fitted to one of the others."""
-        if flat:
-            return self.flat
-        return self.hazy if hazy else self.sharp
+def propose(search: Search) -> Iterator[Step]:
+    """Compare pictures from everywhere on the tracks, the likeliest first."""
+    if "dense" in search.parameters.methods:
+        yield from steps_of_looks(search, sparse=False, find=best_peaks)
 
 
-def coarse_free() -> NDArray[np.bool_]:
-    """Unknowns that a coarse image can tell: attitude, focal length, place along the track."""
-    free = np.zeros(PARAMETERS, bool)
-    free[ROTATION] = True
-    free[[FOCAL, ALONG]] = True
-    return free
+# What a look finds in the coarse view that it takes of a photo
+Find = Callable[["Search", CoarseView, Look], list[Candidate]]
 
 
-def take_look(
-    levels: Sequence[LightGrid],
-    coarse: LightImage,
-    stored: Camera,
-    look: Look,
-    parameters: DenseParameters,
-) -> list[Candidate]:
-    """Search one look and align its best distinct peaks."""
-    start = replace(
-        stored,
-        focal_px=stored.focal_px * look.scale,
-        position_ecef_m=look.prior.position_ecef_m,
-        mirrored=look.mirrored,
+def steps_of_looks(search: Search, sparse: bool, find: Find) -> Iterator[Step]:
+    """All looks by figures (sparse) or by pictures, the likeliest first."""
+    for place, look in plan(search, sparse):
+        yield Step(
+            take=partial(take_look, search, look, find),
+            surprise=place,
+            time_share=SHARE_FOR_LOOKS,
+            required=True,
+        )
+
+
+def take_look(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
+    """What one look finds; and what leads without being verified, from along the track."""
+    search.looks_taken += 1
+    view = coarse_view(search, look, SMOOTH_PX if look.sparse else PICTURE_SMOOTH_PX)
+    if view is None:
+        return
+    yield Proposals(find(search, view, look))
+    while search.leader is not None and not search.leader.look.flat:
+        search.looks_taken += 1  # so that the odds bear these poses, too
+        better = from_along_the_track(search, search.leader)
+        if better is None:
+            return
+        yield Proposals([better])
+
+
+def coarse_view(search: Search, look: Look, smooth_px: float) -> CoarseView | None:
+    """The photo and the map as a look compares them; None where the map holds none of it."""
+    parameters = dense_parameters(search.stored, look, search.altitude_km)
+    levels = search.window.levels(search.stored, look, parameters)
+    if levels is None:
+        return None
+    search.covered = True
+    light = search.lights.of(look.hazy, look.flat)
+    picture = light.resized(parameters.template_px, smooth_px, parameters.detail_px)
+    return CoarseView(
+        stored=search.stored,
+        picture=unmirrored(picture, look.mirrored),
+        levels=levels,
+        parameters=parameters,
     )
-    # The search itself knows no mirrors: it sees the picture as it would have been
-    photo = replace(coarse.camera(start), mirrored=False)
-    picture = coarse.flipped() if look.mirrored else coarse
+
+
+def best_peaks(_: Search, view: CoarseView, look: Look) -> list[Candidate]:
+    """The best distinct directions of a look, aligned."""
+    parameters, picture = view.parameters, view.picture
+    start = replace(
+        view.stored,
+        focal_px=view.stored.focal_px * look.scale,
+        position_ecef_m=look.prior.position_ecef_m,
+    )
+    photo = view.camera(start)
     nearest, farthest = look.off_nadir_deg
     templates = templates_for(picture.values, picture.weight, photo.focal_px, parameters)
     directions = boresights(
         templates.step_deg, nearest, min(parameters.max_off_nadir_deg, farthest)
     )
-    peaks = search(levels, photo, templates, directions, parameters)
+    peaks = dense.search(view.levels, photo, templates, directions, parameters)
     most = ALIGNED_IF_FLAT if look.flat else ALIGNED_PER_LOOK
     chosen: list[Camera] = []
     for peak in islice(peaks, KEPT_PEAKS):
@@ -89,37 +120,7 @@ def take_look(
             break
         if not any(nearly_same_attitude(peak.camera, other) for other in chosen):
             chosen.append(peak.camera)
-    return aligned_candidates(levels, picture, chosen, stored, [look] * len(chosen), parameters)
-
-
-def aligned_candidates(
-    levels: Sequence[LightGrid],
-    picture: LightImage,
-    cameras: Sequence[Camera],
-    stored: Camera,
-    looks: Sequence[Look],
-    parameters: DenseParameters,
-    iterations: int = ITERATIONS,
-) -> list[Candidate]:
-    """Align cameras at coarse scale; those that turn out to be distinct, best first."""
-    found: list[Candidate] = []
-    for camera, look in zip(cameras, looks, strict=True):
-        aligned = align(
-            levels,
-            picture.values,
-            picture.weight,
-            camera,
-            look.prior.for_image(picture.factor),
-            free=coarse_free(),
-            iterations=iterations,
-            smooth_px=parameters.smooth_px,
-            detail_px=parameters.detail_px,
-        )
-        of_stored = picture.stored_camera(aligned.camera, stored)
-        of_stored = replace(of_stored, mirrored=look.mirrored)
-        if not any(same_view(of_stored, other.camera, SAME_SHARE) for other in found):
-            found.append(Candidate(camera=of_stored, ncc=aligned.even_ncc, look=look))
-    return sorted(found, key=lambda c: -c.score)
+    return view.aligned(chosen, [look] * len(chosen))
 
 
 def nearly_same_attitude(a: Camera, b: Camera) -> bool:
@@ -129,28 +130,24 @@ def nearly_same_attitude(a: Camera, b: Camera) -> bool:
     return angle * a.focal_px < 0.5 * SAME_SHARE * max(a.width_px, a.height_px)
 
 
-# A view that was found from the wrong place on the track, from the places around it.
-
 # Three frames of the training half that were found from 90, 460 and 560 km beside came out within
 # 51 km; correlation falls again 150 km from the best place, and rises unsteadily towards it
 STEPS_KM = (150.0, -150.0, 300.0, -300.0, 450.0, -450.0, 600.0, -600.0)
 LEAST_POINTS = 3  # that tell an attitude
 
 
-def from_other_places(
-    levels: Sequence[LightGrid],
-    picture: LightImage,
-    stored: Camera,
-    candidate: Candidate,
-    parameters: DenseParameters,
-) -> Candidate | None:
+def from_along_the_track(search: Search, leader: Candidate) -> Candidate | None:
+    """What leads without being verified, from where along the track it correlates better."""
+    view = coarse_view(search, leader.look, SMOOTH_PX)
+    return None if view is None else best_along_the_track(view, leader)
+
+
+def best_along_the_track(view: CoarseView, candidate: Candidate) -> Candidate | None:
     """Take a view to places along the track, either way, and align it there."""
     found: list[Candidate] = []
     for there in (candidate, *(moved(candidate, step_km) for step_km in STEPS_KM)):
-        if there is None:
-            continue
-        camera = replace(picture.camera(there.camera), mirrored=False)
-        found += aligned_candidates(levels, picture, [camera], stored, [there.look], parameters)
+        if there is not None:
+            found += view.aligned([view.camera(there.camera)], [there.look])
     best = max(found, key=lambda c: c.score)
     return None if best is found[0] else best
 
@@ -182,7 +179,7 @@ def moved(candidate: Candidate, step_km: float) -> Candidate | None:
     )
 
 
-def spread(directions: NDArray[np.float64]) -> float:
+def spread(directions: FloatArray) -> float:
     """Root mean square of unit vectors' distance from their mean."""
     return float(np.sqrt(np.mean((directions - directions.mean(axis=0)) ** 2)))
 

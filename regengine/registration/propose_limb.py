@@ -1,4 +1,4 @@
-"""Sweeps along the track for a photo whose limb tells which way is down.
+"""The proposer of photos whose limb tells which way is down: sweeps along the track.
 
 With the nadir direction known, only the azimuth is left at every place on the track, and all of
 them cost milliseconds: a sweep covers thousands of kilometres, where the element set is weeks old
@@ -8,27 +8,42 @@ or the clock is minutes off.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.limb import Limb
 from detectors.limb_geometry import nadir_vector
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.dense import DenseParameters, Peak
 from matchers.panorama import panorama, search_azimuth
-from regengine.registration.candidates import SAME_SHARE, Candidate, Look, merged, same_view
+from regengine.registration.candidates import (
+    SAME_SHARE,
+    Candidate,
+    CoarseView,
+    Look,
+    merged,
+    same_view,
+    unmirrored,
+    unmirrored_ray,
+)
+from regengine.registration.lens_prior import (
+    CROP_SCALES,
+    SIGMA_LOG_FOCAL,
+    SIGMA_LOG_FOCAL_CROPPED,
+    Scale,
+)
 from regengine.registration.map_window import (
     FARTHEST_DEG,
     LEAST_SAMPLE_KM,
-    SearchWindow,
     ground_reach_km,
 )
-from regengine.registration.preparation import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
-from regengine.registration.propose_dense import PhotoLights, aligned_candidates
+from regengine.registration.search import Proposals, Step
 from regengine.registration.search_order import (
     HAZY_SURPRISE,
     MIRROR_SURPRISE,
@@ -37,8 +52,12 @@ from regengine.registration.search_order import (
 )
 from regengine.registration.tracks import Track
 
-FloatArray = NDArray[np.float64]
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
+ORDER = 40
+# Sweeps come before looks without a limb, and may take this share of the time
+TIME_SHARE = 0.5
 # Long side of the light image: the limb's obliques compress the ground, towns are small
 SWEEP_PX = 96
 STEP_KM = 60.0
@@ -59,6 +78,14 @@ class Sweep:
     sigma_log_focal: float
     mirrored: bool
     hazy: bool
+
+
+def propose(search: Search) -> Iterator[Step]:
+    """Sweep along all tracks, the likeliest stretches first."""
+    if search.limb is None or "limb" not in search.parameters.methods:
+        return
+    for sweep in plan_sweeps(search.tracks, search.limb, search.focal_known):
+        yield Step(take=partial(take_sweep, search, sweep, TIME_SHARE), time_share=TIME_SHARE)
 
 
 def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Iterator[Sweep]:
@@ -119,48 +146,45 @@ def nadir_at_scale(limb: Limb, scale: float) -> FloatArray:
     return nadir_vector(limb.angle_deg + turned, limb.roll_deg)
 
 
-def take_sweep(
-    sweep: Sweep,
-    limb: Limb,
-    lights: PhotoLights,
-    stored: Camera,
-    window: SearchWindow,
-    expired: Callable[[], bool],
-) -> tuple[list[Candidate], bool]:
+def take_sweep(search: Search, sweep: Sweep, time_share: float) -> Iterator[Proposals]:
+    """What one sweep finds within a share of the photo's time."""
+    found = best_of_sweep(search, sweep, time_share)
+    search.looks_taken += 1
+    yield Proposals(found)
+
+
+def best_of_sweep(search: Search, sweep: Sweep, time_share: float) -> list[Candidate]:
     """Search one stretch of the track and align its best distinct peaks."""
-    parameters = DenseParameters()
-    image = lights.of(sweep.hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
+    assert search.limb is not None
+    stored, window, parameters = search.limb_lens, search.window, DenseParameters()
+    light = search.lights.of(sweep.hazy)
+    image = light.resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
     scaled = replace(stored, focal_px=stored.focal_px * sweep.scale)
     photo = replace(image.camera(scaled), mirrored=False)
-    nadir = nadir_at_scale(limb, sweep.scale)
-    if sweep.mirrored:
-        # The search itself knows no mirrors: it sees the picture as it would have been
-        image = image.flipped()
-        nadir = nadir * np.array([-1.0, 1.0, 1.0])
+    image = unmirrored(image, sweep.mirrored)
     wanted = panorama(
         image.values,
         image.weight,
         photo,
-        nadir,
+        unmirrored_ray(nadir_at_scale(search.limb, sweep.scale), sweep.mirrored),
         FARTHEST_DEG,
         smooth_px=parameters.smooth_px,
         detail_px=parameters.detail_px,
     )
     if wanted is None:
-        return [], False
+        return []
     nearest_km = window.slant_km(float(np.degrees(wanted.off_nadir_rad[0])))
     step_km = max(nearest_km / photo.focal_px, LEAST_SAMPLE_KM)
     reach_km = ground_reach_km(window.altitude_km, FARTHEST_DEG)
     peaks: list[tuple[float, float, Peak]] = []
-    covered = False
     offsets = np.array(sweep.offsets_km)
     for offset in sorted(offsets[sweep.track.may_be_night(offsets)].tolist(), key=abs):
-        if expired():
+        if search.expired(time_share):
             break
         x, y, z = sweep.track.position(offset).tolist()
         levels = window.around((x, y, z), reach_km, step_km)
         if levels is not None:
-            covered = True
+            search.covered = True
             peaks += [(p.score, offset, p) for p in search_azimuth(levels, wanted, (x, y, z))]
     peaks.sort(key=lambda found: -found[0])
     chosen: list[tuple[float, Peak]] = []
@@ -173,21 +197,17 @@ def take_sweep(
     for offset, peak in chosen:
         levels = window.around(peak.camera.position_ecef_m, reach_km, step_km)
         assert levels is not None
-        look = look_of(sweep, offset, stored)
-        new = aligned_candidates(levels, image, [peak.camera], stored, [look], parameters)
-        found = merged(found, new)
-    return found, covered
+        view = CoarseView(stored=stored, picture=image, levels=levels, parameters=parameters)
+        found = merged(found, view.aligned([peak.camera], [look_of(sweep, offset, stored)]))
+    return found
 
 
 def look_of(sweep: Sweep, offset_km: float, stored: Camera) -> Look:
     """The look that a sweep amounts to at one place of the track."""
-    look = look_at(
-        sweep.track,
-        offset_km,
-        STEP_KM,
-        stored,
+    scale = Scale(
         ratio=sweep.scale,
         sigma_log_focal=sweep.sigma_log_focal,
         cropped=sweep.sigma_log_focal > SIGMA_LOG_FOCAL,
     )
+    look = look_at(sweep.track, offset_km, STEP_KM, stored, scale)
     return replace(look, mirrored=sweep.mirrored, hazy=sweep.hazy)

@@ -1,4 +1,4 @@
-"""The search of a photo whose stars tell its attitude: over the time alone.
+"""The proposer of photos whose stars tell their attitude: over the time alone, as a sextant does.
 
 Every place on the track is a time, and with the attitude among the stars it is a whole camera: the
 position slides along the orbit and the Earth turns under it. What such cameras show is held
@@ -8,38 +8,45 @@ against the map as everything else, and proven by the same evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.limb import Limb
 from detectors.limb_geometry import arc_rays, pixels_of, tangent_axes
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
 from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
-from regengine.registration.candidates import Candidate, Look, merged
-from regengine.registration.map_window import (
-    FARTHEST_DEG,
-    LEAST_SAMPLE_KM,
-    HasWindows,
-    SearchWindow,
-    ground_reach_km,
+from regengine.registration.candidates import (
+    Candidate,
+    CoarseView,
+    Look,
+    merged,
+    unmirrored,
+    unmirrored_ray,
 )
-from regengine.registration.propose_dense import PhotoLights, aligned_candidates
+from regengine.registration.lens_prior import Scale
+from regengine.registration.map_window import FARTHEST_DEG, LEAST_SAMPLE_KM, ground_reach_km
 from regengine.registration.propose_limb import SWEEP_PX
-from regengine.registration.search import SearchState, add_candidates
+from regengine.registration.search import Proposals, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
 
-# Where along the orbit stars and limb together put a camera, as a sextant does.
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
-FloatArray = NDArray[np.float64]
-
+ORDER = 30
+# Stars above the limb leave a search of some seconds; this share of the time is given to it
+TIME_SHARE = 0.3
+# So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
+PLACES_PER_LOOK = 12
 # A camera whose attitude is known need only slide: by a tenth of the ground's distance at most, a
 # few pixels of the image that it is aligned on
 STEP_KM = 30.0
@@ -58,6 +65,20 @@ ARC_SAMPLES, ARC_REACH_DEG = 25, 80.0
 FIT_STEPS = 5
 
 
+def propose(search: Search) -> Iterator[Step]:
+    """Look where stars and limb put the camera, the likeliest places first."""
+    if search.limb is None or search.aids.sky is None:
+        return
+    search.attitude = search.aids.sky(search)
+    if search.attitude is None:
+        return
+    places = iter(star_places(search.attitude, search.tracks, search.limb))
+    while group := list(islice(places, PLACES_PER_LOOK)):
+        for hazy in (False, True):
+            take = partial(take_places, search, search.attitude, group, hazy)
+            yield Step(take=take, time_share=TIME_SHARE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StarPlace:
     """A place on a track, and the camera that the stars make of it.
@@ -71,11 +92,7 @@ class StarPlace:
     surprise: float
 
 
-def star_places(
-    attitude: StarAttitude,
-    tracks: Sequence[Track],
-    limb: Limb,
-) -> list[StarPlace]:
+def star_places(attitude: StarAttitude, tracks: Sequence[Track], limb: Limb) -> list[StarPlace]:
     """Places where the camera may have been, by orbit, stars and limb; the likeliest first."""
     rotation = icrs_to_itrf(attitude.time_utc)
     nadir = nadir_through(limb, attitude.camera)
@@ -138,9 +155,7 @@ def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
     x, y = pixels_of(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
     with np.errstate(invalid="ignore"):
         shown = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    nadir = limb.nadir
-    if lens.mirrored:
-        nadir = nadir * np.array([-1.0, 1.0, 1.0])
+    nadir = unmirrored_ray(limb.nadir, lens.mirrored)
     if shown.sum() < 2:
         return nadir
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
@@ -154,69 +169,32 @@ def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
     return nadir
 
 
-# So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
-PLACES_PER_LOOK = 12
-
-
-def search_stars(
-    attitude: StarAttitude,
-    tracks: Sequence[Track],
-    limb: Limb,
-    lights: PhotoLights,
-    stored: Camera,
-    window: SearchWindow,
-    light_map: HasWindows,
-    state: SearchState,
-    expired: Callable[[], bool],
-) -> None:
-    """Search where stars and limb put the camera, the likeliest places first."""
-    places = iter(star_places(attitude, tracks, limb))
-    for group in grouped(places, PLACES_PER_LOOK):
-        for hazy in (False, True):
-            if state.proven or expired():
-                return
-            state.looks += 1
-            found = take_places(group, hazy, attitude, lights, stored, window)
-            if found is not None:
-                state.covered = True
-                add_candidates(found, lights, stored, light_map, state)
-
-
-def grouped(places: Iterator[StarPlace], count: int) -> Iterator[list[StarPlace]]:
-    """Places by so many."""
-    while group := list(islice(places, count)):
-        yield group
-
-
 def take_places(
-    places: Sequence[StarPlace],
-    hazy: bool,
-    attitude: StarAttitude,
-    lights: PhotoLights,
-    stored: Camera,
-    window: SearchWindow,
-) -> list[Candidate] | None:
+    search: Search, attitude: StarAttitude, places: Sequence[StarPlace], hazy: bool
+) -> Iterator[Proposals]:
     """Align the cameras of some places on the photo's light."""
+    search.looks_taken += 1
     parameters = DenseParameters()
-    image = lights.of(hazy).resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
-    if attitude.camera.mirrored:
-        # The alignment itself knows no mirrors: it sees the picture as it would have been
-        image = image.flipped()
-    reach_km = ground_reach_km(window.altitude_km, FARTHEST_DEG)
+    light = search.lights.of(hazy)
+    image = light.resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
+    image = unmirrored(image, attitude.camera.mirrored)
+    reach_km = ground_reach_km(search.altitude_km, FARTHEST_DEG)
     found: list[Candidate] = []
     covered = False
     for place in places:
         start = replace(image.camera(place.camera), mirrored=False)
-        nearest_km = window.slant_km(nearest_off_nadir_deg(start))
+        nearest_km = search.window.slant_km(nearest_off_nadir_deg(start))
         step_km = max(nearest_km / start.focal_px, LEAST_SAMPLE_KM)
-        levels = window.around(start.position_ecef_m, reach_km, step_km)
+        levels = search.window.around(start.position_ecef_m, reach_km, step_km)
         if levels is None:
             continue
         covered = True
-        look = look_of_place(place, hazy, attitude, stored)
-        new = aligned_candidates(levels, image, [start], stored, [look], parameters)
-        found = merged(found, new)
-    return found if covered else None
+        view = CoarseView(stored=search.stored, picture=image, levels=levels, parameters=parameters)
+        look = look_of_place(place, hazy, attitude, search.stored)
+        found = merged(found, view.aligned([start], [look]))
+    if covered:
+        search.covered = True
+        yield Proposals(found)
 
 
 def look_of_place(place: StarPlace, hazy: bool, attitude: StarAttitude, stored: Camera) -> Look:
@@ -226,15 +204,8 @@ def look_of_place(place: StarPlace, hazy: bool, attitude: StarAttitude, stored: 
     is is known as little as everywhere (`regengine.registration.tracks`).
     """
     track, offset_km = place.track, place.offset_km
-    look = look_at(
-        track,
-        offset_km,
-        STEP_KM,
-        place.camera,
-        ratio=1.0,
-        sigma_log_focal=attitude.sigma_log_focal,
-        cropped=False,
-    )
+    lens = Scale(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal, cropped=False)
+    look = look_at(track, offset_km, STEP_KM, place.camera, lens)
     unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
     turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
     return replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,11 +18,17 @@ from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
 from matchers.refine import Refinement, RefineParameters, refine
 from matchers.verify import picture_log10_odds
 from matchers.view import render_known
-from regengine.registration.candidates import SAME_SHARE, Candidate, field_share, same_view
-from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
-from regengine.registration.propose_dense import PhotoLights, coarse_free
+from regengine.registration.candidates import (
+    SAME_SHARE,
+    Candidate,
+    coarse_free,
+    field_share,
+    same_view,
+)
+from regengine.registration.map_window import footprint_window, ground_sample_km
 
-# How surely the picture as a whole lies where a camera puts it.
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
 # Finer than what finalists are aligned by: outlines of districts, which few cameras share
 PICTURE_DETAIL_PX = 3.0
@@ -30,7 +37,7 @@ PICTURE_SMOOTH_PX = 0.8
 SAME_PICTURE = 3.0
 
 
-def picture_proof(
+def picture_odds(
     image: LightImage, camera: Camera, levels: Sequence[LightGrid], size_px: int
 ) -> float:
     """Weigh the picture as a whole under a camera against chance."""
@@ -110,19 +117,11 @@ def fine_free(prior: PosePrior, k1: bool) -> NDArray[np.bool_]:
     return free
 
 
-def compare_finalists(
-    light_map: HasWindows,
-    lights: PhotoLights,
-    stored: Camera,
-    candidates: Sequence[Candidate],
-    known: Aligned,
-) -> list[Finalist]:
+def compare_finalists(search: Search) -> list[Finalist]:
     """Align the best distinct candidates at a finer scale and order them anew."""
-    found = preselected(light_map, lights, stored, candidates, known)
-    aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX, known) for f in found]
-    found = ordered(aligned)
+    aligned = [aligned_once(search, f, COMPARED_PX) for f in preselected(search)]
     kept: list[Finalist] = []
-    for finalist in found:
+    for finalist in ordered(aligned):
         if not any(same_view(finalist.camera, other.camera, SAME_SHARE) for other in kept):
             kept.append(finalist)
     return kept
@@ -137,20 +136,13 @@ def leading(candidates: Sequence[Candidate]) -> list[Candidate]:
     ]
 
 
-def preselected(
-    light_map: HasWindows,
-    lights: PhotoLights,
-    stored: Camera,
-    candidates: Sequence[Candidate],
-    known: Aligned,
-) -> list[Finalist]:
+def preselected(search: Search) -> list[Finalist]:
     """The best candidates at half of the scale at which finalists are compared, best first."""
     first = [
         Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c)
-        for c in leading(candidates)
+        for c in leading(search.candidates)
     ]
-    aligned = [aligned_once(light_map, lights, stored, f, COMPARED_PX // 2, known) for f in first]
-    return ordered(aligned)[:FINALISTS]
+    return ordered([aligned_once(search, f, COMPARED_PX // 2) for f in first])[:FINALISTS]
 
 
 def ordered(aligned: Sequence[Finalist | None]) -> list[Finalist]:
@@ -163,55 +155,36 @@ def ordered(aligned: Sequence[Finalist | None]) -> list[Finalist]:
     return sorted(found, key=lambda f: (-f.picture_log10_odds, -f.score))
 
 
-def aligned_once(
-    light_map: HasWindows,
-    lights: PhotoLights,
-    stored: Camera,
-    finalist: Finalist,
-    size_px: int,
-    known: Aligned,
-) -> Finalist | None:
+def aligned_once(search: Search, finalist: Finalist, size_px: int) -> Finalist | None:
     """As `aligned_finalist`, or what that came to before.
 
     At the larger size what was found with glows is aligned without them, too, and the better is
     taken: glows lead to a city, its towns are told apart without.
     """
     key = (finalist.candidate, size_px)
-    if key in known:
-        return known[key]
-    versions = [finalist]
-    if finalist.candidate.look.hazy and size_px == COMPARED_PX:
-        sharp = replace(finalist.candidate, look=replace(finalist.candidate.look, hazy=False))
-        versions.append(replace(finalist, candidate=sharp))
-    aligned = []
-    for version in versions:
-        look = version.candidate.look
-        image = lights.of(look.hazy, look.flat).resized(size_px, detail_px=DETAIL_PX)
-        light = lights.of(look.hazy)
-        aligned.append(aligned_finalist(light_map, image, light, stored, version, size_px))
-    best = next(iter(ordered(aligned)), None)
-    known[key] = best
-    return best
+    if key not in search.aligned:
+        versions = [finalist]
+        if finalist.candidate.look.hazy and size_px == COMPARED_PX:
+            sharp = replace(finalist.candidate, look=replace(finalist.candidate.look, hazy=False))
+            versions.append(replace(finalist, candidate=sharp))
+        aligned = [aligned_finalist(search, version, size_px) for version in versions]
+        search.aligned[key] = next(iter(ordered(aligned)), None)
+    return search.aligned[key]
 
 
-def aligned_finalist(
-    light_map: HasWindows,
-    image: LightImage,
-    light: LightImage,
-    stored: Camera,
-    finalist: Finalist,
-    size_px: int,
-) -> Finalist | None:
-    """A finalist aligned on an image and held against the photo's light, neither flat nor small.
+def aligned_finalist(search: Search, finalist: Finalist, size_px: int) -> Finalist | None:
+    """A finalist aligned on its light image, and held against one that is neither flat nor small.
 
     None where the map holds nothing of its ground.
     """
+    look = finalist.candidate.look
+    image = search.lights.of(look.hazy, look.flat).resized(size_px, detail_px=DETAIL_PX)
     camera = image.camera(finalist.camera)
     step_km = ground_sample_km(camera) / 1.5
-    levels = footprint_window(light_map, finalist.camera, 60.0, step_km)
+    levels = footprint_window(search.light_map, finalist.camera, 60.0, step_km)
     if levels is None:
         return None
-    prior = finalist.candidate.look.prior.for_image(image.factor)
+    prior = look.prior.for_image(image.factor)
     free = coarse_free() if size_px < COMPARED_PX else fine_free(prior, k1=False)
     aligned = align(
         levels,
@@ -223,13 +196,14 @@ def aligned_finalist(
         detail_px=DETAIL_PX,
         supersample=2,
     )
-    found = image.stored_camera(aligned.camera, stored)
+    found = image.stored_camera(aligned.camera, search.stored)
+    light = search.lights.of(look.hazy)
     return Finalist(
         camera=found,
         ncc=aligned.ncc,
         even_ncc=aligned.even_ncc,
         candidate=finalist.candidate,
-        picture_log10_odds=picture_proof(light, found, levels, size_px),
+        picture_log10_odds=picture_odds(light, found, levels, size_px),
     )
 
 
@@ -246,16 +220,16 @@ def map_scale_px(camera: Camera) -> int:
     return max(LEAST_FITTED_PX, round(field_km / FITTED_SAMPLE_KM))
 
 
-def solve(
-    light_map: HasWindows, fine: LightImage, finalist: Finalist, parameters: RefineParameters
-) -> Solution | None:
+def solve(search: Search, finalist: Finalist, parameters: RefineParameters) -> Solution | None:
     """Fit a finalist to the end on patches at the map's scale."""
+    fine = search.lights.of(finalist.candidate.look.hazy)
     size_px = max(fine.values.shape)
     if finalist.candidate.look.flat:
         size_px = min(size_px, map_scale_px(finalist.camera))
     image = fine.resized(size_px, FINEST_SMOOTH_PX)
     camera = image.camera(finalist.camera)
-    levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
+    step_km = ground_sample_km(camera) / 1.2
+    levels = footprint_window(search.light_map, finalist.camera, 25.0, step_km)
     if levels is None:
         return None
     prior = finalist.candidate.look.prior.for_image(image.factor)

@@ -1,48 +1,53 @@
-"""The main job for one frame, step by step as the methods page tells it."""
+"""One frame's way through the registration: prepare, propose, refine, verify, accept, outcome."""
 
 from __future__ import annotations
 
+import heapq
+import pkgutil
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import groupby
+from typing import Literal, cast
 
+from regengine import registration
 from regengine.lights.map import LightMap
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.photo.image import brought_down, read_linear_light
-from regengine.registration.acceptance import default_accept_probability
-from regengine.registration.candidates import Look
-from regengine.registration.limb_stars import SkyReader, SkyView
-from regengine.registration.lit_ground_prior import lit_ground
-from regengine.registration.map_window import HasOverview, SearchWindow, ground_sample_km
-from regengine.registration.outcome import no_match_result, proposal_result
-from regengine.registration.preparation import (
-    fine_px,
-    lights_of_photo,
-    limb_of_photo,
-    nominal_camera,
-    nothing_to_register,
-    read_px,
+from regengine.registration.acceptance import Verified, better, default_accept_probability
+from regengine.registration.candidates import SAME_SHARE, merged, same_view
+from regengine.registration.map_window import HasOverview
+from regengine.registration.outcome import result_of
+from regengine.registration.preparation import prepare
+from regengine.registration.refinement import (
+    COMPARED_PX,
+    Finalist,
+    compare_finalists,
+    leading,
+    picture_odds,
+    preselected,
 )
-from regengine.registration.propose_limb import plan_sweeps
-from regengine.registration.propose_neighbours import Hints, hinted_place, promising, search_hinted
-from regengine.registration.propose_stars import search_stars
-from regengine.registration.search import SearchState, last_chance, search_one, search_sweep
-from regengine.registration.search_order import plan
-from regengine.registration.tracks import tracks_for
+from regengine.registration.search import Proposals, Proposer, Search, SearchAids, Step
+from regengine.registration.verification import (
+    Evidence,
+    agreeing_patches,
+    best_fit,
+    coarse_z,
+    finalist_log10_odds,
+    log10_tried,
+    towns_proof,
+)
 from regengine.result import FrameResult, Reason
-from regengine.sky.stars.attitude import StarAttitude
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
-# The rest of a frame's time is kept for the last proof
-SHARE_FOR_LOOKS = 0.88
-# Stars above the limb leave a search of some seconds; this share of the time is given to it
-SHARE_FOR_STARS = 0.3
-# Where the limb is seen, the sweeps along it come first, and may take this share
-SHARE_FOR_SWEEPS = 0.5
+# What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
+# before the search goes on
+LEAD_WORTH_VERIFYING = 0.04
+LEAST_GAIN = 0.02  # over the same view proven before
+# the same, of the picture's log10 odds
+LEAST_GAIN_LOG10_ODDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +88,7 @@ def register_frame(
     position: CameraPosition,
     light_map: LightMap,
     parameters: RegisterParams | None = None,
-    hints: Hints | None = None,
-    sky: SkyReader | None = None,
+    aids: SearchAids | None = None,
 ) -> FrameResult:
     """Find out where on Earth a photo's pixels lie.
 
@@ -98,10 +102,8 @@ def register_frame(
         Night-light map (of `regengine.lights.map.open_light_map`).
     parameters : RegisterParams, optional
         User's decisions.
-    hints : Hints, optional
-        What other frames of the batch tell of this one: where the search looks first.
-    sky : SkyReader, optional
-        Reads the attitude off the stars above a photo's limb; without it they are left aside.
+    aids : SearchAids, optional
+        What else may tell: other frames of the batch, the stars, a person.
 
     Returns
     -------
@@ -116,17 +118,7 @@ def register_frame(
         If the map cannot be read.
     """
     parameters = parameters or RegisterParams()
-    state = search_frame(frame, position, light_map, parameters, hints, sky)
-    if state.nothing is not None:
-        return no_match_result(frame, position, light_map.info, state.nothing)
-    result = proposal_result(frame, position, light_map.info, state, parameters.accept_probability)
-    return result if state.attitude is None else with_attitude_source(result, state.attitude)
-
-
-def with_attitude_source(result: FrameResult, attitude: StarAttitude) -> FrameResult:
-    """A result whose sources tell that stars gave the attitude."""
-    sources = {**dict(result.sources), "attitude": f"{attitude.stars} stars"}
-    return replace(result, sources=tuple(sorted(sources.items())))
+    return result_of(search_frame(frame, position, light_map, parameters, aids))
 
 
 def search_frame(
@@ -134,97 +126,162 @@ def search_frame(
     position: CameraPosition,
     light_map: HasOverview,
     parameters: RegisterParams,
-    hints: Hints | None = None,
-    sky: SkyReader | None = None,
-) -> SearchState:
+    aids: SearchAids | None = None,
+) -> Search:
     """Search until something is proven, everything was tried, or the time is over.
 
     Parameters
     ----------
-    frame, position, light_map, parameters, hints, sky
+    frame, position, light_map, parameters, aids
         As in `register_frame`.
 
     Returns
     -------
-    SearchState
+    Search
         What was found, with its evidence.
     """
-    state = SearchState()
-    started = parameters.clock()
-    deadline = started + SHARE_FOR_LOOKS * parameters.max_seconds
-
-    def expired(moment: float) -> bool:
-        return parameters.clock() > moment
-
-    stored, focal_known = nominal_camera(frame, position)
-    altitude_km = position.altitude_km
-    finest = read_linear_light(
-        frame.path, max_long_side_px=read_px(stored, altitude_km, focal_known)
-    )
-    light = brought_down(finest, fine_px(stored, altitude_km))
-    state.nothing = nothing_to_register(light, parameters.any_category)
-    if state.nothing is not None:
-        return state
-    limb = limb_of_photo(light, stored, focal_known, altitude_km)
-    lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
-    tracks = tracks_for(position, parameters.clock_window_s, lit_ground(light_map))
-    window = SearchWindow(light_map, altitude_km)
-    hinted = None
-    if hints is not None and position.velocity_ecef_m_s is not None:
-        hinted = hinted_place(hints, tracks)
-    if hinted is not None:
-        over = partial(expired, deadline)
-        search_hinted(hinted, limb, lights, stored, window, light_map, state, over)
-    if hints is not None and hints.beat is not None and not promising(state):
-        return state  # all the rest was tried before
-    if limb is not None and sky is not None and not state.proven:
-        state.attitude = sky(
-            SkyView(
-                frame=frame,
-                limb=limb,
-                stored=stored,
-                focal_known=focal_known,
-                altitude_km=altitude_km,
-                tracks=tracks,
-            )
-        )
-    if limb is not None and state.attitude is not None:
-        over = partial(expired, started + SHARE_FOR_STARS * parameters.max_seconds)
-        search_stars(state.attitude, tracks, limb, lights, stored, window, light_map, state, over)
-    if limb is not None and "limb" in parameters.methods:
-        lens = replace(stored, focal_px=limb.focal_px / light.factor)
-        until = started + SHARE_FOR_SWEEPS * parameters.max_seconds
-        for sweep in plan_sweeps(tracks, limb, focal_known):
-            if expired(until) or state.proven:
+    search = prepare(frame, position, light_map, parameters, aids)
+    if search.futile is None:
+        for group in proposers():
+            take_steps(search, [proposer.propose(search) for proposer in group])
+            if search.conclusive or search.ended:
                 break
-            search_sweep(
-                sweep, limb, lights, lens, window, light_map, state, partial(expired, until)
-            )
-    looks: Iterable[Look] = ()
-    if not state.proven:
-        cropped = frame.may_be_cropped
-        looks = plan(stored, tracks, altitude_km, focal_known, cropped)
-    for look in looks:
-        if ("sparse" if look.sparse else "dense") not in parameters.methods:
-            continue
-        if state.proven:
-            break
-        if expired(deadline):
-            state.exhausted = False
-            break
-        search_one(look, lights, stored, window, light_map, state)
-    if not state.covered:
-        state.nothing = why_nothing(state)
-    last_chance(lights, stored, light_map, state)
-    return state
+        conclude(search)
+    return search
 
 
-def why_nothing(state: SearchState) -> Reason:
+def proposers() -> list[list[Proposer]]:
+    """Whatever module ``propose_*.py`` of this package is there, by its order; some share one."""
+    names = sorted(module.name for module in pkgutil.iter_modules(registration.__path__))
+    modules = [
+        import_module(f"{registration.__name__}.{name}")
+        for name in names
+        if name.startswith("propose_")
+    ]
+    found = sorted((cast(Proposer, module) for module in modules), key=lambda one: one.ORDER)
+    return [list(group) for _, group in groupby(found, key=lambda one: one.ORDER)]
+
+
+def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
+    """Take the steps that some proposers offer, the likeliest first, while that makes sense."""
+    for step in heapq.merge(*proposed, key=lambda step: step.surprise):
+        if search.conclusive:
+            return
+        if step.time_share is not None and search.expired(step.time_share):
+            search.exhausted = not step.required
+            return
+        for proposals in step.take():
+            weigh(search, proposals)
+
+
+def weigh(search: Search, proposals: Proposals) -> None:
+    """Keep what was proposed, and verify the best where it stands out, or where it must be."""
+    search.candidates = merged(search.candidates, proposals.candidates)
+    search.leader = None
+    if proposals.verified == "now":
+        verify_best(search)
+    if proposals.verified != "leading" or not search.candidates:
+        return
+    first = leading(search.candidates)
+    if not any(c in first for c in proposals.candidates):
+        return
+    selected = preselected(search)
+    if leads(selected, search.looks_taken) and not any(
+        no_better(selected[0], other) for other in search.tried
+    ):
+        search.tried.append(selected[0])
+        verify_best(search)
+        search.leader = None if search.conclusive else selected[0].candidate
+
+
+def leads(finalists: Sequence[Finalist], looks: int) -> bool:
+    """Whether the first of some finalists stands out."""
+    if not finalists:
+        return False
+    first, *others = finalists
+    if first.picture_log10_odds >= log10_tried(looks):
+        return True
+    rivals = (o.score for o in others if not same_view(first.camera, o.camera, SAME_SHARE))
+    return first.score - max(rivals, default=0.0) >= LEAD_WORTH_VERIFYING
+
+
+def no_better(finalist: Finalist, other: Finalist) -> bool:
+    """Whether a finalist is the same view as another and fits hardly better."""
+    same = same_view(finalist.camera, other.camera, SAME_SHARE)
+    return (
+        same
+        and finalist.score < other.score + LEAST_GAIN
+        and finalist.picture_log10_odds < other.picture_log10_odds + LEAST_GAIN_LOG10_ODDS
+    )
+
+
+def verify_best(search: Search) -> None:
+    """Align the finalists, fit the best and weigh its evidence; keep the better proof."""
+    if not search.candidates or search.conclusive:
+        return
+    finalists = compare_finalists(search)
+    for first in finalists:
+        if first.candidate not in search.fitted:
+            search.fitted[first.candidate] = best_fit(search, first)
+        fit = search.fitted[first.candidate]
+        if fit is not None:
+            break
+    else:
+        return  # the photo holds too little, wherever it may lie
+    others = [finalist for finalist in finalists if finalist is not first]
+    solution, left_out = fit.solution, fit.left_out
+    proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
+    tried = log10_tried(search.looks_taken)
+    rival = others[0] if others else None
+    share = first.share
+    camera = solution.image.stored_camera(solution.camera, search.stored)
+    picture = picture_odds(solution.image, camera, solution.levels, COMPARED_PX)
+    evidence = Evidence(
+        ncc=first.ncc,
+        runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
+        field_share=share,
+        even_ncc=first.even_ncc,
+        runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
+        coarse_z=coarse_z([c.score for c in search.candidates]),
+        town_log10_odds=proof.log10_odds - tried,
+        patch_log10_odds=left_out.log10_odds - tried,
+        runner_up_log10_odds=finalist_log10_odds(search, rival) - tried if rival else -tried,
+        picture_log10_odds=picture - tried,
+        runner_up_picture_log10_odds=(rival.picture_log10_odds if rival else 0.0) - tried,
+        towns=proof.towns,
+        met_towns=proof.met,
+        patches=agreeing_patches(solution.refinement),
+        residual_px=solution.refinement.rms_px,
+        held_out_residual_px=left_out.residual_px,
+        spread_share=left_out.spread_share,
+    )
+    verified = Verified(
+        solution=solution,
+        camera=camera,
+        evidence=evidence,
+        finalists=(first, *others),
+        photo_towns=photo_towns,
+        met=proof.met_towns,
+        view=view,
+    )
+    search.best = verified if search.best is None else better(verified, search.best)
+
+
+def conclude(search: Search) -> None:
+    """At the end verify the best candidate even if it never stood out, and say why nothing was."""
+    if search.given_up:
+        return
+    if not search.covered:
+        search.futile = why_futile(search)
+    verify_best(search)
+
+
+def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
-    if not state.exhausted:
+    if not search.exhausted:
         text = "time ran out before anything was tried; raise --max-seconds"
         return Reason(code="search_budget", text=text)
-    if state.looks == 0:
+    if search.looks_taken == 0:
         text = (
             "by its time the photo was taken by day wherever the camera may have been; correct "
             "the time, or widen --clock-window"

@@ -1,232 +1,195 @@
-"""The search: look after look, and a full proof for what stands out."""
+"""A search: the photo, what is known of it and held against it, and what was found so far."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from detectors.limb import Limb
 from matchers.camera import Camera
-from regengine.registration.acceptance import Proven, better, is_proof
-from regengine.registration.candidates import SAME_SHARE, Candidate, Look, merged, same_view
-from regengine.registration.map_window import HasWindows, SearchWindow
-from regengine.registration.propose_asterisms import take_sparse_look
-from regengine.registration.propose_dense import PhotoLights, from_other_places, take_look
-from regengine.registration.propose_limb import Sweep, take_sweep
-from regengine.registration.refinement import (
-    COMPARED_PX,
-    Aligned,
-    Finalist,
-    compare_finalists,
-    leading,
-    picture_proof,
-    preselected,
-)
-from regengine.registration.verification import (
-    Evidence,
-    Fit,
-    agreeing_patches,
-    best_fit,
-    coarse_z,
-    finalist_log10_odds,
-    log10_tried,
-    towns_proof,
-)
+from regengine.registration.acceptance import Verified, is_conclusive
+from regengine.registration.candidates import Candidate
+from regengine.registration.lit_ground_prior import lit_ground
+from regengine.registration.map_window import HasOverview, SearchWindow
+from regengine.registration.tracks import Track, tracks_for
 from regengine.result import Reason
-from regengine.sky.stars.attitude import StarAttitude
 
-# What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
-# before the search goes on
-LEAD_WORTH_PROVING = 0.04
-LEAST_GAIN = 0.02  # over the same view proven before
-# the same, of the picture's log10 odds
-LEAST_GAIN_LOG10_ODDS = 1.0
+if TYPE_CHECKING:
+    from detectors.limb import Limb
+    from regengine.orbit.propagation import CameraPosition
+    from regengine.photo.frame import Frame
+    from regengine.registration.neighbour_priors import NeighbourPrior
+    from regengine.registration.preparation import PhotoLights
+    from regengine.registration.refinement import Aligned, Finalist
+    from regengine.registration.register import RegisterParams
+    from regengine.registration.verification import Fit
+    from regengine.sky.stars.attitude import StarAttitude
+
+# The rest of a frame's time is kept for the last proof
+SHARE_FOR_LOOKS = 0.88
+
+
+class SkyReader(Protocol):
+    """Reads a photo's attitude off the stars above its limb."""
+
+    def __call__(self, search: Search) -> StarAttitude | None:
+        """The attitude, freed of aberration, as `sky.stars.attitude.attitude_of` gives it.
+
+        None where there is too little sky, where its stars prove nothing, and without a time.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchAids:
+    """What may tell of a photo besides its position and the map.
+
+    Attributes
+    ----------
+    neighbours : NeighbourPrior, optional
+        What other frames of the batch tell of this one: where the search looks first.
+    sky : SkyReader, optional
+        Reads the attitude off the stars above a photo's limb; without it they are left aside.
+    placement : Camera, optional
+        Where a person placed the photo, for the stored image: only around it is searched.
+    """
+
+    neighbours: NeighbourPrior | None = None
+    sky: SkyReader | None = None
+    placement: Camera | None = None
 
 
 @dataclass(kw_only=True)
-class SearchState:
-    """What the search has found so far; the candidates are distinct, best first."""
+class Search:
+    """One photo on its way through the corridor; what all steps share.
+
+    Attributes
+    ----------
+    stored : Camera
+        Of the stored image, as it is told: its attitude means nothing.
+    focal_known : bool
+        Whether its focal length does.
+    started_s : float
+        By the clock of the parameters.
+    futile : Reason or None
+        Why there is nothing to search, or why nothing of the map was seen.
+    limb, lights
+        What the photo shows; no lights where there is nothing to search.
+    candidates : list of Candidate
+        Distinct, best first.
+    looks_taken : int
+        How many things were tried; the odds bear them.
+    best : Verified or None
+        The best of what was verified.
+    leader : Candidate or None
+        What led at the last weighing and was not verified for good.
+    tried, aligned, fitted
+        What was verified before, so that nothing is done twice.
+    covered : bool
+        Whether any of what was tried lies on the map.
+    exhausted : bool
+        Whether time was enough for everything.
+    ended, given_up : bool
+        Whether the remaining proposers have no say; and whether nothing is to be concluded, either.
+    """
+
+    frame: Frame
+    position: CameraPosition
+    light_map: HasOverview
+    parameters: RegisterParams
+    aids: SearchAids = field(default_factory=SearchAids)
+    stored: Camera
+    focal_known: bool
+    started_s: float = 0.0
+    futile: Reason | None = None
+    limb: Limb | None = None
+    lights: PhotoLights = field(init=False, repr=False)
+    window: SearchWindow = field(init=False, repr=False)
 
     candidates: list[Candidate] = field(default_factory=list)
-    looks: int = 0
-    best: Proven | None = None
-    aligned: Aligned = field(default_factory=dict)
+    looks_taken: int = 0
+    best: Verified | None = None
+    leader: Candidate | None = None
     tried: list[Finalist] = field(default_factory=list)
+    aligned: Aligned = field(default_factory=dict)
     fitted: dict[Candidate, Fit | None] = field(default_factory=dict)
-    exhausted: bool = True
-    covered: bool = False
-    nothing: Reason | None = None
     attitude: StarAttitude | None = None
+    covered: bool = False
+    exhausted: bool = True
+    ended: bool = False
+    given_up: bool = False
+
+    def __post_init__(self) -> None:
+        self.window = SearchWindow(self.light_map, self.position.altitude_km)
 
     @property
-    def proven(self) -> bool:
+    def conclusive(self) -> bool:
         """Whether searching on is pointless."""
-        return self.best is not None and is_proof(self.best.evidence, pinned=self.best.pinned)
+        return self.best is not None and is_conclusive(self.best.evidence, pinned=self.best.pinned)
+
+    @property
+    def altitude_km(self) -> float:
+        """Height of the camera above the ellipsoid."""
+        return self.position.altitude_km
+
+    @property
+    def limb_lens(self) -> Camera:
+        """The stored image's camera with the focal length that its limb was found with."""
+        if self.limb is None:
+            return self.stored
+        return replace(self.stored, focal_px=self.limb.focal_px / self.lights.sharp.factor)
+
+    @cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """Along which the camera may have been."""
+        return tracks_for(self.position, self.parameters.clock_window_s, lit_ground(self.light_map))
+
+    def expired(self, share: float) -> bool:
+        """Whether a share of the photo's time is over."""
+        moment = self.started_s + share * self.parameters.max_seconds
+        return self.parameters.clock() > moment
 
 
-def search_one(
-    look: Look,
-    lights: PhotoLights,
-    stored: Camera,
-    window: SearchWindow,
-    light_map: HasWindows,
-    state: SearchState,
-) -> None:
-    """Steps 3 and 4 for one look, and steps 5 and 6 where it stands out."""
-    dense = window.parameters_for(stored, look)
-    levels = window.levels(stored, look, dense)
-    state.looks += 1
-    if levels is None:
-        return
-    state.covered = True
-    if look.sparse:
-        found = take_sparse_look(levels, lights, stored, look, window, dense)
-    else:
-        light = lights.of(look.hazy, look.flat)
-        coarse = light.resized(dense.template_px, detail_px=dense.detail_px)
-        found = take_look(levels, coarse, stored, look, dense)
-    leader = add_candidates(found, lights, stored, light_map, state)
-    while leader is not None and not leader.look.flat:
-        state.looks += 1  # so that the odds bear these poses, too
-        other = elsewhere(leader, lights, stored, window)
-        leader = other and add_candidates([other], lights, stored, light_map, state)
+# What becomes of proposals: the best is verified where it stands out, later, or as it is
+WhenVerified = Literal["leading", "later", "now"]
 
 
-def elsewhere(
-    leader: Candidate, lights: PhotoLights, stored: Camera, window: SearchWindow
-) -> Candidate | None:
-    """What leads without being proven, from where along the track it correlates better."""
-    dense = window.parameters_for(stored, leader.look)
-    levels = window.levels(stored, leader.look, dense)
-    if levels is None:
-        return None
-    light = lights.of(leader.look.hazy)
-    picture = light.resized(dense.template_px, dense.smooth_px, dense.detail_px)
-    if leader.look.mirrored:
-        picture = picture.flipped()
-    return from_other_places(levels, picture, stored, leader, dense)
+@dataclass(frozen=True)
+class Proposals:
+    """Candidates that a proposer brings at a time."""
+
+    candidates: Sequence[Candidate]
+    verified: WhenVerified = "leading"
 
 
-def search_sweep(
-    sweep: Sweep,
-    limb: Limb,
-    lights: PhotoLights,
-    stored: Camera,
-    window: SearchWindow,
-    light_map: HasWindows,
-    state: SearchState,
-    expired: Callable[[], bool],
-) -> None:
-    """As `search_one`, for a stretch of the track and a photo that shows the limb."""
-    found, covered = take_sweep(sweep, limb, lights, stored, window, expired)
-    state.looks += 1
-    state.covered |= covered
-    add_candidates(found, lights, stored, light_map, state)
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One thing that a proposer would try, told before it costs anything.
+
+    Attributes
+    ----------
+    take : callable
+        Tries it; what comes of one yield is weighed before the next.
+    surprise : tuple of float
+        How unlikely it is: among proposers of the same order the likelier step comes first.
+    time_share : float, optional
+        It is not begun after this share of the photo's time.
+    required : bool
+        Whether a search that has no time for it is not finished.
+    """
+
+    take: Callable[[], Iterator[Proposals]]
+    surprise: tuple[float, ...] = ()
+    time_share: float | None = None
+    required: bool = False
 
 
-def add_candidates(
-    found: Sequence[Candidate],
-    lights: PhotoLights,
-    stored: Camera,
-    light_map: HasWindows,
-    state: SearchState,
-) -> Candidate | None:
-    """Keep what a look has found, and prove the best where it stands out."""
-    state.candidates = merged(state.candidates, found)
-    if not state.candidates:
-        return None
-    first = leading(state.candidates)
-    if any(c in first for c in found):
-        selected = preselected(light_map, lights, stored, state.candidates, state.aligned)
-        if leads(selected, state.looks) and not any(
-            no_better(selected[0], other) for other in state.tried
-        ):
-            state.tried.append(selected[0])
-            prove_best(lights, stored, light_map, state)
-            return None if state.proven else selected[0].candidate
-    return None
+class Proposer(Protocol):
+    """What a module ``propose_*.py`` has that takes part in searches."""
 
+    ORDER: int
 
-def leads(finalists: Sequence[Finalist], looks: int) -> bool:
-    """Whether the first of some finalists stands out."""
-    if not finalists:
-        return False
-    first, *others = finalists
-    if first.picture_log10_odds >= log10_tried(looks):
-        return True
-    rivals = (o.score for o in others if not same_view(first.camera, o.camera, SAME_SHARE))
-    return first.score - max(rivals, default=0.0) >= LEAD_WORTH_PROVING
-
-
-def no_better(finalist: Finalist, other: Finalist) -> bool:
-    """Whether a finalist is the same view as another and fits hardly better."""
-    same = same_view(finalist.camera, other.camera, SAME_SHARE)
-    return (
-        same
-        and finalist.score < other.score + LEAST_GAIN
-        and finalist.picture_log10_odds < other.picture_log10_odds + LEAST_GAIN_LOG10_ODDS
-    )
-
-
-def prove_best(
-    lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
-) -> None:
-    """Steps 5 and 6: align the finalists, fit the best, weigh the evidence; keep the better."""
-    finalists = compare_finalists(light_map, lights, stored, state.candidates, state.aligned)
-    if not finalists:
-        return
-    for first in finalists:
-        if first.candidate not in state.fitted:
-            state.fitted[first.candidate] = best_fit(light_map, lights, stored, first)
-        fit = state.fitted[first.candidate]
-        if fit is not None:
-            break
-    else:
-        return  # the photo holds too little, wherever it may lie
-    others = [finalist for finalist in finalists if finalist is not first]
-    solution, left_out = fit.solution, fit.left_out
-    proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
-    tried = log10_tried(state.looks)
-    rival = others[0] if others else None
-    share = first.share
-    camera = solution.image.stored_camera(solution.camera, stored)
-    picture = picture_proof(solution.image, camera, solution.levels, COMPARED_PX)
-    evidence = Evidence(
-        ncc=first.ncc,
-        runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
-        field_share=share,
-        even_ncc=first.even_ncc,
-        runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
-        coarse_z=coarse_z([c.score for c in state.candidates]),
-        town_log10_odds=proof.log10_odds - tried,
-        patch_log10_odds=left_out.log10_odds - tried,
-        runner_up_log10_odds=(
-            finalist_log10_odds(light_map, lights, rival) - tried if rival else -tried
-        ),
-        picture_log10_odds=picture - tried,
-        runner_up_picture_log10_odds=(rival.picture_log10_odds if rival else 0.0) - tried,
-        towns=proof.towns,
-        met_towns=proof.met,
-        patches=agreeing_patches(solution.refinement),
-        residual_px=solution.refinement.rms_px,
-        held_out_residual_px=left_out.residual_px,
-        spread_share=left_out.spread_share,
-    )
-    proven = Proven(
-        solution=solution,
-        camera=camera,
-        evidence=evidence,
-        finalists=(first, *others),
-        photo_towns=photo_towns,
-        met=proof.met_towns,
-        view=view,
-    )
-    state.best = proven if state.best is None else better(proven, state.best)
-
-
-def last_chance(
-    lights: PhotoLights, stored: Camera, light_map: HasWindows, state: SearchState
-) -> None:
-    """At the end of the search, prove the best candidate even if it never stood out."""
-    if state.candidates and not state.proven:
-        prove_best(lights, stored, light_map, state)
+    def propose(self, search: Search) -> Iterator[Step]:
+        """What it would try, the likeliest first; nothing where it has nothing to say."""
+        ...

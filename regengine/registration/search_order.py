@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from regengine.registration.candidates import Look
-from regengine.registration.preparation import (
+from regengine.registration.lens_prior import (
     SIGMA_PRINCIPAL_SHARE,
     Scale,
     dense_scales,
@@ -21,7 +23,8 @@ from regengine.registration.preparation import (
 )
 from regengine.registration.tracks import Track
 
-# The kinds of look that a search takes at every place of the track.
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
 # From one position the ground is seen well enough to be found while the distortion that a wrong
 # position causes stays below this share of the template's half side
@@ -84,37 +87,33 @@ def method_surprise(lens: Camera, sparse: bool) -> float:
     return 0.0 if sparse else DENSE_SURPRISE
 
 
-def kinds_of_look(
-    stored: Camera, altitude_km: float, focal_known: bool, may_be_cropped: bool
-) -> Iterator[Kind]:
-    """All kinds of look, in no order."""
-    for sparse in (True, False):
-        scales = (sparse_scales if sparse else dense_scales)(focal_known, may_be_cropped)
-        for scale in scales:
-            lens = stored.scaled(scale.ratio, stored.width_px, stored.height_px)
-            step = step_km(lens, altitude_km)
-            flat = is_telephoto(lens)
-            how = method_surprise(lens, sparse)
-            far_step = step if flat else step * FAR_STEP_RATIO
-            near_step = max(step, LEAST_FIGURES_STEP_KM) if sparse and not flat else step
-            for far in (False,) if sparse else (False, True):
-                for mirrored, hazy in product((False, True), (False,) if flat else (False, True)):
-                    surprise = scale.surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
-                    kind = Kind(
-                        scale=scale,
-                        sparse=sparse,
-                        far=far,
-                        mirrored=mirrored,
-                        hazy=hazy,
-                        spacing_km=far_step if far else near_step,
-                        surprise=surprise + how + FAR_SURPRISE * far,
-                    )
-                    yield kind
-                    if sparse and not (flat or mirrored or hazy):
-                        yield replace(kind, between=True, surprise=kind.surprise + BETWEEN_SURPRISE)
+def kinds_of_look(search: Search, sparse: bool) -> Iterator[Kind]:
+    """All kinds of look by figures (sparse) or by pictures, in no order."""
+    scales = sparse_scales if sparse else dense_scales
+    stored = search.stored
+    for scale in scales(search.focal_known, search.frame.may_be_cropped):
+        lens = stored.scaled(scale.ratio, stored.width_px, stored.height_px)
+        step = step_km(lens, search.altitude_km)
+        flat = is_telephoto(lens)
+        how = method_surprise(lens, sparse)
+        far_step = step if flat else step * FAR_STEP_RATIO
+        near_step = max(step, LEAST_FIGURES_STEP_KM) if sparse and not flat else step
+        for far in (False,) if sparse else (False, True):
+            for mirrored, hazy in product((False, True), (False,) if flat else (False, True)):
+                surprise = scale.surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
+                kind = Kind(
+                    scale=scale,
+                    sparse=sparse,
+                    far=far,
+                    mirrored=mirrored,
+                    hazy=hazy,
+                    spacing_km=far_step if far else near_step,
+                    surprise=surprise + how + FAR_SURPRISE * far,
+                )
+                yield kind
+                if sparse and not (flat or mirrored or hazy):
+                    yield replace(kind, between=True, surprise=kind.surprise + BETWEEN_SURPRISE)
 
-
-FloatArray = NDArray[np.float64]
 
 MOST_SURPRISE = 18.0  # no search comes that far
 # Figures of more towns take a third more time, and pay where the camera likely is: of 23 hard
@@ -147,17 +146,15 @@ def night_offsets(track: Track, step: float, between: bool = False) -> list[floa
     return [float(offset) for offset in offsets[kept]]
 
 
-def plan(
-    stored: Camera,
-    tracks: Sequence[Track],
-    altitude_km: float,
-    focal_known: bool,
-    may_be_cropped: bool,
-) -> Iterator[Look]:
-    """Everything worth a look, the likeliest first."""
-    kinds = list(kinds_of_look(stored, altitude_km, focal_known, may_be_cropped))
+# What a look is ordered by: its surprise, the number of its track, how far backwards along it
+Place = tuple[float, int, float]
+
+
+def plan(search: Search, sparse: bool) -> Iterator[tuple[Place, Look]]:
+    """Everything worth a look by figures (sparse) or by pictures, the likeliest first."""
+    kinds = list(kinds_of_look(search, sparse))
     options: list[tuple[float, int, float, int]] = []
-    for number, track in enumerate(tracks):
+    for number, track in enumerate(search.tracks):
         places = {
             grid: likely_offsets(track, *grid)
             for grid in {(k.spacing_km, k.between) for k in kinds}
@@ -168,8 +165,9 @@ def plan(
                     break
                 options.append((kind.surprise + surprise, number, -offset, which))
     for surprise, number, minus_offset, which in sorted(options):
-        look = look_of_kind(kinds[which], tracks[number], -minus_offset, stored)
-        yield replace(look, thorough=look.sparse and surprise < THOROUGH_SURPRISE)
+        look = look_of_kind(kinds[which], search.tracks[number], -minus_offset, search.stored)
+        thorough = look.sparse and surprise < THOROUGH_SURPRISE
+        yield (surprise, number, minus_offset), replace(look, thorough=thorough)
 
 
 def likely_offsets(
@@ -186,15 +184,7 @@ def likely_offsets(
 
 def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> Look:
     """A kind of look at one place of a track."""
-    look = look_at(
-        track,
-        offset_km,
-        0.6 * kind.spacing_km,
-        stored,
-        ratio=kind.scale.ratio,
-        sigma_log_focal=kind.scale.sigma_log_focal,
-        cropped=kind.scale.cropped,
-    )
+    look = look_at(track, offset_km, 0.6 * kind.spacing_km, stored, kind.scale)
     off_nadir_deg = (FAR_OFF_NADIR_DEG, 90.0) if kind.far else (0.0, FAR_OFF_NADIR_DEG)
     return replace(
         look,
@@ -206,22 +196,13 @@ def look_of_kind(kind: Kind, track: Track, offset_km: float, stored: Camera) -> 
     )
 
 
-def look_at(
-    track: Track,
-    offset_km: float,
-    spread_km: float,
-    stored: Camera,
-    *,
-    ratio: float,
-    sigma_log_focal: float,
-    cropped: bool,
-) -> Look:
+def look_at(track: Track, offset_km: float, spread_km: float, stored: Camera, scale: Scale) -> Look:
     """A look in all directions at one place of a track, with one focal length."""
-    lens = replace(stored, focal_px=stored.focal_px * ratio)
+    lens = replace(stored, focal_px=stored.focal_px * scale.ratio)
     longest = max(stored.width_px, stored.height_px)
     return Look(
         offset_km=offset_km,
-        scale=ratio,
+        scale=scale.ratio,
         mirrored=False,
         flat=is_telephoto(lens),
         speed_km_s=track.speed_km_s,
@@ -230,8 +211,8 @@ def look_at(
             offset_km,
             min(spread_km, track.sigma_along_km),
             lens,
-            sigma_log_focal,
-            SIGMA_PRINCIPAL_SHARE * longest if cropped else 0.0,
+            scale.sigma_log_focal,
+            SIGMA_PRINCIPAL_SHARE * longest if scale.cropped else 0.0,
         ),
         off_nadir_deg=(0.0, 90.0),
     )

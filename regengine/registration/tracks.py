@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import PosePrior, moved
@@ -31,8 +32,6 @@ from regengine.orbit.uncertainty import (
     with_drag,
 )
 from regengine.registration.lit_ground_prior import LitGround, place_surprise
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
@@ -15,12 +17,10 @@ from matchers.photo_light import LightImage
 from matchers.refine import Refinement, RefineParameters, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
-from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
-from regengine.registration.preparation import SIGMA_PRINCIPAL_SHARE
-from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.lens_prior import SIGMA_PRINCIPAL_SHARE
+from regengine.registration.map_window import footprint_window, ground_sample_km
 from regengine.registration.refinement import (
     COMPARED_PX,
-    DETAIL_PX,
     Finalist,
     Solution,
     aligned_finalist,
@@ -28,7 +28,8 @@ from regengine.registration.refinement import (
     solve,
 )
 
-FloatArray = NDArray[np.float64]
+if TYPE_CHECKING:
+    from regengine.registration.search import Search
 
 TOWNS_OF_PHOTO = 150
 TOWNS_OF_MAP = 300
@@ -187,11 +188,12 @@ def towns_proof(
     return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
 
 
-def finalist_log10_odds(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> float:
-    """Towns' odds of a finalist at the scale where finalists are compared."""
-    image = lights.of(finalist.candidate.look.hazy).resized(COMPARED_PX * 2)
+def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
+    """Towns' odds of a finalist at twice the scale where finalists are compared."""
+    image = search.lights.of(finalist.candidate.look.hazy).resized(COMPARED_PX * 2)
     camera = image.camera(finalist.camera)
-    levels = footprint_window(light_map, finalist.camera, 25.0, ground_sample_km(camera) / 1.2)
+    step_km = ground_sample_km(camera) / 1.2
+    levels = footprint_window(search.light_map, finalist.camera, 25.0, step_km)
     if levels is None:
         return 0.0
     return towns_proof(image, camera, levels)[0].log10_odds
@@ -284,32 +286,25 @@ class Fit:
     left_out: HeldOut
 
 
-def best_fit(
-    light_map: HasWindows, lights: PhotoLights, stored: Camera, finalist: Finalist
-) -> Fit | None:
+def best_fit(search: Search, finalist: Finalist) -> Fit | None:
     """Fit a finalist to the end.
 
     A crop that has the shape of a whole picture, or a wrong focal length, brings a candidate to
     the right place with the wrong lens; the patches show it, and then the lens is set free.
     """
-    told = fit_of(light_map, lights, finalist)
+    told = fit_of(search, finalist)
     if told is not None and told.left_out.log10_odds > LEAST_LOG10_ODDS:
         return told
-    look = finalist.candidate.look
-    image = lights.of(look.hazy, look.flat).resized(COMPARED_PX, detail_px=DETAIL_PX)
-    any_lens = with_any_lens(finalist, stored)
-    light = lights.of(look.hazy)
-    free = aligned_finalist(light_map, image, light, stored, any_lens, COMPARED_PX)
-    freed = None if free is None else fit_of(light_map, lights, free)
+    free = aligned_finalist(search, with_any_lens(finalist, search.stored), COMPARED_PX)
+    freed = None if free is None else fit_of(search, free)
     fits = [fit for fit in (told, freed) if fit is not None]
     return max(fits, key=lambda fit: fit.left_out.log10_odds, default=None)
 
 
-def fit_of(light_map: HasWindows, lights: PhotoLights, finalist: Finalist) -> Fit | None:
+def fit_of(search: Search, finalist: Finalist) -> Fit | None:
     """One fit, and the test of it."""
     parameters = RefineParameters()
-    fine = lights.of(finalist.candidate.look.hazy)
-    solution = solve(light_map, fine, finalist, parameters)
+    solution = solve(search, finalist, parameters)
     if solution is None:
         return None
     return Fit(solution=solution, left_out=held_out(solution, parameters))

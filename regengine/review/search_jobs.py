@@ -55,7 +55,7 @@ class SearchJob:
 
 def search(path: Path, rough: Camera, inputs: RunInputs) -> FrameResult:
     """The engine's search; only its process imports what it needs."""
-    from regengine.registration.propose_manual import register_from
+    from regengine.pipeline import register_from
 
     return register_from(path, rough, inputs)
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regengine.batch.each_photo import Answer
 from regengine.errors import EphemerisError
 from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records
@@ -14,7 +13,7 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords, frame_id_of
-from regengine.result import Reason
+from regengine.result import Answer, Reason
 from regengine.scene.ephemeris import disagreement, prior, scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.model import SceneAnswer, SceneModel, also_shown

@@ -22,7 +22,7 @@ from benchmarks.registration.cases import Case
 from benchmarks.trials.run import TrialSettings, draw_only, prepare
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions
-from regengine.registration.blind.index_build import FARTHEST_LAT_DEG
+from regengine.registration.blind.index import FARTHEST_LAT_DEG
 from regengine.registration.preparation import nominal_camera
 
 
@@ -90,7 +90,6 @@ def test_areas_and_lenses_are_told(tmp_path: Path) -> None:
     lines = page_lines([], [], sweep, "python -m benchmarks blind", "Map.")
     assert "| 100% of the Earth | 3 | 3 | 0 | 3.0 |" in lines
     assert f"| {SWEPT[-1][1]} | 0 | 1 | 1 | 3.0 |" in lines
-    assert (tmp_path / "blind" / "area-lens.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("share", [0.1, 0.01])

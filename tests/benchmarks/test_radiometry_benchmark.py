@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import rtmp as radiometry
+from benchmarks import radiometry
 from benchmarks.radiometry import Outcome, SceneWish
 
 

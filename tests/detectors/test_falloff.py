@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.simulate.sky_optics import add_stars
+from benchmarks.simulate.sky import add_stars
 from detectors.falloff import SkyBoxes, aperture_light, fit_falloff, sky_boxes
 
 TRUE = np.array([-0.75, 0.35, -0.10])

@@ -21,9 +21,9 @@ from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.exchange.export.archive_photos import COURTESY
 from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
+from regengine.exchange.export.formats import known_format
 from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
-from regengine.exchange.export.run import known_format
 from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
 from regengine.photo.lens_profile import LensProfile

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from detectors.hardware import hardware_mask
 from numpy.typing import NDArray
 
 from detectors.background import ROUNDING_SIGMA, hot_pixels
-from detectors.masks import blank_parts, window_frames
+from detectors.masks import blank_parts, hardware_mask, window_frames
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
@@ -27,9 +26,9 @@ from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, photo_of, spread
 from regengine.lights.map import LightMap
 from regengine.photo.formats import read_image_header
-from regengine.photo.image import LinearLight, brought_down, read_linear_light
+from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.photo.lens_profile import Falloff
-from regengine.registration.preparation import captions, glare
+from regengine.registration.preparation import glare
 
 LEAST_RISE_SHARE = 0.2
 FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pkgutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError, StoreError
-from regengine.exchange.export import formats
 from regengine.exchange.export.format import (
     ExportOptions,
     FileFormat,
@@ -20,31 +17,11 @@ from regengine.exchange.export.format import (
     LeftOutError,
     file_names,
 )
+from regengine.exchange.export.formats import known_format
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.selection import Chosen
 from regengine.io.atomic import in_place_of, sync_folder
 from regengine.report.page import photo_file
-
-
-def _modules() -> dict[str, str]:
-    """The module of each format, which is named after all formats that are in it."""
-    modules = [module.name for module in pkgutil.iter_modules(formats.__path__)]
-    return {name: module for module in modules for name in module.split("_")}
-
-
-def format_names() -> list[str]:
-    """Names of all formats, in order; none of them is imported for it."""
-    return sorted(_modules())
-
-
-def known_format(name: str) -> FileFormat | FolderFormat:
-    """A format by its name; ConfigError if there is none."""
-    modules = _modules()
-    if name not in modules:
-        raise ConfigError(f"--format {name}: it is none of {', '.join(sorted(modules))}.")
-    module = importlib.import_module(f"{formats.__name__}.{modules[name]}")
-    found: FileFormat | FolderFormat = module.FORMATS[name]
-    return found
 
 
 def check_file(out: Path, kind: FileFormat, force: bool) -> None:

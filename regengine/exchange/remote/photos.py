@@ -16,10 +16,11 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from regengine.batch.plan import Failure, Source, Task, taken_over
+from regengine.batch.plan import Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import FrameError
 from regengine.io.urls import Url, file_name, is_url
+from regengine.result import Failure
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

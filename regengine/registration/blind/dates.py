@@ -10,9 +10,21 @@ from datetime import datetime
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
+from matchers.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    PRINCIPAL_X,
+    PRINCIPAL_Y,
+    UP,
+    pixel_derivatives,
+    track_axes,
+)
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, utc_of
 from regengine.orbit.sun_moon import sun_height_deg
 from regengine.orbit.uncertainty import EDGES_KM, orbit_sigma, slide_belief
@@ -23,10 +35,9 @@ from regengine.registration.blind.station_history import (
     covered_days,
     near_passes,
 )
+from regengine.result import FrameResult
 
 # Where element sets of any age may have lost the station along its orbit, as a few weights.
-
-FloatArray = NDArray[np.float64]
 
 AGES_DAYS = np.geomspace(0.1, REACH_DAYS, 60)
 # Shares of the belief that are told as one place and its spread each, finer in the tails
@@ -176,15 +187,20 @@ class Dates:
     passes: tuple[Pass, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoundPlace:
+    """Where a camera was found: its place with covariance, and the ground that it looked at."""
+
+    camera_ecef_km: FloatArray
+    covariance_km2: FloatArray
+    ground_lonlat: tuple[float, float]
+
+
 def dates_of_place(
-    history: StationHistory,
-    camera_ecef_km: FloatArray,
-    covariance_km2: FloatArray,
-    ground_lonlat: tuple[float, float],
-    first_day: float,
-    last_day: float,
+    history: StationHistory, place: FoundPlace, first_day: float, last_day: float
 ) -> Dates:
     """All passes at which the station was where a camera was found, by night."""
+    camera_ecef_km, covariance_km2 = place.camera_ecef_km, place.covariance_km2
     up = camera_ecef_km / np.linalg.norm(camera_ecef_km)
     level_km = float(np.sqrt(max(np.trace(covariance_km2) - up @ covariance_km2 @ up, 0.0)))
 
@@ -195,14 +211,12 @@ def dates_of_place(
         return slid + CROSS_SIGMAS * np.hypot(widest_km, orbit.cross_km)
 
     passes = near_passes(history, camera_ecef_km, first_day, last_day, limit_km)
-    sun_deg = sun_height_deg(passes.days, *ground_lonlat)
+    sun_deg = sun_height_deg(passes.days, *place.ground_lonlat)
     night = sun_deg < NIGHT_SUN_DEG
     passes, sun_deg = passes.take(night), sun_deg[night]
     weight, late_s, sigma_s = _likelihoods(passes, camera_ecef_km, covariance_km2)
     asked, covered = last_day - first_day, covered_days(history, first_day, last_day)
-    untold = _untold_weight(
-        history, camera_ecef_km, covariance_km2, ground_lonlat, first_day, last_day
-    )
+    untold = _untold_weight(history, place, first_day, last_day)
     total = float(weight.sum()) + untold
     share = weight / total if total > 0.0 else weight
     order = np.argsort(-share, kind="stable")
@@ -272,24 +286,20 @@ def _likelihoods(
 
 
 def _untold_weight(
-    history: StationHistory,
-    camera_ecef_km: FloatArray,
-    covariance_km2: FloatArray,
-    ground_lonlat: tuple[float, float],
-    first_day: float,
-    last_day: float,
+    history: StationHistory, place: FoundPlace, first_day: float, last_day: float
 ) -> float:
     """What the time that no set vouches for would weigh, with as many passes as at other times.
 
     Tracks of an orbit of inclination i cross a kilometre at latitude f so many times a day:
     (path of a day) / (2 pi^2 R^2 sqrt(sin^2 i - sin^2 f)).
     """
+    camera_ecef_km, covariance_km2 = place.camera_ecef_km, place.covariance_km2
     step = (last_day - first_day) / UNTOLD_SAMPLES
     days = np.asarray(first_day + step * (np.arange(UNTOLD_SAMPLES) + 0.5), np.float64)
     told = np.searchsorted(history.last_day, days)
     inside = told < len(history.first_day)
     inside[inside] &= history.first_day[told[inside]] <= days[inside]
-    days = days[~inside & (sun_height_deg(days, *ground_lonlat) < NIGHT_SUN_DEG)]
+    days = days[~inside & (sun_height_deg(days, *place.ground_lonlat) < NIGHT_SUN_DEG)]
     if len(days) == 0:
         return 0.0
     up = camera_ecef_km / np.linalg.norm(camera_ecef_km)
@@ -314,3 +324,72 @@ def _untold_weight(
 
 def _altitude_km(camera_ecef_km: FloatArray) -> float:
     return float(ecef_to_geodetic(1e3 * camera_ecef_km)[2]) / 1e3
+
+
+# What a fit starts from: the sigmas of `blind.register`, or of a nadir that was told
+BLIND_UP_KM, TOLD_UP_KM = 25.0, 5.0
+SIGMA_LOG_FOCAL_TOLD = 0.03
+SIGMA_K1 = 0.05
+SIGMA_PRINCIPAL_SHARE = 0.01  # of the width: archives crop by a few pixels
+# Residuals of neighbouring lights are alike (the lens, the map): so many are independent at most
+INDEPENDENT_LIGHTS = 12
+LEAST_RESIDUAL_PX = 0.3
+GRID = 7
+
+
+def position_covariance_km2(result: FrameResult) -> FloatArray:
+    """Covariance of a solved camera's position.
+
+    A fit knows the place of the camera as far as perspective shows it: tilting the camera and
+    moving it look nearly alike. The information of the matched lights, with focal length,
+    distortion and principal point free, is added to that with which the fit began.
+    """
+    assert result.solved is not None
+    camera = result.solved.camera
+    ground = _ground_ecef_m(result)
+    position = np.asarray(camera.position_ecef_m)
+    east = np.array([-position[1], position[0], 0.0])
+    derivatives = pixel_derivatives(camera, east, ground).reshape(-1, PARAMETERS)
+    residual_px = LEAST_RESIDUAL_PX
+    count = float(INDEPENDENT_LIGHTS)
+    if result.fit is not None:
+        residual_px = max(residual_px, result.fit.residual_px)
+        count = min(count, max(float(result.fit.matched_lights), 1.0))
+    share = min(1.0, count / max(len(ground), 1))
+    information = share / residual_px**2 * derivatives.T @ derivatives
+    prior = np.full(PARAMETERS, 1e3)  # nothing is known of the attitude
+    prior[FOCAL], prior[K1] = SIGMA_LOG_FOCAL_TOLD, SIGMA_K1
+    prior[[PRINCIPAL_X, PRINCIPAL_Y]] = SIGMA_PRINCIPAL_SHARE * camera.width_px
+    along, across, up = _prior_km(result)
+    prior[[ALONG, ACROSS, UP]] = 1e3 * along, 1e3 * across, 1e3 * up
+    scaled = information * np.outer(prior, prior) + np.eye(PARAMETERS)
+    covariance = np.linalg.inv(scaled) * np.outer(prior, prior)
+    axes = track_axes(position, east)
+    return np.asarray(axes.T @ covariance[ALONG : UP + 1, ALONG : UP + 1] @ axes / 1e6)
+
+
+def _prior_km(result: FrameResult) -> tuple[float, float, float]:
+    nadir = result.nadir
+    if nadir is None:
+        return 60.0, 60.0, BLIND_UP_KM
+    # The orbit's direction is not known
+    level = max(nadir.sigma_along_km, nadir.sigma_cross_km)
+    return level, level, BLIND_UP_KM if nadir.source == "lights" else TOLD_UP_KM
+
+
+def _ground_ecef_m(result: FrameResult) -> FloatArray:
+    """Places that the photo shows: of its matched lights, or spread over it."""
+    assert result.solved is not None
+    camera = result.solved.camera
+    x, y = (
+        one.ravel()
+        for one in np.meshgrid(
+            np.linspace(0, camera.width_px - 1, GRID), np.linspace(0, camera.height_px - 1, GRID)
+        )
+    )
+    lights = result.detections
+    if lights is not None and np.count_nonzero(lights.matched) >= INDEPENDENT_LIGHTS:
+        met = np.asarray(lights.matched, bool)
+        x, y = np.asarray(lights.x)[met], np.asarray(lights.y)[met]
+    ground = camera.pixel_to_ecef(x, y)
+    return ground[np.isfinite(ground).all(axis=1)]

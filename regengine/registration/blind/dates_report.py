@@ -68,8 +68,11 @@ class PhotoDates:
 
     def of(self, result: FrameResult) -> Dates | None:
         """When a photo may have been taken; None where it is not placed, or its time was used."""
-        from regengine.registration.blind.dates import dates_of_place
-        from regengine.registration.blind.uncertainty import position_covariance_km2
+        from regengine.registration.blind.dates import (
+            FoundPlace,
+            dates_of_place,
+            position_covariance_km2,
+        )
 
         if result.solved is None or result.nadir is None or result.nadir.source == TIMED:
             return None
@@ -79,14 +82,12 @@ class PhotoDates:
                 f"the element sets of {self.tle} end before the time in question: give a file "
                 "that spans it."
             )
-        return dates_of_place(
-            self.history,
-            np.asarray(result.solved.camera.position_ecef_m) / 1e3,
-            position_covariance_km2(result),
-            ground_middle(result),
-            first,
-            last,
+        place = FoundPlace(
+            camera_ecef_km=np.asarray(result.solved.camera.position_ecef_m) / 1e3,
+            covariance_km2=position_covariance_km2(result),
+            ground_lonlat=ground_middle(result),
         )
+        return dates_of_place(self.history, place, first, last)
 
 
 def photo_dates(

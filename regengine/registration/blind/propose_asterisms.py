@@ -6,27 +6,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matchers.asterism_fit import MatchParameters
-from matchers.asterism_match import match
-from matchers.asterisms import AsterismIndex
+from detectors.types import FloatArray
+from matchers.asterism_fit import MatchParameters, fitted_rotations, fitted_scales, rescaled
+from matchers.asterism_match import Attitude, match
+from matchers.asterisms import AsterismIndex, unit
 from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.level_ground import (
     EARTH_RADIUS_KM,
     ground_points,
+    leaning,
+    leant_points,
     level_axes,
     level_points,
     levelled,
+    placed_camera,
     seen_box,
 )
 from matchers.photo_light import LightImage
-from matchers.verify import Towns, find_towns
+from matchers.pose import PosePrior
+from matchers.resection import ASKED, LEAST_POINTS, PointPairs, Unknowns, resected, residuals_px
+from matchers.verify import find_towns
 from regengine.registration.blind.index import NEIGHBOURS, EarthIndex
-from regengine.registration.blind.tilts import LevelView, lean_ways, leant_camera
-from regengine.registration.blind.town_fit import TownPairs, town_pairs
-
-FloatArray = NDArray[np.float64]
 
 # Geometric mean of the 330 and 430 km between which the station has flown: straight down, a height
 # is but a scale
@@ -49,6 +51,120 @@ TURN_STEP_DEG = 6.0
 LEVELLED_SHARE, LEVELLED_WEIGHED, LEVELLED_FITTED = 0.4, 300, 60
 # The best rotations of one direction out of many, and of one that the limb tells
 KEPT, LEVELLED_KEPT = 3, 8
+
+
+# One sigma, of either direction: half a step of the tilts that are tried
+LEAN_RAD = np.radians(1.5)
+MOST_LOG_SCALE = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LevelView:
+    """What turns a level frame into a camera: its axes, the height tried, the stored lens."""
+
+    axes: FloatArray
+    altitude_km: float
+    stored: Camera
+
+
+def lean_ways(points: FloatArray, altitude_km: float) -> FloatArray:
+    """How points of the level frame move when the camera leans by one sigma."""
+    return np.stack(
+        [
+            leant_points(points, altitude_km, leaning(*about)) - points
+            for about in ((LEAN_RAD, 0.0), (0.0, LEAN_RAD))
+        ]
+    )
+
+
+def leant_camera(
+    level: AsterismIndex, points: FloatArray, attitude: Attitude, view: LevelView
+) -> Camera:
+    """The camera of an attitude that was fitted with `lean_ways`."""
+    lean = leaning(*(LEAN_RAD * attitude.bends).tolist())
+    seen, towns = attitude.inliers.T
+    moved = leant_points(points[seen], view.altitude_km, lean)
+    whole = np.isfinite(moved).all(axis=1)
+    scale, rotation = attitude.scale, attitude.rotation
+    if whole.any():
+        # To first order the lean leaves turn and scale as they are: they are fitted to all of it
+        moved, targets = unit(moved[whole]), level.vectors[towns[whole]][None]
+        share = np.ones((1, len(moved)))
+        now = np.array([scale])
+        now = fitted_scales(moved, targets, share, now, MOST_LOG_SCALE)
+        sized = rescaled(moved[None], now[:, None, None])
+        rotation = fitted_rotations(sized, targets, share, rotation[None])[0]
+        scale = float(now[0])
+    # A scale of the level frame is a height
+    return placed_camera(view.stored, lean @ view.axes, view.altitude_km * scale, rotation)
+
+
+# A proposed camera is fitted to the towns that it brings together, with all that is unknown at
+# once. Figures are compared on a sphere, at a height and with a lens that were tried, and the lean
+# of the camera is fitted to first order. Towards the limb, where a degree moves the ground by a
+# hundred kilometres, that leaves the camera tens of kilometres off, from where no alignment finds
+# back. The same pairs of towns tell it to a few kilometres.
+# The lens' distortion is freed where every unknown may be; fewer pairs leave the camera as it is
+LEAST_PAIRS = LEAST_POINTS["distortion"]
+ROUNDS = 3
+# Pairs count that miss by so many times the median, which for two-dimensional noise is 2.9 sigmas,
+# or by one sigma
+OUTLIER_MEDIANS = 2.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TownPairs:
+    """Towns of a photo and of the Earth that were brought together.
+
+    Attributes
+    ----------
+    pixels : ndarray of float64, shape (n, 2)
+        Of the stored image.
+    ground_ecef_m : ndarray of float64, shape (n, 3)
+        On the ellipsoid.
+    sigma_km : float
+        How well towns are found again.
+    """
+
+    pixels: FloatArray
+    ground_ecef_m: FloatArray
+    sigma_km: float
+
+    def seen_by(self, camera: Camera) -> PointPairs:
+        """As pairs of a resection, with the precision that a camera at that distance sees."""
+        away_m = np.linalg.norm(self.ground_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+        return PointPairs(
+            pixels=self.pixels,
+            ground_ecef_m=self.ground_ecef_m,
+            sigma_px=1e3 * self.sigma_km * camera.focal_px / away_m,
+        )
+
+
+def town_pairs(
+    points: FloatArray, towns: FloatArray, view: LevelView, sigma_rad: float
+) -> TownPairs:
+    """Pairs out of a level frame."""
+    stands = np.array([0.0, 0.0, EARTH_RADIUS_KM + view.altitude_km])
+    pixels = view.stored.image_of((EARTH_RADIUS_KM * points - stands) @ view.axes)
+    return TownPairs(
+        pixels=np.stack(pixels, axis=-1),
+        ground_ecef_m=geodetic_to_ecef(*surface_to_lonlat(towns)),
+        sigma_km=sigma_rad * EARTH_RADIUS_KM,
+    )
+
+
+def fitted_to_towns(camera: Camera, pairs: TownPairs, belief: PosePrior) -> Camera:
+    """A camera fitted to its pairs of towns, without those that the others contradict."""
+    counts = np.ones(len(pairs.pixels), bool)
+    for _ in range(ROUNDS):
+        if counts.sum() < LEAST_PAIRS:
+            return camera
+        whole = pairs.seen_by(camera)
+        unknowns = Unknowns(pairs=whole.chosen(counts), belief=belief, freed=ASKED["all"])
+        camera = resected(camera, unknowns).camera
+        misses = np.linalg.norm(residuals_px(camera, whole), axis=1) / whole.sigma_px
+        counts = misses < max(1.0, OUTLIER_MEDIANS * float(np.nanmedian(misses[counts])))
+    return camera
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,56 +204,50 @@ def field_straight_down_km(camera: Camera) -> float:
     return max(camera.width_px, camera.height_px) / camera.focal_px * ALTITUDE_KM
 
 
-def towns_at(image: LightImage, camera: Camera, pixel_km: float) -> tuple[Towns, Camera]:
-    """A photo's towns as a level of the index has the Earth's, and the camera of their pixels."""
-    size_px = round(field_straight_down_km(camera) / pixel_km)
-    small = image.resized(size_px, SMOOTH_PX)
-    return find_towns(small.values, small.weight, PHOTO_TOWNS), small.camera(camera)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EarthView:
+    """A photo's light image, not mirrored, and its lens, held against the towns of the Earth."""
+
+    index: EarthIndex
+    image: LightImage
+    lens: Camera
+
+    def smoothed(self) -> EarthView:
+        """The same at the image's own size, as it is drawn as a map."""
+        image = self.image.resized(max(self.image.values.shape), SMOOTH_PX)
+        return replace(self, image=image)
 
 
 def propose_tilted(
-    index: EarthIndex,
-    pixel_km: float,
-    towns: Towns,
-    small: Camera,
-    stored: Camera,
-    nadirs: Sequence[FloatArray],
+    view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
 ) -> list[Proposal]:
-    """Cameras for some directions of the nadir."""
+    """Cameras for some directions of the nadir, the towns sought in the picture as it is."""
+    small = view.image.resized(round(field_straight_down_km(view.lens) / pixel_km), SMOOTH_PX)
+    towns = find_towns(small.values, small.weight, PHOTO_TOWNS)
+    camera = small.camera(view.lens)
     found = []
     parameters = match_parameters(pixel_km)
     for nadir in nadirs:
         axes = level_axes(nadir)
-        points = ground_points(small, axes, ALTITUDE_KM, towns.x, towns.y)
-        view = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=stored)
-        found += matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
+        points = ground_points(camera, axes, ALTITUDE_KM, towns.x, towns.y)
+        level = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=view.lens)
+        found += matched(view.index.levels[pixel_km], points, towns.contrast, level, parameters)
     return found
 
 
-def smoothed(image: LightImage) -> LightImage:
-    """A photo at its own size, as it is drawn as a map."""
-    return image.resized(max(image.values.shape), SMOOTH_PX)
-
-
 def propose_levelled(
-    index: EarthIndex,
-    pixel_km: float,
-    image: LightImage,
-    stored: Camera,
-    nadir: FloatArray,
-    altitude_km: float,
-    of_limb: bool = True,
+    view: EarthView, pixel_km: float, nadir: FloatArray, altitude_km: float, of_limb: bool = True
 ) -> list[Proposal]:
-    """Cameras for a photo that is drawn as a map around its nadir before towns are sought."""
+    """Cameras for a smoothed photo, drawn as a map around its nadir before towns are sought."""
     axes = level_axes(nadir)
-    camera = image.camera(stored)
+    camera = view.image.camera(view.lens)
     box = seen_box(camera, axes, altitude_km, pixel_km, LEVELLED_REACH_KM)
     if box is None or min(box.right - box.left, box.top - box.bottom) < LEAST_BOX_PX:
         return []
-    values, weight = levelled(image, camera, axes, altitude_km, pixel_km, box)
+    values, weight = levelled(view.image, camera, axes, altitude_km, pixel_km, box)
     towns = find_towns(values, weight, LEVELLED_TOWNS if of_limb else PHOTO_TOWNS)
     points = level_points(towns.x + box.left, box.top - towns.y, pixel_km)
-    view = LevelView(axes=axes, altitude_km=altitude_km, stored=stored)
+    level = LevelView(axes=axes, altitude_km=altitude_km, stored=view.lens)
     parameters = match_parameters(pixel_km)
     if of_limb:
         parameters = replace(
@@ -147,7 +257,17 @@ def propose_levelled(
             fitted=LEVELLED_FITTED,
             kept=LEVELLED_KEPT,
         )
-    return matched(index.levels[pixel_km], points, towns.contrast, view, parameters)
+    return matched(view.index.levels[pixel_km], points, towns.contrast, level, parameters)
+
+
+def propose_far(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]) -> list[Proposal]:
+    """Cameras for far tilts, the picture drawn as a map for each direction."""
+    smooth = view.smoothed()
+    return [
+        proposal
+        for nadir in nadirs
+        for proposal in propose_levelled(smooth, pixel_km, nadir, ALTITUDE_KM, of_limb=False)
+    ]
 
 
 def match_parameters(pixel_km: float) -> MatchParameters:
@@ -191,9 +311,6 @@ def matched(
             )
         )
     return proposals
-
-
-# Proposals of one thing that a blind search tried.
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.asterisms import frames
 from matchers.camera import Camera
 from matchers.level_ground import (
@@ -16,7 +17,6 @@ from matchers.level_ground import (
     level_axes,
     placed_camera,
 )
-from matchers.photo_light import LightImage
 from matchers.polar_patches import (
     Laid,
     PatchMap,
@@ -30,18 +30,12 @@ from matchers.polar_patches import (
     sampled,
 )
 from matchers.verify import find_towns
-from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.propose_asterisms import (
     ALTITUDE_KM,
+    EarthView,
     Proposal,
     field_straight_down_km,
-    propose_levelled,
-    smoothed,
-    suitable_levels,
 )
-from regengine.registration.blind.tilts import FAR_LIGHT_RINGS, FAR_RINGS, far_nadirs, stretch
-
-FloatArray = NDArray[np.float64]
 
 # Long side, in pixels of a level, at which patches are worth comparing
 LEAST_PX, MOST_PX = 100.0, 420.0
@@ -66,15 +60,9 @@ def dense_levels(camera: Camera, levels: Sequence[float], stretched: float) -> l
     return sorted(useful, reverse=True)[:MOST_LEVELS]
 
 
-def propose_dense(
-    index: EarthIndex,
-    pixel_km: float,
-    image: LightImage,
-    stored: Camera,
-    nadirs: Sequence[FloatArray],
-) -> list[Proposal]:
+def propose_dense(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]) -> list[Proposal]:
     """Cameras for some directions of the nadir."""
-    level, table = index.levels[pixel_km], index.patches[pixel_km]
+    level, table = view.index.levels[pixel_km], view.index.patches[pixel_km]
     reference = PatchMap(
         vectors=level.vectors,
         frames=frames(level.vectors),
@@ -82,11 +70,11 @@ def propose_dense(
         table=table,
         pixel_rad=pixel_km / EARTH_RADIUS_KM,
     )
-    small = image.camera(stored)
+    small = view.image.camera(view.lens)
     found: list[tuple[Laid, PatchPhoto, FloatArray]] = []
     for nadir in nadirs:
         axes = level_axes(nadir)
-        plane = ground_plane(image, small, axes, ALTITUDE_KM, pixel_km)
+        plane = ground_plane(view.image, small, axes, ALTITUDE_KM, pixel_km)
         if plane is not None:
             photo, laid = patches_of(plane, table)
             found += [(way, photo, axes) for way in lay(reference, photo, laid, PLACES_EACH)]
@@ -96,7 +84,7 @@ def propose_dense(
     for rough, photo, axes in found[:FITTED]:
         way = fitted(reference, photo, rough)
         # A scale of the level frame is a height
-        camera = placed_camera(stored, axes, ALTITUDE_KM * way.scale, way.rotation)
+        camera = placed_camera(view.lens, axes, ALTITUDE_KM * way.scale, way.rotation)
         proposals.append(Proposal(camera=camera, log10_odds=way.log10_odds - tried, towns=way.met))
     return proposals
 
@@ -122,48 +110,3 @@ def frames_along(vectors: FloatArray, right: FloatArray) -> FloatArray:
     first = right - vectors * (vectors @ right)[:, None]
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     return np.stack([first, np.cross(vectors, first), vectors], axis=-1)
-
-
-# Cameras for far tilts, at which a picture must be drawn as a map before it is compared.
-
-
-def far_figures(
-    index: EarthIndex,
-    image: LightImage,
-    lens: Camera,
-    pixel_km: float,
-    ways: list[FloatArray],
-) -> list[Proposal]:
-    """Cameras that figures of towns speak for, the picture drawn as a map for each direction."""
-    smooth = smoothed(image)
-    return [
-        proposal
-        for nadir in ways
-        for proposal in propose_levelled(
-            index, pixel_km, smooth, lens, nadir, ALTITUDE_KM, of_limb=False
-        )
-    ]
-
-
-def far_out(
-    index: EarthIndex, image: LightImage, stored: Camera, upright: bool
-) -> Iterator[list[Proposal]]:
-    """Try figures in all far rings, each at the level that suits it; upright as in `far_nadirs`."""
-    for off_nadir_deg, count in FAR_RINGS:
-        stretched = stretch(off_nadir_deg, ALTITUDE_KM)
-        ways = far_nadirs(off_nadir_deg, count, upright)
-        for pixel_km in suitable_levels(stored, index.levels, stretched)[:1]:
-            yield far_figures(index, image, stored, pixel_km, ways)
-
-
-def far_light(
-    index: EarthIndex, image: LightImage, stored: Camera, upright: bool, finer: int
-) -> list[Proposal]:
-    """Cameras that light around towns speaks for, in all far rings."""
-    found = []
-    for off_nadir_deg, count in FAR_LIGHT_RINGS:
-        levels = dense_levels(stored, list(index.levels), stretch(off_nadir_deg, ALTITUDE_KM))
-        ways = far_nadirs(off_nadir_deg, count, upright)
-        for pixel_km in levels[finer : finer + 1]:
-            found += propose_dense(index, pixel_km, image, stored, ways)
-    return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 # Element sets that plainly agree with their neighbours, found quickly among thousands.
-
-FloatArray = NDArray[np.float64]
 
 NEAR_DAYS = 10.0  # older neighbours say nothing of the place along the track
 

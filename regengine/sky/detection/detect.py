@@ -12,12 +12,11 @@ from typing import Any, Generic, TypeVar
 
 from detectors.registry import Kind
 from detectors.types import BoolImage, Detections, Detector, FloatArray
-from regengine.batch.each_photo import Answer
-from regengine.batch.plan import Failure
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
+from regengine.result import Answer, Failure
 from regengine.sky.detection.overlay import PicturePaths
 
 D = TypeVar("D", bound=Detections)

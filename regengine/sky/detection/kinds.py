@@ -12,12 +12,11 @@ from detectors.limb import find_limb, sky_mask
 from detectors.masks import blank_parts
 from detectors.star_trails import marked_hot
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
-from regengine.batch.plan import Failure
 from regengine.errors import RegengineError
 from regengine.photo.exif import read_exif
 from regengine.photo.formats import read_image_header
-from regengine.photo.image import LinearLight
-from regengine.registration.preparation import captions
+from regengine.photo.image import LinearLight, captions
+from regengine.result import Failure
 from regengine.sky.detection import LONG_SIDE_PX
 from regengine.sky.detection.detect import (
     PhotoDetections,

@@ -56,8 +56,6 @@ class PicturePaths:
 
     Attributes
     ----------
-    folder : Path
-        Folder of the pictures.
     suffix : str
         What stands behind a photo's name, with the ending: ``_lights.png``.
     repeated : frozenset of str
@@ -79,23 +77,7 @@ class PicturePaths:
 def picture_paths(
     photos: Sequence[Path], folder: Path, what: str, *, ending: str = ".png"
 ) -> PicturePaths:
-    """Where the pictures of photos go: their names and what is drawn.
-
-    Parameters
-    ----------
-    photos : sequence of Path
-        All photos of the command.
-    folder : Path
-        Folder of the pictures.
-    what : str
-        What stands behind the name, before the ending.
-    ending : str, optional
-        Of the files.
-
-    Returns
-    -------
-    PicturePaths
-    """
+    """Where the pictures of all photos of a command go: named after them and what is drawn."""
     uses = Counter(photo.stem.lower() for photo in photos)
     repeated = frozenset(name for name, count in uses.items() if count > 1)
     return PicturePaths(folder=folder, suffix=f"_{what}{ending}", repeated=repeated)
@@ -128,23 +110,32 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
     write_picture(picture, target)
 
 
+def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
+    """Draw the streaks of a photo, numbered as in the record, the surest first.
+
+    Satellites green, meteors yellow, aircraft red, cosmic rays cyan, trains magenta, others white.
+    """
+    picture, factor = brightened(photo)
+    ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
+    for i, end in enumerate(ends):
+        colour, width_px = COLOURS[streaks.kind[i]], float(streaks.width_px[i])
+        middle, across = outline(
+            picture, end, factor, colour, width_px=width_px, bow_px=float(streaks.bow_px[i])
+        )
+        x, y = middle + ((GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
+        label(picture, str(i + 1), picture_pixel(x, y, factor), colour)
+    write_picture(picture, target)
+
+
 def draw_comparison(
-    photo: Path,
-    found: FloatArray,
-    false: FloatArray,
-    missed: FloatArray,
-    target: Path,
+    photo: Path, found: FloatArray, false: FloatArray, missed: FloatArray, target: Path
 ) -> None:
     """Draw how detections compare with labels: found green, false red, missed cyan.
 
     Parameters
     ----------
-    photo : Path
-        The photo.
-    found, false, missed : ndarray of float64, shape (N, 2)
-        Positions, pixels of the picture as stored.
-    target : Path
-        PNG file to write.
+    found, false, missed : ndarray of float64, shape (N, 2) or (N, 4)
+        Positions, or end points x1, y1, x2, y2 of streaks, pixels of the picture as stored.
 
     Raises
     ------
@@ -153,8 +144,11 @@ def draw_comparison(
     """
     picture, factor = brightened(photo)
     for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
-        for x, y in places:
-            circle(picture, x, y, 0.0, factor, colour)
+        for place in places:
+            if len(place) == 2:
+                circle(picture, place[0], place[1], 0.0, factor, colour)
+            else:
+                outline(picture, place, factor, colour)
     write_picture(picture, target)
 
 
@@ -232,46 +226,3 @@ def write_picture(picture: Picture, target: Path) -> None:
         raise FrameError(
             f"{target} cannot be written ({error.strerror}): give a folder that can be written."
         ) from error
-
-
-def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
-    """Draw the streaks of a photo, numbered as in the record, the surest first.
-
-    Satellites green, meteors yellow, aircraft red, cosmic rays cyan, trains magenta, others white.
-    """
-    picture, factor = brightened(photo)
-    ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
-    for i, end in enumerate(ends):
-        colour, width_px = COLOURS[streaks.kind[i]], float(streaks.width_px[i])
-        middle, across = outline(
-            picture, end, factor, colour, width_px=width_px, bow_px=float(streaks.bow_px[i])
-        )
-        x, y = middle + ((GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
-        label(picture, str(i + 1), picture_pixel(x, y, factor), colour)
-    write_picture(picture, target)
-
-
-def draw_streak_comparison(
-    photo: Path, found: FloatArray, false: FloatArray, missed: FloatArray, target: Path
-) -> None:
-    """Draw how streaks compare with labels: found green, false red, missed cyan.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    found, false, missed : ndarray of float64, shape (N, 4)
-        End points x1, y1, x2, y2, pixels of the picture as stored.
-    target : Path
-        PNG file to write.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read or the picture not be written.
-    """
-    picture, factor = brightened(photo)
-    for ends, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
-        for end in ends:
-            outline(picture, end, factor, colour)
-    write_picture(picture, target)

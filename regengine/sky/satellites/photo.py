@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from detectors.types import StreakDetector
-from regengine.batch.each_photo import Answer
 from regengine.errors import FrameError
 from regengine.orbit.tle import TleSet
 from regengine.photo.fits import header_field, is_fits, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.result import Answer
 from regengine.sky.detection.detect import csv_text
 from regengine.sky.detection.kinds import STREAKS
 from regengine.sky.detection.overlay import PicturePaths, picture_paths

@@ -19,13 +19,13 @@ from detectors.types import StarDetections, StarDetector
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
-from regengine.batch.each_photo import Answer
 from regengine.errors import ConfigError, EphemerisError
 from regengine.orbit.propagation import camera_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.lens_profile import LensProfile
+from regengine.result import Answer
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.detection.overlay import PicturePaths, picture_paths
 from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame

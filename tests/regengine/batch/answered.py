@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from regengine.batch.each_photo import Answer, AnswerOptions, Taken, answers
-from regengine.batch.plan import Failure
+from regengine.batch.each_photo import AnswerOptions, Taken, answers
 from regengine.errors import FrameError
+from regengine.result import Answer, Failure
 
 
 def answer(path: Path) -> Answer:

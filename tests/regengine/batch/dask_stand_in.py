@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 from regengine.errors import LightMapError
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import FrameResult
 from tests.example_results import fake_process
 from tests.regengine.batch.sharing_stand_in import register
 
 
-def lossy(path: Path, hints: Hints | None = None) -> FrameResult:
+def lossy(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """As `sharing_stand_in.register`; ``loses`` in a name kills the worker the first time.
 
     Each search of a photo leaves a line in the file ``searched`` beside the folder.

@@ -17,8 +17,7 @@ from benchmarks.simulate.worlds import Realisation, draw_town_world
 from regengine.orbit.propagation import position_from_elements
 from regengine.orbit.tle import load_tle_file
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo
-from regengine.registration.neighbour_priors import FrameFacts
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import FrameFacts, NeighbourPrior
 from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT
@@ -65,7 +64,7 @@ def photograph(folder: Path) -> tuple[list[Path], list[SimCamera]]:
     return paths, cameras
 
 
-def register(path: Path, hints: Hints | None = None) -> FrameResult:
+def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """Register a photo; what is named hard has little time."""
     return process_photo(path, inputs(3.0 if "hard" in path.name else 300.0), hints)
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.neighbour_priors import SOURCE, FrameFacts, NeighbourPrior
 from regengine.registration.outcome import iso_utc
-from regengine.registration.propose_neighbours import SOURCE, Hints
 from regengine.result import DetectedLights, FrameResult, Reason
 from tests.example_results import fake_process, proposal
 
@@ -45,7 +44,7 @@ def lights(contrast: float) -> DetectedLights:
     )
 
 
-def register(path: Path, hints: Hints | None = None) -> FrameResult:
+def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """Accepted; where the name says ``hard``, only with a hint; ``hopeless``, never.
 
     ``never_again``: the whole process dies in the second search.

@@ -232,7 +232,7 @@ def test_equal_runs_give_equal_stores_but_for_volatile_columns(tmp_path: Path) -
     for group, columns in GROUPS.items():
         for column in columns:
             one, two = (t[group][column.name] for t in tables)
-            if column.kind.startswith("float") and not column.volatile:
+            if column.dtype.startswith("float") and not column.volatile:
                 np.testing.assert_array_equal(one, two, err_msg=column.name)
             elif not column.volatile:
                 assert one.tolist() == two.tolist(), column.name

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -196,8 +197,14 @@ def test_workers_of_another_version_or_without_the_map_are_refused(
         run(cluster, photos, store, fake_process, check=missing_map)
     # One that comes later is found out by its first shard
     flag = tmp_path / "flag"
-    versions = cluster_module.versions_here()
-    monkeypatch.setattr(cluster_module, "versions_here", lambda: flag.touch() or versions)
+    versions, asked = cluster_module.versions_here(), count()
+
+    def versions_of_shards() -> tuple[str, str]:
+        if next(asked):  # the first question is that of the check of all workers
+            flag.touch()
+        return versions
+
+    monkeypatch.setattr(cluster_module, "versions_here", versions_of_shards)
     with pytest.raises(ClusterError, match="a worker of the cluster cannot do the work: lights"):
         run(cluster, photos, store, fake_process, check=partial(missing_map_soon, flag))
     monkeypatch.setattr(cluster_module, "versions_here", lambda: ("9.9", "3.99"))

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from regengine.batch.each_photo import answers, each_photo
-from regengine.batch.plan import Failure
 from regengine.batch.pool import TeamOptions
 from regengine.errors import FrameError, StoreError
+from regengine.result import Failure
 from tests.conftest import ROOT
 from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
 

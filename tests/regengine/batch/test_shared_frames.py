@@ -15,8 +15,7 @@ from benchmarks.simulate.camera import SimCamera
 from regengine.batch.register import parameters_of
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.pipeline import RunInputs, facts_of_photo
-from regengine.registration.neighbour_priors import hints_for, lesson_of
-from regengine.registration.propose_neighbours import SOURCE
+from regengine.registration.neighbour_priors import SOURCE, lesson_of, neighbour_prior
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
@@ -97,7 +96,7 @@ def test_a_second_search_in_vain_leaves_the_picture_of_the_first(
     assert facts is not None
     assert lesson is not None
     near = replace(facts, time_utc=lesson.facts.time_utc)
-    hints = hints_for(near, [lesson])
+    hints = neighbour_prior(near, [lesson])
     for beat, pictures in ((None, 1), (0.3, 2), (0.5, 2)):
         assert hints is not None
         result = pipeline.process_photo(photos[0], inputs, replace(hints, beat=beat))

@@ -31,7 +31,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
-from regengine.registration.propose_neighbours import SOURCE, Hints, replaces
+from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior, replaces
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
 from regengine.store.schema import GROUPS
@@ -110,7 +110,7 @@ def equal_tables(one: Path, two: Path) -> None:
             if column.volatile:
                 continue
             values = first[group][column.name], second[group][column.name]
-            if column.kind.startswith("float"):
+            if column.dtype.startswith("float"):
                 np.testing.assert_array_equal(*values, err_msg=column.name)
             else:
                 assert values[0].tolist() == values[1].tolist(), column.name
@@ -165,7 +165,7 @@ def test_what_cannot_change_is_not_held_back(
     photos = make(tmp_path, "0000_hopeless.jpg", "0100_dark.jpg", "0200_a.jpg", "bad.jpg", "x.jpg")
     done: list[str] = []
 
-    def process(path: Path, hints: Hints | None = None) -> FrameResult:
+    def process(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         done.append(path.stem if hints is None else f"{path.stem} again")
         return register(path, hints)
 
@@ -200,7 +200,7 @@ def test_a_frame_is_searched_again_only_where_it_is_told_something_new(tmp_path:
     photos = make(tmp_path / "photos", "0000_a.jpg", "0100_hopeless.jpg")
     done: list[str] = []
 
-    def process(path: Path, hints: Hints | None = None) -> FrameResult:
+    def process(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         done.append(path.stem)
         return register(path, hints)
 
@@ -255,7 +255,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     # The result of its first search is safe, and not told: it may change
     assert stored == {**dict.fromkeys(reported, "accepted"), "0700_hard_never_again": "review"}
 
-    def mended(path: Path, hints: Hints | None = None) -> FrameResult:
+    def mended(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         result = register(path.with_name(path.name.replace("never", "ever")), hints)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         return replace(result, frame=path.stem, path=str(path), sha256=sha256)

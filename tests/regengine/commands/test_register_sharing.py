@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 
 from regengine import pipeline
 from regengine.commands import app
-from regengine.registration.neighbour_priors import FrameFacts
+from regengine.registration.neighbour_priors import FrameFacts, NeighbourPrior
 from regengine.registration.outcome import iso_utc
-from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.example_results import proposal
@@ -50,7 +49,7 @@ def test_photos_share_where_each_has_a_clock_and_an_orbit(
             size_px=(640, 426),
         )
 
-    def process(path: Path, inputs: object, hints: Hints | None = None) -> FrameResult:
+    def process(path: Path, inputs: object, hints: NeighbourPrior | None = None) -> FrameResult:
         if hints is not None:
             told.append(path.stem)
         return replace(proposal(path.stem), path=str(path), time_utc=iso_utc(at(path)))

@@ -176,8 +176,8 @@ def test_streaks_are_detected_where_none_are_given(night, monkeypatch):
     )  # fmt: skip
     called = without(arguments(folder, "station", "--json"), "--streaks")
     monkeypatch.setattr(
-        "regengine.sky.satellites.photo.detect_photo_streaks",
-        lambda path, detector: SimpleNamespace(found=found),
+        "regengine.sky.detection.detect.Sought.in_photo",
+        lambda *_: SimpleNamespace(found=found),
     )
     record = json.loads(run(*called).stdout)
     named = [one["norad"] for one in record["streaks"]]

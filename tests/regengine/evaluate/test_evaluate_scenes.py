@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score, log_loss
 
-from regengine.evaluate.scene_report import report_facts, report_lines, table
+from regengine.evaluate.scene_report import report_facts, report_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.evaluate.tables import table
 from regengine.scene.crossval import cross_validate
 from regengine.scene.features import families, feature_names
 from regengine.scene.measures import balanced_log_loss, calibration_score, class_scores, macro_f1

@@ -27,12 +27,12 @@ from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
-from regengine.registration.acceptance import Proven
+from regengine.registration.acceptance import Verified
 from regengine.registration.map_window import ground_sample_km
-from regengine.registration.outcome import proposal_result
+from regengine.registration.outcome import result_of
 from regengine.registration.preparation import fine_px, lights_of_photo, nominal_camera
 from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import SearchState
+from regengine.registration.search import Search
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 
@@ -278,14 +278,14 @@ class Solved:
     shot: Shot
     frame: Frame
     position: CameraPosition
-    state: SearchState
+    search: Search
     result: FrameResult
 
     @property
-    def best(self) -> Proven:
+    def best(self) -> Verified:
         """What the search proved."""
-        assert self.state.best is not None
-        return self.state.best
+        assert self.search.best is not None
+        return self.search.best
 
     def fine(self, picture_path: Path) -> LightImage:
         """The finest light image of another picture of the same size, as the proof saw it."""
@@ -310,7 +310,7 @@ def solve_shot(shot: Shot, path: Path) -> Solved:
     """Register a picture from a nearly right position and keep what was found on the way."""
     frame, position = write(shot, path), position_of(shot, clock_s=2.0)
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
-    state = search_frame(frame, position, light_map(), parameters)
-    info = light_map().info
-    result = proposal_result(frame, position, info, state, parameters.accept_probability)
-    return Solved(shot=shot, frame=frame, position=position, state=state, result=result)
+    search = search_frame(frame, position, light_map(), parameters)
+    return Solved(
+        shot=shot, frame=frame, position=position, search=search, result=result_of(search)
+    )

@@ -20,12 +20,14 @@ from regengine.registration.control_points import (
     control_point,
     ground_jacobian,
     propose,
+    stored_pixels,
     well_spread,
 )
 from regengine.registration.refinement import Solution, solve
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, east_north_up, ecef
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 NO_LIGHTS = np.zeros((0, 2))
 SCENES = ("near_nadir", "oblique", "slanted")
@@ -34,7 +36,7 @@ SCENES = ("near_nadir", "oblique", "slanted")
 def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
     """Control points of another state of the same photograph, from the same finalist."""
     fine = solved.fine(picture_path)
-    solution = solve(light_map(), fine, solved.best.finalists[0], RefineParameters())
+    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
     assert solution is not None
     camera = solution.image.stored_camera(solution.camera, solved.best.camera)
     return propose(solution, camera, NO_LIGHTS)
@@ -277,7 +279,7 @@ def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:
     """Half-pixel rule: pixel 10 of a picture brought down four times lies at 41.5."""
     camera = camera_over(10.0, 40.0, focal_px=800.0)
     place, covariance = np.array([10.0, 20.0]), np.diag([0.04, 0.09])
-    point = control_point(camera, ecef(10.1, 40.05), place, covariance, 4.0, 3)
+    point = control_point(camera, ecef(10.1, 40.05), *stored_pixels(place, covariance, 4.0), 3)
     assert (point.x, point.y) == (41.5, 81.5)
     assert (point.lon, point.lat) == pytest.approx((10.1, 40.05), abs=1e-9)
     assert point.covariance_px == pytest.approx((16 * 0.04, 0.0, 16 * 0.09))
@@ -295,7 +297,7 @@ def test_uncertainty_on_slanted_ground_is_stretched() -> None:
     """At 60 degrees of incidence a pixel is twice as long away from the camera as across."""
     camera = camera_over(0.0, 0.0, off_nadir=55.0, azimuth=0.0, focal_px=800.0)
     lon, lat = (float(v) for v in camera.pixel_to_lonlat(149.5, 99.5))
-    point = control_point(camera, ecef(lon, lat), np.array([149.5, 99.5]), np.eye(2), 1.0, 0)
+    point = control_point(camera, ecef(lon, lat), np.array([149.5, 99.5]), np.eye(2), 0)
     east, _, north = point.covariance_m
     incidence = np.radians(float(incidence_deg(camera.position_ecef_m, ecef(lon, lat))))
     assert np.sqrt(north / east) == pytest.approx(1.0 / np.cos(incidence), rel=0.05)

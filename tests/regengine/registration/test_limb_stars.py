@@ -15,7 +15,7 @@ from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import LensPrior
 from matchers.star_search import axes_about, best_shift, best_turns
-from regengine.registration.limb_stars import solve_above_limb
+from regengine.registration.limb_stars import SkyAbove, solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
 
@@ -121,7 +121,8 @@ def solve(
         principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
         quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
     )
-    return solve_above_limb(stars, limb, lens, LensPrior(log_focal=0.03), [downs], catalogue, sky)
+    above = SkyAbove(stars=stars, share=sky, limb=limb, catalogue=catalogue)
+    return solve_above_limb(above, lens, LensPrior(log_focal=0.03), [downs])
 
 
 @pytest.mark.parametrize("seed", range(6))

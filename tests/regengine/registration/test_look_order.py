@@ -18,7 +18,7 @@ from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.orbit.tle import load_tle_file
 from regengine.orbit.uncertainty import CLOCK_CORE_SIGMA_S, slide_belief
 from regengine.registration.candidates import Look
-from regengine.registration.preparation import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
+from regengine.registration.lens_prior import LADDER_LENSES_MM, LENS_LADDER, sparse_scales
 from regengine.registration.search_order import (
     FAR_STEP_RATIO,
     LEAST_FIGURES_STEP_KM,
@@ -27,10 +27,10 @@ from regengine.registration.search_order import (
     night_offsets,
     offset_surprise,
     offsets_outward,
-    plan,
 )
 from regengine.registration.tracks import NIGHT_SUN_DEG, Track, tracks_for
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.made_search import made_search, planned_looks
 from tests.tle_lines import Elements
 
 TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
@@ -51,7 +51,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> CameraPosition:
 
 
 def looks(tracks: tuple[Track, ...], *, focal_known: bool = True) -> list[Look]:
-    return list(plan(STORED, tracks, ALTITUDE_KM, focal_known, False))
+    return planned_looks(made_search(STORED, tracks=tuple(tracks), focal_known=focal_known))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from matchers.camera import Camera
 from regengine.orbit.propagation import position_from_nadir
 from regengine.orbit.uncertainty import slide_belief
 from regengine.registration.candidates import Look
-from regengine.registration.preparation import (
+from regengine.registration.lens_prior import (
     LENS_LADDER,
     SIGMA_LOG_FOCAL_CROPPED,
     Scale,
@@ -38,12 +38,12 @@ from regengine.registration.search_order import (
     offset_surprise,
     offsets_between,
     offsets_outward,
-    plan,
     step_km,
 )
 from regengine.registration.tracks import Track, tracks_for
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.made_search import made_search, planned_looks
 
 
 def straight_track(name: str, reach_km: float, sigma_km: float) -> Track:
@@ -98,7 +98,11 @@ def test_figures_are_sought_half_way_once_they_failed_on_either_side() -> None:
 def looks(reach_km: float = 900.0, sigma_km: float = 300.0, **given: bool) -> list[Look]:
     settings = {"focal_known": True, "may_be_cropped": False, **given}
     track = straight_track("tle", reach_km, sigma_km)
-    return list(plan(stored(), [track], 410.0, **settings))
+    return planned(stored(), track, **settings)
+
+
+def planned(camera: Camera, *tracks: Track, **settings: bool) -> list[Look]:
+    return planned_looks(made_search(camera, tracks=tracks, **settings))
 
 
 Kind = tuple[bool, float, tuple[float, ...], bool, bool, bool]
@@ -217,7 +221,7 @@ def test_every_kind_of_look_covers_the_whole_reach() -> None:
 
 def test_long_lenses_are_sought_by_flat_pictures_at_every_step() -> None:
     track = straight_track("tle", 900.0, 300.0)
-    found = list(plan(stored(11_000.0), [track], 410.0, True, False))
+    found = planned(stored(11_000.0), track)
     assert not found[0].sparse
     assert all(look.flat and not look.hazy for look in found if look.scale >= 1.0)
     for far in (False, True):
@@ -229,7 +233,7 @@ def test_long_lenses_are_sought_by_flat_pictures_at_every_step() -> None:
         assert sorted(look.offset_km for look in same) == [-800.0 + 200.0 * k for k in range(9)]
     # Figures are not given up, and come before pictures where lenses are shorter
     assert any(look.sparse for look in found)
-    shorter = list(plan(stored(6000.0), [track], 410.0, True, False))
+    shorter = planned(stored(6000.0), track)
     assert all(look.sparse and look.flat for look in shorter[:3])
     near = replace(shorter[0], sparse=False, thorough=False, off_nadir_deg=(0.0, FAR_OFF_NADIR_DEG))
     places = [look.offset_km for look in shorter[: shorter.index(near)] if look.sparse]
@@ -241,7 +245,7 @@ def test_by_day_no_city_is_photographed() -> None:
     """Offsets at which the Sun is up are left out, the others stay in their order."""
     track = replace(straight_track("tle", 900.0, 300.0), may_be_night=lambda km: km < 150.0)
     assert night_offsets(track, 200.0) == [0.0, -200.0, -400.0, -600.0, -800.0]
-    found = list(plan(stored(), [track], 410.0, True, False))
+    found = planned(stored(), track)
     assert found
     assert all(look.offset_km < 150.0 for look in found)
 
@@ -249,7 +253,7 @@ def test_by_day_no_city_is_photographed() -> None:
 def test_a_wrong_hour_is_tried_late_and_told() -> None:
     here = straight_track("tle", 300.0, 300.0)
     hour = replace(here, name="tle +1 h", clock_s=3600.0, surprise=4.5)
-    found = list(plan(stored(), [here, hour], 410.0, True, False))
+    found = planned(stored(), here, hour)
     assert found[0].clock_s == 0.0
     starts = [
         look for look in found if look.offset_km == 0.0 and kind_of(look) == kind_of(found[0])
@@ -272,7 +276,7 @@ def test_near_and_far_looks_leave_no_gap() -> None:
 
 def test_two_tracks_share_their_start() -> None:
     tracks = tracks_for(position_from_nadir(10.0, 40.0, 410.0, "option"), 120.0)
-    found = list(plan(stored(), tracks, 410.0, True, False))
+    found = planned(stored(), *tracks)
     plain = [look for look in found if kind_of(look) == kind_of(found[0])]
     starts = [look for look in plain if look.offset_km == 0.0]
     assert len(starts) == 1

@@ -1,4 +1,4 @@
-"""What is said of a frame: proposal, doubts, verdict."""
+"""What is said of a frame: proposal, caveats, verdict."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from regengine.registration.acceptance import Proven, default_accept_probability, stands_alone
+from regengine.registration.acceptance import Verified, default_accept_probability, stands_alone
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.outcome import (
     LOW_MARGIN,
+    caveats_about,
+    caveats_about_points,
     chance_of_right_points,
-    doubts_about,
-    doubts_about_points,
     iso_utc,
     no_match_result,
-    proposal_result,
     residual_m,
+    result_of,
     saturated_share,
 )
-from regengine.registration.search import SearchState
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
 from regengine.result import FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.made_search import begun_anew, made_search
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 ACCEPT = default_accept_probability()
@@ -34,16 +34,16 @@ def codes(reasons: tuple[Reason, ...]) -> list[str]:
     return [reason.code for reason in reasons]
 
 
-def doubts(best: Proven) -> list[str]:
-    return codes(doubts_about(best))
+def caveats(best: Verified) -> list[str]:
+    return codes(caveats_about(best))
 
 
-def with_evidence(best: Proven, **changes: float) -> Proven:
+def with_evidence(best: Verified, **changes: float) -> Verified:
     return replace(best, evidence=replace(best.evidence, **changes))
 
 
 def test_a_good_solution_raises_no_doubt(near_nadir: Solved) -> None:
-    assert doubts(near_nadir.best) == []
+    assert caveats(near_nadir.best) == []
 
 
 # A picture as a whole that says little, beside towns and patches that say the rest
@@ -52,8 +52,8 @@ VAGUE = CLEAR_PICTURE_LOG10_ODDS - 0.1
 
 def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
     few = with_evidence(near_nadir.best, met_towns=FEW_TOWNS - 1, picture_log10_odds=VAGUE)
-    assert doubts(few) == ["few_lights"]
-    assert doubts(with_evidence(few, met_towns=FEW_TOWNS)) == []
+    assert caveats(few) == ["few_lights"]
+    assert caveats(with_evidence(few, met_towns=FEW_TOWNS)) == []
 
 
 def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
@@ -61,19 +61,19 @@ def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     best = with_evidence(best, picture_log10_odds=VAGUE)
     close = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 0.9 * LOW_MARGIN)
     clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
-    assert doubts(close) == ["low_margin"]
-    assert doubts(clear) == []
+    assert caveats(close) == ["low_margin"]
+    assert caveats(clear) == []
 
 
 def test_a_loose_fit_is_a_doubt(near_nadir: Solved) -> None:
     """The picture says where it is, the patches left out how well it fits."""
     loose = with_evidence(near_nadir.best, held_out_residual_px=1.05 * PRECISE_PX)
-    assert doubts(loose) == ["imprecise"]
+    assert caveats(loose) == ["imprecise"]
     assert not stands_alone(loose.evidence)
     tight = with_evidence(near_nadir.best, held_out_residual_px=0.95 * PRECISE_PX)
-    assert doubts(tight) == []
+    assert caveats(tight) == []
     # With too few patches to leave out there is nothing against it
-    assert doubts(with_evidence(loose, held_out_residual_px=float("inf"))) == []
+    assert caveats(with_evidence(loose, held_out_residual_px=float("inf"))) == []
 
 
 def test_a_picture_that_is_no_chance_needs_neither_towns_nor_a_margin(near_nadir: Solved) -> None:
@@ -85,17 +85,17 @@ def test_a_picture_that_is_no_chance_needs_neither_towns_nor_a_margin(near_nadir
         picture_log10_odds=CLEAR_PICTURE_LOG10_ODDS,
         runner_up_picture_log10_odds=-2.0,
     )
-    assert doubts(poor) == []
+    assert caveats(poor) == []
     twin = with_evidence(poor, runner_up_picture_log10_odds=2.0)
-    assert doubts(twin) == ["few_lights", "low_margin"]
+    assert caveats(twin) == ["few_lights", "low_margin"]
 
 
 def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
     points, camera = near_nadir.result.control_points, near_nadir.best.camera
-    assert doubts_about_points(points, camera) == ()
-    assert codes(doubts_about_points(points[:3], camera)) == ["few_control_points"]
+    assert caveats_about_points(points, camera) == ()
+    assert codes(caveats_about_points(points[:3], camera)) == ["few_control_points"]
     vague = (*points[:3], replace(points[3], sigma_m=5000.0))
-    assert codes(doubts_about_points(vague, camera)) == ["imprecise"]
+    assert codes(caveats_about_points(vague, camera)) == ["imprecise"]
 
 
 def test_the_probability_falls_with_what_a_vague_point_may_be_off(near_nadir: Solved) -> None:
@@ -116,7 +116,7 @@ def test_the_probability_falls_with_what_a_vague_point_may_be_off(near_nadir: So
         assert chance(share) == pytest.approx(inside.mean(), abs=0.01)
 
 
-def saturated_at(best: Proven, value: float | None) -> Proven:
+def saturated_at(best: Verified, value: float | None) -> Verified:
     grid = replace(best.solution.levels[0], saturation=value)
     levels = (grid, *best.solution.levels[1:])
     return replace(best, solution=replace(best.solution, levels=levels))
@@ -128,23 +128,24 @@ def test_a_saturated_map_is_a_doubt(near_nadir: Solved) -> None:
     assert saturated_share(saturated_at(best, 100.0)) == 0.0
     half = float(np.median(best.view[best.view > 0.05]))
     assert saturated_share(saturated_at(best, half)) == pytest.approx(0.5, abs=0.05)
-    assert doubts(saturated_at(best, half)) == []
+    assert caveats(saturated_at(best, half)) == []
     # Half of the lit map is flat, and another place comes near
     twin = replace(best.evidence, runner_up_even_ncc=best.evidence.even_ncc - 0.1)
-    assert doubts(saturated_at(replace(best, evidence=twin), half)) == ["map_saturated"]
+    assert caveats(saturated_at(replace(best, evidence=twin), half)) == ["map_saturated"]
     dark = replace(best, view=np.zeros_like(best.view))
     assert saturated_share(saturated_at(dark, 1.0)) == 0.0
 
 
 def outcome(
     solved: Solved,
-    best: Proven | None,
+    best: Verified | None,
     accept: float = default_accept_probability(),
     *,
     exhausted: bool = True,
 ) -> FrameResult:
-    state = SearchState(best=best, covered=True, exhausted=exhausted)
-    return proposal_result(solved.frame, solved.position, light_map().info, state, accept)
+    search = begun_anew(solved.search, best=best, covered=True, exhausted=exhausted)
+    search.parameters = replace(search.parameters, accept_probability=accept)
+    return result_of(search)
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
@@ -155,7 +156,7 @@ def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
     assert result.nadir is not None
 
 
-def chance_like(best: Proven) -> Proven:
+def chance_like(best: Verified) -> Verified:
     return with_evidence(
         best,
         ncc=0.2,
@@ -180,7 +181,7 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
     assert result.reasons != ()
 
 
-def unproven(best: Proven) -> Proven:
+def unproven(best: Verified) -> Verified:
     """As good a solution, but not so good that the search would have ended with it."""
     weaker = with_evidence(
         best,
@@ -190,7 +191,7 @@ def unproven(best: Proven) -> Proven:
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
         picture_log10_odds=VAGUE,
     )
-    assert not SearchState(best=weaker).proven
+    assert not made_search(weaker.camera, best=weaker).conclusive
     return weaker
 
 
@@ -225,7 +226,7 @@ def test_a_search_cut_short_stands_against_nothing(near_nadir: Solved) -> None:
 def test_a_proof_ends_a_search_before_its_time(near_nadir: Solved) -> None:
     """Whatever was left untried then, nobody ran out of time."""
     proof = near_nadir.best
-    assert SearchState(best=proof).proven
+    assert made_search(proof.camera, best=proof).conclusive
     result = outcome(near_nadir, proof, 0.999_999, exhausted=False)
     assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
 

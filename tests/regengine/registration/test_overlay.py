@@ -16,20 +16,23 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.registration import overlay
-from regengine.registration.overlay import draw_overlay, grid_for, overlay_path, write_overlay
-from regengine.registration.overlay_layers import (
+from regengine.registration.overlay import (
     CONTOURS,
     POINT,
     brighten,
     contour_levels,
     draw_contours,
     draw_graticule,
+    draw_overlay,
     draw_points,
     graticule_values,
+    grid_for,
     on_picture,
+    overlay_path,
     render_map,
     visible_region,
     write_labels,
+    write_overlay,
 )
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal

@@ -15,7 +15,7 @@ from benchmarks.simulate.orbit import Vantage
 from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
-from regengine.registration.outcome import proposal_result
+from regengine.registration.outcome import result_of
 from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead
@@ -100,11 +100,11 @@ def test_where_the_limb_is_seen_one_sweep_finds_a_camera_far_along_the_track(
     position = position_of(shot, slide_s=75.0, sigma_along_km=300.0)
     frame = write(picture, tmp_path / "limb.png")
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
-    state = search_frame(frame, position, light_map(), parameters)
-    assert state.proven
+    search = search_frame(frame, position, light_map(), parameters)
+    assert search.conclusive
     # Mirror images come after crops and haze, all in sweeps of the middle band
-    assert state.looks <= (12 if mirrored else 1)
-    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
+    assert search.looks_taken <= (12 if mirrored else 1)
+    result = result_of(search)
     assert result.verdict == "accepted"
     assert result.solved is not None
     assert result.solved.camera.mirrored == mirrored

@@ -14,8 +14,7 @@ import pytest
 from benchmarks.simulate.camera import Pointing, wgs84
 from benchmarks.simulate.orbit import Vantage
 from regengine.orbit.propagation import CameraPosition, position_from_elements
-from regengine.registration.acceptance import default_accept_probability
-from regengine.registration.outcome import proposal_result
+from regengine.registration.outcome import result_of
 from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead
@@ -119,17 +118,17 @@ def test_when_time_runs_out_the_best_so_far_is_told_with_the_reason(
     position = position_of(shot, slide_s=40.0, sigma_along_km=150.0)
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=1.0, clock=stopping_after(2))
     frame = write(shot, tmp_path / "cut.png")
-    state = search_frame(frame, position, light_map(), parameters)
-    assert state.looks == 1
-    assert not state.exhausted
-    assert state.best is not None
-    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
+    search = search_frame(frame, position, light_map(), parameters)
+    assert search.looks_taken == 1
+    assert not search.exhausted
+    assert search.best is not None
+    result = result_of(search)
     assert result.verdict != "accepted"
     assert [reason.code for reason in result.reasons][-1] == "search_budget"
     # With time, the camera is found
     parameters = replace(parameters, clock=stopping_after(10**9))
-    state = search_frame(frame, position, light_map(), parameters)
-    result = proposal_result(frame, position, light_map().info, state, default_accept_probability())
+    search = search_frame(frame, position, light_map(), parameters)
+    result = result_of(search)
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(shot, result)) < 0.5 * MAP_PIXEL_M
 
@@ -150,6 +149,6 @@ def test_a_photo_that_the_search_need_not_try_costs_no_time(
     day = near_nadir.shot.edited(np.full((60, 90, 3), 180, np.uint8))
     parameters = RegisterParams(clock=stopping_after(1))
     frame = write(day, tmp_path / "day.png")
-    state = search_frame(frame, near_nadir.position, light_map(), parameters)
-    assert state.nothing is not None
-    assert state.nothing.code == "not_a_night_city_frame"
+    search = search_frame(frame, near_nadir.position, light_map(), parameters)
+    assert search.futile is not None
+    assert search.futile.code == "not_a_night_city_frame"

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from regengine.registration import register
-from regengine.registration.outcome import proposal_result
-from regengine.registration.register import (
-    METHODS,
-    SHARE_FOR_LOOKS,
-    SHARE_FOR_SWEEPS,
-    RegisterParams,
-    search_frame,
-)
-from regengine.registration.search import SearchState
+from regengine.registration import propose_dense, propose_limb
+from regengine.registration.candidates import Look
+from regengine.registration.outcome import result_of
+from regengine.registration.propose_dense import Find, take_look
+from regengine.registration.propose_limb import TIME_SHARE
+from regengine.registration.register import METHODS, RegisterParams, search_frame
+from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Search
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     PLAIN,
@@ -32,28 +30,23 @@ from tests.regengine.registration.simulated_frames import (
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What each look and sweep of a search was."""
+    """What each look of a search was."""
     names: list[str] = []
-    one, sweep = register.search_one, register.search_sweep
 
-    def noted_look(look, *rest):  # type: ignore[no-untyped-def]
+    def noted(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
         names.append("sparse" if look.sparse else "dense")
-        one(look, *rest)
+        return take_look(search, look, find)
 
-    def noted_sweep(*rest):  # type: ignore[no-untyped-def]
-        names.append("limb")
-        sweep(*rest)
-
-    monkeypatch.setattr(register, "search_one", noted_look)
-    monkeypatch.setattr(register, "search_sweep", noted_sweep)
+    monkeypatch.setattr(propose_dense, "take_look", noted)
     return names
 
 
-def searched(solved: Solved, *methods: str) -> SearchState:
+def searched(solved: Solved, *methods: str) -> Search:
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0, methods=methods)  # type: ignore[arg-type]
     return search_frame(solved.frame, solved.position, light_map(), parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["sparse", "dense"])
 @pytest.mark.parametrize("name", ["near_nadir", "oblique"])
 def test_either_search_finds_the_camera_alone(
@@ -61,10 +54,10 @@ def test_either_search_finds_the_camera_alone(
 ) -> None:
     solved: Solved = request.getfixturevalue(name)
     tried.clear()
-    state = searched(solved, method)
+    search = searched(solved, method)
     assert set(tried) == {method}
-    assert len(tried) == state.looks
-    result = proposal_result(solved.frame, solved.position, light_map().info, state, 0.9)
+    assert len(tried) == search.looks_taken
+    result = result_of(search)
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(solved.shot, result)) < 0.5 * MAP_PIXEL_M
 
@@ -79,11 +72,12 @@ def test_what_is_planned_is_tried_once_where_it_is_asked_for(
     """Here nothing is ever found: the searches are counted, not made."""
     counted: list[str] = []
 
-    def counting(look, lights, stored, window, light_map, state):  # type: ignore[no-untyped-def]
-        state.covered = True
+    def counting(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
+        search.covered = True
         counted.append("sparse" if look.sparse else "dense")
+        return iter([])
 
-    monkeypatch.setattr(register, "search_one", counting)
+    monkeypatch.setattr(propose_dense, "take_look", counting)
     assert searched(near_nadir, "sparse", "dense").exhausted
     both = counted.copy()
     assert both[0] == "sparse"
@@ -106,22 +100,24 @@ def test_sweeps_along_the_limb_may_take_half_of_the_time(
         ticks.append(next(number) / 100.0)
         return ticks[-1]
 
-    def sweep(*rest: object) -> None:
+    def sweep(*_: object) -> Iterator[Proposals]:
         told["limb"].append(ticks[-1])
+        return iter([])
 
-    def one(*rest: object) -> None:
+    def one(*_: object) -> Iterator[Proposals]:
         told["look"].append(ticks[-1])
+        return iter([])
 
-    monkeypatch.setattr(register, "search_sweep", sweep)
-    monkeypatch.setattr(register, "search_one", one)
+    monkeypatch.setattr(propose_limb, "take_sweep", sweep)
+    monkeypatch.setattr(propose_dense, "take_look", one)
     shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
     frame = write(shot, tmp_path / "limb.png")
     parameters = RegisterParams(max_seconds=1.0, methods=methods, clock=clock)  # type: ignore[arg-type]
-    state = search_frame(frame, position_of(shot), light_map(), parameters)
-    assert not state.exhausted
+    search = search_frame(frame, position_of(shot), light_map(), parameters)
+    assert not search.exhausted
     assert max(told["look"]) == pytest.approx(SHARE_FOR_LOOKS, abs=0.02)
     if "limb" in methods:
-        assert max(told["limb"]) == pytest.approx(SHARE_FOR_SWEEPS, abs=0.02)
+        assert max(told["limb"]) == pytest.approx(TIME_SHARE, abs=0.02)
         assert min(told["look"]) > max(told["limb"])
     else:
         assert told["limb"] == []

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from matchers.pose import turned
-from regengine.registration import search
+from regengine import registration
+from regengine.registration import register
 from regengine.registration.acceptance import (
+    CONCLUSIVE_LOG10_ODDS,
+    CONCLUSIVE_MARGIN,
+    CONCLUSIVE_PICTURE_LOG10_ODDS,
     CONFIRMED_LOG10_ODDS,
     EVEN_NCC,
     LONELY_LOG10_ODDS,
     LONELY_MARGIN,
     LONELY_Z,
-    PROVEN_LOG10_ODDS,
-    PROVEN_MARGIN,
-    PROVEN_PICTURE_LOG10_ODDS,
-    Proven,
+    Verified,
     default_accept_probability,
     probability,
 )
-from regengine.registration.candidates import Candidate, Look
-from regengine.registration.map_window import SearchWindow
-from regengine.registration.propose_dense import PhotoLights
-from regengine.registration.refinement import Aligned, Finalist
-from regengine.registration.search import (
-    LEAD_WORTH_PROVING,
+from regengine.registration.candidates import Candidate, CoarseView, Look
+from regengine.registration.preparation import PhotoLights
+from regengine.registration.propose_dense import take_look
+from regengine.registration.refinement import Finalist
+from regengine.registration.register import (
+    LEAD_WORTH_VERIFYING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
-    SearchState,
-    add_candidates,
-    last_chance,
+    conclude,
     leads,
     no_better,
-    search_one,
+    proposers,
+    search_frame,
+    weigh,
 )
+from regengine.registration.search import Proposals, Search
 from regengine.registration.verification import (
     CLEAR_MARGIN,
     FEW_TOWNS,
@@ -44,22 +49,25 @@ from regengine.registration.verification import (
     PRECISE_SPREAD,
     log10_tried,
 )
+from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.recording_map import RecordingMap
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
 
-def with_evidence(proven: Proven, **said: float) -> Proven:
+def with_evidence(proven: Verified, **said: float) -> Verified:
     """With other figures; the picture as a whole says nothing where nothing else is said."""
     said.setdefault("picture_log10_odds", 0.0)
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
 @pytest.fixture
-def proven(near_nadir: Solved) -> Proven:
+def proven(near_nadir: Solved) -> Verified:
     return near_nadir.best
 
 
-def candidates(proven: Proven, correlations: list[float], turn_deg: float = 0.0) -> list[Candidate]:
+def candidates(
+    proven: Verified, correlations: list[float], turn_deg: float = 0.0
+) -> list[Candidate]:
     """As many different views of one photo, best first."""
     look = proven.solution.finalist.candidate.look
     turns = np.radians(turn_deg + 40.0 * np.arange(len(correlations)))
@@ -74,48 +82,48 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Correlations of the candidates for which a proof was begun; none is carried out."""
     begun: list[float] = []
 
-    def noted(lights: object, stored: object, light_map: object, state: SearchState) -> None:
-        begun.append(state.candidates[0].ncc)
+    def noted(search: Search) -> None:
+        begun.append(search.candidates[0].ncc)
 
-    def as_found(
-        light_map: object, lights: object, stored: object, found: list[Candidate], known: Aligned
-    ) -> list[Finalist]:
+    def as_found(search: Search) -> list[Finalist]:
         """What alignment on the finer image would change does not matter here."""
-        return [
-            Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c) for c in found[:8]
-        ]
+        found = search.candidates[:8]
+        return [Finalist(camera=c.camera, ncc=c.ncc, even_ncc=c.ncc, candidate=c) for c in found]
 
-    monkeypatch.setattr(search, "prove_best", noted)
-    monkeypatch.setattr(search, "preselected", as_found)
+    monkeypatch.setattr(register, "verify_best", noted)
+    monkeypatch.setattr(register, "preselected", as_found)
     return begun
 
 
-def add(state: SearchState, found: list[Candidate], proven: Proven) -> None:
-    light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light, flat=light)
-    add_candidates(found, lights, proven.camera, light_map(), state)
+def weighed(search: Search, found: list[Candidate]) -> None:
+    weigh(search, Proposals(found))
 
 
-def test_what_stands_out_is_proven_at_once_and_once(proven: Proven, proofs: list[float]) -> None:
-    state = SearchState(looks=1)
-    add(state, candidates(proven, [0.34, 0.32, 0.31, 0.30, 0.29]), proven)
+def ends(best: Verified) -> bool:
+    """Whether a search ends with what it has verified."""
+    return made_search(best.camera, best=best).conclusive
+
+
+def test_what_stands_out_is_proven_at_once_and_once(proven: Verified, proofs: list[float]) -> None:
+    search = made_search(proven.camera, looks_taken=1)
+    weighed(search, candidates(proven, [0.34, 0.32, 0.31, 0.30, 0.29]))
     assert proofs == []
-    add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
+    weighed(search, candidates(proven, [0.7], turn_deg=200.0))
     assert proofs == [0.7]
     # Nothing is gained by the same view that fits hardly better, or by one that hardly leads
-    add(state, candidates(proven, [0.7], turn_deg=200.0), proven)
-    add(state, candidates(proven, [0.7 + 0.5 * LEAST_GAIN], turn_deg=200.0), proven)
+    weighed(search, candidates(proven, [0.7], turn_deg=200.0))
+    weighed(search, candidates(proven, [0.7 + 0.5 * LEAST_GAIN], turn_deg=200.0))
     assert proofs == [0.7]
     again = 0.7 + 1.1 * LEAST_GAIN
-    add(state, candidates(proven, [again], turn_deg=200.0), proven)
+    weighed(search, candidates(proven, [again], turn_deg=200.0))
     assert proofs == [0.7, again]
-    add(state, candidates(proven, [again + 0.5 * LEAD_WORTH_PROVING], turn_deg=240.0), proven)
+    weighed(search, candidates(proven, [again + 0.5 * LEAD_WORTH_VERIFYING], turn_deg=240.0))
     assert proofs == [0.7, again]
-    assert len(state.candidates) == 7
-    assert [c.ncc for c in state.candidates] == sorted(c.ncc for c in state.candidates)[::-1]
+    assert len(search.candidates) == 7
+    assert [c.ncc for c in search.candidates] == sorted(c.ncc for c in search.candidates)[::-1]
 
 
-def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) -> None:
+def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Verified) -> None:
     """Though another place correlates nearly as well."""
     first, second = (
         Finalist(camera=c.camera, ncc=0.4, even_ncc=0.4, candidate=c)
@@ -125,7 +133,7 @@ def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) ->
     told = replace(first, picture_log10_odds=log10_tried(10))
     assert leads([told, second], 10)
     assert not leads([told, second], 11)
-    better = replace(second, even_ncc=0.4 + 1.1 * LEAD_WORTH_PROVING)
+    better = replace(second, even_ncc=0.4 + 1.1 * LEAD_WORTH_VERIFYING)
     assert leads([better, first], 10)
     assert not leads([first, second, better], 10)
     assert no_better(told, told)
@@ -134,32 +142,35 @@ def test_a_picture_that_stands_out_is_proven_at_once_and_once(proven: Proven) ->
     assert not no_better(second, first)
 
 
-def test_nothing_found_is_nothing_to_prove(proven: Proven, proofs: list[float]) -> None:
-    state = SearchState(looks=6)
-    add(state, [], proven)
+def test_nothing_found_is_nothing_to_prove(proven: Verified, proofs: list[float]) -> None:
+    search = made_search(proven.camera, looks_taken=6)
+    weighed(search, [])
     assert proofs == []
-    assert state.candidates == []
+    assert search.candidates == []
 
 
-def test_the_search_ends_with_strong_evidence_alone(proven: Proven) -> None:
-    assert not SearchState().proven
-    sure = {"town_log10_odds": PROVEN_LOG10_ODDS + 1.0, "patch_log10_odds": PROVEN_LOG10_ODDS + 1.0}
+def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
+    assert not made_search(proven.camera).conclusive
+    sure = {
+        "town_log10_odds": CONCLUSIVE_LOG10_ODDS + 1.0,
+        "patch_log10_odds": CONCLUSIVE_LOG10_ODDS + 1.0,
+    }
     apart = {
         "ncc": 0.8,
-        "runner_up_ncc": 0.8 - PROVEN_MARGIN - 0.01,
+        "runner_up_ncc": 0.8 - CONCLUSIVE_MARGIN - 0.01,
         "coarse_z": 1.0,
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.5,
     }
-    assert SearchState(best=with_evidence(proven, **sure, **apart)).proven
+    assert ends(with_evidence(proven, **sure, **apart))
     twins = {**apart, "runner_up_ncc": 0.79}
-    assert not SearchState(best=with_evidence(proven, **sure, **twins)).proven
+    assert not ends(with_evidence(proven, **sure, **twins))
     weak = {"town_log10_odds": 1.0, "patch_log10_odds": 1.0}
-    assert not SearchState(best=with_evidence(proven, **weak, **apart)).proven
+    assert not ends(with_evidence(proven, **weak, **apart))
 
 
 def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
-    proven: Proven,
+    proven: Verified,
 ) -> None:
     """One of towns and patches that confirms is enough: the search's length eats up the other."""
     alone = {
@@ -173,7 +184,7 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
         "runner_up_even_ncc": EVEN_NCC + 0.09 - CLEAR_MARGIN,
         "field_share": 1.0,
     }
-    assert SearchState(best=with_evidence(proven, **alone)).proven
+    assert ends(with_evidence(proven, **alone))
     for figure, value in (
         ("even_ncc", EVEN_NCC - 0.01),
         ("runner_up_even_ncc", EVEN_NCC + 0.11 - CLEAR_MARGIN),
@@ -182,7 +193,7 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
         ("held_out_residual_px", 1.1 * PRECISE_PX),
         ("spread_share", 1.1 * PRECISE_SPREAD),
     ):
-        assert not SearchState(best=with_evidence(proven, **{**alone, figure: value})).proven
+        assert not ends(with_evidence(proven, **{**alone, figure: value}))
     poor = {
         "town_log10_odds": -8.0,
         "patch_log10_odds": CONFIRMED_LOG10_ODDS,
@@ -194,10 +205,10 @@ def test_evened_pictures_that_agree_as_no_wrong_camera_does_end_the_search(
     }
     doubtful = with_evidence(proven, **{**alone, **poor})
     assert probability(doubtful.evidence) < default_accept_probability()
-    assert not SearchState(best=doubtful).proven
+    assert not ends(doubtful)
 
 
-def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
+def test_a_picture_that_is_no_chance_ends_the_search(proven: Verified) -> None:
     """Where towns are few and other places correlate nearly as well, if it is probable enough."""
     picture = {
         "town_log10_odds": 8.0,
@@ -210,19 +221,19 @@ def test_a_picture_that_is_no_chance_ends_the_search(proven: Proven) -> None:
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.45,
         "field_share": 1.0,
-        "picture_log10_odds": PROVEN_PICTURE_LOG10_ODDS,
+        "picture_log10_odds": CONCLUSIVE_PICTURE_LOG10_ODDS,
         "runner_up_picture_log10_odds": -1.0,
     }
-    assert SearchState(best=with_evidence(proven, **picture)).proven
+    assert ends(with_evidence(proven, **picture))
     for figure, value in (
-        ("picture_log10_odds", PROVEN_PICTURE_LOG10_ODDS - 0.1),
+        ("picture_log10_odds", CONCLUSIVE_PICTURE_LOG10_ODDS - 0.1),
         ("runner_up_picture_log10_odds", 0.1),
         ("held_out_residual_px", 1.1 * PRECISE_PX),
     ):
-        assert not SearchState(best=with_evidence(proven, **{**picture, figure: value})).proven
+        assert not ends(with_evidence(proven, **{**picture, figure: value}))
 
 
-def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
+def test_a_lonely_proof_may_be_weaker(proven: Verified) -> None:
     """Telephoto frames hold few towns; nothing else must come near then."""
     lonely = {
         "town_log10_odds": LONELY_LOG10_ODDS + 0.1,
@@ -233,63 +244,79 @@ def test_a_lonely_proof_may_be_weaker(proven: Proven) -> None:
         "even_ncc": 0.5,
         "runner_up_even_ncc": 0.5,
     }
-    assert SearchState(best=with_evidence(proven, **lonely)).proven
+    assert ends(with_evidence(proven, **lonely))
     for figure, value in (
         ("town_log10_odds", LONELY_LOG10_ODDS - 0.3),
         ("runner_up_ncc", 0.8 - LONELY_MARGIN + 0.01),
         ("coarse_z", LONELY_Z - 0.1),
     ):
-        assert not SearchState(best=with_evidence(proven, **{**lonely, figure: value})).proven
+        assert not ends(with_evidence(proven, **{**lonely, figure: value}))
 
 
-def test_the_last_chance_is_for_what_was_never_proven(proven: Proven, proofs: list[float]) -> None:
-    light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light, flat=light)
+def test_the_last_chance_is_for_what_never_stood_out(
+    proven: Verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Search] = []
+    monkeypatch.setattr(register, "compare_finalists", lambda search: begun.append(search) or [])
     found = candidates(proven, [0.5, 0.4])
     sure = {"town_log10_odds": 50.0, "patch_log10_odds": 50.0, "ncc": 0.8, "runner_up_ncc": 0.3}
     weak = {**sure, "patch_log10_odds": -50.0, "runner_up_even_ncc": 0.9}
-    for best, begun in (
+    for best, count in (
         (None, 1),
         (with_evidence(proven, **weak), 2),
         (with_evidence(proven, **sure), 2),
     ):
-        state = SearchState(candidates=found, best=best)
-        last_chance(lights, proven.camera, light_map(), state)
-        assert len(proofs) == begun
-    last_chance(lights, proven.camera, light_map(), SearchState())
-    assert len(proofs) == 2
+        conclude(made_search(proven.camera, candidates=found, best=best, covered=True))
+        assert len(begun) == count
+    nothing = made_search(proven.camera)
+    conclude(nothing)
+    assert len(begun) == 2
+    assert nothing.futile is not None
 
 
-@pytest.mark.parametrize("sparse", [True, False])
-def test_a_look_is_taken_as_it_asks(
-    proven: Proven, monkeypatch: pytest.MonkeyPatch, sparse: bool
-) -> None:
-    """By figures of towns, or by pictures; from its own light image; and it is counted."""
-    seen: list[tuple[str, Look]] = []
-    found = candidates(proven, [0.5])
-
-    def by_figures(levels: object, lights: object, stored: object, look: Look, *_: object) -> list:
-        seen.append(("figures", look))
-        return found
-
-    def by_pictures(levels: object, coarse: object, stored: object, look: Look, _: object) -> list:
-        seen.append(("pictures", look))
-        return found
-
-    monkeypatch.setattr(search, "take_sparse_look", by_figures)
-    monkeypatch.setattr(search, "take_look", by_pictures)
-    look = replace(proven.solution.finalist.candidate.look, sparse=sparse)
+@pytest.mark.parametrize("hazy", [False, True])
+def test_a_look_takes_its_own_light_image_and_is_counted(proven: Verified, hazy: bool) -> None:
+    look = replace(proven.solution.finalist.candidate.look, hazy=hazy)
     light = proven.solution.image
-    lights = PhotoLights(sharp=light, hazy=light, flat=light)
-    state = SearchState()
-    window = SearchWindow(light_map(), 410.0)
-    search_one(look, lights, proven.camera, window, light_map(), state)
-    assert seen == [("figures" if sparse else "pictures", look)]
-    assert state.looks == 1
-    assert state.covered
-    assert state.candidates == found
-    nowhere = RecordingMap(outside="outside_map")
-    beyond = SearchState()
-    search_one(look, lights, proven.camera, SearchWindow(nowhere, 410.0), nowhere, beyond)
-    assert (beyond.looks, beyond.covered, beyond.candidates) == (1, False, [])
-    assert len(seen) == 1
+    dark = replace(light, values=np.zeros_like(light.values))
+    lights = PhotoLights(sharp=dark, hazy=dark, flat=dark)
+    lights = replace(lights, **{"hazy" if hazy else "sharp": light})
+    found, seen = candidates(proven, [0.5]), []
+
+    def find(search: Search, view: CoarseView, asked: Look) -> list[Candidate]:
+        seen.append(asked)
+        assert view.picture.values.max() > 0.0
+        return found
+
+    search = made_search(proven.camera, light_map(), lights)
+    (proposals,) = take_look(search, look, find)
+    assert (seen, proposals.candidates) == ([look], found)
+    assert (search.looks_taken, search.covered) == (1, True)
+    beyond = made_search(proven.camera, RecordingMap(outside="outside_map"), lights)
+    assert list(take_look(beyond, look, find)) == []
+    assert (beyond.looks_taken, beyond.covered, len(seen)) == (1, False, 1)
+
+
+def test_a_proposer_takes_part_by_being_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, near_nadir: Solved
+) -> None:
+    """Beside the others, in its place in the order; no other file knows of it."""
+    (tmp_path / "propose_zeppelin.py").write_text(
+        "from regengine.registration.search import Proposals, Step\n"
+        "ORDER = 15\n"
+        "def propose(search):\n"
+        "    yield Step(take=lambda: iter([Proposals(FOUND)]))\n"
+        "FOUND = []\n"
+    )
+    monkeypatch.setattr(registration, "__path__", [*registration.__path__, str(tmp_path)])
+    names = [[one.__name__.rsplit("_")[-1] for one in group] for group in proposers()]
+    assert names[:3] == [["manual"], ["zeppelin"], ["neighbours"]]
+    assert names[-1] == ["asterisms", "dense"]
+    import_module("regengine.registration.propose_zeppelin").FOUND.append(
+        near_nadir.best.finalists[0].candidate
+    )
+    parameters = replace(near_nadir.search.parameters, methods=())
+    search = search_frame(near_nadir.frame, near_nadir.position, light_map(), parameters)
+    assert search.best is not None
+    assert search.best.camera == near_nadir.best.camera
+    del sys.modules["regengine.registration.propose_zeppelin"]

@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from regengine.registration import search
-from regengine.registration.acceptance import Proven, better, probability, standing
+from regengine.registration import register
+from regengine.registration.acceptance import Verified, better, probability, standing
 from regengine.registration.candidates import field_share
-from regengine.registration.propose_dense import PhotoLights
 from regengine.registration.refinement import Finalist
-from regengine.registration.search import SearchState, prove_best
+from regengine.registration.register import verify_best
+from regengine.registration.search import Search
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, log10_tried
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 
-def with_evidence(proven: Proven, **said: float) -> Proven:
+def with_evidence(proven: Verified, **said: float) -> Verified:
     """With other figures; evened correlations are the plain ones where nothing else is said."""
     for plain in ("ncc", "runner_up_ncc"):
         if plain in said:
@@ -24,20 +25,20 @@ def with_evidence(proven: Proven, **said: float) -> Proven:
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
-def elsewhere(proven: Proven) -> Proven:
+def elsewhere(proven: Verified) -> Verified:
     """The same photograph upside down: another view, whatever its figures."""
     x, y, z, w = proven.camera.quaternion
     return replace(proven, camera=replace(proven.camera, quaternion=(y, -x, w, -z)))
 
 
 @pytest.fixture
-def proven(near_nadir: Solved) -> Proven:
+def proven(near_nadir: Solved) -> Verified:
     return near_nadir.best
 
 
 @pytest.mark.parametrize("later_fits_better", [True, False])
 def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
-    proven: Proven, later_fits_better: bool
+    proven: Verified, later_fits_better: bool
 ) -> None:
     """An early margin was held against few candidates; it must not outlive a later one."""
     good, poor = (
@@ -77,7 +78,7 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
 
 @pytest.mark.parametrize("later_wins", [True, False])
 def test_another_view_that_correlates_better_becomes_the_runner_up(
-    proven: Proven, later_wins: bool
+    proven: Verified, later_wins: bool
 ) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
     weak = with_evidence(
@@ -97,7 +98,7 @@ def test_another_view_that_correlates_better_becomes_the_runner_up(
     assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
 
 
-def test_another_view_below_the_runner_up_changes_nothing(proven: Proven) -> None:
+def test_another_view_below_the_runner_up_changes_nothing(proven: Verified) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.3, town_log10_odds=60.0)
     weak = with_evidence(elsewhere(proven), ncc=0.2, town_log10_odds=-7.0)
     assert better(weak, strong) is strong
@@ -109,7 +110,7 @@ def test_another_view_below_the_runner_up_changes_nothing(proven: Proven) -> Non
     [(1.0, 0.5, 0.8, 0.4), (0.5, 1.0, 0.3, 0.6), (0.6, 0.6, 0.55, 0.55), (0.9, 0.3, 0.75, 0.25)],
 )
 def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
-    proven: Proven,
+    proven: Verified,
     later_wins: bool,
     share: float,
     other_share: float,
@@ -136,7 +137,7 @@ def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
     assert kept.finalists[1] is weak.finalists[0]
 
 
-def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Proven) -> None:
+def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Verified) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
     narrow = with_evidence(
         elsewhere(proven), ncc=0.6, field_share=0.3, town_log10_odds=-7.0, runner_up_ncc=0.6
@@ -145,7 +146,7 @@ def test_a_narrow_rival_worth_less_than_the_runner_up_changes_nothing(proven: Pr
     assert better(narrow, strong) is strong
 
 
-def test_proofs_are_ordered_by_probability(proven: Proven) -> None:
+def test_proofs_are_ordered_by_probability(proven: Verified) -> None:
     """Odds alone do not make up for a twin that fits as well."""
     alike = {
         "ncc": 0.4,
@@ -177,7 +178,7 @@ def test_proofs_are_ordered_by_probability(proven: Proven) -> None:
     assert better(twin, alone).camera == better(alone, twin).camera == alone.camera
 
 
-def test_where_the_probability_is_at_its_limit_the_odds_decide(proven: Proven) -> None:
+def test_where_the_probability_is_at_its_limit_the_odds_decide(proven: Verified) -> None:
     sure = with_evidence(
         proven, ncc=0.9, runner_up_ncc=0.2, town_log10_odds=300.0, patch_log10_odds=300.0
     )
@@ -206,12 +207,11 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     def compared(*_: object) -> list[Finalist]:
         return [first, rival]
 
-    monkeypatch.setattr(search, "compare_finalists", compared)
-    state = SearchState(candidates=[first.candidate], looks=10)
-    fine = near_nadir.fine(near_nadir.frame.path)
-    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
-    assert state.best is not None
-    evidence = state.best.evidence
+    monkeypatch.setattr(register, "compare_finalists", compared)
+    search = begun_anew(near_nadir.search, candidates=[first.candidate], looks_taken=10)
+    verify_best(search)
+    assert search.best is not None
+    evidence = search.best.evidence
     assert evidence.field_share == shares[0]
     assert evidence.ncc == first.ncc
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
@@ -230,22 +230,19 @@ def test_what_cannot_be_fitted_is_a_rival_and_hides_nothing(
     first = replace(
         second, candidate=candidate, camera=candidate.camera, even_ncc=second.even_ncc + 0.1
     )
-    fitted = search.best_fit
+    fitted = register.best_fit
 
     def compared(*_: object) -> list[Finalist]:
         return [first, second]
 
-    def fit_of(light_map: object, lights: object, stored: object, finalist: Finalist) -> object:
-        if finalist is first:
-            return None
-        return fitted(light_map, lights, stored, finalist)  # type: ignore[arg-type]
+    def fit_of(search: Search, finalist: Finalist) -> object:
+        return None if finalist is first else fitted(search, finalist)
 
-    monkeypatch.setattr(search, "compare_finalists", compared)
-    monkeypatch.setattr(search, "best_fit", fit_of)
-    state = SearchState(candidates=[candidate, second.candidate], looks=10)
-    fine = near_nadir.fine(near_nadir.frame.path)
-    prove_best(PhotoLights(sharp=fine, hazy=fine, flat=fine), best.camera, light_map(), state)
-    assert state.best is not None
-    assert state.best.finalists == (second, first)
-    assert state.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
-    assert state.best.evidence.even_margin < 0.0
+    monkeypatch.setattr(register, "compare_finalists", compared)
+    monkeypatch.setattr(register, "best_fit", fit_of)
+    search = begun_anew(near_nadir.search, candidates=[candidate, second.candidate], looks_taken=10)
+    verify_best(search)
+    assert search.best is not None
+    assert search.best.finalists == (second, first)
+    assert search.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
+    assert search.best.evidence.even_margin < 0.0

@@ -22,6 +22,7 @@ from regengine.registration.map_window import (
     MARGIN_KM,
     Held,
     SearchWindow,
+    dense_parameters,
     ground_reach_km,
     within_budget,
 )
@@ -77,7 +78,7 @@ def test_the_reach_ends_at_the_horizon() -> None:
 def test_neighbouring_looks_share_a_window() -> None:
     light_map = RecordingMap()
     window = SearchWindow(light_map, 410.0)
-    parameters = window.parameters_for(stored(), look(10.0, 40.0))
+    parameters = dense_parameters(stored(), look(10.0, 40.0), 410.0)
     first = window.levels(stored(), look(10.0, 40.0), parameters)
     near = window.levels(stored(), look(11.0, 40.5), parameters)
     assert len(light_map.asked) == 1
@@ -91,7 +92,7 @@ def test_near_and_far_looks_have_windows_of_their_own() -> None:
     window = SearchWindow(light_map, 410.0)
     for far in (False, True, False, True):
         here = look(10.0, 40.0, far=far)
-        window.levels(stored(), here, window.parameters_for(stored(), here))
+        window.levels(stored(), here, dense_parameters(stored(), here, 410.0))
     assert len(light_map.asked) == 2
     near, far_box = light_map.asked
     assert far_box[3] - far_box[1] > near[3] - near[1]
@@ -101,7 +102,7 @@ def test_a_window_holds_everything_that_its_looks_can_see() -> None:
     light_map = RecordingMap()
     window = SearchWindow(light_map, 410.0)
     here = look(10.0, 10.0)
-    window.levels(stored(), here, window.parameters_for(stored(), here))
+    window.levels(stored(), here, dense_parameters(stored(), here, 410.0))
     _, south, _, north, _ = light_map.asked[0]
     reach = ground_reach_km(410.0, 40.0) + MARGIN_KM
     assert (north - 10.0) * 110.6 >= reach
@@ -111,16 +112,15 @@ def test_a_window_holds_everything_that_its_looks_can_see() -> None:
 def test_what_lies_outside_the_map_is_remembered_too() -> None:
     light_map = RecordingMap(outside="outside_map")
     window = SearchWindow(light_map, 410.0)
-    parameters = window.parameters_for(stored(), look(10.0, 40.0))
+    parameters = dense_parameters(stored(), look(10.0, 40.0), 410.0)
     assert window.levels(stored(), look(10.0, 40.0), parameters) is None
     assert window.levels(stored(), look(10.5, 40.0), parameters) is None
     assert len(light_map.asked) == 1
 
 
 def test_long_lenses_are_searched_less_far_aside_and_with_fewer_pixels() -> None:
-    window = SearchWindow(RecordingMap(), 410.0)
-    wide = window.parameters_for(stored(), look(0.0, 0.0, focal_px=1400.0))
-    tele = window.parameters_for(stored(), look(0.0, 0.0, focal_px=22_000.0))
+    wide = dense_parameters(stored(), look(0.0, 0.0, focal_px=1400.0), 410.0)
+    tele = dense_parameters(stored(), look(0.0, 0.0, focal_px=22_000.0), 410.0)
     assert tele.max_off_nadir_deg < wide.max_off_nadir_deg
     assert tele.template_px < wide.template_px
 
@@ -131,7 +131,7 @@ def test_windows_of_long_lenses_are_coarser_than_the_template_sees_by_far() -> N
     window = SearchWindow(light_map, 410.0)
     for far in (False, True):
         here = replace(look(10.0, 40.0, focal_px=11_000.0, far=far), flat=True)
-        parameters = window.parameters_for(stored(), here)
+        parameters = dense_parameters(stored(), here, 410.0)
         window.levels(stored(), here, parameters)
         pixel_km = 410.0 / 11_000.0 * 1000 / parameters.template_px
         slant = window.slant_km(40.0 if far else 0.0) / 410.0

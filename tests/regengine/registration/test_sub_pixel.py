@@ -19,7 +19,8 @@ from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of, ground_grid, resolution_m
 from matchers.refine import RefineParameters
 from regengine.registration.refinement import solve
-from tests.regengine.registration.simulated_frames import Solved, light_map
+from tests.regengine.registration.made_search import begun_anew
+from tests.regengine.registration.simulated_frames import Solved
 
 # Every pixel of the map shines as the map has it
 AS_MAPPED = Realisation(number=1, gain_sigma=0.0, gone_fraction=0.0, district_sigma=0.0)
@@ -62,7 +63,7 @@ def test_the_map_photographed_is_found_to_a_tenth_of_a_pixel(
     photograph(enlarged(solved.shot.camera, size), tmp_path / "map.png")
     fine = solved.fine(tmp_path / "map.png")
     fine = replace(fine, factor=fine.factor * size)  # over the picture that was registered
-    solution = solve(light_map(), fine, solved.best.finalists[0], RefineParameters())
+    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
     assert solution is not None
     found = solution.image.stored_camera(solution.camera, solved.best.camera)
     truth = camera_of(solved.shot.camera)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,8 @@ class ReviewHand:
     ----------
     address : str
         As given.
+    actions : Counter of str
+        How many keys, clicks and drags there were.
     problems : list of str
         What the page threw, and what its policy refused.
     """
@@ -61,6 +64,7 @@ class ReviewHand:
     def __init__(self, page: Page, address: str) -> None:
         self.page = page
         self.address = address
+        self.actions: Counter[str] = Counter()
         self.problems: list[str] = []
         self._visited: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -116,14 +120,17 @@ class ReviewHand:
     def press(self, key: str) -> None:
         """One key."""
         self.page.keyboard.press(key)
+        self.actions["keys"] += 1
 
     def click(self, x: float, y: float) -> None:
         """One click, at screen coordinates."""
         self.page.mouse.click(x, y)
+        self.actions["clicks"] += 1
 
     def press_button(self, name: str) -> None:
         """One click on a button with that name."""
         self.page.get_by_role("button", name=name).first.click()
+        self.actions["clicks"] += 1
 
     def drag(
         self, start: tuple[float, float], end: tuple[float, float], steps: int = DRAG_STEPS
@@ -134,6 +141,7 @@ class ReviewHand:
         mouse.down()
         mouse.move(*end, steps=steps)
         mouse.up()
+        self.actions["drags"] += 1
 
     def at_pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen."""

@@ -12,8 +12,7 @@ import pytest
 from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.errors import ConfigError
-from regengine.pipeline import RunInputs
-from regengine.registration.propose_manual import register_from
+from regengine.pipeline import RunInputs, register_from
 from regengine.registration.register import RegisterParams
 from regengine.review.app import review_app
 from regengine.review.search_jobs import SearchJob, SearchJobs

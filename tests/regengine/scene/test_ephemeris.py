@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.simulate.scenes_sun_moon import MoonDisc as DrawnDisc
-from benchmarks.simulate.scenes_sun_moon import moon_light
+from benchmarks.simulate.scenes_sky import MoonDisc as DrawnDisc
+from benchmarks.simulate.scenes_sky import moon_light
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import icrs_to_itrf
 from regengine.scene.ephemeris import (

@@ -1,5 +1,37 @@
 """Formats of export, found by being here.
 
 A module is named after the formats in it, joined by underscores, and has them by name in
-``FORMATS``; it imports what is heavy where it is used.
+``FORMATS``; it imports what is heavy where it is used. Their names are known without importing any.
 """
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from regengine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regengine.exchange.export.format import FileFormat, FolderFormat
+
+
+def format_names() -> list[str]:
+    """Names of all formats, in order."""
+    return sorted(_modules())
+
+
+def known_format(name: str) -> FileFormat | FolderFormat:
+    """A format by its name; ConfigError if there is none."""
+    modules = _modules()
+    if name not in modules:
+        raise ConfigError(f"--format {name}: it is none of {', '.join(sorted(modules))}.")
+    module = importlib.import_module(f"{__name__}.{modules[name]}")
+    found: FileFormat | FolderFormat = module.FORMATS[name]
+    return found
+
+
+def _modules() -> dict[str, str]:
+    """The module of each format."""
+    modules = [module.name for module in pkgutil.iter_modules(__path__)]
+    return {name: module for module in modules for name in module.split("_")}

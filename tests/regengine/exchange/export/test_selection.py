@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from regengine.errors import ConfigError
 from regengine.exchange.export import formats
 from regengine.exchange.export.format import file_names, photo_name, photo_names, stem
-from regengine.exchange.export.run import format_names
+from regengine.exchange.export.formats import format_names
 from regengine.exchange.export.selection import Condition, FrameChoice, choose
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import (

@@ -12,7 +12,7 @@ import pytest
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.exchange.remote.photos import AHEAD, photos_at_hand
 from regengine.io.urls import Url
-from regengine.registration.propose_neighbours import Hints
+from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
@@ -121,7 +121,7 @@ def test_the_same_photo_of_two_addresses_is_done_once(tmp_path: Path, server: Ph
 
 
 def test_a_second_pass_fetches_what_it_searches_again(tmp_path: Path, server: PhotoServer) -> None:
-    def process(path: Path, hints: Hints | None = None) -> FrameResult:
+    def process(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         assert path.read_bytes() == path.name.encode()
         return sharing_stand_in.register(path, hints)
 

@@ -65,6 +65,7 @@ def test_a_photo_of_the_limb_is_placed_without_time_and_orbit(
     assert worst_km(result.solved.camera, LIMB) < 5.0
 
 
+@pytest.mark.slow
 def test_a_mirrored_photo_is_known_as_one(
     light_map: LightMap, index: EarthIndex, tmp_path: Path
 ) -> None:
@@ -88,7 +89,7 @@ def test_a_mirrored_photo_is_known_as_one(
 def test_elsewhere_is_no_answer(light_map: LightMap, index: EarthIndex) -> None:
     """Held against the towns of another region, the photo is placed nowhere."""
     away = index.within((-162.0, 41.0, -138.0, 50.0))
-    few = replace(PARAMETERS, max_seconds=1.0)
+    few = replace(PARAMETERS, max_seconds=0.5)
     result = placed(SAMPLES / f"{STEEP}.jpg", light_map, away, parameters=few)
     assert result.verdict in ("no_match", "review")
     assert result.solved is None or worst_km(result.solved.camera, STEEP) < 5.0
@@ -104,13 +105,14 @@ def test_too_few_lights_are_no_match(
         cv2.circle(picture, (int(x), int(y)), 3, (230.0, 220.0, 200.0), -1)
     photo = tmp_path / "dark.png"
     cv2.imwrite(str(photo), np.clip(picture, 0, 255).astype(np.uint8))
-    few = replace(PARAMETERS, max_seconds=2.0, any_category=True)
+    few = replace(PARAMETERS, max_seconds=0.5, any_category=True)
     result = placed(photo, light_map, index, parameters=few, focal_mm=50.0)
     assert result.verdict == "no_match"
     assert result.reasons[0].code == "no_agreement"
     assert "fifteen lit places" in result.reasons[0].text
 
 
+@pytest.mark.slow
 def test_the_command_falls_back_to_lights_where_nothing_is_known(
     index_path: Path, tmp_path: Path
 ) -> None:

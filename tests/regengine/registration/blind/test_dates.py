@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from benchmarks.registration.truth import read_reference_cameras
 from regengine.commands import app
 from regengine.errors import ConfigError
-from regengine.orbit.propagation import camera_position
+from regengine.orbit.propagation import CameraPosition, camera_position
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.sun_moon import sun_height_deg, sun_moon
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.registration.blind.dates import NIGHT_SUN_DEG, Dates, dates_of_place
+from regengine.registration.blind.dates import NIGHT_SUN_DEG, Dates, FoundPlace, dates_of_place
 from regengine.registration.blind.dates_report import (
     dates_lines,
     dates_record,
@@ -92,8 +92,15 @@ def dates_at(
     tles: TleSet, history: StationHistory, when: datetime, first: float, last: float
 ) -> Dates:
     there = camera_position(tles, when)
-    return dates_of_place(
-        history, there.position_ecef_m / 1e3, LEVEL, (there.lon, there.lat), first, last
+    return dates_of_place(history, found_at(there), first, last)
+
+
+def found_at(there: CameraPosition, factor: float = 1.0) -> FoundPlace:
+    """A place of the station as of a camera that was found there, or so many times as high."""
+    return FoundPlace(
+        camera_ecef_km=there.position_ecef_m / 1e3 * factor,
+        covariance_km2=LEVEL,
+        ground_lonlat=(there.lon, there.lat),
     )
 
 
@@ -144,11 +151,8 @@ def test_time_that_no_set_vouches_for_is_told(tles: TleSet, history: StationHist
 def test_a_wrong_height_is_less_likely(tles: TleSet, history: StationHistory) -> None:
     """40 km higher than the station ever was, the place must be one of the untold time."""
     there = camera_position(tles, a_moment(tles, night=True))
-    place = there.position_ecef_m / 1e3
     shares = [
-        dates_of_place(
-            history, place * factor, LEVEL, (there.lon, there.lat), EPOCH_DAY, EPOCH_DAY + 206.0
-        ).probability
+        dates_of_place(history, found_at(there, factor), EPOCH_DAY, EPOCH_DAY + 206.0).probability
         for factor in (1.0, 1.006)
     ]
     assert shares[1] < shares[0]
@@ -170,6 +174,7 @@ def test_the_sun_is_where_ephem_has_it(lon: float, lat: float) -> None:
     np.testing.assert_allclose(sun_height_deg(days, lon, lat), expected, atol=0.03)
 
 
+@pytest.mark.real
 def test_a_real_photo_gets_its_date_back(real_data: Path) -> None:
     """ISS065-E-394522, by the camera that was found by hand, in all the years of the file."""
     history = station_history(load_tle_file(real_data / "orbit/iss_tles.txt"))
@@ -177,8 +182,12 @@ def test_a_real_photo_gets_its_date_back(real_data: Path) -> None:
     assert camera is not None
     truth = datetime(2021, 9, 9, 22, 42, 31, tzinfo=UTC)
     day = days_since_j2000(truth)
-    place = np.array(camera.position_ecef_m) / 1e3
-    found = dates_of_place(history, place, LEVEL, (12.5, 41.9), day - 180.0, day + 180.0)
+    place = FoundPlace(
+        camera_ecef_km=np.array(camera.position_ecef_m) / 1e3,
+        covariance_km2=LEVEL,
+        ground_lonlat=(12.5, 41.9),
+    )
+    found = dates_of_place(history, place, day - 180.0, day + 180.0)
     off_s = [abs((one.time_utc - truth).total_seconds()) for one in found.passes[:3]]
     assert min(off_s) < 30.0
 

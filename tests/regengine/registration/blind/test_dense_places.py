@@ -17,6 +17,7 @@ from matchers.photo_light import LightImage
 from matchers.view import render
 from regengine.lights.map import LightMap
 from regengine.registration.blind.index import EarthIndex, read_earth_index
+from regengine.registration.blind.propose_asterisms import EarthView
 from regengine.registration.blind.propose_dense import dense_levels, propose_dense
 from regengine.registration.map_window import footprint_window
 from tests.regengine.registration.blind.conftest import LIGHTS
@@ -50,14 +51,15 @@ def test_a_view_of_the_map_is_proposed_first(index: EarthIndex, light_map: Light
     nadirs = [
         nadir_vector(angle, side) for angle, side in ((0.0, 0.0), (15.0, 30.0), (15.0, 210.0))
     ]
-    found = propose_dense(index, LEVEL_KM, image, LENS, nadirs)
+    view = EarthView(index=index, image=image, lens=LENS)
+    found = propose_dense(view, LEVEL_KM, nadirs)
     best = max(found, key=lambda proposal: proposal.log10_odds)
     lon, lat = best.camera.pixel_to_lonlat([240.0], [160.0])
     true_lon, true_lat = camera.pixel_to_lonlat([240.0], [160.0])
     assert np.hypot((lon - true_lon) * np.cos(np.radians(lat)), lat - true_lat)[0] < 0.25
     assert best.log10_odds > 2.0
-    bare = index.within((10.0, 0.0, 20.0, 5.0))
-    assert all(p.log10_odds < 0.0 for p in propose_dense(bare, LEVEL_KM, image, LENS, nadirs))
+    bare = replace(view, index=index.within((10.0, 0.0, 20.0, 5.0)))
+    assert all(p.log10_odds < 0.0 for p in propose_dense(bare, LEVEL_KM, nadirs))
 
 
 def test_a_file_gives_back_the_patches(index: EarthIndex, index_path: Path) -> None:

@@ -15,8 +15,8 @@ from matchers.photo_light import LightImage
 from matchers.view import render
 from regengine.lights.map import LightMap
 from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.propose_asterisms import Proposal
-from regengine.registration.blind.propose_dense import far_figures, far_light
+from regengine.registration.blind.propose_asterisms import EarthView, Proposal, propose_far
+from regengine.registration.blind.schedule import FAR_LIGHT_RINGS, Plan, proposals_of
 from regengine.registration.map_window import footprint_window
 from tests.regengine.registration.blind.test_dense_places import LENS
 
@@ -52,11 +52,13 @@ def test_light_around_towns_finds_the_place(
     index: EarthIndex, seen: tuple[LightImage, Camera]
 ) -> None:
     image, camera = seen
-    upright = far_light(index, image, LONG, True, 0)
-    turned = far_light(index, image, LONG, False, 0)
+    view = EarthView(index=index, image=image, lens=LONG)
+    plan = Plan(way="light", held="level", rings=FAR_LIGHT_RINGS, levels=(0, 1))
+    (upright,) = proposals_of(view, plan)
+    (turned,) = proposals_of(view, replace(plan, held="turned"))
     assert is_there(upright, camera)
     assert max(p.log10_odds for p in upright) > max(p.log10_odds for p in turned)
-    assert far_light(index, image, LONG, True, 2) == []
+    assert list(proposals_of(view, replace(plan, levels=(2, 3)))) == [[]]
 
 
 def test_figures_find_the_place_near_the_right_direction(
@@ -64,4 +66,4 @@ def test_figures_find_the_place_near_the_right_direction(
 ) -> None:
     image, camera = seen
     ways = [nadir_vector(OFF_NADIR_DEG + 1.0, TURN_DEG + 2.0), nadir_vector(41.0, 180.0)]
-    assert is_there(far_figures(index, image, LONG, 2.6, ways), camera)
+    assert is_there(propose_far(EarthView(index=index, image=image, lens=LONG), 2.6, ways), camera)

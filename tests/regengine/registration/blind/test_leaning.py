@@ -13,8 +13,14 @@ from matchers.asterisms import build_index, unit
 from matchers.camera import Camera
 from matchers.level_ground import EARTH_RADIUS_KM, ground_points, leaning, leant_points, level_axes
 from regengine.registration.blind.index import figure_parameters
-from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, match_parameters, matched
-from regengine.registration.blind.tilts import LEAN_RAD, LevelView, lean_ways
+from regengine.registration.blind.propose_asterisms import (
+    ALTITUDE_KM,
+    LEAN_RAD,
+    LevelView,
+    lean_ways,
+    match_parameters,
+    matched,
+)
 
 PIXEL_KM = 1.3
 CAMERA = Camera(

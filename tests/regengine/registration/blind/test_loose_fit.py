@@ -15,11 +15,15 @@ from regengine.lights.map import LightMap
 from regengine.photo.frame import read_frame
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.options import BlindLimits
-from regengine.registration.blind.register import blind_result
-from regengine.registration.blind.search import search_blind
-from regengine.registration.blind.uncertainty import MOST_BEYOND, LooseFit, measured
+from regengine.registration.blind.register import (
+    MOST_BEYOND,
+    LooseFit,
+    blind_result,
+    measured,
+    search_blind,
+)
 from regengine.registration.control_points import allowed_error_m
-from regengine.registration.preparation import SIGMA_LOG_FOCAL
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.register import RegisterParams
 from regengine.result import ControlPoint
 from tests.regengine.registration.blind.conftest import SAMPLES
@@ -72,14 +76,15 @@ def test_slanted_pictures_are_beyond_what_was_measured(off_nadir_deg: float, ste
     assert measured(replace(CAMERA, principal_point=(599.5, 399.5 - aside))) is steep
 
 
+@pytest.mark.slow
 def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     light_map: LightMap, index: EarthIndex, tmp_path: Path
 ) -> None:
     photo = tmp_path / "found.png"
     cv2.imwrite(str(photo), cv2.imread(str(SAMPLES / f"{STEEP}.jpg")))
     frame, parameters = read_frame(photo), RegisterParams(max_seconds=20.0, any_category=True)
-    state, position = search_blind(frame, light_map, index, parameters, BlindLimits(), 3.0)
-    result = blind_result(frame, light_map, state, position, parameters)
+    search = search_blind(frame, light_map, index, parameters, BlindLimits())
+    result = blind_result(search)
     assert frame.focal_mm is None
     assert result.verdict == "accepted"
     assert result.solved is not None
@@ -89,7 +94,7 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     away_km = great_circle_km(lon, lat, [p.lon for p in points], [p.lat for p in points])
     assert np.max(away_km) < 1.0
     # The same fit on three lights might be any other without one of them
-    best = state.best
+    best = search.best
     assert best is not None
     refinement = best.solution.refinement
     few = np.repeat(np.argsort(refinement.matches.x)[[0, len(refinement.matches) // 2, -1]], 4)
@@ -99,8 +104,8 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
         residual_px=refinement.residual_px[few],
         weights=refinement.weights[few],
     )
-    state.best = replace(best, solution=replace(best.solution, refinement=loose))
-    with_few = blind_result(frame, light_map, state, position, parameters)
+    search.best = replace(best, solution=replace(best.solution, refinement=loose))
+    with_few = blind_result(search)
     assert with_few.verdict == "review"
     assert [reason.code for reason in with_few.reasons] == ["guessed_lens"]
     # So is a fit that was set free since the lens that was told did not fit
@@ -108,11 +113,11 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     look = first.candidate.look
     told = replace(look, prior=replace(look.prior, sigma_log_focal=SIGMA_LOG_FOCAL))
     as_told = replace(first, candidate=replace(first.candidate, look=told))
-    state.best = replace(state.best, finalists=(as_told, *best.finalists[1:]))
-    set_free = blind_result(frame, light_map, state, position, parameters)
+    search.best = replace(search.best, finalists=(as_told, *best.finalists[1:]))
+    set_free = blind_result(search)
     assert [reason.code for reason in set_free.reasons] == ["guessed_lens"]
     # and one whose lens was told is no better off with three lights
     as_kept = replace(best.solution, refinement=loose, finalist=as_told)
-    state.best = replace(best, solution=as_kept)
-    few_told = blind_result(frame, light_map, state, position, parameters)
+    search.best = replace(best, solution=as_kept)
+    few_told = blind_result(search)
     assert [reason.code for reason in few_told.reasons] == ["loose_fit"]

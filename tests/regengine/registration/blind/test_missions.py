@@ -59,6 +59,7 @@ def test_days_are_in_order_and_none_is_left_out() -> None:
         assert first < days[number - 1] < days[number] < last
 
 
+@pytest.mark.real
 def test_the_archive_dates_its_missions_so(real_data: Path) -> None:
     """Every record of the archive's lists, but for the few whose number or day is wrong."""
     orbit = real_data / "orbit"

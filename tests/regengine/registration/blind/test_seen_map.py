@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
 from matchers.light_grid import LightGrid
 from matchers.pose import off_nadir_attitude, with_attitude
-from regengine.registration.blind.search import seen_map
+from regengine.registration.blind.register import seen_map
 from regengine.registration.map_window import LEAST_SAMPLE_KM
 
 

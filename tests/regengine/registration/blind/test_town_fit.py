@@ -12,9 +12,9 @@ from detectors.limb_geometry import nadir_vector
 from matchers.camera import Camera
 from matchers.level_ground import EARTH_RADIUS_KM, ground_points, level_axes, placed_camera
 from matchers.pose import PosePrior
-from regengine.registration.blind.tilts import LevelView
-from regengine.registration.blind.town_fit import (
+from regengine.registration.blind.propose_asterisms import (
     LEAST_PAIRS,
+    LevelView,
     TownPairs,
     fitted_to_towns,
     town_pairs,

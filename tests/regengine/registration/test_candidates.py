@@ -18,14 +18,16 @@ from regengine.registration.candidates import (
     FULL_FIELD_KM,
     SAME_SHARE,
     Candidate,
+    CoarseView,
     Look,
     far_apart,
     field_share,
     merged,
     same_view,
     slant_km,
+    unmirrored,
 )
-from regengine.registration.propose_dense import aligned_candidates, take_look
+from regengine.registration.propose_dense import best_peaks
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,
@@ -34,6 +36,7 @@ from tests.matchers.lamp_world import (
     log_picture,
     town_lamps,
 )
+from tests.regengine.registration.made_search import made_search
 
 PARAMETERS = DenseParameters(template_px=48)
 
@@ -81,6 +84,15 @@ def true_camera(**changes: float | bool) -> Camera:
     return camera_over(12.0, 43.5, width=384, height=256, focal_px=720.0, **given)  # type: ignore[arg-type]
 
 
+def looked(
+    levels: tuple[LightGrid, ...], coarse: LightImage, stored: Camera, look: Look
+) -> list[Candidate]:
+    """What a look by pictures finds."""
+    picture = unmirrored(coarse, look.mirrored)
+    view = CoarseView(stored=stored, picture=picture, levels=levels, parameters=PARAMETERS)
+    return best_peaks(made_search(stored), view, look)
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_look_finds_the_camera(
     lamps: LampWorld, levels: tuple[LightGrid, ...], mirrored: bool
@@ -88,7 +100,7 @@ def test_a_look_finds_the_camera(
     true = true_camera(mirrored=mirrored)
     coarse = photo_of(true, lamps).resized(48, detail_px=PARAMETERS.detail_px)
     blank = replace(true, quaternion=(0.0, 0.0, 0.0, 1.0), mirrored=False)
-    found = take_look(levels, coarse, blank, look_from(true, mirrored=mirrored), PARAMETERS)
+    found = looked(levels, coarse, blank, look_from(true, mirrored=mirrored))
     assert [c.ncc for c in found] == sorted((c.ncc for c in found), reverse=True)
     best = found[0].camera
     assert best.mirrored == mirrored
@@ -107,8 +119,7 @@ def test_a_look_at_the_wrong_scale_finds_less(
     coarse = photo_of(true, lamps).resized(48, detail_px=PARAMETERS.detail_px)
     nominal = replace(true, focal_px=true.focal_px / 1.3, quaternion=(0.0, 0.0, 0.0, 1.0))
     right, wrong = (
-        take_look(levels, coarse, nominal, look_from(nominal, scale=scale), PARAMETERS)[0]
-        for scale in (1.25, 0.8)
+        looked(levels, coarse, nominal, look_from(nominal, scale=scale))[0] for scale in (1.25, 0.8)
     )
     assert right.camera.focal_px == pytest.approx(true.focal_px, rel=0.03)
     assert same_view(right.camera, true, 0.04)
@@ -241,9 +252,8 @@ def test_cameras_of_several_looks_are_aligned_each_by_its_own(
     aside = turned(small, [0.0, 2.0 / small.focal_px, 0.0])
     wrong = turned(small, [0.0, 0.0, 2.0])
     nominal, longer = look_from(true), look_from(true, scale=1.02)
-    found = aligned_candidates(
-        levels, picture, [wrong, aside, small], true, [nominal, longer, nominal], PARAMETERS
-    )
+    view = CoarseView(stored=true, picture=picture, levels=levels, parameters=PARAMETERS)
+    found = view.aligned([wrong, aside, small], [nominal, longer, nominal])
     assert [c.score for c in found] == sorted((c.score for c in found), reverse=True)
     assert len(found) == 2
     assert found[0].look is longer
@@ -251,9 +261,9 @@ def test_cameras_of_several_looks_are_aligned_each_by_its_own(
     assert (found[0].camera.width_px, found[0].camera.height_px) == (384, 256)
     assert found[1].look is nominal
     assert found[0].ncc > found[1].ncc + 0.3
-    assert aligned_candidates(levels, picture, [], true, [], PARAMETERS) == []
+    assert view.aligned([], []) == []
     with pytest.raises(ValueError):
-        aligned_candidates(levels, picture, [small], true, [], PARAMETERS)
+        view.aligned([small], [])
 
 
 @given(height=st.floats(350e3, 430e3), off_nadir=st.floats(0.0, 65.0))

@@ -1,20 +1,51 @@
-"""The lenses that are tried leave no gaps, and show a useful part of the Earth at their levels."""
+"""Lenses and tilts that a blind search tries leave no gaps, and none is tried twice."""
 
 from __future__ import annotations
 
 import math
 from itertools import pairwise
 
+import numpy as np
+import pytest
+
+from detectors.limb_geometry import nadir_vector
 from regengine.registration.blind.index import LOG_SIZE_TOLERANCE, PIXELS_KM
 from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, LEAST_PX, MOST_PX
-from regengine.registration.blind.schedule import LENS_PLANS, lens_tries
-from regengine.registration.blind.tilts import (
+from regengine.registration.blind.schedule import (
     FAR_LIGHT_RINGS,
     FAR_RINGS,
     FIRST_RINGS,
+    LENS_PLANS,
     OTHER_RINGS,
-    stretch,
+    UPRIGHT_DEG,
+    directions,
+    ground_stretch,
+    lens_tries,
 )
+
+
+@pytest.mark.parametrize("ring", FAR_RINGS)
+def test_each_direction_of_a_far_ring_is_tried_once(ring: tuple[float, int]) -> None:
+    off_nadir_deg, count = ring
+    upright = directions((ring,), "level")
+    both = np.array(upright + directions((ring,), "turned"))
+    assert both.shape == (count, 3)
+    assert np.degrees(np.arccos(both[:, 2])) == pytest.approx(off_nadir_deg)
+    assert len({tuple(nadir) for nadir in both.round(6).tolist()}) == count
+    # Held level, the nadir lies below the picture's middle
+    for nadir in upright:
+        assert abs(np.degrees(np.arctan2(nadir[0], nadir[1]))) <= UPRIGHT_DEG + 1e-6
+    assert 2 <= len(upright) <= count // 5
+
+
+def test_no_far_tilt_is_farther_from_those_that_are_tried_than_half_a_step() -> None:
+    tried = np.array(directions(FAR_RINGS))
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        true = nadir_vector(rng.uniform(36.0, 62.0), rng.uniform(-180.0, 180.0))
+        nearest = np.arccos(np.clip((tried @ true).max(), -1.0, 1.0))
+        assert np.degrees(nearest) < 5.5
+
 
 FIGURES = [
     (plan, steps)
@@ -72,7 +103,7 @@ def test_no_step_is_tried_twice_and_each_suits_its_level() -> None:
     for plan, steps in lens_tries(PIXELS_KM):
         for focal_mm, pixel_km in steps:
             for ring in plan.rings:
-                stretched = 1.0 if plan.held is None else stretch(ring[0], ALTITUDE_KM)
+                stretched = 1.0 if plan.held is None else ground_stretch(ring[0], ALTITUDE_KM)
                 field_px = 36.0 / focal_mm * ALTITUDE_KM * stretched / pixel_km
                 assert LEAST_PX <= field_px <= MOST_PX
                 kind = plan.way, plan.held, plan.mirrored, plan.hazy

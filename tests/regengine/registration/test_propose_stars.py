@@ -16,7 +16,7 @@ from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
-from regengine.registration.acceptance import is_proof
+from regengine.registration.acceptance import is_conclusive
 from regengine.registration.preparation import limb_of_photo, nominal_camera
 from regengine.registration.propose_stars import (
     angle_deg,
@@ -26,7 +26,7 @@ from regengine.registration.propose_stars import (
     star_places,
 )
 from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import SearchState
+from regengine.registration.search import Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
 from tests.regengine.registration.orbits_overhead import overhead
@@ -85,10 +85,12 @@ def limb_of(frame: Frame, position: CameraPosition) -> Limb:
 
 def with_stars_alone(
     frame: Frame, position: CameraPosition, attitude: StarAttitude | None
-) -> SearchState:
+) -> Search:
     """A search to which nothing but the stars proposes cameras."""
     parameters = RegisterParams(max_seconds=120.0, methods=())
-    return search_frame(frame, position, light_map(), parameters, None, lambda *_: attitude)
+    return search_frame(
+        frame, position, light_map(), parameters, SearchAids(sky=lambda _: attitude)
+    )
 
 
 def test_stars_alone_find_place_and_clock(
@@ -101,8 +103,7 @@ def test_stars_alone_find_place_and_clock(
         position,
         light_map(),  # type: ignore[arg-type]
         parameters,
-        None,
-        lambda *_: attitude_in(shot),
+        SearchAids(sky=lambda _: attitude_in(shot)),
     )
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(shot, result)) < 1.5 * MAP_PIXEL_M
@@ -121,8 +122,8 @@ def test_a_wrong_attitude_proves_nothing(
     true = attitude_in(shot)
     off = turned_by_clock(np.eye(3), 720.0)  # 3 degrees
     camera = replace(true.camera, quaternion_icrs=matrix_quaternion(off @ true.camera.matrix))
-    state = with_stars_alone(frame, position, replace(true, camera=camera))
-    assert not state.proven
+    search = with_stars_alone(frame, position, replace(true, camera=camera))
+    assert not search.conclusive
 
 
 def test_frames_without_a_solved_sky_are_searched_as_before(
@@ -136,8 +137,7 @@ def test_frames_without_a_solved_sky_are_searched_as_before(
         position,
         light_map(),  # type: ignore[arg-type]
         parameters,
-        None,
-        lambda *_: None,
+        SearchAids(sky=lambda _: None),
     )
     assert asked == plain
 
@@ -147,10 +147,10 @@ def test_a_sky_is_asked_for_only_where_there_is_a_limb(near_nadir) -> None:
         raise AssertionError("there is no sky in this picture")
 
     parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
-    state = search_frame(
-        near_nadir.frame, near_nadir.position, light_map(), parameters, None, asked
+    search = search_frame(
+        near_nadir.frame, near_nadir.position, light_map(), parameters, SearchAids(sky=asked)
     )
-    assert state.attitude is None
+    assert search.attitude is None
 
 
 def test_stars_and_limb_tell_the_place(limb_shot: tuple[Shot, Frame, CameraPosition]) -> None:
@@ -209,7 +209,7 @@ def test_stars_stand_in_for_towns_where_the_fit_is_confirmed(near_nadir) -> None
     evidence = replace(
         near_nadir.best.evidence, town_log10_odds=0.0, patch_log10_odds=0.0, coarse_z=0.0
     )
-    if not is_proof(near_nadir.best.evidence):
+    if not is_conclusive(near_nadir.best.evidence):
         pytest.skip("the frame is no proof to begin with")
-    assert not is_proof(evidence)
-    assert not is_proof(replace(evidence, even_ncc=0.05, picture_log10_odds=0.0), pinned=True)
+    assert not is_conclusive(evidence)
+    assert not is_conclusive(replace(evidence, even_ncc=0.05, picture_log10_odds=0.0), pinned=True)

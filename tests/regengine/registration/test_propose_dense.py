@@ -11,8 +11,9 @@ from matchers.earth import SEMI_MAJOR_M
 from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import turned
-from regengine.registration.candidates import Candidate, same_view
-from regengine.registration.propose_dense import STEPS_KM, from_other_places, moved
+from regengine.registration.candidates import Candidate, CoarseView, same_view
+from regengine.registration.lens_prior import Scale
+from regengine.registration.propose_dense import STEPS_KM, best_along_the_track, moved
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
@@ -66,8 +67,16 @@ def circling(camera: Camera) -> Track:
 
 def true_candidate(camera: Camera, score: float = 1.0) -> Candidate:
     track = circling(camera)
-    look = look_at(track, 0.0, 120.0, camera, ratio=1.0, sigma_log_focal=0.03, cropped=False)
+    lens = Scale(ratio=1.0, sigma_log_focal=0.03, cropped=False)
+    look = look_at(track, 0.0, 120.0, camera, lens)
     return Candidate(camera=camera, ncc=score, look=look)
+
+
+def along_the_track(
+    light_map: MemoryMap, picture: LightImage, true: Camera, candidate: Candidate
+) -> Candidate | None:
+    view = CoarseView(stored=true, picture=picture, levels=light_map.levels)
+    return best_along_the_track(view, candidate)
 
 
 @pytest.mark.parametrize("step_km", [150.0, -450.0, 600.0])
@@ -106,7 +115,7 @@ def test_the_camera_is_found_from_where_it_was_not(
         coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
         wrong = moved(true_candidate(true), beside_km)
         assert wrong is not None
-        found = from_other_places(light_map.levels, coarse, true, wrong, parameters)
+        found = along_the_track(light_map, coarse, true, wrong)
         if found is None:
             continue
         apart_m = np.linalg.norm(np.subtract(found.camera.position_ecef_m, true.position_ecef_m))
@@ -120,9 +129,7 @@ def test_what_is_right_stays_where_it_is(lamps: LampWorld, light_map: MemoryMap)
     parameters = DenseParameters()
     image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
     coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
-    assert (
-        from_other_places(light_map.levels, coarse, true, true_candidate(true), parameters) is None
-    )
+    assert along_the_track(light_map, coarse, true, true_candidate(true)) is None
 
 
 def test_places_lie_on_both_sides() -> None:

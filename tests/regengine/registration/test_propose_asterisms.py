@@ -14,10 +14,11 @@ from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.sparse import SparseParameters
 from regengine.registration.candidates import Candidate, Look, same_view
-from regengine.registration.map_window import SearchWindow
-from regengine.registration.preparation import LENS_LADDER
-from regengine.registration.propose_asterisms import ALIGNED_PER_LOOK, take_sparse_look
-from regengine.registration.propose_dense import PhotoLights
+from regengine.registration.lens_prior import LENS_LADDER
+from regengine.registration.map_window import SearchWindow, dense_parameters
+from regengine.registration.preparation import PhotoLights
+from regengine.registration.propose_asterisms import ALIGNED_PER_LOOK, best_figures
+from regengine.registration.propose_dense import SMOOTH_PX, coarse_view
 from regengine.registration.search_order import plan
 from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (
@@ -28,6 +29,7 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.simulated_frames import MemoryMap
 
 WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
@@ -97,7 +99,7 @@ def look_at(
     With its ladder about the focal length that comes nearest to ``wrong`` times the told one.
     """
     wanted = LENS_LADDER if wrong else (1.0,)
-    every = plan(stored, [track_through(stored)], ALTITUDE_KM, True, False)
+    every = [look for _, look in plan(made_search(stored, tracks=(track_through(stored),)), True)]
     mine = [
         look
         for look in every
@@ -110,11 +112,10 @@ def look_at(
 
 
 def taken(lights: PhotoLights, stored: Camera, look: Look, light_map: MemoryMap) -> list[Candidate]:
-    window = SearchWindow(light_map, ALTITUDE_KM)
-    parameters = window.parameters_for(stored, look)
-    levels = window.levels(stored, look, parameters)
-    assert levels is not None
-    return take_sparse_look(levels, lights, stored, look, window, parameters)
+    search = made_search(stored, light_map, lights)
+    view = coarse_view(search, look, SMOOTH_PX)
+    assert view is not None
+    return best_figures(search, view, look)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -198,7 +199,7 @@ def test_towns_of_the_map_are_found_once_for_neighbouring_looks(light_map: Memor
     stored = told(any_camera(0))
     window = SearchWindow(light_map, ALTITUDE_KM)
     look = look_at(stored)
-    levels = window.levels(stored, look, window.parameters_for(stored, look))
+    levels = window.levels(stored, look, dense_parameters(stored, look, ALTITUDE_KM))
     assert levels is not None
     parameters = SparseParameters()
     small = stored.scaled(0.5, WIDTH // 2, HEIGHT // 2)

@@ -17,14 +17,14 @@ from regengine.registration.neighbour_priors import (
     LEAST_SPREAD_S,
     FrameFacts,
     Lesson,
+    NeighbourPrior,
     agreeing,
     facts_of_frame,
     facts_of_result,
-    hints_for,
     lesson_of,
+    neighbour_prior,
     worth_trying,
 )
-from regengine.registration.propose_neighbours import Hints
 from regengine.result import FrameResult
 from tests.example_results import nothing_found, proposal, solved
 
@@ -51,8 +51,8 @@ def lesson(seconds: float, offset_s: float, ratio: float = 1.0, **changes: objec
     )
 
 
-def told(seconds: float, *lessons: Lesson) -> Hints:
-    hints = hints_for(facts(seconds), lessons)
+def told(seconds: float, *lessons: Lesson) -> NeighbourPrior:
+    hints = neighbour_prior(facts(seconds), lessons)
     assert hints is not None
     return hints
 
@@ -105,17 +105,17 @@ def test_facts_of_a_frame_and_of_its_result_are_the_same() -> None:
 def test_one_frame_is_enough_within_minutes_and_not_over_hours() -> None:
     near = told(0.0, lesson(300.0, 41.0))
     assert (near.offset_s, near.spread_s, near.neighbours) == (41.0, LEAST_SPREAD_S, ())
-    assert hints_for(facts(0.0), [lesson(3600.0, 41.0)]) is None
+    assert neighbour_prior(facts(0.0), [lesson(3600.0, 41.0)]) is None
     assert told(0.0, lesson(3600.0, 41.0), lesson(-7200.0, 43.0)).offset_s == 42.0
 
 
 def test_frames_that_disagree_over_a_day_tell_nothing() -> None:
     apart = [lesson(3600.0, 40.0), lesson(7200.0, 40.0 + AGREE_S + 1.0)]
-    assert hints_for(facts(0.0), apart) is None
+    assert neighbour_prior(facts(0.0), apart) is None
     third = lesson(9000.0, 39.0)
     assert told(0.0, *apart, third).offset_s == 39.5  # the outlier is left out
     minority = [lesson(4000.0 + k, 1000.0 * k) for k in range(3)]
-    assert hints_for(facts(0.0), [*apart, third, *minority]) is None
+    assert neighbour_prior(facts(0.0), [*apart, third, *minority]) is None
 
 
 def test_another_copy_of_the_frame_tells_the_clock() -> None:
@@ -144,7 +144,7 @@ def test_a_wrong_neighbour_is_outvoted() -> None:
     ],
 )
 def test_other_cameras_and_other_days_tell_nothing(stranger: Lesson) -> None:
-    assert hints_for(facts(0.0), [stranger]) is None
+    assert neighbour_prior(facts(0.0), [stranger]) is None
 
 
 def test_the_two_nearest_neighbours_of_two_minutes_are_taken() -> None:
@@ -193,16 +193,16 @@ def test_of_equal_groups_the_weightier_is_taken() -> None:
 @pytest.mark.parametrize(
     ("hints", "worth"),
     [
-        (Hints(frames=("a",), offset_s=1.0, spread_s=2.0), False),
-        (Hints(frames=("a",), offset_s=-6.0, spread_s=2.0), True),
-        (Hints(frames=("a",), offset_s=0.0, spread_s=2.0, focal_ratio=1.5), True),
-        (Hints(frames=("a",), offset_s=0.0, spread_s=2.0, focal_ratio=1 / 1.5), True),
-        (Hints(frames=("a",), offset_s=0.0, spread_s=2.0, mirrored=True), True),
+        (NeighbourPrior(frames=("a",), offset_s=1.0, spread_s=2.0), False),
+        (NeighbourPrior(frames=("a",), offset_s=-6.0, spread_s=2.0), True),
+        (NeighbourPrior(frames=("a",), offset_s=0.0, spread_s=2.0, focal_ratio=1.5), True),
+        (NeighbourPrior(frames=("a",), offset_s=0.0, spread_s=2.0, focal_ratio=1 / 1.5), True),
+        (NeighbourPrior(frames=("a",), offset_s=0.0, spread_s=2.0, mirrored=True), True),
         (told(0.0, lesson(10.0, 0.0)), True),
     ],
 )
 def test_hints_that_lead_nowhere_new_are_not_worth_a_second_search(
-    hints: Hints, worth: bool
+    hints: NeighbourPrior, worth: bool
 ) -> None:
     assert worth_trying(hints) is worth
     assert math.isfinite(hints.offset_s)

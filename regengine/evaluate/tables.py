@@ -1,0 +1,100 @@
+"""Tables that labels are read from, and that scores are printed in."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from regengine.errors import ConfigError
+
+Row = dict[str, str | None]
+
+
+def labelled_rows(
+    path: Path, check: Callable[[set[str]], None], advice: str
+) -> Iterator[tuple[str, str, Row]]:
+    """Photo, place in the file and cells of each row of a table of labels.
+
+    `check` raises where columns are missing; `advice` says what to give instead of a file that
+    cannot be read.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or a row names no photo.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            table = csv.DictReader(stream)
+            check(set(table.fieldnames or ()))
+            for row in table:
+                place, photo = f"{path}, line {table.line_num}", (row["path"] or "").strip()
+                if not photo:
+                    raise ConfigError(f"{place}: the path is empty; name the photo.")
+                yield photo, place, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a table of labels ({error}): {advice}"
+        ) from error
+
+
+def numbers(place: str, texts: Iterable[str]) -> list[float]:
+    """Numbers of cells; NaN of empty ones; ConfigError names the place of what is none."""
+    try:
+        return [float(text) if text else math.nan for text in texts]
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}; write a number.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactTable:
+    """A table with a line for each method's facts."""
+
+    method_width: int
+    columns: tuple[tuple[str, str, str, int], ...]  # heading, fact, its format, width
+
+    @property
+    def header(self) -> str:
+        """The first line."""
+        heads = (f"{head:>{width}s}" for head, _, _, width in self.columns)
+        return " ".join([f"{'method':{self.method_width}s}", *heads])
+
+    def line(self, facts: dict[str, Any]) -> str:
+        """One method's facts; ``-`` where something is not known."""
+        cells = (
+            f"{'-' if facts[key] is None else format(facts[key], form):>{width}s}"
+            for _, key, form, width in self.columns
+        )
+        return " ".join([f"{facts['method']:{self.method_width}s}", *cells])
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Markdown table with columns of even width: the first to the left, the others to the right."""
+    body = [list(row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "| " + " | ".join([first, *rest]) + " |"
+
+    rule = "|" + "|".join(
+        "-" * (width + 2) if place == 0 else "-" * (width + 1) + ":"
+        for place, width in enumerate(widths)
+    )
+    return [line(header), rule + "|", *map(line, body)]
+
+
+def without_nan(value: Any) -> Any:
+    """Facts ready for JSON: None stands for what is not known."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
