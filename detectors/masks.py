@@ -34,7 +34,7 @@ MOST_LINES = 60
 
 # A strip: rows that are mostly white, from the border at most this far in
 CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12
+CAPTION_REACH = 0.12  # captions are no deeper
 
 # Grain is what is finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
@@ -45,7 +45,7 @@ WINDOW_PX = 9
 LEAST_GRAIN = 0.16
 # What adjoins such light and has hardly more grain belongs to it
 NEARLY_GRAIN = 0.25
-STRONG_SIGMAS = 6.0
+STRONG_SIGMAS = 6.0  # grain of weaker light drowns in noise
 # Clipped or nearly smooth light belongs to the smooth light around it where that is this much of it
 LEAST_SMOOTH_SHARE = 0.3
 # The rim of such a light is steep, and its window is half outside. A disc blurred by a quarter of

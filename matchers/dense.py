@@ -79,13 +79,15 @@ class DenseParameters:
     """
 
     template_px: int = 64
+    # about the blur: 11 telephoto frames of the training half were ranked alike by steps of
+    # 6, 9 and 12 degrees of 32 px
     corner_px: float = 2.1
     displaced_share: float = 0.06
-    max_off_nadir_deg: float = 70.0
+    max_off_nadir_deg: float = 70.0  # the horizon of the ISS
     peaks_per_view: int = 3
     peak_reach_px: int = 3
     smooth_px: float = 0.8
-    detail_px: float = 4.0
+    detail_px: float = 4.0  # five photographs with known places
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,10 +45,10 @@ class RefineParameters:
         Scale of the Cauchy weight that tames wrong matches.
     """
 
-    patch_px: int = 31
+    patch_px: int = 31  # chosen: 10 km
     reaches_px: tuple[int, ...] = (8, 5, 4)
     cells: int = 14
-    outlier_sigmas: float = 2.5
+    outlier_sigmas: float = 2.5  # usual for the Cauchy weight
 
 
 @dataclass(frozen=True, kw_only=True)

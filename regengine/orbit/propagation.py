@@ -36,7 +36,7 @@ NADIR_SIGMA_KM = (40.0, 15.0, 5.0)
 # Of 15,748 element sets of the ISS, 1998-2026, nine in ten have B* between these, half more and
 # half less than the middle one (per Earth radius)
 USUAL_BSTAR = (2.1e-5, 8.2e-4)
-TYPICAL_BSTAR = 2.1e-4
+TYPICAL_BSTAR = 2.1e-4  # the middle one of 15,748 element sets
 SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
 
 INCLINATION_DEG = 51.64  # the ISS's, within 0.03 degrees since 1998

@@ -117,7 +117,7 @@ BEYOND_TABLE = 1.5
 # ends, for the tails are those of all sets of that age)
 DRAG_LEVELS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 DRAG_SHARES = np.array([0.0, 0.4, 0.89, 1.24, 1.6])
-LEAST_DRAG_SHIFT_KM = 300.0
+LEAST_DRAG_SHIFT_KM = 300.0  # two or three looks
 # A nadir that was written down is within its sigma or anywhere within three
 NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0

@@ -25,7 +25,7 @@ SAME_SHARE = 0.08
 SAMPLES_X, SAMPLES_Y = (
     axis.ravel() for axis in np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5))
 )
-SAME_PLACE_KM = 100.0
+SAME_PLACE_KM = 100.0  # half a step
 EARTH_RADIUS_KM = 6371.0
 # 256 px of the map's 0.7 km resolution
 FULL_FIELD_KM = 180.0

@@ -63,7 +63,7 @@ CENTROID_PX = 0.5
 # Stars that a fit of attitude, focal length and distortion takes up without proving anything
 STARS_FITTED_AWAY = 3
 FEWEST_STARS = 6
-LEAST_LOG10_ODDS = 9.0
+LEAST_LOG10_ODDS = 9.0  # astrometry.net accepts at odds of 10^9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,7 +250,7 @@ DETECTION_PX = 2000
 LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
 # Half a degree along the orbit; the solver bears 0.8
 NADIR_STEP_KM = 80.0
-NADIRS_PER_GROUP, MOST_NADIRS = 60, 240
+NADIRS_PER_GROUP, MOST_NADIRS = 60, 240  # chosen: half a second
 # The arc's curvature is that of a horizon to so much, and agrees with what is told within these
 LEAST_CURVATURE_SIGMA, AGREEING_SIGMAS = 0.02, 2.0
 # The lens' axis in pictures whose shape is the sensor's, and in others: shares of the long side

@@ -40,19 +40,19 @@ FINE_LIMITS_PX = (256, 1200)
 GRAIN_PX = 1024
 # Diffuse light is what is broader than towns, or than the largest cities
 SHARP_DIFFUSE_KM = 12.0
-HAZY_DIFFUSE_KM = 60.0
+HAZY_DIFFUSE_KM = 60.0  # broader than the largest cities: glows of haze stay
 LEAST_DIFFUSE_PX = 16.0
 # Of frames hardly larger than that nothing is known to be diffuse
 MOST_DIFFUSE_SHARE = 0.5
 # Light without grain over more than this is no city
 SMOOTH_KM = 5.0
-LEAST_SMOOTH_PX = 9
+LEAST_SMOOTH_PX = 9  # the windows in which grain is measured
 DARKEST_QUANTILE = 0.01
 # Light is blurred to about a map pixel of a telephoto frame before it is compressed, and cut off at
 # this share of its brightest: of nine frames of the training half at 400 mm the right camera came
 # first among the coarse correlations in 3 as the light is, in 7 with a share of 0.3 or 0.15
 FLAT_BLURS = 128.0
-FLAT_SHARE = 0.2
+FLAT_SHARE = 0.2  # nine frames of the training half: 0.15 and 0.3 are alike
 # City cores saturate in patches; what is white over a solid disc of this size is no city
 GLARE_KM = 10.0
 LEAST_GLARE_PX = 7

@@ -60,7 +60,7 @@ ORDER = 40
 TIME_SHARE = 0.5
 # Long side of the light image: the limb's obliques compress the ground, towns are small
 SWEEP_PX = 96
-STEP_KM = 60.0
+STEP_KM = 60.0  # alignment makes up for the 30 km that a place is off at most
 BAND_KM = 1500.0  # a sweep covers this much of the track, on one side
 ALIGNED_PER_SWEEP = 5
 OTHER_SCALE_SURPRISE = 1.0

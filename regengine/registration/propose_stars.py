@@ -60,7 +60,7 @@ WRONG_LAYER_SHARE, WRONG_LAYER_SHARE_PAIRED = 0.1, 0.02
 MOST_SURPRISE = math.log(1000.0)
 # Tracks are many, and most of them, an hour or more away, never come near: steps of this size tell
 FIRST_STEP_KM = 300.0
-FARTHEST_OFF_DEG = 9.0
+FARTHEST_OFF_DEG = 9.0  # three of that sigma, and half a first step
 ARC_SAMPLES, ARC_REACH_DEG = 25, 80.0
 FIT_STEPS = 5
 

@@ -63,7 +63,7 @@ COMPARED_PX = 256  # long side at which finalists are compared
 FINEST_SMOOTH_PX = 1.0
 # Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
 FITTED_SAMPLE_KM = 0.33
-LEAST_FITTED_PX = 96
+LEAST_FITTED_PX = 96  # three patches side by side
 
 
 @dataclass(frozen=True, kw_only=True)

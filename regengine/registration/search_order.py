@@ -35,7 +35,7 @@ STEP_LIMITS_KM = (90.0, 200.0)
 # 45, 13 from 60, 11 from 80 and 8 from 100. So the places in between are looked at once those are
 # through: one frame in ten is found there only
 LEAST_FIGURES_STEP_KM = 160.0
-BETWEEN_SURPRISE = 2.3
+BETWEEN_SURPRISE = 2.3  # one frame in ten
 # Tiles farther off nadir see ground that is more than twice as far away: half the positions do.
 # Not for telephoto: seven frames of the training half were found in 12 of 14 looks from 100 km
 # beside the true position, near nadir as far off, and in 8 of 14 from 200 km
@@ -46,11 +46,12 @@ FAR_SURPRISE = 0.7  # half of the located photos show a city more than 315 km fr
 # Of 35 training frames at their true place, figures of towns failed on 21; of these pictures found
 # 2 near the nadir and 2 far off, at twice the time, figures in the hazy image 1
 DENSE_SURPRISE = 3.7
+# of 21 training frames that figures on the sharp image failed on, the hazy one solved 1
 HAZY_SURPRISE = 3.4
 # At 400 mm, from the true position, figures found 3 of 18 frames of the training half, pictures 11
 # of 14
 NO_FIGURES_FIELD_DEG = 7.0
-SPARSE_SURPRISE = 3.0
+SPARSE_SURPRISE = 3.0  # as pictures elsewhere
 # Where the lens is unknown, such pictures stand against figures of wider lenses: each of the near
 # and the far look finds a third of these frames in 0.4 s, figures 0.85 of those in 0.2 s
 LONG_LENS_SURPRISE = 1.5

@@ -124,7 +124,7 @@ STATE_SIGMA_ACROSS_KM = 5.0
 # whole hours: time zones and summer time
 USUAL_CLOCK_S, WIDEST_CLOCK_S = 120.0, 600.0
 HOUR_S = 3600.0
-MOST_HOURS = 12
+MOST_HOURS = 12  # time zones
 # Nothing measures how often: the archive blanks the times that it finds wrong. Nine frames with
 # fresh element sets were all within two minutes; Laplace's rule of succession, over right, minutes
 # and hours, makes that 10 to 1 to 1 (an hour: half to either side). Further hours, of local time,
