@@ -57,14 +57,9 @@ class Feature:
         return self.low if math.isnan(value) else min(max(value, self.low), self.high)
 
 
-def _above_rival(log10_odds: float, evidence: Evidence) -> float:
+def _above_rival(log10_odds: float, runner_up_log10_odds: float) -> float:
     """Log-odds over the runner-up's, where those are for it at all."""
-    return log10_odds - max(evidence.runner_up_log10_odds, 0.0)
-
-
-def _picture_above_rival(evidence: Evidence) -> float:
-    """The picture's log-odds over the runner-up's, where those are for it at all."""
-    return evidence.picture_log10_odds - max(evidence.runner_up_picture_log10_odds, 0.0)
+    return log10_odds - max(runner_up_log10_odds, 0.0)
 
 
 def _precision(evidence: Evidence) -> float:
@@ -83,21 +78,21 @@ _ALL = (
         name="town_odds",
         low=-10.0,
         high=12.0,
-        raw=lambda e: _above_rival(e.town_log10_odds, e),
+        raw=lambda e: _above_rival(e.town_log10_odds, e.runner_up_log10_odds),
         text="log10 odds of the towns against chance, over the runner-up's",
     ),
     Feature(
         name="patch_odds",
         low=-10.0,
         high=12.0,
-        raw=lambda e: _above_rival(e.patch_log10_odds, e),
+        raw=lambda e: _above_rival(e.patch_log10_odds, e.runner_up_log10_odds),
         text="log10 odds of the held-out patches against chance, over the runner-up's",
     ),
     Feature(
         name="picture_odds",
         low=-4.0,
         high=6.0,
-        raw=_picture_above_rival,
+        raw=lambda e: _above_rival(e.picture_log10_odds, e.runner_up_picture_log10_odds),
         text="log10 odds of the picture as a whole against shifts of itself, over the runner-up's",
     ),
     Feature(
