@@ -311,6 +311,7 @@ LAST_WORDS_S = 5.0  # for the result of a shard to leave a worker that is given 
 # not made for threads.
 _one_at_a_time = Lock()
 _stopped: set[str] = set()
+_limit_threads_once = cache(limit_threads)
 
 
 class WorkerError(ClusterError):
@@ -340,7 +341,7 @@ def work_shard(shard: Shard) -> list[FrameResult]:
     check_worker(shard.versions, shard.check)
     results: list[FrameResult] = []
     with _one_at_a_time:
-        limit_threads_once()
+        _limit_threads_once()
         for task in shard.tasks:
             if shard.run in _stopped:
                 break
@@ -373,12 +374,6 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
 def stop_run(run: str) -> None:
     """Let this worker end its shards of a run after the photo that is under way."""
     _stopped.add(run)
-
-
-@cache
-def limit_threads_once() -> None:
-    """Keep the libraries of this process to one thread."""
-    limit_threads()
 
 
 def _attempt_within(limit_s: float, process: Process, task: Task) -> FrameResult | None:

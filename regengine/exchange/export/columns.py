@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from matchers.camera import Camera
@@ -81,13 +82,21 @@ def _element(field: str, number: int, camera: Camera) -> float:
 
 
 def _of_review(
-    name: str, kind: Kind, description: str, value: Callable[[Reviewed], Any]
+    name: str, kind: Kind, description: str, value: Callable[[Reviewed], Any] | None = None
 ) -> TableColumn:
+    """A column of what a person decided: without ``value``, the field of that name."""
+    told = value or attrgetter(name)
     return of_frame(
+        name, kind, description, lambda frame: None if frame.review is None else told(frame.review)
+    )
+
+
+def _of_named_place(name: str, field: str, description: str) -> TableColumn:
+    return _of_review(
         name,
-        kind,
+        "text",
         description,
-        lambda frame: None if frame.review is None else value(frame.review),
+        lambda review: None if review.place is None else review.place[field],
     )
 
 
@@ -105,11 +114,7 @@ def _of_town(
 ) -> tuple[TableColumn, ...]:
     """Columns of the city near a place: its name, its country, and how far it is."""
     told: tuple[tuple[str, Kind, str], ...] = (
-        (
-            "city",
-            "text",
-            f"city nearest to {of}, as GeoNames spells it; none farther than 300 km",
-        ),
+        ("city", "text", f"city nearest to {of}, as GeoNames spells it; none farther than 300 km"),
         ("country", "text", "country of that city"),
         ("city_km", "real", "how far its middle is, km"),
     )
@@ -143,42 +148,22 @@ KEYS = (
     ),
     _told("probability"),
     _told("time_utc"),
-    _of_review(
-        "decision",
-        "text",
-        "a person's: accepted, rejected or unsure",
-        lambda review: review.decision,
-    ),
-    _of_review("reviewer", "text", "who decided last", lambda review: review.reviewer),
+    _of_review("decision", "text", "a person's: accepted, rejected or unsure"),
+    _of_review("reviewer", "text", "who decided last"),
 )
 
 FRAME_COLUMNS = (
     *KEYS,
     _of_review("reviewed_utc", "moment", "when", lambda review: review.time_utc),
-    _of_review("disputed", "flag", "whether people differ", lambda review: review.disputed),
-    _of_review(
-        "stale",
-        "flag",
-        "whether the engine proposes something else by now",
-        lambda review: review.stale,
-    ),
-    _of_review("quality", "whole", "0 (useless) to 5 (excellent)", lambda review: review.quality),
-    _of_review("comment", "text", "the person's", lambda review: review.comment),
+    _of_review("disputed", "flag", "whether people differ"),
+    _of_review("stale", "flag", "whether the engine proposes something else by now"),
+    _of_review("quality", "whole", "0 (useless) to 5 (excellent)"),
+    _of_review("comment", "text", "the person's"),
     _of_review(
         "tags", "text", "the person's, separated by commas", lambda review: ",".join(review.tags)
     ),
-    _of_review(
-        "place",
-        "text",
-        "name of a place that the person gave",
-        lambda review: None if review.place is None else review.place["name"],
-    ),
-    _of_review(
-        "country",
-        "text",
-        "its country",
-        lambda review: None if review.place is None else review.place["country"],
-    ),
+    _of_named_place("place", "name", "name of a place that the person gave"),
+    _of_named_place("country", "country", "its country"),
     _stored("reasons", lambda frame: ",".join(reason.code for reason in frame.result.reasons)),
     _told("category"),
     _told("category_probability"),

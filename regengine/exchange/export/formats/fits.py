@@ -6,7 +6,7 @@ upper one of the photo.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +23,13 @@ from regengine.exchange.export.format import (
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import sees_sky, sky_camera
 from regengine.exchange.export.warp import photo_of
+from regengine.photo.exif import MJD_ZERO
 from regengine.photo.frame_records import parse_iso_time
 from regengine.sky.stars.wcs import Value, camera_header, header_bytes
 
 ENDINGS = {"wcs": ".wcs", "image": ".sky.fits"}
 LONGEST_TEXT = 60  # a card has 80 letters
 BLOCK = 2880
-MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 
 
 def fits_header(frame: ExportFrame) -> dict[str, Value]:
