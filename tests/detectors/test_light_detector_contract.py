@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from light_scene import Light, draw, flux_of_snr, nearest, spread_lights
+from light_scene import (
+    Light,
+    centroid_pulls,
+    detected_turned,
+    draw,
+    flux_of_snr,
+    nearest,
+    spread_lights,
+)
 
 from detectors.registry import LIGHTS
 from detectors.types import LightFlag
@@ -109,13 +117,7 @@ def test_moves_with_the_image(detector, shift):
 def test_turns_with_the_image(detector, turns, shape):
     image = draw(spread_lights(40, shape), shape)
     found = detector.detect(image)
-    turned = detector.detect(np.ascontiguousarray(np.rot90(image, turns)))
-    x, y = turned.x, turned.y
-    height, width = np.rot90(image, turns).shape
-    for _ in range(turns):  # turn the positions back, clockwise: np.rot90 turns the other way
-        x, y = height - 1 - y, x
-        height, width = width, height
-    assert_same(found, type(turned)(**{**turned.__dict__, "x": x, "y": y}))
+    assert_same(found, detected_turned(detector, image, turns))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.float32])
@@ -147,14 +149,9 @@ def test_covariance_tells_the_centroid_errors(detector):
     shape = (400, 600)
     lights = spread_lights(140, shape, snr=(12.0, 60.0), sigma=(0.9, 3.0), gap=24.0)
     found = detector.detect(draw(lights, shape))
-    pulls = []
-    for one in lights:
-        index, gap = nearest(found, one.x, one.y)
-        if gap < 2.0:
-            error = np.array([found.x[index] - one.x, found.y[index] - one.y])
-            pulls.append(error @ np.linalg.inv(found.covariance_px2[index]) @ error)
+    pulls = centroid_pulls(found, lights, 2.0)
     assert len(pulls) > 0.97 * len(lights)
-    # chi squared of two degrees: median 1.39; estimators may lose some of the bound's efficiency
+    # Estimators may lose some of the bound's efficiency
     assert 0.9 < np.median(pulls) < 2.8
 
 

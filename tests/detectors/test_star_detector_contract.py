@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from light_scene import NOISE, Light, nearest
+from light_scene import NOISE, Light, centroid_pulls, detected_turned, nearest
 from star_scene import SHAPE, star_frame, star_list
 
 from detectors.registry import STARS
@@ -108,13 +108,7 @@ def test_pixels_that_are_no_numbers_are_ignored(detector, scene):
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_turns_with_the_image(detector, scene, turns):
     image = star_frame(scene)
-    turned = detector.detect(np.ascontiguousarray(np.rot90(image, turns)))
-    x, y = turned.x, turned.y
-    height, width = np.rot90(image, turns).shape
-    for _ in range(turns):  # turn the places back, clockwise: np.rot90 turns the other way
-        x, y = height - 1 - y, x
-        height, width = width, height
-    assert_same(detector.detect(image), type(turned)(**{**turned.__dict__, "x": x, "y": y}))
+    assert_same(detector.detect(image), detected_turned(detector, image, turns))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -131,12 +125,7 @@ def test_covariance_is_of_the_size_of_the_centroid_errors(detector):
     shape = (350, 420)
     stars = star_list(95, shape, snr=(20.0, 60.0), gap=22.0)
     found = detector.detect(star_frame(stars, shape))
-    pulls = []
-    for one in stars:
-        index, gap = nearest(found, one.x, one.y)
-        if gap < 1.5:
-            error = np.array([found.x[index] - one.x, found.y[index] - one.y])
-            pulls.append(error @ np.linalg.inv(found.covariance_px2[index]) @ error)
+    pulls = centroid_pulls(found, stars, 1.5)
     assert len(pulls) > 0.8 * len(stars)
     # Chi squared of two degrees has a median of 1.39; photon noise, which these frames lack, and
     # differences of profile are allowed for

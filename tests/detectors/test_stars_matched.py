@@ -56,18 +56,6 @@ def test_hot_pixels_and_thin_tracks_are_no_stars():
         assert nearest(found, col, row)[1] > 1.0
 
 
-def test_two_stars_closer_than_three_widths_are_two():
-    flux = flux_of_snr(120.0, SIGMA_PX)
-    pair = [Light(100.0, 100.0, flux, SIGMA_PX), Light(104.2, 101.0, 0.5 * flux, SIGMA_PX)]
-    stars = [*pair, *star_list(20, LARGE, seed=9, gap=30.0)]
-    found = Matched().detect(star_frame(stars, LARGE))
-    for one in pair:
-        index, gap = nearest(found, one.x, one.y)
-        assert gap < 0.2
-        assert found.flux[index] == pytest.approx(one.flux, rel=0.15)
-        assert found.flags[index] & StarFlag.BLENDED
-
-
 def test_a_clipped_star_keeps_its_centre():
     bright = Light(200.37, 150.81, 40.0, SIGMA_PX)
     stars = [bright, *star_list(20, LARGE, seed=11, gap=40.0)]

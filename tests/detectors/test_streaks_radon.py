@@ -14,8 +14,6 @@ from detectors.types import StreakFlag, StreakKind
 
 FIND = Radon()
 ENDS = (60.0, 300.0, 330.0, 90.0)
-
-FIND = Radon()
 TOP = LEVEL + 40.0 * NOISE
 
 
@@ -166,13 +164,6 @@ def clipped(frame):
     return np.minimum(frame, TOP)
 
 
-def off_ends(found, index, ends):
-    return max(
-        np.hypot(found.x1[index] - ends[0], found.y1[index] - ends[1]),
-        np.hypot(found.x2[index] - ends[2], found.y2[index] - ends[3]),
-    )
-
-
 def bright_only(frame):
     return bright_lines(StreakFrame.of(frame, None, None))
 
@@ -188,7 +179,7 @@ def test_a_clipped_streak_is_found(ends):
     )
     assert len(found) == 1
     if ends[0] >= 0.0:
-        assert off_ends(found, 0, ends) < 6.0
+        assert gap(found, 0, ends) < 6.0
     else:
         slope = (ends[3] - ends[1]) / (ends[2] - ends[0])
         assert found.y1[0] == pytest.approx(ends[1] + slope * (found.x1[0] - ends[0]), abs=2.0)
@@ -202,7 +193,7 @@ def test_three_parallel_ones():
     )
     assert len(found) == 3
     for place in places:
-        assert min(off_ends(found, k, place) for k in range(3)) < 8.0
+        assert min(gap(found, k, place) for k in range(3)) < 8.0
 
 
 def test_a_wide_one_has_its_width():
@@ -210,7 +201,7 @@ def test_a_wide_one_has_its_width():
     found = FIND.detect(noise_frame(4) + streak(SHAPE, ends, 100 * NOISE, sigma=6.0))
     assert len(found) == 1
     assert found.width_px[0] == pytest.approx(2.355 * 6.0, rel=0.25)
-    assert off_ends(found, 0, ends) < 15.0
+    assert gap(found, 0, ends) < 15.0
 
 
 def test_a_star_with_its_bleeding_column_is_none():

@@ -192,6 +192,21 @@ def light_grid(
     )
 
 
+def blob_grid(lon: float, lat: float, sigma_deg: float, step: float, size: int) -> LightGrid:
+    """A smooth light at a place, sampled at the pixel centres of a grid around it."""
+    west, north = round(lon / step) * step - size // 2 * step, lat + size // 2 * step
+    at_lon = west + (np.arange(size) + 0.5) * step
+    at_lat = north - (np.arange(size) + 0.5) * step
+    across = np.exp(-0.5 * ((at_lon - lon) * np.cos(np.radians(lat)) / sigma_deg) ** 2)
+    down = np.exp(-0.5 * ((at_lat - lat) / sigma_deg) ** 2)
+    return LightGrid(
+        values=np.outer(down, across).astype(np.float32),
+        lon0_deg=west + 0.5 * step,
+        lat0_deg=north - 0.5 * step,
+        step_deg=step,
+    )
+
+
 def splat(camera: Camera, lamps: LampWorld) -> FloatArray:
     """Radiance that a camera sees of lamps, each shared among its four nearest pixels."""
     points = ecef(lamps.lon, lamps.lat)

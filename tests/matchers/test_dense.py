@@ -38,6 +38,7 @@ from matchers.view import view_along
 from tests.matchers.lamp_world import (
     LampWorld,
     angle_between_deg,
+    blob_grid,
     camera_over,
     ecef,
     light_grid,
@@ -395,21 +396,6 @@ def test_a_pinhole_image_becomes_stereographic(width: int, height: int, focal_sh
     assert (found[outside] == 0.0).all()
 
 
-def blob_map(lon: float, lat: float, sigma_deg: float) -> LightGrid:
-    """A single round light on a grid of 0.02 degrees that holds a quarter of Europe."""
-    step, west, north = 0.02, lon - 12.0, lat + 12.0
-    at_lon = west + (np.arange(1200) + 0.5) * step
-    at_lat = north - (np.arange(1200) + 0.5) * step
-    across = np.exp(-0.5 * ((at_lon - lon) * np.cos(np.radians(lat)) / sigma_deg) ** 2)
-    down = np.exp(-0.5 * ((at_lat - lat) / sigma_deg) ** 2)
-    return LightGrid(
-        values=np.outer(down, across).astype(np.float32),
-        lon0_deg=west + 0.5 * step,
-        lat0_deg=north - 0.5 * step,
-        step_deg=step,
-    )
-
-
 @pytest.mark.parametrize(
     ("off_nadir", "azimuth", "lon", "lat"),
     [(0.0, 0.0, 12.6, 42.9), (25.0, 130.0, 14.2, 39.5), (45.0, 290.0, 7.6, 43.2)],
@@ -419,7 +405,7 @@ def test_a_light_of_the_map_appears_where_it_is_seen(
 ) -> None:
     grid = tile_grid(120, 100.0)
     attitude = off_nadir_attitude(PHOTO.position_ecef_m, off_nadir, azimuth, 0.0)
-    levels = pyramid(blob_map(lon, lat, 0.12), 4)
+    levels = pyramid(blob_grid(lon, lat, 0.12, 0.02, 1200), 4)
     light, known = view_along(
         levels, PHOTO.position_ecef_m, grid.rays @ attitude.T, grid.side_px, grid.side_px
     )

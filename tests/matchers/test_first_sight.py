@@ -10,26 +10,15 @@ import pytest
 
 from matchers.camera import Camera
 from matchers.first_sight import first_sight
-from matchers.light_grid import LightGrid, pyramid
+from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
 from matchers.view import nadir_view
-from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
+from tests.matchers.lamp_world import LampWorld, drawn_camera, log_picture
 
-WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
 WIDTH, HEIGHT, FOCAL_PX = 384, 256, 533.0
 SMALL_PX, DETAIL_PX, SMOOTH_PX = 64, 4.0, 0.8
 FARTHEST_DEG = 68.5
-
-
-@pytest.fixture(scope="module")
-def lamps() -> LampWorld:
-    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
-
-
-@pytest.fixture(scope="module")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
-    return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.02), 5)
 
 
 def photographed(lamps: LampWorld, seed: int) -> tuple[LightImage, Camera]:

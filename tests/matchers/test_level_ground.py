@@ -146,14 +146,7 @@ def test_the_sky_alone_has_no_map() -> None:
     assert seen_box(LENS, level_axes(nadir_vector(150.0, 0.0)), 400.0, 10.0, 2200.0) is None
 
 
-SMALL = Camera(
-    width_px=301,
-    height_px=201,
-    focal_px=700.0,
-    principal_point=(150.0, 100.0),
-    quaternion=(0.0, 0.0, 0.0, 1.0),
-    position_ecef_m=(0.0, 0.0, 0.0),
-)
+SMALL = replace(LENS, width_px=301, height_px=201, focal_px=700.0, principal_point=(150.0, 100.0))
 
 
 @pytest.mark.parametrize("off_nadir_deg", [0.0, 35.0, 55.0])

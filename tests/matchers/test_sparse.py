@@ -26,24 +26,11 @@ from tests.matchers.lamp_world import (
     drawn_camera,
     ecef,
     geodetic,
-    light_grid,
     log_picture,
-    town_lamps,
 )
 
-WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
 PARAMETERS = SparseParameters()
 WIDTH, HEIGHT, FOCAL_PX = 144, 96, 200.0
-
-
-@pytest.fixture(scope="module")
-def lamps() -> LampWorld:
-    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
-
-
-@pytest.fixture(scope="module")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
-    return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.02), 5)
 
 
 def any_camera(seed: int, mirrored: bool = False) -> Camera:
@@ -89,16 +76,12 @@ def best_misses(
     return found
 
 
-def test_attitudes_are_found(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
-    found = best_misses(lamps, levels, range(12), 0.0)
-    assert sum(miss < 0.04 for miss in found) >= 11
-
-
-def test_attitudes_are_found_from_60_km_beside(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
+@pytest.mark.parametrize(("along_km", "miss", "least"), [(0.0, 0.04, 11), (60.0, 0.08, 10)])
+def test_attitudes_are_found_also_from_beside(
+    lamps: LampWorld, levels: tuple[LightGrid, ...], along_km: float, miss: float, least: int
 ) -> None:
-    found = best_misses(lamps, levels, range(12), 60.0)
-    assert sum(miss < 0.08 for miss in found) >= 10
+    found = best_misses(lamps, levels, range(12), along_km)
+    assert sum(each < miss for each in found) >= least
 
 
 def test_a_mirrored_picture_is_found_as_such(

@@ -17,7 +17,7 @@ from matchers.view import (
     render,
     render_known,
 )
-from tests.matchers.lamp_world import camera_over, ecef, project
+from tests.matchers.lamp_world import blob_grid, camera_over, ecef, project
 
 WGS84 = Geod(ellps="WGS84")
 
@@ -95,21 +95,6 @@ def test_the_grids_positions_are_pixel_centres() -> None:
     assert np.hypot(*(after - before)) > 1.0
     found = centroid(render([moved], camera, 2), *after, 8)
     assert found == pytest.approx(tuple(after), abs=0.1)
-
-
-def blob_grid(lon: float, lat: float, sigma_deg: float, step: float, size: int) -> LightGrid:
-    """A smooth light at a place, sampled at the pixel centres of a grid around it."""
-    west, north = round(lon / step) * step - size // 2 * step, lat + size // 2 * step
-    at_lon = west + (np.arange(size) + 0.5) * step
-    at_lat = north - (np.arange(size) + 0.5) * step
-    across = np.exp(-0.5 * ((at_lon - lon) * np.cos(np.radians(lat)) / sigma_deg) ** 2)
-    down = np.exp(-0.5 * ((at_lat - lat) / sigma_deg) ** 2)
-    return LightGrid(
-        values=np.outer(down, across).astype(np.float32),
-        lon0_deg=west + 0.5 * step,
-        lat0_deg=north - 0.5 * step,
-        step_deg=step,
-    )
 
 
 @pytest.mark.parametrize("focal_px", [500.0, 120.0, 60.0])

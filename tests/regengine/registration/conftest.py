@@ -7,7 +7,16 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
-from tests.regengine.registration.simulated_frames import CITY, PLAIN, Solved, shoot, solve_shot
+from matchers.light_grid import pyramid
+from tests.matchers.lamp_world import LampWorld, light_grid, town_lamps
+from tests.regengine.registration.simulated_frames import (
+    CITY,
+    PLAIN,
+    MemoryMap,
+    Solved,
+    shoot,
+    solve_shot,
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -38,3 +47,18 @@ def slanted(tmp_path_factory: pytest.TempPathFactory) -> Solved:
     """Many towns seen at 30 degrees from the vertical."""
     shot = shoot(PLAIN, off_nadir_deg=30.0)
     return solve_shot(shot, tmp_path_factory.mktemp("slanted") / "slanted.png")
+
+
+LAMPS_BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north
+
+
+@pytest.fixture(scope="session")
+def lamps() -> LampWorld:
+    """Four thousand towns about the Mediterranean."""
+    return town_lamps(2, *LAMPS_BOX, towns=4000, lamps_per_town=15, radius_km=4.0)
+
+
+@pytest.fixture(scope="session")
+def light_map(lamps: LampWorld) -> MemoryMap:
+    """Their map."""
+    return MemoryMap(levels=pyramid(light_grid(lamps, *LAMPS_BOX, 1.0 / 120.0), 6))

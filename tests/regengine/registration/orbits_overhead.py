@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.orbit.propagation import position_from_elements
+from benchmarks.simulate.orbit import Vantage
+from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.orbit.tle import ElementSet, load_tle_file
 from tests.matchers.lamp_world import geodetic
 from tests.regengine.registration.simulated_frames import TIME
@@ -33,3 +34,11 @@ def overhead(folder: Path, place: tuple[float, float], age_days: float) -> Eleme
     # Turned about the pole, the orbit passes over the place
     turn_deg = place[0] - nadir(nearest)[0]
     return written(replace(nearest, node_deg=nearest.node_deg + turn_deg))
+
+
+def vantage_at(position: CameraPosition) -> Vantage:
+    """Where and how fast the satellite flies, for the simulator."""
+    assert position.velocity_ecef_m_s is not None
+    return Vantage(
+        position_ecef_m=position.position_ecef_m, velocity_ecef_m_s=position.velocity_ecef_m_s
+    )

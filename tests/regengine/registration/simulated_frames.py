@@ -164,6 +164,17 @@ class Shot:
         return replace(self, picture=np.ascontiguousarray(picture))
 
 
+def sim_camera(vantage: Vantage, pointing: Pointing) -> SimCamera:
+    """A camera with a 50 mm lens at a place in orbit."""
+    return SimCamera.pointed(
+        position_ecef_m=vantage.position_ecef_m,
+        pointing=pointing,
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=FOCAL_MM / SENSOR_MM * WIDTH,
+    )
+
+
 def shoot(
     place: tuple[float, float],
     *,
@@ -188,13 +199,7 @@ def shoot_from(
     scene: SceneParameters = CLEAR,
 ) -> Shot:
     """Photograph whatever is seen from a place in orbit, with a 50 mm lens."""
-    camera = SimCamera.pointed(
-        position_ecef_m=vantage.position_ecef_m,
-        pointing=pointing,
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=FOCAL_MM / SENSOR_MM * WIDTH,
-    )
+    camera = sim_camera(vantage, pointing)
     picture = render(camera, world or land(), Realisation(number=2), scene)
     return Shot(camera=camera, picture=picture, vantage=vantage)
 

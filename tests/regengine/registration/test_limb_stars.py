@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from detectors.limb import Limb, sky_mask
-from detectors.limb_geometry import limb_angle_deg, pointing_of
 from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import LensPrior
@@ -18,10 +17,10 @@ from matchers.star_search import axes_about
 from regengine.registration.limb_stars import SkyAbove, solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
+from tests.regengine.registration.made_limb import found_limb
 
 FloatArray = NDArray[np.float64]
 WIDTH, HEIGHT, FOCAL = 1200, 800, 1000.0
-ALTITUDE_KM = 410.0
 ARC_SECOND = np.pi / 648000.0
 
 
@@ -54,23 +53,8 @@ def limb_of(camera: SkyCamera, down: FloatArray, *, off_deg: float = 0.2) -> Lim
     nadir = camera.matrix.T @ down
     nadir = nadir + np.radians(off_deg) * np.cross(nadir, [0.0, 0.3, 1.0])
     nadir /= np.linalg.norm(nadir)
-    off_nadir, roll = pointing_of(nadir)
-    return Limb(
-        nadir=nadir,
-        off_nadir_deg=off_nadir,
-        roll_deg=roll,
-        covariance_deg2=0.04 * np.eye(2),
-        layer="airglow",
-        paired=True,
-        shown=1.0,
-        log10_odds=60.0,
-        angle_deg=limb_angle_deg(ALTITUDE_KM, 99.0),
-        hard_edge_deg=limb_angle_deg(ALTITUDE_KM, 8.0),
-        focal_px=FOCAL,
-        focal_ratio=1.0,
-        focal_ratio_sigma=0.02,
-        shape=(HEIGHT, WIDTH),
-    )
+    limb = found_limb(nadir, FOCAL, (HEIGHT, WIDTH))
+    return replace(limb, covariance_deg2=0.04 * np.eye(2), focal_ratio_sigma=0.02)
 
 
 def detections(

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from matchers.camera import Camera
-from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.sparse import SparseParameters
@@ -24,28 +23,14 @@ from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,
-    light_grid,
     log_picture,
-    town_lamps,
 )
 from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.simulated_frames import MemoryMap
 
-WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
 WIDTH, HEIGHT, FOCAL_PX = 384, 256, 533.0  # 50 mm on a sensor 36 mm long
 ALTITUDE_KM = 410.0
-
-
-@pytest.fixture(scope="module")
-def lamps() -> LampWorld:
-    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
-
-
-@pytest.fixture(scope="module")
-def light_map(lamps: LampWorld) -> MemoryMap:
-    grid = light_grid(lamps, WEST, SOUTH, EAST, NORTH, 1.0 / 120.0)
-    return MemoryMap(levels=pyramid(grid, 6))
 
 
 def any_camera(seed: int, *, mirrored: bool = False) -> Camera:

@@ -8,7 +8,6 @@ import pytest
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
 from matchers.earth import SEMI_MAJOR_M
-from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
 from matchers.pose import turned
 from regengine.registration.candidates import Candidate, CoarseView, same_view
@@ -16,23 +15,11 @@ from regengine.registration.lens_prior import Scale
 from regengine.registration.propose_dense import best_along_the_track, moved
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import Track
-from tests.matchers.lamp_world import LampWorld, drawn_camera, light_grid, log_picture, town_lamps
+from tests.matchers.lamp_world import LampWorld, drawn_camera, log_picture
 from tests.regengine.registration.beliefs import bell
 from tests.regengine.registration.simulated_frames import MemoryMap
 
-WEST, SOUTH, EAST, NORTH = -8.0, 30.0, 32.0, 56.0
 ALTITUDE_KM = 410.0
-
-
-@pytest.fixture(scope="module")
-def lamps() -> LampWorld:
-    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=4000, lamps_per_town=15, radius_km=4.0)
-
-
-@pytest.fixture(scope="module")
-def light_map(lamps: LampWorld) -> MemoryMap:
-    grid = light_grid(lamps, WEST, SOUTH, EAST, NORTH, 1.0 / 120.0)
-    return MemoryMap(levels=pyramid(grid, 6))
 
 
 def camera_of(seed: int) -> Camera:

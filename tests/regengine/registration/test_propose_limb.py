@@ -16,7 +16,6 @@ from scipy.spatial.transform import Rotation
 from detectors.limb import Limb
 from detectors.limb_geometry import (
     AIRGLOW_TOP_KM,
-    HARD_EDGE_KM,
     arc_rays,
     limb_angle_deg,
     nadir_vector,
@@ -56,6 +55,7 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.made_limb import found_limb
 from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
 
@@ -63,27 +63,8 @@ ALTITUDE_KM = 410.0
 WIDTH, HEIGHT = 240, 160
 
 
-def limb_of(
-    nadir: FloatArray, focal_px: float, *, ratio: float = 1.0, ratio_sigma: float = 0.1
-) -> Limb:
-    """The limb that a detector without error finds."""
-    off_nadir, roll = pointing_of(nadir)
-    return Limb(
-        nadir=nadir,
-        off_nadir_deg=off_nadir,
-        roll_deg=roll,
-        covariance_deg2=0.01 * np.eye(2),
-        layer="airglow",
-        paired=True,
-        shown=0.9,
-        log10_odds=100.0,
-        angle_deg=limb_angle_deg(ALTITUDE_KM, AIRGLOW_TOP_KM),
-        hard_edge_deg=limb_angle_deg(ALTITUDE_KM, HARD_EDGE_KM),
-        focal_px=focal_px,
-        focal_ratio=ratio,
-        focal_ratio_sigma=ratio_sigma,
-        shape=(HEIGHT, WIDTH),
-    )
+def limb_of(nadir: FloatArray, focal_px: float) -> Limb:
+    return found_limb(nadir, focal_px, (HEIGHT, WIDTH))
 
 
 LIMB = limb_of(nadir_vector(60.0, 20.0), 200.0)
@@ -211,17 +192,17 @@ def test_an_unknown_focal_length_is_as_free_as_a_crops() -> None:
     assert planned(focal_known=False)[0].sigma_log_focal == SIGMA_LOG_FOCAL_CROPPED
 
 
-WEST, SOUTH, EAST, NORTH = -20.0, 26.0, 46.0, 62.0
+BOX = -20.0, 26.0, 46.0, 62.0  # west, south, east, north
 
 
 @pytest.fixture(scope="module")
 def lamps() -> LampWorld:
-    return town_lamps(2, WEST, SOUTH, EAST, NORTH, towns=9000, lamps_per_town=15, radius_km=5.0)
+    return town_lamps(2, *BOX, towns=9000, lamps_per_town=15, radius_km=5.0)
 
 
 @pytest.fixture(scope="module")
 def light_map(lamps: LampWorld) -> MemoryMap:
-    levels = [light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.04)]
+    levels = [light_grid(lamps, *BOX, 0.04)]
     while len(levels) < 4:
         levels.append(halved(levels[-1]))
     return MemoryMap(levels=tuple(levels))

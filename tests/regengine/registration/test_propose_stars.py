@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.camera import Pointing, wgs84
-from benchmarks.simulate.orbit import Vantage
 from detectors.limb import Limb
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.propagation import CameraPosition, position_from_elements
@@ -29,7 +28,7 @@ from regengine.registration.register import RegisterParams, register_frame, sear
 from regengine.registration.search import Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
-from tests.regengine.registration.orbits_overhead import overhead
+from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     PLAIN,
@@ -50,10 +49,7 @@ def limb_shot(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shot, Frame, Ca
     folder = tmp_path_factory.mktemp("limb")
     elements = overhead(folder, (PLAIN[0] - 7.5, PLAIN[1] - 1.0), 0.3)
     truth = position_from_elements(elements, TIME + timedelta(seconds=CLOCK_S))
-    assert truth.velocity_ecef_m_s is not None
-    vantage = Vantage(
-        position_ecef_m=truth.position_ecef_m, velocity_ecef_m_s=truth.velocity_ecef_m_s
-    )
+    vantage = vantage_at(truth)
     lon, lat, _ = vantage.nadir()
     azimuth = wgs84().inv(lon, lat, *PLAIN)[0]
     shot = shoot_from(vantage, Pointing(off_nadir_deg=62.0, azimuth_deg=azimuth, roll_deg=8.0))

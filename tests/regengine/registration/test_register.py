@@ -11,14 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, wgs84
-from benchmarks.simulate.orbit import Vantage
 from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
 from regengine.registration.outcome import result_of
 from regengine.registration.register import METHODS, RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
-from tests.regengine.registration.orbits_overhead import overhead
+from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (
     CITY,
     CLEAR,
@@ -76,10 +75,7 @@ def test_a_stale_element_set_slides_to_the_right_place(tmp_path: Path) -> None:
     elements = overhead(tmp_path, CITY, 5)
     believed = position_from_elements(elements, TIME)
     assert believed.sigma_along_km > 100.0
-    assert believed.velocity_ecef_m_s is not None
-    vantage = Vantage(
-        position_ecef_m=believed.position_ecef_m, velocity_ecef_m_s=believed.velocity_ecef_m_s
-    )
+    vantage = vantage_at(believed)
     lon, lat, _ = vantage.moved(slide_s=45.0).nadir()
     pointing = Pointing(off_nadir_deg=35.0, azimuth_deg=WGS84.inv(lon, lat, *CITY)[0], roll_deg=9.0)
     shot = shoot_from(vantage.moved(slide_s=45.0), pointing)

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from benchmarks.simulate.camera import Pointing, wgs84
-from benchmarks.simulate.orbit import Vantage
 from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.registration.outcome import result_of
 from regengine.registration.register import RegisterParams, register_frame, search_frame
 from regengine.result import FrameResult
-from tests.regengine.registration.orbits_overhead import overhead
+from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (
     CITY,
     MAP_PIXEL_M,
@@ -38,10 +37,7 @@ def an_hour_slow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shot, Camera
     """A city from overhead, and where the satellite was at the hour that the camera tells."""
     elements = overhead(tmp_path_factory.mktemp("tle"), CITY, 0.5)
     truth = position_from_elements(elements, TIME)
-    assert truth.velocity_ecef_m_s is not None
-    vantage = Vantage(
-        position_ecef_m=truth.position_ecef_m, velocity_ecef_m_s=truth.velocity_ecef_m_s
-    )
+    vantage = vantage_at(truth)
     lon, lat, _ = vantage.nadir()
     azimuth = wgs84().inv(lon, lat, *CITY)[0]
     shot = shoot_from(vantage, Pointing(off_nadir_deg=12.0, azimuth_deg=azimuth, roll_deg=20.0))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up
+from benchmarks.simulate.camera import Pointing, east_north_up
 from benchmarks.simulate.orbit import EARTH_TURN_RAD_S, Vantage, nadir_for, vantage_over
 from benchmarks.simulate.render import render
 from benchmarks.simulate.weather import SceneParameters
@@ -20,11 +20,11 @@ from tests.regengine.registration.simulated_frames import (
     HEIGHT,
     HEIGHT_M,
     PLAIN,
-    SENSOR_MM,
     TIME,
     WIDTH,
     Shot,
     land,
+    sim_camera,
 )
 
 
@@ -62,15 +62,8 @@ def window_shot(off_nadir_deg: float, seconds: float) -> Shot:
         azimuth_deg=azimuth - heading_deg(start) + heading_deg(vantage),
         roll_deg=25.0,
     )
-    camera = SimCamera.pointed(
-        position_ecef_m=vantage.position_ecef_m,
-        pointing=pointing,
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=FOCAL_MM / SENSOR_MM * WIDTH,
-    )
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    return Shot(camera=camera, picture=picture, vantage=vantage)
+    return Shot(camera=sim_camera(vantage, pointing), picture=picture, vantage=vantage)
 
 
 def time_lapse(

@@ -114,12 +114,6 @@ def test_numpy_gives_the_likelihood_of_sklearn(shape: str, monkeypatch) -> None:
     assert again.means == pytest.approx(clusters.means)
 
 
-def test_the_same_seed_gives_the_same_clusters() -> None:
-    made = samples(features=FEATURES)
-    one, two = (fit_gmm(made.features, seed=4) for _ in range(2))
-    assert np.array_equal(one.means, two.means)
-
-
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 @pytest.mark.parametrize("rows", [2, 3, 9])
 def test_few_rows_and_copies(fit, rows: int) -> None:
