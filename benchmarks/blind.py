@@ -206,7 +206,7 @@ def run(
         ),
         blind=BlindOptions(always=True, index=index),
     )
-    truth = load_truth(given.real / "photos", case.file)
+    truth = load_truth(case.file)
     job = Job(case=case, inputs=inputs, truth=truth, overlays=given.overlays)
     try:
         outcome, problem = run_alone(run_case, job), "the process died"

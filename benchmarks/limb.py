@@ -91,17 +91,7 @@ def oblique_frame(seed: int, source: CaseSource | None = None) -> LimbFrame:
         k1=float(rng.uniform(-0.04, 0.01)),
         mirrored=bool(rng.random() < 0.03),
     )
-    shot = Shot(
-        camera=camera,
-        pointing=pointing,
-        believed=(0.0, 0.0, height_m),
-        northbound=True,
-        focal_mm=focal_mm,
-        focal_error=error,
-        clock_error_s=0.0,
-        slide_s=0.0,
-        sigma_along_km=1.0,
-    )
+    shot = Shot(camera=camera, focal_mm=focal_mm)
     scene = draw_scene(rng, "city", seed, shot, large=False)
     picture = render(camera, source.world, draw_lights(rng, seed), scene)
     return _stored(to_jpeg(picture, scene.jpeg_quality), camera, focal_mm)

@@ -7,7 +7,6 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
+from benchmarks.made_up import made_up_frame, made_up_result
 from benchmarks.simulate.photo_files import write_dng
 
 Seeds = dict[str, bytes]
@@ -307,65 +307,16 @@ def models() -> Seeds:
 
 def stores() -> Seeds:
     """A merged store, and a part."""
-    from regengine.store.rows import StoredFrame
     from regengine.store.writer import StoreWriter
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.h5"
         with StoreWriter(path) as writer:
             for number in range(6):
-                writer.add(StoredFrame(frame_index=number, result=_result(number)))
+                writer.add(made_up_frame(number, made_up_result(number)))
             writer.flush()
             part = next((Path(folder) / "run.h5.parts").glob("*.h5")).read_bytes()
         return {"run.h5": path.read_bytes(), "000001.h5": part}
-
-
-def _result(number: int) -> Any:
-    """A frame's result: a solved one first, then some without an answer."""
-    from matchers.camera import Camera
-    from regengine.result import ControlPoint, FrameResult, Reason, SolvedCamera
-
-    bare = FrameResult(
-        frame=f"ISS030-E-{184140 + number}",
-        path=f"photos/{number}.jpg",
-        sha256=f"{number:064x}",
-        verdict="no_match",
-        probability=None,
-        reasons=(Reason(code="no_city_lights", text="There are no city lights."),),
-        engine_version="0.1.0",
-    )
-    if number:
-        return bare
-    camera = Camera(
-        width_px=640,
-        height_px=426,
-        focal_px=1506.0,
-        principal_point=(319.5, 212.5),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(6.7e6, 0.0, 0.0),
-    )
-    point = ControlPoint(
-        x=1.0,
-        y=2.0,
-        lon=136.9,
-        lat=35.7,
-        sigma_px=0.6,
-        sigma_m=140.0,
-        covariance_px=(0.36, 0.01, 0.25),
-        covariance_m=(19600.0, -120.0, 15000.0),
-        lights=12,
-    )
-    return replace(
-        bare,
-        verdict="accepted",
-        probability=0.99,
-        reasons=(),
-        width_px=640,
-        height_px=426,
-        solved=SolvedCamera(camera=camera, along_track_offset_s=1.0, off_nadir_deg=10.0),
-        control_points=(point,) * 4,
-        footprint=((136.0, 36.2), (137.8, 36.2), None, (136.0, 35.2)),
-    )
 
 
 def maps() -> Seeds:

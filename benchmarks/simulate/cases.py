@@ -1,27 +1,23 @@
-"""Random cases with known truth, to calibrate and to test registration by the hundred."""
+"""Random photographs over an invented land, with known cameras, by the hundred."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, wgs84
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import RadianceMap, lamps_in_view, read_geotiff
-from benchmarks.simulate.orbit import Vantage, nadir_for, vantage_over
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
+from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.render import render, to_jpeg
-from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import Realisation, TownWorld, World, draw_town_world
 
-MOST_DARK = 300  # targets without light are needed less often
 SAMPLE_SEED = 991
 SAMPLE_REGION = Region(west=-162.0, south=26.0, size_deg=24.0)  # open ocean in the real world
 SAMPLE_MAP = Path(__file__).resolve().parents[2] / "data_samples" / "lights.tif"
@@ -33,7 +29,6 @@ class CaseSource:
 
     world: World  # what is photographed
     decoy_world: World  # what is photographed instead where the place is to be wrong
-    light_map: RadianceMap  # map of ``world`` in another realisation
     # Shape (n, 3): Places worth a photograph: longitude, latitude (degrees), weight
     targets: FloatArray
     dark_targets: FloatArray  # shape (m, 2): Places without lights near them
@@ -47,7 +42,6 @@ def town_source(world: TownWorld, decoy: TownWorld, light_map: RadianceMap) -> C
     return CaseSource(
         world=world,
         decoy_world=decoy,
-        light_map=light_map,
         targets=targets.T,
         dark_targets=_dark_places(light_map),
     )
@@ -88,21 +82,10 @@ TRIES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """A camera and what is wrong in what is said of it."""
+    """A camera and its lens."""
 
-    camera: SimCamera  # true
-    pointing: Pointing  # true
-    # Longitude, latitude (degrees) and height (metres) of the station, before errors along its
-    # track; elsewhere than the camera for a wrong place.
-    believed: tuple[float, float, float]
-    northbound: bool
+    camera: SimCamera
     focal_mm: float  # nominal
-    focal_error: float  # true over nominal, minus 1
-    # clock_error_s and slide_s: camera clock minus true time; how early the element set has the
-    # station.
-    clock_error_s: float
-    slide_s: float
-    sigma_along_km: float  # claimed for the element set
 
 
 def draw_shot(rng: np.random.Generator, kind: str, source: CaseSource, long_side_px: int) -> Shot:
@@ -111,29 +94,23 @@ def draw_shot(rng: np.random.Generator, kind: str, source: CaseSource, long_side
     focal_error = float(np.clip(0.012 * rng.standard_normal(), -0.03, 0.03))
     world = source.decoy_world if kind == "wrong_place" else source.world
     for _ in range(TRIES):
-        camera, pointing = _draw_camera(
-            rng, kind, source, focal_mm * (1.0 + focal_error), long_side_px
-        )
+        camera = _draw_camera(rng, kind, source, focal_mm * (1.0 + focal_error), long_side_px)
         patches = _lit_patches(camera, world)
         if kind == "noise" or (patches == 0 if kind == "no_city" else patches >= FEW_TOWNS):
             break
-    believed = (camera.lon_deg, camera.lat_deg, camera.height_m)
-    if kind == "wrong_place" and source.decoy_world is source.world:
-        believed = _far_target(rng, source, camera)
-    sigma_along_km = float(np.exp(rng.uniform(np.log(0.5), np.log(20.0))))
-    usual = rng.random() < 0.6
-    clock_error_s = 3.0 * rng.standard_normal() if usual else rng.uniform(-30.0, 30.0)
-    return Shot(
-        camera=camera,
-        pointing=pointing,
-        believed=believed,
-        northbound=bool(rng.random() < 0.5),
-        focal_mm=focal_mm,
-        focal_error=focal_error,
-        clock_error_s=float(np.round(clock_error_s)),
-        slide_s=float(sigma_along_km * rng.standard_normal() / 7.66),
-        sigma_along_km=sigma_along_km,
-    )
+    _pass_over_errors(rng)
+    return Shot(camera=camera, focal_mm=focal_mm)
+
+
+def _pass_over_errors(rng: np.random.Generator) -> None:
+    """Skip the errors of orbit and clock that a seed has before its weather, unused here."""
+    rng.uniform()
+    if rng.random() < 0.6:
+        rng.standard_normal()
+    else:
+        rng.uniform()
+    rng.random()
+    rng.standard_normal()
 
 
 def _draw_camera(
@@ -142,7 +119,7 @@ def _draw_camera(
     source: CaseSource,
     focal_mm: float,
     long_side_px: int,
-) -> tuple[SimCamera, Pointing]:
+) -> SimCamera:
     lon, lat = _target(rng, kind, source)
     height_m = float(rng.uniform(395e3, 425e3))
     # Half the photographs are near the vertical; tele lenses seldom look far aside.
@@ -161,7 +138,7 @@ def _draw_camera(
         roll_deg=float(rng.uniform(-180.0, 180.0)),
     )
     wide = focal_mm < 60.0
-    camera = SimCamera.pointed(
+    return SimCamera.pointed(
         position_ecef_m=ecef_of(nadir_lon, nadir_lat, height_m),
         pointing=pointing,
         width_px=width,
@@ -170,7 +147,6 @@ def _draw_camera(
         k1=float(rng.uniform(-0.04, 0.01)) if wide else 0.0,
         mirrored=bool(rng.random() < 0.03),
     )
-    return camera, pointing
 
 
 def _target(rng: np.random.Generator, kind: str, source: CaseSource) -> tuple[float, float]:
@@ -180,18 +156,6 @@ def _target(rng: np.random.Generator, kind: str, source: CaseSource) -> tuple[fl
     weight = source.targets[:, 2] / source.targets[:, 2].sum()
     lon, lat, _ = source.targets[int(rng.choice(len(weight), p=weight))]
     return float(lon), float(lat)
-
-
-def _far_target(
-    rng: np.random.Generator, source: CaseSource, camera: SimCamera
-) -> tuple[float, float, float]:
-    """A nadir near another target, at least 4,000 km away where there is one."""
-    lon, lat = source.targets[:, 0], source.targets[:, 1]
-    start = np.full(len(lon), camera.lon_deg), np.full(len(lon), camera.lat_deg)
-    distance_m = np.asarray(wgs84().inv(*start, lon, lat)[2])
-    far = np.flatnonzero(distance_m > min(4.0e6, 0.8 * float(distance_m.max())))
-    chosen = int(far[int(rng.integers(len(far)))])
-    return float(lon[chosen] + rng.uniform(-3, 3)), float(lat[chosen]), camera.height_m
 
 
 def _lit_patches(camera: SimCamera, world: World) -> int:
@@ -263,45 +227,17 @@ def draw_scene(
 
 Kind = Literal["city", "no_city", "noise", "wrong_place", "any"]
 SHARES: dict[Kind, float] = {"city": 0.76, "no_city": 0.08, "noise": 0.04, "wrong_place": 0.12}
-ORBIT_SPEED_KM_S = 7.66
-
-
-@dataclass(frozen=True, kw_only=True)
-class PositionPrior:
-    """Where the camera is thought to have been, as an element set and the EXIF time would say."""
-
-    # position_ecef_m and velocity_ecef_m_s: ECEF; the velocity is relative to the rotating Earth.
-    position_ecef_m: tuple[float, float, float]
-    velocity_ecef_m_s: tuple[float, float, float]
-    # lon and lat: geodetic nadir, degrees
-    lon: float
-    lat: float
-    altitude_km: float
-    # sigma_along_km and sigma_cross_km: one sigma of the orbit; the clock's error comes on top.
-    sigma_along_km: float
-    sigma_cross_km: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One photograph, what is said of it, and what is true of it."""
+    """One photograph and what is true of it."""
 
     seed: int
-    kind: str  # "city" can be registered; "no_city", "noise" and "wrong_place" cannot.
-    photo: bytes  # JPEG with EXIF
-    time_utc: datetime  # what the camera's clock said
-    # focal_mm and pixel_pitch_um: nominal
-    focal_mm: float
-    pixel_pitch_um: float
-    prior: PositionPrior
-    light_map: RadianceMap  # map to register on
-    camera: SimCamera  # the true one (of another place than the prior's for "wrong_place")
-    truth: dict[str, Any]  # as the truth files of the samples, plus the scene's numbers
-
-    @property
-    def registrable(self) -> bool:
-        """Whether the photograph shows lights of the place where the prior puts it."""
-        return self.kind == "city"
+    kind: str  # "city" shows lights of the land; "no_city", "noise" and "wrong_place" do not.
+    photo: bytes  # JPEG
+    focal_mm: float  # nominal
+    camera: SimCamera
 
 
 def draw_case(
@@ -323,56 +259,10 @@ def draw_case(
     world = {"noise": None, "wrong_place": source.decoy_world}.get(kind, source.world)
     lights = draw_lights(rng, seed)
     picture = render(shot.camera, world, lights, scene)
-    settings = CameraSettings(
-        clock_utc=_time(rng), focal_mm=shot.focal_mm, body="NIKON D3S", iso=10000
-    )
-    truth: dict[str, Any] = {
-        "kind": kind,
-        "seed": seed,
-        "focal_error": shot.focal_error,
-        "clock_error_s": shot.clock_error_s,
-        "along_track_error_km": shot.slide_s * ORBIT_SPEED_KM_S,
-        "off_nadir_deg": shot.pointing.off_nadir_deg,
-        "cloud_cover": [layer.coverage for layer in scene.clouds],
-        "camera": camera_truth(shot.camera),
-        "footprint": footprint(shot.camera),
-        "reference_points": [] if world is None else reference_points(shot.camera, world, lights),
-    }
-    width, height = shot.camera.width_px, shot.camera.height_px
     return Case(
         seed=seed,
         kind=kind,
-        photo=to_jpeg(picture, scene.jpeg_quality, exif_bytes(settings)),
-        time_utc=settings.clock_utc,
+        photo=to_jpeg(picture, scene.jpeg_quality),
         focal_mm=shot.focal_mm,
-        pixel_pitch_um=settings.pixel_pitch_um(width, height),
-        prior=_prior(shot),
-        light_map=source.light_map,
         camera=shot.camera,
-        truth=truth,
     )
-
-
-def _prior(shot: Shot) -> PositionPrior:
-    """The position that a wrong clock and a stale element set suggest."""
-    lon, lat, height_m = shot.believed
-    start = vantage_over(lon, lat, height_m, northbound=shot.northbound)
-    believed: Vantage = start.moved(clock_s=shot.clock_error_s, slide_s=shot.slide_s)
-    nadir_lon, nadir_lat, height = believed.nadir()
-    x, y, z = (float(value) for value in believed.position_ecef_m)
-    vx, vy, vz = (float(value) for value in believed.velocity_ecef_m_s)
-    return PositionPrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef_m_s=(vx, vy, vz),
-        lon=nadir_lon,
-        lat=nadir_lat,
-        altitude_km=height / 1000.0,
-        sigma_along_km=shot.sigma_along_km,
-        sigma_cross_km=0.5,
-    )
-
-
-def _time(rng: np.random.Generator) -> datetime:
-    """Whole seconds of a night of 2014."""
-    start = datetime(2014, 1, 1, 9, tzinfo=UTC)
-    return start + timedelta(seconds=int(rng.integers(0, 300 * 86400)))

@@ -15,7 +15,6 @@ from benchmarks.confidence.report import statement_rows
 from regengine.registration.acceptance import probability
 from regengine.registration.calibration import (
     FEATURES,
-    feature_values,
     read_calibration,
     shipped_calibration,
 )
@@ -132,11 +131,6 @@ def test_what_cannot_be_done_is_said(
     assert says in capsys.readouterr().err
 
 
-def test_a_missing_table_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["/no/such/table.csv"]) == 2
-    assert "table.csv" in capsys.readouterr().err
-
-
 def test_of_a_case_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "a.csv", [TRAIN[0] | {"right": 0}, TRAIN[1]])
     second = write_rows(tmp_path / "b.csv", [TRAIN[0] | {"right": 1}])
@@ -171,14 +165,6 @@ def test_doubted_cases_are_fitted_but_not_counted_as_accepted(fitted: Path, tmp_
     assert 0.35 * whole.training.accepted < half.training.accepted < 0.65 * whole.training.accepted
 
 
-def test_evidence_of_a_row() -> None:
-    row = {k: str(v) for k, v in TRAIN[0].items()} | {"ev_coarse_z": ""}
-    evidence = evidence_of(row)
-    assert evidence.ncc == TRAIN[0]["ev_ncc"]
-    assert np.isnan(evidence.coarse_z)
-    assert np.isfinite(feature_values(evidence, NAMES)).all()
-
-
 def test_cases_of_a_region_stay_together(tmp_path: Path) -> None:
     places = [(1.0, 46.0), (14.0, 59.0), (16.0, 46.0), (1.0, 44.0), (-1.0, 46.0)]
     rows = [row | {"lon": lon, "lat": lat} for row, (lon, lat) in zip(TRAIN, places, strict=False)]
@@ -186,13 +172,6 @@ def test_cases_of_a_region_stay_together(tmp_path: Path) -> None:
     assert found is not None
     assert found.blocks[0] == found.blocks[1]
     assert len(set(found.blocks.tolist())) == 4
-
-
-def test_without_places_neighbouring_seeds_stay_together(tmp_path: Path) -> None:
-    rows = [row | {"seed": k, "lon": "", "lat": ""} for k, row in enumerate(TRAIN[:11])]
-    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
-    assert found is not None
-    assert np.bincount(found.blocks).tolist() == [10, 1]
 
 
 PAGE = ROOT / "docs" / "methods" / "probability.md"
@@ -208,3 +187,15 @@ def test_the_page_tells_what_the_data_file_says() -> None:
 def test_the_page_lists_every_feature() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert [name for name in NAMES if f"| `{name}` |" not in text] == []
+
+
+def test_a_missing_table_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/no/such/table.csv"]) == 2
+    assert "table.csv" in capsys.readouterr().err
+
+
+def test_without_places_neighbouring_seeds_stay_together(tmp_path: Path) -> None:
+    rows = [row | {"seed": k, "lon": "", "lat": ""} for k, row in enumerate(TRAIN[:11])]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    assert found is not None
+    assert np.bincount(found.blocks).tolist() == [10, 1]

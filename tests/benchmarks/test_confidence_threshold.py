@@ -27,11 +27,6 @@ def none(count: int) -> np.ndarray:
     return np.zeros(count, bool)
 
 
-def test_the_upper_bound_of_no_mistake_is_the_rule_of_three() -> None:
-    let_in = acceptance(np.full(2995, 0.999), np.ones(2995, bool), none(2995), 0.99)
-    assert let_in.wrong_rate_upper_95 == pytest.approx(0.001, rel=1e-3)
-
-
 @pytest.mark.parametrize(("wrong", "of"), [(0, 30), (1, 50), (7, 400), (30, 30)])
 def test_bounds_are_those_of_the_exact_binomial_test(wrong: int, of: int) -> None:
     one_sided = binomtest(wrong, of, alternative="less").proportion_ci(0.95).high

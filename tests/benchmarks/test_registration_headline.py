@@ -7,7 +7,6 @@ from registration_outcomes import outcome, reference, scored, with_case
 
 from benchmarks.registration.process import Outcome
 from benchmarks.registration.report import HEADER, counting_frames, headline, share_words
-from benchmarks.registration.truth import read_reference_cameras
 
 RIGHT, WRONG = 100.0, 90_000.0
 
@@ -112,11 +111,3 @@ def test_wrong_and_accepted_counts_over_everything() -> None:
     assert "to be looked at: dark, any category." in text
     assert "All categories, `--any-category` too: wrong" in text
     assert "City photos only: wrong" in "\n".join(headline([], [right], []))
-
-
-def test_the_frames_of_the_table_of_reference_cameras() -> None:
-    frames = counting_frames(read_reference_cameras().values(), [])
-    assert len([frame for frame in frames if frame.enough_lights]) == 10
-    (few,) = [frame for frame in frames if not frame.enough_lights]
-    assert few.name == "ISS073-E-206244"
-    assert all(len(frame.references) <= 2 for frame in frames)

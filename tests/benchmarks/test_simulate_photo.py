@@ -21,7 +21,6 @@ from benchmarks.simulate.render import (
     to_jpeg,
     tone,
     vignette,
-    window_reflection,
 )
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import (
@@ -171,12 +170,6 @@ def test_boats_and_lightning_are_seen_on_the_ground_only() -> None:
     assert not flash_light(sky, 500.0, rng).any()
 
 
-def test_tone_is_srgb_and_clips() -> None:
-    linear = np.array([[-1.0, 0.0, 0.0031308, 0.2140411, 1.0, 9.0]], np.float32)
-    np.testing.assert_array_equal(tone(linear, 0.0)[0], [0, 0, 10, 128, 255, 255])
-    assert tone(linear, 0.3)[0, 2] < 10
-
-
 def test_noise_has_the_electrons_spread() -> None:
     scene = SceneParameters(
         psf_sigma_px=0.0, halo_share=0.0, vignetting=0.0, tone_contrast=0.0, hot_pixels=0.0,
@@ -204,12 +197,6 @@ def test_hot_pixels_corners_and_smear() -> None:
     columns, rows = line.sum(axis=0), line.sum(axis=1)
     assert (columns > 0.01).sum() > (rows > 0.01).sum() > 1
     assert smear(dot, 0.0, 0.0) is dot
-
-
-def test_reflections_only_where_wanted() -> None:
-    rng = np.random.default_rng(0)
-    assert not window_reflection(rng, 200, 100, 0.0).any()
-    assert 0.5 < window_reflection(rng, 200, 100, 3.0).max() <= 3.01
 
 
 def test_exif_says_what_the_camera_knows() -> None:
@@ -244,3 +231,9 @@ def test_truth_points_lie_on_lamps() -> None:
     assert record["altitude_km"] == pytest.approx(415.0)
     corner_lon, corner_lat, _ = camera.ground(479.0, 0.0)
     assert footprint(camera)[1] == pytest.approx([float(corner_lon), float(corner_lat)])
+
+
+def test_tone_is_srgb_and_clips() -> None:
+    linear = np.array([[-1.0, 0.0, 0.0031308, 0.2140411, 1.0, 9.0]], np.float32)
+    np.testing.assert_array_equal(tone(linear, 0.0)[0], [0, 0, 10, 128, 255, 255])
+    assert tone(linear, 0.3)[0, 2] < 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from benchmarks.trials.lit import HALVES, continent_of
@@ -89,7 +88,3 @@ def test_known_places(continent: str) -> None:
 
 def test_halves_share_no_continent() -> None:
     assert not set(HALVES["train"]) & set(HALVES["test"])
-
-
-def test_shape_is_kept() -> None:
-    assert continent_of(np.zeros((3, 1)), np.zeros(4)).shape == (3, 4)

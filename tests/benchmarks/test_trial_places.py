@@ -125,8 +125,3 @@ def test_coarse_files_lose_faint_places() -> None:
     )
     assert fine == len(beacons.lon)
     assert coarse == 0
-
-
-def test_no_lights_no_places() -> None:
-    beacons = Beacons(np.zeros(0), np.zeros(0), np.zeros(0))
-    assert len(count(CAMERA, beacons, photograph(CAMERA, beacons, 0.2))) == 0

@@ -13,10 +13,8 @@ from trial_parts import looking
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.source import (
     Storage,
-    cropped,
     draw_storage,
     stored_camera,
-    turned,
     whole_size,
 )
 
@@ -28,15 +26,6 @@ def seen_by(camera: SimCamera) -> np.ndarray:
 
 
 WHOLE = replace(looking(30.0, width=31, height=20, focal_px=40.0), k1=-0.03)
-
-
-def test_a_crop_sees_what_its_pixels_saw() -> None:
-    part = cropped(WHOLE, 5, 3, 17, 11)
-    np.testing.assert_allclose(seen_by(part), seen_by(WHOLE)[3:14, 5:22], atol=1e-12)
-
-
-def test_a_turned_picture_sees_what_rot90_makes_of_it() -> None:
-    np.testing.assert_allclose(seen_by(turned(WHOLE)), np.rot90(seen_by(WHOLE)), atol=1e-12)
 
 
 @given(

@@ -15,7 +15,6 @@ from benchmarks.trials.attempt import (
     camera_of,
     outcome_columns,
     register_trial,
-    trial_columns,
     with_true_camera,
 )
 from benchmarks.trials.source import Trial
@@ -66,13 +65,6 @@ def trial() -> Trial:
 @pytest.fixture(scope="module")
 def light_map() -> LightMap:
     return open_light_map([SAMPLES / "lights.tif"])
-
-
-def test_what_was_drawn_is_in_the_row_once(trial: Trial) -> None:
-    columns = trial_columns(trial)
-    assert list(columns)[:5] == ["seed", "half", "kind", "registrable", "places"]
-    assert columns["focal_mm"] == 50.0
-    assert columns["limb_visible"] is False
 
 
 def test_a_trial_is_registered_and_scored(

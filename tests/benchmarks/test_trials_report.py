@@ -7,11 +7,9 @@ from trial_rows import made_row, reviewed, unmatched
 
 from benchmarks.row_tables import Row, cell
 from benchmarks.trials.outcomes import (
-    OUTCOMES,
     Factor,
     bins_of,
     factors_of,
-    outcome_of,
 )
 from benchmarks.trials.report import (
     Figure,
@@ -46,12 +44,6 @@ ROWS = [
 
 def figure(rows: list[Row], words: str) -> Figure:
     return next(one for one in figures_of(rows) if words in one.what)
-
-
-def test_outcomes() -> None:
-    rows = [made_row(1), reviewed(2), WRONG, reviewed(4, right=False), unmatched(5), CRASHED]
-    assert tuple(outcome_of(row) for row in rows) == OUTCOMES
-    assert outcome_of({"verdict": "accepted", "right": ""}) == OUTCOMES[2]
 
 
 def test_recalls_by_angle_clock_and_lens() -> None:
@@ -121,11 +113,6 @@ def test_bins() -> None:
     assert bins_of(rows, Factor(column="bloom", title="")) == []
 
 
-def test_other_drawn_columns_are_factors_too() -> None:
-    rows = [made_row(1, dust=0.5)]
-    assert [f.column for f in factors_of(rows, ["dust", "focal_mm", "absent"])][-1] == "dust"
-
-
 def test_failures_are_ordered_and_grouped() -> None:
     rows = [*ROWS, WRONG, CRASHED]
     assert worst_seeds(rows)[:2] == [90, 39]
@@ -177,8 +164,3 @@ def test_an_ablation_is_compared_on_common_seeds() -> None:
     assert of_whole[5:11] == ["3 of 4", "0 of 0", "1 of 1", "0", "0", "0"]
     assert of_alone[5:11] == ["2 of 4", "0 of 0", "0 of 1", "2", "1", "0"]
     assert "The same 4 seeds" in lines[-1]
-
-
-def test_runs_without_a_common_seed_are_not_compared() -> None:
-    assert ablation_lines([made_row(1)], [[made_row(2)]]) == []
-    assert ablation_lines([made_row(1)], []) == []

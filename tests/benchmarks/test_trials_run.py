@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from trial_rows import MadeUpSettings, columns_of, drawn, mishap, not_ready, ready
 
-from benchmarks.processes import Columns, Lost, work_through
+from benchmarks.processes import Columns, work_through
 from benchmarks.row_tables import Row, read_rows
-from benchmarks.trials.run import TrialSettings, run_trials
-from regengine.registration.register import RegisterParams
+from benchmarks.trials.run import run_trials
 
 
 def by_seed(path: Path) -> list[Row]:
@@ -76,13 +75,3 @@ def test_a_mishap_is_a_row(tmp_path: Path) -> None:
 def test_processes_that_cannot_be_made_ready_end_the_run() -> None:
     with pytest.raises((BrokenExecutor, RuntimeError)):
         list(work_through([1], columns_of, workers=1, limit_s=60.0, prepare=not_ready))
-
-
-def test_nothing_to_do_takes_no_process() -> None:
-    assert list(work_through([], columns_of, workers=1, limit_s=60.0, prepare=not_ready)) == []
-
-
-def test_the_limit_is_well_above_the_budget() -> None:
-    settings = TrialSettings(register=RegisterParams(max_seconds=15.0))
-    assert settings.limit_s > 5 * 15.0
-    assert Lost(problem="x").problem == "x"

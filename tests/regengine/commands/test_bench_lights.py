@@ -88,8 +88,3 @@ def test_a_photo_that_is_missing(labels):
     assert result.exit_code == 1
     assert "gone.png" in result.stderr
     assert json.loads(result.stdout)["photos"] == 2
-
-
-def test_help_has_an_example():
-    result = CliRunner().invoke(app, ["bench", "lights", "--help"])
-    assert "regengine bench lights labels.csv" in result.stdout

@@ -141,10 +141,3 @@ def test_an_overlay_that_cannot_be_written(night, tmp_path):
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
     assert len(result.stdout.splitlines()) == 1
-
-
-@pytest.mark.parametrize("arguments", [["detect", "--help"], ["detect", "lights", "--help"]])
-def test_help_has_an_example(arguments):
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 0
-    assert "regengine detect lights" in result.stdout

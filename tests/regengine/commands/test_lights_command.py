@@ -205,10 +205,3 @@ def test_a_bar_is_shown_on_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path:
         shown = terminal.read()
     assert "Building" in shown
     assert "100%" in shown
-
-
-@pytest.mark.parametrize("command", ["info", "build", "fetch"])
-def test_help_has_an_example(command: str) -> None:
-    code, shown, _ = run(command, "--help")
-    assert code == 0
-    assert f"regengine lights {command} " in shown

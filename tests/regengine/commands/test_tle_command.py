@@ -140,13 +140,6 @@ def test_files_that_cannot_be_used(tmp_path):
     assert result.stdout == ""
 
 
-def test_help_has_an_example():
-    for arguments in (["tle", "--help"], ["tle", "info", "--help"]):
-        result = CliRunner().invoke(app, arguments)
-        assert result.exit_code == 0
-        assert "regengine tle info iss.txt --time 2012-03-28T15:46:41Z" in result.stdout
-
-
 @pytest.mark.real
 def test_the_real_archive(real_data):
     archive = real_data / "orbit" / "iss_tles.txt"

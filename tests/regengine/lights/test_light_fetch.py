@@ -153,14 +153,6 @@ def test_lasting_failures_are_one_sentence_and_what_came_is_kept(
     assert (again.downloaded, again.present) == (len(wanted_paths()) - kept, kept)
 
 
-def test_something_else_instead_of_a_picture_is_told(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    server.bodies = dict.fromkeys(wanted_paths(), b'{"error": "no such layer"}')
-    with pytest.raises(LightMapError, match="answered with something else instead of a picture"):
-        fetch(server, tmp_path, downloader)
-
-
 def test_offline_is_told_at_once(
     server: TileServer, downloader: Downloader, tmp_path: Path
 ) -> None:
@@ -172,23 +164,6 @@ def test_offline_is_told_at_once(
     assert caught.value.code == "offline"
     with pytest.raises(LightMapError, match="holds no tile in the order"):
         open_light_map([tmp_path])
-
-
-def test_a_name_that_does_not_resolve_is_offline(
-    downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    with pytest.raises(LightMapError, match=r"gibs\.earthdata\.nasa\.gov cannot be reached"):
-        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
-
-
-def test_a_trickle_ends(server: TileServer, tmp_path: Path) -> None:
-    impatient = Downloader(attempts=1, file_timeout_s=0.0)
-    with pytest.raises(LightMapError, match="does not answer in time"):
-        fetch(server, tmp_path, impatient)
 
 
 def test_a_full_disk_is_told_and_not_tried_again(
@@ -347,3 +322,22 @@ def test_a_small_circle_takes_few_tiles() -> None:
     # 500 km are 3.9 tiles of 127 km: about pi * (3.9 + 0.6) ** 2
     assert 45 <= len(wide) <= 80
     assert np.unique([y for _, y in wide]).size >= 8
+
+
+def test_something_else_instead_of_a_picture_is_told(
+    server: TileServer, downloader: Downloader, tmp_path: Path
+) -> None:
+    server.bodies = dict.fromkeys(wanted_paths(), b'{"error": "no such layer"}')
+    with pytest.raises(LightMapError, match="answered with something else instead of a picture"):
+        fetch(server, tmp_path, downloader)
+
+
+def test_a_name_that_does_not_resolve_is_offline(
+    downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(LightMapError, match=r"gibs\.earthdata\.nasa\.gov cannot be reached"):
+        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)

@@ -79,10 +79,6 @@ def test_coarse_windows_are_means_on_one_grid_wherever_they_begin(
     np.testing.assert_allclose(grid.values, means[np.ix_(rows, cols)], atol=1e-5)
 
 
-def test_a_window_as_fine_as_can_be_has_the_maps_pixels(world: LightMap) -> None:
-    assert world.window(0, 0, 5, 5, 1e-4).step_deg == WORLD_STEP
-
-
 def test_the_whole_turn_is_a_window(world: LightMap) -> None:
     grid = world.window(-180.0, -90.0, 180.0, 90.0, 32 * WORLD_STEP)
     assert grid.values.shape == (12, 23)  # 360 / 32 and 720 / 32, rounded up

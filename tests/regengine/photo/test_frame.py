@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import ConfigError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecord, FrameRecords
 
@@ -160,16 +160,6 @@ def test_unknown_body_with_both_focal_lengths(tmp_path: Path) -> None:
     assert frame.sources["pixel_pitch_um"] == "exif"
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_recorded_and_turns_nothing(tmp_path: Path, orientation: int) -> None:
-    path = tmp_path / "photo.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new("RGB", (64, 48)).save(path, exif=exif)
-    frame = read_frame(path)
-    assert (frame.width_px, frame.height_px, frame.orientation) == (64, 48, orientation)
-
-
 @pytest.mark.parametrize(
     "values",
     [
@@ -185,11 +175,6 @@ def test_orientation_is_recorded_and_turns_nothing(tmp_path: Path, orientation: 
 def test_impossible_options(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(values))):
         FrameOptions(**values)
-
-
-def test_missing_photo(tmp_path: Path) -> None:
-    with pytest.raises(FrameError, match=r"gone\.jpg does not exist"):
-        read_frame(tmp_path / "gone.jpg")
 
 
 @pytest.fixture(scope="module")

@@ -166,14 +166,6 @@ def test_a_lamp_keeps_its_flux_and_place_through_the_file(tmp_path: Path) -> Non
     assert (weights * rows).sum() == pytest.approx((y + 0.5) * factor - 0.5, abs=0.35)
 
 
-@pytest.mark.parametrize("max_side", [120, 333, 599])
-def test_the_mean_is_kept(tmp_path: Path, max_side: int) -> None:
-    samples = np.random.default_rng(3).integers(0, 256, (400, 600), dtype=np.uint8)
-    result = read_linear_light(save(tmp_path, samples), max_long_side_px=max_side)
-    assert result.light.mean() == pytest.approx(srgb_to_linear(samples / 255.0).mean(), rel=2e-3)
-    assert result.saturated.mean() == pytest.approx((samples >= 252).mean(), rel=0.05)
-
-
 @pytest.mark.parametrize("name", ["image.png", "image.tif", "deep.png", "deep.tif"])
 def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
     deep = name.startswith("deep")

@@ -292,15 +292,6 @@ def test_cut_short_anywhere_is_an_error_and_never_grey(tmp_path: Path, compresse
         refused(path)
 
 
-def test_gzip_of_something_else_and_cut_gzip(tmp_path: Path) -> None:
-    path = tmp_path / "a.fits.gz"
-    path.write_bytes(gzip.compress(b"no picture at all" * 100))
-    assert "gzip archive" in refused(path)
-    plain = written(tmp_path / "a.fits", unsigned(counts()))
-    path.write_bytes(gzip.compress(plain.read_bytes())[:4000])
-    refused(path)
-
-
 def test_samples_are_read_once_with_their_unit(tmp_path: Path) -> None:
     path = written(tmp_path / "a.fits", unsigned(counts()))
     image = read_fits_image(path)

@@ -134,13 +134,6 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         check(tmp_path)  # a folder
 
 
-def test_what_is_not_there_cannot_be_shown(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"nowhere\.h5 does not exist"):
-        read_store(tmp_path / "nowhere.h5")
-    with pytest.raises(StoreError, match="is a folder"):
-        read_store(tmp_path)
-
-
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A store as format version 1 wrote it."""

@@ -10,7 +10,7 @@ import pytest
 from stored_frames import frame, names
 
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, write_whole
+from regengine.io.atomic import FileLock
 from regengine.store import writer as writer_module
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
@@ -273,16 +273,6 @@ def test_a_part_damaged_during_the_run_is_told_as_it_is(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="not a regengine store"):
         run()
-
-
-def test_writing_whole_replaces_and_leaves_no_temporary_file(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
-    assert path.read_bytes() == b"two"
-    with pytest.raises(OSError, match="No such file"):
-        write_whole(tmp_path / "nowhere" / "file", b"three")
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -22,7 +22,6 @@ from regengine.collection.catalogue.ground import (
     AreaSeen,
     area_km2,
     night_of,
-    resolution_m,
     simplified,
 )
 from regengine.collection.catalogue.quality import incidence_part, quality_score
@@ -99,11 +98,6 @@ def test_counts_of_cells_stand_for_their_frames() -> None:
     assert len(set(zip(one.tolist(), other.tolist(), strict=True))) == 3
 
 
-def test_nothing_has_no_places() -> None:
-    assert len(cluster(np.empty((0, 3)), np.empty(0, np.int64))) == 0
-    assert cluster(directions(np.zeros(1), np.zeros(1)), np.array([9])).tolist() == [0]
-
-
 @given(LON, LAT, st.floats(-0.04, 0.04), st.floats(-0.04, 0.04))
 def test_a_cell_is_small_everywhere(lon: float, lat: float, east: float, north: float) -> None:
     other = (lon + east / max(math.cos(math.radians(lat)), 1e-3), min(max(lat + north, -90), 90))
@@ -113,11 +107,6 @@ def test_a_cell_is_small_everywhere(lon: float, lat: float, east: float, north: 
         assert arc_km(np.linalg.norm(apart[0] - apart[1])) < 2.0 * CELL_KM
     assert cell_of([lon], [lat]) == cell_of([lon + 360.0 if lon < 0 else lon], [lat])
     assert 2.0 * CELL_KM < REACH_KM
-
-
-def test_no_place_has_no_cell() -> None:
-    assert cell_of([float("nan"), 0.0], [0.0, float("inf")]).tolist() == [-1, -1]
-    assert cell_of([180.0], [10.0]) == cell_of([-180.0], [10.0])
 
 
 @given(LON, st.floats(-75.0, 75.0), st.floats(0.0, 66.0))
@@ -157,21 +146,6 @@ def test_areas_agree_and_are_counted_once(view: tuple[float, float, float]) -> N
     areas = seen.areas_km2()
     assert areas["all"][""] == pytest.approx(exact, rel=0.05)
     assert areas["month"]["2012-03"] == areas["month"]["2012-04"] == areas["all"][""]
-
-
-def test_ground_apart_adds_up() -> None:
-    seen = AreaSeen()
-    total = 0.0
-    for k in range(40):
-        rings = footprint(nadir_camera(-170.0 + 5.0 * k, 45.0 - 2.0 * k))
-        total += area_km2(rings)
-        seen.add(wkb(Feature(row={}, polygons=tuple(rings))), [("all", "")])
-    assert seen.areas_km2()["all"][""] == pytest.approx(total, rel=0.01)
-
-
-def test_resolution_of_the_sky_is_none() -> None:
-    assert resolution_m(nadir_camera(tilt_deg=85.0)) is None
-    assert resolution_m(nadir_camera()) == pytest.approx(391.2e3 / 1506.1, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ import io
 import json
 import math
 import sys
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from regengine.collection.catalogue.answers import plain
 from regengine.collection.catalogue.build import write_rows
 from regengine.collection.catalogue.query import Catalogue
 from regengine.collection.catalogue.table import COLUMNS, FORMAT, NAMES
@@ -308,16 +306,6 @@ def test_tables_are_lines_that_a_terminal_only_prints(catalogue: Path) -> None:
     head, first, *_ = ask("places", catalogue).stdout.splitlines()
     assert head.split()[:3] == ["place_id", "place", "country"]
     assert first.split()[:3] == ["0", "Paris", "France"]
-
-
-def test_values_become_plain() -> None:
-    noon = datetime(2012, 3, 28, 12, tzinfo=UTC)
-    assert plain(noon) == "2012-03-28T12:00:00Z"
-    assert plain([noon.date(), b"\x01\xff", math.nan, Decimal("1.5"), Decimal(7)]) == [
-        "2012-03-28", "01ff", None, 1.5, 7,
-    ]  # fmt: skip
-    assert plain({1: timedelta(days=1)}) == {"1": "1 day, 0:00:00"}
-    assert plain(True) is True
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given
-from hypothesis import strategies as st
 from rasterio.transform import Affine
 
 from regengine.collection.radiometry.cells import (
@@ -21,31 +19,13 @@ from regengine.collection.radiometry.cells import (
 )
 from regengine.collection.radiometry.comparison import Pair, blurred, blurred_by, matched_blurs
 from regengine.collection.radiometry.gain import (
-    exponent,
     glog,
-    r_squared,
-    steepness,
 )
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.io.gdal import gdal_session
 from regengine.lights import open_light_map
 from tests.example_results import nadir_camera
-
-MASS = st.floats(-1e4, 1e4)
-
-
-@given(value=MASS, other=MASS, knee=st.floats(0.1, 10.0))
-def test_the_scale_is_odd_and_rises(value: float, other: float, knee: float) -> None:
-    a, b = (float(glog(np.array(v), knee)) for v in (value, other))
-    assert float(glog(np.array(-value), knee)) == pytest.approx(-a)
-    assert (a < b) == (value < other) or abs(value - other) < 1e-9 * (abs(value) + knee)
-    # Its slope by the logarithm, by differences
-    if abs(value) > 1e-3:
-        step = float(glog(np.array(value * 1.0001), knee)) - a
-        assert step / np.log(1.0001) == pytest.approx(
-            float(steepness(np.array(value), knee)), abs=1e-3
-        )
 
 
 def test_noise_and_scatter_are_alike_on_the_scale() -> None:
@@ -150,16 +130,6 @@ def test_large_cells_have_the_mean_radiance_not_that_of_its_logarithm(tmp_path: 
     assert not cells.saturated.any()
 
 
-def test_blurs_keep_the_mean_of_what_counts() -> None:
-    rng = np.random.default_rng(2)
-    image = rng.random((60, 70)).astype(np.float32)
-    weight = (rng.random(image.shape) > 0.3).astype(np.float32)
-    constant = np.full_like(image, 3.0)
-    assert blurred(constant, weight, (2.0, 3.0))[20:40, 20:40] == pytest.approx(3.0, rel=1e-5)
-    spoilt = np.where(weight > 0, image, np.float32(1e6))
-    assert np.allclose(blurred(spoilt, weight, (2.0, 2.0)), blurred(image, weight, (2.0, 2.0)))
-
-
 def test_a_blur_of_changing_width_has_the_width_asked_for() -> None:
     """Points of light: their spread after the blur is the sigma at their place."""
     image = np.zeros((121, 241), np.float32)
@@ -189,20 +159,6 @@ def test_the_blur_of_the_map_is_measured(sigma: float) -> None:
     assert of_photo == pytest.approx(0.0, abs=0.3)
     back = matched_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
     assert back == pytest.approx((0.0, sigma), abs=0.3)
-
-
-def test_slopes_favour_no_axis() -> None:
-    rng = np.random.default_rng(4)
-    true = rng.normal(2.0, 1.0, 4000)
-    x, y = (np.exp(true + 0.3 * rng.standard_normal(4000)) for _ in range(2))
-    blocks, weight = np.arange(4000) // 40, np.ones(4000)
-    slope, sigma = exponent(y, x, weight, blocks)
-    back, _ = exponent(x, y, weight, blocks)
-    assert abs(slope - 1.0) < 3.0 * sigma < 0.1
-    assert slope * back == pytest.approx(1.0, rel=1e-6)
-    assert exponent(y**1.4, x, weight, blocks)[0] == pytest.approx(1.4, rel=0.03)
-    assert np.isnan(exponent(y[:5], x[:5], weight[:5], np.zeros(5, int))[0])
-    assert r_squared(x, 2.0 * x + 1.0) == pytest.approx(1.0)
 
 
 def test_hot_pixels_go_and_lamps_stay() -> None:
