@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.simulate import scenes_ground as scene_day
 from benchmarks.simulate import scenes_ground as scene_infrared
+from benchmarks.simulate import scenes_ground as scene_station
 from benchmarks.simulate import (
     scenes_night as scene_aurora,
 )
@@ -20,18 +21,22 @@ from benchmarks.simulate import (
 from benchmarks.simulate import (
     scenes_night as scene_towns,
 )
+from benchmarks.simulate import scenes_sky as scene_stars
+from benchmarks.simulate import scenes_sky as scene_sun
 from benchmarks.simulate.scene_canvas import (
     EARTH_RADIUS_KM,
     Look,
     View,
     develop,
     limb_off_nadir_deg,
+    star_field,
     view_at,
 )
 from benchmarks.simulate.scene_frames import KINDS, draw
-from benchmarks.simulate.scenes_ground import FOREST
+from benchmarks.simulate.scenes_ground import DESERT, FOREST, SEA
 from benchmarks.simulate.scenes_sky import (
     MoonDisc,
+    moon,
     moon_light,
     sky_camera,
     sun_disc,
@@ -81,6 +86,22 @@ def test_towns_shine_on_the_ground_and_are_warm() -> None:
     assert light[..., 0].sum() > 1.2 * light[..., 2].sum()
 
 
+def test_inside_has_straight_edges() -> None:
+    """More of its strong gradients lie along few directions than those of land and clouds do."""
+
+    def peaked(light: np.ndarray) -> float:
+        grey = light.mean(axis=2).astype(np.float32)
+        x, y = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
+        strong = np.hypot(x, y)
+        turn = np.degrees(np.arctan2(y, x)) % 90.0
+        counts = np.histogram(turn, 30, (0.0, 90.0), weights=strong)[0]
+        return float(np.sort(counts)[-4:].sum() / counts.sum())
+
+    rooms = [peaked(scene_station.inside(rng(seed))[0]) for seed in range(5)]
+    lands = [peaked(day_light(seed)) for seed in range(5)]
+    assert np.median(rooms) > 1.3 * np.median(lands)
+
+
 def test_the_limb_is_where_geometry_has_it() -> None:
     """A camera whose axis points at the limb has it across the middle of its picture."""
     view = view_at(300, 200, 250.0, 400.0, limb_off_nadir_deg(400.0), 0.0)
@@ -121,6 +142,13 @@ def test_the_moon_is_where_it_is_drawn_and_lit_by_its_phase(phase_deg: float) ->
         assert columns.mean() > 200.0  # turned to +x
 
 
+def test_every_moon_is_in_the_picture() -> None:
+    for seed in range(6):
+        light, look = moon(rng(seed))
+        frame = develop(light, look, rng(seed)).max(axis=2)
+        assert np.quantile(frame, 0.999) > 25
+
+
 def test_most_aurora_is_green() -> None:
     shares = []
     for seed in range(6):
@@ -145,6 +173,22 @@ def test_red_tops_stand_above_the_green() -> None:
             )
     assert len(found) >= 3
     assert all(found)
+
+
+def test_stars_are_as_many_as_asked_and_trails_are_long() -> None:
+    points = star_field(rng(5), 400, 300, 40)
+    trailed = star_field(rng(5), 400, 300, 40, np.stack([np.linspace(0, 30, 60)] * 2, axis=1))
+    assert points.sum() > 0.0
+    lit = (points.max(axis=2) > 0.05).sum()
+    assert 40 < lit < 40 * 60
+    assert (trailed.max(axis=2) > 0.05).sum() > 3 * lit
+
+
+def test_star_frames_are_dark_with_many_points() -> None:
+    for seed in range(4):
+        light, _ = scene_stars.stars(rng(seed))
+        level = light.max(axis=2)
+        assert np.median(level) < 0.1 * np.quantile(level, 0.9999)
 
 
 def test_sky_cameras_see_points_on_an_even_sky() -> None:
@@ -210,6 +254,31 @@ def test_the_sun_is_where_it_is_put() -> None:
     assert (column, row) == (210, 60)
 
 
+def test_sunsets_have_light_and_dark() -> None:
+    for seed in range(5):
+        light, _ = scene_sun.sunset_sunrise(rng(seed))
+        level = light.max(axis=2)
+        assert np.quantile(level, 0.99) > 3.0 * np.quantile(level, 0.1)
+
+
+def test_leaves_are_bright_in_the_infrared_and_water_dark() -> None:
+    assert FOREST[3] > 4.0 * FOREST[0]
+    assert SEA[3] < SEA[2]
+    assert DESERT[3] > DESERT[0] > DESERT[2]
+
+
+def test_infrared_frames_lack_the_blue_of_the_day() -> None:
+    """Red over blue, averaged over frames before development."""
+    ratios = {}
+    infrared = [scene_day.infrared(rng(seed))[0] for seed in range(10)]
+    days = [day_light(seed) for seed in range(10)]
+    for name, lights in (("day", days), ("infrared", infrared)):
+        means = np.array([light.mean(axis=(0, 1)) for light in lights])
+        ratios[name] = float(np.median(means[:, 0] / means[:, 2]))
+    assert ratios["day"] < 0.95
+    assert ratios["infrared"] > ratios["day"] + 0.1
+
+
 def test_the_unfiltered_sensor_sees_light_that_eyes_do_not() -> None:
     """Forest beside soil of the same visible colour but less near infrared is the brighter."""
     light = np.zeros((40, 60, 4), np.float32)
@@ -234,7 +303,23 @@ def test_honest_days_have_seas_bluer_than_their_clouds() -> None:
     assert np.median(bluer) > 0.02
 
 
+def test_nights_are_darker_than_days() -> None:
+    def brightness(kind: str) -> float:
+        return float(np.median([draw(kind, rng(seed)).mean() for seed in range(5)]))
+
+    assert brightness("night_nocity") < 0.5 * brightness("day")
+
+
 def test_airglow_lies_near_95_km() -> None:
     view = view_at(200, 400, 1500.0, 400.0, limb_off_nadir_deg(400.0) + 1.5, 0.0)
     column = scene_night.airglow(view, rng(2))[:, 100, 1]
     assert view.perigee_km[int(np.argmax(column)), 100] == pytest.approx(93.0, abs=6.0)
+
+
+def test_exposure_brings_the_light_where_the_look_says() -> None:
+    grey = np.full((300, 400, 3), 7.0, np.float32)
+    means = {}
+    for level in (0.05, 0.5):
+        look = Look(quantile=0.5, level=(level, level), hardware=0.0, cast=0.0)
+        means[level] = np.mean([develop(grey, look, rng(seed)).mean() for seed in range(5)])
+    assert means[0.5] > 2.0 * means[0.05]
