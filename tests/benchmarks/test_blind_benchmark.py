@@ -137,6 +137,7 @@ def test_what_cannot_be_started_is_told(
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
     """What is told of a trial before it is drawn is what its row says."""
     settings = TrialSettings()

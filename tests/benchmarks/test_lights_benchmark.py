@@ -51,6 +51,7 @@ def test_a_method_that_knows_the_truth_scores_full_marks(field):
     assert score.error_px(0.9) == 0.0
 
 
+@pytest.mark.slow
 def test_the_goal_is_reached():
     """Completeness, false and centroid error at SNR 10 and above, on full-size frames."""
     fields = lights.frames("glow", 3, seed=77)

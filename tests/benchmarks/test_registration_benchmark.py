@@ -123,6 +123,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration_truth, "read_named_places", lambda: {file: places})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process", "known")
 def test_a_sample_is_registered_scored_drawn_and_written(
     real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -13,6 +13,7 @@ from benchmarks.review import PREVIEW, SAMPLES, Asked, Review, middle
 from regengine.store.snapshot import iter_frames
 
 
+@pytest.mark.slow
 def test_a_server_of_many_frames_is_asked_for_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, socket_enabled: None
 ) -> None:

@@ -65,6 +65,7 @@ def test_the_index_of_the_photographs(tmp_path: Path) -> None:
     assert labels[0].path == tmp_path / "a/1.jpg"
 
 
+@pytest.mark.slow
 def test_the_goals(report: SceneReport) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goal_lines(report)[2:]]
     assert [row[0] for row in rows] == [

@@ -45,6 +45,7 @@ def world() -> TownWorld:
     return samples.sample_world()
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         main(

@@ -105,6 +105,7 @@ def test_a_report_of_a_table(
     assert "2 trials, 2 of them registrable" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_map")
 def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "overlays"
@@ -117,6 +118,7 @@ def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
             assert min(image.size) > 300
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_map")
 def test_smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of the two photos one shows too little to be registered

@@ -86,6 +86,7 @@ def test_a_mirrored_photo_is_known_as_one(
     assert worst_km(result.solved.camera, STEEP, mirrored=True) < 5.0
 
 
+@pytest.mark.slow
 def test_elsewhere_is_no_answer(light_map: LightMap, index: EarthIndex) -> None:
     """Held against the towns of another region, the photo is placed nowhere."""
     away = index.within((-162.0, 41.0, -138.0, 50.0))

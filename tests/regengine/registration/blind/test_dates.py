@@ -217,6 +217,7 @@ def test_records_are_plain_json(tles: TleSet, history: StationHistory) -> None:
     assert dates_record(None) == {"passes": None, "passes_span": None}
 
 
+@pytest.mark.slow
 def test_a_photo_with_a_nadir_and_no_time_is_dated(tmp_path: Path) -> None:
     """The samples' own: with a nadir told, its time is one of the passes of its element sets."""
     samples = Path(__file__).parents[4] / "data_samples"

@@ -48,6 +48,7 @@ def is_there(found: list[Proposal], camera: Camera) -> bool:
     return bool(away_deg[0] < 0.3)
 
 
+@pytest.mark.slow
 def test_light_around_towns_finds_the_place(
     index: EarthIndex, seen: tuple[LightImage, Camera]
 ) -> None:
