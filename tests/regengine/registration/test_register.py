@@ -203,7 +203,6 @@ def test_half_of_a_photo_shows_the_same_places(
     assert at_points.max() < MAP_PIXEL_M
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", ["clouds over the sea", "another land", "noise"])
 def test_what_is_not_on_the_map_is_never_accepted(case: str, tmp_path: Path) -> None:
     """Sea under moonlit cloud; a land that no map shows, which stands for a wrong continent."""
