@@ -9,7 +9,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.etree import ElementTree
+
+# Entities, with which XML could be made endless, are refused before it is parsed
+from xml.etree import ElementTree  # nosec B405
 
 from regengine.errors import ConfigError
 from regengine.io.tables import FORMULA_STARTS
