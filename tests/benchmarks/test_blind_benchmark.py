@@ -25,6 +25,8 @@ from regengine.photo.frame import Frame, FrameOptions
 from regengine.registration.blind.index import FARTHEST_LAT_DEG
 from regengine.registration.preparation import nominal_camera
 
+pytestmark = pytest.mark.slow
+
 
 def row(seed: int, **changes: str) -> dict[str, str]:
     plain = {
@@ -137,7 +139,6 @@ def test_what_cannot_be_started_is_told(
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.slow
 def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
     """What is told of a trial before it is drawn is what its row says."""
     settings = TrialSettings()

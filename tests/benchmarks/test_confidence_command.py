@@ -20,6 +20,8 @@ from regengine.registration.calibration import (
 )
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 NAMES = tuple(FEATURES)
 TRAIN, TEST = case_rows(240, "train", 1), case_rows(120, "test", 2)
 FEW_FEATURES = ["--features", "town_odds,patch_odds,margin"]

@@ -20,6 +20,8 @@ from benchmarks.fuzz.damage import png_chunks, png_of
 from benchmarks.fuzz.readers import READERS
 from benchmarks.processes import work_through
 
+pytestmark = pytest.mark.slow
+
 SEED = 5
 BROKEN = "tests.benchmarks.broken_readers"
 WHAT = {
@@ -47,7 +49,6 @@ def read(ways: dict[int, str], limit_s: float) -> dict[int, dict[str, object]]:
     return {key: outcome_of(answer) for key, answer in answers}
 
 
-@pytest.mark.slow
 def test_every_kind_of_fault_is_told_and_the_next_file_is_read() -> None:
     ways = {2 * k: f"{BROKEN}:{name}" for k, name in enumerate((*WHAT, "fine"))}
     told = read(ways, 5.0)

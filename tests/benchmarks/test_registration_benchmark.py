@@ -36,6 +36,8 @@ from benchmarks.simulate.light_map import (
 from matchers.camera import Camera
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = ROOT / "data_samples"
 FRAME = "ISS990-E-000103"
 
@@ -123,7 +125,6 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registration_truth, "read_named_places", lambda: {file: places})
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process", "known")
 def test_a_sample_is_registered_scored_drawn_and_written(
     real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -12,8 +12,9 @@ from benchmarks import review as review_scale
 from benchmarks.review import PREVIEW, SAMPLES, Asked, Review, middle
 from regengine.store.snapshot import iter_frames
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_a_server_of_many_frames_is_asked_for_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, socket_enabled: None
 ) -> None:

@@ -44,6 +44,8 @@ from benchmarks.simulate.scenes_sky import (
 )
 from regengine.scene.ephemeris import SUN_FACTORS
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def day_light(seed: int) -> np.ndarray:
@@ -149,7 +151,6 @@ def test_every_moon_is_in_the_picture() -> None:
         assert np.quantile(frame, 0.999) > 25
 
 
-@pytest.mark.slow
 def test_most_aurora_is_green() -> None:
     shares = []
     for seed in range(6):
@@ -223,7 +224,6 @@ def dim_seeds(number: int) -> list[int]:
         return list(islice(dim, number))
 
 
-@pytest.mark.slow
 def test_frames_of_dim_nights_hold_no_field_of_points() -> None:
     seeds = dim_seeds(4)
     assert len(seeds) == 4, "hardly any dim night"
@@ -269,7 +269,6 @@ def test_leaves_are_bright_in_the_infrared_and_water_dark() -> None:
     assert DESERT[3] > DESERT[0] > DESERT[2]
 
 
-@pytest.mark.slow
 def test_infrared_frames_lack_the_blue_of_the_day() -> None:
     """Red over blue, averaged over frames before development."""
     ratios = {}

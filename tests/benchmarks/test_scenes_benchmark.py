@@ -17,6 +17,8 @@ from regengine.scene.features import feature_names
 from regengine.scene.model import SceneAnswer, SceneModel
 from regengine.scene.samples import Samples, joined
 
+pytestmark = pytest.mark.slow
+
 INDEX = """file,group,category
 a/1.jpg,g1,cities_oblique
 a/2.jpg,g1,cities
@@ -65,7 +67,6 @@ def test_the_index_of_the_photographs(tmp_path: Path) -> None:
     assert labels[0].path == tmp_path / "a/1.jpg"
 
 
-@pytest.mark.slow
 def test_the_goals(report: SceneReport) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goal_lines(report)[2:]]
     assert [row[0] for row in rows] == [

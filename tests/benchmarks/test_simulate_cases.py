@@ -22,6 +22,8 @@ from benchmarks.simulate.light_map import LightMapParameters, draw_light_map
 from benchmarks.simulate.truth import reference_points
 from benchmarks.simulate.worlds import Realisation, draw_town_world
 
+pytestmark = pytest.mark.slow
+
 SMALL = 240  # long side of the pictures, pixels
 
 

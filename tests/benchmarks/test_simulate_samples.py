@@ -21,6 +21,8 @@ from benchmarks.simulate.orbit import state_ecef
 from benchmarks.simulate.worlds import TownWorld
 from matchers.camera import Camera
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).resolve().parents[2] / "data_samples"
 FRAME_IDS = [frame.frame_id for frame in sample_frames.FRAMES]
 
@@ -45,7 +47,6 @@ def world() -> TownWorld:
     return samples.sample_world()
 
 
-@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         main(

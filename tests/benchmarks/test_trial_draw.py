@@ -37,6 +37,8 @@ from benchmarks.trials.source import (
 )
 from regengine.photo.frame import read_frame
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def source() -> TrialSource:

@@ -25,6 +25,8 @@ from regengine.registration.register import RegisterParams
 from regengine.registration.verification import Evidence
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = ROOT / "data_samples"
 FRAME = "ISS990-E-000103"
 

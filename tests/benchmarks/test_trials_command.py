@@ -16,6 +16,8 @@ from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_o
 from benchmarks.trials.run import TrialSettings
 from regengine.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
@@ -105,7 +107,6 @@ def test_a_report_of_a_table(
     assert "2 trials, 2 of them registrable" in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("one_map")
 def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "overlays"
@@ -118,7 +119,6 @@ def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
             assert min(image.size) > 300
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("one_map")
 def test_smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Of the two photos one shows too little to be registered

@@ -12,6 +12,8 @@ from benchmarks.processes import Columns, work_through
 from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.run import run_trials
 
+pytestmark = pytest.mark.slow
+
 
 def by_seed(path: Path) -> list[Row]:
     return sorted(read_rows([path]), key=lambda row: int(row["seed"]))

@@ -22,6 +22,8 @@ from regengine.registration.blind.propose_dense import dense_levels, propose_den
 from regengine.registration.map_window import footprint_window
 from tests.regengine.registration.blind.conftest import LIGHTS
 
+pytestmark = pytest.mark.slow
+
 LEVEL_KM = 2.6
 LENS = Camera(
     width_px=480,

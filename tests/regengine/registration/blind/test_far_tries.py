@@ -20,6 +20,8 @@ from regengine.registration.blind.schedule import FAR_LIGHT_RINGS, Plan, proposa
 from regengine.registration.map_window import footprint_window
 from tests.regengine.registration.blind.test_dense_places import LENS
 
+pytestmark = pytest.mark.slow
+
 ALTITUDE_KM, OFF_NADIR_DEG, TURN_DEG = 395.0, 45.5, 8.0
 LONG = replace(LENS, focal_px=3.5 * LENS.focal_px)
 
@@ -48,7 +50,6 @@ def is_there(found: list[Proposal], camera: Camera) -> bool:
     return bool(away_deg[0] < 0.3)
 
 
-@pytest.mark.slow
 def test_light_around_towns_finds_the_place(
     index: EarthIndex, seen: tuple[LightImage, Camera]
 ) -> None:
