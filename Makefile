@@ -2,12 +2,13 @@
 # make demo    registers the sample photographs: table, error against the truth, overlays
 # make test    lint, formatting, types, security, and the tests that every change needs
 # make test-all   the rest of the tests, too: browsers, servers, real photographs, long ones
+# make coverage   all tests, and the lines that they reach
 # make clean   removes what make made
 #
 # Each does all the set-up it needs itself, given Python 3.11 or newer.
 # Another Python: make PYTHON=/usr/bin/python3.12 demo
 
-.PHONY: demo test test-rest test-all core dev clean
+.PHONY: demo test test-rest test-all coverage core dev clean
 .DEFAULT_GOAL := core
 
 BIN := .venv/bin
@@ -38,6 +39,9 @@ test-rest: dev
 	$(PYTEST) -m "$(REST)"
 
 test-all: test test-rest
+
+coverage: dev
+	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 core dev:
 	@sh .ci/setup.sh $@
