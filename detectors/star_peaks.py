@@ -26,7 +26,6 @@ CLUTTER_WEIGHT = 0.8  # as of lights: texture all around counts as noise
 # Noise that was clipped at black or processed has longer tails than its dark side tells
 TAIL_QUANTILES, TAIL_WEIGHT = (0.9, 0.95, 0.98), 0.85
 MOST_TAIL = 2.0  # times the dark side: what is brighter are stars, as in the Milky Way
-MOST_TAIL_OF_TRAILS = 1.1  # trails fill many pixels
 TRAILS_A_BOX = 4.0
 LEFT_OVER = 0.3  # of a star that was taken away
 
