@@ -84,7 +84,7 @@ def run_inputs(
     any_category: bool = False,
     share: bool = True,
     stars: bool = True,
-    blind: str = "never",
+    blind: str = "auto",
     index: AnyPath | None = None,
     bbox: str | tuple[float, float, float, float] | None = None,
     mission: str | None = None,

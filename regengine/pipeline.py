@@ -67,7 +67,7 @@ class RunInputs:
     stars : bool
         Whether stars above a photo's limb may tell its attitude.
     blind : BlindOptions or None
-        When photos are searched for all over the Earth, and with what; None for never.
+        When photos are searched for all over the Earth, and with which index.
     """
 
     lights: tuple[Path, ...]
@@ -79,7 +79,7 @@ class RunInputs:
     overlay_names_hashed: bool = False
     share: bool = True
     stars: bool = True
-    blind: BlindOptions | None = None
+    blind: BlindOptions = field(default_factory=BlindOptions)
 
     def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map, element sets and records, read once per process.
@@ -89,7 +89,7 @@ class RunInputs:
         LightMapError, EphemerisError, ConfigError
             If one of them cannot be used.
         """
-        if self.blind is not None:
+        if self.blind.index is not None:
             earth_index(self.blind, self.lights)
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
@@ -103,8 +103,15 @@ class RunInputs:
             tle=None if self.tle is None else self.tle.absolute(),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
-            blind=None if self.blind is None else self.blind.found_anywhere(),
+            blind=self.blind.found_anywhere(),
         )
+
+
+# What a photo without time and nadir needs besides
+NO_INDEX = (
+    "Or let its lights tell: they are searched for all over the Earth once the map has an index "
+    "(regengine lights index MAP)."
+)
 
 
 def process_photo(
@@ -175,42 +182,35 @@ def _register(
 ) -> FrameResult:
     position: CameraPosition | None = None
     blind = inputs.blind
+    index = earth_index(blind, inputs.lights)
     try:
-        if blind is not None and blind.always:
-            return _register_blind(frame, scene, light_map, blind, inputs)
-        position = choose_position(frame, tles)
+        if blind.mode != "always":
+            position = choose_position(frame, tles)
+    except EphemerisError as error:
+        if blind.mode == "never" or index is None:
+            text = str(error) if blind.mode == "never" else f"{error} {NO_INDEX}"
+            reason = Reason(code=error.code, text=text)
+            return no_match_result(frame, None, light_map.info, reason)
+    try:
         futile = None if inputs.register.any_category else not_worth_trying(scene)
         if futile is not None:
             return no_match_result(frame, position, light_map.info, futile)
-        aids = SearchAids(neighbours=hints, sky=stars_above if inputs.stars else None)
+        aids = SearchAids(
+            neighbours=hints,
+            sky=stars_above if inputs.stars else None,
+            index=index,
+            altitude_km=blind.limits.altitude_km,
+        )
         result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}
         return replace(result, sources=tuple(sorted(sources.items())))
-    except EphemerisError as error:
-        if blind is not None:
-            return _register_blind(frame, scene, light_map, blind, inputs)
-        reason = Reason(code=error.code, text=str(error))
     except LightMapError as error:
         if error.code != "outside_map":
             raise
         reason = Reason(code=error.code, text=str(error))
     return no_match_result(frame, position, light_map.info, reason)
-
-
-def _register_blind(
-    frame: Frame, scene: SceneAnswer, light_map: LightMap, blind: BlindOptions, inputs: RunInputs
-) -> FrameResult:
-    """Register a photo by its lights alone."""
-    from regengine.registration.blind.register import register_blind
-
-    futile = None if inputs.register.any_category else not_worth_trying(scene)
-    if futile is not None:
-        return no_match_result(frame, None, light_map.info, futile)
-    return register_blind(
-        frame, light_map, earth_index(blind, inputs.lights), inputs.register, blind.limits
-    )
 
 
 def stars_above(search: Search) -> StarAttitude | None:

@@ -26,8 +26,9 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
 from regengine.records import degrees_text, printable
-from regengine.registration.blind.options import TIMES_AS_LONG, BlindOptions
+from regengine.registration.blind.options import earth_index, index_file
 from regengine.registration.outcome import iso_utc
+from regengine.registration.search import TIMES_AS_LONG
 from regengine.store.writer import StoreWriter
 
 
@@ -119,8 +120,7 @@ class RegisterRun:
 
 def _search_seconds(inputs: RunInputs) -> float:
     """Longest processor time that the search of one photo may take."""
-    longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
-    return longer * inputs.register.max_seconds
+    return TIMES_AS_LONG * inputs.register.max_seconds
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
@@ -144,8 +144,11 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "share": inputs.share,
         "stars": inputs.stars,
     }
-    if inputs.blind is not None:
-        settings["blind"] = {**asdict(inputs.blind), "index": _file(inputs.blind.index)}
+    index = index_file(inputs.blind, inputs.lights)
+    settings["blind"] = {
+        **asdict(inputs.blind),
+        "index": None if index is None else fingerprint(index),
+    }
     text = json.dumps(settings, sort_keys=True, default=str)
     return text, hashlib.sha256(text.encode()).hexdigest()
 
@@ -171,7 +174,7 @@ def _preview(
         return facts | {"would_fetch": stored is None}
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)
-        facts |= _known(frame) | _start(_position(frame, tles, inputs.blind))
+        facts |= _known(frame) | _start(_position(frame, tles, inputs))
     except (FrameError, EphemerisError) as error:
         return facts | {
             "would_register": False,
@@ -191,16 +194,14 @@ def _known(frame: Frame) -> dict[str, Any]:
     }
 
 
-def _position(
-    frame: Frame, tles: TleSet | None, blind: BlindOptions | None
-) -> CameraPosition | None:
+def _position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPosition | None:
     """Where the search would start; None for a search by lights alone."""
-    if blind is not None and blind.always:
+    if inputs.blind.mode == "always":
         return None
     try:
         return choose_position(frame, tles)
     except EphemerisError:
-        if blind is None:
+        if inputs.blind.mode == "never" or earth_index(inputs.blind, inputs.lights) is None:
             raise
         return None
 

@@ -141,6 +141,11 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     )
 
 
+def is_confirmed(evidence: Evidence) -> bool:
+    """Whether towns or patches say that the fit is right, and not the place alone."""
+    return max(evidence.town_log10_odds, evidence.patch_log10_odds) >= CONFIRMED_LOG10_ODDS
+
+
 def stands_alone(evidence: Evidence, *, pinned: bool = False) -> bool:
     """Whether the picture is no chance, or leads as that of no wrong camera does, and all agrees.
 
@@ -154,8 +159,6 @@ def stands_alone(evidence: Evidence, *, pinned: bool = False) -> bool:
         and evidence.even_ncc * evidence.field_share >= EVEN_NCC
         and evidence.even_margin >= CLEAR_MARGIN
     )
-    confirmed = (
-        pinned or max(evidence.town_log10_odds, evidence.patch_log10_odds) >= CONFIRMED_LOG10_ODDS
-    )
+    confirmed = pinned or is_confirmed(evidence)
     probable = probability(evidence) >= default_accept_probability()
     return (clear or leads) and confirmed and evidence.precise and probable

@@ -19,6 +19,7 @@ from regengine.registration.acceptance import decide, probability
 from regengine.registration.control_points import allowed_error_m, ground_jacobian, propose
 from regengine.registration.refinement import Finalist
 from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS
+from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -187,11 +188,23 @@ def nadir_input(position: CameraPosition) -> NadirInput:
 
 
 def result_of(search: Search) -> FrameResult:
-    """The result of a search that has ended: "accepted", "review" or "no_match"."""
+    """The result of a search that has ended: "accepted", "review" or "no_match".
+
+    Without orbit and nadir the source of the result's nadir is ``lights``.
+    """
     frame, position, info = search.frame, search.position, search.light_map.info
+    if search.anywhere and search.best is None:
+        reasons = (NOWHERE, *unfinished(search)) if search.futile is None else (search.futile,)
+        return no_match_result(frame, None, info, *reasons)
     if search.futile is not None:
         return no_match_result(frame, position, info, search.futile)
     result = proposal_result(search)
+    if search.anywhere and search.best is not None:
+        result = judged(result, search.best)
+        if search.told is not None and result.verdict != "no_match":
+            suspect = contradiction(search.best.camera, search.told)
+            result = replace(result, reasons=(suspect, *result.reasons))
+        return result
     if search.attitude is None:
         return result
     sources = {**dict(result.sources), "attitude": f"{search.attitude.stars} stars"}

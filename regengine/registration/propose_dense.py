@@ -59,6 +59,7 @@ def steps_of_looks(search: Search, sparse: bool, find: Find) -> Iterator[Step]:
     """All looks by figures (sparse) or by pictures, the likeliest first."""
     for place, look in plan(search, sparse):
         yield Step(
+            kind="figures" if sparse else "pictures",
             take=partial(take_look, search, look, find),
             surprise=place,
             time_share=SHARE_FOR_LOOKS,

@@ -55,8 +55,9 @@ from regengine.registration.tracks import Track
 if TYPE_CHECKING:
     from regengine.registration.search import Search
 
-ORDER = 40
+ORDER = 50
 # Sweeps come before looks without a limb, and may take this share of the time
+BEFORE_LOOKS = 20.0
 TIME_SHARE = 0.5
 # Long side of the light image: the limb's obliques compress the ground, towns are small
 SWEEP_PX = 96
@@ -84,12 +85,19 @@ def propose(search: Search) -> Iterator[Step]:
     """Sweep along all tracks, the likeliest stretches first."""
     if search.limb is None or "limb" not in search.parameters.methods:
         return
-    for sweep in plan_sweeps(search.tracks, search.limb, search.focal_known):
-        yield Step(take=partial(take_sweep, search, sweep, TIME_SHARE), time_share=TIME_SHARE)
+    for surprise, sweep in plan_sweeps(search.tracks, search.limb, search.focal_known):
+        yield Step(
+            kind="sweep",
+            take=partial(take_sweep, search, sweep, TIME_SHARE),
+            surprise=(surprise - BEFORE_LOOKS, 0, 0.0),
+            time_share=TIME_SHARE,
+        )
 
 
-def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Iterator[Sweep]:
-    """Everything worth a sweep, the likeliest first."""
+def plan_sweeps(
+    tracks: Sequence[Track], limb: Limb, focal_known: bool
+) -> Iterator[tuple[float, Sweep]]:
+    """Everything worth a sweep and how unlikely it is, the likeliest first."""
     scales = [(1.0, SIGMA_LOG_FOCAL if focal_known else SIGMA_LOG_FOCAL_CROPPED, 0.0)]
     ratio, sigma = limb.focal_ratio, limb.focal_ratio_sigma
     if abs(ratio - 1.0) > CURVATURE_SIGMAS * max(sigma, SIGMA_LOG_FOCAL):
@@ -120,8 +128,8 @@ def plan_sweeps(tracks: Sequence[Track], limb: Limb, focal_known: bool) -> Itera
                 hazy=hazy,
             )
             options.append((total, len(options), sweep))
-    for _, _, sweep in sorted(options, key=lambda o: o[:2]):
-        yield sweep
+    for surprise, _, sweep in sorted(options, key=lambda o: o[:2]):
+        yield surprise, sweep
 
 
 def bands(reach_km: float) -> list[tuple[float, ...]]:

@@ -58,7 +58,7 @@ def propose(search: Search) -> Iterator[Step]:
     lens = Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, cropped=False)
     look = look_at(track, 0.0, SIGMA_KM[0], search.stored, lens)
     look = replace(look, mirrored=placed.mirrored)
-    yield Step(take=partial(take_placed, search, placed, look))
+    yield Step(kind="placed", take=partial(take_placed, search, placed, look))
     if search.limb is not None:
         sweep = Sweep(
             track=track,
@@ -68,8 +68,8 @@ def propose(search: Search) -> Iterator[Step]:
             mirrored=placed.mirrored,
             hazy=False,
         )
-        yield Step(take=partial(take_sweep, search, sweep, 1.0), time_share=1.0)
-    yield Step(take=partial(take_look, search, look, best_peaks), time_share=1.0)
+        yield Step(kind="placed", take=partial(take_sweep, search, sweep, 1.0), time_share=1.0)
+    yield Step(kind="placed", take=partial(take_look, search, look, best_peaks), time_share=1.0)
 
 
 def take_placed(search: Search, placed: Camera, look: Look) -> Iterator[Proposals]:

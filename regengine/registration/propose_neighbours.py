@@ -41,12 +41,12 @@ ORDER = 20
 def propose(search: Search) -> Iterator[Step]:
     """Look where neighbours lead; what was searched before without them ends there."""
     told = search.aids.neighbours
-    if told is None:
+    if told is None or search.anywhere:
         return
     if search.position.velocity_ecef_m_s is not None:
         place = expected_place(told, search.tracks)
         if place is not None:
-            yield Step(take=partial(take_expected, search, place))
+            yield Step(kind="neighbours", take=partial(take_expected, search, place))
     if told.beat is not None and not promising(search):
         search.ended = search.given_up = True  # all the rest was tried before
 

@@ -67,7 +67,7 @@ FIT_STEPS = 5
 
 def propose(search: Search) -> Iterator[Step]:
     """Look where stars and limb put the camera, the likeliest places first."""
-    if search.limb is None or search.aids.sky is None:
+    if search.limb is None or search.aids.sky is None or search.anywhere:
         return
     search.attitude = search.aids.sky(search)
     if search.attitude is None:
@@ -76,7 +76,7 @@ def propose(search: Search) -> Iterator[Step]:
     while group := list(islice(places, PLACES_PER_LOOK)):
         for hazy in (False, True):
             take = partial(take_places, search, search.attitude, group, hazy)
-            yield Step(take=take, time_share=TIME_SHARE)
+            yield Step(kind="stars", take=take, time_share=TIME_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)

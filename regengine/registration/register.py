@@ -11,15 +11,30 @@ from importlib import import_module
 from itertools import groupby
 from typing import Literal, cast
 
+from matchers.camera import Camera
 from regengine import registration
 from regengine.lights.map import LightMap
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.registration.acceptance import Verified, better, default_accept_probability
-from regengine.registration.candidates import SAME_SHARE, merged, same_view
+from regengine.registration.acceptance import (
+    REVIEW_PROBABILITY,
+    Verified,
+    better,
+    default_accept_probability,
+    is_confirmed,
+    probability,
+)
+from regengine.registration.candidates import (
+    SAME_SHARE,
+    Candidate,
+    merged,
+    same_hypothesis,
+    same_view,
+)
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import prepare
+from regengine.registration.propose_index import LOOKS, anywhere, position_of
 from regengine.registration.refinement import (
     COMPARED_PX,
     Finalist,
@@ -28,7 +43,14 @@ from regengine.registration.refinement import (
     picture_odds,
     preselected,
 )
-from regengine.registration.search import Proposals, Proposer, Search, SearchAids, Step
+from regengine.registration.search import (
+    SHARE_FOR_LOOKS,
+    Proposals,
+    Proposer,
+    Search,
+    SearchAids,
+    Step,
+)
 from regengine.registration.verification import (
     Evidence,
     agreeing_patches,
@@ -38,6 +60,7 @@ from regengine.registration.verification import (
     log10_tried,
     towns_proof,
 )
+from regengine.registration.without_orbit import beyond_chance
 from regengine.result import FrameResult, Reason
 
 Method = Literal["limb", "sparse", "dense"]
@@ -45,6 +68,8 @@ METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
 LEAD_WORTH_VERIFYING = 0.04
+# So many kinds of proposals that lead to one camera agree
+AGREEING, AGREEING_UNCONFIRMED = 2, 3
 LEAST_GAIN = 0.02  # over the same view proven before
 # the same, of the picture's log10 odds
 LEAST_GAIN_LOG10_ODDS = 1.0
@@ -77,12 +102,12 @@ class RegisterParams:
 
 def register_frame(
     frame: Frame,
-    position: CameraPosition,
+    position: CameraPosition | None,
     light_map: LightMap,
     parameters: RegisterParams | None = None,
     aids: SearchAids | None = None,
 ) -> FrameResult:
-    """Find out where on Earth a photo's pixels lie.
+    """Find out where on Earth a photo's pixels lie; without a position by its lights alone.
 
     The result has a proposal ("accepted" or "review"), or is "no_match" with the reason. Raises
     FrameError if the photo cannot be read, LightMapError if the map cannot be.
@@ -93,20 +118,52 @@ def register_frame(
 
 def search_frame(
     frame: Frame,
-    position: CameraPosition,
+    position: CameraPosition | None,
     light_map: HasOverview,
     parameters: RegisterParams,
     aids: SearchAids | None = None,
 ) -> Search:
-    """Search until something is proven, everything was tried, or the time is over."""
-    search = prepare(frame, position, light_map, parameters, aids)
-    if search.futile is None:
-        for group in proposers():
-            take_steps(search, [proposer.propose(search) for proposer in group])
-            if search.conclusive or search.ended:
-                break
-        conclude(search)
+    """Search until something is proven, everything was tried, or the time is over.
+
+    Without a position the search has that of its best camera in the end, or one over the Gulf of
+    Guinea.
+    """
+    search = prepare(frame, position or anywhere(), light_map, parameters, aids)
+    if search.futile is not None:
+        return search
+    explore(search)
+    if nowhere_near(search):
+        elsewhere = explore(search.freed(anywhere()))
+        if elsewhere.best is not None and beyond_chance(elsewhere.best.evidence):
+            return elsewhere
     return search
+
+
+def explore(search: Search) -> Search:
+    """Try everything that the proposers offer until something is proven, or the time is over."""
+    if search.anywhere:
+        search.looks_taken, search.covered = LOOKS, True
+    for group in proposers():
+        take_steps(search, [proposer.propose(search) for proposer in group])
+        if search.conclusive or search.ended or agreed(search):
+            break
+    conclude(search)
+    if search.anywhere and search.best is not None:
+        search.position = position_of(search.best.camera)
+    return search
+
+
+def nowhere_near(search: Search) -> bool:
+    """Whether nothing was found where the photo is said to be from, and it may be from elsewhere.
+
+    What a person or an option bounds stays within these bounds.
+    """
+    if search.anywhere or search.aids.index is None or search.aids.placement is not None:
+        return False
+    if search.parameters.clock_window_s is not None or search.given_up:
+        return False
+    best = search.best
+    return best is None or probability(best.evidence) < REVIEW_PROBABILITY
 
 
 def proposers() -> list[list[Proposer]]:
@@ -124,13 +181,52 @@ def proposers() -> list[list[Proposer]]:
 def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
     """Take the steps that some proposers offer, the likeliest first, while that makes sense."""
     for step in heapq.merge(*proposed, key=lambda step: step.surprise):
-        if search.conclusive:
+        if search.conclusive or agreed(search):
             return
         if step.time_share is not None and search.expired(step.time_share):
-            search.exhausted = not step.required
-            return
+            search.exhausted &= not step.required
+            if step.time_share >= SHARE_FOR_LOOKS:
+                return
+            continue
         for proposals in step.take():
             weigh(search, proposals)
+            compare_opinions(search, step.kind, proposals.candidates)
+
+
+def agreed(search: Search) -> bool:
+    """Whether ways to propose that do not know of each other lead to a camera to be accepted.
+
+    To go on would tell nothing new: what is left finds the same place again, or nothing.
+    """
+    best = search.best
+    if best is None or not best.evidence.precise:
+        return False
+    if probability(best.evidence) < search.parameters.accept_probability:
+        return False
+    agreeing = AGREEING if is_confirmed(best.evidence) else AGREEING_UNCONFIRMED
+    return len(kinds_of(search, best.camera)) >= agreeing
+
+
+def kinds_of(search: Search, camera: Camera) -> set[str]:
+    """The kinds of steps that have proposed a camera."""
+    return {kind for kind, other in search.proposed if same_view(other, camera, SAME_SHARE)}
+
+
+def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate]) -> None:
+    """Note who proposed what; another way to the best camera is fitted, too, where that is unsure.
+
+    Both are right or wrong about the place, but not about the last kilometres.
+    """
+    best = search.best
+    if best is not None and not is_confirmed(best.evidence):
+        twins = [c for c in candidates if same_view(c.camera, best.camera, SAME_SHARE)]
+        if twins and kind not in kinds_of(search, best.camera):
+            search.candidates = [twins[0]] + [
+                known for known in search.candidates if not same_hypothesis(known, twins[0])
+            ]
+            search.candidates.sort(key=lambda candidate: -candidate.score)
+            verify_best(search)
+    search.proposed += [(kind, candidate.camera) for candidate in candidates]
 
 
 def weigh(search: Search, proposals: Proposals) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from matchers.camera import Camera
 from regengine.registration.acceptance import Verified, is_conclusive
+from regengine.registration.blind.station_history import ANY_KM
 from regengine.registration.candidates import Candidate
+from regengine.registration.lens_prior import is_telephoto
 from regengine.registration.lit_ground_prior import lit_ground
 from regengine.registration.map_window import HasOverview, SearchWindow
 from regengine.registration.tracks import Track, tracks_for
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from detectors.limb import Limb
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
+    from regengine.registration.blind.index import EarthIndex
     from regengine.registration.neighbour_priors import NeighbourPrior
     from regengine.registration.preparation import PhotoLights
     from regengine.registration.refinement import Aligned, Finalist
@@ -26,6 +29,12 @@ if TYPE_CHECKING:
     from regengine.registration.verification import Fit
     from regengine.sky.stars.attitude import StarAttitude
 
+# The source of a position that only the lights tell
+ANYWHERE = "lights"
+# As long as a search may take along a track: the whole Earth takes longer. All tilts of a known
+# lens need 30 s on a usual processor, twice that on a slow one. There, of five photos of the
+# training half at 48 to 60 degrees, two were found within 45 s, four within 75
+TIMES_AS_LONG = 5.0
 # The rest of a frame's time is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
 
@@ -45,12 +54,16 @@ class SkyReader(Protocol):
 class SearchAids:
     """What may tell of a photo besides its position and the map.
 
+    index: Figures of the map's towns, and the light around them.
+    altitude_km: Between which the camera flew, where its orbit is not known.
     neighbours: What other frames of the batch tell of this one: where the search looks first.
     sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
     placement: Where a person placed the photo, for the stored image: only around it is searched.
     """
 
     neighbours: NeighbourPrior | None = None
+    index: EarthIndex | None = None
+    altitude_km: tuple[float, float] = ANY_KM
     sky: SkyReader | None = None
     placement: Camera | None = None
 
@@ -66,11 +79,13 @@ class Search:
     limb, lights: What the photo shows; no lights where there is nothing to search.
     candidates: Distinct, best first.
     looks_taken: How many things were tried; the odds bear them.
+    proposed: All cameras that were proposed, and what kind of step did.
     best: The best of what was verified.
     leader: What led at the last weighing and was not verified for good.
     tried, aligned, fitted: What was verified before, so that nothing is done twice.
     covered: Whether any of what was tried lies on the map.
     exhausted: Whether time was enough for everything.
+    told: The position that is not looked at, since nothing was found near it.
     ended, given_up: Whether the remaining proposers have no say; and whether nothing is to be
         concluded, either.
     """
@@ -90,6 +105,7 @@ class Search:
 
     candidates: list[Candidate] = field(default_factory=list)
     looks_taken: int = 0
+    proposed: list[tuple[str, Camera]] = field(default_factory=list)
     best: Verified | None = None
     leader: Candidate | None = None
     tried: list[Finalist] = field(default_factory=list)
@@ -98,6 +114,7 @@ class Search:
     attitude: StarAttitude | None = None
     covered: bool = False
     exhausted: bool = True
+    told: CameraPosition | None = None
     ended: bool = False
     given_up: bool = False
 
@@ -108,6 +125,11 @@ class Search:
     def conclusive(self) -> bool:
         """Whether searching on is pointless."""
         return self.best is not None and is_conclusive(self.best.evidence, pinned=self.best.pinned)
+
+    @property
+    def telephoto(self) -> bool:
+        """Whether a lens that is known shows too little for figures of towns."""
+        return self.focal_known and is_telephoto(self.stored)
 
     @property
     def altitude_km(self) -> float:
@@ -123,12 +145,37 @@ class Search:
 
     @cached_property
     def tracks(self) -> tuple[Track, ...]:
-        """Along which the camera may have been."""
+        """Along which the camera may have been; none where it may have been anywhere."""
+        if self.anywhere:
+            return ()
         return tracks_for(self.position, self.parameters.clock_window_s, lit_ground(self.light_map))
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether neither orbit nor nadir is known, or is not looked at."""
+        return self.position.source == ANYWHERE
+
+    def freed(self, anywhere: CameraPosition) -> Search:
+        """A new search for the same photo that does not look at its position."""
+        search = Search(
+            frame=self.frame,
+            position=anywhere,
+            light_map=self.light_map,
+            parameters=self.parameters,
+            aids=replace(self.aids, neighbours=None, sky=None),
+            stored=self.stored,
+            focal_known=self.focal_known,
+            started_s=self.parameters.clock(),
+            limb=self.limb,
+            told=self.position,
+        )
+        search.lights = self.lights
+        return search
+
     def expired(self, share: float) -> bool:
-        """Whether a share of the photo's time is over."""
-        moment = self.started_s + share * self.parameters.max_seconds
+        """Whether a share of the photo's time is over; the whole Earth may take longer."""
+        longer = TIMES_AS_LONG if self.anywhere and self.told is None else 1.0
+        moment = self.started_s + share * longer * self.parameters.max_seconds
         return self.parameters.clock() > moment
 
 
@@ -149,12 +196,14 @@ class Step:
     """One thing that a proposer would try, told before it costs anything.
 
     take: Tries it; what comes of one yield is weighed before the next.
+    kind: What proposes: steps of one kind do not confirm each other.
     surprise: How unlikely it is: among proposers of the same order the likelier step comes first.
     time_share: It is not begun after this share of the photo's time.
     required: Whether a search that has no time for it is not finished.
     """
 
     take: Callable[[], Iterator[Proposals]]
+    kind: str
     surprise: tuple[float, ...] = ()
     time_share: float | None = None
     required: bool = False

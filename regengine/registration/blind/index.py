@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import cv2
 import h5py
@@ -40,6 +41,7 @@ from regengine.io.checksums import fingerprint
 from regengine.registration.map_window import KM_PER_DEG, HasWindows
 
 Bounds = tuple[float, float, float, float]
+T = TypeVar("T")
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
 # be below the pixels of the map
@@ -60,8 +62,27 @@ class EarthIndex:
     patches: What light lies around each of these towns, in the same order.
     """
 
-    levels: dict[float, AsterismIndex]
-    patches: dict[float, PatchTable]
+    levels: Mapping[float, AsterismIndex]
+    patches: Mapping[float, PatchTable]
+
+    def around(self, places: FloatArray, reach_rad: float) -> EarthIndex:
+        """Only what lies within a reach (chord) of some places, unit vectors of shape (n, 3).
+
+        A level is cut out when it is first looked at.
+        """
+        near = cKDTree(places)
+
+        @cache
+        def cut(level: float) -> EarthLevel:
+            towns = self.levels[level].vectors
+            seen = np.isfinite(near.query(towns, distance_upper_bound=reach_rad)[0])
+            return cut_out(EarthLevel(self.levels[level], self.patches[level]), seen)
+
+        levels = tuple(self.levels)
+        return EarthIndex(
+            levels=MadeAtNeed(levels, lambda level: cut(level).figures),
+            patches=MadeAtNeed(levels, lambda level: cut(level).patches),
+        )
 
     def within(self, bounds: Bounds) -> EarthIndex:
         """Only the figures that lie within west, south, east, north (degrees)."""
@@ -72,6 +93,62 @@ class EarthIndex:
                 for k, v in self.patches.items()
             },
         )
+
+
+class EarthLevel(NamedTuple):
+    """One level of an index."""
+
+    figures: AsterismIndex
+    patches: PatchTable
+
+
+class MadeAtNeed(Mapping[float, T]):
+    """Values by level, each made when it is first asked for."""
+
+    def __init__(self, levels: tuple[float, ...], make: Callable[[float], T]) -> None:
+        self.known, self.make = levels, make
+
+    def __getitem__(self, level: float) -> T:
+        if level not in self.known:
+            raise KeyError(level)
+        return self.make(level)
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+def cut_out(level: EarthLevel, seen: NDArray[np.bool_]) -> EarthLevel:
+    """A level with nothing but some of its towns, and the figures of these."""
+    whole, table = level
+    members, numbers = whole.figures.members, np.cumsum(seen) - 1
+    kept = seen[members[:, 0]]
+    kept[kept] = seen[members[kept]].all(axis=1)
+    codes, vectors = whole.code_table, whole.vectors[seen]
+    figures = replace(
+        whole,
+        vectors=vectors,
+        brightness=whole.brightness[seen],
+        figures=Figures(
+            members=numbers[members[kept]],
+            codes=whole.figures.codes[kept],
+            axes=whole.figures.axes[:0],
+        ),
+        azimuths_rad=whole.azimuths_rad[kept],
+        density=whole.density[seen],
+        point_tree=cKDTree(vectors),
+        code_table=None
+        if codes is None or not kept.any()
+        else replace(codes, codes=codes.codes[kept], keys=codes.keys[kept], origin=None),
+    )
+    patches = replace(
+        table,
+        coefficients=np.ascontiguousarray(table.coefficients[:, seen]),
+        wanted=None if table.wanted is None else table.wanted[seen],
+    )
+    return EarthLevel(figures, patches)
 
 
 def figure_parameters(pixel_km: float) -> AsterismParameters:
@@ -94,24 +171,47 @@ def build_earth_index(
     `progress` is called with pieces done and in total. Raises LightMapError if the map cannot be
     read.
     """
-    levels, patches = {}, {}
+    made = {}
     for number, pixel_km in enumerate(PIXELS_KM):
 
-        def told(done: int, total: int, before: int = 2 * number) -> None:
-            progress(before * total + done, 2 * len(PIXELS_KM) * total)
+        def told(done: int, total: int, before: int = number) -> None:
+            progress(before * total + done, len(PIXELS_KM) * total)
 
-        def told_later(done: int, total: int, before: int = 2 * number + 1) -> None:
-            progress(before * total + done, 2 * len(PIXELS_KM) * total)
+        made[pixel_km] = build_level(light_map, pixel_km, told)
+    return EarthIndex(
+        levels={pixel_km: level.figures for pixel_km, level in made.items()},
+        patches={pixel_km: level.patches for pixel_km, level in made.items()},
+    )
 
-        towns = towns_of_earth(light_map, pixel_km, told)
-        vectors = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
-        levels[pixel_km] = in_table_order(
-            build_index(vectors, towns[:, 2], figure_parameters(pixel_km))
-        )
-        patches[pixel_km] = patches_of_earth(
-            light_map, towns[:, 0], towns[:, 1], pixel_km, told_later
-        )
-    return EarthIndex(levels=levels, patches=patches)
+
+def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
+    """The index of a map of a region, each level made when it is first asked for.
+
+    None for maps so large that this would take minutes.
+    """
+    if len(pieces(light_map.info.bounds)) > MOST_PIECES_IN_MEMORY:
+        return None
+
+    @cache
+    def made(pixel_km: float) -> EarthLevel:
+        return build_level(light_map, pixel_km)
+
+    return EarthIndex(
+        levels=MadeAtNeed(PIXELS_KM, lambda pixel_km: made(pixel_km).figures),
+        patches=MadeAtNeed(PIXELS_KM, lambda pixel_km: made(pixel_km).patches),
+    )
+
+
+def build_level(
+    light_map: HasWindows,
+    pixel_km: float,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> EarthLevel:
+    """Towns of a map, their figures and the light around them, at one scale."""
+    towns, rings = towns_of_map(light_map, pixel_km, progress)
+    vectors = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
+    figures = build_index(vectors, towns[:, 2], figure_parameters(pixel_km))
+    return EarthLevel(in_table_order(figures), polar_patches.table_of(rings))
 
 
 def in_table_order(index: AsterismIndex) -> AsterismIndex:
@@ -363,26 +463,42 @@ SMOOTH_PX = 0.8
 # A piece whose brightest pixel is darker than this, log10(1 + L), holds no towns
 LEAST_LIGHT = 0.02
 MOST_TOWNS = 100_000  # of a piece: no limit
+# Of a map without a file of its index: a twentieth of a second each, at each scale
+MOST_PIECES_IN_MEMORY = 60
 
 
-def towns_of_earth(
+def towns_of_map(
     light_map: HasWindows,
     pixel_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> FloatArray:
-    """Towns of a map, sought in pictures of it with square pixels of some size."""
-    found, wanted = [np.zeros((0, 3))], pieces()
+) -> tuple[FloatArray, NDArray[np.complex64]]:
+    """Towns of a map, sought in pictures of it with square pixels of some size.
+
+    Returns longitudes, latitudes and contrasts, shape (n, 3), and the harmonics of the rings of
+    light around each, shape (n, rings, HARMONICS).
+    """
+    towns = [np.zeros((0, 3))]
+    rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
+    wanted = pieces(light_map.info.bounds)
     for done, (west, south) in enumerate(wanted):
-        found.append(towns_of_piece(light_map, west, south, pixel_km))
+        piece = piece_at(light_map, west, south, pixel_km)
+        if piece is not None:
+            found = towns_of_piece(piece, west, south, pixel_km)
+            towns.append(found)
+            rings.append(rings_of_piece(piece, found))
         progress(done + 1, len(wanted))
-    return each_once(np.concatenate(found), pixel_km)
+    kept = each_once(np.concatenate(towns), pixel_km)
+    return np.concatenate(towns)[kept], np.concatenate(rings)[kept]
 
 
-def each_once(towns: FloatArray, pixel_km: float) -> FloatArray:
-    """Towns without those that two neighbouring pieces both have."""
+def each_once(towns: FloatArray, pixel_km: float) -> NDArray[np.bool_]:
+    """Which towns to keep of those that two neighbouring pieces both have."""
     places = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
     twins = cKDTree(EARTH_RADIUS_KM * places).query_pairs(SAME_PX * pixel_km, output_type="ndarray")
-    return np.delete(towns, np.unique(twins.max(axis=1, initial=0)) if len(twins) else [], axis=0)
+    kept = np.ones(len(towns), bool)
+    if len(twins):
+        kept[twins.max(axis=1)] = False
+    return kept
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -409,11 +525,18 @@ class Piece:
         return (across + 0.5) * columns / width - 0.5, (down + 0.5) * rows / height - 0.5
 
 
-def pieces() -> list[tuple[float, float]]:
-    """West and south of all pieces."""
+def pieces(bounds: Bounds) -> list[tuple[float, float]]:
+    """West and south of all pieces that a map within west, south, east, north may have."""
+    west, south, east, north = bounds
     souths = np.arange(-FARTHEST_LAT_DEG, FARTHEST_LAT_DEG, STRIP_DEG)
     wests = np.arange(-180.0, 180.0, PIECE_DEG)
-    return [(west, south) for south, west in product(souths.tolist(), wests.tolist())]
+    return [
+        (left, low)
+        for low, left in product(souths.tolist(), wests.tolist())
+        if low < north
+        and low + STRIP_DEG > south
+        and ((left - west) % 360.0 < east - west or (west - left) % 360.0 < PIECE_DEG)
+    ]
 
 
 def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
@@ -446,11 +569,8 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
     return Piece(picture=np.asarray(picture, np.float32), grid=grid, shrink=shrink)
 
 
-def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> FloatArray:
-    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_earth`."""
-    piece = piece_at(light_map, west, south, pixel_km)
-    if piece is None:
-        return np.zeros((0, 3))
+def towns_of_piece(piece: Piece, west: float, south: float, pixel_km: float) -> FloatArray:
+    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_map`."""
     smooth = np.asarray(cv2.GaussianBlur(piece.picture, (0, 0), SMOOTH_PX), np.float32)
     towns = find_towns(smooth, None, MOST_TOWNS)
     lon, lat = piece.places(towns.x, towns.y)
@@ -463,29 +583,13 @@ def towns_of_piece(light_map: HasWindows, west: float, south: float, pixel_km: f
     return np.stack([lon, lat, towns.contrast], axis=1)[inside]
 
 
-# The light around every town of the Earth, as rings that photos are compared with.
-
-
-def patches_of_earth(
-    light_map: HasWindows,
-    lon_deg: FloatArray,
-    lat_deg: FloatArray,
-    pixel_km: float,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> PatchTable:
-    """Patches of the map around towns."""
-    found = np.zeros((len(lon_deg), len(RINGS_PX), HARMONICS), np.complex64)
-    wanted = pieces()
-    for done, (west, south) in enumerate(wanted):
-        inside = (lon_deg >= west) & (lon_deg < west + PIECE_DEG)
-        inside &= (lat_deg >= south) & (lat_deg < south + STRIP_DEG)
-        piece = piece_at(light_map, west, south, pixel_km) if inside.any() else None
-        if piece is not None:
-            x, y = piece.pixels(lon_deg[inside], lat_deg[inside])
-            # The piece's pixels are square on its middle parallel
-            wide = piece.shrink / np.cos(np.radians(lat_deg[inside]))
-            left, right = int(max(x.min() - MARGIN_PX, 0)), int(x.max()) + MARGIN_PX + 1
-            picture = np.ascontiguousarray(piece.picture[:, left:right])
-            found[inside] = harmonics(*sampled(picture, None, x - left, y, wide))
-        progress(done + 1, len(wanted))
-    return polar_patches.table_of(found)
+def rings_of_piece(piece: Piece, towns: FloatArray) -> NDArray[np.complex64]:
+    """The light around towns of a piece, as rings that photos are compared with."""
+    if not len(towns):
+        return np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)
+    middle = piece.grid.lon0_deg + 0.5 * piece.grid.step_deg * piece.grid.values.shape[1]
+    lon = middle + (towns[:, 0] - middle + 180.0) % 360.0 - 180.0
+    x, y = piece.pixels(lon, towns[:, 1])
+    # The piece's pixels are square on its middle parallel
+    wide = piece.shrink / np.cos(np.radians(towns[:, 1]))
+    return harmonics(*sampled(piece.picture, None, x, y, wide))

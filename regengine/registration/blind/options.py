@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
 from regengine.registration.blind.station_history import ANY_KM, mission_heights_km, mission_number
 
 if TYPE_CHECKING:
     from regengine.registration.blind.index import EarthIndex
-
-# As long as a search may take along a track: the whole Earth takes longer. All tilts of a known
-# lens need 30 s on a usual processor, twice that on a slow one. There, of five photos of the
-# training half at 48 to 60 degrees, two were found within 45 s, four within 75
-TIMES_AS_LONG = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,49 +28,51 @@ class BlindLimits:
     altitude_km: tuple[float, float] = ANY_KM
 
 
+Mode = Literal["auto", "always", "never"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlindOptions:
-    """When photos are searched for all over the Earth, and with what.
+    """When photos are searched for all over the Earth, and with which index.
 
-    always: All photos; else those of which neither time with an element set nor nadir is known.
+    mode: "always", all photos; "auto", those of which neither time with an element set nor nadir is
+        known; "never".
+    index: None for the one beside the map, or one made in memory.
     """
 
-    always: bool
-    index: Path
+    mode: Mode = "auto"
+    index: Path | None = None
     limits: BlindLimits = field(default_factory=BlindLimits)
 
     def found_anywhere(self) -> BlindOptions:
         """The same with an absolute path, for processes that work in another folder."""
-        return replace(self, index=self.index.absolute())
+        return self if self.index is None else replace(self, index=self.index.absolute())
 
 
 def blind_options(
     mode: str, index: Path | None, bbox: str | None, mission: str | None, dated: bool = False
-) -> BlindOptions | None:
-    """The options out of the command line's texts; None for the mode ``never``.
+) -> BlindOptions:
+    """The options out of the command line's texts.
 
-    The other modes are ``always`` and ``auto``. For `bbox` and `mission` see `parse_bounds` and
+    For `bbox` and `mission` see `parse_bounds` and
     `regengine.registration.blind.station_history.mission_number`; `dated`: the mission is wanted
-    for dates alone. Raises ConfigError if an option makes no sense, or the index is missing.
+    for dates, too. Raises ConfigError if an option makes no sense.
     """
-    if mode not in ("always", "auto", "never"):
-        raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always or --blind auto.")
+    if mode not in get_args(Mode):
+        raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")
     if mode == "never":
-        if index is not None or bbox is not None:
-            raise ConfigError("--index and --bbox go with --blind: give that, too.")
+        if bbox is not None:
+            raise ConfigError("--bbox goes with --blind always or auto.")
         if mission is not None and not dated:
             raise ConfigError("--mission goes with --blind or --date-from-place: give one of them.")
-        return None
-    if index is None:
-        raise ConfigError(
-            "--blind needs the map's index: make it once with regengine lights index MAP --out "
-            "earth.idx, and name it with --index."
-        )
-    limits = BlindLimits(
-        bounds=None if bbox is None else parse_bounds(bbox),
-        altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
+    return BlindOptions(
+        mode=cast(Mode, mode),
+        index=index,
+        limits=BlindLimits(
+            bounds=None if bbox is None else parse_bounds(bbox),
+            altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
+        ),
     )
-    return BlindOptions(always=mode == "always", index=index, limits=limits)
 
 
 def parse_bounds(text: str) -> tuple[float, float, float, float]:
@@ -89,19 +87,41 @@ def parse_bounds(text: str) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
-def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex:
-    """The index, read once per process.
+def index_beside(path: Path) -> Path:
+    """Where the index of a map is looked for: ``earth.tif.idx`` for ``earth.tif``."""
+    return path.with_name(f"{path.name}.idx")
 
-    Raises ConfigError if it cannot be used.
+
+def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
+    """The file of the index that is used, the one named or the one beside a map, if any."""
+    beside = (index_beside(path) for path in maps)
+    return options.index or next((path for path in beside if path.is_file()), None)
+
+
+def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex | None:
+    """The index of a map, read once per process: the one named, the one beside it, or in memory.
+
+    None where there is no file and the map is so large that to make one takes minutes. Raises
+    ConfigError if the one named cannot be used.
     """
     return _read(options.index, tuple(maps), options.limits.bounds)
 
 
 @lru_cache(maxsize=2)
 def _read(
-    path: Path, maps: tuple[Path, ...], bounds: tuple[float, float, float, float] | None
-) -> EarthIndex:
-    from regengine.registration.blind.index import read_earth_index
+    path: Path | None, maps: tuple[Path, ...], bounds: tuple[float, float, float, float] | None
+) -> EarthIndex | None:
+    from regengine.lights.map import open_light_map
+    from regengine.registration.blind.index import index_in_memory, read_earth_index
 
-    whole = read_earth_index(path, maps)
-    return whole if bounds is None else whole.within(bounds)
+    whole, beside = None, None if path is not None else index_file(BlindOptions(), maps)
+    if path is not None:
+        whole = read_earth_index(path, maps)
+    elif beside is not None:
+        try:
+            whole = read_earth_index(beside, [one for one in maps if index_beside(one) == beside])
+        except ConfigError as error:
+            logging.getLogger("regengine").warning("%s It is not used.", error)
+    if whole is None:
+        whole = index_in_memory(open_light_map(maps))
+    return whole if whole is None or bounds is None else whole.within(bounds)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -199,6 +200,7 @@ class EarthView:
     index: EarthIndex
     image: LightImage
     lens: Camera
+    altitude_km: float = ALTITUDE_KM
 
     def smoothed(self) -> EarthView:
         """The same at the image's own size, as it is drawn as a map."""
@@ -210,15 +212,16 @@ def propose_tilted(
     view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
 ) -> list[Proposal]:
     """Cameras for some directions of the nadir, the towns sought in the picture as it is."""
-    small = view.image.resized(round(field_straight_down_km(view.lens) / pixel_km), SMOOTH_PX)
+    field_km = field_straight_down_km(view.lens) * view.altitude_km / ALTITUDE_KM
+    small = view.image.resized(round(field_km / pixel_km), SMOOTH_PX)
     towns = find_towns(small.values, small.weight, PHOTO_TOWNS)
     camera = small.camera(view.lens)
     found = []
     parameters = match_parameters(pixel_km)
     for nadir in nadirs:
         axes = level_axes(nadir)
-        points = ground_points(camera, axes, ALTITUDE_KM, towns.x, towns.y)
-        level = LevelView(axes=axes, altitude_km=ALTITUDE_KM, stored=view.lens)
+        points = ground_points(camera, axes, view.altitude_km, towns.x, towns.y)
+        level = LevelView(axes=axes, altitude_km=view.altitude_km, stored=view.lens)
         found += matched(view.index.levels[pixel_km], points, towns.contrast, level, parameters)
     return found
 
@@ -254,7 +257,7 @@ def propose_far(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]) 
     return [
         proposal
         for nadir in nadirs
-        for proposal in propose_levelled(smooth, pixel_km, nadir, ALTITUDE_KM, of_limb=False)
+        for proposal in propose_levelled(smooth, pixel_km, nadir, view.altitude_km, of_limb=False)
     ]
 
 
@@ -303,34 +306,30 @@ def matched(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Attempt:
-    """Proposals of one thing that was tried.
+    """One thing to try, told before it costs anything.
 
-    proposals: For the stored image, not mirrored; the best first.
-    mirrored: Whether the picture was flipped first.
-    sigma_log_focal: How well the focal length is believed that was tried.
+    find: Proposals for the stored image, not mirrored, in any order.
+    mirrored, hazy: Whether the picture was flipped first, and whether it is the hazy one.
+    sigma_log_focal: How well the focal length is believed that is tried.
+    surprise: How unlikely it is to find a photo whose place is nearly known; see `search.Step`.
     looked_at: So many of its best proposals, and of the best that wait, are looked at whatever
         their odds; its others do not wait.
     """
 
-    proposals: list[Proposal]
-    mirrored: bool
+    find: Callable[[], list[Proposal]]
     sigma_log_focal: float
+    mirrored: bool = False
+    hazy: bool = False
+    surprise: float = 0.0
     looked_at: int = 0
 
+    @property
+    def kind(self) -> str:
+        """Light or figures, which do not know of each other."""
+        return "index light" if self.looked_at else "index figures"
 
-def attempt(
-    found: list[Proposal],
-    sigma_log_focal: float,
-    *,
-    mirrored: bool = False,
-    hazy: bool = False,
-    looked_at: int = 0,
-) -> Attempt:
-    """An attempt's proposals in order; ``hazy`` says that all are of the hazy light image."""
-    ordered = sorted(found, key=lambda proposal: -proposal.log10_odds)
-    return Attempt(
-        proposals=[replace(one, hazy=hazy or one.hazy) for one in ordered],
-        mirrored=mirrored,
-        sigma_log_focal=sigma_log_focal,
-        looked_at=looked_at,
-    )
+    @cached_property
+    def proposals(self) -> list[Proposal]:
+        """What it finds, the best first."""
+        ordered = sorted(self.find(), key=lambda proposal: -proposal.log10_odds)
+        return [replace(one, hazy=self.hazy or one.hazy) for one in ordered]

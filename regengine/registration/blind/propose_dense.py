@@ -31,7 +31,6 @@ from matchers.polar_patches import (
 )
 from matchers.verify import find_towns
 from regengine.registration.blind.propose_asterisms import (
-    ALTITUDE_KM,
     EarthView,
     Proposal,
     field_straight_down_km,
@@ -74,7 +73,7 @@ def propose_dense(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
     found: list[tuple[Laid, PatchPhoto, FloatArray]] = []
     for nadir in nadirs:
         axes = level_axes(nadir)
-        plane = ground_plane(view.image, small, axes, ALTITUDE_KM, pixel_km)
+        plane = ground_plane(view.image, small, axes, view.altitude_km, pixel_km)
         if plane is not None:
             photo, laid = patches_of(plane, table)
             found += [(way, photo, axes) for way in lay(reference, photo, laid, PLACES_EACH)]
@@ -84,7 +83,7 @@ def propose_dense(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
     for rough, photo, axes in found[:FITTED]:
         way = fitted(reference, photo, rough)
         # A scale of the level frame is a height
-        camera = placed_camera(view.lens, axes, ALTITUDE_KM * way.scale, way.rotation)
+        camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
         proposals.append(Proposal(camera=camera, log10_odds=way.log10_odds - tried, towns=way.met))
     return proposals
 

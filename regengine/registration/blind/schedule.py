@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -19,7 +20,6 @@ from regengine.registration.blind.propose_asterisms import (
     Attempt,
     EarthView,
     Proposal,
-    attempt,
     propose_far,
     propose_levelled,
     propose_tilted,
@@ -153,7 +153,9 @@ class Plan:
     def view(self, search: Search, index: EarthIndex) -> EarthView:
         """The photo as it is tried."""
         image = unmirrored(search.lights.of(self.hazy), self.mirrored)
-        return EarthView(index=index, image=image, lens=search.stored)
+        return EarthView(
+            index=index, image=image, lens=search.stored, altitude_km=search.altitude_km
+        )
 
     def proposals(
         self, view: EarthView, pixel_km: float, rings: Rings | None = None
@@ -204,17 +206,26 @@ ANY_LENS_LOOKED_AT = 12
 def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try the lenses that an unknown picture may have been taken with."""
     longest = max(search.stored.width_px, search.stored.height_px)
-    for plan, steps in lens_tries(index.levels):
-        view = plan.view(search, index)
-        found = []
-        for focal_mm, pixel_km in steps:
-            lens = replace(search.stored, focal_px=focal_mm / FULL_FRAME_MM[0] * longest)
-            found += plan.proposals(replace(view, lens=lens), pixel_km)
-        yield attempt(
-            found,
-            SIGMA_LOG_FOCAL_CROPPED,
+    for number, (plan, steps) in enumerate(lens_tries(index.levels)):
+
+        def find(plan: Plan = plan, steps: Steps = steps) -> list[Proposal]:
+            view = plan.view(search, index)
+            lenses = [
+                (replace(search.stored, focal_px=mm / FULL_FRAME_MM[0] * longest), pixel_km)
+                for mm, pixel_km in steps
+            ]
+            return [
+                proposal
+                for lens, pixel_km in lenses
+                for proposal in plan.proposals(replace(view, lens=lens), pixel_km)
+            ]
+
+        yield Attempt(
+            find=find,
+            sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED,
             mirrored=plan.mirrored,
             hazy=plan.hazy,
+            surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
             looked_at=ANY_LENS_LOOKED_AT if plan.together else 0,
         )
 
@@ -250,6 +261,12 @@ PLANS = (
 LOOKED_AT, FAR_LOOKED_AT = 3, 12
 
 
+# Where the place is nearly known, figures from there are tried first; then these, in their order
+FIRST_SURPRISE, EACH_SURPRISE = 1.0, 0.4
+# of photos with a limb the first ones before it is swept along the tracks, the others after
+LIMB_FIRST, LIMB_SURPRISE, LIMB_THEN = 4, -40.0, -12.0
+
+
 def attempts(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try everything."""
     if search.limb is not None:
@@ -260,38 +277,54 @@ def attempts(search: Search, index: EarthIndex) -> Iterator[Attempt]:
         yield from any_lens(search, index)
 
 
+def heights_km(search: Search) -> tuple[float, ...]:
+    """Heights that towns are drawn from where the limb tells the tilt."""
+    return LEVELLED_ALTITUDES_KM if search.anywhere else (search.altitude_km,)
+
+
 def told_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
-    """Try all tilts of a known lens."""
-    for plan in PLANS:
-        view = plan.view(search, index)
+    """Try all tilts of a known lens, level by level or ring by ring."""
+    for number, plan in enumerate(PLANS):
         looked_at = 0
         if plan.way == "light":
             looked_at = LOOKED_AT if plan.held is None else FAR_LOOKED_AT
-        for found in proposals_of(view, plan):
-            yield attempt(
-                found,
-                SIGMA_LOG_FOCAL,
+        view = plan.view(search, index)
+        for parts in parts_of(view, plan):
+
+            def find(
+                plan: Plan = plan, view: EarthView = view, parts: Parts = parts
+            ) -> list[Proposal]:
+                return [p for rings, level in parts for p in plan.proposals(view, level, rings)]
+
+            yield Attempt(
+                find=find,
+                sigma_log_focal=SIGMA_LOG_FOCAL,
                 mirrored=plan.mirrored,
                 hazy=plan.hazy,
+                surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
                 looked_at=looked_at,
             )
 
 
-def proposals_of(view: EarthView, plan: Plan) -> Iterator[list[Proposal]]:
-    """Proposals of a plan, level by level or ring by ring; those by light of far rings together."""
+# Rings and the level in which they are tried
+Parts = tuple[tuple[Rings, float], ...]
+
+
+def parts_of(view: EarthView, plan: Plan) -> Iterator[Parts]:
+    """What of a plan is one attempt: a level, or a far ring at one; light of far rings together."""
     if plan.held is None:
         for pixel_km in useful_levels(view, plan, STEEP_STRETCH):
-            yield plan.proposals(view, pixel_km)
+            yield ((plan.rings, pixel_km),)
         return
-    of_rings = (
-        plan.proposals(view, pixel_km, (ring,))
+    of_rings = [
+        ((ring,), pixel_km)
         for ring in plan.rings
         for pixel_km in useful_levels(view, plan, ground_stretch(ring[0], ALTITUDE_KM))
-    )
+    ]
     if plan.way == "light":
-        yield [proposal for found in of_rings for proposal in found]
+        yield tuple(of_rings)
     else:
-        yield from of_rings
+        yield from ((part,) for part in of_rings)
 
 
 def useful_levels(view: EarthView, plan: Plan, stretched: float) -> list[float]:
@@ -318,20 +351,33 @@ def along_limb(search: Search, limb: Limb, index: EarthIndex) -> Iterator[Attemp
     told = (1.0, SIGMA_LOG_FOCAL)
     bent = (limb.focal_ratio, SIGMA_LOG_FOCAL_CROPPED)
     crops = [(crop, SIGMA_LOG_FOCAL_CROPPED) for crop in CROP_SCALES]
+    number = 0
     for mirrored in (False, True):
         views = LimbViews(search=search, limb=limb, index=index, mirrored=mirrored)
-        yield from views.figures(*told, hazy=False, pixels_km=COARSE_PIXELS_KM)
-        yield views.light(*told)
-        yield from views.figures(*told, hazy=True, pixels_km=COARSE_PIXELS_KM)
-        yield views.light(*bent)
-        for hazy in (False, True):
-            yield from views.figures(*bent, hazy, COARSE_PIXELS_KM)
-        for scale, hazy in product((told, bent), (False, True)):
-            yield from views.figures(*scale, hazy, FINE_PIXELS_KM)
-        for scale in crops:
-            yield views.light(*scale)
-            for hazy in (False, True):
-                yield from views.figures(*scale, hazy, COARSE_PIXELS_KM)
+        for one in (
+            *views.figures(*told, hazy=False, pixels_km=COARSE_PIXELS_KM),
+            views.light(*told),
+            *views.figures(*told, hazy=True, pixels_km=COARSE_PIXELS_KM),
+            views.light(*bent),
+            *(a for hazy in (False, True) for a in views.figures(*bent, hazy, COARSE_PIXELS_KM)),
+            *(
+                a
+                for scale, hazy in product((told, bent), (False, True))
+                for a in views.figures(*scale, hazy, FINE_PIXELS_KM)
+            ),
+            *(
+                a
+                for scale in crops
+                for a in (
+                    views.light(*scale),
+                    *views.figures(*scale, False, COARSE_PIXELS_KM),
+                    *views.figures(*scale, True, COARSE_PIXELS_KM),
+                )
+            ),
+        ):
+            first = LIMB_SURPRISE if number < LIMB_FIRST else LIMB_THEN
+            yield replace(one, surprise=first + EACH_SURPRISE * number)
+            number += 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -350,32 +396,49 @@ class LimbViews:
             index=self.index,
             image=unmirrored(self.search.lights.of(hazy), self.mirrored),
             lens=replace(stored, focal_px=stored.focal_px * scale),
+            altitude_km=self.search.altitude_km,
         )
         return view, unmirrored_ray(nadir_at_scale(self.limb, scale), self.mirrored)
 
     def figures(
         self, scale: float, sigma: float, hazy: bool, pixels_km: tuple[float, ...]
-    ) -> Iterator[Attempt]:
+    ) -> list[Attempt]:
         """Try figures of towns, level by level."""
-        view, nadir = self.view(scale, hazy)
-        smooth = view.smoothed()
-        for pixel_km in pixels_km:
-            if pixel_km in self.index.levels:
-                found = [
-                    proposal
-                    for altitude_km in LEVELLED_ALTITUDES_KM
-                    for proposal in propose_levelled(smooth, pixel_km, nadir, altitude_km)
-                ]
-                yield attempt(found, sigma, mirrored=self.mirrored, hazy=hazy)
+
+        def find(pixel_km: float) -> list[Proposal]:
+            view, nadir = self.view(scale, hazy)
+            smooth = view.smoothed()
+            return [
+                proposal
+                for altitude_km in heights_km(self.search)
+                for proposal in propose_levelled(smooth, pixel_km, nadir, altitude_km)
+            ]
+
+        return [
+            Attempt(
+                find=partial(find, pixel_km),
+                sigma_log_focal=sigma,
+                mirrored=self.mirrored,
+                hazy=hazy,
+            )
+            for pixel_km in pixels_km
+            if pixel_km in self.index.levels
+        ]
 
     def light(self, scale: float, sigma: float) -> Attempt:
         """Compare the light around towns, at all levels together."""
-        found = []
-        for hazy, pixel_km in product((False, True), LIGHT_PIXELS_KM):
-            view, nadir = self.view(scale, hazy)
-            if pixel_km in self.index.levels:
-                found += [
-                    replace(proposal, hazy=hazy)
-                    for proposal in propose_dense(view, pixel_km, [nadir])
-                ]
-        return attempt(found, sigma, mirrored=self.mirrored, looked_at=LIMB_LOOKED_AT)
+
+        def find() -> list[Proposal]:
+            found = []
+            for hazy, pixel_km in product((False, True), LIGHT_PIXELS_KM):
+                view, nadir = self.view(scale, hazy)
+                if pixel_km in self.index.levels:
+                    found += [
+                        replace(proposal, hazy=hazy)
+                        for proposal in propose_dense(view, pixel_km, [nadir])
+                    ]
+            return found
+
+        return Attempt(
+            find=find, sigma_log_focal=sigma, mirrored=self.mirrored, looked_at=LIMB_LOOKED_AT
+        )

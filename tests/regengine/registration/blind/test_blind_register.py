@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from regengine.registration.blind.register import register_blind
 from typer.testing import CliRunner
 
 from matchers.camera import Camera
@@ -18,7 +19,6 @@ from regengine.lights.map import LightMap
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.blind.index import EarthIndex
 from regengine.registration.blind.options import BlindLimits
-from regengine.registration.blind.register import register_blind
 from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store

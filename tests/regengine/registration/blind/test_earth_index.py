@@ -21,7 +21,7 @@ from regengine.registration.blind.index import (
     EarthIndex,
     figure_parameters,
     read_earth_index,
-    towns_of_earth,
+    towns_of_map,
     write_earth_index,
 )
 from regengine.registration.blind.propose_asterisms import match_parameters
@@ -71,7 +71,7 @@ class TownsOnly:
 
 def test_each_town_is_found_once_where_it_is() -> None:
     calls: list[tuple[int, int]] = []
-    found = towns_of_earth(TownsOnly(), 2.6, lambda done, total: calls.append((done, total)))
+    found, _ = towns_of_map(TownsOnly(), 2.6, lambda done, total: calls.append((done, total)))
     assert calls[-1][0] == calls[-1][1] == len(calls)
     assert len(found) == len(TOWNS)
     lon, lat = found[:, None, 0], found[:, None, 1]
@@ -87,7 +87,7 @@ def test_a_map_that_cannot_be_read_is_told() -> None:
             raise LightMapError("damaged", code="light_map")
 
     with pytest.raises(LightMapError, match="damaged"):
-        towns_of_earth(Damaged(), 5.2)
+        towns_of_map(Damaged(), 5.2)
 
 
 LEVEL_KM = 1.3

@@ -8,13 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from matchers.camera import Camera
-from matchers.earth import great_circle_km
-from regengine.lights.map import LightMap
-from regengine.photo.frame import read_frame
-from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.options import BlindLimits
 from regengine.registration.blind.register import (
     MOST_BEYOND,
     LooseFit,
@@ -22,6 +15,13 @@ from regengine.registration.blind.register import (
     measured,
     search_blind,
 )
+
+from matchers.camera import Camera
+from matchers.earth import great_circle_km
+from regengine.lights.map import LightMap
+from regengine.photo.frame import read_frame
+from regengine.registration.blind.index import EarthIndex
+from regengine.registration.blind.options import BlindLimits
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.register import RegisterParams
