@@ -80,7 +80,7 @@ def run_inputs(
     pixel_pitch_um: float | None = None,
     lens: Paths | None = None,
     clock_window: float | None = None,
-    max_seconds: float = 15.0,
+    max_seconds: float = 120.0,
     any_category: bool = False,
     share: bool = True,
     stars: bool = True,

@@ -28,7 +28,6 @@ from regengine.pipeline import RunInputs
 from regengine.records import degrees_text, printable
 from regengine.registration.blind.options import earth_index, index_file
 from regengine.registration.outcome import iso_utc
-from regengine.registration.search import TIMES_AS_LONG
 from regengine.store.writer import StoreWriter
 
 
@@ -92,7 +91,7 @@ class RegisterRun:
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
-            limit_s=60.0 + 10.0 * _search_seconds(self.inputs),
+            limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
             facts_of=partial(pipeline.facts_of_photo, inputs=self.inputs) if share else None,
@@ -116,11 +115,6 @@ class RegisterRun:
                 scheduler=self.scheduler,
                 check=inputs.open,
             )
-
-
-def _search_seconds(inputs: RunInputs) -> float:
-    """Longest processor time that the search of one photo may take."""
-    return TIMES_AS_LONG * inputs.register.max_seconds
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:

@@ -56,7 +56,9 @@ def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
     if search.exhausted or search.conclusive:
         return ()
-    text = "time ran out before everything was tried; raise --max-seconds"
+    text = "the work that a photo is worth was done before everything was tried"
+    if search.braked:
+        text = "time ran out before everything was tried; raise --max-seconds"
     return (Reason(code="search_budget", text=text),)
 
 
@@ -205,9 +207,11 @@ def result_of(search: Search) -> FrameResult:
             suspect = contradiction(search.best.camera, search.told)
             result = replace(result, reasons=(suspect, *result.reasons))
         return result
-    if search.attitude is None:
-        return result
-    sources = {**dict(result.sources), "attitude": f"{search.attitude.stars} stars"}
+    sources = dict(result.sources)
+    if search.attitude is not None:
+        sources["attitude"] = f"{search.attitude.stars} stars"
+    if search.braked:
+        sources["search"] = "ended by --max-seconds"
     return replace(result, sources=tuple(sorted(sources.items())))
 
 

@@ -26,7 +26,7 @@ from regengine.registration.candidates import (
     unmirrored,
 )
 from regengine.registration.map_window import dense_parameters
-from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Step
+from regengine.registration.search import SHARE_FOR_LOOKS, Cost, Proposals, Step
 from regengine.registration.search_order import plan
 
 if TYPE_CHECKING:
@@ -70,16 +70,25 @@ def steps_of_looks(search: Search, sparse: bool, find: Find) -> Iterator[Step]:
 def take_look(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
     """What one look finds; and what leads without being verified, from along the track."""
     search.looks_taken += 1
+    search.spend(cost_of(look))
     view = coarse_view(search, look, SMOOTH_PX if look.sparse else PICTURE_SMOOTH_PX)
     if view is None:
         return
     yield Proposals(find(search, view, look))
     while search.leader is not None and not search.leader.look.flat:
         search.looks_taken += 1  # so that the odds bear these poses, too
+        search.spend("alignment", 1 + len(STEPS_KM))
         better = from_along_the_track(search, search.leader)
         if better is None:
             return
         yield Proposals([better])
+
+
+def cost_of(look: Look) -> Cost:
+    """What a look costs."""
+    if not look.sparse:
+        return "pictures"
+    return "thorough figures" if look.thorough else "figures"
 
 
 def coarse_view(search: Search, look: Look, smooth_px: float) -> CoarseView | None:

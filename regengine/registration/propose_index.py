@@ -48,7 +48,7 @@ from regengine.registration.map_window import (
     footprint_window,
     ground_reach_km,
 )
-from regengine.registration.search import ANYWHERE, SHARE_FOR_LOOKS, Proposals, Step
+from regengine.registration.search import ANYWHERE, SHARE_FOR_LOOKS, Cost, Proposals, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import Track, tracks_for
 
@@ -235,6 +235,8 @@ class Closer:
     def take(self, tried: Attempt) -> Iterator[Proposals]:
         """Look at the best of one attempt, and of those that wait."""
         self.search.looks_taken += not self.search.anywhere
+        drawn: Cost = "drawn tilt in the index" if tried.drawn else "tilt in the index"
+        self.search.spend(drawn, tried.tilts)
         found = [(p, tried) for p in tried.proposals if self.ground.allowed(p)]
         if tried.looked_at:
             # Odds of light and of figures do not compare: neither may crowd out the other
@@ -259,6 +261,7 @@ class Closer:
         for proposal, tried in chosen:
             if id(proposal) not in self.seen:
                 self.seen[id(proposal)] = proposal
+                self.search.spend("alignment", 2)
                 found += aligned(self.search, self.ground, proposal, tried)
         if self.search.anywhere:
             yield Proposals(found, verified="now")

@@ -156,6 +156,8 @@ def nadir_at_scale(limb: Limb, scale: float) -> FloatArray:
 
 def take_sweep(search: Search, sweep: Sweep, time_share: float) -> Iterator[Proposals]:
     """What one sweep finds within a share of the photo's time."""
+    search.spend("sweep")
+    search.spend("alignment", ALIGNED_PER_SWEEP)
     found = best_of_sweep(search, sweep, time_share)
     search.looks_taken += 1
     yield Proposals(found)
@@ -191,6 +193,7 @@ def best_of_sweep(search: Search, sweep: Sweep, time_share: float) -> list[Candi
             break
         x, y, z = sweep.track.position(offset).tolist()
         levels = window.around((x, y, z), reach_km, step_km)
+        search.spend("place of a sweep")
         if levels is not None:
             search.covered = True
             peaks += [(p.score, offset, p) for p in search_azimuth(levels, wanted, (x, y, z))]

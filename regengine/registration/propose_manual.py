@@ -85,6 +85,7 @@ def take_placed(search: Search, placed: Camera, look: Look) -> Iterator[Proposal
 def aligned_around(search: Search, placed: Camera, look: Look) -> list[Candidate]:
     """The placed camera and those around it, aligned on one of the photo's light images."""
     search.looks_taken += 1
+    search.spend("alignment", len(SHIFTS) ** 2 * len(TURNS_DEG))
     view = coarse_view(search, look, PICTURE_SMOOTH_PX)
     found: list[Candidate] = []
     if view is not None:

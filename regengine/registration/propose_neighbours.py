@@ -143,6 +143,7 @@ def aligned_neighbours(search: Search, expected: ExpectedPlace) -> list[Candidat
     for hazy in (False,) if expected_once.flat else (False, True):
         look = replace(expected_once, hazy=hazy)
         search.looks_taken += 1
+        search.spend("alignment", len(cameras))
         view = coarse_view(search, look, PICTURE_SMOOTH_PX)
         if view is not None:
             starts = [view.camera(camera) for camera in cameras]

@@ -174,6 +174,7 @@ def take_places(
 ) -> Iterator[Proposals]:
     """Align the cameras of some places on the photo's light."""
     search.looks_taken += 1
+    search.spend("alignment", len(places))
     parameters = DenseParameters()
     light = search.lights.of(hazy)
     image = light.resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)

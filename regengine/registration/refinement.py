@@ -167,6 +167,7 @@ def aligned_once(search: Search, finalist: Finalist, size_px: int) -> Finalist |
         if finalist.candidate.look.hazy and size_px == COMPARED_PX:
             sharp = replace(finalist.candidate, look=replace(finalist.candidate.look, hazy=False))
             versions.append(replace(finalist, candidate=sharp))
+        search.spend("finalist", len(versions))
         aligned = [aligned_finalist(search, version, size_px) for version in versions]
         search.aligned[key] = next(iter(ordered(aligned)), None)
     return search.aligned[key]

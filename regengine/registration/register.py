@@ -81,7 +81,10 @@ class RegisterParams:
 
     clock_window_s: The camera's clock is at most this wrong; None believes two minutes, and tries
         ten and whole hours where that leads nowhere.
-    max_seconds: The search ends after so much processor time with the best it has.
+    most_work: The search ends after so much work with the best it has, in the seconds that it takes
+        on the machine where `regengine.registration.search.COSTS` was measured.
+    max_seconds: A brake: it ends after so much processor time whatever it has done. Results that
+        the brake has changed say so.
     any_category: Try frames that do not look like night cities, too.
     accept_probability: Acceptance threshold.
     seed: Kept with the result; the search itself draws no random numbers.
@@ -92,7 +95,8 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    max_seconds: float = 15.0
+    most_work: float = 15.0
+    max_seconds: float = 120.0
     any_category: bool = False
     accept_probability: float = field(default_factory=default_accept_probability)
     seed: int = 0
@@ -277,6 +281,7 @@ def verify_best(search: Search) -> None:
     finalists = compare_finalists(search)
     for first in finalists:
         if first.candidate not in search.fitted:
+            search.spend("fit")
             search.fitted[first.candidate] = best_fit(search, first)
         fit = search.fitted[first.candidate]
         if fit is not None:

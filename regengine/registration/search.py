@@ -31,11 +31,37 @@ if TYPE_CHECKING:
 
 # The source of a position that only the lights tell
 ANYWHERE = "lights"
-# As long as a search may take along a track: the whole Earth takes longer. All tilts of a known
-# lens need 30 s on a usual processor, twice that on a slow one. There, of five photos of the
-# training half at 48 to 60 degrees, two were found within 45 s, four within 75
+# What each thing that a search does costs, in seconds of one core of the machine where that was
+# measured. A search ends by this count, so that it finds the same on every machine
+Cost = Literal[
+    "figures",
+    "thorough figures",
+    "pictures",
+    "sweep",
+    "place of a sweep",
+    "tilt in the index",
+    "drawn tilt in the index",
+    "alignment",
+    "finalist",
+    "fit",
+]
+COSTS: dict[Cost, float] = {
+    "figures": 0.14,
+    "thorough figures": 0.25,
+    "pictures": 0.25,
+    "sweep": 0.05,
+    "place of a sweep": 0.003,
+    "tilt in the index": 0.02,
+    "drawn tilt in the index": 0.05,
+    "alignment": 0.04,
+    "finalist": 0.06,
+    "fit": 0.5,
+}
+# As much as a search along a track the whole Earth is worth. All tilts of a known lens need twice
+# that; of five photos of the training half at 48 to 60 degrees, two were found within 45 s, four
+# within 75
 TIMES_AS_LONG = 5.0
-# The rest of a frame's time is kept for the last proof
+# The rest of a frame's work is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
 
 
@@ -84,7 +110,9 @@ class Search:
     leader: What led at the last weighing and was not verified for good.
     tried, aligned, fitted: What was verified before, so that nothing is done twice.
     covered: Whether any of what was tried lies on the map.
-    exhausted: Whether time was enough for everything.
+    work_done: As `COSTS` counts it.
+    braked: Whether the seconds that the user allows were over first.
+    exhausted: Whether all that is worth trying was tried.
     told: The position that is not looked at, since nothing was found near it.
     ended, given_up: Whether the remaining proposers have no say; and whether nothing is to be
         concluded, either.
@@ -113,6 +141,8 @@ class Search:
     fitted: dict[Candidate, Fit | None] = field(default_factory=dict)
     attitude: StarAttitude | None = None
     covered: bool = False
+    work_done: float = 0.0
+    braked: bool = False
     exhausted: bool = True
     told: CameraPosition | None = None
     ended: bool = False
@@ -172,11 +202,19 @@ class Search:
         search.lights = self.lights
         return search
 
+    def spend(self, what: Cost, times: float = 1.0) -> None:
+        """Count work: that, or the brake, ends a search before it has tried everything."""
+        self.work_done += times * COSTS[what]
+
     def expired(self, share: float) -> bool:
-        """Whether a share of the photo's time is over; the whole Earth may take longer."""
+        """Whether a share of the work that a photo is worth is done; the whole Earth is worth more.
+
+        The seconds that the user allows are a brake, for what is costlier than it is known to be.
+        """
         longer = TIMES_AS_LONG if self.anywhere and self.told is None else 1.0
-        moment = self.started_s + share * longer * self.parameters.max_seconds
-        return self.parameters.clock() > moment
+        if self.parameters.clock() - self.started_s > self.parameters.max_seconds:
+            self.braked = True
+        return self.braked or self.work_done > share * longer * self.parameters.most_work
 
 
 # What becomes of proposals: the best is verified where it stands out, later, or as it is

@@ -285,6 +285,7 @@ def best_fit(search: Search, finalist: Finalist) -> Fit | None:
     told = fit_of(search, finalist)
     if told is not None and told.left_out.log10_odds > LEAST_LOG10_ODDS:
         return told
+    search.spend("fit")
     free = aligned_finalist(search, with_any_lens(finalist, search.stored), COMPARED_PX)
     freed = None if free is None else fit_of(search, free)
     fits = [fit for fit in (told, freed) if fit is not None]

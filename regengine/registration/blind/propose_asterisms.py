@@ -312,6 +312,7 @@ class Attempt:
     mirrored, hazy: Whether the picture was flipped first, and whether it is the hazy one.
     sigma_log_focal: How well the focal length is believed that is tried.
     surprise: How unlikely it is to find a photo whose place is nearly known; see `search.Step`.
+    tilts, drawn: So many are tried, and whether the picture is drawn as a map for each.
     looked_at: So many of its best proposals, and of the best that wait, are looked at whatever
         their odds; its others do not wait.
     """
@@ -322,6 +323,8 @@ class Attempt:
     hazy: bool = False
     surprise: float = 0.0
     looked_at: int = 0
+    tilts: int = 1
+    drawn: bool = False
 
     @property
     def kind(self) -> str:

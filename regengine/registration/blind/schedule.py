@@ -146,6 +146,11 @@ class Plan:
     steps: Steps = ()
 
     @property
+    def drawn(self) -> bool:
+        """Whether the picture is drawn as a map for each tilt."""
+        return self.way == "light" or self.held is not None
+
+    @property
     def together(self) -> bool:
         """Whether all lenses are one attempt, of which the best are looked at."""
         return self.way == "light"
@@ -227,6 +232,8 @@ def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
             hazy=plan.hazy,
             surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
             looked_at=ANY_LENS_LOOKED_AT if plan.together else 0,
+            tilts=len(directions(plan.rings, plan.held)) * len(steps),
+            drawn=plan.drawn,
         )
 
 
@@ -303,6 +310,8 @@ def told_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
                 hazy=plan.hazy,
                 surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
                 looked_at=looked_at,
+                tilts=sum(len(directions(rings, plan.held)) for rings, _ in parts),
+                drawn=plan.drawn,
             )
 
 
@@ -420,6 +429,8 @@ class LimbViews:
                 sigma_log_focal=sigma,
                 mirrored=self.mirrored,
                 hazy=hazy,
+                tilts=len(heights_km(self.search)),
+                drawn=True,
             )
             for pixel_km in pixels_km
             if pixel_km in self.index.levels
@@ -440,5 +451,10 @@ class LimbViews:
             return found
 
         return Attempt(
-            find=find, sigma_log_focal=sigma, mirrored=self.mirrored, looked_at=LIMB_LOOKED_AT
+            find=find,
+            sigma_log_focal=sigma,
+            mirrored=self.mirrored,
+            looked_at=LIMB_LOOKED_AT,
+            tilts=2 * len(LIGHT_PIXELS_KM),
+            drawn=True,
         )
