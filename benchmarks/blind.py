@@ -36,13 +36,13 @@ from benchmarks.trials.run import TrialSettings, draw_only, failed, prepare, run
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.photo.frame import Frame, read_frame
 from regengine.pipeline import RunInputs
-from regengine.registration.blind.index import FARTHEST_LAT_DEG
-from regengine.registration.blind.options import BlindOptions
+from regengine.registration.index.earth import FARTHEST_LAT_DEG
+from regengine.registration.index.options import BlindOptions
 from regengine.registration.register import RegisterParams
 
 if TYPE_CHECKING:
     from benchmarks.trials.attempt import Registration
-    from regengine.registration.blind.index import EarthIndex
+    from regengine.registration.index.earth import EarthIndex
 
 # Kinds of trials that show lit places: a wrong time or another pass is nothing to a search that
 # looks at neither
@@ -72,7 +72,7 @@ def prepare_blind(settings: BlindTrialSettings) -> None:
 
 def index_of(settings: TrialSettings) -> EarthIndex:
     """The index that the trials are held against, open in this process."""
-    from regengine.registration.blind.options import BlindOptions, earth_index
+    from regengine.registration.index.options import BlindOptions, earth_index
 
     assert isinstance(settings, BlindTrialSettings)
     assert settings.lights is not None
@@ -81,9 +81,10 @@ def index_of(settings: TrialSettings) -> EarthIndex:
 
 def place(frame: Frame, index: EarthIndex) -> Registration:
     """Place a photo by its lights alone, and what that took."""
+    from regengine.registration.index.register import blind_result, search_blind
+
     from benchmarks.trials.attempt import Registration
-    from regengine.registration.blind.options import BlindLimits
-    from regengine.registration.blind.register import blind_result, search_blind
+    from regengine.registration.index.options import BlindLimits
 
     shop = workshop()
     parameters = shop.settings.register
@@ -472,7 +473,7 @@ def built_index(lights: Path, cache: Path) -> tuple[Path, str]:
     """The map's index, made if it is not in the cache, and a sentence on it."""
     from regengine.errors import ConfigError
     from regengine.lights.map import open_light_map
-    from regengine.registration.blind.index import (
+    from regengine.registration.index.earth import (
         build_earth_index,
         read_earth_index,
         write_earth_index,

@@ -100,7 +100,7 @@ def run_inputs(
         If an option makes no sense, or a file cannot be used.
     """
     from regengine.pipeline import RunInputs
-    from regengine.registration.blind.options import blind_options
+    from regengine.registration.index.options import blind_options
     from regengine.registration.register import RegisterParams
 
     inputs = RunInputs(

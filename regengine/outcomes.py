@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from matchers.camera import Camera
     from matchers.sky_camera import SkyCamera
-    from regengine.registration.blind.dates import Dates
+    from regengine.registration.dates.passes import Dates
     from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Verdict
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
@@ -129,7 +129,7 @@ class Registration:
 
         None where it is not placed, or was placed with its time.
         """
-        from regengine.registration.blind.dates_report import photo_dates
+        from regengine.registration.dates.report import photo_dates
 
         finder = photo_dates(True, date_range, mission, Path(tle))
         return None if finder is None else finder.of(self.result)

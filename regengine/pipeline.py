@@ -16,7 +16,7 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
-from regengine.registration.blind.options import BlindOptions, earth_index
+from regengine.registration.index.options import BlindOptions, earth_index
 from regengine.registration.neighbour_priors import (
     SOURCE,
     FrameFacts,

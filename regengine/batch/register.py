@@ -26,7 +26,7 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
 from regengine.records import degrees_text, printable
-from regengine.registration.blind.options import earth_index, index_file
+from regengine.registration.index.options import earth_index, index_file
 from regengine.registration.outcome import iso_utc
 from regengine.store.writer import StoreWriter
 

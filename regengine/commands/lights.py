@@ -111,7 +111,7 @@ def index(
       regengine lights index earth.tif --out earth.idx
       regengine register --blind night.jpg --lights earth.tif --index earth.idx
     """
-    from regengine.registration.blind.index import build_earth_index, check_out, write_earth_index
+    from regengine.registration.index.earth import build_earth_index, check_out, write_earth_index
 
     check_out(out, force)
     light_map = _open(maps, None)

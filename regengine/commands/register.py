@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
-    from regengine.registration.blind.dates_report import PhotoDates
+    from regengine.registration.dates.report import PhotoDates
     from regengine.result import FrameResult
 
 
@@ -123,7 +123,7 @@ def main(
             help="Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
             "those of which neither time with a TLE nor nadir is known. Needs --index.",
         ),
-    ] = "never",
+    ] = "auto",
     index: Annotated[
         Path | None, typer.Option(help="Index of the map, of regengine lights index; for --blind.")
     ] = None,
@@ -166,7 +166,7 @@ def main(
     """
     from regengine import api
     from regengine.batch.console import configure_logging
-    from regengine.registration.blind.dates_report import photo_dates
+    from regengine.registration.dates.report import photo_dates
 
     configure_logging(quiet=quiet, as_json=log_json)
     run = api.register_run(
@@ -236,7 +236,7 @@ def _printed(
 
     from regengine.batch.console import configure_logging, progress, stop_on_signals
     from regengine.records import record_line
-    from regengine.registration.blind.dates_report import dated_line
+    from regengine.registration.dates.report import dated_line
     from regengine.report.frame_text import table_header, table_line
     from regengine.store.writer import StoreWriter
 

@@ -70,10 +70,10 @@ def steps_of_looks(search: Search, sparse: bool, find: Find) -> Iterator[Step]:
 def take_look(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
     """What one look finds; and what leads without being verified, from along the track."""
     search.looks_taken += 1
-    search.spend(cost_of(look))
     view = coarse_view(search, look, SMOOTH_PX if look.sparse else PICTURE_SMOOTH_PX)
     if view is None:
         return
+    search.spend(cost_of(look))
     yield Proposals(find(search, view, look))
     while search.leader is not None and not search.leader.look.flat:
         search.looks_taken += 1  # so that the odds bear these poses, too

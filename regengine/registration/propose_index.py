@@ -23,13 +23,6 @@ from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from matchers.pose import with_attitude
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.registration.blind.propose_asterisms import (
-    ALTITUDE_KM,
-    Attempt,
-    Proposal,
-    fitted_to_towns,
-)
-from regengine.registration.blind.schedule import attempts
 from regengine.registration.candidates import (
     SAME_SHARE,
     Candidate,
@@ -40,10 +33,18 @@ from regengine.registration.candidates import (
     same_view,
     unmirrored,
 )
+from regengine.registration.index.figures import (
+    ALTITUDE_KM,
+    Attempt,
+    Proposal,
+    fitted_to_towns,
+)
+from regengine.registration.index.schedule import attempts
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, Scale
 from regengine.registration.map_window import (
     FARTHEST_DEG,
     LEAST_SAMPLE_KM,
+    HasWindows,
     dense_parameters,
     footprint_window,
     ground_reach_km,
@@ -53,7 +54,7 @@ from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import Track, tracks_for
 
 if TYPE_CHECKING:
-    from regengine.registration.blind.index import EarthIndex
+    from regengine.registration.index.earth import EarthIndex
     from regengine.registration.search import Search
 
 ORDER = 50
@@ -152,7 +153,7 @@ class AlongTracks:
 
     @classmethod
     def of(cls, search: Search) -> AlongTracks | None:
-        """None where it is day wherever the camera may have been."""
+        """None where it is day wherever the camera may have been, or the map holds no towns."""
         assert search.aids.index is not None
         stands = tuple(
             (track, offset_km)
@@ -165,6 +166,8 @@ class AlongTracks:
         places_m = np.array([track.position(offset_km) for track, offset_km in stands])
         reach_km = ground_reach_km(search.altitude_km, FARTHEST_DEG)
         near = search.aids.index.around(unit(places_m), reach_km / EARTH_RADIUS_KM)
+        if not any(len(near.levels[level].vectors) for level in sorted(near.levels)[-2:]):
+            return None
         return cls(search=search, index=near, stands=stands, places_m=places_m)
 
     def surprise(self, attempt: Attempt, number: int) -> float:
@@ -300,7 +303,7 @@ def aligned(
     """
     camera, look = ground.start(proposal, tried)
     parameters = dense_parameters(search.stored, look, position_of(camera).altitude_km)
-    levels = seen_map(search, camera, parameters.template_px)
+    levels = seen_map(search.light_map, camera, parameters.template_px)
     if levels is None:
         return []
     search.covered = True
@@ -326,7 +329,9 @@ MARGIN_KM = 150.0
 FINER = 1.5
 
 
-def seen_map(search: Search, camera: Camera, long_side_px: int) -> tuple[LightGrid, ...] | None:
+def seen_map(
+    light_map: HasWindows, camera: Camera, long_side_px: int
+) -> tuple[LightGrid, ...] | None:
     """Map pyramid of what a proposed camera sees.
 
     All that could be seen from its place through a long lens, out to the horizon at the pixels of
@@ -335,4 +340,4 @@ def seen_map(search: Search, camera: Camera, long_side_px: int) -> tuple[LightGr
     _, _, height_m = ecef_to_geodetic(camera.position_ecef_m)
     field_km = float(height_m) / 1e3 / camera.focal_px * max(camera.width_px, camera.height_px)
     step_km = max(field_km / long_side_px / FINER, LEAST_SAMPLE_KM)
-    return footprint_window(search.light_map, camera, MARGIN_KM, step_km)
+    return footprint_window(light_map, camera, MARGIN_KM, step_km)

@@ -156,8 +156,6 @@ def nadir_at_scale(limb: Limb, scale: float) -> FloatArray:
 
 def take_sweep(search: Search, sweep: Sweep, time_share: float) -> Iterator[Proposals]:
     """What one sweep finds within a share of the photo's time."""
-    search.spend("sweep")
-    search.spend("alignment", ALIGNED_PER_SWEEP)
     found = best_of_sweep(search, sweep, time_share)
     search.looks_taken += 1
     yield Proposals(found)
@@ -193,8 +191,8 @@ def best_of_sweep(search: Search, sweep: Sweep, time_share: float) -> list[Candi
             break
         x, y, z = sweep.track.position(offset).tolist()
         levels = window.around((x, y, z), reach_km, step_km)
-        search.spend("place of a sweep")
         if levels is not None:
+            search.spend("place of a sweep")
             search.covered = True
             peaks += [(p.score, offset, p) for p in search_azimuth(levels, wanted, (x, y, z))]
     peaks.sort(key=lambda found: -found[0])
@@ -205,6 +203,8 @@ def best_of_sweep(search: Search, sweep: Sweep, time_share: float) -> list[Candi
         if not any(same_view(peak.camera, other.camera, 2.0 * SAME_SHARE) for _, other in chosen):
             chosen.append((offset, peak))
     found: list[Candidate] = []
+    search.spend("sweep")
+    search.spend("alignment", len(chosen))
     for offset, peak in chosen:
         levels = window.around(peak.camera.position_ecef_m, reach_km, step_km)
         assert levels is not None

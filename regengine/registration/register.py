@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Literal, cast
 
 from matchers.camera import Camera
+from matchers.verify import find_towns
 from regengine import registration
 from regengine.lights.map import LightMap
 from regengine.orbit.propagation import CameraPosition
@@ -31,6 +32,7 @@ from regengine.registration.candidates import (
     same_hypothesis,
     same_view,
 )
+from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import prepare
@@ -68,6 +70,8 @@ METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
 LEAD_WORTH_VERIFYING = 0.04
+# A photo of fewer lit places is not sought all over the Earth where it is said to be from elsewhere
+LEAST_TOWNS_ANYWHERE = 15
 # So many kinds of proposals that lead to one camera agree
 AGREEING, AGREEING_UNCONFIRMED = 2, 3
 LEAST_GAIN = 0.02  # over the same view proven before
@@ -164,10 +168,18 @@ def nowhere_near(search: Search) -> bool:
     """
     if search.anywhere or search.aids.index is None or search.aids.placement is not None:
         return False
-    if search.parameters.clock_window_s is not None or search.given_up:
+    if search.parameters.clock_window_s is not None or search.given_up or search.telephoto:
+        return False
+    if town_count(search) < LEAST_TOWNS_ANYWHERE:
         return False
     best = search.best
     return best is None or probability(best.evidence) < REVIEW_PROBABILITY
+
+
+def town_count(search: Search) -> int:
+    """Lit places that can be told apart in the photo."""
+    small = search.lights.sharp.resized(round(USUAL_PX), SMOOTH_PX)
+    return len(find_towns(small.values, small.weight, LEAST_TOWNS_ANYWHERE))
 
 
 def proposers() -> list[list[Proposer]]:
@@ -207,7 +219,8 @@ def agreed(search: Search) -> bool:
         return False
     if probability(best.evidence) < search.parameters.accept_probability:
         return False
-    agreeing = AGREEING if is_confirmed(best.evidence) else AGREEING_UNCONFIRMED
+    told = is_confirmed(best.evidence) or best.evidence.clear_picture
+    agreeing = AGREEING if told else AGREEING_UNCONFIRMED
     return len(kinds_of(search, best.camera)) >= agreeing
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from matchers.camera import Camera
 from regengine.registration.acceptance import Verified, is_conclusive
-from regengine.registration.blind.station_history import ANY_KM
 from regengine.registration.candidates import Candidate
+from regengine.registration.dates.station_history import ANY_KM
 from regengine.registration.lens_prior import is_telephoto
 from regengine.registration.lit_ground_prior import lit_ground
 from regengine.registration.map_window import HasOverview, SearchWindow
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from detectors.limb import Limb
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
-    from regengine.registration.blind.index import EarthIndex
+    from regengine.registration.index.earth import EarthIndex
     from regengine.registration.neighbour_priors import NeighbourPrior
     from regengine.registration.preparation import PhotoLights
     from regengine.registration.refinement import Aligned, Finalist

@@ -22,7 +22,7 @@ from benchmarks.registration.cases import Case
 from benchmarks.trials.run import TrialSettings, draw_only, prepare
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions
-from regengine.registration.blind.index import FARTHEST_LAT_DEG
+from regengine.registration.index.earth import FARTHEST_LAT_DEG
 from regengine.registration.preparation import nominal_camera
 
 pytestmark = pytest.mark.slow

@@ -18,6 +18,7 @@ from regengine.errors import EphemerisError, FrameError, LightMapError
 from regengine.io.checksums import EDGE_BYTES, fingerprint
 from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
+from regengine.registration.index.options import BlindOptions
 from regengine.registration.register import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT
@@ -40,7 +41,8 @@ def fake_register(*args: object) -> FrameResult:
 
 
 def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
-    result = process_photo(photo, INPUTS)
+    never = replace(INPUTS, blind=BlindOptions(mode="never"))
+    result = process_photo(photo, never)
     assert result.verdict == "no_match"
     assert [reason.code for reason in result.reasons] == ["no_ephemeris"]
     assert (result.frame, result.width_px, result.height_px) == ("ISS990-E-1", 120, 90)
@@ -51,7 +53,8 @@ def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
 
 def test_a_time_far_from_every_element_set_is_no_match(photo: Path) -> None:
     late = FrameOptions(time_utc=datetime(2031, 1, 1, tzinfo=UTC))
-    result = process_photo(photo, replace(INPUTS, frame=late))
+    never = BlindOptions(mode="never")
+    result = process_photo(photo, replace(INPUTS, frame=late, blind=never))
     assert [reason.code for reason in result.reasons] == ["no_ephemeris"]
     assert "2031-01-01" in result.reasons[0].text
     assert result.time_utc == "2031-01-01T00:00:00Z"

@@ -211,7 +211,9 @@ def test_a_search_cut_short_is_told_with_what_a_person_must_look_at(near_nadir: 
     assert nothing.verdict == "no_match"
     assert codes(nothing.reasons)[-1] == "search_budget"
     assert "search_budget" not in codes(outcome(near_nadir, chance_like(best)).reasons)
-    assert "--max-seconds" in nothing.reasons[-1].text
+    braked = outcome(near_nadir, chance_like(best), exhausted=False, braked=True)
+    assert "--max-seconds" in braked.reasons[-1].text
+    assert dict(braked.sources)["search"] == "ended by --max-seconds"
 
 
 def test_a_search_cut_short_stands_against_nothing(near_nadir: Solved) -> None:

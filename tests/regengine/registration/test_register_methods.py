@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -85,36 +85,42 @@ def test_what_is_planned_is_tried_once_where_it_is_asked_for(
 
 
 @pytest.mark.parametrize("methods", [METHODS, ("sparse", "dense")])
-def test_sweeps_along_the_limb_may_take_half_of_the_time(
+def test_sweeps_along_the_limb_may_take_half_of_the_work(
     methods: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a clock on which each reading takes a hundredth of the time; nothing is ever found."""
-    number, told = count(), {"limb": [], "look": []}  # type: ignore[var-annotated]
-    ticks: list[float] = []
+    """Each costs a sixtieth of what the photo is worth; nothing is ever found."""
+    told: dict[str, list[float]] = {"limb": [], "look": []}
 
-    def clock() -> float:
-        ticks.append(next(number) / 100.0)
-        return ticks[-1]
+    def costly(kind: str) -> Callable[..., Iterator[Proposals]]:
+        def take(search: Search, *_: object) -> Iterator[Proposals]:
+            told[kind].append(search.work_done)
+            search.spend("fit", 0.5)
+            return iter([])
 
-    def sweep(*_: object) -> Iterator[Proposals]:
-        told["limb"].append(ticks[-1])
-        return iter([])
+        return take
 
-    def one(*_: object) -> Iterator[Proposals]:
-        told["look"].append(ticks[-1])
-        return iter([])
-
-    monkeypatch.setattr(propose_limb, "take_sweep", sweep)
-    monkeypatch.setattr(propose_dense, "take_look", one)
+    monkeypatch.setattr(propose_limb, "take_sweep", costly("limb"))
+    monkeypatch.setattr(propose_dense, "take_look", costly("look"))
     shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
     frame = write(shot, tmp_path / "limb.png")
-    parameters = RegisterParams(max_seconds=1.0, methods=methods, clock=clock)  # type: ignore[arg-type]
+    parameters = RegisterParams(most_work=15.0, methods=methods)  # type: ignore[arg-type]
     search = search_frame(frame, position_of(shot), light_map(), parameters)
     assert not search.exhausted
-    assert max(told["look"]) == pytest.approx(SHARE_FOR_LOOKS, abs=0.02)
+    assert max(told["look"]) == pytest.approx(15.0 * SHARE_FOR_LOOKS, abs=0.3)
     if "limb" in methods:
-        assert max(told["limb"]) == pytest.approx(TIME_SHARE, abs=0.02)
+        assert max(told["limb"]) == pytest.approx(15.0 * TIME_SHARE, abs=0.3)
         assert min(told["look"]) > max(told["limb"])
     else:
         assert told["limb"] == []
         assert min(told["look"]) < 0.1
+
+
+def test_the_seconds_that_are_allowed_are_a_brake(tmp_path: Path) -> None:
+    """A clock that races ends the search, and the result says so."""
+    number = count()
+    shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
+    frame = write(shot, tmp_path / "limb.png")
+    parameters = RegisterParams(max_seconds=3.0, clock=lambda: float(next(number)))
+    search = search_frame(frame, position_of(shot), light_map(), parameters)
+    assert search.braked
+    assert not search.exhausted

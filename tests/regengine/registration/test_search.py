@@ -306,13 +306,13 @@ def test_a_proposer_takes_part_by_being_there(
         "from regengine.registration.search import Proposals, Step\n"
         "ORDER = 15\n"
         "def propose(search):\n"
-        "    yield Step(take=lambda: iter([Proposals(FOUND)]))\n"
+        "    yield Step(kind='zeppelin', take=lambda: iter([Proposals(FOUND)]))\n"
         "FOUND = []\n"
     )
     monkeypatch.setattr(registration, "__path__", [*registration.__path__, str(tmp_path)])
     names = [[one.__name__.rsplit("_")[-1] for one in group] for group in proposers()]
     assert names[:3] == [["manual"], ["zeppelin"], ["neighbours"]]
-    assert names[-1] == ["asterisms", "dense"]
+    assert names[-1] == ["asterisms", "dense", "index", "limb"]
     import_module("regengine.registration.propose_zeppelin").FOUND.append(
         near_nadir.best.finalists[0].candidate
     )

@@ -12,8 +12,8 @@ import pytest
 
 from regengine.errors import ConfigError
 from regengine.orbit.rotation import days_since_j2000
-from regengine.registration.blind.dates_report import PhotoDates, photo_dates
-from regengine.registration.blind.station_history import (
+from regengine.registration.dates.report import PhotoDates, photo_dates
+from regengine.registration.dates.station_history import (
     ANY_KM,
     FIRST_DAYS,
     HIGH_KM,

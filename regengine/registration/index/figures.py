@@ -29,7 +29,7 @@ from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from matchers.resection import ASKED, LEAST_POINTS, PointPairs, Unknowns, resected, residuals_px
 from matchers.verify import find_towns
-from regengine.registration.blind.index import NEIGHBOURS, EarthIndex
+from regengine.registration.index.earth import NEIGHBOURS, EarthIndex
 
 # Geometric mean of the 330 and 430 km between which the station has flown: straight down, a height
 # is but a scale

@@ -8,26 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from regengine.registration.blind.register import (
-    MOST_BEYOND,
-    LooseFit,
-    blind_result,
-    measured,
-    search_blind,
-)
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.lights.map import LightMap
 from regengine.photo.frame import read_frame
-from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.options import BlindLimits
 from regengine.registration.control_points import allowed_error_m
+from regengine.registration.index.earth import EarthIndex
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
-from regengine.registration.register import RegisterParams
+from regengine.registration.outcome import result_of
+from regengine.registration.register import RegisterParams, search_frame
+from regengine.registration.search import SearchAids
+from regengine.registration.without_orbit import MOST_BEYOND, LooseFit, measured
 from regengine.result import ControlPoint
-from tests.regengine.registration.blind.conftest import SAMPLES
-from tests.regengine.registration.blind.test_blind_register import STEEP, worst_km
+from tests.regengine.registration.index.conftest import SAMPLES
+from tests.regengine.registration.index.test_blind_register import STEEP, worst_km
 
 CAMERA = Camera(
     width_px=1200,
@@ -82,9 +77,9 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
 ) -> None:
     photo = tmp_path / "found.png"
     cv2.imwrite(str(photo), cv2.imread(str(SAMPLES / f"{STEEP}.jpg")))
-    frame, parameters = read_frame(photo), RegisterParams(max_seconds=20.0, any_category=True)
-    search = search_blind(frame, light_map, index, parameters, BlindLimits())
-    result = blind_result(search)
+    frame, parameters = read_frame(photo), RegisterParams(most_work=20.0, any_category=True)
+    search = search_frame(frame, None, light_map, parameters, SearchAids(index=index))
+    result = result_of(search)
     assert frame.focal_mm is None
     assert result.verdict == "accepted"
     assert result.solved is not None
@@ -105,7 +100,7 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
         weights=refinement.weights[few],
     )
     search.best = replace(best, solution=replace(best.solution, refinement=loose))
-    with_few = blind_result(search)
+    with_few = result_of(search)
     assert with_few.verdict == "review"
     assert [reason.code for reason in with_few.reasons] == ["guessed_lens"]
     # So is a fit that was set free since the lens that was told did not fit
@@ -114,10 +109,10 @@ def test_a_photo_without_a_lens_is_accepted_where_its_lights_hold_the_fit(
     told = replace(look, prior=replace(look.prior, sigma_log_focal=SIGMA_LOG_FOCAL))
     as_told = replace(first, candidate=replace(first.candidate, look=told))
     search.best = replace(search.best, finalists=(as_told, *best.finalists[1:]))
-    set_free = blind_result(search)
+    set_free = result_of(search)
     assert [reason.code for reason in set_free.reasons] == ["guessed_lens"]
     # and one whose lens was told is no better off with three lights
     as_kept = replace(best.solution, refinement=loose, finalist=as_told)
     search.best = replace(best, solution=as_kept)
-    few_told = blind_result(search)
+    few_told = result_of(search)
     assert [reason.code for reason in few_told.reasons] == ["loose_fit"]

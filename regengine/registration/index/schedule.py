@@ -13,8 +13,9 @@ from detectors.limb import Limb
 from detectors.limb_geometry import EARTH_RADIUS_KM, nadir_vector
 from detectors.types import FloatArray
 from regengine.photo.camera_bodies import FULL_FRAME_MM
-from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.propose_asterisms import (
+from regengine.registration.candidates import unmirrored, unmirrored_ray
+from regengine.registration.index.earth import EarthIndex
+from regengine.registration.index.figures import (
     ALTITUDE_KM,
     LEVELLED_ALTITUDES_KM,
     Attempt,
@@ -25,8 +26,7 @@ from regengine.registration.blind.propose_asterisms import (
     propose_tilted,
     suitable_levels,
 )
-from regengine.registration.blind.propose_dense import dense_levels, propose_dense
-from regengine.registration.candidates import unmirrored, unmirrored_ray
+from regengine.registration.index.light import dense_levels, propose_dense
 from regengine.registration.lens_prior import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
 from regengine.registration.propose_limb import nadir_at_scale
 from regengine.registration.search import Search
@@ -128,7 +128,7 @@ class Plan:
     """Tilts that are tried together.
 
     way: "figures" of towns, or the "light" around them.
-    rings: As `regengine.registration.blind.schedule.directions` takes them.
+    rings: As `regengine.registration.index.schedule.directions` takes them.
     held: Of far rings, for which a picture is drawn as a map first: directions of cameras that are
         held "level", or "turned" ones.
     mirrored, hazy: Whether the picture is flipped, and whether it keeps glows.

@@ -16,11 +16,11 @@ from matchers.level_ground import level_axes, placed_camera
 from matchers.photo_light import LightImage
 from matchers.view import render
 from regengine.lights.map import LightMap
-from regengine.registration.blind.index import EarthIndex, read_earth_index
-from regengine.registration.blind.propose_asterisms import EarthView
-from regengine.registration.blind.propose_dense import dense_levels, propose_dense
+from regengine.registration.index.earth import EarthIndex, read_earth_index
+from regengine.registration.index.figures import EarthView
+from regengine.registration.index.light import dense_levels, propose_dense
 from regengine.registration.map_window import footprint_window
-from tests.regengine.registration.blind.conftest import LIGHTS
+from tests.regengine.registration.index.conftest import LIGHTS
 
 pytestmark = pytest.mark.slow
 

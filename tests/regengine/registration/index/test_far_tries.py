@@ -14,11 +14,11 @@ from matchers.level_ground import ground_points, level_axes, placed_camera
 from matchers.photo_light import LightImage
 from matchers.view import render
 from regengine.lights.map import LightMap
-from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.propose_asterisms import EarthView, Proposal, propose_far
-from regengine.registration.blind.schedule import FAR_LIGHT_RINGS, Plan, proposals_of
+from regengine.registration.index.earth import EarthIndex
+from regengine.registration.index.figures import EarthView, Proposal, propose_far
+from regengine.registration.index.schedule import FAR_LIGHT_RINGS, Plan, parts_of
 from regengine.registration.map_window import footprint_window
-from tests.regengine.registration.blind.test_dense_places import LENS
+from tests.regengine.registration.index.test_dense_places import LENS
 
 pytestmark = pytest.mark.slow
 
@@ -56,11 +56,14 @@ def test_light_around_towns_finds_the_place(
     image, camera = seen
     view = EarthView(index=index, image=image, lens=LONG)
     plan = Plan(way="light", held="level", rings=FAR_LIGHT_RINGS, levels=(0, 1))
-    (upright,) = proposals_of(view, plan)
-    (turned,) = proposals_of(view, replace(plan, held="turned"))
+    upright, turned = (
+        [p for rings, level in parts for p in one.proposals(view, level, rings)]
+        for one in (plan, replace(plan, held="turned"))
+        for parts in parts_of(view, one)
+    )
     assert is_there(upright, camera)
     assert max(p.log10_odds for p in upright) > max(p.log10_odds for p in turned)
-    assert list(proposals_of(view, replace(plan, levels=(2, 3)))) == [[]]
+    assert list(parts_of(view, replace(plan, levels=(2, 3)))) == [()]
 
 
 def test_figures_find_the_place_near_the_right_direction(

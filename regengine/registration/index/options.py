@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
-from regengine.registration.blind.station_history import ANY_KM, mission_heights_km, mission_number
+from regengine.registration.dates.station_history import ANY_KM, mission_heights_km, mission_number
 
 if TYPE_CHECKING:
-    from regengine.registration.blind.index import EarthIndex
+    from regengine.registration.index.earth import EarthIndex
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def blind_options(
     """The options out of the command line's texts.
 
     For `bbox` and `mission` see `parse_bounds` and
-    `regengine.registration.blind.station_history.mission_number`; `dated`: the mission is wanted
+    `regengine.registration.dates.station_history.mission_number`; `dated`: the mission is wanted
     for dates, too. Raises ConfigError if an option makes no sense.
     """
     if mode not in get_args(Mode):
@@ -112,7 +112,7 @@ def _read(
     path: Path | None, maps: tuple[Path, ...], bounds: tuple[float, float, float, float] | None
 ) -> EarthIndex | None:
     from regengine.lights.map import open_light_map
-    from regengine.registration.blind.index import index_in_memory, read_earth_index
+    from regengine.registration.index.earth import index_in_memory, read_earth_index
 
     whole, beside = None, None if path is not None else index_file(BlindOptions(), maps)
     if path is not None:

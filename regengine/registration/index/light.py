@@ -30,7 +30,7 @@ from matchers.polar_patches import (
     sampled,
 )
 from matchers.verify import find_towns
-from regengine.registration.blind.propose_asterisms import (
+from regengine.registration.index.figures import (
     EarthView,
     Proposal,
     field_straight_down_km,

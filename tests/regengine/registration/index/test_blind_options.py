@@ -8,8 +8,8 @@ import pytest
 
 from regengine.commands.register import tidied
 from regengine.errors import ConfigError
-from regengine.registration.blind.options import blind_options
-from regengine.registration.blind.station_history import ANY_KM, HIGH_KM
+from regengine.registration.dates.station_history import ANY_KM, HIGH_KM
+from regengine.registration.index.options import blind_options
 
 INDEX = Path("earth.idx")
 
@@ -24,16 +24,13 @@ def test_blind_alone_means_always() -> None:
 
 
 def test_modes() -> None:
-    assert blind_options("never", None, None, None) is None
-    assert blind_options("never", None, None, "ISS030", dated=True) is None
+    assert blind_options("never", None, None, "ISS030", dated=True).mode == "never"
     always = blind_options("always", INDEX, "170,-20,-170,10", "ISS030")
-    assert always is not None
-    assert always.always
+    assert always.mode == "always"
     assert always.limits.bounds == (170.0, -20.0, 190.0, 10.0)
     assert always.limits.altitude_km == HIGH_KM
     auto = blind_options("auto", INDEX, None, None)
-    assert auto is not None
-    assert not auto.always
+    assert auto.mode == "auto"
     assert auto.limits.altitude_km == ANY_KM
 
 
@@ -41,9 +38,7 @@ def test_modes() -> None:
     ("given", "says"),
     [
         (("sometimes", INDEX, None, None), "--blind 'sometimes' makes no sense"),
-        (("always", None, None, None), "--blind needs the map's index: make it once"),
-        (("never", INDEX, None, None), "go with --blind"),
-        (("never", None, "0,0,1,1", None), "go with --blind"),
+        (("never", None, "0,0,1,1", None), "goes with --blind"),
         (("never", None, None, "ISS030"), "--mission goes with --blind or --date-from-place"),
         (("always", INDEX, "1,2,3", None), "--bbox 1,2,3 is no region"),
         (("always", INDEX, "0,10,5,-10", None), "is no region"),

@@ -28,7 +28,7 @@ from matchers.pose import (
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, utc_of
 from regengine.orbit.sun_moon import sun_height_deg
 from regengine.orbit.uncertainty import EDGES_KM, orbit_sigma, slide_belief
-from regengine.registration.blind.station_history import (
+from regengine.registration.dates.station_history import (
     REACH_DAYS,
     NearPasses,
     StationHistory,

@@ -16,12 +16,12 @@ from regengine.errors import ConfigError, EphemerisError
 from regengine.orbit.rotation import days_since_j2000
 from regengine.photo.frame_records import parse_iso_time
 from regengine.records import centre_lonlat, record
-from regengine.registration.blind.station_history import mission_number, mission_span
+from regengine.registration.dates.station_history import mission_number, mission_span
 from regengine.result import FrameResult
 
 if TYPE_CHECKING:
-    from regengine.registration.blind.dates import Dates
-    from regengine.registration.blind.station_history import StationHistory
+    from regengine.registration.dates.passes import Dates
+    from regengine.registration.dates.station_history import StationHistory
 
 TABLE_ROWS = 10
 TITLES = "    probability  time (UTC)               ± s  beside km  height km  Sun  TLE age h"
@@ -45,7 +45,7 @@ class PhotoDates:
     def history(self) -> StationHistory:
         """The orbits of the file."""
         from regengine.orbit.position import element_sets
-        from regengine.registration.blind.station_history import station_history
+        from regengine.registration.dates.station_history import station_history
 
         return station_history(element_sets(self.tle))
 
@@ -63,7 +63,7 @@ class PhotoDates:
 
     def of(self, result: FrameResult) -> Dates | None:
         """When a photo may have been taken; None where it is not placed, or its time was used."""
-        from regengine.registration.blind.dates import (
+        from regengine.registration.dates.passes import (
             FoundPlace,
             dates_of_place,
             position_covariance_km2,
@@ -91,7 +91,7 @@ def photo_dates(
     """The finder that ``--date-from-place`` (`wanted`) asks for; None without it.
 
     For `date_range` see `parse_range`; `mission`, of
-    `regengine.registration.blind.station_history.mission_number`, narrows it. Raises ConfigError if
+    `regengine.registration.dates.station_history.mission_number`, narrows it. Raises ConfigError if
     the options contradict each other or make no sense.
     """
     if not wanted:

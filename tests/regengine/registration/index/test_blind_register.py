@@ -9,35 +9,34 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from regengine.registration.blind.register import register_blind
 from typer.testing import CliRunner
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.commands import app
+from regengine.io.checksums import fingerprint
 from regengine.lights.map import LightMap
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.blind.index import EarthIndex
-from regengine.registration.blind.options import BlindLimits
-from regengine.registration.register import RegisterParams
+from regengine.registration.index.earth import EarthIndex
+from regengine.registration.register import RegisterParams, register_frame
+from regengine.registration.search import SearchAids
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
-from tests.regengine.registration.blind.conftest import LIGHTS, SAMPLES
+from tests.regengine.registration.index.conftest import LIGHTS, SAMPLES
 
 STEEP, LIMB = "ISS990-E-000103", "ISS990-E-000106"
-PARAMETERS = RegisterParams(max_seconds=20.0)
+PARAMETERS = RegisterParams(most_work=20.0)
 
 
 def placed(
     photo: Path,
     light_map: LightMap,
     index: EarthIndex,
-    limits: BlindLimits | None = None,
     parameters: RegisterParams = PARAMETERS,
     **options: float,
 ) -> FrameResult:
     frame = read_frame(photo, options=FrameOptions(**options))
-    return register_blind(frame, light_map, index, parameters, limits or BlindLimits())
+    return register_frame(frame, None, light_map, parameters, SearchAids(index=index))
 
 
 def worst_km(camera: Camera, name: str, mirrored: bool = False) -> float:
@@ -90,7 +89,7 @@ def test_a_mirrored_photo_is_known_as_one(
 def test_elsewhere_is_no_answer(light_map: LightMap, index: EarthIndex) -> None:
     """Held against the towns of another region, the photo is placed nowhere."""
     away = index.within((-162.0, 41.0, -138.0, 50.0))
-    few = replace(PARAMETERS, max_seconds=0.5)
+    few = replace(PARAMETERS, most_work=0.5)
     result = placed(SAMPLES / f"{STEEP}.jpg", light_map, away, parameters=few)
     assert result.verdict in ("no_match", "review")
     assert result.solved is None or worst_km(result.solved.camera, STEEP) < 5.0
@@ -106,7 +105,7 @@ def test_too_few_lights_are_no_match(
         cv2.circle(picture, (int(x), int(y)), 3, (230.0, 220.0, 200.0), -1)
     photo = tmp_path / "dark.png"
     cv2.imwrite(str(photo), np.clip(picture, 0, 255).astype(np.uint8))
-    few = replace(PARAMETERS, max_seconds=0.5, any_category=True)
+    few = replace(PARAMETERS, most_work=0.5, any_category=True)
     result = placed(photo, light_map, index, parameters=few, focal_mm=50.0)
     assert result.verdict == "no_match"
     assert result.reasons[0].code == "no_agreement"
@@ -123,10 +122,11 @@ def test_the_command_falls_back_to_lights_where_nothing_is_known(
     store = tmp_path / "run.h5"
     told = ["--focal-mm", str(known.focal_mm), "--pixel-pitch-um", str(known.pixel_pitch_um)]
     common = ["register", str(photo), "--lights", str(LIGHTS), "--store", str(store), *told]
-    run = CliRunner().invoke(app, [*common, "--workers", "0", "--any-category"])
+    never = ["--blind", "never", "--workers", "0", "--any-category"]
+    run = CliRunner().invoke(app, [*common, *never])
     assert run.exit_code == 0, run.output
     assert next(iter(read_store(store))).result.reasons[0].code == "no_ephemeris"
-    auto = ["--blind", "auto", "--index", str(index_path), "--workers", "0", "--any-category"]
+    auto = ["--index", str(index_path), "--workers", "0", "--any-category"]
     run = CliRunner().invoke(app, [*common, *auto, "--dry-run"])
     assert "anywhere on Earth, by its lights" in run.output
     run = CliRunner().invoke(app, [*common, *auto])
@@ -135,4 +135,4 @@ def test_the_command_falls_back_to_lights_where_nothing_is_known(
     assert stored.result.verdict == "accepted"
     assert stored.result.solved is not None
     assert worst_km(stored.result.solved.camera, STEEP) < 5.0
-    assert json.loads(stored.parameters)["blind"]["index"]["name"] == index_path.name
+    assert json.loads(stored.parameters)["blind"]["index"] == fingerprint(index_path)

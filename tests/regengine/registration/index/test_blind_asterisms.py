@@ -22,8 +22,8 @@ from matchers.level_ground import (
     placed_camera,
 )
 from matchers.pose import PosePrior
-from regengine.registration.blind.index import figure_parameters
-from regengine.registration.blind.propose_asterisms import (
+from regengine.registration.index.earth import figure_parameters
+from regengine.registration.index.figures import (
     ALTITUDE_KM,
     LEAN_RAD,
     LEAST_PAIRS,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from detectors.limb_geometry import nadir_vector
-from regengine.registration.blind.index import LOG_SIZE_TOLERANCE, PIXELS_KM
-from regengine.registration.blind.propose_asterisms import ALTITUDE_KM, LEAST_PX, MOST_PX
-from regengine.registration.blind.schedule import (
+from regengine.registration.index.earth import LOG_SIZE_TOLERANCE, PIXELS_KM
+from regengine.registration.index.figures import ALTITUDE_KM, LEAST_PX, MOST_PX
+from regengine.registration.index.schedule import (
     FAR_LIGHT_RINGS,
     FAR_RINGS,
     FIRST_RINGS,

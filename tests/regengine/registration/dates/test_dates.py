@@ -17,14 +17,14 @@ from regengine.orbit.propagation import CameraPosition, camera_position
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.sun_moon import sun_height_deg, sun_moon
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.registration.blind.dates import NIGHT_SUN_DEG, Dates, FoundPlace, dates_of_place
-from regengine.registration.blind.dates_report import (
+from regengine.registration.dates.passes import NIGHT_SUN_DEG, Dates, FoundPlace, dates_of_place
+from regengine.registration.dates.report import (
     dates_lines,
     dates_record,
     parse_range,
     photo_dates,
 )
-from regengine.registration.blind.station_history import (
+from regengine.registration.dates.station_history import (
     REACH_DAYS,
     StationHistory,
     covered_days,

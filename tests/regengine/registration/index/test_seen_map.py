@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from regengine.registration.blind.register import seen_map
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
 from matchers.light_grid import LightGrid
 from matchers.pose import off_nadir_attitude, with_attitude
 from regengine.registration.map_window import LEAST_SAMPLE_KM
+from regengine.registration.propose_index import seen_map
 
 
 class WholeEarth:

@@ -15,7 +15,7 @@ from matchers.asterisms import build_index
 from matchers.earth import great_circle_km, surface_to_lonlat
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
-from regengine.registration.blind.index import (
+from regengine.registration.index.earth import (
     FORMAT_VERSION,
     PIXELS_KM,
     EarthIndex,
@@ -24,8 +24,8 @@ from regengine.registration.blind.index import (
     towns_of_map,
     write_earth_index,
 )
-from regengine.registration.blind.propose_asterisms import match_parameters
-from tests.regengine.registration.blind.conftest import LIGHTS
+from regengine.registration.index.figures import match_parameters
+from tests.regengine.registration.index.conftest import LIGHTS
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
 TOWNS = np.array(

@@ -1,1 +1,0 @@
-"""Placing a photo by its lights alone: no time, no orbit, no nadir."""

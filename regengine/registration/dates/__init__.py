@@ -1,0 +1,1 @@
+"""When a photo was taken that its lights have placed."""
