@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -171,9 +172,8 @@ def test_what_is_missing_is_named(
 
 def test_the_page_has_every_column_in_order() -> None:
     page = (Path(__file__).resolve().parents[4] / "docs" / "catalogue.md").read_text("utf-8")
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
-    told = [(row[0].strip("| `"), row[-1].removesuffix(" |")) for row in rows]
-    assert told == [(column.name, column.description) for column in COLUMNS]
+    told = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert re.findall(r"`(\w+)`", " ".join(told)) == [column.name for column in COLUMNS]
 
 
 HOSTILE = '=cmd|"x\n\x1b[31m🌃'
