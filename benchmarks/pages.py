@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -12,6 +13,13 @@ from pathlib import Path
 import numpy as np
 
 NONE = "–"
+
+
+def parser(name: str, text: str | None) -> argparse.ArgumentParser:
+    """A benchmark's parser, with ``--out`` for `write_page`."""
+    made = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=text)
+    made.add_argument("--out", type=Path, help="folder for the dated Markdown file")
+    return made
 
 
 def title_lines(title: str, command: str, map_note: str) -> list[str]:
