@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 from scipy.spatial import cKDTree
 
-from benchmarks.pages import command_of, title_lines, write_page
+from benchmarks.pages import command_of, parser, title_lines, write_page
 from detectors.registry import LIGHTS
 from detectors.types import FloatArray, LightDetector
 from regengine.evaluate.detections import (
@@ -419,11 +417,10 @@ def preamble(arguments: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks lights", description=__doc__)
-    parser.add_argument("--frames", type=int, default=12, help="frames of each sky")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
+    given = parser("lights", __doc__)
+    given.add_argument("--frames", type=int, default=12, help="frames of each sky")
+    given.add_argument("--seed", type=int, default=1)
+    arguments = given.parse_args(argv)
     lines = report(arguments.frames, arguments.seed)
     write_page(arguments.out, "lights", [*preamble(argv), *lines])
     return 0

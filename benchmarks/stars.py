@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from benchmarks.arrays import BoolArray
-from benchmarks.pages import command_of, number, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, title_lines, write_page
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from detectors.registry import STARS
 from detectors.types import FloatArray, StarDetector
@@ -210,12 +208,11 @@ def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks stars", description=__doc__)
-    parser.add_argument("--frames", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--method", help="this detector alone")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
+    given = parser("stars", __doc__)
+    given.add_argument("--frames", type=int, default=40)
+    given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--method", help="this detector alone")
+    arguments = given.parse_args(argv)
     fields = starfields(arguments.frames, arguments.seed)
     methods = {
         name: detector_method(detector)

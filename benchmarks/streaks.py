@@ -6,20 +6,18 @@ Real frames with labels are scored by ``regengine bench streaks``.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.stats import norm
 
 from benchmarks.arrays import BoolArray
-from benchmarks.pages import command_of, number, table, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
 from benchmarks.simulate.streaks import (
     LARGE,
     LENGTH_EDGES_PX,
@@ -250,13 +248,12 @@ def explained() -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark; 2 for an unknown method."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks streaks", description=__doc__)
-    parser.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
-    parser.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
-    parser.add_argument("--seed0", type=int, default=TEST_SEED0)
-    parser.add_argument("--methods", help="these alone, separated by commas")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    args = parser.parse_args(argv)
+    given = parser("streaks", __doc__)
+    given.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
+    given.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
+    given.add_argument("--seed0", type=int, default=TEST_SEED0)
+    given.add_argument("--methods", help="these alone, separated by commas")
+    args = given.parse_args(argv)
     known = STREAKS.detectors()
     names = list(known) if args.methods is None else args.methods.split(",")
     unknown = [name for name in names if name not in known]
