@@ -36,6 +36,8 @@ from regengine.evaluate.streak_scores import (
     total_streak_score,
 )
 
+SNR_RANGES = tuple(itertools.pairwise(SNR_EDGES))
+LENGTH_RANGES = tuple(itertools.pairwise(LENGTH_EDGES_PX))
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0
@@ -58,18 +60,22 @@ def run_method(
     """Run a method, from a frame to rows of ends and bow, shape (M, 5), on frames."""
     results = []
     for frame in frames:
-        truth = frame.truth
         started = time.process_time()
         rows = find(frame)
         score = score_streaks(
-            np.column_stack([truth.segments, truth.bow_px]),
+            curves(frame),
             rows,
-            peak_snr=truth.peak_snr,
-            matched_snr=truth.matched_snr,
+            peak_snr=np.array([one.peak_snr for one in frame.truth]),
+            matched_snr=np.array([one.matched_snr for one in frame.truth]),
             seconds=time.process_time() - started,
         )
         results.append(StreakResult(frame=frame, score=score))
     return results
+
+
+def curves(frame: StreakFrame) -> FloatArray:
+    """Ends and bow of the true streaks, shape (N, 5)."""
+    return np.array([one.curve for one in frame.truth], float).reshape(-1, 5)
 
 
 def total_of(results: Sequence[StreakResult]) -> StreakScore:
@@ -77,22 +83,24 @@ def total_of(results: Sequence[StreakResult]) -> StreakScore:
     return total_streak_score([result.score for result in results])
 
 
+def within(values: FloatArray, low: float, high: float) -> BoolArray:
+    """Which values lie from one bound on to below the other."""
+    return np.asarray((values >= low) & (values < high))
+
+
 def wanted(score: StreakScore) -> BoolArray:
     """Streaks within the cells; the others are neither wanted nor false."""
-    strong = (score.peak_snr >= SNR_EDGES[0]) & (score.peak_snr < SNR_EDGES[-1])
-    long = (score.length_px >= LENGTH_EDGES_PX[0]) & (score.length_px < LENGTH_EDGES_PX[-1])
-    return np.asarray(strong & long)
+    strong = within(score.peak_snr, SNR_EDGES[0], SNR_EDGES[-1])
+    return strong & within(score.length_px, LENGTH_EDGES_PX[0], LENGTH_EDGES_PX[-1])
 
 
 def stratified_recall(score: StreakScore) -> float:
     """Mean of the recalls of the cells of SNR and length that hold a streak."""
     parts = []
-    for low, high in itertools.pairwise(SNR_EDGES):
-        for short, long in itertools.pairwise(LENGTH_EDGES_PX):
-            cell = (score.peak_snr >= low) & (score.peak_snr < high)
-            cell &= (score.length_px >= short) & (score.length_px < long)
-            if cell.any():
-                parts.append(score.recall(cell))
+    for (low, high), (short, long) in itertools.product(SNR_RANGES, LENGTH_RANGES):
+        cell = within(score.peak_snr, low, high) & within(score.length_px, short, long)
+        if cell.any():
+            parts.append(score.recall(cell))
     return float(np.mean(parts)) if parts else float("nan")
 
 
@@ -119,8 +127,8 @@ HEADER = (
     "frames",
     "streaks",
     "recall",
-    *(f"SNR {low:g}-{high:g}" for low, high in itertools.pairwise(SNR_EDGES)),
-    *(f"{low:.0f}-{high:.0f} px" for low, high in itertools.pairwise(LENGTH_EDGES_PX)),
+    *(f"SNR {low:g}-{high:g}" for low, high in SNR_RANGES),
+    *(f"{low:.0f}-{high:.0f} px" for low, high in LENGTH_RANGES),
     "false",
     "pieces",
     "end px",
@@ -133,11 +141,8 @@ def method_cells(name: str, score: StreakScore) -> list[str]:
     """One row of the main table."""
     want = wanted(score)
     cells = [name, str(score.frames), str(int(want.sum())), number(stratified_recall(score))]
-    for low, high in itertools.pairwise(SNR_EDGES):
-        cells.append(number(score.recall(want & (score.peak_snr >= low) & (score.peak_snr < high))))
-    for low, high in itertools.pairwise(LENGTH_EDGES_PX):
-        inside = (score.length_px >= low) & (score.length_px < high)
-        cells.append(number(score.recall(want & inside)))
+    for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
+        cells += [number(score.recall(want & within(values, *bounds))) for bounds in ranges]
     strong = want & (score.peak_snr >= END_SNR)
     cells += [number(score.false_per_frame), number(score.pieces_per_frame)]
     cells += [number(score.end_error(0.5, strong), 1), number(score.end_error(0.9, strong), 1)]
@@ -191,10 +196,9 @@ def ends_table(results: Results) -> list[str]:
         errors: dict[str, list[float]] = {kind: [] for kind in kinds}
         for result in of:
             score = result.score
-            told = zip(result.frame.truth.kind, score.end_error_px, score.peak_snr, strict=True)
-            for kind, ends, snr in told:
-                if kind in errors and snr >= END_SNR and np.isfinite(ends).all():
-                    errors[kind] += ends.tolist()
+            for true, ends in zip(result.frame.truth, score.end_error_px, strict=True):
+                if true.peak_snr >= END_SNR and np.isfinite(ends).all():
+                    errors[true.kind] += ends.tolist()
         cells = [name]
         for some in errors.values():
             pair = [number(float(np.quantile(some, q)), 1) for q in (0.5, 0.9)] if some else []

@@ -50,7 +50,6 @@ def drawn(x1: float, y1: float, x2: float, y2: float, bow: float = 0.0) -> Drawn
         bow_px=bow,
         peak_snr=4.0,
         kind="satellite",
-        tumbling=False,
     )
 
 
