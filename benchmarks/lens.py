@@ -317,12 +317,17 @@ def run(lenses: int, frames: int, new: int, focal_mm: float, seed: int) -> list[
     return results
 
 
-ATTITUDE_HEADER = ("photos", "lenses", "stars a photo", "residual px", "held-out px", "new photos")
-ATTITUDE_HEADER += ("axis, RMS", "largest", "middle, RMS", "chi-square / degrees", "CPU s")
-PARAMETER_HEADER = ("photos", "parameter", "fitted in")
-PARAMETER_HEADER += ("error, RMS", "sigma, median", "error / sigma, RMS")
-LIGHT_HEADER = ("photos", "channel", "zero point, mean error", "RMS about it", "sigma, median")
-LIGHT_HEADER += ("colour term, RMS error", "scatter of a star", "stars")
+ATTITUDE_HEADER = (
+    "photos | lenses | stars a photo | residual px | held-out px | new photos | axis, RMS | "
+    "largest | middle, RMS | chi-square / degrees | CPU s"
+)
+PARAMETER_HEADER = (
+    "photos | parameter | fitted in | error, RMS | sigma, median | error / sigma, RMS"
+)
+LIGHT_HEADER = (
+    "photos | channel | zero point, mean error | RMS about it | sigma, median | "
+    "colour term, RMS error | scatter of a star | stars"
+)
 
 
 def attitude_cells(result: Results) -> list[str]:

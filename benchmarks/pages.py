@@ -56,8 +56,9 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
-    """A Markdown table, the last ``right`` columns aligned to the right."""
+def table(header: str | Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
+    """A Markdown table, the last ``right`` columns aligned to the right; "a | b" heads two."""
+    header = header.split(" | ") if isinstance(header, str) else header
     marks = ["---"] * (len(header) - right) + ["---:"] * right
     lines = [header, marks, *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]

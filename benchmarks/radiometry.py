@@ -359,8 +359,10 @@ CASES: dict[str, dict[str, Any]] = {
     "tone curve, contrast 0.3": {"scatter": 0.3, "scene": replace(PLAIN, tone_contrast=0.3)},
     "thin cloud over 30 %": {"scatter": 0.3, "scene": replace(PLAIN, clouds=(THIN_CLOUD,))},
 }
-HEADER = ("photos", "gain / true, median (worst)", "its sigma", "within 2 sigma", "exponent", "R²")
-HEADER += ("changes found", "false")
+HEADER = (
+    "photos | gain / true, median (worst) | its sigma | within 2 sigma | exponent | R² | "
+    "changes found | false"
+)
 
 
 def _trial(wish: SceneWish) -> tuple[Outcome, float]:

@@ -385,13 +385,8 @@ def summary_row(title: str, streaks: Iterable[Named]) -> list[str]:
 
 
 HEADER = (
-    "streaks",
-    "of listed satellites",
-    "most probable is right",
-    "right with P ≥ 0.5",
-    "right with P ≥ 0.9",
-    "all with P ≥ 0.9",
-    "of these wrong",
+    "streaks | of listed satellites | most probable is right | right with P ≥ 0.5 | "
+    "right with P ≥ 0.9 | all with P ≥ 0.9 | of these wrong"
 )
 Choice = tuple[str, Callable[[Named], bool]]
 CHOICES: tuple[Choice, ...] = (

@@ -44,7 +44,6 @@ def bound(solved: int, tried: int) -> float:
 RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
 GOAL_STARS = 12
 EXIF_SIGMA = 0.05
-SECONDS = ("CPU s, median", "90 %")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,23 +105,9 @@ def by_kind(tried: Sequence[Tried]) -> dict[str, list[Tried]]:
     return {kind: [t for t in tried if t.field.kind == kind] for kind in kinds}
 
 
-HEADER = (
-    "solver",
-    "lists",
-    "tried",
-    "solved",
-    "of those with 12 stars and more",
-    "wrong",
-    *SECONDS,
-)
-NEGATIVE_HEADER = (
-    "solver",
-    "lists",
-    "tried",
-    "solved",
-    "95 % bound of wrong solutions",
-    *SECONDS,
-)
+HEADER = "solver | lists | tried | solved | of those with 12 stars and more | wrong"
+NEGATIVE_HEADER = "solver | lists | tried | solved | 95 % bound of wrong solutions"
+SECONDS = " | CPU s, median | 90 %"
 
 
 def cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
@@ -152,7 +137,7 @@ def simulated(fields: Sequence[StarList], told: Solver, blind: Solver) -> list[s
     tried = run(fields, blind)
     rows.append(cells(name, "all", tried))
     rows += [cells(name, kind, some) for kind, some in by_kind(tried).items()]
-    return ["## Simulated star lists", "", *table(HEADER, rows, right=6), ""]
+    return ["## Simulated star lists", "", *table(HEADER + SECONDS, rows, right=6), ""]
 
 
 def negatives(
@@ -170,7 +155,7 @@ def negatives(
         tried = run(lists, solver)
         rows += [negative_cells(name, kind, some) for kind, some in by_kind(tried).items()]
         rows.append(negative_cells(name, "all", tried))
-    return ["## Lists of no sky", "", *table(NEGATIVE_HEADER, rows, right=5)]
+    return ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5)]
 
 
 def report(arguments: argparse.Namespace) -> Iterator[str]:
@@ -203,8 +188,9 @@ FOV_SIGMA = 0.03
 LINEAR_SCALE_DEG = 90.0  # index.csv gives pixels times scale: beyond, no angle between two edges
 
 
-REAL_HEADER = ("field", "blind", "CPU s", "stars", "rms px", "log10 odds")
-REAL_HEADER += ("field of view told", "peers that agree")
+REAL_HEADER = (
+    "field | blind | CPU s | stars | rms px | log10 odds | field of view told | peers that agree"
+)
 
 
 def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> list[str]:
