@@ -41,6 +41,7 @@ LENGTH_RANGES = tuple(itertools.pairwise(LENGTH_EDGES_PX))
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0
+FALSE_PER_FRAME, WIDTH_PX = 0.05, 3.0  # of the ideal matched filter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,17 +105,15 @@ def stratified_recall(score: StreakScore) -> float:
     return float(np.mean(parts)) if parts else float("nan")
 
 
-def look_elsewhere_sigma(
-    pixels: float, false_per_frame: float = 0.05, width_px: float = 3.0
-) -> float:
-    """The matched filter's threshold at which noise alone gives so many streaks a frame.
+def look_elsewhere_sigma(pixels: float) -> float:
+    """The matched filter's threshold at which noise alone gives `FALSE_PER_FRAME` streaks a frame.
 
     Streaks of one length L are told apart by about a quarter of L along, half a width across, and
     a width over L in direction: 8 pi pixels / width^2 of them, whatever the length. Lengths from
     30 to 1,200 px in steps of the square root of 2 are eleven, and three widths are tried.
     """
-    trials = 8.0 * np.pi * pixels / width_px**2 * 11 * 3
-    return float(norm.isf(false_per_frame / trials))
+    trials = 8.0 * np.pi * pixels / WIDTH_PX**2 * 11 * 3
+    return float(norm.isf(FALSE_PER_FRAME / trials))
 
 
 def ideal_recall(matched_snr: FloatArray, pixels: float) -> FloatArray:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +11,6 @@ from tle_lines import Elements
 from benchmarks import __main__ as launcher
 from benchmarks import orbit_uncertainty
 from regengine.orbit.tle import load_tle_file
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -98,14 +94,3 @@ def test_the_launcher(capsys, archive):
     assert "no benchmark is called 'nonsense'" in capsys.readouterr().err
     assert launcher.main(["orbit-uncertainty", "--real", str(archive)]) == 0
     assert capsys.readouterr().out.startswith("# Error of a propagated element set")
-
-
-def test_it_runs_as_a_module():
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "orbit-uncertainty" in done.stderr
