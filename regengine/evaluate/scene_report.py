@@ -25,18 +25,9 @@ SHOWN_MISTAKES = 30
 
 
 def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
-    """A confusion matrix as a table: what photos show down, what was said across.
+    """A confusion matrix, shape (C, C), as a table: what photos show down, what was said across.
 
-    Parameters
-    ----------
-    classes : sequence of str, length C
-        Names; those of which there is nothing are left out.
-    matrix : ndarray of int, shape (C, C)
-        Counts.
-
-    Returns
-    -------
-    list of str
+    Classes of which there is nothing are left out.
     """
     shown = [i for i in range(len(classes)) if matrix[i].any()]
     said = [i for i in range(len(classes)) if matrix[i].any() or matrix[:, i].any()]
@@ -213,22 +204,8 @@ def _real_groups(samples: Samples) -> list[str]:
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     """Draw confusion, calibration, what few labels buy and what features are worth.
 
-    Parameters
-    ----------
-    report : SceneReport
-        What is drawn.
-    folder : Path
-        Made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The pictures.
-
-    Raises
-    ------
-    ConfigError
-        If matplotlib is not installed or the folder cannot be written.
+    The folder is made if it does not exist. ConfigError if matplotlib is not installed or the
+    folder cannot be written.
     """
     pictures = {}
     figure, axes = _figure(7.5, 6.5)
@@ -247,25 +224,7 @@ def draw_report(report: SceneReport, folder: Path) -> list[Path]:
 
 
 def draw_mistakes(mistakes: Sequence[Mistake], folder: Path) -> Path:
-    """Draw thumbnails of the worst mistakes, with what was said of them.
-
-    Parameters
-    ----------
-    mistakes : sequence of Mistake
-        Their names are the photos' paths.
-    folder : Path
-        Made if it does not exist.
-
-    Returns
-    -------
-    Path
-        The picture.
-
-    Raises
-    ------
-    ConfigError
-        If matplotlib is not installed or the folder cannot be written.
-    """
+    """Draw thumbnails of the worst mistakes, named by the photos' paths; see `draw_report`."""
     shown = mistakes[:SHOWN_MISTAKES]
     rows = max(-(-len(shown) // SHEET_COLUMNS), 1)
     figure, axes = _figure(3.2 * SHEET_COLUMNS, 2.8 * rows, (rows, SHEET_COLUMNS))

@@ -20,12 +20,7 @@ def labelled_rows(
     """Photo, place in the file and cells of each row of a table of labels.
 
     `check` raises where columns are missing; `advice` says what to give instead of a file that
-    cannot be read.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or a row names no photo.
+    cannot be read. ConfigError if it cannot, or a row names no photo.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:

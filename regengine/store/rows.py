@@ -146,31 +146,17 @@ POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFrame:
-    """One frame as the store holds it.
+    """One frame as the store holds it."""
 
-    Attributes
-    ----------
-    frame_index : int
-        Its number within the store.
-    result : FrameResult
-        What is said of it.
-    parameters : str
-        JSON text of the settings that the result depends on, and its SHA-256.
-    processed_utc : str
-        When it was finished, ISO 8601.
-    search_pass : int
-        1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched
-        again with what the whole batch taught, 0 unknown.
-    hints_sha256 : str
-        Hash of what other photos had told at its last search; empty if nothing.
-    """
-
-    frame_index: int
+    frame_index: int  # its number within the store
     result: FrameResult
-    parameters: str = "{}"
+    parameters: str = "{}"  # JSON text of the settings that the result depends on
     parameters_sha256: str = ""
-    processed_utc: str = ""
+    processed_utc: str = ""  # when it was finished, ISO 8601
+    # 1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched again
+    # with what the whole batch taught, 0 unknown
     search_pass: int = 0
+    # Of what other photos had told at its last search; empty if nothing
     hints_sha256: str = ""
 
 
