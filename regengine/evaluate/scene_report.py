@@ -12,7 +12,7 @@ import numpy as np
 
 from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.scenes import Importance, MethodReport, Mistake, SceneReport
+from regengine.evaluate.scenes import MethodReport, Mistake, SceneReport
 from regengine.evaluate.tables import table, without_nan
 from regengine.photo.image import read_display_rgb
 from regengine.scene.samples import Samples
@@ -208,18 +208,14 @@ def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     folder cannot be written.
     """
     pictures = {}
-    figure, axes = _figure(7.5, 6.5)
-    _confusion(figure, axes, report)
-    pictures["confusion"] = figure
-    figure, axes = _figure(6.0, 6.0)
-    _reliability(axes, report)
-    pictures["calibration"] = figure
-    figure, axes = _figure(6.5, 4.5)
-    _few_labels(axes, report)
-    pictures["few_labels"] = figure
-    figure, axes = _figure(7.0, 7.0)
-    _importance(axes, [*report.families, *report.features[:SHOWN_FEATURES]])
-    pictures["importance"] = figure
+    for name, size, draw in (
+        ("confusion", (7.5, 6.5), _confusion),
+        ("calibration", (6.0, 6.0), _reliability),
+        ("few_labels", (6.5, 4.5), _few_labels),
+        ("importance", (7.0, 7.0), _importance),
+    ):
+        pictures[name], axes = _figure(*size)
+        draw(axes, report)
     return [_save(figure, folder / f"scenes_{name}.png") for name, figure in pictures.items()]
 
 
@@ -266,7 +262,7 @@ def _save(figure: Any, path: Path) -> Path:
     return path
 
 
-def _confusion(figure: Any, axes: Any, report: SceneReport) -> None:
+def _confusion(axes: Any, report: SceneReport) -> None:
     best = report.chosen_report
     shown = np.flatnonzero(best.confusion.any(axis=1) | best.confusion.any(axis=0))
     counts = best.confusion[np.ix_(shown, shown)]
@@ -280,7 +276,7 @@ def _confusion(figure: Any, axes: Any, report: SceneReport) -> None:
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="said", ylabel="shows", title=f"{best.name}, photos of groups left out")
-    figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
+    axes.figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
 
 
 def _reliability(axes: Any, report: SceneReport) -> None:
@@ -323,8 +319,8 @@ def _few_labels(axes: Any, report: SceneReport) -> None:
     axes.legend(fontsize=8)
 
 
-def _importance(axes: Any, importances: Sequence[Importance]) -> None:
-    ranked = list(importances)[::-1]
+def _importance(axes: Any, report: SceneReport) -> None:
+    ranked = [*report.families, *report.features[:SHOWN_FEATURES]][::-1]
     axes.barh([one.name for one in ranked], [one.loss for one in ranked])
     axes.axvline(0.0, color="0.5", linewidth=1)
     axes.set(xlabel="loss of macro-F1 when shuffled")
