@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers, without_nan
+from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers
+from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
 # A detection within this of a light is that light: three pixels, as is usual for stars.
@@ -259,4 +260,4 @@ def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
         "centroid_error_p90_px": total.error_px(0.9),
         "seconds_per_photo": round(total.seconds / frames, 4),
     }
-    return dict(without_nan(facts))
+    return dict(plain(facts, str))

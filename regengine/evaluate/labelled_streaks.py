@@ -23,9 +23,10 @@ from regengine.evaluate.streak_scores import (
     score_streaks,
     total_streak_score,
 )
-from regengine.evaluate.tables import FactTable, without_nan
+from regengine.evaluate.tables import FactTable
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import read_display_rgb, read_linear_light
+from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
@@ -195,7 +196,7 @@ def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]
         "end_error_p90_px": total.end_error(0.9),
         "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
     }
-    return {**without_nan(facts), "recall_by": recall_cells(total)}
+    return {**plain(facts, str), "recall_by": recall_cells(total)}
 
 
 def recall_cells(total: StreakScore) -> list[dict[str, Any]]:

@@ -13,8 +13,9 @@ import numpy as np
 from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.scenes import MethodReport, Mistake, SceneReport
-from regengine.evaluate.tables import table, without_nan
+from regengine.evaluate.tables import table
 from regengine.photo.image import read_display_rgb
+from regengine.records import plain
 from regengine.scene.samples import Samples
 
 SHOWN_FEATURES = 15
@@ -190,7 +191,7 @@ def report_facts(report: SceneReport) -> list[dict[str, Any]]:
     facts += [{"table": "families", **asdict(one)} for one in report.families]
     facts += [{"table": "features", **asdict(one)} for one in report.features]
     facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
-    return [without_nan(fact) for fact in facts]
+    return [plain(fact, str) for fact in facts]
 
 
 def _f(value: float) -> str:

@@ -84,12 +84,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         for place, width in enumerate(widths)
     )
     return [line(header), rule + "|", *map(line, body)]
-
-
-def without_nan(value: Any) -> Any:
-    """Facts ready for JSON: None stands for what is not known."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
