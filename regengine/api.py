@@ -337,7 +337,7 @@ def register_run(
     """A run that is ready to begin; see `register_many`."""
     from regengine.batch.discover import no_photo, parse_shard
     from regengine.batch.register import RegisterRun
-    from regengine.exchange.remote.inputs import any_there, find_given
+    from regengine.batch.remote import any_there, find_given
 
     overlay = _path(options.get("overlay"))
     exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]

@@ -14,9 +14,9 @@ from typing import Any
 from regengine import pipeline
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.plan import stored_verdicts
+from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
-from regengine.exchange.remote.photos import photos_at_hand
 from regengine.io.checksums import fingerprint
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position

@@ -14,7 +14,7 @@ from regengine.batch import cluster as dask_client
 from regengine.commands import app
 from tests.conftest import ROOT
 from tests.example_results import fake_process_photo
-from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
+from tests.regengine.io.photo_server import PhotoServer, photo_server
 
 LIGHTS = ["--lights", str(ROOT / "data_samples" / "lights.tif")]
 
