@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
 from typing import Any
 
 from matchers.camera import Camera
+from regengine.io.plain import plain, printable
 from regengine.result import ControlPoint, Fit, FrameResult, Hypothesis, NadirInput, SolvedCamera
 
 Record = dict[str, Any]
@@ -136,45 +135,6 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
         "along_track_offset_s": hypothesis.solved.along_track_offset_s,
         "mirrored": hypothesis.solved.camera.mirrored,
     }
-
-
-def printable(text: str) -> str:
-    r"""Text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def plain(value: Any, text: Callable[[str], str]) -> Any:
-    """Plain JSON values.
-
-    Parameters
-    ----------
-    value : object
-        Dictionaries, lists, tuples, text, numbers (NumPy's, too), None.
-    text : callable
-        What becomes of texts, keys among them, such as
-        `regengine.records.printable`.
-
-    Returns
-    -------
-    object
-        Lists for tuples, None for what is not finite.
-    """
-    if isinstance(value, dict):
-        return {text(str(key)): plain(item, text) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, text) for item in value]
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def rounded(value: float | None, digits: int) -> float | None:
-    """A number to so many decimals; None for what is missing or not finite."""
-    return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
 VERDICT_WORDS = {

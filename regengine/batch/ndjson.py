@@ -25,8 +25,8 @@ from regengine.io.atomic import (
     sync_folder,
 )
 from regengine.io.checksums import fingerprint
+from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
-from regengine.records import printable
 from regengine.result import Failure
 
 # All records begin alike; what is known of the photo's file stands at their end. Between the two

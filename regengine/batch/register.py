@@ -18,6 +18,7 @@ from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.exchange.remote.photos import photos_at_hand
 from regengine.io.checksums import fingerprint
+from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -25,7 +26,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
-from regengine.records import degrees_text, printable
+from regengine.records import degrees_text
 from regengine.registration.blind.options import TIMES_AS_LONG, BlindOptions
 from regengine.registration.outcome import iso_utc
 from regengine.store.writer import StoreWriter

@@ -16,8 +16,9 @@ from regengine.batch.console import Advance
 from regengine.batch.plan import AGAIN, ResultStore, Source, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
+from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
-from regengine.records import printable, record_line
+from regengine.records import record_line
 from regengine.result import Failure, FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.writer import utc_now

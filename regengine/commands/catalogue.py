@@ -88,8 +88,8 @@ def build(
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
+    from regengine.io.plain import printable
     from regengine.lights import open_light_map
-    from regengine.records import printable
 
     check_out(out, force)
     if lights and not pictures:

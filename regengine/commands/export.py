@@ -91,7 +91,7 @@ def main(
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.records import printable
+    from regengine.io.plain import printable
 
     verdicts = parse_verdicts(verdict)
     check_dialect(format, dialect)

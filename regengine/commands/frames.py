@@ -22,7 +22,7 @@ def put_out(
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.exchange.archive.row import csv_text, ndjson_text, write_table
     from regengine.exchange.archive.table import checked
-    from regengine.records import printable
+    from regengine.io.plain import printable
 
     if tle is not None:
         table = checked(table, tle)
@@ -61,7 +61,7 @@ class Fetching:
 
     def finish(self, bad: tuple[str, ...]) -> None:
         """Sum up; exit with 1 unless all that is wanted is there."""
-        from regengine.records import printable
+        from regengine.io.plain import printable
 
         left = self._wanted - self._counts.total()
         if not self._quiet:

@@ -67,7 +67,7 @@ def main(
     """
     import json
 
-    from regengine.records import printable
+    from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 
     if stats:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import write_whole
-from regengine.records import plain
+from regengine.io.plain import plain
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
 THUMBNAIL_QUALITY = 78

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.html import visible_text
-from regengine.records import plain
+from regengine.io.plain import plain
 from regengine.result import FrameResult, Hypothesis
 from regengine.review.bodies import camera_json, decision_json, points_json
 from regengine.review.context import FIRST_PICTURE_S, ReviewContext

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from regengine.records import plain, printable
+from regengine.io.plain import plain, printable
 from regengine.review.decisions import Decision, Decisions, decisions_path
 from regengine.review.frames import FrameColumns
 from regengine.review.reviewed import camera_of, heads_of
