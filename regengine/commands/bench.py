@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    LogJson,
-    MaxSide,
-    Quiet,
-    SceneLabels,
-    WholeFrame,
-)
+from regengine.commands import options as common
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -76,7 +69,7 @@ class Bench(Generic[S]):
             for line in self.at_end(said):
                 typer.echo(line)
         if failed:
-            raise typer.Exit(EXIT_FRAMES_FAILED)
+            raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -105,11 +98,11 @@ def lights(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
+    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find lights against lights that you marked.
 
@@ -135,12 +128,12 @@ def stars(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: WholeFrame = False,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
+    whole_frame: common.WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find stars against stars that you marked.
 
@@ -170,12 +163,12 @@ def streaks(
         ),
     ],
     method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: WholeFrame = False,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
+    whole_frame: common.WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find streaks against streaks that you marked.
 
@@ -234,7 +227,7 @@ def streaks(
 
 @app.command(no_args_is_help=True)
 def scenes(
-    labels: SceneLabels,
+    labels: common.SceneLabels,
     seed: Annotated[int, typer.Option(help="Of folds, fits and draws.")] = 0,
     plot: Annotated[
         Path | None,
@@ -243,8 +236,8 @@ def scenes(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON, a line per row, instead of tables.")
     ] = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score every kind of scene model on groups of photos that it has not seen.
 
@@ -283,7 +276,7 @@ def scenes(
         draw_report(report, plot)
         draw_mistakes(report.mistakes, plot)
     if not complete:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 def _places(

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine import api
+from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
-from regengine.commands.options import (
-    JsonNotCsv,
-    MaxSide,
-    Method,
-    PhotoOverlays,
-    Photos,
-    WholeFrame,
-)
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -30,12 +23,12 @@ app = typer.Typer(
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def lights(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
-    overlay: PhotoOverlays = None,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -58,13 +51,13 @@ def lights(
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def stars(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: WholeFrame = False,
-    overlay: PhotoOverlays = None,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
+    whole_frame: common.WholeFrame = False,
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -88,16 +81,16 @@ def stars(
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def streaks(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: WholeFrame = False,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
+    whole_frame: common.WholeFrame = False,
     profiles: Annotated[
         bool, typer.Option("--profiles", help="With --json: the light along each streak.")
     ] = False,
-    overlay: PhotoOverlays = None,
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
