@@ -94,10 +94,7 @@ class Table:
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame; columns of several values become ``name_0``, ``name_1`` ...
 
-        Raises
-        ------
-        ConfigError
-            If pandas is not installed.
+        ConfigError if pandas is not installed.
         """
         try:
             import pandas
@@ -111,12 +108,7 @@ class Table:
         """A GeoDataFrame in WGS84: points at ``lon`` and ``lat``, or outlines of footprints.
 
         A footprint with a corner in the sky has no geometry; one across the antimeridian runs
-        beyond 180 degrees.
-
-        Raises
-        ------
-        ConfigError
-            If geopandas is not installed, or the table has no places.
+        beyond 180 degrees. ConfigError if geopandas is not installed, or there are no places.
         """
         try:
             import geopandas
