@@ -35,7 +35,7 @@ Answer = TypeVar("Answer")
 
 
 class HttpFailure(Exception):
-    """A request that failed; as text a part of a sentence, without the address: it may be secret."""
+    """A request that failed; as text part of a sentence, without the address: it may be secret."""
 
     passes = False  # whether another try may help
     asked_s: float | None = None  # how long the server asks to wait
