@@ -80,11 +80,3 @@ def test_figures_show_found_false_and_missed(labels, tmp_path):
     for name, (drawn, (x, y)) in colours.items():
         rows, cols = np.nonzero(drawn)
         assert np.hypot(rows - y, cols - x).min() < 6.0, name
-
-
-def test_a_photo_that_is_missing(labels):
-    labels.write_text(labels.read_text() + "gone.png,1,2,3\n")
-    result = bench(labels, "--json", "--method", "blobs")
-    assert result.exit_code == 1
-    assert "gone.png" in result.stderr
-    assert json.loads(result.stdout)["photos"] == 2

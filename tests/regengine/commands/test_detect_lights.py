@@ -115,16 +115,6 @@ def test_overlays_of_photos_of_one_name_are_told_apart(tmp_path):
     assert all(name.startswith("night_") and name.endswith("_lights.png") for name in names)
 
 
-def test_a_bad_photo_does_not_stop_the_others(night, tmp_path):
-    bad = tmp_path / "bad.jpg"
-    bad.write_text("no picture")
-    result = detect(bad, night, "--json")
-    assert result.exit_code == 1
-    assert len(result.stdout.splitlines()) == 1
-    assert str(bad) in result.stderr
-    assert result.stderr.count("\n") == 1
-
-
 def test_a_photo_without_lights_does_not_vanish(tmp_path):
     path = tmp_path / "black.png"
     cv2.imwrite(str(path), np.zeros((50, 60), np.uint8))

@@ -138,18 +138,10 @@ def test_fits_gaps_and_its_unit(tmp_path):
     assert run(path, "--overlay", tmp_path / "out").exit_code == 0
 
 
-def test_a_photo_without_streaks_does_not_vanish(tmp_path):
-    path = save(tmp_path / "dark.png", streak_frame([], stars=3, noise=0.004))
-    (row,) = csv.DictReader(io.StringIO(run(path).stdout))
-    assert (row["path"], row["x1"], row["kind"]) == (str(path), "", "")
-    assert json.loads(run(path, "--json").stdout)["streaks"] == []
-
-
-def test_methods_that_are_none_and_photos_that_are_not_there(sky, tmp_path):
+def test_methods_that_are_none(sky):
     result = run(sky, "--method", "magic")
     assert result.exit_code == 2
     assert "finds streaks: use one of plain" in result.stderr
-    assert run(tmp_path / "*.jpg").exit_code == 3
 
 
 def test_values_that_are_no_numbers_become_null():

@@ -127,14 +127,6 @@ def test_no_solved_photo_writes_nothing(folder: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_no_photo_is_told(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "lens.toml"
-    result = run(
-        "lens", "fit", tmp_path / "x.jpg", "--solutions", folder / "solved.ndjson", "--out", out
-    )
-    assert result.exit_code == 3
-
-
 @pytest.mark.parametrize(
     "content", ["{", "[1]", '{"frame": "a"}', '{"frame": "a", "solved": true}', "\xff"]
 )

@@ -98,16 +98,6 @@ def test_build_of_a_part(picture: Path, tmp_path: Path) -> None:
     assert "choose a region that they cover" in said
 
 
-@pytest.mark.parametrize("command", [["info"], ["build", "--out", "x.tif"]])
-def test_maps_that_cannot_be_used_end_with_3(tmp_path: Path, command: list[str]) -> None:
-    path = tmp_path / "m.tif"
-    path.write_text("no map")
-    code, shown, said = run(*command, path)
-    assert (code, shown) == (3, "")
-    assert said.startswith(f"Error: {path} is no night-light map")
-    assert said.count("\n") == 1
-
-
 class Asked:
     """What the command asked of the function that downloads."""
 

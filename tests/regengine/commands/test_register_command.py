@@ -126,12 +126,6 @@ def test_what_cannot_be_started_is_one_sentence_and_a_code(
     assert not Path("run.h5").exists()
 
 
-def test_lights_must_be_given(photos: Path) -> None:
-    result = CliRunner().invoke(app, ["register", str(photos)])
-    assert result.exit_code == 2
-    assert "--lights" in result.stderr
-
-
 def test_a_store_in_use_is_refused(photos: Path) -> None:
     with StoreWriter(Path("run.h5")):
         result = register(photos)

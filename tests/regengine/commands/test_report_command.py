@@ -83,15 +83,12 @@ def test_what_cannot_be_written_is_one_sentence(
     assert (tmp_path / "run.h5").read_bytes() == before
 
 
-def test_folders_and_stores_that_are_not_there(tmp_path: Path) -> None:
+def test_overlays_that_are_not_there(tmp_path: Path) -> None:
     store = write(tmp_path / "run.h5")
     out = tmp_path / "r.html"
     missing = report(store, "--out", out, "--overlays", tmp_path / "no")
     assert missing.exit_code == 2
     assert "is no folder" in missing.stderr
-    assert report(tmp_path / "no.h5", "--out", out).exit_code == 3
-    (tmp_path / "text.h5").write_text("text")
-    assert report(tmp_path / "text.h5", "--out", out).exit_code == 3
     assert not out.exists()
 
 

@@ -119,15 +119,10 @@ def test_two_frames_of_one_name_are_both_shown(tmp_path: Path) -> None:
     assert text.count("ACCEPTED") == 2
 
 
-def test_what_is_not_there_is_told_in_one_sentence(store: Path, tmp_path: Path) -> None:
+def test_a_frame_that_is_not_there_is_told_in_one_sentence(store: Path) -> None:
     missing = show(store, "ISS999-E-9")
     assert missing.exit_code == 2
     assert "holds no frame ISS999-E-9" in missing.stderr
-    nowhere = show(tmp_path / "nowhere.h5")
-    assert nowhere.exit_code == 3
-    assert "nowhere.h5 does not exist" in nowhere.stderr
-    (tmp_path / "text.h5").write_text("text")
-    assert show(tmp_path / "text.h5").exit_code == 3
 
 
 def test_a_run_under_way_can_be_watched(tmp_path: Path) -> None:

@@ -128,10 +128,7 @@ def test_times_that_cannot_be(tle_file, time, code, says):
     assert result.stdout == ""
 
 
-def test_files_that_cannot_be_used(tmp_path):
-    missing = info(tmp_path / "none.txt")
-    assert missing.exit_code == 3
-    assert "none.txt: the TLE file cannot be read" in missing.stderr
+def test_a_file_that_was_cut_is_told(tmp_path):
     cut = tmp_path / "cut.txt"
     cut.write_text(BASE.lines()[0] + "\n")
     result = info(cut)

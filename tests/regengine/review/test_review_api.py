@@ -105,6 +105,8 @@ def test_an_unseen_decision_of_the_same_person_is_a_conflict(browser: Browser) -
     second = decide(browser, 0, "rejected")
     assert second["conflict"]["revision"] == first["revision"]
     assert decide(browser, 0, "unsure", base=second["revision"])["conflict"] is None
+    kept = [one["decision"] for one in browser.get("/api/frames/0/history").json()]
+    assert kept == ["unsure", "rejected", "accepted"]
 
 
 def test_two_people_are_told_of_each_other(store: Path, browser: Browser) -> None:
@@ -132,6 +134,9 @@ def test_unfinished_work_comes_back(store: Path, browser: Browser) -> None:
     with opened(store, reviewer="Bo") as other:
         assert other.get("/api/frames/0").json()["draft"] is None
     assert browser.ask("DELETE", "/api/frames/0/draft").status_code == 204
+    assert browser.get("/api/frames/0").json()["draft"] is None
+    browser.put("/api/frames/0/draft", json=draft)
+    decide(browser, 0, "accepted")
     assert browser.get("/api/frames/0").json()["draft"] is None
 
 

@@ -62,20 +62,6 @@ def test_decisions_are_never_changed_or_deleted(file: Path) -> None:
     other_hand.close()
 
 
-def test_two_windows_of_one_person_lose_nothing_and_are_told(file: Path) -> None:
-    one, two = Decisions(file), Decisions(file)
-    first, _ = one.save(judged(), "Ada", "accepted", WORK)
-    second, conflict = two.save(judged(), "Ada", "rejected", WORK)
-    assert conflict == first
-    _, conflict = one.save(judged(), "Ada", "unsure", WORK, base=second.revision)
-    assert conflict is None
-    found = [each.decision for each in two.history(0, judged().sha256)]
-    assert found == ["unsure", "rejected", "accepted"]
-    assert [head.decision for head in two.all_heads()] == ["unsure"]
-    one.close()
-    two.close()
-
-
 def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file: Path) -> None:
     decisions = Decisions(file)
     first, _ = decisions.save(judged(), "Ada", "accepted", WORK, seconds=2.5)
@@ -87,21 +73,6 @@ def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file
     )
     assert (later.revision > again.revision, conflict) == (True, None)
     assert len(decisions.history(0, judged().sha256)) == 3
-    decisions.close()
-
-
-def test_a_draft_is_one_persons_and_goes_with_the_decision(file: Path) -> None:
-    decisions, sha256 = Decisions(file), judged().sha256
-    for who in ("Ada", "Bo"):
-        decisions.keep_draft(0, sha256, who, WORK | {"comment": who})
-    decisions.keep_draft(0, sha256, "Ada", WORK | {"comment": "later"})
-    assert decisions.draft(0, sha256, "Ada") == WORK | {"comment": "later"}
-    assert decisions.draft(0, "another photo", "Ada") is None
-    decisions.save(judged(), "Ada", "accepted", WORK)
-    assert decisions.draft(0, sha256, "Ada") is None
-    assert decisions.draft(0, sha256, "Bo") == WORK | {"comment": "Bo"}
-    decisions.drop_draft(0, "Bo")
-    assert decisions.draft(0, sha256, "Bo") is None
     decisions.close()
 
 

@@ -95,14 +95,6 @@ def test_nonsense_is_one_sentence(store: Path, words: list[str], code: int, said
     assert found.stderr.count("\n") == 1
 
 
-def test_a_store_that_is_none_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.h5").write_text("no store")
-    for name in ("run.h5", "nothing.h5"):
-        found = CliRunner().invoke(app, ["review", str(tmp_path / name), "--no-browser"])
-        assert found.exit_code == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
-
-
 @pytest.mark.parametrize(
     "text",
     [
