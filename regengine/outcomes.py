@@ -407,12 +407,9 @@ class StarField:
     def reason(self) -> Reason | None:
         """Why they were not."""
         from regengine.result import Reason
-        from regengine.sky.stars.solve import NotSolved
 
-        outcome = self.photo.outcome
-        if not isinstance(outcome, NotSolved):
-            return None
-        return Reason(code=outcome.code, text=outcome.text)
+        outcome: Any = self.photo.outcome
+        return None if self.solved else Reason(code=outcome.code, text=outcome.text)
 
     @property
     def camera(self) -> SkyCamera | None:
@@ -420,21 +417,15 @@ class StarField:
 
         ``ra_dec_deg``, ``roll_deg`` and ``fov_x_deg`` are those of the image's centre, ICRS.
         """
-        from regengine.sky.stars.solve import NotSolved
-
-        outcome = self.photo.outcome
-        return None if isinstance(outcome, NotSolved) else outcome.camera
+        return self.photo.outcome.camera if self.photo.outcome else None
 
     @cached_property
     def stars(self) -> Table:
         """The identified stars: pixel, ICRS direction, magnitude, residual; empty without any."""
-        from regengine.sky.stars.solve import NotSolved
-
-        outcome = self.photo.outcome
         names = ("x", "y", "vectors_icrs", "magnitude_g", "residual_px")
-        if isinstance(outcome, NotSolved):
+        if not self.solved:
             return Table.of_rows(names, [])
-        return Table({name: getattr(outcome, name) for name in names})
+        return Table({name: getattr(self.photo.outcome, name) for name in names})
 
     def to_dict(self, *, matches: bool = False) -> dict[str, Any]:
         """The record of docs/records.md; with ``matches``, every identified star."""

@@ -84,6 +84,7 @@ class RegisterRun:
         cannot be done where it is to be done.
         """
         parameters, parameters_sha256 = parameters_of(self.inputs)
+        longer = 1.0 if self.inputs.blind is None else TIMES_AS_LONG
         # A time that was given for all photos tells nothing of their clocks
         share = self.inputs.share and self.inputs.tle and self.inputs.frame.time_utc is None
         options = BatchOptions(
@@ -92,7 +93,7 @@ class RegisterRun:
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
-            limit_s=60.0 + 10.0 * _search_seconds(self.inputs),
+            limit_s=60.0 + 10.0 * longer * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
             facts_of=partial(pipeline.facts_of_photo, inputs=self.inputs) if share else None,
@@ -116,12 +117,6 @@ class RegisterRun:
                 scheduler=self.scheduler,
                 check=inputs.open,
             )
-
-
-def _search_seconds(inputs: RunInputs) -> float:
-    """Longest processor time that the search of one photo may take."""
-    longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
-    return longer * inputs.register.max_seconds
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:

@@ -114,12 +114,10 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    from detectors.registry import LIGHTS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    methods = [method] if method else list(LIGHTS.detectors())
-    bench = _places("lights", methods, labels, tolerance_px, max_side_px=max_side_px)
+    bench, methods = _places("lights", method, labels, tolerance_px, max_side_px=max_side_px)
     bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
@@ -144,13 +142,11 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    from detectors.registry import STARS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    methods = [method] if method else list(STARS.detectors())
     looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    bench = _places("stars", methods, labels, tolerance_px, **looked_at)
+    bench, methods = _places("stars", method, labels, tolerance_px, **looked_at)
     bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
@@ -280,11 +276,12 @@ def scenes(
 
 
 def _places(
-    kind: Kind, methods: list[str], labels: Path, tolerance_px: float, **looked_at: Any
-) -> Bench[DetectionScore]:
-    """The bench of methods that find places; ``looked_at`` is of `regengine.api.detect_job`."""
+    kind: Kind, method: str | None, labels: Path, tolerance_px: float, **looked_at: Any
+) -> tuple[Bench[DetectionScore], list[str]]:
+    """The bench of methods that find places, and these; ``looked_at`` is of `api.detect_job`."""
     import numpy as np
 
+    from detectors import registry
     from regengine.api import detect_job
     from regengine.evaluate.detections import (
         DETECTION_TABLE,
@@ -293,6 +290,7 @@ def _places(
         summary,
     )
 
+    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
     jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 
@@ -303,7 +301,7 @@ def _places(
 
         return score_photo(photos[path], find, tolerance_px, picture)
 
-    return Bench(
+    bench = Bench(
         labels=labels,
         photos=list(photos),
         score=score,
@@ -311,3 +309,4 @@ def _places(
         header=DETECTION_TABLE.header,
         line=DETECTION_TABLE.line,
     )
+    return bench, methods

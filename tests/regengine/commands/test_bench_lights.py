@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 from test_detect_lights import LIGHTS, photo
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 
-
-def bench(*arguments):
-    return CliRunner().invoke(app, ["bench", "lights", *map(str, arguments)])
+bench = partial(invoke, "bench", "lights")
 
 
 @pytest.fixture

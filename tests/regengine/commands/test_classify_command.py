@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from benchmarks.simulate.scene_frames import draw
-from regengine.commands import app
 from regengine.scene.samples import read_scene_labels
+from tests.command_line import invoke
 from tests.regengine.scene.drawn import evenly, grain, land, plain, spots
 
-
-def classify(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["classify", *map(str, arguments)])
+classify = partial(invoke, "classify")
 
 
 @pytest.fixture(scope="module")

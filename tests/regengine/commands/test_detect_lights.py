@@ -3,19 +3,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 
 LIGHTS = ((60.0, 40.0, 2.0), (150.3, 90.6, 1.5), (220.0, 30.0, 1.0))
 
 
-def detect(*arguments):
-    return CliRunner().invoke(app, ["detect", "lights", *map(str, arguments)])
+detect = partial(invoke, "detect", "lights")
 
 
 def photo(path, *, scale=1, orientation=None):

@@ -9,15 +9,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 
 STARS = tuple((40.0 + 57.3 * i, 30.0 + 41.7 * ((3 * i) % 7)) for i in range(8))
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def sky(tmp_path_factory):
 
 
 def test_ndjson(sky):
-    result = run("detect", "stars", sky, "--json")
+    result = invoke("detect", "stars", sky, "--json")
     assert result.exit_code == 0
     record = json.loads(result.stdout)
     assert record["frame"].startswith("ISS030-E-")
@@ -52,12 +47,12 @@ def test_ndjson(sky):
 
 
 def test_csv_has_the_columns_of_labels_and_bench_reads_it(sky, tmp_path):
-    result = run("detect", "stars", sky)
+    result = invoke("detect", "stars", sky)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert len(rows) == len(STARS)
     labels = tmp_path / "labels.csv"
     labels.write_text(result.stdout)
-    bench = run("bench", "stars", labels, "--json", "--plot", tmp_path / "figures")
+    bench = invoke("bench", "stars", labels, "--json", "--plot", tmp_path / "figures")
     assert bench.exit_code == 0
     facts = {one["method"]: one for one in map(json.loads, bench.stdout.splitlines())}
     assert set(facts) == {"daofind", "matched", "sep", "sift"}
@@ -68,7 +63,7 @@ def test_csv_has_the_columns_of_labels_and_bench_reads_it(sky, tmp_path):
 
 
 def test_pictures_show_the_stars(sky, tmp_path):
-    assert run("detect", "stars", sky, "--overlay", tmp_path).exit_code == 0
+    assert invoke("detect", "stars", sky, "--overlay", tmp_path).exit_code == 0
     picture = np.asarray(Image.open(tmp_path / f"{sky.stem}_stars.png")).astype(int)
     green = (picture[..., 1] > 200) & (picture[..., 0] < 150)
     assert green.sum() > 8 * len(STARS)
@@ -93,7 +88,7 @@ def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_not
         write_sky(tmp_path / f"night{number}.png", moved, hot, number)
     write_sky(tmp_path / "other.png", stars[:, ::-1], [], 9)
     (tmp_path / "night1b.png").write_bytes(b"no picture")
-    result = run("detect", "stars", tmp_path, "--json")
+    result = invoke("detect", "stars", tmp_path, "--json")
     assert result.exit_code == 1
     records = {record["frame"]: record for record in map(json.loads, result.stdout.splitlines())}
     assert len(records) == 4
@@ -103,5 +98,5 @@ def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_not
             assert marked == []
         else:
             assert sorted(marked) == [pytest.approx(place, abs=0.2) for place in sorted(hot)]
-    alone = json.loads(run("detect", "stars", tmp_path / "night0.png", "--json").stdout)
+    alone = json.loads(invoke("detect", "stars", tmp_path / "night0.png", "--json").stdout)
     assert not any("hot" in one["flags"] for one in alone["stars"])

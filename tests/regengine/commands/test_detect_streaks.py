@@ -11,12 +11,11 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 from plain_streaks import PlainStreaks
-from typer.testing import CliRunner
 
 from detectors.registry import Kind
 from detectors.types import StreakDetections
-from regengine.commands import app
 from regengine.sky.detection.kinds import STREAKS
+from tests.command_line import invoke
 from tests.detectors.streak_scene import Streak, light_of, streak_frame
 
 STREAK = Streak(30.0, 40.0, 200.0, 150.0, snr=20.0)
@@ -31,7 +30,7 @@ def plain(monkeypatch):
 def run(*arguments):
     """All of the frame: looking for a limb takes longer than this detector."""
     options = ["--whole-frame", "--method", "plain"]
-    return CliRunner().invoke(app, ["detect", "streaks", *options, *map(str, arguments)])
+    return invoke("detect", "streaks", *options, *arguments)
 
 
 def encoded(light):

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.detectors.streak_scene import Streak, streak_frame
 
 SHAPE = (120, 160)
@@ -102,7 +101,7 @@ def folder(tmp_path_factory):
 def test_an_answer_or_one_sentence(folder, name):
     every = FEW if name != "streaks" else {path.name for path in folder.iterdir()}
     files = [str(folder / file) for file in sorted(every)]
-    result = CliRunner().invoke(app, [*COMMANDS[name], *files])
+    result = invoke(*COMMANDS[name], *files)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     answers = {}
     for line in result.stdout.splitlines():

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from typer.testing import CliRunner
 
-from regengine.commands import app, lights
+from regengine.commands import lights
 from regengine.errors import LightMapError
 from regengine.lights import fetch, open_light_map
 from regengine.lights.fetch import GIBS_BLACK_MARBLE, LAADS, Fetched
 from regengine.lights.tiles import Circle
+from tests.command_line import invoke
 
 STEP = 1.0 / 240.0
 
@@ -33,7 +33,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["lights", *map(str, arguments)])
+    result = invoke("lights", *arguments)
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from regengine.commands import app
 from regengine.store.snapshot import read_store
+from tests.command_line import invoke
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
 
@@ -22,8 +22,7 @@ def stores(tmp_path: Path) -> list[Path]:
     ]
 
 
-def merge(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["merge", *(str(a) for a in arguments)])
+merge = partial(invoke, "merge")
 
 
 def test_what_was_taken_is_told(stores: list[Path], tmp_path: Path) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from regengine.commands import app
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
+from tests.command_line import invoke
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
 
@@ -19,8 +19,7 @@ def write(path: Path) -> Path:
     return write_store(path, [proposal("p0"), nothing_found("n1"), proposal("p2")])
 
 
-def report(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["report", *(str(a) for a in arguments)])
+report = partial(invoke, "report")
 
 
 def test_it_writes_one_page(tmp_path: Path) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from regengine.commands import app
 from regengine.records import record
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
+from tests.command_line import invoke
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
 
@@ -36,8 +36,7 @@ def store(tmp_path: Path) -> Path:
     return path
 
 
-def show(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["show", *(str(a) for a in arguments)])
+show = partial(invoke, "show")
 
 
 def test_a_store_is_a_table(store: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.conftest import ROOT
 
 LIGHTS = str(ROOT / "data_samples" / "lights.tif")
@@ -40,7 +39,7 @@ def test_what_is_missing_or_no_such_file_is_one_sentence(
             break  # one that cannot be read costs itself alone
         if content is not None:
             Path("given.h5").write_text(content)
-        result = CliRunner().invoke(app, [*command, "given.h5"])
+        result = invoke(*command, "given.h5")
         assert (result.exit_code, result.stdout) == (3, "")
         assert result.stderr.startswith("Error: ")
         assert "given.h5" in result.stderr

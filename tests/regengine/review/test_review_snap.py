@@ -12,13 +12,11 @@ import pytest
 from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.lights.map import open_light_map
-from regengine.review.app import review_app
 from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import PhotoLightCache
-from regengine.review.server import open_review
 from regengine.review.solving import Snapped, cut_out, snap
-from tests.regengine.review.made_review import Browser
+from tests.regengine.review.made_review import Browser, opened
 from tests.regengine.review.sample import SAMPLES, sample_store, true_camera, truth_of
 
 FRAME, NUMBER = "ISS990-E-000104", 3
@@ -102,8 +100,8 @@ def test_the_piece_around_a_point_has_the_camera_of_the_whole(mirrored: bool) ->
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with open_review(store, lights=[LIGHTS], reviewer="tester") as context:
-        yield Browser(review_app(context))
+    with opened(store, lights=[LIGHTS], reviewer="tester") as browser:
+        yield browser
 
 
 def body(point: ReviewedPoint, **changed: Any) -> dict[str, Any]:

@@ -18,14 +18,12 @@ from hypothesis import strategies as st
 from matchers.camera import Camera, Lens
 from matchers.resection import Free
 from regengine.errors import ConfigError
-from regengine.review.app import review_app
 from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import solve_json
-from regengine.review.server import open_review
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
-from tests.regengine.review.made_review import Browser
+from tests.regengine.review.made_review import Browser, opened
 from tests.regengine.review.sample import sample_store, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
@@ -37,8 +35,8 @@ MEDIAN_SHARE, LARGEST_SHARE = 0.012, 0.045
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with open_review(store, reviewer="tester") as context:
-        yield Browser(review_app(context))
+    with opened(store, reviewer="tester") as browser:
+        yield browser
 
 
 def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, Any]]:
