@@ -417,7 +417,8 @@ class StarField:
 
         ``ra_dec_deg``, ``roll_deg`` and ``fov_x_deg`` are those of the image's centre, ICRS.
         """
-        return self.photo.outcome.camera if self.photo.outcome else None
+        outcome: Any = self.photo.outcome
+        return outcome.camera if self.solved else None
 
     @cached_property
     def stars(self) -> Table:

@@ -93,7 +93,7 @@ class RegisterRun:
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
-            limit_s=60.0 + 10.0 * longer * self.inputs.register.max_seconds,
+            limit_s=60.0 + 10.0 * (longer * self.inputs.register.max_seconds),
             memory_mb=self.memory_mb,
             prepare=prepare,
             facts_of=partial(pipeline.facts_of_photo, inputs=self.inputs) if share else None,

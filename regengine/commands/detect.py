@@ -67,8 +67,8 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    looked_at = {"method": method, "max_side_px": max_side_px, "whole_frame": whole_frame}
-    _detect("stars", photos, run, overlay, **looked_at)
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _detect("stars", photos, run, overlay, method=method, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -95,8 +95,8 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    looked_at = {"method": method, "max_side_px": max_side_px, "whole_frame": whole_frame}
-    _detect("streaks", photos, run, overlay, profiles=profiles, **looked_at)
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _detect("streaks", photos, run, overlay, method=method, profiles=profiles, **looked_at)
 
 
 def _detect(

@@ -10,7 +10,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,11 +159,9 @@ def open_review(
         return RunInputs(lights=tuple(lights), tle=tle, metadata=metadata).found_anywhere()
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
-    frames = ReviewFrames(store)
-    try:
+    with closing(ReviewFrames(store)) as frames:
         light_map, tles = _maps_and_orbits(lights, tle, metadata)
-        decisions = Decisions(decisions_path(store), readonly=readonly)
-        try:
+        with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(
                 store=store,
                 frames=frames,
@@ -175,10 +173,6 @@ def open_review(
                 readonly=readonly,
                 layers=allowed,
             )
-        finally:
-            decisions.close()
-    finally:
-        frames.close()
 
 
 def _maps_and_orbits(

@@ -8,6 +8,7 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
+from srgb import encoded
 
 from tests.command_line import invoke
 
@@ -24,15 +25,12 @@ def photo(path, *, scale=1, orientation=None):
     light = np.full(rows.shape, 0.01) + rng.normal(0.0, 0.001 * scale, rows.shape)
     for x, y, sigma in LIGHTS:
         light += 0.3 * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / sigma**2)
-    light = np.clip(light, 0.0, 1.0)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    grey = np.rint(255 * encoded).astype(np.uint8)
     from PIL import Image
 
     exif = Image.Exif()
     if orientation:
         exif[0x0112] = orientation
-    Image.fromarray(np.dstack([grey] * 3)).save(path, exif=exif)
+    Image.fromarray(np.dstack([encoded(light)] * 3)).save(path, exif=exif)
     return path
 
 

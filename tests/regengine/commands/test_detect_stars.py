@@ -9,6 +9,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from srgb import encoded
 
 from tests.command_line import invoke
 
@@ -22,10 +23,8 @@ def sky(tmp_path_factory):
     light = np.full(rows.shape, 0.01) + rng.normal(0.0, 0.001, rows.shape)
     for k, (x, y) in enumerate(STARS):
         light += 0.03 * (k + 1) * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / 1.2**2)
-    light = np.clip(light, 0.0, 1.0)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     path = tmp_path_factory.mktemp("sky") / "ISS030-E-1234.png"
-    Image.fromarray(np.dstack([np.rint(255 * encoded).astype(np.uint8)] * 3)).save(path)
+    Image.fromarray(np.dstack([encoded(light)] * 3)).save(path)
     return path
 
 
@@ -76,8 +75,7 @@ def write_sky(path, stars, hot, seed):
     light = np.full(rows.shape, 0.02) + rng.normal(0.0, 0.001, rows.shape)
     for x, y in (*stars, *hot):
         light += 0.1 * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / 1.2**2)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    Image.fromarray(np.rint(255 * encoded).astype(np.uint8)).save(path)
+    Image.fromarray(encoded(light)).save(path)
 
 
 def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_nothing(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 from plain_streaks import PlainStreaks
+from srgb import encoded
 
 from detectors.registry import Kind
 from detectors.types import StreakDetections
@@ -31,12 +32,6 @@ def run(*arguments):
     """All of the frame: looking for a limb takes longer than this detector."""
     options = ["--whole-frame", "--method", "plain"]
     return invoke("detect", "streaks", *options, *arguments)
-
-
-def encoded(light):
-    light = np.clip(light, 0.0, 1.0)
-    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255 * curved).astype(np.uint8)
 
 
 def save(path, light):

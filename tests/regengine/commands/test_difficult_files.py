@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
+from srgb import encoded
 
 from tests.command_line import invoke
 from tests.detectors.streak_scene import Streak, streak_frame
@@ -24,12 +25,6 @@ COMMANDS = {
     "streaks": ("detect", "streaks", "--json", "--whole-frame"),
     "solve": ("solve", "--json", "--max-seconds", "0.2"),
 }
-
-
-def encoded(light, full=255):
-    light = np.clip(light, 0.0, 1.0)
-    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(full * curved).astype(np.uint8 if full == 255 else np.uint16)
 
 
 def write_pictures(folder, sky, rng):

@@ -24,7 +24,7 @@ from regengine.review.routes_solve import solve_json
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
 from tests.regengine.review.made_review import Browser, opened
-from tests.regengine.review.sample import sample_store, true_camera
+from tests.regengine.review.sample import camera_of, sample_store, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"
@@ -56,7 +56,7 @@ def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, 
 
 def off_px(answer: dict[str, Any], truth: Camera) -> float:
     """How far the answer's camera is off over the picture."""
-    found = Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in answer.items()})
+    found = camera_of(answer)
     x, y = np.meshgrid(np.linspace(0, truth.width_px, 7), np.linspace(0, truth.height_px, 5))
     at_x, at_y = found.lonlat_to_pixel(*truth.pixel_to_lonlat(x, y))
     return float(np.nanmax(np.hypot(at_x - x, at_y - y)))
