@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,20 +22,13 @@ from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import solve_json
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
-from tests.regengine.review.made_review import Browser, opened
-from tests.regengine.review.sample import camera_of, sample_store, true_camera
+from tests.regengine.review.made_review import Browser
+from tests.regengine.review.sample import camera_of, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"
 # Points picked by eye: of the picture's long side they themselves are off by 0.3 to 2 %
 MEDIAN_SHARE, LARGEST_SHARE = 0.012, 0.045
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with opened(store, reviewer="tester") as browser:
-        yield browser
 
 
 def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, Any]]:

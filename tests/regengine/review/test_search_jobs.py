@@ -100,13 +100,6 @@ def test_more_than_a_few_do_not_wait(jobs: SearchJobs) -> None:
         jobs.start(PHOTO, camera(), MADE_UP)
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with opened(store, lights=[LIGHTS], tle=INPUTS.tle, reviewer="tester") as browser:
-        yield browser
-
-
 def test_requests_that_cannot_be_searched_are_told_why(client: Browser) -> None:
     sent = client.get("/api/frames/3").json()["camera"]
     other = client.post("/api/frames/3/search", {"camera": sent | {"width_px": 99}})
