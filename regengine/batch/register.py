@@ -18,6 +18,7 @@ from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.io.checksums import fingerprint
+from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -25,7 +26,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
-from regengine.records import degrees_text, printable
+from regengine.records import degrees_text
 from regengine.registration.blind.options import TIMES_AS_LONG, BlindOptions
 from regengine.registration.outcome import iso_utc
 from regengine.store.writer import StoreWriter
@@ -83,6 +84,7 @@ class RegisterRun:
         cannot be done where it is to be done.
         """
         parameters, parameters_sha256 = parameters_of(self.inputs)
+        longer = 1.0 if self.inputs.blind is None else TIMES_AS_LONG
         # A time that was given for all photos tells nothing of their clocks
         share = self.inputs.share and self.inputs.tle and self.inputs.frame.time_utc is None
         options = BatchOptions(
@@ -91,7 +93,7 @@ class RegisterRun:
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
-            limit_s=60.0 + 10.0 * _search_seconds(self.inputs),
+            limit_s=60.0 + 10.0 * (longer * self.inputs.register.max_seconds),
             memory_mb=self.memory_mb,
             prepare=prepare,
             facts_of=partial(pipeline.facts_of_photo, inputs=self.inputs) if share else None,
@@ -115,12 +117,6 @@ class RegisterRun:
                 scheduler=self.scheduler,
                 check=inputs.open,
             )
-
-
-def _search_seconds(inputs: RunInputs) -> float:
-    """Longest processor time that the search of one photo may take."""
-    longer = 1.0 if inputs.blind is None else TIMES_AS_LONG
-    return longer * inputs.register.max_seconds
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:

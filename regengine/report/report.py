@@ -11,7 +11,7 @@ from typing import Any
 
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
-from regengine.records import plain
+from regengine.io.plain import plain
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
 from regengine.report.figures import (
     VERDICTS,

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
+from regengine.io.plain import printable
 from regengine.photo.frame_records import archive_frame_id
-from regengine.records import printable
 from regengine.result import DetectedLights
 from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told

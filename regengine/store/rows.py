@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from regengine.records import centre_lonlat, printable
+from regengine.io.plain import printable
+from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
     Fit,

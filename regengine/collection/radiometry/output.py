@@ -16,9 +16,9 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
+from regengine.io.plain import plain, printable
 from regengine.io.tables import cell, write_csv
 from regengine.lights.source import LightMapInfo
-from regengine.records import plain, printable
 
 PHOTO_COLUMNS = (
     "frame_index", "frame", "path", "sha256", "verdict", "time_utc", "off_nadir_deg", "lights",

@@ -35,10 +35,10 @@ from regengine.exchange.export.format import photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SceneView
 from regengine.io.html import link_to, visible_text
+from regengine.io.plain import printable
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import parse_iso_time
-from regengine.records import printable
 from regengine.report.page import photo_file
 
 _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is

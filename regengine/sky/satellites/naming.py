@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.errors import FrameError
+from regengine.io.plain import rounded
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame import Frame
-from regengine.records import rounded
 from regengine.sky.satellites.catalogue import TAIL_ACROSS, TAIL_FACTOR, TAIL_SHARE, Satellites
 from regengine.sky.satellites.observer import Exposure
 from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, predict_tracks
