@@ -1,5 +1,5 @@
 """Detectors are found by being there: the classes of each ``detectors/lights_*.py``
-and so on that have a name and `detect`.
+and so on that have a name and `detect`, and what such a file lists as its ``DETECTORS``.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def _detectors(kind: str) -> dict[str, Detector[Any]]:
 
 
 def detectors_of(module: ModuleType) -> list[Detector[Any]]:
-    """The detectors that a module defines, with their default parameters."""
+    """The detectors that a module defines: those it lists, and its classes by their defaults."""
     classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
-    found = [
+    found: list[Detector[Any]] = list(getattr(module, "DETECTORS", ()))
+    found += [
         kind()
         for name, kind in classes
         if kind.__module__ == module.__name__
