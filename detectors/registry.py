@@ -26,23 +26,14 @@ D = TypeVar("D", bound=Detections)
 
 @dataclass(frozen=True)
 class Kind(Generic[D]):
-    """What some detectors find.
+    """What some detectors find."""
 
-    Attributes
-    ----------
-    name : str
-        In the plural; the files of its methods are called ``detectors/NAME_*.py``.
-    """
-
-    name: str
+    name: str  # in the plural; the files of its methods are called ``detectors/NAME_*.py``
 
     def detectors(self) -> dict[str, Detector[D]]:
         """Every method that finds it, with its default parameters, by name and in their order.
 
-        Raises
-        ------
-        TypeError
-            If a module holds no detector, or two detectors share a name.
+        Raises TypeError if a module holds no detector, or two detectors share a name.
         """
         return cast("dict[str, Detector[D]]", _detectors(self.name))
 
