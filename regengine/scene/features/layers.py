@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -103,8 +104,6 @@ def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]
 
 
 def _shifted_mean(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    import cv2
-
     return np.asarray(cv2.blur(value, (3, 3), borderType=cv2.BORDER_REPLICATE))
 
 
@@ -126,16 +125,6 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
 
 
 FAMILIES = (
-    Family(
-        name="gradient",
-        version=1,
-        meaning=GRADIENT,
-        measure=measure_gradient,
-    ),
-    Family(
-        name="limb",
-        version=1,
-        meaning=LIMB,
-        measure=measure_limb,
-    ),
+    Family(name="gradient", version=1, meaning=GRADIENT, measure=measure_gradient),
+    Family(name="limb", version=1, meaning=LIMB, measure=measure_limb),
 )

@@ -30,49 +30,37 @@ POWERS = {"flux": 2, "profiles": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoDetections(Generic[D]):
-    """What one method found in one photo.
-
-    found: In pixels of the picture as stored.
-    width_px, height_px: Of the picture as stored.
-    seconds: Time of the detection, without reading the file.
-    """
+    """What one method found in one photo."""
 
     path: Path
     frame: str
     method: str
-    found: D
+    found: D  # in pixels of the picture as stored
+    # Of the picture as stored
     width_px: int
     height_px: int
-    seconds: float
+    seconds: float  # time of the detection, without reading the file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sought(Generic[D]):
-    """One thing that is sought on photos: by which methods, at which size, and what is said of it.
+    """One thing that is sought on photos: by which methods, at which size, and what is said."""
 
-    kind: Of the methods that find it.
-    best_method: Name of the one that its benchmark puts first.
-    long_side_px: Larger photos are averaged down to this unless something else is asked for.
-    columns: Of CSV: those of its records that are told there.
-    records: Plain values of each detection, rounded to what they are worth.
-    draw: Draws the detections of a photo into a picture file.
-    hidden: Where of a picture it is not sought unless in the whole frame.
-    whole_mosaic: The mosaics of raw files are taken as one grey picture of all their pixels.
-    of_image: What the record says of the whole image.
-    sequences: Photos that are to be looked at together.
-    compared: What was found in such photos, changed by what the others show.
-    """
-
-    kind: Kind[D]
-    best_method: str
-    long_side_px: int
-    columns: tuple[str, ...]
+    kind: Kind[D]  # of the methods that find it
+    best_method: str  # name of the one that its benchmark puts first
+    long_side_px: int  # larger photos are averaged down to this unless something else is asked for
+    columns: tuple[str, ...]  # of CSV: those of its records that are told there
+    # Plain values of each detection, rounded to what they are worth
     records: Callable[[D], list[Record]]
-    draw: Callable[[Path, D, Path], None]
+    draw: Callable[[Path, D, Path], None]  # draws the detections of a photo into a picture file
+    # Where of a picture it is not sought unless in the whole frame
     hidden: Callable[[LinearLight], BoolImage] | None = None
+    # The mosaics of raw files are taken as one grey picture of all their pixels
     whole_mosaic: bool = False
-    of_image: Callable[[D], Record] | None = None
+    of_image: Callable[[D], Record] | None = None  # what the record says of the whole image
+    # Photos that are to be looked at together
     sequences: Callable[[Sequence[Path]], Iterator[list[Path]]] | None = None
+    # What was found in such photos, changed by what the others show
     compared: Callable[[Sequence[Any]], list[Any]] | None = None
 
     def detector(self, name: str | None = None) -> Detector[D]:
@@ -162,17 +150,13 @@ class Sought(Generic[D]):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectJob:
-    """What to do with each photo; call it with a path; pickles.
-
-    sky_only: As of `Sought.in_photo`.
-    pictures: Overlays to draw.
-    """
+    """What to do with each photo; call it with a path; pickles."""
 
     sought: Sought[Any]
     detector: Detector[Any]
     max_long_side_px: int
-    sky_only: bool = True
-    pictures: PicturePaths | None = None
+    sky_only: bool = True  # as of `Sought.in_photo`
+    pictures: PicturePaths | None = None  # overlays to draw
 
     def __call__(self, path: Path) -> PhotoDetections[Any]:
         """Find, and draw the overlay if one is wanted.

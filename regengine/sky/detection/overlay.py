@@ -52,14 +52,11 @@ LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePaths:
-    """Where the picture of each photo goes; the same size for ten photos and for a million.
-
-    suffix: What stands behind a photo's name, with the ending: ``_lights.png``.
-    repeated: Names, in small letters, that several photos have: theirs are told apart.
-    """
+    """Where the picture of each photo goes; the same size for ten photos and for a million."""
 
     folder: Path
-    suffix: str
+    suffix: str  # what stands behind a photo's name, with the ending: ``_lights.png``
+    # Names, in small letters, that several photos have: theirs are told apart
     repeated: frozenset[str]
 
     def of(self, photo: Path) -> Path:
