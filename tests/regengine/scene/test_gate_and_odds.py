@@ -88,12 +88,6 @@ def test_few_photos_never_give_certainty() -> None:
     assert p.min() >= 1 / 6
 
 
-def test_more_score_is_more_probability_to_the_end() -> None:
-    odds = fitted(*drawn(400, 1.0))
-    p = odds.probabilities(np.array([[5.0, 0.0], [9.0, 0.0], [14.0, 0.0]]), np.ones(3, bool), 1)
-    assert p[0, 0] < p[1, 0] < p[2, 0] < 1.0
-
-
 def test_few_photos_of_a_class_are_no_disadvantage_in_doubt() -> None:
     ceiling = np.array([0.98, 0.8])
     odds = Odds(slope=1.0, lead=0.1, offset=0.0, floor=0.01, ceiling=ceiling, unexplained=0.6)

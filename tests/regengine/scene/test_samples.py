@@ -35,11 +35,6 @@ def test_a_table(tmp_path: Path) -> None:
     assert second.group == "c.jpg"
 
 
-def test_paths_may_be_absolute(tmp_path: Path) -> None:
-    path = table(tmp_path, f"path,label\n{tmp_path / 'x.jpg'},day\n")
-    assert read_scene_labels(path)[0].path == tmp_path / "x.jpg"
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
