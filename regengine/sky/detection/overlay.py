@@ -98,7 +98,9 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
         if stars.flags[i] & StarFlag.SATURATED:
             colour = RED
         if stars.trail_px is not None:
-            _trail(picture, x, y, stars.trail_px, factor, colour)
+            dx, dy = (0.5 * side for side in stars.trail_px)
+            ends = [picture_pixel(x + s * dx, y + s * dy, factor) for s in (-1.0, 1.0)]
+            cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
         circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
     write_picture(picture, target)
 
@@ -152,13 +154,6 @@ def circle(
     centre = picture_pixel(x, y, factor)
     radius = round(max(SMALLEST_CIRCLE_PX, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
-
-
-def _trail(
-    picture: Picture, x: float, y: float, trail: tuple[float, float], factor: float, colour: Colour
-) -> None:
-    ends = [picture_pixel(x + half * trail[0], y + half * trail[1], factor) for half in (-0.5, 0.5)]
-    cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
 
 
 def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
