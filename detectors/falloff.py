@@ -15,7 +15,7 @@ from detectors.background import (
     pixels_to_ignore,
 )
 from detectors.stamps import cut_stamps
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 BOXES_ACROSS = 24  # of the long side
 CLIP_SIGMA, CLIP_PASSES = 2.5, 4
@@ -191,7 +191,7 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ApertureLight:
+class ApertureLight(Columns):
     """Light of N stars."""
 
     flux: FloatArray  # above the sky, in units of the image times square pixels
@@ -223,8 +223,7 @@ def aperture_light(
         _measured_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
         for s in range(0, max(len(x), 1), step)
     ]
-    names = ("flux", "sigma", "whole")
-    return ApertureLight(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+    return ApertureLight.joined(parts)
 
 
 def _measured_light(

@@ -217,9 +217,8 @@ class StarField:
         gap, _ = cKDTree(changed).query(places)
         near = gap < NEAR_STAMPS * psf.half_stamp_px
         x, y = np.concatenate([places[near], more]).T
-        return stars.select(~near).and_then(
-            self._fitted(seen, psf, x, y, beside=stars.select(~near))
-        )
+        stay = stars.select(~near)
+        return FittedStars.joined([stay, self._fitted(seen, psf, x, y, beside=stay)])
 
     def _paired(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
         """Stars, those that are two made two; trails have no shape that tells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntFlag, StrEnum
 from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
@@ -15,6 +16,21 @@ FloatImage = NDArray[np.float32]  # pictures of light, and what is computed pixe
 BoolImage = NDArray[np.bool_]
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Arrays of one length N along their first axis: a row for each thing."""
+
+    def select(self, index: IndexArray | BoolArray) -> Self:
+        """Some of the rows, by index or boolean mask."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, one after the other."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
 class LightFlag(IntFlag):

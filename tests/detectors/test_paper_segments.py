@@ -101,12 +101,11 @@ def points_on_a_line(rng, count=150, outliers=250, noise=0.5):
     return np.concatenate([on_line, others]), normal
 
 
-@pytest.mark.parametrize("scoring", ["ransac", "msac"])
-def test_a_line_is_recovered_among_more_outliers(scoring):
+def test_a_line_is_recovered_among_more_outliers():
     for seed in range(8):
         rng = np.random.default_rng(seed)
         points, normal = points_on_a_line(rng)
-        fit = robust_line(points, rng, scoring=scoring)
+        fit = robust_line(points, rng)
         assert abs(fit.direction @ normal) < 0.02
         assert abs((fit.middle - [150.0, 120.0]) @ normal) < 1.0
         assert fit.inliers[:150].mean() > 0.95
