@@ -31,6 +31,7 @@ BORDER_PX = 3.0
 # the edge of the shadow (refraction, 30 km wide) do
 SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
 FAR_KM = 3000.0
+FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # how a catalogue's names of debris end
 NAMED_FROM = 0.5  # a streak has a name where one satellite is likelier than all else
 LISTED, LEAST_LISTED = 5, 0.001
 TRACK_POINTS = 9
@@ -186,16 +187,12 @@ def satellites_in_picture(
 
 def _seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
     """Probability that each satellite is bright enough at each moment, shape (n, T)."""
-    debris = np.array([_is_debris(satellites.names[row]) for row in tracks.rows], bool)
+    names = [(satellites.names[row] or "").upper() for row in tracks.rows]
+    debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
     usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
     lit = np.nan_to_num(tracks.sunlit)
     return np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
-
-
-def _is_debris(name: str | None) -> bool:
-    """Whether a catalogue's name is that of a fragment."""
-    return name is not None and name.upper().endswith((" DEB", " COOLANT", " SHROUD"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
