@@ -40,12 +40,8 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     A nadir given as an option counts most. Then comes the element set, unless it is so old that a
     recorded nadir is better known along the track; a record that contradicts the orbit comes last,
     since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
-    the other one is kept as the alternative.
-
-    Raises
-    ------
-    EphemerisError
-        If nothing is known, or the element sets do not reach the photo's time.
+    the other one is kept as the alternative. EphemerisError if nothing is known, or the element
+    sets do not reach the photo's time.
     """
     orbit, problem = _orbit(frame, tles)
     if frame.nadir is None:
