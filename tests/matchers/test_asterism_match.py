@@ -180,19 +180,6 @@ def test_nothing_is_sure_about_random_fields(whole_sky: AsterismIndex) -> None:
     assert highest < SURE
 
 
-@settings(max_examples=15, deadline=None)
-@given(turn=st.integers(0, 10_000))
-def test_a_turned_reference_turns_the_answer(turn: int) -> None:
-    """The answer for a turned sky is the turned answer, wherever the poles of the frames lie."""
-    stars, light = sky(8, 400, 30.0), np.random.default_rng(8).pareto(1.5, 400)
-    field = photograph(5, stars, light, towards=int(np.argmax(stars[:, 2])), false=1)
-    matrix = turned(turn)
-    here = match(build_index(stars, light, STARS), field.rays, field.brightness, HOW)[0]
-    moved = build_index(stars @ matrix.T, light, STARS)
-    there = match(moved, field.rays, field.brightness, HOW)[0]
-    assert there.rotation == pytest.approx(matrix @ here.rotation, abs=1e-3)
-
-
 def test_few_points_give_nothing(whole_sky: AsterismIndex) -> None:
     for count in (0, 1, 2):
         assert match(whole_sky, sky(1, count, 3.0), np.ones(count), HOW) == []

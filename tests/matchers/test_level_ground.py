@@ -69,14 +69,6 @@ def test_a_placed_camera_sees_what_the_level_frame_says(
     assert (apart[both] <= 4e-4 + (0.004 + 0.05 * incidence[both]) * away[both]).all()
 
 
-def test_level_axes_are_a_rotation_with_down_below() -> None:
-    for nadir in ([0, 0, 1], [1, 0, 0], [-0.99, 0.1, 0.1], [0.3, -0.8, 0.2]):
-        axes = level_axes(nadir)
-        assert axes @ axes.T == pytest.approx(np.eye(3), abs=1e-12)
-        assert np.linalg.det(axes) == pytest.approx(1.0)
-        assert axes @ nadir == pytest.approx([0, 0, -np.linalg.norm(nadir)], abs=1e-12)
-
-
 def test_sights_above_the_limb_are_no_ground() -> None:
     points = ground_points(LENS, level_axes(nadir_vector(75.0, 0.0)), 400.0, X, Y)
     assert np.isnan(points[Y == 0.0]).all()

@@ -84,19 +84,6 @@ def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) ->
         assert found == pytest.approx((x, y), abs=0.1)
 
 
-def test_the_grids_positions_are_pixel_centres() -> None:
-    """The same values declared half a pixel further east and south move by half a pixel."""
-    camera = VIEWS["nadir"]
-    grid, [(lon, lat)] = grid_with_lights(
-        [(12.1, 41.9)], west=10.0, north=44.0, step=0.01, size=400
-    )
-    moved = replace(grid, lon0_deg=grid.lon0_deg + 0.005, lat0_deg=grid.lat0_deg - 0.005)
-    before, after = project(camera, ecef([lon, lon + 0.005], [lat, lat - 0.005]))
-    assert np.hypot(*(after - before)) > 1.0
-    found = centroid(render([moved], camera, 2), *after, 8)
-    assert found == pytest.approx(tuple(after), abs=0.1)
-
-
 @pytest.mark.parametrize("focal_px", [500.0, 120.0, 60.0])
 def test_coarse_views_use_coarser_levels_and_keep_places(focal_px: float) -> None:
     camera = camera_over(30.0, -20.0, focal_px=focal_px, roll=10.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from light_map_makers import STEP, blob, centroid, write_geotiff, write_tile, write_tiles_json
+from light_map_makers import STEP, write_geotiff, write_tile, write_tiles_json
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights import LightMap, open_light_map
@@ -88,16 +88,6 @@ def test_overviews_are_read_instead_of_pixels(built: Path, monkeypatch: pytest.M
     monkeypatch.setattr(type(light_map.sources[0]), "read", spy)
     grid = light_map.window(101.0, 37.0, 103.0, 39.0, 4 * STEP)
     assert asked == [(4, grid.values.size)]
-
-
-def test_a_light_keeps_its_place(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "m.tif", blob(600, 600, 301.4, 222.8, 3.0), west=-70.0)
-    build_map(open_light_map([path]), tmp_path / "out.tif")
-    light_map = open_light_map([tmp_path / "out.tif"])
-    for factor in (1, 2):
-        grid = light_map.window(-70.0, -2.5, -67.5, 0.0, factor * STEP)
-        expected = (-70.0 + 223.3 * STEP, -301.9 * STEP)
-        assert centroid(grid) == pytest.approx(expected, abs=0.05 * STEP)
 
 
 def test_parts_options_and_overwriting(source: LightMap, tmp_path: Path) -> None:

@@ -209,14 +209,6 @@ def test_dmsp_as_floats_with_gaps(tmp_path: Path) -> None:
     assert grid.valid.tolist() == [[False, True], [True, False]]
 
 
-def test_a_folder_of_maps_is_one_map(tmp_path: Path) -> None:
-    write_geotiff(tmp_path / "west.tif", ones(), west=0.0)
-    write_geotiff(tmp_path / "east.tif", ones(), west=30 * STEP)
-    light_map = open_light_map([tmp_path])
-    assert light_map.info.bounds == pytest.approx((0.0, -20 * STEP, 60 * STEP, 0.0))
-    assert whole(light_map).valid is None
-
-
 @pytest.mark.parametrize(
     ("fill", "profile"),
     [
@@ -430,12 +422,6 @@ def test_a_missing_map_and_no_map_are_named(tmp_path: Path) -> None:
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(LightMapError, match="holds no night-light map"):
         open_light_map([tmp_path])
-
-
-@pytest.mark.real
-def test_the_real_file_without_crs_is_refused(real_data: Path) -> None:
-    with pytest.raises(LightMapError, match="has no coordinate system"):
-        open_light_map([real_data / "lights" / "samples" / "EOG_VIIRS_201204_mumbai.tif"])
 
 
 def test_a_map_that_may_not_be_read_is_told(

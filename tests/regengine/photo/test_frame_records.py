@@ -97,11 +97,6 @@ def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
     assert radius_m == pytest.approx(6_378_137.0 + altitude_nmi * 1852.0, abs=0.01)
 
 
-def test_altitude_is_twelve_km_more_in_the_north_and_the_same_at_the_equator() -> None:
-    assert archive_altitude_km(212.0, 0.0) == pytest.approx(212.0 * 1.852)
-    assert archive_altitude_km(212.0, 50.0) - 212.0 * 1.852 == pytest.approx(12.4, abs=0.5)
-
-
 def test_own_table_with_iso_time_and_altitude_above_the_ellipsoid(tmp_path: Path) -> None:
     text = (
         "\ufeffFrame ID;Time UTC;Nadir lat;Nadir lon;Altitude km\n"

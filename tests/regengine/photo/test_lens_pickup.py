@@ -6,11 +6,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from matchers.pose import PosePrior
 from regengine.batch.register import parameters_of
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -83,21 +81,3 @@ def test_stores_of_runs_without_profiles_stay_good(tmp_path: Path) -> None:
     assert "lenses" not in json.loads(text)["frame"]
     with_lens = replace(plain, frame=FrameOptions(lenses=(PROFILE,)))
     assert parameters_of(with_lens)[1] != digest
-
-
-def test_the_belief_about_distortion_is_the_profiles(tmp_path: Path) -> None:
-    camera, _ = nominal_camera(frame(tmp_path), POSITION)
-    x, y, z = camera.position_ecef_m
-    prior = PosePrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef=(0.0, 0.0, 1.0),
-        focal_px=camera.focal_px,
-        sigma_along_m=1.0,
-        sigma_across_m=1.0,
-        sigma_up_m=1.0,
-        sigma_log_focal=0.03,
-        sigma_k1=0.05,
-        principal_point=camera.principal_point,
-        k1=camera.distortion[0],
-    )
-    assert np.abs(prior.departure(camera)).max() < 1e-6

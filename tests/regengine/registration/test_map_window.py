@@ -26,7 +26,6 @@ from regengine.registration.map_window import (
     dense_parameters,
     footprint_window,
     ground_reach_km,
-    ground_sample_km,
     window_around,
     within_budget,
 )
@@ -90,29 +89,6 @@ def test_reach_and_slant_end_at_the_horizon() -> None:
     assert window.slant_km(0.0) == pytest.approx(410.0)
 
 
-def test_neighbouring_looks_share_a_window() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    parameters = dense_parameters(STORED, look(10.0, 40.0), 410.0)
-    first = window.levels(STORED, look(10.0, 40.0), parameters)
-    near = window.levels(STORED, look(11.0, 40.5), parameters)
-    assert len(light_map.asked) == 1
-    assert near is first
-    window.levels(STORED, look(20.0, 40.0), parameters)  # 850 km away
-    assert len(light_map.asked) == 2
-
-
-def test_near_and_far_looks_have_windows_of_their_own() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    for far in (False, True, False, True):
-        here = look(10.0, 40.0, far=far)
-        window.levels(STORED, here, dense_parameters(STORED, here, 410.0))
-    assert len(light_map.asked) == 2
-    near, far_box = light_map.asked
-    assert far_box[3] - far_box[1] > near[3] - near[1]
-
-
 def test_a_window_holds_everything_that_its_looks_can_see() -> None:
     light_map = RecordingMap()
     window = SearchWindow(light_map, 410.0)
@@ -122,15 +98,6 @@ def test_a_window_holds_everything_that_its_looks_can_see() -> None:
     reach = ground_reach_km(410.0, 40.0) + MARGIN_KM
     assert (north - 10.0) * 110.6 >= reach
     assert (10.0 - south) * 110.6 >= reach
-
-
-def test_what_lies_outside_the_map_is_remembered_too() -> None:
-    light_map = RecordingMap(outside="outside_map")
-    window = SearchWindow(light_map, 410.0)
-    parameters = dense_parameters(STORED, look(10.0, 40.0), 410.0)
-    assert window.levels(STORED, look(10.0, 40.0), parameters) is None
-    assert window.levels(STORED, look(10.5, 40.0), parameters) is None
-    assert len(light_map.asked) == 1
 
 
 def test_long_lenses_are_searched_less_far_aside_and_with_fewer_pixels() -> None:
@@ -169,18 +136,6 @@ def test_positions_in_a_row_share_windows_as_far_as_they_serve() -> None:
         assert east >= k * step_deg + 800.0 / 111.4
         assert len(light_map.asked) - before <= 1
     assert len(light_map.asked) == math.ceil(3000.0 / (MARGIN_KM + 50.0))
-
-
-def test_windows_of_several_kinds_are_kept_and_the_oldest_goes() -> None:
-    light_map = RecordingMap()
-    window = SearchWindow(light_map, 410.0)
-    places = [over(14.0 * k) for k in range(KEPT_WINDOWS)]
-    for place in places * 2:
-        window.around(place, 400.0, 20.0)
-    assert len(light_map.asked) == KEPT_WINDOWS
-    window.around(over(-14.0), 400.0, 20.0)
-    window.around(places[0], 400.0, 20.0)  # was dropped for that
-    assert len(light_map.asked) == KEPT_WINDOWS + 2
 
 
 def test_a_finer_or_larger_window_serves_too() -> None:
@@ -318,7 +273,3 @@ def test_the_window_of_a_footprint_holds_what_the_camera_sees() -> None:
     assert ((turned >= west) & (turned <= east)).all()
     assert ((lat >= south) & (lat <= north)).all()
     assert footprint_window(light_map, camera_over(0.0, 0.0, off_nadir=130.0), 25.0, 5.0) is None
-
-
-def test_the_ground_sample_is_height_over_focal_length() -> None:
-    assert ground_sample_km(camera_over(5.0, 5.0, 410e3, focal_px=820.0)) == pytest.approx(0.5)

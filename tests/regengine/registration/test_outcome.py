@@ -27,8 +27,6 @@ from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
-ACCEPT = default_accept_probability()
-
 
 def codes(reasons: tuple[Reason, ...]) -> list[str]:
     return [reason.code for reason in reasons]

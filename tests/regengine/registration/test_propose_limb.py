@@ -24,7 +24,6 @@ from detectors.limb_geometry import (
 )
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.photo_light import LightImage
 from matchers.pose import moved
 from regengine.registration.candidates import Candidate
 from regengine.registration.lens_prior import (
@@ -46,17 +45,17 @@ from regengine.registration.propose_limb import (
 )
 from regengine.registration.register import RegisterParams
 from regengine.registration.tracks import Track
+from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,
     east_north_up,
     light_grid,
-    log_picture,
     town_lamps,
 )
-from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.beliefs import bell, made_track
 from tests.regengine.registration.made_limb import found_limb
-from tests.regengine.registration.made_search import made_search
+from tests.regengine.registration.made_search import lights_of, made_search
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
 
 ALTITUDE_KM = 410.0
@@ -81,16 +80,8 @@ def track_through(
     def at(offset_km: float) -> FloatArray:
         return moved(start, ahead - start, 1e3 * offset_km, 0.0, 0.0)
 
-    return Track(
-        name="made",
-        position=at,
-        velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
-        sigma_along_km=500.0,
-        belief=bell(0.5 * reach_km, reach_km),
-        sigma_across_km=lambda _: 5.0,
-        sigma_up_km=2.0,
-        speed_km_s=7.66,
-    )
+    belief = bell(0.5 * reach_km, reach_km)
+    return made_track(at, belief, sigma_along_km=500.0, sigma_up_km=2.0)
 
 
 OVER_ROME = camera_over(12.0, 42.0, 1e3 * ALTITUDE_KM)
@@ -229,13 +220,6 @@ def seen_limb(camera: Camera) -> Limb:
     return limb_of(nadir, camera.focal_px)
 
 
-def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
-    values = log_picture(camera, lamps)
-    sharp = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-    dark = replace(sharp, values=np.zeros_like(values))
-    return PhotoLights(sharp=sharp, hazy=dark, flat=dark)
-
-
 def miss_px(found: Camera, truth: Camera) -> float:
     """How far ground within 60 degrees of the nadir moves in the found camera's picture."""
     x, y = np.meshgrid(np.linspace(3.0, WIDTH - 4.0, 13), np.linspace(3.0, HEIGHT - 4.0, 9))
@@ -243,9 +227,7 @@ def miss_px(found: Camera, truth: Camera) -> float:
     range_km = np.linalg.norm(ground - np.asarray(truth.position_ecef_m), axis=-1) / 1e3
     near = range_km < 1100.0
     assert near.sum() > 10
-    at_x, at_y = found.ecef_to_pixel(ground[near])
-    moved_px = np.hypot(at_x - x[near], at_y - y[near])
-    return float(np.median(np.where(np.isfinite(moved_px), moved_px, 1e3)))
+    return float(np.median(lamp_world.miss_px(found, truth, x[near], y[near])))
 
 
 def stopped() -> float:
