@@ -26,17 +26,7 @@ from regengine.photo.frame_records import (
     frame_id_of,
     wrap_lon,
 )
-from regengine.photo.image import LinearLight, read_display_rgb, read_linear_light
 from regengine.photo.lens_profile import LensProfile, choose_profile
-
-__all__ = [
-    "Frame",
-    "FrameOptions",
-    "LinearLight",
-    "read_display_rgb",
-    "read_frame",
-    "read_linear_light",
-]
 
 NAIVE_AS_UTC = "naive, taken as UTC"
 # LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
@@ -121,19 +111,8 @@ def read_frame(
 ) -> Frame:
     """Read what is known of a photo: option before EXIF before record.
 
-    Missing EXIF is no error: what nobody knows is None.
-
-    Parameters
-    ----------
-    records : FrameRecords, optional
-        Table that fills what EXIF lacks.
-    options : FrameOptions, optional
-        What the user knows better.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or one too small or too large to register.
+    Missing EXIF is no error: what nobody knows is None. FrameError if the file is no readable
+    image, or one too small or too large to register.
     """
     path = Path(path)
     header = read_image_header(path)

@@ -18,8 +18,10 @@ from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches
+from matchers.pose import PosePrior
 
 Levels = tuple[LightGrid, ...]  # a map, each level half as fine as the one before
+VELOCITY = (-3000.0, 4000.0, 5000.0)  # of a camera, in beliefs about it
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
 
@@ -90,6 +92,19 @@ def camera_over(
         distortion=distortion,
         mirrored=mirrored,
     )
+
+
+def prior_of(camera: Camera, **given: float) -> PosePrior:
+    """A belief about a camera that is right but for sigmas."""
+    sigmas = {
+        "sigma_along_m": 50e3,
+        "sigma_across_m": 1e3,
+        "sigma_up_m": 500.0,
+        "sigma_log_focal": 0.03,
+        "sigma_k1": 0.05,
+    }
+    where = {"position_ecef_m": camera.position_ecef_m, "velocity_ecef": VELOCITY}
+    return PosePrior(**{**where, "focal_px": camera.focal_px, **sigmas, **given})  # type: ignore[arg-type]
 
 
 def drawn_camera(

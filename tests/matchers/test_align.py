@@ -20,6 +20,7 @@ from matchers.camera import Camera
 from matchers.light_grid import pyramid
 from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior, moved, stepped
 from tests.matchers.lamp_world import (
+    VELOCITY,
     LampWorld,
     Levels,
     angle_between_deg,
@@ -27,10 +28,9 @@ from tests.matchers.lamp_world import (
     light_grid,
     log_picture,
     miss_px,
+    prior_of,
     town_lamps,
 )
-
-VELOCITY = (-3000.0, 4000.0, 5000.0)
 
 
 @pytest.fixture(scope="module")
@@ -46,23 +46,6 @@ def levels(lamps: LampWorld) -> Levels:
 def truth(**changes: float) -> Camera:
     given = {"off_nadir": 20.0, "azimuth": 40.0, "roll": 65.0, **changes}
     return camera_over(10.5, 42.5, width=128, height=96, focal_px=220.0, **given)  # type: ignore[arg-type]
-
-
-def prior_of(camera: Camera, **changes: float) -> PosePrior:
-    given = {
-        "sigma_along_m": 50e3,
-        "sigma_across_m": 1e3,
-        "sigma_up_m": 500.0,
-        "sigma_log_focal": 0.03,
-        "sigma_k1": 0.05,
-        **changes,
-    }
-    return PosePrior(
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=VELOCITY,
-        focal_px=camera.focal_px,
-        **given,
-    )
 
 
 def free(*which: int | slice) -> BoolArray:

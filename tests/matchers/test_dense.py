@@ -38,6 +38,7 @@ from tests.matchers.lamp_world import (
     Levels,
     angle_between_deg,
     camera_over,
+    drawn_camera,
     light_grid,
     log_picture,
     look_matrix,
@@ -47,6 +48,7 @@ from tests.matchers.lamp_world import (
 
 WEST, SOUTH, EAST, NORTH = -12.0, 28.0, 36.0, 58.0
 PARAMETERS = DenseParameters(template_px=48)
+LENS = {"width": 48, "height": 32, "focal_px": 90.0}
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +83,7 @@ def test_simulated_attitudes_are_recovered(lamps: LampWorld, levels: Levels) -> 
     seeds = 12
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        truth = camera_over(
-            rng.uniform(4.0, 20.0),
-            rng.uniform(40.0, 47.0),
-            off_nadir=rng.uniform(0.0, 50.0),
-            azimuth=rng.uniform(0.0, 360.0),
-            roll=rng.uniform(-180.0, 180.0),
-            width=48,
-            height=32,
-            focal_px=90.0,
-        )
+        truth = drawn_camera(rng, (4.0, 20.0), (40.0, 47.0), (0.0, 50.0), **LENS)
         picture = log_picture(truth, lamps)
         believed = replace(truth, focal_px=90.0 * (1.03 if seed % 2 else 0.97))
         peaks = candidates(levels, believed, picture, 56.0, 10)
@@ -104,14 +97,12 @@ def test_simulated_attitudes_are_recovered(lamps: LampWorld, levels: Levels) -> 
 
 def test_an_empty_map_gives_nothing(lamps: LampWorld, levels: Levels) -> None:
     dark = tuple(replace(level, values=np.zeros_like(level.values)) for level in levels)
-    truth = camera_over(11.0, 44.0, width=48, height=32, focal_px=90.0)
+    truth = camera_over(11.0, 44.0, **LENS)
     assert candidates(dark, truth, log_picture(truth, lamps), 20.0, 10) == []
 
 
 def test_a_map_that_ends_is_searched_where_it_is(lamps: LampWorld, levels: Levels) -> None:
-    truth = camera_over(
-        11.0, 44.0, off_nadir=8.0, azimuth=90.0, roll=50.0, width=48, height=32, focal_px=90.0
-    )
+    truth = camera_over(11.0, 44.0, off_nadir=8.0, azimuth=90.0, roll=50.0, **LENS)
     grid = levels[0]
     valid = np.zeros(grid.values.shape, bool)
     col, _ = grid.to_pixel(np.array([11.2]), np.array([44.0]))

@@ -34,7 +34,9 @@ from matchers.refine import (
     local_offsets,
     refine,
 )
+from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
+    VELOCITY,
     LampWorld,
     Levels,
     angle_between_deg,
@@ -46,24 +48,11 @@ from tests.matchers.lamp_world import (
     town_lamps,
 )
 
-VELOCITY = (-3000.0, 4000.0, 5000.0)
 ALL = np.arange(10) < 8  # the principal point is free in crops alone
-SIGMAS = {
-    "sigma_along_m": 4e3,
-    "sigma_across_m": 1e3,
-    "sigma_up_m": 500.0,
-    "sigma_log_focal": 0.01,
-    "sigma_k1": 0.05,
-}
 
 
 def prior_of(camera: Camera, **changes: float) -> PosePrior:
-    return PosePrior(
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=VELOCITY,
-        focal_px=camera.focal_px,
-        **{**SIGMAS, **changes},
-    )
+    return lamp_world.prior_of(camera, **{"sigma_along_m": 4e3, "sigma_log_focal": 0.01, **changes})
 
 
 def start_camera() -> Camera:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from light_map_makers import STEP, write_geotiff, write_tile, write_tiles_json
+from light_map_makers import STEP, write_geotiff
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights import LightMap, open_light_map
@@ -129,16 +129,6 @@ def test_pictures_keep_their_saturation(tmp_path: Path) -> None:
     assert light_map.info.saturation == pytest.approx(display_saturation(), abs=1e-4)
     grid = light_map.window(0.0, -0.1, 0.1, 0.0, STEP)
     assert grid.saturation == pytest.approx(display_saturation(), abs=1e-4)
-
-
-def test_tiles_can_be_built(tmp_path: Path) -> None:
-    write_tiles_json(tmp_path / "t", "{z}/{x}/{y}")
-    for x in (4, 5):
-        write_tile(tmp_path / "t" / "3" / str(x) / "3.png", np.full((256, 256), 80, np.uint8))
-    build_map(open_light_map([tmp_path / "t"]), tmp_path / "out.tif")
-    grid = open_light_map([tmp_path / "out.tif"]).window(20.0, 10.0, 60.0, 35.0, 0.2)
-    assert grid.valid is None
-    assert np.ptp(grid.values) < 1e-3
 
 
 def test_a_picture_of_classes_is_recognised(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from PIL import Image
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
-from regengine.lights.tiles import mercator_row, row_lat_deg
 
 ZOOM = 8
 STEP = 360.0 / 256 / 2**ZOOM
@@ -155,10 +154,3 @@ def test_a_damaged_first_tile_is_named_on_opening(tmp_path: Path) -> None:
     (tmp_path / "1" / "0" / "0.png").write_text("no picture")
     with pytest.raises(LightMapError, match="no whole square map tile"):
         open_light_map([tmp_path])
-
-
-def test_rows_and_latitudes_are_inverse_and_meet_the_slippy_map() -> None:
-    lat = np.linspace(-84.0, 84.0, 43)
-    assert row_lat_deg(mercator_row(lat, 5), 5) == pytest.approx(lat, abs=1e-9)
-    expected = [mercator_pixel(0.0, each, 8)[1] / 256 for each in lat]
-    assert mercator_row(lat, 8) == pytest.approx(expected, abs=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 from regengine.errors import ConfigError
 from regengine.photo.frame_records import (
     archive_altitude_km,
-    archive_frame_id,
     frame_id_of,
     load_frame_records,
     parse_aperture,
@@ -47,15 +47,7 @@ from regengine.photo.frame_records import (
     ],
 )
 def test_frame_id_of_a_file_name(name: str, expected: str) -> None:
-    assert frame_id_of(Path("some/folder") / name) == expected
-
-
-def test_the_folder_says_nothing() -> None:
-    assert frame_id_of(Path("ISS030-E-184140/other.jpg")) == "other"
-
-
-def test_text_without_an_id() -> None:
-    assert archive_frame_id("no frame here") is None
+    assert frame_id_of(Path("ISS001-E-1") / name) == expected  # the folder says nothing
 
 
 HEADER = (
@@ -172,31 +164,24 @@ def test_missing_table(tmp_path: Path) -> None:
         load_frame_records(tmp_path / "nowhere.csv")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("1/2", 0.5), ("0.3", 0.3), ("1.3s", 1.3), ('2"', 2.0), ("1/10\\r\\nAperture:", 0.1)]
-    + [(bad, None) for bad in ("nan", "", "1/0", "LO", "0")],
-)
-def test_exposures(text: str, expected: float | None) -> None:
-    assert parse_exposure_s(text) == expected
+EXPOSURES = {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0, "1/10\\r\\nAperture:": 0.1}
+APERTURES = {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0}
+SENSITIVITIES = {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0, "25600\\r\\nAF": 25600.0}
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [("f/2.8", 2.8), ("F1.4", 1.4), ("2.8\\r\\nMeter Mode:", 2.8), ("11.0", 11.0)]
-    + [(bad, None) for bad in ("f--", "LO", "nan", "", "0")],
+    ("parse", "known", "unknown"),
+    [
+        (parse_exposure_s, EXPOSURES, ("nan", "", "1/0", "LO", "0")),
+        (parse_aperture, APERTURES, ("f--", "LO", "nan", "", "0")),
+        (parse_iso, SENSITIVITIES, ("HI-1", "nan", "", "0")),
+    ],
 )
-def test_apertures(text: str, expected: float | None) -> None:
-    assert parse_aperture(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("12800.0", 12800.0), ("ISO800", 800.0), ("Hi 6400", 6400.0), ("25600\\r\\nAF", 25600.0)]
-    + [(bad, None) for bad in ("HI-1", "nan", "", "0")],
-)
-def test_sensitivities(text: str, expected: float | None) -> None:
-    assert parse_iso(text) == expected
+def test_settings_as_archives_write_them(
+    parse: Callable[[str], float | None], known: dict[str, float], unknown: tuple[str, ...]
+) -> None:
+    assert {text: parse(text) for text in known} == known
+    assert [text for text in unknown if parse(text) is not None] == []
 
 
 def test_numbers_and_times_that_are_none() -> None:

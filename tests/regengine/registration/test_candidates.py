@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.dense import DenseParameters
 from matchers.light_grid import pyramid
 from matchers.photo_light import LightImage
-from matchers.pose import PosePrior, turned
+from matchers.pose import turned
 from regengine.registration.candidates import (
     SAME_SHARE,
     Candidate,
@@ -34,6 +34,7 @@ from tests.matchers.lamp_world import (
     camera_over,
     light_grid,
     log_picture,
+    prior_of,
     town_lamps,
 )
 from tests.regengine.registration.made_search import made_search
@@ -52,16 +53,8 @@ def levels(lamps: LampWorld) -> Levels:
 
 
 def look_from(camera: Camera, *, mirrored: bool = False, scale: float = 1.0) -> Look:
-    prior = PosePrior(
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=(-3000.0, 4000.0, 5000.0),
-        focal_px=camera.focal_px * scale,
-        sigma_along_m=20e3,
-        sigma_across_m=1e3,
-        sigma_up_m=1e3,
-        sigma_log_focal=0.03,
-        sigma_k1=0.05,
-    )
+    focal_px = camera.focal_px * scale
+    prior = prior_of(camera, sigma_along_m=20e3, sigma_up_m=1e3, focal_px=focal_px)
     return Look(
         offset_km=0.0,
         scale=scale,

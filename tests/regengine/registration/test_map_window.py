@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from matchers.light_grid import LightGrid
-from matchers.pose import PosePrior
 from regengine.errors import LightMapError
 from regengine.registration.candidates import Look
 from regengine.registration.map_window import (
@@ -29,7 +28,7 @@ from regengine.registration.map_window import (
     window_around,
     within_budget,
 )
-from tests.matchers.lamp_world import camera_over, ecef
+from tests.matchers.lamp_world import camera_over, ecef, prior_of
 from tests.regengine.registration.recording_map import RecordingMap
 
 WGS84 = Geod(ellps="WGS84")
@@ -41,16 +40,7 @@ def over(lon: float, lat: float = 0.0) -> tuple[float, float, float]:
 
 
 def look(lon: float, lat: float, *, focal_px: float = 1400.0, far: bool = False) -> Look:
-    prior = PosePrior(
-        position_ecef_m=over(lon, lat),
-        velocity_ecef=(0.0, 1.0, 1.0),
-        focal_px=focal_px,
-        sigma_along_m=1e4,
-        sigma_across_m=1e3,
-        sigma_up_m=1e3,
-        sigma_log_focal=0.03,
-        sigma_k1=0.05,
-    )
+    prior = prior_of(camera_over(lon, lat, focal_px=focal_px))
     return Look(
         offset_km=0.0,
         scale=1.0,
