@@ -90,7 +90,6 @@ def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None
         attributes=COLLECTION_1 if collection == 1 else COLLECTION_2,
     )  # fmt: skip
     grid = open_light_map([path]).window(-30.0, 80.0, -20.0, 90.0, PIXEL)
-    assert grid.valid is not None
     assert not grid.valid[:120].any()
     assert grid.valid[120:].all()
     assert 10.0 ** grid.values[120:] - 1.0 == pytest.approx(4.0, rel=1e-4)

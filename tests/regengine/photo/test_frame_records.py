@@ -69,7 +69,6 @@ def table(folder: Path, text: str, name: str = "records.csv") -> Path:
 def test_a_row_of_the_archive(tmp_path: Path) -> None:
     records = load_frame_records(table(tmp_path, HEADER + ROW))
     record = records.get("iss030e0184140")
-    assert record is not None
     assert record.time_utc == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
     assert record.nadir == (136.9, 35.7)
     assert record.camera == "NIKON D3S S/N: 1"
@@ -95,7 +94,6 @@ def test_own_table_with_iso_time_and_altitude_above_the_ellipsoid(tmp_path: Path
         "my_photo.JPG;2019-05-10T09:23:03+02:00;10;350;408.5\n"
     )
     record = load_frame_records(table(tmp_path, text)).get("my_photo")
-    assert record is not None
     assert record.time_utc == datetime(2019, 5, 10, 7, 23, 3, tzinfo=UTC)
     assert record.nadir == (-10.0, 10.0)
     assert record.altitude_km == 408.5
@@ -108,7 +106,6 @@ def test_tab_separated_answer_of_the_archive(tmp_path: Path) -> None:
         "ISS001\tE\t   5996\t20001229\t95948\t51.4\t-.3\t197\t0\tKodak DCS460\n"
     )
     record = load_frame_records(table(tmp_path, text)).get("ISS001-E-5996")
-    assert record is not None
     assert record.time_utc == datetime(2000, 12, 29, 9, 59, 48, tzinfo=UTC)
     assert record.nadir == (-0.3, 51.4)
     assert record.focal_mm is None  # the archive writes 0 for "not known"
@@ -118,7 +115,6 @@ def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> Non
     row = "ISS030-E-2,20120399,154641,95,136.9,,,,many,212,,,1/0,f--,HI-1,\n"
     records = load_frame_records(table(tmp_path, HEADER + row + "\n" + ROW + ROW))
     record = records.get("ISS030-E-2")
-    assert record is not None
     assert record.nadir is None
     assert record.altitude_km is None  # it cannot be converted without a latitude
     assert (record.time_utc, record.focal_mm) == (None, None)

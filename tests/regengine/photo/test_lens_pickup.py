@@ -7,36 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import test_lens_profile
 from PIL import Image
 
 from regengine.batch.register import parameters_of
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.lens_profile import LensProfile
 from regengine.pipeline import RunInputs
 from regengine.registration.preparation import nominal_camera
 
 POSITION = position_from_nadir(10.0, 45.0, 400.0, "option")
-PROFILE = LensProfile(
-    camera="NIKON D3S",
-    lens=None,
-    focal_mm=50.0,
-    width_px=4256,
-    height_px=2832,
-    focal_px=5905.0,
-    principal_point=(2140.0, 1409.0),
-    distortion=(-0.08, 0.05, 4e-4, -3e-4, 0.0),
-    free=("focal_px",),
-    covariance=((0.0,) * 8,) * 8,
-    stars=100,
-    frames=1,
-    rms_px=0.1,
-    held_out_px=None,
-    catalogue="stars",
-    catalogue_epoch=2012.0,
-    made_with="this test",
-    made_at="2026-11-20T21:00:00Z",
-)
+PROFILE = replace(test_lens_profile.PROFILE, lens=None)
 
 
 def photo(folder: Path, *, focal_mm: float = 50.0, lens: str | None = None) -> Path:
@@ -56,9 +37,9 @@ def test_a_photo_of_that_lens_starts_from_its_calibration(tmp_path: Path) -> Non
     camera, focal_known = nominal_camera(frame(tmp_path), POSITION)
     scale = 1500 / 4256
     assert focal_known
-    assert camera.focal_px == pytest.approx(5905.0 * scale)
+    assert camera.focal_px == pytest.approx(5911.2 * scale)
     assert camera.principal_point == pytest.approx(
-        (749.5 + (2140.0 - 2127.5) * scale, 498.5 + (1409.0 - 1415.5) * scale)
+        (749.5 + (2140.25 - 2127.5) * scale, 498.5 + (1409.5 - 1415.5) * scale)
     )
     assert camera.distortion == PROFILE.distortion
 

@@ -34,7 +34,6 @@ def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
     """Control points of another state of the same photograph, from the same finalist."""
     fine = solved.fine(picture_path)
     solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
-    assert solution is not None
     camera = solution.image.stored_camera(solution.camera, solved.best.camera)
     return propose(solution, camera, NO_LIGHTS)
 

@@ -134,12 +134,10 @@ def test_a_finer_or_larger_window_serves_too() -> None:
     window = SearchWindow(light_map, 410.0)
     pixel_km = light_map.info.resolution_deg * 111.2
     fine = window.around(over(10.0), 800.0, 2.1 * pixel_km)
-    assert fine is not None
     assert light_map.asked[0][4] == pytest.approx(2.0 * light_map.info.resolution_deg)
     for octave in range(1, 2 + FINER_OCTAVES):
         step_km = 2.0**octave * 1.2 * pixel_km
         levels = window.around(over(10.5), 700.0, step_km)
-        assert levels is not None
         # Just as fine as it was asked for, or up to twice finer
         assert 0.5 * step_km < levels[0].step_deg * 111.2 <= step_km
         assert levels == fine[octave - 1 :]
@@ -193,7 +191,6 @@ def test_a_window_across_the_antimeridian_is_narrow() -> None:
     west, _, east, _, _ = light_map.asked[0]
     assert east - west < 1.1
     assert west == pytest.approx(179.5, abs=0.2)
-    assert levels is not None
     assert levels[0].to_pixel(np.array([-179.7]), np.array([-17.0]))[0][0] > 0.0
 
 
@@ -212,7 +209,6 @@ def test_the_resolution_is_never_finer_than_the_products(step_km: float, expecte
     light_map = RecordingMap()
     levels = window_around(light_map, np.array([5.0]), np.array([5.0]), 60.0, step_km)
     assert light_map.asked[0][4] == pytest.approx(expected, rel=1e-3)
-    assert levels is not None
     assert 1 <= len(levels) <= PYRAMID_LEVELS
 
 
@@ -247,7 +243,6 @@ def test_holes_of_the_map_do_not_stand_out() -> None:
             )
 
     levels = window_around(WithHole(), np.array([5.0]), np.array([5.0]), 60.0, 1.0)
-    assert levels is not None
     assert levels[0].values.min() == pytest.approx(2.0)
     assert levels[0].valid is not None
 

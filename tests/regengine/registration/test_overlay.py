@@ -221,7 +221,6 @@ def window_map(error: LightMapError | None = None) -> SimpleNamespace:
 
 def test_the_map_is_read_where_the_camera_looks() -> None:
     grid = grid_for(proposal(), window_map())  # type: ignore[arg-type]
-    assert grid is not None
     col, row = grid.to_pixel(np.array([TOWN[0]]), np.array([TOWN[1]]))
     assert 0 < col[0] < grid.values.shape[1]
     assert 0 < row[0] < grid.values.shape[0]

@@ -152,15 +152,6 @@ def test_the_camera_is_found_from_another_place_of_the_track(
     assert after < 0.7 * before
 
 
-def test_a_hazy_look_takes_the_hazy_image(lamps: LampWorld, light_map: MemoryMap) -> None:
-    """Here that is dark, and nothing is to be found in the dark."""
-    true = any_camera(0)
-    stored, lights = told(true), lights_of(true, lamps)
-    look = look_at(stored)
-    assert taken(lights, stored, replace(look, hazy=True), light_map) == []
-    assert taken(lights, stored, look, light_map) != []
-
-
 def test_towns_of_the_map_are_found_once_for_neighbouring_looks(light_map: MemoryMap) -> None:
     """And anew for another lens, or 200 km on."""
     stored = told(any_camera(0))

@@ -63,7 +63,6 @@ def along_the_track(
 def test_a_step_along_the_track_keeps_the_view(step_km: float) -> None:
     camera = camera_of(0)
     there = moved(true_candidate(camera), step_km)
-    assert there is not None
     wanted = circling(camera).position(step_km)
     assert np.allclose(there.camera.position_ecef_m, wanted, atol=1.0)
     assert np.allclose(there.look.prior.position_ecef_m, wanted, atol=1.0)

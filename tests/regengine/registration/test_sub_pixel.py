@@ -62,7 +62,6 @@ def test_the_map_photographed_is_found_to_a_tenth_of_a_pixel(
     fine = solved.fine(tmp_path / "map.png")
     fine = replace(fine, factor=fine.factor * size)  # over the picture that was registered
     solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
-    assert solution is not None
     found = solution.image.stored_camera(solution.camera, solved.best.camera)
     truth = camera_of(solved.shot.camera)
     grid = ground_grid(truth)

@@ -342,7 +342,6 @@ def test_a_fit_that_its_patches_confirm_is_left_alone(
     monkeypatch.setattr(verification, "aligned_finalist", forbidden)
     first = near_nadir.best.finalists[0]
     fit = best_fit(near_nadir.search, first)
-    assert fit is not None
     assert fit.left_out.log10_odds > LEAST_LOG10_ODDS
     assert fit.solution.finalist is first
 
@@ -352,7 +351,6 @@ def test_a_wrong_lens_is_set_free(near_nadir: Solved) -> None:
     told = verification.fit_of(near_nadir.search, finalist)
     assert told is None or told.left_out.log10_odds <= LEAST_LOG10_ODDS
     fit = best_fit(near_nadir.search, finalist)
-    assert fit is not None
     assert fit.left_out.log10_odds > 10.0
     camera = fit.solution.image.stored_camera(fit.solution.camera, finalist.camera)
     truth = near_nadir.shot.camera
