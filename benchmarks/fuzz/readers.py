@@ -22,8 +22,7 @@ class Unforeseen(Exception):
 def read_photo(path: Path) -> None:
     """Header, EXIF and hash; then the picture as it is measured, classified and drawn."""
     from regengine.photo.fits import is_fits, read_headers
-    from regengine.photo.frame import read_frame
-    from regengine.photo.image import read_display_rgb, read_linear_light
+    from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
     from regengine.scene.picture import read_scene_picture
 
     if is_fits(path):

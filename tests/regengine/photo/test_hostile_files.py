@@ -34,8 +34,7 @@ from regengine.lights.source import read_sidecar
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.fits import read_headers
 from regengine.photo.formats import read_image_header
-from regengine.photo.frame import read_frame
-from regengine.photo.image import read_display_rgb, read_linear_light
+from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
 from regengine.photo.lens_profile_file import load_profile
 from regengine.settings import read_settings
 from regengine.sky.satellites.naming import read_streaks, streak_of
