@@ -111,7 +111,6 @@ def test_all_that_is_seen_is_drawn(off_nadir_deg: float, roll_deg: float) -> Non
     lit = np.ones((400, 600), np.float32)
     image = LightImage(values=lit, weight=lit, factor=1.0)
     box = seen_box(wide, axes, 400.0, 10.0, 1700.0)
-    assert box is not None
     _, weight = levelled(image, wide, axes, 400.0, 10.0, box)
     whole = Box(left=-170, right=170, bottom=-170, top=170)
     _, all_of_it = levelled(image, wide, axes, 400.0, 10.0, whole)

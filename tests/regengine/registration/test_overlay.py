@@ -73,7 +73,6 @@ def test_rendering_samples_the_map_at_the_place_of_each_pixel(
     camera = nadir_camera(lon, lat, tilt_deg=tilt_deg).scaled(0.1, 64, 43)
     camera = replace(camera, mirrored=mirrored)
     region = visible_region(camera)
-    assert region is not None
     west, south, east, north, _ = region
     step = (east - west) / 300
     rows = int((north - south) / step) + 2
@@ -106,7 +105,6 @@ def test_beyond_the_limb_the_map_is_sky() -> None:
 def test_an_oblique_window_stays_small() -> None:
     camera = replace(nadir_camera(tilt_deg=60.0), focal_px=700.0)
     region = visible_region(camera)
-    assert region is not None
     west, south, east, north, resolution = region
     assert (east - west) * (north - south) / resolution**2 <= 12.1e6
 
