@@ -76,22 +76,24 @@ def index_of(settings: TrialSettings) -> EarthIndex:
 
     assert isinstance(settings, BlindTrialSettings)
     assert settings.lights is not None
-    return earth_index(BlindOptions(always=True, index=settings.index), [settings.lights])
+    index = earth_index(BlindOptions(index=settings.index), [settings.lights])
+    assert index is not None
+    return index
 
 
 def place(frame: Frame, index: EarthIndex) -> Registration:
     """Place a photo by its lights alone, and what that took."""
-    from regengine.registration.index.register import blind_result, search_blind
-
     from benchmarks.trials.attempt import Registration
-    from regengine.registration.index.options import BlindLimits
+    from regengine.registration.outcome import result_of
+    from regengine.registration.register import search_frame
+    from regengine.registration.search import SearchAids
 
     shop = workshop()
     parameters = shop.settings.register
     wall, cpu = time.perf_counter(), time.process_time()
-    search = search_blind(frame, shop.light_map, index, parameters, BlindLimits())
+    search = search_frame(frame, None, shop.light_map, parameters, SearchAids(index=index))
     return Registration(
-        result=blind_result(search),
+        result=result_of(search),
         search=search,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
@@ -205,7 +207,7 @@ def run(
             any_category=case.any_category,
             clock=time.process_time,
         ),
-        blind=BlindOptions(always=True, index=index),
+        blind=BlindOptions(mode="always", index=index),
     )
     truth = load_truth(case.file)
     job = Job(case=case, inputs=inputs, truth=truth, overlays=given.overlays)

@@ -6,20 +6,21 @@ figure.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
-from benchmarks.pages import command_of, title_lines, write_page
-from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.simulate.sky import COLOUR_TERMS, SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame, lens_values
@@ -274,21 +275,12 @@ def _same_middle(camera: SkyCamera, other: SkyCamera) -> SkyCamera:
     return replace(camera, quaternion_icrs=matrix_quaternion(turn.as_matrix()))
 
 
-def axis_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
-    """Angle between the optical axes that were found and are."""
-    return _arcsec(found.matrix[:, 2], true.matrix[:, 2])
-
-
-def middle_off_arcsec(found: SkyCamera, true: SkyCamera) -> float:
-    """Angle between the directions of the picture's middle that were found and are."""
-    return _arcsec(found.centre_icrs, true.centre_icrs)
-
-
-def _arcsec(one: FloatArray, other: FloatArray) -> float:
+def off_arcsec(one: FloatArray, other: FloatArray) -> float:
+    """Angle between two directions."""
     return float(np.degrees(2.0 * np.arcsin(0.5 * np.linalg.norm(one - other)))) * 3600.0
 
 
-def rms(values: Sequence[float]) -> float:
+def rms(values: ArrayLike) -> float:
     """Root mean square."""
     return float(np.sqrt(np.mean(np.square(values))))
 
@@ -298,136 +290,118 @@ RADII = (0.3, 0.6, 0.9, 1.0)
 CHANNELS = ("red", "green", "blue")
 
 
+@dataclass(kw_only=True)
 class Results:
     """Calibrations with the same number of photos, and new photos placed by them."""
 
-    def __init__(self, frames: int) -> None:
-        self.frames = frames
-        self.trials: list[Trial] = []
-        self.axis: list[float] = []
-        self.middle: list[float] = []
-
-    def add(self, tried: Trial, new: Sequence[tuple[float, float]]) -> None:
-        """One calibration, and how far axis and middle of new photos were off."""
-        self.trials.append(tried)
-        self.axis += [axis for axis, _ in new]
-        self.middle += [middle for _, middle in new]
+    frames: int
+    trials: list[Trial] = field(default_factory=list)
+    # By how much the optical axis and the picture's middle of each new photo are off, arc seconds
+    axis: list[float] = field(default_factory=list)
+    middle: list[float] = field(default_factory=list)
 
 
 def run(lenses: int, frames: int, new: int, focal_mm: float, seed: int) -> list[Results]:
     """Calibrate each lens on its first photo and on all; place new photos with both."""
-    results = [Results(1), Results(frames)]
+    results = [Results(frames=1), Results(frames=frames)]
     for k in range(lenses):
         shots, lens = photograph(seed + k, frames + new, focal_mm)
         for result in results:
             tried = calibrated(shots[: result.frames], lens)
-            camera = tried.calibration.choice.fit.cameras[0]
-            off = []
+            result.trials.append(tried)
             for shot in shots[frames:]:
-                found = placed_by(camera, shot.photo)
-                off.append((axis_off_arcsec(found, shot.true), middle_off_arcsec(found, shot.true)))
-            result.add(tried, off)
+                found = placed_by(tried.calibration.choice.fit.cameras[0], shot.photo)
+                result.axis.append(off_arcsec(found.matrix[:, 2], shot.true.matrix[:, 2]))
+                result.middle.append(off_arcsec(found.centre_icrs, shot.true.centre_icrs))
         print(f"lens {k + 1} of {lenses}", file=sys.stderr)
     return results
 
 
-def attitude_table(results: Sequence[Results]) -> list[str]:
+ATTITUDE_HEADER = (
+    "photos | lenses | stars a photo | residual px | held-out px | new photos | axis, RMS | "
+    "largest | middle, RMS | chi-square / degrees | CPU s"
+)
+PARAMETER_HEADER = (
+    "photos | parameter | fitted in | error, RMS | sigma, median | error / sigma, RMS"
+)
+LIGHT_HEADER = (
+    "photos | channel | zero point, mean error | RMS about it | sigma, median | "
+    "colour term, RMS error | scatter of a star | stars"
+)
+
+
+def attitude_cells(result: Results) -> list[str]:
     """How well new photos are placed, and how good the fits say they are."""
-    lines = [
-        "| photos | lenses | stars a photo | residual px | held-out px | new photos | axis, RMS | "
-        "largest | middle, RMS | chi-square / degrees | CPU s |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    profiles = [t.calibration.profile for t in result.trials]
+    squares, degrees = zip(*(t.chi_square() for t in result.trials), strict=True)
+    return [
+        str(result.frames),
+        str(len(profiles)),
+        f"{np.mean([p.stars / p.frames for p in profiles]):.0f}",
+        f"{np.mean([p.rms_px for p in profiles]):.3f}",
+        f"{np.mean([p.held_out_px or np.nan for p in profiles]):.3f}",
+        str(len(result.axis)),
+        f"**{rms(result.axis):.1f}″**",
+        f"{max(result.axis):.1f}″",
+        f"{rms(result.middle):.2f}″",
+        f"{sum(squares):.0f} / {sum(degrees)}",
+        f"{np.median([t.seconds for t in result.trials]):.2f}",
     ]
-    for result in results:
-        profiles = [t.calibration.profile for t in result.trials]
-        squares, degrees = zip(*(t.chi_square() for t in result.trials), strict=True)
-        lines.append(
-            f"| {result.frames} | {len(profiles)} | "
-            f"{np.mean([p.stars / p.frames for p in profiles]):.0f} | "
-            f"{np.mean([p.rms_px for p in profiles]):.3f} | "
-            f"{np.mean([p.held_out_px or np.nan for p in profiles]):.3f} | {len(result.axis)} | "
-            f"**{rms(result.axis):.1f}″** | {max(result.axis):.1f}″ | {rms(result.middle):.2f}″ | "
-            f"{sum(squares):.0f} / {sum(degrees)} | "
-            f"{np.median([t.seconds for t in result.trials]):.2f} |"
-        )
-    return lines
 
 
-def parameter_table(results: Sequence[Results]) -> list[str]:
+def parameter_cells(result: Results) -> Iterator[list[str]]:
     """Error of each parameter, and errors over their sigmas."""
-    lines = [
-        "| photos | parameter | fitted in | error, RMS | sigma, median | error / sigma, RMS |",
-        "|---:|---|---:|---:|---:|---:|",
-    ]
-    for result in results:
-        for k, name in enumerate(LENS_PARAMETERS):
-            fitted = [t for t in result.trials if t.sigmas[k] > 0.0]
-            if not fitted:
-                continue
+    for k, name in enumerate(LENS_PARAMETERS):
+        fitted = [t for t in result.trials if t.sigmas[k] > 0.0]
+        if fitted:
             away = np.array([t.away[k] for t in fitted])
             sigma = np.array([t.sigmas[k] for t in fitted])
-            lines.append(
-                f"| {result.frames} | {name} | {len(fitted)} | {rms(away.tolist()):.2g} | "
-                f"{np.median(sigma):.2g} | {rms((away / sigma).tolist()):.2f} |"
-            )
-    return lines
+            cells = [f"{rms(away):.2g}", f"{np.median(sigma):.2g}", f"{rms(away / sigma):.2f}"]
+            yield [str(result.frames), name, str(len(fitted)), *cells]
 
 
-def falloff_table(results: Sequence[Results]) -> list[str]:
+def falloff_cells(result: Results) -> list[str]:
     """Error of the share of light that arrives, by distance from the axis."""
-    lines = [
-        "| photos | " + " | ".join(f"r = {r:g}" for r in RADII) + " | error / sigma at 0.9, RMS |",
-        "|---:|" + "---:|" * (len(RADII) + 1),
-    ]
     radii = np.array(RADII)
     powers = np.stack([radii**2, radii**4, radii**6], axis=1)
-    for result in results:
-        off, pulls = [], []
-        for tried in result.trials:
-            found = tried.calibration.profile.falloff
-            if found is None:
-                continue
-            away = found.arrives(radii) - (1.0 + powers @ np.array(tried.lens.falloff))
-            off.append(away)
-            pulls.append(float(away[2] / found.sigma(0.9)))
-        cells = [f"{100 * rms(column):.2f} %" for column in np.array(off).T.tolist()]
-        lines.append(f"| {result.frames} | {' | '.join(cells)} | {rms(pulls):.1f} |")
-    return lines
+    off, pulls = [], []
+    for tried in result.trials:
+        found = tried.calibration.profile.falloff
+        if found is None:
+            continue
+        away = found.arrives(radii) - (1.0 + powers @ np.array(tried.lens.falloff))
+        off.append(away)
+        pulls.append(float(away[2] / found.sigma(0.9)))
+    cells = [f"{100 * rms(column):.2f} %" for column in np.array(off).T]
+    return [str(result.frames), *cells, f"{rms(pulls):.1f}"]
 
 
-def light_table(results: Sequence[Results]) -> list[str]:
+def light_cells(result: Results) -> Iterator[list[str]]:
     """Error of zero points and colour terms, by channel."""
-    lines = [
-        "| photos | channel | zero point, mean error | RMS about it | sigma, median | "
-        "colour term, RMS error | scatter of a star | stars |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for result in results:
-        for name in CHANNELS:
-            off, sigmas, terms, scatters, stars = [], [], [], [], []
-            for tried in result.trials:
-                for channel in tried.calibration.profile.channels:
-                    if channel.channel != name:
-                        continue
-                    zero_point, term = true_light(tried, name)
-                    off.append(channel.zero_point_mag - zero_point)
-                    sigmas.append(channel.zero_point_sigma)
-                    terms.append(channel.colour_term - term)
-                    scatters.append(channel.scatter_mag)
-                    stars.append(channel.stars)
-            if off:
-                lines.append(
-                    f"| {result.frames} | {name} | {np.mean(off):+.3f} | {np.std(off):.3f} | "
-                    f"{np.median(sigmas):.3f} | {rms(terms):.3f} | {np.median(scatters):.3f} | "
-                    f"{np.median(stars):.0f} |"
-                )
-    return lines
+    for name in CHANNELS:
+        found = [
+            (channel, *true_light(tried, name))
+            for tried in result.trials
+            for channel in tried.calibration.profile.channels
+            if channel.channel == name
+        ]
+        if not found:
+            continue
+        off = [channel.zero_point_mag - zero_point for channel, zero_point, _ in found]
+        yield [
+            str(result.frames),
+            name,
+            f"{np.mean(off):+.3f}",
+            f"{np.std(off):.3f}",
+            f"{np.median([channel.zero_point_sigma for channel, _, _ in found]):.3f}",
+            f"{rms([channel.colour_term - term for channel, _, term in found]):.3f}",
+            f"{np.median([channel.scatter_mag for channel, _, _ in found]):.3f}",
+            f"{np.median([channel.stars for channel, _, _ in found]):.0f}",
+        ]
 
 
 def true_light(tried: Trial, channel: str) -> tuple[float, float]:
     """True zero point, in full scales a second, and colour term of a channel."""
-    from benchmarks.simulate.sky import COLOUR_TERMS
-
     k = CHANNELS.index(channel)
     full = tried.settings.sensor.full_scale_electrons
     return tried.settings.zero_point_mag[k] - 2.5 * float(np.log10(full)), COLOUR_TERMS[k]
@@ -435,37 +409,36 @@ def true_light(tried: Trial, channel: str) -> tuple[float, float]:
 
 def report(results: Sequence[Results]) -> list[str]:
     """All tables, as Markdown lines."""
+    falloff = ("photos", *(f"r = {r:g}" for r in RADII), "error / sigma at 0.9, RMS")
     return [
         f"Goal: new photos placed to {GOAL_ARCSEC:g}″ RMS across the axis. The axis is where the "
         "attitude's quaternion points; the middle is what the picture's middle shows.",
         "",
-        *attitude_table(results),
+        *table(ATTITUDE_HEADER, map(attitude_cells, results), right=11),
         "",
         "## Parameters",
         "",
-        *parameter_table(results),
+        *table(PARAMETER_HEADER, chain.from_iterable(map(parameter_cells, results)), right=4),
         "",
         "## Falloff: error of the share of light, RMS over the lenses",
         "",
-        *falloff_table(results),
+        *table(falloff, map(falloff_cells, results), right=len(falloff)),
         "",
         "## Zero points and colour terms, magnitudes",
         "",
-        *light_table(results),
+        *table(LIGHT_HEADER, chain.from_iterable(map(light_cells, results)), right=6),
     ]
 
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks lens", description=__doc__)
-    parser.add_argument("--lenses", type=int, default=12)
-    parser.add_argument("--frames", type=int, default=10, help="photos of the larger calibration")
-    parser.add_argument("--new", type=int, default=3, help="photos a lens that are then placed")
-    parser.add_argument("--focal-mm", type=float, default=50.0)
-    parser.add_argument("--seed", type=int, default=101)
-    parser.add_argument("--out", type=Path, help="folder for the dated page")
-    given = parser.parse_args(argv)
-    results = run(given.lenses, given.frames, given.new, given.focal_mm, given.seed)
-    lines = report(results)
-    write_page(given.out, "lens", [*preamble(argv, given.focal_mm), *lines])
+    given = parser("lens", __doc__)
+    given.add_argument("--lenses", type=int, default=12)
+    given.add_argument("--frames", type=int, default=10, help="photos of the larger calibration")
+    given.add_argument("--new", type=int, default=3, help="photos a lens that are then placed")
+    given.add_argument("--focal-mm", type=float, default=50.0)
+    given.add_argument("--seed", type=int, default=101)
+    chosen = given.parse_args(argv)
+    results = run(chosen.lenses, chosen.frames, chosen.new, chosen.focal_mm, chosen.seed)
+    write_page(chosen.out, "lens", [*preamble(argv, chosen.focal_mm), *report(results)])
     return 0

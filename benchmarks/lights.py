@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 from scipy.spatial import cKDTree
 
-from benchmarks.pages import command_of, title_lines, write_page
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.registry import LIGHTS
 from detectors.types import FloatArray, LightDetector
 from regengine.evaluate.detections import (
@@ -349,61 +347,62 @@ def is_crowded(field: LightField) -> NDArray[np.bool_]:
     return crowded
 
 
+SNR_HEADER = "SNR | lights | completeness | centroid error px, median | 90 %"
+
+
 def snr_table(results: list[FrameResult]) -> list[str]:
     """Completeness and centroid error by signal-to-noise ratio, and of isolated lights."""
-    lines = [
-        "| SNR | lights | completeness | centroid error px, median | 90 % |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    rows = [
-        (
-            f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}",
-            score_between(results, low, high),
+    scores = {
+        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}": score_between(
+            results, low, high
         )
         for low, high in itertools.pairwise(SNR_EDGES)
-    ]
-    rows.append((f"**{GOAL_SNR:g} and more**", score_between(results, GOAL_SNR, np.inf)))
-    alone = [
-        r.score(r.field.resolved & (r.field.snr >= GOAL_SNR) & ~is_crowded(r.field))
-        for r in results
-    ]
-    rows.append((f"{GOAL_SNR:g} and more, no brighter neighbour", total_score(alone)))
-    for name, score in rows:
-        lines.append(
-            f"| {name} | {score.wanted:,} | {score.completeness:.3f} | "
-            f"{score.error_px(0.5):.2f} | {score.error_px(0.9):.2f} |"
-        )
-    return lines
-
-
-def method_line(name: str, sky: str, results: list[FrameResult]) -> str:
-    """One row of the table of methods."""
-    score = score_between(results, GOAL_SNR, np.inf)
-    seconds = float(np.median([r.seconds for r in results]))
-    return (
-        f"| {name} | {sky} | {score.frames} | {score.wanted:,} | {score.completeness:.3f} | "
-        f"{score.false / score.frames:.1f} | {score.false_fraction:.1%} | "
-        f"{score.error_px(0.5):.2f} | {score.error_px(0.9):.2f} | {seconds:.3f} |"
+    }
+    scores[f"**{GOAL_SNR:g} and more**"] = score_between(results, GOAL_SNR, np.inf)
+    scores[f"{GOAL_SNR:g} and more, no brighter neighbour"] = total_score(
+        [
+            r.score(r.field.resolved & (r.field.snr >= GOAL_SNR) & ~is_crowded(r.field))
+            for r in results
+        ]
     )
+    rows = [
+        (name, f"{score.wanted:,}", f"{score.completeness:.3f}", *errors(score))
+        for name, score in scores.items()
+    ]
+    return table(SNR_HEADER, rows, right=4)
+
+
+def errors(score: DetectionScore) -> tuple[str, str]:
+    """Centroid errors, the median and that of one in ten."""
+    return f"{score.error_px(0.5):.2f}", f"{score.error_px(0.9):.2f}"
 
 
 METHOD_HEADER = (
-    "| method | sky | frames | lights | completeness | false a frame | false | "
-    "error px, median | 90 % | CPU s a frame |",
-    "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    "method | sky | frames | lights | completeness | false a frame | false | "
+    "error px, median | 90 % | CPU s a frame"
 )
 
 
 def report(count: int, seed: int) -> list[str]:
     """The tables of every detector, as Markdown lines."""
-    methods, details = list(METHOD_HEADER), []
+    rows, details = [], []
     for sky in SKIES:
         fields = frames(sky, count, seed)
         for name, detector in LIGHTS.detectors().items():
             results = run_method(detector_method(detector), fields)
-            methods.append(method_line(name, sky, results))
+            score = score_between(results, GOAL_SNR, np.inf)
+            rows.append(
+                [
+                    *(name, sky, str(score.frames), f"{score.wanted:,}"),
+                    f"{score.completeness:.3f}",
+                    f"{score.false / score.frames:.1f}",
+                    f"{score.false_fraction:.1%}",
+                    *errors(score),
+                    f"{np.median([r.seconds for r in results]):.3f}",
+                ]
+            )
             details += ["", f"## {name}, {sky}", "", *snr_table(results)]
-    return [*methods, *details]
+    return [*table(METHOD_HEADER, rows, right=8), *details]
 
 
 def preamble(arguments: list[str]) -> list[str]:
@@ -419,11 +418,10 @@ def preamble(arguments: list[str]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks lights", description=__doc__)
-    parser.add_argument("--frames", type=int, default=12, help="frames of each sky")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
+    given = parser("lights", __doc__)
+    given.add_argument("--frames", type=int, default=12, help="frames of each sky")
+    given.add_argument("--seed", type=int, default=1)
+    arguments = given.parse_args(argv)
     lines = report(arguments.frames, arguments.seed)
     write_page(arguments.out, "lights", [*preamble(argv), *lines])
     return 0

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import commit
+from benchmarks.pages import commit, table
 from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
@@ -58,7 +58,15 @@ def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
 def drag_section(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> list[str]:
     """The result as lines of Markdown."""
     pairs = drag_pairs(tles, keep, seed)
-    lines = [
+    rows = []
+    for least, most in SHIFTS_KM:
+        chosen = pairs[(np.abs(pairs[:, 0]) >= least) & (np.abs(pairs[:, 0]) < most)]
+        if len(chosen):
+            found = np.quantile(chosen[:, 1] / chosen[:, 0], LEVELS)
+            shift = f"{least:,.0f} to {most:,.0f}"
+            rows.append([shift, f"{len(chosen):,}", *(f"{value:.2f}" for value in found)])
+    header = ("shift (km)", "pairs", *(f"{level:.0%}" for level in LEVELS))
+    return [
         "",
         "## Sets with unusual drag",
         "",
@@ -67,16 +75,8 @@ def drag_section(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> list[str]:
         "the station to where it has it with the middle B* of all. Quantiles of the share of it at "
         "which the station was.",
         "",
-        f"| shift (km) | pairs | {' | '.join(f'{level:.0%}' for level in LEVELS)} |",
-        f"|---|---:|{'---:|' * len(LEVELS)}",
+        *table(header, rows, right=len(header) - 1),
     ]
-    for least, most in SHIFTS_KM:
-        chosen = pairs[(np.abs(pairs[:, 0]) >= least) & (np.abs(pairs[:, 0]) < most)]
-        if len(chosen):
-            found = np.quantile(chosen[:, 1] / chosen[:, 0], LEVELS)
-            cells = " | ".join(f"{value:.2f}" for value in found)
-            lines.append(f"| {least:,.0f} to {most:,.0f} | {len(chosen):,} | {cells} |")
-    return lines
 
 
 AGES_DAYS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 30.0, 60.0, 120.0, 240.0)
@@ -151,20 +151,22 @@ def _slide_to(
     return along, along / np.linalg.norm(speed, axis=1)
 
 
-def table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
-    """Signed age, number of pairs, and quantiles (3 parts x 3) of the absolute differences."""
-    return [
-        (age, len(chosen), np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T)
-        for age, chosen in by_age(pairs)
-    ]
+def age_rows(pairs: FloatArray) -> list[list[str]]:
+    """Signed age, number of pairs, and quantiles of the absolute differences of each part."""
+    rows = []
+    for age, chosen in by_age(pairs):
+        found = np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T
+        parts = [" / ".join(f"{value:.3g}" for value in part) for part in found]
+        rows.append([f"{age:+g}", f"{len(chosen):,}", *parts])
+    return rows
 
 
-def signed_table(pairs: FloatArray) -> list[tuple[float, int, FloatArray]]:
-    """Signed age, number of pairs, and quantiles of the signed distance along the orbit."""
-    return [
-        (age, len(chosen), np.quantile(chosen[:, 1], SIGNED_QUANTILES))
+def signed_quantiles(pairs: FloatArray) -> dict[float, tuple[int, FloatArray]]:
+    """By signed age, number of pairs and quantiles of the signed distance along the orbit."""
+    return {
+        age: (len(chosen), np.quantile(chosen[:, 1], SIGNED_QUANTILES))
         for age, chosen in by_age(pairs)
-    ]
+    }
 
 
 def by_age(pairs: FloatArray) -> list[tuple[float, FloatArray]]:
@@ -208,13 +210,7 @@ def report(path: Path, since_year: int, seed: int) -> str:
         "point nearest the truth; *cross* and *radial* are what is left there, after the slide. "
         "Kilometres, median / 90 % / 99 % of the absolute value.",
         "",
-        "| age (days) | pairs | along | cross | radial |",
-        "|---:|---:|---:|---:|---:|",
-    ]
-    for age, count, found in table(pairs):
-        cells = [" / ".join(f"{value:.3g}" for value in part) for part in found]
-        lines.append(f"| {age:+g} | {count:,} | {' | '.join(cells)} |")
-    lines += [
+        *table(("age (days)", "pairs", *PARTS), age_rows(pairs), right=5),
         "",
         "## On which side",
         "",
@@ -223,12 +219,16 @@ def report(path: Path, since_year: int, seed: int) -> str:
         "has the station to where it was, kilometres: negative, the station was behind, as a "
         "reboost leaves it, whether the set was issued before it or after.",
         "",
-        f"| age (days) | pairs | {' | '.join(f'{q:.1%}' for q in SIGNED_QUANTILES)} |",
-        f"|---:|---:|{'---:|' * len(SIGNED_QUANTILES)}",
+        *table(
+            ("age (days)", "pairs", *(f"{q:.1%}" for q in SIGNED_QUANTILES)),
+            [
+                [f"{age:+g}", f"{count:,}", *(f"{value:.3g}" for value in found)]
+                for age, (count, found) in signed_quantiles(everyone).items()
+            ],
+            right=2 + len(SIGNED_QUANTILES),
+        ),
+        *drag_section(tles, sound, seed),
     ]
-    for age, count, found in signed_table(everyone):
-        lines.append(f"| {age:+g} | {count:,} | {' | '.join(f'{v:.3g}' for v in found)} |")
-    lines += drag_section(tles, sound, seed)
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -12,6 +13,13 @@ from pathlib import Path
 import numpy as np
 
 NONE = "–"
+
+
+def parser(name: str, text: str | None) -> argparse.ArgumentParser:
+    """A benchmark's parser, with ``--out`` for `write_page`."""
+    made = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=text)
+    made.add_argument("--out", type=Path, help="folder for the dated Markdown file")
+    return made
 
 
 def title_lines(title: str, command: str, map_note: str) -> list[str]:
@@ -48,8 +56,9 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
-    """A Markdown table, the last ``right`` columns aligned to the right."""
+def table(header: str | Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> list[str]:
+    """A Markdown table, the last ``right`` columns aligned to the right; "a | b" heads two."""
+    header = header.split(" | ") if isinstance(header, str) else header
     marks = ["---"] * (len(header) - right) + ["---:"] * right
     lines = [header, marks, *rows]
     return ["| " + " | ".join(cells) + " |" for cells in lines]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import platform
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
 from benchmarks.simulate.cases import SAMPLE_MAP
 from benchmarks.simulate.light_map import (
@@ -47,6 +47,7 @@ NEW_NW = 30.0
 LOST_NW = (12.0, 60.0)  # brightest pixel of lights that go out: towns, not villages or cores
 MOST_LOST_PIXELS = 400
 APART_PX = 30
+PLAIN = SceneParameters(tone_contrast=0.0, vignetting=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +65,7 @@ class SceneWish:
     sigma_px: float = 0.2  # registration error: the camera is turned by so much, one sigma per axis
     scatter: float = 0.0  # spread of towns and of districts against the map, natural logarithm
     changes: int = 3  # how many lights are new, and how many are gone
-    # Air, lens and camera
-    scene: SceneParameters = field(
-        default_factory=lambda: SceneParameters(tone_contrast=0.0, vignetting=0.0)
-    )
+    scene: SceneParameters = PLAIN  # air, lens and camera
     reach_deg: float = 2.5  # half the size of the world about the middle
 
 
@@ -345,27 +343,26 @@ def _km(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
     return 111.2 * float(np.hypot((lon - other_lon) * np.cos(np.radians(lat)), lat - other_lat))
 
 
-PLAIN = SceneParameters(tone_contrast=0.0, vignetting=0.0)
 THIN_CLOUD = CloudLayer(coverage=0.3, optical_depth=1.0, brightness_nw=1.0)
-# What each case differs in from a plain one
-CASES: dict[str, Callable[[SceneWish], SceneWish]] = {
-    "equal lights": lambda wish: wish,
-    "lights differ by 40 %": lambda wish: replace(wish, scatter=0.3),
-    "the same, nothing planted": lambda wish: replace(wish, scatter=0.3, changes=0),
-    "registration off by 1 px": lambda wish: replace(wish, scatter=0.3, sigma_px=1.0),
-    "35° off nadir, corners lose 30 %": lambda wish: replace(
-        wish, scatter=0.3, off_nadir_deg=35.0, scene=replace(PLAIN, vignetting=0.3)
-    ),
-    "tone curve, contrast 0.15": lambda wish: replace(
-        wish, scatter=0.3, scene=replace(PLAIN, tone_contrast=0.15)
-    ),
-    "tone curve, contrast 0.3": lambda wish: replace(
-        wish, scatter=0.3, scene=replace(PLAIN, tone_contrast=0.3)
-    ),
-    "thin cloud over 30 %": lambda wish: replace(
-        wish, scatter=0.3, scene=replace(PLAIN, clouds=(THIN_CLOUD,))
-    ),
+# What each case differs in from equal lights
+CASES: dict[str, dict[str, Any]] = {
+    "equal lights": {},
+    "lights differ by 40 %": {"scatter": 0.3},
+    "the same, nothing planted": {"scatter": 0.3, "changes": 0},
+    "registration off by 1 px": {"scatter": 0.3, "sigma_px": 1.0},
+    "35° off nadir, corners lose 30 %": {
+        "scatter": 0.3,
+        "off_nadir_deg": 35.0,
+        "scene": replace(PLAIN, vignetting=0.3),
+    },
+    "tone curve, contrast 0.15": {"scatter": 0.3, "scene": replace(PLAIN, tone_contrast=0.15)},
+    "tone curve, contrast 0.3": {"scatter": 0.3, "scene": replace(PLAIN, tone_contrast=0.3)},
+    "thin cloud over 30 %": {"scatter": 0.3, "scene": replace(PLAIN, clouds=(THIN_CLOUD,))},
 }
+HEADER = (
+    "photos | gain / true, median (worst) | its sigma | within 2 sigma | exponent | R² | "
+    "changes found | false"
+)
 
 
 def _trial(wish: SceneWish) -> tuple[Outcome, float]:
@@ -378,50 +375,41 @@ def _trial(wish: SceneWish) -> tuple[Outcome, float]:
     return judged(scene, found), seconds
 
 
-def _line(name: str, outcomes: list[Outcome]) -> str:
+def cells(name: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """A case's row of the table."""
     ratio = np.array([one.gain_ratio for one in outcomes])
     sigma = np.array([one.gain_sigma_ratio for one in outcomes])
-    within = np.mean(np.abs(ratio - 1.0) < 2.0 * sigma)
     worst = ratio[np.argmax(np.abs(ratio - 1.0))]
     found, planted = sum(one.found for one in outcomes), sum(one.planted for one in outcomes)
-    return (
-        f"| {name} | {np.median(ratio):.3f} ({worst:.2f}) | {np.median(sigma):.3f} | {within:.0%} "
-        f"| {np.median([one.exponent for one in outcomes]):.2f} "
-        f"| {np.median([one.r_squared for one in outcomes]):.2f} "
-        f"| {f'{found} of {planted}' if planted else '–'} | {sum(one.false for one in outcomes)} |"
-    )
+    return [
+        name,
+        f"{np.median(ratio):.3f} ({worst:.2f})",
+        f"{np.median(sigma):.3f}",
+        f"{np.mean(np.abs(ratio - 1.0) < 2.0 * sigma):.0%}",
+        f"{np.median([one.exponent for one in outcomes]):.2f}",
+        f"{np.median([one.r_squared for one in outcomes]):.2f}",
+        f"{found} of {planted}" if planted else "–",
+        str(sum(one.false for one in outcomes)),
+    ]
 
 
 def main(argv: list[str]) -> int:
     """Run the cases and print their table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks radiometry", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10, help="scenes of each case")
-    parser.add_argument("--first", type=int, default=100, help="the first seed")
-    parser.add_argument("--out", type=Path, help="folder for the page of results")
-    options = parser.parse_args(argv)
-    lines = [
-        "| photos | gain / true, median (worst) | its sigma | within 2 sigma | exponent | R² "
-        "| changes found | false |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    print("\n".join(lines), flush=True)
-    seconds = 0.0
+    given = parser("radiometry", __doc__)
+    given.add_argument("--seeds", type=int, default=10, help="scenes of each case")
+    given.add_argument("--first", type=int, default=100, help="the first seed")
+    options = given.parse_args(argv)
+    rows, seconds = [], 0.0
     for name, changed in CASES.items():
         outcomes = []
         for seed in range(options.first, options.first + options.seeds):
-            outcome, took = _trial(changed(SceneWish(seed=seed)))
+            outcome, took = _trial(replace(SceneWish(seed=seed), **changed))
             outcomes.append(outcome)
             seconds += took
-        lines.append(_line(name, outcomes))
-        print(lines[-1], flush=True)
-    if options.out is not None:
-        count = options.seeds * len(CASES)
-        (options.out / f"radiometry-{datetime.now(UTC):%Y-%m-%d}.md").write_text(
-            "# Radiometry of simulated photos\n\n"
-            f"`python -m benchmarks radiometry --seeds {options.seeds} --first {options.first}`, "
-            f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, "
-            f"Python {platform.python_version()}; 800 x 533 px, "
-            f"{seconds / count:.2f} s of processor time a photo.\n\n" + "\n".join(lines) + "\n",
-            encoding="utf-8",
-        )
+        rows.append(cells(name, outcomes))
+        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    each_s = seconds / (options.seeds * len(CASES))
+    note = f"Photos of 800 x 533 px, {each_s:.2f} s of processor time each."
+    title = title_lines("Radiometry of simulated photos", command_of("radiometry", argv), note)
+    write_page(options.out, "radiometry", [*title, *table(HEADER, rows, right=7)])
     return 0

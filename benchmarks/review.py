@@ -7,7 +7,6 @@ photos of 45 megapixels are made in a temporary folder (``--folder``), 300 MB, a
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,12 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import cv2
@@ -30,7 +27,7 @@ import httpx
 import numpy as np
 
 from benchmarks.made_up import make_store
-from benchmarks.pages import command_of, table, title_lines, write_page
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from regengine.store.rows import Tables
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data_samples"
@@ -110,15 +107,10 @@ class ReviewProcess:
         self.address = self._told_address()
         self.port = urlsplit(self.address).port or 0
 
-    def __enter__(self) -> ReviewProcess:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._leave()
 
@@ -164,61 +156,44 @@ class Asked:
         """The body, as JSON."""
         return json.loads(self.body)
 
-    @property
-    def size(self) -> int:
-        """Of the body, bytes."""
-        return len(self.body)
 
-
-class Review:
-    """A server from its start until the block is left; asked as its page asks it.
+class Review(ReviewProcess):
+    """A server that is asked as its page asks it.
 
     ``started`` is what it took until the server told its address.
     """
 
     def __init__(self, store: Path, lights: Path) -> None:
         begun = time.perf_counter()
-        self._process = ReviewProcess(store, "--lights", str(lights), "--reviewer", "bench")
-        clock_s = time.perf_counter() - begun
-        self.started = Asked(clock_s=clock_s, cpu_s=self._cpu_s())
-        parts = urlsplit(self._process.address)
+        super().__init__(store, "--lights", str(lights), "--reviewer", "bench")
+        self.started = Asked(clock_s=time.perf_counter() - begun, cpu_s=self._cpu_s())
+        parts = urlsplit(self.address)
         self._client = httpx.Client(
             base_url=f"{parts.scheme}://{parts.netloc}", timeout=TIMEOUT_S, follow_redirects=True
         )
         self._client.get(f"/?{parts.query}").raise_for_status()
 
-    def __enter__(self) -> Review:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
-        self._process.__exit__(kind, error, traceback)
+        super().__exit__()
 
     def ask(self, path: str) -> Asked:
         """GET a path; RuntimeError where the answer is an error."""
-        return self._measured(partial(self._client.get, f"/{path}"))
-
-    def peak_mb(self) -> float:
-        """Largest resident memory of the server so far."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
-        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-    def _measured(self, get: Callable[[], httpx.Response]) -> Asked:
         cpu, clock = self._cpu_s(), time.perf_counter()
-        answer = get()
+        answer = self._client.get(f"/{path}")
         clock_s = time.perf_counter() - clock
         if answer.status_code != 200:
             raise RuntimeError(f"{answer.url}: {answer.status_code} {answer.text}")
         return Asked(clock_s=clock_s, cpu_s=self._cpu_s() - cpu, body=answer.content)
 
+    def peak_mb(self) -> float:
+        """Largest resident memory of the server so far."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        return float(status.partition("VmHWM:")[2].split()[0]) / 1024
+
     def _cpu_s(self) -> float:
         """Processor time of all threads so far, in steps of 10 ms."""
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -241,6 +216,22 @@ FILTERS = {
 }
 MAP_TILES = ("0/0/0", "2/0/1", "4/1/5", "6/6/23", "7/13/47", "8/27/95", "10/108/380")
 LEAST_BOX = "bbox=-10,35,30,60"
+
+OTHERS = {
+    "values of the filters": "api/facets",
+    "statistics": "api/stats",
+    "names of towns on the map": f"api/places?{LEAST_BOX}",
+    "coastline": "api/coastline.json",
+    "a town by name, the first time": "api/places/search?q=nagoya",
+    "a town by name": "api/places/search?q=munch",
+}
+FRAME_PARTS = {
+    "frame": "api/frames/{}",
+    "picture of 2048 px, not seen before": "api/frames/{}/" + PREVIEW,
+    "the same once more": "api/frames/{}/" + PREVIEW,
+    "first tile at full size": f"api/frames/{{}}/photo/{TOP}/8/5.jpg",
+    "another tile at full size": f"api/frames/{{}}/photo/{TOP}/9/5.jpg",
+}
 
 Row = tuple[str, ...]
 
@@ -274,13 +265,7 @@ def frame_rows(review: Review) -> list[Row]:
     firsts = {frame["sha256"]: frame["id"] for frame in reversed(frames) if frame["photo"]}
     chosen = list(firsts.values())[:FRAMES_WALKED]
     rows: list[Row] = []
-    for what, address in (
-        ("frame", "api/frames/{}"),
-        ("picture of 2048 px, not seen before", "api/frames/{}/" + PREVIEW),
-        ("the same once more", "api/frames/{}/" + PREVIEW),
-        ("first tile at full size", f"api/frames/{{}}/photo/{TOP}/8/5.jpg"),
-        ("another tile at full size", f"api/frames/{{}}/photo/{TOP}/9/5.jpg"),
-    ):
+    for what, address in FRAME_PARTS.items():
         # What is kept is bounded: one such photo at its full size, or dozens of previews
         numbers = chosen[:1] if "full size" in what else chosen
         rows.append((what, *middle([review.ask(address.format(one)) for one in numbers])))
@@ -299,14 +284,7 @@ def filter_rows(review: Review) -> list[Row]:
 def other_rows(review: Review) -> list[Row]:
     """What else the page asks for."""
     rows: list[Row] = []
-    for what, address in (
-        ("values of the filters", "api/facets"),
-        ("statistics", "api/stats"),
-        ("names of towns on the map", f"api/places?{LEAST_BOX}"),
-        ("coastline", "api/coastline.json"),
-        ("a town by name, the first time", "api/places/search?q=nagoya"),
-        ("a town by name", "api/places/search?q=munch"),
-    ):
+    for what, address in OTHERS.items():
         asked = [review.ask(address) for _ in range(1 if "first" in what else REPEATS)]
         rows.append((what, *middle(asked)))
     return rows
@@ -317,7 +295,7 @@ def map_rows(review: Review) -> list[Row]:
     rows: list[Row] = []
     for tile in MAP_TILES:
         made, kept = (review.ask(f"api/lights/{tile}.png") for _ in range(2))
-        rows.append((tile, f"{made.size / 1000:.0f}", milliseconds(made), milliseconds(kept)))
+        rows.append((tile, f"{len(made.body) / 1000:.0f}", milliseconds(made), milliseconds(kept)))
     return rows
 
 
@@ -384,12 +362,11 @@ def report(folder: Path, frames: int, lights: Path) -> list[str]:
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; 0 when done."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks review")
-    parser.add_argument("--frames", type=int, default=100_000, help="of the store")
-    parser.add_argument("--lights", type=Path, default=SAMPLES / "lights.tif", help="the map")
-    parser.add_argument("--folder", type=Path, help="where to make the store; else temporary")
-    parser.add_argument("--out", type=Path, help="also write the Markdown into this folder")
-    options = parser.parse_args(argv)
+    given = parser("review", None)
+    given.add_argument("--frames", type=int, default=100_000, help="of the store")
+    given.add_argument("--lights", type=Path, default=SAMPLES / "lights.tif", help="the map")
+    given.add_argument("--folder", type=Path, help="where to make the store; else temporary")
+    options = given.parse_args(argv)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

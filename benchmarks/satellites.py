@@ -6,7 +6,6 @@ dated; ``--real FOLDER`` adds the Station by its real element sets.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import command_of, number, table, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
 from benchmarks.simulate.satellites import (
     SimulatedSky,
     SkyFrame,
@@ -32,13 +31,12 @@ from benchmarks.simulate.satellites import (
     true_states,
     true_streaks,
 )
-from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef, utc_of
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites, load_catalogue
-from regengine.sky.satellites.naming import SatellitesInPicture, StreakRecord, satellites_in_picture
+from regengine.sky.satellites.naming import StreakRecord, satellites_in_picture
 from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, Station
 
 WIDTH_PX, HEIGHT_PX = 3000, 2000
@@ -47,32 +45,28 @@ CLOCKS_S = (0.1, 0.3, 1.0)
 LIMIT_MAG, NARROWER_MAG = (4.5, 7.5), 2.0  # at the widest, and more for each tenth of its width
 TRAIN_SHARE = 0.15  # of the frames look at one of the trains
 ABOARD_SHARE, STRANGER_SHARE = 0.2, 0.4
-STATION_AGE_H = (0.0, 12.0)
+STATION_AGE_H = 12.0
 ATTITUDE_PX = 0.4
 SPREAD_H = 3.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trial:
-    """One frame's outcome.
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """One streak of a frame: who drew it (None: no satellite), and its most probable name."""
 
-    ``true`` has the number of the satellite that drew each streak, None where none did, ``listed``
-    whether the catalogue has it; the rest is
-    what was found. ``seconds`` is processor time, of SGP4 and all; ``at_train`` says that the frame
-    was pointed at satellites that fly one close behind the other.
-    """
-
-    frame: SkyFrame
+    true: str | None
+    listed: bool  # whether the catalogue has that satellite
+    best: str | None
+    probability: float
+    aboard: bool
+    at_train: bool  # the frame was pointed at satellites that fly one close behind the other
     clock_sigma_s: float
-    true: list[str | None]
-    listed: list[bool]
-    age_days: list[float]
-    streaks: list[StreakRecord]
-    found: SatellitesInPicture
-    satellites: Satellites
-    exposure: Exposure
-    seconds: float
-    at_train: bool
+    age_days: float  # of the satellite's element set
+
+    @property
+    def right(self) -> bool:
+        """Whether the most probable name is the true one."""
+        return self.best is not None and self.best == self.true and self.listed
 
 
 def trials(
@@ -81,22 +75,19 @@ def trials(
     catalogue: SatelliteCatalogue,
     count: int,
     seed: int,
-) -> Iterator[Trial]:
-    """Frames with at least one streak, drawn one after the other."""
-    done, number = 0, 0
+) -> Iterator[tuple[list[Named], float]]:
+    """Frames with at least one streak: what became of each, and the processor time of naming."""
     satellites = catalogue.at(sky.time_utc)
-    while done < count:
-        rng = np.random.default_rng([seed, number])
-        number += 1
-        trial = _trial(sky, listed, satellites, rng)
-        if trial is not None:
-            done += 1
-            yield trial
+    tried = (
+        _trial(sky, listed, satellites, np.random.default_rng([seed, number]))
+        for number in itertools.count()
+    )
+    yield from itertools.islice((trial for trial in tried if trial is not None), count)
 
 
 def _trial(
     sky: SimulatedSky, listed: NDArray[np.bool_], satellites: Satellites, rng: np.random.Generator
-) -> Trial | None:
+) -> tuple[list[Named], float] | None:
     frame, observer, at_train = _frame(sky, rng)
     clock_sigma_s = float(rng.choice(CLOCKS_S))
     drawn = true_streaks(sky, frame)
@@ -105,37 +96,64 @@ def _trial(
     if not any(one.row is not None for one in drawn):
         return None
     streaks = [measured(one, rng) for one in drawn]
-    exposure = Exposure(
-        field=solved(frame, rng),
+    exposure = exposed(frame, observer, clock_sigma_s, rng)
+    started = time.process_time()
+    found = satellites_in_picture(satellites, exposure, streaks)
+    seconds = time.process_time() - started
+    named = []
+    for one, naming in zip(drawn, found.namings, strict=True):
+        best, probability = None, 0.0
+        if len(naming.order):
+            row = found.tracks.rows[naming.evidence.rows[naming.order[0]]]
+            best, probability = satellites.numbers[row], float(naming.probability[0])
+        named.append(
+            Named(
+                true=None if one.row is None else sky.numbers[one.row],
+                listed=one.row is not None and bool(listed[one.row]),
+                best=best,
+                probability=probability,
+                aboard=frame.station is not None,
+                at_train=at_train,
+                clock_sigma_s=clock_sigma_s,
+                age_days=np.nan if one.row is None else float(sky.age_days[one.row]),
+            )
+        )
+    return named, seconds
+
+
+def exposed(
+    frame: SkyFrame, observer: Observer, clock_sigma_s: float, rng: np.random.Generator
+) -> Exposure:
+    """The exposure as it is known: by solved stars, a fraction of a pixel off, and by a clock."""
+    tilt = rng.normal(0.0, ATTITUDE_PX / frame.focal_px, 3)
+    return Exposure(
+        field=SkyCamera(
+            width_px=frame.width_px,
+            height_px=frame.height_px,
+            focal_px=frame.focal_px,
+            principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
+            distortion=(frame.k1, 0.0, 0.0, 0.0, 0.0),
+            quaternion_icrs=matrix_quaternion(
+                frame.matrix @ (np.eye(3) + np.cross(np.eye(3), tilt))
+            ),
+        ),
         start_utc=frame.start_utc + timedelta(seconds=float(rng.normal(0.0, clock_sigma_s))),
         exposure_s=frame.exposure_s,
         observer=observer,
         clock_sigma_s=clock_sigma_s,
-        attitude_sigma_px=0.5,
-    )
-    started = time.process_time()
-    found = satellites_in_picture(satellites, exposure, streaks)
-    return Trial(
-        frame=frame,
-        clock_sigma_s=clock_sigma_s,
-        true=[None if one.row is None else sky.numbers[one.row] for one in drawn],
-        listed=[one.row is not None and bool(listed[one.row]) for one in drawn],
-        age_days=[np.nan if one.row is None else float(sky.age_days[one.row]) for one in drawn],
-        streaks=streaks,
-        found=found,
-        satellites=satellites,
-        exposure=exposure,
-        seconds=time.process_time() - started,
-        at_train=at_train,
     )
 
 
 def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Observer, bool]:
+    """A frame, who took it, and whether it looks at a train."""
     exposure_s = float(np.exp(rng.uniform(*np.log(EXPOSURES_S))))
     field_deg = float(np.exp(rng.uniform(*np.log(FIELDS_DEG))))
     aboard = rng.random() < ABOARD_SHARE
     at_train = rng.random() < TRAIN_SHARE and not aboard
-    station = int(rng.choice(_stations(sky))) if aboard else None
+    # Satellites that may carry a camera: low, and with a set of some hours
+    low = np.array([name.startswith("CUBE") for name in sky.names])
+    stations = np.flatnonzero(low & (24.0 * sky.age_days < STATION_AGE_H))
+    station = int(rng.choice(stations)) if aboard else None
     target: int | None = None
     while True:
         start = sky.time_utc + timedelta(hours=float(rng.uniform(-SPREAD_H, SPREAD_H)))
@@ -151,24 +169,32 @@ def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Obser
         ):
             break
     limit = rng.uniform(*LIMIT_MAG) + NARROWER_MAG * np.log10(FIELDS_DEG[1] / field_deg)
+    height_m = None if aboard else float(rng.uniform(0.0, 2500.0))
     blank = SkyFrame(
         start_utc=start,
         exposure_s=exposure_s,
-        site=None if aboard else (lat, lon, float(rng.uniform(0.0, 2500.0))),
+        site=None if height_m is None else (lat, lon, height_m),
         station=station,
-        matrix=np.eye(3),
         width_px=WIDTH_PX,
         height_px=HEIGHT_PX,
         focal_px=float(0.5 * WIDTH_PX / np.tan(np.radians(field_deg) / 2.0)),
         k1=float(rng.normal(0.0, 0.02)),
         limit_mag=float(limit),
     )
-    axis = looking(sky, blank, target, rng)
-    frame = replace(blank, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
-    if station is None:
-        assert frame.site is not None
-        return frame, GroundSite(lat=lat, lon=lon, height_m=frame.site[2]), at_train
-    return frame, Station(element_set=_station_elements(sky, station)), False
+    frame = aimed(sky, blank, target, rng)
+    if height_m is not None:
+        return frame, GroundSite(lat=lat, lon=lon, height_m=height_m), at_train
+    assert station is not None
+    own = ElementSet(
+        line1=sky.lines[station][0],
+        line2=sky.lines[station][1],
+        epoch_utc=sky.time_utc - timedelta(days=float(sky.age_days[station])),
+        satellite=sky.numbers[station],
+        name=sky.names[station],
+        path=Path("simulated"),
+        line_number=1,
+    )
+    return frame, Station(element_set=own), False
 
 
 def below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:
@@ -178,57 +204,28 @@ def below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:
     return float(np.degrees(np.arctan2(z, np.hypot(x, y)))), float(np.degrees(np.arctan2(y, x)))
 
 
-def looking(
+def aimed(
     sky: SimulatedSky, frame: SkyFrame, target: int | None, rng: np.random.Generator
-) -> FloatArray:
-    """Where the camera looks: at a satellite, or anywhere above the horizon."""
+) -> SkyFrame:
+    """The frame pointed at a satellite, or anywhere above the horizon."""
     observer = observer_teme(sky, frame, frame.start_utc)
+    turned = teme_to_gcrs(frame.start_utc)
     if target is not None:
         middle = frame.start_utc + timedelta(seconds=0.5 * frame.exposure_s)
         sight = true_states(sky, np.array([target]), middle)[0][0] - observer
-        return np.asarray(teme_to_gcrs(frame.start_utc) @ sight / np.linalg.norm(sight))
-    up = teme_to_gcrs(frame.start_utc) @ observer
-    up /= np.linalg.norm(up)
-    east = np.cross([0.0, 0.0, 1.0], up)
-    east /= np.linalg.norm(east)
-    # From orbit, stars stand above a limb that is 20 degrees down
-    least = -5.0 if frame.station is not None else 30.0
-    rise = np.arcsin(rng.uniform(np.sin(np.radians(least)), 1.0))
-    turn = rng.uniform(0.0, 2.0 * np.pi)
-    level = np.cos(turn) * east + np.sin(turn) * np.cross(up, east)
-    return np.asarray(np.sin(rise) * up + np.cos(rise) * level)
-
-
-def _stations(sky: SimulatedSky) -> NDArray[np.intp]:
-    """Satellites that may carry a camera: low, and with a set of some hours."""
-    low = np.array([name.startswith("CUBE") for name in sky.names])
-    return np.flatnonzero(low & (24.0 * sky.age_days < STATION_AGE_H[1]))
-
-
-def _station_elements(sky: SimulatedSky, row: int) -> ElementSet:
-    return ElementSet(
-        line1=sky.lines[row][0],
-        line2=sky.lines[row][1],
-        epoch_utc=sky.time_utc - timedelta(days=float(sky.age_days[row])),
-        satellite=sky.numbers[row],
-        name=sky.names[row],
-        path=Path("simulated"),
-        line_number=1,
-    )
-
-
-def solved(frame: SkyFrame, rng: np.random.Generator) -> SkyCamera:
-    """The camera as solved stars give it, a fraction of a pixel off."""
-    tilt = rng.normal(0.0, ATTITUDE_PX / frame.focal_px, 3)
-    matrix = frame.matrix @ (np.eye(3) + np.cross(np.eye(3), tilt))
-    return SkyCamera(
-        width_px=frame.width_px,
-        height_px=frame.height_px,
-        focal_px=frame.focal_px,
-        principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
-        distortion=(frame.k1, 0.0, 0.0, 0.0, 0.0),
-        quaternion_icrs=matrix_quaternion(matrix),
-    )
+        axis = np.asarray(turned @ sight / np.linalg.norm(sight))
+    else:
+        up = turned @ observer
+        up /= np.linalg.norm(up)
+        east = np.cross([0.0, 0.0, 1.0], up)
+        east /= np.linalg.norm(east)
+        # From orbit, stars stand above a limb that is 20 degrees down
+        least = -5.0 if frame.station is not None else 30.0
+        rise = np.arcsin(rng.uniform(np.sin(np.radians(least)), 1.0))
+        turn = rng.uniform(0.0, 2.0 * np.pi)
+        level = np.cos(turn) * east + np.sin(turn) * np.cross(up, east)
+        axis = np.asarray(np.sin(rise) * up + np.cos(rise) * level)
+    return replace(frame, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
 
 
 def measured(streak: TrueStreak, rng: np.random.Generator) -> StreakRecord:
@@ -257,25 +254,6 @@ def _stranger(frame: SkyFrame, rng: np.random.Generator) -> TrueStreak:
         x2, y2 = x + length * np.cos(turn), y + length * np.sin(turn)
         if 0.0 < x2 < frame.width_px - 1 and 0.0 < y2 < frame.height_px - 1:
             return TrueStreak(ends=(x, y, x2, y2), cut=(False, False), row=None)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    """One streak: who drew it (None: no satellite), and its most probable name."""
-
-    true: str | None
-    listed: bool
-    best: str | None
-    probability: float
-    aboard: bool
-    at_train: bool
-    clock_sigma_s: float
-    age_days: float
-
-    @property
-    def right(self) -> bool:
-        """Whether the most probable name is the true one."""
-        return self.best is not None and self.best == self.true and self.listed
 
 
 MOMENTS = 50
@@ -354,20 +332,18 @@ def _outcome(sky: SimulatedSky, rng: np.random.Generator) -> tuple[float, float]
     site = GroundSite(
         lat=float(np.clip(lat + rng.normal(0.0, 3.0), -89.0, 89.0)), lon=lon + rng.normal(0.0, 3.0)
     )
-    frame = SkyFrame(
+    blank = SkyFrame(
         start_utc=start,
         exposure_s=EXPOSURE_S,
         site=(site.lat, site.lon, site.height_m),
         station=None,
-        matrix=np.eye(3),
-        width_px=3000,
-        height_px=2000,
+        width_px=WIDTH_PX,
+        height_px=HEIGHT_PX,
         focal_px=FOCAL_PX,
         k1=0.0,
         limit_mag=9.0,
     )
-    axis = looking(sky, frame, 0, rng)
-    frame = replace(frame, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
+    frame = aimed(sky, blank, 0, rng)
     drawn = true_streaks(sky, frame)
     if not drawn:
         return None
@@ -375,13 +351,7 @@ def _outcome(sky: SimulatedSky, rng: np.random.Generator) -> tuple[float, float]
         path = Path(folder) / "station.txt"
         path.write_text(sky.text(), encoding="utf-8")
         satellites = load_catalogue(path).at(start)
-    exposure = Exposure(
-        field=solved(frame, rng),
-        start_utc=start + timedelta(seconds=float(rng.normal(0.0, CLOCK_S))),
-        exposure_s=EXPOSURE_S,
-        observer=site,
-        clock_sigma_s=CLOCK_S,
-    )
+    exposure = exposed(frame, site, CLOCK_S, rng)
     naming = satellites_in_picture(satellites, exposure, [measured(drawn[0], rng)]).namings[0]
     if not len(naming.order):
         return np.nan, 0.0
@@ -393,56 +363,30 @@ UNLISTED_SHARE = 0.08
 BINS = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
 
 
-def named_streaks(trial: Trial) -> list[Named]:
-    """What became of each streak of a frame."""
-    found = []
-    for k, naming in enumerate(trial.found.namings):
-        best, probability = None, 0.0
-        if len(naming.order):
-            row = trial.found.tracks.rows[naming.evidence.rows[naming.order[0]]]
-            best, probability = trial.satellites.numbers[row], float(naming.probability[0])
-        found.append(
-            Named(
-                true=trial.true[k],
-                listed=trial.listed[k],
-                best=best,
-                probability=probability,
-                aboard=trial.frame.station is not None,
-                at_train=trial.at_train,
-                clock_sigma_s=trial.clock_sigma_s,
-                age_days=trial.age_days[k],
-            )
-        )
-    return found
-
-
 def summary_row(title: str, streaks: Iterable[Named]) -> list[str]:
     """One row: streaks of listed satellites, how many are named right, how many sure and wrong."""
     every = list(streaks)
     known = [one for one in every if one.listed]
-    sure = [one for one in every if one.probability >= 0.9]
-    wrong = sum(not one.right for one in sure)
     if not known:
         return [title, "0", *["–"] * 5]
+    shares = [
+        np.mean([one.right and one.probability >= least for one in known])
+        for least in (0.0, 0.5, 0.9)
+    ]
+    sure = [one for one in every if one.probability >= 0.9]
+    wrong = sum(not one.right for one in sure)
     return [
         title,
         f"{len(known):,}",
-        f"{np.mean([one.right for one in known]):.2%}",
-        f"{np.mean([one.right and one.probability >= 0.5 for one in known]):.2%}",
-        f"{np.mean([one.right and one.probability >= 0.9 for one in known]):.2%}",
+        *(f"{share:.2%}" for share in shares),
         f"{len(sure):,}",
         f"{wrong} ({wrong / max(len(sure), 1):.2%})",
     ]
 
 
 HEADER = (
-    "streaks",
-    "of listed satellites",
-    "most probable is right",
-    "right with P ≥ 0.5",
-    "right with P ≥ 0.9",
-    "all with P ≥ 0.9",
-    "of these wrong",
+    "streaks | of listed satellites | most probable is right | right with P ≥ 0.5 | "
+    "right with P ≥ 0.9 | all with P ≥ 0.9 | of these wrong"
 )
 Choice = tuple[str, Callable[[Named], bool]]
 CHOICES: tuple[Choice, ...] = (
@@ -474,30 +418,31 @@ def calibration_rows(streaks: list[Named]) -> list[list[str]]:
 
 def report(streaks: list[Named], seconds: list[float], load_s: float, count: int) -> list[str]:
     """All tables as Markdown lines."""
-    strangers = [one for one in streaks if one.true is None]
-    unlisted = [one for one in streaks if one.true is not None and not one.listed]
-    lines = table(HEADER, [summary_row(t, filter(f, streaks)) for t, f in CHOICES], right=6)
-    lines += ["", "## Probabilities", ""]
-    lines += table(
-        ("probability of the best name", "streaks", "mean probability", "share right"),
-        calibration_rows(streaks),
-        right=3,
-    )
-    lines += ["", "## What no catalogue has", ""]
-    rows = [
-        [
-            title,
-            str(len(some)),
-            str(sum(one.probability >= 0.5 for one in some)),
-            str(sum(one.probability >= 0.9 for one in some)),
-        ]
+    none = [
+        [title, str(len(some)), *(str(sum(o.probability >= p for o in some)) for p in (0.5, 0.9))]
         for title, some in (
-            ("lines anywhere (meteors, aircraft, false streaks)", strangers),
-            ("satellites missing in the catalogue", unlisted),
+            (
+                "lines anywhere (meteors, aircraft, false streaks)",
+                [one for one in streaks if one.true is None],
+            ),
+            (
+                "satellites missing in the catalogue",
+                [one for one in streaks if one.true is not None and not one.listed],
+            ),
         )
     ]
-    lines += table(("streaks of", "streaks", "named with P ≥ 0.5", "with P ≥ 0.9"), rows, right=3)
-    lines += [
+    named = ("streaks of", "streaks", "named with P ≥ 0.5", "with P ≥ 0.9")
+    bins = ("probability of the best name", "streaks", "mean probability", "share right")
+    return [
+        *table(HEADER, [summary_row(t, filter(f, streaks)) for t, f in CHOICES], right=6),
+        "",
+        "## Probabilities",
+        "",
+        *table(bins, calibration_rows(streaks), right=3),
+        "",
+        "## What no catalogue has",
+        "",
+        *table(named, none, right=3),
         "",
         "## Time",
         "",
@@ -506,7 +451,6 @@ def report(streaks: list[Named], seconds: list[float], load_s: float, count: int
         f"the median, {np.quantile(seconds, 0.9):.2f} for one in ten.",
         "",
     ]
-    return lines
 
 
 def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
@@ -532,13 +476,12 @@ def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks satellites", description=__doc__)
-    parser.add_argument("--frames", type=int, default=200)
-    parser.add_argument("--count", type=int, default=30000, help="satellites in the sky")
-    parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--real", type=Path, help="folder with orbit/iss_tles.txt")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    options = parser.parse_args(argv)
+    given = parser("satellites", __doc__)
+    given.add_argument("--frames", type=int, default=200)
+    given.add_argument("--count", type=int, default=30000, help="satellites in the sky")
+    given.add_argument("--seed", type=int, default=11)
+    given.add_argument("--real", type=Path, help="folder with orbit/iss_tles.txt")
+    options = given.parse_args(argv)
     sky = simulate_satellites(options.count, NIGHT, np.random.default_rng(options.seed))
     listed = np.random.default_rng([options.seed, 1]).random(len(sky.names)) > UNLISTED_SHARE
     with tempfile.TemporaryDirectory() as folder:
@@ -550,9 +493,10 @@ def main(argv: list[str]) -> int:
         load_s = time.process_time() - started
     streaks: list[Named] = []
     seconds: list[float] = []
-    for done, trial in enumerate(trials(sky, listed, catalogue, options.frames, options.seed), 1):
-        streaks += named_streaks(trial)
-        seconds.append(trial.seconds)
+    tried = trials(sky, listed, catalogue, options.frames, options.seed)
+    for done, (named, taken_s) in enumerate(tried, 1):
+        streaks += named
+        seconds.append(taken_s)
         if done % 20 == 0:
             print(f"{done} frames, {len(streaks)} streaks", file=sys.stderr)
     lines = report(streaks, seconds, load_s, len(catalogue.pairs))

@@ -7,7 +7,6 @@ temporary folder (``--folder``), some gigabytes for a million frames, and delete
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.made_up import DISTINCT, LIGHTS, made_up_frame, made_up_result, make_store
-from benchmarks.pages import command_of, number, table, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
 from benchmarks.processes import spent
 from regengine.store.writer import StoreWriter
 
@@ -55,12 +54,11 @@ def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, li
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; 1 if a command failed."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__)
-    parser.add_argument("--frames", type=int, default=1_000_000, help="of the store")
-    parser.add_argument("--exported", type=int, default=10_000, help="photos of each export")
-    parser.add_argument("--folder", type=Path, help="where to make the stores; else temporary")
-    parser.add_argument("--out", type=Path, help="also write the Markdown into this folder")
-    options = parser.parse_args(argv)
+    given = parser("scale", __doc__)
+    given.add_argument("--frames", type=int, default=1_000_000, help="of the store")
+    given.add_argument("--exported", type=int, default=10_000, help="photos of each export")
+    given.add_argument("--folder", type=Path, help="where to make the stores; else temporary")
+    options = given.parse_args(argv)
     rows, failed = [], False
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import commit
+from benchmarks.pages import command_of, title_lines
 from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
@@ -47,13 +46,11 @@ def page_lines(
     tried: Sequence[str] = (),
 ) -> list[str]:
     """The page as Markdown lines."""
-    command = " ".join(["python -m benchmarks scenes", *arguments])
+    title = "Scenes of real photographs"
     return [
-        "# Scenes of real photographs",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}: `{command}`.",
-        "",
+        *title_lines(
+            title, command_of("scenes", arguments), f"scikit-learn {version('scikit-learn')}."
+        ),
         "Every photo is told by models that have seen none of its group; classes of fewer than "
         "five groups are left out one group at a time and are not scored. Everything that is "
         "learned (mean and scale, axes, number of clusters, the kind of supervised model, the "

@@ -14,14 +14,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from benchmarks.pages import command_of, title_lines, write_page
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from matchers.star_fit import corner_tangent
@@ -29,47 +29,9 @@ from matchers.star_search import StarIndices
 from regengine.sky.detection.detect import PhotoDetections
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
-Solver = Callable[["StarList"], tuple[SkyCamera | None, float]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WithoutSky:
-    """A list of no sky, and what a solver made of it."""
-
-    kind: str
-    solved: bool
-    seconds: float
-
-
-def tried_without_sky(
-    seed: int, number: int, catalogue: StarCatalogue, solver: Solver
-) -> WithoutSky:
-    """One list, solved or not."""
-    kind = NEGATIVES[number % len(NEGATIVES)]
-    field = no_sky(np.random.default_rng([seed, number]), catalogue, kind)
-    started = time.process_time()
-    camera, _ = solver(field)
-    return WithoutSky(kind=kind, solved=camera is not None, seconds=time.process_time() - started)
-
-
-NEGATIVE_HEADER = (
-    "| solver | lists | tried | solved | 95 % bound of wrong solutions | CPU s, median | 90 % |",
-    "|---|---|---:|---:|---:|---:|---:|",
-)
-
-
-def row(name: str, kind: str, outcomes: list[WithoutSky]) -> str:
-    """One row of the table."""
-    if not outcomes:
-        return f"| {name} | {kind} | 0 | | | | |"
-    solved = sum(o.solved for o in outcomes)
-    seconds = np.array([o.seconds for o in outcomes])
-    return (
-        f"| {name} | {kind} | {len(outcomes)} | {solved} | {bound(solved, len(outcomes)):.2%} | "
-        f"{np.median(seconds):.2f} | {np.quantile(seconds, 0.9):.2f} |"
-    )
+Solver = Callable[["StarList"], SkyCamera | None]
 
 
 def bound(solved: int, tried: int) -> float:
@@ -91,7 +53,6 @@ class Tried:
     field: StarList
     outcome: str  # right, wrong, none
     seconds: float
-    log10_odds: float
 
 
 def judged(field: StarList, camera: SkyCamera | None) -> str:
@@ -109,75 +70,92 @@ def judged(field: StarList, camera: SkyCamera | None) -> str:
     return "right" if middle < RIGHT_SHARE * np.hypot(w, h) else "wrong"
 
 
-def run(fields: Sequence[StarList], solver: Solver) -> list[Tried]:
+def run(fields: Iterable[StarList], solver: Solver) -> list[Tried]:
     """Solve lists one after another."""
     tried = []
     for field in fields:
         started = time.process_time()
-        camera, odds = solver(field)
+        camera = solver(field)
         seconds = time.process_time() - started
-        tried.append(
-            Tried(field=field, outcome=judged(field, camera), seconds=seconds, log10_odds=odds)
-        )
+        tried.append(Tried(field=field, outcome=judged(field, camera), seconds=seconds))
     return tried
 
 
 def own_solver(
-    catalogue: StarCatalogue, indices: StarIndices, *, prior: bool, only: bool, max_seconds: float
+    catalogue: StarCatalogue, indices: StarIndices, *, told: bool, max_seconds: float
 ) -> Solver:
     """The engine's solver, with EXIF's focal length or without."""
 
-    def solve(field: StarList) -> tuple[SkyCamera | None, float]:
+    def solve(field: StarList) -> SkyCamera | None:
         options = SolveOptions(
-            focal_px=field.focal_px if prior else None,
+            focal_px=field.focal_px if told else None,
             log_focal_sigma=EXIF_SIGMA,
-            focal_only=only,
+            focal_only=told,
             max_seconds=max_seconds,
         )
-        w, h = 4256, 2832
-        found: StarSolution | NotSolved = solve_stars(
-            field.stars, w, h, catalogue, indices, options
-        )
-        if isinstance(found, NotSolved):
-            return None, 0.0
-        return found.camera, found.log10_odds
+        found = solve_stars(field.stars, WIDTH_PX, HEIGHT_PX, catalogue, indices, options)
+        return found.camera if isinstance(found, StarSolution) else None
 
     return solve
 
 
-HEADER = (
-    "| solver | lists | tried | solved | of those with 12 stars and more | wrong "
-    "| CPU s, median | 90 % |",
-    "|---|---|---:|---:|---:|---:|---:|---:|",
-)
+def by_kind(tried: Sequence[Tried]) -> dict[str, list[Tried]]:
+    """What was tried, kind by kind."""
+    kinds = dict.fromkeys(t.field.kind for t in tried)
+    return {kind: [t for t in tried if t.field.kind == kind] for kind in kinds}
 
 
-def table_line(name: str, kind: str, tried: list[Tried]) -> str:
+HEADER = "solver | lists | tried | solved | of those with 12 stars and more | wrong"
+NEGATIVE_HEADER = "solver | lists | tried | solved | 95 % bound of wrong solutions"
+SECONDS = " | CPU s, median | 90 %"
+
+
+def cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
     """One row: how many were solved, how many wrongly."""
     enough = [t for t in tried if t.field.in_view >= GOAL_STARS]
-    right = sum(t.outcome == "right" for t in tried)
     share = f"{np.mean([t.outcome == 'right' for t in enough]):.1%}" if enough else "–"
-    wrong = sum(t.outcome == "wrong" for t in tried)
-    seconds = [t.seconds for t in tried]
-    return (
-        f"| {name} | {kind} | {len(tried)} | {right} | {share} | {wrong} | "
-        f"{np.median(seconds):.2f} | {np.quantile(seconds, 0.9):.2f} |"
-    )
+    counts = [sum(t.outcome == outcome for t in tried) for outcome in ("right", "wrong")]
+    return [name, kind, str(len(tried)), str(counts[0]), share, str(counts[1]), *times(tried)]
 
 
-def by_lens(name: str, tried: list[Tried]) -> list[str]:
-    """Rows by focal length, and all together."""
-    lines = [table_line(name, "all", tried)]
-    for kind in dict.fromkeys(t.field.kind for t in tried):
-        lines.append(table_line(name, kind, [t for t in tried if t.field.kind == kind]))
-    return lines
+def negative_cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
+    """One row: how many lists of no sky were solved."""
+    solved = sum(t.outcome != "none" for t in tried)
+    most = f"{bound(solved, len(tried)):.2%}"
+    return [name, kind, str(len(tried)), str(solved), most, *times(tried)]
 
 
-def simulated(fields: Sequence[StarList], told: Solver, blind: Solver) -> Iterator[str]:
+def times(tried: Sequence[Tried]) -> list[str]:
+    """Processor time, the median and that of one in ten."""
+    return [f"{np.quantile([t.seconds for t in tried], part):.2f}" for part in (0.5, 0.9)]
+
+
+def simulated(fields: Sequence[StarList], told: Solver, blind: Solver) -> list[str]:
     """The table of simulated star lists."""
-    yield from ("## Simulated star lists", "", *HEADER)
-    yield table_line("regengine, focal length told", "all", run(fields, told))
-    yield from by_lens("regengine, blind", run(fields, blind))
+    name = "regengine, blind"
+    rows = [cells("regengine, focal length told", "all", run(fields, told))]
+    tried = run(fields, blind)
+    rows.append(cells(name, "all", tried))
+    rows += [cells(name, kind, some) for kind, some in by_kind(tried).items()]
+    return ["## Simulated star lists", "", *table(HEADER + SECONDS, rows, right=6), ""]
+
+
+def negatives(
+    seed: int, catalogue: StarCatalogue, solvers: Sequence[tuple[str, int, Solver]]
+) -> list[str]:
+    """The table of lists of no sky, so many for each solver."""
+    rows = []
+    for name, count, solver in solvers:
+        if not count:
+            continue
+        lists = (
+            no_sky(np.random.default_rng([seed, number]), catalogue, kind)
+            for number, kind in enumerate(itertools.islice(itertools.cycle(NEGATIVES), count))
+        )
+        tried = run(lists, solver)
+        rows += [negative_cells(name, kind, some) for kind, some in by_kind(tried).items()]
+        rows.append(negative_cells(name, "all", tried))
+    return ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5)]
 
 
 def report(arguments: argparse.Namespace) -> Iterator[str]:
@@ -186,25 +164,18 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
     indices = StarIndices(vectors=catalogue.vectors)
     rng = np.random.default_rng(arguments.seed)
     limit = arguments.max_seconds
-    blind = own_solver(catalogue, indices, prior=False, only=False, max_seconds=limit)
-    told = own_solver(catalogue, indices, prior=True, only=True, max_seconds=limit)
+    blind, told = (
+        own_solver(catalogue, indices, told=is_told, max_seconds=limit) for is_told in (False, True)
+    )
     focals = itertools.islice(itertools.cycle(FOCALS_MM), arguments.fields)
     fields = [star_list(rng, catalogue, focal) for focal in focals]
     if fields:
         yield from simulated(fields, told, blind)
-    yield from ("", "## Lists of no sky", "", *NEGATIVE_HEADER)
-    for name, count, solver in (
-        ("blind", arguments.blind_negatives, blind),
-        ("focal length told", arguments.negatives, told),
-    ):
-        if count:
-            outcomes = [
-                tried_without_sky(arguments.seed, number, catalogue, solver)
-                for number in range(count)
-            ]
-            for kind in NEGATIVES:
-                yield row(f"regengine, {name}", kind, [o for o in outcomes if o.kind == kind])
-            yield row(f"regengine, {name}", "all", outcomes)
+    solvers = (
+        ("regengine, blind", arguments.blind_negatives, blind),
+        ("regengine, focal length told", arguments.negatives, told),
+    )
+    yield from negatives(arguments.seed, catalogue, solvers)
     folder = os.environ.get("REGENGINE_REAL_DATA")
     if arguments.real and folder and (Path(folder) / "starfields").is_dir():
         yield from ("", "## Real star fields", "")
@@ -217,15 +188,16 @@ FOV_SIGMA = 0.03
 LINEAR_SCALE_DEG = 90.0  # index.csv gives pixels times scale: beyond, no angle between two edges
 
 
-def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> Iterator[str]:
+REAL_HEADER = (
+    "field | blind | CPU s | stars | rms px | log10 odds | field of view told | peers that agree"
+)
+
+
+def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> list[str]:
     """A row per real star field: our answers blind and with a field of view, and the peers'."""
-    yield (
-        "| field | blind | CPU s | stars | rms px | log10 odds | field of view told "
-        "| peers that agree |"
-    )
-    yield "|---|---|---:|---:|---:|---:|---|---|"
     with (folder / "solver_answers.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    lines = []
     solved = {"blind": 0, "told": 0}
     for row in rows:
         found = STARS.in_photo(folder / row["file"])
@@ -239,15 +211,15 @@ def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> 
         agree = [peer for peer in PEERS if best and agrees(best.camera, row, peer)]
         if best and row["truth_ra"] and agrees(best.camera, row, "truth"):
             agree.append("published header")
-        fit = f"{len(blind)} | {blind.rms_px:.2f} | {blind.log10_odds:.0f}" if blind else "| |"
-        yield (
-            f"| {row['file']} | {place(blind)} | {seconds:.2f} | {fit} | {place(told)} | "
-            f"{', '.join(agree)} |"
-        )
-    yield (
-        f"| **{len(rows)}** | **{solved['blind']} answered** | | | | | "
-        f"**{solved['told']} answered** | |"
-    )
+        fit = ("", "", "")
+        if blind:
+            fit = (str(len(blind)), f"{blind.rms_px:.2f}", f"{blind.log10_odds:.0f}")
+        line = (row["file"], place(blind), f"{seconds:.2f}", *fit, place(told), ", ".join(agree))
+        print(" | ".join(line), file=sys.stderr, flush=True)
+        lines.append(line)
+    counts = [f"**{count} answered**" for count in solved.values()]
+    lines.append((f"**{len(rows)}**", counts[0], "", "", "", "", counts[1], ""))
+    return table(REAL_HEADER, lines, right=4)
 
 
 def place(solution: StarSolution | None) -> str:
@@ -435,19 +407,18 @@ def streets(rng: np.random.Generator, count: int) -> tuple[FloatArray, FloatArra
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks solve", description=__doc__)
-    parser.add_argument("--fields", type=int, default=100, help="simulated star lists")
-    parser.add_argument(
+    given = parser("solve", __doc__)
+    given.add_argument("--fields", type=int, default=100, help="simulated star lists")
+    given.add_argument(
         "--negatives", type=int, default=100, help="lists of no sky, the focal length told"
     )
-    parser.add_argument(
+    given.add_argument(
         "--blind-negatives", type=int, default=20, help="lists of no sky without a focal length"
     )
-    parser.add_argument("--max-seconds", type=float, default=30.0, help="a list")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--real", action="store_true", help="also the real star fields")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
+    given.add_argument("--max-seconds", type=float, default=30.0, help="a list")
+    given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--real", action="store_true", help="also the real star fields")
+    arguments = given.parse_args(argv)
     lines = []
     for line in report(arguments):
         print(line, file=sys.stderr, flush=True)

@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from benchmarks.arrays import BoolArray
-from benchmarks.pages import command_of, number, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
 from benchmarks.simulate.starfield import Starfield, simulate_starfield
 from detectors.registry import STARS
 from detectors.types import FloatArray, StarDetector
@@ -146,45 +144,45 @@ def rms(values: FloatArray) -> float:
 
 
 HEADER = (
-    "| method | "
-    + " | ".join(
-        f"{low:g}-{high:g}" if np.isfinite(high) else f"> {low:g}"
-        for low, high in itertools.pairwise(SNR_EDGES)
-    )
-    + " | > 10 | false a frame | sigma px, points | alone | of the bound | of the bound, trails"
-    " | CPU s a frame |",
-    "|---|" + "---:|" * (len(SNR_EDGES) + 6),
+    "method",
+    *(f"{a:g}-{b:g}" if np.isfinite(b) else f"> {a:g}" for a, b in itertools.pairwise(SNR_EDGES)),
+    *("> 10", "false a frame", "sigma px, points", "alone"),
+    *("of the bound", "of the bound, trails", "CPU s a frame"),
 )
 
 
-def method_line(name: str, results: list[StarResult]) -> str:
+def method_cells(name: str, results: list[StarResult]) -> list[str]:
     """One row of the table of methods."""
-    parts = [completeness(results, low, high)[0] for low, high in itertools.pairwise(SNR_EDGES)]
-    parts.append(completeness(results, 10.0, np.inf)[0])
+    ranges = (*itertools.pairwise(SNR_EDGES), (10.0, np.inf))
     every, _ = centroid_errors(results, trailed=False, alone=False)
     error, bound = centroid_errors(results, trailed=False, alone=True)
     along, along_bound = centroid_errors(results, trailed=True, alone=True)
-    false = float(np.mean([r.false for r in results]))
-    seconds = float(np.median([r.seconds for r in results]))
-    cells = [number(part, 3) for part in parts]
-    cells += [number(false, 1), number(rms(every), 3), number(rms(error), 3)]
-    cells += [number(rms(error / bound))]
-    cells += [number(rms(along / along_bound)), number(seconds, 3)]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    return [
+        name,
+        *(number(completeness(results, low, high)[0], 3) for low, high in ranges),
+        number(float(np.mean([r.false for r in results])), 1),
+        number(rms(every), 3),
+        number(rms(error), 3),
+        number(rms(error / bound)),
+        number(rms(along / along_bound)),
+        number(float(np.median([r.seconds for r in results])), 3),
+    ]
 
 
 def tables(every: dict[str, list[StarResult]]) -> list[str]:
     """Tables of all frames, of those without trails and of those with, as Markdown lines."""
     lines: list[str] = []
-    for title, wanted in (("All frames", None), ("Without trails", False), ("Trails", True)):
-        lines += [f"## {title}", "", *HEADER]
+    for title, kinds in (
+        ("All frames", (False, True)),
+        ("Without trails", (False,)),
+        ("Trails", (True,)),
+    ):
+        rows = []
         for name, results in every.items():
-            chosen = [
-                r for r in results if wanted is None or (r.field.trail_px is not None) == wanted
-            ]
+            chosen = [r for r in results if (r.field.trail_px is not None) in kinds]
             if chosen:
-                lines.append(method_line(name, chosen))
-        lines.append("")
+                rows.append(method_cells(name, chosen))
+        lines += [f"## {title}", "", *table(HEADER, rows, right=len(HEADER) - 1), ""]
     return lines
 
 
@@ -210,12 +208,11 @@ def preamble(arguments: list[str], fields: list[Starfield]) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks stars", description=__doc__)
-    parser.add_argument("--frames", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--method", help="this detector alone")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    arguments = parser.parse_args(argv)
+    given = parser("stars", __doc__)
+    given.add_argument("--frames", type=int, default=40)
+    given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--method", help="this detector alone")
+    arguments = given.parse_args(argv)
     fields = starfields(arguments.frames, arguments.seed)
     methods = {
         name: detector_method(detector)
@@ -225,7 +222,7 @@ def main(argv: list[str]) -> int:
     every: dict[str, list[StarResult]] = {}
     for name, method in methods.items():
         every[name] = run_method(method, fields)
-        print(method_line(name, every[name]), file=sys.stderr)
+        print(" | ".join(method_cells(name, every[name])), file=sys.stderr)
     lines = tables(every)
     write_page(arguments.out, "stars", [*preamble(argv, fields), *lines])
     return 0

@@ -6,20 +6,18 @@ Real frames with labels are scored by ``regengine bench streaks``.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.stats import norm
 
 from benchmarks.arrays import BoolArray
-from benchmarks.pages import command_of, number, table, title_lines, write_page
+from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
 from benchmarks.simulate.streaks import (
     LARGE,
     LENGTH_EDGES_PX,
@@ -38,9 +36,12 @@ from regengine.evaluate.streak_scores import (
     total_streak_score,
 )
 
+SNR_RANGES = tuple(itertools.pairwise(SNR_EDGES))
+LENGTH_RANGES = tuple(itertools.pairwise(LENGTH_EDGES_PX))
 SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0
+FALSE_PER_FRAME, WIDTH_PX = 0.05, 3.0  # of the ideal matched filter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +61,22 @@ def run_method(
     """Run a method, from a frame to rows of ends and bow, shape (M, 5), on frames."""
     results = []
     for frame in frames:
-        truth = frame.truth
         started = time.process_time()
         rows = find(frame)
         score = score_streaks(
-            np.column_stack([truth.segments, truth.bow_px]),
+            curves(frame),
             rows,
-            peak_snr=truth.peak_snr,
-            matched_snr=truth.matched_snr,
+            peak_snr=np.array([one.peak_snr for one in frame.truth]),
+            matched_snr=np.array([one.matched_snr for one in frame.truth]),
             seconds=time.process_time() - started,
         )
         results.append(StreakResult(frame=frame, score=score))
     return results
+
+
+def curves(frame: StreakFrame) -> FloatArray:
+    """Ends and bow of the true streaks, shape (N, 5)."""
+    return np.array([one.curve for one in frame.truth], float).reshape(-1, 5)
 
 
 def total_of(results: Sequence[StreakResult]) -> StreakScore:
@@ -79,36 +84,36 @@ def total_of(results: Sequence[StreakResult]) -> StreakScore:
     return total_streak_score([result.score for result in results])
 
 
+def within(values: FloatArray, low: float, high: float) -> BoolArray:
+    """Which values lie from one bound on to below the other."""
+    return np.asarray((values >= low) & (values < high))
+
+
 def wanted(score: StreakScore) -> BoolArray:
     """Streaks within the cells; the others are neither wanted nor false."""
-    strong = (score.peak_snr >= SNR_EDGES[0]) & (score.peak_snr < SNR_EDGES[-1])
-    long = (score.length_px >= LENGTH_EDGES_PX[0]) & (score.length_px < LENGTH_EDGES_PX[-1])
-    return np.asarray(strong & long)
+    strong = within(score.peak_snr, SNR_EDGES[0], SNR_EDGES[-1])
+    return strong & within(score.length_px, LENGTH_EDGES_PX[0], LENGTH_EDGES_PX[-1])
 
 
 def stratified_recall(score: StreakScore) -> float:
     """Mean of the recalls of the cells of SNR and length that hold a streak."""
     parts = []
-    for low, high in itertools.pairwise(SNR_EDGES):
-        for short, long in itertools.pairwise(LENGTH_EDGES_PX):
-            cell = (score.peak_snr >= low) & (score.peak_snr < high)
-            cell &= (score.length_px >= short) & (score.length_px < long)
-            if cell.any():
-                parts.append(score.recall(cell))
+    for (low, high), (short, long) in itertools.product(SNR_RANGES, LENGTH_RANGES):
+        cell = within(score.peak_snr, low, high) & within(score.length_px, short, long)
+        if cell.any():
+            parts.append(score.recall(cell))
     return float(np.mean(parts)) if parts else float("nan")
 
 
-def look_elsewhere_sigma(
-    pixels: float, false_per_frame: float = 0.05, width_px: float = 3.0
-) -> float:
-    """The matched filter's threshold at which noise alone gives so many streaks a frame.
+def look_elsewhere_sigma(pixels: float) -> float:
+    """The matched filter's threshold at which noise alone gives `FALSE_PER_FRAME` streaks a frame.
 
     Streaks of one length L are told apart by about a quarter of L along, half a width across, and
     a width over L in direction: 8 pi pixels / width^2 of them, whatever the length. Lengths from
     30 to 1,200 px in steps of the square root of 2 are eleven, and three widths are tried.
     """
-    trials = 8.0 * np.pi * pixels / width_px**2 * 11 * 3
-    return float(norm.isf(false_per_frame / trials))
+    trials = 8.0 * np.pi * pixels / WIDTH_PX**2 * 11 * 3
+    return float(norm.isf(FALSE_PER_FRAME / trials))
 
 
 def ideal_recall(matched_snr: FloatArray, pixels: float) -> FloatArray:
@@ -121,8 +126,8 @@ HEADER = (
     "frames",
     "streaks",
     "recall",
-    *(f"SNR {low:g}-{high:g}" for low, high in itertools.pairwise(SNR_EDGES)),
-    *(f"{low:.0f}-{high:.0f} px" for low, high in itertools.pairwise(LENGTH_EDGES_PX)),
+    *(f"SNR {low:g}-{high:g}" for low, high in SNR_RANGES),
+    *(f"{low:.0f}-{high:.0f} px" for low, high in LENGTH_RANGES),
     "false",
     "pieces",
     "end px",
@@ -135,11 +140,8 @@ def method_cells(name: str, score: StreakScore) -> list[str]:
     """One row of the main table."""
     want = wanted(score)
     cells = [name, str(score.frames), str(int(want.sum())), number(stratified_recall(score))]
-    for low, high in itertools.pairwise(SNR_EDGES):
-        cells.append(number(score.recall(want & (score.peak_snr >= low) & (score.peak_snr < high))))
-    for low, high in itertools.pairwise(LENGTH_EDGES_PX):
-        inside = (score.length_px >= low) & (score.length_px < high)
-        cells.append(number(score.recall(want & inside)))
+    for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
+        cells += [number(score.recall(want & within(values, *bounds))) for bounds in ranges]
     strong = want & (score.peak_snr >= END_SNR)
     cells += [number(score.false_per_frame), number(score.pieces_per_frame)]
     cells += [number(score.end_error(0.5, strong), 1), number(score.end_error(0.9, strong), 1)]
@@ -193,10 +195,9 @@ def ends_table(results: Results) -> list[str]:
         errors: dict[str, list[float]] = {kind: [] for kind in kinds}
         for result in of:
             score = result.score
-            told = zip(result.frame.truth.kind, score.end_error_px, score.peak_snr, strict=True)
-            for kind, ends, snr in told:
-                if kind in errors and snr >= END_SNR and np.isfinite(ends).all():
-                    errors[kind] += ends.tolist()
+            for true, ends in zip(result.frame.truth, score.end_error_px, strict=True):
+                if true.peak_snr >= END_SNR and np.isfinite(ends).all():
+                    errors[true.kind] += ends.tolist()
         cells = [name]
         for some in errors.values():
             pair = [number(float(np.quantile(some, q)), 1) for q in (0.5, 0.9)] if some else []
@@ -250,13 +251,12 @@ def explained() -> list[str]:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark; 2 for an unknown method."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks streaks", description=__doc__)
-    parser.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
-    parser.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
-    parser.add_argument("--seed0", type=int, default=TEST_SEED0)
-    parser.add_argument("--methods", help="these alone, separated by commas")
-    parser.add_argument("--out", type=Path, help="folder for the dated Markdown file")
-    args = parser.parse_args(argv)
+    given = parser("streaks", __doc__)
+    given.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
+    given.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
+    given.add_argument("--seed0", type=int, default=TEST_SEED0)
+    given.add_argument("--methods", help="these alone, separated by commas")
+    args = given.parse_args(argv)
     known = STREAKS.detectors()
     names = list(known) if args.methods is None else args.methods.split(",")
     unknown = [name for name in names if name not in known]

@@ -227,25 +227,10 @@ def diffuse_background(
     do not lift it (`lowest_mode`). The boxes pass a 3 x 3 median, boxes that are
     lights all over are replaced by their neighbours, and the rest is interpolated bicubically.
 
-    Parameters
-    ----------
-    light : ndarray, shape (h, w)
-        Linear light; integers count as fractions of their full scale.
-    scale_px : float
-        Size of a box; structure larger than about twice this counts as diffuse.
-    mask : ndarray of bool, shape (h, w), optional
-        True where pixels must be ignored.
-
-    Returns
-    -------
-    Background
-        Level and noise for every pixel, ignored ones too.
-
-    Raises
-    ------
-    ValueError
-        If the image is not two-dimensional or empty, the mask has another shape, or the scale is
-        below 4 pixels.
+    `light` (h, w): linear; integers count as fractions of their full scale; `scale_px`: size of a
+    box; structure larger than about twice this counts as diffuse; `mask` (h, w): True where pixels
+    must be ignored: they have a level and noise, too. Raises ValueError if the image is not
+    two-dimensional or empty, the mask has another shape, or the scale is below 4 pixels.
 
     References
     ----------
@@ -278,19 +263,9 @@ def hot_pixels(
 
     A lamp blurred by no more than 0.4 px still puts a seventh of its peak into a neighbour.
 
-    Parameters
-    ----------
-    light : ndarray, shape (h, w)
-        Linear light; integers count as fractions of their full scale.
-    threshold_sigma : float, optional
-        How far a pixel must rise above its eight neighbours.
-    neighbour_fraction : float, optional
-        The brightest neighbour's rise must stay below this fraction of the pixel's own.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        True where a pixel is hot.
+    `light` (h, w): linear; integers count as fractions of their full scale; `threshold_sigma`: how
+    far a pixel must rise above its eight neighbours; `neighbour_fraction`: the brightest
+    neighbour's rise must stay below this fraction of the pixel's own. Gives (h, w).
     """
     image = as_float_image(light)
     hot = np.zeros(image.shape, bool)
@@ -312,13 +287,7 @@ def hot_pixels(
 
 
 def as_float_image(light: NDArray[np.generic]) -> FloatImage:
-    """The image as contiguous float32; integers become fractions of their full scale.
-
-    Raises
-    ------
-    ValueError
-        Where it is no image.
-    """
+    """The image as contiguous float32; integers become fractions; ValueError if it is none."""
     image: FloatImage = np.ascontiguousarray(light, np.float32)
     if light.dtype.kind in "iu":
         full_scale = np.iinfo(light.dtype.name).max

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from detectors.blobs import Peaks
 from detectors.scale_space import BASE_SIGMA
 from detectors.stamps import cut_stamps, nearest_pixels, sum_of_stamps, window_moments
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 HALF_STAMP_PX = 7
 OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
@@ -172,7 +172,7 @@ def _drawn(blobs: FittedBlobs) -> FloatImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasuredLights:
+class MeasuredLights(Columns):
     """Measured lights, in pixels of the image.
 
     ``noise`` is the white noise per pixel between the lights there, ``own_noise`` the same under
@@ -242,13 +242,3 @@ class MeasuredLights:
         for i, others in enumerate(near):
             echo[i] = any(j < i and self.flux[j] >= ECHO_FLUX * self.flux[i] for j in others)
         return echo
-
-    def select(self, index: IndexArray | BoolImage) -> MeasuredLights:
-        """Some of the lights, by index or boolean mask."""
-        return MeasuredLights(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
-
-    @classmethod
-    def joined(cls, parts: list[MeasuredLights]) -> MeasuredLights:
-        """The lights of all parts, one after the other."""
-        names = [f.name for f in fields(cls)]
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})

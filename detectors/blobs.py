@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from detectors.scale_space import (
     noise_gain,
     quadratic_peak,
 )
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 AtPixels = Callable[[IndexArray, IndexArray], FloatArray]
 NoiseAt = Callable[[IndexArray, IndexArray, int], FloatArray]
@@ -68,7 +68,7 @@ class PeakRules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Peaks:
+class Peaks(Columns):
     """Blobs of an octave, in its pixels: nearest pixel, vertex, and first guess of sigma."""
 
     row: IndexArray
@@ -111,7 +111,8 @@ def find_peaks(
         sigma = gain * noise_at(row, col, k)
         height = rest[row, col]
         kept = height >= np.maximum(rules.min_snr * sigma, rules.min_unexplained * seen[row, col])
-        kept &= height >= SCALE_TOLERANCE * _highest_near(above[k], row, col)
+        highest = np.max([above[k][row + i, col + j] for i, j in NEAR], axis=0)
+        kept &= height >= SCALE_TOLERANCE * highest
         row, col, sigma = row[kept], col[kept], sigma[kept]
         needed = np.maximum(rules.min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
         kept = prominence(seen, row, col, inner) >= needed
@@ -121,14 +122,7 @@ def find_peaks(
         dx, dy = quadratic_peak(seen, row, col)
         width = np.full(row.size, np.hypot(BLOB_SIGMA_PER_INNER * inner, BASE_SIGMA))
         parts.append(Peaks(row=row, col=col, x=col + dx, y=row + dy, sigma_px=width))
-    return Peaks(
-        **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Peaks)}
-    )
-
-
-def _highest_near(response: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
-    """Maximum of the 3 x 3 pixels around pixels away from the border."""
-    return np.asarray(np.max([response[row + i, col + j] for i, j in NEAR], axis=0))
+    return Peaks.joined(parts)
 
 
 def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: float) -> FloatArray:

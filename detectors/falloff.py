@@ -15,7 +15,7 @@ from detectors.background import (
     pixels_to_ignore,
 )
 from detectors.stamps import cut_stamps
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 BOXES_ACROSS = 24  # of the long side
 CLIP_SIGMA, CLIP_PASSES = 2.5, 4
@@ -34,30 +34,19 @@ FEWEST_FRAMES_FOR_SPREAD = 3
 _SkyColumns = tuple[FloatArray, FloatArray, FloatArray]
 
 
-RING_CLIP_SIGMA, RING_CLIP_PASSES = (
-    3.0,
-    3,
-)  # pixels of the ring that are farther out hold other stars
+RING_CLIP_SIGMA, RING_CLIP_PASSES = 3.0, 3  # what is farther out holds other stars
 MOST_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SkyBoxes:
-    """Mean sky light in boxes of one frame.
+    """Mean sky light in boxes of one frame."""
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (N,)
-        Middles of the boxes, pixels.
-    level : ndarray of float64, shape (N,)
-        Linear light, above zero.
-    width_px, height_px : int
-        Of the frame.
-    """
-
+    # (N,): middles of the boxes, pixels
     x: FloatArray
     y: FloatArray
-    level: FloatArray
+    level: FloatArray  # (N,): linear light, above zero
+    # Of the frame
     width_px: int
     height_px: int
 
@@ -84,21 +73,10 @@ def sky_boxes(
     From the lowest mode of each box (`detectors.background.lowest_mode`), the mean of the samples
     about it, again and again: a median would take the steps of an 8-bit picture. The clip is
     everywhere the same share of the sky's light, so that stars too faint to be seen add the same
-    share, too.
+    share, too. Boxes that are hardly sky, black, or dark are left out.
 
-    Parameters
-    ----------
-    light : ndarray, shape (h, w)
-        Linear light, of a picture whose black is no light.
-    mask : ndarray of bool, shape (h, w), optional
-        True where there is no sky.
-    saturated : ndarray, shape (h, w), optional
-        Fraction of clipped pixels under each pixel.
-
-    Returns
-    -------
-    SkyBoxes
-        Without boxes that are hardly sky, black, or dark.
+    `light` (h, w): linear, of a picture whose black is no light; `mask` (h, w): True where there is
+    no sky; `saturated` (h, w): fraction of clipped pixels under each pixel.
     """
     image = as_float_image(light)
     ignored = pixels_to_ignore(image, mask)
@@ -145,22 +123,8 @@ def fit_falloff(
 
     Each frame's sky is c0 + c1 x + c2 y + c3 (x^2 - y^2) + c4 x y times the falloff: all that is
     smooth, but for what looks like the lens' own. Huber-weighted Gauss-Newton on the logarithms.
-
-    Parameters
-    ----------
-    frames : sequence of SkyBoxes
-        At least one, each with boxes.
-    principal_points : sequence of tuple of float
-        Of each frame, pixels.
-
-    Returns
-    -------
-    FalloffFit
-
-    Raises
-    ------
-    ValueError
-        If there are too few boxes for the unknowns.
+    `principal_points` are of each frame, pixels. Raises ValueError if there are too few boxes for
+    the unknowns.
 
     References
     ----------
@@ -227,22 +191,12 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ApertureLight:
-    """Light of stars.
+class ApertureLight(Columns):
+    """Light of N stars."""
 
-    Attributes
-    ----------
-    flux : ndarray of float64, shape (N,)
-        Above the sky, in units of the image times square pixels.
-    sigma : ndarray of float64, shape (N,)
-        Of the flux, from the noise of the sky alone.
-    whole : ndarray of bool, shape (N,)
-        The aperture lies inside the image and holds no pixel that is to be ignored.
-    """
-
-    flux: FloatArray
-    sigma: FloatArray
-    whole: BoolImage
+    flux: FloatArray  # above the sky, in units of the image times square pixels
+    sigma: FloatArray  # of the flux, from the noise of the sky alone
+    whole: BoolImage  # the aperture lies inside the image and holds no pixel that is to be ignored
 
 
 def aperture_light(
@@ -255,22 +209,8 @@ def aperture_light(
     """Measure stars in apertures; the sky is the mean of a ring of 1.5 to 2.5 radii.
 
     A pixel on the rim counts by how far the rim lies beyond its middle. The ring's mean is clipped
-    at 3 sigma; a median would take the steps of an 8-bit picture.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Linear light.
-    x, y : ndarray, shape (N,)
-        Centroids, pixels.
-    radius_px : float
-        Of the apertures.
-    ignored : ndarray of bool, shape (h, w), optional
-        Clipped or masked pixels.
-
-    Returns
-    -------
-    ApertureLight
+    at 3 sigma; a median would take the steps of an 8-bit picture. `image` (h, w): linear light;
+    `x`, `y` (N,): centroids; `ignored` (h, w): clipped or masked pixels.
 
     References
     ----------
@@ -283,11 +223,7 @@ def aperture_light(
         _measured_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
         for s in range(0, max(len(x), 1), step)
     ]
-    return ApertureLight(
-        flux=np.concatenate([p.flux for p in parts]),
-        sigma=np.concatenate([p.sigma for p in parts]),
-        whole=np.concatenate([p.whole for p in parts]),
-    )
+    return ApertureLight.joined(parts)
 
 
 def _measured_light(

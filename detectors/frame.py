@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +18,15 @@ from detectors.background import (
     pixels_to_ignore,
     told_clipped,
 )
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightFlag, StarFlag
+from detectors.types import (
+    BoolImage,
+    FloatArray,
+    FloatImage,
+    IndexArray,
+    LightFlag,
+    StarDetections,
+    StarFlag,
+)
 
 SHORTEST_SIDE_PX = 8
 # Pixels at or above this are clipped, also where no map of saturation is given: JPEG scatters a
@@ -51,10 +60,7 @@ class StarFrame:
     ) -> StarFrame:
         """Look at an image; arguments as of `detectors.types.Detector.detect`.
 
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
+        Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
@@ -94,6 +100,24 @@ class StarFrame:
         if trail_length_px > 0.0:
             flags |= np.uint8(StarFlag.TRAILED)
         return flags
+
+
+class StarMethod(ABC):
+    """A detector that looks for stars in a `StarFrame`."""
+
+    def detect(
+        self,
+        light: NDArray[np.generic],
+        mask: BoolImage | None = None,
+        saturated: NDArray[np.generic] | None = None,
+    ) -> StarDetections:
+        """Find the stars of an image; see `detectors.types.Detector`."""
+        frame = StarFrame.of(light, mask, saturated)
+        return StarDetections.empty() if frame.is_blank else self.found_in(frame)
+
+    @abstractmethod
+    def found_in(self, frame: StarFrame) -> StarDetections:
+        """The stars of a frame that is not blank."""
 
 
 @dataclass(frozen=True, kw_only=True)

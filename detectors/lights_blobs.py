@@ -36,33 +36,17 @@ class Blobs:
     Octave by octave, from lamps of a pixel to towns, maxima of a difference-of-Gaussians scale
     space are found, fitted by Gaussians and taken away, so that a group of lights does not come
     back as one great light. ``docs/methods/lights.md`` gives the equations.
-
-    Attributes
-    ----------
-    min_snr : float
-        Signal-to-noise ratio that a peak of the filtered image needs.
-    largest_radius_px : float
-        Half-light radius of the largest lights sought.
-    background_scale_px : float
-        Size of the boxes in which the diffuse light is estimated.
-    min_prominence : float
-        Fraction of its height by which a peak must rise above any way across it: the limb, edges
-        of hardware and smooth roads do not.
-    min_unexplained : float
-        Fraction of a peak that finer lights found before must leave unexplained.
-    clutter_weight : float
-        How much texture all around counts as noise (broken cloud, hardware); 0 not at all.
-    saturation_light : float
-        Pixels at or above this are clipped, also where no map of saturation is given.
     """
 
-    min_snr: float = 5.0
-    largest_radius_px: float = 40.0
-    background_scale_px: float = 128.0
+    min_snr: float = 5.0  # that a peak of the filtered image needs
+    largest_radius_px: float = 40.0  # half-light radius of the largest lights sought
+    background_scale_px: float = 128.0  # size of the boxes in which the diffuse light is estimated
+    # Fraction of its height by which a peak must rise above any way across it: the limb, edges of
+    # hardware and smooth roads do not
     min_prominence: float = 0.5
-    min_unexplained: float = 0.6
-    clutter_weight: float = 0.8
-    saturation_light: float = 0.97
+    min_unexplained: float = 0.6  # of a peak, by finer lights found before
+    clutter_weight: float = 0.8  # how much texture all around counts as noise (cloud, hardware)
+    saturation_light: float = 0.97  # pixels at or above are clipped, also without a map of that
     name: ClassVar[str] = "blobs"
 
     def detect(

@@ -142,64 +142,29 @@ def nadir_covariance(
 
 @dataclass(frozen=True, kw_only=True)
 class Limb:
-    """The Earth's limb in an image.
+    """The Earth's limb in an image."""
 
-    Attributes
-    ----------
-    nadir : ndarray of float64, shape (3,)
-        Unit vector towards the Earth's centre in the camera frame: x right, y down, z forward, of
-        the image as it is (of a mirrored one: mirrored).
-    off_nadir_deg, roll_deg : float
-        The same as angles: how far the optical axis is from the nadir, and the camera's turn, 0
-        where the nadir lies below the image's centre, 90 where to the right of it.
-    covariance_deg2 : ndarray of float64, shape (2, 2)
-        Of the nadir's direction, square degrees: along growing off-nadir angle, and across it
-        (roll times the sine of the off-nadir angle).
-    layer : "airglow" or "hard_edge"
-        Which edge the nadir was fitted to.
-    paired : bool
-        Whether both edges were seen, 2.3 degrees apart, so that the layer is certain.
-    shown : float
-        Share of the arc's length along which an edge was seen.
-    log10_odds : float
-        Evidence against chance edges, corrected for the number of arcs tried.
-    angle_deg : float
-        Between the nadir and the arc of `layer`.
-    hard_edge_deg : float
-        Between the nadir and the ground's horizon: the sky begins there.
-    focal_px : float
-        In pixels of that image: as given, or as the arc's curvature has it.
-    focal_ratio, focal_ratio_sigma : float
-        Focal length that the curvature suggests, over the one used.
-    shape : tuple of int
-        Height and width of the image.
-    """
-
+    # (3,): unit vector towards the Earth's centre in the camera frame: x right, y down, z forward,
+    # of the image as it is (of a mirrored one: mirrored)
     nadir: FloatArray
+    # The same as angles: how far the optical axis is from the nadir, and the camera's turn, 0 where
+    # the nadir lies below the image's centre, 90 where to the right of it
     off_nadir_deg: float
     roll_deg: float
+    # (2, 2): of the nadir's direction, square degrees: along growing off-nadir angle, and across it
+    # (roll times the sine of the off-nadir angle)
     covariance_deg2: FloatArray
-    layer: Layer
-    paired: bool
-    shown: float
-    log10_odds: float
-    angle_deg: float
-    hard_edge_deg: float
-    focal_px: float
+    layer: Layer  # which edge the nadir was fitted to
+    paired: bool  # whether both edges were seen, 2.3 degrees apart, so that the layer is certain
+    shown: float  # share of the arc's length along which an edge was seen
+    log10_odds: float  # against chance edges, corrected for the number of arcs tried
+    angle_deg: float  # between the nadir and the arc of `layer`
+    hard_edge_deg: float  # between the nadir and the ground's horizon: the sky begins there
+    focal_px: float  # in pixels of that image: as given, or as the arc's curvature has it
+    # Focal length that the curvature suggests, over the one used
     focal_ratio: float
     focal_ratio_sigma: float
-    shape: tuple[int, int]
-
-    @property
-    def sigma_off_nadir_deg(self) -> float:
-        """One sigma of the off-nadir angle."""
-        return float(np.sqrt(self.covariance_deg2[0, 0]))
-
-    @property
-    def sigma_roll_deg(self) -> float:
-        """One sigma of the roll."""
-        sine = max(float(np.sin(np.radians(self.off_nadir_deg))), 1e-3)
-        return float(np.sqrt(self.covariance_deg2[1, 1])) / sine
+    shape: tuple[int, int]  # height and width of the image
 
 
 def find_limb(
@@ -213,28 +178,12 @@ def find_limb(
 
     Edges vote for the nadir whose horizon they lie on; the best arcs are aligned with the image
     and judged by the edges along them, against the chance of such edges measured in the image.
-    An arc counts if it is also curved as a horizon is.
+    An arc counts if it is also curved as a horizon is; None where none is beyond doubt.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance, 0 to 1; any size, worked on at 400 px.
-    focal_px : float or None
-        Focal length in pixels of ``light``; None searches lenses of 18 to 85 mm.
-    altitude_km : float
-        Of the camera.
-    ignored : ndarray of bool, shape (h, w), optional
-        Where edges must not count: captions, window frames.
-
-    Returns
-    -------
-    Limb or None
-        None where no arc is beyond doubt.
-
-    Raises
-    ------
-    ValueError
-        ``light`` is no image, or the altitude is below the airglow.
+    `light` (h, w): linear luminance, 0 to 1; any size, worked on at 400 px; `focal_px`: in pixels
+    of it; None searches lenses of 18 to 85 mm; `altitude_km`: of the camera; `ignored` (h, w):
+    where edges must not count: captions, window frames. Raises ValueError if `light` is no image,
+    or the altitude is below the airglow.
     """
     if light.ndim != 2 or min(light.shape) < 16:
         raise ValueError(f"light must be an image of 16 pixels or more, not {light.shape}")
@@ -252,20 +201,10 @@ def find_limb(
 
 
 def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> BoolImage:
-    """Sky, airglow and the haze at the horizon.
+    """Sky, airglow and the haze at the horizon, as a mask of the same picture at any scale.
 
-    Parameters
-    ----------
-    limb : Limb
-    shape : tuple of int
-        Height and width of the mask: of the same picture at any scale.
-    margin_deg : float
-        How far below the horizon the mask reaches. Ground there is seen at more than 86 degrees
-        of incidence.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    It reaches `margin_deg` below the horizon: ground there is seen at more than 86 degrees of
+    incidence.
     """
     height, width = shape
     scale = max(shape) / max(limb.shape)

@@ -30,24 +30,10 @@ MOST_OFF_NADIR_DEG = 135.0
 
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:
-    """Angle between the nadir and sights that touch a shell about the Earth.
+    """Angle between the nadir and sights that touch a shell of that height about the Earth.
 
-    Parameters
-    ----------
-    altitude_km : float
-        Of the camera.
-    height_km : float
-        Of the shell, below the camera.
-
-    Returns
-    -------
-    float
-        Degrees; 70 for the ground and 72.5 for the airglow from 415 km.
-
-    Raises
-    ------
-    ValueError
-        The shell is not below the camera.
+    Degrees; 70 for the ground and 72.5 for the airglow from 415 km. Raises ValueError if the shell
+    is not below the camera.
     """
     if not 0.0 <= height_km < altitude_km:
         raise ValueError(

@@ -73,19 +73,10 @@ SEEN_QUANTILES = (0.02, 0.998)
 
 
 def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
-    """Mask the caption strips of a picture.
+    """Mask the caption strips of a picture, shape (h, w), by where it is white.
 
-    Parameters
-    ----------
-    white : ndarray of bool, shape (h, w)
-        Where the picture is white.
-    margin_px : int
-        A strip begins within so many rows of the border; as many beyond its last white row, the
-        blur at its edge, belong to it (that row among them).
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    A strip begins within `margin_px` rows of the border; as many beyond its last white row, the
+    blur at its edge, belong to it (that row among them).
     """
     masked = np.zeros(white.shape, bool)
     for axis in (0, 1):
@@ -105,17 +96,9 @@ def caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
 def blank_parts(light: FloatImage) -> BoolImage:
     """Black bars, corners of turned copies and window frames without any light.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance, 0 to 1.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        Black areas at the border with outlines of few corners against what is not black, without
-        any lights in them. The sea of a photo whose blacks were clipped is none: it is ragged, or
-        holds the lights of a coast, and black goes on beyond.
+    In linear luminance, 0 to 1, shape (h, w): black areas at the border with outlines of few
+    corners against what is not black, without any lights in them. The sea of a photo whose blacks
+    were clipped is none: it is ragged, or holds the lights of a coast, and black goes on beyond.
     """
     height, width = light.shape
     black = (light < BLANK_LIGHT).astype(np.uint8)
@@ -154,16 +137,8 @@ def _dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
 def window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
     """Parts cut off by a straight edge from border to border, without any points of light.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance, 0 to 1.
-    sky : ndarray of bool, shape (h, w), optional
-        What is known to be sky: the limb is no window frame.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    `light` (h, w): linear luminance, 0 to 1; `sky` (h, w): what is known to be sky: the limb is no
+    window frame.
     """
     height, width = light.shape
     size = _working_size(light.shape, WORKING_PX)
@@ -261,16 +236,8 @@ def hardware_mask(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     panels, trusses, arms and window frames do. Their edges are masked, and what lies between
     edges that run side by side.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance, 0 to 1.
-    sky : ndarray of bool, shape (h, w), optional
-        What is known to be sky: the limb is no hardware, and what lies above it is masked anyway.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
+    `light` (h, w): linear luminance, 0 to 1; `sky` (h, w): what is known to be sky: the limb is no
+    hardware, and what lies above it is masked anyway.
     """
     height, width = light.shape
     size = _working_size(light.shape, HARDWARE_WORKING_PX)
@@ -380,22 +347,10 @@ def smooth_light(
     City light is made of lamps and streets and stays grainy at every scale; light that reaches the
     camera through cloud or glass does not.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear light.
-    level, noise : ndarray of float32, shape (h, w)
-        Diffuse background and the noise about it.
-    saturated : ndarray of float32, shape (h, w)
-        Share of clipped pixels: clipped light has no grain to show, and counts only together with
-        smooth light around it.
-    least_px : int
-        Smooth areas narrower than this are left alone; lamps out of focus are small.
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-        Such areas and their rims.
+    `light` (h, w): linear; `level`, `noise` (h, w): diffuse background and the noise about it;
+    `saturated` (h, w): share of clipped pixels: clipped light has no grain to show, and counts only
+    together with smooth light around it; `least_px`: smooth areas narrower than this are left
+    alone: lamps out of focus are small. Gives such areas and their rims, (h, w).
     """
     excess = np.maximum(light - level, 0.0)
     grain = light - cv2.GaussianBlur(light, (0, 0), GRAIN_PX)
@@ -446,17 +401,8 @@ def grainy_light(light: FloatImage) -> FloatImage:
     """What of a photo's light is narrower than a few pixels: its white top-hat.
 
     A photo that resolves streets shows city light as grain. Moonlit cloud, lightning, reflections
-    and haze are smooth, however bright, and an opening holds nothing else.
-
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear light.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        The light less its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
+    and haze are smooth, however bright, and an opening holds nothing else: given is linear light,
+    shape (h, w), less its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
 
     References
     ----------

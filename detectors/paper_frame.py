@@ -52,10 +52,7 @@ class GreyFrame:
 
         Arguments as of `detectors.types.Detector.detect`.
 
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
+        Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)

@@ -9,17 +9,11 @@ import numpy as np
 from scipy.stats import norm
 
 from detectors.paper_frame import END_STEP_PX, LIGHT_PX, Band, GreyFrame, cut_band
-from detectors.types import BoolImage, FloatArray, StreakDetections, StreakFlag, StreakKind
+from detectors.streak_line import BOTH_OUTSIDE, Path, streak_flags
+from detectors.types import BoolImage, FloatArray, StreakDetections, StreakKind
 
 FWHM_PER_SIGMA = 2.3548
 NARROWEST_PX, WIDEST_PX = 1.2, 14.0
-BORDER_PX = 2.5  # an end nearer than this to the border is cut by it
-CURVED_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
-
-NUMBERS = (
-    *("x1", "y1", "x2", "y2", "snr", "width_px", "flux", "log10_false_alarm", "bow_px"),
-    *("sigma_end_px", "sigma_line_px"),
-)
 
 
 def centred(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> FloatArray:
@@ -83,9 +77,9 @@ def described(frame: GreyFrame, usable: BoolImage, segments: FloatArray) -> Stre
     if not rows:
         return StreakDetections.empty()
     rows.sort(key=lambda row: -row["snr"])
-    columns = {name: np.array([row[name] for row in rows], float) for name in NUMBERS}
+    numbers = [name for name in rows[0] if name not in ("flags", "profile")]
     return StreakDetections(
-        **columns,
+        **{name: np.array([row[name] for row in rows], float) for name in numbers},
         flags=np.array([row["flags"] for row in rows], np.uint8),
         kind=(StreakKind.UNKNOWN,) * len(rows),
         profiles=tuple(row["profile"] for row in rows),
@@ -112,38 +106,22 @@ def _measured(frame: GreyFrame, usable: BoolImage, segment: FloatArray) -> dict[
     sigma_end = float(np.sqrt(2.0 * np.pi**0.5 * sigma) / per_px)
     # A line's offset is known to sqrt(2) sigma / snr at its middle, half as well at its ends
     sigma_line = 2.0 * 2.0**0.5 * sigma / max(snr, 1e-3)
-    flags = _flags(segment, usable.shape, band.clipped)
     bow, bow_sigma = _bow(band, sigma)
-    if abs(bow) > max(CURVED_SIGMAS * bow_sigma, LEAST_BOW_PX):
-        flags |= StreakFlag.CURVED
-    both = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
-    x1, y1, x2, y2 = (float(value) for value in segment)
+    ends = dict(zip(("x1", "y1", "x2", "y2"), map(float, segment), strict=True))
+    path = Path(**ends, bow_px=bow)
+    flags = streak_flags(path, usable.shape, bow_sigma_px=bow_sigma, clipped=band.clipped)
     return {
-        "x1": x1,
-        "y1": y1,
-        "x2": x2,
-        "y2": y2,
+        **ends,
         "snr": snr,
         "width_px": width,
         "flux": float(profile.sum()),
         "log10_false_alarm": float(np.log10(trials) + norm.logsf(snr) / np.log(10.0)),
         "bow_px": bow,
-        "sigma_end_px": np.nan if flags & both == both else min(sigma_end, length),
+        "sigma_end_px": np.nan if BOTH_OUTSIDE in flags else min(sigma_end, length),
         "sigma_line_px": sigma_line,
         "flags": int(flags),
         "profile": profile,
     }
-
-
-def _flags(segment: FloatArray, shape: tuple[int, ...], clipped: bool) -> StreakFlag:
-    flags = StreakFlag(0)
-    for x, y, flag in (
-        (segment[0], segment[1], StreakFlag.FIRST_END_OUTSIDE),
-        (segment[2], segment[3], StreakFlag.SECOND_END_OUTSIDE),
-    ):
-        if min(x, y, shape[1] - 1 - x, shape[0] - 1 - y) < BORDER_PX:
-            flags |= flag
-    return flags | StreakFlag.SATURATED if clipped else flags
 
 
 def _width(band: Band) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from detectors.stamps import nearest_pixels
 from detectors.streak_line import longest_run
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-Scoring = Literal["ransac", "msac"]
 MOST_SCORED = 2000  # points that judge a line: the share of inliers is then good to 1 %
 
 MOST_COMPONENTS, MOST_LINES = 200, 4  # the longest of a frame, and lines of one
@@ -46,15 +44,13 @@ def robust_line(
     *,
     inlier_px: float = 2.0,
     trials: int = 200,
-    scoring: Scoring = "msac",
     weights: FloatArray | None = None,
 ) -> LineFit | None:
     """The line on which most points lie.
 
-    Lines through pairs of points are judged, all at once. RANSAC counts the points nearer than
-    `inlier_px`; MSAC adds up min(d^2, inlier_px^2), so that of two lines with as many inliers the
-    one that fits them better wins. The best line is fitted to its inliers by total least squares,
-    twice.
+    Lines through pairs of points are judged, all at once, by the sum of min(d^2, inlier_px^2): of
+    two with as many inliers the one that fits them better wins (MSAC). The best line is fitted to
+    its inliers by total least squares, twice.
 
     References
     ----------
@@ -74,11 +70,7 @@ def robust_line(
         judges = points[rng.choice(len(points), MOST_SCORED, replace=False)]
     normals = np.column_stack([-steps[:, 1], steps[:, 0]])
     distances = normals @ judges.T - np.einsum("ij,ij->i", normals, pairs[:, 0])[:, None]
-    squares = np.square(distances)
-    if scoring == "ransac":
-        costs = -np.count_nonzero(squares <= inlier_px**2, axis=1)
-    else:
-        costs = np.minimum(squares, inlier_px**2).sum(axis=1)
+    costs = np.minimum(np.square(distances), inlier_px**2).sum(axis=1)
     best = int(np.argmin(costs))
     fit = LineFit(middle=pairs[best, 0], direction=steps[best], inliers=np.ones(len(points), bool))
     for _ in range(2):
@@ -108,7 +100,6 @@ def least_squares_line(
 class SegmentSettings:
     """Parameters of lines through streak pixels."""
 
-    scoring: Scoring = "msac"  # {"ransac", "msac"}: how lines are judged
     inlier_px: float = 2.5  # pixels nearer than this to a line lie on it
     trials: int = 200  # pairs of pixels tried for each line
     fewest_pixels: int = 15  # smaller components are noise
@@ -161,13 +152,7 @@ def _segments(
     for _ in range(MOST_LINES):
         if len(points) < settings.fewest_pixels:
             return
-        fit = robust_line(
-            points,
-            rng,
-            inlier_px=settings.inlier_px,
-            trials=settings.trials,
-            scoring=settings.scoring,
-        )
+        fit = robust_line(points, rng, inlier_px=settings.inlier_px, trials=settings.trials)
         if fit is None:
             return
         along, across = fit.along(points), np.abs(fit.across(points))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import erf
@@ -60,10 +60,6 @@ class PointSpread:
         """Half side of the square that holds what matters of a star."""
         reach = 3.5 * self.sigma_px + 0.5 * max(abs(self.trail_px[0]), abs(self.trail_px[1]))
         return max(4, int(np.ceil(reach)) + 1)
-
-    def without_trail(self) -> PointSpread:
-        """The same optics, standing still."""
-        return replace(self, trail_px=(0.0, 0.0))
 
     def kernel(self) -> FloatImage:
         """The profile about the middle of a pixel, shape (n, n)."""

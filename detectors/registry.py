@@ -1,5 +1,5 @@
 """Detectors are found by being there: the classes of each ``detectors/lights_*.py``
-and so on that have a name and `detect`.
+and so on that have a name and `detect`, and what such a file lists as its ``DETECTORS``.
 """
 
 from __future__ import annotations
@@ -26,23 +26,14 @@ D = TypeVar("D", bound=Detections)
 
 @dataclass(frozen=True)
 class Kind(Generic[D]):
-    """What some detectors find.
+    """What some detectors find."""
 
-    Attributes
-    ----------
-    name : str
-        In the plural; the files of its methods are called ``detectors/NAME_*.py``.
-    """
-
-    name: str
+    name: str  # in the plural; the files of its methods are called ``detectors/NAME_*.py``
 
     def detectors(self) -> dict[str, Detector[D]]:
         """Every method that finds it, with its default parameters, by name and in their order.
 
-        Raises
-        ------
-        TypeError
-            If a module holds no detector, or two detectors share a name.
+        Raises TypeError if a module holds no detector, or two detectors share a name.
         """
         return cast("dict[str, Detector[D]]", _detectors(self.name))
 
@@ -69,9 +60,10 @@ def _detectors(kind: str) -> dict[str, Detector[Any]]:
 
 
 def detectors_of(module: ModuleType) -> list[Detector[Any]]:
-    """The detectors that a module defines, with their default parameters."""
+    """The detectors that a module defines: those it lists, and its classes by their defaults."""
     classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
-    found = [
+    found: list[Detector[Any]] = list(getattr(module, "DETECTORS", ()))
+    found += [
         kind()
         for name, kind in classes
         if kind.__module__ == module.__name__

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from detectors.psf import PointSpread, moments_of_stars, narrow_light
 from detectors.stamps import cut_stamps, inside_image, nearest_pixels, sum_of_stamps
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 PASSES = 2
 # Where a picture is all one value its noise is none; rounding to 16 bits alone makes 1e-11
@@ -31,7 +31,7 @@ LONE_MISMATCH = 0.15
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedStars:
+class FittedStars(Columns):
     """Stars as the point spread function fits them."""
 
     # x, y, flux, (N,): centre, in pixels of the image, and integral
@@ -59,15 +59,6 @@ class FittedStars:
         columns = {f.name: np.zeros(0) for f in fields(cls)}
         columns |= {name: np.zeros((0, 2, 2)) for name in ("covariance", "moments")}
         return cls(**{**columns, "settled": np.zeros(0, bool)})
-
-    def select(self, index: IndexArray | BoolImage) -> FittedStars:
-        """Some of the stars."""
-        return FittedStars(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
-
-    def and_then(self, others: FittedStars) -> FittedStars:
-        """These stars and others."""
-        both = {f.name: (getattr(self, f.name), getattr(others, f.name)) for f in fields(self)}
-        return FittedStars(**{name: np.concatenate(columns) for name, columns in both.items()})
 
 
 def draw_stars(
@@ -264,7 +255,7 @@ def column(values: FloatArray) -> FloatImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StarStamps:
+class StarStamps(Columns):
     """Stars' own light, and how much each pixel tells."""
 
     light: FloatImage  # (N, n, n): without the light of the other stars
@@ -329,10 +320,6 @@ class StarStamps:
     def half(self) -> int:
         """Pixels from the middle of a stamp to its side."""
         return self.light.shape[1] // 2
-
-    def select(self, index: IndexArray | BoolImage) -> StarStamps:
-        """Some of the stars."""
-        return StarStamps(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
         """Inverse variance of the pixels, which show so much of stars."""

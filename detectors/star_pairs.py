@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA, PointSpread
 from detectors.star_fit import MISMATCH_IN_FIT, FittedStars, StarStamps, column
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 STEP_PX = 0.25  # of the differences that make second derivatives
 # Noise makes a shape that long once in 3 million stars (chi squared of two degrees)
@@ -74,15 +74,12 @@ def _stretch(stars: FittedStars) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pairs:
+class _Pairs(Columns):
     """Two stars each: (flux, x, y, flux, x, y, level), x and y from the stamp's middle."""
 
     parameters: FloatArray
     covariance: FloatArray
     chi2: FloatArray
-
-    def select(self, index: BoolImage) -> _Pairs:
-        return _Pairs(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def plausible(self, psf: PointSpread) -> BoolImage:
         """Neither one on top of the other, nor far off, nor much too faint."""
@@ -206,4 +203,4 @@ def _with_pairs(
         )
     keep = np.ones(len(stars), bool)
     keep[index] = False
-    return stars.select(keep).and_then(made[0]).and_then(made[1])
+    return FittedStars.joined([stars.select(keep), *made])

@@ -199,17 +199,7 @@ def fixed_to_the_sensor(
 
 
 def marked_hot(frames: Sequence[StarDetections]) -> list[StarDetections]:
-    """The detections of a sequence, those that are hot pixels flagged.
-
-    Parameters
-    ----------
-    frames : sequence of StarDetections
-        As of `fixed_to_the_sensor`.
-
-    Returns
-    -------
-    list of StarDetections
-    """
+    """The detections of a sequence, those that are hot pixels flagged."""
     return [
         replace(stars, flags=stars.flags | hot * np.uint8(StarFlag.HOT))
         for stars, hot in zip(frames, fixed_to_the_sensor(frames), strict=True)

@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.background import hot_pixels
-from detectors.frame import StarFrame
+from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.scale_space import local_maxima
 from detectors.stamps import cut_stamps, first_of_each, nearest_pixels
@@ -33,23 +32,8 @@ CENTROID_FLOOR_PX = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaoFind:
+class DaoFind(StarMethod):
     """The detector of DAOPHOT.
-
-    Attributes
-    ----------
-    threshold_sigma : float
-        Height of a star's Gaussian above the sky, in sigma of a pixel.
-    fwhm_px : float
-        Of the Gaussian that is sought.
-    sharpness : tuple of float
-        Limits of the brightest pixel over its surroundings, over the Gaussian's height.
-    roundness : float
-        Limit of the difference of the marginal heights in x and y over their mean.
-    background_scale_px : float
-        Size of the boxes in which the diffuse light is estimated.
-    max_stars : int
-        The brightest so many peaks are measured.
 
     References
     ----------
@@ -57,24 +41,17 @@ class DaoFind:
     PASP 99, 191-222.
     """
 
-    threshold_sigma: float = 5.0
-    fwhm_px: float = 2.5
+    threshold_sigma: float = 5.0  # height of a star's Gaussian above the sky, sigma of a pixel
+    fwhm_px: float = 2.5  # of the Gaussian that is sought
+    # Limits of the brightest pixel over its surroundings, over the Gaussian's height
     sharpness: tuple[float, float] = (0.2, 1.0)
-    roundness: float = 1.0
-    background_scale_px: float = 64.0
-    max_stars: int = 5000
+    roundness: float = 1.0  # limit of the difference of the marginal heights over their mean
+    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
+    max_stars: int = 5000  # the brightest so many peaks are measured
     name: ClassVar[str] = "daofind"
 
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: BoolImage | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.Detector`."""
-        frame = StarFrame.of(light, mask, saturated)
-        if frame.is_blank:
-            return StarDetections.empty()
+    def found_in(self, frame: StarFrame) -> StarDetections:
+        """See `detectors.frame.StarMethod`."""
         sky = frame.background(self.background_scale_px)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         sigma = self.fwhm_px / FWHM_PER_SIGMA
@@ -82,7 +59,9 @@ class DaoFind:
         height = np.asarray(
             cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), np.float32
         )
-        row, col = local_maxima(height / sky.noise, self.threshold_sigma * _error(kernel))
+        # Sigma of the kernel's answer to white noise of one
+        error = float(np.sqrt(np.square(kernel).sum()))
+        row, col = local_maxima(height / sky.noise, self.threshold_sigma * error)
         strongest = np.argsort(-height[row, col], kind="stable")[: self.max_stars]
         row, col = row[strongest], col[strongest]
         keep = ~frame.ignored[row, col] & self._sharp_enough(above, height, inside, row, col)
@@ -126,11 +105,6 @@ def lowered_gaussian(sigma_px: float) -> tuple[FloatImage, BoolImage]:
     return (inside * (gaussian - total / count) / power).astype(np.float32), inside
 
 
-def _error(kernel: FloatImage) -> float:
-    """Sigma of the kernel's answer to white noise of one."""
-    return float(np.sqrt(np.square(kernel).sum()))
-
-
 def _marginal_fits(
     above: FloatImage, row: IndexArray, col: IndexArray, sigma_px: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -157,19 +131,8 @@ def _marginal_fits(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sep:
+class Sep(StarMethod):
     """SExtractor's detection and windowed centroids.
-
-    Attributes
-    ----------
-    threshold_sigma : float
-        Of a pixel of the filtered frame above the sky.
-    least_pixels : int
-        Connected pixels above it.
-    background_scale_px : int
-        Size of the boxes in which the diffuse light is estimated.
-    most_objects : int
-        Where more are found the threshold is doubled.
 
     References
     ----------
@@ -177,24 +140,16 @@ class Sep:
     Barbary, K. (2016). SEP: Source Extractor as a library. JOSS 1(6), 58.
     """
 
-    threshold_sigma: float = 3.0
-    least_pixels: int = 5
-    background_scale_px: int = 64
-    most_objects: int = 20_000
+    threshold_sigma: float = 3.0  # of a pixel of the filtered frame above the sky
+    least_pixels: int = 5  # connected above it
+    background_scale_px: int = 64  # size of the boxes in which the diffuse light is estimated
+    most_objects: int = 20_000  # where more are found the threshold is doubled
     name: ClassVar[str] = "sep"
 
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: BoolImage | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.Detector`."""
+    def found_in(self, frame: StarFrame) -> StarDetections:
+        """See `detectors.frame.StarMethod`."""
         import sep
 
-        frame = StarFrame.of(light, mask, saturated)
-        if frame.is_blank:
-            return StarDetections.empty()
         image, ignored = frame.light.copy(), frame.ignored
         box = min(self.background_scale_px, *image.shape)
         sky = sep.Background(image, mask=ignored, bw=box, bh=box)
@@ -234,27 +189,8 @@ class Sep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sift:
+class Sift(StarMethod):
     """SIFT key-points, a radius each, verification and flux-weighted centroids.
-
-    Attributes
-    ----------
-    min_snr : float
-        Signal-to-noise ratio of the light within the radius that a star needs.
-    layers : int
-        SIFT's layers an octave.
-    sigma : float
-        Blur of its first layer.
-    edge_ratio : float
-        Greatest ratio of the principal curvatures.
-    contrast : float
-        Least contrast of a key-point.
-    ring_sigma : float
-        A ring whose mean is less than so many sigma of a pixel is dark: the star ends.
-    largest_radius_px : float
-        No star is larger.
-    background_scale_px : float
-        Size of the boxes in which the diffuse light is estimated.
 
     References
     ----------
@@ -263,27 +199,19 @@ class Sift:
     key-points there, with a radius that grows until no bright pixel is left outside.
     """
 
-    min_snr: float = 5.0
-    layers: int = 4
-    sigma: float = 1.2
-    edge_ratio: float = 10.0
-    contrast: float = 0.02
-    ring_sigma: float = 0.5
+    min_snr: float = 5.0  # of the light within the radius
+    layers: int = 4  # SIFT's layers an octave
+    sigma: float = 1.2  # blur of its first layer
+    edge_ratio: float = 10.0  # greatest ratio of the principal curvatures
+    contrast: float = 0.02  # least contrast of a key-point
+    ring_sigma: float = 0.5  # a ring whose mean is below so many sigma of a pixel ends the star
     largest_radius_px: float = 12.0
-    background_scale_px: float = 64.0
+    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
     max_stars: int = 5000
     name: ClassVar[str] = "sift"
 
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: BoolImage | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.Detector`."""
-        frame = StarFrame.of(light, mask, saturated)
-        if frame.is_blank:
-            return StarDetections.empty()
+    def found_in(self, frame: StarFrame) -> StarDetections:
+        """See `detectors.frame.StarMethod`."""
         sky = frame.background(self.background_scale_px)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         above[hot_pixels(frame.light)] = 0.0

@@ -8,12 +8,11 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.background import diffuse_level
 from detectors.blobs import prominence
-from detectors.frame import StarFrame
+from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA, USUAL, PointSpread, measure_width
 from detectors.stamps import first_of_each, nearest_pixels
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
@@ -53,38 +52,21 @@ CLIPPED_BLACK_SHARE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched:
+class Matched(StarMethod):
     """Matched-filter star detector; ``docs/methods/stars.md`` gives the equations.
 
     The frame's point spread function, trail and all, is measured on its own stars. Peaks of the
     frame filtered by it are fitted by it, each without the light of its neighbours; hot pixels,
     cosmic rays, ridges and what is no star's shape are left out.
-
-    Attributes
-    ----------
-    min_snr : float
-        Signal-to-noise ratio of the filtered frame that a star needs.
-    background_scale_px : float
-        Size of the boxes in which the diffuse light is estimated.
-    max_stars : int
-        The brightest so many peaks are measured.
     """
 
-    min_snr: float = 4.5
-    background_scale_px: float = 64.0
-    max_stars: int = 5000
+    min_snr: float = 4.5  # of the filtered frame, that a star needs
+    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
+    max_stars: int = 5000  # the brightest so many peaks are measured
     name: ClassVar[str] = "matched"
 
-    def detect(
-        self,
-        light: NDArray[np.generic],
-        mask: BoolImage | None = None,
-        saturated: NDArray[np.generic] | None = None,
-    ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.Detector`."""
-        frame = StarFrame.of(light, mask, saturated)
-        if frame.is_blank:
-            return StarDetections.empty()
+    def found_in(self, frame: StarFrame) -> StarDetections:
+        """See `detectors.frame.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         psf = field.width(field.filtered(USUAL))
         seen = field.filtered(psf)
@@ -235,9 +217,8 @@ class StarField:
         gap, _ = cKDTree(changed).query(places)
         near = gap < NEAR_STAMPS * psf.half_stamp_px
         x, y = np.concatenate([places[near], more]).T
-        return stars.select(~near).and_then(
-            self._fitted(seen, psf, x, y, beside=stars.select(~near))
-        )
+        stay = stars.select(~near)
+        return FittedStars.joined([stay, self._fitted(seen, psf, x, y, beside=stay)])
 
     def _paired(self, seen: Filtered, psf: PointSpread, stars: FittedStars) -> FittedStars:
         """Stars, those that are two made two; trails have no shape that tells."""

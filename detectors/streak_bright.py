@@ -73,14 +73,11 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     low, high = np.quantile(middle, (0.2, 0.8))
     if low < (EVEN_SHORT if short else EVEN) * high:
         return False
-    # In squares of pixels the star and what bleeds from it are no longer told apart
-    return not (_on_axis(line) and (bin_px > 1 or _bleeds(line, lights, strip.v, above.shape)))
-
-
-def _on_axis(line: Line) -> bool:
-    """Whether a line runs along columns or rows, as charge bleeds and sensors are read."""
+    # Along columns or rows charge bleeds and sensors are read; in squares of pixels the star and
+    # what bleeds from it are no longer told apart
     cos, sin = line.path.along
-    return bool(min(abs(cos), abs(sin)) < np.sin(AXIS_RAD))
+    on_axis = min(abs(cos), abs(sin)) < np.sin(AXIS_RAD)
+    return not (on_axis and (bin_px > 1 or _bleeds(line, lights, strip.v, above.shape)))
 
 
 def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...]) -> bool:

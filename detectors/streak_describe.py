@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detectors.stamps import nearest_pixels
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, Path, measured
+from detectors.streak_line import BOTH_OUTSIDE, Line, Path, measured, streak_flags
 from detectors.streak_search import Hunt
 from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
 
@@ -25,8 +25,6 @@ METEOR_ENDS = 0.55  # both ends, a tenth each, over the brightest tenth
 FEWEST_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
 
 FWHM_PER_SIGMA = 2.3548
-BORDER_PX = 2.5
-BOW_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
 
 # Distance of a piece's ends from the longer one's path, going on beyond its ends
 NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
@@ -145,10 +143,15 @@ def described(
     paths = [_left_to_right(line) for line in lines]
     shapes = [shape_of(line) for line in lines]
     trains = in_trains(paths)
+    size = frame.residual.shape
     flags = np.array(
-        [_flags(frame, line) | shape.flags for line, shape in zip(lines, shapes, strict=True)],
+        [
+            streak_flags(path, size, bow_sigma_px=bow_sigma_px, clipped=_clipped(frame, path))
+            for path, bow_sigma_px in zip(paths, [one.bow_sigma_px for one in lines], strict=True)
+        ],
         np.uint8,
     )
+    flags |= np.array([shape.flags for shape in shapes], np.uint8)
     profiles = tuple(
         _profile(frame, line)[:: 1 if line.path.x1 <= line.path.x2 else -1] for line in lines
     )
@@ -187,24 +190,6 @@ def _left_to_right(line: Line) -> Path:
     return Path(x1=path.x2, y1=path.y2, x2=path.x1, y2=path.y1, bow_px=-path.bow_px)
 
 
-def _flags(frame: StreakFrame, line: Line) -> int:
-    h, w = frame.residual.shape
-    path = _left_to_right(line)
-    flags = 0
-    for x, y, flag in (
-        (path.x1, path.y1, StreakFlag.FIRST_END_OUTSIDE),
-        (path.x2, path.y2, StreakFlag.SECOND_END_OUTSIDE),
-    ):
-        if min(x, y, w - 1 - x, h - 1 - y) < BORDER_PX:
-            flags |= flag
-    bow = abs(path.bow_px)
-    if bow > max(BOW_SIGMAS * line.bow_sigma_px, LEAST_BOW_PX):
-        flags |= StreakFlag.CURVED
-    if _clipped(frame, path):
-        flags |= StreakFlag.SATURATED
-    return int(flags)
-
-
 def _clipped(frame: StreakFrame, path: Path) -> bool:
     """Whether pixels on a path are clipped, or hidden as their neighbours are."""
     x, y = path.at(np.arange(0.0, path.length_px), 0.0)
@@ -212,8 +197,7 @@ def _clipped(frame: StreakFrame, path: Path) -> bool:
 
 
 def _end_sigma(line: Line, flags: int) -> float:
-    both = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
-    if flags & both == both:
+    if flags & BOTH_OUTSIDE == BOTH_OUTSIDE:
         return float("nan")
     return float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
 
@@ -245,7 +229,8 @@ def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
         path = _through(long.path, short.path, u1, u2)
         both = measured(hunt.light, hunt.known, path, long.sigma_px, errors, sigmas)
         if both is not None:
-            lines[index] = both if both.snr > long.snr else _with_snr(both, long.snr)
+            # As sure as its clearest part
+            lines[index] = replace(both, snr=float(np.maximum(both.snr, long.snr)))
             return index
     return None
 
@@ -293,8 +278,3 @@ def _through(long: Path, short: Path, u1: float, u2: float) -> Path:
     first = (ends[0][1], ends[0][2]) if u1 < 0.0 else (path.x1, path.y1)
     last = (ends[1][1], ends[1][2]) if u2 > long.length_px else (path.x2, path.y2)
     return Path(x1=first[0], y1=first[1], x2=last[0], y2=last[1], bow_px=path.bow_px)
-
-
-def _with_snr(line: Line, snr: float) -> Line:
-    """A line that is as sure as its clearest part."""
-    return Line(**{**vars(line), "snr": float(np.maximum(line.snr, snr))})

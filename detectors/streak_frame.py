@@ -58,10 +58,7 @@ class StreakFrame:
 
         None where nothing can be found: too small, all ignored, or all equal.
 
-        Raises
-        ------
-        ValueError
-            If the image is not two-dimensional or the mask or saturation has another shape.
+        Raises ValueError if the image is not two-dimensional or mask or saturation do not fit.
         """
         image = as_float_image(light)
         ignored = pixels_to_ignore(image, mask)
@@ -76,7 +73,8 @@ class StreakFrame:
         clipped = _plateau(image, ignored, high)
         clipped |= told & ~ignored
         # Units of the frame's own range: float32 carries it whatever the offset
-        scale = _typical_step(sample, high - low)
+        darker, lighter = np.quantile(sample, (0.16, 0.84))
+        scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
         residual, noise = _whitened(np.asarray(shifted, np.float32), ignored | clipped)
         residual[ignored] = 0.0
@@ -86,12 +84,6 @@ class StreakFrame:
             ignored=ignored,
             clipped=clipped,
         )
-
-
-def _typical_step(sample: FloatImage, range_: float) -> float:
-    """A robust spread of the pixels, never zero."""
-    quartiles = np.quantile(sample, (0.16, 0.84))
-    return max(float(quartiles[1] - quartiles[0]) / 2.0, 1e-6 * range_)
 
 
 def _plateau(image: FloatImage, ignored: BoolImage, high: float) -> BoolImage:

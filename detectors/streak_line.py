@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy.special import ndtr
 
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StreakFlag
 
 LIT_CHUNKS = 120
 NEAR_END_PX = 24.0
@@ -29,6 +29,9 @@ LEAST_BENT_PX = 60.0
 BEYOND_SHARE = 0.35
 CHUNK_SNR = 3.0
 MOST_CHUNKS = 32
+BORDER_PX = 2.5  # an end nearer than this to the border is cut by it
+CURVED_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
+BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,23 @@ class Path:
             y2=self.y2 + second_px * cos,
             bow_px=self.bow_px + bow_px,
         )
+
+
+def streak_flags(
+    path: Path, shape: tuple[int, ...], *, bow_sigma_px: float, clipped: bool
+) -> StreakFlag:
+    """What place, bow and clipped pixels of a streak say."""
+    h, w = shape
+    flags = StreakFlag.SATURATED if clipped else StreakFlag(0)
+    for x, y, flag in (
+        (path.x1, path.y1, StreakFlag.FIRST_END_OUTSIDE),
+        (path.x2, path.y2, StreakFlag.SECOND_END_OUTSIDE),
+    ):
+        if min(x, y, w - 1 - x, h - 1 - y) < BORDER_PX:
+            flags |= flag
+    if abs(path.bow_px) > max(CURVED_SIGMAS * bow_sigma_px, LEAST_BOW_PX):
+        flags |= StreakFlag.CURVED
+    return flags
 
 
 @dataclass(frozen=True, kw_only=True)

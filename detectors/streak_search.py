@@ -14,7 +14,7 @@ from detectors.scale_space import gaussian_blur
 from detectors.stamps import nearest_pixels
 from detectors.streak_frame import flattened
 from detectors.streak_line import Line, Path
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 QUADRANTS = 4
 
@@ -112,7 +112,7 @@ def turned_back(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segments:
+class Segments(Columns):
     """Straight pieces of streaks, the strongest first, with their filters' widths; shapes (N,)."""
 
     x1: FloatArray
@@ -124,25 +124,6 @@ class Segments:
 
     def __len__(self) -> int:
         return int(self.snr.size)
-
-    def select(self, index: IndexArray | BoolImage) -> Segments:
-        """Some of them."""
-        return Segments(**{name: getattr(self, name)[index] for name in vars(self)})
-
-    def scaled(self, factor: int) -> Segments:
-        """The same in an image of which `factor` pixels were one."""
-        shift = 0.5 * (factor - 1)
-        ends = {n: factor * getattr(self, n) + shift for n in ("x1", "y1", "x2", "y2")}
-        return Segments(**ends, snr=self.snr, sigma_px=factor * self.sigma_px)
-
-
-def joined(parts: list[Segments]) -> Segments:
-    """All of several lists, the strongest first."""
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0)])
-        for name in ("x1", "y1", "x2", "y2", "snr", "sigma_px")
-    }
-    return Segments(**columns).select(np.argsort(-columns["snr"], kind="stable"))
 
 
 def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segments, Segments]:
@@ -157,7 +138,8 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
     """
     height, width = blurred.shape
     shape = (height, width)
-    parts: list[Segments] = []
+    none = np.zeros(0)
+    parts = [Segments(x1=none, y1=none, x2=none, y2=none, snr=none, sigma_px=none)]
     room = _Room(3, 2 * blurred.size)
     for quadrant in range(QUADRANTS):
         image = turned(blurred, quadrant)
@@ -172,7 +154,8 @@ def segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> tuple[Segm
             width = np.full(snr.size, sigma_px)
             some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
             parts += [_strongest_alike(some.select(side)) for side in (snr > 0.0, snr < 0.0)]
-    found = joined(parts)
+    found = Segments.joined(parts)
+    found = found.select(np.argsort(-found.snr, kind="stable"))
     negative = found.snr < 0.0
     dark = found.select(negative)
     dark = replace(dark, snr=-dark.snr)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from detectors.paper_measures import centred, cut_at_border, described, with_end
 from detectors.paper_segments import SegmentSettings, component_segments, joined
 from detectors.paper_stars import StarSettings, find_stars
 from detectors.pixel_clusters import (
-    TwoClusters,
+    Clustering,
     above_local_sky,
     gaussian_mixture,
     genetic_clusters,
@@ -27,6 +26,15 @@ from detectors.pixel_clusters import (
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 FEWEST_PIXELS = 100  # of fewer no clusters are made
+CLUSTERINGS: Mapping[str, Clustering] = {
+    "paper-ga": genetic_clusters,
+    "paper-ga-kmeans": seeding_k_means(genetic_clusters),
+    "paper-gmm": gaussian_mixture,
+    "paper-gmm-kmeans": seeding_k_means(gaussian_mixture),
+    "paper-kmeans": k_means,
+    "paper-pso": swarm_clusters,
+    "paper-pso-kmeans": seeding_k_means(swarm_clusters),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,20 +100,11 @@ def _lengths(segments: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, kw_only=True)
 class PaperMethod:
-    """The streak paper's pipeline; a variant names itself and its clustering.
+    """The streak paper's pipeline with one of its clusterings."""
 
-    Attributes
-    ----------
-    settings : PaperSettings
-        Parameters of the steps.
-    seed : int
-        Of everything that is drawn at random.
-    """
-
+    name: str  # one of `CLUSTERINGS`
     settings: PaperSettings = field(default_factory=PaperSettings)
-    seed: int = 0
-    name: ClassVar[str]
-    clustering: ClassVar[staticmethod[..., TwoClusters]]
+    seed: int = 0  # of everything that is drawn at random
 
     def detect(
         self,
@@ -119,11 +118,6 @@ class PaperMethod:
             return StreakDetections.empty()
         clusters = self._clusters(frame)
         return self._judged(frame, clusters.usable, self._segments(frame, clusters))
-
-    def streak_pixels(self, light: NDArray[np.generic]) -> BoolImage:
-        """Pixels of the streaks' cluster, before lines are drawn through them, shape (h, w)."""
-        frame = GreyFrame.of(light, None, None)
-        return np.zeros(light.shape, bool) if frame is None else self._clusters(frame).streak
 
     def _clusters(self, frame: GreyFrame) -> _ClusteredFrame:
         """Denoise, remove stars, cluster."""
@@ -140,7 +134,7 @@ class PaperMethod:
         if np.count_nonzero(usable) >= FEWEST_PIXELS:
             features = pixel_features(np.where(usable, denoised, np.float32(0.0)), usable)
             sample = training_pixels(features, usable, settings, rng)
-            streak = type(self).clustering(sample, rng).bright(features) & usable
+            streak = CLUSTERINGS[self.name](sample, rng).bright(features) & usable
         return _ClusteredFrame(denoised=denoised, usable=usable, streak=streak, rng=rng)
 
     def _segments(self, frame: GreyFrame, clusters: _ClusteredFrame) -> FloatArray:
@@ -166,57 +160,4 @@ class PaperMethod:
         return streaks.select(fits & (streaks.snr >= settings.min_snr))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PaperGenetic(PaperMethod):
-    """The streak paper's pipeline with a genetic algorithm."""
-
-    name: ClassVar[str] = "paper-ga"
-    clustering: ClassVar = staticmethod(genetic_clusters)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperGeneticKMeans(PaperMethod):
-    """The streak paper's pipeline with k-means that starts from a genetic algorithm's centres."""
-
-    name: ClassVar[str] = "paper-ga-kmeans"
-    clustering: ClassVar = staticmethod(seeding_k_means(genetic_clusters))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperMixture(PaperMethod):
-    """The streak paper's pipeline with a mixture of two normal distributions."""
-
-    name: ClassVar[str] = "paper-gmm"
-    clustering: ClassVar = staticmethod(gaussian_mixture)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperMixtureKMeans(PaperMethod):
-    """The streak paper's pipeline with k-means that starts from two normal distributions."""
-
-    name: ClassVar[str] = "paper-gmm-kmeans"
-    clustering: ClassVar = staticmethod(seeding_k_means(gaussian_mixture))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperKMeans(PaperMethod):
-    """The streak paper's pipeline with k-means from three random starts."""
-
-    name: ClassVar[str] = "paper-kmeans"
-    clustering: ClassVar = staticmethod(k_means)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperSwarm(PaperMethod):
-    """The streak paper's pipeline with a particle swarm."""
-
-    name: ClassVar[str] = "paper-pso"
-    clustering: ClassVar = staticmethod(swarm_clusters)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperSwarmKMeans(PaperMethod):
-    """The streak paper's pipeline with k-means that starts from a particle swarm's centres."""
-
-    name: ClassVar[str] = "paper-pso-kmeans"
-    clustering: ClassVar = staticmethod(seeding_k_means(swarm_clusters))
+DETECTORS = tuple(PaperMethod(name=name) for name in CLUSTERINGS)

@@ -74,21 +74,12 @@ TRIALS_PER_PIXEL = 150.0
 
 @dataclass(frozen=True, kw_only=True)
 class Radon:
-    """Streak detector by the fast Radon transform; ``docs/methods/streaks.md`` has the equations.
+    """Streaks by the fast Radon transform; ``docs/methods/streaks.md`` has the equations."""
 
-    Attributes
-    ----------
-    max_log10_false_alarm : float
-        Streaks that noise would show more often than this in a frame are left out.
-    max_streaks : int
-        The clearest so many are given.
-    max_tries : int
-        So many candidates are fitted.
-    """
-
+    # Streaks that noise would show more often than this in a frame are left out
     max_log10_false_alarm: float = -3.0
-    max_streaks: int = 50
-    max_tries: int = 120
+    max_streaks: int = 50  # the clearest so many are given
+    max_tries: int = 120  # so many candidates are fitted
     name: ClassVar[str] = "radon"
 
     def detect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntFlag, StrEnum
 from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
@@ -15,6 +16,21 @@ FloatImage = NDArray[np.float32]  # pictures of light, and what is computed pixe
 BoolImage = NDArray[np.bool_]
 BoolArray = NDArray[np.bool_]
 IndexArray = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Arrays of one length N along their first axis: a row for each thing."""
+
+    def select(self, index: IndexArray | BoolArray) -> Self:
+        """Some of the rows, by index or boolean mask."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, one after the other."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
 class LightFlag(IntFlag):
@@ -59,15 +75,9 @@ class StreakKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Detections:
-    """What one image shows of something: columns of one length N, and values of the whole image.
+    """What one image shows of something: columns of one length N, and values of the whole image."""
 
-    Attributes
-    ----------
-    flags : ndarray of uint8, shape (N,)
-        Bits of the class' `flag_type`.
-    """
-
-    flags: NDArray[np.uint8]
+    flags: NDArray[np.uint8]  # bits of the class' `flag_type`
     flag_type: ClassVar[type[IntFlag]]
     of_image: ClassVar[tuple[str, ...]] = ()  # fields that are no columns; None where unknown
 
@@ -104,58 +114,32 @@ class Detections:
 
 @dataclass(frozen=True, kw_only=True)
 class PointDetections(Detections):
-    """Lights or stars found in one image, sorted by flux, the brightest first.
+    """Lights or stars found in one image, sorted by flux, the brightest first."""
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (N,)
-        Centroid, pixels; integers at pixel centres. Of a trail, its middle.
-    flux : ndarray of float64, shape (N,)
-        Light above the background, in units of the image times square pixels.
-    snr : ndarray of float64, shape (N,)
-        Signal-to-noise ratio of a matched filter (flux over the flux' noise without the light).
-    covariance_px2 : ndarray of float64, shape (N, 2, 2)
-        Covariance of the centroid, order (x, y), square pixels.
-    """
-
+    # Centroid, pixels; integers at pixel centres. Of a trail, its middle
     x: FloatArray
     y: FloatArray
-    flux: FloatArray
-    snr: FloatArray
-    covariance_px2: FloatArray
+    flux: FloatArray  # light above the background, in units of the image times square pixels
+    snr: FloatArray  # of a matched filter: flux over the flux' noise without the light
+    covariance_px2: FloatArray  # (N, 2, 2): of the centroid, order (x, y), square pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightDetections(PointDetections):
-    """Lights found in one image, the brightest first; more of its columns in `PointDetections`.
+    """Lights found in one image, the brightest first; more of its columns in `PointDetections`."""
 
-    Attributes
-    ----------
-    radius_px : ndarray of float64, shape (N,)
-        Radius that holds half of the flux.
-    """
-
-    radius_px: FloatArray
+    radius_px: FloatArray  # radius that holds half of the flux
     flag_type: ClassVar[type[IntFlag]] = LightFlag
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarDetections(PointDetections):
-    """Stars found in one image, the brightest first; more of its columns in `PointDetections`.
+    """Stars found in one image, the brightest first; more of its columns in `PointDetections`."""
 
-    Attributes
-    ----------
-    fwhm_px : ndarray of float64, shape (N,)
-        Full width at half maximum; of a trail, across it.
-    ellipticity : ndarray of float64, shape (N,)
-        1 - (short axis / long axis) of the second moments, 0 to 1.
-    trail_px : tuple of float or None
-        (x, y) from one end of the field's common trail to the other, x >= 0; None where stars
-        are points. Which end came first cannot be seen.
-    """
-
-    fwhm_px: FloatArray
-    ellipticity: FloatArray
+    fwhm_px: FloatArray  # full width at half maximum; of a trail, across it
+    ellipticity: FloatArray  # 1 - (short axis / long axis) of the second moments, 0 to 1
+    # (x, y) from one end of the field's common trail to the other, x >= 0; None where stars are
+    # points. Which end came first cannot be seen
     trail_px: tuple[float, float] | None = None
     flag_type: ClassVar[type[IntFlag]] = StarFlag
     of_image: ClassVar[tuple[str, ...]] = ("trail_px",)
@@ -163,46 +147,26 @@ class StarDetections(PointDetections):
 
 @dataclass(frozen=True, kw_only=True)
 class StreakDetections(Detections):
-    """Streaks found in one image, sorted by `snr`, the surest first.
+    """Streaks found in one image, sorted by `snr`, the surest first."""
 
-    Attributes
-    ----------
-    x1, y1, x2, y2 : ndarray of float64, shape (N,)
-        End points, pixels; integers at pixel centres; x1 <= x2. Which came first cannot be seen.
-    snr : ndarray of float64, shape (N,)
-        Signal-to-noise ratio of a matched filter over the whole streak.
-    width_px : ndarray of float64, shape (N,)
-        Full width at half maximum across.
-    flux : ndarray of float64, shape (N,)
-        Light above the background, in units of the image times square pixels.
-    log10_false_alarm : ndarray of float64, shape (N,)
-        Decimal logarithm of the number of streaks at least as clear that noise alone would show
-        in a frame of this size, all places, directions and lengths counted.
-    bow_px : ndarray of float64, shape (N,)
-        How far the middle lies off the straight line between the ends; positive to the right
-        of someone who goes from the first end to the second and sees y point down.
-    sigma_end_px : ndarray of float64, shape (N,)
-        Standard deviation of each end along the streak; NaN where the border cuts both.
-    sigma_line_px : ndarray of float64, shape (N,)
-        Standard deviation of the ends across the streak.
-    kind : tuple of StreakKind, length N
-        What each looks like.
-    profiles : tuple of ndarray of float64, length N
-        Flux per pixel of length from the first end to the second, at equal steps.
-    """
-
+    # End points, pixels; integers at pixel centres; x1 <= x2. Which came first cannot be seen
     x1: FloatArray
     y1: FloatArray
     x2: FloatArray
     y2: FloatArray
-    snr: FloatArray
-    width_px: FloatArray
-    flux: FloatArray
+    snr: FloatArray  # of a matched filter over the whole streak
+    width_px: FloatArray  # full width at half maximum across
+    flux: FloatArray  # light above the background, in units of the image times square pixels
+    # Decimal logarithm of the number of streaks at least as clear that noise alone would show in a
+    # frame of this size, all places, directions and lengths counted
     log10_false_alarm: FloatArray
+    # How far the middle lies off the straight line between the ends; positive to the right of
+    # someone who goes from the first end to the second and sees y point down
     bow_px: FloatArray
-    sigma_end_px: FloatArray
-    sigma_line_px: FloatArray
-    kind: tuple[StreakKind, ...]
+    sigma_end_px: FloatArray  # of each end along the streak; NaN where the border cuts both
+    sigma_line_px: FloatArray  # of the ends across the streak
+    kind: tuple[StreakKind, ...]  # what each looks like
+    # Flux per pixel of length from the first end to the second, at equal steps
     profiles: tuple[FloatArray, ...]
     flag_type: ClassVar[type[IntFlag]] = StreakFlag
 
@@ -232,15 +196,10 @@ class Detector(Protocol[D_co]):
     ) -> D_co:
         """Find the lights, stars or streaks of an image.
 
-        Parameters
-        ----------
-        light : ndarray, shape (h, w)
-            Linear light, 1 at full scale; integers count as fractions of theirs. To detectors of
-            streaks floats may have any unit (counts, electrons) and any sign.
-        mask : ndarray of bool, shape (h, w), optional
-            True where pixels must be ignored.
-        saturated : ndarray, shape (h, w), optional
-            Fraction of clipped pixels under each pixel, 0 to 1.
+        `light` (h, w): linear light, 1 at full scale; integers count as fractions of theirs; to
+        detectors of streaks floats may have any unit (counts, electrons) and any sign; `mask`
+        (h, w): True where pixels must be ignored; `saturated` (h, w): fraction of clipped pixels
+        under each pixel, 0 to 1.
         """
         ...
 

@@ -6,12 +6,24 @@ is wrong raises an error of `regengine.errors`; what is not known is None, with 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import wraps
+from inspect import Parameter, signature
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar, Unpack
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    Required,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_origin,
+    get_type_hints,
+)
 
 from regengine.errors import ConfigError
 from regengine.outcomes import Detections, Registration, StarField, Store
@@ -35,14 +47,13 @@ Place = tuple[float, float] | str
 Kind = Literal["lights", "stars", "streaks"]
 
 MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
-SHOWN_PX = 1000  # long side of an overlay in a notebook
 
 
-# Options, as people give them
+# Options, as people give them; beside a type stands the default, which else is None
 
 
 class RegisterOptions(TypedDict, total=False):
-    """Options of `register`, by the names of the command's; see `run_inputs` for the defaults."""
+    """Options of `register`, by the names of the command's."""
 
     lights: Required[Paths]
     tle: AnyPath | None
@@ -54,109 +65,152 @@ class RegisterOptions(TypedDict, total=False):
     pixel_pitch_um: float | None
     lens: Paths | None
     clock_window: float | None
-    max_seconds: float
-    any_category: bool
-    share: bool
-    stars: bool
-    blind: str
+    max_seconds: Annotated[float, 120.0]
+    any_category: Annotated[bool, False]
+    share: Annotated[bool, True]
+    stars: Annotated[bool, True]
+    blind: Annotated[str, "auto"]
     index: AnyPath | None
     bbox: str | tuple[float, float, float, float] | None
     mission: str | None
-    date_from_place: bool
+    date_from_place: Annotated[bool, False]
     overlay: AnyPath | None
-    seed: int
+    seed: Annotated[int, 0]
 
 
-def run_inputs(
-    photos: Sequence[Path | Url] = (),
-    *,
-    lights: Paths,
-    tle: AnyPath | None = None,
-    metadata: AnyPath | None = None,
-    time: Time | None = None,
-    nadir: Place | None = None,
-    altitude_km: float | None = None,
-    focal_mm: float | None = None,
-    pixel_pitch_um: float | None = None,
-    lens: Paths | None = None,
-    clock_window: float | None = None,
-    max_seconds: float = 120.0,
-    any_category: bool = False,
-    share: bool = True,
-    stars: bool = True,
-    blind: str = "auto",
-    index: AnyPath | None = None,
-    bbox: str | tuple[float, float, float, float] | None = None,
-    mission: str | None = None,
-    date_from_place: bool = False,
-    overlay: AnyPath | None = None,
-    seed: int = 0,
-) -> RunInputs:
+class RunOptions(RegisterOptions, total=False):
+    """Options of `register_many`: those of each photo, and how the run is done."""
+
+    workers: Annotated[int, 0]
+    resume: Annotated[bool, True]
+    retry: Annotated[Collection[str], ()]
+    shard: str | None
+    scheduler: str | None
+    max_memory_mb: Annotated[int, MAX_MEMORY_MB]
+
+
+class ClassifyOptions(TypedDict, total=False):
+    """Options of `classify`, by the names of the command's."""
+
+    model: AnyPath | None
+    tle: AnyPath | None
+    metadata: AnyPath | None
+    time: Time | None
+    nadir: Place | None
+    quality: Annotated[bool, False]
+    features: Annotated[bool, False]
+    thumbnails: Annotated[bool, False]
+
+
+class SolveOptions(TypedDict, total=False):
+    """Options of `solve`, by the names of the command's."""
+
+    focal_mm: float | None
+    pixel_pitch_um: float | None
+    fov_deg: float | None
+    lens: Paths | None
+    tle: AnyPath | None
+    method: str | None
+    max_seconds: Annotated[float, 30.0]
+    wcs: AnyPath | None
+    overlay: AnyPath | None
+
+
+Called = TypeVar("Called", bound=Callable[..., Any])
+
+
+def _with(options: type) -> Callable[[Called], Called]:
+    """Let a function take these options: all reach it, and ``help()`` and completion show them."""
+    types, marked = get_type_hints(options), get_type_hints(options, include_extras=True)
+    given = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            annotation=types[name],
+            default=Parameter.empty
+            if get_origin(mark) is Required
+            else getattr(mark, "__metadata__", [None])[0],
+        )
+        for name, mark in marked.items()
+    ]
+
+    def decorate(function: Called) -> Called:
+        own = signature(function)
+        named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        whole = own.replace(parameters=[*named, *given])
+
+        @wraps(function)
+        def called(*arguments: Any, **named: Any) -> Any:
+            try:
+                bound = whole.bind(*arguments, **named)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            bound.apply_defaults()
+            return function(*bound.args, **bound.kwargs)
+
+        called.__dict__["__signature__"] = whole
+        return called  # type: ignore[return-value]
+
+    return decorate
+
+
+@_with(RegisterOptions)
+def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOptions]) -> RunInputs:
     """What options say of photos, checked, with map, element sets and records read.
 
-    Raises
-    ------
-    ConfigError, EphemerisError, LightMapError
-        If an option makes no sense, or a file cannot be used.
+    ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
+    used.
     """
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import blind_options
     from regengine.registration.register import RegisterParams
 
+    bbox = options["bbox"]
     inputs = RunInputs(
-        lights=tuple(_paths(lights)),
-        tle=_path(tle),
-        metadata=_path(metadata),
-        frame=frame_options(
-            time=time,
-            nadir=nadir,
-            altitude_km=altitude_km,
-            focal_mm=focal_mm,
-            pixel_pitch_um=pixel_pitch_um,
-            lens=lens,
+        lights=tuple(_paths(options["lights"])),
+        tle=_path(options["tle"]),
+        metadata=_path(options["metadata"]),
+        frame=_frame_options(
+            options["time"],
+            options["nadir"],
+            options["lens"],
+            altitude_km=options["altitude_km"],
+            focal_mm=options["focal_mm"],
+            pixel_pitch_um=options["pixel_pitch_um"],
         ),
         register=RegisterParams(
-            clock_window_s=clock_window,
-            max_seconds=max_seconds,
-            any_category=any_category,
-            seed=seed,
+            clock_window_s=options["clock_window"],
+            max_seconds=options["max_seconds"],
+            any_category=options["any_category"],
+            seed=options["seed"],
         ),
-        overlays=_path(overlay),
+        overlays=_path(options["overlay"]),
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
-        share=share,
-        stars=stars,
+        share=options["share"],
+        stars=options["stars"],
         blind=blind_options(
-            blind,
-            _path(index),
+            options["blind"],
+            _path(options["index"]),
             bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
-            mission,
-            date_from_place,
+            options["mission"],
+            options["date_from_place"],
         ),
     )
     inputs.open()
     return inputs
 
 
-def frame_options(
-    *,
-    time: Time | None = None,
-    nadir: Place | None = None,
-    altitude_km: float | None = None,
-    focal_mm: float | None = None,
-    pixel_pitch_um: float | None = None,
-    lens: Paths | None = None,
+def _frame_options(
+    time: Time | None, nadir: Place | None, lens: Paths | None = None, **camera: float | None
 ) -> FrameOptions:
-    """What options say of time, place and lens of photos."""
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
 
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
-        focal_mm=focal_mm,
-        pixel_pitch_um=pixel_pitch_um,
         nadir=None if nadir is None else lon_lat(nadir),
-        altitude_km=altitude_km,
         lenses=load_profiles([] if lens is None else _paths(lens)),
+        **camera,
     )
 
 
@@ -189,27 +243,10 @@ def _paths(paths: Paths) -> list[Path]:
     return [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
 
 
-Called = TypeVar("Called", bound=Callable[..., Any])
-
-
-def _options_of(checked: Callable[..., Any]) -> Callable[[Called], Called]:
-    """Let ``help()`` and completion show the options of a function that passes them on."""
-
-    def spelled_out(function: Called) -> Called:
-        own, options = inspect.signature(function), inspect.signature(checked).parameters.values()
-        named = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
-        given = [one for one in options if one.kind is one.KEYWORD_ONLY]
-        whole = own.replace(parameters=[*named, *given])
-        function.__signature__ = whole  # type: ignore[attr-defined]
-        return function
-
-    return spelled_out
-
-
 # Registration
 
 
-@_options_of(run_inputs)
+@_with(RegisterOptions)
 def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration:
     """Place one night photo on the map by its city lights.
 
@@ -250,19 +287,13 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     return Registration(process_photo(Path(photo), inputs), inputs.lights)
 
 
-@_options_of(run_inputs)
+@_with(RunOptions)
 def register_many(
     photos: Paths,
     store: AnyPath = "run.h5",
     *,
-    workers: int = 0,
-    resume: bool = True,
-    retry: Collection[str] = (),
-    shard: str | None = None,
-    scheduler: str | None = None,
-    max_memory_mb: int = MAX_MEMORY_MB,
     progress: bool = False,
-    **options: Unpack[RegisterOptions],
+    **options: Unpack[RunOptions],
 ) -> Store:
     """Register photos into a store; an interrupted run is taken up by the same call.
 
@@ -301,17 +332,7 @@ def register_many(
     from regengine.batch import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(
-        _named(photos),
-        Path(store),
-        workers=workers,
-        resume=resume,
-        retry=retry,
-        shard=shard,
-        scheduler=scheduler,
-        max_memory_mb=max_memory_mb,
-        **options,
-    )
+    run = register_run(_named(photos), Path(store), **options)
     with (
         StoreWriter(run.store) as writer,
         console.progress(len(run.photos), quiet=not progress) as advance,
@@ -322,38 +343,28 @@ def register_many(
     return Store(run.store, run.inputs.lights)
 
 
-def register_run(
-    photos: Sequence[str],
-    store: Path,
-    *,
-    workers: int,
-    resume: bool,
-    retry: Collection[str],
-    shard: str | None,
-    scheduler: str | None,
-    max_memory_mb: int,
-    **options: Unpack[RegisterOptions],
-) -> RegisterRun:
+@_with(RunOptions)
+def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOptions]) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
     from regengine.batch.discover import no_photo, parse_shard
     from regengine.batch.register import RegisterRun
-    from regengine.exchange.remote.inputs import any_there, find_given
+    from regengine.batch.remote import any_there, find_given
 
-    overlay = _path(options.get("overlay"))
+    overlay, shard = _path(options["overlay"]), options["shard"]
     exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
     if not any_there(found):
         raise no_photo(photos)
-    inputs = run_inputs(found, **options)
+    of_photos = {name: options[name] for name in RegisterOptions.__annotations__}  # type: ignore[literal-required]
     return RegisterRun(
         photos=found if shard is None else parse_shard(shard).of(found),
-        inputs=inputs,
+        inputs=run_inputs(found, **of_photos),
         store=store,
-        workers=workers,
-        resume=resume,
-        retry=retry,
-        memory_mb=max_memory_mb,
-        scheduler=scheduler,
+        workers=options["workers"],
+        resume=options["resume"],
+        retry=options["retry"],
+        memory_mb=options["max_memory_mb"],
+        scheduler=options["scheduler"],
     )
 
 
@@ -382,47 +393,25 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 # Scenes, detections, star fields, maps
 
 
-class ClassifyOptions(TypedDict, total=False):
-    """Options of `classify`, by the names of the command's."""
-
-    model: AnyPath | None
-    tle: AnyPath | None
-    metadata: AnyPath | None
-    time: Time | None
-    nadir: Place | None
-    quality: bool
-    features: bool
-    thumbnails: bool
-
-
-def classify_inputs(
-    *,
-    model: AnyPath | None = None,
-    tle: AnyPath | None = None,
-    metadata: AnyPath | None = None,
-    time: Time | None = None,
-    nadir: Place | None = None,
-    quality: bool = False,
-    features: bool = False,
-    thumbnails: bool = False,
-) -> ClassifyInputs:
+@_with(ClassifyOptions)
+def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
     """What photos that are classified share, checked and read."""
     from regengine.scene.classify import ClassifyInputs
 
     inputs = ClassifyInputs(
-        model=_path(model),
-        tle=_path(tle),
-        metadata=_path(metadata),
-        frame=frame_options(time=time, nadir=nadir),
-        features=features,
-        quality=quality,
-        thumbnails=thumbnails,
+        model=_path(options["model"]),
+        tle=_path(options["tle"]),
+        metadata=_path(options["metadata"]),
+        frame=_frame_options(options["time"], options["nadir"]),
+        features=options["features"],
+        quality=options["quality"],
+        thumbnails=options["thumbnails"],
     )
     inputs.open()
     return inputs
 
 
-@_options_of(classify_inputs)
+@_with(ClassifyOptions)
 def classify(photo: AnyPath, **options: Unpack[ClassifyOptions]) -> Scene:
     """Tell what a photo shows: ``category``, ``probabilities``, and the rest of `Scene`.
 
@@ -497,47 +486,23 @@ def detect_job(
     )
 
 
-class SolveOptions(TypedDict, total=False):
-    """Options of `solve`, by the names of the command's."""
-
-    focal_mm: float | None
-    pixel_pitch_um: float | None
-    fov_deg: float | None
-    lens: Paths | None
-    tle: AnyPath | None
-    method: str | None
-    max_seconds: float
-    wcs: AnyPath | None
-    overlay: AnyPath | None
-
-
-def solve_job(
-    photos: Sequence[Path],
-    *,
-    focal_mm: float | None = None,
-    pixel_pitch_um: float | None = None,
-    fov_deg: float | None = None,
-    lens: Paths | None = None,
-    tle: AnyPath | None = None,
-    method: str | None = None,
-    max_seconds: float = 30.0,
-    wcs: AnyPath | None = None,
-    overlay: AnyPath | None = None,
-) -> SolveJob:
+@_with(SolveOptions)
+def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJob:
     """What `solve` does with each of these photos; pickles."""
     from regengine.orbit.tle import load_tle_file
     from regengine.photo.lens_profile_file import load_profiles
     from regengine.sky.stars.photo import SolveJob, sky
 
+    lens, tle = options["lens"], options["tle"]
     job = SolveJob.prepared(
         photos,
-        focal_mm=focal_mm,
-        pixel_pitch_um=pixel_pitch_um,
-        fov_deg=fov_deg,
-        method=method,
-        max_seconds=max_seconds,
-        wcs=_path(wcs),
-        overlay=_path(overlay),
+        focal_mm=options["focal_mm"],
+        pixel_pitch_um=options["pixel_pitch_um"],
+        fov_deg=options["fov_deg"],
+        method=options["method"],
+        max_seconds=options["max_seconds"],
+        wcs=_path(options["wcs"]),
+        overlay=_path(options["overlay"]),
         lenses=load_profiles([] if lens is None else _paths(lens)),
         tles=None if tle is None else load_tle_file(Path(tle)),
     )
@@ -545,7 +510,7 @@ def solve_job(
     return job
 
 
-@_options_of(solve_job)
+@_with(SolveOptions)
 def solve(photo: AnyPath, **options: Unpack[SolveOptions]) -> StarField:
     """Identify the stars of a photo; nothing needs to be known of the lens.
 

@@ -34,12 +34,8 @@ def one_line(text: str) -> str:
 class RegengineError(Exception):
     """Base of every error that regengine raises on purpose.
 
-    Parameters
-    ----------
-    message : str
-        One sentence that names the file, says what is wrong and what to do.
-    code : str, optional
-        Short stable machine-readable code that ends up among a record's reasons.
+    Its message is one sentence that names the file, says what is wrong and what to do; ``code`` is
+    short, stable, machine-readable, and ends up among a record's reasons.
     """
 
     code = "error"

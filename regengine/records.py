@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable
 from typing import Any
 
 from matchers.camera import Camera
-from regengine.result import ControlPoint, Fit, FrameResult, Hypothesis, NadirInput, SolvedCamera
+from regengine.io.plain import plain, printable
+from regengine.result import FrameResult, Hypothesis, SolvedCamera
 
 Record = dict[str, Any]
+POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
+IMAGE_FIELDS = ("width_px", "height_px", "orientation", "camera_body", "focal_mm", "pixel_pitch_um")
+FIT_FIELDS = (
+    *("residual_px", "residual_m", "matched_lights", "held_out_residual_px"),
+    *("log10_odds", "runner_up_log10_odds", "ncc", "runner_up_ncc"),
+)
 
 
 def record(result: FrameResult) -> Record:
-    """The record of one frame, of plain JSON values.
+    """The record of one frame, of plain JSON values, its keys in the documented order.
 
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of the frame.
-
-    Returns
-    -------
-    dict
-        Keys in the documented order. Numbers are finite; None stands for what is missing.
+    Numbers are finite; None stands for what is missing.
     """
     values = {
         "frame": result.frame,
@@ -37,24 +34,21 @@ def record(result: FrameResult) -> Record:
         "category": result.category,
         "category_probability": result.category_probability,
         "time_utc": result.time_utc,
-        "nadir": None if result.nadir is None else _nadir(result.nadir),
+        "nadir": None if result.nadir is None else vars(result.nadir),
         "camera": None if result.solved is None else _camera(result.solved),
-        "control_points": [_point(point) for point in result.control_points],
+        "control_points": [
+            {name: getattr(point, name) for name in POINT_FIELDS} for point in result.control_points
+        ],
         "footprint": None if result.footprint is None else [*result.footprint],
-        "fit": None if result.fit is None else _fit(result.fit),
+        "fit": None
+        if result.fit is None
+        else {name: getattr(result.fit, name) for name in FIT_FIELDS},
         "engine": {
             "version": result.engine_version,
             "lights": result.lights,
             "seconds": round(result.seconds, 3),
         },
-        "image": {
-            "width_px": result.width_px,
-            "height_px": result.height_px,
-            "orientation": result.orientation,
-            "camera_body": result.camera_body,
-            "focal_mm": result.focal_mm,
-            "pixel_pitch_um": result.pixel_pitch_um,
-        },
+        "image": {name: getattr(result, name) for name in IMAGE_FIELDS},
         "footprint_diagonal_km": result.footprint_diagonal_km,
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
         "sources": dict(result.sources),
@@ -73,55 +67,14 @@ def centre_lonlat(camera: Camera) -> tuple[float, float]:
     return float(lon), float(lat)
 
 
-def _nadir(nadir: NadirInput) -> Record:
-    return {
-        "lon": nadir.lon,
-        "lat": nadir.lat,
-        "altitude_km": nadir.altitude_km,
-        "source": nadir.source,
-        "tle_age_h": nadir.tle_age_h,
-        "sigma_along_km": nadir.sigma_along_km,
-        "sigma_cross_km": nadir.sigma_cross_km,
-    }
-
-
 def _camera(solved: SolvedCamera) -> Record:
-    camera = solved.camera
+    names = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
     return {
         "model": "pinhole",
-        "focal_px": camera.focal_px,
-        "principal_point": camera.principal_point,
-        "distortion": camera.distortion,
-        "quaternion": camera.quaternion,
-        "position_ecef_m": camera.position_ecef_m,
+        **{name: getattr(solved.camera, name) for name in names},
         "along_track_offset_s": solved.along_track_offset_s,
         "off_nadir_deg": solved.off_nadir_deg,
-        "mirrored": camera.mirrored,
-    }
-
-
-def _point(point: ControlPoint) -> Record:
-    return {
-        "x": point.x,
-        "y": point.y,
-        "lon": point.lon,
-        "lat": point.lat,
-        "sigma_px": point.sigma_px,
-        "sigma_m": point.sigma_m,
-        "lights": point.lights,
-    }
-
-
-def _fit(fit: Fit) -> Record:
-    return {
-        "residual_px": fit.residual_px,
-        "residual_m": fit.residual_m,
-        "matched_lights": fit.matched_lights,
-        "held_out_residual_px": fit.held_out_residual_px,
-        "log10_odds": fit.log10_odds,
-        "runner_up_log10_odds": fit.runner_up_log10_odds,
-        "ncc": fit.ncc,
-        "runner_up_ncc": fit.runner_up_ncc,
+        "mirrored": solved.camera.mirrored,
     }
 
 
@@ -136,45 +89,6 @@ def _hypothesis(hypothesis: Hypothesis) -> Record:
         "along_track_offset_s": hypothesis.solved.along_track_offset_s,
         "mirrored": hypothesis.solved.camera.mirrored,
     }
-
-
-def printable(text: str) -> str:
-    r"""Text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def plain(value: Any, text: Callable[[str], str]) -> Any:
-    """Plain JSON values.
-
-    Parameters
-    ----------
-    value : object
-        Dictionaries, lists, tuples, text, numbers (NumPy's, too), None.
-    text : callable
-        What becomes of texts, keys among them, such as
-        `regengine.records.printable`.
-
-    Returns
-    -------
-    object
-        Lists for tuples, None for what is not finite.
-    """
-    if isinstance(value, dict):
-        return {text(str(key)): plain(item, text) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, text) for item in value]
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, bool) or value is None:
-        return value
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def rounded(value: float | None, digits: int) -> float | None:
-    """A number to so many decimals; None for what is missing or not finite."""
-    return None if value is None or not math.isfinite(value) else round(value, digits)
 
 
 VERDICT_WORDS = {
@@ -200,18 +114,7 @@ def centre_text(result: FrameResult, *, digits: int = 2) -> str:
 
 
 def summary_words(result: FrameResult) -> list[str]:
-    """The numbers that tell how good a result is, each as a short phrase.
-
-    Parameters
-    ----------
-    result : FrameResult
-        What is said of a frame.
-
-    Returns
-    -------
-    list of str
-        Empty where nothing is known.
-    """
+    """The numbers that tell how good a result is, each as a short phrase; none without any."""
     words = []
     if result.probability is not None:
         words.append(f"probability {probability_text(result.probability)}")

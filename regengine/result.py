@@ -156,18 +156,8 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What was said of one photo; pickles.
+    """What was said of one photo; pickles."""
 
-    Attributes
-    ----------
-    line : str
-        Its record, a JSON object in one line.
-    text : str
-        The same for tables that people read: none, one or several lines, without the last end.
-    kept : object
-        What the command needs of it besides.
-    """
-
-    line: str
-    text: str = ""
-    kept: Any = None
+    line: str  # its record, a JSON object in one line
+    text: str = ""  # for tables that people read: none, one or several lines, without the last end
+    kept: Any = None  # what the command needs of it besides

@@ -28,35 +28,15 @@ FILE_NAME = "regengine.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsFile:
-    """One settings file, read.
-
-    Attributes
-    ----------
-    path : Path
-        Where it lies.
-    tables : mapping
-        Its content, as TOML gives it.
-    """
+    """One settings file, read; ``tables`` are its content as TOML gives it."""
 
     path: Path
     tables: Mapping[str, Any]
 
     def table(self, path: tuple[str, ...]) -> Mapping[str, Any]:
-        """Table of a command; empty where the file has none.
+        """Table of a command such as ("lights", "fetch"); empty where the file has none.
 
-        Parameters
-        ----------
-        path : tuple of str
-            Names that lead to the command, such as ("lights", "fetch").
-
-        Returns
-        -------
-        mapping
-
-        Raises
-        ------
-        ConfigError
-            If the file has a plain value where a table belongs.
+        ConfigError if the file has a plain value where a table belongs.
         """
         table: Any = self.tables
         for depth, name in enumerate(path, start=1):
@@ -67,19 +47,9 @@ class SettingsFile:
         return table
 
     def check_names(self, path: tuple[str, ...], known: Collection[str]) -> None:
-        """Refuse names that mean nothing, since a misspelt setting would be silently lost.
+        """Refuse names in a table, () for the whole file, that are not among the known ones.
 
-        Parameters
-        ----------
-        path : tuple of str
-            Names that lead to the table; () for the whole file.
-        known : collection of str
-            Names that may stand in it.
-
-        Raises
-        ------
-        ConfigError
-            If another name stands there.
+        A misspelt setting would be silently lost: it raises ConfigError.
         """
         for name in self.table(path):
             if name in known:
@@ -102,24 +72,11 @@ def settings_paths() -> tuple[Path, ...]:
 def read_settings(
     explicit: Path | None = None, *, known_tables: Collection[str] | None = None
 ) -> tuple[SettingsFile, ...]:
-    """Read the settings files that are there.
+    """Read the settings files that are there, strongest first.
 
-    Parameters
-    ----------
-    explicit : Path, optional
-        A file to read instead of those in the usual places; it must exist.
-    known_tables : collection of str, optional
-        Names that may stand at the top of a file; any, if not given.
-
-    Returns
-    -------
-    tuple of SettingsFile
-        Strongest first.
-
-    Raises
-    ------
-    ConfigError
-        If a file cannot be read, is no TOML, or has an unknown table.
+    ``explicit`` is read instead of those in the usual places, and must exist; ``known_tables`` may
+    stand at the top of a file, any if not given. ConfigError if a file cannot be read, is no TOML,
+    or has an unknown table.
     """
     paths = settings_paths() if explicit is None else (explicit,)
     files = []
@@ -145,21 +102,9 @@ def read_settings(
 def find_setting(
     files: tuple[SettingsFile, ...], path: tuple[str, ...], name: str
 ) -> tuple[Any, Path] | None:
-    """Value of one setting and the file that gave it.
+    """Value of an option (its name without dashes) and the file that gave it; None without one.
 
-    Parameters
-    ----------
-    files : tuple of SettingsFile
-        Strongest first.
-    path : tuple of str
-        Names that lead to the command.
-    name : str
-        Name of the option, without dashes.
-
-    Returns
-    -------
-    (value, Path) or None
-        ``~/`` at the start of texts is expanded; None where no file has the setting.
+    ``~/`` at the start of texts is expanded; ``files`` stand strongest first.
     """
     for file in files:
         table = file.table(path)

@@ -333,7 +333,6 @@ REDRAWS = 300
 class Acceptance:
     """What a threshold lets through among cases of known truth."""
 
-    threshold: float
     accepted: int
     wrong: int
     expected_wrong_rate: float
@@ -367,7 +366,6 @@ def acceptance(p: FloatArray, right: BoolArray, doubted: BoolArray, threshold: f
     accepted = (p >= threshold) & ~doubted
     count, wrong = int(accepted.sum()), int((accepted & ~right).sum())
     return Acceptance(
-        threshold=threshold,
         accepted=count,
         wrong=wrong,
         expected_wrong_rate=float((1.0 - p[accepted]).mean()) if count else 1.0,

@@ -12,7 +12,8 @@ from scipy.stats import beta
 
 from benchmarks.arrays import BoolArray
 from benchmarks.confidence.fit import Proposals, acceptance
-from benchmarks.trials.outcomes import CALIBRATION_BINS, calibration, roc
+from benchmarks.pages import table
+from benchmarks.trials.outcomes import CALIBRATION_BINS, roc
 from benchmarks.trials.outcomes import calibration as calibration_figures
 from detectors.types import FloatArray
 from regengine.registration.calibration import FEATURES, Calibration
@@ -41,7 +42,7 @@ def exact_interval(successes: int, of: int) -> tuple[float, float]:
 
 def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
     """Reliability table over the bins of the calibration error, the empty ones left out."""
-    found = calibration(p, right)
+    found = calibration_figures(p, right)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
     return [
         Bin(
@@ -61,7 +62,7 @@ def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
 def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
     """What so many cases would show if the probabilities were true: mean and 95 % quantile."""
     rng = np.random.default_rng(0)
-    drawn = [calibration(p, rng.random(len(p)) < p).expected_error for _ in range(REDRAWS)]
+    drawn = [calibration_figures(p, rng.random(len(p)) < p).expected_error for _ in range(REDRAWS)]
     return float(np.mean(drawn)), float(np.quantile(drawn, 0.95))
 
 
@@ -84,19 +85,20 @@ def model_text(calibration: Calibration, penalty: float) -> str:
     lines = [
         f"Fitted on {told.proposals} proposals ({told.right} right) of {told.cases} cases: "
         f"{told.source}.\n",
-        "| feature | weight | what it is |",
-        "|---|---|---|",
-        *(
-            f"| `{name}` | {weight:.3f} | {FEATURES[name].text} |"
-            for name, weight in zip(calibration.features, calibration.weights, strict=True)
+        *table(
+            ("feature", "weight", "what it is"),
+            [
+                *(
+                    (f"`{name}`", f"{weight:.3f}", FEATURES[name].text)
+                    for name, weight in zip(calibration.features, calibration.weights, strict=True)
+                ),
+                ("(intercept)", f"{calibration.intercept:.3f}", f"penalty {penalty:g}"),
+            ],
         ),
-        f"| (intercept) | {calibration.intercept:.3f} | penalty {penalty:g} |",
         "",
         f"P = {calibration.floor:.4g} + ({calibration.ceiling:.6g} - {calibration.floor:.4g}) x "
         f"sigmoid({calibration.slope:.3f} x score + {calibration.offset:.3f})\n",
-        "| what the data file says | value |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in statement_rows(calibration)),
+        *table(("what the data file says", "value"), statement_rows(calibration)),
         "",
         f"Threshold with its 95 % interval over cases drawn anew: "
         f"{calibration.accept_probability:.6f} ({low:.6f} to {high:.6f}).",

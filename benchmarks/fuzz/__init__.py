@@ -17,36 +17,17 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from benchmarks.fuzz.damage import (
-    FITS_DAMAGE,
-    HDF5_DAMAGE,
-    JPEG_DAMAGE,
-    JSON_DAMAGE,
-    LINES,
-    PNG_DAMAGE,
-    TABLE_DAMAGE,
-    TIFF_DAMAGE,
-    TLE_DAMAGE,
-    Damage,
-    damaged,
-)
-from benchmarks.fuzz.readers import (
-    COMMANDS,
-    READERS,
-    Reader,
-    UnclearSentence,
-    checked_sentence,
-    through_command,
-)
-from benchmarks.fuzz.seeds import TABLE_SEEDS, Seeds, fits_files, jpegs, pngs, raws, tiffs
+from benchmarks.fuzz import damage as harm
+from benchmarks.fuzz import readers, seeds
+from benchmarks.fuzz.readers import COMMANDS, Reader, UnclearSentence, checked_sentence
 from benchmarks.pages import table
 from benchmarks.processes import Lost, work_through
 from regengine.errors import RegengineError
@@ -54,29 +35,31 @@ from regengine.errors import RegengineError
 PHOTO_KINDS = ("jpeg", "png", "tiff", "raw", "fits")
 LIMIT_BYTES = 1_500_000_000
 FINE = ("ok", "refused")
-SEEDS = {
-    "jpeg": jpegs,
-    "png": pngs,
-    "tiff": tiffs,
-    "raw": raws,
-    "fits": fits_files,
-    **TABLE_SEEDS,
-}
-DAMAGE: Mapping[str, Sequence[Damage]] = {
-    "jpeg": JPEG_DAMAGE,
-    "png": PNG_DAMAGE,
-    "tiff": TIFF_DAMAGE,
-    "raw": TIFF_DAMAGE,
-    "fits": FITS_DAMAGE,
-    "tle": TLE_DAMAGE,
-    "records": TABLE_DAMAGE,
-    "labels": TABLE_DAMAGE,
-    "lens": LINES,
-    "settings": LINES,
-    "model": JSON_DAMAGE,
-    "store": HDF5_DAMAGE,
-    "map": TIFF_DAMAGE,
-    "sidecar": LINES,
+
+
+class Kind(NamedTuple):
+    """How sound files of a kind are made, damaged and read."""
+
+    sound: Callable[[], seeds.Seeds]
+    damage: Sequence[harm.Damage]
+    read: Reader
+
+
+KINDS = {
+    "jpeg": Kind(seeds.jpegs, harm.JPEG_DAMAGE, readers.read_photo),
+    "png": Kind(seeds.pngs, harm.PNG_DAMAGE, readers.read_photo),
+    "tiff": Kind(seeds.tiffs, harm.TIFF_DAMAGE, readers.read_photo),
+    "raw": Kind(seeds.raws, harm.TIFF_DAMAGE, readers.read_photo),
+    "fits": Kind(seeds.fits_files, harm.FITS_DAMAGE, readers.read_photo),
+    "tle": Kind(seeds.tles, harm.TLE_DAMAGE, readers.read_elements),
+    "records": Kind(seeds.records, harm.TABLE_DAMAGE, readers.read_records),
+    "labels": Kind(seeds.labels, harm.TABLE_DAMAGE, readers.read_labels),
+    "lens": Kind(seeds.lenses, harm.LINES, readers.read_lens),
+    "settings": Kind(seeds.settings, harm.LINES, readers.read_settings_file),
+    "model": Kind(seeds.models, harm.JSON_DAMAGE, readers.read_model),
+    "store": Kind(seeds.stores, harm.HDF5_DAMAGE, readers.read_result_store),
+    "map": Kind(seeds.maps, harm.TIFF_DAMAGE, readers.read_map),
+    "sidecar": Kind(seeds.sidecars, harm.LINES, readers.read_sidecars),
 }
 # Of twenty files in a row: what comes from strangers, and in many ways, more often
 ROUND: tuple[str, ...] = (
@@ -106,9 +89,9 @@ def kind_of(number: int) -> str:
 
 
 @cache
-def sound_files(kind: str) -> Seeds:
+def sound_files(kind: str) -> seeds.Seeds:
     """The sound files of a kind."""
-    return SEEDS[kind]()
+    return KINDS[kind].sound()
 
 
 def case_of(seed: int, number: int) -> Case:
@@ -117,10 +100,10 @@ def case_of(seed: int, number: int) -> Case:
     rng = np.random.default_rng([seed, number])
     sound = sound_files(kind)
     name = sorted(sound)[int(rng.integers(len(sound)))]
-    damage = DAMAGE[kind]
+    damage = KINDS[kind].damage
     if kind == "map" and name.endswith((".h5", ".nc")):
-        damage = HDF5_DAMAGE
-    data, names = damaged(sound[name], list(sound.values()), damage, rng)
+        damage = harm.HDF5_DAMAGE
+    data, names = harm.damaged(sound[name], list(sound.values()), damage, rng)
     return Case(number=number, kind=kind, name=name, data=data, damage=tuple(names))
 
 
@@ -141,7 +124,7 @@ def reader_of(way: str) -> Reader:
     if ":" in way:
         module, _, name = way.partition(":")
         return cast("Reader", getattr(importlib.import_module(module), name))
-    return READERS[way] if way in READERS else through_command(way)
+    return KINDS[way].read if way in KINDS else readers.through_command(way)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x800000
 HEAD_BYTES = 512  # headers come first: half of the damage is done there
 
 
+def _pick(options: Sequence[Any], rng: np.random.Generator) -> Any:
+    return options[int(rng.integers(len(options)))]
+
+
 def place(data: bytes, rng: np.random.Generator) -> int:
     """Somewhere in the data, in its head as often as in all of it."""
     end = min(len(data), HEAD_BYTES) if rng.random() < 0.5 else len(data)
@@ -109,13 +113,13 @@ def damaged(
     names = []
     for _ in range(int(rng.integers(1, 4))):
         if structural and rng.random() < 0.6:
-            damage = structural[int(rng.integers(len(structural)))]
+            damage = _pick(structural, rng)
         elif rng.random() < 0.08:
             names.append("spliced")
-            data = spliced(data, others[int(rng.integers(len(others)))], rng)
+            data = spliced(data, _pick(others, rng), rng)
             continue
         else:
-            damage = BYTES[int(rng.integers(len(BYTES)))]
+            damage = _pick(BYTES, rng)
         names.append(damage.__name__)
         data = damage(data, rng)
     return data, names
@@ -147,15 +151,15 @@ def number_lies(data: bytes, rng: np.random.Generator) -> bytes:
     found = list(NUMBER.finditer(data[:200_000]))
     if not found:
         return data
-    number = found[int(rng.integers(len(found)))]
-    token = TOKENS[int(rng.integers(len(TOKENS)))]
+    number = _pick(found, rng)
+    token = _pick(TOKENS, rng)
     return data[: number.start()] + token + data[number.end() :]
 
 
 def token_put_in(data: bytes, rng: np.random.Generator) -> bytes:
     """Something unexpected between the rest."""
     at = int(rng.integers(len(data) + 1))
-    return data[:at] + TOKENS[int(rng.integers(len(TOKENS)))] + data[at:]
+    return data[:at] + _pick(TOKENS, rng) + data[at:]
 
 
 def lines_moved(data: bytes, rng: np.random.Generator) -> bytes:
@@ -191,7 +195,7 @@ def cells_moved(data: bytes, rng: np.random.Generator) -> bytes:
     elif what == 2:
         cells[j] = b'"' + cells[j]
     else:
-        cells[j] = TOKENS[int(rng.integers(len(TOKENS)))]
+        cells[j] = _pick(TOKENS, rng)
     lines[k] = mark.join(cells)
     return b"\n".join(lines)
 
@@ -202,7 +206,7 @@ def tle_sums_right(data: bytes, rng: np.random.Generator) -> bytes:
     sets = [k for k, line in enumerate(lines) if line[:2] in (b"1 ", b"2 ") and len(line) >= 69]
     if not sets:
         return data
-    k = sets[int(rng.integers(len(sets)))]
+    k = _pick(sets, rng)
     line = bytearray(lines[k][:68])
     for _ in range(int(rng.integers(1, 9))):
         line[int(rng.integers(2, 68))] = b"0123456789 .-+eA"[int(rng.integers(16))]
@@ -235,7 +239,7 @@ def _change(content: Any, rng: np.random.Generator) -> None:
         keys = list(part) if isinstance(part, dict) else list(range(len(part)))
         if not keys:
             return
-        key = keys[int(rng.integers(len(keys)))]
+        key = _pick(keys, rng)
         below = part[key]
         if not isinstance(below, dict | list) or not below or rng.random() < 0.25 or depth > 5:
             break
@@ -245,7 +249,7 @@ def _change(content: Any, rng: np.random.Generator) -> None:
     elif rng.random() < 0.2 and isinstance(part, list):
         part.append(part[key])
     else:
-        part[key] = VALUES[int(rng.integers(len(VALUES)))]
+        part[key] = _pick(VALUES, rng)
 
 
 LINES: tuple[Damage, ...] = (number_lies, number_lies, token_put_in, lines_moved)
@@ -282,11 +286,9 @@ def fits_card_lies(data: bytes, rng: np.random.Generator) -> bytes:
     cards = [at for at in range(0, len(data), CARD) if data[at + 8 : at + 10] == b"= "]
     if not cards:
         return data
-    at = cards[int(rng.integers(len(cards)))]
-    if rng.random() < 0.2:
-        card = b""
-    else:
-        card = data[at : at + 10] + CARD_VALUES[int(rng.integers(len(CARD_VALUES)))].rjust(20)
+    at = _pick(cards, rng)
+    gone = rng.random() < 0.2
+    card = b"" if gone else data[at : at + 10] + _pick(CARD_VALUES, rng).rjust(20)
     return data[:at] + card.ljust(CARD)[:CARD] + data[at + CARD :]
 
 
@@ -297,10 +299,10 @@ def hdf5_near_marks(data: bytes, rng: np.random.Generator) -> bytes:
         return data
     changed = bytearray(data)
     for _ in range(int(rng.integers(1, 5))):
-        at = marks[int(rng.integers(len(marks)))] + int(rng.integers(4, 96))
+        at = _pick(marks, rng) + int(rng.integers(4, 96))
         size = int(rng.choice([1, 2, 4, 8]))
         if rng.random() < 0.5:
-            value = int(EXTREMES[int(rng.integers(len(EXTREMES)))]) % (1 << 8 * size)
+            value = int(_pick(EXTREMES, rng)) % (1 << 8 * size)
             new = value.to_bytes(size, "little")
         else:
             new = rng.bytes(size)
@@ -322,10 +324,6 @@ TIFF_TAGS += (284, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 530, 532)
 TIFF_TAGS += (33421, 33422, 34665, 34853, 37500, 50706)
 TIFF_TYPES = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17, 18, 255)
 TIFF_VALUES = (0, 1, 2, 3, 5, 6, 7, 8, 16, 32, 64, 32773, 34712, 50000, 65535, 100000, *EXTREMES)
-
-
-def _pick(options, rng):  # type: ignore[no-untyped-def]
-    return options[int(rng.integers(len(options)))]
 
 
 def png_chunks(data: bytes) -> list[Chunk]:

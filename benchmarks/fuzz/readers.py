@@ -149,22 +149,6 @@ def read_sidecars(path: Path) -> None:
         read_description(path.parent)
 
 
-READERS: dict[str, Reader] = {
-    "jpeg": read_photo,
-    "png": read_photo,
-    "tiff": read_photo,
-    "raw": read_photo,
-    "fits": read_photo,
-    "tle": read_elements,
-    "records": read_records,
-    "labels": read_labels,
-    "lens": read_lens,
-    "settings": read_settings_file,
-    "model": read_model,
-    "store": read_result_store,
-    "map": read_map,
-    "sidecar": read_sidecars,
-}
 # The same photos through whole commands
 COMMANDS: dict[str, tuple[str, ...]] = {
     "classify": ("classify", "--json", "--quality", "--features"),

@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import tempfile
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -404,8 +403,3 @@ def sidecars() -> Seeds:
         "radiance.toml": b'product = "VIIRS"\nnodata = -1\nband = 1\n[classes]\n5 = 1.4\n',
         "tiles.json": json.dumps({"order": "{z}/{x}/{y}", "product": "Black Marble"}).encode(),
     }
-
-
-TABLE_SEEDS: dict[str, Callable[[], Seeds]] = {"tle": tles, "records": records, "labels": labels}
-TABLE_SEEDS |= {"lens": lenses, "settings": settings, "model": models}
-TABLE_SEEDS |= {"store": stores, "map": maps, "sidecar": sidecars}

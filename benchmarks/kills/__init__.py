@@ -45,7 +45,6 @@ Record = dict[str, Any]
 class Store:
     """What became of one store: kills of its runs and their workers, and what is wrong."""
 
-    place: str
     runs_killed: int = 0
     workers_killed: int = 0
     checked: int = 0
@@ -84,7 +83,7 @@ class Bench:
 
 def killed_until_done(bench: Bench, store: Path, most: int, chance: random.Random) -> Store:
     """Kill runs into one store up to so many times, then let it finish and compare it."""
-    became = Store(bench.place)
+    became = Store()
     told: dict[str, Record] = {}
     printed = store.with_suffix(".ndjson")
     while True:

@@ -246,17 +246,9 @@ class Moffat:
 
     def point(self, square_px2: ArrayLike, widen: ArrayLike = 1.0) -> FloatArray:
         """Light per square pixel at a squared distance; `widen` multiplies the width."""
-        core2 = np.square(self._core(self.beta) * np.asarray(widen, float))
+        core2 = np.square(self._core * np.asarray(widen, float))
         fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
         return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
-
-    def line_fwhm_px(self, widen: float = 1.0) -> float:
-        """Full width at half maximum across a long even line of points.
-
-        The integral of the profile along a line falls with beta - 1/2.
-        """
-        half = np.sqrt(2.0 ** (1.0 / (self.beta - 0.5)) - 1.0)
-        return float(2.0 * self._core(self.beta) * widen * half)
 
     def across(self, distance_px: ArrayLike, widen: float = 1.0) -> FloatArray:
         """Light per square pixel at a distance from a long line of unit flux per pixel of length.
@@ -268,5 +260,6 @@ class Moffat:
         away = np.square(np.asarray(distance_px, float))[..., None]
         return np.asarray(self.point(away + along**2, widen).sum(axis=-1) * (along[1] - along[0]))
 
-    def _core(self, beta: float) -> float:
-        return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / beta) - 1.0))
+    @property
+    def _core(self) -> float:
+        return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0))

@@ -9,7 +9,7 @@ that are not the engine's: heavy tails, and a share that has manoeuvred.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -260,14 +260,14 @@ class SkyFrame:
     exposure_s: float
     site: tuple[float, float, float] | None  # none: aboard the satellite `station`
     station: int | None  # row of the satellite that carries the camera
-    # Shape (3, 3): Camera (x right, y down, z forward) to ICRS, as stars without aberration have it
-    matrix: FloatArray
     # width_px, height_px, focal_px and k1: the lens
     width_px: int
     height_px: int
     focal_px: float
     k1: float
     limit_mag: float  # faintest satellite that draws a streak
+    # Shape (3, 3): Camera (x right, y down, z forward) to ICRS, as stars without aberration have it
+    matrix: FloatArray = field(default_factory=lambda: np.eye(3))
 
 
 @dataclass(frozen=True, kw_only=True)

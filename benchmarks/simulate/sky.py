@@ -146,9 +146,6 @@ def peak_share(fwhm_px: FloatArray) -> FloatArray:
     return np.asarray(1.0 - (1.0 + 1.0 / area) ** (1.0 - MOFFAT_BETA), float)
 
 
-IntArray = NDArray[np.int64]
-
-
 @dataclass(frozen=True, kw_only=True)
 class SkySensor:
     """A sensor and its software; the defaults are a D3S at ISO 6,400, brought down to 1,500 px."""
@@ -171,9 +168,6 @@ class SkyPicture:
     stored: NDArray[Any]  # shape (h, w, 3): RGB as a file would hold it
     light: ImageArray  # shape (h, w, 3): The same as linear light, 1 at full scale
     saturated: NDArray[np.bool_]  # shape (h, w): A channel is clipped
-    # hot_x and hot_y: shape (n,): Hot pixels
-    hot_x: IntArray
-    hot_y: IntArray
 
 
 def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generator) -> SkyPicture:
@@ -198,9 +192,7 @@ def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generato
         stored = np.round(clipped * top).astype(np.uint16)
         light = (stored / np.float32(top)).astype(np.float32)
         saturated = np.any(stored == top, axis=2)
-    return SkyPicture(
-        stored=stored, light=light, saturated=np.asarray(saturated), hot_x=hot_x, hot_y=hot_y
-    )
+    return SkyPicture(stored=stored, light=light, saturated=np.asarray(saturated))
 
 
 def _srgb_light() -> ImageArray:
@@ -286,8 +278,6 @@ def sky_frame(
     rng: np.random.Generator,
     *,
     colours: FloatArray | None = None,
-    foreground: ImageArray | None = None,
-    clear: ImageArray | None = None,
 ) -> SkyFrame:
     """Photograph the sky."""
     lens, sensor = settings.lens, settings.sensor
@@ -298,11 +288,9 @@ def sky_frame(
     colour = None if colours is None else colours[index]
     electrons = _starlight(magnitudes[index], colour, settings, rng)
     arrives = lens.arrives(camera, x, y)
-    if clear is not None:
-        arrives = arrives * _nearest(clear, x, y)
     electrons = electrons * arrives[:, None]
     fwhm = lens.fwhm(camera, x, y)
-    image = _background(camera, settings, foreground, clear)
+    image = _background(camera, settings)
     dim = float(np.sqrt(image[..., 1].min() + sensor.read_noise_electrons**2))
     for step_x, step_y in zip(path_x, path_y, strict=True):
         add_stars(image, step_x, step_y, electrons / len(path_x), fwhm, dim)
@@ -390,12 +378,7 @@ def _starlight(
     return np.asarray(settings.exposure_s * rate, float)
 
 
-def _background(
-    camera: SkyProjection,
-    settings: SkySettings,
-    foreground: ImageArray | None,
-    clear: ImageArray | None,
-) -> ImageArray:
+def _background(camera: SkyProjection, settings: SkySettings) -> ImageArray:
     """Mean electrons without stars, shape (h, w, 3)."""
     row, column = np.mgrid[: camera.height_px, : camera.width_px].astype(np.float32)
     right, down = settings.sky_gradient
@@ -403,17 +386,5 @@ def _background(
     slope = slope + down * (2.0 * row / (camera.height_px - 1) - 1.0)
     sky = np.asarray(settings.sky_electrons_s, np.float32) * np.float32(settings.exposure_s)
     image = slope[..., None].astype(np.float32) * sky
-    if clear is not None:
-        image *= clear[..., None]
-    if foreground is not None:
-        image += foreground
     image *= settings.lens.arrives(camera, column, row)[..., None].astype(np.float32)
     return np.asarray(image, np.float32)
-
-
-def _nearest(image: ImageArray, x: FloatArray, y: FloatArray) -> FloatArray:
-    """Values of an image at the pixels nearest to places, at its border outside of it."""
-    height, width = image.shape
-    row = np.clip(np.round(y), 0, height - 1).astype(int)
-    column = np.clip(np.round(x), 0, width - 1).astype(int)
-    return np.asarray(image[row, column], float)

@@ -47,6 +47,18 @@ def add_cosmic_rays(
         np.add.at(electrons, (row[inside], col[inside]), charge)
 
 
+def add_stamp(scene: FloatArray, stamp: FloatArray, row: int, col: int) -> None:
+    """Add a square stamp about a pixel, as far as it lies inside; in place."""
+    half = stamp.shape[0] // 2
+    h, w = scene.shape
+    top, left = max(0, row - half), max(0, col - half)
+    bottom, right = min(h, row + half + 1), min(w, col + half + 1)
+    if top < bottom and left < right:
+        scene[top:bottom, left:right] += stamp[
+            top - row + half : bottom - row + half, left - col + half : right - col + half
+        ]
+
+
 OVERSAMPLED = 5
 STEP_PX = 0.05  # half of the step of the numerical derivatives
 HALF_STAMP_PX = 16
@@ -113,7 +125,7 @@ def simulate_starfield(
     peak, bound = np.zeros(count), np.zeros((count, 2))
     for i in range(count):
         stamp = profile.stamp(x[i] - at[1][i], y[i] - at[0][i])
-        _add(scene, flux[i] * stamp, at[0][i], at[1][i])
+        add_stamp(scene, flux[i] * stamp, at[0][i], at[1][i])
         peak[i] = flux[i] * stamp.max() / noise[i]
         bound[i] = profile.bound(x[i] - at[1][i], y[i] - at[0][i], flux[i], noise[i] ** 2)
     resolved = _resolved(scene, x, y, profile)
@@ -204,17 +216,6 @@ def _sky(rng: np.random.Generator, settings: StarfieldSettings) -> FloatArray:
     along = across + np.sin(angle) * (np.arange(h) / h - 0.5)[:, None]
     bow = 0.5 * np.exp(-0.5 * ((along - rng.uniform(-0.4, 0.4)) / 0.15) ** 2)
     return np.asarray(level * (1.0 + strength * (along + bow)))
-
-
-def _add(scene: FloatArray, stamp: FloatArray, row: int, col: int) -> None:
-    """Add a stamp about a pixel, as far as it lies inside."""
-    half = stamp.shape[0] // 2
-    h, w = scene.shape
-    top, left = max(0, row - half), max(0, col - half)
-    bottom, right = min(h, row + half + 1), min(w, col + half + 1)
-    scene[top:bottom, left:right] += stamp[
-        top - row + half : bottom - row + half, left - col + half : right - col + half
-    ]
 
 
 def _resolved(

@@ -6,7 +6,6 @@ for tuning, those from 10,000 on for the benchmark alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.arrays import FloatArray
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import Moffat
-from benchmarks.simulate.starfield import add_cosmic_rays, add_hot_pixels
+from benchmarks.simulate.starfield import add_cosmic_rays, add_hot_pixels, add_stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +34,6 @@ class TrueStreak:
     # What a filter of the streak's very shape would give in that noise: the root of the sum of
     # squared signal over variance, all pixels
     matched_snr: float
-    width_px: float  # full width at half maximum of the mean cross profile
     flux: float  # light within the frame, in units of the image times square pixels
     # How far the middle lies off the straight line between the ends; positive to the right of
     # someone who goes from the first end to the second and sees y point down.
@@ -44,54 +42,11 @@ class TrueStreak:
     first_cut: bool
     second_cut: bool
     kind: str  # ``satellite``, ``meteor`` or ``aircraft``
-    tumbling: bool  # its brightness changes regularly along it
 
     @property
-    def length_px(self) -> float:
-        """Distance between the ends."""
-        return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreakTruth:
-    """All streaks of a frame, column by column; see `TrueStreak`. Shapes are (N,)."""
-
-    x1: FloatArray
-    y1: FloatArray
-    x2: FloatArray
-    y2: FloatArray
-    peak_snr: FloatArray
-    matched_snr: FloatArray
-    length_px: FloatArray
-    width_px: FloatArray
-    flux: FloatArray
-    bow_px: FloatArray
-    first_cut: NDArray[np.bool_]
-    second_cut: NDArray[np.bool_]
-    tumbling: NDArray[np.bool_]
-    kind: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return int(self.x1.size)
-
-    @property
-    def segments(self) -> FloatArray:
-        """Ends as x1, y1, x2, y2, shape (N, 4)."""
-        return np.column_stack([self.x1, self.y1, self.x2, self.y2])
-
-    @classmethod
-    def of(cls, streaks: Sequence[TrueStreak]) -> StreakTruth:
-        """The streaks as columns."""
-        names = ("x1", "y1", "x2", "y2", "peak_snr", "matched_snr", "length_px", "width_px")
-        numbers = {
-            name: np.array([getattr(one, name) for one in streaks], float)
-            for name in (*names, "flux", "bow_px")
-        }
-        marks = {
-            name: np.array([getattr(one, name) for one in streaks], bool)
-            for name in ("first_cut", "second_cut", "tumbling")
-        }
-        return cls(**numbers, **marks, kind=tuple(one.kind for one in streaks))
+    def curve(self) -> tuple[float, float, float, float, float]:
+        """Both ends and the bow, as `regengine.evaluate` scores them."""
+        return self.x1, self.y1, self.x2, self.y2, self.bow_px
 
 
 # Peers were measured in these cells; streaks are drawn evenly from them
@@ -133,7 +88,6 @@ class DrawnStreak:
     bow_px: float  # of the whole path
     peak_snr: float  # wanted
     kind: str
-    tumbling: bool
 
 
 def draw_streaks(
@@ -179,8 +133,7 @@ def _one(
         phase = 2.0 * np.pi * (t * x.size * STEP_PX / period + rng.random())
         light = 1.0 + rng.uniform(0.3, 0.95) * np.cos(phase)
     return DrawnStreak(
-        x=x, y=y, light=light, widen=widen, lanes_px=lanes, bow_px=bow, peak_snr=snr,
-        kind=kind, tumbling=tumbling,
+        x=x, y=y, light=light, widen=widen, lanes_px=lanes, bow_px=bow, peak_snr=snr, kind=kind
     )  # fmt: skip
 
 
@@ -353,18 +306,6 @@ def star_stamp(
     return drawn / len(steps)
 
 
-def add_stamp(scene: FloatArray, stamp: FloatArray, row: int, col: int) -> None:
-    """Add a square stamp about a pixel, as far as it lies inside; in place."""
-    half = stamp.shape[0] // 2
-    h, w = scene.shape
-    top, left = max(0, row - half), max(0, col - half)
-    bottom, right = min(h, row + half + 1), min(w, col + half + 1)
-    if top < bottom and left < right:
-        scene[top:bottom, left:right] += stamp[
-            top - row + half : bottom - row + half, left - col + half : right - col + half
-        ]
-
-
 def bleed(electrons: FloatArray, well: float) -> None:
     """Spill what a full pixel cannot hold into its column, half up and half down; in place."""
     full = electrons > well
@@ -414,10 +355,10 @@ def add_streak(
     col = np.clip(np.rint(drawn.x[seen]).astype(int), 0, w - 1)
     drawn_light = drawn.light[seen] * ground.passed[row, col]
     sigma = float(np.sqrt(ground.variance[row, col].mean()))
-    profile_px, profile = _mean_cross_profile(drawn, drawn_light, point, drawn.widen[seen])
+    profile = _mean_cross_profile(drawn, drawn_light, point, drawn.widen[seen])
     scale = drawn.peak_snr * sigma / float(profile.max())
     alone = np.zeros_like(scene)
-    spacing = _spacing(drawn)
+    spacing = float(np.hypot(np.diff(drawn.x), np.diff(drawn.y)).mean())
     for lane in drawn.lanes_px:
         x, y = _beside(drawn, lane)
         _add_points(
@@ -443,25 +384,18 @@ def add_streak(
         y2=ends[1][1],
         peak_snr=drawn.peak_snr,
         matched_snr=matched,
-        width_px=_fwhm_px(profile_px, profile),
         flux=float(alone.sum()) / well,
         bow_px=bow,
         first_cut=ends[0][2],
         second_cut=ends[1][2],
         kind=drawn.kind,
-        tumbling=drawn.tumbling,
     )
-
-
-def _spacing(drawn: DrawnStreak) -> float:
-    """Distance of the places, pixels."""
-    return float(np.hypot(np.diff(drawn.x), np.diff(drawn.y)).mean())
 
 
 def _mean_cross_profile(
     drawn: DrawnStreak, light: FloatArray, point: Moffat, widen: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Distances across and the mean light per square pixel there, for light 1 per pixel."""
+) -> FloatArray:
+    """Mean light per square pixel by the distance across, for light 1 per pixel."""
     reach = 4.0 * point.fwhm_px * float(widen.max()) + max(np.abs(drawn.lanes_px))
     across = np.linspace(-reach, reach, 401)
     total = np.zeros_like(across)
@@ -470,13 +404,7 @@ def _mean_cross_profile(
         for lane in drawn.lanes_px:
             profile = point.across(across - lane, float(widen[some].mean()))
             total += light[some].sum() / light.size / len(drawn.lanes_px) * profile
-    return across, total
-
-
-def _fwhm_px(across: FloatArray, profile: FloatArray) -> float:
-    """Width between the outermost places at half of the maximum."""
-    above = np.flatnonzero(profile >= 0.5 * profile.max())
-    return float(across[above[-1]] - across[above[0]])
+    return total
 
 
 def _beside(drawn: DrawnStreak, lane_px: float) -> tuple[FloatArray, FloatArray]:
@@ -506,14 +434,8 @@ def _add_points(
         stamps = flux[some, None, None] * point.point(
             dy2[:, :, None] + dx2[:, None, :], widen[some, None, None]
         )
-        for k in range(some.size):  # stamps overlap
-            top, left = max(0, row[k] - half), max(0, col[k] - half)
-            bottom, right = min(h, row[k] + half + 1), min(w, col[k] + half + 1)
-            if top < bottom and left < right:
-                scene[top:bottom, left:right] += stamps[k][
-                    top - row[k] + half : bottom - row[k] + half,
-                    left - col[k] + half : right - col[k] + half,
-                ]
+        for stamp, stamp_row, stamp_col in zip(stamps, row, col, strict=True):  # they overlap
+            add_stamp(scene, stamp, stamp_row, stamp_col)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -610,7 +532,7 @@ class StreakFrame:
     # Shape (h, w): Linear light, 1 at full well, in steps of one electron
     light: NDArray[np.float32]
     saturated: NDArray[np.float32]  # shape (h, w): 1 where a pixel is full
-    truth: StreakTruth  # all streaks, also those too faint or too short to be wanted
+    truth: tuple[TrueStreak, ...]  # all streaks, also those too faint or too short to be wanted
     seed: int
     cloudy: bool
     trail_px: tuple[float, float] | None  # of all stars, from end to end
@@ -660,7 +582,7 @@ def compose(
     return StreakFrame(
         light=light.astype(np.float32),
         saturated=(electrons >= well).astype(np.float32),
-        truth=StreakTruth.of([one for one in true if one is not None]),
+        truth=tuple(one for one in true if one is not None),
         seed=seed,
         cloudy=sky.cloudy,
         trail_px=trail,

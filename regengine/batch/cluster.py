@@ -16,7 +16,7 @@ from importlib.metadata import version
 from threading import Lock, Thread, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.batch.plan import ResultStore, Task, failure_of
+from regengine.batch.plan import Task, failure_of
 from regengine.batch.pool import TICK_S, limit_threads
 from regengine.batch.run import (
     BatchOptions,
@@ -31,6 +31,7 @@ from regengine.batch.run import (
 )
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.result import Failure, FrameResult
+from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -50,7 +51,7 @@ WAITING = 2
 def run_on_cluster(
     photos: Photos,
     process: Process,
-    writer: ResultStore,
+    writer: StoreWriter,
     options: BatchOptions,
     report: Callable[[FrameResult], None],
     *,

@@ -13,25 +13,14 @@ from typing import TypeVar
 from regengine.errors import ConfigError, NoPhotoError
 from regengine.io.urls import is_photo
 
-# What the frame reader opens; files that are named one by one may have any ending.
-
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
-    """Photos that files, folders and glob patterns stand for.
+    """Photos that files, folders and glob patterns stand for, each once.
 
-    Parameters
-    ----------
-    patterns : sequence of str
-        A file stands for itself, whatever its ending and even if it is missing; a folder for the
-        photos in it and below; a pattern (``**`` goes into folders) for what matches it.
-    exclude : sequence of Path, optional
-        Files, and folders with their content, that are never taken: the night-light maps, and
-        the folder that overlays are written to.
-
-    Returns
-    -------
-    list of Path
-        As given, those of one folder or pattern in alphabetical order, each file once.
+    A file stands for itself, whatever its ending and even if it is missing; a folder for the photos
+    in it and below; a pattern (``**`` goes into folders) for what matches it; both in alphabetical
+    order. ``exclude`` are files, and folders with their content, that are never taken: the
+    night-light maps, and the folder that overlays are written to.
     """
     found: dict[Path, Path] = {}
     left_out = [path.resolve() for path in exclude]

@@ -25,8 +25,8 @@ from regengine.io.atomic import (
     sync_folder,
 )
 from regengine.io.checksums import fingerprint
+from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
-from regengine.records import printable
 from regengine.result import Failure
 
 # All records begin alike; what is known of the photo's file stands at their end. Between the two
@@ -132,7 +132,11 @@ class LineIndex:
         facts = facts_of(line)
         if facts is None:
             return False
-        self._refuse_other_command(facts)
+        if facts.command != self._command:
+            raise StoreError(
+                f"The file of --out holds what regengine {facts.command} wrote, and this is "
+                f"{self._command}: name another file.",
+            )
         key, unreadable = identity(facts.path, facts.sha256), identity(facts.path, "")
         self.surplus |= key in self._offsets
         if key != unreadable and self._offsets.pop(unreadable, None) is not None:
@@ -174,19 +178,6 @@ class LineIndex:
             text = "%s: %d damaged lines are left out, and their photos done again."
             logging.getLogger("regengine").warning(text, path, damaged)
         return offset
-
-    def _refuse_other_command(self, facts: LineFacts) -> None:
-        if facts.command != self._command:
-            raise StoreError(
-                f"The file of --out holds what regengine {facts.command} wrote, and this is "
-                f"{self._command}: name another file.",
-            )
-
-
-def write_lines(path: Path, lines: Iterator[bytes]) -> None:
-    """Put a file in the place of another, whole or not at all."""
-    with replacements((path,)) as (temporary,), temporary.open("wb") as stream:
-        stream.writelines(lines)
 
 
 def foreign(path: Path, command: str) -> StoreError:
@@ -277,7 +268,9 @@ class LineFile:
         self.flush()
         try:
             if self._index.surplus:
-                write_lines(self._current, self._index.newest_lines(self._current))
+                lines = self._index.newest_lines(self._current)
+                with replacements((self._current,)) as (new,), new.open("wb") as stream:
+                    stream.writelines(lines)
             if self._current != self.path:
                 put_in_place(self._current, self.path)
             sync_folder(self.path.parent)

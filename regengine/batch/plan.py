@@ -9,15 +9,16 @@ from concurrent.futures import TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from regengine.errors import RegengineError, is_short_of_memory
+from regengine.io.checksums import sha256_of
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import Failure
 from regengine.store.index import StoredEntry, frame_identity
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
+from regengine.store.writer import StoreWriter
 
 # In which pass a photo was searched, as `search_pass` of the store has it
 ALONE, FOLLOWING, AGAIN = 1, 2, 3
@@ -62,7 +63,7 @@ def discard(copy: Path) -> None:
 
 def plan(
     photos: Iterable[Path | Source],
-    store: ResultStore,
+    store: StoreWriter,
     *,
     parameters_sha256: str,
     resume: bool = True,
@@ -111,8 +112,7 @@ def taken_over(stored: StoredEntry, parameters_sha256: str, retry: Collection[st
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content, hexadecimal; empty if it cannot be read."""
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return ""
 
@@ -146,36 +146,6 @@ def stored_verdicts(
         if path is not None and current and stored.result.verdict not in retry:
             found[path] = stored.result.verdict
     return found
-
-
-class StoredIndex(Protocol):
-    """What is stored, without the results themselves."""
-
-    def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The entry of a photo; None where the store does not have it."""
-
-    def free_numbers(self) -> Iterator[int]:
-        """Numbers that no frame has, ascending, without end."""
-
-
-class ResultStore(Protocol):
-    """An open store; `regengine.store.writer.StoreWriter` is one."""
-
-    @property
-    def index(self) -> StoredIndex:
-        """What was stored when the store was opened."""
-
-    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """A frame that was stored before, or in this run and is safe."""
-
-    def add(self, frame: StoredFrame) -> None:
-        """Take a finished frame; it is not safe before the next `flush`."""
-
-    def due(self, wait_s: float = 0.0) -> bool:
-        """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
-
-    def flush(self) -> list[StoredFrame]:
-        """Make safe what was added; gives the frames that are safe now and were not before."""
 
 
 def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:

@@ -146,7 +146,7 @@ class Worker(Generic[JobT]):
 
     def _schedule(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future[Any]:
         # The first call starts the process, which inherits what is blocked here: it must not die
-        # of a signal that is for the whole run before `start_worker` has it ignored.
+        # of a signal that is for the whole run before `_begin` has it ignored.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             return self._pool.schedule(function, args=arguments)
@@ -165,8 +165,9 @@ class Worker(Generic[JobT]):
         )
 
 
-def start_worker(prepare: Prepare | None, memory_mb: int = 0) -> None:
-    """Make a new process a worker; ``prepare`` is called in it."""
+def _begin(pid: Any, prepare: Prepare | None, memory_mb: int) -> None:
+    """Make a new process a worker, which tells its number; ``prepare`` is called in it."""
+    pid.value = os.getpid()
     # A terminal and a scheduler signal all processes of a run; the first of them decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -174,11 +175,6 @@ def start_worker(prepare: Prepare | None, memory_mb: int = 0) -> None:
     limit_memory(memory_mb)
     if prepare is not None:
         prepare()
-
-
-def _begin(pid: Any, prepare: Prepare | None, memory_mb: int) -> None:
-    pid.value = os.getpid()
-    start_worker(prepare, memory_mb)
 
 
 @dataclass(eq=False)

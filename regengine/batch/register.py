@@ -14,10 +14,11 @@ from typing import Any
 from regengine import pipeline
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.plan import stored_verdicts
+from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
-from regengine.exchange.remote.photos import photos_at_hand
 from regengine.io.checksums import fingerprint
+from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -25,7 +26,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
-from regengine.records import degrees_text, printable
+from regengine.records import degrees_text
 from regengine.registration.index.options import earth_index, index_file
 from regengine.registration.outcome import iso_utc
 from regengine.store.writer import StoreWriter

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from regengine.batch.console import Advance
-from regengine.batch.plan import AGAIN, ResultStore, Source, Task, discard, failure_of, plan
+from regengine.batch.plan import AGAIN, Source, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
+from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
-from regengine.records import printable, record_line
+from regengine.records import record_line
 from regengine.result import Failure, FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
-from regengine.store.writer import utc_now
+from regengine.store.writer import StoreWriter, utc_now
 
 # Of a path; with `hints` beside it where other photos of the batch have told something
 Process = Callable[..., FrameResult]
@@ -74,7 +75,7 @@ class BatchSummary:
 def run_batch(
     photos: Photos,
     process: Process,
-    writer: ResultStore,
+    writer: StoreWriter,
     options: BatchOptions,
     report: Report,
 ) -> BatchSummary:
@@ -107,7 +108,7 @@ def run_batch(
 class _Loop:
     """What the passes over a batch share."""
 
-    def __init__(self, writer: ResultStore, options: BatchOptions, report: Report) -> None:
+    def __init__(self, writer: StoreWriter, options: BatchOptions, report: Report) -> None:
         self.summary = BatchSummary()
         self._planned_all = False
         self._under_way = 0

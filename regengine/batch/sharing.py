@@ -22,7 +22,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, ResultStore, Task
+from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Task
 from regengine.registration.neighbour_priors import (
     DAY_S,
     SEARCHED_AGAIN,
@@ -38,6 +38,7 @@ from regengine.registration.neighbour_priors import (
 )
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
 
 # Within a minute the station flies 460 km: neighbours see much of the same ground
 MINUTE_S = 60.0
@@ -59,10 +60,6 @@ class Block:
     def over(self) -> bool:
         """Whether nothing is left to be done."""
         return not (self.ready or self.waiting or self.running)
-
-    def lessons_in_order(self) -> list[Lesson]:
-        """The lessons in the order of their frames."""
-        return [lesson for _, lesson in sorted(self.lessons.items())]
 
 
 def followers_of(facts: dict[int, FrameFacts]) -> set[int]:
@@ -160,7 +157,7 @@ class SharingPlan:
         """Begin pass 2 where pass 1 has ended; close the block after it."""
         if block.ready or block.running:
             return
-        lessons = block.lessons_in_order()
+        lessons = [lesson for _, lesson in sorted(block.lessons.items())]  # by frame
         for task in block.waiting:
             hints = neighbour_prior(block.facts[task.frame_index], lessons)
             block.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
@@ -188,7 +185,7 @@ KEPT_LESSONS = 4096  # in memory, 2 kB each
 class SecondPass:
     """What is not accepted is searched once more, with what all others tell."""
 
-    def __init__(self, store: ResultStore) -> None:
+    def __init__(self, store: StoreWriter) -> None:
         self._read = store.stored_frame
         self._open: set[int] = set()
         self._teachers: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    LogJson,
-    MaxSide,
-    Quiet,
-    SceneLabels,
-    WholeFrame,
-)
+from regengine.commands import options as common
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
@@ -76,7 +69,7 @@ class Bench(Generic[S]):
             for line in self.at_end(said):
                 typer.echo(line)
         if failed:
-            raise typer.Exit(EXIT_FRAMES_FAILED)
+            raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -105,11 +98,11 @@ def lights(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
+    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find lights against lights that you marked.
 
@@ -121,12 +114,10 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    from detectors.registry import LIGHTS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    methods = [method] if method else list(LIGHTS.detectors())
-    bench = _places("lights", methods, labels, tolerance_px, max_side_px=max_side_px)
+    bench, methods = _places("lights", method, labels, tolerance_px, max_side_px=max_side_px)
     bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
@@ -135,12 +126,12 @@ def stars(
     labels: Labels,
     method: Method = None,
     tolerance_px: Tolerance = 3.0,
-    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: WholeFrame = False,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
+    whole_frame: common.WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find stars against stars that you marked.
 
@@ -151,13 +142,11 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    from detectors.registry import STARS
     from regengine.batch.console import configure_logging
 
     configure_logging(quiet=quiet, as_json=log_json)
-    methods = [method] if method else list(STARS.detectors())
     looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    bench = _places("stars", methods, labels, tolerance_px, **looked_at)
+    bench, methods = _places("stars", method, labels, tolerance_px, **looked_at)
     bench.run(methods, plot, as_json=as_json, quiet=quiet)
 
 
@@ -170,12 +159,12 @@ def streaks(
         ),
     ],
     method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: WholeFrame = False,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
+    whole_frame: common.WholeFrame = False,
     plot: Plot = None,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score the methods that find streaks against streaks that you marked.
 
@@ -234,7 +223,7 @@ def streaks(
 
 @app.command(no_args_is_help=True)
 def scenes(
-    labels: SceneLabels,
+    labels: common.SceneLabels,
     seed: Annotated[int, typer.Option(help="Of folds, fits and draws.")] = 0,
     plot: Annotated[
         Path | None,
@@ -243,8 +232,8 @@ def scenes(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON, a line per row, instead of tables.")
     ] = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
 ) -> None:
     """Score every kind of scene model on groups of photos that it has not seen.
 
@@ -283,15 +272,16 @@ def scenes(
         draw_report(report, plot)
         draw_mistakes(report.mistakes, plot)
     if not complete:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 def _places(
-    kind: Kind, methods: list[str], labels: Path, tolerance_px: float, **looked_at: Any
-) -> Bench[DetectionScore]:
-    """The bench of methods that find places; ``looked_at`` is of `regengine.api.detect_job`."""
+    kind: Kind, method: str | None, labels: Path, tolerance_px: float, **looked_at: Any
+) -> tuple[Bench[DetectionScore], list[str]]:
+    """The bench of methods that find places, and these; ``looked_at`` is of `api.detect_job`."""
     import numpy as np
 
+    from detectors import registry
     from regengine.api import detect_job
     from regengine.evaluate.detections import (
         DETECTION_TABLE,
@@ -300,6 +290,7 @@ def _places(
         summary,
     )
 
+    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
     jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 
@@ -310,7 +301,7 @@ def _places(
 
         return score_photo(photos[path], find, tolerance_px, picture)
 
-    return Bench(
+    bench = Bench(
         labels=labels,
         photos=list(photos),
         score=score,
@@ -318,3 +309,4 @@ def _places(
         header=DETECTION_TABLE.header,
         line=DETECTION_TABLE.line,
     )
+    return bench, methods

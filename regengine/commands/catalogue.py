@@ -88,8 +88,8 @@ def build(
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
+    from regengine.io.plain import printable
     from regengine.lights import open_light_map
-    from regengine.records import printable
 
     check_out(out, force)
     if lights and not pictures:
@@ -130,11 +130,10 @@ def places(
     Examples: regengine catalogue places archive.parquet
               regengine catalogue places archive.parquet --country Japan --limit 0 --as csv
     """
-    from regengine.collection.catalogue.query import Wanted
-    from regengine.collection.catalogue.query import places as asked
+    from regengine.collection.catalogue import query as asked
 
-    wanted = Wanted(place=place, country=country, month=month, limit=limit)
-    _ask(catalogue, asked(wanted), form)
+    wanted = asked.Wanted(place=place, country=country, month=month, limit=limit)
+    _ask(catalogue, asked.places(wanted), form)
 
 
 @app.command(no_args_is_help=True)
@@ -152,11 +151,10 @@ def best(
     Examples: regengine catalogue best archive.parquet --place Tokyo
               regengine catalogue best archive.parquet --month 2012 --limit 0 --as json
     """
-    from regengine.collection.catalogue.query import Wanted
-    from regengine.collection.catalogue.query import best as asked
+    from regengine.collection.catalogue import query as asked
 
-    wanted = Wanted(place=place, country=country, month=month, limit=limit)
-    _ask(catalogue, asked(wanted), form)
+    wanted = asked.Wanted(place=place, country=country, month=month, limit=limit)
+    _ask(catalogue, asked.best(wanted), form)
 
 
 @app.command(no_args_is_help=True)
@@ -173,11 +171,10 @@ def coverage(
     Examples: regengine catalogue coverage archive.parquet
               regengine catalogue coverage archive.parquet --by country --as csv
     """
-    from regengine.collection.catalogue.query import Catalogue
-    from regengine.collection.catalogue.query import coverage as asked
+    from regengine.collection.catalogue import query as asked
 
-    with Catalogue(catalogue) as opened:
-        _print(asked(opened, by), form)
+    with asked.Catalogue(catalogue) as opened:
+        _print(asked.coverage(opened, by), form)
 
 
 @app.command(no_args_is_help=True)
@@ -198,11 +195,10 @@ def changes(
     Examples: regengine catalogue changes archive.parquet
               regengine catalogue changes archive.parquet --place Madrid --each month
     """
-    from regengine.collection.catalogue.query import Wanted
-    from regengine.collection.catalogue.query import changes as asked
+    from regengine.collection.catalogue import query as asked
 
-    wanted = Wanted(place=place, country=country, limit=limit)
-    _ask(catalogue, asked(wanted, each, least_days), form)
+    wanted = asked.Wanted(place=place, country=country, limit=limit)
+    _ask(catalogue, asked.changes(wanted, each, least_days), form)
 
 
 @app.command(no_args_is_help=True)

@@ -91,7 +91,7 @@ def package(
     )
     from regengine.collection.packages.sinks import check_package
     from regengine.errors import ConfigError, FrameError
-    from regengine.records import printable
+    from regengine.io.plain import printable
 
     check_package(out, link=link, force=force)
     verdicts = parse_verdicts(verdict)

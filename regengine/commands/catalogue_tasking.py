@@ -12,10 +12,7 @@ import typer
 from regengine.commands.options import ForceFile, NoMessages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from regengine.collection.tasking.plan import FrameOfPlace, Good, Plan
-    from regengine.collection.tasking.targets import Target
+    from regengine.collection.tasking.plan import FrameOfPlace, Plan
 
 
 def tasking(
@@ -81,7 +78,13 @@ def tasking(
     """
     from datetime import timedelta
 
-    from regengine.collection.tasking.plan import Good, PassLimits, plan_passes, wanted_places
+    from regengine.collection.tasking.plan import (
+        Good,
+        PassLimits,
+        best_frames,
+        plan_passes,
+        wanted_places,
+    )
     from regengine.collection.tasking.table import ENDINGS, write_plan
     from regengine.collection.tasking.targets import city_targets, listed_targets
     from regengine.errors import ConfigError
@@ -100,7 +103,12 @@ def tasking(
         max_off_nadir_deg=good_off_nadir_deg,
         max_age=None if good_age_days is None else timedelta(days=good_age_days),
     )
-    best = {} if catalogue is None else _best(catalogue, targets, good, begin)
+    best: dict[int, FrameOfPlace] = {}
+    if catalogue is not None:
+        from regengine.collection.catalogue.query import Catalogue
+
+        with Catalogue(catalogue) as archive:
+            best = best_frames(archive, targets, good, begin)
     limits = PassLimits(
         max_off_nadir_deg=max_off_nadir_deg,
         max_sun_deg=max_sun_deg,
@@ -112,16 +120,6 @@ def tasking(
     with in_place_of((out,)) as (temporary,):
         write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
-
-
-def _best(
-    catalogue: Path, targets: Sequence[Target], good: Good, begin: datetime
-) -> dict[int, FrameOfPlace]:
-    from regengine.collection.catalogue.query import Catalogue
-    from regengine.collection.tasking.plan import best_frames
-
-    with Catalogue(catalogue) as archive:
-        return best_frames(archive, targets, good, begin)
 
 
 def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> None:

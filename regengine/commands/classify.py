@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
-from regengine.commands.options import (
-    EXIT_INTERRUPTED,
-    JsonRecords,
-    Nadir,
-    Seed,
-    Time,
-    parse_time,
-)
 
 if TYPE_CHECKING:
     from regengine.scene.result import Scene
 
 
-@with_line_options(JsonRecords)
+@with_line_options(common.JsonRecords)
 def main(
     photos: Annotated[
         list[str] | None, typer.Argument(help="Photos, folders of them, or patterns.")
@@ -35,8 +28,8 @@ def main(
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir.")
     ] = None,
-    time: Time = None,
-    nadir: Nadir = None,
+    time: common.Time = None,
+    nadir: common.Nadir = None,
     quality: Annotated[
         bool,
         typer.Option("--quality", help="Measure sharpness, cloud fraction and exposure, too."),
@@ -56,7 +49,7 @@ def main(
     ] = Path("clusters.csv"),
     *,
     run: LineRun,
-    seed: Seed = 0,
+    seed: common.Seed = 0,
 ) -> None:
     """Tell what photos show: cities, stars, aurora, inside, day, infrared and others.
 
@@ -94,7 +87,7 @@ def main(
         model=model,
         tle=tle,
         metadata=metadata,
-        time=None if time is None else parse_time(time),
+        time=None if time is None else common.parse_time(time),
         nadir=nadir,
         quality=quality,
         features=features or fit is not None,
@@ -126,7 +119,7 @@ def main(
         tell=tell,
         doing="classifying",
     )
-    if fit is not None and code != EXIT_INTERRUPTED:
+    if fit is not None and code != common.EXIT_INTERRUPTED:
         _propose(scenes, sheet, labels, seed)
     elif fit is None and sheet is not None:
         write_sheet(sheet, map(entry_of, scenes))

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regengine import api
+from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
-from regengine.commands.options import (
-    JsonNotCsv,
-    MaxSide,
-    Method,
-    PhotoOverlays,
-    Photos,
-    WholeFrame,
-)
 from regengine.sky.detection import LONG_SIDE_PX
 
 if TYPE_CHECKING:
-    from regengine.sky.detection.detect import DetectJob
+    from regengine.api import Kind
 
 app = typer.Typer(
     help="Find city lights, stars or streaks in photographs.\n\n"
@@ -30,12 +23,12 @@ app = typer.Typer(
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def lights(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["lights"],
-    overlay: PhotoOverlays = None,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -49,22 +42,17 @@ def lights(
       regengine detect lights photos/ --json --overlay overlays
       regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    _detect(
-        photos,
-        api.detect_job("lights", method=method, max_side_px=max_side_px),
-        run,
-        overlay=overlay,
-    )
+    _detect("lights", photos, run, overlay, method=method, max_side_px=max_side_px)
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def stars(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: WholeFrame = False,
-    overlay: PhotoOverlays = None,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
+    whole_frame: common.WholeFrame = False,
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -79,25 +67,21 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    _detect(
-        photos,
-        api.detect_job("stars", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
-        run,
-        overlay=overlay,
-    )
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _detect("stars", photos, run, overlay, method=method, **looked_at)
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def streaks(
-    photos: Photos,
-    method: Method = None,
-    max_side_px: MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: WholeFrame = False,
+    photos: common.Photos,
+    method: common.Method = None,
+    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
+    whole_frame: common.WholeFrame = False,
     profiles: Annotated[
         bool, typer.Option("--profiles", help="With --json: the light along each streak.")
     ] = False,
-    overlay: PhotoOverlays = None,
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -111,24 +95,20 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    _detect(
-        photos,
-        api.detect_job("streaks", method=method, max_side_px=max_side_px, whole_frame=whole_frame),
-        run,
-        overlay=overlay,
-        profiles=profiles,
-    )
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _detect("streaks", photos, run, overlay, method=method, profiles=profiles, **looked_at)
 
 
 def _detect(
+    kind: Kind,
     photos: list[str],
-    job: DetectJob,
     run: LineRun,
-    *,
     overlay: Path | None,
+    *,
     profiles: bool = False,
+    **looked_at: Any,
 ) -> None:
-    """Go through photos and print what was found in each."""
+    """Go through photos and print what was found; ``looked_at`` is of `api.detect_job`."""
     from dataclasses import replace
 
     from regengine.batch.console import configure_logging
@@ -136,7 +116,7 @@ def _detect(
     from regengine.sky.detection.detect import HEAD_COLUMNS, DetectAnswers
     from regengine.sky.detection.overlay import picture_paths
 
-    kind = job.sought.kind.name
+    job = api.detect_job(kind, **looked_at)
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay])
     if overlay is not None:

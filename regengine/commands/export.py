@@ -8,21 +8,12 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    ForceFiles,
-    Quiet,
-    Reviewed,
-    StoreFile,
-    Verdicts,
-    Where,
-    parse_verdicts,
-)
+from regengine.commands import options as common
 from regengine.exchange.export.formats import format_names
 
 
 def main(
-    store: StoreFile,
+    store: common.StoreFile,
     format: Annotated[
         str,
         typer.Option(
@@ -38,9 +29,9 @@ def main(
             help="The file to write, or the folder for files of each photo.", show_default=False
         ),
     ],
-    verdict: Verdicts = "accepted",
-    reviewed: Reviewed = False,
-    where: Where = None,
+    verdict: common.Verdicts = "accepted",
+    reviewed: common.Reviewed = False,
+    where: common.Where = None,
     table: Annotated[
         str, typer.Option(help="Tables: a row for each of the points, or of the frames.")
     ] = "points",
@@ -74,11 +65,11 @@ def main(
             show_default=False,
         ),
     ] = None,
-    force: ForceFiles = False,
+    force: common.ForceFiles = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was written as a JSON object.")
     ] = False,
-    quiet: Quiet = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Write control points, footprints and pictures for other programs.
 
@@ -91,9 +82,9 @@ def main(
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.records import printable
+    from regengine.io.plain import printable
 
-    verdicts = parse_verdicts(verdict)
+    verdicts = common.parse_verdicts(verdict)
     check_dialect(format, dialect)
     check_out(out, format, force)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
@@ -126,4 +117,4 @@ def main(
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
         typer.echo(printable(f"{out}: {written.frames:,} photos{who}{tail}"), err=True)
     if written.failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)

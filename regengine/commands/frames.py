@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +24,7 @@ def put_out(
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.exchange.archive.row import csv_text, ndjson_text, write_table
     from regengine.exchange.archive.table import checked
-    from regengine.records import printable
+    from regengine.io.plain import printable
 
     if tle is not None:
         table = checked(table, tle)
@@ -43,33 +45,36 @@ def put_out(
         typer.echo(printable(f"{where}{len(table.rows):,} photos{tail}"), err=True)
 
 
-class Fetching:
-    """Tells what becomes of so many wanted photos that are fetched into a folder, and counts it."""
+@contextmanager
+def fetching(
+    out: Path, wanted: int, bad: tuple[str, ...], *, as_json: bool, quiet: bool
+) -> Iterator[Callable[[Outcome], None]]:
+    """Tell what becomes of so many wanted photos that are fetched into a folder, and sum it up.
 
-    def __init__(self, out: Path, wanted: int, *, as_json: bool, quiet: bool) -> None:
-        self._out, self._wanted = out, wanted
-        self._as_json, self._quiet = as_json, quiet
-        self._counts: Counter[str] = Counter()
+    Exits with 1 unless all that is wanted is there.
+    """
+    from regengine.batch.console import progress
+    from regengine.io.plain import printable
 
-    def tell(self, outcome: Outcome) -> None:
-        """Print what became of a photo."""
-        self._counts[outcome.status] += 1
-        if self._as_json:
-            typer.echo(json.dumps(outcome.record()))
-        elif outcome.why and not self._quiet:
-            typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+    counts: Counter[str] = Counter()
+    with progress(wanted, quiet=quiet, doing="fetching") as advance:
 
-    def finish(self, bad: tuple[str, ...]) -> None:
-        """Sum up; exit with 1 unless all that is wanted is there."""
-        from regengine.records import printable
+        def tell(outcome: Outcome) -> None:
+            counts[outcome.status] += 1
+            if as_json:
+                typer.echo(json.dumps(outcome.record()))
+            elif outcome.why and not quiet:
+                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+            advance()
 
-        left = self._wanted - self._counts.total()
-        if not self._quiet:
-            told = [f"{count:,} {status}" for status, count in self._counts.items()]
-            told += [f"{left:,} not asked for"] if left else []
-            typer.echo(printable(f"{self._out}: {', '.join(told)}"), err=True)
-        if left or any(self._counts[status] for status in bad):
-            raise typer.Exit(EXIT_FRAMES_FAILED)
+        yield tell
+    left = wanted - counts.total()
+    if not quiet:
+        told = [f"{count:,} {status}" for status, count in counts.items()]
+        told += [f"{left:,} not asked for"] if left else []
+        typer.echo(printable(f"{out}: {', '.join(told)}"), err=True)
+    if left or any(counts[status] for status in bad):
+        raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
 app = typer.Typer(
@@ -252,7 +257,6 @@ def exif(
     Examples: regengine frames exif ISS030-E-184140 --out texts
               regengine frames exif iss030.csv --out texts --json
     """
-    from regengine.batch.console import progress
     from regengine.exchange.archive.camera_text import PAGE
     from regengine.exchange.archive.download import fetch_texts
     from regengine.exchange.archive.options import frames_given
@@ -261,13 +265,10 @@ def exif(
     address = PAGE if url is None else url
     check_address(address)
     wanted = frames_given(frames)
-    fetching = Fetching(out, len(wanted), as_json=as_json, quiet=quiet)
-    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
+    with fetching(out, len(wanted), ("failed",), as_json=as_json, quiet=quiet) as tell:
         client = ArchiveClient(pause_s=pause_s)
         for outcome in fetch_texts(wanted, out, client, page=address, force=force):
-            fetching.tell(outcome)
-            advance()
-    fetching.finish(bad=("failed",))
+            tell(outcome)
 
 
 @app.command(no_args_is_help=True)
@@ -292,7 +293,6 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.batch.console import progress
     from regengine.errors import ConfigError
     from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions
     from regengine.exchange.archive.download import download as fetch_pictures
@@ -311,14 +311,7 @@ def download(
         max_gigabytes=max_gigabytes,
         force=force,
     )
-    fetching = Fetching(out, len(wanted), as_json=as_json, quiet=quiet)
-    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
-
-        def told(outcome: Outcome) -> None:
-            fetching.tell(outcome)
-            advance()
-
-        stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), told)
-    if stopped:
-        typer.echo(f"Stopped: {stopped}.", err=True)
-    fetching.finish(bad=("failed", "absent"))
+    with fetching(out, len(wanted), ("failed", "absent"), as_json=as_json, quiet=quiet) as tell:
+        stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), tell)
+        if stopped:
+            typer.echo(f"Stopped: {stopped}.", err=True)

@@ -57,7 +57,7 @@ def main(
     )
     from regengine.exchange.importing.decisions import keep as keep_points
     from regengine.exchange.importing.points import read_points
-    from regengine.records import plain, printable
+    from regengine.io.plain import plain, printable
     from regengine.review.decisions import Decisions, decisions_path
     from regengine.review.server import reviewer_name
 

@@ -13,18 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from regengine.api import MAX_MEMORY_MB
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    EXIT_INTERRUPTED,
-    LinesOut,
-    LinesResume,
-    LinesRetry,
-    LogJson,
-    MaxMemory,
-    Quiet,
-    Retry,
-    Workers,
-)
+from regengine.commands import options as common
 
 if TYPE_CHECKING:
     from regengine.batch.each_photo import AnswerOptions
@@ -37,7 +26,7 @@ class LineRun:
 
     out: Path | None  # file that the lines go to, beside standard output
     resume: bool
-    retry: Retry | None
+    retry: common.Retry | None
     workers: int
     max_memory_mb: int
     as_json: bool  # records instead of tables for people
@@ -63,7 +52,7 @@ class LineRun:
             parameters_sha256=known,
             out=self.out,
             resume=self.resume,
-            retry_failed=self.retry is Retry.FAILED,
+            retry_failed=self.retry is common.Retry.FAILED,
             workers=self.workers if len(photos) > 1 else 0,
             limit_s=self.limit_s,
             memory_mb=self.max_memory_mb,
@@ -134,8 +123,8 @@ class LineRun:
             stopped = True
         self._tell_end(done, taken, failed, stopped=stopped)
         if stopped:
-            return EXIT_INTERRUPTED
-        return EXIT_FRAMES_FAILED if failed else 0
+            return common.EXIT_INTERRUPTED
+        return common.EXIT_FRAMES_FAILED if failed else 0
 
     def _tell_end(self, done: int, taken: int, failed: int, *, stopped: bool) -> None:
         """Say on standard error what became of the photos, and how to go on."""
@@ -163,14 +152,14 @@ def with_line_options(json_option: Any) -> Callable[[Callable[..., None]], Calla
     given = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, annotation, default in (
-            ("out", LinesOut, None),
-            ("resume", LinesResume, True),
-            ("retry", LinesRetry, None),
-            ("workers", Workers, 1),
-            ("max_memory_mb", MaxMemory, MAX_MEMORY_MB),
+            ("out", common.LinesOut, None),
+            ("resume", common.LinesResume, True),
+            ("retry", common.LinesRetry, None),
+            ("workers", common.Workers, 1),
+            ("max_memory_mb", common.MaxMemory, MAX_MEMORY_MB),
             ("as_json", json_option, False),
-            ("quiet", Quiet, False),
-            ("log_json", LogJson, False),
+            ("quiet", common.Quiet, False),
+            ("log_json", common.LogJson, False),
         )
     ]
 

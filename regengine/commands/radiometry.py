@@ -7,28 +7,19 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    ForceFiles,
-    Quiet,
-    Reviewed,
-    StoreFile,
-    Verdicts,
-    Where,
-    parse_verdicts,
-)
+from regengine.commands import options as common
 
 
 def main(
-    store: StoreFile,
+    store: common.StoreFile,
     lights: Annotated[
         list[Path],
         typer.Option(help="Night-light map to compare with. May be given several times."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
-    verdict: Verdicts = "accepted",
-    reviewed: Reviewed = False,
-    where: Where = None,
+    verdict: common.Verdicts = "accepted",
+    reviewed: common.Reviewed = False,
+    where: common.Where = None,
     lens: Annotated[
         list[Path] | None,
         typer.Option(
@@ -43,11 +34,11 @@ def main(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw photo, map, residual and scatter as PNG, too.")
     ] = False,
-    force: ForceFiles = False,
+    force: common.ForceFiles = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object for each photo, a line each.")
     ] = False,
-    quiet: Quiet = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Compare registered photos with a night-light map: gain, background, new and lost lights.
 
@@ -60,11 +51,11 @@ def main(
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.io.plain import printable
     from regengine.lights import open_light_map
     from regengine.photo.lens_profile_file import load_profiles
-    from regengine.records import printable
 
-    verdicts = parse_verdicts(verdict)
+    verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
         raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give metres, 0 to 10,000.")
     options = RadiometryOptions(
@@ -90,7 +81,7 @@ def main(
         tail = f"; left out: {left}" if left else ""
         typer.echo(printable(f"{out}: {len(measured.photos):,} photos{tail}"), err=True)
     if measured.failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 def _told(row: dict[str, object]) -> str:

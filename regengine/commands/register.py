@@ -8,21 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.api import MAX_MEMORY_MB
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    EXIT_INTERRUPTED,
-    JsonRecords,
-    Lens,
-    LightMaps,
-    LogJson,
-    Nadir,
-    PhotoOverlays,
-    Quiet,
-    Seed,
-    Time,
-    Workers,
-    parse_time,
-)
+from regengine.commands import options as common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +23,7 @@ def main(
     photos: Annotated[
         list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
     ],
-    lights: LightMaps,
+    lights: common.LightMaps,
     tle: Annotated[
         Path | None, typer.Option(help="TLE file with element sets around the photos' dates.")
     ] = None,
@@ -47,8 +33,8 @@ def main(
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens.")
     ] = None,
-    time: Time = None,
-    nadir: Nadir = None,
+    time: common.Time = None,
+    nadir: common.Nadir = None,
     altitude_km: Annotated[
         float | None, typer.Option(help="Height of the camera above the ellipsoid.")
     ] = None,
@@ -58,7 +44,7 @@ def main(
     pixel_pitch_um: Annotated[
         float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
     ] = None,
-    lens: Lens = None,
+    lens: common.Lens = None,
     clock_window: Annotated[
         float | None,
         typer.Option(
@@ -73,7 +59,7 @@ def main(
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,
-    workers: Workers = 1,
+    workers: common.Workers = 1,
     resume: Annotated[
         bool,
         typer.Option(
@@ -147,11 +133,11 @@ def main(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
-    overlay: PhotoOverlays = None,
-    as_json: JsonRecords = False,
-    quiet: Quiet = False,
-    log_json: LogJson = False,
-    seed: Seed = 0,
+    overlay: common.PhotoOverlays = None,
+    as_json: common.JsonRecords = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
+    seed: common.Seed = 0,
 ) -> None:
     """Place night photographs on the map by their city lights.
 
@@ -175,7 +161,7 @@ def main(
         lights=lights,
         tle=tle,
         metadata=metadata,
-        time=None if time is None else parse_time(time),
+        time=None if time is None else common.parse_time(time),
         nadir=nadir,
         altitude_km=altitude_km,
         focal_mm=focal_mm,
@@ -208,12 +194,12 @@ def main(
     try:
         summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
     except KeyboardInterrupt:
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        raise typer.Exit(common.EXIT_INTERRUPTED) from None
     _tell(summary, store)
     if summary.interrupted:
-        raise typer.Exit(EXIT_INTERRUPTED)
+        raise typer.Exit(common.EXIT_INTERRUPTED)
     if summary.verdicts["failed"]:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 def tidied(arguments: list[str]) -> list[str]:

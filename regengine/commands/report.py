@@ -44,7 +44,7 @@ def main(
               regengine report run.h5 --json | jq .verdicts
     """
     from regengine.batch.console import progress
-    from regengine.records import printable
+    from regengine.io.plain import printable
     from regengine.report.report import (
         collect_store,
         figures_line,

@@ -67,7 +67,7 @@ def main(
     """
     import json
 
-    from regengine.records import printable
+    from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 
     if stats:
@@ -95,15 +95,13 @@ def main(
 def print_stats(store: Path, *, as_json: bool) -> None:
     """Print what was decided of a store's frames."""
     import json
+    from contextlib import closing
 
     from regengine.review.frames import ReviewFrames
     from regengine.review.stats import review_stats, stats_lines
 
-    frames = ReviewFrames(store)
-    try:
+    with closing(ReviewFrames(store)) as frames:
         figures = review_stats(store, frames.rows)
-    finally:
-        frames.close()
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))
     else:

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
-from regengine.commands.options import (
-    JsonNotCsv,
-    Method,
-    Photos,
-    parse_time,
-)
 
 if TYPE_CHECKING:
     from regengine.sky.satellites.observer import GroundSite
@@ -28,9 +23,9 @@ class Mount(StrEnum):
     STILL = "still"
 
 
-@with_line_options(JsonNotCsv)
+@with_line_options(common.JsonNotCsv)
 def main(
-    photos: Photos,
+    photos: common.Photos,
     tle: Annotated[
         Path, typer.Option(metavar="CATALOGUE", help="Element sets (TLE) of all satellites.")
     ],
@@ -68,7 +63,7 @@ def main(
             help="Streaks to name: what detect streaks --json printed; else they are detected.",
         ),
     ] = None,
-    method: Method = None,
+    method: common.Method = None,
     tracks_only: Annotated[
         bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
     ] = False,
@@ -120,7 +115,7 @@ def main(
         catalogue=catalogue,
         site=None if site is None else parse_site(site),
         station=None if station_tle is None else load_tle_file(station_tle),
-        time_utc=None if time is None else parse_time(time),
+        time_utc=None if time is None else common.parse_time(time),
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,
         mount=str(mount),

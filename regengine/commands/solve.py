@@ -7,19 +7,15 @@ from typing import Annotated
 
 import typer
 
+from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
-from regengine.commands.options import (
-    Lens,
-    Method,
-    Photos,
-)
 
 
 @with_line_options(
     Annotated[bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")]
 )
 def main(
-    photos: Photos,
+    photos: common.Photos,
     focal_mm: Annotated[
         float | None,
         typer.Option(min=1.0, max=3000.0, help="Focal length; overrides EXIF, tried first."),
@@ -32,12 +28,12 @@ def main(
         float | None,
         typer.Option(min=1.0, max=140.0, help="Field of view along x, tried first."),
     ] = None,
-    lens: Lens = None,
+    lens: common.Lens = None,
     tle: Annotated[
         Path | None,
         typer.Option(help="Element sets of the ISS: from there the Moon is up to a degree aside."),
     ] = None,
-    method: Method = None,
+    method: common.Method = None,
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Processor time to search for each photo.")
     ] = 30.0,

@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 GAP_DAYS = 10.0  # further than that from an epoch, only the orbit's plane is known
 LISTED = 5
+SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
+ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
 
 
 @app.callback()
@@ -107,13 +109,8 @@ def situation(tles: TleSet, time: datetime) -> dict[str, Any]:
             "altitude_km": round(position.altitude_km, 2),
         },
         "direction": "ascending" if position.velocity_ecef_m_s[2] > 0.0 else "descending",
-        "sigma_along_km": round(position.sigma_along_km, 2),
-        "sigma_cross_km": round(position.sigma_cross_km, 2),
-        "sigma_radial_km": round(position.sigma_radial_km, 2),
-        "sun_elevation_deg": round(light.sun_elevation_deg, 2),
-        "sun_azimuth_deg": round(light.sun_azimuth_deg, 2),
-        "moon_elevation_deg": round(light.moon_elevation_deg, 2),
-        "moon_azimuth_deg": round(light.moon_azimuth_deg, 2),
+        **{name: round(getattr(position, name), 2) for name in SIGMAS},
+        **{name: round(getattr(light, name), 2) for name in ANGLES},
         "moon_illumination": round(light.moon_illumination, 3),
         "passed_over": [{"line": one.line_number, "reason": one.reason} for one in passed_over],
     }

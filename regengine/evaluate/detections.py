@@ -13,7 +13,8 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers, without_nan
+from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers
+from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
 # A detection within this of a light is that light: three pixels, as is usual for stars.
@@ -44,15 +45,7 @@ DETECTION_TABLE = FactTable(
 
 @dataclass(frozen=True, kw_only=True)
 class Matches:
-    """Pairs of truth and detection, one to one.
-
-    Attributes
-    ----------
-    truth, found : ndarray of int, shape (M,)
-        Indices of the pairs.
-    distance_px : ndarray of float64, shape (M,)
-        Distance within each pair.
-    """
+    """Pairs of truth and detection, one to one: their indices and distances, shape (M,)."""
 
     truth: IndexArray
     found: IndexArray
@@ -63,20 +56,9 @@ class Matches:
 class DetectionScore:
     """How a method did on some frames.
 
-    Attributes
-    ----------
-    frames : int
-        Number of frames.
-    wanted, found : int
-        True lights that had to be found, and those of them that were.
-    wanted_flux, found_flux : float
-        The same in flux; NaN where the truth has none.
-    detections, false : int
-        Detections, and those that are no true light.
-    distance_px : ndarray of float64, shape (found,)
-        Centroid errors of the wanted lights that were found.
-    seconds : float
-        Time of all frames.
+    True lights that had to be found are ``wanted``; fluxes are NaN where the truth has none.
+    ``false`` detections are no true light. ``distance_px``, shape (found,), are centroid errors of
+    the wanted lights that were found; ``seconds`` is the time of all frames.
     """
 
     frames: int
@@ -114,16 +96,8 @@ def match_positions(
 ) -> Matches:
     """Pair detections with true lights, nearest first, each used once.
 
-    Parameters
-    ----------
-    truth_xy, found_xy : ndarray of float64, shape (N, 2) and (M, 2)
-        Positions, pixels.
-    tolerance_px : ndarray of float64, shape (N,)
-        How far a detection may lie from each true light; pairs are ranked by distance over this.
-
-    Returns
-    -------
-    Matches
+    Positions, shape (N, 2) and (M, 2), are pixels; ``tolerance_px``, shape (N,), is how far a
+    detection may lie from each true light. Pairs are ranked by distance over this.
     """
     none = Matches(truth=np.zeros(0, np.intp), found=np.zeros(0, np.intp), distance_px=np.zeros(0))
     if len(truth_xy) == 0 or len(found_xy) == 0:
@@ -158,22 +132,8 @@ def score_frame(
 ) -> DetectionScore:
     """Score one frame.
 
-    Parameters
-    ----------
-    matches : Matches
-        Pairs of true lights and detections.
-    wanted : ndarray of bool, shape (N,)
-        True lights that have to be found. A detection of one of the others is not false.
-    detections : int
-        Number of detections.
-    flux : ndarray of float64, shape (N,), optional
-        Fluxes of the true lights.
-    seconds : float, optional
-        Time that the detection took.
-
-    Returns
-    -------
-    DetectionScore
+    ``wanted``, shape (N,), are true lights that have to be found; a detection of one of the others
+    is not false. ``flux``, shape (N,), is of the true lights.
     """
     known = wanted[matches.truth]
     weights = np.full(wanted.size, np.nan) if flux is None else flux
@@ -219,23 +179,12 @@ class LabelledPhoto:
 
 
 def read_light_labels(path: Path) -> list[LabelledPhoto]:
-    """Read a table of labelled lights.
+    """Read a table of labelled lights: photos in the order of their first rows.
 
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns path, x, y and, if wanted, flux and radius_px; others are ignored. A
-        row with a path alone says that the photo shows no light.
-
-    Returns
-    -------
-    list of LabelledPhoto
-        In the order of their first rows. Relative paths count from the table's folder.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, lacks a column, has no row, or a value is no number.
+    CSV with the columns path, x, y and, if wanted, flux and radius_px; others are ignored. A row
+    with a path alone says that the photo shows no light. Relative paths count from the table's
+    folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value is no
+    number.
     """
     rows: dict[str, list[list[float]]] = {}
     advice = f"give a CSV file with the columns {', '.join(REQUIRED_COLUMNS)}."
@@ -311,4 +260,4 @@ def summary(method: str, scores: list[DetectionScore]) -> dict[str, Any]:
         "centroid_error_p90_px": total.error_px(0.9),
         "seconds_per_photo": round(total.seconds / frames, 4),
     }
-    return dict(without_nan(facts))
+    return dict(plain(facts, str))

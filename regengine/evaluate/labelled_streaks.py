@@ -23,9 +23,10 @@ from regengine.evaluate.streak_scores import (
     score_streaks,
     total_streak_score,
 )
-from regengine.evaluate.tables import FactTable, without_nan
+from regengine.evaluate.tables import FactTable
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import read_display_rgb, read_linear_light
+from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
@@ -50,14 +51,7 @@ STREAK_TABLE = FactTable(
 
 @dataclass(frozen=True, kw_only=True)
 class FoundStreaks:
-    """What a method found in a photo.
-
-    Attributes
-    ----------
-    rows : ndarray of float64, shape (M, 5)
-        Ends and bow, pixels of the picture as stored.
-    seconds : float
-    """
+    """What a method found in a photo: ends and bow, pixels as stored, shape (M, 5)."""
 
     rows: FloatArray
     seconds: float
@@ -70,14 +64,8 @@ StreakFinder = Callable[[Path], FoundStreaks]
 class StreakTruth:
     """One photo's labels in pixels.
 
-    Attributes
-    ----------
-    photo : LabelledStreaks
-    candidates : tuple of ndarray of float64, shape (choices, 5)
-        What each streak may be.
-    peak_snr : ndarray of float64, shape (N,)
-        As labelled, else as measured; NaN where neither could be.
-    width_px, height_px : int
+    ``candidates`` are what each streak may be, shape (choices, 5) each; ``peak_snr``, shape (N,),
+    is as labelled, else as measured, NaN where neither could be.
     """
 
     photo: LabelledStreaks
@@ -88,13 +76,7 @@ class StreakTruth:
 
 
 def read_streak_truth(photo: LabelledStreaks) -> StreakTruth:
-    """Look at a labelled photo: its size, and how bright its streaks are.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    """
+    """A labelled photo's size, and how bright its streaks are; FrameError if it cannot be read."""
     header = read_image_header(photo.path)
     candidates = tuple(photo.candidates(header.width_px, header.height_px))
     snr = np.array(photo.peak_snr)
@@ -146,13 +128,8 @@ def score_streak_photo(
     """Score of one method on one photo.
 
     The comparison is drawn where a picture is named. Of a mask's streaks neither length nor
-    brightness is known.
-
-    Raises
-    ------
-    FrameError
-        If the photo or its mask cannot be read or their sizes differ, or the picture cannot be
-        written.
+    brightness is known. FrameError if the photo or its mask cannot be read or their sizes differ,
+    or the picture cannot be written.
     """
     found = find(truth.photo.path)
     if truth.photo.mask is not None:
@@ -219,7 +196,7 @@ def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]
         "end_error_p90_px": total.end_error(0.9),
         "seconds_per_photo": float(total.seconds.mean()) if total.frames else float("nan"),
     }
-    return {**without_nan(facts), "recall_by": recall_cells(total)}
+    return {**plain(facts, str), "recall_by": recall_cells(total)}
 
 
 def recall_cells(total: StreakScore) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ import numpy as np
 
 from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.scenes import Importance, MethodReport, Mistake, SceneReport
-from regengine.evaluate.tables import table, without_nan
+from regengine.evaluate.scenes import MethodReport, Mistake, SceneReport
+from regengine.evaluate.tables import table
 from regengine.photo.image import read_display_rgb
+from regengine.records import plain
 from regengine.scene.samples import Samples
 
 SHOWN_FEATURES = 15
@@ -25,18 +26,9 @@ SHOWN_MISTAKES = 30
 
 
 def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
-    """A confusion matrix as a table: what photos show down, what was said across.
+    """A confusion matrix, shape (C, C), as a table: what photos show down, what was said across.
 
-    Parameters
-    ----------
-    classes : sequence of str, length C
-        Names; those of which there is nothing are left out.
-    matrix : ndarray of int, shape (C, C)
-        Counts.
-
-    Returns
-    -------
-    list of str
+    Classes of which there is nothing are left out.
     """
     shown = [i for i in range(len(classes)) if matrix[i].any()]
     said = [i for i in range(len(classes)) if matrix[i].any() or matrix[:, i].any()]
@@ -199,7 +191,7 @@ def report_facts(report: SceneReport) -> list[dict[str, Any]]:
     facts += [{"table": "families", **asdict(one)} for one in report.families]
     facts += [{"table": "features", **asdict(one)} for one in report.features]
     facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
-    return [without_nan(fact) for fact in facts]
+    return [plain(fact, str) for fact in facts]
 
 
 def _f(value: float) -> str:
@@ -213,59 +205,23 @@ def _real_groups(samples: Samples) -> list[str]:
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     """Draw confusion, calibration, what few labels buy and what features are worth.
 
-    Parameters
-    ----------
-    report : SceneReport
-        What is drawn.
-    folder : Path
-        Made if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The pictures.
-
-    Raises
-    ------
-    ConfigError
-        If matplotlib is not installed or the folder cannot be written.
+    The folder is made if it does not exist. ConfigError if matplotlib is not installed or the
+    folder cannot be written.
     """
     pictures = {}
-    figure, axes = _figure(7.5, 6.5)
-    _confusion(figure, axes, report)
-    pictures["confusion"] = figure
-    figure, axes = _figure(6.0, 6.0)
-    _reliability(axes, report)
-    pictures["calibration"] = figure
-    figure, axes = _figure(6.5, 4.5)
-    _few_labels(axes, report)
-    pictures["few_labels"] = figure
-    figure, axes = _figure(7.0, 7.0)
-    _importance(axes, [*report.families, *report.features[:SHOWN_FEATURES]])
-    pictures["importance"] = figure
+    for name, size, draw in (
+        ("confusion", (7.5, 6.5), _confusion),
+        ("calibration", (6.0, 6.0), _reliability),
+        ("few_labels", (6.5, 4.5), _few_labels),
+        ("importance", (7.0, 7.0), _importance),
+    ):
+        pictures[name], axes = _figure(*size)
+        draw(axes, report)
     return [_save(figure, folder / f"scenes_{name}.png") for name, figure in pictures.items()]
 
 
 def draw_mistakes(mistakes: Sequence[Mistake], folder: Path) -> Path:
-    """Draw thumbnails of the worst mistakes, with what was said of them.
-
-    Parameters
-    ----------
-    mistakes : sequence of Mistake
-        Their names are the photos' paths.
-    folder : Path
-        Made if it does not exist.
-
-    Returns
-    -------
-    Path
-        The picture.
-
-    Raises
-    ------
-    ConfigError
-        If matplotlib is not installed or the folder cannot be written.
-    """
+    """Draw thumbnails of the worst mistakes, named by the photos' paths; see `draw_report`."""
     shown = mistakes[:SHOWN_MISTAKES]
     rows = max(-(-len(shown) // SHEET_COLUMNS), 1)
     figure, axes = _figure(3.2 * SHEET_COLUMNS, 2.8 * rows, (rows, SHEET_COLUMNS))
@@ -307,7 +263,7 @@ def _save(figure: Any, path: Path) -> Path:
     return path
 
 
-def _confusion(figure: Any, axes: Any, report: SceneReport) -> None:
+def _confusion(axes: Any, report: SceneReport) -> None:
     best = report.chosen_report
     shown = np.flatnonzero(best.confusion.any(axis=1) | best.confusion.any(axis=0))
     counts = best.confusion[np.ix_(shown, shown)]
@@ -321,7 +277,7 @@ def _confusion(figure: Any, axes: Any, report: SceneReport) -> None:
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="said", ylabel="shows", title=f"{best.name}, photos of groups left out")
-    figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
+    axes.figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
 
 
 def _reliability(axes: Any, report: SceneReport) -> None:
@@ -364,8 +320,8 @@ def _few_labels(axes: Any, report: SceneReport) -> None:
     axes.legend(fontsize=8)
 
 
-def _importance(axes: Any, importances: Sequence[Importance]) -> None:
-    ranked = list(importances)[::-1]
+def _importance(axes: Any, report: SceneReport) -> None:
+    ranked = [*report.families, *report.features[:SHOWN_FEATURES]][::-1]
     axes.barh([one.name for one in ranked], [one.loss for one in ranked])
     axes.axvline(0.0, color="0.5", linewidth=1)
     axes.set(xlabel="loss of macro-F1 when shuffled")

@@ -159,20 +159,9 @@ class Mistake:
 class SceneReport:
     """Everything that is told of a cross-validation.
 
-    Attributes
-    ----------
-    classes, scored : tuple of str
-        All classes; those that count for macro-F1.
-    chosen : str
-        The kind of model that `regengine train` would take.
-    methods : list of MethodReport
-        Of each kind.
-    few_labels : list of FewLabels
-        What few labels buy.
-    families, features : list of Importance
-        Of the chosen kind, the greatest loss first.
-    mistakes : list of Mistake
-        Of the chosen kind, the surest first.
+    ``scored`` classes count for macro-F1; ``chosen`` is the kind of model that `regengine train`
+    would take. Of it are ``families`` and ``features``, the greatest loss first, and ``mistakes``,
+    the surest first.
     """
 
     classes: tuple[str, ...]
@@ -191,19 +180,7 @@ class SceneReport:
 
 
 def evaluate_scenes(validation: CrossValidation, *, seed: int) -> SceneReport:
-    """Score a cross-validation.
-
-    Parameters
-    ----------
-    validation : CrossValidation
-        As `regengine.scene.crossval.cross_validate` makes it.
-    seed : int
-        Of the draws of few labels and of the shuffles.
-
-    Returns
-    -------
-    SceneReport
-    """
+    """Score a cross-validation; the seed is of the draws of few labels and of the shuffles."""
     samples, chosen = validation.samples, chosen_method(validation)
     by_family: dict[str, list[int]] = {}
     for family in families():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -82,26 +81,13 @@ def _middle_line(corners: FloatArray) -> FloatArray:
 
 
 def read_yolo_labels(folder: Path) -> list[LabelledStreaks]:
-    """Read a folder of photos and text files of the same names.
+    """Read a folder of photos and text files of the same names, in the order of the photos' paths.
 
-    Parameters
-    ----------
-    folder : Path
-        With the folders ``images`` and ``labels`` of the same structure, or with text files
-        beside the photos. A line is ``class cx cy w h``, an upright box, or ``class x1 y1 x2 y2
-        x3 y3 …``, the corners of a slanted box or another outline; all as parts of the picture's
-        width and height. A photo without a text file, or with an empty one, shows no streak.
-        Every class counts.
-
-    Returns
-    -------
-    list of LabelledStreaks
-        In the order of their paths.
-
-    Raises
-    ------
-    ConfigError
-        If there is no photo or no text file, or a line is none of these.
+    It has the folders ``images`` and ``labels`` of the same structure, or text files beside the
+    photos. A line is ``class cx cy w h``, an upright box, or ``class x1 y1 x2 y2 x3 y3 …``, the
+    corners of a slanted box or another outline; all as parts of the picture's width and height. A
+    photo without a text file, or with an empty one, shows no streak. Every class counts.
+    ConfigError if there is no photo or no text file, or a line is none of these.
     """
     photos = folder / PHOTOS if (folder / PHOTOS).is_dir() else folder
     labels = folder / LABELS if (folder / LABELS).is_dir() else photos
@@ -173,24 +159,13 @@ def _numbers(place: str, line: str) -> FloatArray:
 
 
 def read_streak_labels(path: Path) -> list[LabelledStreaks]:
-    """Read labelled streaks.
+    """Read labelled streaks: photos in the order of their first rows.
 
-    Parameters
-    ----------
-    path : Path
-        CSV with the columns path, x1, y1, x2, y2, or path and mask, or all of them; bow_px,
-        peak_snr and kind if wanted; others are ignored. A row with a path alone says that the
-        photo shows no streak. Or a folder of YOLO labels (`regengine.evaluate.streak_labels`).
-
-    Returns
-    -------
-    list of LabelledStreaks
-        In the order of their first rows. Relative paths count from the table's folder.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, lacks a column, has no row, or a value is no number.
+    CSV with the columns path, x1, y1, x2, y2, or path and mask, or all of them; bow_px, peak_snr
+    and kind if wanted; others are ignored. A row with a path alone says that the photo shows no
+    streak. Or a folder of YOLO labels, see `read_yolo_labels`. Relative paths count from the
+    table's folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value
+    is no number.
     """
     if path.is_dir():
         return read_yolo_labels(path)
@@ -254,12 +229,8 @@ def _check_columns(path: Path, present: set[str]) -> None:
 class MaskScore:
     """Detections held against a mask.
 
-    Attributes
-    ----------
-    wanted, found : int
-        Objects of the mask, and those along which detections run for half of their length.
-    outside : ndarray of bool, shape (M,)
-        Detections of whose length less than half lies in the mask.
+    Along ``found`` of the ``wanted`` objects detections run for half of their length; ``outside``,
+    shape (M,), are detections of whose length less than half lies in the mask.
     """
 
     wanted: int
@@ -267,78 +238,13 @@ class MaskScore:
     outside: BoolArray
 
     @property
-    def detections(self) -> int:
-        """Number of detections."""
-        return int(self.outside.size)
-
-    @property
     def false(self) -> int:
         """Detections of whose length less than half lies in the mask."""
         return int(self.outside.sum())
 
 
-def streak_mask(shape: tuple[int, int], streaks: FloatArray, width_px: FloatArray) -> BoolArray:
-    """Pixels whose centre lies within half the width of a streak.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width.
-    streaks : ndarray of float64, shape (N, 4 or 5)
-        Ends, and bow if known.
-    width_px : ndarray of float64, shape (N,)
-
-    Returns
-    -------
-    ndarray of bool, shape (h, w)
-    """
-    mask = np.zeros(shape, bool)
-    for row, width in zip(as_rows(streaks), width_px, strict=True):
-        half = max(0.5 * float(width), 0.5)
-        points = curve_points(row, 33 if row[4] else 2)
-        for first, last in itertools.pairwise(points):
-            low = np.maximum(np.floor(np.minimum(first, last) - half), 0).astype(int)
-            high = np.ceil(np.maximum(first, last) + half).astype(int) + 1
-            x, y = np.meshgrid(
-                np.arange(low[0], min(high[0], shape[1])),
-                np.arange(low[1], min(high[1], shape[0])),
-            )
-            if x.size:
-                near = _distance(x, y, first, last) <= half
-                mask[y[near], x[near]] = True
-    return mask
-
-
-def _distance(x: IndexArray, y: IndexArray, first: FloatArray, last: FloatArray) -> FloatArray:
-    """Distance of places from a straight piece, ends included."""
-    step = last - first
-    square = float(step @ step)
-    dx, dy = x - first[0], y - first[1]
-    t = np.clip((dx * step[0] + dy * step[1]) / square, 0.0, 1.0) if square else np.zeros(x.shape)
-    return np.asarray(np.hypot(dx - t * step[0], dy - t * step[1]))
-
-
-def misclassification(found: BoolArray, truth: BoolArray) -> float:
-    """Wrong pixels over all pixels: the measure of Farzaneh et al. 2021.
-
-    It judges nothing where streaks are small: a frame of 1024 x 1024 pixels with one of 300 x 3
-    scores 9e-4 for the answer that there is none.
-    """
-    return float((found != truth).mean())
-
-
 def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
-    """Hold detections against a mask whose objects may be wide, and may touch.
-
-    Parameters
-    ----------
-    truth : ndarray of bool, shape (h, w)
-    found : ndarray of float64, shape (M, 4 or 5)
-
-    Returns
-    -------
-    MaskScore
-    """
+    """Hold detections against a mask whose objects may be wide, and may touch; see `as_rows`."""
     rows = as_rows(found)
     side = 2 * int(REACH_PX) + 1
     near = cv2.dilate(truth.astype(np.uint8), np.ones((side, side), np.uint8))

@@ -58,18 +58,9 @@ class StreakMatches:
 class StreakScore:
     """How a method did on some frames; true streaks one after the other, N of them.
 
-    Attributes
-    ----------
-    frames : int
-    peak_snr, matched_snr, length_px : ndarray of float64, shape (N,)
-        Of the true streaks; NaN where nobody knows.
-    found : ndarray of bool, shape (N,)
-    end_error_px : ndarray of float64, shape (N, 2)
-        NaN where it was not found.
-    false, pieces : ndarray of int, shape (frames,)
-        Detections of each frame that are none, or pieces; see `StreakMatches`.
-    seconds : ndarray of float64, shape (frames,)
-        Processor time.
+    ``peak_snr``, ``matched_snr``, ``length_px``, shape (N,), are NaN where nobody knows,
+    ``end_error_px``, shape (N, 2), where a streak was not found. ``false``, ``pieces`` (see
+    `StreakMatches`) and ``seconds``, processor time, have shape (frames,).
     """
 
     frames: int
@@ -115,13 +106,7 @@ def streak_rows(found: StreakDetections) -> FloatArray:
 
 
 def as_rows(streaks: FloatArray) -> FloatArray:
-    """Rows of ends, or of ends and bow, as rows of ends and bow, shape (N, 5).
-
-    Raises
-    ------
-    ValueError
-        If there are neither four nor five columns.
-    """
+    """Rows of ends, or of ends and bow, as rows of both, shape (N, 5); ValueError of others."""
     rows = np.asarray(streaks, float)
     if rows.size == 0:
         return np.zeros((0, 5))
@@ -221,18 +206,9 @@ def score_streaks(
     matched_snr: FloatArray | None = None,
     seconds: float = float("nan"),
 ) -> StreakScore:
-    """Score one frame.
+    """Score one frame: all true streaks and all detections, rows as `as_rows` takes them.
 
-    Parameters
-    ----------
-    truth, found : ndarray of float64, shape (N, 4 or 5) and (M, 4 or 5)
-        All true streaks and all detections; `streak_rows` makes the latter.
-    peak_snr, matched_snr : ndarray of float64, shape (N,), optional
-    seconds : float, optional
-
-    Returns
-    -------
-    StreakScore
+    `streak_rows` makes the latter. Brightnesses of the true ones have shape (N,).
     """
     truth, found = as_rows(truth), as_rows(found)
     matches = match_streaks(truth, found)

@@ -20,12 +20,7 @@ def labelled_rows(
     """Photo, place in the file and cells of each row of a table of labels.
 
     `check` raises where columns are missing; `advice` says what to give instead of a file that
-    cannot be read.
-
-    Raises
-    ------
-    ConfigError
-        If the file cannot be read, or a row names no photo.
+    cannot be read. ConfigError if it cannot, or a row names no photo.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
@@ -89,12 +84,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
         for place, width in enumerate(widths)
     )
     return [line(header), rule + "|", *map(line, body)]
-
-
-def without_nan(value: Any) -> Any:
-    """Facts ready for JSON: None stands for what is not known."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,1 +1,1 @@
-"""To and from other programs: exports, imports, the archive, remote photos."""
+"""To and from other programs: exports, imports, the archive."""

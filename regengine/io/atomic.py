@@ -24,10 +24,7 @@ _NUMBERS = count()  # of new files, so that two threads can write one at a time
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that any crash leaves either the old one or the new one.
 
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; no temporary file remains.
+    OSError if the disk is full or the folder cannot be written; no temporary file remains.
     """
     with replacing(path) as stream:
         left = memoryview(content)
@@ -37,17 +34,9 @@ def write_whole(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[io.FileIO]:
-    """A file to write and read, that takes the place of another at the end of the block.
+    """An empty file to write and read, that takes another's place at the end of the block.
 
-    Yields
-    ------
-    raw binary file
-        Empty; writing may take fewer bytes than it is given.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; no temporary file remains.
+    It is raw: writing may take fewer bytes than it is given. OSError as of `write_whole`.
     """
     with (
         replacements((path,), ending=".tmp") as (temporary,),
@@ -58,13 +47,7 @@ def replacing(path: Path) -> Iterator[io.FileIO]:
 
 @contextmanager
 def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
-    """Paths for new files of the same endings, see `replacements`; errors in a sentence.
-
-    Raises
-    ------
-    StoreError
-        If a file cannot be written.
-    """
+    """Paths for new files of the same endings, see `replacements`; StoreError if they fail."""
     with unwritable_told(paths[0]), replacements(paths, sync=sync) as temporary:
         yield temporary
 
@@ -89,20 +72,9 @@ def replacements(
 ) -> Iterator[tuple[Path, ...]]:
     """Paths for new files that take the place of others at the end of the block, or vanish.
 
-    Parameters
-    ----------
-    paths : tuple of Path
-        What is to be replaced, or new.
-    ending : str, optional
-        Of the new files' names; the old one's, for writers that go by it, if not given.
-    sync : bool, optional
-        Whether they are on the disk before this ends. Without it they are whole whatever becomes
-        of the program, but not if the power fails.
-
-    Yields
-    ------
-    tuple of Path
-        In the same folders; the block makes the files.
+    They are in the same folders; the block makes the files. ``ending`` is of their names: the old
+    ones', for writers that go by it, if not given. Without ``sync`` they are whole whatever becomes
+    of the program, but not if the power fails.
     """
     temporary = tuple(_temporary(path, ending) for path in paths)
     try:
@@ -148,23 +120,10 @@ def sync_folder(folder: Path) -> None:
 
 
 class FileLock:
-    """A locked file, which the kernel lets go of with the process.
+    """A locked file, made if need be with its folder; the kernel lets go of it with the process.
 
-    Held from its making until `release`, or until the process ends, however it does.
-
-    Parameters
-    ----------
-    path : Path
-        The file to lock; its folder is made if need be, and so is the file.
-    busy : StoreError
-        What is raised where another process holds it.
-
-    Raises
-    ------
-    StoreError
-        If another process holds it.
-    OSError
-        If the folder cannot be written.
+    Held from its making until `release`, or until the process ends, however it does. ``busy`` is
+    raised where another process holds it, OSError if the folder cannot be written.
     """
 
     def __init__(self, path: Path, busy: StoreError) -> None:
@@ -227,20 +186,9 @@ def refusals_told(path: Path) -> Iterator[None]:
 
 
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
-    """See to it, before any work is done, that the file of ``--out`` can be written.
+    """Refuse, before any work is done, an ``--out`` that cannot be written (ConfigError).
 
-    Parameters
-    ----------
-    out : Path
-    endings : sequence of str
-        What its name may end in.
-    force : bool
-        Whether a file that exists is to be replaced.
-
-    Raises
-    ------
-    ConfigError
-        If not.
+    With ``force`` a file that exists may be replaced.
     """
     if out.suffix.lower() not in endings:
         raise ConfigError(f"--out {out}: the file's name ends in {' or '.join(endings)}.")

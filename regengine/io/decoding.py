@@ -47,13 +47,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 @contextmanager
 def overheard(most_bytes: int = 4000) -> Iterator[list[str]]:
-    """Keep what libraries in C write to standard error away from the terminal.
-
-    Yields
-    ------
-    list of str
-        Its lines, once the block has ended.
-    """
+    """Keep away what libraries in C write to standard error: its lines, once the block ended."""
     said: list[str] = []
     with _LISTENING, tempfile.TemporaryFile() as file:
         try:

@@ -48,20 +48,9 @@ def reading(path: Path) -> Iterator[None]:
 def open_raster(
     path: Path, *, driver: str, overview_factor: int = 1
 ) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster for reading.
+    """Open a raster of one format, by GDAL's name of it, or its overview of a factor.
 
-    Parameters
-    ----------
-    path : Path
-    driver : str
-        GDAL's name of the only format that is tried.
-    overview_factor : int, optional
-        Open the overview that is smaller by this factor, which must exist.
-
-    Raises
-    ------
-    LightMapError
-        The file is missing, not of this format, damaged or cut short.
+    LightMapError if the file is missing, not of this format, damaged or cut short.
     """
     if not path.is_file():
         raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
@@ -103,12 +92,8 @@ class _Complaints(logging.Handler):
 def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
 
-    ``leftovers`` are removed in the end, if they are still there.
-
-    Raises
-    ------
-    LightMapError
-        The disk is full, the folder may not be written to or is not there.
+    ``leftovers`` are removed in the end, if they are still there. LightMapError if the disk is
+    full, the folder may not be written to or is not there.
     """
     complaints, logger = _Complaints(), logging.getLogger("rasterio")
     logger.addHandler(complaints)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import write_whole
-from regengine.records import plain
+from regengine.io.plain import plain
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
 THUMBNAIL_QUALITY = 78
@@ -48,23 +48,13 @@ def script_json(value: Any) -> str:
 
 
 def render_page(content: str, data: Any, *, title: str) -> str:
-    """A page of a kind with its data.
+    """A page (HTML) of a kind with its data.
 
-    Parameters
-    ----------
-    content : str
-        What the kind of page adds to the template: style rules, ``<!--BODY-->``, markup,
-        ``<!--SCRIPT-->``, script. It is the program's own; nothing of a photo is in it.
-    data : object
-        What the script reads from ``page.data``; may hold any text, see `script_json`.
-    title : str
-        Of the window; any text.
-
-    Returns
-    -------
-    str
-        HTML. Its content security policy names the hashes of its scripts and styles, so nothing
-        else runs or is fetched whatever the data are; images may be data and local files.
+    ``content`` is what the kind of page adds to the template: style rules, ``<!--BODY-->``, markup,
+    ``<!--SCRIPT-->``, script. It is the program's own; nothing of a photo is in it. ``data``, which
+    the script reads from ``page.data``, and ``title`` may hold any text. The page's content
+    security policy names the hashes of its scripts and styles, so nothing else runs or is fetched
+    whatever the data are; images may be data and local files.
     """
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
@@ -133,10 +123,7 @@ def _octets(text: str) -> bytes:
 def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
     """A small JPEG, `THUMBNAIL_PX` on its longer side, for a page that holds it itself.
 
-    Parameters
-    ----------
-    rgb : ndarray, shape (h, w, 3)
-        Red, green, blue as displayed: uint8, or floats of 0 to 1.
+    ``rgb``, shape (h, w, 3), is as displayed: uint8, or floats of 0 to 1.
     """
     import cv2
 

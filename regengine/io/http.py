@@ -35,21 +35,11 @@ Answer = TypeVar("Answer")
 
 
 class HttpFailure(Exception):
-    """A request that failed; as text a part of a sentence without the address, which may be secret.
+    """A request that failed; as text part of a sentence, without the address: it may be secret."""
 
-    Attributes
-    ----------
-    passes : bool
-        Whether another try may help.
-    asked_s : float or None
-        How long the server asks to wait.
-    tries : int
-        How often it was tried.
-    """
-
-    passes = False
-    asked_s: float | None = None
-    tries = 1
+    passes = False  # whether another try may help
+    asked_s: float | None = None  # how long the server asks to wait
+    tries = 1  # how often it was tried
 
 
 class StatusFailure(HttpFailure):
@@ -117,48 +107,27 @@ class LedInCircles(StatusFailure):
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How often, how patiently, how long.
+    """How often, how patiently, how long."""
 
-    Attributes
-    ----------
-    attempts, connect_attempts : int
-        Tries per request; and where nobody is there at all (None: as many).
-    pause_s : float
-        From the beginning of one request to the next.
-    backoff_s, jitter : float
-        Pause before the second try, doubled each time, times a random 1 - jitter to 1 + jitter so
-        that many clients do not come back at once.
-    longest_wait_s : float
-        A server that asks to wait longer (Retry-After) is left alone.
-    idle_s, total_s : float
-        Longest silence of the server; longest time for one body.
-    passing : frozenset of int
-        Statuses after which another try may help.
-    """
-
-    attempts: int = 5
-    connect_attempts: int | None = None
-    pause_s: float = 0.0
+    attempts: int = 5  # per request
+    connect_attempts: int | None = None  # where nobody is there at all; None: as many
+    pause_s: float = 0.0  # from the beginning of one request to the next
+    # Before the second try, doubled each time, times a random 1 - jitter to 1 + jitter so that many
+    # clients do not come back at once
     backoff_s: float = 1.0
     jitter: float = 0.0
-    longest_wait_s: float = 300.0
-    idle_s: float = 30.0
-    total_s: float = 1800.0
-    passing: frozenset[int] = PASSING
+    longest_wait_s: float = 300.0  # a server that asks for more (Retry-After) is left alone
+    idle_s: float = 30.0  # longest silence of the server
+    total_s: float = 1800.0  # longest time for one body
+    passing: frozenset[int] = PASSING  # statuses after which another try may help
 
 
 class HttpClient:
     """Asks servers; one for all that must keep its distance in time, safe to share by threads.
 
-    Parameters
-    ----------
-    patience : Patience
-    may_follow : callable
-        Whether a redirection from one address to another may be followed.
-    authorization : callable, optional
-        The header for an address, asked anew at each redirection: no host inherits another's.
-    connections : int, optional
-        To one host at a time.
+    ``may_follow`` says whether a redirection from one address to another may be followed;
+    ``authorization`` gives the header for an address, asked anew at each redirection: no host
+    inherits another's; ``connections`` are to one host at a time.
     """
 
     def __init__(

@@ -19,6 +19,11 @@ def name_cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
+def named(text: str) -> str:
+    """The name of a cell that `name_cell` may have made."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
+
+
 def path_cell(path: Path | str) -> str:
     """A path as a cell: ``./=a.jpg`` names the same file as ``=a.jpg``."""
     text = str(path)

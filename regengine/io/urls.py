@@ -91,13 +91,10 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def file_name(url: str) -> str:
-    """Name for a copy of what a URL stands for.
+    """Name for a copy of what a URL stands for: the last part of its path.
 
-    Returns
-    -------
-    str
-        The last part of its path; where a query names the photo, ``get?file=a/b.jpg``, the last
-        part of that. Of letters, digits and ``._-`` alone; never hidden, never empty.
+    Where a query names the photo, ``get?file=a/b.jpg``, the last part of that. Of letters, digits
+    and ``._-`` alone; never hidden, never empty.
     """
     parts = urlsplit(url)
     candidates = [parts.path.rstrip("/"), *(value for _, value in parse_qsl(parts.query))]

@@ -32,13 +32,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What to write."""
+    """What to write: product and date replace what the sources say unless they are ""."""
 
-    # product, date: replace what the sources say; "" keeps that.
     product: str = ""
     date: str = ""
-    region: Bounds | None = None  # the part wanted; None for all
-    overwrite: bool = False  # replace an existing file
+    region: Bounds | None = None  # None for all
+    overwrite: bool = False
 
 
 def build_map(
@@ -67,7 +66,7 @@ def build_map(
     with writing(out, leftovers=(plain, final, Path(f"{final}.ovr.tmp"))):
         brightest = _write_plain(light_map, grid, plain, tags, progress)
         _refuse_raw_classes(light_map, options, brightest)
-        _write_cog(plain, final)
+        _write_cog(plain, final, overviews=len(level_factors(grid)) - 1)
         if not is_complete(final):
             raise OSError("not all of it reached the disk")
         plain.unlink()
@@ -176,10 +175,8 @@ def _refuse_raw_classes(light_map: LightMap, options: BuildOptions, brightest: f
         )
 
 
-def _write_cog(plain: Path, final: Path) -> None:
+def _write_cog(plain: Path, final: Path, *, overviews: int) -> None:
     """Copy into the cloud-optimised layout; GDAL makes the overviews on the way."""
-    with rasterio.open(plain) as dataset:
-        grid = PixelGrid(west=0.0, north=0.0, step_deg=1.0, cols=dataset.width, rows=dataset.height)
     rasterio.shutil.copy(
         plain,
         final,
@@ -191,7 +188,7 @@ def _write_cog(plain: Path, final: Path) -> None:
         predictor="no",
         blocksize=BLOCK_PX,
         overview_resampling="average",
-        overview_count=len(level_factors(grid)) - 1,
+        overview_count=overviews,
         sparse_ok=True,
         bigtiff="if_safer",
     )

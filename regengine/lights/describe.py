@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,24 +17,14 @@ BLOCK_PX = 256
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Survey:
-    """Spread of a map's radiances."""
+def _spread(light_map: LightMap) -> dict[str, Any]:
+    """Radiances of a map, or of 400 blocks of 256 by 256 pixels of a large one.
 
-    # Share of pixels and the radiance, nW cm^-2 sr^-1, that it stays at or below.
-    quantiles_nw: tuple[tuple[float, float], ...]
-    # valid_fraction, lit_fraction, saturated_fraction: shares of all pixels that have data, of
-    # those that have light above 0.5 nW, and of those that are saturated.
-    valid_fraction: float
-    lit_fraction: float
-    saturated_fraction: float
-    sampled: bool  # whether only a sample was looked at
-
-
-def survey(light_map: LightMap) -> Survey:
-    """Look at a map, or at 400 blocks of 256 by 256 pixels of a large one."""
-    source = light_map.sources[0]
-    grid = snapped(source.grid, 0.0, light_map.info.bounds)
+    Quantiles are shares of the pixels that have data, and the radiance, nW cm^-2 sr^-1, that they
+    stay at or below; lit and saturated pixels, those above 0.5 nW and those at the map's
+    saturation, are shares of them, too.
+    """
+    grid = snapped(light_map.sources[0].grid, 0.0, light_map.info.bounds)
     sampled = grid.cols * grid.rows > WHOLE_PIXELS
     found, total = [], 0
     for block in _spread_blocks(grid) if sampled else [grid]:
@@ -43,23 +32,19 @@ def survey(light_map: LightMap) -> Survey:
         found.append(filled.values[filled.valid])
         total += filled.values.size
     values = np.concatenate(found)
-    if values.size == 0:
-        return Survey(
-            quantiles_nw=(),
-            valid_fraction=0.0,
-            lit_fraction=0.0,
-            saturated_fraction=0.0,
-            sampled=sampled,
-        )
-    radiance_nw = 10.0 ** np.quantile(values, QUANTILES).astype(float) - 1.0
-    limit = light_map.info.saturation
-    return Survey(
-        quantiles_nw=tuple(zip(QUANTILES, radiance_nw.tolist(), strict=True)),
-        valid_fraction=values.size / total,
-        lit_fraction=float(np.mean(values > np.log10(1.5))),
-        saturated_fraction=0.0 if limit is None else float(np.mean(values >= limit - 1e-3)),
-        sampled=sampled,
-    )
+    limit = np.inf if light_map.info.saturation is None else light_map.info.saturation
+    some = values.size > 0
+    radiance_nw = 10.0 ** np.quantile(values, QUANTILES).astype(float) - 1.0 if some else ()
+    return {
+        "quantiles_nw": {
+            f"{share:g}": round(float(nw), 3)
+            for share, nw in zip(QUANTILES, radiance_nw, strict=some)
+        },
+        "valid_fraction": round(values.size / total, 4),
+        "lit_fraction": round(float(np.mean(values > np.log10(1.5))), 4) if some else 0.0,
+        "saturated_fraction": round(float(np.mean(values >= limit - 1e-3)), 6) if some else 0.0,
+        "sampled": sampled,
+    }
 
 
 def _spread_blocks(grid: PixelGrid) -> Iterator[PixelGrid]:
@@ -71,7 +56,7 @@ def _spread_blocks(grid: PixelGrid) -> Iterator[PixelGrid]:
 
 def facts_of(light_map: LightMap) -> dict[str, Any]:
     """What there is to say of a map: names with units, as ``lights info --json`` has them."""
-    about, seen = light_map.info, survey(light_map)
+    about = light_map.info
     saturation = None if about.saturation is None else round(10.0**about.saturation - 1.0, 2)
     return {
         "paths": [str(path) for path in about.paths],
@@ -84,11 +69,7 @@ def facts_of(light_map: LightMap) -> dict[str, Any]:
         "bounds": [round(edge, 6) for edge in about.bounds],
         "crs": about.crs,
         "saturation_nw": saturation,
-        "quantiles_nw": {f"{share:g}": round(nw, 3) for share, nw in seen.quantiles_nw},
-        "valid_fraction": round(seen.valid_fraction, 4),
-        "lit_fraction": round(seen.lit_fraction, 4),
-        "saturated_fraction": round(seen.saturated_fraction, 6),
-        "sampled": seen.sampled,
+        **_spread(light_map),
     }
 
 

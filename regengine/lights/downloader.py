@@ -45,13 +45,10 @@ class WrongContent(Exception):
 class Downloader:
     """How patiently to download."""
 
-    # attempts, connect_attempts: tries per file before giving up; and where the host cannot be
-    # reached at all.
-    attempts: int = 5
-    connect_attempts: int = 2
-    # timeout_s, file_timeout_s: longest silence of the server; longest time for one file.
-    timeout_s: float = 30.0
-    file_timeout_s: float = 1800.0
+    attempts: int = 5  # per file
+    connect_attempts: int = 2  # where the host cannot be reached at all
+    timeout_s: float = 30.0  # longest silence of the server
+    file_timeout_s: float = 1800.0  # longest time for one file
     backoff_s: float = 1.0  # pause before the second try; doubled each time
     connections: int = 4  # files at a time
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.

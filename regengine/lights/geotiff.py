@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +58,7 @@ class RasterSource:
         ):
             samples = raster.read(list(self.coding.bands), window=window)
             mask = None
-            if self.warp and alpha_is_added(self.coding):
+            if self.warp and self._alpha_is_added:
                 mask = raster.read(raster.count, window=window) > 127  # at least half covered
             elif self.coding.has_mask:
                 mask = raster.read_masks(self.coding.bands[0], window=window) > 0
@@ -69,38 +68,30 @@ class RasterSource:
             values = np.where(valid, values, np.float32(0.0))
         return values, valid
 
-    @contextmanager
-    def _as_lonlat(self, dataset: rasterio.DatasetReader) -> Iterator[rasterio.DatasetReader]:
+    def _as_lonlat(
+        self, dataset: rasterio.DatasetReader
+    ) -> AbstractContextManager[rasterio.DatasetReader]:
         if not self.warp:
-            yield dataset
-            return
-        with warped(dataset, self.crs, self.grid, self.coding) as vrt:
-            yield vrt
+            return nullcontext(dataset)
+        classes = self.coding.kind == "classes"
+        return WarpedVRT(
+            dataset,
+            src_crs=self.crs,
+            crs=WGS84,
+            transform=self.grid.transform(),
+            width=self.grid.cols,
+            height=self.grid.rows,
+            resampling=Resampling.nearest if classes else Resampling.bilinear,
+            tolerance=WARP_TOLERANCE_PX,
+            src_nodata=self.coding.nodata,
+            nodata=self.coding.nodata,
+            add_alpha=self._alpha_is_added,
+        )
 
-
-def warped(
-    dataset: rasterio.DatasetReader, crs: str, grid: PixelGrid, coding: PixelCoding
-) -> WarpedVRT:
-    """The dataset on a WGS84 grid."""
-    nodata = coding.nodata
-    return WarpedVRT(
-        dataset,
-        src_crs=crs,
-        crs=WGS84,
-        transform=grid.transform(),
-        width=grid.cols,
-        height=grid.rows,
-        resampling=Resampling.nearest if coding.kind == "classes" else Resampling.bilinear,
-        tolerance=WARP_TOLERANCE_PX,
-        src_nodata=nodata,
-        nodata=nodata,
-        add_alpha=alpha_is_added(coding),
-    )
-
-
-def alpha_is_added(coding: PixelCoding) -> bool:
-    """Whether warping has to tell in a band of its own where the raster ends."""
-    return coding.nodata is None and not coding.has_alpha
+    @property
+    def _alpha_is_added(self) -> bool:
+        """Whether warping has to tell in a band of its own where the raster ends."""
+        return self.coding.nodata is None and not self.coding.has_alpha
 
 
 def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:

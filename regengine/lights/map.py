@@ -35,13 +35,7 @@ OTHER_FORMATS = (
 
 @dataclass(frozen=True, kw_only=True)
 class LightMap:
-    """Night-light maps in order of preference; holds no open file and may be pickled.
-
-    Attributes
-    ----------
-    sources : tuple of LightSource
-        Where several have data, the first one counts.
-    """
+    """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
 
     sources: tuple[LightSource, ...]
 
@@ -53,23 +47,12 @@ class LightMap:
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """The lights of a region.
+        """The lights of a region, widened to whole pixels; those without data are 0 and not valid.
 
-        Parameters
-        ----------
-        west, south, east, north : float
-            Edges, degrees; east > west, at most 360 apart, in any turn: 170 to 190 crosses the
-            antimeridian. Latitudes are clamped to the poles.
-        resolution_deg : float
-            Pixel size wanted; that of the result is the coarsest at hand that is not coarser, or
-            the finest of the maps.
-
-        Returns
-        -------
-        LightGrid
-            Covers the region, widened to whole pixels, in the same turn of longitudes. Pixels
-            without data are 0 and not valid.
-            ``saturation`` is that of the pictures used, if any of their pixels reaches it.
+        The edges are degrees, east > west, at most 360 apart, in any turn, which is the result's,
+        too: 170 to 190 crosses the antimeridian. Latitudes are clamped to the poles. Pixels are the
+        largest at hand that are not larger than ``resolution_deg``, or the finest of the maps. The
+        saturation is that of the pictures used, if any of their pixels reaches it.
 
         Raises
         ------
@@ -120,22 +103,12 @@ class LightMap:
 def open_light_map(
     paths: Sequence[Path | str], *, classes: Mapping[int, float] | None = None
 ) -> LightMap:
-    """Open night-light maps: files or folders of any format that is known.
+    """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, folders of those or of map tiles.
 
     Radiance comes before pictures, finer before clearly coarser, else the order given counts; so
-    a clip of a city with true radiance replaces its part of a world picture.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        GeoTIFF files, built maps, VNP46 tiles, netCDF files, folders of those or of map tiles.
-    classes : mapping of int to float, optional
-        Radiance, nW cm^-2 sr^-1, of class codes, if the maps are maps of classes.
-
-    Raises
-    ------
-    LightMapError
-        A file is missing, unknown, damaged or without coordinate system.
+    a clip of a city with true radiance replaces its part of a world picture. ``classes`` are the
+    radiances, nW cm^-2 sr^-1, of class codes, if the maps are maps of classes. LightMapError if a
+    file is missing, unknown, damaged or without coordinate system.
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")

@@ -54,20 +54,16 @@ class PixelCoding:
     """How to turn the samples of a file into map values."""
 
     kind: CodingKind
-    # Bands to read, counted from 1; with ``has_alpha`` the last one is opacity.
-    bands: tuple[int, ...] = (1,)
+    bands: tuple[int, ...] = (1,)  # counted from 1
     nodata: float | None = None  # sample that means "no data"
-    # has_alpha, has_mask: validity is in a band of opacity, or in a mask of the file.
-    has_alpha: bool = False
-    has_mask: bool = False
-    # scale, offset: radiance = sample * scale + offset.
-    scale: float = 1.0
+    has_alpha: bool = False  # the last band is opacity
+    has_mask: bool = False  # of the file, beside its bands
+    scale: float = 1.0  # radiance = sample * scale + offset
     offset: float = 0.0
     classes: tuple[tuple[int, float], ...] = ()  # radiance of each class code
     product: str = ""
     date: str = ""
-    # map_kind, saturation: see `LightMapInfo`.
-    map_kind: Kind = "radiance"
+    map_kind: Kind = "radiance"  # as in `LightMapInfo`, and so `saturation`
     saturation: float | None = None
 
     def decode(self, samples: NDArray[Any]) -> tuple[Values, Mask]:
@@ -133,7 +129,8 @@ def coding_of(
         date=sidecar.date or date_of_name(path.name) or date_of_name(about),
         has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
     )
-    if sidecar.band is None and _is_colour(dataset):
+    colour = dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}
+    if sidecar.band is None and colour:
         return _colour(dataset, known)
     band = chosen_band(path, dataset, sidecar)
     if "complex" in dataset.dtypes[band - 1]:
@@ -176,10 +173,6 @@ def _built(path: Path, tags: dict[str, str]) -> PixelCoding:
         map_kind="display" if tags.get("KIND") == "display" else "radiance",
         saturation=float(saturation) * radiance.CODE_SCALE if saturation else None,
     )
-
-
-def _is_colour(dataset: rasterio.DatasetReader) -> bool:
-    return dataset.count in (3, 4) and all(dtype == "uint8" for dtype in dataset.dtypes)
 
 
 def _grey(known: PixelCoding) -> PixelCoding:

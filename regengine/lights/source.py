@@ -89,37 +89,17 @@ class PixelGrid:
 
 @dataclass(frozen=True, kw_only=True)
 class LightMapInfo:
-    """What is known of a night-light map.
+    """What is known of a night-light map; product and date are "" if unknown."""
 
-    Attributes
-    ----------
-    paths : tuple of Path
-        Files or folders it is read from.
-    product, date : str
-        Name of the product and what it shows ("2016", "2019-01", "2016-01-01"); "" if unknown.
-    kind : {"radiance", "display"}
-        Measured radiance, or pictures from which an approximate radiance is estimated.
-    resolution_deg : float
-        Pixel size, degrees of longitude.
-    bounds : tuple of float
-        West, south, east, north edges, degrees; east may exceed 180.
-    crs : str
-        Coordinate system of the files as they are ("EPSG:4326", …).
-    saturation : float or None
-        Map value, log10(1 + L), at and above which the map is saturated; None if it is not.
-    description : str
-        One sentence for people.
-    """
-
-    paths: tuple[Path, ...]
+    paths: tuple[Path, ...]  # files or folders it is read from
     product: str
-    date: str
-    kind: Kind
-    resolution_deg: float
-    bounds: Bounds
-    crs: str
-    saturation: float | None
-    description: str
+    date: str  # what it shows: "2016", "2019-01", "2016-01-01"
+    kind: Kind  # measured radiance, or pictures from which it is estimated
+    resolution_deg: float  # pixel size, degrees of longitude
+    bounds: Bounds  # edges; east may exceed 180
+    crs: str  # of the files as they are ("EPSG:4326", …)
+    saturation: float | None  # map value, log10(1 + L), from which on the map is saturated, if any
+    description: str  # one sentence for people
 
 
 class LightSource(Protocol):
@@ -168,13 +148,14 @@ def date_of_name(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Sidecar:
-    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``."""
+    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``.
 
-    # product, date: "" leaves what the file or its name says.
+    A product or date of "" leaves what the file or its name says.
+    """
+
     product: str = ""
     date: str = ""
-    # Radiance, nW cm^-2 sr^-1, of each class code, for maps of classes.
-    classes: tuple[tuple[int, float], ...] = ()
+    classes: tuple[tuple[int, float], ...] = ()  # radiance, nW cm^-2 sr^-1, of each class code
     nodata: float | None = None  # value that means "no data"
     band: int | None = None  # band to read, counted from 1
 

@@ -249,29 +249,22 @@ class Circle:
         self, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
     ) -> NDArray[np.bool_]:
         """Whether it reaches boxes of longitudes and latitudes."""
-        distance_km = _distance_to_box_km(self.lon, self.lat, west, south, east, north)
-        return np.asarray(distance_km <= self.radius_km * SPHERE_MARGIN)
-
-
-def _distance_to_box_km(
-    lon: float, lat: float, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
-) -> NDArray[np.float64]:
-    """Distances of a place from the nearest points of boxes of longitudes and latitudes."""
-    west, south, east, north = (
-        np.asarray(edge, float) for edge in np.broadcast_arrays(west, south, east, north)
-    )
-    beside = (lon - west) % 360.0 <= east - west
-    straight = great_circle_km(lon, lat, lon, np.clip(lat, south, north))
-    nearest = np.where(beside, straight, np.inf)
-    for edge in (west, east):
-        # On a meridian at some difference of longitude: tan(lat') = tan(lat) / cos(difference).
-        difference = np.radians(edge - lon)
-        turning = np.degrees(
-            np.arctan2(np.sin(np.radians(lat)), np.cos(np.radians(lat)) * np.cos(difference))
+        lon, lat = self.lon, self.lat
+        west, south, east, north = (
+            np.asarray(edge, float) for edge in np.broadcast_arrays(west, south, east, north)
         )
-        for place in (np.clip(turning, south, north), south, north):
-            nearest = np.minimum(nearest, great_circle_km(lon, lat, edge, place))
-    return nearest
+        beside = (lon - west) % 360.0 <= east - west
+        straight_km = great_circle_km(lon, lat, lon, np.clip(lat, south, north))
+        nearest_km = np.where(beside, straight_km, np.inf)
+        for edge in (west, east):
+            # On a meridian at some difference of longitude: tan(lat') = tan(lat) / cos(difference).
+            difference = np.radians(edge - lon)
+            turning = np.degrees(
+                np.arctan2(np.sin(np.radians(lat)), np.cos(np.radians(lat)) * np.cos(difference))
+            )
+            for place in (np.clip(turning, south, north), south, north):
+                nearest_km = np.minimum(nearest_km, great_circle_km(lon, lat, edge, place))
+        return np.asarray(nearest_km <= self.radius_km * SPHERE_MARGIN)
 
 
 def map_tiles_in_circle(circle: Circle, zoom: int) -> list[tuple[int, int]]:

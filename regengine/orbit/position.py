@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +19,7 @@ from regengine.orbit.propagation import (
     position_from_nadir,
 )
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.photo.frame_records import FrameRecords, load_frame_records
+from regengine.photo.frame_records import load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -40,12 +39,8 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     A nadir given as an option counts most. Then comes the element set, unless it is so old that a
     recorded nadir is better known along the track; a record that contradicts the orbit comes last,
     since in 2 % of the archive's night frames time and nadir cannot both be right. Orbit or record,
-    the other one is kept as the alternative.
-
-    Raises
-    ------
-    EphemerisError
-        If nothing is known, or the element sets do not reach the photo's time.
+    the other one is kept as the alternative. EphemerisError if nothing is known, or the element
+    sets do not reach the photo's time.
     """
     orbit, problem = _orbit(frame, tles)
     if frame.nadir is None:
@@ -116,13 +111,6 @@ def _nothing_known(frame: Frame, tles: TleSet | None) -> str:
     )
 
 
-@lru_cache(maxsize=4)
-def element_sets(path: Path) -> TleSet:
-    """Element sets of a TLE file, see `regengine.orbit.tle.load_tle_file`."""
-    return load_tle_file(path)
-
-
-@lru_cache(maxsize=4)
-def frame_records(path: Path) -> FrameRecords:
-    """Records of a table, see `regengine.photo.frame_records.load_frame_records`."""
-    return load_frame_records(path)
+# Of a file, read once for many photos
+element_sets = lru_cache(maxsize=4)(load_tle_file)
+frame_records = lru_cache(maxsize=4)(load_frame_records)

@@ -49,54 +49,31 @@ GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CameraPosition:
-    """Where the camera was and how well that is known.
+    """Where the camera was, and one sigma of that along the orbit, across it and in height.
 
-    Attributes
-    ----------
-    time_utc : datetime or None
-        Time of the photograph.
-    position_ecef_m : ndarray of float64, shape (3,)
-        Earth-centred, Earth-fixed, metres.
-    velocity_ecef_m_s : ndarray of float64, shape (3,), or None
-        Relative to the rotating Earth; None where only a nadir is known.
-    lon, lat : float
-        Geodetic nadir, degrees (WGS84).
-    altitude_km : float
-        Height above the WGS84 ellipsoid.
-    source : str
-        "tle", "option" or "record"; "lights" where the photo's own lights told.
-    tle_age_h : float or None
-        Time of the photograph minus the element set's epoch.
-    sigma_along_km, sigma_cross_km, sigma_radial_km : float
-        One sigma along the orbit, across it and in height.
-    element_set : ElementSet or None
-        What the position was computed from.
-    alternative : CameraPosition or None
-        What another source says; worth a search where this one leads nowhere.
+    Vectors have shape (3,), Earth-centred, Earth-fixed; places are geodetic, degrees (WGS84).
     """
 
-    time_utc: datetime | None
+    time_utc: datetime | None  # of the photograph
     position_ecef_m: FloatArray
-    velocity_ecef_m_s: FloatArray | None
+    velocity_ecef_m_s: FloatArray | None  # over the turning Earth; None: only a nadir is known
     lon: float
     lat: float
-    altitude_km: float
-    source: str
-    tle_age_h: float | None = None
+    altitude_km: float  # above the WGS84 ellipsoid
+    source: str  # "tle", "option" or "record"; "lights" where the photo's own lights told
+    tle_age_h: float | None = None  # time of the photograph minus the element set's epoch
     sigma_along_km: float
     sigma_cross_km: float
     sigma_radial_km: float
-    element_set: ElementSet | None = None
+    element_set: ElementSet | None = None  # what the position was computed from
+    # What another source says; worth a search where this one leads nowhere
     alternative: CameraPosition | None = None
 
 
 def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:
     """Position of the satellite at a time, by SGP4 from the best element set.
 
-    Raises
-    ------
-    EphemerisError
-        If no element set lies within a year of the time, or SGP4 cannot reach it.
+    EphemerisError if no element set lies within a year of the time, or SGP4 cannot reach it.
 
     References
     ----------
@@ -145,20 +122,8 @@ def track_positions(
     in space: the element set has it that much too late. The plane's own slow turning (5 degrees a
     day) belongs to the time, not to the slide.
 
-    Parameters
-    ----------
-    clock_offsets_s, slide_offsets_s : array_like, shape (N,) or broadcastable
-        Seconds; positive moves the satellite forward.
-
-    Returns
-    -------
-    ndarray of float64, shape (N, 3)
-        ECEF positions, metres.
-
-    Raises
-    ------
-    EphemerisError
-        If SGP4 cannot reach one of the times.
+    Offsets have shape (n,) or are broadcast to it; positive ones move the satellite forward.
+    Positions are ECEF, metres, shape (n, 3). EphemerisError if SGP4 cannot reach one of the times.
     """
     clock_s, slide_s = np.broadcast_arrays(
         np.atleast_1d(np.asarray(clock_offsets_s, float)),
@@ -198,17 +163,9 @@ def position_from_nadir(
 ) -> CameraPosition:
     """Position above a geodetic nadir; the direction of flight stays unknown.
 
-    Parameters
-    ----------
-    source : str
-        "option", "record" or "lights".
-    sigma_km : tuple of float, optional
-        One sigma along the track, across it and in height; without it that of the source.
-
-    Raises
-    ------
-    EphemerisError
-        If the place is none on Earth, or the altitude is not above it.
+    ``sigma_km`` is one sigma along the track, across it and in height; without it that of the
+    ``source``, "option", "record" or "lights". EphemerisError if the place is none on Earth, or the
+    altitude is not above it.
     """
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         raise EphemerisError(

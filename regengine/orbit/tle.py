@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.types import BoolArray, FloatArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import SkippedSet, TlePair, check_pairs, pair_lines, read_tle_text
@@ -59,12 +57,17 @@ class ElementSet:
     def satrec(self) -> Satrec:
         """SGP4's own record of the set (WGS72 constants, as the elements were made with).
 
-        Raises
-        ------
-        EphemerisError
-            If SGP4 cannot use the lines.
+        EphemerisError if SGP4 cannot use the lines.
         """
-        return _satrec(self.line1, self.line2, f"{self.path}, line {self.line_number}")
+        from sgp4.api import Satrec
+
+        try:
+            return Satrec.twoline2rv(self.line1, self.line2)
+        except ValueError as error:
+            raise EphemerisError(
+                f"{self.path}, line {self.line_number}: SGP4 cannot read the element set "
+                f"({error}); download it again"
+            ) from error
 
     def age_h(self, time_utc: datetime) -> float:
         """Hours from the epoch to a time: positive where the set is older than the photograph."""
@@ -73,23 +76,13 @@ class ElementSet:
 
 @dataclass(frozen=True, kw_only=True)
 class TleSet:
-    """The usable element sets of one satellite in a file, by epoch.
-
-    Attributes
-    ----------
-    epoch_days : ndarray of float64, shape (n,)
-        Epochs, days since 2000-01-01 12:00 UTC, ascending.
-    skipped : tuple of SkippedSet
-        Sets that were left out on reading, with their line numbers.
-    other_satellites : tuple of str
-        Catalogue numbers of other satellites in the file.
-    """
+    """The usable element sets of one satellite in a file, by epoch."""
 
     path: Path
     pairs: tuple[TlePair, ...]
-    epoch_days: FloatArray = field(repr=False)
-    skipped: tuple[SkippedSet, ...] = ()
-    other_satellites: tuple[str, ...] = ()
+    epoch_days: FloatArray = field(repr=False)  # since 2000-01-01 12:00 UTC, ascending, shape (n,)
+    skipped: tuple[SkippedSet, ...] = ()  # left out on reading
+    other_satellites: tuple[str, ...] = ()  # catalogue numbers
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -119,12 +112,8 @@ class TleSet:
         """The set of the least cost, and the cheaper ones passed over for lying beside the rest.
 
         The cost is the age in days where the epoch follows the time, three times the age where it
-        precedes it. A set that contradicts its neighbours in time is passed over.
-
-        Raises
-        ------
-        EphemerisError
-            If the time lies more than a year from every set, or before the ISS was launched.
+        precedes it. A set that contradicts its neighbours in time is passed over. EphemerisError if
+        the time lies more than a year from every set, or before the ISS was launched.
         """
         days = days_since_j2000(time_utc)
         age = days - self.epoch_days
@@ -142,9 +131,73 @@ class TleSet:
         return self[order[0]], ()
 
     def disagreement(self, index: int) -> str | None:
-        """One sentence if a set contradicts the sets around it that agree with each other."""
-        reason = neighbour_disagreement(lambda row: self[row].satrec(), self.epoch_days, index)
-        return None if reason is None else f"line {self.pairs[index].line_number}: {reason}"
+        """One sentence if a set contradicts the sets around it that agree with each other.
+
+        A set is contradicted when at most one of the three sets before and three after it agrees
+        with it, although some set before it and some set after it agree with each other. The second
+        half keeps the sets on either side of a reboost, which no longer agree with each other.
+        """
+        before, after = self._distinct(index, -1), self._distinct(index, +1)
+        if not before or not after:
+            return None
+        witnesses = [*before, *after]
+        everyone = np.array([*witnesses, index])
+        along, plane = self._differences(witnesses, everyone)
+        age = np.abs(self.epoch_days[everyone][None, :] - self.epoch_days[witnesses][:, None])
+        same_plane = plane <= PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * age
+        tolerance = np.maximum(ALONG_TOLERANCE_KM, ALONG_TOLERANCE_IN_P90 * along_track_p90_km(age))
+        near = age <= ALONG_MAX_AGE_DAYS
+        same_place = near & (np.abs(along) <= tolerance)
+        at = f"line {self.pairs[index].line_number}"
+        if _contradicted(same_plane, len(before)):
+            beside_deg = np.median(plane[:, -1])
+            return f"{at}: its orbital plane lies {beside_deg:.1f} degrees beside its neighbours'"
+        if np.count_nonzero(near[:, -1]) > NEIGHBOURS and _contradicted(same_place, len(before)):
+            away_km = np.median(np.abs(along[near[:, -1], -1]))
+            return f"{at}: it lies {away_km:.0f} km along the track from where its neighbours lead"
+        return None
+
+    def _distinct(self, subject: int, step: int) -> list[int]:
+        """Indices of the nearest sets on one side, no two within a minute of each other."""
+        found: list[int] = []
+        last = self.epoch_days[subject]
+        index = subject + step
+        while 0 <= index < len(self) and len(found) < NEIGHBOURS:
+            if abs(self.epoch_days[index] - last) > SAME_EPOCH_DAYS:
+                found.append(index)
+                last = self.epoch_days[index]
+            index += step
+        return found
+
+    def _differences(
+        self, witnesses: list[int], everyone: IndexArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Along-track distance (km) and angle between planes (degrees) of sets at others' epochs.
+
+        Rows are witnesses propagated, columns the sets whose own epoch and state they are held
+        against; infinite where SGP4 gives up.
+        """
+        records = {int(index): self[int(index)].satrec() for index in everyone}
+        days = self.epoch_days[everyone]
+        states = [
+            records[int(k)].sgp4(J2000_JULIAN_DATE, day)
+            for k, day in zip(everyone, days, strict=True)
+        ]
+        own_position = np.array([state[1] for state in states])
+        own_normal = _unit(np.cross(own_position, np.array([state[2] for state in states])))
+        along = np.empty((len(witnesses), len(everyone)))
+        plane = np.empty_like(along)
+        julian = np.full(len(everyone), J2000_JULIAN_DATE)
+        for row, witness in enumerate(witnesses):
+            error, position, velocity = records[witness].sgp4_array(julian, days)
+            normal = _unit(np.cross(position, velocity))
+            in_plane = own_position - np.sum(own_position * normal, axis=1)[:, None] * normal
+            forward = np.sum(np.cross(position, in_plane) * normal, axis=1)
+            angle = np.arctan2(forward, np.sum(position * in_plane, axis=1))
+            along[row] = np.where(error == 0, ORBIT_RADIUS_KM * angle, np.inf)
+            cosine = np.clip(np.sum(normal * own_normal, axis=1), -1.0, 1.0)
+            plane[row] = np.where(error == 0, np.degrees(np.arccos(cosine)), np.inf)
+        return along, plane
 
     def _refuse_hopeless(self, time_utc: datetime, age: FloatArray) -> None:
         when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
@@ -167,18 +220,9 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
     trailing blanks are all read; sets with a line missing or cut, a wrong checksum or a field that
-    is no number are left out and listed in ``skipped``.
-
-    Parameters
-    ----------
-    satellite : str, optional
-        Catalogue number to keep; without it the ISS (25544), or the only one there is.
-
-    Raises
-    ------
-    EphemerisError
-        If the file cannot be read, holds no usable set, or holds several satellites none of which
-        is the wanted one.
+    is no number are left out and listed in ``skipped``. Kept is the ``satellite`` of a catalogue
+    number; without one the ISS (25544), or the only one there is. EphemerisError if the file cannot
+    be read, holds no usable set, or holds several satellites none of which is the wanted one.
     """
     file = Path(path)
     pairs, lone = pair_lines(read_tle_text(file))
@@ -235,48 +279,6 @@ def _nothing_usable(path: Path, skipped: tuple[SkippedSet, ...]) -> str:
     )
 
 
-def _satrec(line1: str, line2: str, place: str) -> Satrec:
-    from sgp4.api import Satrec
-
-    try:
-        return Satrec.twoline2rv(line1, line2)
-    except ValueError as error:
-        raise EphemerisError(
-            f"{place}: SGP4 cannot read the element set ({error}); download it again"
-        ) from error
-
-
-def neighbour_disagreement(
-    satrec_of: Callable[[int], Satrec], epoch_days: FloatArray, subject: int
-) -> str | None:
-    """Half a sentence on how a set contradicts its neighbours; None where it does not.
-
-    A set is contradicted when at most one of the three sets before and three after it agrees with
-    it, although some set before it and some set after it agree with each other. The second half
-    keeps the sets on either side of a reboost, which no longer agree with each other.
-    """
-    before = _distinct(epoch_days, subject, -1)
-    after = _distinct(epoch_days, subject, +1)
-    if not before or not after:
-        return None
-    witnesses = [*before, *after]
-    everyone = np.array([*witnesses, subject])
-    along, plane = _differences(satrec_of, epoch_days, witnesses, everyone)
-    age = np.abs(epoch_days[everyone][None, :] - epoch_days[witnesses][:, None])
-    same_plane = plane <= PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * age
-    tolerance = np.maximum(ALONG_TOLERANCE_KM, ALONG_TOLERANCE_IN_P90 * along_track_p90_km(age))
-    near = age <= ALONG_MAX_AGE_DAYS
-    same_place = near & (np.abs(along) <= tolerance)
-    if _contradicted(same_plane, len(before)):
-        return (
-            f"its orbital plane lies {np.median(plane[:, -1]):.1f} degrees beside its neighbours'"
-        )
-    if np.count_nonzero(near[:, -1]) > NEIGHBOURS and _contradicted(same_place, len(before)):
-        distance = np.median(np.abs(along[near[:, -1], -1]))
-        return f"it lies {distance:.0f} km along the track from where its neighbours lead"
-    return None
-
-
 def _contradicted(agree: BoolArray, before: int) -> bool:
     """Judge by agreement of witnesses (rows) with witnesses and, last column, the subject."""
     supports = agree[:, -1]
@@ -284,49 +286,6 @@ def _contradicted(agree: BoolArray, before: int) -> bool:
         return False
     across = agree[:before, before:-1] & ~supports[:before, None] & ~supports[None, before:]
     return bool(across.any())
-
-
-def _distinct(epoch_days: FloatArray, subject: int, step: int) -> list[int]:
-    """Indices of the nearest sets on one side, no two within a minute of each other."""
-    found: list[int] = []
-    last = epoch_days[subject]
-    index = subject + step
-    while 0 <= index < len(epoch_days) and len(found) < NEIGHBOURS:
-        if abs(epoch_days[index] - last) > SAME_EPOCH_DAYS:
-            found.append(index)
-            last = epoch_days[index]
-        index += step
-    return found
-
-
-def _differences(
-    satrec_of: Callable[[int], Satrec],
-    epoch_days: FloatArray,
-    witnesses: list[int],
-    everyone: NDArray[np.int64],
-) -> tuple[FloatArray, FloatArray]:
-    """Along-track distance (km) and angle between planes (degrees) of sets at others' epochs.
-
-    Rows are witnesses propagated, columns the sets whose own epoch and state they are held
-    against; infinite where SGP4 gives up.
-    """
-    records = {int(index): satrec_of(int(index)) for index in everyone}
-    states = [records[int(k)].sgp4(J2000_JULIAN_DATE, epoch_days[k]) for k in everyone]
-    own_position = np.array([state[1] for state in states])
-    own_normal = _unit(np.cross(own_position, np.array([state[2] for state in states])))
-    along = np.empty((len(witnesses), len(everyone)))
-    plane = np.empty_like(along)
-    julian = np.full(len(everyone), J2000_JULIAN_DATE)
-    for row, witness in enumerate(witnesses):
-        error, position, velocity = records[witness].sgp4_array(julian, epoch_days[everyone])
-        normal = _unit(np.cross(position, velocity))
-        in_plane = own_position - np.sum(own_position * normal, axis=1)[:, None] * normal
-        forward = np.sum(np.cross(position, in_plane) * normal, axis=1)
-        angle = np.arctan2(forward, np.sum(position * in_plane, axis=1))
-        along[row] = np.where(error == 0, ORBIT_RADIUS_KM * angle, np.inf)
-        cosine = np.clip(np.sum(normal * own_normal, axis=1), -1.0, 1.0)
-        plane[row] = np.where(error == 0, np.degrees(np.arccos(cosine)), np.inf)
-    return along, plane
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

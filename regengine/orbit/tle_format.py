@@ -61,13 +61,7 @@ class TlePair:
 
 
 def read_tle_text(path: Path) -> str:
-    """The file's text: UTF-8 or UTF-16, with or without a byte-order mark.
-
-    Raises
-    ------
-    EphemerisError
-        If the file cannot be read.
-    """
+    """The file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -80,28 +74,15 @@ def read_tle_text(path: Path) -> str:
 
 
 def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
-    """Find the pairs of lines among names, comments, blank lines and fragments.
-
-    Returns
-    -------
-    pairs : list of TlePair
-        In the file's order; contents not yet checked.
-    skipped : list of SkippedSet
-        Lines without their partner.
-    """
+    """Pairs of lines among names, comments and blank lines, unchecked; lines without partner."""
     pairs: list[TlePair] = []
     skipped: list[SkippedSet] = []
     first: tuple[int, str] | None = None
     name: str | None = None
 
-    def drop_first() -> None:
-        if first is not None:
-            skipped.append(
-                SkippedSet(
-                    line_number=first[0],
-                    reason=f"line {first[0]} is the first line of a set whose second is missing",
-                )
-            )
+    def alone(number: int, this: str, other: str) -> None:
+        reason = f"line {number} is the {this} line of a set whose {other} is missing"
+        skipped.append(SkippedSet(line_number=number, reason=reason))
 
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
@@ -110,15 +91,11 @@ def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
         if not LINE_START.match(line):
             name = line.removeprefix("0 ").strip()
         elif line[0] == "1":
-            drop_first()
+            if first is not None:
+                alone(first[0], "first", "second")
             first = (number, line)
         elif first is None:
-            skipped.append(
-                SkippedSet(
-                    line_number=number,
-                    reason=f"line {number} is the second line of a set whose first is missing",
-                )
-            )
+            alone(number, "second", "first")
             name = None
         else:
             pairs.append(
@@ -131,21 +108,15 @@ def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
                 )
             )
             first, name = None, None
-    drop_first()
+    if first is not None:
+        alone(first[0], "first", "second")
     return pairs, skipped
 
 
 def check_pairs(pairs: Sequence[TlePair]) -> tuple[list[TlePair], FloatArray, list[SkippedSet]]:
-    """Keep the pairs whose two lines are whole, sum up, belong together and hold numbers.
+    """The pairs whose two lines are whole, sum up, belong together and hold numbers; the others.
 
-    Returns
-    -------
-    good : list of TlePair
-        Lines cut to 69 characters.
-    epoch_days : ndarray of float64, shape (len(good),)
-        Epochs, days since 2000-01-01 12:00 UTC.
-    skipped : list of SkippedSet
-        The others.
+    Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
     skipped: list[SkippedSet] = []
 

@@ -171,17 +171,12 @@ def _by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
 class OffsetBelief:
     """Probability of places along a track.
 
-    Attributes
-    ----------
-    cumulative : ndarray of float64, shape (n + 1,)
-        Probability of offsets below each edge of the bins, which are `BIN_KM` wide and centred on
-        multiples of it.
-    reach_km : float
-        Offsets beyond this have none.
+    ``cumulative``, shape (n + 1,), is that of offsets below each edge of the bins, which are
+    `BIN_KM` wide and centred on multiples of it.
     """
 
     cumulative: FloatArray
-    reach_km: float
+    reach_km: float  # offsets beyond this have none
 
     def share(self, first_km: ArrayLike, last_km: ArrayLike) -> FloatArray:
         """Probability of the offsets between two, kilometres along the track."""

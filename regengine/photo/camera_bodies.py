@@ -11,7 +11,7 @@ _DX_FACTOR, _DX_MM = 1.5, (23.5, 15.65)
 _KNOWN_SHAPE, _ANY_3_TO_2 = 0.001, 0.007  # pictures run from 1.500 (D5) to 1.510 (DCS 760)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CameraBody:
     """A camera body: its EXIF name, its sensor in millimetres and its full picture in pixels."""
 
@@ -35,42 +35,32 @@ class PixelPitch:
     may_be_cropped: bool
 
 
-def _body(name: str, sensor_mm: tuple[float, float], picture_px: tuple[int, int]) -> CameraBody:
-    return CameraBody(
-        name=name,
-        long_mm=sensor_mm[0],
-        short_mm=sensor_mm[1],
-        long_px=picture_px[0],
-        short_px=picture_px[1],
-    )
-
-
 # Sensor and picture sizes from the makers' data sheets. Checked against the focal-plane resolution
 # that the cameras themselves write into EXIF: D4 7.305, D5 6.443, Z 9 4.345 um.
 # The first column is searched for in the upper-case name, between non-alphanumeric neighbours.
-_BODIES: tuple[tuple[str, CameraBody], ...] = (
-    ("D3S", _body("NIKON D3S", (36.0, 23.9), (4256, 2832))),
-    ("D3X", _body("NIKON D3X", (35.9, 24.0), (6048, 4032))),
-    ("D3", _body("NIKON D3", (36.0, 23.9), (4256, 2832))),
-    ("D4S", _body("NIKON D4S", (36.0, 23.9), (4928, 3280))),
-    ("D4", _body("NIKON D4", (36.0, 23.9), (4928, 3280))),
-    ("D5", _body("NIKON D5", (35.9, 23.9), (5568, 3712))),
-    ("D6", _body("NIKON D6", (35.9, 23.9), (5568, 3712))),
-    ("D700", _body("NIKON D700", (36.0, 23.9), (4256, 2832))),
-    ("D800E", _body("NIKON D800E", (35.9, 24.0), (7360, 4912))),
-    ("D800", _body("NIKON D800", (35.9, 24.0), (7360, 4912))),
-    ("D810", _body("NIKON D810", (35.9, 24.0), (7360, 4912))),
-    ("D850", _body("NIKON D850", (35.9, 23.9), (8256, 5504))),
-    ("Z ?9", _body("NIKON Z 9", (35.9, 23.9), (8256, 5504))),
-    ("D2XS", _body("NIKON D2Xs", (23.7, 15.7), (4288, 2848))),
-    ("D1X", _body("NIKON D1X", (23.7, 15.6), (3008, 1960))),
-    ("D1", _body("NIKON D1", (23.7, 15.6), (2000, 1312))),
-    ("DCS ?760C?|K760C", _body("KODAK DCS 760", (27.6, 18.3), (3032, 2008))),
-    ("DCS ?460C?", _body("KODAK DCS 460", (27.6, 18.4), (3060, 2036))),
-    ("ILCE-7SM2", _body("SONY ILCE-7SM2", (35.6, 23.8), (4240, 2832))),
-    ("IXUS 700", _body("CANON DIGITAL IXUS 700", (7.18, 5.32), (3072, 2304))),
-    ("RP_OV5647", _body("RASPBERRY PI OV5647", (3.629, 2.722), (2592, 1944))),
-    ("IMX477", _body("RASPBERRY PI IMX477", (6.287, 4.712), (4056, 3040))),
+_BODIES = (
+    ("D3S", CameraBody("NIKON D3S", 36.0, 23.9, 4256, 2832)),
+    ("D3X", CameraBody("NIKON D3X", 35.9, 24.0, 6048, 4032)),
+    ("D3", CameraBody("NIKON D3", 36.0, 23.9, 4256, 2832)),
+    ("D4S", CameraBody("NIKON D4S", 36.0, 23.9, 4928, 3280)),
+    ("D4", CameraBody("NIKON D4", 36.0, 23.9, 4928, 3280)),
+    ("D5", CameraBody("NIKON D5", 35.9, 23.9, 5568, 3712)),
+    ("D6", CameraBody("NIKON D6", 35.9, 23.9, 5568, 3712)),
+    ("D700", CameraBody("NIKON D700", 36.0, 23.9, 4256, 2832)),
+    ("D800E", CameraBody("NIKON D800E", 35.9, 24.0, 7360, 4912)),
+    ("D800", CameraBody("NIKON D800", 35.9, 24.0, 7360, 4912)),
+    ("D810", CameraBody("NIKON D810", 35.9, 24.0, 7360, 4912)),
+    ("D850", CameraBody("NIKON D850", 35.9, 23.9, 8256, 5504)),
+    ("Z ?9", CameraBody("NIKON Z 9", 35.9, 23.9, 8256, 5504)),
+    ("D2XS", CameraBody("NIKON D2Xs", 23.7, 15.7, 4288, 2848)),
+    ("D1X", CameraBody("NIKON D1X", 23.7, 15.6, 3008, 1960)),
+    ("D1", CameraBody("NIKON D1", 23.7, 15.6, 2000, 1312)),
+    ("DCS ?760C?|K760C", CameraBody("KODAK DCS 760", 27.6, 18.3, 3032, 2008)),
+    ("DCS ?460C?", CameraBody("KODAK DCS 460", 27.6, 18.4, 3060, 2036)),
+    ("ILCE-7SM2", CameraBody("SONY ILCE-7SM2", 35.6, 23.8, 4240, 2832)),
+    ("IXUS 700", CameraBody("CANON DIGITAL IXUS 700", 7.18, 5.32, 3072, 2304)),
+    ("RP_OV5647", CameraBody("RASPBERRY PI OV5647", 3.629, 2.722, 2592, 1944)),
+    ("IMX477", CameraBody("RASPBERRY PI IMX477", 6.287, 4.712, 4056, 3040)),
 )
 _PATTERNS = tuple(
     (re.compile(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])"), body) for pattern, body in _BODIES
@@ -84,10 +74,7 @@ def find_body(name: str) -> CameraBody | None:
     ``"Nikon D2Xs Electronic Still Camera"``.
     """
     upper = name.upper()
-    for pattern, body in _PATTERNS:
-        if pattern.search(upper):
-            return body
-    return None
+    return next((body for pattern, body in _PATTERNS if pattern.search(upper)), None)
 
 
 def body_pitch(
@@ -100,7 +87,8 @@ def body_pitch(
     """
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     native = body.native_pitch_um
-    if crop_factor is not None and _is_dx_crop(crop_factor * body.long_mm / FULL_FRAME_MM[0]):
+    factor_over_own = (crop_factor or 0.0) * body.long_mm / FULL_FRAME_MM[0]
+    if abs(factor_over_own / _DX_FACTOR - 1.0) < 0.1:
         return _resized_pitch(long_px, short_px, *_DX_MM, _ANY_3_TO_2)
     if long_px == body.long_px or short_px == body.short_px:
         cropped = not _shapes_agree(long_px, short_px, body.long_px / body.short_px, _KNOWN_SHAPE)
@@ -115,10 +103,6 @@ def assumed_pitch(width_px: int, height_px: int, *, crop_factor: float | None = 
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
     long_mm, short_mm = FULL_FRAME_MM[0] / factor, FULL_FRAME_MM[1] / factor
     return _resized_pitch(long_px, short_px, long_mm, short_mm, _ANY_3_TO_2)
-
-
-def _is_dx_crop(factor_over_own: float) -> bool:
-    return abs(factor_over_own / _DX_FACTOR - 1.0) < 0.1
 
 
 def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -> bool:

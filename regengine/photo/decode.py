@@ -240,17 +240,17 @@ def reduce_around_gaps(
     def down(plane: NDArray[Any]) -> NDArray[Any]:
         return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
 
+    def for_all(plane: NDArray[Any]) -> NDArray[Any]:
+        """A plane beside each channel of the image."""
+        return plane if image.ndim == 2 else plane[..., None]
+
     if not missing.any():
         return down(image), np.zeros((reduction.height_px, reduction.width_px), bool)
     there = (~missing).astype(np.float32)
     share = down(there)
-    weight = there if image.ndim == 2 else there[..., None]
-    area = np.maximum(share, 0.5) if image.ndim == 2 else np.maximum(share, 0.5)[..., None]
     gaps = share < 0.5
-    averaged = np.where(
-        gaps if image.ndim == 2 else gaps[..., None], down(image), down(image * weight) / area
-    )
-    return averaged.astype(image.dtype), gaps
+    known = down(image * for_all(there)) / for_all(np.maximum(share, 0.5))
+    return np.where(for_all(gaps), down(image), known).astype(image.dtype), gaps
 
 
 def _area_weights(length: int, size: int, factor: float) -> csr_array:

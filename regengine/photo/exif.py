@@ -183,8 +183,8 @@ def read_fits_exif(path: Path) -> Exif:
     headers = fits_headers(path)
     return Exif(
         time_utc=_fits_time(headers),
-        exposure_s=_above_zero(headers, "EXPTIME", "EXPOSURE"),
-        focal_mm=_above_zero(headers, "FOCALLEN"),
+        exposure_s=_positive(_first(headers, "EXPTIME", "EXPOSURE")),
+        focal_mm=_positive(_first(headers, "FOCALLEN")),
         camera_body=_fits_text(headers, "INSTRUME"),
     )
 
@@ -204,13 +204,13 @@ def _fits_time(headers: list[Header]) -> datetime | None:
             pass
         else:
             return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    mjd = _above_zero(headers, "MJD-OBS")
+    mjd = _positive(_first(headers, "MJD-OBS"))
     if mjd is None or not FIRST_MJD < mjd < LAST_MJD:
         return None
     return MJD_ZERO + timedelta(days=mjd)
 
 
-def _first(headers: list[Header], names: tuple[str, ...]) -> Any:
+def _first(headers: list[Header], *names: str) -> Any:
     for name in names:
         for header in headers:
             value = None
@@ -222,13 +222,5 @@ def _first(headers: list[Header], names: tuple[str, ...]) -> Any:
 
 
 def _fits_text(headers: list[Header], *names: str) -> str | None:
-    value = _first(headers, names)
+    value = _first(headers, *names)
     return str(value).strip() or None if value is not None else None
-
-
-def _above_zero(headers: list[Header], *names: str) -> float | None:
-    try:
-        value = float(_first(headers, names))
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return value if math.isfinite(value) and value > 0.0 else None

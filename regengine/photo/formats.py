@@ -64,15 +64,10 @@ class ImageHeader:
 
 
 def read_image_header(path: Path) -> ImageHeader:
-    """Format and size of a photo, refused where it cannot or should not be decoded.
+    """Format and size of a photo as stored: an EXIF orientation turns nothing.
 
-    The extension matters for raw files (NEF, DNG, CR2) only. Width and height are as stored: an
-    EXIF orientation turns nothing.
-
-    Raises
-    ------
-    FrameError
-        No readable image file, or one that is too small to register or too large to decode.
+    The extension matters for raw files (NEF, DNG, CR2) only. FrameError if it is no readable image
+    file, or one that is too small to register or too large to decode.
     """
     path = Path(path)
     start = _first_bytes(path)

@@ -121,19 +121,8 @@ def read_frame(
 ) -> Frame:
     """Read what is known of a photo: option before EXIF before record.
 
-    Missing EXIF is no error: what nobody knows is None.
-
-    Parameters
-    ----------
-    records : FrameRecords, optional
-        Table that fills what EXIF lacks.
-    options : FrameOptions, optional
-        What the user knows better.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or one too small or too large to register.
+    Missing EXIF is no error: what nobody knows is None. FrameError if the file is no readable
+    image, or one too small or too large to register.
     """
     path = Path(path)
     header = read_image_header(path)

@@ -69,23 +69,13 @@ def read_linear_light(
     Samples go through the inverse of the sRGB curve (IEC 61966-2-1) before anything is averaged,
     so that a lamp keeps its flux; embedded colour profiles are not applied. Transparent parts
     are dark. Raw and FITS files are linear already. Pixels are as stored: the EXIF orientation
-    turns nothing.
+    turns nothing. Smaller pictures than asked for stay as they are.
 
-    Parameters
-    ----------
-    path : Path
-        JPEG, PNG, TIFF, FITS or raw file.
-    max_long_side_px : int
-        The result's longer side is at most this long; smaller pictures stay as they are.
-    whole_mosaic : bool, optional
-        Interpolate the colours of raw files also where the picture is halved or more anyway. It
-        takes four times as long. Without it a coloured star lies up to 0.1 stored pixels off,
-        for red and blue are seen by pixels on opposite sides of each block.
+    ``whole_mosaic`` interpolates the colours of raw files also where the picture is halved or more
+    anyway. It takes four times as long. Without it a coloured star lies up to 0.1 stored pixels
+    off, for red and blue are seen by pixels on opposite sides of each block.
 
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
+    FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
@@ -96,19 +86,9 @@ def read_linear_light(
 
 
 def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
-    """Linear light of a photo channel by channel, brought down as in `read_linear_light`.
+    """Linear light of a photo channel by channel, and its scale, both as of `read_linear_light`.
 
-    Returns
-    -------
-    light : ndarray of float32, shape (height, width, 3) or (height, width, 1)
-        Red, green and blue, or grey, 0 to 1; transparent parts are dark.
-    factor : float
-        Scale of the result, as in `LinearLight`.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
+    Red, green and blue, or grey, shape (height, width, 3 or 1).
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
@@ -135,19 +115,9 @@ def brought_down(light: LinearLight, max_long_side_px: int) -> LinearLight:
 
 
 def read_display_rgb(path: Path, max_long_side_px: int) -> tuple[NDArray[np.uint8], float]:
-    """Photo in display colours, to draw on; its longer side at most so many pixels.
+    """Photo in display colours, to draw on, and its scale; errors as of `read_linear_light`.
 
-    Returns
-    -------
-    rgb : ndarray of uint8, shape (height, width, 3)
-        Red, green, blue, sRGB, as stored; transparent parts black.
-    factor : float
-        Scale of the result, as in `LinearLight`.
-
-    Raises
-    ------
-    FrameError
-        The file is no readable image, or damaged or cut short anywhere.
+    Red, green, blue, sRGB, shape (height, width, 3), as stored; transparent parts are black.
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)

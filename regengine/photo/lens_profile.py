@@ -23,22 +23,13 @@ SUN_COLOUR = 0.82
 class Falloff:
     """Vignetting: 1 + a1 r^2 + a2 r^4 + a3 r^6 of the light on the axis arrives.
 
-    Attributes
-    ----------
-    coefficients : tuple of float
-        a1, a2, a3; r is the distance from the principal point in half diagonals of the picture.
-    covariance : tuple of tuple of float
-        3 x 3.
-    frames : int
-        How many frames' backgrounds tell it.
-    reach : float
-        Largest r that they reach.
+    r is the distance from the principal point in half diagonals of the picture.
     """
 
-    coefficients: tuple[float, float, float]
-    covariance: Matrix
-    frames: int
-    reach: float
+    coefficients: tuple[float, float, float]  # a1, a2, a3
+    covariance: Matrix  # 3 x 3
+    frames: int  # whose backgrounds tell it
+    reach: float  # largest r of those
 
     def arrives(self, r: FloatArray | float) -> FloatArray:
         """Share of the light that arrives at some distances."""
@@ -77,14 +68,9 @@ class ChannelPhotometry:
 class Exposure:
     """What the photometry holds for: zero points change with aperture and sensitivity.
 
-    Attributes
-    ----------
-    exposure_s : float or None
-        Of the frames, for the limiting magnitude; None where unknown, then fluxes are by exposure
-        and not by second.
-    limiting_mag, limiting_scatter_mag : float
-        Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance, and the robust
-        spread of single stars' own values of that.
+    Where the time is unknown fluxes are by exposure and not by second. The limiting magnitude is
+    Gaia G of stars with a signal-to-noise ratio of 5 in the frames' luminance, its scatter the
+    robust spread of single stars' own values of that.
     """
 
     exposure_s: float | None
@@ -96,48 +82,26 @@ class Exposure:
 
 @dataclass(frozen=True, kw_only=True)
 class LensProfile:
-    """One camera with one lens at one focal length.
+    """One camera with one lens at one focal length; lens terms as in `matchers.camera.Lens`."""
 
-    Attributes
-    ----------
-    camera, lens : str or None
-        Names as the photos have them; None where they have none.
-    focal_mm : float or None
-        As the camera writes it: what photos are recognised by.
-    width_px, height_px : int
-        Size of the picture that all pixels of this profile belong to.
-    focal_px, principal_point, distortion
-        As in `matchers.camera.Lens`.
-    free : tuple of str
-        Which of `LENS_PARAMETERS` the stars determined.
-    covariance : tuple of tuple of float
-        8 x 8, of `LENS_PARAMETERS`.
-    rms_px, held_out_px : float
-        Residual per axis of its stars, and of stars left out (None: too few to leave any out).
-    catalogue, catalogue_epoch : str, float
-        Stars it was held against, and the Julian year of their positions.
-    made_with, made_at : str
-        Program and version, and the time (ISO 8601, UTC).
-    """
-
-    camera: str | None
+    camera: str | None  # names as the photos have them
     lens: str | None
-    focal_mm: float | None
-    width_px: int
+    focal_mm: float | None  # as the camera writes it: what photos are recognised by
+    width_px: int  # of the picture that all pixels of this profile belong to
     height_px: int
     focal_px: float
     principal_point: tuple[float, float]
     distortion: tuple[float, float, float, float, float]
-    free: tuple[str, ...]
-    covariance: Matrix
+    free: tuple[str, ...]  # which of `LENS_PARAMETERS` the stars determined
+    covariance: Matrix  # 8 x 8, of `LENS_PARAMETERS`
     stars: int
     frames: int
-    rms_px: float
-    held_out_px: float | None
-    catalogue: str
-    catalogue_epoch: float
-    made_with: str
-    made_at: str
+    rms_px: float  # residual per axis of its stars
+    held_out_px: float | None  # and of stars left out; None: too few to leave any out
+    catalogue: str  # stars it was held against
+    catalogue_epoch: float  # Julian year of their positions
+    made_with: str  # program and version
+    made_at: str  # ISO 8601, UTC
     falloff: Falloff | None = None
     exposure: Exposure | None = None
     channels: tuple[ChannelPhotometry, ...] = ()

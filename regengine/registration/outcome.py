@@ -18,7 +18,7 @@ from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability
 from regengine.registration.control_points import allowed_error_m, ground_jacobian, propose
 from regengine.registration.refinement import Finalist
-from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS
+from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
@@ -88,9 +88,7 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
         caveats.append(
             Reason(
                 code="imprecise",
-                text="the fit is loose, even if the place is right: lights that were left out of "
-                f"it land {evidence.held_out_residual_px:.1f} px beside, and move it by "
-                f"{100.0 * evidence.spread_share:.1f} % of the photo's diagonal",
+                text=f"the fit is loose, even if the place is right: {looseness(evidence)}",
             )
         )
     # Without structure a place has twins; where none comes near, enough of it is left
@@ -115,6 +113,16 @@ def caveats_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tu
         text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
         return (Reason(code="imprecise", text=text),)
     return ()
+
+
+def looseness(evidence: Evidence) -> str:
+    """In which way a fit is loose."""
+    if not np.isfinite([evidence.held_out_residual_px, evidence.spread_share]).all():
+        return "too few lights agree to test it on those that are left out of it"
+    return (
+        f"lights that were left out of it land {evidence.held_out_residual_px:.1f} px beside, and "
+        f"move it by {100.0 * evidence.spread_share:.1f} % of the photo's diagonal"
+    )
 
 
 def are_vague(points: tuple[ControlPoint, ...], camera: Camera) -> bool:

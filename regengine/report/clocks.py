@@ -11,7 +11,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,43 +24,7 @@ NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median 
 # Agreement is looked for among so many, evenly spread over the day
 MOST_COMPARED = 500
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClockOffset:
-    """Offset along the orbit of one camera body's photos of one day.
-
-    Offsets are positive where the station was further along than the photo's time says, as with a
-    clock that is late. The spread is a standard deviation, told by the median absolute deviation;
-    nan of a single photo.
-    """
-
-    camera_body: str
-    day: str  # by the camera's clock, ISO 8601, UTC
-    photos: int  # accepted ones whose place was taken from element sets
-    median_s: float
-    spread_s: float
-    lowest_s: float
-    highest_s: float
-    agree: float  # share of the photos that lie within `AGREE_S` of each other
-    median_km: float  # what the median makes along the orbit
-    tle_sigma_s: float  # median of how wrong the element sets may be, one sigma
-    tle_age_h: float  # median
-
-
-@dataclass(frozen=True, kw_only=True)
-class LensRatio:
-    """Solved over nominal focal length of a camera body's accepted photos of one nominal length.
-
-    The spread is as in `ClockOffset`; crops lie 1.2 to 2 times above the rest.
-    """
-
-    camera_body: str
-    focal_mm: float
-    photos: int
-    median: float
-    spread: float
-    lowest: float
-    highest: float
+Row = dict[str, Any]
 
 
 class CameraTally:
@@ -85,66 +49,56 @@ class CameraTally:
         if result.focal_mm is not None and math.isfinite(lesson.focal_ratio):
             self._ratios[body, result.focal_mm].append(lesson.focal_ratio)
 
-    def clock_offsets(self) -> list[ClockOffset]:
-        """By camera body and day."""
+    def clock_offsets(self) -> list[Row]:
+        """By camera body and day by its clock, ISO 8601, UTC; see `clock_offset`."""
         return [
-            clock_offset(body, day, *np.reshape(values, (-1, 3)).T.tolist())
+            {"camera_body": body, "day": day}
+            | clock_offset(*np.reshape(values, (-1, 3)).T.tolist())
             for (body, day), values in sorted(self._offsets.items())
         ]
 
-    def lens_ratios(self) -> list[LensRatio]:
-        """By camera body and nominal focal length."""
+    def lens_ratios(self) -> list[Row]:
+        """Solved over nominal focal length by body and nominal length: crops are 1.2 to 2 times."""
         return [
-            lens_ratio(body, focal_mm, values)
+            {"camera_body": body, "focal_mm": focal_mm} | _spread(values)
             for (body, focal_mm), values in sorted(self._ratios.items())
         ]
 
 
 def clock_offset(
-    camera_body: str,
-    day: str,
-    offsets_s: Sequence[float],
-    tle_sigmas_s: Sequence[float],
-    tle_ages_h: Sequence[float],
-) -> ClockOffset:
-    """The offset of one camera body on one day."""
-    median_s, spread_s = _median_and_spread(offsets_s)
-    step = -(-len(offsets_s) // MOST_COMPARED)
-    compared = offsets_s[::step]
-    return ClockOffset(
-        camera_body=camera_body,
-        day=day,
-        photos=len(offsets_s),
-        median_s=median_s,
-        spread_s=spread_s,
-        lowest_s=min(offsets_s),
-        highest_s=max(offsets_s),
-        agree=len(agreeing(compared, AGREE_S)) / len(compared),
-        median_km=median_s * ORBITAL_SPEED_KM_S,
-        tle_sigma_s=float(np.median(tle_sigmas_s)),
-        tle_age_h=float(np.median(tle_ages_h)),
-    )
+    offsets_s: Sequence[float], tle_sigmas_s: Sequence[float], tle_ages_h: Sequence[float]
+) -> Row:
+    """The offset along the orbit of one camera body's photos of one day.
+
+    Positive where the station was further along than the photo's time says, as with a clock that
+    is late; ``agree`` is the share of the photos that lie within `AGREE_S` of each other,
+    ``median_km`` what the median makes along the orbit. How wrong the element sets may be (one
+    sigma) and how old they are stands beside it by their medians.
+    """
+    told = _spread(offsets_s, "_s")
+    compared = offsets_s[:: -(-len(offsets_s) // MOST_COMPARED)]
+    return told | {
+        "agree": len(agreeing(compared, AGREE_S)) / len(compared),
+        "median_km": told["median_s"] * ORBITAL_SPEED_KM_S,
+        "tle_sigma_s": float(np.median(tle_sigmas_s)),
+        "tle_age_h": float(np.median(tle_ages_h)),
+    }
 
 
-def lens_ratio(camera_body: str, focal_mm: float, ratios: Sequence[float]) -> LensRatio:
-    """The focal ratio of one camera body and nominal focal length."""
-    median, spread = _median_and_spread(ratios)
-    return LensRatio(
-        camera_body=camera_body,
-        focal_mm=focal_mm,
-        photos=len(ratios),
-        median=median,
-        spread=spread,
-        lowest=min(ratios),
-        highest=max(ratios),
-    )
+def _spread(values: Sequence[float], unit: str = "") -> Row:
+    """How many photos, median, spread and extremes, with the unit in their names.
 
-
-def _median_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    The spread is a standard deviation, told by the median absolute deviation; nan of one photo.
+    """
     median = float(np.median(values))
-    if len(values) < 2:
-        return median, float("nan")
-    return median, NORMAL_SPREAD * float(np.median(np.abs(np.subtract(values, median))))
+    off = float(np.median(np.abs(np.subtract(values, median))))
+    return {
+        "photos": len(values),
+        f"median{unit}": median,
+        f"spread{unit}": NORMAL_SPREAD * off if len(values) > 1 else float("nan"),
+        f"lowest{unit}": min(values),
+        f"highest{unit}": max(values),
+    }
 
 
 def _numbers() -> array[float]:

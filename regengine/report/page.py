@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError
 from regengine.io.checksums import sha256_of
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
-from regengine.records import VERDICT_WORDS, rounded
+from regengine.io.plain import rounded
+from regengine.records import VERDICT_WORDS
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thinned
 from regengine.report.places import coastline, outline_of, place_of

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
-from regengine.records import plain
+from regengine.io.plain import plain
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
 from regengine.report.figures import (
     VERDICTS,
@@ -164,8 +164,8 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
         **verdicts.figures(),
         "reasons": reasons.figures(),
         "reliability": reliability.figures(),
-        "clocks": _most_telling([asdict(offset) for offset in cameras.clock_offsets()]),
-        "lenses": _most_telling([asdict(ratio) for ratio in cameras.lens_ratios()]),
+        "clocks": _most_telling(cameras.clock_offsets()),
+        "lenses": _most_telling(cameras.lens_ratios()),
         "orbital_speed_km_s": ORBITAL_SPEED_KM_S,
         "places": places.figures(),
         "failed": failures.figures(),

@@ -86,11 +86,6 @@ class StagedApp:
         return any(route.matches(scope)[0] is Match.FULL for route in self._early.router.routes)
 
 
-def review_app(context: ReviewContext) -> FastAPI:
-    """The server without its guard."""
-    return _whole_app(context, _early_routes(context))
-
-
 def guarded_app(
     context: ReviewContext,
     access: Access,
@@ -100,7 +95,7 @@ def guarded_app(
     whole_soon: bool = False,
 ) -> ASGIApp:
     """The server as it listens."""
-    routes = _early_routes(context)
+    routes = [part.router(context) for part in EARLY_PARTS]
     staged = StagedApp(_app(routes), lambda: _whole_app(context, routes))
     if whole_soon:
         staged.begin()
@@ -108,16 +103,10 @@ def guarded_app(
     return Guard(staged, access=access, port=port, hosts=hosts, layers=layers)
 
 
-def _early_routes(context: ReviewContext) -> list[APIRouter]:
-    return [part.router(context) for part in EARLY_PARTS]
-
-
 def _whole_app(context: ReviewContext, early: Sequence[APIRouter]) -> FastAPI:
     from regengine.review import routes_places, routes_solve
 
-    parts = (routes_places, routes_solve)
-    late = [part.router(context) for part in parts]
-    return _app([*early, *late])
+    return _app([*early, routes_places.router(context), routes_solve.router(context)])
 
 
 def _app(routes: Iterable[APIRouter]) -> FastAPI:

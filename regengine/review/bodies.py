@@ -135,29 +135,17 @@ def camera_json(camera: Camera) -> dict[str, Any]:
 
 def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
     """A result's control points as the page has them."""
+    names = ("x", "y", "lon", "lat", "sigma_px")
     return [
-        {
-            "x": point.x,
-            "y": point.y,
-            "lon": point.lon,
-            "lat": point.lat,
-            "sigma_px": point.sigma_px,
-            "origin": origin,
-        }
+        {name: getattr(point, name) for name in names} | {"origin": origin}
         for point in result.control_points
     ]
 
 
 def decision_json(decision: Decision) -> dict[str, Any]:
     """A decision as the page has it."""
-    return {
-        "revision": decision.revision,
-        "decision": decision.decision,
-        "reviewer": decision.reviewer,
-        "time_utc": decision.time_utc,
-        "seconds": decision.seconds,
-        **decision.work,
-    }
+    names = ("revision", "decision", "reviewer", "time_utc", "seconds")
+    return {name: getattr(decision, name) for name in names} | decision.work
 
 
 def check_above_earth(camera: Camera) -> None:

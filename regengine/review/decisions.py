@@ -324,18 +324,16 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
             connection = _connect(":memory:")
         on_disk = readonly and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
         _prepare(connection, path, make=not on_disk)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, StoreError) as error:
         if connection is not None:
             connection.close()
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(
             f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
             "its decisions in; check its permissions (--readonly only looks), or move it away to "
             "begin a new one."
         ) from error
-    except StoreError:
-        if connection is not None:
-            connection.close()
-        raise
     return connection
 
 

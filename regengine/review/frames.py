@@ -25,26 +25,11 @@ KEPT_FRAMES = 256
 # A run writes a part every ten seconds; 100,000 frames are read anew in less than one
 LOOK_AGAIN_S = 5.0
 READ_FRAMES = 131072  # at once, for the columns
+CODED = ("verdict", "reasons", "category", "camera_body", "nadir_source")
+PLAIN = ("frame", "path", "sha256", "probability", "time_utc")
+PLACES = ("nadir_lon", "nadir_lat", "centre_lon", "centre_lat")
 OF_QUEUE = select(
-    *(
-        f"frames/{name}"
-        for name in (
-            "frame",
-            "path",
-            "sha256",
-            "verdict",
-            "probability",
-            "reasons",
-            "category",
-            "time_utc",
-            "camera_body",
-            "nadir_lon",
-            "nadir_lat",
-            "nadir_source",
-            "centre_lon",
-            "centre_lat",
-        )
-    ),
+    *(f"frames/{name}" for name in (*PLAIN, *CODED, *PLACES)),
     "control_points/lon",
     "control_points/lat",
 )
@@ -169,8 +154,7 @@ def read_columns(snapshot: Snapshot) -> FrameColumns:
     lon, lat = _amid_points(table["frame_index"], sky, tables["control_points"])
     table["shown_lon"] = np.where(sky, lon, table["centre_lon"])
     table["shown_lat"] = np.where(sky, lat, table["centre_lat"])
-    coded = ("verdict", "reasons", "category", "camera_body", "nadir_source")
-    return FrameColumns(**table | {name: _coded(table[name]) for name in coded})
+    return FrameColumns(**table | {name: _coded(table[name]) for name in CODED})
 
 
 def _amid_points(

@@ -151,7 +151,9 @@ def warped(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
         reproject(
             source=values.astype(np.float32),
             destination=result,
-            src_transform=_transform(grid.lon0_deg - half, grid.lat0_deg + half, grid.step_deg),
+            src_transform=Affine(
+                grid.step_deg, 0.0, grid.lon0_deg - half, 0.0, -grid.step_deg, grid.lat0_deg + half
+            ),
             dst_transform=Affine(
                 (right - left) / TILE_PX, 0.0, left, 0.0, (bottom - top) / TILE_PX, top
             ),
@@ -174,7 +176,3 @@ def _step_deg(region: Bounds) -> float:
 def _mercator_m(lon_deg: float, lat_deg: float) -> tuple[float, float]:
     height = math.asinh(math.tan(math.radians(lat_deg)))
     return RADIUS_M * math.radians(lon_deg), RADIUS_M * height
-
-
-def _transform(west: float, north: float, step_deg: float) -> Affine:
-    return Affine(step_deg, 0.0, west, 0.0, -step_deg, north)

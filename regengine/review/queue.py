@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.html import visible_text
-from regengine.records import plain
-from regengine.result import FrameResult, Hypothesis
+from regengine.io.plain import plain
+from regengine.result import Hypothesis
 from regengine.review.bodies import camera_json, decision_json, points_json
 from regengine.review.context import FIRST_PICTURE_S, ReviewContext
 from regengine.review.decisions import Brief, Decisions
@@ -274,7 +274,9 @@ class Queue:
         (row,) = self.rows.rows_of([number]).tolist() or [None]
         if row is None:
             raise KeyError(number)
-        nadir = result.nadir
+        nadir, fit = result.nadir, result.fit
+        about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
+        about_nadir = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
         said = self.line(row) | {
             "path": result.path,
             "sha256": result.sha256,
@@ -285,21 +287,13 @@ class Queue:
             "orientation": result.orientation,
             "focal_mm": result.focal_mm,
             "pixel_pitch_um": result.pixel_pitch_um,
-            "nadir": None
-            if nadir is None
-            else {
-                "lon": nadir.lon,
-                "lat": nadir.lat,
-                "altitude_km": nadir.altitude_km,
-                "source": nadir.source,
-                "sigma_along_km": nadir.sigma_along_km,
-            },
+            "nadir": nadir and {name: getattr(nadir, name) for name in about_nadir},
             "track": track(self.rows, row, nadir, context.tles),
             "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
             "camera": None if result.solved is None else camera_json(result.solved.camera),
             "points": points_json(result, origin="engine"),
             "hypotheses": [self._hypothesis(hypothesis) for hypothesis in result.hypotheses],
-            "fit": _fit(result),
+            "fit": fit and {name: getattr(fit, name) for name in about_fit},
             "photo": context.frames.photo(number) is not None,
             "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
             "tile_px": TILE_PX,
@@ -320,18 +314,6 @@ class Queue:
             "centre": None if lon is None or lat is None else [lon, lat],
             "place": None if lon is None or lat is None else self.places.near(lon, lat),
         }
-
-
-def _fit(result: FrameResult) -> dict[str, Any] | None:
-    fit = result.fit
-    if fit is None:
-        return None
-    return {
-        "ncc": fit.ncc,
-        "residual_px": fit.residual_px,
-        "matched_lights": fit.matched_lights,
-        "log10_odds": fit.log10_odds,
-    }
 
 
 def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,10 @@ def heads_of(store: Path) -> dict[int, tuple[list[Decision], str]]:
     """The latest decision of each reviewer on each frame, newest first, and the proposal's hash."""
     if not decisions_path(store).exists():
         return {}
-    decisions = Decisions(decisions_path(store), readonly=True)
-    try:
-        found: defaultdict[tuple[int, str], list[Decision]] = defaultdict(list)
+    found: defaultdict[tuple[int, str], list[Decision]] = defaultdict(list)
+    with closing(Decisions(decisions_path(store), readonly=True)) as decisions:
         for head in decisions.all_heads():
             found[head.judged.frame_index, head.judged.sha256].append(head)
-    finally:
-        decisions.close()
     if not found:
         return {}
     return {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 
 from regengine.io.html import visible_text
-from regengine.records import plain
+from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, no_frame
 from regengine.review.decisions import Judged

@@ -5,16 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import FrameError, LightMapError
 from regengine.review.context import ReviewContext, registered_photo
-
-if TYPE_CHECKING:
-    from regengine.lights.map import LightMap
-    from regengine.review.map_tiles import MapTiles
 
 # Without a version in the address, another run on this port may mean something else by it
 ASK_AGAIN = "private, no-cache"
@@ -55,8 +51,13 @@ def router(context: ReviewContext) -> APIRouter:
     """Routes of photos and of the night-light map."""
     routes = APIRouter(prefix="/api")
     pyramids = context.pyramids
-    map_tiles = None if context.light_map is None else _tiles_of(context.light_map)
-    map_state = "" if context.light_map is None else _state_of(context.light_map.info.paths)
+    map_tiles, map_state = None, ""
+    if context.light_map is not None:
+        # Only then: its libraries take longer to import than a photo to show
+        from regengine.review.map_tiles import MapTiles
+
+        map_tiles = MapTiles(context.light_map)
+        map_state = _state_of(context.light_map.info.paths)
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
         path, sha256 = registered_photo(context.frames, number)
@@ -95,13 +96,6 @@ def router(context: ReviewContext) -> APIRouter:
         )
 
     return routes
-
-
-def _tiles_of(light_map: LightMap) -> MapTiles:
-    # Only where there is a map: its libraries take longer to import than a photo to show
-    from regengine.review.map_tiles import MapTiles
-
-    return MapTiles(light_map)
 
 
 def _made(make: Callable[[], bytes]) -> bytes:

@@ -19,8 +19,8 @@ from matchers.photo_light import LightImage
 from matchers.resection import Free
 from regengine.errors import ConfigError
 from regengine.io.html import visible_text
+from regengine.io.plain import plain
 from regengine.photo.image import read_linear_light
-from regengine.records import plain
 from regengine.registration.map_window import ground_sample_km
 from regengine.registration.preparation import fine_px, lights_of_photo
 from regengine.result import FrameResult

@@ -10,9 +10,8 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,27 +152,27 @@ def open_review(
     `regengine.review.context.parse_layers`. StoreError, LightMapError, EphemerisError or
     ConfigError if one of them cannot be used.
     """
+
+    def search_inputs() -> RunInputs:
+        from regengine.pipeline import RunInputs
+
+        return RunInputs(lights=tuple(lights), tle=tle, metadata=metadata).found_anywhere()
+
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
-    frames = ReviewFrames(store)
-    try:
+    with closing(ReviewFrames(store)) as frames:
         light_map, tles = _maps_and_orbits(lights, tle, metadata)
-        decisions = Decisions(decisions_path(store), readonly=readonly)
-        try:
+        with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(
                 store=store,
                 frames=frames,
                 decisions=decisions,
                 light_map=light_map,
                 tles=tles,
-                search_inputs=partial(_run_inputs, lights, tle, metadata) if lights else None,
+                search_inputs=search_inputs if lights else None,
                 reviewer=name,
                 readonly=readonly,
                 layers=allowed,
             )
-        finally:
-            decisions.close()
-    finally:
-        frames.close()
 
 
 def _maps_and_orbits(
@@ -190,12 +189,6 @@ def _maps_and_orbits(
     from regengine.lights.map import open_light_map
 
     return open_light_map([path.absolute() for path in lights]), tles
-
-
-def _run_inputs(lights: Sequence[Path], tle: Path | None, metadata: Path | None) -> RunInputs:
-    from regengine.pipeline import RunInputs
-
-    return RunInputs(lights=tuple(lights), tle=tle, metadata=metadata).found_anywhere()
 
 
 def reviewer_name(given: str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from regengine.records import plain, printable
+from regengine.io.plain import plain, printable
 from regengine.review.decisions import Decision, Decisions, decisions_path
 from regengine.review.frames import FrameColumns
 from regengine.review.reviewed import camera_of, heads_of
@@ -91,11 +92,8 @@ def _work(heads: Sequence[Decision]) -> dict[str, int]:
 def _reviewers(store: Path) -> list[dict[str, Any]]:
     if not decisions_path(store).exists():
         return []
-    decisions = Decisions(decisions_path(store), readonly=True)
-    try:
+    with closing(Decisions(decisions_path(store), readonly=True)) as decisions:
         diary = decisions.diary()
-    finally:
-        decisions.close()
     entries: defaultdict[str, list[tuple[str, float | None, int, str]]] = defaultdict(list)
     for name, time_utc, seconds, number, sha256 in diary:
         entries[name].append((time_utc, seconds, number, sha256))

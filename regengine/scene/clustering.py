@@ -260,7 +260,8 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
     member = share.argmax(axis=1)
     sizes = np.bincount(member, minlength=share.shape[1])
     names = {int(k): f"cluster_{i:02d}" for i, k in enumerate(np.argsort(-sizes, kind="stable"), 1)}
-    typical = _typical(clusters, features, member)
+    # Log density of each photo in its own cluster
+    typical = clusters.log_joint(features)[np.arange(len(member)), member]
     order = sorted(range(len(scenes)), key=lambda i: (names[int(member[i])], -typical[i]))
     return [
         Proposal(
@@ -268,12 +269,6 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
         )
         for i in order
     ]
-
-
-def _typical(clusters: Clusters, features: FloatArray, member: np.ndarray) -> FloatArray:
-    """Log density of each photo in its own cluster."""
-    joint = clusters.log_joint(features)
-    return np.asarray(joint[np.arange(len(member)), member], np.float64)
 
 
 def sheet_entries(proposals: Sequence[Proposal]) -> list[SheetEntry]:

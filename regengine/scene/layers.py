@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -210,8 +211,6 @@ def _strip(
     fine: FloatImage, angle: float, aside: FloatArray, centre: FloatArray
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
     """The picture across a line, shape (columns, m, 3), and the columns whose centre is inside."""
-    import cv2
-
     height, width = fine.shape[:2]
     half = max(height, width) / 2.0
     along = centre[:, None] + np.arange(-STRIP_REACH, STRIP_REACH + 1e-9, STRIP_STEP)
@@ -233,8 +232,6 @@ def _strip(
 
 def _follow(value: FloatArray, sign: float) -> FloatArray:
     """Where in each column of a strip the edge of this sign is strongest, as an offset."""
-    import cv2
-
     smooth = cv2.GaussianBlur(value, (0, 0), sigmaX=1.0, sigmaY=1.0)
     offsets = (np.arange(value.shape[1]) - value.shape[1] // 2) * STRIP_STEP
     step = sign * np.gradient(smooth, axis=1) * np.exp(-((offsets / 0.09) ** 2) / 2.0)

@@ -86,21 +86,18 @@ class Odds:
     so that a class of few photos is at no disadvantage where the picture leaves doubts. A photo
     that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
     anything else with at most the rest.
-
-    slope, lead, offset: Of all classes together: a class of three photos has no curve of its own.
-        The lead tells the class that is ahead of all others, however low its score.
-    floor: No probability is below.
-    ceiling, shape (C,): None is above: after n groups of a class that were all told, the next is
-        with a probability of (n + 1) / (n + 2) (Laplace's rule of succession).
-    unexplained: From the photos that the gate let fall, `LEAST_UNEXPLAINED` at least.
     """
 
+    # Of all classes together: a class of three photos has no curve of its own. The lead tells the
+    # class that is ahead of all others, however low its score
     slope: float
     lead: float
     offset: float
-    floor: float
+    floor: float  # no probability is below
+    # Shape (C,): None is above: after n groups of a class that were all told, the next is with a
+    # probability of (n + 1) / (n + 2) (Laplace's rule of succession)
     ceiling: FloatArray
-    unexplained: float
+    unexplained: float  # from the photos that the gate let fall, `LEAST_UNEXPLAINED` at least
 
     def probabilities(
         self, scores: FloatArray, explained: NDArray[np.bool_], other: int
@@ -172,18 +169,12 @@ def fit_odds(
 
 @dataclass(frozen=True, kw_only=True)
 class SceneAnswer:
-    """What a photo shows.
+    """What a photo shows."""
 
-    category: The class that it shows above all.
-    probabilities: Of every class; they need not sum to one.
-    also: Other classes of at least `ALSO_PROBABILITY`, the likeliest first.
-    explained: False where the photo is unlike all that the model was trained on; it is `OTHER`
-        then.
-    """
-
-    category: str
-    probabilities: Mapping[str, float]
-    also: tuple[str, ...]
+    category: str  # the class that it shows above all
+    probabilities: Mapping[str, float]  # of every class; they need not sum to one
+    also: tuple[str, ...]  # other classes of at least `ALSO_PROBABILITY`, the likeliest first
+    # False where the photo is unlike all that the model was trained on; it is `OTHER` then
     explained: bool
 
 
@@ -206,19 +197,13 @@ class TrainingRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneModel:
-    """From features to what a photo shows.
+    """From features to what a photo shows."""
 
-    feature_names, length F: Features in their order.
-    classes, length C: `OTHER` is one of them.
-    method: Kind of classifier, one of `regengine.scene.crossval.METHODS`.
-    classifier: From features to scores.
-    """
-
-    feature_names: tuple[str, ...]
+    feature_names: tuple[str, ...]  # length F: features in their order
     feature_versions: Mapping[str, int]
-    classes: tuple[str, ...]
-    method: str
-    classifier: NamedClusters | Supervised
+    classes: tuple[str, ...]  # length C: `OTHER` is one of them
+    method: str  # kind of classifier, one of `regengine.scene.crossval.METHODS`
+    classifier: NamedClusters | Supervised  # from features to scores
     gate: Gate
     odds: Odds
     training: TrainingRecord

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.rotation import icrs_to_itrf
 from regengine.scene.ephemeris import horizon_dip_deg
 from regengine.scene.picture import ScenePicture
 from regengine.sky.stars.bodies import sky_bodies
@@ -56,8 +58,6 @@ def measure_moon_disc(picture: ScenePicture) -> MoonDisc | None:
     patch: a Moon's terminator is an ellipse within it. The lit share of the disc's area is the
     illumination, whatever the phase.
     """
-    import cv2
-
     light = picture.scene.luminance
     light = np.asarray(cv2.GaussianBlur(light, (0, 0), 0.7), np.float32)
     top = float(np.quantile(light, BRIGHTEST_QUANTILE))
@@ -123,8 +123,6 @@ def moon_check(position: CameraPosition, disc: MoonDisc | None) -> MoonCheck | N
     """The Moon at a camera's time and place; None where the time is not known."""
     if position.time_utc is None:
         return None
-    from regengine.orbit.rotation import icrs_to_itrf
-
     moon = sky_bodies(position.time_utc, position.position_ecef_m)[0]
     direction = icrs_to_itrf(position.time_utc) @ np.asarray(moon.direction_icrs)
     up = position.position_ecef_m / np.linalg.norm(position.position_ecef_m)

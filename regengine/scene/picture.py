@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,14 +29,12 @@ CAPTION_WHITE = 250.0 / 255.0
 
 @dataclass(frozen=True)
 class ScenePicture:
-    """A photo brought to a long side of `SIDE_PX` pixels.
+    """A photo brought to a long side of `SIDE_PX` pixels."""
 
-    rgb, shape (h, w, 3): Red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three
-        equal ones.
-    shown, shape (h, w): False on caption strips, which are no part of the scene.
-    """
-
+    # Shape (h, w, 3): red, green and blue as displayed (sRGB), 0 to 1. A grey photo has three equal
+    # ones
     rgb: NDArray[np.float32]
+    # Shape (h, w): false on caption strips, which are no part of the scene
     shown: NDArray[np.bool_]
 
     @cached_property
@@ -73,8 +72,6 @@ class ScenePicture:
     @cached_property
     def half(self) -> ScenePicture:
         """The scene at half its size, each pixel the mean of four: most is seen there as well."""
-        import cv2
-
         rgb = self.scene.rgb
         height, width = ((side + 1) // 2 for side in rgb.shape[:2])
         small = np.asarray(
@@ -115,8 +112,6 @@ def read_scene_picture(path: Path) -> ScenePicture:
 
 def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
     """Bring decoded colours (sRGB, any size, shape (h, w, 3)) to the standard size."""
-    import cv2
-
     height, width = rgb.shape[:2]
     scale = SIDE_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,13 +97,10 @@ class Exposure:
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoQuality:
-    """What ``classify --quality`` says of a photo.
+    """What ``classify --quality`` says of a photo."""
 
-    blur: At full resolution, with the sharpness made of it.
-    cloud_fraction: Share of the visible ground under clouds; None where it cannot be told.
-    """
-
-    blur: Blur
+    blur: Blur  # at full resolution, with the sharpness made of it
+    # Share of the visible ground under clouds; None where it cannot be told
     cloud_fraction: float | None
     exposure: Exposure
 
@@ -204,8 +202,6 @@ def _energy(tensors: FloatArray, along: float | None = None) -> FloatArray:
 
 def _chosen_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     """Tiles with the most coarse detail."""
-    import cv2
-
     height, width = grey.shape
     side = min(TILE_PX, height, width) // (2 * BLOCK_PX) * (2 * BLOCK_PX)
     if side < 2 * BLOCK_PX:
@@ -229,8 +225,6 @@ def _tensors(tile: NDArray[np.uint8]) -> tuple[FloatArray, FloatArray]:
 
     Noise is what its calmest blocks have.
     """
-    import cv2
-
     blocks = []
     image, reduced = tile.astype(np.float32), 1
     grid = (tile.shape[1] // BLOCK_PX, tile.shape[0] // BLOCK_PX)
@@ -318,8 +312,6 @@ def _by_day(picture: ScenePicture) -> float | None:
 
 
 def _by_moonlight(picture: ScenePicture) -> float | None:
-    import cv2
-
     stored = np.round(255.0 * picture.rgb).astype(np.uint8)
     # Lamps are small: the median about them is that of the ground
     calm = cv2.medianBlur(stored, LAMP_PX).astype(np.float32) / np.float32(255.0)

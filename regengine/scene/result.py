@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.io.html import data_address, link_to, render_page, write_page
-from regengine.records import printable
+from regengine.io.plain import printable
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
 from regengine.scene.quality import PhotoQuality

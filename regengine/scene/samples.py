@@ -44,15 +44,12 @@ IndexArray = NDArray[np.intp]
 
 @dataclass(frozen=True, kw_only=True)
 class SceneLabel:
-    """What a person says that a photo shows.
-
-    labels: What it shows, most important first; at least one.
-    group: Photos of one group, such as a sequence or copies of one frame, are alike: they are never
-        parted into training and test.
-    """
+    """What a person says that a photo shows."""
 
     path: Path
-    labels: tuple[str, ...]
+    labels: tuple[str, ...]  # what it shows, most important first; at least one
+    # Photos of one group, such as a sequence or copies of one frame, are alike: they are never
+    # parted into training and test
     group: str
 
 
@@ -115,21 +112,14 @@ def _label(where: str, folder: Path, photo: str, row: dict[str, str | None]) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """Features of labelled photos.
+    """Features of labelled photos."""
 
-    features, shape (N, F): In the order of `regengine.scene.features.feature_names`.
-    labels, length N: What each photo shows, most important first.
-    groups, length N: Photos of one group are never parted into training and test.
-    simulated, shape (N,): Simulated frames, which are used in training alone.
-    names, length N: For reports.
-    classes, length C: All classes, `OTHER` among them; those of the labels where not given.
-    """
-
-    features: FloatArray
-    labels: tuple[tuple[str, ...], ...]
-    groups: tuple[str, ...]
-    simulated: NDArray[np.bool_]
-    names: tuple[str, ...]
+    features: FloatArray  # shape (N, F): in the order of `regengine.scene.features.feature_names`
+    labels: tuple[tuple[str, ...], ...]  # length N: what each photo shows, most important first
+    groups: tuple[str, ...]  # length N: photos of one group are never parted into training and test
+    simulated: NDArray[np.bool_]  # shape (N,): simulated frames, which are used in training alone
+    names: tuple[str, ...]  # length N: for reports
+    # Length C: all classes, `OTHER` among them; those of the labels where not given
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -30,20 +30,10 @@ PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as t
 class StoreFile:
     """A store, or one part of it, open for reading.
 
-    Only the numbers of its frames are held in memory. Columns that an older format does not have
-    are filled with what stands for a missing value.
-
-    Attributes
-    ----------
-    frame_index : ndarray of int64, shape (frames,)
-        Numbers of the frames, ascending.
-    attributes : dict of str to str
-        Root attributes beside ``format`` and ``format_version``.
-
-    Raises
-    ------
-    StoreError
-        If the file is no store, damaged, or of a newer format; of every method, too.
+    Only ``frame_index``, the numbers of its frames, ascending, is held in memory. Columns that an
+    older format does not have are filled with what stands for a missing value. ``attributes`` are
+    those of the root beside ``format`` and ``format_version``. StoreError, of every method, too, if
+    the file is no store, damaged, or of a newer format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -186,19 +176,10 @@ def _layout(dataset: h5py.Dataset) -> tuple[Any, ...]:
 class GrowingStore:
     """Writes the rows of a store in their order; at most some chunks of it are in memory.
 
-    Parameters
-    ----------
-    stream : raw binary file
-        Open for reading and writing, empty.
-    attributes : mapping of str to str
-        Root attributes beside ``format`` and ``format_version``.
-    text_lengths : mapping of (group, column) to int
-        Bytes that hold every text of each text column.
-
-    Raises
-    ------
-    OSError
-        If the disk is full, or the file cannot be written; of every method, too.
+    The stream is open for reading and writing, and empty; ``attributes`` are those of the root
+    beside ``format`` and ``format_version``; ``text_lengths`` are the bytes that hold every text of
+    each text column, by group and column. OSError, of every method, too, if the disk is full or the
+    file cannot be written.
     """
 
     def __init__(

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
+from regengine.io.plain import printable
 from regengine.photo.frame_records import archive_frame_id
-from regengine.records import printable
 from regengine.result import DetectedLights
 from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told
@@ -264,22 +264,10 @@ Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
 def find_frames(path: Path, name: str) -> list[StoredFrame]:
     """Frames that a name stands for, without reading the others.
 
-    Only the column of names is read whole; those of paths and of hashes where it does not hold
-    the name.
-
-    Parameters
-    ----------
-    path : Path
-        The store; need not exist while its first run is under way.
-    name : str
-        Frame id in any spelling, else file name or path, else at least six digits of the SHA-256.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    StoreError
-        If the store cannot be read.
+    A name is a frame id in any spelling, else file name or path, else at least six digits of the
+    SHA-256. Only the column of names is read whole; those of paths and of hashes where it does not
+    hold the name. The store need not exist while its first run is under way. ConfigError if there
+    is no such frame; StoreError if the store cannot be read.
     """
 
     def read(snapshot: Snapshot) -> list[StoredFrame]:

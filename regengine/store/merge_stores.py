@@ -48,32 +48,16 @@ class _Chosen:
 
 
 def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> MergeSummary:
-    """Write the frames of several stores, and of their parts, into one.
+    """Write the frames of several stores, which are only read, and of their parts, into one.
 
-    A photo that several stores hold is taken once: a result that did not fail rather than one
-    that did, else the one that was made later, else that of the store that was named later.
-    Frames are numbered anew, in the order of the stores and of the frames in them. Memory: some
-    tens of bytes a frame.
+    A photo that several stores hold is taken once: a result that did not fail rather than one that
+    did, else the one that was made later, else that of the store that was named later. Frames are
+    numbered anew, in the order of the stores and of the frames in them; a store that exists and is
+    to ``grow`` comes first and keeps its numbers. The new one appears whole or not at all. Memory:
+    some tens of bytes a frame.
 
-    Parameters
-    ----------
-    stores : sequence of Path
-        The stores, which are only read.
-    into : Path
-        The new store, which appears whole or not at all.
-    grow : bool
-        Let ``into`` exist: its frames come first and keep their numbers.
-
-    Returns
-    -------
-    MergeSummary
-
-    Raises
-    ------
-    ConfigError
-        If ``into`` exists and is not to grow.
-    StoreError
-        If a store cannot be read, or the new one cannot be written or is in use.
+    ConfigError if ``into`` exists and is not to grow; StoreError if a store cannot be read, or the
+    new one cannot be written or is in use.
     """
     exists = into.exists() or bool(list_parts(parts_folder(into)))
     if exists and not grow:

@@ -6,14 +6,15 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matchers.camera import Camera
-from regengine.records import centre_lonlat, printable
+from regengine.io.plain import printable
+from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
     Fit,
@@ -111,17 +112,9 @@ Row = dict[str, Any]
 # Names that the columns share with the fields of the records.
 REQUIRED_FIELDS = ("frame", "path", "sha256", "verdict", "orientation")
 OPTIONAL_FIELDS = (
-    "probability",
-    "category",
-    "category_probability",
-    "time_utc",
-    "width_px",
-    "height_px",
-    "camera_body",
-    "focal_mm",
-    "pixel_pitch_um",
-    "footprint_diagonal_km",
-)
+    "probability", "category", "category_probability", "time_utc", "width_px", "height_px",
+    "camera_body", "focal_mm", "pixel_pitch_um", "footprint_diagonal_km",
+)  # fmt: skip
 NADIR_FIELDS = {
     "nadir_lon": "lon",
     "nadir_lat": "lat",
@@ -131,46 +124,23 @@ NADIR_FIELDS = {
     "sigma_along_km": "sigma_along_km",
     "sigma_cross_km": "sigma_cross_km",
 }
-FIT_FIELDS = (
-    "residual_px",
-    "residual_m",
-    "matched_lights",
-    "held_out_residual_px",
-    "log10_odds",
-    "runner_up_log10_odds",
-    "ncc",
-    "runner_up_ncc",
-)
+FIT_FIELDS = tuple(field.name for field in fields(Fit))
 POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredFrame:
-    """One frame as the store holds it.
+    """One frame as the store holds it."""
 
-    Attributes
-    ----------
-    frame_index : int
-        Its number within the store.
-    result : FrameResult
-        What is said of it.
-    parameters : str
-        JSON text of the settings that the result depends on, and its SHA-256.
-    processed_utc : str
-        When it was finished, ISO 8601.
-    search_pass : int
-        1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched
-        again with what the whole batch taught, 0 unknown.
-    hints_sha256 : str
-        Hash of what other photos had told at its last search; empty if nothing.
-    """
-
-    frame_index: int
+    frame_index: int  # its number within the store
     result: FrameResult
-    parameters: str = "{}"
+    parameters: str = "{}"  # JSON text of the settings that the result depends on
     parameters_sha256: str = ""
-    processed_utc: str = ""
+    processed_utc: str = ""  # when it was finished, ISO 8601
+    # 1 by itself, 2 with hints of its stretch, 3 searched again in its stretch, 4 searched again
+    # with what the whole batch taught, 0 unknown
     search_pass: int = 0
+    # Of what other photos had told at its last search; empty if nothing
     hints_sha256: str = ""
 
 
@@ -285,11 +255,11 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
 def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> FrameResult:
     codes = row["reasons"].split(",") if row["reasons"] else []
     reasons = zip(codes, row["reason_texts"].split("\n"), strict=False)
-    fields: Row = {name: row[name] for name in REQUIRED_FIELDS}
-    fields |= {name: _optional(row[name]) for name in OPTIONAL_FIELDS}
+    told: Row = {name: row[name] for name in REQUIRED_FIELDS}
+    told |= {name: _optional(row[name]) for name in OPTIONAL_FIELDS}
     solved = None if math.isnan(row["focal_px"]) else _solved(row)
     return FrameResult(
-        **fields,
+        **told,
         reasons=tuple(Reason(code=code, text=text) for code, text in reasons),
         sources=tuple(json.loads(origin["sources"]).items()),
         nadir=_nadir(row) if row["nadir_source"] else None,

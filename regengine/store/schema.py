@@ -29,47 +29,26 @@ KIND_OF_DTYPE: dict[str, Kind] = {
 class Field:
     """One thing that is told of a photo, a control point or a light, in whatever product.
 
-    Attributes
-    ----------
-    name : str
-        Beyond the store units are in it.
-    kind : str
-        ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment`` (UTC),
-        ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
-        digits), ``loaded`` (a server's own time of the load); each product spells it in its own
-        way. Every value but a key may be missing.
-    description : str
-        What it holds.
-    units : str
-        Unit of the values; empty where they have none, or where the name tells it.
+    Kinds are ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment``
+    (UTC), ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
+    digits), ``loaded`` (a server's own time of the load); each product spells them in its own way.
+    Every value but a key may be missing.
     """
 
-    name: str
+    name: str  # beyond the store units are in it
     kind: Kind
     description: str
-    units: str = ""
+    units: str = ""  # empty where the values have none, or where the name tells it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column(Field):
-    """A field as a store holds it: one dataset of a group.
+    """A field as a store holds it: one dataset of a group."""
 
-    Attributes
-    ----------
-    dtype : str
-        Type of the values; ``text`` is UTF-8 of a fixed length, padded with zero bytes.
-    width : int
-        Values per row: 1 gives a dataset of shape (rows,), more one of shape (rows, width).
-    volatile : bool
-        True where two runs over the same photos with the same settings may differ.
-    since : int
-        The format version that brought it; older stores are read as if its values were missing.
-    """
-
-    dtype: Dtype
-    width: int = 1
-    volatile: bool = False
-    since: int = 1
+    dtype: Dtype  # ``text`` is UTF-8 of a fixed length, padded with zero bytes
+    width: int = 1  # values per row: more give a dataset of shape (rows, width)
+    volatile: bool = False  # whether two runs of the same photos and settings may differ
+    since: int = 1  # format version that brought it; read from older ones as if values were missing
 
 
 def _column(

@@ -56,12 +56,8 @@ def is_there(store: Path, parts: Sequence[Path]) -> bool:
 class PartsFolder:
     """The parts of one store, held by this process until `release`.
 
-    Raises
-    ------
-    StoreError
-        If another process writes to the store (``code="store_busy"``).
-    OSError
-        If the folder cannot be made or written.
+    StoreError (``code="store_busy"``) if another process writes to the store; OSError if the folder
+    cannot be made or written.
     """
 
     def __init__(self, store: Path) -> None:
@@ -112,30 +108,12 @@ class PartGoneError(StoreError):
 
 
 class Snapshot:
-    """A store and its parts, each frame from the last file that holds it.
+    """A store, None where there is none yet, and its parts in the order in which they were written.
 
-    Parameters
-    ----------
-    store : Path or None
-        The store; None where there is none yet.
-    parts : sequence of Path
-        Its parts in the order in which they were written.
-
-    Attributes
-    ----------
-    store : StoreFile or None
-        The store, open for as long as the snapshot is.
-    frame_index : ndarray of int64
-        Numbers of all frames, ascending.
-    parts_index : ndarray of int64
-        Numbers of the frames that the parts hold, ascending.
-
-    Raises
-    ------
-    StoreError
-        If a file cannot be read; of every method, too.
-    PartGoneError
-        If a part does not exist any more; of every method, too.
+    Each frame counts as the last file has it that holds it. ``store`` is open for as long as the
+    snapshot is; ``frame_index`` are the numbers of all frames, ``parts_index`` those of the frames
+    that the parts hold, ascending. StoreError, of every method, too, if a file cannot be read;
+    PartGoneError if a part does not exist any more.
     """
 
     def __init__(self, store: Path | None, parts: Sequence[Path]) -> None:
@@ -163,13 +141,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
-        """What lies at a path now.
-
-        Raises
-        ------
-        StoreError
-            If there is neither store nor part.
-        """
+        """What lies at a path now; StoreError if there is neither store nor part."""
         try:
             parts = list_parts(parts_folder(path))
         except OSError as error:
@@ -197,16 +169,9 @@ class Snapshot:
         groups: Selection = GROUPS,
         frames: int | None = None,
     ) -> Iterator[Tables]:
-        """All frames, some at a time, with texts as bytes of a fixed length.
+        """All frames, or those after a number, some at a time; texts are bytes of a fixed length.
 
-        Parameters
-        ----------
-        after : int, optional
-            Leave out the frames up to this number.
-        groups : mapping, optional
-            The columns to read, by group; must include ``frames``.
-        frames : int, optional
-            How many at a time.
+        ``groups`` are the columns to read and must include ``frames``.
         """
         wanted = self.frame_index
         if after is not None:
@@ -266,10 +231,7 @@ Found = TypeVar("Found")
 def read_snapshot(path: Path, read: Callable[[Snapshot], Found]) -> Found:
     """What is read of a store and its parts, from the start again where one is merged meanwhile.
 
-    Raises
-    ------
-    StoreError
-        If there is neither store nor part, or one of them cannot be read.
+    StoreError if there is neither store nor part, or one of them cannot be read.
     """
     while True:
         try:
@@ -302,12 +264,8 @@ def iter_frames(path: Path) -> Iterator[StoredFrame]:
     """Frames of a store, and of its parts that are not merged yet, in the order of their numbers.
 
     Few are in memory at a time. The store need not exist while its first run is under way; what a
-    run adds behind the frames that were given already may be left out.
-
-    Raises
-    ------
-    StoreError
-        If there is neither store nor part, or one of them cannot be read.
+    run adds behind the frames that were given already may be left out. StoreError if there is
+    neither store nor part, or one of them cannot be read.
     """
     for tables in iter_blocks(path, OF_FRAMES):
         yield from frames_of(tables, path)

@@ -113,10 +113,7 @@ class Verification:
 def verify_store(path: Path) -> Verification:
     """Check a store and the parts beside it; memory is flat in the number of frames.
 
-    Raises
-    ------
-    StoreError
-        If it cannot be opened at all.
+    StoreError if the store cannot be opened at all.
     """
     parts = list_parts(parts_folder(path))
     problems: list[Problem] = []

@@ -108,26 +108,11 @@ PART_SECONDS = 10.0
 class StoreWriter:
     """The one writer of a store, from opening to the merge at the end of a ``with`` block.
 
-    Parts that an earlier, killed run left are merged first. A frame is safe once `flush` has
-    returned it. The merge happens however the block is left; if it fails, the parts stay and
-    the next start merges them.
-
-    Parameters
-    ----------
-    path : Path
-        The store; made at the end of the first run, its folder now if need be.
-    clock : callable, optional
-        Seconds that never run backwards.
-
-    Attributes
-    ----------
-    index : StoreIndex
-        What the store held when it was opened.
-
-    Raises
-    ------
-    StoreError
-        If the store is a foreign or damaged file, cannot be written, or is in use.
+    The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
+    that never run backwards. Parts that an earlier, killed run left are merged first; ``index`` is
+    what the store held then. A frame is safe once `flush` has returned it. The merge happens
+    however the block is left; if it fails, the parts stay and the next start merges them.
+    StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -175,12 +160,7 @@ class StoreWriter:
     def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """A frame that the store held when it was opened, or that was flushed since.
 
-        Raises
-        ------
-        KeyError
-            If there is none of this number.
-        StoreError
-            If it cannot be read.
+        KeyError if there is none of this number; StoreError if it cannot be read.
         """
         stored = self._frames.frame(frame_index)
         return self._frames.with_detections(stored) if detections else stored
@@ -195,10 +175,7 @@ class StoreWriter:
     def flush(self) -> list[StoredFrame]:
         """Write what is pending as one part: the frames that are safely on disk now.
 
-        Raises
-        ------
-        StoreError
-            If the part cannot be written; nothing of it remains.
+        StoreError if the part cannot be written; nothing of it remains.
         """
         if not self._pending:
             return []

@@ -6,10 +6,8 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from benchmarks.arrays import BoolArray, FloatArray
 
 WEIGHTS = np.array([1.2, 0.6, 0.0])
 INTERCEPT, FLOOR, CEILING = 0.5, 0.02, 0.985

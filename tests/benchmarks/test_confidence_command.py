@@ -53,6 +53,9 @@ def test_the_calibration_tells_what_it_was_fitted_on(fitted: Path) -> None:
     assert "Asia" not in told.source
     assert made.ceiling <= 1.0 - 1.0 / (told.right + 2)
     assert made.accept_probability <= made.ceiling
+    picture = (fitted / "figures" / "reliability.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 20_000
     # 220 cases vouch for no rate of 1 in 1,000
     assert not made.target_met
     assert told.wrong_rate_upper_95 > 0.01
@@ -77,12 +80,6 @@ def test_the_test_half_is_never_fitted_on(fitted: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.json"
     assert main([str(fitted / "train.csv"), str(table), "--write", str(again), *FEW_FEATURES]) == 0
     assert again.read_bytes() == (fitted / "made.json").read_bytes()
-
-
-def test_the_figure_is_there(fitted: Path) -> None:
-    picture = (fitted / "figures" / "reliability.png").read_bytes()
-    assert picture.startswith(b"\x89PNG")
-    assert len(picture) > 20_000
 
 
 def test_it_prints_weights_tables_and_threshold(

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import fuzz
 from benchmarks.fuzz import (
+    KINDS,
     LIMIT_BYTES,
     ReadFile,
     case_of,
@@ -17,7 +18,6 @@ from benchmarks.fuzz import (
     sound_files,
 )
 from benchmarks.fuzz.damage import png_chunks, png_of
-from benchmarks.fuzz.readers import READERS
 from benchmarks.processes import work_through
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_sound_files_are_read(kind: str, tmp_path: Path) -> None:
     for name, data in sound_files(kind).items():
         if name not in ("wide.tle", "fax.tif"):
             (tmp_path / name).write_bytes(data)
-            READERS[kind](tmp_path / name)
+            KINDS[kind].read(tmp_path / name)
 
 
 def test_chunks_of_a_png_come_apart_and_together() -> None:

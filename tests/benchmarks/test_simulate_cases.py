@@ -10,7 +10,6 @@ from PIL import Image
 
 from benchmarks.simulate import cases as case_sources
 from benchmarks.simulate.cases import (
-    SHARES,
     Case,
     CaseSource,
     default_source,
@@ -47,10 +46,6 @@ def test_same_seed_same_case(source: CaseSource) -> None:
     assert one.photo == two.photo
     np.testing.assert_array_equal(one.camera.axes, two.camera.axes)
     assert draw_case(12, source=source, long_side_px=SMALL).photo != one.photo
-
-
-def test_shares_add_up() -> None:
-    assert sum(SHARES.values()) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("seed", range(4))

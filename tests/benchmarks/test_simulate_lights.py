@@ -283,8 +283,3 @@ def test_crowded_views_are_thinned_without_losing_light(monkeypatch: pytest.Monk
     lat = 1.0 - (np.arange(150) + 0.5) * 0.01
     area = (0.01 * 111.2) ** 2 * np.cos(np.radians(lat))
     assert clusters.power.sum() == pytest.approx((radiance * area[:, None]).sum(), rel=0.05)
-
-
-def test_keys_differ_by_each_part() -> None:
-    assert key_of(1, 2)[0] != key_of(2, 1)[0]
-    assert key_of(-1)[0] != key_of(1)[0]

@@ -13,7 +13,6 @@ from PIL import ExifTags, Image
 from scipy import ndimage
 from sgp4.api import Satrec
 
-from benchmarks import simulate as sample_frames
 from benchmarks import simulate as samples
 from benchmarks.simulate.__main__ import main
 from benchmarks.simulate.light_map import draw_light_map
@@ -24,7 +23,7 @@ from matchers.camera import Camera
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).resolve().parents[2] / "data_samples"
-FRAME_IDS = [frame.frame_id for frame in sample_frames.FRAMES]
+FRAME_IDS = [frame.frame_id for frame in samples.FRAMES]
 
 
 def truth_of(frame_id: str) -> dict:
@@ -62,7 +61,7 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_committed_frame_is_what_the_command_makes(world: TownWorld) -> None:
-    frame = sample_frames.FRAMES[4]
+    frame = samples.FRAMES[4]
     camera = samples.sample_camera(frame, samples.true_orbit())
     made = np.asarray(Image.open(io.BytesIO(samples.render_sample(frame, camera, world))))
     stored = np.asarray(Image.open(FOLDER / f"{frame.frame_id}.jpg"))
@@ -120,15 +119,15 @@ def test_elements_on_disk_place_the_camera_as_well_as_the_truth_says(frame_id: s
     truth = truth_of(frame_id)
     lines = (FOLDER / "tle.txt").read_text(encoding="ascii").splitlines()
     sets = [Satrec.twoline2rv(*lines[i + 1 : i + 3]) for i in range(0, len(lines), 3)]
-    frame = next(f for f in sample_frames.FRAMES if f.frame_id == frame_id)
+    frame = next(f for f in samples.FRAMES if f.frame_id == frame_id)
     ages_h = [
-        (frame.time_utc - epoch).total_seconds() / 3600.0 for epoch, _ in sample_frames.ELEMENT_SETS
+        (frame.time_utc - epoch).total_seconds() / 3600.0 for epoch, _ in samples.ELEMENT_SETS
     ]
     nearest = int(np.argmin(np.abs(ages_h)))
     assert truth["tle_age_h"] == pytest.approx(ages_h[nearest])
     position, _ = state_ecef(sets[nearest], frame.time_utc)
     miss_km = np.linalg.norm(position - truth["camera"]["position_ecef_m"]) / 1000.0
-    drift_km_a_day = abs(sample_frames.ELEMENT_SETS[nearest][1])
+    drift_km_a_day = abs(samples.ELEMENT_SETS[nearest][1])
     assert miss_km == pytest.approx(drift_km_a_day * abs(ages_h[nearest]) / 24.0, abs=1.0)
 
 
@@ -150,7 +149,7 @@ def test_exif_carries_the_wrong_clock(frame_id: str) -> None:
 )
 def test_photo_and_map_show_the_same_lights_at_the_same_place(frame_id: str) -> None:
     """Correlate the photo with the map through the true camera: the peak lies at no shift."""
-    frame = next(f for f in sample_frames.FRAMES if f.frame_id == frame_id)
+    frame = next(f for f in samples.FRAMES if f.frame_id == frame_id)
     camera = samples.sample_camera(frame, samples.true_orbit())
     grey = np.asarray(Image.open(FOLDER / f"{frame_id}.jpg").convert("L"), float) / 255.0
     step_px = 8.0

@@ -24,7 +24,7 @@ QUIET = SkySettings(
 )
 
 
-def photographed(settings: SkySettings = QUIET, **given: object) -> SkyFrame:
+def photographed(settings: SkySettings = QUIET) -> SkyFrame:
     """Stars of magnitude 4 on a grid, so that none touches another."""
     x, y = (
         part.ravel() for part in np.meshgrid(np.arange(20.3, 300, 36), np.arange(20.7, 200, 32))
@@ -36,7 +36,6 @@ def photographed(settings: SkySettings = QUIET, **given: object) -> SkyFrame:
         settings,
         np.random.default_rng(1),
         colours=np.full(x.size, SUN_COLOUR),
-        **given,  # type: ignore[arg-type]
     )
 
 
@@ -99,23 +98,12 @@ def test_a_turning_camera_draws_trails_of_the_truths_length() -> None:
     assert middle == pytest.approx(frame.x[near] - round(frame.x[near]), abs=0.2)
 
 
-def test_ground_hides_stars_and_shines_itself() -> None:
-    clear = np.ones((200, 300), np.float32)
-    clear[120:] = 0.0
-    ground = np.zeros((200, 300, 3), np.float32)
-    ground[120:] = 5000.0
-    frame = photographed(foreground=ground, clear=clear)
-    assert frame.y.max() < 120.0
-    assert frame.picture.light[150, 150, 1] == pytest.approx(0.05, rel=0.1)
-
-
-def test_eight_bits_are_srgb_and_hot_pixels_are_told() -> None:
-    sensor = SkySensor(bits=8, hot_pixels=30, hot_full_scales=5.0, full_scale_electrons=100_000.0)
+def test_eight_bits_are_srgb_and_hot_pixels_are_clipped() -> None:
+    sensor = SkySensor(bits=8, hot_pixels=30, hot_full_scales=50.0, full_scale_electrons=100_000.0)
     frame = photographed(replace(QUIET, sensor=sensor))
     assert frame.picture.stored.dtype == np.uint8
-    hot = frame.picture.stored[frame.picture.hot_y, frame.picture.hot_x].max(axis=1)
-    assert np.median(hot) == 255
-    assert frame.picture.saturated[frame.picture.hot_y, frame.picture.hot_x].mean() > 0.7
+    assert (frame.picture.stored.max(axis=2) == 255).sum() >= 25
+    assert frame.picture.saturated.sum() >= 25
 
 
 def test_equal_seeds_give_equal_pictures() -> None:

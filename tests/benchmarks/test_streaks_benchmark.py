@@ -11,6 +11,7 @@ from benchmarks import streaks
 from benchmarks.simulate.streaks import StreakFrame, StreakFrameSettings, streak_frame
 from benchmarks.streaks import (
     condition_table,
+    curves,
     ends_table,
     ideal_recall,
     look_elsewhere_sigma,
@@ -25,13 +26,9 @@ def frames() -> list[StreakFrame]:
     return [streak_frame(seed, StreakFrameSettings(width_px=256, height_px=256)) for seed in (1, 2)]
 
 
-def truth(frame: StreakFrame) -> np.ndarray:
-    return np.column_stack([frame.truth.segments, frame.truth.bow_px])
-
-
 def test_the_tables_tell_methods_apart(frames: list[StreakFrame]) -> None:
     results = {
-        "good": run_method(truth, frames),
+        "good": run_method(curves, frames),
         "bad": run_method(lambda frame: np.array([[0.0, 250.0, 40.0, 250.0, 0.0]]), frames),
     }
     good, bad = ([cell.strip() for cell in line.split("|")] for line in main_table(results)[2:])

@@ -1,4 +1,4 @@
-"""Small frames with streaks for the tests of detectors and of the commands around them."""
+"""Small frames with streaks of known place for the tests of detectors and commands around them."""
 
 from __future__ import annotations
 
@@ -32,16 +32,46 @@ class Streak:
         return Streak(*ends, self.snr, self.sigma_px)
 
 
-def light_of(streak, shape=SHAPE, noise=NOISE):
-    """A segment blurred by a Gaussian of the streak's width."""
+def streak_light(shape, ends, sigma=SIGMA_PX, *, bow=0.0, light=None):
+    """A segment of peak 1, blurred by a Gaussian; perhaps bent to its right, or uneven along."""
+    x1, y1, x2, y2 = ends
     rows, cols = np.mgrid[0 : shape[0], 0 : shape[1]].astype(float)
-    dx, dy = streak.x2 - streak.x1, streak.y2 - streak.y1
+    dx, dy = x2 - x1, y2 - y1
     length = np.hypot(dx, dy)
-    along = ((cols - streak.x1) * dx + (rows - streak.y1) * dy) / length
-    across = ((rows - streak.y1) * dx - (cols - streak.x1) * dy) / length
-    scale = 2.0**0.5 * streak.sigma_px
-    ends = 0.5 * (erf(along / scale) - erf((along - length) / scale))
-    return streak.snr * noise * ends * np.exp(-((across / scale) ** 2))
+    along = ((cols - x1) * dx + (rows - y1) * dy) / length
+    across = ((rows - y1) * dx - (cols - x1) * dy) / length
+    t = np.clip(along / length, 0.0, 1.0)
+    across -= 4.0 * bow * t * (1.0 - t)
+    scale = 2.0**0.5 * sigma
+    lit = 0.5 * (erf(along / scale) - erf((along - length) / scale))
+    return lit * np.exp(-((across / scale) ** 2)) * (1.0 if light is None else light(t))
+
+
+def star_light(shape, stars, sigma=SIGMA_PX):
+    """Gaussian stars; each is x, y and its peak."""
+    rows, cols = np.mgrid[0 : shape[0], 0 : shape[1]]
+    light = np.zeros(shape)
+    for x, y, peak in stars:
+        light += peak * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / sigma**2)
+    return light
+
+
+def scattered_stars(count, shape=SHAPE, seed=1):
+    """Stars of peaks 5 to 100 anywhere, shape (count, 3)."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(0.0, [shape[1] - 1, shape[0] - 1], (count, 2))
+    return np.column_stack([places, np.exp(rng.uniform(np.log(5.0), np.log(100.0), count))])
+
+
+def noisy(light, seed=0, level=100.0):
+    """Electrons over a sky, noise of 1."""
+    noise = np.random.default_rng(seed).standard_normal(light.shape)
+    return (level + light + noise).astype(np.float32)
+
+
+def light_of(streak, shape=SHAPE, noise=NOISE):
+    """Light of a streak over noise of so much a pixel."""
+    return streak.snr * noise * streak_light(shape, streak.ends, streak.sigma_px)
 
 
 def distance_px(streak, x, y):
@@ -54,31 +84,24 @@ def distance_px(streak, x, y):
 def streak_frame(streaks, shape=SHAPE, *, seed=0, stars=12, level=LEVEL, noise=NOISE, clear_px=0.0):
     """Streaks and some stars, clear of them, over a dim even sky with white noise."""
     rng = np.random.default_rng(seed)
-    image = np.full(shape, level)
-    rows, cols = np.mgrid[0 : shape[0], 0 : shape[1]]
+    drawn = []
     for _ in range(stars):
         x, y = rng.uniform(0, shape[1]), rng.uniform(0, shape[0])
         peak = noise * 10.0 ** rng.uniform(1.0, 2.0)
-        if any(distance_px(streak, x, y) < clear_px for streak in streaks):
-            continue
-        image += peak * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / SIGMA_PX**2)
-    for streak in streaks:
-        image += light_of(streak, shape, noise)
+        if all(distance_px(streak, x, y) >= clear_px for streak in streaks):
+            drawn.append((x, y, peak))
+    image = level + star_light(shape, drawn) + sum(light_of(one, shape, noise) for one in streaks)
     return (image + rng.normal(0.0, noise, shape)).astype(np.float32)
 
 
-def end_gap(found, index, streak):
-    """How far the farther end of a detection lies from the streak's, whichever is called first."""
-    first = (found.x1[index], found.y1[index])
-    second = (found.x2[index], found.y2[index])
-    one, other = (streak.x1, streak.y1), (streak.x2, streak.y2)
-    return min(
-        max(np.hypot(*np.subtract(a, one)), np.hypot(*np.subtract(b, other)))
-        for a, b in ((first, second), (second, first))
-    )
+def end_gap(ends, wanted):
+    """How far the farther end of a segment lies from another's, whichever is called first."""
+    one, other = np.reshape(ends, (2, 2)), np.reshape(wanted, (2, 2))
+    return min(np.hypot(*(one - turned).T).max() for turned in (other, other[::-1]))
 
 
 def nearest_streak(found, streak):
     """The detection whose ends are nearest to a streak's, and how far they are."""
-    gaps = [end_gap(found, i, streak) for i in range(len(found))]
+    ends = np.column_stack([found.x1, found.y1, found.x2, found.y2])
+    gaps = [end_gap(one, streak.ends) for one in ends]
     return (int(np.argmin(gaps)), min(gaps)) if gaps else (-1, np.inf)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from paper_scene import noisy, scattered_stars, star_light, streak_light
 from skimage.metrics import structural_similarity as skimage_similarity
+from streak_scene import noisy, scattered_stars, star_light, streak_light
 
 from detectors.anisotropic_diffusion import (
     best_iterations,
@@ -48,24 +48,6 @@ def test_it_is_the_sum_of_flows_between_eight_neighbours(noise):
                         expected[row, col] += between * step / (i * i + j * j) / 7.0
     once = diffuse_once(image, edge)
     assert np.allclose(once[1:-1, 1:-1], expected[1:-1, 1:-1], atol=1e-5)
-
-
-def test_what_is_flat_becomes_smooth(noise):
-    smooth = diffused(noise, 15, noise=1.0)
-    assert smooth.std() < 0.2
-    assert np.array_equal(
-        diffused(np.full(SIZE, 3.0, np.float32), 5, noise=1.0), np.full(SIZE, 3.0)
-    )
-
-
-def test_edges_stay(noise):
-    image = noise.copy()
-    image[:, 80:] += 40.0
-    smooth = diffused(image, 15, noise=1.0)
-    step = smooth[:, 81].mean() - smooth[:, 78].mean()
-    blurred = cv2.GaussianBlur(image, (0, 0), (2.0 * 15 * 3 / 7.0) ** 0.5)
-    assert step > 38.0
-    assert blurred[:, 81].mean() - blurred[:, 78].mean() < 20.0
 
 
 def test_ssim_is_that_of_scikit_image(noise):

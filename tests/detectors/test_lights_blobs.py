@@ -5,7 +5,6 @@ import pytest
 from light_scene import Light, draw, flux_of_snr, nearest, spread_lights
 
 from detectors.lights_blobs import Blobs
-from detectors.types import LightDetections, LightFlag
 
 
 def flags_of(found, x, y):
@@ -139,15 +138,3 @@ def test_noise_that_differs_across_the_frame():
     found = Blobs().detect(image + light)
     assert nearest(found, 80.0, 200.0)[1] < 0.3
     assert len(found) <= 3
-
-
-def test_select_and_flag_names():
-    lights = [Light(60.0, 60.0, 0.5), Light(200.0, 150.0, 0.3)]
-    found = Blobs().detect(draw(lights))
-    second = found.select(np.array([1]))
-    assert len(second) == 1
-    assert second.x[0] == found.x[1]
-    both = LightDetections(
-        **{**second.__dict__, "flags": np.array([LightFlag.EDGE | LightFlag.BLENDED], np.uint8)}
-    )
-    assert both.flag_names(0) == ("edge", "blended")

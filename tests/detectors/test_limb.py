@@ -14,9 +14,7 @@ from detectors.limb_geometry import (
     arc_rays,
     limb_angle_deg,
     nadir_vector,
-    pixels_of,
     pointing_of,
-    rays_of,
     tangent_axes,
 )
 
@@ -34,10 +32,11 @@ def angle_between(a: np.ndarray, b: np.ndarray) -> float:
 def test_nadir_within_its_sigma_for_any_roll(off_nadir: float, roll: float) -> None:
     light = drawn_limb(off_nadir_deg=off_nadir, roll_deg=roll)
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
-    assert limb is not None
     assert angle_between(limb.nadir, nadir_vector(off_nadir, roll)) < 0.6
-    assert abs(limb.off_nadir_deg - off_nadir) < 3.0 * limb.sigma_off_nadir_deg
-    assert abs((limb.roll_deg - roll + 180.0) % 360.0 - 180.0) < 3.0 * limb.sigma_roll_deg
+    along, across = np.sqrt(np.diag(limb.covariance_deg2))
+    assert abs(limb.off_nadir_deg - off_nadir) < 3.0 * along
+    turned = abs((limb.roll_deg - roll + 180.0) % 360.0 - 180.0)
+    assert turned < 3.0 * across / np.sin(np.radians(limb.off_nadir_deg))
 
 
 def test_sky_is_what_lies_above_the_horizon() -> None:
@@ -55,7 +54,6 @@ def test_sky_is_what_lies_above_the_horizon() -> None:
 def test_focal_length_follows_from_the_curvature_where_it_is_unknown() -> None:
     light = drawn_limb(off_nadir_deg=66.0, roll_deg=5.0)
     limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM)
-    assert limb is not None
     assert limb.focal_px == pytest.approx(320.0, rel=0.15)
     assert abs(limb.roll_deg - 5.0) < 2.0
 
@@ -64,17 +62,14 @@ def test_wrong_focal_length_is_told() -> None:
     light = drawn_limb(off_nadir_deg=66.0, roll_deg=0.0)
     right = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
     wrong = find_limb(light, focal_px=1.3 * 320.0, altitude_km=ALTITUDE_KM)
-    assert right is not None
-    assert wrong is not None
     assert right.focal_ratio == pytest.approx(1.0, abs=0.08)
     assert wrong.focal_ratio == pytest.approx(1.0 / 1.3, abs=0.08)
-    assert wrong.sigma_off_nadir_deg > right.sigma_off_nadir_deg
+    assert wrong.covariance_deg2[0, 0] > right.covariance_deg2[0, 0]
 
 
 def test_both_edges_make_a_pair() -> None:
     light = drawn_limb(off_nadir_deg=64.0, roll_deg=0.0, ground=0.05, cities=0)
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM)
-    assert limb is not None
     assert limb.paired
     assert angle_between(limb.nadir, nadir_vector(64.0, 0.0)) < 0.6
 
@@ -85,7 +80,6 @@ def test_hidden_half_of_the_arc_does_not_matter() -> None:
     ignored = np.zeros(light.shape, bool)
     ignored[:, :130] = True
     limb = find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM, ignored=ignored)
-    assert limb is not None
     assert angle_between(limb.nadir, nadir_vector(66.0, 0.0)) < 1.0
 
 
@@ -142,32 +136,6 @@ def test_pointing_is_the_reverse_of_the_vector(lean: float, roll: float) -> None
 def test_roll_zero_has_the_nadir_below() -> None:
     assert nadir_vector(60.0, 0.0)[1] > 0.0
     assert nadir_vector(60.0, 90.0)[0] > 0.0
-
-
-@given(LEANS, ROLLS)
-def test_tangent_axes_are_derivatives(lean: float, roll: float) -> None:
-    axis_lean, axis_roll = tangent_axes(nadir_vector(lean, roll))
-    step = 1e-4
-    by_lean = (nadir_vector(lean + step, roll) - nadir_vector(lean - step, roll)) / (2 * step)
-    by_roll = (nadir_vector(lean, roll + step) - nadir_vector(lean, roll - step)) / (2 * step)
-    assert np.degrees(by_lean) == pytest.approx(axis_lean, abs=1e-6)
-    assert np.degrees(by_roll) == pytest.approx(np.sin(np.radians(lean)) * axis_roll, abs=1e-6)
-
-
-@given(LEANS, ROLLS, st.floats(40.0, 80.0), st.floats(-60.0, 60.0))
-def test_arc_keeps_its_angle_from_the_nadir(
-    lean: float, roll: float, angle: float, azimuth: float
-) -> None:
-    nadir = nadir_vector(lean, roll)
-    ray = arc_rays(nadir, np.array([angle]), np.array([azimuth]))[0]
-    assert np.degrees(np.arccos(ray @ nadir)) == pytest.approx(angle, abs=1e-5)
-
-
-@given(st.floats(-300.0, 300.0), st.floats(-200.0, 200.0), st.floats(100.0, 2000.0))
-def test_pixels_come_back(x: float, y: float, focal_px: float) -> None:
-    rays = rays_of(np.array([x]), np.array([y]), focal_px, (10.0, -3.0))
-    back = pixels_of(rays, focal_px, (10.0, -3.0))
-    assert (float(back[0][0]), float(back[1][0])) == pytest.approx((x, y), abs=1e-6)
 
 
 @given(LEANS, ROLLS, st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))

@@ -29,7 +29,6 @@ def test_nadir_agrees_with_registration(
     light = read_linear_light(real_data / "photos" / name, max_long_side_px=640).light
     focal_px = focal_mm / 36.0 * max(light.shape)
     limb = find_limb(light, focal_px=focal_px, altitude_km=ALTITUDE_KM)
-    assert limb is not None
     assert limb.off_nadir_deg == pytest.approx(off_nadir_deg, abs=1.0)
     sky = sky_mask(limb, light.shape)
     assert 0.05 < sky.mean() < 0.6

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from paper_scene import SHAPE, SIGMA_PX, noisy, scattered_stars, star_light, streak_light
+from streak_scene import noisy, scattered_stars, star_light, streak_light
 
 from detectors.registry import STREAKS
 from detectors.types import StreakFlag
 
+SHAPE, SIGMA_PX = (240, 300), 1.2
 PAPER = {name: one for name, one in STREAKS.detectors().items() if name.startswith("paper-")}
 STREAK, PEAK = (50.0, 60.0, 240.0, 170.0), 8.0
 every = pytest.mark.parametrize("detector", PAPER.values(), ids=PAPER.keys())
@@ -16,7 +17,7 @@ USUAL = PAPER["paper-kmeans"]
 
 
 def plain_frame(seed=0):
-    light = PEAK * streak_light(SHAPE, STREAK) + star_light(SHAPE, scattered_stars(25))
+    light = PEAK * streak_light(SHAPE, STREAK) + star_light(SHAPE, scattered_stars(25, SHAPE))
     return noisy(light, seed)
 
 
@@ -32,16 +33,10 @@ def test_a_plain_streak_among_stars_is_found_and_nothing_else(detector):
 
 
 @every
-def test_the_clusters_take_the_streak_and_leave_most_of_the_sky(detector):
-    taken = detector.streak_pixels(plain_frame())
-    core = streak_light(SHAPE, STREAK) > 0.5
-    assert taken[core].mean() > 0.7
-    assert taken.mean() < 0.15
-
-
-@every
 def test_stars_alone_are_no_streaks(detector):
-    assert len(detector.detect(noisy(star_light(SHAPE, scattered_stars(25, seed=5)), 3))) == 0
+    assert (
+        len(detector.detect(noisy(star_light(SHAPE, scattered_stars(25, SHAPE, seed=5)), 3))) == 0
+    )
 
 
 def test_every_field_is_measured():

@@ -58,25 +58,6 @@ def test_a_mixture_knows_that_clusters_have_widths():
     assert not found.bright(np.array([[-4.0, -4.0], [0.1, 0.2]])).any()
 
 
-@pytest.mark.parametrize(
-    ("minimum", "count", "how"),
-    [(swarm_minimum, 30, {"fastest": 0.05}), (genetic_minimum, 80, {})],
-)
-def test_the_minimum_of_a_known_function_is_found(minimum, count, how):
-    aim = np.array([1.5, -2.0, 0.5])
-    low, high = np.full(3, -5.0), np.full(3, 5.0)
-
-    def cost(places):
-        return np.square(places - aim).sum(axis=1)
-
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        start = rng.uniform(low, high, (count, 3))
-        best = minimum(cost, start, low, high, rng, iterations=150, **how)
-        assert np.abs(best - aim).max() < 0.15
-        assert cost(best[None])[0] < 0.2 * cost(start).min() + 0.05
-
-
 @pytest.mark.parametrize("minimum", [swarm_minimum, genetic_minimum])
 def test_the_best_is_never_lost_and_stays_in_the_box(minimum):
     low, high = np.zeros(2), np.ones(2)

@@ -79,13 +79,6 @@ def test_a_smooth_blob_is_masked_and_lamps_as_bright_are_not(brightness: float) 
         assert not masked(night() + city).any()
 
 
-def test_beside_each_other_only_the_smooth_one_is_masked() -> None:
-    glow, city = around(22.0, 80.0), around(22.0, 220.0)
-    mask = masked(night() + blob(glow, 0.2) + lamps(city, 0.2))
-    assert mask[glow].all()
-    assert not mask[city].any()
-
-
 @pytest.mark.parametrize("unit", [0.01, 0.3, 10.0])
 def test_the_unit_of_light_does_not_matter(unit: float) -> None:
     light = night() + blob(around(22.0, 80.0), 0.2) + lamps(around(22.0, 220.0), 0.2)

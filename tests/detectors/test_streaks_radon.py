@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from radon_scene import LEVEL, NOISE, SHAPE, noise_frame, stars, streak
+from streak_scene import end_gap, star_light, streak_light
 
 from detectors.streak_bright import bright_lines
 from detectors.streak_frame import StreakFrame
@@ -13,15 +13,30 @@ from detectors.streaks_radon import Radon
 from detectors.types import StreakFlag, StreakKind
 
 FIND = Radon()
+SHAPE = (384, 448)
+LEVEL, NOISE = 200.0, 5.0
 ENDS = (60.0, 300.0, 330.0, 90.0)
 TOP = LEVEL + 40.0 * NOISE
 
 
+def noise_frame(seed, shape=SHAPE):
+    return LEVEL + np.random.default_rng(seed).normal(0.0, NOISE, shape)
+
+
+def streak(shape, ends, peak, sigma=1.3, **more):
+    return peak * streak_light(shape, ends, sigma, **more)
+
+
+def stars(shape, seed):
+    """Points of light from faint to bright."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform((0, 0, 0), (shape[1], shape[0], 0), (60, 3))
+    places[:, 2] = np.minimum(3.0 * NOISE * (1.0 + rng.pareto(0.8, 60)), 2000.0)
+    return star_light(shape, places)
+
+
 def gap(found, index, ends):
-    return max(
-        np.hypot(found.x1[index] - ends[0], found.y1[index] - ends[1]),
-        np.hypot(found.x2[index] - ends[2], found.y2[index] - ends[3]),
-    )
+    return end_gap([getattr(found, name)[index] for name in ("x1", "y1", "x2", "y2")], ends)
 
 
 def test_place_width_flux_and_profile_of_a_streak():

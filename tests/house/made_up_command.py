@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from typer.testing import CliRunner
 
 from regengine.commands import app
-
-ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("numpy", "cv2", "astropy", "rasterio", "scipy", "sklearn", "skimage", "h5py", "pyproj")
 
 
 class Behaviour:

@@ -45,19 +45,10 @@ def true_result(name: str = NAME, *, east_deg: float = 0.0) -> FrameResult:
     )
 
 
-def test_points_at_their_true_places_have_no_error() -> None:
-    found = demo_truth.compare(true_result(), TRUTH)
-    assert found is not None
-    assert max(found.errors_m) < 1.0
-    assert found.bar_km == 1.5
-    assert demo_truth.verdict_on(true_result(), TRUTH, found) == "right"
-
-
 def test_points_elsewhere_are_wrong() -> None:
     # 0.03 degrees of longitude at 30 to 36 degrees north are 2.7 to 2.9 km, above 1.5 km.
     result = true_result(east_deg=0.03)
     found = demo_truth.compare(result, TRUTH)
-    assert found is not None
     assert 2600.0 < min(found.errors_m) <= max(found.errors_m) < 3000.0
     assert demo_truth.verdict_on(result, TRUTH, found) == "wrong"
 
@@ -66,7 +57,6 @@ def test_a_point_in_the_sky_is_wrong() -> None:
     result = true_result()
     sky = replace(result.control_points[0], x=0.0, y=0.0)
     found = demo_truth.compare(replace(result, control_points=(sky,)), TRUTH)
-    assert found is not None
     assert not found.right
 
 

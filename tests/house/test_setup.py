@@ -249,14 +249,17 @@ def ci_machine(tmp_path: Path, apt_get: str) -> dict[str, str]:
     return {"PATH": str(commands), "REGENGINE_CI_ROOT": str(tmp_path)}
 
 
+def run_ci(machine: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [str(CI / "run")]
+    return subprocess.run(command, env=machine, capture_output=True, text=True, check=True)
+
+
 SERVERS = r"mariadb-server postgresql ^postgresql-[0-9]+-postgis-3$ ^postgresql-[0-9]+-q3c$"
 
 
 def test_ci_installs_what_tests_need_and_forbids_skips(tmp_path: Path) -> None:
     machine = ci_machine(tmp_path, '#!/bin/sh\necho "apt-get $*"\n')
-    result = subprocess.run(
-        [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
-    )
+    result = run_ci(machine)
     lines = result.stdout.splitlines()
     assert lines[0] == "apt-get update -qq"
     assert lines[1].startswith("apt-get install")
@@ -266,9 +269,7 @@ def test_ci_installs_what_tests_need_and_forbids_skips(tmp_path: Path) -> None:
 
 def test_ci_tries_again_and_leaves_what_is_there_alone(tmp_path: Path) -> None:
     machine = ci_machine(tmp_path, "#!/bin/sh\nexit 1\n")
-    again = subprocess.run(
-        [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
-    )
+    again = run_ci(machine)
     assert again.stdout.splitlines() == ["waits", "waits", "make test 1", "make test-rest 1"]
     assert "hdf5-tools" in again.stderr
     for program in ("h5dump", "chromium", "node", "npm"):
@@ -280,9 +281,7 @@ def test_ci_tries_again_and_leaves_what_is_there_alone(tmp_path: Path) -> None:
         "share/postgresql/17/extension/q3c.control",
     ):
         script(tmp_path / "usr" / file, "")
-    present = subprocess.run(
-        [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
-    )
+    present = run_ci(machine)
     assert present.stdout.splitlines() == ["make test 1", "make test-rest 1"]
 
 
@@ -293,9 +292,7 @@ def test_ci_lets_debian_start_no_servers(tmp_path: Path, before: str | None) -> 
     machine = ci_machine(tmp_path, f'#!/bin/sh\n"{policy}"\necho "told $?"\nexit 1\n')
     if before is not None:
         script(policy, before)
-    result = subprocess.run(
-        [str(CI / "run")], env=machine, capture_output=True, text=True, check=True
-    )
+    result = run_ci(machine)
     told = [line for line in result.stdout.splitlines() if line.startswith("told")]
     assert told == [f"told {101 if before is None else 0}"] * 3
     assert policy.exists() == (before is not None)

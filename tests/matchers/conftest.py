@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from matchers.light_grid import LightGrid, pyramid
-from tests.matchers.lamp_world import LampWorld, light_grid, town_lamps
+from matchers.light_grid import pyramid
+from tests.matchers.lamp_world import LampWorld, Levels, light_grid, town_lamps
 
 BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north
 
@@ -17,6 +17,6 @@ def lamps() -> LampWorld:
 
 
 @pytest.fixture(scope="session")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+def levels(lamps: LampWorld) -> Levels:
     """Their map."""
     return pyramid(light_grid(lamps, *BOX, 0.02), 5)

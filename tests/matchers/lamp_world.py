@@ -17,7 +17,11 @@ from scipy.spatial.transform import Rotation
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.patches import PatchMatches
+from matchers.pose import PosePrior
 
+Levels = tuple[LightGrid, ...]  # a map, each level half as fine as the one before
+VELOCITY = (-3000.0, 4000.0, 5000.0)  # of a camera, in beliefs about it
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
 
@@ -88,6 +92,19 @@ def camera_over(
         distortion=distortion,
         mirrored=mirrored,
     )
+
+
+def prior_of(camera: Camera, **given: float) -> PosePrior:
+    """A belief about a camera that is right but for sigmas."""
+    sigmas = {
+        "sigma_along_m": 50e3,
+        "sigma_across_m": 1e3,
+        "sigma_up_m": 500.0,
+        "sigma_log_focal": 0.03,
+        "sigma_k1": 0.05,
+    }
+    where = {"position_ecef_m": camera.position_ecef_m, "velocity_ecef": VELOCITY}
+    return PosePrior(**{**where, "focal_px": camera.focal_px, **sigmas, **given})  # type: ignore[arg-type]
 
 
 def drawn_camera(
@@ -233,6 +250,28 @@ def log_picture(camera: Camera, lamps: LampWorld, blur_px: float = 0.8) -> Float
     """A noiseless light image of lamps: blurred radiance, log-compressed like a map."""
     blurred = cv2.GaussianBlur(splat(camera, lamps), (0, 0), blur_px)
     return np.log10(1.0 + blurred).astype(np.float32)
+
+
+def matched(
+    x: FloatArray, y: FloatArray, off: FloatArray, variance: float, *, size_px: int = 1
+) -> PatchMatches:
+    """Patches found beside their places (n,) by pixels (n, 2), equally sure in all directions."""
+    return PatchMatches(
+        x=x,
+        y=y,
+        dx=off[:, 0],
+        dy=off[:, 1],
+        covariance=np.tile(variance * np.eye(2), (len(x), 1, 1)),
+        ncc=np.full(len(x), 0.8),
+        size_px=size_px,
+    )
+
+
+def miss_px(found: Camera, truth: Camera, x: FloatArray, y: FloatArray) -> FloatArray:
+    """How far the ground at some of the true camera's pixels moves in the found one's picture."""
+    at_x, at_y = found.ecef_to_pixel(truth.pixel_to_ecef(x, y))
+    moved = np.hypot(at_x - x, at_y - y)
+    return np.where(np.isfinite(moved), moved, 1e3)
 
 
 def angle_between_deg(a: Camera, b: Camera) -> float:

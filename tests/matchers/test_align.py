@@ -10,24 +10,27 @@ import pytest
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.align import (
     LEAST_COVERED,
+    Alignment,
     align,
     correlation,
     even_correlation,
     gauss_newton_step,
 )
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid, pyramid
+from matchers.light_grid import pyramid
 from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior, moved, stepped
 from tests.matchers.lamp_world import (
+    VELOCITY,
     LampWorld,
+    Levels,
     angle_between_deg,
     camera_over,
     light_grid,
     log_picture,
+    miss_px,
+    prior_of,
     town_lamps,
 )
-
-VELOCITY = (-3000.0, 4000.0, 5000.0)
 
 
 @pytest.fixture(scope="module")
@@ -36,30 +39,13 @@ def lamps() -> LampWorld:
 
 
 @pytest.fixture(scope="module")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+def levels(lamps: LampWorld) -> Levels:
     return pyramid(light_grid(lamps, 2.0, 36.0, 20.0, 50.0, 0.01), 5)
 
 
 def truth(**changes: float) -> Camera:
     given = {"off_nadir": 20.0, "azimuth": 40.0, "roll": 65.0, **changes}
     return camera_over(10.5, 42.5, width=128, height=96, focal_px=220.0, **given)  # type: ignore[arg-type]
-
-
-def prior_of(camera: Camera, **changes: float) -> PosePrior:
-    given = {
-        "sigma_along_m": 50e3,
-        "sigma_across_m": 1e3,
-        "sigma_up_m": 500.0,
-        "sigma_log_focal": 0.03,
-        "sigma_k1": 0.05,
-        **changes,
-    }
-    return PosePrior(
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=VELOCITY,
-        focal_px=camera.focal_px,
-        **given,
-    )
 
 
 def free(*which: int | slice) -> BoolArray:
@@ -69,11 +55,24 @@ def free(*which: int | slice) -> BoolArray:
     return chosen
 
 
+def aligned(
+    levels: Levels,
+    photo: FloatImage,
+    start: Camera,
+    believed: PosePrior,
+    *freed: int | slice,
+    weight: FloatImage | None = None,
+    **given: int,
+) -> Alignment:
+    """The start aligned with a photo, all of which counts unless told otherwise."""
+    weight = np.ones_like(photo) if weight is None else weight
+    return align(levels, photo, weight, start, believed, free=free(*freed), **given)
+
+
 def apart_px(found: Camera, true: Camera) -> float:
     """Root mean square distance between the pixels of the same ground."""
-    x, y = np.meshgrid(np.linspace(5, 122, 9), np.linspace(5, 90, 7))
-    at_x, at_y = found.ecef_to_pixel(true.pixel_to_ecef(x, y))
-    return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
+    away = miss_px(found, true, *np.meshgrid(np.linspace(5, 122, 9), np.linspace(5, 90, 7)))
+    return float(np.sqrt(np.mean(away**2)))
 
 
 def perturbed(camera: Camera, seed: int, pixels: float) -> Camera:
@@ -88,102 +87,71 @@ def perturbed(camera: Camera, seed: int, pixels: float) -> Camera:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_converges_from_a_few_pixels_away(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
-) -> None:
+def test_it_converges_from_a_few_pixels_away(lamps: LampWorld, levels: Levels, seed: int) -> None:
     true = truth(off_nadir=8.0 * seed, roll=60.0 * seed)
     photo = log_picture(true, lamps)
     start = perturbed(true, seed, 4.0)
     assert apart_px(start, true) > 1.0
-    found = align(
-        levels,
-        photo,
-        np.ones_like(photo),
-        start,
-        prior_of(true),
-        free=free(ROTATION, FOCAL),
-        iterations=15,
-        supersample=2,
-    )
+    given = {"iterations": 15, "supersample": 2}
+    found = aligned(levels, photo, start, prior_of(true), ROTATION, FOCAL, **given)
     assert apart_px(found.camera, true) < 0.3
     assert found.ncc > 0.9
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_never_returns_worse_than_the_start(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
-) -> None:
+def test_it_never_returns_worse_than_the_start(lamps: LampWorld, levels: Levels, seed: int) -> None:
     """Also for photos of other places, where no step leads anywhere."""
     true = truth()
     photo = log_picture(truth(azimuth=40.0 + 90.0 * seed), lamps)
-    weight = np.ones_like(photo)
     start = perturbed(true, seed, 3.0)
-    settings = {"free": free(ROTATION, FOCAL, ALONG)}
-    before = align(levels, photo, weight, start, prior_of(true), iterations=0, **settings)
+    before, after = (
+        aligned(levels, photo, start, prior_of(true), ROTATION, FOCAL, ALONG, iterations=count)
+        for count in (0, 8)
+    )
     assert before.camera == start
-    after = align(levels, photo, weight, start, prior_of(true), iterations=8, **settings)
     assert after.ncc >= before.ncc
 
 
-def test_what_is_not_free_stays(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_what_is_not_free_stays(lamps: LampWorld, levels: Levels) -> None:
     true = truth()
     photo = log_picture(true, lamps)
     step = np.zeros(PARAMETERS)
     step[[0, 1, FOCAL, ALONG]] = [0.01, -0.008, 0.02, 4e3]
     start = stepped(true, VELOCITY, step)
-    weight = np.ones_like(photo)
-    found = align(levels, photo, weight, start, prior_of(true), free=free(ROTATION)).camera
+    found = aligned(levels, photo, start, prior_of(true), ROTATION).camera
     assert found.focal_px == pytest.approx(start.focal_px)
     assert found.position_ecef_m == pytest.approx(start.position_ecef_m)
     assert found.distortion == start.distortion
     assert angle_between_deg(found, start) > 0.1
-    found = align(levels, photo, weight, start, prior_of(true), free=free(FOCAL, ALONG)).camera
+    found = aligned(levels, photo, start, prior_of(true), FOCAL, ALONG).camera
     assert angle_between_deg(found, start) < 1e-6
     assert found.focal_px != pytest.approx(start.focal_px)
 
 
-def test_a_tight_belief_holds_and_a_loose_one_gives_way(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
-) -> None:
+def test_a_tight_belief_holds_and_a_loose_one_gives_way(lamps: LampWorld, levels: Levels) -> None:
     """The photo was taken with a focal length 3 % longer than believed."""
     true = truth()
     photo = log_picture(true, lamps)
     believed = replace(true, focal_px=true.focal_px / 1.03)
-    found = {
-        sigma: align(
-            levels,
-            photo,
-            np.ones_like(photo),
-            believed,
-            prior_of(believed, sigma_log_focal=sigma),
-            free=free(ROTATION, FOCAL),
-            iterations=12,
-        ).camera.focal_px
-        / believed.focal_px
-        for sigma in (1e-5, 3e-3, 0.05)
-    }
+    found = {}
+    for sigma in (1e-5, 3e-3, 0.05):
+        prior = prior_of(believed, sigma_log_focal=sigma)
+        camera = aligned(levels, photo, believed, prior, ROTATION, FOCAL, iterations=12).camera
+        found[sigma] = camera.focal_px / believed.focal_px
     assert found[1e-5] == pytest.approx(1.0, abs=1e-3)
     assert found[0.05] == pytest.approx(1.03, abs=0.005)
     assert found[1e-5] < found[3e-3] <= found[0.05] + 1e-3
 
 
-def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: Levels) -> None:
     """Wide and oblique: the place along the track shows in the perspective."""
     wide = {"off_nadir": 35.0, "azimuth": 10.0}
     true = camera_over(10.5, 40.5, width=128, height=96, focal_px=100.0, **wide)
     photo = log_picture(true, lamps)
     x, y, z = moved(true.position_ecef_m, VELOCITY, -40e3, 0.0, 0.0).tolist()
     start = replace(true, position_ecef_m=(x, y, z))
-    found = align(
-        levels,
-        photo,
-        np.ones_like(photo),
-        start,
-        prior_of(start),
-        free=free(ROTATION, FOCAL, ALONG),
-        iterations=25,
-        supersample=2,
-    ).camera
+    given = {"iterations": 25, "supersample": 2}
+    found = aligned(levels, photo, start, prior_of(start), ROTATION, FOCAL, ALONG, **given).camera
     before = np.linalg.norm(np.subtract(start.position_ecef_m, true.position_ecef_m))
     after = np.linalg.norm(np.subtract(found.position_ecef_m, true.position_ecef_m))
     assert before == pytest.approx(40e3, rel=0.01)
@@ -191,34 +159,33 @@ def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: tuple[LightG
     assert apart_px(found, true) < 0.5
 
 
-def test_masked_pixels_do_not_count(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_masked_pixels_do_not_count(lamps: LampWorld, levels: Levels) -> None:
     true = truth()
     photo = log_picture(true, lamps)
     spoilt, weight = photo.copy(), np.ones_like(photo)
     spoilt[:30] = 3.0 * np.random.default_rng(0).random((30, 128), np.float32)
     weight[:30] = 0.0
     start = perturbed(true, 1, 2.0)
-    settings = {"free": free(ROTATION, FOCAL), "iterations": 12}
-    found = align(levels, spoilt, weight, start, prior_of(true), **settings)
+    found, same = (
+        aligned(levels, it, start, prior_of(true), ROTATION, FOCAL, weight=weight, iterations=12)
+        for it in (spoilt, photo)
+    )
     assert apart_px(found.camera, true) < 0.3
-    same = align(levels, photo, weight, start, prior_of(true), **settings)
     assert found.ncc == pytest.approx(same.ncc)
 
 
-def test_where_the_map_ends_nothing_counts(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_where_the_map_ends_nothing_counts(lamps: LampWorld, levels: Levels) -> None:
     true = truth(off_nadir=0.0, roll=0.0)
     photo = log_picture(true, lamps)
     grid = levels[0]
-    settings = {"free": free(ROTATION), "iterations": 10, "supersample": 2}
+    given = {"iterations": 10, "supersample": 2}
     for share, least in ((0.6, 0.9), (0.1, None)):
         lon, lat = true.pixel_to_lonlat(128 * (1.0 - share), 48.0)
         col, _ = grid.to_pixel(lon, lat)
         valid = np.zeros(grid.values.shape, bool)
         valid[:, int(col) :] = True
         part = replace(grid, values=np.where(valid, grid.values, np.float32(0.0)), valid=valid)
-        found = align(
-            pyramid(part, 5), photo, np.ones_like(photo), true, prior_of(true), **settings
-        )
+        found = aligned(pyramid(part, 5), photo, true, prior_of(true), ROTATION, **given)
         if least is None:
             assert share < LEAST_COVERED
             assert found.ncc == 0.0
@@ -228,15 +195,15 @@ def test_where_the_map_ends_nothing_counts(lamps: LampWorld, levels: tuple[Light
             assert apart_px(found.camera, true) < 0.3
 
 
-def test_flat_images_say_nothing(levels: tuple[LightGrid, ...]) -> None:
+def test_flat_images_say_nothing(levels: Levels) -> None:
     camera = truth()
     flat = np.full((96, 128), 0.5, np.float32)
-    ones = np.ones_like(flat)
-    found = align(levels, flat, ones, camera, prior_of(camera), free=free(ROTATION))
+    prior = prior_of(camera)
+    found = aligned(levels, flat, camera, prior, ROTATION)
     assert found.ncc == 0.0
     assert found.camera == camera
-    dark = np.zeros_like(flat)
-    assert gauss_newton_step(flat, dark, ones, camera, prior_of(camera), free(ROTATION)) is None
+    dark, ones = np.zeros_like(flat), np.ones_like(flat)
+    assert gauss_newton_step(flat, dark, ones, camera, prior, free(ROTATION)) is None
 
 
 def test_correlation_is_numpys() -> None:

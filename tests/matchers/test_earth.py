@@ -179,7 +179,3 @@ def test_distances_are_those_of_the_ellipsoid_to_half_a_percent(
     # The least and the greatest radius of curvature stand to the mean radius as 0.9944 and 1.0045
     found = float(great_circle_km(lon, lat, there_lon, there_lat))
     assert found == pytest.approx(apart / 1e3, rel=0.006, abs=1e-6)
-
-
-def test_distance_across_the_antimeridian() -> None:
-    assert float(great_circle_km(179.9, 0.0, -179.9, 0.0)) == pytest.approx(22.24, abs=0.02)

@@ -10,11 +10,10 @@ import pytest
 
 from matchers.camera import Camera
 from matchers.first_sight import first_sight
-from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
 from matchers.view import nadir_view
-from tests.matchers.lamp_world import LampWorld, drawn_camera, log_picture
+from tests.matchers.lamp_world import LampWorld, Levels, drawn_camera, log_picture
 
 WIDTH, HEIGHT, FOCAL_PX = 384, 256, 533.0
 SMALL_PX, DETAIL_PX, SMOOTH_PX = 64, 4.0, 0.8
@@ -39,16 +38,14 @@ def turned(camera: Camera, seed: int, angle_rad: float) -> Camera:
     return with_attitude(camera, rotation @ camera.matrix)
 
 
-def seen(levels: tuple[LightGrid, ...], photo: LightImage, cameras: list[Camera]) -> np.ndarray:
+def seen(levels: Levels, photo: LightImage, cameras: list[Camera]) -> np.ndarray:
     return first_sight(
         levels, photo, cameras, FARTHEST_DEG, smooth_px=SMOOTH_PX, detail_px=DETAIL_PX
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_right_attitude_comes_first(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
-) -> None:
+def test_the_right_attitude_comes_first(lamps: LampWorld, levels: Levels, seed: int) -> None:
     photo, true = photographed(lamps, seed)
     wrong = [turned(true, k, 0.1 + 0.02 * k) for k in range(20)]
     scores = seen(levels, photo, [*wrong[:13], true, *wrong[13:]])
@@ -56,7 +53,7 @@ def test_the_right_attitude_comes_first(
     assert scores[13] > np.delete(scores, 13).max() + 0.15
 
 
-def test_an_error_of_a_pixel_is_forgiven(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_an_error_of_a_pixel_is_forgiven(lamps: LampWorld, levels: Levels) -> None:
     photo, true = photographed(lamps, 1)
     x, y = true.principal_point
     beside = replace(true, principal_point=(x + 1.0, y - 1.0))
@@ -67,7 +64,7 @@ def test_an_error_of_a_pixel_is_forgiven(lamps: LampWorld, levels: tuple[LightGr
 
 
 def test_each_focal_length_is_seen_on_a_map_filtered_at_its_scale(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
+    lamps: LampWorld, levels: Levels
 ) -> None:
     """What is said of a camera does not depend on what other lenses were asked about."""
     photo, true = photographed(lamps, 2)
@@ -78,7 +75,7 @@ def test_each_focal_length_is_seen_on_a_map_filtered_at_its_scale(
     assert together[0] < 0.5 * together[1]
 
 
-def test_masked_pixels_do_not_count(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_masked_pixels_do_not_count(lamps: LampWorld, levels: Levels) -> None:
     photo, true = photographed(lamps, 3)
     whole = seen(levels, photo, [true])[0]
     weight = photo.weight.copy()
@@ -89,7 +86,7 @@ def test_masked_pixels_do_not_count(lamps: LampWorld, levels: tuple[LightGrid, .
     assert seen(levels, masked, [true])[0] > 0.8 * whole
 
 
-def test_a_dark_map_says_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_a_dark_map_says_nothing(lamps: LampWorld, levels: Levels) -> None:
     photo, true = photographed(lamps, 0)
     dark = [replace(level, values=np.zeros_like(level.values)) for level in levels]
     assert first_sight(
@@ -98,7 +95,7 @@ def test_a_dark_map_says_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...]
 
 
 def test_pixels_of_the_view_around_the_nadir_know_where_they_look(
-    levels: tuple[LightGrid, ...], lamps: LampWorld
+    levels: Levels, lamps: LampWorld
 ) -> None:
     _, camera = photographed(lamps, 0)
     view = nadir_view(levels, camera.position_ecef_m, camera.focal_px, 60.0)

@@ -22,6 +22,7 @@ from matchers.panorama import (
 from matchers.photo_light import detail
 from tests.matchers.lamp_world import (
     LampWorld,
+    Levels,
     angle_between_deg,
     camera_over,
     drawn_camera,
@@ -36,6 +37,8 @@ WEST, SOUTH, EAST, NORTH = -20.0, 26.0, 46.0, 62.0
 FARTHEST_DEG = 67.0
 WIDTH, HEIGHT = 96, 64
 DETAIL_PX = 4.0
+SIDES = {"width": WIDTH, "height": HEIGHT}
+FINISH = {"smooth_px": 0.8, "detail_px": DETAIL_PX}
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +47,14 @@ def lamps() -> LampWorld:
 
 
 @pytest.fixture(scope="module")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+def levels(lamps: LampWorld) -> Levels:
     return pyramid(light_grid(lamps, WEST, SOUTH, EAST, NORTH, 0.05), 5)
 
 
 def random_camera(seed: int) -> Camera:
     """An oblique that shows the limb or comes near it, with a lens of 24 to 50 mm."""
     rng = np.random.default_rng(seed)
-    camera = drawn_camera(rng, (8.0, 18.0), (41.0, 47.0), (46.0, 66.0), width=WIDTH, height=HEIGHT)
+    camera = drawn_camera(rng, (8.0, 18.0), (41.0, 47.0), (46.0, 66.0), **SIDES)
     return replace(camera, focal_px=WIDTH / 36.0 * float(rng.choice([24.0, 28.0, 35.0, 50.0])))
 
 
@@ -79,15 +82,7 @@ def beside(nadir: FloatArray, angle_deg: float) -> FloatArray:
 def panorama_of(truth: Camera, lamps: LampWorld, nadir: FloatArray) -> Panorama:
     values = detail(log_picture(truth, lamps), DETAIL_PX)
     blank = replace(truth, quaternion=(0.0, 0.0, 0.0, 1.0))
-    wanted = panorama(
-        values,
-        np.ones_like(values),
-        blank,
-        nadir,
-        FARTHEST_DEG,
-        smooth_px=0.8,
-        detail_px=DETAIL_PX,
-    )
+    wanted = panorama(values, np.ones_like(values), blank, nadir, FARTHEST_DEG, **FINISH)
     assert wanted is not None
     return wanted
 
@@ -117,7 +112,7 @@ def east_north_up_of(camera: Camera) -> FloatArray:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_attitude_is_found_from_the_right_nadir(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int
+    lamps: LampWorld, levels: Levels, seed: int
 ) -> None:
     truth = random_camera(seed)
     peaks = found_from(truth, lamps, nadir_of(truth), levels)
@@ -134,7 +129,7 @@ def test_the_attitude_is_found_from_the_right_nadir(
 @pytest.mark.parametrize("angle_deg", [-1.2, -0.6, 0.6, 1.2])
 @pytest.mark.parametrize("seed", [1, 3, 9])
 def test_a_nadir_that_leans_wrongly_is_put_right(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], seed: int, angle_deg: float
+    lamps: LampWorld, levels: Levels, seed: int, angle_deg: float
 ) -> None:
     """Shifts down the panorama are turns of the camera: of the error less than a half is left."""
     truth = random_camera(seed)
@@ -148,7 +143,7 @@ def test_a_nadir_that_leans_wrongly_is_put_right(
 
 @pytest.mark.parametrize("angle_deg", [-1.0, 1.0])
 def test_a_nadir_that_is_rolled_wrongly_does_not_hide_the_azimuth(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], angle_deg: float
+    lamps: LampWorld, levels: Levels, angle_deg: float
 ) -> None:
     truth = random_camera(1)
     best = found_from(truth, lamps, beside(nadir_of(truth), angle_deg), levels)[0]
@@ -156,17 +151,20 @@ def test_a_nadir_that_is_rolled_wrongly_does_not_hide_the_azimuth(
     assert angle_between_deg(best.camera, truth) < 2.0
 
 
-def test_a_picture_that_holds_the_nadir_is_found(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
-) -> None:
+def test_a_picture_that_holds_the_nadir_is_found(lamps: LampWorld, levels: Levels) -> None:
     """A lens of 16 mm, straight down to the limb: rows begin at the nadir itself."""
-    truth = camera_over(
-        12.0, 44.0, off_nadir=33.0, azimuth=250.0, roll=100.0, width=96, height=64, focal_px=43.0
-    )
+    lens = {"focal_px": 43.0, **SIDES}
+    truth = camera_over(12.0, 44.0, off_nadir=33.0, azimuth=250.0, roll=100.0, **lens)
     wanted = panorama_of(truth, lamps, nadir_of(truth))
     assert np.degrees(wanted.off_nadir_rad[0]) < 3.0
     best = search_azimuth(levels, wanted, truth.position_ecef_m)[0]
     assert miss_px(best.camera, truth) < 1.5
+
+
+def oblique(azimuth: float) -> Camera:
+    """A view of 56 degrees from the vertical, with a lens of 35 mm."""
+    lens = {"focal_px": 93.0, **SIDES}
+    return camera_over(12.0, 44.0, off_nadir=56.0, azimuth=azimuth, roll=15.0, **lens)
 
 
 def ending_map(grid: LightGrid, truth: Camera, kept_share: float, side: str) -> LightGrid:
@@ -187,12 +185,10 @@ def ending_map(grid: LightGrid, truth: Camera, kept_share: float, side: str) -> 
 
 @pytest.mark.parametrize("side", ["west", "east"])
 def test_a_map_that_ends_inside_the_view_is_searched_where_it_is(
-    lamps: LampWorld, levels: tuple[LightGrid, ...], side: str
+    lamps: LampWorld, levels: Levels, side: str
 ) -> None:
     """Of the ground in view a quarter lies where the map holds nothing."""
-    truth = camera_over(
-        12.0, 44.0, off_nadir=56.0, azimuth=10.0, roll=15.0, width=96, height=64, focal_px=93.0
-    )
+    truth = oblique(10.0)
     nadir = nadir_of(truth)
     told = ending_map(levels[0], truth, 0.75, side)
     best = found_from(truth, lamps, nadir, pyramid(told, 5))[0]
@@ -204,19 +200,17 @@ def test_a_map_that_ends_inside_the_view_is_searched_where_it_is(
 
 
 def test_a_view_that_is_mostly_beyond_the_map_is_not_compared(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
+    lamps: LampWorld, levels: Levels
 ) -> None:
     """A third of a picture correlates with anything: even the right azimuth is left out."""
-    truth = camera_over(
-        12.0, 44.0, off_nadir=56.0, azimuth=80.0, roll=15.0, width=96, height=64, focal_px=93.0
-    )
+    truth = oblique(80.0)
     for kept_share, found in ((0.8, True), (0.3, False)):
         told = ending_map(levels[0], truth, kept_share, "west")
         peaks = found_from(truth, lamps, nadir_of(truth), pyramid(told, 5))
         assert any(miss_px(peak.camera, truth) < 3.0 for peak in peaks) == found
 
 
-def test_a_dark_map_gives_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...]) -> None:
+def test_a_dark_map_gives_nothing(lamps: LampWorld, levels: Levels) -> None:
     truth = random_camera(0)
     dark = tuple(replace(level, values=np.zeros_like(level.values)) for level in levels)
     assert found_from(truth, lamps, nadir_of(truth), dark) == []
@@ -224,29 +218,18 @@ def test_a_dark_map_gives_nothing(lamps: LampWorld, levels: tuple[LightGrid, ...
 
 def test_a_picture_without_near_ground_has_no_panorama(lamps: LampWorld) -> None:
     """Looking up, or masked all over."""
-    up = camera_over(12.0, 44.0, off_nadir=110.0, width=96, height=64, focal_px=93.0)
-    values = np.zeros((64, 96), np.float32)
-    given = {"smooth_px": 0.8, "detail_px": DETAIL_PX}
-    ones, zeros = np.ones_like(values), np.zeros_like(values)
-    assert panorama(values, ones, up, nadir_of(up), FARTHEST_DEG, **given) is None
-    down = random_camera(0)
-    assert panorama(values, ones, down, nadir_of(down), FARTHEST_DEG, **given) is not None
-    assert panorama(values, zeros, down, nadir_of(down), FARTHEST_DEG, **given) is None
+    up, down = camera_over(12.0, 44.0, off_nadir=110.0, focal_px=93.0, **SIDES), random_camera(0)
+    zeros, ones = np.zeros((HEIGHT, WIDTH), np.float32), np.ones((HEIGHT, WIDTH), np.float32)
+    assert panorama(zeros, ones, up, nadir_of(up), FARTHEST_DEG, **FINISH) is None
+    assert panorama(zeros, ones, down, nadir_of(down), FARTHEST_DEG, **FINISH) is not None
+    assert panorama(zeros, zeros, down, nadir_of(down), FARTHEST_DEG, **FINISH) is None
 
 
 def test_the_maps_panorama_shows_lights_where_they_are() -> None:
     """Off-nadir angle down, azimuth from north by way of east across, by PROJ's axes."""
-    camera = camera_over(12.0, 44.0, off_nadir=56.0, width=96, height=64, focal_px=93.0)
-    wanted = panorama(
-        np.zeros((64, 96), np.float32),
-        np.ones((64, 96), np.float32),
-        camera,
-        nadir_of(camera),
-        FARTHEST_DEG,
-        smooth_px=0.8,
-        detail_px=4.0,
-    )
-    assert wanted is not None
+    camera = camera_over(12.0, 44.0, off_nadir=56.0, focal_px=93.0, **SIDES)
+    zeros, ones = np.zeros((HEIGHT, WIDTH), np.float32), np.ones((HEIGHT, WIDTH), np.float32)
+    wanted = panorama(zeros, ones, camera, nadir_of(camera), FARTHEST_DEG, **FINISH)
 
     def light(lon: FloatArray, lat: FloatArray) -> FloatArray:
         """Four round towns of two pixels, one on the northern seam of the panorama."""

@@ -16,6 +16,7 @@ from matchers.patches import (
     match_patches,
     texture,
 )
+from tests.matchers.lamp_world import matched
 
 SIDE = 160
 
@@ -163,16 +164,7 @@ SIZE_PX = 31
 
 def patches_at(places: list[tuple[int, int]]) -> PatchMatches:
     x, y = np.array(places, float).T
-    none = np.zeros(len(places))
-    return PatchMatches(
-        x=x,
-        y=y,
-        dx=none,
-        dy=none,
-        covariance=np.zeros((len(places), 2, 2)),
-        ncc=none + 1.0,
-        size_px=SIZE_PX,
-    )
+    return matched(x, y, np.zeros((len(places), 2)), 0.0, size_px=SIZE_PX)
 
 
 def lights_at(*places: tuple[int, int]) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from detectors.types import FloatArray, IndexArray
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid, pyramid
+from matchers.light_grid import pyramid
 from matchers.patches import PatchMatches
 from matchers.pose import (
     ACROSS,
@@ -34,33 +34,25 @@ from matchers.refine import (
     local_offsets,
     refine,
 )
+from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
+    VELOCITY,
     LampWorld,
+    Levels,
     angle_between_deg,
     camera_over,
     light_grid,
     log_picture,
+    matched,
+    miss_px,
     town_lamps,
 )
 
-VELOCITY = (-3000.0, 4000.0, 5000.0)
 ALL = np.arange(10) < 8  # the principal point is free in crops alone
-SIGMAS = {
-    "sigma_along_m": 4e3,
-    "sigma_across_m": 1e3,
-    "sigma_up_m": 500.0,
-    "sigma_log_focal": 0.01,
-    "sigma_k1": 0.05,
-}
 
 
 def prior_of(camera: Camera, **changes: float) -> PosePrior:
-    return PosePrior(
-        position_ecef_m=camera.position_ecef_m,
-        velocity_ecef=VELOCITY,
-        focal_px=camera.focal_px,
-        **{**SIGMAS, **changes},
-    )
+    return lamp_world.prior_of(camera, **{"sigma_along_m": 4e3, "sigma_log_focal": 0.01, **changes})
 
 
 def start_camera() -> Camera:
@@ -84,17 +76,8 @@ def matches_of(
     noise = rng.normal(0.0, sigma_px, (2, count))
     wrong = rng.random(count) < outliers
     gross = rng.uniform(-8.0, 8.0, (2, count))
-    dx, dy = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
-    stated = max(sigma_px**2 - FLOOR_PX**2, 1e-4)
-    return PatchMatches(
-        x=x,
-        y=y,
-        dx=dx,
-        dy=dy,
-        covariance=np.tile(stated * np.eye(2), (count, 1, 1)),
-        ncc=np.full(count, 0.8),
-        size_px=1,
-    )
+    off = np.stack([at_x - x, at_y - y]) + np.where(wrong, gross, noise)
+    return matched(x, y, off.T, max(sigma_px**2 - FLOOR_PX**2, 1e-4))
 
 
 def a_step(rng: np.random.Generator) -> FloatArray:
@@ -108,9 +91,8 @@ def a_step(rng: np.random.Generator) -> FloatArray:
 
 
 def apart_px(found: Camera, true: Camera) -> float:
-    x, y = np.meshgrid(np.linspace(20, 579, 9), np.linspace(20, 379, 7))
-    at_x, at_y = found.ecef_to_pixel(true.pixel_to_ecef(x, y))
-    return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
+    away = miss_px(found, true, *np.meshgrid(np.linspace(20, 579, 9), np.linspace(20, 379, 7)))
+    return float(np.sqrt(np.mean(away**2)))
 
 
 def test_an_exact_displacement_is_undone() -> None:
@@ -214,27 +196,19 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
     rng = np.random.default_rng(8)
     x, y = rng.uniform(10, 289, 120), rng.uniform(10, 389, 120)
     at_x, at_y = cropped.ecef_to_pixel(wrong.pixel_to_ecef(x, y))
-    matches = PatchMatches(
-        x=x,
-        y=y,
-        dx=at_x - x + rng.normal(0.0, 0.3, 120),
-        dy=at_y - y + rng.normal(0.0, 0.3, 120),
-        covariance=np.tile(0.03 * np.eye(2), (120, 1, 1)),
-        ncc=np.full(120, 0.8),
-        size_px=1,
-    )
+    off = np.stack([at_x - x, at_y - y], axis=1) + rng.normal(0.0, 0.3, (120, 2))
+    matches = matched(x, y, off, 0.03)
     prior = replace(
         prior_of(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
     )
     found = fit_pose(wrong, matches, prior, np.ones(PARAMETERS, bool), 2.5)
     stuck = fit_pose(wrong, matches, prior, ALL, 2.5)
 
-    def apart(camera: Camera) -> float:
-        at_x, at_y = camera.ecef_to_pixel(cropped.pixel_to_ecef(x, y))
-        return float(np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)))
-
-    assert apart(found.camera) < 0.3
-    assert apart(stuck.camera) > 2.0 * apart(found.camera)
+    apart, apart_stuck = (
+        np.sqrt(np.mean(miss_px(fit.camera, cropped, x, y) ** 2)) for fit in (found, stuck)
+    )
+    assert apart < 0.3
+    assert apart_stuck > 2.0 * apart
     sigma = np.sqrt(np.diag(found.covariance))[[PRINCIPAL_X, PRINCIPAL_Y]]
     error = np.subtract(found.camera.principal_point, cropped.principal_point)
     assert (np.abs(error) < 4.0 * sigma).all()
@@ -258,13 +232,11 @@ def lamps() -> LampWorld:
 
 
 @pytest.fixture(scope="module")
-def levels(lamps: LampWorld) -> tuple[LightGrid, ...]:
+def levels(lamps: LampWorld) -> Levels:
     return pyramid(light_grid(lamps, 4.0, 37.0, 20.0, 50.0, 1.0 / 120.0), 4)
 
 
-def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(
-    lamps: LampWorld, levels: tuple[LightGrid, ...]
-) -> None:
+def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: Levels) -> None:
     rng = np.random.default_rng(7)
     believed = camera_over(
         11.0, 43.0, off_nadir=25.0, azimuth=200.0, roll=80.0, width=300, height=200, focal_px=450.0
@@ -277,18 +249,15 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(
     start = stepped(believed, VELOCITY, nudge)
     parameters = RefineParameters(patch_px=25, cells=10)
     found = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
-    assert found is not None
-    x, y = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
-    at_x, at_y = found.camera.ecef_to_pixel(true.pixel_to_ecef(x, y))
-    assert np.sqrt(np.mean((at_x - x) ** 2 + (at_y - y) ** 2)) < 0.3
+    lattice = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
+    assert np.sqrt(np.mean(miss_px(found.camera, true, *lattice) ** 2)) < 0.3
     assert len(found.matches) > 20
     assert found.rms_px < 0.5
     again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
-    assert again is not None
     assert again.camera == found.camera  # nothing is drawn at random
 
 
-def test_a_dark_picture_cannot_be_fitted(levels: tuple[LightGrid, ...]) -> None:
+def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
     camera = camera_over(11.0, 43.0, width=150, height=100, focal_px=450.0)
     dark = np.zeros((100, 150), np.float32)
     parameters = RefineParameters(patch_px=21, cells=6)
@@ -320,24 +289,13 @@ SIZE = 30
 
 def refinement_of(x: FloatArray, y: FloatArray, residual: FloatArray, sigma: float) -> Refinement:
     camera = camera_over(10.0, 40.0, width=600, height=400, focal_px=800.0)
-    stated = max(sigma**2 - FLOOR_PX**2, 1e-4)
-    count = len(x)
-    matches = PatchMatches(
-        x=x,
-        y=y,
-        dx=residual[:, 0],
-        dy=residual[:, 1],
-        covariance=np.tile(stated * np.eye(2), (count, 1, 1)),
-        ncc=np.full(count, 0.8),
-        size_px=SIZE,
-    )
     return Refinement(
         camera=camera,
         rendered=camera,
         covariance=np.zeros((10, 10)),
-        matches=matches,
+        matches=matched(x, y, residual, max(sigma**2 - FLOOR_PX**2, 1e-4), size_px=SIZE),
         residual_px=residual,
-        weights=np.ones(count),
+        weights=np.ones(len(x)),
     )
 
 
@@ -415,11 +373,8 @@ def crowded(rng: np.random.Generator, light_px: float) -> tuple[PatchMatches, In
     groups = np.repeat(np.arange(LIGHTS), PATCHES)
     x = rng.uniform(20, 579, LIGHTS)[groups] + rng.uniform(-5.0, 5.0, len(groups))
     y = rng.uniform(20, 379, LIGHTS)[groups] + rng.uniform(-5.0, 5.0, len(groups))
-    dx, dy = light_px * rng.normal(size=(2, LIGHTS))[:, groups]
-    dx, dy = dx + rng.normal(0.0, 0.25, len(groups)), dy + rng.normal(0.0, 0.25, len(groups))
-    covariance = np.tile(1e-4 * np.eye(2), (len(groups), 1, 1))
-    ncc = np.full(len(groups), 0.8)
-    return PatchMatches(x=x, y=y, dx=dx, dy=dy, covariance=covariance, ncc=ncc, size_px=1), groups
+    off = light_px * rng.normal(size=(2, LIGHTS))[:, groups]
+    return matched(x, y, (off + rng.normal(0.0, 0.25, off.shape)).T, 1e-4), groups
 
 
 def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
@@ -433,7 +388,6 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
         matches, groups = crowded(np.random.default_rng(seed), light_px=1.0)
         fit = fit_pose(true, matches, prior, FREE, 2.5)
         found = jackknife_spread(fit, groups, ground, prior, FREE, 2.5)
-        assert found is not None
         off = np.stack(fit.camera.ecef_to_pixel(ground), -1) - np.stack([x, y], -1)
         flow = pixel_derivatives(fit.camera, VELOCITY, ground)
         stated = np.einsum("kip,pq,kjq->kij", flow, fit.covariance, flow)

@@ -55,7 +55,6 @@ def test_a_right_camera_is_proven_and_its_distortion_found(mirrored: bool) -> No
     found = verify(
         start, pairs, middle[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
     )
-    assert found is not None
     assert found.log10_odds > 30.0
     assert (star[found.pairs[:, 0]] == found.pairs[:, 1]).mean() > 0.97
     assert found.fit.camera.distortion[0] == pytest.approx(-0.1, abs=0.04)
@@ -96,8 +95,6 @@ def test_the_proposing_figure_does_not_count() -> None:
         camera, pairs, np.zeros(0, np.intp), StarField(x=x, y=y, vectors_icrs=vectors), few
     )
     held_out = verify(camera, pairs, np.arange(3), StarField(x=x, y=y, vectors_icrs=vectors), few)
-    assert whole is not None
-    assert held_out is not None
     assert held_out.log10_odds < 0.7 * whole.log10_odds
 
 

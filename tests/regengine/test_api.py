@@ -90,16 +90,6 @@ def test_options_are_those_of_the_command(
         assert offered[parameter.name].default == parameter.default, parameter.name
 
 
-def test_static_types_name_the_same_options() -> None:
-    for types, checked in (
-        (api.RegisterOptions, api.run_inputs),
-        (api.ClassifyOptions, api.classify_inputs),
-        (api.SolveOptions, api.solve_job),
-    ):
-        named = set(inspect.signature(checked).parameters) - {"photos"}
-        assert set(types.__annotations__) == named
-
-
 @pytest.mark.parametrize(
     ("given", "understood"),
     [

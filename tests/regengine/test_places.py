@@ -94,18 +94,6 @@ def test_no_town_of_the_list_is_nearer(
         assert distance_km(lon, lat, found.lon, found.lat) <= nearest + SAME_TOWN_KM + 1e-6
 
 
-def test_many_places_at_once_are_as_one_by_one(places: PlaceIndex) -> None:
-    rng = np.random.default_rng(8)
-    lon, lat = rng.uniform(-180, 180, 300), np.degrees(np.arcsin(rng.uniform(-0.9, 0.9, 300)))
-    lon[7] = np.nan
-    numbers = places.nearest_of(lon, lat)
-    assert numbers[7] == -1
-    assert 0.3 < (numbers < 0).mean() < 0.9  # most of the Earth is sea
-    for k in range(300):
-        assert places.place(int(numbers[k])) == places.nearest(lon[k], lat[k])
-    assert places.nearest_of([], []).shape == (0,)
-
-
 def test_boxes_hold_their_largest_towns(places: PlaceIndex) -> None:
     assert [town.name for town in places.inside(5, 45, 10, 50, 2)] == ["Milan", "Turin"]
     across = places.inside(170, -45, -170, -10, 200)

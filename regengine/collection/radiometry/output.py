@@ -4,77 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.collection.radiometry.measure import NOT_SEEN, Radiometry
+from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry
 from regengine.errors import ConfigError
 from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
+from regengine.io.plain import plain, printable
 from regengine.io.tables import cell, write_csv
 from regengine.lights.source import LightMapInfo
-from regengine.records import plain, printable
 
 PHOTO_COLUMNS = (
-    "frame_index",
-    "frame",
-    "path",
-    "sha256",
-    "verdict",
-    "time_utc",
-    "off_nadir_deg",
-    "lights",
-    "lights_date",
-    "lights_kind",
-    "raster",
-    "linear_by",
-    "cell_arcsec",
-    "cells",
-    "lit_cells",
-    "gain",
-    "gain_sigma",
-    "offset",
-    "offset_sigma",
-    "background",
-    "background_nw",
-    "falloff_from",
-    "falloff",
-    "falloff_sigma",
-    "slant",
-    "slant_sigma",
-    "air_mass",
-    "scatter",
-    "exponent",
-    "exponent_sigma",
-    "r_squared",
-    "r_squared_log",
-    "sigma_m",
-    "map_sigma_m",
-    "photo_sigma_m",
-    "saturated_share",
-    "map_saturated_share",
-    "limit_sigma",
-    "brighter",
-    "fainter",
-)
-CHANGE_COLUMNS = (
-    "frame_index",
-    "frame",
-    "change",
-    "kind",
-    "lon",
-    "lat",
-    "cells",
-    "sigma",
-    "photo_nw",
-    "map_nw",
-    "at_least",
-)
+    "frame_index", "frame", "path", "sha256", "verdict", "time_utc", "off_nadir_deg", "lights",
+    "lights_date", "lights_kind", "raster", "linear_by", "cell_arcsec", "cells", "lit_cells",
+    "gain", "gain_sigma", "offset", "offset_sigma", "background", "background_nw", "falloff_from",
+    "falloff", "falloff_sigma", "slant", "slant_sigma", "air_mass", "scatter", "exponent",
+    "exponent_sigma", "r_squared", "r_squared_log", "sigma_m", "map_sigma_m", "photo_sigma_m",
+    "saturated_share", "map_saturated_share", "limit_sigma", "brighter", "fainter",
+)  # fmt: skip
+CHANGE_COLUMNS = ("frame_index", "frame", "change", *(field.name for field in fields(Change)))
 DIGITS = 8  # of a number: more than anything here is worth
 
 RADIANCE_UNIT = "nW cm-2 sr-1"

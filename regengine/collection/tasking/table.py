@@ -3,92 +3,85 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from regengine.collection.tasking.plan import Plan
+from regengine.collection.tasking.plan import FrameOfPlace, Plan, Wanted
 from regengine.io.html import visible_text
 from regengine.io.tables import cell, write_csv
 from regengine.orbit.rotation import utc_of
 
 ENDINGS = (".csv", ".geojson", ".json")
-COLUMNS = {
-    "rank": "number of the place, the most urgent is 1",
-    "place": "its name",
-    "country": "its country",
-    "place_lon": "its longitude, degrees",
-    "place_lat": "its latitude, degrees",
-    "population": "people; empty if unknown",
-    "priority": "by which the table is sorted",
-    "need": "no_frame, or what the best frame lacks: quality, off_nadir, age",
-    "best_frame": "the best frame that there is",
-    "best_quality": "its quality, 0 to 1",
-    "best_off_nadir_deg": "its angle between nadir and place",
-    "best_time_utc": "its time",
-    "time_utc": "moment of closest approach",
-    "sigma_time_s": "one sigma of that moment, seconds",
-    "off_nadir_deg": "angle at the station between nadir and place",
-    "sigma_ground_km": "one sigma of how far beside the place the station passes",
-    "side": "on which side of the ground track the place lies: left, right",
-    "azimuth_deg": "direction from the nadir to the place, east of north",
-    "heading_deg": "direction of flight over the ground, east of north",
-    "ground_km": "from the nadir to the place along the ground",
-    "slant_km": "from the station to the place",
-    "elevation_deg": "of the station above the place's horizon",
-    "nadir_lon": "longitude below the station",
-    "nadir_lat": "latitude below the station",
-    "altitude_km": "of the station above WGS84",
-    "sun_elevation_deg": "of the Sun over the place",
-    "moon_elevation_deg": "of the Moon over the place",
-    "moon_illumination": "lit share of its disc, 0 to 1",
-    "tle_epoch_utc": "epoch of the element set",
-    "tle_age_h": "from there to the pass, hours",
+Value = Callable[[Plan, int], Any]
+
+
+def _seen(name: str, digits: int) -> Value:
+    return lambda plan, row: _rounded(getattr(plan.passes, name)[row], digits)
+
+
+def _over(name: str, digits: int) -> Value:
+    return lambda plan, row: _rounded(getattr(plan.over, name)[row], digits)
+
+
+def _of_plan(name: str, digits: int) -> Value:
+    return lambda plan, row: _rounded(getattr(plan, name)[row], digits)
+
+
+def _of_place(value: Callable[[Wanted], Any]) -> Value:
+    return lambda plan, row: value(plan.wanted[plan.passes.place[row]])
+
+
+def _of_best(value: Callable[[FrameOfPlace], Any]) -> Value:
+    return _of_place(lambda one: None if one.best is None else value(one.best))
+
+
+def _side(plan: Plan, row: int) -> str:
+    """On which side of the ground track the place lies."""
+    turn_deg = (plan.passes.azimuth_deg[row] - plan.passes.heading_deg[row]) % 360.0
+    return "right" if turn_deg < 180.0 else "left"
+
+
+# Of a plan and the number of one of its passes; None for what is missing
+COLUMNS: dict[str, Value] = {
+    "rank": lambda plan, row: int(plan.passes.place[row]) + 1,
+    "place": _of_place(lambda one: one.target.name),
+    "country": _of_place(lambda one: one.target.country or None),
+    "place_lon": _of_place(lambda one: round(one.target.lon, 5)),
+    "place_lat": _of_place(lambda one: round(one.target.lat, 5)),
+    "population": _of_place(lambda one: one.target.population),
+    "priority": _of_place(lambda one: round(one.priority, 3)),
+    "need": _of_place(lambda one: one.need),
+    "best_frame": _of_best(lambda best: best.frame),
+    "best_quality": _of_best(lambda best: _rounded(best.quality, 3)),
+    "best_off_nadir_deg": _of_best(lambda best: _rounded(best.off_nadir_deg, 1)),
+    "best_time_utc": _of_best(lambda best: best.time_utc and _moment(best.time_utc)),
+    "time_utc": lambda plan, row: _moment(utc_of(plan.passes.days[row])),
+    "sigma_time_s": _of_plan("sigma_s", 1),
+    "off_nadir_deg": _seen("off_nadir_deg", 2),
+    "sigma_ground_km": _of_plan("sigma_km", 1),
+    "side": _side,
+    "azimuth_deg": _seen("azimuth_deg", 1),
+    "heading_deg": _seen("heading_deg", 1),
+    "ground_km": _seen("ground_km", 1),
+    "slant_km": _seen("slant_km", 1),
+    "elevation_deg": _seen("elevation_deg", 2),
+    "nadir_lon": _seen("nadir_lon", 4),
+    "nadir_lat": _seen("nadir_lat", 4),
+    "altitude_km": _seen("altitude_km", 1),
+    "sun_elevation_deg": _over("sun_elevation_deg", 2),
+    "moon_elevation_deg": _over("moon_elevation_deg", 2),
+    "moon_illumination": _over("moon_illumination", 3),
+    "tle_epoch_utc": lambda plan, _: _moment(plan.orbit.element_set.epoch_utc),
+    "tle_age_h": _of_plan("age_h", 2),
 }
 
 
 def plan_rows(plan: Plan) -> Iterator[dict[str, Any]]:
     """A row for each pass, with a value for each of `COLUMNS`; None for what is missing."""
-    passes, over = plan.passes, plan.over
-    epoch = _moment(plan.orbit.element_set.epoch_utc)
-    for row, number in enumerate(passes.place.tolist()):
-        one = plan.wanted[number]
-        target, best = one.target, one.best
-        turn_deg = (passes.azimuth_deg[row] - passes.heading_deg[row]) % 360.0
-        values = (
-            number + 1,
-            target.name,
-            target.country or None,
-            round(target.lon, 5),
-            round(target.lat, 5),
-            target.population,
-            round(one.priority, 3),
-            one.need,
-            None if best is None else best.frame,
-            None if best is None else _rounded(best.quality, 3),
-            None if best is None else _rounded(best.off_nadir_deg, 1),
-            None if best is None or best.time_utc is None else _moment(best.time_utc),
-            _moment(utc_of(passes.days[row])),
-            _rounded(plan.sigma_s[row], 1),
-            _rounded(passes.off_nadir_deg[row], 2),
-            _rounded(plan.sigma_km[row], 1),
-            "right" if turn_deg < 180.0 else "left",
-            _rounded(passes.azimuth_deg[row], 1),
-            _rounded(passes.heading_deg[row], 1),
-            _rounded(passes.ground_km[row], 1),
-            _rounded(passes.slant_km[row], 1),
-            _rounded(passes.elevation_deg[row], 2),
-            _rounded(passes.nadir_lon[row], 4),
-            _rounded(passes.nadir_lat[row], 4),
-            _rounded(passes.altitude_km[row], 1),
-            _rounded(over.sun_elevation_deg[row], 2),
-            _rounded(over.moon_elevation_deg[row], 2),
-            _rounded(over.moon_illumination[row], 3),
-            epoch,
-            _rounded(plan.age_h[row], 2),
-        )
-        yield dict(zip(COLUMNS, values, strict=True))
+    for row in range(len(plan.passes)):
+        yield {name: value(plan, row) for name, value in COLUMNS.items()}
 
 
 def write_plan(plan: Plan, path: Path) -> None:

@@ -14,7 +14,7 @@ from regengine.exchange.archive.interpret import composed_id
 from regengine.exchange.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
-from regengine.records import printable
+from regengine.io.plain import printable
 
 PICTURES = "https://eol.jsc.nasa.gov/DatabaseImages/ESC"
 SIZES = ("large", "small")

@@ -10,7 +10,7 @@ from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 from regengine.exchange.archive.row import FrameRow
-from regengine.io.tables import FORMULA_STARTS
+from regengine.io.tables import named
 from regengine.photo.exif import parse_exif_time
 from regengine.photo.frame_records import (
     archive_altitude_km,
@@ -129,7 +129,7 @@ def interpret(
 
     def cell(name: str) -> str:
         text = by_heading.get(columns.get(name, ""), "").split("\r\n")[0].split("\\r\\n")[0]
-        text = _unquoted(text.strip())
+        text = named(text.strip())
         return "" if text.lower() in UNKNOWN else text
 
     frame_id = _frame_id(cell, by_heading, mission)
@@ -204,11 +204,6 @@ def _columns(headings: tuple[str, ...]) -> dict[str, str]:
     if not columns.keys() & {"frame_id", "bare_id", "frame"} and "#0" in headings:
         columns["frame_id"] = "#0"  # a column of ids without a heading
     return columns
-
-
-def _unquoted(text: str) -> str:
-    """A cell without the apostrophe that keeps spreadsheets from running it."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def _frame_id(cell: Cell, by_heading: Mapping[str, str], mission: str | None) -> str | None:

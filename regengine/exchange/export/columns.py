@@ -12,7 +12,7 @@ from typing import Any
 from matchers.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame, same_camera
-from regengine.records import plain, printable
+from regengine.io.plain import plain, printable
 from regengine.review.reviewed import Reviewed
 from regengine.store.schema import COLUMNS, Field, Kind
 

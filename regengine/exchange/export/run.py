@@ -20,7 +20,7 @@ from regengine.exchange.export.format import (
 from regengine.exchange.export.formats import known_format
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.selection import Chosen
-from regengine.io.atomic import in_place_of, sync_folder
+from regengine.io.atomic import check_new_file, in_place_of, sync_folder
 from regengine.report.page import photo_file
 
 
@@ -30,14 +30,7 @@ def check_file(out: Path, kind: FileFormat, force: bool) -> None:
         raise ConfigError(
             f"--out {out}: the name of this format's file ends in {' or '.join(kind.endings)}."
         )
-    folder = out.absolute().parent
-    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"--out {out} cannot be written: name a file in a folder that exists and that you may "
-            "write to."
-        )
-    if os.path.lexists(out) and not force:
-        raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+    check_new_file(out, kind.endings, force=force)
 
 
 def check_free(paths: list[Path]) -> None:

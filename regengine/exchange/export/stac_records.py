@@ -32,14 +32,13 @@ from regengine.exchange.export.archive_photos import (
 from regengine.exchange.export.columns import frame_row
 from regengine.exchange.export.footprint import Ring, Span, rings_bbox, shortest_span, united
 from regengine.exchange.export.format import photo_name, photo_stem
-from regengine.exchange.export.formats.stac import COLLECTION, ENDING, collection_id
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SceneView
 from regengine.io.html import link_to, visible_text
+from regengine.io.plain import printable
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import parse_iso_time
-from regengine.records import printable
 from regengine.report.page import photo_file
 
 _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is
@@ -200,7 +199,17 @@ DIGITS = 4  # of degrees: the Sun is known to 0.01
 GSD_FIGURES = 4
 
 
-def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pystac.Item:
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """A folder of items, and what the files in it are called."""
+
+    folder: Path
+    id: str  # of its collection
+    collection: str  # the collection's file
+    ending: str  # of an item's file, after its id
+
+
+def photo_item(frame: ExportFrame, catalogue: Catalogue, name: str, points: str) -> pystac.Item:
     """The item of a frame."""
     result = frame.result
     rings = frame.footprint
@@ -214,7 +223,7 @@ def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pyst
         start_datetime=start,
         end_datetime=end,
         properties={"title": printable(result.frame), "platform": PLATFORM},
-        collection=collection_id(folder),
+        collection=catalogue.id,
     )
     if result.camera_body:
         item.properties["instruments"] = [printable(result.camera_body)]
@@ -223,7 +232,7 @@ def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pyst
     # Photos have no coordinate system, but control points
     ProjectionExtension.ext(item, add_if_missing=True).apply(code=None)
     for rel in (pystac.RelType.ROOT, pystac.RelType.PARENT, pystac.RelType.COLLECTION):
-        item.add_link(pystac.Link(rel, f"./{COLLECTION}", pystac.MediaType.JSON))
+        item.add_link(pystac.Link(rel, f"./{catalogue.collection}", pystac.MediaType.JSON))
     _add_archive(item, result.frame)
     row = frame_row(frame)
     item.properties |= {
@@ -231,9 +240,9 @@ def photo_item(frame: ExportFrame, folder: Path, name: str, points: str) -> pyst
         for key, value in row.items()
         if value is not None and key not in TOLD_ELSEWHERE
     }
-    add_photo(item, frame, folder)
+    add_photo(item, frame, catalogue.folder)
     add_points(item, points)
-    add_maps(item, frame, folder)
+    add_maps(item, frame, catalogue.folder)
     return item
 
 
@@ -314,7 +323,7 @@ MOST_SPANS = 4096  # that are kept apart
 class Gathered:
     """What is kept of items that have passed by."""
 
-    links: list[tuple[str, str]] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)  # by the items' ids
     spans: list[Span] = field(default_factory=list)
     lats: list[float] = field(default_factory=list)
     times: list[datetime] = field(default_factory=list)
@@ -326,7 +335,7 @@ class Gathered:
     def add(self, item: pystac.Item) -> None:
         """Keep what the collection says of an item."""
         told = item.properties
-        self.links.append((f"./{item.id}{ENDING}", told["title"]))
+        self.titles[item.id] = told["title"]
         if item.bbox is not None:
             west, south, east, north = item.bbox
             self.spans.append((west, east))
@@ -351,14 +360,14 @@ def _ends(values: list[Any]) -> list[Any]:
     return [min(values), max(values)] if values else []
 
 
-def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
+def collection(items: Iterable[pystac.Item], catalogue: Catalogue) -> dict[str, Any]:
     """The collection of a folder's items, as plain JSON values."""
     gathered = Gathered()
     for item in items:
         gathered.add(item)
     found = pystac.Collection(
-        id=collection_id(folder),
-        title=f"Night photographs from the ISS: {collection_id(folder)}",
+        id=catalogue.id,
+        title=f"Night photographs from the ISS: {catalogue.id}",
         description=DESCRIPTION,
         extent=_extent(gathered),
         license="other",
@@ -370,13 +379,18 @@ def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
     if gathered.of_archive:
         found.add_link(license_link())
     told = found.to_dict(include_self_link=False, transform_hrefs=False)
-    root = {"rel": "root", "href": f"./{COLLECTION}", "type": pystac.MediaType.JSON}
+    root = {"rel": "root", "href": f"./{catalogue.collection}", "type": pystac.MediaType.JSON}
     told["links"] = [
         root,
         *(link for link in told["links"] if link["rel"] != "root"),
         *(
-            {"rel": "item", "href": href, "type": pystac.MediaType.GEOJSON, "title": title}
-            for href, title in gathered.links
+            {
+                "rel": "item",
+                "href": f"./{name}{catalogue.ending}",
+                "type": pystac.MediaType.GEOJSON,
+                "title": title,
+            }
+            for name, title in gathered.titles.items()
         ),
     ]
     return told

@@ -14,7 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
 
 from regengine.errors import ConfigError
-from regengine.io.tables import FORMULA_STARTS
+from regengine.io.tables import named
+from regengine.photo.frame_records import wrap_lon
 
 MOST_BYTES = 50_000_000
 
@@ -74,9 +75,7 @@ def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, .
                 f"point {number} has longitude {point.lon:g}, latitude {point.lat:g}, which is no "
                 "place on Earth (is its coordinate system named in the file?)",
             )
-        lon = point.lon
-        lon = lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0
-        found.append(replace(point, lon=lon))
+        found.append(replace(point, lon=wrap_lon(point.lon)))
     return tuple(found)
 
 
@@ -152,7 +151,7 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
             cells = {field: row.get(name or "") or "" for field, name in columns.items()}
             numbers = [float(cells[field]) for field in NEEDED]
             sigma_px = float(cells["sigma_px"]) if cells["sigma_px"].strip() else None
-            photo = _name(cells["photo"]) or path.stem
+            photo = named(cells["photo"].strip()) or path.stem
             point = ForeignPoint(
                 x=numbers[0], y=numbers[1], lon=numbers[2], lat=numbers[3], sigma_px=sigma_px
             )
@@ -165,12 +164,6 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
         PhotoPoints(file=path, photo=photo, points=checked(path, points))
         for photo, points in found.items()
     ]
-
-
-def _name(cell: str) -> str:
-    """A name without the apostrophe that keeps spreadsheets from running it."""
-    text = cell.strip()
-    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA_STARTS) else text
 
 
 AUX_ENDING = ".aux.xml"

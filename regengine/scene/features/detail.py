@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -137,8 +138,6 @@ def _sides(peaks: Peaks, contrast: NDArray[np.bool_], edge: Edge | None) -> dict
 
 def _shapes(peaks: Peaks) -> dict[str, float]:
     """Widths by the peaks' curvature against their height; directions by structure tensors."""
-    import cv2
-
     names = ("extended", "common_direction")
     if len(peaks.rows) < 3:
         return {f"points_{name}": 0.0 for name in names}
@@ -204,8 +203,6 @@ def _colours(peaks: Peaks, contrast: NDArray[np.bool_], rgb: FloatImage) -> dict
 
 def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
     """What lies above its wide surroundings, at half size: thin or thick, one patch or many."""
-    import cv2
-
     small = cv2.resize(value, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
     ground = cv2.blur(small, (9, 9), borderType=cv2.BORDER_REPLICATE)
     ground = cv2.resize(ground, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -228,8 +225,6 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
 
 def _excess(half: ScenePicture) -> dict[str, float]:
     """Light above the dark ground, and where brightness and warmth stand out together."""
-    import cv2
-
     # Clipped: one flash must not stand for the frame
     light = np.minimum(linear_light(half.brightest), np.float32(MOST_LIGHT))
     smooth = cv2.GaussianBlur(light, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
@@ -264,8 +259,6 @@ class Peaks:
 
 def _find_peaks(value: FloatImage) -> Peaks:
     """Find peaks above the noise, and count holes as deep."""
-    import cv2
-
     core, around = (
         np.asarray(
             cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
@@ -341,7 +334,6 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
 
 def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Differences of Gaussians, an octave each; the coarser ones at a quarter of the size."""
-    import cv2
 
     def smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
         blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
@@ -386,16 +378,6 @@ def _log(value: float) -> float:
 
 
 FAMILIES = (
-    Family(
-        name="points",
-        version=1,
-        meaning=POINTS,
-        measure=measure_points,
-    ),
-    Family(
-        name="texture",
-        version=1,
-        meaning=TEXTURE,
-        measure=measure_texture,
-    ),
+    Family(name="points", version=1, meaning=POINTS, measure=measure_points),
+    Family(name="texture", version=1, meaning=TEXTURE, measure=measure_texture),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,18 +95,12 @@ def _sides(picture: ScenePicture, beyond: NDArray[np.bool_]) -> dict[str, float]
     share = float(beyond.mean())
     if min(share, 1.0 - share) < 0.01:
         return {"limb_sky_share": share, "limb_sky_detail": 0.0}
-    rough = np.abs(value - _shifted_mean(value))
+    rough = np.abs(value - cv2.blur(value, (3, 3), borderType=cv2.BORDER_REPLICATE))
     sky_detail, earth_detail = rough[beyond].mean(), rough[~beyond].mean()
     return {
         "limb_sky_share": share,
         "limb_sky_detail": float(np.log10((sky_detail + 0.004) / (earth_detail + 0.004))),
     }
-
-
-def _shifted_mean(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    import cv2
-
-    return np.asarray(cv2.blur(value, (3, 3), borderType=cv2.BORDER_REPLICATE))
 
 
 def _across(strip: NDArray[np.float64]) -> dict[str, float]:
@@ -126,16 +121,6 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
 
 
 FAMILIES = (
-    Family(
-        name="gradient",
-        version=1,
-        meaning=GRADIENT,
-        measure=measure_gradient,
-    ),
-    Family(
-        name="limb",
-        version=1,
-        meaning=LIMB,
-        measure=measure_limb,
-    ),
+    Family(name="gradient", version=1, meaning=GRADIENT, measure=measure_gradient),
+    Family(name="limb", version=1, meaning=LIMB, measure=measure_limb),
 )

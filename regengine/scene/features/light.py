@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,8 +111,6 @@ def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     """Shares of the lit pixels by hue, and the histogram of hues."""
-    import cv2
-
     names = ("purple", "orange", "blue", "neutral")
     if lit.shape[1] < 16:
         return {f"colour_{name}_area": 0.0 for name in names} | {"colour_hues": 0.0}
@@ -134,8 +133,6 @@ def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
 
 def _ground(quarter: ScenePicture) -> dict[str, float]:
     """Medians of red against blue where lit ground is dark and where it is bright."""
-    import cv2
-
     brightness = quarter.brightest
     lit = brightness > LIT
     ground = np.zeros(lit.shape, bool)
@@ -168,8 +165,6 @@ def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dic
 
 def _detail(half: ScenePicture) -> dict[str, float]:
     """Slopes of opponent colours against brightness among fine detail."""
-    import cv2
-
     smooth = cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
     red, green, blue = _planes(half.rgb - np.asarray(smooth, np.float32))
     value = (red + green + blue) / 3.0
@@ -219,16 +214,6 @@ def measure_luminance(picture: ScenePicture) -> dict[str, float]:
 
 
 FAMILIES = (
-    Family(
-        name="colour",
-        version=2,
-        meaning=COLOUR,
-        measure=measure_colour,
-    ),
-    Family(
-        name="luminance",
-        version=2,
-        meaning=LUMINANCE,
-        measure=measure_luminance,
-    ),
+    Family(name="colour", version=2, meaning=COLOUR, measure=measure_colour),
+    Family(name="luminance", version=2, meaning=LUMINANCE, measure=measure_luminance),
 )

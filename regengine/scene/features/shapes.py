@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,8 +54,6 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     rays), for lightning (rough, bluish, soft rim) and for windows and port-holes (large, with
     structure inside).
     """
-    import cv2
-
     value = picture.half.brightest
     if min(value.shape) < 8:
         return dict.fromkeys(DISC, 0.0)
@@ -78,8 +77,6 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
 
 
 def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
-    import cv2
-
     contours, _ = cv2.findContours(patch.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(contours, key=len)
     hull = cv2.convexHull(outline)
@@ -98,8 +95,6 @@ def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
 
 
 def _light(smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float) -> dict[str, float]:
-    import cv2
-
     size = float(np.sqrt(patch.sum() / np.pi))
     reach = int(np.clip(size, 2, 24))
     mask = patch.astype(np.uint8)
@@ -125,8 +120,6 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     (short, any direction). Lines by the detector of Grompone von Gioi et al. 2010 at half size,
     after bringing the brightest part to one level: a dark frame's hardware counts as much.
     """
-    import cv2
-
     value = picture.half.lightness
     if min(value.shape) < 16:
         return dict.fromkeys(STRUCTURE, 0.0)
@@ -169,8 +162,6 @@ def _later(means: NDArray[np.float32]) -> bool:
 
 def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, float]:
     """Counts, lengths and directions of straight lines."""
-    import cv2
-
     bytes_ = (value * 255.0).astype(np.uint8)
     found = cv2.createLineSegmentDetector().detect(bytes_)[0]
     ends = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(float)
@@ -198,8 +189,6 @@ def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, f
 
 def _panes(value: NDArray[np.float32]) -> dict[str, float]:
     """Large patches of the brighter of two levels, as Otsu parts them."""
-    import cv2
-
     bytes_ = np.round(value * 255.0).astype(np.uint8)
     _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
@@ -212,8 +201,6 @@ def _panes(value: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    import cv2
-
     border = cv2.BORDER_REPLICATE
     gx = cv2.Sobel(value, cv2.CV_32F, 1, 0, scale=0.125, borderType=border)
     gy = cv2.Sobel(value, cv2.CV_32F, 0, 1, scale=0.125, borderType=border)
@@ -266,16 +253,6 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
 
 
 FAMILIES = (
-    Family(
-        name="disc",
-        version=1,
-        meaning=DISC,
-        measure=measure_disc,
-    ),
-    Family(
-        name="structure",
-        version=1,
-        meaning=STRUCTURE,
-        measure=measure_structure,
-    ),
+    Family(name="disc", version=1, meaning=DISC, measure=measure_disc),
+    Family(name="structure", version=1, meaning=STRUCTURE, measure=measure_structure),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from detectors.registry import Kind
-from detectors.types import BoolImage, Detections, Detector, FloatArray
+from detectors.types import BoolImage, Detections, Detector, PointDetections
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
@@ -30,50 +30,43 @@ POWERS = {"flux": 2, "profiles": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoDetections(Generic[D]):
-    """What one method found in one photo.
-
-    found: In pixels of the picture as stored.
-    width_px, height_px: Of the picture as stored.
-    seconds: Time of the detection, without reading the file.
-    """
+    """What one method found in one photo."""
 
     path: Path
     frame: str
     method: str
-    found: D
+    found: D  # in pixels of the picture as stored
+    # Of the picture as stored
     width_px: int
     height_px: int
-    seconds: float
+    seconds: float  # time of the detection, without reading the file
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sought(Generic[D]):
-    """One thing that is sought on photos: by which methods, at which size, and what is said of it.
+    """One thing that is sought on photos: by which methods, at which size, and what is said."""
 
-    kind: Of the methods that find it.
-    best_method: Name of the one that its benchmark puts first.
-    long_side_px: Larger photos are averaged down to this unless something else is asked for.
-    columns: Of CSV: those of its records that are told there.
-    records: Plain values of each detection, rounded to what they are worth.
-    draw: Draws the detections of a photo into a picture file.
-    hidden: Where of a picture it is not sought unless in the whole frame.
-    whole_mosaic: The mosaics of raw files are taken as one grey picture of all their pixels.
-    of_image: What the record says of the whole image.
-    sequences: Photos that are to be looked at together.
-    compared: What was found in such photos, changed by what the others show.
-    """
-
-    kind: Kind[D]
-    best_method: str
-    long_side_px: int
-    columns: tuple[str, ...]
-    records: Callable[[D], list[Record]]
-    draw: Callable[[Path, D, Path], None]
+    kind: Kind[D]  # of the methods that find it
+    best_method: str  # name of the one that its benchmark puts first
+    long_side_px: int  # larger photos are averaged down to this unless something else is asked for
+    # Columns that are told of each detection, and how they are rounded: as a number's format, with
+    # places or digits; "" for words
+    values: Mapping[str, str]
+    draw: Callable[[Path, D, Path], None]  # draws the detections of a photo into a picture file
+    # Where of a picture it is not sought unless in the whole frame
     hidden: Callable[[LinearLight], BoolImage] | None = None
+    # The mosaics of raw files are taken as one grey picture of all their pixels
     whole_mosaic: bool = False
-    of_image: Callable[[D], Record] | None = None
+    of_image: Callable[[D], Record] | None = None  # what the record says of the whole image
+    # Photos that are to be looked at together
     sequences: Callable[[Sequence[Path]], Iterator[list[Path]]] | None = None
+    # What was found in such photos, changed by what the others show
     compared: Callable[[Sequence[Any]], list[Any]] | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is told of each detection, in records and in CSV alike."""
+        return (*self.values, "flags")
 
     def detector(self, name: str | None = None) -> Detector[D]:
         """The method of that name; the best one for None.
@@ -131,6 +124,17 @@ class Sought(Generic[D]):
             seconds=time.perf_counter() - started,
         )
 
+    def records(self, found: D) -> list[Record]:
+        """Plain values of each detection, in their order, rounded to what they are worth."""
+        told = [
+            [plain(value, rounding) for value in _column(found, name)]
+            for name, rounding in self.values.items()
+        ]
+        return [
+            {**dict(zip(self.values, row, strict=True)), "flags": list(found.flag_names(i))}
+            for i, row in enumerate(zip(*told, strict=True))
+        ]
+
     def answer(self, photo: PhotoDetections[D], *, profiles: bool = False) -> Answer:
         """The record of one photo as a line of JSON, and its rows of CSV.
 
@@ -139,7 +143,7 @@ class Sought(Generic[D]):
         records = self.records(photo.found)
         if profiles:
             for record, profile in zip(records, getattr(photo.found, "profiles", ()), strict=True):
-                record["profile"] = [significant(value, 4) for value in profile]
+                record["profile"] = [plain(value, ".4g") for value in profile]
         line: Record = {"frame": photo.frame, "path": str(photo.path), "method": photo.method}
         line |= {self.kind.name: records}
         line |= {} if self.of_image is None else self.of_image(photo.found)
@@ -162,17 +166,13 @@ class Sought(Generic[D]):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectJob:
-    """What to do with each photo; call it with a path; pickles.
-
-    sky_only: As of `Sought.in_photo`.
-    pictures: Overlays to draw.
-    """
+    """What to do with each photo; call it with a path; pickles."""
 
     sought: Sought[Any]
     detector: Detector[Any]
     max_long_side_px: int
-    sky_only: bool = True
-    pictures: PicturePaths | None = None
+    sky_only: bool = True  # as of `Sought.in_photo`
+    pictures: PicturePaths | None = None  # overlays to draw
 
     def __call__(self, path: Path) -> PhotoDetections[Any]:
         """Find, and draw the overlay if one is wanted.
@@ -241,27 +241,21 @@ def _over(value: Any, divisor: float) -> Any:
     return tuple(one / divisor for one in value) if isinstance(value, tuple) else value / divisor
 
 
-def significant(value: float, digits: int) -> float | None:
-    """A number to some digits; None where it is none or endless, which JSON has no word for."""
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+def plain(value: Any, rounding: str) -> float | str | None:
+    """A value rounded as a format does; None for digits of what JSON has no word for."""
+    if not rounding:
+        return str(value)
+    if rounding.endswith("g") and not math.isfinite(value):
+        return None
+    return float(f"{float(value):{rounding}}")
 
 
-def place_record(x: float, y: float, flux: float, snr: float) -> Record:
-    """Plain values that every point has, rounded to what they are worth."""
-    return {
-        "x": round(float(x), 3),
-        "y": round(float(y), 3),
-        "flux": significant(flux, 5),
-        "snr": significant(snr, 4),
-    }
-
-
-def sigma_record(covariance_px2: FloatArray) -> Record:
-    """One sigma of a centroid along each axis."""
-    return {
-        "sigma_x_px": round(float(covariance_px2[0, 0]) ** 0.5, 4),
-        "sigma_y_px": round(float(covariance_px2[1, 1]) ** 0.5, 4),
-    }
+def _column(found: Detections, name: str) -> Sequence[Any]:
+    """A column, or one sigma of the centroids along an axis."""
+    axis = {"sigma_x_px": 0, "sigma_y_px": 1}.get(name)
+    if axis is None or not isinstance(found, PointDetections):
+        return cast("Sequence[Any]", getattr(found, name))
+    return [float(one[axis, axis]) ** 0.5 for one in found.covariance_px2]
 
 
 def csv_text(rows: Sequence[Sequence[object]]) -> str:

@@ -18,14 +18,7 @@ from regengine.photo.formats import read_image_header
 from regengine.photo.image import LinearLight, captions
 from regengine.result import Failure
 from regengine.sky.detection import LONG_SIDE_PX
-from regengine.sky.detection.detect import (
-    PhotoDetections,
-    Record,
-    Sought,
-    place_record,
-    sigma_record,
-    significant,
-)
+from regengine.sky.detection.detect import PhotoDetections, Record, Sought
 from regengine.sky.detection.overlay import draw_lights, draw_stars, draw_streaks
 
 PhotoStars: TypeAlias = PhotoDetections[StarDetections]
@@ -34,61 +27,16 @@ Camera: TypeAlias = "tuple[str | None, int, int]"
 ALTITUDE_KM = 410.0  # of the Station, to half a degree of the horizon's dip
 LEAST_LIMB_PX = 16  # a narrower picture shows no arc
 MOST_TOGETHER = 24  # so many photos are looked at before the first of them is told
-ENDS = ("x1", "y1", "x2", "y2")
-
-
-def light_records(lights: LightDetections) -> list[Record]:
-    """Plain values of each light, the brightest first, rounded to what they are worth."""
-    return [
-        {
-            **place_record(lights.x[i], lights.y[i], lights.flux[i], lights.snr[i]),
-            "radius_px": round(float(lights.radius_px[i]), 3),
-            **sigma_record(lights.covariance_px2[i]),
-            "flags": list(lights.flag_names(i)),
-        }
-        for i in range(len(lights))
-    ]
-
-
-def star_records(stars: StarDetections) -> list[Record]:
-    """Plain values of each star, the brightest first, rounded to what they are worth."""
-    return [
-        {
-            **place_record(stars.x[i], stars.y[i], stars.flux[i], stars.snr[i]),
-            "fwhm_px": round(float(stars.fwhm_px[i]), 3),
-            "ellipticity": round(float(stars.ellipticity[i]), 3),
-            **sigma_record(stars.covariance_px2[i]),
-            "flags": list(stars.flag_names(i)),
-        }
-        for i in range(len(stars))
-    ]
+# What records and tables say of each, rounded to what it is worth
+PLACE = {"x": ".3f", "y": ".3f", "flux": ".5g", "snr": ".4g"}
+SIGMAS = {"sigma_x_px": ".4f", "sigma_y_px": ".4f"}
+ENDS = dict.fromkeys(("x1", "y1", "x2", "y2"), ".2f")
 
 
 def trail_record(stars: StarDetections) -> Record:
     """The common trail from end to end, (x, y) in pixels; None where stars are points."""
     trail = stars.trail_px
     return {"trail_px": None if trail is None else [round(side, 2) for side in trail]}
-
-
-def streak_records(streaks: StreakDetections) -> list[Record]:
-    """Plain values of each streak, the surest first, rounded to what they are worth."""
-    lengths = streaks.length_px
-    return [
-        {
-            **{name: round(float(getattr(streaks, name)[i]), 2) for name in ENDS},
-            "snr": significant(streaks.snr[i], 4),
-            "width_px": significant(streaks.width_px[i], 3),
-            "log10_false_alarm": significant(streaks.log10_false_alarm[i], 4),
-            "kind": str(streaks.kind[i]),
-            "length_px": round(float(lengths[i]), 1),
-            "flux": significant(streaks.flux[i], 5),
-            "bow_px": round(float(streaks.bow_px[i]), 2),
-            "sigma_end_px": significant(streaks.sigma_end_px[i], 3),
-            "sigma_line_px": significant(streaks.sigma_line_px[i], 3),
-            "flags": list(streaks.flag_names(i)),
-        }
-        for i in range(len(streaks))
-    ]
 
 
 def not_sky(picture: LinearLight) -> BoolImage:
@@ -153,19 +101,14 @@ LIGHTS: Sought[LightDetections] = Sought(
     kind=registry.LIGHTS,
     best_method="blobs",  # of `python -m benchmarks lights`
     long_side_px=LONG_SIDE_PX["lights"],
-    columns=("x", "y", "flux", "snr", "radius_px", "sigma_x_px", "sigma_y_px", "flags"),
-    records=light_records,
+    values=PLACE | {"radius_px": ".3f"} | SIGMAS,
     draw=draw_lights,
 )
 STARS: Sought[StarDetections] = Sought(
     kind=registry.STARS,
     best_method="matched",  # of `python -m benchmarks stars`
     long_side_px=LONG_SIDE_PX["stars"],
-    columns=(
-        *("x", "y", "flux", "snr", "fwhm_px", "ellipticity"),
-        *("sigma_x_px", "sigma_y_px", "flags"),
-    ),
-    records=star_records,
+    values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
     draw=draw_stars,
     hidden=not_sky,
     whole_mosaic=True,
@@ -177,11 +120,9 @@ STREAKS: Sought[StreakDetections] = Sought(
     kind=registry.STREAKS,
     best_method="radon",  # of `python -m benchmarks streaks`
     long_side_px=LONG_SIDE_PX["streaks"],
-    columns=(
-        *(*ENDS, "snr", "width_px", "log10_false_alarm", "kind"),
-        *("length_px", "flux", "bow_px", "sigma_end_px", "sigma_line_px", "flags"),
-    ),
-    records=streak_records,
+    values=ENDS
+    | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "kind": "", "length_px": ".1f"}
+    | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
     draw=draw_streaks,
     hidden=not_sky_or_blank,
 )

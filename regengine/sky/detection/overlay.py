@@ -52,14 +52,11 @@ LABEL_GAP_PX = 12.0  # of the picture, between the line and the number
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePaths:
-    """Where the picture of each photo goes; the same size for ten photos and for a million.
-
-    suffix: What stands behind a photo's name, with the ending: ``_lights.png``.
-    repeated: Names, in small letters, that several photos have: theirs are told apart.
-    """
+    """Where the picture of each photo goes; the same size for ten photos and for a million."""
 
     folder: Path
-    suffix: str
+    suffix: str  # what stands behind a photo's name, with the ending: ``_lights.png``
+    # Names, in small letters, that several photos have: theirs are told apart
     repeated: frozenset[str]
 
     def of(self, photo: Path) -> Path:
@@ -101,7 +98,9 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
         if stars.flags[i] & StarFlag.SATURATED:
             colour = RED
         if stars.trail_px is not None:
-            _trail(picture, x, y, stars.trail_px, factor, colour)
+            dx, dy = (0.5 * side for side in stars.trail_px)
+            ends = [picture_pixel(x + s * dx, y + s * dy, factor) for s in (-1.0, 1.0)]
+            cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
         circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
     write_picture(picture, target)
 
@@ -155,13 +154,6 @@ def circle(
     centre = picture_pixel(x, y, factor)
     radius = round(max(SMALLEST_CIRCLE_PX, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
-
-
-def _trail(
-    picture: Picture, x: float, y: float, trail: tuple[float, float], factor: float, colour: Colour
-) -> None:
-    ends = [picture_pixel(x + half * trail[0], y + half * trail[1], factor) for half in (-0.5, 0.5)]
-    cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
 
 
 def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.errors import FrameError
+from regengine.io.plain import rounded
 from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame import Frame
-from regengine.records import rounded
 from regengine.sky.satellites.catalogue import TAIL_ACROSS, TAIL_FACTOR, TAIL_SHARE, Satellites
 from regengine.sky.satellites.observer import Exposure
 from regengine.sky.satellites.tracks import Tracks, drawn_track, in_picture, predict_tracks
@@ -31,6 +31,7 @@ BORDER_PX = 3.0
 # the edge of the shadow (refraction, 30 km wide) do
 SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
 FAR_KM = 3000.0
+FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # how a catalogue's names of debris end
 NAMED_FROM = 0.5  # a streak has a name where one satellite is likelier than all else
 LISTED, LEAST_LISTED = 5, 0.001
 TRACK_POINTS = 9
@@ -186,16 +187,12 @@ def satellites_in_picture(
 
 def _seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
     """Probability that each satellite is bright enough at each moment, shape (n, T)."""
-    debris = np.array([_is_debris(satellites.names[row]) for row in tracks.rows], bool)
+    names = [(satellites.names[row] or "").upper() for row in tracks.rows]
+    debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
     usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
     lit = np.nan_to_num(tracks.sunlit)
     return np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
-
-
-def _is_debris(name: str | None) -> bool:
-    """Whether a catalogue's name is that of a fragment."""
-    return name is not None and name.upper().endswith((" DEB", " COOLANT", " SHROUD"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

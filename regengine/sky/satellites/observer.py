@@ -24,6 +24,7 @@ from regengine.orbit.rotation import (
     sidereal_angle_rad,
     teme_to_ecef,
     turn_about_pole,
+    utc_of,
 )
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.tle import ElementSet
@@ -138,8 +139,6 @@ class Station:
 
     def age_h(self, days: float) -> float:
         """Hours from the set's epoch to a moment."""
-        from regengine.orbit.rotation import utc_of
-
         return self.element_set.age_h(utc_of(days))
 
     def describe(self, days: float) -> dict[str, object]:
@@ -194,23 +193,15 @@ class SkyField(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exposure:
-    """When and from where a picture was taken, and where it looks in the middle of that time.
+    """When and from where a picture was taken, and where it looks in the middle of that time."""
 
-    field: Attitude in the middle of the exposure, fitted to stars of a catalogue.
-    start_utc: When the exposure began.
-    exposure_s: How long it was.
-    clock_sigma_s: One sigma of the start.
-    attitude_sigma_px: One sigma of the field's place, per axis.
-    held_still: The camera turns with its observer, and stars trail; without it the stars stand
-        still.
-    """
-
-    field: SkyField
-    start_utc: datetime
-    exposure_s: float
+    field: SkyField  # attitude in the middle of the exposure, fitted to stars of a catalogue
+    start_utc: datetime  # when the exposure began
+    exposure_s: float  # how long it was
     observer: Observer
-    clock_sigma_s: float = 1.0
-    attitude_sigma_px: float = 0.5
+    clock_sigma_s: float = 1.0  # one sigma of the start
+    attitude_sigma_px: float = 0.5  # one sigma of the field's place, per axis
+    # The camera turns with its observer, and stars trail; without it the stars stand still
     held_still: bool = False
 
     @property

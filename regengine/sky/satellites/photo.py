@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from detectors.types import StreakDetector
+from matchers.earth import ecef_to_geodetic
 from regengine.errors import FrameError
 from regengine.orbit.tle import TleSet
 from regengine.photo.fits import header_field, is_fits, read_headers
@@ -170,8 +171,6 @@ def expected_trail_px(exposure: Exposure) -> float:
 
 def header_site(path: Path) -> GroundSite | None:
     """The observatory that a FITS header names: OBSGEO-X, -Y, -Z or SITELAT, SITELONG."""
-    from matchers.earth import ecef_to_geodetic
-
     for header in read_headers(path):
         place = [header.get(f"OBSGEO-{axis}") for axis in "XYZ"]
         metres = [float(value) for value in place if isinstance(value, float)]

@@ -26,21 +26,15 @@ LEAST_SIGMA_LOG_FOCAL = 0.001
 
 @dataclass(frozen=True, kw_only=True)
 class StarAttitude:
-    """Where a photo looks, as its stars have it.
+    """Where a photo looks, as its stars have it."""
 
-    camera: Of the stored image, among the stars, freed of the Earth's aberration: its quaternion
-        turns camera vectors to where things are.
-    sigma_rad: One sigma of the attitude about each of the camera's axes.
-    sigma_log_focal: Relative uncertainty of the focal length.
-    stars: How many stars say so.
-    time_utc: When the photo was taken, as its clock has it.
-    """
-
+    # Of the stored image, among the stars, freed of the Earth's aberration: its quaternion turns
+    # camera vectors to where things are
     camera: SkyCamera
-    sigma_rad: float
-    sigma_log_focal: float
-    stars: int
-    time_utc: datetime
+    sigma_rad: float  # one sigma of the attitude about each of the camera's axes
+    sigma_log_focal: float  # relative uncertainty of the focal length
+    stars: int  # how many stars say so
+    time_utc: datetime  # when the photo was taken, as its clock has it
 
 
 def attitude_of(solution: StarSolution, time_utc: datetime) -> StarAttitude:

@@ -30,25 +30,19 @@ _STEP = 1e-4  # radians, towards the Sun, to tell directions in the image
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
-    """The Moon or a planet as a camera sees it.
-
-    direction_icrs: Unit vector from the camera, with light time, without aberration: as star
-        catalogues have their stars, so that a solved frame's camera puts it where the picture shows
-        it.
-    magnitude: In V.
-    illumination: Lit fraction of the disc, 0 to 1.
-    bright_limb_deg: Position angle of the middle of its lit limb, east of north, [0, 360).
-    towards_sun_icrs: Unit vector at right angles to ``direction_icrs``: that way its lit limb lies.
-    sigma_deg: How well the direction is known: by the parallax where the camera's place is not.
-    """
+    """The Moon or a planet as a camera sees it."""
 
     name: str
+    # Unit vector from the camera, with light time, without aberration: as star catalogues have
+    # their stars, so that a solved frame's camera puts it where the picture shows it
     direction_icrs: tuple[float, float, float]
-    magnitude: float
+    magnitude: float  # in V
     angular_radius_deg: float
-    illumination: float
-    bright_limb_deg: float
+    illumination: float  # lit fraction of the disc, 0 to 1
+    bright_limb_deg: float  # position angle of the middle of its lit limb, east of north, [0, 360)
+    # Unit vector at right angles to ``direction_icrs``: that way its lit limb lies
     towards_sun_icrs: tuple[float, float, float]
+    # How well the direction is known: by the parallax where the camera's place is not
     sigma_deg: float
 
     @property

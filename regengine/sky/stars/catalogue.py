@@ -44,22 +44,16 @@ class CatalogueError(RegengineError, LookupError):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarCatalogue:
-    """Stars of the whole sky, the brightest first.
+    """Stars of the whole sky, the brightest first."""
 
-    vectors, shape (n, 3): Unit vectors in ICRS as of `epoch_year`.
-    magnitude_g, shape (n,): Gaia's G.
-    magnitude_bp, magnitude_rp, shape (n,): Gaia's blue and red photometer; NaN where unknown, as of
-        the brightest stars.
-    identifier, shape (n,): Gaia DR3 source; negative: the number in the Hipparcos catalogue.
-    epoch_year: Julian year of the positions.
-    """
-
-    vectors: FloatArray
-    magnitude_g: FloatArray
+    vectors: FloatArray  # shape (n, 3): unit vectors in ICRS as of `epoch_year`
+    magnitude_g: FloatArray  # shape (n,): Gaia's G
+    # Shape (n,): Gaia's blue and red photometer; NaN where unknown, as of the brightest stars
     magnitude_bp: FloatArray
     magnitude_rp: FloatArray
+    # Shape (n,): Gaia DR3 source; negative: the number in the Hipparcos catalogue
     identifier: NDArray[np.int64]
-    epoch_year: float
+    epoch_year: float  # Julian year of the positions
 
     def __len__(self) -> int:
         return len(self.vectors)

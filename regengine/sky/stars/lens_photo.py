@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +17,8 @@ from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
 from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
-from regengine.sky.stars.photo import camera_of_record, read_solved
-from regengine.sky.stars.solve import StarSolution
+from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, read_solved, sky
+from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 # Clipped from here on, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
@@ -112,8 +113,6 @@ def _discs(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, radius_px: float
 ) -> NDArray[np.bool_]:
     """True within a distance of any of the places."""
-    import cv2
-
     height, width = shape[:2]
     points = np.zeros((height, width), np.uint8)
     column, row = np.round(x).astype(int), np.round(y).astype(int)
@@ -145,9 +144,6 @@ def solved_cameras() -> CameraSource:
 
     Raises CatalogueError if the star catalogue is missing or damaged.
     """
-    from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, sky
-    from regengine.sky.stars.solve import SolveOptions, solve_stars
-
     catalogue, indices = sky()
 
     def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:

@@ -31,30 +31,21 @@ FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 25
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StarSolution:
-    """A camera among the stars, and the stars that prove it.
+    """A camera among the stars, and the stars that prove it."""
 
-    camera: Attitude, focal length and distortion, in pixels of the image as stored.
-    log10_odds: Of this camera against chance, by detections that did not propose it, less the
-        logarithm of the number of cameras tried.
-    x, y, shape (k,): Detections that were identified, pixels of the image as stored.
-    detection, shape (k,): Which of the detections given they are.
-    star, shape (k,): Which stars of the catalogue they are.
-    vectors_icrs, shape (k, 3): Directions of these stars.
-    magnitude_g, shape (k,): Their magnitudes.
-    residual_px, shape (k, 2): Detection less projected star, (x, y).
-    catalogue_epoch: Julian year of the catalogue's positions.
-    """
-
-    camera: SkyCamera
+    camera: SkyCamera  # attitude, focal length and distortion, in pixels of the image as stored
+    # Of this camera against chance, by detections that did not propose it, less the logarithm of
+    # the number of cameras tried
     log10_odds: float
+    # Shape (k,): detections that were identified, pixels of the image as stored
     x: FloatArray
     y: FloatArray
-    detection: IndexArray
-    star: IndexArray
-    vectors_icrs: FloatArray
-    magnitude_g: FloatArray
-    residual_px: FloatArray
-    catalogue_epoch: float
+    detection: IndexArray  # shape (k,): which of the detections given they are
+    star: IndexArray  # shape (k,): which stars of the catalogue they are
+    vectors_icrs: FloatArray  # shape (k, 3): directions of these stars
+    magnitude_g: FloatArray  # shape (k,): their magnitudes
+    residual_px: FloatArray  # shape (k, 2): detection less projected star, (x, y)
+    catalogue_epoch: float  # Julian year of the catalogue's positions
 
     def __len__(self) -> int:
         return int(self.x.size)
@@ -84,22 +75,16 @@ class NotSolved:
 
 @dataclass(frozen=True, kw_only=True)
 class SolveOptions:
-    """What is known beforehand, and how long to search.
+    """What is known beforehand, and how long to search."""
 
-    focal_px: Focal length in pixels of the stored image, if there is a notion of it.
-    log_focal_sigma: How well it is known: one sigma of its natural logarithm.
-    focal_only: Other lenses are not tried when this one does not fit.
-    distortion: k1, k2, p1, p2, k3 of the lens, where they are known.
-    principal_point: The same; None: the middle.
-    max_seconds: Processor time after which no further look is taken.
-    """
-
+    # Focal length in pixels of the stored image, if there is a notion of it
     focal_px: float | None = None
-    log_focal_sigma: float = 0.1
-    focal_only: bool = False
+    log_focal_sigma: float = 0.1  # how well it is known: one sigma of its natural logarithm
+    focal_only: bool = False  # other lenses are not tried when this one does not fit
+    # k1, k2, p1, p2, k3 of the lens, where they are known
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    principal_point: tuple[float, float] | None = None
-    max_seconds: float = 30.0
+    principal_point: tuple[float, float] | None = None  # the same; None: the middle
+    max_seconds: float = 30.0  # processor time after which no further look is taken
 
 
 def solve_stars(

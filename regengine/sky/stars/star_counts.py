@@ -49,24 +49,20 @@ class Completeness:
     A star of magnitude m is found with the probability ``plateau / 2 * (1 - a (m - limit) /
     sqrt(1 + a^2 (m - limit)^2))``, a the slope.
 
-    limit_g: Gaia magnitude at which half of the stars are found of those that could be.
-    limit_sigma: One sigma; None where the limit was not reached.
-    reached: Whether stars as faint as that were looked for; else the limit is at least ``limit_g``.
-    plateau: Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or
-        clouds, saturated, or too near to another star.
-    slope: How fast the share falls, per magnitude.
-
     References
     ----------
     Fleming, D. E. B. et al. (1995). CCD photometry of the globular cluster system of NGC 5813.
     Astron. J. 109, 1044.
     """
 
-    limit_g: float
-    limit_sigma: float | None
+    limit_g: float  # Gaia magnitude at which half of the stars are found of those that could be
+    limit_sigma: float | None  # one sigma; None where the limit was not reached
+    # Whether stars as faint as that were looked for; else the limit is at least ``limit_g``
     reached: bool
+    # Share of bright stars that is found, 0 to 1: the rest is behind the Earth, hardware or clouds,
+    # saturated, or too near to another star
     plateau: float
-    slope: float
+    slope: float  # how fast the share falls, per magnitude
 
     def share(self, magnitude_g: FloatArray) -> FloatArray:
         """Probability that stars of these magnitudes are found."""

@@ -20,6 +20,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.errors import FrameError
+from regengine.io.atomic import write_whole
 from regengine.sky.stars.solve import StarSolution
 
 Value = bool | int | float | str
@@ -94,8 +95,6 @@ def header_bytes(header: dict[str, Value]) -> bytes:
 
 def write_wcs(solution: StarSolution, target: Path) -> None:
     """Write the header of a solved frame as a FITS file without a picture."""
-    from regengine.io.atomic import write_whole
-
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, header_bytes(wcs_header(solution)))

@@ -16,12 +16,12 @@ import cv2
 import numpy as np
 import pytest
 
-from regengine.batch.each_photo import answers, each_photo
+from regengine.batch.each_photo import each_photo
 from regengine.batch.pool import TeamOptions
-from regengine.errors import FrameError, StoreError
+from regengine.errors import FrameError
 from regengine.result import Failure
 from tests.conftest import ROOT
-from tests.regengine.batch.answered import Deadly, answer, make_photos, options, told
+from tests.regengine.batch.answered import Deadly, make_photos, told
 
 NAMES = [f"f{number:02d}.jpg" for number in range(12)]
 MANY = [f"f{number:03d}.jpg" for number in range(200)]  # never all done before a signal
@@ -140,11 +140,6 @@ def test_photos_of_a_unit_become_final_together(photos, out):
         *("there", "there", "there", "f03 4 of 2", "f04 5 of 2", "f05 6 of 2"),
     ]
     assert frames(out) == [name[:3] for name in NAMES[:6]]
-
-
-def test_a_file_that_cannot_be_used_is_told_before_any_work(photos, tmp_path):
-    with pytest.raises(StoreError):
-        next(answers(photos, answer, options(tmp_path)))
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

@@ -9,10 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from shared_frames import APART_S, BEHIND_S, SAMPLES, facts_of, photograph, register
+from shared_frames import BEHIND_S, SAMPLES, facts_of, photograph, register
 
 from benchmarks.simulate.camera import SimCamera
-from regengine.batch.register import parameters_of
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.pipeline import RunInputs, facts_of_photo
 from regengine.registration.neighbour_priors import SOURCE, lesson_of, neighbour_prior
@@ -64,20 +63,6 @@ def test_a_hard_frame_is_solved_with_its_neighbours_and_not_alone(
 
 
 @pytest.mark.slow
-def test_photos_share_by_time_and_body_where_both_are_known(
-    taken: tuple[list[Path], list[SimCamera]], tmp_path: Path
-) -> None:
-    photos, _ = taken
-    first, second = facts_of(photos[0]), facts_of(photos[1])
-    assert first is not None
-    assert second is not None
-    assert second.seconds_after(first) == pytest.approx(APART_S)
-    assert first.camera_body == second.camera_body == "NIKON D3S"
-    (tmp_path / "text.jpg").write_text("no picture")
-    assert facts_of(tmp_path / "text.jpg") is None
-
-
-@pytest.mark.slow
 def test_a_second_search_in_vain_leaves_the_picture_of_the_first(
     taken: tuple[list[Path], list[SimCamera]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,8 +87,3 @@ def test_a_second_search_in_vain_leaves_the_picture_of_the_first(
         result = pipeline.process_photo(photos[0], inputs, replace(hints, beat=beat))
         assert len(drawn) == pictures
         assert SOURCE in dict(result.sources)
-
-
-def test_whether_photos_share_belongs_to_the_settings() -> None:
-    inputs = RunInputs(lights=(SAMPLES / "lights.tif",), tle=SAMPLES / "tle.txt")
-    assert parameters_of(inputs)[1] != parameters_of(replace(inputs, share=False))[1]

@@ -14,10 +14,10 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sharing_stand_in import OFFSET_S, START, facts_of, register
 
+from benchmarks.same import compare
 from regengine.batch import run as run_module
 from regengine.batch import sharing
 from regengine.batch.plan import Task
@@ -34,22 +34,15 @@ from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
 from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior, replaces
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
-from regengine.store.schema import GROUPS
-from regengine.store.snapshot import read_store, read_tables
+from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
+from tests.regengine.batch.test_batch import make
+from tests.regengine.batch.test_batch import run as run_photos
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, facts_of=facts_of)
 LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
-
-
-def make(folder: Path, *names: str) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in names]
-    for path in paths:
-        path.write_bytes(path.name.encode())
-    return paths
 
 
 def run(
@@ -58,10 +51,7 @@ def run(
     options: BatchOptions = OPTIONS,
     process: Callable[..., FrameResult] = register,
 ) -> tuple[list[FrameResult], BatchSummary]:
-    reported: list[FrameResult] = []
-    with StoreWriter(store) as writer:
-        summary = run_batch(photos, process, writer, options, reported.append)
-    return reported, summary
+    return run_photos(photos, store, options, process)
 
 
 def hint_of(result: FrameResult) -> str | None:
@@ -103,17 +93,8 @@ def test_each_photo_is_reported_once_and_its_final_result_alone(tmp_path: Path) 
     assert [s.frame_index for s in read_store(store)] == [0, 1, 2, 3, 4]
 
 
-def equal_tables(one: Path, two: Path) -> None:
-    first, second = read_tables(one), read_tables(two)
-    for group, columns in GROUPS.items():
-        for column in columns:
-            if column.volatile:
-                continue
-            values = first[group][column.name], second[group][column.name]
-            if column.dtype.startswith("float"):
-                np.testing.assert_array_equal(*values, err_msg=column.name)
-            else:
-                assert values[0].tolist() == values[1].tolist(), column.name
+def assert_equal(one: Path, two: Path) -> None:
+    assert list(compare(one, two)) == []
 
 
 @pytest.mark.slow
@@ -124,7 +105,7 @@ def test_workers_and_their_number_change_nothing(
     photos = make(tmp_path / "photos", *LAPSE, "0610_f.jpg", "0611_g_hard.jpg", "x.jpg", "bad.jpg")
     for name, workers in (("zero.h5", 0), ("two.h5", 2)):
         run(photos, tmp_path / name, replace(OPTIONS, workers=workers))
-    equal_tables(tmp_path / "zero.h5", tmp_path / "two.h5")
+    assert_equal(tmp_path / "zero.h5", tmp_path / "two.h5")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -154,7 +135,7 @@ def test_hints_do_not_depend_on_what_is_finished_first(
 
     monkeypatch.setattr(run_module, "_execute", shuffled)
     run(photos, tmp_path / "shuffled.h5")
-    equal_tables(tmp_path / "in_order.h5", tmp_path / "shuffled.h5")
+    assert_equal(tmp_path / "in_order.h5", tmp_path / "shuffled.h5")
 
 
 def test_what_cannot_change_is_not_held_back(
@@ -266,7 +247,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     whole, _ = run(photos, tmp_path / "whole.h5", process=mended)
     assert sorted(r.frame for r in resumed) == sorted(r.frame for r in whole)
     assert {r.frame: hint_of(r) for r in resumed} == {r.frame: hint_of(r) for r in whole}
-    equal_tables(store, tmp_path / "whole.h5")
+    assert_equal(store, tmp_path / "whole.h5")
 
 
 def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> None:
@@ -275,7 +256,7 @@ def test_stored_frames_help_as_they_did_when_they_were_made(tmp_path: Path) -> N
     run(photos, tmp_path / "whole.h5")
     run(photos[:2], tmp_path / "grown.h5")
     run(photos, tmp_path / "grown.h5")
-    equal_tables(tmp_path / "whole.h5", tmp_path / "grown.h5")
+    assert_equal(tmp_path / "whole.h5", tmp_path / "grown.h5")
 
 
 def test_minutes_begin_with_a_frame_of_their_own() -> None:

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import cv2
 import numpy as np
 import pytest
 from test_detect_lights import LIGHTS, photo
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 
-
-def bench(*arguments):
-    return CliRunner().invoke(app, ["bench", "lights", *map(str, arguments)])
+bench = partial(invoke, "bench", "lights")
 
 
 @pytest.fixture
@@ -80,11 +78,3 @@ def test_figures_show_found_false_and_missed(labels, tmp_path):
     for name, (drawn, (x, y)) in colours.items():
         rows, cols = np.nonzero(drawn)
         assert np.hypot(rows - y, cols - x).min() < 6.0, name
-
-
-def test_a_photo_that_is_missing(labels):
-    labels.write_text(labels.read_text() + "gone.png,1,2,3\n")
-    result = bench(labels, "--json", "--method", "blobs")
-    assert result.exit_code == 1
-    assert "gone.png" in result.stderr
-    assert json.loads(result.stdout)["photos"] == 2

@@ -8,10 +8,9 @@ import cv2
 import pytest
 from plain_streaks import PlainStreaks
 from test_detect_streaks import STREAK, save
-from typer.testing import CliRunner
 
 from detectors.registry import Kind
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.detectors.streak_scene import Streak, streak_frame
 
 SHORT = Streak(150.0, 30.0, 190.0, 22.0, snr=25.0)
@@ -30,7 +29,7 @@ def plain(monkeypatch):
 
 def run(*arguments):
     """All of the frame: looking for a limb takes longer than these detectors."""
-    return CliRunner().invoke(app, [*map(str, arguments), "--whole-frame"])
+    return invoke(*arguments, "--whole-frame")
 
 
 @pytest.fixture

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from benchmarks.simulate.scene_frames import draw
-from regengine.commands import app
 from regengine.scene.samples import read_scene_labels
+from tests.command_line import invoke
 from tests.regengine.scene.drawn import evenly, grain, land, plain, spots
 
-
-def classify(*arguments: object) -> Any:
-    return CliRunner().invoke(app, ["classify", *map(str, arguments)])
+classify = partial(invoke, "classify")
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +62,7 @@ def test_sun_and_moon_by_options(folder: Path) -> None:
     assert record["ephemeris"]["sun_elevation_deg"] == pytest.approx(-48.6, abs=1.0)
 
 
-def test_one_bad_photo_stops_nothing(folder: Path, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jpg"
-    bad.write_bytes(b"\xff\xd8\xff no photo")
-    result = classify(bad, folder / "day_0.png", tmp_path / "gone.jpg", "--json", "--workers", 0)
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["frame"] == "day_0"
-    assert "bad.jpg" in result.stderr
-    assert "gone.jpg does not exist" in result.stderr
-
-
 def test_nothing_there_and_nothing_said(tmp_path: Path) -> None:
-    assert classify(tmp_path / "gone.jpg").exit_code == 3
     assert classify().exit_code == 2
     assert classify(tmp_path, "--model", tmp_path / "none.json").exit_code in (2, 3)
 

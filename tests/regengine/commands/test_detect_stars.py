@@ -9,15 +9,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
+from srgb import encoded
 
-from regengine.commands import app
+from tests.command_line import invoke
 
 STARS = tuple((40.0 + 57.3 * i, 30.0 + 41.7 * ((3 * i) % 7)) for i in range(8))
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +23,13 @@ def sky(tmp_path_factory):
     light = np.full(rows.shape, 0.01) + rng.normal(0.0, 0.001, rows.shape)
     for k, (x, y) in enumerate(STARS):
         light += 0.03 * (k + 1) * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / 1.2**2)
-    light = np.clip(light, 0.0, 1.0)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     path = tmp_path_factory.mktemp("sky") / "ISS030-E-1234.png"
-    Image.fromarray(np.dstack([np.rint(255 * encoded).astype(np.uint8)] * 3)).save(path)
+    Image.fromarray(np.dstack([encoded(light)] * 3)).save(path)
     return path
 
 
 def test_ndjson(sky):
-    result = run("detect", "stars", sky, "--json")
+    result = invoke("detect", "stars", sky, "--json")
     assert result.exit_code == 0
     record = json.loads(result.stdout)
     assert record["frame"].startswith("ISS030-E-")
@@ -52,12 +46,12 @@ def test_ndjson(sky):
 
 
 def test_csv_has_the_columns_of_labels_and_bench_reads_it(sky, tmp_path):
-    result = run("detect", "stars", sky)
+    result = invoke("detect", "stars", sky)
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert len(rows) == len(STARS)
     labels = tmp_path / "labels.csv"
     labels.write_text(result.stdout)
-    bench = run("bench", "stars", labels, "--json", "--plot", tmp_path / "figures")
+    bench = invoke("bench", "stars", labels, "--json", "--plot", tmp_path / "figures")
     assert bench.exit_code == 0
     facts = {one["method"]: one for one in map(json.loads, bench.stdout.splitlines())}
     assert set(facts) == {"daofind", "matched", "sep", "sift"}
@@ -68,21 +62,10 @@ def test_csv_has_the_columns_of_labels_and_bench_reads_it(sky, tmp_path):
 
 
 def test_pictures_show_the_stars(sky, tmp_path):
-    assert run("detect", "stars", sky, "--overlay", tmp_path).exit_code == 0
+    assert invoke("detect", "stars", sky, "--overlay", tmp_path).exit_code == 0
     picture = np.asarray(Image.open(tmp_path / f"{sky.stem}_stars.png")).astype(int)
     green = (picture[..., 1] > 200) & (picture[..., 0] < 150)
     assert green.sum() > 8 * len(STARS)
-
-
-def test_an_unknown_method_and_a_damaged_photo_are_one_sentence_each(sky, tmp_path):
-    wrong = run("detect", "stars", sky, "--method", "blobs")
-    assert wrong.exit_code != 0
-    assert not wrong.stdout
-    damaged = tmp_path / "damaged.png"
-    damaged.write_bytes(sky.read_bytes()[:500])
-    result = run("detect", "stars", damaged, sky, "--json")
-    assert result.exit_code == 1
-    assert result.stdout.count("\n") == 1
 
 
 def write_sky(path, stars, hot, seed):
@@ -92,8 +75,7 @@ def write_sky(path, stars, hot, seed):
     light = np.full(rows.shape, 0.02) + rng.normal(0.0, 0.001, rows.shape)
     for x, y in (*stars, *hot):
         light += 0.1 * np.exp(-0.5 * ((cols - x) ** 2 + (rows - y) ** 2) / 1.2**2)
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    Image.fromarray(np.rint(255 * encoded).astype(np.uint8)).save(path)
+    Image.fromarray(encoded(light)).save(path)
 
 
 def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_nothing(tmp_path):
@@ -104,7 +86,7 @@ def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_not
         write_sky(tmp_path / f"night{number}.png", moved, hot, number)
     write_sky(tmp_path / "other.png", stars[:, ::-1], [], 9)
     (tmp_path / "night1b.png").write_bytes(b"no picture")
-    result = run("detect", "stars", tmp_path, "--json")
+    result = invoke("detect", "stars", tmp_path, "--json")
     assert result.exit_code == 1
     records = {record["frame"]: record for record in map(json.loads, result.stdout.splitlines())}
     assert len(records) == 4
@@ -114,5 +96,5 @@ def test_what_stays_at_its_pixel_in_a_folder_is_flagged_and_a_bad_file_stops_not
             assert marked == []
         else:
             assert sorted(marked) == [pytest.approx(place, abs=0.2) for place in sorted(hot)]
-    alone = json.loads(run("detect", "stars", tmp_path / "night0.png", "--json").stdout)
+    alone = json.loads(invoke("detect", "stars", tmp_path / "night0.png", "--json").stdout)
     assert not any("hot" in one["flags"] for one in alone["stars"])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from PIL import Image
-from typer.testing import CliRunner
+from srgb import encoded
 
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.detectors.streak_scene import Streak, streak_frame
 
 SHAPE = (120, 160)
@@ -25,12 +25,6 @@ COMMANDS = {
     "streaks": ("detect", "streaks", "--json", "--whole-frame"),
     "solve": ("solve", "--json", "--max-seconds", "0.2"),
 }
-
-
-def encoded(light, full=255):
-    light = np.clip(light, 0.0, 1.0)
-    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(full * curved).astype(np.uint8 if full == 255 else np.uint16)
 
 
 def write_pictures(folder, sky, rng):
@@ -102,7 +96,7 @@ def folder(tmp_path_factory):
 def test_an_answer_or_one_sentence(folder, name):
     every = FEW if name != "streaks" else {path.name for path in folder.iterdir()}
     files = [str(folder / file) for file in sorted(every)]
-    result = CliRunner().invoke(app, [*COMMANDS[name], *files])
+    result = invoke(*COMMANDS[name], *files)
     assert result.exception is None or isinstance(result.exception, SystemExit)
     answers = {}
     for line in result.stdout.splitlines():

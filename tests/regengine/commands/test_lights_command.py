@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from typer.testing import CliRunner
 
-from regengine.commands import app, lights
+from regengine.commands import lights
 from regengine.errors import LightMapError
 from regengine.lights import fetch, open_light_map
 from regengine.lights.fetch import GIBS_BLACK_MARBLE, LAADS, Fetched
 from regengine.lights.tiles import Circle
+from tests.command_line import invoke
 
 STEP = 1.0 / 240.0
 
@@ -33,7 +33,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str | Path) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["lights", *map(str, arguments)])
+    result = invoke("lights", *arguments)
     return result.exit_code, result.stdout, result.stderr
 
 
@@ -96,16 +96,6 @@ def test_build_of_a_part(picture: Path, tmp_path: Path) -> None:
     code, _, said = run("build", picture, "--out", tmp_path / "x.tif", "--bbox", "170,0,-170,9")
     assert code == 3
     assert "choose a region that they cover" in said
-
-
-@pytest.mark.parametrize("command", [["info"], ["build", "--out", "x.tif"]])
-def test_maps_that_cannot_be_used_end_with_3(tmp_path: Path, command: list[str]) -> None:
-    path = tmp_path / "m.tif"
-    path.write_text("no map")
-    code, shown, said = run(*command, path)
-    assert (code, shown) == (3, "")
-    assert said.startswith(f"Error: {path} is no night-light map")
-    assert said.count("\n") == 1
 
 
 class Asked:

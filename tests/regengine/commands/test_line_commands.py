@@ -13,14 +13,9 @@ import numpy as np
 import pytest
 from test_detect_lights import photo
 from test_detect_stars import write_sky
-from typer.testing import CliRunner
 
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.conftest import ROOT
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [*map(str, arguments)])
 
 
 def records(path):
@@ -39,30 +34,30 @@ def folder(tmp_path):
 
 def test_lines_go_to_the_file_and_are_taken_up_from_there(folder, tmp_path):
     out = tmp_path / "lights.ndjson"
-    first = run("detect", "lights", folder, "--out", out, "--json", "--workers", 2)
+    first = invoke("detect", "lights", folder, "--out", out, "--json", "--workers", 2)
     assert first.exit_code == 1
     assert [record["frame"] for record in records(out)] == ["a", "b", "c", "d"]
     good = [line for line in out.read_text().splitlines() if '"failed"' not in line]
     assert first.stdout.splitlines() == good
     assert records(out)[2]["failed"]["code"] == "unreadable"
     photo(folder / "e.png", scale=2)
-    second = run("detect", "lights", folder, "--out", out, "--workers", 0)
+    second = invoke("detect", "lights", folder, "--out", out, "--workers", 0)
     assert second.exit_code == 1
     assert "5 photos (4 were there already)" in second.stderr
     assert "--retry failed" in second.stderr
     assert {line.split(",")[0] for line in second.stdout.splitlines()} == {"frame", "e"}
     (folder / "c.jpg").unlink()
-    third = run("detect", "lights", folder, "--out", out, "--quiet")
+    third = invoke("detect", "lights", folder, "--out", out, "--quiet")
     assert (third.exit_code, third.stderr) == (0, "")
 
 
 def test_settings_that_change_lines_have_them_made_again(folder, tmp_path):
     out = tmp_path / "lights.ndjson"
     given = ("detect", "lights", folder / "a.png", folder / "b.png", "--workers", 0, "--out", out)
-    assert run(*given).exit_code == 0
+    assert invoke(*given).exit_code == 0
     hashes = {record["parameters_sha256"] for record in records(out)}
-    assert "2 were there" in run(*given, "--overlay", tmp_path / "drawn").stderr
-    assert "were there" not in run(*given, "--max-side-px", 200).stderr
+    assert "2 were there" in invoke(*given, "--overlay", tmp_path / "drawn").stderr
+    assert "were there" not in invoke(*given, "--max-side-px", 200).stderr
     changed = records(out)
     assert len(changed) == 2
     assert not hashes & {record["parameters_sha256"] for record in changed}
@@ -78,10 +73,10 @@ def test_stars_of_a_sequence_are_those_of_one_run_wherever_it_stopped(tmp_path):
         write_sky(folder / f"s{number}.png", moved, [(150.2, 60.4), (33.0, 101.0)], number)
     given = ("detect", "stars", "--workers", 0, "--out")
     whole, resumed = tmp_path / "whole.ndjson", tmp_path / "resumed.ndjson"
-    assert run(*given, whole, folder).exit_code == 0
+    assert invoke(*given, whole, folder).exit_code == 0
     assert any("hot" in star["flags"] for record in records(whole) for star in record["stars"])
     resumed.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:2]))
-    assert "2 were there" in run(*given, resumed, folder).stderr
+    assert "2 were there" in invoke(*given, resumed, folder).stderr
     assert resumed.read_bytes() == whole.read_bytes()
 
 
@@ -89,14 +84,16 @@ def test_stars_of_a_sequence_are_those_of_one_run_wherever_it_stopped(tmp_path):
 def test_a_file_that_is_not_theirs_is_refused(folder, tmp_path, command):
     out = tmp_path / "notes.txt"
     out.write_text("remember the milk")
-    result = run(*command, folder, "--out", out)
+    result = invoke(*command, folder, "--out", out)
     assert result.exit_code == 3
     assert "was not written by" in result.stderr
     assert out.read_text() == "remember the milk"
 
 
 def test_a_sheet_needs_all_photos(folder, tmp_path):
-    result = run("classify", folder, "--out", tmp_path / "o.ndjson", "--sheet", tmp_path / "s.html")
+    result = invoke(
+        "classify", folder, "--out", tmp_path / "o.ndjson", "--sheet", tmp_path / "s.html"
+    )
     assert result.exit_code == 2
     assert not list(tmp_path.glob("[os].*"))
 

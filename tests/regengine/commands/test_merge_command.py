@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from regengine.commands import app
 from regengine.store.snapshot import read_store
+from tests.command_line import invoke
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
 
@@ -22,8 +22,7 @@ def stores(tmp_path: Path) -> list[Path]:
     ]
 
 
-def merge(*arguments: object) -> Result:
-    return CliRunner().invoke(app, ["merge", *(str(a) for a in arguments)])
+merge = partial(invoke, "merge")
 
 
 def test_what_was_taken_is_told(stores: list[Path], tmp_path: Path) -> None:
@@ -50,11 +49,7 @@ def test_json_tells_the_same(stores: list[Path], tmp_path: Path) -> None:
     }
 
 
-def test_what_cannot_be_merged_is_told_in_one_sentence(stores: list[Path], tmp_path: Path) -> None:
+def test_what_cannot_be_merged_is_told_in_one_sentence(stores: list[Path]) -> None:
     taken = merge(*stores, "--into", stores[0])
     assert taken.exit_code == 2
     assert "1.h5 exists already" in taken.stderr
-    missing = merge(tmp_path / "nowhere.h5", "--into", tmp_path / "all.h5")
-    assert missing.exit_code == 3
-    assert "nowhere.h5 does not exist" in missing.stderr
-    assert not (tmp_path / "all.h5").exists()

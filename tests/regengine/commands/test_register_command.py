@@ -10,16 +10,16 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from regengine import pipeline
-from regengine.commands import app
 from regengine.store.snapshot import list_parts, parts_folder, read_store
 from regengine.store.writer import StoreWriter
+from tests.command_line import invoke
 from tests.conftest import ROOT
 from tests.example_results import fake_process_photo
 
@@ -39,10 +39,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def register(*arguments: object) -> Result:
-    return CliRunner().invoke(
-        app, ["register", *LIGHTS, "--workers", "0", *(str(a) for a in arguments)]
-    )
+register = partial(invoke, "register", *LIGHTS, "--workers", "0")
 
 
 def test_a_table_goes_out_and_a_summary_aside(photos: Path) -> None:
@@ -92,7 +89,7 @@ def test_messages_can_be_json_or_absent(photos: Path) -> None:
 def test_workers_give_the_same_as_this_process(photos: Path) -> None:
     one = register(photos, "--json", "--store", "one.h5")
     arguments = ["register", *LIGHTS, "--workers", "2", "--json", "--store", "two.h5", str(photos)]
-    two = CliRunner().invoke(app, arguments)
+    two = invoke(*arguments)
     assert two.exit_code == 0
     assert sorted(two.stdout.splitlines()) == sorted(one.stdout.splitlines())
 
@@ -124,12 +121,6 @@ def test_what_cannot_be_started_is_one_sentence_and_a_code(
     assert len(result.stderr.splitlines()) == 1
     assert (photos / "a.jpg").read_bytes() == b"a.jpg"
     assert not Path("run.h5").exists()
-
-
-def test_lights_must_be_given(photos: Path) -> None:
-    result = CliRunner().invoke(app, ["register", str(photos)])
-    assert result.exit_code == 2
-    assert "--lights" in result.stderr
 
 
 def test_a_store_in_use_is_refused(photos: Path) -> None:

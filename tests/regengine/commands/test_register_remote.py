@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from regengine import pipeline
 from regengine.batch import cluster as dask_client
-from regengine.commands import app
+from tests.command_line import invoke
 from tests.conftest import ROOT
 from tests.example_results import fake_process_photo
-from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
+from tests.regengine.io.photo_server import PhotoServer, photo_server
 
 LIGHTS = ["--lights", str(ROOT / "data_samples" / "lights.tif")]
 
@@ -31,10 +31,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PhotoSer
         yield running
 
 
-def register(*arguments: object) -> Result:
-    return CliRunner().invoke(
-        app, ["register", *LIGHTS, "--workers", "0", *(str(a) for a in arguments)]
-    )
+register = partial(invoke, "register", *LIGHTS, "--workers", "0")
 
 
 def test_urls_and_lists_are_registered_once(tmp_path: Path, server: PhotoServer) -> None:

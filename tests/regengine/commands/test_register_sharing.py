@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from regengine import pipeline
-from regengine.commands import app
 from regengine.registration.neighbour_priors import FrameFacts, NeighbourPrior
 from regengine.registration.outcome import iso_utc
 from regengine.result import FrameResult
+from tests.command_line import invoke
 from tests.conftest import ROOT
 from tests.example_results import proposal
 
@@ -60,6 +59,6 @@ def test_photos_share_where_each_has_a_clock_and_an_orbit(
         (tmp_path / name).write_bytes(name.encode())
     arguments = ["register", tmp_path, "--lights", SAMPLES / "lights.tif", "--workers", "0"]
     arguments += ["--store", tmp_path / "run.h5", *options]
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    result = invoke(*arguments)
     assert result.exit_code == 0, result.stderr
     assert told == (["10"] if shares else [])

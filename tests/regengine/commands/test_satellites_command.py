@@ -6,13 +6,13 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.utils import iers
 from PIL import Image
-from typer.testing import CliRunner
 
 from benchmarks.simulate.satellites import (
     SkyFrame,
@@ -26,16 +26,15 @@ from benchmarks.simulate.satellites import (
 )
 from detectors.types import StreakDetections, StreakKind
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from regengine.commands import app
 from regengine.sky.stars.solve import StarSolution
 from regengine.sky.stars.wcs import write_wcs
+from tests.command_line import invoke
 
 NOON = datetime(2026, 10, 14, 20, tzinfo=UTC)
 SITE = (41.0, 12.0, 300.0)
 
 
-def run(*arguments):
-    return CliRunner().invoke(app, ["satellites", *map(str, arguments)])
+run = partial(invoke, "satellites")
 
 
 def frame_at(sky, row, station=None):

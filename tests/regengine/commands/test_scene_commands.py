@@ -9,9 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from regengine.commands import app
 from regengine.evaluate import scenes as scene_trials
 from regengine.scene import clustering, crossval
 from regengine.scene.features import measure_features
@@ -19,6 +17,7 @@ from regengine.scene.model_file import read_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.samples import grouped_folds
 from regengine.scene.supervised import CANDIDATES
+from tests.command_line import invoke
 
 COUNT = 6
 
@@ -34,10 +33,6 @@ def _few_trials() -> Iterator[None]:
         patch.setattr(scene_trials, "DRAWS", 2)
         patch.setattr(scene_trials, "SHUFFLES", 2)
         yield
-
-
-def run(*arguments: object):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
 def photo(path: Path, kind: str, number: int) -> None:
@@ -72,7 +67,7 @@ def labels(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(labels: Path):
     out = labels.with_name("model.json")
-    return run("train", labels, "--out", out), out
+    return invoke("train", labels, "--out", out), out
 
 
 def test_a_model_is_trained_and_written(labels: Path, trained) -> None:
@@ -104,7 +99,7 @@ def test_bad_photos_change_nothing_but_the_exit_code(labels: Path, trained, tmp_
     rows = [f"../{row}" for row in rows] + ["bad.png,day,", "gone.png,day,"]
     (worse / labels.name).write_text("\n".join([head, *rows]), encoding="utf-8")
     out = tmp_path / "model.json"
-    result = run("train", worse / labels.name, "--out", out, "--json")
+    result = invoke("train", worse / labels.name, "--out", out, "--json")
     assert result.exit_code == 1
     assert "bad.png" in result.stderr
     assert "gone.png" in result.stderr
@@ -119,21 +114,21 @@ def test_bad_photos_change_nothing_but_the_exit_code(labels: Path, trained, tmp_
 def test_what_cannot_be_trained_on(labels: Path, tmp_path: Path) -> None:
     none = tmp_path / "none.csv"
     none.write_text("path,label\na.jpg,day\n", encoding="utf-8")
-    result = run("train", none, "--out", tmp_path / "m.json")
+    result = invoke("train", none, "--out", tmp_path / "m.json")
     assert (result.exit_code, "names no photo" in result.stderr) == (3, True)
     few = labels.with_name("few.csv")
     few.write_text("path,label\nday1.png,day\nday2.png,day\n", encoding="utf-8")
-    result = run("train", few, "--out", tmp_path / "m.json")
+    result = invoke("train", few, "--out", tmp_path / "m.json")
     assert result.exit_code == 2
     assert "at least two classes" in result.stderr
-    result = run("train", labels, "--out", tmp_path / "none" / "m.json")
+    result = invoke("train", labels, "--out", tmp_path / "none" / "m.json")
     assert result.exit_code == 2
     assert "there is no folder" in result.stderr
     assert not (tmp_path / "m.json").exists()
 
 
 def test_the_bench_as_tables_and_figures(labels: Path, tmp_path: Path) -> None:
-    result = run("bench", "scenes", labels, "--plot", tmp_path / "figures")
+    result = invoke("bench", "scenes", labels, "--plot", tmp_path / "figures")
     assert result.exit_code == 0, result.output
     assert "## Methods" in result.stdout
     assert f"{3 * COUNT} photos in {3 * COUNT} groups" in result.stdout
@@ -148,10 +143,10 @@ def test_the_bench_as_json(labels: Path) -> None:
     few = labels.with_name("two_kinds.csv")
     named = [f"{kind}{number}.png,{kind}" for kind in ("cities", "day") for number in range(3)]
     few.write_text("\n".join(["path,label", *named]), encoding="utf-8")
-    result = run("bench", "scenes", few, "--json", "--quiet")
+    result = invoke("bench", "scenes", few, "--json", "--quiet")
     assert result.stderr == ""
     facts = [json.loads(line) for line in result.stdout.splitlines()]
     methods = {fact["method"]: fact for fact in facts if fact["table"] == "methods"}
     assert set(methods) == {"gmm", "kmeans", "gmm_discriminant", "supervised"}
     assert methods["supervised"]["macro_f1"] > 0.9
-    assert run("bench", "scenes", labels.with_name("no.csv")).exit_code == 2
+    assert invoke("bench", "scenes", labels.with_name("no.csv")).exit_code == 2

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from regengine.errors import StoreError
 from regengine.io.html import link_to, render_page, script_json, visible_text, write_page
-from regengine.records import plain, rounded
+from regengine.io.plain import plain, rounded
 
 CONTENT = "p { top: 0 }<!--BODY--><p id=x></p><!--SCRIPT-->page.of('x').textContent = page.data;"
 

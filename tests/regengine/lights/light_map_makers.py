@@ -18,7 +18,6 @@ from matchers.light_grid import LightGrid
 from regengine.lights import LightMap
 
 STEP = 1.0 / 240.0  # 15 arcsec
-NO_DATA_NAME = "fill"
 
 
 def write_geotiff(

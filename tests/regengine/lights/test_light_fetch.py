@@ -6,8 +6,9 @@ import json
 import math
 import resource
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,17 +34,25 @@ LON, LAT, LEVEL = 136.9, 35.7, 8
 CIRCLE = Circle(LON, LAT, 60.0)
 
 
-def fetch(server: TileServer, folder: Path, downloader: Downloader, **more: object) -> Fetched:
-    """Tiles around a place, from a server of the tests."""
-    template = f"{server.url}/{{z}}/{{y}}/{{x}}.png"
-    return fetch_tiles(
-        CIRCLE,
-        folder,
-        template=template,
-        level=LEVEL,
-        downloader=downloader,
-        **more,
-    )  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Service:
+    """A server of the tests, who asks it, and where the tiles go."""
+
+    server: TileServer
+    downloader: Downloader
+    folder: Path
+
+    def fetch(self, folder: Path | None = None, *, hasty: bool = False, **more: Any) -> Fetched:
+        """Tiles around a place; with little patience where the server is silent."""
+        given = {"template": f"{self.server.url}/{{z}}/{{y}}/{{x}}.png", "level": LEVEL}
+        downloader = replace(self.downloader, timeout_s=0.7) if hasty else self.downloader
+        where = folder or self.folder
+        return fetch_tiles(CIRCLE, where, downloader=downloader, **given, **more)
+
+
+@pytest.fixture
+def service(server: TileServer, downloader: Downloader, tmp_path: Path) -> Service:
+    return Service(server, downloader, tmp_path)
 
 
 def wanted_paths() -> list[str]:
@@ -56,53 +65,41 @@ def leftovers(folder: Path) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-def test_fetched_tiles_are_a_map(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
+def test_fetched_tiles_are_a_map(service: Service) -> None:
     steps: list[tuple[int, int]] = []
-    fetched = fetch(
-        server, tmp_path / "t", downloader, progress=lambda done, total: steps.append((done, total))
-    )
+    fetched = service.fetch(service.folder / "t", progress=lambda *step: steps.append(step))
     count = len(wanted_paths())
     assert 2 <= count <= 9
     assert (fetched.downloaded, fetched.present, fetched.absent) == (count, 0, 0)
-    assert sorted(server.requests) == sorted(wanted_paths())
+    assert sorted(service.server.requests) == sorted(wanted_paths())
     assert steps[-1] == (count, count)
     grid = open_light_map([fetched.folder]).window(LON - 0.2, LAT - 0.2, LON + 0.2, LAT + 0.2, 0.01)
     assert grid.valid is None
     assert grid.values.min() > 0.3
-    assert json.loads((tmp_path / "t" / "tiles.json").read_text())["url"].startswith(server.url)
+    said = json.loads((service.folder / "t" / "tiles.json").read_text())
+    assert said["url"].startswith(service.server.url)
 
 
-def test_what_is_there_is_not_fetched_again(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
+def test_what_is_there_is_not_fetched_again(service: Service) -> None:
     missing = wanted_paths()[0]
-    server.faults[missing] = [404]
-    first = fetch(server, tmp_path, downloader)
-    asked = sum(server.requests.values())
-    again = fetch(server, tmp_path, downloader)
-    assert sum(server.requests.values()) == asked
+    service.server.faults[missing] = [404]
+    first = service.fetch()
+    asked = sum(service.server.requests.values())
+    again = service.fetch()
+    assert sum(service.server.requests.values()) == asked
     assert (again.downloaded, again.present, again.absent) == (0, first.downloaded, 1)
-    next(tmp_path.glob("8/*/*.png")).unlink()
-    assert fetch(server, tmp_path, downloader).downloaded == 1
+    next(service.folder.glob("8/*/*.png")).unlink()
+    assert service.fetch().downloaded == 1
 
 
-def test_a_tile_that_does_not_exist_is_no_data(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    server.faults["*"] = [404]
+def test_a_tile_that_does_not_exist_is_no_data(service: Service) -> None:
+    service.server.faults["*"] = [404]
     present = wanted_paths()[-1]
-    server.faults[present] = ["ok"]
-    fetched = fetch(server, tmp_path, downloader)
+    service.server.faults[present] = ["ok"]
+    fetched = service.fetch()
     assert (fetched.downloaded, fetched.absent) == (1, len(wanted_paths()) - 1)
-    light_map = open_light_map([tmp_path])
+    light_map = open_light_map([service.folder])
     assert light_map.info.description.endswith("estimated from their lights")
-
-
-def hasty(downloader: Downloader) -> Downloader:
-    """The same with little patience, for a server that is silent."""
-    return replace(downloader, timeout_s=0.7)
 
 
 @pytest.mark.parametrize(
@@ -110,16 +107,14 @@ def hasty(downloader: Downloader) -> Downloader:
     [[500, 503, "ok"], [429, "ok"], ["truncated", "ok"], ["broken", "ok"], ["slow", "ok"],
      ["cut", "ok"]],
 )  # fmt: skip
-def test_passing_failures_are_tried_again(
-    server: TileServer, downloader: Downloader, tmp_path: Path, faults: list[int | str]
-) -> None:
+def test_passing_failures_are_tried_again(service: Service, faults: list[int | str]) -> None:
     victim = wanted_paths()[0]
-    server.faults[victim] = list(faults)
-    fetched = fetch(server, tmp_path, hasty(downloader) if "slow" in faults else downloader)
+    service.server.faults[victim] = list(faults)
+    fetched = service.fetch(hasty="slow" in faults)
     assert fetched.downloaded == len(wanted_paths())
-    assert server.requests[victim] == len(faults)
-    assert {path.read_bytes() for path in tmp_path.glob("8/*/*.png")} == {picture()}
-    assert leftovers(tmp_path) == []
+    assert service.server.requests[victim] == len(faults)
+    assert {path.read_bytes() for path in service.folder.glob("8/*/*.png")} == {picture()}
+    assert leftovers(service.folder) == []
 
 
 @pytest.mark.parametrize(
@@ -136,82 +131,70 @@ def test_passing_failures_are_tried_again(
     ],
 )
 def test_lasting_failures_are_one_sentence_and_what_came_is_kept(
-    server: TileServer, downloader: Downloader, tmp_path: Path,
-    fault: int | str, sentence: str, tries: int,
-) -> None:  # fmt: skip
+    service: Service, fault: int | str, sentence: str, tries: int
+) -> None:
     victim = wanted_paths()[-1]
-    server.faults[victim] = [fault]
+    service.server.faults[victim] = [fault]
     with pytest.raises(LightMapError, match=sentence) as caught:
-        fetch(server, tmp_path, hasty(downloader) if fault == "slow" else downloader)
+        service.fetch(hasty=fault == "slow")
     assert "127.0.0.1" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert server.requests[victim] == tries
-    assert leftovers(tmp_path) == []
-    server.faults.clear()
-    kept = len(list(tmp_path.glob("8/*/*.png")))
-    again = fetch(server, tmp_path, downloader)
+    assert service.server.requests[victim] == tries
+    assert leftovers(service.folder) == []
+    service.server.faults.clear()
+    kept = len(list(service.folder.glob("8/*/*.png")))
+    again = service.fetch()
     assert (again.downloaded, again.present) == (len(wanted_paths()) - kept, kept)
 
 
-def test_offline_is_told_at_once(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
+def test_offline_is_told_at_once(service: Service) -> None:
     with socket.socket() as nobody:  # its port is taken, and nobody listens there
         nobody.bind(("127.0.0.1", 0))
         template = f"http://127.0.0.1:{nobody.getsockname()[1]}/{{z}}/{{y}}/{{x}}.png"
         with pytest.raises(LightMapError, match=r"cannot be reached .*check the network") as caught:
-            fetch_tiles(CIRCLE, tmp_path, template=template, downloader=downloader)
+            fetch_tiles(CIRCLE, service.folder, template=template, downloader=service.downloader)
     assert caught.value.code == "offline"
     with pytest.raises(LightMapError, match="holds no tile in the order"):
-        open_light_map([tmp_path])
+        open_light_map([service.folder])
 
 
-def test_a_full_disk_is_told_and_not_tried_again(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_told_and_not_tried_again(service: Service) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))  # bytes that any file may have
     try:
         with pytest.raises(LightMapError, match=r"png cannot be written \(File too large\)"):
-            fetch(server, tmp_path, downloader)
+            service.fetch()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert max(server.requests.values()) == 1
-    assert leftovers(tmp_path) == []
+    assert max(service.server.requests.values()) == 1
+    assert leftovers(service.folder) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("x")
+def test_a_folder_that_cannot_be_written_to_is_told(service: Service) -> None:
+    (service.folder / "file").write_text("x")
     with pytest.raises(LightMapError, match=r"cannot be written to .*--out"):
-        fetch(server, tmp_path / "file" / "tiles", downloader)
-    folder = tmp_path / "tiles"
+        service.fetch(service.folder / "file" / "tiles")
+    folder = service.folder / "tiles"
     folder.mkdir()
     (folder / str(LEVEL)).write_text("in the way")
     with pytest.raises(LightMapError, match="cannot be written"):
-        fetch(server, folder, downloader)
-    assert server.requests.total() == 0
+        service.fetch(folder)
+    assert service.server.requests.total() == 0
 
 
-def test_tiles_of_two_services_are_not_mixed(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    fetch(server, tmp_path, downloader)
+def test_tiles_of_two_services_are_not_mixed(service: Service) -> None:
+    service.fetch()
     with pytest.raises(ConfigError, match=r"holds tiles of another service .*--out"):
-        fetch_tiles(CIRCLE, tmp_path, downloader=downloader)
+        fetch_tiles(CIRCLE, service.folder, downloader=service.downloader)
 
 
-def test_rows_counted_from_the_south_are_asked_for_so(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    fetch_tiles(
-        Circle(LON, LAT, 10.0), tmp_path, template=f"{server.url}/{{z}}/{{x}}/{{-y}}.jpg",
-        level=3, downloader=downloader,
-    )  # fmt: skip
-    ((x, y),) = map_tiles_in_circle(Circle(LON, LAT, 10.0), 3)
-    assert list(server.requests) == [f"/3/{x}/{7 - y}.jpg"]
-    assert (tmp_path / "3" / str(x) / f"{y}.jpg").exists()
+def test_rows_counted_from_the_south_are_asked_for_so(service: Service) -> None:
+    circle, given = Circle(LON, LAT, 10.0), {"level": 3, "downloader": service.downloader}
+    template = f"{service.server.url}/{{z}}/{{x}}/{{-y}}.jpg"
+    fetch_tiles(circle, service.folder, template=template, **given)
+    ((x, y),) = map_tiles_in_circle(circle, 3)
+    assert list(service.server.requests) == [f"/3/{x}/{7 - y}.jpg"]
+    assert (service.folder / "3" / str(x) / f"{y}.jpg").exists()
 
 
 @pytest.mark.parametrize(
@@ -239,17 +222,17 @@ def test_places_and_levels_that_make_no_sense_are_refused(
 
 
 def test_the_cache_is_where_the_platform_keeps_such_things(
-    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cache_folder({"REGENGINE_CACHE": "here"}) == Path("here")
     assert cache_folder({"XDG_CACHE_HOME": "xdg"}, "Linux") == Path("xdg/regengine")
     assert cache_folder({}, "Linux") == Path.home() / ".cache" / "regengine"
     assert cache_folder({}, "Darwin") == Path.home() / "Library" / "Caches" / "regengine"
     assert cache_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Cache")
-    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path))
-    template = f"{server.url}/layer/{{z}}/{{y}}/{{x}}.png"
-    fetched = fetch_tiles(CIRCLE, template=template, level=1, downloader=downloader)
-    assert fetched.folder == tmp_path / "tiles" / "127.0.0.1-layer"
+    monkeypatch.setenv("REGENGINE_CACHE", str(service.folder))
+    template = f"{service.server.url}/layer/{{z}}/{{y}}/{{x}}.png"
+    fetched = fetch_tiles(CIRCLE, template=template, level=1, downloader=service.downloader)
+    assert fetched.folder == service.folder / "tiles" / "127.0.0.1-layer"
     assert tile_folder_name(GIBS_BLACK_MARBLE).startswith("gibs.earthdata.nasa.gov-wmts-epsg3857")
 
 
@@ -287,12 +270,10 @@ def test_the_token_does_not_follow_a_redirection_to_another_host(
     assert "secret" not in repr(holder)
 
 
-def test_tiles_get_no_token(
-    server: TileServer, downloader: Downloader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tiles_get_no_token(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARTHDATA_TOKEN", "secret")
-    fetch(server, tmp_path, downloader)
-    assert set(server.tokens.values()) == {None}
+    service.fetch()
+    assert set(service.server.tokens.values()) == {None}
 
 
 @given(
@@ -324,12 +305,10 @@ def test_a_small_circle_takes_few_tiles() -> None:
     assert np.unique([y for _, y in wide]).size >= 8
 
 
-def test_something_else_instead_of_a_picture_is_told(
-    server: TileServer, downloader: Downloader, tmp_path: Path
-) -> None:
-    server.bodies = dict.fromkeys(wanted_paths(), b'{"error": "no such layer"}')
+def test_something_else_instead_of_a_picture_is_told(service: Service) -> None:
+    service.server.bodies = dict.fromkeys(wanted_paths(), b'{"error": "no such layer"}')
     with pytest.raises(LightMapError, match="answered with something else instead of a picture"):
-        fetch(server, tmp_path, downloader)
+        service.fetch()
 
 
 def test_a_name_that_does_not_resolve_is_offline(

@@ -118,7 +118,6 @@ def test_beyond_the_edge_is_dark_and_not_valid(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "m.tif", np.full((30, 30), 9.0, np.float32))
     grid = open_light_map([path]).window(-10 * STEP, -35 * STEP, 10 * STEP, 5 * STEP, STEP)
     assert grid.values.shape == (40, 20)
-    assert grid.valid is not None
     assert (grid.values[grid.valid] == 1.0).all()
     assert (grid.values[~grid.valid] == 0.0).all()
     assert np.argwhere(grid.valid).min(axis=0).tolist() == [5, 10]
@@ -258,7 +257,6 @@ def test_a_hairs_breadth_of_overlap_is_none(tmp_path: Path) -> None:
 
 def test_an_overview_is_all_of_the_map_at_a_coarse_resolution(world: LightMap) -> None:
     whole = world.overview(2.0)
-    assert whole is not None
     assert (whole.values.shape, whole.step_deg) == ((90, 180), 2.0)
     means = log_radiance(world_samples()).reshape(90, 4, 180, 4).mean(axis=(1, 3))
     np.testing.assert_allclose(whole.values, means, atol=1e-5)
@@ -271,6 +269,5 @@ def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> No
     assert plain.overview(16.0 * STEP) is None
     build_map(plain, tmp_path / "built.tif")
     overview = open_light_map([tmp_path / "built.tif"]).overview(16.0 * STEP)
-    assert overview is not None
     assert overview.values.shape == (128, 256)
     np.testing.assert_allclose(overview.values, np.log10(4.0), atol=1e-4)

@@ -43,7 +43,6 @@ def test_one_variable_is_placed(tmp_path: Path) -> None:
     samples[0, 0] = -999.0
     light_map = open_light_map([write_netcdf(tmp_path / "viirs_2019.nc", samples)])
     grid = light_map.window(*light_map.info.bounds, STEP)
-    assert grid.valid is not None
     assert np.argwhere(~grid.valid).tolist() == [[0, 0]]
     assert centroid(grid) == pytest.approx((70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP), abs=1e-5)
 

@@ -15,12 +15,6 @@ from regengine.lights import radiance
 CLASS_MEDIANS = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0}
 
 
-def test_noise_below_zero_is_valid_and_dark() -> None:
-    values, valid = radiance.radiance_values(np.array([-0.93, -5.0], np.float32))
-    assert valid.all()
-    assert (values == 0.0).all()
-
-
 @pytest.mark.parametrize(("number", "expected_nw"), [(86, 2.7), (168, 6.7), (237, 17.0), (253, 31)])
 def test_display_curve_meets_the_measured_points(number: int, expected_nw: float) -> None:
     ratio = (1.0 + radiance.display_radiance(number)) / (1.0 + expected_nw)
@@ -65,9 +59,3 @@ def test_moonlit_sea_has_no_light_and_lamps_keep_theirs() -> None:
     assert lights[:2].tolist() == [0, 0]
     assert lights[2] == pytest.approx(207, abs=1)  # 0.299 * 255 + 0.587 * 200 + 0.114 * 120
     assert lights[3] > 250
-
-
-def test_dmsp_ends_at_63() -> None:
-    table = radiance.dmsp_table()
-    assert table[63] == table[200] == pytest.approx(radiance.dmsp_saturation())
-    assert (np.diff(table[:64]) > 0.0).all()

@@ -17,7 +17,6 @@ from PIL import Image
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
-from regengine.lights.tiles import mercator_row, row_lat_deg
 
 ZOOM = 8
 STEP = 360.0 / 256 / 2**ZOOM
@@ -74,7 +73,6 @@ def test_missing_tiles_are_no_data(tmp_path: Path) -> None:
     (tmp_path / str(ZOOM) / str(x + 1) / f"{y}.png").unlink()
     light_map = open_light_map([tmp_path])
     grid = light_map.window(*light_map.info.bounds, STEP)
-    assert grid.valid is not None
     assert grid.valid.mean() == pytest.approx(8 / 9, abs=0.01)
     east = grid.to_pixel(np.array([(x + 1.5) / 2**ZOOM * 360.0 - 180.0]), np.array([50.0]))
     assert not grid.valid[int(east[1][0]), int(east[0][0])]
@@ -103,7 +101,6 @@ def test_transparency_and_palettes_are_understood(tmp_path: Path) -> None:
     write_tile(tmp_path / "1" / "1" / "0.png", np.full((256, 256), 200, np.uint8), mode="P")
     light_map = open_light_map([tmp_path])
     grid = light_map.window(-90.0, 10.0, 90.0, 80.0, 360 / 512)
-    assert grid.valid is not None
     west = grid.lon0_deg + grid.step_deg * np.arange(grid.values.shape[1]) < 0.0
     assert grid.valid[:, ~west].all()
     # The upper half of that tile ends at 66.51° north.
@@ -155,10 +152,3 @@ def test_a_damaged_first_tile_is_named_on_opening(tmp_path: Path) -> None:
     (tmp_path / "1" / "0" / "0.png").write_text("no picture")
     with pytest.raises(LightMapError, match="no whole square map tile"):
         open_light_map([tmp_path])
-
-
-def test_rows_and_latitudes_are_inverse_and_meet_the_slippy_map() -> None:
-    lat = np.linspace(-84.0, 84.0, 43)
-    assert row_lat_deg(mercator_row(lat, 5), 5) == pytest.approx(lat, abs=1e-9)
-    expected = [mercator_pixel(0.0, each, 8)[1] / 256 for each in lat]
-    assert mercator_row(lat, 8) == pytest.approx(expected, abs=1e-9)

@@ -71,6 +71,16 @@ def test_both_collections_are_placed_and_scaled(
     assert lat == pytest.approx(40.0 - 100.8 * PIXEL, abs=0.05 * PIXEL)
 
 
+def tile(path: Path, samples: np.ndarray, **more: Any) -> Path:
+    """A tile of the second collection with its usual lights."""
+    name = "AllAngle_Composite_Snow_Free"
+    return write_vnp46(path, samples, group="G", data_set=name, attributes=COLLECTION_2, **more)
+
+
+def even_tile(folder: Path, name: str, level: float) -> Path:
+    return tile(folder / name, stored(2, np.full((SIZE, SIZE), level)))
+
+
 @pytest.mark.parametrize(("collection", "fill"), [(1, 65535), (2, -999.9)])
 def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None:
     data = stored(collection, np.full((SIZE, SIZE), 4.0))
@@ -80,7 +90,6 @@ def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None
         attributes=COLLECTION_1 if collection == 1 else COLLECTION_2,
     )  # fmt: skip
     grid = open_light_map([path]).window(-30.0, 80.0, -20.0, 90.0, PIXEL)
-    assert grid.valid is not None
     assert not grid.valid[:120].any()
     assert grid.valid[120:].all()
     assert 10.0 ** grid.values[120:] - 1.0 == pytest.approx(4.0, rel=1e-4)
@@ -94,25 +103,15 @@ def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None
 def test_tile_numbers_are_found_wherever_they_are_and_count_more_than_the_name(
     tmp_path: Path, horizontal: Any, vertical: Any, where: str
 ) -> None:
-    path = write_vnp46(
-        tmp_path / "renamed.h01v01.h5", stored(2, np.ones((SIZE, SIZE))), group="G",
-        data_set="AllAngle_Composite_Snow_Free", attributes=COLLECTION_2,
-        horizontal=horizontal, vertical=vertical, numbers_in=where,
-    )  # fmt: skip
+    numbers = {"horizontal": horizontal, "vertical": vertical, "numbers_in": where}
+    path = tile(tmp_path / "renamed.h01v01.h5", stored(2, np.ones((SIZE, SIZE))), **numbers)
     assert open_light_map([path]).info.bounds == pytest.approx((-100.0, 30.0, -90.0, 40.0))
 
 
-def tile(folder: Path, name: str, level: float) -> Path:
-    return write_vnp46(
-        folder / name, stored(2, np.full((SIZE, SIZE), level)), group="G",
-        data_set="AllAngle_Composite_Snow_Free", attributes=COLLECTION_2,
-    )  # fmt: skip
-
-
 def test_a_folder_of_tiles_is_one_map(tmp_path: Path) -> None:
-    tile(tmp_path, "VNP46A4.A2020001.h31v05.002.1.h5", 1.0)
-    tile(tmp_path, "VNP46A4.A2020001.h32v05.002.1.h5", 2.0)
-    tile(tmp_path, "VNP46A4.A2019001.h31v05.002.1.h5", 9.0)  # an older year of the same place
+    even_tile(tmp_path, "VNP46A4.A2020001.h31v05.002.1.h5", 1.0)
+    even_tile(tmp_path, "VNP46A4.A2020001.h32v05.002.1.h5", 2.0)
+    even_tile(tmp_path, "VNP46A4.A2019001.h31v05.002.1.h5", 9.0)  # an older year of the same place
     light_map = open_light_map([tmp_path])
     assert light_map.info.bounds == pytest.approx((130.0, 30.0, 150.0, 40.0))
     grid = light_map.window(139.0, 34.0, 141.0, 36.0, PIXEL)
@@ -123,8 +122,8 @@ def test_a_folder_of_tiles_is_one_map(tmp_path: Path) -> None:
 
 
 def test_tiles_on_both_sides_of_the_antimeridian_are_joined(tmp_path: Path) -> None:
-    tile(tmp_path, "VNP46A4.A2020001.h35v10.002.1.h5", 1.0)
-    tile(tmp_path, "VNP46A4.A2020001.h00v10.002.1.h5", 2.0)
+    even_tile(tmp_path, "VNP46A4.A2020001.h35v10.002.1.h5", 1.0)
+    even_tile(tmp_path, "VNP46A4.A2020001.h00v10.002.1.h5", 2.0)
     grid = open_light_map([tmp_path]).window(179.0, -17.0, 181.0, -15.0, PIXEL)
     assert grid.valid is None
     east = grid.lon0_deg + grid.step_deg * np.arange(grid.values.shape[1]) > 180.0
@@ -135,10 +134,8 @@ def test_tiles_on_both_sides_of_the_antimeridian_are_joined(tmp_path: Path) -> N
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.95])
 def test_a_truncated_tile_is_refused(tmp_path: Path, kept: float) -> None:
     rng = np.random.default_rng(4)
-    path = write_vnp46(
-        tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", stored(2, rng.random((SIZE, SIZE))),
-        group="G", data_set="AllAngle_Composite_Snow_Free", attributes=COLLECTION_2,
-    )  # fmt: skip
+    samples = stored(2, rng.random((SIZE, SIZE)))
+    path = tile(tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", samples)
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(LightMapError, match=r"h31v05.*cannot be read as HDF5: it was cut short"):
         open_light_map([path])
@@ -146,10 +143,8 @@ def test_a_truncated_tile_is_refused(tmp_path: Path, kept: float) -> None:
 
 def test_damage_inside_a_tile_is_told_when_it_is_read(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    path = write_vnp46(
-        tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", stored(2, rng.random((SIZE, SIZE))),
-        group="G", data_set="AllAngle_Composite_Snow_Free", attributes=COLLECTION_2,
-    )  # fmt: skip
+    samples = stored(2, rng.random((SIZE, SIZE)))
+    path = tile(tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", samples)
     content = bytearray(path.read_bytes())
     start = len(content) // 2
     content[start : start + 4000] = bytes(4000)
@@ -175,10 +170,7 @@ def test_other_hdf5_files_are_refused(tmp_path: Path) -> None:
 def test_a_tile_without_a_place_is_refused(
     tmp_path: Path, name: str, numbers: tuple[Any, Any], sentence: str
 ) -> None:
-    path = write_vnp46(
-        tmp_path / name, np.ones((4, 4), np.float32), group="G",
-        data_set="AllAngle_Composite_Snow_Free", attributes=COLLECTION_2,
-        horizontal=numbers[0], vertical=numbers[1],
-    )  # fmt: skip
+    samples = np.ones((4, 4), np.float32)
+    path = tile(tmp_path / name, samples, horizontal=numbers[0], vertical=numbers[1])
     with pytest.raises(LightMapError, match=sentence):
         open_light_map([path])

@@ -84,26 +84,6 @@ def test_ut1_past_the_tables_end_is_its_last_value():
     assert abs(last) < 0.9
 
 
-@given(st.floats(-1000.0, 9700.0), st.floats(0.0, 0.5))
-def test_the_angle_grows_by_the_earths_rate(days, later):
-    turned = float(sidereal_angle_rad(days + later) - sidereal_angle_rad(days))
-    expected = EARTH_RATE_RAD_S * 86400.0 * later
-    assert abs((turned - expected + np.pi) % (2 * np.pi) - np.pi) < 1e-6
-
-
-@given(st.lists(st.floats(-8e6, 8e6), min_size=3, max_size=3), st.floats(-7.0, 7.0))
-def test_turning_keeps_lengths_and_the_pole(vector, angle):
-    turned = turn_about_pole(vector, angle)
-    assert turned[2] == vector[2]
-    np.testing.assert_allclose(np.linalg.norm(turned), np.linalg.norm(vector), rtol=1e-12)
-    np.testing.assert_allclose(turn_about_pole(turned, -angle), vector, atol=1e-7)
-
-
-def test_a_quarter_turn_goes_eastward():
-    np.testing.assert_allclose(turn_about_pole([1.0, 0.0, 2.0], np.pi / 2), [0, 1, 2], atol=1e-15)
-    np.testing.assert_allclose(teme_to_ecef([1.0, 0.0, 2.0], np.pi / 2), [0, -1, 2], atol=1e-15)
-
-
 ARC_SECOND = np.pi / 648000.0
 MOMENTS = [datetime(year, 3, 28, 15, 46, 41, tzinfo=UTC) for year in (2001, 2012, 2024)]
 

@@ -247,11 +247,6 @@ def test_a_year_from_every_set_is_too_far(tle_file, days):
     assert "use a TLE file that covers the date" in message
 
 
-def test_a_few_days_before_the_first_set_is_no_error(tle_file):
-    tles = load_tle_file(tle_file(BASE.text()))
-    assert tles.best_for(BASE.epoch - timedelta(days=3)).line1 == FIRST
-
-
 def test_a_time_before_the_station_existed(tle_file):
     first = replace(BASE, epoch=datetime(1998, 11, 21, tzinfo=UTC))
     with pytest.raises(EphemerisError, match="before the launch of the ISS"):

@@ -65,15 +65,10 @@ def test_png_exif_behind_the_picture(tmp_path: Path) -> None:
     assert read_exif(path).camera_body == "NIKON D4"
 
 
-def test_no_exif_is_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0MM\0*\xff\xff\xff\xff not a directory"])
+def test_no_exif_and_damaged_exif_are_empty(tmp_path: Path, exif: bytes) -> None:
     path = tmp_path / "photo.jpg"
-    Image.new("RGB", (40, 40)).save(path)
-    assert read_exif(path) == Exif()
-
-
-def test_damaged_exif_is_empty(tmp_path: Path) -> None:
-    path = tmp_path / "photo.jpg"
-    Image.new("RGB", (40, 40)).save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff not a directory")
+    Image.new("RGB", (40, 40)).save(path, exif=exif)
     assert read_exif(path) == Exif()
 
 
@@ -92,9 +87,6 @@ def test_the_editors_time_zone_is_not_applied() -> None:
     )
     assert exif.time_utc == datetime(2011, 10, 29, 16, 59, 22, tzinfo=UTC)
     assert exif.time_is_naive
-
-
-def test_modification_time_is_no_exposure_time() -> None:
     assert interpret_exif({0x0132: "2020:12:16 14:12:51"}, {}).time_utc is None
 
 

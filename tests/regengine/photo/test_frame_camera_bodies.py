@@ -64,17 +64,6 @@ def test_unknown_names(written: str) -> None:
     assert find_body(written) is None
 
 
-def test_archive_copy_of_a_d3s() -> None:
-    pitch = body_pitch(body("NIKON D3S"), 640, 426)
-    assert pitch.pitch_um == pytest.approx(36_000.0 / 640.0)
-    assert not pitch.may_be_cropped
-
-
-def test_upright_copy_has_the_same_pitch() -> None:
-    lying, standing = (body_pitch(body("NIKON D3S"), *size) for size in [(640, 426), (426, 640)])
-    assert lying == standing
-
-
 @given(st.sampled_from(sorted(PITCHES_UM)), st.integers(300, 8000))
 def test_every_resized_copy_keeps_the_sensor_width(name: str, long_px: int) -> None:
     camera = body(name)
@@ -129,7 +118,3 @@ def test_unknown_body_is_taken_for_full_frame() -> None:
     assert pitch.pitch_um == pytest.approx(36_000.0 / 1112.0)
     assert not pitch.may_be_cropped
     assert assumed_pitch(1400, 788).may_be_cropped
-
-
-def test_unknown_body_with_a_known_crop_factor() -> None:
-    assert assumed_pitch(6000, 4000, crop_factor=1.5).pitch_um == pytest.approx(4.0)

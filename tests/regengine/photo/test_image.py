@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -112,39 +112,6 @@ def test_reduction_is_the_exact_area_mean(width: int, height: int, max_side: int
         grid.mean(axis=(1, 3), dtype=float), plan.factor * plan.block, result.shape
     )
     np.testing.assert_allclose(result, expected, atol=1e-5)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    width=st.integers(100, 900),
-    height=st.integers(100, 900),
-    max_side=st.integers(40, 600),
-    along=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),
-)
-def test_a_spot_lands_where_the_convention_says(
-    width: int, height: int, max_side: int, along: tuple[float, float]
-) -> None:
-    # A broad spot at a known place of the stored picture, anywhere in it.
-    factor = min(1.0, max_side / max(width, height))
-    sigma = 2.5 / factor
-    x, y = along[0] * (width - 1), along[1] * (height - 1)
-    columns, rows = np.arange(width), np.arange(height)[:, None]
-    spot = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2.0 * sigma**2)).astype(np.float32)
-    plan = plan_reduction(width, height, max_side)
-    step = plan.strip_rows
-    blocks = [plan.blocks_of(spot[top : top + step]) for top in range(0, height, step)]
-    small = plan.finish(np.concatenate(blocks), scale=1.0 / plan.block)
-    wanted_x, wanted_y = (x + 0.5) * factor - 0.5, (y + 0.5) * factor - 0.5
-    reach = 5 * 2.5  # no part of the spot is cut off
-    assume(reach < wanted_x < small.shape[1] - 1 - reach)
-    assume(reach < wanted_y < small.shape[0] - 1 - reach)
-    total = small.sum()
-    assert (small.sum(axis=0) @ np.arange(small.shape[1])) / total == pytest.approx(
-        wanted_x, abs=0.02
-    )
-    assert (small.sum(axis=1) @ np.arange(small.shape[0])) / total == pytest.approx(
-        wanted_y, abs=0.02
-    )
 
 
 def test_a_lamp_keeps_its_flux_and_place_through_the_file(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 from astropy.io import fits
 
 from regengine.errors import FrameError
-from regengine.photo.fits import read_fits_image
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb, read_linear_channels, read_linear_light
@@ -142,11 +141,9 @@ def test_missing_values_are_masked_and_never_averaged_in(tmp_path: Path) -> None
     values += np.random.default_rng(0).normal(0.0, 0.01, values.shape).astype(np.float32)
     path = written(tmp_path / "a.fits", fits.PrimaryHDU(values))
     whole = read_linear_light(path, max_long_side_px=64)
-    assert whole.missing is not None
     assert whole.missing.sum() == 402
     assert np.isfinite(whole.light).all()
     half = read_linear_light(path, max_long_side_px=24)
-    assert half.missing is not None
     assert half.missing[:7, :7].all()
     assert not half.missing[9:, 9:].any()
     kept = (half.light * half.full_scale)[~half.missing]
@@ -267,15 +264,6 @@ def test_what_is_no_image_is_one_sentence(tmp_path: Path) -> None:
     assert "1 x 400 pixels" in refused(written(tmp_path / "narrow.fits", narrow))
 
 
-def test_a_header_bomb_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
-    cards = ["SIMPLE  =                    T", "BITPIX  =                   16"]
-    cards += ["NAXIS   =                    2", "NAXIS1  =                60000"]
-    cards += ["NAXIS2  =                60000", "END"]
-    path = tmp_path / "bomb.fits"
-    path.write_bytes("".join(card.ljust(80) for card in cards).ljust(2880).encode())
-    assert "64 megapixels" in refused(path)
-
-
 @pytest.mark.parametrize("compressed", [False, True])
 def test_cut_short_anywhere_is_an_error_and_never_grey(tmp_path: Path, compressed: bool) -> None:
     values = counts(0, (64, 90)).astype(np.uint16)
@@ -290,10 +278,3 @@ def test_cut_short_anywhere_is_an_error_and_never_grey(tmp_path: Path, compresse
     for size in (10, 500, 2880, 2881, last // 2, last - 1):
         path.write_bytes(data[:size])
         refused(path)
-
-
-def test_samples_are_read_once_with_their_unit(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.fits", unsigned(counts()))
-    image = read_fits_image(path)
-    assert image.full_scale == pytest.approx(10.0 / 2.2e-4, rel=0.1)
-    assert image.light[0, 0] * image.full_scale == pytest.approx(np.floor(counts()[0, 0]), abs=1e-2)

@@ -51,13 +51,6 @@ def test_cmyk(tmp_path: Path, extension: str) -> None:
     assert rgb_of(path) == pytest.approx(expected, abs=3)
 
 
-def test_white_paper_of_an_adobe_jpeg_is_white(tmp_path: Path) -> None:
-    path = tmp_path / "image.jpg"
-    Image.new("CMYK", SIZE, (0, 0, 0, 0)).save(path)
-    assert b"Adobe" in path.read_bytes()
-    assert rgb_of(path) == (255, 255, 255)
-
-
 def test_sixteen_bit_cmyk(tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     ink = np.full((SIZE[1], SIZE[0], 4), (0, 13107, 65535, 32768), np.uint16)

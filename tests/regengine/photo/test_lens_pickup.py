@@ -6,39 +6,18 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+import test_lens_profile
 from PIL import Image
 
-from matchers.pose import PosePrior
 from regengine.batch.register import parameters_of
 from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.lens_profile import LensProfile
 from regengine.pipeline import RunInputs
 from regengine.registration.preparation import nominal_camera
 
 POSITION = position_from_nadir(10.0, 45.0, 400.0, "option")
-PROFILE = LensProfile(
-    camera="NIKON D3S",
-    lens=None,
-    focal_mm=50.0,
-    width_px=4256,
-    height_px=2832,
-    focal_px=5905.0,
-    principal_point=(2140.0, 1409.0),
-    distortion=(-0.08, 0.05, 4e-4, -3e-4, 0.0),
-    free=("focal_px",),
-    covariance=((0.0,) * 8,) * 8,
-    stars=100,
-    frames=1,
-    rms_px=0.1,
-    held_out_px=None,
-    catalogue="stars",
-    catalogue_epoch=2012.0,
-    made_with="this test",
-    made_at="2026-11-20T21:00:00Z",
-)
+PROFILE = replace(test_lens_profile.PROFILE, lens=None)
 
 
 def photo(folder: Path, *, focal_mm: float = 50.0, lens: str | None = None) -> Path:
@@ -58,9 +37,9 @@ def test_a_photo_of_that_lens_starts_from_its_calibration(tmp_path: Path) -> Non
     camera, focal_known = nominal_camera(frame(tmp_path), POSITION)
     scale = 1500 / 4256
     assert focal_known
-    assert camera.focal_px == pytest.approx(5905.0 * scale)
+    assert camera.focal_px == pytest.approx(5911.2 * scale)
     assert camera.principal_point == pytest.approx(
-        (749.5 + (2140.0 - 2127.5) * scale, 498.5 + (1409.0 - 1415.5) * scale)
+        (749.5 + (2140.25 - 2127.5) * scale, 498.5 + (1409.5 - 1415.5) * scale)
     )
     assert camera.distortion == PROFILE.distortion
 
@@ -83,21 +62,3 @@ def test_stores_of_runs_without_profiles_stay_good(tmp_path: Path) -> None:
     assert "lenses" not in json.loads(text)["frame"]
     with_lens = replace(plain, frame=FrameOptions(lenses=(PROFILE,)))
     assert parameters_of(with_lens)[1] != digest
-
-
-def test_the_belief_about_distortion_is_the_profiles(tmp_path: Path) -> None:
-    camera, _ = nominal_camera(frame(tmp_path), POSITION)
-    x, y, z = camera.position_ecef_m
-    prior = PosePrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef=(0.0, 0.0, 1.0),
-        focal_px=camera.focal_px,
-        sigma_along_m=1.0,
-        sigma_across_m=1.0,
-        sigma_up_m=1.0,
-        sigma_log_focal=0.03,
-        sigma_k1=0.05,
-        principal_point=camera.principal_point,
-        k1=camera.distortion[0],
-    )
-    assert np.abs(prior.departure(camera)).max() < 1e-6

@@ -138,8 +138,6 @@ def test_missing_files_and_empty_folders_are_told(tmp_path: Path) -> None:
 def test_a_resized_picture_sees_the_same_directions(factor: float, x: float, y: float) -> None:
     width, height = round(4256 * factor), round(2832 * factor)
     full, resized = PROFILE.for_picture(4256, 2832), PROFILE.for_picture(width, height)
-    assert full is not None
-    assert resized is not None
     scale = width / 4256
     # The same place by its distance from the middle: sides are rounded to whole pixels each
     there = full.rays(x, y)
@@ -184,7 +182,6 @@ def test_photos_take_the_profile_of_their_camera_and_lens(
 
 def test_falloff_and_its_sigma_grow_from_the_axis() -> None:
     falloff = PROFILE.falloff
-    assert falloff is not None
     assert falloff.arrives(0.0) == 1.0
     assert falloff.sigma(0.0) == 0.0
     assert falloff.arrives(1.0) == pytest.approx(0.5)

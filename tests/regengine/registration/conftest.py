@@ -49,6 +49,13 @@ def slanted(tmp_path_factory: pytest.TempPathFactory) -> Solved:
     return solve_shot(shot, tmp_path_factory.mktemp("slanted") / "slanted.png")
 
 
+@pytest.fixture(params=["near_nadir", "oblique", "slanted"])
+def solved(request: pytest.FixtureRequest) -> Solved:
+    """Each of the three."""
+    found: Solved = request.getfixturevalue(request.param)
+    return found
+
+
 LAMPS_BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north
 
 

@@ -6,6 +6,8 @@ import heapq
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from regengine.orbit.propagation import position_from_nadir
@@ -17,6 +19,7 @@ from regengine.registration.register import RegisterParams
 from regengine.registration.search import Search
 from regengine.registration.search_order import plan
 from regengine.registration.tracks import Track
+from tests.matchers.lamp_world import LampWorld, log_picture
 from tests.regengine.registration.recording_map import RecordingMap
 
 
@@ -52,6 +55,14 @@ def made_search(
     if lights is not None:
         search.lights = lights
     return search
+
+
+def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
+    """A photo of lamps without noise; its image for haze and its flat one are dark."""
+    values = log_picture(camera, lamps)
+    sharp = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
+    dark = replace(sharp, values=np.zeros_like(values))
+    return PhotoLights(sharp=sharp, hazy=dark, flat=dark)
 
 
 def begun_anew(search: Search, lights: LightImage | None = None, **found: object) -> Search:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
 from regengine.registration.acceptance import (
-    REVIEW_PROBABILITY,
     decide,
     default_accept_probability,
     probability,
@@ -192,32 +189,6 @@ def test_scores_of_many_are_those_of_each() -> None:
     assert together == pytest.approx([probability(one, MADE) for one in several], rel=1e-12)
 
 
-def test_all_of_it_together_decides() -> None:
-    good = replace(
-        USUAL,
-        ncc=0.9,
-        runner_up_ncc=0.3,
-        coarse_z=10.0,
-        town_log10_odds=40.0,
-        patch_log10_odds=20.0,
-    )
-    bad = replace(
-        USUAL,
-        ncc=0.3,
-        runner_up_ncc=0.29,
-        coarse_z=2.0,
-        town_log10_odds=-12.0,
-        patch_log10_odds=-5.0,
-        met_towns=2,
-        patches=4,
-        held_out_residual_px=4.0,
-        runner_up_even_ncc=0.29,
-        picture_log10_odds=-1.0,
-    )
-    assert probability(good) >= default_accept_probability()
-    assert probability(bad) < REVIEW_PROBABILITY
-
-
 def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
     threshold = shipped_calibration().accept_probability
     assert threshold == default_accept_probability()
@@ -365,17 +336,6 @@ def test_nothing_unsound_is_written(tmp_path: Path) -> None:
     assert not path.exists()
     with pytest.raises(ConfigError, match="cannot be written"):
         write_calibration(tmp_path / "no" / "folder.json", shipped_calibration())
-
-
-def test_it_is_read_when_first_asked_for() -> None:
-    program = (
-        "from regengine.registration.calibration import shipped_calibration as shipped\n"
-        "import regengine.registration.acceptance as confidence\n"
-        "assert shipped.cache_info().currsize == 0\n"
-        "confidence.default_accept_probability()\n"
-        "assert shipped.cache_info().currsize == 1\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def statement(**changes: Any) -> tuple[Calibration, str]:

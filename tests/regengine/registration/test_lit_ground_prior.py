@@ -90,7 +90,6 @@ def test_the_ocean_is_less_likely_than_a_land_of_cities() -> None:
     rng = np.random.default_rng(3)
     towns = [(float(lon), float(lat)) for lon, lat in rng.uniform([0, 40], [15, 55], (300, 2))]
     lit = lit_ground(OverviewMap(world_with(*towns)))
-    assert lit is not None
     land, ocean = lit.surprise([7.0, -40.0], [48.0, 30.0])
     assert ocean == LIGHT_SURPRISE[0]
     assert land < ocean - 4.0

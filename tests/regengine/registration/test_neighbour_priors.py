@@ -59,12 +59,10 @@ def told(seconds: float, *lessons: Lesson) -> NeighbourPrior:
 
 def test_an_accepted_result_teaches_offset_and_lens() -> None:
     known = lesson_of(proposal())
-    assert known is not None
     assert known.offset_s == -131.7
     assert known.focal_ratio == pytest.approx(1506.1 / (85.0 / 0.05625))
     assert known.facts == replace(facts(0.0), frame="ISS030-E-184140")
     zoom = lesson_of(replace(proposal(), focal_mm=None))
-    assert zoom is not None
     assert zoom.focal_ratio == known.focal_ratio  # an unknown lens counts as the commonest, 85 mm
 
 

@@ -27,8 +27,6 @@ from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
 from tests.regengine.registration.simulated_frames import Solved, light_map
 
-ACCEPT = default_accept_probability()
-
 
 def codes(reasons: tuple[Reason, ...]) -> list[str]:
     return [reason.code for reason in reasons]
@@ -240,17 +238,14 @@ def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
     assert result.probability is not None
     assert result.probability >= default_accept_probability()
     assert result.lights == "simulated lights"
-    assert result.footprint is not None
     assert len(result.footprint) == 4
     assert result.footprint_diagonal_km == pytest.approx(350.0, rel=0.1)  # 295 x 197 km
     solved = result.solved
-    assert solved is not None
     assert solved.camera == best.camera
     assert solved.off_nadir_deg == pytest.approx(6.0, abs=1.0)
     # The position was told for a clock two seconds fast
     assert solved.along_track_offset_s == pytest.approx(-2.0, abs=1.0)
     fit = result.fit
-    assert fit is not None
     assert fit.margin == pytest.approx(best.evidence.margin)
     assert fit.matched_lights == best.evidence.met_towns
     ground_m = 410e3 / best.camera.focal_px
@@ -264,7 +259,6 @@ def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
 
 def test_the_lights_of_the_photo_are_told_in_stored_pixels(near_nadir: Solved) -> None:
     lights = near_nadir.result.detections
-    assert lights is not None
     assert lights.matched.sum() == near_nadir.best.evidence.met_towns
     height, width = near_nadir.shot.picture.shape[:2]
     assert ((lights.x >= -0.5) & (lights.x <= width - 0.5)).all()

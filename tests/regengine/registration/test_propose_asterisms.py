@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from matchers.camera import Camera
-from matchers.photo_light import LightImage
 from matchers.pose import moved
 from matchers.sparse import SparseParameters
 from regengine.registration.candidates import Candidate, Look, same_view
@@ -23,10 +22,9 @@ from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (
     LampWorld,
     drawn_camera,
-    log_picture,
 )
-from tests.regengine.registration.beliefs import bell
-from tests.regengine.registration.made_search import made_search
+from tests.regengine.registration.beliefs import bell, made_track
+from tests.regengine.registration.made_search import lights_of, made_search
 from tests.regengine.registration.simulated_frames import MemoryMap
 
 WIDTH, HEIGHT, FOCAL_PX = 384, 256, 533.0  # 50 mm on a sensor 36 mm long
@@ -40,13 +38,6 @@ def any_camera(seed: int, *, mirrored: bool = False) -> Camera:
     return drawn_camera(rng, (9.0, 15.0), (41.0, 45.0), (0.0, 45.0), **lens)
 
 
-def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
-    values = log_picture(camera, lamps)
-    image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-    dark = replace(image, values=np.zeros_like(values))
-    return PhotoLights(sharp=image, hazy=dark, flat=dark)
-
-
 def track_through(camera: Camera) -> Track:
     """Northward over a camera's place, and north-eastward a little."""
     heading = np.array([0.1, 0.2, 0.9])
@@ -54,16 +45,7 @@ def track_through(camera: Camera) -> Track:
     def at(offset_km: float) -> np.ndarray:
         return moved(camera.position_ecef_m, heading, 1e3 * offset_km, 0.0, 0.0)
 
-    return Track(
-        name="tle",
-        position=at,
-        velocity=lambda km: at(km + 1.0) - at(km - 1.0),
-        sigma_along_km=150.0,
-        belief=bell(70.0, 200.0),
-        sigma_across_km=lambda _: 5.0,
-        sigma_up_km=1.0,
-        speed_km_s=7.66,
-    )
+    return made_track(at, bell(70.0, 200.0))
 
 
 def told(camera: Camera, too_long: float = 1.0) -> Camera:
@@ -168,15 +150,6 @@ def test_the_camera_is_found_from_another_place_of_the_track(
     after = np.linalg.norm(np.subtract(best.camera.position_ecef_m, true.position_ecef_m))
     assert before > 19e3
     assert after < 0.7 * before
-
-
-def test_a_hazy_look_takes_the_hazy_image(lamps: LampWorld, light_map: MemoryMap) -> None:
-    """Here that is dark, and nothing is to be found in the dark."""
-    true = any_camera(0)
-    stored, lights = told(true), lights_of(true, lamps)
-    look = look_at(stored)
-    assert taken(lights, stored, replace(look, hazy=True), light_map) == []
-    assert taken(lights, stored, look, light_map) != []
 
 
 def test_towns_of_the_map_are_found_once_for_neighbouring_looks(light_map: MemoryMap) -> None:

@@ -8,18 +8,16 @@ import pytest
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
 from matchers.earth import SEMI_MAJOR_M
-from matchers.photo_light import LightImage
 from matchers.pose import turned
 from regengine.registration.candidates import Candidate, CoarseView, same_view
 from regengine.registration.lens_prior import Scale
 from regengine.registration.propose_dense import best_along_the_track, moved
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import Track
-from tests.matchers.lamp_world import LampWorld, drawn_camera, log_picture
-from tests.regengine.registration.beliefs import bell
+from tests.matchers.lamp_world import LampWorld, drawn_camera
+from tests.regengine.registration.beliefs import bell, made_track
+from tests.regengine.registration.made_search import lights_of
 from tests.regengine.registration.simulated_frames import MemoryMap
-
-ALTITUDE_KM = 410.0
 
 
 def camera_of(seed: int) -> Camera:
@@ -40,16 +38,7 @@ def circling(camera: Camera) -> Track:
         angle = 1e3 * offset_km / radius
         return np.asarray(radius * (np.cos(angle) * up + np.sin(angle) * north))
 
-    return Track(
-        name="tle",
-        position=at,
-        velocity=lambda km: at(km + 1.0) - at(km - 1.0),
-        sigma_along_km=150.0,
-        belief=bell(70.0, 200.0),
-        sigma_across_km=lambda _: 5.0,
-        sigma_up_km=1.0,
-        speed_km_s=7.66,
-    )
+    return made_track(at, bell(70.0, 200.0))
 
 
 def true_candidate(camera: Camera, score: float = 1.0) -> Candidate:
@@ -60,9 +49,13 @@ def true_candidate(camera: Camera, score: float = 1.0) -> Candidate:
 
 
 def along_the_track(
-    light_map: MemoryMap, picture: LightImage, true: Camera, candidate: Candidate
+    light_map: MemoryMap, lamps: LampWorld, true: Camera, candidate: Candidate
 ) -> Candidate | None:
-    view = CoarseView(stored=true, picture=picture, levels=light_map.levels)
+    """The candidate where it fits a camera's own picture better, if it does elsewhere."""
+    parameters = DenseParameters()
+    image = lights_of(true, lamps).sharp
+    coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
+    view = CoarseView(stored=true, picture=coarse, levels=light_map.levels)
     return best_along_the_track(view, candidate)
 
 
@@ -70,7 +63,6 @@ def along_the_track(
 def test_a_step_along_the_track_keeps_the_view(step_km: float) -> None:
     camera = camera_of(0)
     there = moved(true_candidate(camera), step_km)
-    assert there is not None
     wanted = circling(camera).position(step_km)
     assert np.allclose(there.camera.position_ecef_m, wanted, atol=1.0)
     assert np.allclose(there.look.prior.position_ecef_m, wanted, atol=1.0)
@@ -96,13 +88,9 @@ def test_the_camera_is_found_from_where_it_was_not(
     right = 0
     for seed in range(4):
         true = camera_of(seed)
-        values = log_picture(true, lamps)
-        parameters = DenseParameters()
-        image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-        coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
         wrong = moved(true_candidate(true), beside_km)
         assert wrong is not None
-        found = along_the_track(light_map, coarse, true, wrong)
+        found = along_the_track(light_map, lamps, true, wrong)
         if found is None:
             continue
         apart_m = np.linalg.norm(np.subtract(found.camera.position_ecef_m, true.position_ecef_m))
@@ -112,8 +100,4 @@ def test_the_camera_is_found_from_where_it_was_not(
 
 def test_what_is_right_stays_where_it_is(lamps: LampWorld, light_map: MemoryMap) -> None:
     true = camera_of(1)
-    values = log_picture(true, lamps)
-    parameters = DenseParameters()
-    image = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-    coarse = image.resized(96, parameters.smooth_px, parameters.detail_px)
-    assert along_the_track(light_map, coarse, true, true_candidate(true)) is None
+    assert along_the_track(light_map, lamps, true, true_candidate(true)) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 
 import numpy as np
@@ -24,7 +24,6 @@ from detectors.limb_geometry import (
 )
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.photo_light import LightImage
 from matchers.pose import moved
 from regengine.registration.candidates import Candidate
 from regengine.registration.lens_prior import (
@@ -33,7 +32,6 @@ from regengine.registration.lens_prior import (
     SIGMA_LOG_FOCAL_CROPPED,
     SIGMA_PRINCIPAL_SHARE,
 )
-from regengine.registration.preparation import PhotoLights
 from regengine.registration.propose_limb import (
     ALIGNED_PER_SWEEP,
     BAND_KM,
@@ -46,17 +44,17 @@ from regengine.registration.propose_limb import (
 )
 from regengine.registration.register import RegisterParams
 from regengine.registration.tracks import Track
+from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
     LampWorld,
     camera_over,
     east_north_up,
     light_grid,
-    log_picture,
     town_lamps,
 )
-from tests.regengine.registration.beliefs import bell
+from tests.regengine.registration.beliefs import bell, made_track
 from tests.regengine.registration.made_limb import found_limb
-from tests.regengine.registration.made_search import made_search
+from tests.regengine.registration.made_search import lights_of, made_search
 from tests.regengine.registration.simulated_frames import MemoryMap, halved
 
 ALTITUDE_KM = 410.0
@@ -81,16 +79,8 @@ def track_through(
     def at(offset_km: float) -> FloatArray:
         return moved(start, ahead - start, 1e3 * offset_km, 0.0, 0.0)
 
-    return Track(
-        name="made",
-        position=at,
-        velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
-        sigma_along_km=500.0,
-        belief=bell(0.5 * reach_km, reach_km),
-        sigma_across_km=lambda _: 5.0,
-        sigma_up_km=2.0,
-        speed_km_s=7.66,
-    )
+    belief = bell(0.5 * reach_km, reach_km)
+    return made_track(at, belief, sigma_along_km=500.0, sigma_up_km=2.0)
 
 
 OVER_ROME = camera_over(12.0, 42.0, 1e3 * ALTITUDE_KM)
@@ -195,17 +185,21 @@ def test_an_unknown_focal_length_is_as_free_as_a_crops() -> None:
 BOX = -20.0, 26.0, 46.0, 62.0  # west, south, east, north
 
 
-@pytest.fixture(scope="module")
-def lamps() -> LampWorld:
-    return town_lamps(2, *BOX, towns=9000, lamps_per_town=15, radius_km=5.0)
+@dataclass(frozen=True)
+class Land:
+    """Towns, and their map."""
+
+    lamps: LampWorld
+    light_map: MemoryMap
 
 
 @pytest.fixture(scope="module")
-def light_map(lamps: LampWorld) -> MemoryMap:
+def land() -> Land:
+    lamps = town_lamps(2, *BOX, towns=9000, lamps_per_town=15, radius_km=5.0)
     levels = [light_grid(lamps, *BOX, 0.04)]
     while len(levels) < 4:
         levels.append(halved(levels[-1]))
-    return MemoryMap(levels=tuple(levels))
+    return Land(lamps, MemoryMap(levels=tuple(levels)))
 
 
 def oblique(**changes: float | bool) -> Camera:
@@ -229,13 +223,6 @@ def seen_limb(camera: Camera) -> Limb:
     return limb_of(nadir, camera.focal_px)
 
 
-def lights_of(camera: Camera, lamps: LampWorld) -> PhotoLights:
-    values = log_picture(camera, lamps)
-    sharp = LightImage(values=values, weight=np.ones_like(values), factor=1.0)
-    dark = replace(sharp, values=np.zeros_like(values))
-    return PhotoLights(sharp=sharp, hazy=dark, flat=dark)
-
-
 def miss_px(found: Camera, truth: Camera) -> float:
     """How far ground within 60 degrees of the nadir moves in the found camera's picture."""
     x, y = np.meshgrid(np.linspace(3.0, WIDTH - 4.0, 13), np.linspace(3.0, HEIGHT - 4.0, 9))
@@ -243,9 +230,7 @@ def miss_px(found: Camera, truth: Camera) -> float:
     range_km = np.linalg.norm(ground - np.asarray(truth.position_ecef_m), axis=-1) / 1e3
     near = range_km < 1100.0
     assert near.sum() > 10
-    at_x, at_y = found.ecef_to_pixel(ground[near])
-    moved_px = np.hypot(at_x - x[near], at_y - y[near])
-    return float(np.median(np.where(np.isfinite(moved_px), moved_px, 1e3)))
+    return float(np.median(lamp_world.miss_px(found, truth, x[near], y[near])))
 
 
 def stopped() -> float:
@@ -257,15 +242,16 @@ def taken(
     sweep: Sweep,
     limb: Limb,
     stored: Camera,
-    lights: PhotoLights,
-    light_map: MemoryMap,
+    truth: Camera,
+    land: Land,
     clock: Callable[[], float] = stopped,
 ) -> tuple[list[Candidate], bool]:
-    """What one sweep finds, and whether the map holds any of what it looks at."""
-    limb = replace(limb, focal_px=stored.focal_px)
-    search = made_search(
-        stored, light_map, lights, limb=limb, parameters=RegisterParams(clock=clock)
-    )
+    """What one sweep finds of a true camera's picture, and whether the map holds any of it."""
+    given = {
+        "limb": replace(limb, focal_px=stored.focal_px),
+        "parameters": RegisterParams(clock=clock),
+    }
+    search = made_search(stored, land.light_map, lights_of(truth, land.lamps), **given)
     (proposals,) = take_sweep(search, sweep, 1.0)
     assert search.looks_taken == 1
     return list(proposals.candidates), search.covered
@@ -273,8 +259,7 @@ def taken(
 
 def swept(
     truth: Camera,
-    lamps: LampWorld,
-    light_map: MemoryMap,
+    land: Land,
     *,
     displaced_km: float = 0.0,
     offsets: tuple[float, ...] = (0.0,),
@@ -299,18 +284,14 @@ def swept(
         mirrored=mirrored,
         hazy=hazy,
     )
-    return taken(sweep, limb, stored, lights_of(truth, lamps), light_map, clock)
+    return taken(sweep, limb, stored, truth, land, clock)
 
 
 @pytest.mark.parametrize("displaced_km", [-710.0, 700.0])
-def test_a_sweep_finds_a_camera_far_along_the_track(
-    lamps: LampWorld, light_map: MemoryMap, displaced_km: float
-) -> None:
+def test_a_sweep_finds_a_camera_far_along_the_track(land: Land, displaced_km: float) -> None:
     """Of three thousand kilometres, the place, the attitude and nothing else like it."""
     truth = oblique()
-    found, covered = swept(
-        truth, lamps, light_map, displaced_km=displaced_km, offsets=bands(1500.0)[0]
-    )
+    found, covered = swept(truth, land, displaced_km=displaced_km, offsets=bands(1500.0)[0])
     assert covered
     best = found[0]
     assert miss_px(best.camera, truth) < 2.0
@@ -325,11 +306,9 @@ def test_a_sweep_finds_a_camera_far_along_the_track(
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("tried", [False, True])
-def test_mirror_images_are_found_as_such_only(
-    lamps: LampWorld, light_map: MemoryMap, mirrored: bool, tried: bool
-) -> None:
+def test_mirror_images_are_found_as_such_only(land: Land, mirrored: bool, tried: bool) -> None:
     truth = oblique(mirrored=mirrored, roll=-35.0)
-    found, _ = swept(truth, lamps, light_map, mirrored=tried)
+    found, _ = swept(truth, land, mirrored=tried)
     assert all(candidate.camera.mirrored == tried for candidate in found)
     if mirrored == tried:
         assert miss_px(found[0].camera, truth) < 2.0
@@ -337,10 +316,10 @@ def test_mirror_images_are_found_as_such_only(
         assert all(candidate.ncc < 0.6 for candidate in found)
 
 
-def test_a_crop_is_found_at_its_scale(lamps: LampWorld, light_map: MemoryMap) -> None:
+def test_a_crop_is_found_at_its_scale(land: Land) -> None:
     """The focal length that the metadata tell is 1 / 1.3 of the picture's."""
     truth = oblique(focal_px=260.0)
-    found, _ = swept(truth, lamps, light_map, scale=1.25, told_focal_px=200.0)
+    found, _ = swept(truth, land, scale=1.25, told_focal_px=200.0)
     best = found[0]
     assert miss_px(best.camera, truth) < 2.0
     assert best.camera.focal_px == pytest.approx(260.0, rel=0.03)
@@ -355,45 +334,39 @@ def after(calls: int) -> Callable[[], float]:
     return lambda: next(told)
 
 
-def test_a_sweep_that_runs_out_of_time_uses_what_it_has(
-    lamps: LampWorld, light_map: MemoryMap
-) -> None:
+def test_a_sweep_that_runs_out_of_time_uses_what_it_has(land: Land) -> None:
     offsets = tuple(STEP_KM * k for k in range(-3, 4))
     truth = oblique()
-    assert swept(truth, lamps, light_map, offsets=offsets, clock=after(0)) == ([], False)
-    some, covered = swept(truth, lamps, light_map, offsets=offsets, clock=after(5))
+    assert swept(truth, land, offsets=offsets, clock=after(0)) == ([], False)
+    some, covered = swept(truth, land, offsets=offsets, clock=after(5))
     assert covered
     assert miss_px(some[0].camera, truth) < 2.0
     assert len({candidate.look.offset_km for candidate in some}) <= 5
 
 
-def test_by_day_nothing_is_swept(lamps: LampWorld, light_map: MemoryMap) -> None:
+def test_by_day_nothing_is_swept(land: Land) -> None:
     truth = oblique()
     day = replace(track_through(truth, 0.0, 500.0, EASTWARD), may_be_night=lambda km: km > 50.0)
     sweep = replace(planned()[0], track=day, offsets_km=(-60.0, 0.0, 60.0))
-    found, _ = taken(sweep, seen_limb(truth), truth, lights_of(truth, lamps), light_map)
+    found, _ = taken(sweep, seen_limb(truth), truth, truth, land)
     assert {candidate.look.offset_km for candidate in found} == {60.0}
 
 
-def test_a_hazy_sweep_takes_the_other_image(lamps: LampWorld, light_map: MemoryMap) -> None:
-    found, covered = swept(oblique(), lamps, light_map, hazy=True)
+def test_a_hazy_sweep_takes_the_other_image(land: Land) -> None:
+    found, covered = swept(oblique(), land, hazy=True)
     assert covered
     assert all(candidate.ncc < 0.1 for candidate in found)
 
 
-def test_outside_the_map_nothing_is_covered(lamps: LampWorld, light_map: MemoryMap) -> None:
+def test_outside_the_map_nothing_is_covered(land: Land) -> None:
     truth = oblique()
     track = track_through(truth, 9000.0, 1500.0, EASTWARD)
     sweep = replace(planned()[0], track=track, offsets_km=(0.0, 60.0))
-    lights = lights_of(truth, lamps)
-    assert taken(sweep, seen_limb(truth), truth, lights, light_map) == ([], False)
+    assert taken(sweep, seen_limb(truth), truth, truth, land) == ([], False)
 
 
 @pytest.mark.parametrize("roll", [0.0, 130.0])
-def test_a_photo_without_near_ground_is_not_searched(
-    lamps: LampWorld, light_map: MemoryMap, roll: float
-) -> None:
+def test_a_photo_without_near_ground_is_not_searched(land: Land, roll: float) -> None:
     """A camera that looks up has its nadir behind it."""
     up = limb_of(nadir_vector(105.0, roll), 200.0)
-    lights = lights_of(oblique(), lamps)
-    assert taken(planned()[0], up, oblique(), lights, light_map) == ([], False)
+    assert taken(planned()[0], up, oblique(), oblique(), land) == ([], False)

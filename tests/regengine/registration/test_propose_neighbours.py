@@ -72,7 +72,6 @@ def test_a_camera_that_follows_a_place_keeps_it_in_the_middle() -> None:
     neighbour = Neighbour(frame="before", camera=before)
     moved = carried(neighbour, track, 0.0)
     turned = following(neighbour, moved)
-    assert turned is not None
     assert turned.position_ecef_m == moved.position_ecef_m
     place = before.pixel_to_ecef(*before.principal_point)
     assert np.hypot(*np.subtract(turned.ecef_to_pixel(place), before.principal_point)) < 1e-6
@@ -140,7 +139,6 @@ def test_a_wrong_clock_is_found_in_few_looks_with_hints_and_not_without(
     search, helped = searched(after, tmp_path / "a.png", told(before), FEW_LOOKS)
     assert helped.verdict == "accepted"
     assert np.median(camera_miss_m(after, helped)) < 0.5 * MAP_PIXEL_M
-    assert helped.solved is not None
     assert helped.solved.along_track_offset_s == pytest.approx(CLOCK_S, abs=2.0)
     assert search.looks_taken <= 3
 
@@ -168,7 +166,6 @@ def test_a_neighbours_camera_finds_what_the_first_look_does_not(
 def test_an_offset_beyond_the_clock_window_is_not_believed(before: Lesson, after: Shot) -> None:
     hints, position = told(before), position_of(after, clock_s=-CLOCK_S)
     believed = expected_place(hints, tracks_for(position, 301.0))
-    assert believed is not None
     assert believed.offset_km == pytest.approx(CLOCK_S * believed.track.speed_km_s)
     assert expected_place(hints, tracks_for(position, 60.0)) is None
 

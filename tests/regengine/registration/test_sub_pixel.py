@@ -54,17 +54,14 @@ def photograph(camera: SimCamera, path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1.0, 2.7])
-@pytest.mark.parametrize("name", ["near_nadir", "oblique", "slanted"])
 def test_the_map_photographed_is_found_to_a_tenth_of_a_pixel(
-    name: str, size: float, request: pytest.FixtureRequest, tmp_path: Path
+    solved: Solved, size: float, tmp_path: Path
 ) -> None:
     """Half a pixel anywhere between file and map, on either side, would be seen at once."""
-    solved: Solved = request.getfixturevalue(name)
     photograph(enlarged(solved.shot.camera, size), tmp_path / "map.png")
     fine = solved.fine(tmp_path / "map.png")
     fine = replace(fine, factor=fine.factor * size)  # over the picture that was registered
     solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
-    assert solution is not None
     found = solution.image.stored_camera(solution.camera, solved.best.camera)
     truth = camera_of(solved.shot.camera)
     grid = ground_grid(truth)

@@ -52,9 +52,7 @@ def test_more_looks_need_better_proof() -> None:
     assert log10_tried(0) == LOG10_ATTITUDES_PER_LOOK
 
 
-@pytest.mark.parametrize("name", ["near_nadir", "oblique", "slanted"])
-def test_towns_prove_the_right_camera_alone(name: str, request: pytest.FixtureRequest) -> None:
-    solved: Solved = request.getfixturevalue(name)
+def test_towns_prove_the_right_camera_alone(solved: Solved) -> None:
     solution = solved.best.solution
     right, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     assert right.log10_odds > 15.0
@@ -65,9 +63,7 @@ def test_towns_prove_the_right_camera_alone(name: str, request: pytest.FixtureRe
     assert towns_proof(solution.image, wrong, solution.levels)[0].log10_odds < 3.0
 
 
-@pytest.mark.parametrize("name", ["near_nadir", "oblique", "slanted"])
-def test_held_out_patches_land(name: str, request: pytest.FixtureRequest) -> None:
-    solved: Solved = request.getfixturevalue(name)
+def test_held_out_patches_land(solved: Solved) -> None:
     solution = solved.best.solution
     found = held_out(solution, RefineParameters())
     assert found.log10_odds > 5.0
@@ -346,7 +342,6 @@ def test_a_fit_that_its_patches_confirm_is_left_alone(
     monkeypatch.setattr(verification, "aligned_finalist", forbidden)
     first = near_nadir.best.finalists[0]
     fit = best_fit(near_nadir.search, first)
-    assert fit is not None
     assert fit.left_out.log10_odds > LEAST_LOG10_ODDS
     assert fit.solution.finalist is first
 
@@ -356,7 +351,6 @@ def test_a_wrong_lens_is_set_free(near_nadir: Solved) -> None:
     told = verification.fit_of(near_nadir.search, finalist)
     assert told is None or told.left_out.log10_odds <= LEAST_LOG10_ODDS
     fit = best_fit(near_nadir.search, finalist)
-    assert fit is not None
     assert fit.left_out.log10_odds > 10.0
     camera = fit.solution.image.stored_camera(fit.solution.camera, finalist.camera)
     truth = near_nadir.shot.camera

@@ -193,14 +193,14 @@ def test_the_spread_is_a_standard_deviation_that_strays_do_not_move() -> None:
     offsets = np.random.default_rng(0).normal(20.0, 3.0, 2000)
     offsets[:100] = 500.0
     zeros = np.zeros(2000)
-    told = clock_offset("b", "d", offsets.tolist(), zeros.tolist(), zeros.tolist())
-    assert told.median_s == pytest.approx(20.0, abs=0.5)
-    assert told.spread_s == pytest.approx(3.0, rel=0.12)
+    told = clock_offset(offsets.tolist(), zeros.tolist(), zeros.tolist())
+    assert told["median_s"] == pytest.approx(20.0, abs=0.5)
+    assert told["spread_s"] == pytest.approx(3.0, rel=0.12)
 
 
 def test_photos_that_disagree_show_it() -> None:
     offsets = [0.0, 1.0, 2.0, 60.0]
-    assert clock_offset("b", "d", offsets, [1.0] * 4, [1.0] * 4).agree == 0.75
+    assert clock_offset(offsets, [1.0] * 4, [1.0] * 4)["agree"] == 0.75
 
 
 def test_only_accepted_photos_placed_by_element_sets_count() -> None:

@@ -82,13 +82,6 @@ def test_a_page_asks_nothing_of_the_network(tmp_path: Path) -> None:
     assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
 
 
-def test_a_page_names_what_it_leaves_out(tmp_path: Path) -> None:
-    results = [nothing_found(f"n{k}") for k in range(50)]
-    data = data_of(page_of(tmp_path, results, most_frames=10))
-    assert data["figures"]["photos"] == 50
-    assert len(data["frames"]) <= 10
-
-
 def test_wicked_text_stays_text(tmp_path: Path) -> None:
     page = page_of(tmp_path, [wicked(text) for text in WICKED])
     text = page.read_text(encoding="utf-8")

@@ -14,26 +14,14 @@ from matchers.pose import with_attitude
 
 @dataclass(frozen=True, kw_only=True)
 class Aim:
-    """Where a camera is, and what it looks at.
+    """Where a camera is, and what it looks at."""
 
-    Attributes
-    ----------
-    nadir_lon, nadir_lat : float
-        Geodetic place below the camera, degrees.
-    altitude_km : float
-        Height above the ellipsoid.
-    lon, lat : float
-        Place that the middle of the picture shows, degrees.
-    turn_deg : float
-        Azimuth of the picture's top at that place, clockwise from north.
-    """
-
-    nadir_lon: float
+    nadir_lon: float  # geodetic place below the camera, degrees
     nadir_lat: float
-    altitude_km: float
-    lon: float
+    altitude_km: float  # above the ellipsoid
+    lon: float  # place that the middle of the picture shows, degrees
     lat: float
-    turn_deg: float
+    turn_deg: float  # azimuth of the picture's top at that place, clockwise from north
 
 
 def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:

@@ -12,9 +12,8 @@ from urllib.parse import urljoin
 
 import numpy as np
 
-from matchers.camera import Camera
 from matchers.earth import great_circle_km
-from tests.regengine.review.sample import true_camera, truth_of
+from tests.regengine.review.sample import camera_of, true_camera, truth_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
@@ -42,23 +41,10 @@ def open_browser(*arguments: str) -> Iterator[Browser]:
 
 
 class ReviewHand:
-    """A person at the page: looks, presses keys, drags.
+    """A person at the page of an address with its token: looks, presses keys, drags.
 
-    Parameters
-    ----------
-    page : playwright.sync_api.Page
-        A page of the browser.
-    address : str
-        Where the review is, with its token.
-
-    Attributes
-    ----------
-    address : str
-        As given.
-    actions : Counter of str
-        How many keys, clicks and drags there were.
-    problems : list of str
-        What the page threw, and what its policy refused.
+    ``actions`` counts keys, clicks and drags; ``problems`` are what the page threw, and what its
+    policy refused.
     """
 
     def __init__(self, page: Page, address: str) -> None:
@@ -179,12 +165,6 @@ class ReviewHand:
         cos, sin = math.cos(rotation), math.sin(rotation)
         right, down = across * cos + up * sin, across * sin - up * cos
         return box["x"] + box["width"] / 2.0 + right, box["y"] + box["height"] / 2.0 + down
-
-
-def camera_of(told: dict[str, Any]) -> Camera:
-    """A camera as the interface writes it."""
-    names = ("principal_point", "distortion", "quaternion", "position_ecef_m")
-    return Camera(**{**told, **{name: tuple(told[name]) for name in names}})
 
 
 def camera_error_km(told: dict[str, Any], frame: str) -> float:

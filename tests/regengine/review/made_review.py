@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,9 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from regengine.result import FrameResult
 from regengine.review.app import guarded_app
 from regengine.review.security import Access
 from regengine.review.server import open_review
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
 
 PORT = 8123
 BASE = f"http://127.0.0.1:{PORT}"
@@ -31,20 +28,11 @@ WORK: dict[str, Any] = {
 }
 
 
-def make_store(path: Path, results: Sequence[FrameResult]) -> Path:
-    """A store of some results, numbered from 0."""
-    with StoreWriter(path) as writer:
-        for number, result in enumerate(results):
-            writer.add(StoredFrame(frame_index=number, result=result))
-        writer.flush()
-    return path
-
-
 class Browser:
     """Asks a server in this process; keeps its cookies."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self.transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.cookies = httpx.Cookies()
 
     def ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
@@ -52,7 +40,7 @@ class Browser:
 
         async def asked() -> httpx.Response:
             async with httpx.AsyncClient(
-                transport=self._transport, base_url=BASE, cookies=self.cookies
+                transport=self.transport, base_url=BASE, cookies=self.cookies
             ) as client:
                 answer = await client.request(method, path, **sent)
                 self.cookies = client.cookies

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +38,12 @@ WRONG_PLACE_M = (12_000.0, -9_000.0, 12_000.0)
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """What the made-up engine says of a sample.
-
-    Attributes
-    ----------
-    verdict : str
-        Its verdict.
-    probability : float or None
-        Its probability.
-    reason : str or None
-        Code of its reason.
-    right, runner_up_right : bool
-        Whether the proposal, and whether the runner-up, is the true camera; else it is turned.
-    """
+    """What the made-up engine says of a sample."""
 
     verdict: Verdict
     probability: float | None
     reason: str | None = None
+    # Whether the proposal, and whether the runner-up, is the true camera; else it is turned
     right: bool = True
     runner_up_right: bool = False
 
@@ -87,17 +76,13 @@ def truth_of(frame: str) -> dict[str, Any]:
 
 def true_camera(frame: str) -> Camera:
     """The camera that a sample was taken with."""
-    camera = truth_of(frame)["camera"]
-    return Camera(
-        width_px=camera["width_px"],
-        height_px=camera["height_px"],
-        focal_px=camera["focal_px"],
-        principal_point=tuple(camera["principal_point"]),
-        distortion=tuple(camera["distortion"]),
-        quaternion=tuple(camera["quaternion"]),
-        position_ecef_m=tuple(camera["position_ecef_m"]),
-        mirrored=camera["mirrored"],
-    )
+    return camera_of(truth_of(frame)["camera"])
+
+
+def camera_of(told: Mapping[str, Any]) -> Camera:
+    """A camera as JSON has it."""
+    known = {one.name: told[one.name] for one in fields(Camera)}
+    return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
 
 def turned_camera(camera: Camera) -> Camera:

@@ -13,7 +13,8 @@ import pytest
 import regengine.review
 from regengine.result import Reason
 from tests.example_results import nothing_found, proposal
-from tests.regengine.review.made_review import WORK, Browser, make_store, opened
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import WORK, Browser, opened
 
 TYPES = Path(regengine.review.__file__).parent / "page" / "src" / "types.ts"
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe\x1b[31m'\"&"
@@ -29,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         camera_body=HOSTILE,
         reasons=(Reason(code="unreadable", text=HOSTILE),),
     )
-    return make_store(
+    return write_store(
         tmp_path_factory.mktemp("api") / "run.h5",
         [proposal("ISS030-E-1", "review"), evil, proposal("ISS030-E-2")],
     )
@@ -105,6 +106,8 @@ def test_an_unseen_decision_of_the_same_person_is_a_conflict(browser: Browser) -
     second = decide(browser, 0, "rejected")
     assert second["conflict"]["revision"] == first["revision"]
     assert decide(browser, 0, "unsure", base=second["revision"])["conflict"] is None
+    kept = [one["decision"] for one in browser.get("/api/frames/0/history").json()]
+    assert kept == ["unsure", "rejected", "accepted"]
 
 
 def test_two_people_are_told_of_each_other(store: Path, browser: Browser) -> None:
@@ -132,6 +135,9 @@ def test_unfinished_work_comes_back(store: Path, browser: Browser) -> None:
     with opened(store, reviewer="Bo") as other:
         assert other.get("/api/frames/0").json()["draft"] is None
     assert browser.ask("DELETE", "/api/frames/0/draft").status_code == 204
+    assert browser.get("/api/frames/0").json()["draft"] is None
+    browser.put("/api/frames/0/draft", json=draft)
+    decide(browser, 0, "accepted")
     assert browser.get("/api/frames/0").json()["draft"] is None
 
 
@@ -187,12 +193,12 @@ def test_nonsense_is_refused_whole(browser: Browser, wrong: dict[str, Any]) -> N
 
 def test_a_store_that_grows_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regengine.review.frames.LOOK_AGAIN_S", 0.0)
-    path = make_store(tmp_path / "run.h5", [proposal("ISS030-E-1")])
+    path = write_store(tmp_path / "run.h5", [proposal("ISS030-E-1")])
     with opened(path) as browser:
         decide(browser, 0, "accepted")
         (tmp_path / "more").mkdir()
         grown = [proposal("ISS030-E-1"), proposal("ISS030-E-2")]
-        make_store(tmp_path / "more" / "run.h5", grown).replace(path)
+        write_store(tmp_path / "more" / "run.h5", grown).replace(path)
         rows = browser.get("/api/frames?sort=name").json()["frames"]
         assert [row["frame"] for row in rows] == ["ISS030-E-1", "ISS030-E-2"]
         assert [row["decision"] for row in rows] == ["accepted", None]

@@ -16,7 +16,8 @@ from regengine.review.bodies import camera_json
 from regengine.review.decisions import Choice, Decision, Decisions, Judged, decisions_path
 from regengine.review.reviewed import ReviewedPoint, reviewed, state_of
 from tests.example_results import nadir_camera, nothing_found, proposal
-from tests.regengine.review.made_review import WORK, make_store
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import WORK
 
 POINT = {"x": 1.0, "y": 2.0, "lon": 3.0, "lat": 4.0, "sigma_px": None, "origin": "person"}
 
@@ -62,20 +63,6 @@ def test_decisions_are_never_changed_or_deleted(file: Path) -> None:
     other_hand.close()
 
 
-def test_two_windows_of_one_person_lose_nothing_and_are_told(file: Path) -> None:
-    one, two = Decisions(file), Decisions(file)
-    first, _ = one.save(judged(), "Ada", "accepted", WORK)
-    second, conflict = two.save(judged(), "Ada", "rejected", WORK)
-    assert conflict == first
-    _, conflict = one.save(judged(), "Ada", "unsure", WORK, base=second.revision)
-    assert conflict is None
-    found = [each.decision for each in two.history(0, judged().sha256)]
-    assert found == ["unsure", "rejected", "accepted"]
-    assert [head.decision for head in two.all_heads()] == ["unsure"]
-    one.close()
-    two.close()
-
-
 def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file: Path) -> None:
     decisions = Decisions(file)
     first, _ = decisions.save(judged(), "Ada", "accepted", WORK, seconds=2.5)
@@ -87,21 +74,6 @@ def test_a_decision_whose_answer_was_lost_is_there_once_when_it_comes_again(file
     )
     assert (later.revision > again.revision, conflict) == (True, None)
     assert len(decisions.history(0, judged().sha256)) == 3
-    decisions.close()
-
-
-def test_a_draft_is_one_persons_and_goes_with_the_decision(file: Path) -> None:
-    decisions, sha256 = Decisions(file), judged().sha256
-    for who in ("Ada", "Bo"):
-        decisions.keep_draft(0, sha256, who, WORK | {"comment": who})
-    decisions.keep_draft(0, sha256, "Ada", WORK | {"comment": "later"})
-    assert decisions.draft(0, sha256, "Ada") == WORK | {"comment": "later"}
-    assert decisions.draft(0, "another photo", "Ada") is None
-    decisions.save(judged(), "Ada", "accepted", WORK)
-    assert decisions.draft(0, sha256, "Ada") is None
-    assert decisions.draft(0, sha256, "Bo") == WORK | {"comment": "Bo"}
-    decisions.drop_draft(0, "Bo")
-    assert decisions.draft(0, sha256, "Bo") is None
     decisions.close()
 
 
@@ -172,13 +144,13 @@ class TestReviewed:
     """What exports take."""
 
     def test_nothing_is_made_where_nobody_decided(self, tmp_path: Path) -> None:
-        store = make_store(tmp_path / "run.h5", [proposal()])
+        store = write_store(tmp_path / "run.h5", [proposal()])
         before = sorted(tmp_path.iterdir())
         assert reviewed(store) == {}
         assert sorted(tmp_path.iterdir()) == before
 
     def test_the_latest_counts(self, tmp_path: Path) -> None:
-        store = make_store(tmp_path / "run.h5", [proposal(f"ISS030-E-{n}") for n in range(3)])
+        store = write_store(tmp_path / "run.h5", [proposal(f"ISS030-E-{n}") for n in range(3)])
         camera = nadir_camera()
         file = decisions_path(store)
         save(file, judged(2), "Ada", "rejected")
@@ -203,18 +175,18 @@ class TestReviewed:
 
     def test_stale_is_what_the_engine_says_otherwise_by_now(self, tmp_path: Path) -> None:
         results = [proposal("ISS030-E-0"), proposal("ISS030-E-1")]
-        file = decisions_path(make_store(tmp_path / "run.h5", results))
+        file = decisions_path(write_store(tmp_path / "run.h5", results))
         for number in range(2):
             save(file, judged(number), "Ada", "accepted")
         moved = replace(results[1], control_points=results[1].control_points[::-1])
         again = tmp_path / "again"
         again.mkdir()
-        make_store(again / "run.h5", [results[0], moved]).replace(tmp_path / "run.h5")
+        write_store(again / "run.h5", [results[0], moved]).replace(tmp_path / "run.h5")
         found = reviewed(tmp_path / "run.h5")
         assert [found[number].stale for number in (0, 1)] == [False, True]
 
     def test_another_photo_under_the_number_has_no_decision(self, tmp_path: Path) -> None:
-        store = make_store(tmp_path / "run.h5", [nothing_found(), proposal("ISS030-E-1")])
+        store = write_store(tmp_path / "run.h5", [nothing_found(), proposal("ISS030-E-1")])
         save(decisions_path(store), judged(0), "Ada", "accepted")
         save(decisions_path(store), judged(7), "Ada", "accepted")
         assert reviewed(store) == {}

@@ -10,12 +10,13 @@ import pytest
 
 from regengine.review.security import MOST_BODY_BYTES, Access, security_headers
 from tests.example_results import proposal
-from tests.regengine.review.made_review import BASE, PORT, WORK, Browser, make_store, opened, served
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import BASE, PORT, WORK, Browser, opened, served
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_store(tmp_path_factory.mktemp("guard") / "run.h5", [proposal()])
+    return write_store(tmp_path_factory.mktemp("guard") / "run.h5", [proposal()])
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from regengine.review.app import review_app
-from regengine.review.server import open_review
 from tests.example_results import nothing_found, proposal
-from tests.regengine.review.made_review import BASE, WORK, make_store
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import BASE, WORK, opened
 
 PER_ROUTE = 13  # thinking them up takes most of the time: each is sent in several wrong ways
 SENT = ("method", "url", "params", "json", "content", "data", "headers")
@@ -82,11 +81,14 @@ class Asker:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the tool's own
 def test_a_thousand_malformed_requests(tmp_path: Path) -> None:
-    store = make_store(tmp_path / "run.h5", [proposal(), nothing_found()])
+    store = write_store(tmp_path / "run.h5", [proposal(), nothing_found()])
     loop = asyncio.new_event_loop()
-    with open_review(store, reviewer="Ada") as context:
-        transport = httpx.ASGITransport(review_app(context), raise_app_exceptions=False)
-        asker = Asker(httpx.AsyncClient(transport=transport, base_url=BASE), loop)
+    with opened(store) as browser:
+        asker = Asker(
+            httpx.AsyncClient(transport=browser.transport, base_url=BASE, cookies=browser.cookies),
+            loop,
+        )
+        browser.get("/api/jobs/none")  # from then on the whole server answers
         description = asker.ask("", method="GET", url="/api/openapi.json").json()
         operations = [
             found.ok() for found in schemathesis.openapi.from_dict(description).get_all_operations()

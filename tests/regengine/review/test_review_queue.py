@@ -17,7 +17,8 @@ from regengine.review.decisions import Decisions
 from regengine.review.frames import FrameColumns, ReviewFrames
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from tests.example_results import nothing_found, proposal
-from tests.regengine.review.made_review import WORK, make_store
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import WORK
 from tests.regengine.review.test_review_decisions import judged
 
 DECIDED = {1: ("Ada",), 4: ("Ada", "Bo"), 6: ("Bo",)}
@@ -48,7 +49,7 @@ RESULTS = [made_up(number) for number in range(40)]
 @pytest.fixture(scope="module")
 def queue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Queue]:
     folder = tmp_path_factory.mktemp("queue")
-    frames = ReviewFrames(make_store(folder / "run.h5", RESULTS))
+    frames = ReviewFrames(write_store(folder / "run.h5", RESULTS))
     decisions = Decisions(folder / "d.sqlite")
     for number, people in DECIDED.items():
         about = replace(judged(number), sha256=RESULTS[number].sha256)
@@ -187,7 +188,7 @@ def test_a_frame_whose_middle_is_sky_lies_amid_its_points(tmp_path: Path) -> Non
         for point, lon in zip(result.control_points, (179.0, -179.0, 179.0, -179.0), strict=True)
     )
     solved = replace(result.solved, camera=camera)
-    store = make_store(
+    store = write_store(
         tmp_path / "run.h5", [replace(result, solved=solved, control_points=points), made_up(2)]
     )
     rows: FrameColumns = ReviewFrames(store).rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +11,12 @@ import pytest
 from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.lights.map import open_light_map
-from regengine.review.app import review_app
 from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import PhotoLightCache
-from regengine.review.server import open_review
 from regengine.review.solving import Snapped, cut_out, snap
 from tests.regengine.review.made_review import Browser
-from tests.regengine.review.sample import SAMPLES, sample_store, true_camera, truth_of
+from tests.regengine.review.sample import SAMPLES, true_camera, truth_of
 
 FRAME, NUMBER = "ISS990-E-000104", 3
 CITY = 1  # of the reference points, one with towns around
@@ -97,13 +94,6 @@ def test_the_piece_around_a_point_has_the_camera_of_the_whole(mirrored: bool) ->
     for dx, dy in ((0, 0), (7, -5), (-20, 20)):
         of_piece = np.array(piece.pixel_to_lonlat(20 + dx, 20 + dy))
         assert of_piece == pytest.approx(np.array(whole.pixel_to_lonlat(col + dx, row + dy)))
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with open_review(store, lights=[LIGHTS], reviewer="tester") as context:
-        yield Browser(review_app(context))
 
 
 def body(point: ReviewedPoint, **changed: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,27 +17,18 @@ from hypothesis import strategies as st
 from matchers.camera import Camera, Lens
 from matchers.resection import Free
 from regengine.errors import ConfigError
-from regengine.review.app import review_app
 from regengine.review.bodies import camera_json
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import solve_json
-from regengine.review.server import open_review
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
 from tests.regengine.review.made_review import Browser
-from tests.regengine.review.sample import sample_store, true_camera
+from tests.regengine.review.sample import camera_of, true_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"
 # Points picked by eye: of the picture's long side they themselves are off by 0.3 to 2 %
 MEDIAN_SHARE, LARGEST_SHARE = 0.012, 0.045
-
-
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with open_review(store, reviewer="tester") as context:
-        yield Browser(review_app(context))
 
 
 def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, Any]]:
@@ -58,7 +48,7 @@ def points_of(camera: Camera, count: int = 4, **changed: Any) -> list[dict[str, 
 
 def off_px(answer: dict[str, Any], truth: Camera) -> float:
     """How far the answer's camera is off over the picture."""
-    found = Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in answer.items()})
+    found = camera_of(answer)
     x, y = np.meshgrid(np.linspace(0, truth.width_px, 7), np.linspace(0, truth.height_px, 5))
     at_x, at_y = found.lonlat_to_pixel(*truth.pixel_to_lonlat(x, y))
     return float(np.nanmax(np.hypot(at_x - x, at_y - y)))

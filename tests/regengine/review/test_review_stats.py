@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from matchers.camera import Camera
-from regengine.commands import app
 from regengine.review.bodies import camera_json
 from regengine.review.decisions import Decision, Decisions, decisions_path
 from regengine.review.frames import ReviewFrames
 from regengine.review.stats import apart_px, kappa, review_stats
+from tests.command_line import invoke
 from tests.example_results import nadir_camera, nothing_found, proposal
-from tests.regengine.review.made_review import WORK, make_store
+from tests.regengine.exchange.export.exported import write_store
+from tests.regengine.review.made_review import WORK
 from tests.regengine.review.test_review_decisions import POINT, judged
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = [proposal(f"ISS030-E-{n}", "review") for n in range(5)]
-    path = make_store(tmp_path_factory.mktemp("stats") / "run.h5", [*results, nothing_found()])
+    path = write_store(tmp_path_factory.mktemp("stats") / "run.h5", [*results, nothing_found()])
     decisions = Decisions(decisions_path(path))
 
     def decide(number: int, who: str, choice: Any, seconds: float, **work: Any) -> None:
@@ -61,7 +61,7 @@ def test_every_figure_is_counted(store: Path) -> None:
 
 
 def test_the_command_prints_them(store: Path) -> None:
-    found = CliRunner().invoke(app, ["review", str(store), "--stats"])
+    found = invoke("review", str(store), "--stats")
     assert found.exit_code == 0
     assert "5 of 6 frames decided: 4 accepted, 1 rejected, 0 unsure" in found.stdout
     assert "Ada and Bo: 1 of 2 the same" in found.stdout

@@ -144,13 +144,6 @@ def test_another_photo_is_not_shown_in_its_place(get: Get, photo: Path) -> None:
     assert get("/api/frames/3/preview.jpg").status_code == 200
 
 
-def test_a_damaged_photo_is_a_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "cut.jpg"
-    path.write_bytes(b"\xff\xd8\xff\xe0 and then nothing")
-    answer = asker(path)("/api/frames/3/photo/0/0/0.jpg")
-    assert (answer.status_code, "damaged" in answer.json()["detail"]) == (422, True)
-
-
 def test_places_are_sent_with_their_countries(get: Get) -> None:
     found = get("/api/places?bbox=178.3,-18.2,178.48,-18.1&limit=1").json()
     assert found == {

@@ -14,10 +14,8 @@ from matchers.pose import turned
 from regengine.errors import ConfigError
 from regengine.pipeline import RunInputs, register_from
 from regengine.registration.register import RegisterParams
-from regengine.review.app import review_app
 from regengine.review.search_jobs import SearchJob, SearchJobs
-from regengine.review.server import open_review
-from tests.regengine.review.made_review import Browser
+from tests.regengine.review.made_review import Browser, opened
 from tests.regengine.review.made_up_searches import (
     BREAKS,
     DIES,
@@ -102,13 +100,6 @@ def test_more_than_a_few_do_not_wait(jobs: SearchJobs) -> None:
         jobs.start(PHOTO, camera(), MADE_UP)
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    store = sample_store(tmp_path_factory.mktemp("review") / "run")
-    with open_review(store, lights=[LIGHTS], tle=INPUTS.tle, reviewer="tester") as context:
-        yield Browser(review_app(context))
-
-
 def test_requests_that_cannot_be_searched_are_told_why(client: Browser) -> None:
     sent = client.get("/api/frames/3").json()["camera"]
     other = client.post("/api/frames/3/search", {"camera": sent | {"width_px": 99}})
@@ -122,8 +113,7 @@ def test_requests_that_cannot_be_searched_are_told_why(client: Browser) -> None:
 
 
 def test_without_a_map_there_is_no_search(tmp_path: Path) -> None:
-    with open_review(sample_store(tmp_path / "run"), reviewer="tester") as context:
-        client = Browser(review_app(context))
+    with opened(sample_store(tmp_path / "run"), reviewer="tester") as client:
         sent = client.get("/api/frames/3").json()["camera"]
         answer = client.post("/api/frames/3/search", {"camera": sent})
     assert answer.status_code == 422

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from regengine.scene.features import feature_names
@@ -22,12 +24,34 @@ def samples(per_class: int = 24, of_group: int = 2, seed: int = 0, features: int
     """Three classes, groups of equal size; as many features as are measured if not told."""
     features = features or len(feature_names())
     rng = np.random.default_rng(seed)
-    rows = [draw(kind, per_class, rng, features) for kind in CENTRES]
-    names = [f"{kind}{n}" for kind in CENTRES for n in range(per_class)]
+    return labelled(
+        np.concatenate([draw(kind, per_class, rng, features) for kind in CENTRES]),
+        [(kind,) for kind in CENTRES for _ in range(per_class)],
+        [f"{kind}{n // of_group}" for kind in CENTRES for n in range(per_class)],
+    )
+
+
+def labelled(
+    features: np.ndarray,
+    labels: Iterable[tuple[str, ...]],
+    groups: Iterable[object],
+    simulated: Iterable[bool] | None = None,
+) -> Samples:
+    """Samples of rows; photos, unless it says which are simulated."""
+    drawn = np.zeros(len(features), bool) if simulated is None else np.array(simulated, bool)
     return Samples(
-        features=np.concatenate(rows),
-        labels=tuple((kind,) for kind in CENTRES for _ in range(per_class)),
-        groups=tuple(f"{kind}{n // of_group}" for kind in CENTRES for n in range(per_class)),
-        simulated=np.zeros(len(names), bool),
-        names=tuple(names),
+        features=features,
+        labels=tuple(labels),
+        groups=tuple(map(str, groups)),
+        simulated=drawn,
+        names=tuple(f"photo{n}" for n in range(len(features))),
+    )
+
+
+def with_more(made: Samples, features: np.ndarray, label: str, groups: Iterable[object]) -> Samples:
+    """Samples and more photos of one class."""
+    return labelled(
+        np.concatenate([made.features, features]),
+        [*made.labels, *[(label,)] * len(features)],
+        [*made.groups, *groups],
     )

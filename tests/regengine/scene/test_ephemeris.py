@@ -132,14 +132,6 @@ def test_a_higher_sun_never_favours_the_night(sun_deg, higher_deg) -> None:
         assert prior(high)[name] >= prior(low)[name] - 1e-9
 
 
-@given(st.floats(-90.0, 90.0))
-def test_night_lies_below_astronomical_twilight(sun_deg) -> None:
-    """At the ISS's height the station is lit longer than the ground below has any twilight."""
-    found = made(sun_deg)
-    if found.light == "night":
-        assert sun_deg < -18.0
-
-
 @pytest.mark.parametrize(
     ("sun_deg", "probabilities", "suspect"),
     [
@@ -176,11 +168,9 @@ def test_a_moon_that_had_set() -> None:
 
 
 def test_no_time_no_ephemeris() -> None:
-    assert scene_ephemeris(position_from_nadir(10.0, 20.0, 400.0, "option")) is None
-
-
-def test_record_has_the_fields_of_the_contract() -> None:
-    assert made(-38.2).record() == {"sun_elevation_deg": -38.2, "class": "night"}
+    timeless = position_from_nadir(10.0, 20.0, 400.0, "option")
+    assert scene_ephemeris(timeless) is None
+    assert moon_check(timeless, disc_lit(0.8)) is None
 
 
 @pytest.mark.real
@@ -214,7 +204,6 @@ def test_disc_and_phase_are_measured(phase_deg: float, exposure: float) -> None:
     drawn = DrawnDisc(x=240.0, y=180.0, radius_px=50.0, phase_deg=phase_deg, turn_deg=200.0)
     light = exposure * moon_light(drawn, 512, 340, np.random.default_rng(3))
     disc = measure_moon_disc(picture_of(light))
-    assert disc is not None
     assert disc.radius_share * 512 == pytest.approx(50.0, abs=2.0)
     lit = 0.5 * (1.0 + np.cos(np.radians(phase_deg)))
     assert disc.illumination == pytest.approx(lit, abs=0.1)
@@ -253,7 +242,6 @@ def disc_lit(share: float) -> MoonDisc:
 
 def test_the_moon_that_stood_there_agrees() -> None:
     check = moon_check(over(*below_the_moon()), disc_lit(0.8))
-    assert check is not None
     assert check.agrees is True
     # The limb dips by 19.8 degrees below the horizontal of a camera at 400 km
     assert check.above_limb_deg == pytest.approx(109.8, abs=1.0)
@@ -266,20 +254,13 @@ def test_the_moon_that_stood_there_agrees() -> None:
 def test_another_phase_or_a_moon_below_the_limb_does_not() -> None:
     lon, lat = below_the_moon()
     other = moon_check(over(lon, lat), disc_lit(0.2))
-    assert other is not None
     assert other.agrees is False
     hidden = moon_check(over(lon - 180.0, -lat), disc_lit(0.8))
-    assert hidden is not None
     assert hidden.agrees is False
     assert hidden.above_limb_deg < -60.0
 
 
 def test_without_a_disc_only_the_limb_is_asked() -> None:
     check = moon_check(over(*below_the_moon()), None)
-    assert check is not None
     assert check.agrees is None
     assert check.record()["disc_illumination"] is None
-
-
-def test_without_a_time_nothing_is_said() -> None:
-    assert moon_check(position_from_nadir(10.0, 20.0, 400.0, "option"), disc_lit(0.8)) is None

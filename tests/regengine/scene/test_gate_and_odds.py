@@ -13,8 +13,7 @@ from regengine.scene.model import (
     fit_gate,
     fit_odds,
 )
-from regengine.scene.samples import Samples
-from tests.regengine.scene.made_up import samples
+from tests.regengine.scene.made_up import samples, with_more
 
 FEATURES = 12
 MADE = samples(60, features=FEATURES)
@@ -30,13 +29,7 @@ def test_new_photos_of_known_classes_are_explained() -> None:
 def test_odd_photos_that_are_called_other_do_not_open_the_gate() -> None:
     rng = np.random.default_rng(5)
     odd = rng.normal(size=(12, FEATURES)) * 30.0
-    more = Samples(
-        features=np.concatenate([MADE.features, odd]),
-        labels=(*MADE.labels, *[("other",)] * 12),
-        groups=(*MADE.groups, *[f"odd{n}" for n in range(12)]),
-        simulated=np.zeros(len(MADE) + 12, bool),
-        names=(*MADE.names, *["odd"] * 12),
-    )
+    more = with_more(MADE, odd, "other", [f"odd{n}" for n in range(12)])
     gate = fit_gate(GATE.clusters, more, seed=0)
     assert gate.threshold == pytest.approx(GATE.threshold, abs=3.0)
 
@@ -86,12 +79,6 @@ def test_few_photos_never_give_certainty() -> None:
     p = odds.probabilities(np.array([[1e3, -1e3], [-1e3, 1e3]]), np.ones(2, bool), 1)
     assert p.max() <= 3 / 4
     assert p.min() >= 1 / 6
-
-
-def test_more_score_is_more_probability_to_the_end() -> None:
-    odds = fitted(*drawn(400, 1.0))
-    p = odds.probabilities(np.array([[5.0, 0.0], [9.0, 0.0], [14.0, 0.0]]), np.ones(3, bool), 1)
-    assert p[0, 0] < p[1, 0] < p[2, 0] < 1.0
 
 
 def test_few_photos_of_a_class_are_no_disadvantage_in_doubt() -> None:

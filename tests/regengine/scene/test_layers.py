@@ -15,7 +15,6 @@ def test_arc_is_followed(curvature: float, turn: float) -> None:
     image = drawn.sky_above(drawn.plain((90, 95, 100)), (6, 6, 9), curvature, 0.35)
     image = drawn.grain(_turned(image, turn))
     edge = drawn.picture_of(image).layers.edge
-    assert edge is not None
     assert edge.curvature == pytest.approx(curvature, abs=0.05)
     assert edge.seen > 0.6
 
@@ -26,7 +25,6 @@ def test_the_sky_lies_on_the_outer_side() -> None:
     for turned in (image, image[::-1], np.rot90(image)):
         picture = drawn.picture_of(np.ascontiguousarray(turned))
         edge = picture.layers.edge
-        assert edge is not None
         value = picture.half.half.half.lightness
         assert value[edge.beyond].mean() > 3 * value[~edge.beyond].mean()
         assert edge.strip[-1].mean() > 3 * edge.strip[0].mean()

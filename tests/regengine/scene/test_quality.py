@@ -55,7 +55,9 @@ def test_clouds_by_moonlight(cover: float, category: str) -> None:
     assert found == pytest.approx(cover, abs=0.08)
 
 
-def test_a_dark_night_tells_nothing_of_clouds() -> None:
+def test_dark_nights_and_other_classes_tell_nothing_of_clouds() -> None:
+    for category in ("stars", "aurora", "inside", "infrared", "moon", "sunset_sunrise", "other"):
+        assert cloud_fraction(scene_picture(earth(0.4)), category) is None
     assert cloud_fraction(scene_picture(earth(0.4, light=0.03)), "night_nocity") is None
 
 
@@ -70,13 +72,6 @@ def test_lamps_are_no_clouds() -> None:
     assert cloud_fraction(picture, "cities") is None
 
 
-@pytest.mark.parametrize(
-    "category", ["stars", "aurora", "inside", "infrared", "moon", "sunset_sunrise", "other"]
-)
-def test_clouds_are_not_looked_for_elsewhere(category: str) -> None:
-    assert cloud_fraction(scene_picture(earth(0.4)), category) is None
-
-
 def test_space_is_no_ground() -> None:
     """The same ground with as much black sky beside it has the same cover."""
     image = earth(0.4)
@@ -86,18 +81,14 @@ def test_space_is_no_ground() -> None:
     assert beside == pytest.approx(alone, abs=0.05)
 
 
-def test_a_grey_card_is_exposed_as_a_meter_has_it() -> None:
-    card = np.full((300, 400, 3), 118, np.uint8)  # 18 % in sRGB is 117.6
+@pytest.mark.parametrize(("light", "stops"), [(0.18, 0.0), (0.36, 1.0)])
+def test_a_grey_card_is_exposed_as_a_meter_has_it(light: float, stops: float) -> None:
+    shown = 1.055 * light ** (1 / 2.4) - 0.055  # IEC 61966-2-1
+    card = np.full((300, 400, 3), round(255 * shown), np.uint8)
     exposure = measure_exposure(scene_picture(card))
-    assert exposure.stops == pytest.approx(0.0, abs=0.03)
+    assert exposure.stops == pytest.approx(stops, abs=0.03)
     assert exposure.clipped == 0.0
     assert exposure.black == 0.0
-
-
-def test_a_stop_is_a_factor_of_two() -> None:
-    lighter = 1.055 * 0.36 ** (1 / 2.4) - 0.055  # IEC 61966-2-1
-    card = np.full((300, 400, 3), round(255 * lighter), np.uint8)
-    assert measure_exposure(scene_picture(card)).stops == pytest.approx(1.0, abs=0.03)
 
 
 def test_both_ends_of_the_scale() -> None:
@@ -196,14 +187,6 @@ def test_motion_is_told_from_defocus(kind: str, turn_deg: float, noise: float) -
     found = measure_blur(stored(smear(scene(kind), 14.0, turn_deg), noise))
     assert found.kind == "motion"
     assert abs((found.direction_deg - turn_deg + 90.0) % 180.0 - 90.0) < 15.0
-
-
-def test_longer_motion_is_less_sharp() -> None:
-    sharpness = [
-        measure_blur(stored(smear(scene("land"), length, 40.0))).sharpness
-        for length in (0.0, 5.0, 10.0, 20.0)
-    ]
-    assert all(first > second for first, second in itertools.pairwise(sharpness))
 
 
 def test_a_scene_with_a_direction_of_its_own_is_not_taken_for_motion() -> None:

@@ -21,10 +21,10 @@ from regengine.scene.model_file import (
     scene_model_text,
     write_scene_model,
 )
-from regengine.scene.samples import Samples, joined
+from regengine.scene.samples import joined
 from regengine.scene.supervised import CANDIDATES
 from regengine.scene.training import check_samples, chosen_method, train_scene_model
-from tests.regengine.scene.made_up import CENTRES, WIDTH, samples
+from tests.regengine.scene.made_up import CENTRES, WIDTH, labelled, samples
 
 MADE = samples()
 NEW = samples(seed=1)
@@ -111,12 +111,10 @@ def test_no_model_has_seen_what_it_is_judged_by() -> None:
     """Labels by chance: whoever sees the test would tell more than chance."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(90, len(feature_names())))
-    noise = Samples(
-        features=np.repeat(rows, 2, axis=0),
-        labels=tuple(("day" if n % 2 else "inside",) for n in rng.permutation(90) for _ in "ab"),
-        groups=tuple(str(n) for n in range(90) for _ in "ab"),
-        simulated=np.zeros(180, bool),
-        names=tuple(map(str, range(180))),
+    noise = labelled(
+        np.repeat(rows, 2, axis=0),
+        [("day" if n % 2 else "inside",) for n in rng.permutation(90) for _ in "ab"],
+        [n for n in range(90) for _ in "ab"],
     )
     validation = cross_validate(noise, seed=0)
     for method in METHODS:
@@ -128,13 +126,7 @@ def test_simulated_frames_teach_a_class_and_are_not_judged() -> None:
     photos = FEW
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(20, len(feature_names()))) * WIDTH - 3.0
-    made = Samples(
-        features=rows,
-        labels=tuple([("moon",)] * 20),
-        groups=tuple(f"made{n}" for n in range(20)),
-        simulated=np.ones(20, bool),
-        names=tuple(["made"] * 20),
-    )
+    made = labelled(rows, [("moon",)] * 20, [f"made{n}" for n in range(20)], [True] * 20)
     model, validation = train_scene_model(joined([photos, made]), source="", seed=0)
     moon = model.classes.index("moon")
     assert model.training.simulated[moon] == 20
@@ -145,12 +137,11 @@ def test_simulated_frames_teach_a_class_and_are_not_judged() -> None:
 
 
 def test_simulated_frames_do_not_outvote_photos() -> None:
-    many = Samples(
-        features=np.zeros((103, 1)),
-        labels=tuple([("day",)] * 100 + [("moon",)] * 3),
-        groups=("a", "a", *map(str, range(101))),
-        simulated=np.array([False] * 2 + [True] * 101),
-        names=tuple(["x"] * 103),
+    many = labelled(
+        np.zeros((103, 1)),
+        [("day",)] * 100 + [("moon",)] * 3,
+        ["a", "a", *range(101)],
+        [False] * 2 + [True] * 101,
     )
     assert many.weights[:2].tolist() == [0.5, 0.5]
     assert many.weights[2:100].sum() == pytest.approx(5.0)

@@ -9,9 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from regengine.scene.crossval import choose_candidate
-from regengine.scene.samples import Samples
 from regengine.scene.supervised import CANDIDATES, NEVER, Candidate, fit_supervised
-from tests.regengine.scene.made_up import samples
+from tests.regengine.scene.made_up import labelled, samples, with_more
 
 FEATURES = 12
 MADE = samples(features=FEATURES)
@@ -84,13 +83,7 @@ def test_two_classes_in_one_photo(method: str) -> None:
     )
     rows = MADE.features.copy()
     rows[[("aurora" in names) for names in labels], 4] += 8.0
-    both = Samples(
-        features=rows,
-        labels=labels,
-        groups=MADE.groups,
-        simulated=MADE.simulated,
-        names=MADE.names,
-    )
+    both = labelled(rows, labels, MADE.groups)
     model = fit_supervised(Candidate(method=method, strength=10.0), both)
     shows = model.scores(rows) > 0.0
     assert (shows == both.targets).mean() > 0.98
@@ -102,13 +95,7 @@ def test_one_group_of_many_copies_weighs_as_one() -> None:
     model = Candidate(method="logistic", strength=0.1)
 
     def boundary(copies: int) -> np.ndarray:
-        more = Samples(
-            features=np.concatenate([MADE.features, np.repeat(odd, copies, axis=0)]),
-            labels=(*MADE.labels, *[("day",)] * copies),
-            groups=(*MADE.groups, *["odd"] * copies),
-            simulated=np.zeros(len(MADE) + copies, bool),
-            names=(*MADE.names, *["odd"] * copies),
-        )
+        more = with_more(MADE, np.repeat(odd, copies, axis=0), "day", ["odd"] * copies)
         return fit_supervised(model, more).scores(odd)[0, MADE.classes.index("day")]
 
     alone = fit_supervised(model, MADE).scores(odd)[0, MADE.classes.index("day")]
@@ -121,12 +108,6 @@ def test_the_candidate_is_chosen_by_groups_left_out() -> None:
     angle = rng.uniform(0, 2 * np.pi, 60)
     ring = 3.0 * np.column_stack([np.cos(angle), np.sin(angle)])
     rows = np.concatenate([ring, rng.normal(size=(60, 2))])
-    made = Samples(
-        features=rows,
-        labels=tuple([("day",)] * 60 + [("inside",)] * 60),
-        groups=tuple(str(n // 2) for n in range(120)),
-        simulated=np.zeros(120, bool),
-        names=tuple(map(str, range(120))),
-    )
+    made = labelled(rows, [("day",)] * 60 + [("inside",)] * 60, [n // 2 for n in range(120)])
     assert choose_candidate(made, seed=0).method == "svm"
     assert choose_candidate(MADE, seed=0, candidates=CANDIDATES[:1]) == CANDIDATES[0]

@@ -14,7 +14,7 @@ from stored_frames import frame, names
 from regengine.errors import LightMapError, StoreError
 from regengine.lights import open_light_map
 from regengine.store.file import StoreFile
-from regengine.store.hdf5 import HEAP_SIGNATURE, check, encode, file_heaps_sound, heaps_sound
+from regengine.store.hdf5 import HEAP_SIGNATURE, encode, file_heaps_sound, heaps_sound
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, column_tables
 from regengine.store.snapshot import read_store, read_tables
@@ -89,24 +89,6 @@ def test_docs_describe_every_column() -> None:
     assert column_tables() in (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
 
 
-def test_text_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "notes.h5"
-    path.write_text("my notes")
-    with pytest.raises(StoreError, match=r"notes\.h5 is not a regengine store .*--store"):
-        check(path)
-    assert path.read_text() == "my notes"
-
-
-def test_hdf5_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "other.h5"
-    with h5py.File(path, "w") as file:
-        file["x"] = np.arange(3)
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match="HDF5 file of another program"):
-        check(path)
-    assert path.read_bytes() == before
-
-
 def test_a_newer_format_is_refused_politely(store: Path) -> None:
     with h5py.File(store, "r+") as file:
         file.attrs["format_version"] = FORMAT_VERSION + 1
@@ -127,11 +109,6 @@ def test_a_store_that_lost_a_column_is_called_damaged(store: Path) -> None:
         del file["frames/verdict"]
     with pytest.raises(StoreError, match=r"damaged store .*restore it"):
         read_tables(store)
-
-
-def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be read"):
-        check(tmp_path)  # a folder
 
 
 @pytest.fixture

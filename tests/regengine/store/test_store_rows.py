@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame, from_tables, join, to_tables
-from regengine.store.schema import GROUPS
 from tests.example_results import hypothesis as make_hypothesis
 from tests.example_results import nothing_found, proposal
 
@@ -68,17 +67,6 @@ def test_a_reason_never_takes_two_lines() -> None:
     broken = replace(result, reasons=(replace(result.reasons[0], text="one\n two"),))
     back = from_tables(to_tables([stored(0, broken)]))[0].result
     assert [reason.text for reason in back.reasons] == ["one two"]
-
-
-def test_columns_of_a_group_are_equally_long_and_of_their_type() -> None:
-    tables = to_tables([stored(0, proposal()), stored(1, nothing_found())])
-    lengths = {"frames": 2, "control_points": 4, "hypotheses": 2, "detections": 0, "provenance": 2}
-    for group, columns in GROUPS.items():
-        for column in columns:
-            array = tables[group][column.name]
-            assert len(array) == lengths[group], column.name
-            assert array.ndim == (1 if column.width == 1 else 2)
-            assert array.dtype == (object if column.dtype == "text" else column.dtype)
 
 
 def test_missing_values_look_as_documented() -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+import h5py
 import pytest
 from stored_frames import frame, names
 
@@ -230,13 +231,23 @@ def test_a_frame_that_is_added_twice_is_stored_as_it_was_last(tmp_path: Path) ->
     assert names(path) == ["third"]
 
 
-@pytest.mark.parametrize("content", [b"text", b"\x89HDF\r\n\x1a\n and then nothing of sense"])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"text", "no HDF5 file"),
+        (b"\x89HDF\r\n\x1a\n and then nothing of sense", "damaged HDF5 file"),
+        (None, "HDF5 file of another program"),
+    ],
+)
 def test_a_foreign_file_is_refused_before_anything_is_written(
-    tmp_path: Path, content: bytes
+    tmp_path: Path, content: bytes | None, why: str
 ) -> None:
     path = tmp_path / "run.h5"
+    if content is None:
+        h5py.File(path, "w").close()
+        content = path.read_bytes()
     path.write_bytes(content)
-    with pytest.raises(StoreError, match="left untouched"):
+    with pytest.raises(StoreError, match=rf"{why}.* left untouched: .*--store"):
         StoreWriter(path)
     assert path.read_bytes() == content
     assert [p.name for p in tmp_path.iterdir()] == ["run.h5"]

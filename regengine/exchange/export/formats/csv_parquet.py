@@ -23,9 +23,9 @@ from regengine.exchange.export.layers import (
     geoparquet_metadata,
     wkb,
 )
+from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
-from regengine.records import printable
 
 LAYER_OF_TABLE = {"points": "points", "frames": "footprints"}
 BATCH, BATCHES = 256, 32  # rows that wait as Python's values, and how often so many are a group

@@ -20,7 +20,7 @@ from regengine.exchange.export.columns import Row
 from regengine.exchange.export.format import UNHOLDABLE_IN_XML, ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.layers import Feature, Layer, chosen_layers, features, wkb
-from regengine.records import printable
+from regengine.io.plain import printable
 from regengine.store.schema import Kind
 
 # GeoJSON as RFC 7946 has it: WGS84, polygons counter-clockwise and cut at the antimeridian. One

@@ -22,6 +22,8 @@ from regengine.photo.frame_records import frame_id_of
 if TYPE_CHECKING:
     import pystac
 
+    from regengine.exchange.export.stac_records import Catalogue
+
 # What items are called: names that are the same in a file system, in an address and in a query.
 
 ENDING = ".stac.json"
@@ -39,9 +41,12 @@ def item_id(path: str, number: int) -> str:
 
 
 @lru_cache(maxsize=4)  # one folder, thousands of items
-def collection_id(folder: Path) -> str:
-    """Id of the collection in a folder: the folder's name."""
-    return _plain(folder.resolve().name) or "photos"
+def _catalogue(folder: Path) -> Catalogue:
+    """What is made in a folder; its collection is called after it."""
+    from regengine.exchange.export.stac_records import Catalogue
+
+    name = _plain(folder.resolve().name) or "photos"
+    return Catalogue(folder=folder, id=name, collection=COLLECTION, ending=ENDING)
 
 
 def _plain(text: str) -> str:
@@ -108,7 +113,7 @@ def _write(
 
     item_path, points_path = targets
     name = item_path.name.removesuffix(ENDING)
-    item = photo_item(frame, item_path.parent, name, points_path.name)
+    item = photo_item(frame, _catalogue(item_path.parent), name, points_path.name)
     told = item.to_dict(include_self_link=False, transform_hrefs=False)
     paths[0].write_text(stac_text(told), encoding="ascii")
     paths[1].write_text(points_text(frame), encoding="ascii")
@@ -121,7 +126,7 @@ def _write_collection(
     _need_pystac()
     from regengine.exchange.export.stac_records import collection
 
-    path.write_text(stac_text(collection(items, target.parent)), encoding="ascii")
+    path.write_text(stac_text(collection(items, _catalogue(target.parent))), encoding="ascii")
 
 
 FORMATS = {

@@ -23,9 +23,9 @@ from regengine.exchange.export.columns import (
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, sky_position
+from regengine.io.plain import printable
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.frame_records import parse_iso_time
-from regengine.records import printable
 from regengine.report.page import photo_file
 from regengine.store.schema import COLUMNS, Kind
 

@@ -125,13 +125,6 @@ def test_boxes_hold_footprints_and_no_more(lon: float, lat: float, tilt_deg: flo
     assert (south, north) == (min(p[1] for p in places), max(p[1] for p in places))
 
 
-def test_boxes_of_none_and_of_a_pole() -> None:
-    assert rings_bbox([]) is None
-    box = rings_bbox(footprint(nadir_camera(0.0, 89.9)))
-    assert box is not None
-    assert (box[0], box[2], box[3]) == (-180.0, 180.0, 90.0)
-
-
 @pytest.mark.parametrize("view", [(10.0, 20.0, 0.0), (179.9, 20.0, 20.0), (10.0, 51.0, 60.0)])
 def test_areas_agree_and_are_counted_once(view: tuple[float, float, float]) -> None:
     rings = footprint(nadir_camera(view[0], view[1], tilt_deg=view[2]))

@@ -18,6 +18,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regengine.commands import app
+from regengine.photo.lens_profile import LensProfile
+from regengine.photo.lens_profile_file import profile_text as file_text
 from regengine.places import PlaceIndex
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
@@ -250,9 +252,32 @@ def test_a_zip_holds_the_same_as_a_folder(made: Path, tmp_path: Path) -> None:
     assert (tmp_path / "tokyo.zip").read_bytes() == first
 
 
-def test_calibration_files_are_packed_as_they_are(made: Path, tmp_path: Path) -> None:
-    from tests.regengine.collection.packages.profiles import profile_text
+def profile_text(camera: str, focal_mm: float) -> str:
+    return file_text(
+        LensProfile(
+            camera=camera,
+            lens=None,
+            focal_mm=focal_mm,
+            width_px=640,
+            height_px=426,
+            focal_px=1500.0,
+            principal_point=(319.5, 212.5),
+            distortion=(0.0,) * 5,
+            free=("focal_px",),
+            covariance=tuple((0.0,) * 8 for _ in range(8)),
+            stars=100,
+            frames=2,
+            rms_px=0.2,
+            held_out_px=None,
+            catalogue="Gaia DR3",
+            catalogue_epoch=2016.0,
+            made_with="regengine",
+            made_at="2026-01-01T00:00:00Z",
+        )
+    )
 
+
+def test_calibration_files_are_packed_as_they_are(made: Path, tmp_path: Path) -> None:
     lenses = tmp_path / "lenses"
     lenses.mkdir()
     (lenses / "d3s.toml").write_text(profile_text("NIKON D3S", 85.0))

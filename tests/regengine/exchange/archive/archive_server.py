@@ -12,8 +12,10 @@ import operator
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
+
+from tests.regengine.io.photo_server import served
 
 KEY = "sEcret-0123"
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
@@ -173,17 +175,8 @@ class Handler(BaseHTTPRequestHandler):
 def archive_server() -> Iterator[ArchiveServer]:
     told = ArchiveServer()
     handler = type("ToldHandler", (Handler,), {"told": told})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    told.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with served(handler) as told.address:
         yield told
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def add_frame(

@@ -13,7 +13,6 @@ from shapely import Point, Polygon
 from shapely.affinity import translate
 from shapely.ops import unary_union
 
-from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from regengine.exchange.export.footprint import (
     footprint,
@@ -112,17 +111,6 @@ def test_any_star_is_cut_into_valid_parts_of_the_same_area(
     assert again.buffer(1e-4).contains(whole.buffer(-1e-4))
 
 
-def test_cameras_that_are_none_are_no_trouble() -> None:
-    camera = nadir_camera()
-    for change in (
-        {"position_ecef_m": (0.0, 0.0, 0.0)},
-        {"quaternion": (0.0, 0.0, 0.0, 0.0)},
-        {"distortion": (1e6, -1e9, 0.0, 0.0, 1e12)},
-    ):
-        absurd: Camera = replace(camera, **change)  # type: ignore[arg-type]
-        footprint(absurd)
-
-
 WHOLE = st.integers(-180, 180).map(float)
 SPANS = st.lists(st.tuples(WHOLE, WHOLE), min_size=1, max_size=6)
 
@@ -155,21 +143,6 @@ def test_united_spans_are_apart_and_hold_the_same(spans: list[tuple[float, float
     of_all = set().union(*(degrees(*span) for span in spans))
     assert set().union(*(degrees(*span) for span in joined)) == of_all
     assert united(joined) == joined
-
-
-@pytest.mark.parametrize(
-    ("spans", "expected"),
-    [
-        ([(10.0, 20.0)], (10.0, 20.0)),
-        ([(170.0, 180.0), (-180.0, -170.0)], (170.0, -170.0)),
-        ([(170.0, -170.0), (-160.0, -150.0)], (170.0, -150.0)),
-        ([(-180.0, 180.0)], (-180.0, 180.0)),
-        ([(-100.0, 100.0), (90.0, -90.0)], (-180.0, 180.0)),
-        ([(-10.0, 0.0), (0.0, 10.0)], (-10.0, 10.0)),
-    ],
-)
-def test_spans_by_hand(spans: list[tuple[float, float]], expected: tuple[float, float]) -> None:
-    assert shortest_span(spans) == expected
 
 
 def test_boxes_of_polygons() -> None:

@@ -35,6 +35,8 @@ RESULTS = [
     tilted(10.0, 66.0),
     tilted(10.0, 80.0),
     tilted(10.0, 10.0, position_ecef_m=(0.0, 0.0, 0.0)),
+    tilted(10.0, 10.0, focal_px=float("nan")),
+    tilted(10.0, 10.0, distortion=(1e6, -1e9, 0.0, 0.0, 1e12)),
 ]
 
 
@@ -46,11 +48,16 @@ def frames() -> list[ExportFrame]:
 def test_a_block_tells_what_each_frame_tells_alone() -> None:
     for alone, one in zip(frames(), as_block(frames()), strict=True):
         assert one.footprint == alone.footprint
+        assert (one.view is None) == (alone.view is None)
+        if one.view is not None:
+            assert vars(one.view) == pytest.approx(vars(alone.view), nan_ok=True)
         assert one.towns == alone.towns
         assert one.nadir == (None if alone.nadir is None else pytest.approx(alone.nadir))
         if alone.stance is not None:
             assert one.stance == pytest.approx(alone.stance, nan_ok=True)
-    assert sum(bool(one.footprint) for one in frames()) == 3
+    assert sum(bool(one.footprint) for one in frames()) == 4
+    # Neither turned, nor there, nor of a length
+    assert [frames()[number].view for number in (1, 2, 7)] == [None] * 3
 
 
 def test_the_stance_is_the_cameras() -> None:

@@ -12,31 +12,10 @@ from xml.etree import ElementTree
 import geopandas as gpd
 import pyogrio
 import pytest
-from shapely import from_wkb
 from shapely.geometry import shape
 
-from regengine.exchange.export.columns import FRAME_COLUMNS
 from tests.example_results import proposal
 from tests.regengine.exchange.export.exported import export, try_export, write_store
-
-
-def test_gdal_reads_all_layers(everywhere: Path, tmp_path: Path) -> None:
-    out = tmp_path / "all.geojson"
-    export(everywhere, "geojson", out)
-    meta, _, geometry, fields = pyogrio.raw.read(out)
-    told = dict(zip(meta["fields"], fields, strict=True))
-    assert meta["crs"] == "EPSG:4326"
-    shapes = [from_wkb(wkb) for wkb in geometry]
-    assert all(one.is_valid for one in shapes)
-    kinds = [(layer, one.geom_type) for layer, one in zip(told["layer"], shapes, strict=True)]
-    assert kinds.count(("footprints", "MultiPolygon")) == 1
-    assert kinds.count(("footprints", "Polygon")) == 2
-    assert kinds.count(("nadirs", "Point")) == 3
-    assert kinds.count(("points", "Point")) == 12
-    sea = shapes[kinds.index(("footprints", "MultiPolygon"))]
-    assert (sea.bounds[0], sea.bounds[2]) == (-180.0, 180.0)
-    assert sea.area < 10.0
-    assert '<b>"é\n🌃' in told["frame"]
 
 
 def test_layers_can_be_chosen(everywhere: Path, tmp_path: Path) -> None:
@@ -47,46 +26,6 @@ def test_layers_can_be_chosen(everywhere: Path, tmp_path: Path) -> None:
     assert [place.x for place in places] == pytest.approx([179.9, 10.0, 20.0])
     assert features[0]["properties"]["camera_altitude_km"] == pytest.approx(391.2)
     assert try_export(everywhere, "geojson", tmp_path / "x.json", "--layers", "a").exit_code == 2
-
-
-def test_without_frames_there_is_an_empty_collection(store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "none.geojson"
-    export(store, "geojson", out, "--where", "frame = 'no such'")
-    assert len(json.loads(out.read_text())["features"]) == 0
-    assert pyogrio.read_info(out)["features"] == 0
-
-
-def test_frames_without_a_proposal_have_no_footprint(store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "all.geojson"
-    export(store, "geojson", out, "--verdict", "no_match")
-    assert json.loads(out.read_text())["features"] == []
-
-
-def test_geopandas_reads_layers_types_and_places(everywhere: Path, tmp_path: Path) -> None:
-    out = tmp_path / "all.gpkg"
-    export(everywhere, "gpkg", out)
-    layers = dict(pyogrio.list_layers(out))
-    assert layers == {"footprints": "MultiPolygon", "nadirs": "Point", "points": "Point"}
-    ground = gpd.read_file(out, layer="footprints")
-    assert ground.crs.to_epsg() == 4326
-    assert ground.geometry.is_valid.all()
-    assert list(ground.frame) == ["sea", "limb", '<b>"é\n🌃']
-    assert list(ground.columns) == [*(column.name for column in FRAME_COLUMNS), "geometry"]
-    assert ground.mirrored.dtype.kind == "b"
-    assert ground.matched_lights.dtype.kind == "i"
-    points = gpd.read_file(out, layer="points")
-    expected = proposal().control_points
-    assert list(points.geometry.x[:4]) == [point.lon for point in expected]
-    assert list(points.geometry.y[:4]) == [point.lat for point in expected]
-    info = pyogrio.read_info(out, layer="points")
-    assert info["total_bounds"] == pytest.approx(points.total_bounds)
-
-
-def test_frames_that_lack_values_have_nulls(store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "all.gpkg"
-    export(store, "gpkg", out, "--layers", "points,footprints", "--verdict", "all")
-    assert set(dict(pyogrio.list_layers(out))) == {"points", "footprints"}
-    assert gpd.read_file(out, layer="footprints").reviewer.isna().all()
 
 
 def test_it_is_a_geopackage_by_the_standards_own_rules(store: Path, tmp_path: Path) -> None:
@@ -114,7 +53,11 @@ def statements(path: Path) -> dict[str, str]:
 
 def test_the_spatial_index_is_made_as_gdal_makes_it(everywhere: Path, tmp_path: Path) -> None:
     export(everywhere, "gpkg", tmp_path / "all.gpkg")
+    layers = dict(pyogrio.list_layers(tmp_path / "all.gpkg"))
+    assert layers == {"footprints": "MultiPolygon", "nadirs": "Point", "points": "Point"}
     points = gpd.read_file(tmp_path / "all.gpkg", layer="points")
+    info = pyogrio.read_info(tmp_path / "all.gpkg", layer="points")
+    assert info["total_bounds"] == pytest.approx(points.total_bounds)
     by_gdal = tmp_path / "gdal.gpkg"
     pyogrio.write_dataframe(points, by_gdal, layer="points", dataset_options={"VERSION": "1.3"})
     assert statements(tmp_path / "all.gpkg") == statements(by_gdal)
@@ -146,31 +89,7 @@ def test_gdal_finds_features_by_the_index_and_keeps_it(everywhere: Path, tmp_pat
         assert base.execute("SELECT rtreecheck('rtree_nadirs_geom')").fetchone() == ("ok",)
 
 
-def test_a_layer_without_features_has_an_empty_index(store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "none.gpkg"
-    export(store, "gpkg", out, "--where", "frame = 'no such'")
-    assert len(gpd.read_file(out, layer="points", bbox=(0.0, 0.0, 90.0, 90.0))) == 0
-
-
 KML = "{http://www.opengis.net/kml/2.2}"
-
-
-def test_gdal_reads_the_folders(everywhere: Path, tmp_path: Path) -> None:
-    out = tmp_path / "all.kml"
-    export(everywhere, "kml", out)
-    assert [name for name, _ in pyogrio.list_layers(out)] == ["footprints", "nadirs", "points"]
-    meta, _, geometry, fields = pyogrio.raw.read(out, layer="footprints")
-    told = dict(zip(meta["fields"], fields, strict=True))
-    assert list(told["frame"]) == ["sea", "limb", '<b>"é\n🌃']
-    assert list(told["Name"][:2]) == ["sea", "limb"]
-    assert told["matched_lights"].dtype.kind == "i"
-    assert told["camera_altitude_km"] == pytest.approx([391.2] * 3)
-    shapes = [from_wkb(wkb) for wkb in geometry]
-    assert all(one.is_valid for one in shapes)
-    assert [one.geom_type for one in shapes] == ["MultiPolygon", "Polygon", "Polygon"]
-    points = from_wkb(pyogrio.raw.read(out, layer="points")[2])
-    expected = proposal().control_points[0]
-    assert (points[0].x, points[0].y) == (expected.lon, expected.lat)
 
 
 def test_times_and_styles_are_google_earths(everywhere: Path, tmp_path: Path) -> None:
@@ -181,6 +100,7 @@ def test_times_and_styles_are_google_earths(everywhere: Path, tmp_path: Path) ->
     # The standard has these in this order
     order = ["name", "TimeStamp", "styleUrl", "ExtendedData", "Point"]
     assert [child.tag.removeprefix(KML) for child in mark] == order
+    assert mark.findtext(f"{KML}name") == "sea"
     assert mark.findtext(f"{KML}TimeStamp/{KML}when") == "2012-03-28T15:46:41Z"
     style = mark.findtext(f"{KML}styleUrl")
     assert style in {f"#{one.get('id')}" for one in document.findall(f"{KML}Style")}

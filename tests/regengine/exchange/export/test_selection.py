@@ -96,19 +96,6 @@ def test_what_is_left_out_is_told(store: Path, tmp_path: Path) -> None:
     assert "left out: 1 no control points" in result.stderr
 
 
-def test_what_exists_is_kept_unless_forced(store: Path, tmp_path: Path) -> None:
-    out = tmp_path / "o"
-    export(store, "qgis", out)
-    (file,) = out.iterdir()
-    file.write_text("mine")
-    refused = try_export(store, "qgis", out, "--verdict", "all")
-    assert refused.exit_code == 2
-    assert "exist already: nothing was written" in refused.stderr
-    assert [path.read_text() for path in out.iterdir()] == ["mine"]
-    export(store, "qgis", out, "--force")
-    assert file.read_text() != "mine"
-
-
 @pytest.mark.parametrize("verdict", ["", "accepted,", "good"])
 def test_verdicts_that_are_none_are_refused(store: Path, tmp_path: Path, verdict: str) -> None:
     result = try_export(store, "qgis", tmp_path / "o", "--verdict", verdict)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from regengine.exchange.export.archive_photos import archive_page
 from regengine.exchange.export.formats.sql import Script
 from regengine.exchange.export.frame import ExportFrame, engine_frame
 from regengine.exchange.export.sql.columns import comment_of, photo_key, unit_of
@@ -144,16 +143,6 @@ def test_keys_tell_photos_apart() -> None:
     moved = replace(one, stored=replace(one.stored, result=replace(one.result, path="b/a.jpg")))
     assert len({photo_key(one), photo_key(other_bytes), photo_key(frame("b"))}) == 3
     assert photo_key(moved) == photo_key(one)
-
-
-@pytest.mark.parametrize(
-    ("name", "page"),
-    [("ISS030-E-7", "mission=ISS030&roll=E&frame=7"), ("my ISS030-E-7", None), ("espana", None)],
-)
-def test_photos_of_the_archive_have_its_page(name: str, page: str | None) -> None:
-    link = archive_page(name)
-    assert (link is None) == (page is None)
-    assert link is None or link.endswith(page or "")
 
 
 def turned(degrees: float, tilt_deg: float = 0.0, *, lat: float = 35.7) -> ExportFrame:

@@ -20,8 +20,8 @@ from regengine.result import FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
-from tests.regengine.review.hand import ReviewHand, camera_of, head
-from tests.regengine.review.sample import turned_camera
+from tests.regengine.review.hand import ReviewHand, head
+from tests.regengine.review.sample import camera_of, turned_camera
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 

@@ -101,7 +101,6 @@ def test_the_limit_is_the_one_that_the_frame_was_made_with(
     plateau: float, limit: float, seed: int
 ) -> None:
     depth = fit_completeness(*drawn(plateau, limit, seed))
-    assert depth is not None
     assert depth.reached
     assert depth.limit_sigma is not None
     assert abs(depth.limit_g - limit) < max(5.0 * depth.limit_sigma, 0.2)
@@ -122,7 +121,6 @@ def test_a_limit_beyond_what_was_looked_for_is_a_bound() -> None:
     magnitude, _ = drawn(0.9, 20.0)
     found = np.random.default_rng(2).uniform(size=len(magnitude)) < 0.9
     depth = fit_completeness(magnitude, found)
-    assert depth is not None
     assert not depth.reached
     assert depth.limit_sigma is None
     assert depth.limit_g == magnitude.max()
@@ -171,7 +169,6 @@ def test_a_frame_is_counted_against_the_stars_in_view() -> None:
     seen = stars_in_view(camera(), stars)
     found = seen[stars.magnitude_g[seen] < 8.5]
     counts = count_stars(record("a", stars.identifier[found]), stars)
-    assert counts.depth is not None
     assert counts.depth.limit_g == pytest.approx(8.5, abs=0.1)
     assert counts.depth.plateau > 0.99
     assert counts.found <= counts.expected <= counts.found + 3
@@ -184,7 +181,6 @@ def test_only_so_many_stars_are_looked_for_as_the_solver_does() -> None:
     seen = stars_in_view(camera(), stars)
     assert len(seen) > LOOKED_FOR
     counts = count_stars(record("a", stars.identifier[seen]), stars)
-    assert counts.depth is not None
     assert not counts.depth.reached
     assert counts.expected == counts.found == LOOKED_FOR
     assert counts.faintest_sought_g == stars.magnitude_g[seen[LOOKED_FOR - 1]]

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from regengine.errors import FrameError
-from regengine.exchange.remote.fetch import FetchLimits, fetch
-from regengine.exchange.remote.photos import PREFIX, passing_folder
-from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
+from regengine.io.fetch import FetchLimits, fetch
+from tests.regengine.io.photo_server import PhotoServer, photo_server
 
 LIMITS = FetchLimits(megabytes=1, idle_s=60.0, total_s=300.0, tries=3, pause_s=1.0)
 
@@ -175,24 +174,3 @@ def test_proxies_are_those_of_the_environment(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     fetched(server.url("/x.jpg"), tmp_path / "x")
     assert server.headers[-1]["Host"] == host
-
-
-def test_the_folder_goes_with_the_run_and_a_killed_one_with_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / f"{PREFIX}killed"
-    left.mkdir()
-    (left / "lock").touch()
-    (left / "x.jpg").touch()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
-    with passing_folder() as one:
-        assert not left.exists()
-        (one / "x.jpg").touch()
-        with passing_folder() as other:
-            assert one.exists()
-            assert other != one
-        assert not other.exists()
-    assert not one.exists()
-    assert (tmp_path / "elsewhere").exists()

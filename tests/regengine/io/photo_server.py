@@ -34,6 +34,21 @@ class PhotoServer:
 
 
 @contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address at which a handler answers until the end of the block."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def photo_server() -> Iterator[PhotoServer]:
     told = PhotoServer()
 
@@ -69,14 +84,5 @@ def photo_server() -> Iterator[PhotoServer]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    told.address = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with served(Handler) as told.address:
         yield told
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
-from regengine.exchange.remote.inputs import find_given
 from regengine.io.urls import Url, file_name, is_url, scheme_of, without_secrets
 
 FILE = "file:" + "//"  # files of this machine
@@ -80,33 +78,3 @@ def test_only_what_comes_over_a_network_is_fetched(url: str) -> None:
 def test_paths_are_no_urls() -> None:
     assert not any(map(is_url, ("a.jpg", "/a/b.jpg", "c:\\x.jpg", "https:/a.jpg", "p/**/*.jpg")))
     assert all(map(is_url, ("https://a.org/x.jpg", "S3://bucket/x.jpg", f"{FILE}/x")))
-
-
-def test_arguments_are_paths_urls_and_lists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("b.jpg", "a.jpg", "@c.jpg"):
-        Path(name).touch()
-    Path("list.txt").write_text("# mine\n\nhttps://a.org/1.jpg\n  b.jpg\nhttps://a.org/2.jpg\r\n")
-    found = find_given(["a.jpg", "@list.txt", "https://a.org/1.jpg", "*.jpg"])
-    one, two = Url("https://a.org/1.jpg"), Url("https://a.org/2.jpg")
-    assert found == [Path("a.jpg"), one, Path("b.jpg"), two, Path("@c.jpg")]
-    assert find_given(["@c.jpg"]) == [Path("@c.jpg")]
-    with pytest.raises(ConfigError, match=r"nothing\.txt cannot be read as a list of photos"):
-        find_given(["@nothing.txt"])
-
-
-def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    import fsspec
-
-    def absent(scheme: str) -> None:
-        raise ImportError(f"Install {scheme}fs to access it")
-
-    monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
-    with pytest.raises(ConfigError, match=r"s3://b/x\.jpg cannot be fetched \(Install s3fs"):
-        find_given(["s3://b/x.jpg"])
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    with pytest.raises(ConfigError, match=r"pip install 'regengine\[remote\]'"):
-        find_given(["s3://b/x.jpg"])
-    assert find_given(["https://a.org/x.jpg"]) == [Url("https://a.org/x.jpg")]

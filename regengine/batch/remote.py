@@ -1,4 +1,4 @@
-"""Photos of a batch of which some are fetched, a few ahead of the search."""
+"""Photos of a batch as they are given: paths, patterns, lists, and URLs, fetched a few ahead."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
+from regengine.batch.discover import find_photos
 from regengine.batch.plan import Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
-from regengine.errors import FrameError
-from regengine.io.urls import Url, file_name, is_url
+from regengine.errors import ConfigError, FrameError
+from regengine.io.urls import Url, file_name, is_url, scheme_of
 from regengine.result import Failure
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
@@ -27,10 +28,71 @@ from regengine.store.writer import StoreWriter
 
 Item = TypeVar("Item")
 
+LIST_MARK = "@"
 AHEAD = 4  # photos that are being fetched at the same time
 READ_ROWS = 65536  # of a store
 PREFIX = "regengine-fetched-"
 LOCK = "lock"
+
+
+def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
+    """Photos that arguments stand for, as given, each once.
+
+    Arguments are what `regengine.batch.discover.find_photos` takes; URLs; and ``@LIST``, a text
+    file that names one of these a line. A file that has such a name itself comes first. Files and
+    folders of ``exclude`` are never taken. ConfigError if a list cannot be read, nothing is fetched
+    by the scheme of a URL, or what fetches it is not installed.
+    """
+    found: dict[object, Path | Url] = {}
+    schemes = set()
+    paths: list[str] = []
+
+    def take_paths() -> None:
+        for path in find_photos(paths, exclude=exclude):
+            found.setdefault(path.absolute(), path)
+        paths.clear()
+
+    for argument in _spelled_out(arguments):
+        if is_url(argument):
+            take_paths()
+            scheme = scheme_of(argument)
+            if scheme not in schemes:
+                from regengine.io.fetch import require
+
+                require(argument)
+                schemes.add(scheme)
+            found.setdefault(argument, Url(argument))
+        else:
+            paths.append(argument)
+    take_paths()
+    return list(found.values())
+
+
+def any_there(photos: Sequence[Path | Url]) -> bool:
+    """Whether there is a photo to begin with; URLs are not tried for that."""
+    return any(isinstance(photo, Url) or photo.exists() for photo in photos)
+
+
+def _spelled_out(arguments: Sequence[str]) -> list[str]:
+    whole: list[str] = []
+    for argument in arguments:
+        if argument.startswith(LIST_MARK) and not Path(argument).exists():
+            whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
+        else:
+            whole.append(argument)
+    return whole
+
+
+def _read_list(path: Path) -> list[str]:
+    """A path or URL a line; empty lines and ``#`` lines do not count."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
+            "text file with a path or URL a line."
+        ) from None
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 @contextmanager
@@ -144,7 +206,7 @@ class RemotePhotos:
 
     def _fetch(self, url: Url, place: Path) -> Source:
         # Not above: runs without URLs need no client
-        from regengine.exchange.remote.fetch import FetchLimits, fetch
+        from regengine.io.fetch import FetchLimits, fetch
 
         failure = None
         try:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from regengine.batch.remote import AHEAD, PREFIX, find_given, passing_folder, photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.exchange.remote.photos import AHEAD, photos_at_hand
+from regengine.errors import ConfigError
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import FrameResult
@@ -18,7 +20,7 @@ from regengine.store.snapshot import read_store
 from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process
 from tests.regengine.batch import sharing_stand_in
-from tests.regengine.exchange.remote.photo_server import PhotoServer, photo_server
+from tests.regengine.io.photo_server import PhotoServer, photo_server
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0)
 
@@ -148,3 +150,54 @@ def test_no_more_than_a_few_lie_ready(tmp_path: Path, server: PhotoServer) -> No
 
     run(list(urls), tmp_path / "run.h5", tmp_path / "f", process=process)
     assert 1 < most <= AHEAD + 2
+
+
+def test_the_folder_goes_with_the_run_and_a_killed_one_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / f"{PREFIX}killed"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "x.jpg").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
+    with passing_folder() as one:
+        assert not left.exists()
+        (one / "x.jpg").touch()
+        with passing_folder() as other:
+            assert one.exists()
+            assert other != one
+        assert not other.exists()
+    assert not one.exists()
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_arguments_are_paths_urls_and_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.jpg", "a.jpg", "@c.jpg"):
+        Path(name).touch()
+    Path("list.txt").write_text("# mine\n\nhttps://a.org/1.jpg\n  b.jpg\nhttps://a.org/2.jpg\r\n")
+    found = find_given(["a.jpg", "@list.txt", "https://a.org/1.jpg", "*.jpg"])
+    one, two = Url("https://a.org/1.jpg"), Url("https://a.org/2.jpg")
+    assert found == [Path("a.jpg"), one, Path("b.jpg"), two, Path("@c.jpg")]
+    assert find_given(["@c.jpg"]) == [Path("@c.jpg")]
+    with pytest.raises(ConfigError, match=r"nothing\.txt cannot be read as a list of photos"):
+        find_given(["@nothing.txt"])
+
+
+def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    def absent(scheme: str) -> None:
+        raise ImportError(f"Install {scheme}fs to access it")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
+    with pytest.raises(ConfigError, match=r"s3://b/x\.jpg cannot be fetched \(Install s3fs"):
+        find_given(["s3://b/x.jpg"])
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(ConfigError, match=r"pip install 'regengine\[remote\]'"):
+        find_given(["s3://b/x.jpg"])
+    assert find_given(["https://a.org/x.jpg"]) == [Url("https://a.org/x.jpg")]

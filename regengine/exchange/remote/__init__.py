@@ -1,1 +1,0 @@
-"""Photos that are given by URL."""
