@@ -54,8 +54,13 @@ def main(
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=0.1, help="Processor time that the search of one photo may take.")
-    ] = 15.0,
+        float,
+        typer.Option(
+            min=0.1,
+            help="A brake: processor time after which the search of one photo ends with what it "
+            "has; searches end by their work before.",
+        ),
+    ] = 120.0,
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,
@@ -105,13 +110,13 @@ def main(
     blind: Annotated[
         str,
         typer.Option(
-            metavar="[always|auto]",
+            metavar="[always|auto|never]",
             help="Find photos by their lights alone, anywhere on Earth: all of them, or with auto "
-            "those of which neither time with a TLE nor nadir is known. Needs --index.",
+            "those of which neither time with a TLE nor nadir is known.",
         ),
     ] = "auto",
     index: Annotated[
-        Path | None, typer.Option(help="Index of the map, of regengine lights index; for --blind.")
+        Path | None, typer.Option(help="Index of the map, where it is not beside the map.")
     ] = None,
     bbox: Annotated[
         str | None,

@@ -115,7 +115,7 @@ def test_options_may_be_values_or_texts(given: datetime | str, understood: str) 
         ({"nadir": "12"}, "is no place"),
         ({"nadir": (12.0, 95.0)}, "nadir must be"),
         ({"focal_mm": -1.0}, "focal_mm must be"),
-        ({"blind": "always"}, "needs the map's index"),
+        ({"blind": "sometimes"}, "makes no sense"),
         ({"tle": "gone.txt"}, "gone.txt"),
         ({"lights": "gone.tif"}, "gone.tif"),
     ],
@@ -143,7 +143,7 @@ def test_what_is_not_known_is_none_with_a_reason(tmp_path: Path) -> None:
     Image.new("L", (64, 48)).save(tmp_path / "iss990e000007.png")
     r = rg.register(tmp_path / "iss990e000007.png", lights=LIGHTS)
     assert (r.verdict, r.camera, r.probability, r.off_nadir_deg) == ("no_match", None, None, None)
-    assert [reason.code for reason in r.reasons] == ["no_ephemeris"]
+    assert [reason.code for reason in r.reasons] == ["no_agreement"]
     assert len(r.control_points) == 0
     assert r.control_points.columns[:4] == ("x", "y", "lon", "lat")
     assert r.time_utc is None

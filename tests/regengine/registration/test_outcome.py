@@ -140,8 +140,10 @@ def outcome(
     accept: float = default_accept_probability(),
     *,
     exhausted: bool = True,
+    braked: bool = False,
 ) -> FrameResult:
     search = begun_anew(solved.search, best=best, covered=True, exhausted=exhausted)
+    search.braked = braked
     search.parameters = replace(search.parameters, accept_probability=accept)
     return result_of(search)
 

@@ -120,7 +120,8 @@ def test_the_seconds_that_are_allowed_are_a_brake(tmp_path: Path) -> None:
     number = count()
     shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
     frame = write(shot, tmp_path / "limb.png")
-    parameters = RegisterParams(max_seconds=3.0, clock=lambda: float(next(number)))
+    parameters = RegisterParams(max_seconds=0.5, clock=lambda: float(next(number)))
     search = search_frame(frame, position_of(shot), light_map(), parameters)
-    assert search.braked
-    assert not search.exhausted
+    assert (search.braked, search.exhausted, search.looks_taken) == (True, False, 0)
+    assert search.futile is not None
+    assert "raise --max-seconds" in search.futile.text
