@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from detectors.background import (
     Mesh,
@@ -19,6 +18,7 @@ from detectors.background import (
     smoothed,
     spread_about_zero,
     told_clipped,
+    without_stripes,
 )
 from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.types import BoolImage, FloatArray, FloatImage
@@ -34,11 +34,6 @@ FLAT_SIGMA_PX, MOST_LIGHT = 10.0, 3.0
 FINE_SIGMA_PX, FINE_GAIN, LEAST_TEXTURE = 4.5, 0.8, 1.2
 BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
-
-# Rows and columns by medians of pieces, of sigma 1.25 over the root of their length in white noise
-STRIPE_PX, STRIPE_REACH_PX, FEWEST_PIECES, MEDIAN_SIGMA = 128, 9, 3, 1.2533
-STRIPE_SIGMA, DEFECT_SIGMA = 3.0, 5.5
-DEFECT_BESIDE = 0.35  # of a line of FWHM 1.8 px along a row, the rows beside have 0.46
 
 LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
 ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
@@ -111,36 +106,6 @@ def _whitened(image: FloatImage, hidden: BoolImage) -> tuple[FloatImage, FloatIm
     above = image - level
     noise = pixel_noise(above, hidden)
     return np.asarray(above / noise, np.float32), noise
-
-
-def without_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
-    """The residual without what whole rows or columns have in common, and defect ones.
-
-    Medians of pieces of a row tell: read-out adds the same to all of it, and a hot or dead one is a
-    pixel wide, as no lens draws.
-    """
-    defects = np.zeros(residual.shape, bool)
-    for turned, marks in ((residual, defects), (residual.T, defects.T)):
-        rows, cols = turned.shape
-        count = rows // STRIPE_PX
-        if count == 0 or cols < STRIPE_REACH_PX:
-            continue
-        cut = turned[: count * STRIPE_PX].reshape(count, STRIPE_PX, cols)
-        pieces = np.median(cut, axis=1)
-        pieces -= median_filter(pieces, size=(1, STRIPE_REACH_PX), mode="nearest")
-        scatter = max(float(np.median(np.abs(pieces))) / 0.6745, MEDIAN_SIGMA / STRIPE_PX**0.5)
-        beside = np.pad(pieces, ((0, 0), (1, 1)))
-        beside = 0.5 * (beside[:, :-2] + beside[:, 2:])
-        strong = np.abs(pieces) > DEFECT_SIGMA * scatter
-        sharp = strong & (np.abs(beside) < DEFECT_BESIDE * np.abs(pieces))
-        level = np.median(pieces, axis=0)
-        least = STRIPE_SIGMA * MEDIAN_SIGMA * 1.25 / (count * STRIPE_PX) ** 0.5
-        level[(np.abs(level) < least) | (count < FEWEST_PIECES)] = 0.0
-        turned -= level.astype(np.float32)
-        for piece, col in np.argwhere(sharp).tolist():
-            last = rows if piece == count - 1 else (piece + 1) * STRIPE_PX
-            marks[piece * STRIPE_PX : last, col] = True
-    return residual, defects
 
 
 def pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
