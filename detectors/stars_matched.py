@@ -157,10 +157,13 @@ class StarField:
         above = cv2.subtract(stable, level)
         above[frame.ignored] = 0.0
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
-        defects = without_stripes(np.asarray(above / np.float32(noise)))[1]
+        flat, defects = without_stripes(np.asarray(above / np.float32(noise)))
+        flat *= np.float32(noise)
+        level += above - flat  # what rows and columns have in common is no star's
+        above = flat
         if defects.any():  # hot and dead columns
             frame = replace(frame, ignored=frame.ignored | defects)
-            above[defects] = 0.0
+        above[frame.ignored] = 0.0
         return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
 
     def filtered(self, psf: PointSpread) -> Filtered:

@@ -65,7 +65,7 @@ CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
 PARTICLE_LENGTH_PX, PARTICLE_STEPS = 35.0, 0.2
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
-BORDER_PX = 2.0
+BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX = 2.0, 256.0, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
 PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
 NOISE_SIGMAS = 2.2
@@ -107,7 +107,8 @@ class Radon:
         lines = [
             one
             for one in bright.streaks
-            if not is_narrow(one, sky) and (trail is None or not is_star_trail(one, trail))
+            if not (sky.star_sigma_told and is_narrow(one, sky))
+            and (trail is None or not is_star_trail(one, trail))
         ]
         hidden = sky.hidden
         pixels = frame.residual.size
@@ -191,7 +192,13 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     unit = blurred_noise(SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
     stars = stars_of(flat, hidden, trail)
-    return Sky(hidden=hidden | stars.mask, sharp=sharp, trail=trail, star_sigma_px=stars.sigma_px)
+    return Sky(
+        hidden=hidden | stars.mask,
+        sharp=sharp,
+        trail=trail,
+        star_sigma_px=stars.sigma_px,
+        star_sigma_told=stars.told,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +209,7 @@ class Sky:
     sharp: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
+    star_sigma_told: bool  # by stars; else a usual one
 
 
 def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
@@ -217,7 +225,7 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return False
-    if _on_border(full, sky.hidden.shape):
+    if _on_border_or_row(full, sky.hidden.shape):
         return False
     rest = rest_share(line)
     part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
@@ -251,7 +259,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     ratio = line.sigma_px / sky.star_sigma_px
     if ratio < NARROWEST:
         return True
-    short = line.bin_px == 1 and line.path.length_px < NARROW_LENGTH_PX
+    short = line.bin_px == 1 and line.path.length_px < NARROW_LENGTH_PX and sky.star_sigma_told
     sure = float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
     return bool(short and sure)
 
@@ -282,12 +290,16 @@ def is_chain(line: Line, sky: Sky, hunt: Hunt) -> bool:
     return bool(excess > by_chance and excess > (steps * float(level.mean())) ** 2)
 
 
-def _on_border(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line runs along the border: backgrounds and sensors end there."""
+def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
+    """Whether a line runs along the border, where sensors end, or, faint and long, along a row."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
-    return bool(np.median(away) < BORDER_PX + line.sigma_px)
+    # Rows and columns of a sensor differ, more than their neighbours tell
+    path = line.path
+    drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
+    read_out = path.length_px > LONG_ROW_PX and drift < ROW_DRIFT_PX and line.snr < CHAIN_SNR
+    return bool(np.median(away) < BORDER_PX + line.sigma_px or read_out)
 
 
 def _texture(line: Line, hunt: Hunt) -> float:
