@@ -15,7 +15,7 @@ from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged, strip_along
 from detectors.streak_search import (
     BINS,
     LEAST_SIDE_PX,
@@ -37,7 +37,7 @@ from detectors.streak_stars import (
     sharp_share,
     stars_of,
 )
-from detectors.types import BoolImage, FloatArray, StreakDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -63,6 +63,8 @@ NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.88, 1.0, 120.0
 CHAIN_SNR, CHAIN_LENGTH_PX, CHAIN_WIDTHS, FEWEST_IN_CHAIN = 20.0, 120.0, 2.8, 4
 CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
 PARTICLE_LENGTH_PX, PARTICLE_STEPS = 35.0, 0.2
+# Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
+BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 75.0, 0.3, 2.5, 1.5
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX = 2.0, 256.0, 1.5
@@ -125,6 +127,7 @@ class Radon:
             ]
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
+        lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = without_crowds(lines)[: self.max_streaks]
         return described(frame, lines, log10_false_alarm([line.snr for line in lines], pixels))
 
@@ -288,6 +291,28 @@ def is_chain(line: Line, sky: Sky, hunt: Hunt) -> bool:
     steps = PARTICLE_STEPS if particle else CHAIN_STEPS
     by_chance = CHAIN_SIGMAS * np.sqrt(3.0 / (count - 1))
     return bool(excess > by_chance and excess > (steps * float(level.mean())) ** 2)
+
+
+def is_bent(line: Line, residual: FloatImage) -> bool:
+    """Whether the middle of a short, bright line's light wanders: a slow particle's track.
+
+    `line`: in pixels of the frame.
+    """
+    path = line.path
+    if path.length_px > BENT_LENGTH_PX or line.snr < CHAIN_SNR or line.bin_px > 1:
+        return False
+    half = 3.0 * line.sigma_px + 2.0
+    strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
+    window = np.exp(-0.5 * (strip.v / (BENT_WINDOW * line.sigma_px)) ** 2)
+    count = max(3, int(path.length_px / PIECE_PX))
+    edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
+    light = np.add.reduceat(strip.light * window, edges, axis=0)
+    total = np.maximum(light.sum(axis=1), 1e-3)
+    middle = (light @ strip.v) / total
+    noise = float(np.sqrt(PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
+    t = np.linspace(-1.0, 1.0, count)
+    wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
+    return wander > BENT_PX + BENT_SIGMAS * noise
 
 
 def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -266,3 +268,10 @@ def test_trails_about_a_pole_are_none():
         ends = (x - half[0], y - half[1], x + half[0], y + half[1])
         frame = frame + streak(SHAPE, ends, NOISE * rng.uniform(8.0, 40.0))
     assert len(FIND.detect(frame)) <= 1
+
+
+def test_a_track_that_wanders_is_none():
+    frame, places = starry(14), [(110.0, 90.0), (121.0, 99.0), (128.0, 112.0), (141.0, 118.0)]
+    for first, last in itertools.pairwise(places):
+        frame = np.maximum(frame, LEVEL + streak(SHAPE, (*first, *last), 40.0 * NOISE, sigma=1.4))
+    assert len(FIND.detect(frame)) == 0
