@@ -193,7 +193,7 @@ def tables(every: dict[str, list[StarResult]]) -> list[str]:
             chosen = [r for r in results if (r.field.trail_px is not None) in kinds]
             if chosen:
                 rows.append(method_cells(name, chosen))
-        lines += [f"## {title}", "", *table(HEADER, rows, right=len(HEADER) - 1), ""]
+        lines += [f"### {title}", "", *table(HEADER, rows, right=len(HEADER) - 1), ""]
     return lines
 
 
@@ -254,6 +254,6 @@ def main(argv: list[str]) -> int:
         for name, method in methods.items():
             every[name] = run_method(method, some)
             print(" | ".join(method_cells(name, every[name])), file=sys.stderr)
-        lines += [f"# Generator: {generator}", "", *tables(every)]
+        lines += [f"## Generator: {generator}", "", *tables(every)]
     write_page(arguments.out, "stars", [*preamble(argv, fields), *lines])
     return 0

@@ -301,6 +301,6 @@ def main(argv: list[str]) -> int:
             print(" | ".join(method_cells(name, total_of(results[name]))), file=sys.stderr)
         lines += section(title, results, float(frames[0].light.size)) if results else []
     note = " ".join(explained()).strip()
-    title = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
-    write_page(args.out, "streaks", [*title, *lines])
+    heading = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
+    write_page(args.out, "streaks", [*heading, *lines])
     return 0

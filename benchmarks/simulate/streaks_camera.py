@@ -90,7 +90,7 @@ def _developed(
     grey = np.asarray(grey - np.float32(BLACK), np.float32)
     if rng.random() < 0.4:  # the camera smooths noise
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), float(rng.uniform(0.4, 0.8))))
-    light = grey / np.float32(well)
+    light: NDArray[np.float32] = (grey / np.float32(well)).astype(np.float32)
     if rng.random() < 0.4:
         light = _jpeg(light, float(np.median(sky)) / well, int(rng.integers(90, 99)), rng)
     near = cv2.dilate(full.astype(np.uint8), np.ones((3, 3), np.uint8))
@@ -108,7 +108,7 @@ def _jpeg(
     coded = cv2.imencode(
         ".jpg", np.rint(255.0 * stored).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )[1]
-    seen = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255.0
+    seen = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.float32) / 255.0
     linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
     return np.asarray(linear, np.float32)
 
@@ -121,7 +121,8 @@ def _defects(
     warm = int(megapixels * np.exp(rng.uniform(np.log(20.0), np.log(600.0))))
     charge = np.minimum(sigma * (1.0 + rng.pareto(1.2, warm)), well)
     np.add.at(electrons, (rng.integers(0, h, warm), rng.integers(0, w, warm)), charge)
-    rows, drift = np.zeros(h), rng.uniform(0.0, 0.9)
+    rows: FloatArray = np.zeros(h)
+    drift = float(rng.uniform(0.0, 0.9))
     for i in range(1, h):  # rows remember each other
         rows[i] = drift * rows[i - 1] + np.sqrt(1.0 - drift**2) * rng.normal()
     electrons += rng.uniform(0.0, 0.25) * sigma * rows[:, None]
@@ -150,7 +151,9 @@ def _sky(rng: np.random.Generator, side: int) -> tuple[FloatArray, FloatArray, b
     if cloudy:
         tile = fractal_tile(rng, 1024, rng.uniform(1.4, 2.0))
         if rng.random() < 0.4:  # drawn out by the wind
-            tile = cv2.resize(tile[:, : int(rng.integers(200, 700))], (1024, 1024))
+            tile = np.asarray(
+                cv2.resize(tile[:, : int(rng.integers(200, 700))], (1024, 1024)), np.float32
+            )
         cloud = cv2.GaussianBlur(cv2.resize(tile, (side, side)), (0, 0), rng.uniform(1.5, 6.0))
         low, high = np.quantile(cloud[::8, ::8], [rng.uniform(0.2, 0.7), 0.99])
         thick = np.clip((cloud - low) / (high - low), 0.0, 1.0)
@@ -174,7 +177,7 @@ def _optics(rng: np.random.Generator) -> Optics:
                 x0, y0 = coma * step * away
                 size = disc * (0.6 + 0.4 * step)
                 fine += np.hypot(x - x0, y - y0) <= max(size, 0.1)
-            fine = cv2.GaussianBlur(fine, (0, 0), sigma * 10.0)
+            fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), sigma * 10.0))
             wings = (1.0 + (x**2 + y**2) / 9.0) ** -1.8
             fine = (1.0 - veil) * fine / fine.sum() + veil * wings / wings.sum()
             row.append(Spread.of(fine, BRIGHT_HALF_PX))
