@@ -186,7 +186,7 @@ def test_folder(tmp_path: Path) -> None:
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.jpg"
     os.mkfifo(path)
-    assert "no regular file" in sentence_of(path)
+    assert "is a named pipe" in sentence_of(path)
 
 
 def test_name_that_no_file_can_have() -> None:
@@ -198,10 +198,10 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "photo.jpg"
     noise().save(path)
 
-    def refuse(self: Path, *arguments: Any) -> Any:  # the superuser may read everything
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name: Path, *arguments: Any) -> Any:  # the superuser may read everything
+        raise PermissionError(13, "Permission denied", str(name))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     text = sentence_of(path)
     assert "Permission denied" in text
     assert "permission to read it" in text
