@@ -50,7 +50,7 @@ def decoding(path: Path) -> Iterator[None]:
             ) from error
         if type(error).__name__ == "DecompressionBombError":
             raise too_large(path, "") from error
-        raise damaged(path, _detail(error)) from error
+        raise damaged(path, _detail(error, path)) from error
 
 
 @contextmanager
@@ -75,8 +75,8 @@ def overheard(most_bytes: int = 4000) -> Iterator[list[str]]:
             said += file.read(most_bytes).decode("utf-8", "replace").splitlines()
 
 
-def _detail(error: Exception) -> str:
-    """What a library says is wrong, where it is meant for people."""
+def _detail(error: Exception, path: Path) -> str:
+    """What a library means by its error, in words for people."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its header cannot be read"
     if isinstance(error, gzip.BadGzipFile):
@@ -88,7 +88,7 @@ def _detail(error: Exception) -> str:
     if not isinstance(error, OSError | SyntaxError | struct.error):
         return "its contents make no sense"
     # rasterio says only "see previous exception"
-    return meaning_of(str(error.__cause__ or error))
+    return meaning_of(str(error.__cause__ or error).replace(path.name, ""))
 
 
 def meaning_of(said: str) -> str:

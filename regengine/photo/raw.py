@@ -44,7 +44,7 @@ def _listening(path: Path) -> Iterator[None]:
     """
     with overheard() as said:
         yield
-    text = " ".join(said).replace(f"{path}: ", "").strip()
+    text = " ".join(said).replace(str(path), "").strip()
     if text:
         raise damaged(path, meaning_of(text))
 
