@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from regengine.batch.console import print_data
 from tests.command_line import invoke
 from tests.conftest import ROOT
 from tests.regengine.commands.test_detect_lights import photo
@@ -143,3 +146,86 @@ def test_a_folder_that_cannot_be_read_is_told(
     result = invoke("classify", tmp_path, "--workers", 0)
     assert result.exit_code == 0
     assert "locked cannot be read (Permission denied)" in result.stderr
+
+
+SYLLABLES = ("a", "ä", "漢", " ", "\n", "\t", "\x1b[2J", "\x9b31m", "\u202e", "\u200f", "\x7f")
+SYLLABLES += ("=1+1", "-", "'", '"', "%s", "{}", "[red]", "$(x)", "\\", "x" * 60, "\udc80", "..")
+
+
+def strange_folder(folder: Path, seed: int) -> dict[Path, str]:
+    """Entries of all kinds under any names, deep and shallow; what must be said of each."""
+    draw = random.Random(seed)
+    made: dict[Path, str] = {}
+    parents = [folder]
+    for number in range(14):
+        name = "".join(draw.choices(SYLLABLES, k=draw.randrange(1, 5)))
+        path = draw.choice(parents) / f"{number}{name}.jpg"
+        kind = draw.choice([*ENTRIES, "folder", "long"])
+        if kind == "folder":
+            path.mkdir()
+            parents.append(path)
+        elif kind == "long":
+            path = path.with_name(f"{number}{'y' * 200}.jpg")
+            path.write_bytes(b"\xff\xd8\xff no photo")
+            made[path] = "damaged"
+        elif kind == "to_pipe":
+            path.symlink_to("/dev/zero")
+            made[path] = "device"
+        else:
+            ENTRIES[kind][0](path)
+            made[path] = ENTRIES[kind][1]
+    return made
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed > 5 else []) for seed in range(24)]
+)
+def test_any_folder_is_told_entry_by_entry_and_commands_no_terminal(
+    tmp_path: Path, seed: int
+) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    made = strange_folder(folder, seed)
+    photo(folder / "sound.png")
+    (folder / "sound.png").rename(folder / "good\x1b[2J\n\u202egpj.png")
+    name = list(COMMANDS)[seed % len(COMMANDS)]
+    store = ("--store", tmp_path / "run.h5") if name == "register" else ()
+    for form in ((), ("--json",)):
+        result = invoke(*COMMANDS[name], *store, *form, "--workers", 0, folder)
+        assert result.exit_code == 1, result.output
+        told = result.stderr
+        if form or name in ("register", "classify", "solve"):  # the others write CSV
+            told += result.stdout
+        lines = told.split("\n")
+        assert all(line.isprintable() for line in lines), lines
+        assert "unforeseen" not in told
+        for what in made.values():
+            assert what in told
+        assert sum("; " in line for line in lines) >= len(made)
+
+
+def test_data_are_harmless_on_a_terminal_and_exact_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\x1b[2J\u202e.jpg"
+    print_data(f"frame,{name}\n")
+    assert name in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    print_data(f"frame,{name}\nb")
+    assert capsys.readouterr().out == "frame,a\\x1b[2J\\u202e.jpg\nb\n"
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J.h5", "a\nError: b.h5", "a\u202e5h.h5", "a\x9b31m.h5"])
+def test_names_in_messages_command_no_terminal(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("no store")
+    for words in (
+        ("show", tmp_path / name),
+        ("verify", tmp_path / name),
+        ("show", tmp_path / "run.h5", name, name),
+        ("register", tmp_path / name, "--lights", tmp_path / name),
+        ("register", tmp_path / name, "--lights", LIGHTS, f"--{name}"),
+    ):
+        result = invoke(*words)
+        assert result.exit_code in (1, 2, 3)
+        assert all(line.isprintable() for line in result.output.split("\n")), result.output
+        assert "\nError: b" not in result.output
