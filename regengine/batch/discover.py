@@ -62,12 +62,12 @@ def _expand(pattern: str) -> list[Path]:
     # Those of os.path take whatever a name or a link is made of for an answer, and raise nothing
     if os.path.isdir(path):
         return _photos_below(path)
+    if is_url(pattern) and not is_there(path):
+        raise ConfigError(
+            f"{without_secrets(pattern)} is a URL, and photos are fetched by regengine register "
+            "alone: give the path of a copy."
+        )
     if is_there(path) or not glob.has_magic(pattern):
-        if is_url(pattern) and not is_there(path):
-            raise ConfigError(
-                f"{without_secrets(pattern)} is a URL, and photos are fetched by regengine "
-                "register alone: give the path of a copy."
-            )
         return [path]
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
