@@ -256,16 +256,19 @@ def _tell(summary: BatchSummary, store: Path) -> None:
 
     from regengine.batch.console import VERDICTS
 
-    counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
+    stored = summary.verdicts + summary.unsettled
+    counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
     advice = ""
     if summary.interrupted:
-        advice = "; interrupted, give the same command again to go on"
+        untold = summary.unsettled.total()
+        which = f" and be told of {untold} that others may still change" if untold else ""
+        advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
     logging.getLogger("regengine").info(
         "%d photos%s: %s; stored in %s%s",
-        summary.verdicts.total(),
+        stored.total(),
         taken,
         ", ".join(counts),
         store,
