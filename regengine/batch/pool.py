@@ -156,8 +156,12 @@ class Worker(Generic[JobT]):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self) -> None:
+        from multiprocessing import resource_tracker
+
         from pebble import ProcessPool
 
+        # Begun now: it would let signals through that `_schedule` blocks
+        resource_tracker.ensure_running()
         self._pool = ProcessPool(
             max_workers=1,
             context=CONTEXT,
