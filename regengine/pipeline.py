@@ -22,7 +22,6 @@ from regengine.registration.neighbour_priors import (
     FrameFacts,
     NeighbourPrior,
     facts_of_frame,
-    replaces,
 )
 from regengine.registration.outcome import no_match_result
 from regengine.registration.overlay import draw_result
@@ -107,7 +106,7 @@ def process_photo(
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
     searched_in_vain = (
-        hints is not None and hints.beat is not None and not replaces(result, hints.beat)
+        hints is not None and hints.beat is not None and not result.replaces(hints.beat)
     )
     if inputs.overlays is not None and not searched_in_vain:
         try:
