@@ -134,7 +134,7 @@ class Anywhere:
     def look_from(self, camera: Camera, tried: Attempt, hazy: bool) -> Look:
         """The look that a proposed camera amounts to."""
         track = tracks_for(position_of(camera), None)[0]
-        look = look_of(self.search, camera, track, 0.0, tried, hazy)
+        look = look_of(self.search, camera, (track, 0.0), tried, hazy)
         along_m, across_m, up_m = (1e3 * sigma for sigma in SIGMA_KM)
         prior = replace(look.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m)
         return replace(look, prior=prior)
@@ -186,8 +186,8 @@ class AlongTracks:
 
     def start(self, proposal: Proposal, tried: Attempt) -> tuple[Camera, Look]:
         """A proposed camera taken to the track, and the look that it amounts to there."""
-        track, offset_km = self.stands[self.nearest(proposal.camera)[0]]
-        look = look_of(self.search, proposal.camera, track, offset_km, tried, proposal.hazy)
+        stand = self.stands[self.nearest(proposal.camera)[0]]
+        look = look_of(self.search, proposal.camera, stand, tried, proposal.hazy)
         camera = carried(proposal.camera, look)
         if proposal.pairs is not None:
             camera = fitted_to_towns(camera, proposal.pairs, look.prior)
@@ -204,9 +204,10 @@ def mostly_in_sight(search: Search) -> bool:
 
 
 def look_of(
-    search: Search, camera: Camera, track: Track, offset_km: float, tried: Attempt, hazy: bool
+    search: Search, camera: Camera, stand: tuple[Track, float], tried: Attempt, hazy: bool
 ) -> Look:
-    """A look from a place of a track with a proposed camera's lens."""
+    """A look from a place of a track, at an offset in kilometres, with a proposed camera's lens."""
+    track, offset_km = stand
     lens = Scale(
         ratio=camera.focal_px / search.stored.focal_px,
         sigma_log_focal=tried.sigma_log_focal,
