@@ -74,7 +74,7 @@ SPARE_KM = 25.0
 # tilts, 8 scales, both hands, are so many times those that one look tries; see `log10_tried`
 LOOKS = 105_000
 # Places along a track are so far apart, and the less likely ones are left out
-STAND_KM, MOST_SURPRISE = 150.0, 9.0
+STAND_KM, MOST_SURPRISE, LIKELY_SURPRISE = 150.0, 9.0, 4.0
 # A proposed camera is off by what tilts and heights between those tried amount to
 OFF_TRACK_KM = 250.0
 LEAST_POINTS = 3  # that tell an attitude
@@ -152,14 +152,14 @@ class AlongTracks:
     aligned_at_once: int = ALIGNED_NEAR_TRACK
 
     @classmethod
-    def of(cls, search: Search) -> AlongTracks | None:
+    def of(cls, search: Search, most_surprise: float = MOST_SURPRISE) -> AlongTracks | None:
         """None where it is day wherever the camera may have been, or the map holds no towns."""
         assert search.aids.index is not None
         stands = tuple(
             (track, offset_km)
             for track in search.tracks
             for offset_km, surprise in likely_offsets(track, STAND_KM)
-            if surprise <= MOST_SURPRISE
+            if surprise <= most_surprise
         )
         if not stands:
             return None
@@ -192,6 +192,15 @@ class AlongTracks:
         if proposal.pairs is not None:
             camera = fitted_to_towns(camera, proposal.pairs, look.prior)
         return camera, look
+
+
+def mostly_in_sight(search: Search) -> bool:
+    """Whether most of the index, that of a region, lies in sight of where the camera likely was."""
+    whole, near = search.aids.index, AlongTracks.of(search, LIKELY_SURPRISE)
+    if whole is None or near is None:
+        return False
+    level = max(whole.levels)
+    return 2 * len(near.index.levels[level].vectors) > len(whole.levels[level].vectors)
 
 
 def look_of(

@@ -36,7 +36,7 @@ from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import prepare
-from regengine.registration.propose_index import LOOKS, anywhere, position_of
+from regengine.registration.propose_index import LOOKS, anywhere, mostly_in_sight, position_of
 from regengine.registration.refinement import (
     COMPARED_PX,
     Finalist,
@@ -170,7 +170,7 @@ def nowhere_near(search: Search) -> bool:
         return False
     if search.parameters.clock_window_s is not None or search.given_up or search.telephoto:
         return False
-    if town_count(search) < LEAST_TOWNS_ANYWHERE:
+    if town_count(search) < LEAST_TOWNS_ANYWHERE or mostly_in_sight(search):
         return False
     best = search.best
     return best is None or probability(best.evidence) < REVIEW_PROBABILITY
