@@ -237,25 +237,29 @@ def result_of(search: Search) -> FrameResult:
 
     Without orbit and nadir the source of the result's nadir is ``lights``.
     """
-    frame, position, info = search.frame, search.position, search.light_map.info
-    if search.anywhere and search.best is None:
-        reasons = (NOWHERE, *unfinished(search)) if search.futile is None else (search.futile,)
-        return no_match_result(frame, None, info, *reasons)
-    if search.futile is not None:
-        return no_match_result(frame, position, info, search.futile)
-    result = proposal_result(search)
-    if search.anywhere and search.best is not None:
-        result = judged(result, search.best)
-        if search.told is not None and result.verdict != "no_match":
-            suspect = contradiction(search.best.camera, search.told)
-            result = replace(result, reasons=(suspect, *result.reasons))
-        return result
+    result = outcome_of(search)
     sources = dict(result.sources)
     if search.attitude is not None:
         sources["attitude"] = f"{search.attitude.stars} stars"
     if search.braked:
         sources["search"] = "ended by --max-seconds"
     return replace(result, sources=tuple(sorted(sources.items())))
+
+
+def outcome_of(search: Search) -> FrameResult:
+    """The result, but for what else was used on the way."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    if search.futile is not None:
+        return no_match_result(frame, None if search.anywhere else position, info, search.futile)
+    if not search.anywhere:
+        return proposal_result(search)
+    if search.best is None:
+        return no_match_result(frame, None, info, NOWHERE, *unfinished(search))
+    result = judged(proposal_result(search), search.best)
+    if search.told is None or result.verdict == "no_match":
+        return result
+    suspect = contradiction(search.best.camera, search.told)
+    return replace(result, reasons=(suspect, *result.reasons))
 
 
 def proposal_result(search: Search) -> FrameResult:

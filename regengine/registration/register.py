@@ -166,7 +166,8 @@ def nowhere_near(search: Search) -> bool:
 
     What a person or an option bounds stays within these bounds.
     """
-    if search.anywhere or search.aids.index is None or search.aids.placement is not None:
+    aids = search.aids
+    if search.anywhere or aids.index is None or aids.placement is not None or not aids.elsewhere:
         return False
     if search.parameters.clock_window_s is not None or search.given_up or search.telephoto:
         return False
@@ -352,7 +353,9 @@ def conclude(search: Search) -> None:
 def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
     if not search.exhausted:
-        text = "time ran out before anything was tried; raise --max-seconds"
+        text = "what the photo is worth was spent before anything was tried"
+        if search.braked:
+            text = "time ran out before anything was tried; raise --max-seconds"
         return Reason(code="search_budget", text=text)
     if search.looks_taken == 0:
         text = (

@@ -84,6 +84,7 @@ class SearchAids:
 
     index: Figures of the map's towns, and the light around them.
     altitude_km: Between which the camera flew, where its orbit is not known.
+    elsewhere: Whether the photo is sought all over the Earth where nothing is found near its place.
     neighbours: What other frames of the batch tell of this one: where the search looks first.
     sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
     placement: Where a person placed the photo, for the stored image: only around it is searched.
@@ -92,6 +93,7 @@ class SearchAids:
     neighbours: NeighbourPrior | None = None
     index: EarthIndex | None = None
     altitude_km: tuple[float, float] = ANY_KM
+    elsewhere: bool = True
     sky: SkyReader | None = None
     placement: Camera | None = None
 
