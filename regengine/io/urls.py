@@ -16,7 +16,7 @@ from regengine.errors import ConfigError
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw"),
-        *(".fits", ".fit", ".fts", ".fz"),
+        *(".webp", ".avif", ".fits", ".fit", ".fts", ".fz"),
     )
 )
 GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")

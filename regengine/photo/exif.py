@@ -61,7 +61,7 @@ class Exif:
 
 
 def read_exif(path: Path) -> Exif:
-    """EXIF of a JPEG, PNG, TIFF or TIFF-like raw file; all empty where it is missing or damaged."""
+    """EXIF of a picture or a TIFF-like raw file; all empty where it is missing or damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -84,7 +84,7 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
         file.seek(0)
         late = _png_exif(file)
         file.seek(0)
-        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+        with Image.open(file, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
             if late:
                 image.info["exif"] = late
             # Not image.getexif(): Pillow's own for PNG decodes the whole picture first.
