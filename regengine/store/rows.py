@@ -32,7 +32,10 @@ Selection = Mapping[str, Sequence[Column]]
 
 
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Turn rows into columns."""
+    """Turn rows into columns.
+
+    What is infinite is missing, as a store has it; ValueError where a value is that is required.
+    """
     return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
 
 
@@ -102,9 +105,16 @@ def _array(column: Column, values: list[Any]) -> NDArray[Any]:
         array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
         return array
     if column.width == 1:
-        return np.array([blank if v is None else v for v in values], dtype=column.dtype)
-    filled = [[blank] * column.width if value is None else value for value in values]
-    return np.array(filled, dtype=column.dtype).reshape(len(values), column.width)
+        array = np.array([blank if v is None else v for v in values], dtype=column.dtype)
+    else:
+        filled = [[blank] * column.width if value is None else value for value in values]
+        array = np.array(filled, dtype=column.dtype).reshape(len(values), column.width)
+    if array.dtype.kind == "f":
+        unknown = ~np.isfinite(array)
+        if column.required and unknown.any():
+            raise ValueError(f"{column.name} must be a finite number")
+        array[unknown] = blank
+    return array
 
 
 Row = dict[str, Any]
@@ -266,12 +276,17 @@ def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> 
         solved=solved,
         control_points=tuple(_point(point) for point in points),
         footprint=_footprint(row) if solved is not None else None,
-        fit=Fit(**{name: row[name] for name in FIT_FIELDS}) if row["matched_lights"] >= 0 else None,
+        fit=_fit(row) if row["matched_lights"] >= 0 else None,
         hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
         lights=origin["lights"],
         engine_version=origin["engine_version"],
         seconds=origin["seconds"],
     )
+
+
+def _fit(row: Row) -> Fit:
+    values = {name: row[name] for name in FIT_FIELDS}
+    return Fit(**values | {"held_out_residual_px": _optional(row["held_out_residual_px"])})
 
 
 def _nadir(row: Row) -> NadirInput:

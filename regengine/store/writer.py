@@ -28,6 +28,7 @@ from regengine.store.hdf5 import check, encode
 from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
+from regengine.store.verify import Problem, check_frames
 
 # Packages whose version may change a result or a file.
 PACKAGES = (
@@ -111,7 +112,8 @@ class StoreWriter:
     The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
     that never run backwards. Parts that an earlier, killed run left are merged first; ``index`` is
     what the store held then. A frame is safe once `flush` has returned it. The merge happens
-    however the block is left; if it fails, the parts stay and the next start merges them.
+    however the block is left; if it fails, the parts stay and the next start merges them. What was
+    merged is read back and checked then; ``problems`` tells what is wrong with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
@@ -121,6 +123,8 @@ class StoreWriter:
         self._pending: list[StoredFrame] = []
         self._oldest = 0.0
         self._written = 0
+        self._merged = np.empty(0, dtype=np.int64)
+        self.problems: tuple[Problem, ...] = ()
         try:
             self._parts = self._open()
             try:
@@ -143,6 +147,8 @@ class StoreWriter:
         self._frames.close()
         try:
             self._merge()
+            if self.path.exists():
+                self.problems = check_frames(self.path, self._merged)
         except StoreError:
             raise
         except OSError as failure:
@@ -208,5 +214,6 @@ class StoreWriter:
             return
         with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
             write_merged(self.path, snapshot, root_attributes(snapshot.store))
+            self._merged = np.union1d(self._merged, snapshot.parts_index)
         self._parts.remove(parts)
         sync_folder(self._parts.path)
