@@ -33,10 +33,11 @@ class StoreFile:
     Only ``frame_index``, the numbers of its frames, ascending, is held in memory. Columns that an
     older format does not have are filled with what stands for a missing value. ``attributes`` are
     those of the root beside ``format`` and ``format_version``. StoreError, of every method, too, if
-    the file is no store, damaged, or of a newer format.
+    the file is no store, damaged, or of a newer format. Without ``frames`` the numbers are left
+    unread, so that a file can be opened in which they are damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, frames: bool = True) -> None:
         self.path = path
         self._file = open_store(path)
         self._datasets: dict[str, h5py.h5d.DatasetID] = {}
@@ -47,7 +48,9 @@ class StoreFile:
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
-                self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
+                self.frame_index: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+                if frames:
+                    self.frame_index = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise damaged(path, "its frames are out of order")
         except BaseException:
@@ -74,10 +77,10 @@ class StoreFile:
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
             )
 
-    def rows(self, group: str) -> int:
-        """Number of rows of a group."""
+    def rows(self, group: str, name: str = "frame_index") -> int:
+        """Number of rows of a group, as one of its columns has it."""
         with damage_told(self.path):
-            return int(self._dataset(group, "frame_index").shape[0])
+            return int(self._dataset(group, name).shape[0])
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that each text column gives to a text, by group and column."""

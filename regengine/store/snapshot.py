@@ -7,6 +7,7 @@ folder, anybody may read it.
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -85,6 +86,27 @@ class PartsFolder:
         """Delete parts whose rows are in the store."""
         for part in parts:
             part.unlink(missing_ok=True)
+
+    def without_damaged(self, parts: list[Path]) -> list[Path]:
+        """Set parts aside, under another name, that cannot be read: those that can."""
+        sound = []
+        for part in parts:
+            try:
+                with StoreFile(part) as file:
+                    file.tables(0, int(file.frame_index.max(initial=-1)) + 1)
+            except StoreError as error:
+                if error.code not in ("store_damaged", "store_foreign"):
+                    raise
+                aside = part.rename(part.with_name(f"{part.name}.damaged"))
+                logging.getLogger("regengine").warning(
+                    "%s is damaged and was set aside as %s: its photos are done again when they "
+                    "are given again.",
+                    part,
+                    aside.name,
+                )
+            else:
+                sound.append(part)
+        return sound
 
     def release(self) -> None:
         """Give the folder up, and delete it if nothing is left in it."""

@@ -152,7 +152,7 @@ def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
             for near in np.split(numbers, borders):
                 for start in range(0, len(near), BLOCK_FRAMES):
                     block = near[start : start + BLOCK_FRAMES]
-                    _check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
+                    check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
     return tuple(findings.problems())
 
 
@@ -168,7 +168,7 @@ def _check_file(path: Path, file: h5py.File) -> list[Problem]:
             _check_joins(store, findings)
             for start in range(0, len(store.frame_index), BLOCK_FRAMES):
                 block = store.frame_index[start : start + BLOCK_FRAMES]
-                _check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
+                check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
     except StoreError as error:
         _check_bytes(file, findings)
         if not findings.problems():
@@ -230,6 +230,9 @@ def _check_columns(file: h5py.File, findings: Findings) -> None:
     version = int(file.attrs["format_version"])
     for name, columns in GROUPS.items():
         group = file.get(name)
+        if group is None and file.id.links.exists(name.encode()):
+            findings.file_wrong("bytes_damaged", f"the head of the group {name} is damaged")
+            continue
         if not isinstance(group, h5py.Group):
             findings.file_wrong("group_missing", f"the group {name} is missing")
             continue
@@ -273,7 +276,14 @@ def _check_column(
     group: h5py.Group, column: Column, findings: Findings, lengths: dict[str, int]
 ) -> None:
     name = f"{group.name[1:]}/{column.name}"
-    dataset = group.get(column.name)
+    try:
+        dataset = group.get(column.name)
+        there = group.id.links.exists(column.name.encode())
+    except DAMAGE:
+        dataset, there = None, True
+    if dataset is None and there:
+        findings.file_wrong("bytes_damaged", f"the head of the column {name} is damaged")
+        return
     if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
         findings.file_wrong("column_missing", f"the column {name} is missing")
         return
@@ -294,7 +304,7 @@ def _odd_ones(lengths: Mapping[str, int]) -> dict[str, int]:
     return {name: rows for name, rows in lengths.items() if rows != usual}
 
 
-def _check_rows(tables: Tables, findings: Findings) -> None:
+def check_rows(tables: Tables, findings: Findings) -> None:
     """Note what is wrong with the rows of some frames."""
     _check_values(tables, findings)
     _check_frames(tables["frames"], findings)

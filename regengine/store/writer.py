@@ -110,10 +110,11 @@ class StoreWriter:
     """The one writer of a store, from opening to the merge at the end of a ``with`` block.
 
     The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
-    that never run backwards. Parts that an earlier, killed run left are merged first; ``index`` is
-    what the store held then. A frame is safe once `flush` has returned it. The merge happens
-    however the block is left; if it fails, the parts stay and the next start merges them. What was
-    merged is read back and checked then; ``problems`` tells what is wrong with it.
+    that never run backwards. Parts that an earlier, killed run left are merged first, but for
+    damaged ones, which are set aside; ``index`` is what the store held then. A frame is safe once
+    `flush` has returned it. The merge happens however the block is left; if it fails, the parts
+    stay and the next start merges them. What was merged is read back and checked then; ``problems``
+    tells what is wrong with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
@@ -128,7 +129,7 @@ class StoreWriter:
         try:
             self._parts = self._open()
             try:
-                self._merge()
+                self._merge(set_aside=True)
                 self._frames = FrameCache(self.path)
                 self.index = self._frames.index
             except BaseException:
@@ -208,12 +209,22 @@ class StoreWriter:
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
         return PartsFolder(self.path)
 
-    def _merge(self) -> None:
+    def _merge(self, *, set_aside: bool = False) -> None:
+        """Merge the parts; those that are damaged are set aside, or raise StoreError."""
         parts = list_parts(self._parts.path)
         if not parts:
             return
+        try:
+            self._merge_parts(parts)
+        except StoreError:
+            if not set_aside or self._parts.without_damaged(parts) == parts:
+                raise
+            self._merge()
+            return
+        self._parts.remove(parts)
+        sync_folder(self._parts.path)
+
+    def _merge_parts(self, parts: list[Path]) -> None:
         with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
             write_merged(self.path, snapshot, root_attributes(snapshot.store))
             self._merged = np.union1d(self._merged, snapshot.parts_index)
-        self._parts.remove(parts)
-        sync_folder(self._parts.path)
