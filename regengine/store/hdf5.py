@@ -251,12 +251,12 @@ class HeldErrors:
     close the file, and takes the process down with it. Here the library never sees a failure:
     from the first one on, what it writes stays in memory, and is read back from there. That is
     little, as long as `check` is called every few megabytes. The stream is open for reading and
-    writing, and empty.
+    writing.
     """
 
     def __init__(self, stream: io.FileIO) -> None:
         self._handle = stream.fileno()
-        self._position = self._size = 0
+        self._position, self._size = 0, os.fstat(self._handle).st_size
         self._error: BaseException | None = None
         self._kept: list[tuple[int, bytes]] = []
 

@@ -159,7 +159,7 @@ class Snapshot:
         self.frame_index = self.parts_index
         if self.store is not None:
             stored = self.store.frame_index
-            self.frame_index = np.union1d(stored, self.parts_index) if parts else stored
+            self.frame_index = _joined(stored, self.parts_index)
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
@@ -242,6 +242,14 @@ class Snapshot:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)
         return self._open[path]
+
+
+def _joined(stored: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Both, ascending, each once: mostly some more behind very many."""
+    if not len(more):
+        return stored
+    behind = len(stored) == 0 or more[0] > stored[-1]
+    return np.concatenate([stored, more]) if behind else np.union1d(stored, more)
 
 
 # What a frame consists of; its detections are rows of their own, hundreds a frame

@@ -81,6 +81,17 @@ def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) 
     """Write all frames of a snapshot to a file, which appears whole or not at all."""
     numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
     changed = np.isin(numbers, snapshot.parts_index)
+    first = int(np.argmax(changed))
+    store, behind = snapshot.store, 2 * first >= len(numbers)
+    if store is not None and behind and store.can_grow(lengths):
+        with (
+            replacing(path) as stream,
+            GrowingStore.grown(stream, store, int(numbers[first]), attributes) as output,
+        ):
+            for start in range(first, len(numbers), BLOCK_FRAMES):
+                block = numbers[start : start + BLOCK_FRAMES]
+                output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
+        return
     with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
         for start, stop, untouched in stretches(changed):
             first, beyond = int(numbers[start]), int(numbers[stop - 1]) + 1
