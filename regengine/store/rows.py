@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -241,7 +243,18 @@ def _camera_row(solved: SolvedCamera) -> Row:
 
 def from_tables(tables: Tables) -> list[StoredFrame]:
     """Frames from the rows of all groups, without their detections."""
-    points = _by_frame(tables["control_points"])
+    # Of so many new objects none is garbage: looking for it takes as long as making them
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _frames(tables)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _frames(tables: Tables) -> list[StoredFrame]:
+    points = _points(tables["control_points"])
     hypotheses = _by_frame(tables["hypotheses"])
     provenance = _by_frame(tables["provenance"])
     stored = []
@@ -262,7 +275,9 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     return stored
 
 
-def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> FrameResult:
+def _result(
+    row: Row, origin: Row, points: list[ControlPoint], hypotheses: list[Row]
+) -> FrameResult:
     codes = row["reasons"].split(",") if row["reasons"] else []
     reasons = zip(codes, row["reason_texts"].split("\n"), strict=False)
     told: Row = {name: row[name] for name in REQUIRED_FIELDS}
@@ -271,10 +286,10 @@ def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> 
     return FrameResult(
         **told,
         reasons=tuple(Reason(code=code, text=text) for code, text in reasons),
-        sources=tuple(json.loads(origin["sources"]).items()),
+        sources=_sources(origin["sources"]),
         nadir=_nadir(row) if row["nadir_source"] else None,
         solved=solved,
-        control_points=tuple(_point(point) for point in points),
+        control_points=tuple(points),
         footprint=_footprint(row) if solved is not None else None,
         fit=_fit(row) if row["matched_lights"] >= 0 else None,
         hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
@@ -282,6 +297,11 @@ def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> 
         engine_version=origin["engine_version"],
         seconds=origin["seconds"],
     )
+
+
+@lru_cache(maxsize=1024)  # few differ
+def _sources(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(json.loads(text).items())
 
 
 def _fit(row: Row) -> Fit:
@@ -295,7 +315,7 @@ def _nadir(row: Row) -> NadirInput:
 
 
 def _solved(row: Row) -> SolvedCamera:
-    values: Row = {name: _plain(row[name]) for name in CAMERA_FIELDS}
+    values: Row = {name: row[name] for name in CAMERA_FIELDS}
     size = {"width_px": row["width_px"], "height_px": row["height_px"]}
     return SolvedCamera(
         camera=Camera(**size | values | {"mirrored": bool(row["mirrored"])}),
@@ -305,12 +325,17 @@ def _solved(row: Row) -> SolvedCamera:
 
 
 def _footprint(row: Row) -> tuple[tuple[float, float] | None, ...]:
-    corners = zip(row["footprint_lon"].tolist(), row["footprint_lat"].tolist(), strict=True)
+    corners = zip(row["footprint_lon"], row["footprint_lat"], strict=True)
     return tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in corners)
 
 
-def _point(row: Row) -> ControlPoint:
-    return ControlPoint(**{name: _plain(row[name]) for name in POINT_FIELDS})
+def _points(table: Table) -> defaultdict[int, list[ControlPoint]]:
+    """Control points by frame."""
+    grouped: defaultdict[int, list[ControlPoint]] = defaultdict(list)
+    columns = [_values(table[name]) for name in POINT_FIELDS]
+    for index, *values in zip(table["frame_index"].tolist(), *columns, strict=True):
+        grouped[index].append(ControlPoint(**dict(zip(POINT_FIELDS, values, strict=True))))
+    return grouped
 
 
 def _hypothesis(row: Row) -> Hypothesis:
@@ -325,16 +350,18 @@ def _hypothesis(row: Row) -> Hypothesis:
 
 
 def dict_rows(table: Table) -> list[Row]:
-    """Rows of a table as plain Python values; those of columns with a width stay arrays."""
+    """Rows of a table as plain Python values; those of columns with a width are tuples."""
     columns = [_values(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _values(array: NDArray[Any]) -> list[Any]:
     if array.ndim > 1:
-        return list(array)
+        return [tuple(row) for row in array.tolist()]
     if array.dtype.kind == "S":
-        return [text.decode("utf-8") for text in array.tolist()]
+        texts = array.tolist()
+        told = {text: text.decode("utf-8") for text in set(texts)}  # of few, one object for all
+        return [told[text] for text in texts]
     return array.tolist()
 
 
@@ -343,10 +370,6 @@ def _by_frame(table: Table) -> defaultdict[int, list[Row]]:
     for row in dict_rows(table):
         grouped[row["frame_index"]].append(row)
     return grouped
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
 
 
 def _optional(value: Any) -> Any:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock
 from regengine.store.file import StoreFile
-from regengine.store.hdf5 import damage_told
+from regengine.store.hdf5 import CHUNK_ROWS, damage_told
 from regengine.store.rows import Selection, StoredFrame, Tables, from_tables, join, with_texts
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
 
@@ -290,15 +290,30 @@ def iter_blocks(
             continue
 
 
-def iter_frames(path: Path) -> Iterator[StoredFrame]:
+def iter_frames(path: Path, most_hypotheses: int | None = None) -> Iterator[StoredFrame]:
     """Frames of a store, and of its parts that are not merged yet, in the order of their numbers.
 
-    Few are in memory at a time. The store need not exist while its first run is under way; what a
-    run adds behind the frames that were given already may be left out. StoreError if there is
-    neither store nor part, or one of them cannot be read.
+    Few are in memory at a time, each with so many of its hypotheses, the best first. The store need
+    not exist while its first run is under way; what a run adds behind the frames that were given
+    already may be left out. StoreError if there is neither store nor part, or one of them cannot be
+    read.
     """
-    for tables in iter_blocks(path, OF_FRAMES):
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
+        if most_hypotheses is not None:
+            table = tables["hypotheses"]
+            few = table["rank"] < most_hypotheses
+            tables["hypotheses"] = {name: array[few] for name, array in table.items()}
         yield from frames_of(tables, path)
+
+
+def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[StoredFrame]:
+    """Those of `iter_frames` that have some numbers, which ascend; the others are not made."""
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
+        wanted = {}
+        for group, table in tables.items():
+            rows = np.isin(table["frame_index"], numbers)
+            wanted[group] = {name: array[rows] for name, array in table.items()}
+        yield from frames_of(wanted, path)
 
 
 def read_store(path: Path) -> list[StoredFrame]:
