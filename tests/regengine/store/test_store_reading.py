@@ -71,7 +71,7 @@ def test_frames_that_were_not_chosen_are_not_made(
     found = list(iter_frames_numbered(path, np.array([3, 10, 599])))
     assert found == [every[number] for number in (3, 10, 599)]
     assert made == ["f3", "f10", "f599"]
-    assert len(list(iter_frames(path, most_hypotheses=1))[0].result.hypotheses) == 1
+    assert len(next(iter_frames(path, most_hypotheses=1)).result.hypotheses) == 1
     made.clear()
     reads.clear()
     chosen = choose(path, FrameChoice())
