@@ -224,7 +224,7 @@ def _step(
     information: FloatArray, likeliest: FloatArray, sure: FloatArray, to_mean: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Covariance of the parameters, and the step to where cells and what is known meet."""
-    covariance = np.linalg.inv(information + sure)
+    covariance = np.asarray(np.linalg.inv(information + sure), np.float64)
     return covariance, covariance @ (information @ likeliest + sure @ to_mean)
 
 
