@@ -102,11 +102,11 @@ def _texts(array: NDArray[Any]) -> NDArray[Any]:
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
     blank = missing(column)
+    array: NDArray[Any]
     if column.dtype == "text":
         array = np.empty(len(values), dtype=object)
         array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
         return array
-    array: NDArray[Any]
     if column.width == 1:
         array = np.array([blank if v is None else v for v in values], dtype=column.dtype)
     else:
