@@ -63,7 +63,7 @@ class Fit:
     residual_px: float
     residual_m: float
     matched_lights: int
-    held_out_residual_px: float
+    held_out_residual_px: float | None  # None where too few lights could be left out
     log10_odds: float
     runner_up_log10_odds: float
 

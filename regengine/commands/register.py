@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from regengine.batch.run import BatchSummary
     from regengine.registration.dates.report import PhotoDates
     from regengine.result import FrameResult
+    from regengine.store.verify import Problem
 
 
 def main(
@@ -197,13 +198,13 @@ def main(
             typer.echo(line) if as_json else say(line)
         return
     try:
-        summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
+        summary, problems = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, store)
+    _tell(summary, problems, store)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
-    if summary.verdicts["failed"]:
+    if summary.verdicts["failed"] or problems:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
@@ -221,8 +222,8 @@ def tidied(arguments: list[str]) -> list[str]:
 
 def _printed(
     run: RegisterRun, dates: PhotoDates | None, *, as_json: bool, quiet: bool, log_json: bool
-) -> BatchSummary:
-    """Do a run and print a line for each photo, once it is stored."""
+) -> tuple[BatchSummary, tuple[Problem, ...]]:
+    """Do a run, print a line for each photo once it is stored, and check what was stored."""
     from functools import partial
 
     from regengine.batch.console import configure_logging, progress, say, stop_on_signals
@@ -241,16 +242,17 @@ def _printed(
     ):
         if not as_json:
             say(table_header())
-        return run.start(
+        summary = run.start(
             writer,
             lambda result: say(line(result)),
             stop=stop,
             advance=advance,
             prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
         )
+    return summary, writer.problems
 
 
-def _tell(summary: BatchSummary, store: Path) -> None:
+def _tell(summary: BatchSummary, problems: tuple[Problem, ...], store: Path) -> None:
     """Say on standard error what became of the photos."""
     import logging
 
@@ -266,11 +268,15 @@ def _tell(summary: BatchSummary, store: Path) -> None:
         advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
-    logging.getLogger("regengine").info(
-        "%d photos%s: %s; stored in %s%s",
+    log = logging.getLogger("regengine")
+    log.info(
+        "%d photos%s: %s; stored in %s%s%s",
         stored.total(),
         taken,
         ", ".join(counts),
         store,
+        "" if problems else ", checked",
         advice,
     )
+    for problem in problems:
+        log.warning("%s", problem.text)

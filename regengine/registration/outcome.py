@@ -336,7 +336,9 @@ def fit_figures(best: Verified) -> Fit:
         residual_px=evidence.residual_px * grow,
         residual_m=metres,
         matched_lights=evidence.met_towns,
-        held_out_residual_px=evidence.held_out_residual_px * grow,
+        held_out_residual_px=evidence.held_out_residual_px * grow
+        if math.isfinite(evidence.held_out_residual_px)
+        else None,
         log10_odds=evidence.log10_odds,
         runner_up_log10_odds=evidence.runner_up_log10_odds,
     )

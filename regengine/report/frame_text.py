@@ -94,12 +94,13 @@ def _fit(result: FrameResult) -> Section:
     fit = result.fit
     if fit is None:
         return []
+    held_out = fit.held_out_residual_px
     return [
         ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
         ("log10 odds", f"{fit.log10_odds:.1f}, runner-up {fit.runner_up_log10_odds:.1f}"),
         ("matched lights", str(fit.matched_lights)),
         ("residual", f"{fit.residual_px:.2f} px, {fit.residual_m:.0f} m"),
-        ("held-out residual", f"{fit.held_out_residual_px:.2f} px"),
+        ("held-out residual", "too few lights" if held_out is None else f"{held_out:.2f} px"),
     ]
 
 
