@@ -2,7 +2,8 @@
 
 ``python -m benchmarks registration --real FOLDER`` registers every city photo of a folder of real
 data and prints the tables; ``--simulated`` registers hard simulated ones, drawn
-from seeds, by the hundred. ``--out FOLDER`` writes the tables as Markdown, dated.
+from seeds, by the hundred. ``--told nothing`` registers the same without time, orbit and nadir.
+``--out FOLDER`` writes the tables as Markdown, dated.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from regengine.errors import RegengineError
 from regengine.registration.register import RegisterParams
 
 
-def simulated(given: argparse.Namespace) -> int:
-    """Simulated registrations; 0 when done, 2 if they cannot be started."""
-    from benchmarks.trials import NAME, simulated_report
+def report(given: argparse.Namespace) -> int:
+    """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
+    from benchmarks.trials import simulated_report
 
+    make = simulated_report if given.simulated else real_report
     try:
-        lines = simulated_report(given, tell)
+        lines = make(given, tell)
     except RegengineError as error:
         tell(str(error))
         return 2
+    words = ["registration", "simulated" if given.simulated else "real"]
+    words += [] if given.told == "all" else ["told-nothing"]
     if lines:
-        publish(lines, NAME, given.out)
+        publish(lines, "-".join(words), given.out)
     return 0
 
 
@@ -60,11 +64,21 @@ def main(argv: list[str]) -> int:
         "--all-categories", action="store_true", help="photos that show no night city, too"
     )
     parser.add_argument("--no-variants", action="store_true", help="no turned and cropped copies")
-    parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
+    parser.add_argument(
+        "--told", choices=("all", "nothing"), default="all", help="of time, orbit and nadir"
+    )
+    parser.add_argument("--index", type=Path, help="of the map, where it is not the one beside it")
+    parser.add_argument(
+        "--max-work",
+        type=float,
+        default=RegisterParams().most_work,
+        help="of a search, in seconds of the machine where its costs were measured",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     add_options(parser)
     given = parser.parse_args(argv)
     if given.simulated:
-        return simulated(given)
+        return report(given)
     if given.real is None:
         parser.print_usage(sys.stderr)
         tell("say --real FOLDER or --simulated")
@@ -72,5 +86,4 @@ def main(argv: list[str]) -> int:
     if not (given.real / "photos" / "index.csv").is_file():
         tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
         return 2
-    publish(real_report(given, tell), "registration-real", given.out)
-    return 0
+    return report(given)
