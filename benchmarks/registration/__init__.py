@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.pages import write_page
 from benchmarks.registration.real import real_report
 from regengine.errors import RegengineError
 from regengine.registration.register import RegisterParams
@@ -31,23 +31,13 @@ def report(given: argparse.Namespace) -> int:
     words = ["registration", "simulated" if given.simulated else "real"]
     words += [] if given.told == "all" else ["told-nothing"]
     if lines:
-        publish(lines, "-".join(words), given.out)
+        write_page(given.out, "-".join(words), lines)
     return 0
 
 
 def tell(line: str) -> None:
     """Progress, on standard error."""
     print(line, file=sys.stderr, flush=True)
-
-
-def publish(lines: list[str], name: str, folder: Path | None) -> None:
-    """Print a page, and write it under its name and date."""
-    print("\n".join(lines))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        tell(f"written to {target}")
 
 
 def main(argv: list[str]) -> int:

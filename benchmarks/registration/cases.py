@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.truth import read_rows
+from benchmarks.row_tables import read_rows
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import ConfigError
 from regengine.orbit.propagation import nadir_track_positions
@@ -135,7 +135,7 @@ def with_any_category(case: Case) -> Case:
 
 def _rows_of(real: Path) -> Iterator[dict[str, str]]:
     """Rows of the table of the photos whose files are there."""
-    for row in read_rows(real / RECORDS):
+    for row in read_rows([real / RECORDS]):
         if (real / "photos" / row["file"]).is_file():
             yield row
 

@@ -41,8 +41,9 @@ from benchmarks.registration.report import (
     twin_rows,
     was_turned_away,
 )
-from benchmarks.registration.truth import load_truth, read_reference_cameras, read_rows
+from benchmarks.registration.truth import load_truth, read_reference_cameras
 from benchmarks.registration.variants import variants_of
+from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.register import RegisterParams
@@ -138,7 +139,7 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
 
 def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
     """The cases to run, the variants of a photo after it."""
-    rows = read_rows(settings.real / "photos" / "reference_points.csv")
+    rows = read_rows([settings.real / "photos" / "reference_points.csv"])
     varied = {row["file"] for row in rows}
     for case in list_cases(settings.real):
         if case.moved_km and settings.told == "nothing":
