@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import ForceMap, JsonLine
 from regengine.errors import ConfigError
 
@@ -54,7 +55,7 @@ def info(
     from regengine.lights.describe import facts_of, table
 
     facts = facts_of(light_map)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 @app.command(no_args_is_help=True)
@@ -92,7 +93,7 @@ def build(
         )
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
-        typer.echo(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+        say(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
 
 
 @app.command(no_args_is_help=True)
@@ -122,7 +123,7 @@ def index(
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
         towns = max(len(level.vectors) for level in earth.levels.values())
-        typer.echo(
+        say(
             f"{out}: {towns:,} towns at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s",
             err=True,
         )
@@ -202,7 +203,7 @@ def fetch(
             f"{fetched.absent} do not exist",
             err=True,
         )
-    typer.echo(str(fetched.folder))
+    say(str(fetched.folder))
 
 
 def _open(maps: list[Path], classes: str | None) -> LightMap:

@@ -156,7 +156,7 @@ def main(
               regengine register --blind night.jpg --lights lights.tif --index earth.idx
     """
     from regengine import api
-    from regengine.batch.console import configure_logging
+    from regengine.batch.console import configure_logging, say
     from regengine.registration.dates.report import photo_dates
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -194,7 +194,7 @@ def main(
     dates = photo_dates(date_from_place, date_range, mission, tle)
     if dry_run:
         for line in run.preview(as_json=as_json):
-            typer.echo(line)
+            typer.echo(line) if as_json else say(line)
         return
     try:
         summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
@@ -225,7 +225,7 @@ def _printed(
     """Do a run and print a line for each photo, once it is stored."""
     from functools import partial
 
-    from regengine.batch.console import configure_logging, progress, stop_on_signals
+    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
     from regengine.records import record_line
     from regengine.registration.dates.report import dated_line
     from regengine.report.frame_text import table_header, table_line
@@ -240,10 +240,10 @@ def _printed(
         progress(len(run.photos), quiet=quiet) as advance,
     ):
         if not as_json:
-            print(table_header(), flush=True)
+            say(table_header())
         return run.start(
             writer,
-            lambda result: print(line(result), flush=True),
+            lambda result: say(line(result)),
             stop=stop,
             advance=advance,
             prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
@@ -256,16 +256,19 @@ def _tell(summary: BatchSummary, store: Path) -> None:
 
     from regengine.batch.console import VERDICTS
 
-    counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
+    stored = summary.verdicts + summary.unsettled
+    counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
     advice = ""
     if summary.interrupted:
-        advice = "; interrupted, give the same command again to go on"
+        untold = summary.unsettled.total()
+        which = f" and be told of {untold} that others may still change" if untold else ""
+        advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
     logging.getLogger("regengine").info(
         "%d photos%s: %s; stored in %s%s",
-        summary.verdicts.total(),
+        stored.total(),
         taken,
         ", ".join(counts),
         store,

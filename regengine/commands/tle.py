@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import JsonLine, parse_time
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def info(
     facts = coverage(tles)
     if when is not None:
         facts["at"] = situation(tles, when)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 def coverage(tles: TleSet) -> dict[str, Any]:

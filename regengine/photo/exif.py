@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from regengine.io.regular import open_regular
 from regengine.photo.fits import fits_headers
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
     """Main and EXIF directories, tag number to value."""
     from PIL import Image
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(4) in (b"II*\0", b"MM\0*"):  # TIFF, and raw files, which have its structure
             file.seek(0)
             exif = Image.Exif()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from regengine.errors import FrameError
 from regengine.io.decoding import MAX_PIXELS, damaged, decoding, too_large
+from regengine.io.regular import open_regular
 from regengine.photo.fits import fits_size, is_fits
 from regengine.photo.raw import raw_size
 
@@ -89,23 +89,8 @@ def read_image_header(path: Path) -> ImageHeader:
 
 
 def _first_bytes(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise FrameError(f"{path} is a folder, not a photo; give the files in it")
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-            raise FrameError(f"{path} is no regular file; copy the photo to a file first")
-        with path.open("rb") as file:
-            start = file.read(64)
-    except FrameError:
-        raise
-    except FileNotFoundError as error:
-        raise FrameError(f"{path} does not exist; check the name") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise FrameError(
-            f"{path} cannot be opened ({reason}); check the name and the permission to read it"
-        ) from error
+    with open_regular(path) as file, decoding(path):
+        start = file.read(64)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
     return start
@@ -127,7 +112,11 @@ def _looks_like(start: bytes) -> str:
 def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> ImageHeader:
     from PIL import Image
 
-    with decoding(path), Image.open(path, formats=[image_format.upper()]) as image:
+    with (
+        decoding(path),
+        open_regular(path) as file,
+        Image.open(file, formats=[image_format.upper()]) as image,
+    ):
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
     return ImageHeader(
@@ -165,7 +154,7 @@ def _tiff_directory(path: Path) -> dict[int, Any]:
     """Tags of the first directory of a TIFF, big or not."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(8)
         if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
             head += file.read(8)
