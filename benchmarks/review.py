@@ -365,8 +365,8 @@ def report(folder: Path, frames: int, lights: Path) -> list[str]:
         "",
         "## Cameras from points",
         "",
-        "Four to eight points, exact or of a pixel's noise, solved from cameras up to 1,500 km off, "
-        "with nothing else known. At least 99 % are to be right, and of the points, all of which "
+        "Four to eight points, exact or of a pixel's noise, solved from cameras up to 1,500 km "
+        "off, nothing else known. At least 99 % are to be right, and of the points, all of which "
         "are, at most 1 in 1,000 suspect.",
         "",
         *table(("cameras", "starts each", "right", "suspects", "CPU ms each"), [solved], 5),
