@@ -67,18 +67,22 @@ def build(
         str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
     ] = None,
     classes: Classes = None,
+    with_index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
+    ] = True,
     force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build one map that opens in milliseconds out of maps of any format.
+    """Build one map that opens in milliseconds out of maps of any format, and its index.
 
     \b
     Examples:
       regengine lights build BlackMarble_2016.tif --out earth.tif
-      regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60
+      regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
       regengine lights build classes.tif --out earth.tif --classes 5=1.4,6=2.7,7=6.7
     """
     from regengine.lights.build import BuildOptions, build_map
+    from regengine.registration.index.options import index_beside
 
     region = None if bbox is None else _parse_bbox(bbox)
     light_map = _open(sources, classes)
@@ -93,27 +97,46 @@ def build(
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
         typer.echo(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+    if with_index:
+        try:
+            _make_index([out], index_beside(out), quiet)
+        except ConfigError as error:
+            typer.echo(f"No index was made: {error}", err=True)
 
 
 @app.command(no_args_is_help=True)
 def index(
     maps: Maps,
-    out: Annotated[Path, typer.Option(help="File to make, an HDF5 file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to make; beside the map, MAP.idx, if not given.")
+    ] = None,
     force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
-    """Index the towns of a map, so that register --blind finds photos anywhere on Earth.
+    """Index the towns of a map, so that photos are found anywhere on Earth.
 
-    Takes a minute or two, once; needs the same map beside it later.
+    Takes some minutes, once. Beside the map it is found by itself, and stays good for a map of the
+    same lights, whatever that is called.
 
     \b
     Examples:
-      regengine lights index earth.tif --out earth.idx
-      regengine register --blind night.jpg --lights earth.tif --index earth.idx
+      regengine lights index earth.tif
+      regengine register night.jpg --lights earth.tif
     """
-    from regengine.registration.index.earth import build_earth_index, check_out, write_earth_index
+    from regengine.registration.index.earth import check_out
+    from regengine.registration.index.options import index_beside
 
+    if out is None and len(maps) > 1:
+        raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
+    out = index_beside(maps[0]) if out is None else out
     check_out(out, force)
+    _make_index(maps, out, quiet)
+
+
+def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
+    """Make the index of a map and say so."""
+    from regengine.registration.index.earth import build_earth_index, write_earth_index
+
     light_map = _open(maps, None)
     start = time.monotonic()
     with progress_bar("Indexing", quiet=quiet) as progress:
