@@ -31,8 +31,18 @@ Where = Annotated[
 # What is known of it
 
 LightMaps = Annotated[
-    list[Path],
-    typer.Option(help="Night-light map: a file or a folder; may be given several times."),
+    list[Path] | None,
+    typer.Option(
+        help="Night-light map: a file or a folder; may be given several times. Without it, what "
+        "lights get made."
+    ),
+]
+ElementSets = Annotated[
+    Path | None,
+    typer.Option(
+        help="TLE file with element sets around the photos' dates, or a folder of such files. "
+        "Without it, those of the data folder."
+    ),
 ]
 Time = Annotated[
     str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")

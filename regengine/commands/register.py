@@ -23,10 +23,8 @@ def main(
     photos: Annotated[
         list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
     ],
-    lights: common.LightMaps,
-    tle: Annotated[
-        Path | None, typer.Option(help="TLE file with element sets around the photos' dates.")
-    ] = None,
+    lights: common.LightMaps = None,
+    tle: common.ElementSets = None,
     store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
         Path("run.h5")
     ),
@@ -149,11 +147,11 @@ def main(
     Prints a line per photo once its result is safely in the store.
 
     \b
-    Examples: regengine register night.jpg --tle iss.txt --lights lights.tif
+    Examples: regengine register night.jpg
               regengine register photos/ --tle iss.txt --lights lights.tif \\
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
-              regengine register --blind night.jpg --lights lights.tif --index earth.idx
+              regengine register --blind night.jpg --lights lights.tif
     """
     from regengine import api
     from regengine.batch.console import configure_logging
@@ -191,7 +189,7 @@ def main(
         scheduler=scheduler,
         max_memory_mb=max_memory_mb,
     )
-    dates = photo_dates(date_from_place, date_range, mission, tle)
+    dates = photo_dates(date_from_place, date_range, mission, run.inputs.tle)
     if dry_run:
         for line in run.preview(as_json=as_json):
             typer.echo(line)

@@ -7,18 +7,13 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import StoreFile
+from regengine.commands.options import ElementSets, LightMaps, StoreFile
 
 
 def main(
     store: StoreFile,
-    lights: Annotated[
-        list[Path] | None,
-        typer.Option(help="Night-light map: a file or a folder; may be given several times."),
-    ] = None,
-    tle: Annotated[
-        Path | None, typer.Option(help="TLE file: the track of each photo, and for searches.")
-    ] = None,
+    lights: LightMaps = None,
+    tle: ElementSets = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records, for searches.")
     ] = None,
@@ -61,12 +56,13 @@ def main(
     Needs no internet. What is decided is saved at once, in a file beside the store.
 
     \b
-    Examples: regengine review run.h5 --lights lights.tif
+    Examples: regengine review run.h5
               regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
               regengine review run.h5 --stats
     """
     import json
 
+    from regengine.at_hand import element_sets_at_hand, maps_at_hand
     from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 
@@ -82,8 +78,8 @@ def main(
 
     with open_review(
         store,
-        lights=lights or (),
-        tle=tle,
+        lights=lights or maps_at_hand(),
+        tle=tle or element_sets_at_hand(),
         metadata=metadata,
         reviewer=reviewer,
         readonly=readonly,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -18,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import write_whole
+from regengine.io.folders import cache_folder
 from regengine.lights.downloader import (
     TOKEN_VARIABLE,
     BrokenDownload,
@@ -44,7 +43,6 @@ GIBS_BLACK_MARBLE = (
     "GoogleMapsCompatible_Level8/{z}/{y}/{x}.png"
 )
 DEFAULT_LEVEL = 8  # 20 arcsec a pixel, the finest of Black Marble
-CACHE_VARIABLE = "REGENGINE_CACHE"
 ORDER = "{z}/{x}/{y}"
 MAX_TILES = 20_000  # at level 8 the horizon of the ISS encloses 600 to 2,500
 # NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
@@ -64,21 +62,6 @@ class Fetched:
     downloaded: int
     present: int
     absent: int
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ, system: str = "") -> Path:
-    """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system.
-
-    ``system`` is "Linux", "Darwin" or "Windows"; this machine's if not given.
-    """
-    if environment.get(CACHE_VARIABLE):
-        return Path(environment[CACHE_VARIABLE])
-    system = system or platform.system()
-    if system == "Windows" and environment.get("LOCALAPPDATA"):
-        return Path(environment["LOCALAPPDATA"]) / "regengine" / "Cache"
-    if system == "Darwin":
-        return Path.home() / "Library" / "Caches" / "regengine"
-    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regengine"
 
 
 def tile_folder_name(template: str) -> str:

@@ -1,0 +1,49 @@
+"""What lies in the user's data folder and is found by itself: night-light maps, element sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from regengine.errors import LightMapError
+from regengine.io.folders import data_folder
+
+MAP_ENDINGS = (".tif", ".tiff")
+
+
+def lights_folder() -> Path:
+    """Where maps are looked for, each with its index beside it."""
+    return data_folder() / "lights"
+
+
+def element_set_folder() -> Path:
+    """Where files of element sets (TLE) are looked for."""
+    return data_folder() / "tle"
+
+
+def maps_at_hand() -> tuple[Path, ...]:
+    """The maps of the data folder, by name."""
+    return tuple(path for path in _files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS)
+
+
+def element_sets_at_hand() -> Path | None:
+    """The data folder's folder of element sets, if there are some."""
+    return element_set_folder() if _files(element_set_folder()) else None
+
+
+def chosen_maps(given: Sequence[Path]) -> tuple[Path, ...]:
+    """The maps that were given, or those of the data folder; LightMapError if there are none."""
+    chosen = tuple(given) or maps_at_hand()
+    if not chosen:
+        raise LightMapError(
+            f"There is no night-light map in {lights_folder()}: get one with regengine lights get, "
+            "or name one with --lights."
+        )
+    return chosen
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that are no leftovers; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
