@@ -16,6 +16,11 @@ def lights_folder() -> Path:
     return data_folder() / "lights"
 
 
+def usual_map() -> Path:
+    """The map that ``regengine lights get`` makes."""
+    return lights_folder() / "lights.tif"
+
+
 def element_set_folder() -> Path:
     """Where files of element sets (TLE) are looked for."""
     return data_folder() / "tle"
