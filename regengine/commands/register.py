@@ -9,6 +9,7 @@ import typer
 
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
+from regengine.errors import EphemerisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,15 +195,18 @@ def main(
         for line in run.preview(as_json=as_json):
             typer.echo(line)
         return
+    untried: list[str] = []
     try:
-        summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
+        summary = _printed(run, dates, untried, as_json=as_json, quiet=quiet, log_json=log_json)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, store)
+    _tell(summary, store, advise=not log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if summary.verdicts["failed"]:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
+    if untried and len(untried) == summary.verdicts.total():
+        raise EphemerisError(f"No photo could be tried: {untried[0]}")
 
 
 def tidied(arguments: list[str]) -> list[str]:
@@ -218,9 +222,18 @@ def tidied(arguments: list[str]) -> list[str]:
 
 
 def _printed(
-    run: RegisterRun, dates: PhotoDates | None, *, as_json: bool, quiet: bool, log_json: bool
+    run: RegisterRun,
+    dates: PhotoDates | None,
+    untried: list[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+    log_json: bool,
 ) -> BatchSummary:
-    """Do a run and print a line for each photo, once it is stored."""
+    """Do a run and print a line for each photo, once it is stored.
+
+    Why photos could not even be tried is added to ``untried``.
+    """
     from functools import partial
 
     from regengine.batch.console import configure_logging, progress, stop_on_signals
@@ -232,6 +245,11 @@ def _printed(
     line: Callable[[FrameResult], str] = record_line if as_json else table_line
     if dates is not None:
         line = dated_line(dates, line, as_json)
+
+    def report(result: FrameResult) -> None:
+        print(line(result), flush=True)
+        untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
+
     with (
         stop_on_signals() as stop,
         StoreWriter(run.store) as writer,
@@ -241,18 +259,20 @@ def _printed(
             print(table_header(), flush=True)
         return run.start(
             writer,
-            lambda result: print(line(result), flush=True),
+            report,
             stop=stop,
             advance=advance,
             prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
         )
 
 
-def _tell(summary: BatchSummary, store: Path) -> None:
+def _tell(summary: BatchSummary, store: Path, *, advise: bool) -> None:
     """Say on standard error what became of the photos."""
     import logging
+    import shlex
 
     from regengine.batch.console import VERDICTS
+    from regengine.io.plain import printable
 
     counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
@@ -269,3 +289,13 @@ def _tell(summary: BatchSummary, store: Path) -> None:
         store,
         advice,
     )
+    placed = summary.verdicts["accepted"] + summary.verdicts["review"]
+    if advise and placed and not summary.interrupted:
+        named = printable(shlex.quote(str(store)))
+        logging.getLogger("regengine").info(
+            "Look at them with regengine review %s, list them with regengine show %s, hand them "
+            "over with regengine export %s --format qgis --out points",
+            named,
+            named,
+            named,
+        )
