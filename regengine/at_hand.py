@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from regengine.errors import LightMapError
+from regengine.errors import ConfigError, LightMapError
+from regengine.io.atomic import write_whole
 from regengine.io.folders import data_folder
 
 MAP_ENDINGS = (".tif", ".tiff")
@@ -34,6 +36,26 @@ def maps_at_hand() -> tuple[Path, ...]:
 def element_sets_at_hand() -> Path | None:
     """The data folder's folder of element sets, if there are some."""
     return element_set_folder() if _files(element_set_folder()) else None
+
+
+def keep_element_sets(content: bytes, name: str) -> Path:
+    """Put the text of a file of element sets into the data folder, under a name of its own there.
+
+    ConfigError if it cannot be written.
+    """
+    folder = element_set_folder()
+    path = folder / name
+    if path.exists() and path.read_bytes() != content:
+        path = path.with_stem(f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): let REGENGINE_DATA name a folder that "
+            "you may write to."
+        ) from error
+    return path
 
 
 def chosen_maps(given: Sequence[Path]) -> tuple[Path, ...]:
