@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import write_whole
+from regengine.io.checksums import fingerprint
 from regengine.io.folders import data_folder
 
 MAP_ENDINGS = (".tif", ".tiff")
@@ -67,6 +71,66 @@ def chosen_maps(given: Sequence[Path]) -> tuple[Path, ...]:
             "or name one with --lights."
         )
     return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """The files that a run was made with, as far as they are still there.
+
+    lost: Of each that is not there any more, or has changed: its option, and a sentence.
+    """
+
+    lights: tuple[Path, ...] = ()
+    tle: Path | None = None
+    metadata: Path | None = None
+    lost: tuple[tuple[str, str], ...] = ()
+
+
+def files_of_run(store: Path) -> RunFiles:
+    """Map, element sets and records of a run, where its store says, or in the data folder.
+
+    None of a store that cannot be read or does not say.
+    """
+    from regengine.store.snapshot import iter_frames
+
+    try:
+        with closing(iter_frames(store)) as frames:
+            first = next(frames, None)
+        known = {} if first is None else json.loads(first.parameters)
+        lights, tle = known.get("lights") or [], known.get("tle")
+        wanted = [("--lights", one, maps_at_hand()) for one in lights]
+        wanted.append(("--tle", tle, _files(element_set_folder())))
+        wanted.append(("--metadata", known.get("metadata"), ()))
+        found: dict[str, list[Path]] = {option: [] for option, _, _ in wanted}
+        lost = []
+        for option, entry, others in wanted:
+            if not entry:
+                continue
+            path = _found(entry, others)
+            if path is not None:
+                found[option].append(path)
+                continue
+            place = entry.get("path") or entry["name"]
+            lost.append((option, f"{place}, of this run, has moved or changed: give {option}."))
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError):
+        return RunFiles()
+    return RunFiles(
+        lights=tuple(found.get("--lights", ())),
+        tle=next(iter(found["--tle"]), None),
+        metadata=next(iter(found["--metadata"]), None),
+        lost=tuple(lost),
+    )
+
+
+def _found(entry: Mapping[str, str], others: Sequence[Path]) -> Path | None:
+    """A file that a store speaks of: where it was, or the same one among others."""
+    given = Path(entry["path"]) if "path" in entry else None
+    if given is not None and given.is_dir():  # element sets are added to it, and map tiles
+        return given
+    for path in ([] if given is None else [given]) + list(others):
+        if path.is_file() and fingerprint(path) == entry["fingerprint"]:
+            return path
+    return None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from regengine.at_hand import RunFiles
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2
@@ -144,3 +148,10 @@ def parse_verdicts(text: str) -> tuple[str, ...]:
     if unknown := [one for one in verdicts if one not in VERDICTS]:
         raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
     return verdicts
+
+
+def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
+    """Say which files of a run are not there any more, and were not named anew."""
+    for option, sentence in made_with.lost:
+        if given.get(option, "") is None:
+            typer.echo(sentence, err=True)

@@ -44,7 +44,7 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.at_hand import chosen_maps
+    from regengine.at_hand import chosen_maps, files_of_run
     from regengine.batch.console import progress
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
@@ -59,7 +59,11 @@ def main(
     options = RadiometryOptions(
         profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
     )
-    light_map = open_light_map(chosen_maps(lights or ()))
+    if lights is None:
+        made_with = files_of_run(store)
+        common.tell_lost(made_with, {"--lights": lights})
+        lights = list(made_with.lights)
+    light_map = open_light_map(chosen_maps(lights))
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
     with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
         measured = measure_chosen(

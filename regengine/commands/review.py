@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import ElementSets, LightMaps, StoreFile
+from regengine.commands.options import ElementSets, LightMaps, StoreFile, tell_lost
 
 
 def main(
@@ -62,13 +62,16 @@ def main(
     """
     import json
 
-    from regengine.at_hand import element_sets_at_hand, maps_at_hand
+    from regengine.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
     from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 
     if stats:
         print_stats(store, as_json=as_json)
         return
+
+    made_with = files_of_run(store)
+    tell_lost(made_with, {"--lights": lights, "--tle": tle, "--metadata": metadata})
 
     def started(address: str) -> None:
         if as_json:
@@ -78,9 +81,9 @@ def main(
 
     with open_review(
         store,
-        lights=lights or maps_at_hand(),
-        tle=tle or element_sets_at_hand(),
-        metadata=metadata,
+        lights=lights or made_with.lights or maps_at_hand(),
+        tle=tle or made_with.tle or element_sets_at_hand(),
+        metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,
         layers=layer or (),

@@ -40,8 +40,7 @@ def fetch_latest(url: str = CELESTRAK) -> bytes:
     except HttpFailure as failure:
         raise EphemerisError(
             f"{host_of(url)} cannot be asked for element sets ({failure}): try again later, or "
-            f"{WHERE_ELSE}.",
-            code="offline",
+            f"{WHERE_ELSE}."
         ) from failure
     pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
     if not check_pairs(pairs)[0]:

@@ -10,8 +10,13 @@ import pytest
 
 import regengine as rg
 from regengine import api
+from regengine.at_hand import files_of_run
+from regengine.batch.register import parameters_of
 from regengine.errors import LightMapError
 from regengine.orbit.tle import load_tle_file
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+from tests import example_results
 from tests.command_line import invoke
 from tests.conftest import ROOT
 
@@ -70,6 +75,62 @@ def test_without_any_map_one_sentence_says_how_to_get_one(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(LightMapError, match="regengine lights get"):
         rg.register(PHOTO)
+
+
+@pytest.fixture
+def run(data: Path, tmp_path: Path) -> Path:
+    """The store of a run with a map and a file of element sets that lie elsewhere."""
+    for name in ("lights.tif", "tle.txt"):
+        shutil.copy(SAMPLES / name, tmp_path)
+    shutil.rmtree(data)
+    inputs = api.run_inputs(lights=tmp_path / "lights.tif", tle=tmp_path / "tle.txt")
+    parameters, sha256 = parameters_of(inputs)
+    path = tmp_path / "run.h5"
+    with StoreWriter(path) as writer:
+        writer.add(
+            StoredFrame(
+                frame_index=0,
+                result=example_results.proposal(),
+                parameters=parameters,
+                parameters_sha256=sha256,
+            )
+        )
+        writer.flush()
+    return path
+
+
+def test_a_run_remembers_its_files(run: Path, tmp_path: Path) -> None:
+    made_with = files_of_run(run)
+    assert made_with.lights == (tmp_path / "lights.tif",)
+    assert made_with.tle == tmp_path / "tle.txt"
+    assert made_with.lost == ()
+
+
+def test_files_that_moved_are_found_in_the_data_folder_or_told(
+    run: Path, data: Path, tmp_path: Path
+) -> None:
+    (data / "lights").mkdir(parents=True)
+    moved = (tmp_path / "lights.tif").rename(data / "lights" / "other.tif")
+    (tmp_path / "tle.txt").write_text("changed")
+    made_with = files_of_run(run)
+    assert made_with.lights == (moved,)
+    assert made_with.tle is None
+    told = f"{tmp_path / 'tle.txt'}, of this run, has moved or changed: give --tle."
+    assert made_with.lost == (("--tle", told),)
+    moved.unlink()
+    said = invoke("radiometry", run, "--out", tmp_path / "r")
+    assert said.exit_code == 3
+    assert said.stderr.splitlines()[0] == (
+        f"{tmp_path / 'lights.tif'}, of this run, has moved or changed: give --lights."
+    )
+
+
+def test_where_its_files_lie_does_not_change_a_run(data: Path, tmp_path: Path) -> None:
+    before = parameters_of(api.run_inputs())
+    elsewhere = shutil.copy(data / "lights" / "earth.tif", tmp_path / "earth.tif")
+    after = parameters_of(api.run_inputs(lights=elsewhere))
+    assert before[1] == after[1]
+    assert before[0] != after[0]
 
 
 def test_a_folder_of_element_sets_is_as_good_as_one_file(data: Path) -> None:
