@@ -145,6 +145,12 @@ class FrameResult:
     engine_version: str = ""
     seconds: float = 0.0
 
+    def replaces(self, beat: float) -> bool:
+        """Whether it replaces a first result, of the probability ``beat`` (0 for none)."""
+        if self.verdict == "accepted":
+            return True
+        return self.verdict == "review" and (self.probability or 0.0) > beat
+
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
