@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,12 +93,11 @@ def files_of_run(store: Path) -> RunFiles:
     from regengine.store.snapshot import iter_frames
 
     try:
-        with closing(iter_frames(store)) as frames:
-            first = next(frames, None)
+        first = next(iter_frames(store), None)
         known = {} if first is None else json.loads(first.parameters)
         lights, tle = known.get("lights") or [], known.get("tle")
         wanted = [("--lights", one, maps_at_hand()) for one in lights]
-        wanted.append(("--tle", tle, _files(element_set_folder())))
+        wanted.append(("--tle", tle, tuple(_files(element_set_folder()))))
         wanted.append(("--metadata", known.get("metadata"), ()))
         found: dict[str, list[Path]] = {option: [] for option, _, _ in wanted}
         lost = []

@@ -158,7 +158,7 @@ def _write_plain(
                 window = Window(col, row, block.cols, block.rows)
                 dataset.write(codes, 1, window=window)
                 brightest = max(brightest, float(filled.values.max()))
-            digest.update(np.ascontiguousarray(codes))
+            digest.update(np.ascontiguousarray(codes).data)
             done += block.cols * block.rows
             progress(done, grid.cols * grid.rows)
         dataset.update_tags(**{LIGHTS_TAG: digest.hexdigest()})
