@@ -18,7 +18,7 @@ from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import printable
+from regengine.io.plain import printable, shown
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -219,14 +219,15 @@ def _start(position: CameraPosition | None) -> dict[str, Any]:
 
 
 def _preview_text(facts: dict[str, Any]) -> str:
+    frame = f"{shown(facts['frame']):<24}"
     if facts["stored"] is not None:
-        return f"{facts['frame']:<24}  done: {facts['stored']}"
+        return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:
-        return f"{facts['frame']:<24}  would be fetched first"
+        return f"{frame}  would be fetched first"
     if not facts["would_register"]:
-        return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
+        return f"{frame}  {facts['reason']}: {facts['reason_text']}"
     nadir, place = facts["nadir"], "anywhere on Earth, by its lights"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"
-    return f"{facts['frame']:<24}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"
+    return f"{frame}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"

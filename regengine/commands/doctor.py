@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, JsonLine
 from regengine.errors import RegengineError
 
@@ -55,7 +56,7 @@ def main(
         for one in findings:
             mark = "ok" if one.ok and not one.mend else "--" if one.ok else "!!"
             tail = f": {one.mend}" if one.mend else ""
-            typer.echo(f"{mark}  {one.what:<13}{one.found}{tail}")
+            say(f"{mark}  {one.what:<13}{one.found}{tail}")
     if not all(one.ok for one in findings):
         raise typer.Exit(EXIT_FRAMES_FAILED)
 

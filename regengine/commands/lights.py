@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import ForceMap, JsonLine
 from regengine.errors import ConfigError
 
@@ -104,11 +105,11 @@ def get(
             build_map(light_map, out, options, progress)
         _tell_size(out, quiet)
         if not quiet and not source:
-            typer.echo(f"The tiles in {folder} are not needed any more.", err=True)
+            say(f"The tiles in {folder} are not needed any more.", err=True)
     _make_index_if_towns(out, quiet)
     if not quiet:
-        typer.echo("regengine register PHOTO finds them from now on.", err=True)
-    typer.echo(str(out))
+        say("regengine register PHOTO finds them from now on.", err=True)
+    say(str(out))
 
 
 def _make_folder(folder: Path) -> None:
@@ -143,7 +144,7 @@ def _fetched(
     share = len(job.wanted) / SEEN_TILES
     made_bytes = share * (2.0 * MAP_BYTES + INDEX_BYTES)
     if not quiet:
-        typer.echo(
+        say(
             f"{len(job.wanted):,} tiles, {len(job.wanted) - len(missing):,} there already: about "
             f"{fetched_bytes / 1e6:,.1f} MB to download into {job.folder}, "
             f"{made_bytes / 1e6:,.1f} MB for map and index in {out.parent}.",
@@ -163,7 +164,7 @@ def _fetched(
 
 def _tell_size(path: Path, quiet: bool) -> None:
     if not quiet:
-        typer.echo(f"{path}: {path.stat().st_size / 1e6:,.1f} MB", err=True)
+        say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB", err=True)
 
 
 @app.command(no_args_is_help=True)
@@ -185,7 +186,7 @@ def info(
     from regengine.lights.describe import facts_of, table
 
     facts = facts_of(light_map)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 @app.command(no_args_is_help=True)
@@ -226,7 +227,7 @@ def build(
         )
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
-        typer.echo(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+        say(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
     if with_index:
         _make_index_if_towns(out, quiet)
 
@@ -267,7 +268,7 @@ def _make_index_if_towns(path: Path, quiet: bool) -> None:
     try:
         _make_index([path], index_beside(path), quiet)
     except ConfigError as error:
-        typer.echo(f"No index was made: {error}", err=True)
+        say(f"No index was made: {error}", err=True)
 
 
 def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
@@ -282,7 +283,7 @@ def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
         towns = max(len(level.vectors) for level in earth.levels.values())
-        typer.echo(
+        say(
             f"{out}: {towns:,} towns at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s",
             err=True,
         )
@@ -357,12 +358,12 @@ def fetch(
                 progress=progress,
             )
     if not quiet:
-        typer.echo(
+        say(
             f"{fetched.downloaded} downloaded, {fetched.present} there already, "
             f"{fetched.absent} do not exist",
             err=True,
         )
-    typer.echo(str(fetched.folder))
+    say(str(fetched.folder))
 
 
 def _open(maps: list[Path], classes: str | None) -> LightMap:

@@ -152,6 +152,8 @@ def parse_verdicts(text: str) -> tuple[str, ...]:
 
 def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
     """Say which files of a run are not there any more, and were not named anew."""
+    from regengine.batch.console import say
+
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
-            typer.echo(sentence, err=True)
+            say(sentence, err=True)

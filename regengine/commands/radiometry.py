@@ -45,11 +45,10 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
     from regengine.at_hand import chosen_maps, files_of_run
-    from regengine.batch.console import progress
+    from regengine.batch.console import progress, say
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.io.plain import printable
     from regengine.lights import open_light_map
     from regengine.photo.lens_profile_file import load_profiles
 
@@ -76,12 +75,12 @@ def main(
         )
     if not quiet:
         for path, why in measured.failed.items():
-            typer.echo(printable(f"{path}: {why}"), err=True)
+            say(f"{path}: {why}", err=True)
         for row in measured.photos:
-            typer.echo(printable(_told(row)), err=True)
+            say(_told(row), err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
         tail = f"; left out: {left}" if left else ""
-        typer.echo(printable(f"{out}: {len(measured.photos):,} photos{tail}"), err=True)
+        say(f"{out}: {len(measured.photos):,} photos{tail}", err=True)
     if measured.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 

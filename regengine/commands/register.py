@@ -155,7 +155,7 @@ def main(
               regengine register --blind night.jpg --lights lights.tif
     """
     from regengine import api
-    from regengine.batch.console import configure_logging
+    from regengine.batch.console import configure_logging, say
     from regengine.registration.dates.report import photo_dates
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -193,7 +193,7 @@ def main(
     dates = photo_dates(date_from_place, date_range, mission, run.inputs.tle)
     if dry_run:
         for line in run.preview(as_json=as_json):
-            typer.echo(line)
+            typer.echo(line) if as_json else say(line)
         return
     untried: list[str] = []
     try:
@@ -236,7 +236,7 @@ def _printed(
     """
     from functools import partial
 
-    from regengine.batch.console import configure_logging, progress, stop_on_signals
+    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
     from regengine.records import record_line
     from regengine.registration.dates.report import dated_line
     from regengine.report.frame_text import table_header, table_line
@@ -247,7 +247,7 @@ def _printed(
         line = dated_line(dates, line, as_json)
 
     def report(result: FrameResult) -> None:
-        print(line(result), flush=True)
+        say(line(result))
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     with (
@@ -256,7 +256,7 @@ def _printed(
         progress(len(run.photos), quiet=quiet) as advance,
     ):
         if not as_json:
-            print(table_header(), flush=True)
+            say(table_header())
         return run.start(
             writer,
             report,
@@ -274,16 +274,19 @@ def _tell(summary: BatchSummary, store: Path, *, advise: bool) -> None:
     from regengine.batch.console import VERDICTS
     from regengine.io.plain import printable
 
-    counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
+    stored = summary.verdicts + summary.unsettled
+    counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
     advice = ""
     if summary.interrupted:
-        advice = "; interrupted, give the same command again to go on"
+        untold = summary.unsettled.total()
+        which = f" and be told of {untold} that others may still change" if untold else ""
+        advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
     logging.getLogger("regengine").info(
         "%d photos%s: %s; stored in %s%s",
-        summary.verdicts.total(),
+        stored.total(),
         taken,
         ", ".join(counts),
         store,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import ElementSets, LightMaps, StoreFile, tell_lost
 
 
@@ -77,7 +78,7 @@ def main(
         if as_json:
             typer.echo(json.dumps({"store": printable(str(store)), "url": address}))
         else:
-            typer.echo(f"Review of {printable(str(store))}: {address}\nCtrl-C ends it.")
+            say(f"Review of {store}: {address}", "Ctrl-C ends it.")
 
     with open_review(
         store,
@@ -104,4 +105,4 @@ def print_stats(store: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))
     else:
-        typer.echo("\n".join(stats_lines(figures)))
+        say(*stats_lines(figures))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import JsonLine, parse_time
 from regengine.errors import ConfigError
 
@@ -43,7 +44,7 @@ def add(
     for one in sets:
         kept = keep_element_sets(one.path.read_bytes(), one.path.name)
         facts = coverage(one)
-        typer.echo(
+        say(
             f"{kept}: {facts['element_sets']:,} element sets, {facts['first_epoch_utc']} to "
             f"{facts['last_epoch_utc']}"
         )
@@ -84,7 +85,7 @@ def get(
         check_reach(datetime(year, 7, 1, tzinfo=UTC))
     kept = keep_element_sets(fetch_latest(url or CELESTRAK), f"latest-{now:%Y-%m-%d}.txt")
     facts = coverage(load_tle_file(kept))
-    typer.echo(f"{kept}: {facts['element_sets']:,} element sets until {facts['last_epoch_utc']}")
+    say(f"{kept}: {facts['element_sets']:,} element sets until {facts['last_epoch_utc']}")
 
 
 @app.command(no_args_is_help=True)
@@ -115,7 +116,7 @@ def info(
     facts = coverage(tles)
     if when is not None:
         facts["at"] = situation(tles, when)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 def coverage(tles: TleSet) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, StoreFile
 
 
@@ -48,9 +49,9 @@ def main(
         typer.echo(json.dumps(said))
     elif found.problems:
         for problem in found.problems:
-            typer.echo(problem.text)
+            say(problem.text)
     else:
         parts = f", {found.parts} parts not merged yet" if found.parts else ""
-        typer.echo(f"{store} is sound: {found.frames:,} frames{parts}.")
+        say(f"{store} is sound: {found.frames:,} frames{parts}.")
     if found.problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from regengine.io.plain import shown
 from regengine.records import VERDICT_WORDS, centre_text, degrees_text, probability_text
 from regengine.result import ControlPoint, FrameResult, Hypothesis
 from regengine.store.rows import StoredFrame
@@ -29,7 +30,7 @@ def frame_sheet(stored: StoredFrame) -> str:
             lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
         if title == "fit":
             lines += _points(result.control_points) + _hypotheses(result.hypotheses)
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def _photo(result: FrameResult) -> Section:
@@ -163,7 +164,7 @@ def table_line(result: FrameResult) -> str:
     """
     fit, solved = result.fit, result.solved
     cells = (
-        result.frame,
+        shown(result.frame),
         result.verdict,
         probability_text(result.probability),
         centre_text(result),

@@ -9,8 +9,6 @@ import errno
 import json
 import os
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import refusal, replacing, sync_folder, write_whole
+from regengine.io.urls import command_line
 from regengine.store.file import GrowingStore, StoreFile
 from regengine.store.hdf5 import check, encode
 from regengine.store.index import FrameCache
@@ -54,7 +53,7 @@ def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
     created = utc_now()
     return {
         "created": created if grown is None else grown.attributes.get("created", created),
-        "command_line": shlex.join(sys.argv),
+        "command_line": command_line(),
         "package_versions": json.dumps(package_versions()),
     }
 
