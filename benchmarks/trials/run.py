@@ -17,6 +17,7 @@ from regengine.registration.register import RegisterParams
 
 if TYPE_CHECKING:
     from benchmarks.trials.attempt import Registration
+    from benchmarks.trials.exposures import Kind
     from benchmarks.trials.mirrored import MirroredMap
     from benchmarks.trials.source import Half, Trial, TrialSource
     from regengine.lights.map import LightMap
@@ -168,7 +169,7 @@ def with_frames(seeds: Iterable[int], frames: str, source: TrialSource) -> list[
     chosen = []
     for seed in seeds:
         try:
-            only = "city" if seed >= FIRST_MIRRORED else None
+            only: Kind | None = "city" if seed >= FIRST_MIRRORED else None
             kind, shot, claim = told_shot(seed % FIRST_MIRRORED, source, only)
         except RuntimeError:  # no such place was found, and the trial would be none
             continue

@@ -121,8 +121,9 @@ class RegisterRun:
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """Text and hash of all that results of a run depend on, the photo excepted.
 
-    The text is a JSON object, keys sorted, in which files appear by name and fingerprint, so that
-    moving them changes nothing; the hash is its SHA-256, hexadecimal.
+    The text is a JSON object, keys sorted, in which files appear by name, fingerprint and absolute
+    path; the hash is the SHA-256, hexadecimal, of the same without the paths, so that moving files
+    changes nothing.
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
@@ -145,11 +146,20 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "index": None if index is None else fingerprint(index),
     }
     text = json.dumps(settings, sort_keys=True, default=str)
-    return text, hashlib.sha256(text.encode()).hexdigest()
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    settings["lights"] = [_placed(path) for path in inputs.lights]
+    settings["tle"] = None if inputs.tle is None else _placed(inputs.tle)
+    settings["metadata"] = None if inputs.metadata is None else _placed(inputs.metadata)
+    return json.dumps(settings, sort_keys=True, default=str), sha256
 
 
 def _file(path: Path) -> dict[str, str]:
     return {"name": path.name, "fingerprint": fingerprint(path)}
+
+
+def _placed(path: Path) -> dict[str, str]:
+    """A file, and where `regengine.at_hand.files_of_run` finds it again."""
+    return _file(path) | {"path": str(path.absolute())}
 
 
 def _preview(

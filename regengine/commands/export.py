@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.exchange.export.formats import format_names
+from regengine.exchange.export.formats import format_name, format_names
 
 
 def main(
@@ -84,6 +84,7 @@ def main(
     from regengine.exchange.export.selection import FrameChoice, choose
 
     verdicts = common.parse_verdicts(verdict)
+    format = format_name(format)
     check_dialect(format, dialect)
     check_out(out, format, force)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))

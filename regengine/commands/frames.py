@@ -195,7 +195,7 @@ def query(
     )
     from regengine.exchange.archive.row import check_table
     from regengine.exchange.archive.web import ArchiveClient, check_address
-    from regengine.lights.fetch import cache_folder
+    from regengine.io.folders import cache_folder
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")

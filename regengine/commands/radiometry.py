@@ -12,11 +12,8 @@ from regengine.commands import options as common
 
 def main(
     store: common.StoreFile,
-    lights: Annotated[
-        list[Path],
-        typer.Option(help="Night-light map to compare with. May be given several times."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
+    lights: common.LightMaps = None,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
@@ -43,10 +40,11 @@ def main(
     """Compare registered photos with a night-light map: gain, background, new and lost lights.
 
     \b
-    Examples: regengine radiometry run.h5 --lights viirs.tif --out radiometry
+    Examples: regengine radiometry run.h5 --out radiometry
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
+    from regengine.at_hand import chosen_maps, files_of_run
     from regengine.batch.console import progress, say
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
@@ -60,7 +58,11 @@ def main(
     options = RadiometryOptions(
         profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
     )
-    light_map = open_light_map(lights)
+    if lights is None:
+        made_with = files_of_run(store)
+        common.tell_lost(made_with, {"--lights": lights})
+        lights = list(made_with.lights)
+    light_map = open_light_map(chosen_maps(lights))
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
     with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
         measured = measure_chosen(

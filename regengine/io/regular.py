@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from regengine.errors import FrameError
 
@@ -19,7 +19,7 @@ _KINDS = (
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """A regular file, to be read, or the one that a symbolic link leads to.
 
     Pipes, devices and sockets are told apart before they are opened, and once more of what was

@@ -159,7 +159,7 @@ def table_header() -> str:
 
 
 def table_line(result: FrameResult) -> str:
-    """One frame: `TITLES`, and its reasons; of a failed one their sentences instead of the codes.
+    """One frame: `TITLES`, and the sentences of its reasons.
 
     The margin is that of the correlation over the best other solution.
     """
@@ -174,9 +174,7 @@ def table_line(result: FrameResult) -> str:
         "" if fit is None else f"{fit.margin:.2f}",
         f"{result.seconds:.1f}",
     )
-    codes = ", ".join(reason.code for reason in result.reasons)
-    texts = "; ".join(f"{reason.code}: {reason.text}" for reason in result.reasons)
-    return _line(cells, texts if result.verdict == "failed" else codes)
+    return _line(cells, " ".join(reason.text for reason in result.reasons))
 
 
 def _line(cells: tuple[str, ...], last: str) -> str:

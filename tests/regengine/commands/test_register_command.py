@@ -59,7 +59,7 @@ def test_a_run_ends_with_checks_of_what_it_wrote(
     monkeypatch.setattr(pipeline, "process_photo", few_patches)
     result = register(photos)
     assert result.exit_code == 0, result.stderr
-    assert result.stderr.endswith("stored in run.h5, checked\n")
+    assert "stored in run.h5, checked\n" in result.stderr
     found = invoke("verify", "run.h5")
     assert (found.exit_code, found.stdout) == (0, "run.h5 is sound: 3 frames.\n")
     kept = read_store(Path("run.h5"))[0].result.fit
@@ -77,7 +77,7 @@ def test_what_a_run_should_not_have_written_is_told(
     result = register(photos)
     assert result.exit_code == 1
     told = result.stderr.splitlines()
-    assert told[-2].endswith("stored in run.h5")
+    assert any(line.endswith("stored in run.h5") for line in told)
     assert told[-1] == "run.h5: 3 probabilities are not between 0 and 1 (frame_index 0, 1, 2)."
     monkeypatch.setattr(pipeline, "process_photo", few_patches)
     assert register("--retry", "accepted", photos).exit_code == 0
@@ -111,11 +111,26 @@ def test_a_table_goes_out_and_a_summary_aside(photos: Path) -> None:
         ["z", "accepted"],
     ]
     assert "35.70 N 136.90 E" in lines[1]
-    assert lines[2].endswith("no_ephemeris")
+    assert lines[2].endswith("  No time and no nadir.")
     assert result.stderr == (
         "3 photos: 2 accepted, 0 review, 1 no_match, 0 failed; stored in run.h5, checked\n"
+        "Look at them with regengine review run.h5, list them with regengine show run.h5, hand "
+        "them over with regengine export run.h5 --format qgis --out points\n"
     )
     assert [s.result.frame for s in read_store(Path("run.h5"))] == ["a", "dark", "z"]
+
+
+def test_a_run_in_which_nothing_could_be_tried_is_none(photos: Path) -> None:
+    for again in ("", " (1 taken from the store)"):
+        result = register(photos / "dark.jpg")
+        assert result.exit_code == 3
+        assert "dark" in result.stdout
+        assert result.stderr == (
+            f"1 photos{again}: 0 accepted, 0 review, 1 no_match, 0 failed; "
+            "stored in run.h5, checked\n"
+            "Error: No photo could be tried: No time and no nadir.\n"
+        )
+    assert register(photos / "dark.jpg", photos / "a.jpg").exit_code == 0
 
 
 def test_json_is_one_record_a_line_and_nothing_else(photos: Path) -> None:
