@@ -90,7 +90,7 @@ def commit() -> str:
 def write_page(folder: Path | None, name: str, lines: Sequence[str]) -> None:
     """Print a page, and keep it in a folder under its name and date, where one is given."""
     page = "\n".join(lines) + "\n"
-    print(page)
+    print(page, end="")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"

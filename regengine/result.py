@@ -63,7 +63,7 @@ class Fit:
     residual_px: float
     residual_m: float
     matched_lights: int
-    held_out_residual_px: float
+    held_out_residual_px: float | None  # None where too few lights could be left out
     log10_odds: float
     runner_up_log10_odds: float
 
@@ -144,6 +144,12 @@ class FrameResult:
     lights: str = ""
     engine_version: str = ""
     seconds: float = 0.0
+
+    def replaces(self, beat: float) -> bool:
+        """Whether it replaces a first result, of the probability ``beat`` (0 for none)."""
+        if self.verdict == "accepted":
+            return True
+        return self.verdict == "review" and (self.probability or 0.0) > beat
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parents[1]
+# What this user keeps of maps and element sets is no part of a test, and none may be put there
+os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
 
 
 def real_data_folder() -> Path:

@@ -2,48 +2,42 @@
 
 ``python -m benchmarks registration --real FOLDER`` registers every city photo of a folder of real
 data and prints the tables; ``--simulated`` registers hard simulated ones, drawn
-from seeds, by the hundred. ``--out FOLDER`` writes the tables as Markdown, dated.
+from seeds, by the hundred. ``--told nothing`` registers the same without time, orbit and nadir.
+``--out FOLDER`` writes the tables as Markdown, dated.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.pages import write_page
 from benchmarks.registration.real import real_report
 from regengine.errors import RegengineError
 from regengine.registration.register import RegisterParams
 
 
-def simulated(given: argparse.Namespace) -> int:
-    """Simulated registrations; 0 when done, 2 if they cannot be started."""
-    from benchmarks.trials import NAME, simulated_report
+def report(given: argparse.Namespace) -> int:
+    """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
+    from benchmarks.trials import simulated_report
 
+    make = simulated_report if given.simulated else real_report
     try:
-        lines = simulated_report(given, tell)
+        lines = make(given, tell)
     except RegengineError as error:
         tell(str(error))
         return 2
+    words = ["registration", "simulated" if given.simulated else "real"]
+    words += [] if given.told == "all" else ["told-nothing"]
     if lines:
-        publish(lines, NAME, given.out)
+        write_page(given.out, "-".join(words), lines)
     return 0
 
 
 def tell(line: str) -> None:
     """Progress, on standard error."""
     print(line, file=sys.stderr, flush=True)
-
-
-def publish(lines: list[str], name: str, folder: Path | None) -> None:
-    """Print a page, and write it under its name and date."""
-    print("\n".join(lines))
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"
-        target.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        tell(f"written to {target}")
 
 
 def main(argv: list[str]) -> int:
@@ -60,11 +54,21 @@ def main(argv: list[str]) -> int:
         "--all-categories", action="store_true", help="photos that show no night city, too"
     )
     parser.add_argument("--no-variants", action="store_true", help="no turned and cropped copies")
-    parser.add_argument("--max-seconds", type=float, default=RegisterParams().max_seconds)
+    parser.add_argument(
+        "--told", choices=("all", "nothing"), default="all", help="of time, orbit and nadir"
+    )
+    parser.add_argument("--index", type=Path, help="of the map, where it is not the one beside it")
+    parser.add_argument(
+        "--max-work",
+        type=float,
+        default=RegisterParams().most_work,
+        help="of a search, in seconds of the machine where its costs were measured",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")
     add_options(parser)
     given = parser.parse_args(argv)
     if given.simulated:
-        return simulated(given)
+        return report(given)
     if given.real is None:
         parser.print_usage(sys.stderr)
         tell("say --real FOLDER or --simulated")
@@ -72,5 +76,4 @@ def main(argv: list[str]) -> int:
     if not (given.real / "photos" / "index.csv").is_file():
         tell(f"{given.real} holds no photos/index.csv: give the folder of the real data")
         return 2
-    publish(real_report(given, tell), "registration-real", given.out)
-    return 0
+    return report(given)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.registration.truth import read_rows
+from benchmarks.row_tables import read_rows
 from matchers.earth import ecef_to_geodetic
+from regengine.errors import ConfigError
 from regengine.orbit.propagation import nadir_track_positions
 from regengine.photo.frame import FrameOptions, read_frame
+from regengine.registration.index.options import BlindOptions, earth_index, index_file
+from regengine.registration.register import RegisterParams
 
 CATEGORIES = ("cities", "cities_oblique")
 NADIR_MOVED_KM = (-100.0, 100.0)
@@ -84,6 +89,29 @@ class Case:
         return not (self.variant or self.moved_km or self.any_category)
 
 
+def search_parameters(max_work: float, **settings: Any) -> RegisterParams:
+    """Parameters of searches that end by their work; the brake counts CPU seconds, and is far."""
+    usual = RegisterParams()
+    brake_s = usual.max_seconds * max(1.0, max_work / usual.most_work)
+    return RegisterParams(
+        most_work=max_work, max_seconds=brake_s, clock=time.process_time, **settings
+    )
+
+
+def index_words(told: str, index: Path | None, lights: Path) -> str:
+    """Which index a map has; ConfigError where it is of no use, or missing and needed."""
+    options = BlindOptions(index=index)
+    file, found = index_file(options, [lights]), earth_index(options, [lights])
+    if found is None and told == "nothing":
+        raise ConfigError(
+            f"{lights.name} has no index, and photos of which nothing is told are found by it: "
+            "make it with regengine lights index, or name it with --index."
+        )
+    if found is None:
+        return "none"
+    return "made in memory" if file is None else file.name
+
+
 def list_cases(real: Path) -> list[Case]:
     """All city photos of a folder of real data, and those with a nadir again with it moved."""
     cases = []
@@ -107,7 +135,7 @@ def with_any_category(case: Case) -> Case:
 
 def _rows_of(real: Path) -> Iterator[dict[str, str]]:
     """Rows of the table of the photos whose files are there."""
-    for row in read_rows(real / RECORDS):
+    for row in read_rows([real / RECORDS]):
         if (real / "photos" / row["file"]).is_file():
             yield row
 

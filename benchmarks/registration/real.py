@@ -6,9 +6,10 @@ import argparse
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.pages import table, title_lines
@@ -20,8 +21,10 @@ from benchmarks.registration.cases import (
     WORLD,
     WORLD_MAP,
     Case,
+    index_words,
     list_cases,
     list_other_cases,
+    search_parameters,
     with_any_category,
 )
 from benchmarks.registration.process import Job, Outcome, run_case
@@ -38,9 +41,11 @@ from benchmarks.registration.report import (
     twin_rows,
     was_turned_away,
 )
-from benchmarks.registration.truth import load_truth, read_reference_cameras, read_rows
+from benchmarks.registration.truth import load_truth, read_reference_cameras
 from benchmarks.registration.variants import variants_of
+from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
+from regengine.registration.index.options import BlindOptions
 from regengine.registration.register import RegisterParams
 
 
@@ -80,25 +85,34 @@ class Settings:
     variants: bool = True
     all_categories: bool = False
     overlays: Path | None = None
-    max_seconds: float = RegisterParams().max_seconds  # budget of a search
+    max_work: float = RegisterParams().most_work  # budget of a search
+    told: str = "all"  # or "nothing"
+    index: Path | None = None  # of the world map, where it is not the one beside it
+    workers: int = 1
 
 
 def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
     """Run all cases, each in a process of its own."""
-    return [run(case, settings, tell) for case in wanted_cases(settings, folder)]
+    return run_all(wanted_cases(settings, folder), settings, tell)
+
+
+def run_all(
+    cases: Iterable[Case], settings: Settings, tell: Callable[[str], None]
+) -> list[Outcome]:
+    """Run some cases, as many at a time as there are workers."""
+    with ThreadPoolExecutor(max(1, settings.workers)) as pool:
+        return list(pool.map(lambda case: run(case, settings, tell), cases))
 
 
 def run_others(
     settings: Settings, outcomes: Sequence[Outcome], tell: Callable[[str], None]
 ) -> list[Outcome]:
     """Run the photos of other categories, and again all that do not look like a night city."""
-    others = [
-        run(case, settings, tell)
-        for case in list_other_cases(settings.real)
-        if settings.only.lower() in case.name.lower()
-    ]
+    cases = list_other_cases(settings.real)
+    wanted = (case for case in cases if settings.only.lower() in case.name.lower())
+    others = run_all(wanted, settings, tell)
     refused = filter(was_turned_away, of_photos([*outcomes, *others]))
-    return others + [run(with_any_category(o.case), settings, tell) for o in refused]
+    return others + run_all((with_any_category(o.case) for o in refused), settings, tell)
 
 
 def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
@@ -125,9 +139,11 @@ def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
 
 def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
     """The cases to run, the variants of a photo after it."""
-    rows = read_rows(settings.real / "photos" / "reference_points.csv")
+    rows = read_rows([settings.real / "photos" / "reference_points.csv"])
     varied = {row["file"] for row in rows}
     for case in list_cases(settings.real):
+        if case.moved_km and settings.told == "nothing":
+            continue
         if settings.only.lower() in case.name.lower():
             yield case
         if settings.variants and case.file in varied and case.plain:
@@ -135,18 +151,21 @@ def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
 
 
 def inputs_for(case: Case, settings: Settings) -> RunInputs:
-    """What `regengine register` would be given."""
-    lights = settings.world_map if case.lights == WORLD else settings.real / case.lights
-    return RunInputs(
-        lights=(lights,),
+    """What `regengine register` would be given; the lens alone where nothing is told."""
+    world = case.lights == WORLD
+    inputs = RunInputs(
+        lights=(settings.world_map if world else settings.real / case.lights,),
+        register=search_parameters(settings.max_work, any_category=case.any_category),
+        blind=BlindOptions(index=settings.index if world else None),
+    )
+    if settings.told == "nothing":
+        lens = replace(case.options, nadir=None, time_utc=None, altitude_km=None)
+        return replace(inputs, frame=lens, blind=replace(inputs.blind, mode="always"))
+    return replace(
+        inputs,
+        frame=case.options,
         tle=settings.real / ELEMENT_SETS,
         metadata=settings.real / RECORDS,
-        frame=case.options,
-        register=RegisterParams(
-            max_seconds=settings.max_seconds,
-            any_category=case.any_category,
-            clock=time.process_time,
-        ),
     )
 
 
@@ -189,14 +208,20 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
             variants=not given.no_variants,
             all_categories=given.all_categories,
             overlays=given.overlays,
-            max_seconds=given.max_seconds,
+            max_work=given.max_work,
+            told=given.told,
+            index=given.index,
+            workers=given.workers,
         )
+        note += f" Index: {index_words(given.told, given.index, world_map)}."
         if given.overlays is not None:
             given.overlays.mkdir(parents=True, exist_ok=True)
         outcomes = run_cases(settings, Path(variants), tell)
         others = run_others(settings, outcomes, tell) if settings.all_categories else None
-    note += f" Budget of a search: {settings.max_seconds:g} s of CPU time."
-    title = title_lines("Registration of real photographs", command_words(given), note)
+    note += f" Budget of a search: {settings.max_work:g} s of work."
+    heading = "Registration of real photographs"
+    heading += ", nothing told" if settings.told == "nothing" else ""
+    title = title_lines(heading, command_words(given), note)
     return [*title, *page_lines(outcomes, others, settings.overlays)]
 
 
@@ -206,6 +231,13 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--only {given.only}"] if given.only else []
     words += ["--all-categories"] if given.all_categories else []
     words += ["--no-variants"] if given.no_variants else []
-    if given.max_seconds != RegisterParams().max_seconds:
-        words.append(f"--max-seconds {given.max_seconds:g}")
-    return " ".join(words)
+    return " ".join([*words, *search_words(given)])
+
+
+def search_words(given: argparse.Namespace) -> list[str]:
+    """The words of a command that real and simulated photographs share."""
+    words = ["--told nothing"] if given.told == "nothing" else []
+    words += [] if given.index is None else ["--index FILE"]
+    if given.max_work != RegisterParams().most_work:
+        words.append(f"--max-work {given.max_work:g}")
+    return words

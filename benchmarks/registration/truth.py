@@ -21,7 +21,6 @@ away from its centre by a kilometre or two.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.row_tables import read_rows
 from matchers.camera import Camera
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")
@@ -86,19 +86,16 @@ class NamedPlace:
 
 def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
     """The table of cameras."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        found = [_reference_camera(row) for row in csv.DictReader(stream)]
-    return {reference.file: reference for reference in found}
+    return {row["file"]: _reference_camera(row) for row in read_rows([path])}
 
 
 def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
     """The table of named places."""
     found: dict[str, tuple[NamedPlace, ...]] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        for row in csv.DictReader(stream):
-            numbers = {key: float(row[key]) for key in ("lon", "lat", "x", "y")}
-            place = NamedPlace(name=row["name"], **numbers)
-            found[row["file"]] = (*found.get(row["file"], ()), place)
+    for row in read_rows([path]):
+        numbers = {key: float(row[key]) for key in ("lon", "lat", "x", "y")}
+        place = NamedPlace(name=row["name"], **numbers)
+        found[row["file"]] = (*found.get(row["file"], ()), place)
     return found
 
 
@@ -168,11 +165,3 @@ def load_truth(file: str) -> Truth:
         reference=reference,
         places=read_named_places().get(file, ()),
     )
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a table; none where there is no such table."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

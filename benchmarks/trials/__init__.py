@@ -10,16 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.registration.cases import index_words, search_parameters
+from benchmarks.registration.real import search_words
 from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.report import Page, in_order
+from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
-from regengine.registration.register import METHODS, Method, RegisterParams
+from regengine.registration.register import METHODS, Method
 
 if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
 
 
-NAME = "registration-simulated"
 # Columns before the verdict that are no factor to put into bins
 NO_FACTORS = {
     *("seed", "half", "kind", "registrable", "places", "lon", "lat", "time_utc", "seconds_draw")
@@ -55,12 +57,12 @@ def note_on(rows: Sequence[Row], half: str) -> str:
     world = "the self-made land of `data_samples/`" if made else "VIIRS 2023 (product B)"
     used = {
         name: ", ".join(sorted({row.get(name) or "not known" for row in rows}))
-        for name in ("map", "budget_s", "commit")
+        for name in ("map", "index", "budget_s", "commit")
     }
     return (
-        f"World: {world}; {half} half; map: {used['map']}; search budget, s: {used['budget_s']}; "
-        f"run at commit: {used['commit']}. docs/benchmarks.md explains *right*, the factors and "
-        "the figures."
+        f"World: {world}; {half} half; map: {used['map']}; its index: {used['index']}; budget of a "
+        f"search, s of work: {used['budget_s']}; run at commit: {used['commit']}. "
+        "docs/benchmarks.md explains *right*, the factors and the figures."
     )
 
 
@@ -70,13 +72,12 @@ def command_words(given: argparse.Namespace) -> str:
     words += ["--smoke"] if given.smoke else [f"--half {given.half}"]
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
-    if given.max_seconds != RegisterParams().max_seconds and not given.smoke:
-        words.append(f"--max-seconds {given.max_seconds:g}")
-    return " ".join(words)
+    words += [] if given.frames == "all" else [f"--frames {given.frames}"]
+    return " ".join(words + ([] if given.smoke else search_words(given)))
 
 
 Tell = Callable[[str], None]
-SMOKE_SEEDS, SMOKE_SECONDS = (0, 24), 1.5
+SMOKE_SEEDS, SMOKE_WORK = (0, 24), 1.5
 NEEDED_COLUMNS = ("seed", "half", "verdict")
 
 
@@ -105,7 +106,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="tables of runs with other --methods, to stand beside",
     )
-    group.add_argument("--workers", type=int, default=1, help="processes, one thread each")
+    group.add_argument(
+        "--frames",
+        choices=FRAMES,
+        default="all",
+        help="only cities at most 30 degrees off nadir, with the limb in view, or an unknown lens",
+    )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
     group.add_argument(
@@ -125,26 +131,32 @@ def smoke_options(given: argparse.Namespace, folder: Path) -> None:
     """Turn the options into those of the smoke run; a table that is given is kept."""
     given.seeds = "{}:{}".format(*SMOKE_SEEDS)
     given.real = given.lights = None
-    given.max_seconds = SMOKE_SECONDS
+    given.max_work = SMOKE_WORK
     given.table = given.table or [folder / "smoke.csv"]
 
 
 def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:
-    from benchmarks.trials.run import open_workshop
+    from benchmarks.trials.mirrored import FIRST_MIRRORED
+    from benchmarks.trials.run import open_workshop, with_frames
 
     if not given.table:
         raise ConfigError("no table of trials: say --table CASES.csv")
     settings, seeds = settings_of(given), seeds_of(given.seeds)
     for table in (*given.table, *given.ablation):
-        check_table(table)
+        check_table(table, given.told)
     if settings.lights is None and not given.report_only:
         settings = replace(settings, lights=built_map(settings, folder))
     if given.overlays is not None:
         draw_pictures(given, settings, tell)
         return []
     if not given.report_only:
-        open_workshop(settings)  # an unusable map is said once, not by every worker
-        run_seeds(seeds, given, settings, tell)
+        # An unusable map is said once, not by every worker, and what they share is made once
+        shop = open_workshop(settings)
+        index = index_words(given.told, given.index, shop.lights)
+        wanted = with_frames(seeds, given.frames, shop.source)
+        if any(seed >= FIRST_MIRRORED for seed in wanted):
+            _ = shop.mirrored_index
+        run_seeds(wanted, given, replace(settings, index_words=index), tell)
     page = page_of(given)
     from benchmarks.trials.report import page_lines
 
@@ -161,11 +173,10 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
         half=given.half,
         real=given.real,
         lights=given.lights,
-        register=RegisterParams(
-            max_seconds=given.max_seconds,
-            methods=methods_of(given.methods),
-            clock=time.process_time,
-        ),
+        register=search_parameters(given.max_work, methods=methods_of(given.methods)),
+        told=given.told,
+        index=given.index,
+        mirrored_index=given.table[0].with_name("mirrored.idx"),
     )
 
 
@@ -201,19 +212,23 @@ def seeds_of(text: str) -> range:
         raise ConfigError(f"{text!r} is no range of seeds: say FIRST:LAST, as in 0:100") from None
 
 
-def check_table(table: Path) -> None:
-    """Refuse to continue or report what is no table of trials."""
-    from benchmarks.row_tables import read_rows
-
+def check_table(table: Path, told: str) -> None:
+    """Refuse to continue or report what is no table of trials, or of trials told otherwise."""
     rows = read_rows([table])
     lacking = [name for name in NEEDED_COLUMNS if rows and name not in rows[0]]
     if lacking:
         raise ConfigError(
             f"{table} is no table of trials, it lacks {', '.join(lacking)}: give another --table"
         )
+    if rows and (rows[0].get("told") or "all") != told:
+        raise ConfigError(
+            f"{table} holds trials that were told otherwise: say --told as then, or another --table"
+        )
 
 
-def run_seeds(seeds: range, given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
+def run_seeds(
+    seeds: Sequence[int], given: argparse.Namespace, settings: TrialSettings, tell: Tell
+) -> None:
     """Run a range of seeds with a bar on a terminal, and a line per trial elsewhere."""
     from benchmarks.row_tables import cell
     from benchmarks.trials.outcomes import outcome_of

@@ -22,21 +22,19 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, WGS84
-from regengine.errors import EphemerisError, LightMapError, RegengineError
+from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
-from regengine.registration.register import RegisterParams, search_frame
+from regengine.registration.register import RegisterParams, kinds_of, search_frame
 from regengine.registration.search import SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
-    from regengine.result import ControlPoint
-
 
 GRID = 17  # pixels along each side at which the solved camera is compared with the true one
 NEAR = 9  # pixels along each side that tell whether two cameras show the same
@@ -140,9 +138,10 @@ def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera)
 
 
 if TYPE_CHECKING:
+    from benchmarks.trials.run import Told
     from benchmarks.trials.source import Trial
-    from regengine.lights.map import LightMap
-    from regengine.registration.search import Search, SkyReader
+    from regengine.registration.map_window import HasOverview
+    from regengine.registration.search import Search
 
 REASON_MARK = "|"
 EVIDENCE = "ev_"  # before the names of the evidence's fields
@@ -172,19 +171,29 @@ def write_trial(trial: Trial, folder: Path) -> tuple[Path, Path]:
 
 def register_trial(
     trial: Trial,
-    light_map: LightMap,
+    light_map: HasOverview,
     parameters: RegisterParams,
     folder: Path,
-    sky: SkyReader | None = None,
+    aids: SearchAids | None = None,
+    *,
+    told: Told = "all",
 ) -> Registration:
     """Write a trial's files, read them again and register the photo."""
     photo, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
-    result, search, problem = None, None, ""
+    result, search, position, problem = None, None, None, ""
     try:
-        result, search = _register(photo, elements, light_map, parameters, sky)
+        frame = read_frame(photo)
+        if told == "all":
+            position = choose_position(frame, load_tle_file(elements))
+        search = search_frame(frame, position, light_map, parameters, aids)
+        result = result_of(search)
     except RegengineError as error:
-        problem = f"{error.code}: {error}".replace(str(folder), "")
+        if isinstance(error, EphemerisError) or error.code == "outside_map":
+            reason = Reason(code=error.code, text=str(error))
+            result = no_match_result(frame, position, light_map.info, reason)
+        else:
+            problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(
         result=result,
         search=search,
@@ -192,26 +201,6 @@ def register_trial(
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )
-
-
-def _register(
-    photo: Path,
-    elements: Path,
-    light_map: LightMap,
-    parameters: RegisterParams,
-    sky: SkyReader | None,
-) -> tuple[FrameResult, Search | None]:
-    """One search, as `regengine.pipeline` makes it, its state kept."""
-    frame, position = read_frame(photo), None
-    try:
-        position = choose_position(frame, load_tle_file(elements))
-        search = search_frame(frame, position, light_map, parameters, SearchAids(sky=sky))
-    except (EphemerisError, LightMapError) as error:
-        if isinstance(error, LightMapError) and error.code != "outside_map":
-            raise
-        reason = Reason(code=error.code, text=str(error))
-        return no_match_result(frame, position, light_map.info, reason), None
-    return result_of(search), search
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -240,6 +229,8 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "problem": registration.problem,
         "looks": None if search is None else search.looks_taken,
         "exhausted": None if search is None else search.exhausted,
+        "work": None if search is None else search.work_done,
+        "braked": None if search is None else search.braked,
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
@@ -252,6 +243,7 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         return columns
     points = proposed_points(result, search)
     columns |= score_columns(best.camera, points, truth)
+    columns["kinds"] = sorted(kinds_of(search, best.camera))
     columns["truth_in_finalists"] = rank_of_truth([f.camera for f in best.finalists], truth)
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}
 

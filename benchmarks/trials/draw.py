@@ -252,18 +252,18 @@ ENOUGH_PLACES = 8
 WITH_LIGHTS = ("city", "elsewhere", "other_time")
 
 
-def draw_trial(seed: int, source: TrialSource) -> Trial:
-    """Draw a trial; the same seed and source give the same bytes."""
-    kind, shot, claim = told_shot(seed, source)
+def draw_trial(seed: int, source: TrialSource, kind: Kind | None = None) -> Trial:
+    """Draw a trial, of a kind or of any; the same seed, source and kind give the same bytes."""
+    kind, shot, claim = told_shot(seed, source, kind)
     conditions = draw_conditions(stream_of(seed, source, 3), kind, shot, seed)
     return trial_of(seed, source, kind, shot, claim, conditions)
 
 
-def told_shot(seed: int, source: TrialSource) -> tuple[Kind, Shot, Claim]:
+def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple[Kind, Shot, Claim]:
     """What a trial shows from where, and what is said of it: all but how it came out."""
     kinds = list(KIND_SHARES)
     draw = stream_of(seed, source, 0)
-    kind = kinds[int(draw.choice(len(kinds), p=list(KIND_SHARES.values())))]
+    kind = kind or kinds[int(draw.choice(len(kinds), p=list(KIND_SHARES.values())))]
     shot = draw_shot(stream_of(seed, source, 1), source, kind)
     return kind, shot, draw_claim(stream_of(seed, source, 2), source, kind, shot)
 

@@ -13,7 +13,9 @@ import numpy as np
 from regengine.photo.camera_bodies import CameraBody, find_body
 
 # What a trial shows
-Kind = Literal["city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time"]
+Kind = Literal[
+    "city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time", "mirrored_map"
+]
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0
 STARS_MM = 60.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from benchmarks.pages import commit
 from benchmarks.processes import Columns, Lost, work_through
@@ -15,12 +16,20 @@ from benchmarks.row_tables import RowTable
 from regengine.registration.register import RegisterParams
 
 if TYPE_CHECKING:
+    from benchmarks.trials.attempt import Registration
+    from benchmarks.trials.exposures import Kind
+    from benchmarks.trials.mirrored import MirroredMap
     from benchmarks.trials.source import Half, Trial, TrialSource
     from regengine.lights.map import LightMap
+    from regengine.registration.index.earth import EarthIndex
+    from regengine.registration.map_window import HasOverview
 
 
+Told = Literal["all", "nothing"]
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
 LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
+FRAMES = ("all", "steep", "limb", "unknown")
+STEEP_DEG = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,10 @@ class TrialSettings:
     real: Path | None = None  # folder of the real data; the self-made world where None.
     lights: Path | None = None  # map to register on; the source's own where None.
     register: RegisterParams = field(default_factory=RegisterParams)  # settings of the registration
+    told: Told = "all"  # or "nothing" of time and orbit
+    index: Path | None = None  # of the map, where it is not the one beside it
+    index_words: str = ""  # which that is
+    mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need
 
     @property
     def limit_s(self) -> float:
@@ -44,13 +57,57 @@ class Workshop:
 
     settings: TrialSettings
     source: TrialSource
+    lights: Path
     light_map: LightMap
 
     def draw(self, seed: int) -> Trial:
-        """Draw a trial."""
-        from benchmarks.trials.draw import draw_trial
+        """Draw a trial; told nothing, all that is on the map and well lit is registrable."""
+        from benchmarks.trials.draw import ENOUGH_PLACES, draw_trial
+        from benchmarks.trials.mirrored import FIRST_MIRRORED, against_the_mirror
 
-        return draw_trial(seed, self.source)
+        if seed >= FIRST_MIRRORED:
+            trial = draw_trial(seed - FIRST_MIRRORED, self.source, "city")
+            return against_the_mirror(trial, self.mirrored_map.meridian_deg)
+        trial = draw_trial(seed, self.source)
+        on_map = trial.kind != "elsewhere" or self.source.decoy_world is None
+        lit = on_map and trial.places >= ENOUGH_PLACES
+        return replace(trial, registrable=True) if lit and self.settings.told != "all" else trial
+
+    def register(self, trial: Trial, folder: Path) -> Registration:
+        """Register a trial with what the settings say."""
+        from benchmarks.trials.attempt import register_trial
+        from regengine.registration.search import SearchAids
+
+        index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
+        light_map, settings = self.map_of(trial), self.settings
+        aids = SearchAids(index=index)
+        return register_trial(trial, light_map, settings.register, folder, aids, told=settings.told)
+
+    def map_of(self, trial: Trial) -> HasOverview:
+        """The map that a trial is registered on."""
+        return self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
+
+    @cached_property
+    def index(self) -> EarthIndex | None:
+        """Index of the map."""
+        from regengine.registration.index.options import BlindOptions, earth_index
+
+        return earth_index(BlindOptions(index=self.settings.index), [self.lights])
+
+    @cached_property
+    def mirrored_map(self) -> MirroredMap:
+        """The map in the mirror."""
+        from benchmarks.trials.mirrored import MirroredMap
+
+        return MirroredMap(original=self.light_map)
+
+    @cached_property
+    def mirrored_index(self) -> EarthIndex | None:
+        """Its index, where the map has one."""
+        from benchmarks.trials.mirrored import index_of
+
+        file = self.settings.mirrored_index
+        return None if self.index is None else index_of(self.mirrored_map, self.lights, file)
 
 
 _open: list[Workshop] = []
@@ -67,7 +124,8 @@ def open_workshop(settings: TrialSettings) -> Workshop:
     lights = settings.lights or source.light_map_path
     if lights is None:
         raise ConfigError("no map to register on: give the light map with --lights")
-    return Workshop(settings=settings, source=source, light_map=open_light_map([lights]))
+    light_map = open_light_map([lights])
+    return Workshop(settings=settings, source=source, lights=lights, light_map=light_map)
 
 
 def prepare(settings: TrialSettings) -> None:
@@ -78,6 +136,7 @@ def prepare(settings: TrialSettings) -> None:
 
     cv2.setNumThreads(1)
     _open[:] = [open_workshop(settings)]
+    _ = _open[0].index  # nor is that
 
 
 def workshop() -> Workshop:
@@ -87,17 +146,41 @@ def workshop() -> Workshop:
 
 def run_trial(seed: int) -> Columns:
     """Draw, register and score one trial; an error in the engine is a row with the problem."""
-    from benchmarks.trials.attempt import outcome_columns, register_trial, trial_columns
+    from benchmarks.trials.attempt import outcome_columns, trial_columns
 
     shop, started = workshop(), time.process_time()
     trial = shop.draw(seed)
     columns = trial_columns(trial) | {"seconds_draw": time.process_time() - started}
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = register_trial(trial, shop.light_map, shop.settings.register, Path(folder))
-            return columns | outcome_columns(trial, found)
+            return columns | outcome_columns(trial, shop.register(trial, Path(folder)))
         except Exception as error:
             return columns | failed(f"{type(error).__name__}: {error}")
+
+
+def with_frames(seeds: Iterable[int], frames: str, source: TrialSource) -> list[int]:
+    """Those seeds whose photographs are of some frames, of which few are drawn."""
+    from benchmarks.trials.draw import WITH_LIGHTS, told_shot
+    from benchmarks.trials.mirrored import FIRST_MIRRORED
+    from benchmarks.trials.shot import off_nadir_deg, view_shares
+
+    if frames == "all":
+        return list(seeds)
+    chosen = []
+    for seed in seeds:
+        try:
+            only: Kind | None = "city" if seed >= FIRST_MIRRORED else None
+            kind, shot, claim = told_shot(seed % FIRST_MIRRORED, source, only)
+        except RuntimeError:  # no such place was found, and the trial would be none
+            continue
+        fits = {
+            "steep": off_nadir_deg(shot.camera) <= STEEP_DEG,
+            "limb": view_shares(shot.camera)[1] > 0.0,
+            "unknown": claim.focal_told == "unknown",
+        }
+        if kind in WITH_LIGHTS and fits[frames]:
+            chosen.append(seed)
+    return chosen
 
 
 def draw_only(seed: int) -> Columns:
@@ -141,8 +224,10 @@ def run_trials(
     made_with = {
         "commit": commit(),
         "map": settings.lights.name if settings.lights else "",
-        "budget_s": settings.register.max_seconds,
+        "budget_s": settings.register.most_work,
         "methods": "+".join(settings.register.methods),
+        "told": settings.told,
+        "index": settings.index_words,
     }
 
     def keep(columns: Columns) -> None:

@@ -31,7 +31,8 @@ class Trial:
     seed: int
     half: Half  # "train" or "test"
     # "city" shows lights near where the element set puts the station; "elsewhere" and "other_time"
-    # show lights that cannot be seen from there; the others show none.
+    # show lights that cannot be seen from there; "mirrored_map" is a city's, for a map that is; the
+    # others show none.
     kind: Kind
     photo: bytes  # JPEG with EXIF: body, what the camera's clock said, focal length unless unknown
     tle_text: str  # the element set that the engine is given

@@ -30,6 +30,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.errors import ClusterError, ConfigError, RegengineError
+from regengine.io.urls import without_secrets
 from regengine.result import Failure, FrameResult
 from regengine.store.writer import StoreWriter
 
@@ -233,8 +234,8 @@ def connected(scheduler: str) -> Iterator[Any]:
     """A client of a scheduler, closed at the end of the block."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
-            f"--scheduler {scheduler!r} is no address: write one like tcp://node1:8786, "
-            "which dask scheduler prints when it starts."
+            f"--scheduler {without_secrets(scheduler)!r} is no address: write one like "
+            "tcp://node1:8786, which dask scheduler prints when it starts."
         )
     try:
         from distributed import Client
@@ -249,8 +250,8 @@ def connected(scheduler: str) -> Iterator[Any]:
         client = Client(scheduler, timeout=CONNECT_S, set_as_default=False, name="regengine")
     except (OSError, TimeoutError, ValueError, ImportError) as error:
         raise ClusterError(
-            f"no Dask scheduler answers at {scheduler} ({told(error)}): check that it runs and "
-            "that its port can be reached from here."
+            f"no Dask scheduler answers at {without_secrets(scheduler)} ({told(error)}): check "
+            "that it runs and that its port can be reached from here."
         ) from error
     try:
         yield client

@@ -15,6 +15,8 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Protocol, TextIO
 
+from regengine.io.plain import printable, shown
+
 LINE_EVERY_S = 30.0
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
@@ -131,6 +133,19 @@ def _bar(tally: Tally, doing: str) -> Generator[Advance]:
         yield advance
 
 
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines for people; no name in them commands a terminal or begins another line."""
+    print("\n".join(map(shown, lines)), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def print_data(text: str) -> None:
+    """Print data, which may be several lines: exactly into files, harmlessly on a terminal."""
+    if sys.stdout.isatty():
+        say(*text.split("\n"))
+    else:
+        print(printable(text), flush=True)
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a message."""
 
@@ -144,6 +159,14 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)
+
+
+class PlainLines(logging.Formatter):
+    """A line a message, harmless on a terminal; tracebacks as they are."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message."""
+        return shown(record.message)
 
 
 class StandardError(logging.StreamHandler):
@@ -161,7 +184,7 @@ class StandardError(logging.StreamHandler):
 def configure_logging(*, quiet: bool, as_json: bool) -> None:
     """Send regengine's messages to standard error; only errors where it is to be quiet."""
     handler = StandardError()
-    handler.setFormatter(JsonLines() if as_json else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonLines() if as_json else PlainLines())
     logger = logging.getLogger("regengine")
     logger.handlers = [handler]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)

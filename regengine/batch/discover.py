@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, NoPhotoError
-from regengine.io.urls import is_photo
+from regengine.io.urls import is_photo, is_url, without_secrets
 
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
@@ -23,10 +24,11 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     night-light maps, and the folder that overlays are written to.
     """
     found: dict[Path, Path] = {}
-    left_out = [path.resolve() for path in exclude]
+    # Not Path.resolve, which raises where a link leads in circles
+    left_out = [Path(os.path.realpath(path)) for path in exclude]
     for pattern in patterns:
         for path in _expand(pattern):
-            whole = path.resolve()
+            whole = Path(os.path.realpath(path))
             if any(whole.is_relative_to(barred) for barred in left_out):
                 continue
             found.setdefault(path.absolute(), path)
@@ -36,9 +38,14 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 def existing_photos(patterns: Sequence[str], *, exclude: Sequence[Path | None] = ()) -> list[Path]:
     """As `find_photos`; None in ``exclude`` excludes nothing; NoPhotoError if none exists."""
     found = find_photos(patterns, exclude=[path for path in exclude if path is not None])
-    if not any(path.exists() for path in found):
+    if not any(is_there(path) for path in found):
         raise no_photo(patterns)
     return found
+
+
+def is_there(path: Path) -> bool:
+    """Whether a folder has an entry of this name, be it a photo or something else."""
+    return os.path.lexists(path)
 
 
 def no_photo(patterns: Sequence[str]) -> NoPhotoError:
@@ -52,24 +59,37 @@ def no_photo(patterns: Sequence[str]) -> NoPhotoError:
 
 def _expand(pattern: str) -> list[Path]:
     path = Path(pattern)
-    if path.is_dir():
+    # Those of os.path take whatever a name or a link is made of for an answer, and raise nothing
+    if os.path.isdir(path):
         return _photos_below(path)
-    if path.exists() or not glob.has_magic(pattern):
+    if is_url(pattern) and not is_there(path):
+        raise ConfigError(
+            f"{without_secrets(pattern)} is a URL, and photos are fetched by regengine register "
+            "alone: give the path of a copy."
+        )
+    if is_there(path) or not glob.has_magic(pattern):
         return [path]
     matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
-    photos = [below for match in matches if match.is_dir() for below in _photos_below(match)]
-    files = [match for match in matches if match.is_file()]
-    return sorted({*photos, *(f for f in files if is_photo(f.name))}) or files
+    photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
+    photos += [below for match in matches if os.path.isdir(match) for below in _photos_below(match)]
+    return sorted(set(photos)) or [match for match in matches if os.path.isfile(match)]
 
 
 def _photos_below(folder: Path) -> list[Path]:
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_tell_unread):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
         ]
     return sorted(found)
+
+
+def _tell_unread(error: OSError) -> None:
+    """A folder that may not be read costs its own photos, and says so."""
+    logging.getLogger("regengine").warning(
+        "%s cannot be read (%s): its photos are left out.", error.filename, error.strerror
+    )
 
 
 Photo = TypeVar("Photo")

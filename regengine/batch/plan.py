@@ -22,6 +22,8 @@ from regengine.store.writer import StoreWriter
 
 # In which pass a photo was searched, as `search_pass` of the store has it
 ALONE, FOLLOWING, AGAIN = 1, 2, 3
+# Failures that take minutes each time, and more memory or time to come out otherwise
+COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +74,10 @@ def plan(
     """Go through photos in order; what is stored already comes back as it is.
 
     A frame is the same if content and file name are, and its stored result is taken if it was
-    made with the same settings. Else it is done again and takes the place of the stored one. A
-    photo that is given twice (two copies of the same name) is done once. New frames take the
-    numbers that a killed run left out before those above, so that the run that goes on numbers
-    its photos as an uninterrupted one.
+    made with the same settings; see `taken_over`. Else it is done again and takes the place of the
+    stored one. A photo that is given twice (two copies of the same name) is done once. New frames
+    take the numbers that a killed run left out before those above, so that the run that goes on
+    numbers its photos as an uninterrupted one.
     """
     numbers = store.index.free_numbers()
     seen: set[bytes] = set()
@@ -105,8 +107,20 @@ def plan(
 
 
 def taken_over(stored: StoredEntry, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
-    """Whether a stored result stands for these settings."""
-    return stored.parameters_sha256 == parameters_sha256 and stored.verdict not in retry
+    """Whether a stored result stands for these settings.
+
+    A failure does not: its cause may have passed. But for those that take minutes each time, so
+    that a run that goes on does not begin with hours of them; they are done again by ``retry``.
+    """
+    return stored.parameters_sha256 == parameters_sha256 and _stands(
+        stored.verdict, stored.reason_codes, retry
+    )
+
+
+def _stands(verdict: str, reason_codes: Iterable[str], retry: Collection[str]) -> bool:
+    if verdict in retry:
+        return False
+    return verdict != "failed" or not COSTLY.isdisjoint(reason_codes)
 
 
 def file_sha256(path: Path) -> str:
@@ -143,7 +157,8 @@ def stored_verdicts(
         path = wanted.get(frame_identity(result.path, result.sha256))
         path = path or (wanted.get(result.path) if result.sha256 else None)
         current = stored.parameters_sha256 == parameters_sha256
-        if path is not None and current and stored.result.verdict not in retry:
+        codes = (reason.code for reason in result.reasons)
+        if path is not None and current and _stands(result.verdict, codes, retry):
             found[path] = stored.result.verdict
     return found
 

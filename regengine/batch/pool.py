@@ -136,9 +136,11 @@ class Worker(Generic[JobT]):
     def stop(self) -> Thread:
         """Kill the process; the thread that it gives clears up after it."""
         self._pool.stop()
-        if self._pid.value:
-            with suppress(ProcessLookupError):
-                os.kill(self._pid.value, signal.SIGKILL)
+        # At once: one that is still beginning would look for what the end of this process takes
+        # away, and print a traceback; one that has begun ignores the signal that the end sends.
+        for process in list(self._pool._pool_manager.worker_manager.workers.values()):
+            with suppress(ProcessLookupError, ValueError):
+                process.kill()
         # A process that died within a message leaves a thread of its pool waiting for the rest
         clearing = Thread(target=self._pool.join, daemon=True)
         clearing.start()
@@ -154,20 +156,22 @@ class Worker(Generic[JobT]):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self) -> None:
+        from multiprocessing import resource_tracker
+
         from pebble import ProcessPool
 
-        self._pid = CONTEXT.Value("i", 0)
+        # Begun now: it would let signals through that `_schedule` blocks
+        resource_tracker.ensure_running()
         self._pool = ProcessPool(
             max_workers=1,
             context=CONTEXT,
             initializer=_begin,
-            initargs=[self._pid, self._prepare, self._memory_mb],
+            initargs=[self._prepare, self._memory_mb],
         )
 
 
-def _begin(pid: Any, prepare: Prepare | None, memory_mb: int) -> None:
-    """Make a new process a worker, which tells its number; ``prepare`` is called in it."""
-    pid.value = os.getpid()
+def _begin(prepare: Prepare | None, memory_mb: int) -> None:
+    """Make a new process a worker; ``prepare`` is called in it."""
     # A terminal and a scheduler signal all processes of a run; the first of them decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -18,7 +18,7 @@ from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import printable
+from regengine.io.plain import printable, shown
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -121,8 +121,9 @@ class RegisterRun:
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """Text and hash of all that results of a run depend on, the photo excepted.
 
-    The text is a JSON object, keys sorted, in which files appear by name and fingerprint, so that
-    moving them changes nothing; the hash is its SHA-256, hexadecimal.
+    The text is a JSON object, keys sorted, in which files appear by name, fingerprint and absolute
+    path; the hash is the SHA-256, hexadecimal, of the same without the paths, so that moving files
+    changes nothing.
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
@@ -145,11 +146,20 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "index": None if index is None else fingerprint(index),
     }
     text = json.dumps(settings, sort_keys=True, default=str)
-    return text, hashlib.sha256(text.encode()).hexdigest()
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    settings["lights"] = [_placed(path) for path in inputs.lights]
+    settings["tle"] = None if inputs.tle is None else _placed(inputs.tle)
+    settings["metadata"] = None if inputs.metadata is None else _placed(inputs.metadata)
+    return json.dumps(settings, sort_keys=True, default=str), sha256
 
 
 def _file(path: Path) -> dict[str, str]:
     return {"name": path.name, "fingerprint": fingerprint(path)}
+
+
+def _placed(path: Path) -> dict[str, str]:
+    """A file, and where `regengine.at_hand.files_of_run` finds it again."""
+    return _file(path) | {"path": str(path.absolute())}
 
 
 def _preview(
@@ -209,14 +219,15 @@ def _start(position: CameraPosition | None) -> dict[str, Any]:
 
 
 def _preview_text(facts: dict[str, Any]) -> str:
+    frame = f"{shown(facts['frame']):<24}"
     if facts["stored"] is not None:
-        return f"{facts['frame']:<24}  done: {facts['stored']}"
+        return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:
-        return f"{facts['frame']:<24}  would be fetched first"
+        return f"{frame}  would be fetched first"
     if not facts["would_register"]:
-        return f"{facts['frame']:<24}  {facts['reason']}: {facts['reason_text']}"
+        return f"{frame}  {facts['reason']}: {facts['reason_text']}"
     nadir, place = facts["nadir"], "anywhere on Earth, by its lights"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"
-    return f"{facts['frame']:<24}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"
+    return f"{frame}  {facts['time_utc'] or 'time unknown'}  {place}  {lens}"

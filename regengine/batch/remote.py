@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from regengine.batch.discover import find_photos
+from regengine.batch.discover import find_photos, is_there
 from regengine.batch.plan import Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
@@ -70,13 +70,13 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 def any_there(photos: Sequence[Path | Url]) -> bool:
     """Whether there is a photo to begin with; URLs are not tried for that."""
-    return any(isinstance(photo, Url) or photo.exists() for photo in photos)
+    return any(isinstance(photo, Url) or is_there(photo) for photo in photos)
 
 
 def _spelled_out(arguments: Sequence[str]) -> list[str]:
     whole: list[str] = []
     for argument in arguments:
-        if argument.startswith(LIST_MARK) and not Path(argument).exists():
+        if argument.startswith(LIST_MARK) and not is_there(Path(argument)):
             whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
         else:
             whole.append(argument)

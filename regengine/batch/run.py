@@ -67,7 +67,10 @@ class BatchOptions(TeamOptions):
 class BatchSummary:
     """What became of a batch."""
 
-    verdicts: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)  # of photos that were reported
+    # Of photos that are stored and were not reported: the run ended before the others had shown
+    # whether these are to be searched once more
+    unsettled: Counter[str] = field(default_factory=Counter)
     resumed: int = 0
     interrupted: bool = False
 
@@ -101,6 +104,7 @@ def run_batch(
     except KeyboardInterrupt:
         loop.summary.interrupted = True
     loop.tell(writer.flush())
+    loop.summary.unsettled.update(loop.held.values())
     loop.summary.interrupted |= loop.unfinished
     return loop.summary
 
@@ -110,6 +114,7 @@ class _Loop:
 
     def __init__(self, writer: StoreWriter, options: BatchOptions, report: Report) -> None:
         self.summary = BatchSummary()
+        self.held: dict[int, str] = {}  # verdicts of stored frames that may still change
         self._planned_all = False
         self._under_way = 0
         self._writer = writer
@@ -162,7 +167,9 @@ class _Loop:
         """Report frames that are safe, unless they may still change."""
         for frame in frames:
             if self._second is not None and self._second.may_change(frame.frame_index):
+                self.held[frame.frame_index] = frame.result.verdict
                 continue
+            self.held.pop(frame.frame_index, None)
             self.summary.verdicts[frame.result.verdict] += 1
             self._report(frame.result)
 

@@ -33,7 +33,6 @@ from regengine.registration.neighbour_priors import (
     facts_of_result,
     lesson_of,
     neighbour_prior,
-    replaces,
     worth_trying,
 )
 from regengine.result import FrameResult
@@ -256,7 +255,7 @@ def may_gain(result: FrameResult) -> bool:
 
 def the_better(old: FrameResult, new: FrameResult) -> FrameResult:
     """The result that stands after a second search; its seconds are those of both."""
-    kept = new if replaces(new, old.probability or 0.0) else old
+    kept = new if new.replaces(old.probability or 0.0) else old
     return replace(kept, seconds=old.seconds + new.seconds)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands import options as common
 from regengine.sky.detection import LONG_SIDE_PX
 
@@ -49,7 +50,7 @@ class Bench(Generic[S]):
 
         check_labelled(self.labels, self.photos)
         if not as_json:
-            typer.echo(self.header)
+            say(self.header)
         failed, said = 0, []
         with progress(len(methods) * len(self.photos), quiet=quiet) as advance:
             for name in methods:
@@ -67,7 +68,7 @@ class Bench(Generic[S]):
                 typer.echo(json.dumps(said[-1]) if as_json else self.line(said[-1]))
         if not as_json:
             for line in self.at_end(said):
-                typer.echo(line)
+                say(line)
         if failed:
             raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
@@ -267,7 +268,7 @@ def scenes(
     if as_json:
         typer.echo("\n".join(json.dumps(fact) for fact in report_facts(report)))
     else:
-        typer.echo("\n".join(report_lines(samples, report)))
+        say(*report_lines(samples, report))
     if plot is not None:
         draw_report(report, plot)
         draw_mistakes(report.mistakes, plot)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from regengine.batch.console import print_data, say
 from regengine.commands.catalogue_package import package
 from regengine.commands.catalogue_tasking import tasking
 from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFile, NoMessages, Quiet
@@ -88,7 +88,6 @@ def build(
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
-    from regengine.io.plain import printable
     from regengine.lights import open_light_map
 
     check_out(out, force)
@@ -106,11 +105,9 @@ def build(
         typer.echo(json.dumps({"out": str(out), **vars(built)}))
     if not quiet:
         copies = f", {built.copies:,} more of the same photos" if built.copies else ""
-        typer.echo(
-            printable(
-                f"{out}: {built.frames:,} photos{copies}, {built.places:,} places, "
-                f"{built.nights:,} nights"
-            ),
+        say(
+            f"{out}: {built.frames:,} photos{copies}, {built.places:,} places, "
+            f"{built.nights:,} nights",
             err=True,
         )
 
@@ -279,7 +276,7 @@ def stars(
             counts.append(count_stars(record, catalogue))
         except ConfigError as error:
             failed += 1
-            typer.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}", err=True)
     counts = ranked(counts)[:best]
     if out is not None and counts:
         with in_place_of((out,)) as (temporary,):
@@ -289,10 +286,10 @@ def stars(
             typer.echo(json_line(row))
     elif out is None:
         for line in text_lines(TABLES[table](counts)):
-            typer.echo(line)
+            say(line)
     if not quiet:
         where = "" if out is None or not counts else f"{out}: "
-        typer.echo(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)
+        say(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)
     if failed or not records:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
@@ -307,6 +304,5 @@ def _ask(catalogue: Path, question: Question, form: str) -> None:
 def _print(answer: Answer, form: str) -> None:
     from regengine.collection.catalogue.answers import lines_of
 
-    exact = not sys.stdout.isatty()  # what a terminal would take for a command is for files alone
     for line in lines_of(answer, form):
-        typer.echo(line.encode("utf-8", "backslashreplace").decode(), color=exact)
+        print_data(line)

@@ -80,7 +80,7 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid.zip
     """
-    from regengine.batch.console import progress
+    from regengine.batch.console import progress, say
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.choice import PackageChoice, chosen_rows
     from regengine.collection.packages.package import (
@@ -91,7 +91,6 @@ def package(
     )
     from regengine.collection.packages.sinks import check_package
     from regengine.errors import ConfigError, FrameError
-    from regengine.io.plain import printable
 
     check_package(out, link=link, force=force)
     verdicts = parse_verdicts(verdict)
@@ -146,8 +145,8 @@ def package(
         typer.echo(json.dumps(said))
     if not quiet:
         for name, why in packed.failed.items():
-            typer.echo(printable(f"{name}: {why}"), err=True)
-        typer.echo(printable(f"{out}: {len(packed.frames):,} packed"), err=True)
+            say(f"{name}: {why}", err=True)
+        say(f"{out}: {len(packed.frames):,} packed", err=True)
     if packed.failed:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 

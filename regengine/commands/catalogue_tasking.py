@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import ForceFile, NoMessages
 
 if TYPE_CHECKING:
@@ -141,14 +142,14 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
     if quiet:
         return
     if plan.uncertain:
-        typer.echo(
+        say(
             f"Warning: {plan.uncertain:,} passes are left out, since the element set of "
             f"{element_set.epoch_utc:%Y-%m-%d} is too old to tell their time: run it again with a "
             "newer one.",
             err=True,
         )
     known = "" if worst is None else f", their times known to {worst:.0f} s or better"
-    typer.echo(
+    say(
         f"{out}: {len(plan.passes):,} passes of {plan.places:,} places{known}; "
         f"{len(plan.wanted):,} of {places:,} places have no good frame",
         err=True,

@@ -64,7 +64,7 @@ def main(
     from dataclasses import replace
 
     from regengine import api
-    from regengine.batch.console import configure_logging
+    from regengine.batch.console import configure_logging, say
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
     from regengine.result import Answer
@@ -105,12 +105,12 @@ def main(
 
     def tell(answer: Answer) -> None:
         if fit is None:
-            print(answer.line if run.as_json or features else answer.text, flush=True)
+            say(answer.line if run.as_json or features else answer.text)
         if answer.kept is not None:
             scenes.append(answer.kept)
 
     if fit is None and not (run.as_json or features):
-        print(table_header(), flush=True)
+        say(table_header())
     run = replace(run, limit_s=120.0)
     code = run.work_through(
         found,
@@ -131,6 +131,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     """Print the clusters of photos; write their table and sheet."""
     from collections import Counter
 
+    from regengine.batch.console import say
     from regengine.scene.clustering import propose_clusters, sheet_entries, write_proposals
     from regengine.scene.result import write_sheet
 
@@ -138,9 +139,9 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     write_proposals(labels, proposals)
     if sheet is not None:
         write_sheet(sheet, sheet_entries(proposals))
-    typer.echo(f"{'cluster':<12} {'photos':>6}  what the present model says")
+    say(f"{'cluster':<12} {'photos':>6}  what the present model says")
     for name in dict.fromkeys(proposal.cluster for proposal in proposals):
         guesses = Counter(p.scene.category for p in proposals if p.cluster == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
-        typer.echo(f"{name:<12} {guesses.total():>6}  {said}")
-    typer.echo(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)
+        say(f"{name:<12} {guesses.total():>6}  {said}")
+    say(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.lazy import defaults, leaves, load_command, options, variable_in_use
 from regengine.errors import ConfigError
 from regengine.settings import SettingsFile, find_setting, read_settings
@@ -81,11 +82,11 @@ def show(
             typer.echo(json.dumps(asdict(row), default=str))
         return
     for file in files:
-        typer.echo(f"# read {file.path}")
+        say(f"# read {file.path}")
     widths = [max(len(text) for text in column) for column in zip(*map(cells, rows), strict=True)]
     for row in rows:
         texts = zip(cells(row), widths, strict=True)
-        typer.echo("  ".join(text.ljust(width) for text, width in texts).rstrip())
+        say("  ".join(text.ljust(width) for text, width in texts).rstrip())
 
 
 def cells(row: Setting) -> tuple[str, str, str]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.exchange.export.formats import format_names
+from regengine.exchange.export.formats import format_name, format_names
 
 
 def main(
@@ -78,13 +78,13 @@ def main(
               regengine export run.h5 --format csv --out points.csv --verdict accepted,review
               regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
     """
-    from regengine.batch.console import progress
+    from regengine.batch.console import progress, say
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.io.plain import printable
 
     verdicts = common.parse_verdicts(verdict)
+    format = format_name(format)
     check_dialect(format, dialect)
     check_out(out, format, force)
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
@@ -111,10 +111,10 @@ def main(
         typer.echo(json.dumps(said))
     if not quiet:
         for path, why in written.failed.items():
-            typer.echo(printable(f"{path}: {why}"), err=True)
+            say(f"{path}: {why}", err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
         tail = f"; left out: {left}" if left else ""
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
-        typer.echo(printable(f"{out}: {written.frames:,} photos{who}{tail}"), err=True)
+        say(f"{out}: {written.frames:,} photos{who}{tail}", err=True)
     if written.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

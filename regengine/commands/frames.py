@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
 
 if TYPE_CHECKING:
@@ -24,16 +25,15 @@ def put_out(
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.exchange.archive.row import csv_text, ndjson_text, write_table
     from regengine.exchange.archive.table import checked
-    from regengine.io.plain import printable
 
     if tle is not None:
         table = checked(table, tle)
     if out is not None:
         write_table(table.rows, out)
     if as_json:
-        typer.echo(printable(ndjson_text(table.rows)), nl=False)
+        typer.echo(ndjson_text(table.rows), nl=False)
     elif out is None:
-        typer.echo(printable(csv_text(table.rows)), nl=False)
+        print_data(csv_text(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
             f"of {table.read:,} rows" if table.read != len(table.rows) else "",
@@ -42,7 +42,7 @@ def put_out(
         ]
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
-        typer.echo(printable(f"{where}{len(table.rows):,} photos{tail}"), err=True)
+        say(f"{where}{len(table.rows):,} photos{tail}", err=True)
 
 
 @contextmanager
@@ -54,7 +54,6 @@ def fetching(
     Exits with 1 unless all that is wanted is there.
     """
     from regengine.batch.console import progress
-    from regengine.io.plain import printable
 
     counts: Counter[str] = Counter()
     with progress(wanted, quiet=quiet, doing="fetching") as advance:
@@ -64,7 +63,7 @@ def fetching(
             if as_json:
                 typer.echo(json.dumps(outcome.record()))
             elif outcome.why and not quiet:
-                typer.echo(f"{outcome.frame}: {outcome.why}", err=True)
+                say(f"{outcome.frame}: {outcome.why}", err=True)
             advance()
 
         yield tell
@@ -72,7 +71,7 @@ def fetching(
     if not quiet:
         told = [f"{count:,} {status}" for status, count in counts.items()]
         told += [f"{left:,} not asked for"] if left else []
-        typer.echo(printable(f"{out}: {', '.join(told)}"), err=True)
+        say(f"{out}: {', '.join(told)}", err=True)
     if left or any(counts[status] for status in bad):
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
@@ -196,7 +195,7 @@ def query(
     )
     from regengine.exchange.archive.row import check_table
     from regengine.exchange.archive.web import ArchiveClient, check_address
-    from regengine.lights.fetch import cache_folder
+    from regengine.io.folders import cache_folder
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")
@@ -314,4 +313,4 @@ def download(
     with fetching(out, len(wanted), ("failed", "absent"), as_json=as_json, quiet=quiet) as tell:
         stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), tell)
         if stopped:
-            typer.echo(f"Stopped: {stopped}.", err=True)
+            say(f"Stopped: {stopped}.", err=True)

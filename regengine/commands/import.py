@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import JsonPhotos, NoMessages, StoreFile
 
 
@@ -86,15 +87,13 @@ def main(
             value = plain(record | told | {"points": points}, printable)
             typer.echo(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
-            typer.echo(printable(f"{one.result.frame}: {told['count']} points, no camera of ours"))
+            say(f"{one.result.frame}: {told['count']} points, no camera of ours")
         else:
             pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
-            typer.echo(
-                printable(
-                    f"{one.result.frame}: {told['count']} points, our camera is off by {pixels}"
-                    f"{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
-                )
+            say(
+                f"{one.result.frame}: {told['count']} points, our camera is off by {pixels}"
+                f"{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
             )
     if not quiet:
         done = f"kept as decisions of {name}" if keep else "not kept"
-        typer.echo(printable(f"{store}: points of {len(imported):,} photos, {done}"), err=True)
+        say(f"{store}: points of {len(imported):,} photos, {done}", err=True)

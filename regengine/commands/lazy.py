@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+from inspect import signature
 from typing import Any, ClassVar
 
 import typer
@@ -60,7 +61,8 @@ def load_command(name: str) -> Any:
         command: Any = typer.main.get_group(module.app)
     else:
         wrapper = typer.Typer(rich_markup_mode=None, add_completion=False)
-        wrapper.command(name, no_args_is_help=True)(module.main)
+        asks = [one.default is one.empty for one in signature(module.main).parameters.values()]
+        wrapper.command(name, no_args_is_help=any(asks))(module.main)
         command = typer.main.get_command(wrapper)
     command.name = name
     for path in leaves(command):

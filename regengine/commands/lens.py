@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def info(
         if as_json:
             typer.echo(_json(profile))
         else:
-            typer.echo(("\n" if k else "") + "\n".join(profile_lines(profile)))
+            say(*([""] if k else []), *profile_lines(profile))
 
 
 def _measured(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import ForceMap, JsonLine
 from regengine.errors import ConfigError
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from regengine.lights.map import LightMap
 
 app = typer.Typer(
-    help="Inspect, build or download night-light maps.\n\n"
-    "Example: regengine lights build blackmarble.tif --out earth.tif",
+    help="Get, inspect, build or index night-light maps.\n\nExample: regengine lights get",
     no_args_is_help=True,
 )
 
@@ -33,6 +33,138 @@ Classes = Annotated[
     typer.Option(help="The maps hold classes: radiance of each in nW/cm²/sr, as 5=1.4,6=2.7."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+# Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
+SEEN = (-180.0, -72.0, 180.0, 72.0)
+# Of all that at level 8; other levels and regions by their number of pixels
+MAP_BYTES, INDEX_BYTES = 130e6, 230e6
+SEEN_TILES = 38_912
+LEAST_FREE_BYTES = 500e6
+
+
+@app.command()
+def get(
+    source: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="Map, or folder of maps or tiles, that you have: nothing is downloaded. May be "
+            "given several times.",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}; NASA's Black Marble if not."),
+    ] = None,
+    level: Annotated[
+        int, typer.Option(min=0, max=8, help="Zoom level of the tiles; each less is a quarter.")
+    ] = 8,
+    force: ForceMap = False,
+    quiet: Quiet = False,
+) -> None:
+    """Get the night lights of the Earth once; every command finds them from then on.
+
+    Downloads NASA's Black Marble, or takes what you have, and makes map and index in the data
+    folder. What was interrupted goes on with the same command.
+
+    \b
+    Examples:
+      regengine lights get
+      regengine lights get --region -12,34,32,60
+      regengine lights get --from VNP46A4/
+    """
+    from regengine.at_hand import usual_map
+    from regengine.lights.build import BuildOptions, build_map
+    from regengine.lights.map import LightMap
+    from regengine.lights.tiles import open_tiles
+    from regengine.registration.index.options import index_beside
+
+    bounds = None if region is None else _parse_bbox(region, "--region")
+    if source and url is not None:
+        raise ConfigError("--url is for tiles that are downloaded: leave it out with --from.")
+    out = usual_map()
+    index = index_beside(out)
+    if out.exists() and index.exists() and not force:
+        raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
+    _make_folder(out.parent)
+    if force or not out.exists():
+        if source:
+            light_map = _open(source, None)
+        else:
+            folder = _fetched(bounds or SEEN, url, level, out, quiet)
+            light_map = LightMap(
+                sources=tuple(one for one in open_tiles(folder) if one.zoom == level)
+            )
+        with progress_bar("Building", quiet=quiet) as progress:
+            options = BuildOptions(region=bounds, overwrite=force)
+            build_map(light_map, out, options, progress)
+        _tell_size(out, quiet)
+        if not quiet and not source:
+            say(f"The tiles in {folder} are not needed any more.", err=True)
+    _make_index_if_towns(out, quiet)
+    if not quiet:
+        say("regengine register PHOTO finds them from now on.", err=True)
+    say(str(out))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder that "
+            "you may write to."
+        ) from error
+
+
+def _fetched(
+    bounds: tuple[float, float, float, float],
+    url: str | None,
+    level: int,
+    out: Path,
+    quiet: bool,
+) -> Path:
+    """Fetch the tiles of a region, once it is told how much that is; their folder."""
+    import shutil
+
+    from regengine.errors import LightMapError
+    from regengine.lights.fetch import GIBS_BLACK_MARBLE, TileJob
+    from regengine.lights.tiles import map_tiles_in_region
+
+    job = TileJob.prepared(
+        map_tiles_in_region(bounds, level), template=url or GIBS_BLACK_MARBLE, level=level
+    )
+    missing = job.missing()
+    fetched_bytes = job.bytes_of(missing)
+    share = len(job.wanted) / SEEN_TILES
+    made_bytes = share * (2.0 * MAP_BYTES + INDEX_BYTES)
+    if not quiet:
+        say(
+            f"{len(job.wanted):,} tiles, {len(job.wanted) - len(missing):,} there already: about "
+            f"{fetched_bytes / 1e6:,.1f} MB to download into {job.folder}, "
+            f"{made_bytes / 1e6:,.1f} MB for map and index in {out.parent}.",
+            err=True,
+        )
+    for folder, wanted in ((job.folder, fetched_bytes), (out.parent, made_bytes)):
+        free = shutil.disk_usage(folder).free
+        if free < wanted + min(LEAST_FREE_BYTES, wanted):
+            raise LightMapError(
+                f"{folder} has {free / 1e6:,.0f} MB free, too little: make room, or let "
+                "REGENGINE_CACHE and REGENGINE_DATA name folders on another disk."
+            )
+    with progress_bar("Fetching", quiet=quiet) as progress:
+        job.fetch(job.missing(), progress)
+    return job.folder
+
+
+def _tell_size(path: Path, quiet: bool) -> None:
+    if not quiet:
+        say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB", err=True)
 
 
 @app.command(no_args_is_help=True)
@@ -54,7 +186,7 @@ def info(
     from regengine.lights.describe import facts_of, table
 
     facts = facts_of(light_map)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 @app.command(no_args_is_help=True)
@@ -67,15 +199,18 @@ def build(
         str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
     ] = None,
     classes: Classes = None,
+    with_index: Annotated[
+        bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
+    ] = True,
     force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
-    """Build one map that opens in milliseconds out of maps of any format.
+    """Build one map that opens in milliseconds out of maps of any format, and its index.
 
     \b
     Examples:
       regengine lights build BlackMarble_2016.tif --out earth.tif
-      regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60
+      regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
       regengine lights build classes.tif --out earth.tif --classes 5=1.4,6=2.7,7=6.7
     """
     from regengine.lights.build import BuildOptions, build_map
@@ -92,28 +227,54 @@ def build(
         )
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
-        typer.echo(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+        say(f"{out}: {size_mb:.1f} MB in {seconds:.0f} s", err=True)
+    if with_index:
+        _make_index_if_towns(out, quiet)
 
 
 @app.command(no_args_is_help=True)
 def index(
     maps: Maps,
-    out: Annotated[Path, typer.Option(help="File to make, an HDF5 file.")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to make; beside the map, MAP.idx, if not given.")
+    ] = None,
     force: ForceMap = False,
     quiet: Quiet = False,
 ) -> None:
-    """Index the towns of a map, so that register --blind finds photos anywhere on Earth.
+    """Index the towns of a map, so that photos are found anywhere on Earth.
 
-    Takes a minute or two, once; needs the same map beside it later.
+    Takes some minutes, once. Beside the map it is found by itself, and stays good for a map of the
+    same lights, whatever that is called.
 
     \b
     Examples:
-      regengine lights index earth.tif --out earth.idx
-      regengine register --blind night.jpg --lights earth.tif --index earth.idx
+      regengine lights index earth.tif
+      regengine register night.jpg --lights earth.tif
     """
-    from regengine.registration.index.earth import build_earth_index, check_out, write_earth_index
+    from regengine.registration.index.earth import check_out
+    from regengine.registration.index.options import index_beside
 
+    if out is None and len(maps) > 1:
+        raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
+    out = index_beside(maps[0]) if out is None else out
     check_out(out, force)
+    _make_index(maps, out, quiet)
+
+
+def _make_index_if_towns(path: Path, quiet: bool) -> None:
+    """Make the index beside a map; of one with too few towns say that it has none."""
+    from regengine.registration.index.options import index_beside
+
+    try:
+        _make_index([path], index_beside(path), quiet)
+    except ConfigError as error:
+        say(f"No index was made: {error}", err=True)
+
+
+def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
+    """Make the index of a map and say so."""
+    from regengine.registration.index.earth import build_earth_index, write_earth_index
+
     light_map = _open(maps, None)
     start = time.monotonic()
     with progress_bar("Indexing", quiet=quiet) as progress:
@@ -122,7 +283,7 @@ def index(
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start
         towns = max(len(level.vectors) for level in earth.levels.values())
-        typer.echo(
+        say(
             f"{out}: {towns:,} towns at the finest scale, {size_mb:.1f} MB in {seconds:.0f} s",
             err=True,
         )
@@ -197,12 +358,12 @@ def fetch(
                 progress=progress,
             )
     if not quiet:
-        typer.echo(
+        say(
             f"{fetched.downloaded} downloaded, {fetched.present} there already, "
             f"{fetched.absent} do not exist",
             err=True,
         )
-    typer.echo(str(fetched.folder))
+    say(str(fetched.folder))
 
 
 def _open(maps: list[Path], classes: str | None) -> LightMap:
@@ -212,13 +373,13 @@ def _open(maps: list[Path], classes: str | None) -> LightMap:
     return open_light_map(maps, classes=None if classes is None else parse_classes(classes))
 
 
-def _parse_bbox(text: str) -> tuple[float, float, float, float]:
+def _parse_bbox(text: str, option: str = "--bbox") -> tuple[float, float, float, float]:
     west, south, east, north = _parse_numbers(
-        text, 4, "--bbox", "WEST,SOUTH,EAST,NORTH such as -12,34,32,60"
+        text, 4, option, "WEST,SOUTH,EAST,NORTH such as -12,34,32,60"
     )
     east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
     if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
-        raise ConfigError(f"--bbox {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
+        raise ConfigError(f"{option} {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
     return west, south, east, north
 
 

@@ -70,11 +70,13 @@ class LineRun:
         doing: str,
     ) -> None:
         """Print what is said of each photo, as soon as it is final and, with a file, safe."""
+        from regengine.batch.console import print_data
+
         if header and not self.as_json:
-            print(header, flush=True)
+            print_data(header)
 
         def tell(answer: Answer) -> None:
-            print(answer.line if self.as_json else answer.text, flush=True)
+            print_data(answer.line if self.as_json else answer.text)
 
         code = self.work_through(photos, function, options, tell=tell, doing=doing)
         if code:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
+
 
 def main(
     stores: Annotated[
@@ -47,6 +49,6 @@ def main(
         typer.echo(json.dumps(said))
         return
     for store, count in summary.taken.items():
-        typer.echo(f"{count:8,} frames from {store}")
+        say(f"{count:8,} frames from {store}")
     repeated = f", {summary.repeated:,} repeated ones left out" if summary.repeated else ""
-    typer.echo(f"{summary.frames:8,} frames in {into}{repeated}")
+    say(f"{summary.frames:8,} frames in {into}{repeated}")

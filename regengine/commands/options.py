@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from regengine.at_hand import RunFiles
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2
@@ -31,8 +35,18 @@ Where = Annotated[
 # What is known of it
 
 LightMaps = Annotated[
-    list[Path],
-    typer.Option(help="Night-light map: a file or a folder; may be given several times."),
+    list[Path] | None,
+    typer.Option(
+        help="Night-light map: a file or a folder; may be given several times. Without it, what "
+        "lights get made."
+    ),
+]
+ElementSets = Annotated[
+    Path | None,
+    typer.Option(
+        help="TLE file with element sets around the photos' dates, or a folder of such files. "
+        "Without it, those of the data folder."
+    ),
 ]
 Time = Annotated[
     str | None, typer.Option(help="Time of the photo (ISO 8601, UTC); overrides EXIF.")
@@ -134,3 +148,12 @@ def parse_verdicts(text: str) -> tuple[str, ...]:
     if unknown := [one for one in verdicts if one not in VERDICTS]:
         raise ConfigError(f"--verdict {unknown[0]}: it is none of {', '.join(VERDICTS)}, all.")
     return verdicts
+
+
+def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
+    """Say which files of a run are not there any more, and were not named anew."""
+    from regengine.batch.console import say
+
+    for option, sentence in made_with.lost:
+        if given.get(option, "") is None:
+            say(sentence, err=True)

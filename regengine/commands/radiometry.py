@@ -12,11 +12,8 @@ from regengine.commands import options as common
 
 def main(
     store: common.StoreFile,
-    lights: Annotated[
-        list[Path],
-        typer.Option(help="Night-light map to compare with. May be given several times."),
-    ],
     out: Annotated[Path, typer.Option(help="Folder for rasters and tables.", show_default=False)],
+    lights: common.LightMaps = None,
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
@@ -43,15 +40,15 @@ def main(
     """Compare registered photos with a night-light map: gain, background, new and lost lights.
 
     \b
-    Examples: regengine radiometry run.h5 --lights viirs.tif --out radiometry
+    Examples: regengine radiometry run.h5 --out radiometry
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.batch.console import progress
+    from regengine.at_hand import chosen_maps, files_of_run
+    from regengine.batch.console import progress, say
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.io.plain import printable
     from regengine.lights import open_light_map
     from regengine.photo.lens_profile_file import load_profiles
 
@@ -61,7 +58,11 @@ def main(
     options = RadiometryOptions(
         profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
     )
-    light_map = open_light_map(lights)
+    if lights is None:
+        made_with = files_of_run(store)
+        common.tell_lost(made_with, {"--lights": lights})
+        lights = list(made_with.lights)
+    light_map = open_light_map(chosen_maps(lights))
     chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
     with progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
         measured = measure_chosen(
@@ -74,12 +75,12 @@ def main(
         )
     if not quiet:
         for path, why in measured.failed.items():
-            typer.echo(printable(f"{path}: {why}"), err=True)
+            say(f"{path}: {why}", err=True)
         for row in measured.photos:
-            typer.echo(printable(_told(row)), err=True)
+            say(_told(row), err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
         tail = f"; left out: {left}" if left else ""
-        typer.echo(printable(f"{out}: {len(measured.photos):,} photos{tail}"), err=True)
+        say(f"{out}: {len(measured.photos):,} photos{tail}", err=True)
     if measured.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 

@@ -9,6 +9,7 @@ import typer
 
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
+from regengine.errors import EphemerisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,16 +18,15 @@ if TYPE_CHECKING:
     from regengine.batch.run import BatchSummary
     from regengine.registration.dates.report import PhotoDates
     from regengine.result import FrameResult
+    from regengine.store.verify import Problem
 
 
 def main(
     photos: Annotated[
         list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
     ],
-    lights: common.LightMaps,
-    tle: Annotated[
-        Path | None, typer.Option(help="TLE file with element sets around the photos' dates.")
-    ] = None,
+    lights: common.LightMaps = None,
+    tle: common.ElementSets = None,
     store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
         Path("run.h5")
     ),
@@ -149,14 +149,14 @@ def main(
     Prints a line per photo once its result is safely in the store.
 
     \b
-    Examples: regengine register night.jpg --tle iss.txt --lights lights.tif
+    Examples: regengine register night.jpg
               regengine register photos/ --tle iss.txt --lights lights.tif \\
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
-              regengine register --blind night.jpg --lights lights.tif --index earth.idx
+              regengine register --blind night.jpg --lights lights.tif
     """
     from regengine import api
-    from regengine.batch.console import configure_logging
+    from regengine.batch.console import configure_logging, say
     from regengine.registration.dates.report import photo_dates
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -191,20 +191,25 @@ def main(
         scheduler=scheduler,
         max_memory_mb=max_memory_mb,
     )
-    dates = photo_dates(date_from_place, date_range, mission, tle)
+    dates = photo_dates(date_from_place, date_range, mission, run.inputs.tle)
     if dry_run:
         for line in run.preview(as_json=as_json):
-            typer.echo(line)
+            typer.echo(line) if as_json else say(line)
         return
+    untried: list[str] = []
     try:
-        summary = _printed(run, dates, as_json=as_json, quiet=quiet, log_json=log_json)
+        summary, problems = _printed(
+            run, dates, untried, as_json=as_json, quiet=quiet, log_json=log_json
+        )
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, store)
+    _tell(summary, problems, store, advise=not log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
-    if summary.verdicts["failed"]:
+    if summary.verdicts["failed"] or problems:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
+    if untried and len(untried) == summary.verdicts.total():
+        raise EphemerisError(f"No photo could be tried: {untried[0]}")
 
 
 def tidied(arguments: list[str]) -> list[str]:
@@ -220,12 +225,21 @@ def tidied(arguments: list[str]) -> list[str]:
 
 
 def _printed(
-    run: RegisterRun, dates: PhotoDates | None, *, as_json: bool, quiet: bool, log_json: bool
-) -> BatchSummary:
-    """Do a run and print a line for each photo, once it is stored."""
+    run: RegisterRun,
+    dates: PhotoDates | None,
+    untried: list[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+    log_json: bool,
+) -> tuple[BatchSummary, tuple[Problem, ...]]:
+    """Do a run, print a line for each photo once it is stored, and check what was stored.
+
+    Why photos could not even be tried is added to ``untried``.
+    """
     from functools import partial
 
-    from regengine.batch.console import configure_logging, progress, stop_on_signals
+    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
     from regengine.records import record_line
     from regengine.registration.dates.report import dated_line
     from regengine.report.frame_text import table_header, table_line
@@ -234,40 +248,67 @@ def _printed(
     line: Callable[[FrameResult], str] = record_line if as_json else table_line
     if dates is not None:
         line = dated_line(dates, line, as_json)
+
+    def report(result: FrameResult) -> None:
+        say(line(result))
+        untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
+
     with (
         stop_on_signals() as stop,
         StoreWriter(run.store) as writer,
         progress(len(run.photos), quiet=quiet) as advance,
     ):
         if not as_json:
-            print(table_header(), flush=True)
-        return run.start(
+            say(table_header())
+        summary = run.start(
             writer,
-            lambda result: print(line(result), flush=True),
+            report,
             stop=stop,
             advance=advance,
             prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
         )
+    return summary, writer.problems
 
 
-def _tell(summary: BatchSummary, store: Path) -> None:
+def _tell(
+    summary: BatchSummary, problems: tuple[Problem, ...], store: Path, *, advise: bool
+) -> None:
     """Say on standard error what became of the photos."""
     import logging
+    import shlex
 
     from regengine.batch.console import VERDICTS
+    from regengine.io.plain import printable
 
-    counts = [f"{summary.verdicts[verdict]} {verdict}" for verdict in VERDICTS]
+    stored = summary.verdicts + summary.unsettled
+    counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
     taken = f" ({summary.resumed} taken from the store)" if summary.resumed else ""
     advice = ""
     if summary.interrupted:
-        advice = "; interrupted, give the same command again to go on"
+        untold = summary.unsettled.total()
+        which = f" and be told of {untold} that others may still change" if untold else ""
+        advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
-    logging.getLogger("regengine").info(
-        "%d photos%s: %s; stored in %s%s",
-        summary.verdicts.total(),
+    log = logging.getLogger("regengine")
+    log.info(
+        "%d photos%s: %s; stored in %s%s%s",
+        stored.total(),
         taken,
         ", ".join(counts),
         store,
+        "" if problems else ", checked",
         advice,
     )
+    placed = summary.verdicts["accepted"] + summary.verdicts["review"]
+    if advise and placed and not summary.interrupted:
+        named = printable(shlex.quote(str(store)))
+        log.info(
+            "Look at them with regengine review %s, list them with regengine show %s, hand them "
+            "over with regengine export %s --format qgis --out points",
+            named,
+            named,
+            named,
+        )
+    for problem in problems:
+        log.warning("%s", problem.text)

@@ -43,8 +43,7 @@ def main(
               regengine report run.h5 --out report.html --overlays overlays
               regengine report run.h5 --json | jq .verdicts
     """
-    from regengine.batch.console import progress
-    from regengine.io.plain import printable
+    from regengine.batch.console import progress, say
     from regengine.report.report import (
         collect_store,
         figures_line,
@@ -71,7 +70,7 @@ def main(
             )
         told = f"{figures['photos']} photos, {len(collected.frames)} listed, {pictured} shown"
         if not quiet:
-            typer.echo(printable(f"{page}: {told}"), err=True)
+            say(f"{page}: {told}", err=True)
     if as_json:
         typer.echo(figures_line(figures))
 

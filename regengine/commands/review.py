@@ -7,18 +7,14 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import StoreFile
+from regengine.batch.console import say
+from regengine.commands.options import ElementSets, LightMaps, StoreFile, tell_lost
 
 
 def main(
     store: StoreFile,
-    lights: Annotated[
-        list[Path] | None,
-        typer.Option(help="Night-light map: a file or a folder; may be given several times."),
-    ] = None,
-    tle: Annotated[
-        Path | None, typer.Option(help="TLE file: the track of each photo, and for searches.")
-    ] = None,
+    lights: LightMaps = None,
+    tle: ElementSets = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table (CSV) of frame records, for searches.")
     ] = None,
@@ -61,12 +57,13 @@ def main(
     Needs no internet. What is decided is saved at once, in a file beside the store.
 
     \b
-    Examples: regengine review run.h5 --lights lights.tif
+    Examples: regengine review run.h5
               regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
               regengine review run.h5 --stats
     """
     import json
 
+    from regengine.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
     from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 
@@ -74,17 +71,20 @@ def main(
         print_stats(store, as_json=as_json)
         return
 
+    made_with = files_of_run(store)
+    tell_lost(made_with, {"--lights": lights, "--tle": tle, "--metadata": metadata})
+
     def started(address: str) -> None:
         if as_json:
             typer.echo(json.dumps({"store": printable(str(store)), "url": address}))
         else:
-            typer.echo(f"Review of {printable(str(store))}: {address}\nCtrl-C ends it.")
+            say(f"Review of {store}: {address}", "Ctrl-C ends it.")
 
     with open_review(
         store,
-        lights=lights or (),
-        tle=tle,
-        metadata=metadata,
+        lights=lights or made_with.lights or maps_at_hand(),
+        tle=tle or made_with.tle or element_sets_at_hand(),
+        metadata=metadata or made_with.metadata,
         reviewer=reviewer,
         readonly=readonly,
         layers=layer or (),
@@ -105,4 +105,4 @@ def print_stats(store: Path, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures, allow_nan=False))
     else:
-        typer.echo("\n".join(stats_lines(figures)))
+        say(*stats_lines(figures))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import StoreFile
 
 
@@ -42,10 +43,10 @@ def main(
         from regengine.report.frame_text import table_header, table_line
 
         first = next(frames, None)  # a store that cannot be read has no table
-        typer.echo(table_header())
+        say(table_header())
         for stored in chain([] if first is None else [first], frames):
-            typer.echo(table_line(stored.result))
+            say(table_line(stored.result))
     else:
         from regengine.report.frame_text import frame_sheet
 
-        typer.echo("\n\n".join(frame_sheet(stored) for stored in frames))
+        say(*"\n\n".join(frame_sheet(stored) for stored in frames).split("\n"))

@@ -1,4 +1,4 @@
-"""`regengine tle info`: what a TLE file covers, and where the ISS was at a time."""
+"""`regengine tle`: what a TLE file covers, where the ISS was at a time, files that are kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import JsonLine, parse_time
+from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
 
 app = typer.Typer(
-    help="Inspect TLE files: their coverage, and the nadir at a time.\n\n"
+    help="Keep and inspect TLE files: their coverage, and the nadir at a time.\n\n"
     "Example: regengine tle info iss.txt --time 2012-03-28T15:46:41Z",
     no_args_is_help=True,
 )
@@ -25,9 +27,65 @@ SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
 ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
 
 
-@app.callback()
-def tle() -> None:
-    """Keep ``info`` a sub-command although it is the only one."""
+@app.command(no_args_is_help=True)
+def add(
+    files: Annotated[list[Path], typer.Argument(help="TLE files with any number of element sets.")],
+) -> None:
+    """Keep TLE files in the data folder, where every photo finds the sets around its date.
+
+    \b
+    Examples:
+      regengine tle add iss.txt
+    """
+    from regengine.at_hand import keep_element_sets
+    from regengine.orbit.tle import load_tle_file
+
+    sets = [load_tle_file(file) for file in files]  # all of them can be used, or none is kept
+    for one in sets:
+        kept = keep_element_sets(one.path.read_bytes(), one.path.name)
+        facts = coverage(one)
+        say(
+            f"{kept}: {facts['element_sets']:,} element sets, {facts['first_epoch_utc']} to "
+            f"{facts['last_epoch_utc']}"
+        )
+
+
+@app.command()
+def get(
+    around: Annotated[
+        str | None, typer.Option(help="Sets around this time (ISO 8601, UTC); now without it.")
+    ] = None,
+    year: Annotated[int | None, typer.Option(min=1998, help="Sets of this year.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Another address that answers with element sets.")
+    ] = None,
+) -> None:
+    """Get the ISS's latest element sets into the data folder; of the past, say where they are.
+
+    CelesTrak gives the latest sets without an account, and asks not to be asked more often than
+    every two hours.
+
+    \b
+    Examples:
+      regengine tle get
+      regengine tle get --around 2012-03-28T15:46:41Z
+    """
+    from datetime import UTC
+
+    from regengine.at_hand import keep_element_sets
+    from regengine.orbit.fetch import CELESTRAK, check_reach, fetch_latest
+    from regengine.orbit.tle import load_tle_file
+
+    if around is not None and year is not None:
+        raise ConfigError("--around and --year say the same: give one of them.")
+    now = datetime.now(UTC)
+    if around is not None:
+        check_reach(parse_time(around))
+    elif year is not None and year != now.year:
+        check_reach(datetime(year, 7, 1, tzinfo=UTC))
+    kept = keep_element_sets(fetch_latest(url or CELESTRAK), f"latest-{now:%Y-%m-%d}.txt")
+    facts = coverage(load_tle_file(kept))
+    say(f"{kept}: {facts['element_sets']:,} element sets until {facts['last_epoch_utc']}")
 
 
 @app.command(no_args_is_help=True)
@@ -58,7 +116,7 @@ def info(
     facts = coverage(tles)
     if when is not None:
         facts["at"] = situation(tles, when)
-    typer.echo(json.dumps(facts) if as_json else "\n".join(table(facts)))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
 
 
 def coverage(tles: TleSet) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet, SceneLabels
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def main(
     if as_json:
         typer.echo(json.dumps({"model": str(out), **summary(model)}))
     else:
-        typer.echo("\n".join(summary_lines(model, out)))
+        say(*summary_lines(model, out))
     if not complete:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 

@@ -45,6 +45,23 @@ def replacing(path: Path) -> Iterator[io.FileIO]:
         yield stream
 
 
+def copy_content(path: Path, stream: io.FileIO) -> None:
+    """Copy a file into one that is open; the kernel does it, and shares blocks where it can."""
+    with path.open("rb", buffering=0) as source:
+        left = os.fstat(source.fileno()).st_size
+        while left:
+            left -= _copied(source.fileno(), stream.fileno(), left) or left
+
+
+def _copied(source: int, target: int, count: int) -> int:
+    try:
+        return os.copy_file_range(source, target, count)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        return os.sendfile(target, source, None, count)
+
+
 @contextmanager
 def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
     """Paths for new files of the same endings, see `replacements`; StoreError if they fail."""

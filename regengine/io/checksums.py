@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from regengine.io.atomic import write_whole
+from regengine.io.regular import open_regular
 
 NAME = "SHA256SUMS"  # of a folder, which ``sha256sum --check`` reads, too
 EDGE_BYTES = 1 << 20  # maps of gigabytes: their size, beginning and end tell them apart
@@ -15,8 +16,8 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9._-]+)")
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
+    """SHA-256 of a regular file, hexadecimal; OSError where it is none or cannot be read."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -30,9 +31,9 @@ def fingerprint(path: Path) -> str:
         for below in sorted(p for p in path.rglob("*") if p.is_file()):
             digest.update(f"{below.relative_to(path)} {below.stat().st_size}\n".encode())
         return digest.hexdigest()
-    size = path.stat().st_size
-    digest.update(f"{size}\n".encode())
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        digest.update(f"{size}\n".encode())
         digest.update(stream.read(EDGE_BYTES))
         stream.seek(max(size - EDGE_BYTES, stream.tell()))
         digest.update(stream.read())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import struct
 import sys
 import tempfile
 import warnings
@@ -15,8 +16,15 @@ from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
 
-# What libraries say of bytes is written for programmers: (chunk b'\x12')
-_BYTES = re.compile(r"""\s*\((?:\w+ )?b('|").*?\1\)""")
+# What libraries say is written for programmers: only what it means is told
+_MEANING = (
+    (r"unexpected end|end of file|truncated|buffer of|read error", "it ends too early"),
+    (r"checksum|crc", "a check sum is wrong"),
+    (r"directory|setfield|fetch|missing ?required|incorrect count", "its TIFF tags make no sense"),
+    (r"cannot (load|identify)|unrecogni[sz]ed", "its header cannot be read"),
+    (r"gzip|compressed|deflate|zlib", "a packed part of it cannot be unpacked"),
+)
+_ELSE = "its picture cannot be decoded"
 # Three times the largest picture of a camera flown on the station (45 megapixels). One decoded
 # pixel takes 4 bytes, so the largest image that is let through takes 600 MB.
 MAX_PIXELS = 150_000_000
@@ -42,7 +50,7 @@ def decoding(path: Path) -> Iterator[None]:
             ) from error
         if type(error).__name__ == "DecompressionBombError":
             raise too_large(path, "") from error
-        raise damaged(path, _detail(error)) from error
+        raise damaged(path, _detail(error, path)) from error
 
 
 @contextmanager
@@ -67,17 +75,25 @@ def overheard(most_bytes: int = 4000) -> Iterator[list[str]]:
             said += file.read(most_bytes).decode("utf-8", "replace").splitlines()
 
 
-def _detail(error: Exception) -> str:
-    """What a library says is wrong, where it is meant for people."""
+def _detail(error: Exception, path: Path) -> str:
+    """What a library means by its error, in words for people."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "its header cannot be read"
     if isinstance(error, gzip.BadGzipFile):
         return "a part that should be gzip is none"
-    if not isinstance(error, OSError | SyntaxError):
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"reading it fails ({error.strerror.lower()})"
+    if isinstance(error, EOFError):
+        return "it ends too early"
+    if not isinstance(error, OSError | SyntaxError | struct.error):
         return "its contents make no sense"
-    cause = error.__cause__ or error  # rasterio says only "see previous exception"
-    text = _BYTES.sub("", " ".join(str(cause).split()))
-    return text[:120] or type(error).__name__
+    # rasterio says only "see previous exception"
+    return meaning_of(str(error.__cause__ or error).replace(path.name, ""))
+
+
+def meaning_of(said: str) -> str:
+    """What is wrong with a file of which an image library says something, for people."""
+    return next((told for words, told in _MEANING if re.search(words, said, re.I)), _ELSE)
 
 
 def damaged(path: Path, detail: str) -> FrameError:

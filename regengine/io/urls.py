@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -13,7 +16,7 @@ from regengine.errors import ConfigError
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".nef", ".dng", ".cr2", ".cr3", ".arw"),
-        *(".fits", ".fit", ".fts", ".fz"),
+        *(".webp", ".avif", ".fits", ".fit", ".fts", ".fz"),
     )
 )
 GZIPPED = (".fits.gz", ".fit.gz", ".fts.gz")
@@ -24,8 +27,10 @@ SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
 HIDDEN = "***"
 LONGEST_NAME = 100  # characters of a file's name
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_URL_WITHIN = re.compile(r"[a-z][a-z0-9+.]*://", re.IGNORECASE)  # not the dashes of an option
 # Names of query parameters that let one in: signed URLs of stores, tokens, keys
-_SECRET = re.compile(r"sig|token|secret|passw|key|auth|credential", re.IGNORECASE)
+_SECRET = re.compile(r"sig|token|secret|pass|pwd|key|auth|credential", re.IGNORECASE)
+_SECRET_WITHIN = re.compile(rf"({_SECRET.pattern})[^=&;]*=", re.IGNORECASE)
 
 
 def is_photo(name: str) -> bool:
@@ -71,11 +76,27 @@ def scheme_of(url: str) -> str:
     return scheme
 
 
-def without_secrets(url: str) -> str:
-    """A URL as records, messages and stores have it: no user and password, keys hidden."""
+def command_line() -> str:
+    """The words that started this process, as stores and reports have them: without secrets."""
+    return shlex.join(map(without_secrets, sys.argv))
+
+
+def without_secrets(text: str) -> str:
+    """A URL as records, messages and stores have it: no user and password, keys hidden.
+
+    Of other text, such as an option with its value, the URLs in it; what is none stays.
+    """
+    borders = [found.start() for found in _URL_WITHIN.finditer(text)] + [len(text)]
+    return text[: borders[0]] + "".join(
+        _url_without_secrets(text[start:end]) for start, end in pairwise(borders)
+    )
+
+
+def _url_without_secrets(url: str) -> str:
     try:
         parts = urlsplit(url)
         query = parse_qsl(parts.query, keep_blank_values=True)
+        _ = parts.port  # what is no number may be a part of a password
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
@@ -87,6 +108,8 @@ def without_secrets(url: str) -> str:
 
 def _is_secret(name: str, value: str) -> bool:
     # Stores call the name of a file its key
+    if _SECRET_WITHIN.search(value) or without_secrets(value) != value:
+        return True
     return _SECRET.search(name) is not None and not is_photo(value)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import rasterio
 import rasterio.shutil
 from rasterio.windows import Window
@@ -17,7 +19,7 @@ from regengine.io.gdal import writing
 from regengine.lights.geotiff import RasterSource, is_complete
 from regengine.lights.map import LightMap, names_of
 from regengine.lights.mosaic import FACTORS, fill, placed_in, snapped
-from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG
+from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG, LIGHTS_TAG
 from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, display_table, encode
 from regengine.lights.source import Bounds, PixelGrid
 
@@ -119,7 +121,10 @@ def _tags(light_map: LightMap, options: BuildOptions) -> dict[str, str]:
 def _write_plain(
     light_map: LightMap, grid: PixelGrid, path: Path, tags: dict[str, str], progress: Progress
 ) -> float:
-    """Write all pixels as a tiled GeoTIFF without overviews, which is fast; the highest value."""
+    """Write all pixels as a tiled GeoTIFF without overviews, which is fast; the highest value.
+
+    What tells these lights from others is written among the tags.
+    """
     profile = {
         "driver": "GTiff",
         "dtype": "uint16",
@@ -142,15 +147,21 @@ def _write_plain(
         dataset.update_tags(**tags)
         dataset.scales, dataset.offsets, dataset.units = (CODE_SCALE,), (0.0,), (UNITS,)
         done, brightest = 0, 0.0
+        place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
+        digest = hashlib.sha256(place.encode())
         for row, col, block in _blocks(grid):
+            codes = np.full((block.rows, block.cols), CODE_NODATA, np.uint16)
             placed = placed_in(light_map.sources, block.bounds)
             if placed:
                 filled = fill(placed, block)
+                codes = encode(filled.values, filled.valid)
                 window = Window(col, row, block.cols, block.rows)
-                dataset.write(encode(filled.values, filled.valid), 1, window=window)
+                dataset.write(codes, 1, window=window)
                 brightest = max(brightest, float(filled.values.max()))
+            digest.update(np.ascontiguousarray(codes).data)
             done += block.cols * block.rows
             progress(done, grid.cols * grid.rows)
+        dataset.update_tags(**{LIGHTS_TAG: digest.hexdigest()})
     return brightest
 
 

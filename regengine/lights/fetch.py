@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import write_whole
+from regengine.io.folders import cache_folder
 from regengine.lights.downloader import (
     TOKEN_VARIABLE,
     BrokenDownload,
@@ -44,7 +44,8 @@ GIBS_BLACK_MARBLE = (
     "GoogleMapsCompatible_Level8/{z}/{y}/{x}.png"
 )
 DEFAULT_LEVEL = 8  # 20 arcsec a pixel, the finest of Black Marble
-CACHE_VARIABLE = "REGENGINE_CACHE"
+MAX_LEVEL = 22
+SAMPLED = 24  # tiles by whose sizes those of the others are told
 ORDER = "{z}/{x}/{y}"
 MAX_TILES = 20_000  # at level 8 the horizon of the ISS encloses 600 to 2,500
 # NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
@@ -64,21 +65,6 @@ class Fetched:
     downloaded: int
     present: int
     absent: int
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ, system: str = "") -> Path:
-    """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system.
-
-    ``system`` is "Linux", "Darwin" or "Windows"; this machine's if not given.
-    """
-    if environment.get(CACHE_VARIABLE):
-        return Path(environment[CACHE_VARIABLE])
-    system = system or platform.system()
-    if system == "Windows" and environment.get("LOCALAPPDATA"):
-        return Path(environment["LOCALAPPDATA"]) / "regengine" / "Cache"
-    if system == "Darwin":
-        return Path.home() / "Library" / "Caches" / "regengine"
-    return Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regengine"
 
 
 def tile_folder_name(template: str) -> str:
@@ -105,30 +91,88 @@ def fetch_tiles(
     ConfigError if the address or the level makes no sense, or the folder holds other tiles;
     LightMapError if the service cannot be reached or answers something else: what came is kept.
     """
-    _check_template(template, level)
-    folder = folder or cache_folder() / "tiles" / tile_folder_name(template)
-    downloader = downloader or Downloader()
-    wanted = map_tiles_in_circle(circle, level)
+    wanted = map_tiles_in_circle(circle, level) if 0 <= level <= MAX_LEVEL else []
     if len(wanted) > MAX_TILES:
         raise ConfigError(
             f"The circle of {circle.radius_km:g} km takes {len(wanted)} tiles at level {level}, "
             f"more than {MAX_TILES}: choose a lower --level or a smaller --radius-km."
         )
-    _describe(folder, template)
-    known = set(list_tiles(folder, ORDER).get(level, {}))
-    absent = {tile for tile in wanted if _absent_marker(folder, level, tile).exists()}
-    missing = [tile for tile in wanted if tile not in known and tile not in absent]
-    downloader.save_all(
-        [partial(_fetch_one, downloader, template, folder, level, tile) for tile in missing],
-        progress,
-    )
-    absent_now = sum(_absent_marker(folder, level, tile).exists() for tile in missing)
+    job = TileJob.prepared(wanted, folder, template=template, level=level, downloader=downloader)
+    missing = job.missing()
+    absent = job.absent(wanted)
+    job.fetch(missing, progress)
+    absent_now = job.absent(missing)
     return Fetched(
-        folder=folder,
+        folder=job.folder,
         downloaded=len(missing) - absent_now,
-        present=len(known & set(wanted)),
-        absent=len(absent) + absent_now,
+        present=len(wanted) - len(missing) - absent,
+        absent=absent + absent_now,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileJob:
+    """Tiles of one level of a service, and the folder that they go to."""
+
+    wanted: tuple[tuple[int, int], ...]  # x, y
+    folder: Path
+    template: str
+    level: int
+    downloader: Downloader
+
+    @classmethod
+    def prepared(
+        cls,
+        wanted: Sequence[tuple[int, int]],
+        folder: Path | None = None,
+        *,
+        template: str = GIBS_BLACK_MARBLE,
+        level: int = DEFAULT_LEVEL,
+        downloader: Downloader | None = None,
+    ) -> TileJob:
+        """A job whose address and level make sense and whose folder says what it holds.
+
+        ConfigError or LightMapError as `fetch_tiles` has them.
+        """
+        _check_template(template, level)
+        folder = folder or cache_folder() / "tiles" / tile_folder_name(template)
+        _describe(folder, template)
+        return cls(
+            wanted=tuple(wanted),
+            folder=folder,
+            template=template,
+            level=level,
+            downloader=downloader or Downloader(),
+        )
+
+    def missing(self) -> list[tuple[int, int]]:
+        """The tiles that are not there and may exist."""
+        known = list_tiles(self.folder, ORDER).get(self.level, {})
+        return [tile for tile in self.wanted if tile not in known and not self.absent([tile])]
+
+    def absent(self, tiles: Sequence[tuple[int, int]]) -> int:
+        """How many of some tiles the service is known not to have."""
+        return sum(_absent_marker(self.folder, self.level, tile).exists() for tile in tiles)
+
+    def fetch(
+        self, tiles: Sequence[tuple[int, int]], progress: Progress = lambda done, total: None
+    ) -> None:
+        """Fetch some tiles; LightMapError if that fails: what came is kept."""
+        self.downloader.save_all(
+            [
+                partial(_fetch_one, self.downloader, self.template, self.folder, self.level, tile)
+                for tile in tiles
+            ],
+            progress,
+        )
+
+    def bytes_of(self, tiles: Sequence[tuple[int, int]]) -> float:
+        """About how large some tiles are: by a few of them, which are fetched."""
+        few = tiles[:: max(1, len(tiles) // SAMPLED)]
+        self.fetch(few)
+        at_hand = list_tiles(self.folder, ORDER).get(self.level, {})
+        sizes = [at_hand[tile].stat().st_size if tile in at_hand else 0 for tile in few]
+        return len(tiles) * sum(sizes) / max(len(sizes), 1)
 
 
 def _fetch_one(
@@ -184,7 +228,7 @@ def _check_template(template: str, level: int) -> None:
             f"{template!r} is no address of map tiles: it must begin with https:// or http:// and "
             "hold {z}, {x} and {y} (or {-y}) once each."
         )
-    if not 0 <= level <= 22:
+    if not 0 <= level <= MAX_LEVEL:
         raise ConfigError(f"Level {level} does not exist: choose 0 (the world) to 22.")
 
 

@@ -16,7 +16,7 @@ from rasterio.windows import Window
 
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
-from regengine.lights.pixel_coding import PixelCoding, coding_of
+from regengine.lights.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar
 
@@ -130,6 +130,17 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
         crs=crs,
         overview_factors=factors,
     )
+
+
+def lights_fingerprint(path: Path) -> str | None:
+    """SHA-256 of the grid and lights of a built map, hexadecimal; None for maps that have none."""
+    if not path.is_file():
+        return None
+    try:
+        with open_raster(path, driver="GTiff") as dataset:
+            return dataset.tags().get(LIGHTS_TAG)
+    except LightMapError:
+        return None
 
 
 def _beyond(path: Path, west: float, north: float) -> LightMapError:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matchers.light_grid import LightGrid
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError, FrameError, LightMapError
+from regengine.io.regular import open_regular
 from regengine.lights.geotiff import open_geotiff
 from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
 from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
@@ -146,12 +147,14 @@ def _open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(8)
-    except FileNotFoundError:
-        raise LightMapError(
-            f"{path} does not exist: check the path of the night-light map."
-        ) from None
+    except FrameError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise LightMapError(
+                f"{path} does not exist: check the path of the night-light map."
+            ) from None
+        raise LightMapError(f"{error}.") from error
     except OSError as error:
         raise LightMapError(
             f"{path} cannot be opened ({error.strerror}): check its permissions."

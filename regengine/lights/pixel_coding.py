@@ -29,6 +29,7 @@ from regengine.lights.source import (
 
 FORMAT_TAG = "REGENGINE_FORMAT"
 FORMAT = "night-lights 1"
+LIGHTS_TAG = "LIGHTS_SHA256"  # of grid and pixel codes, the same whatever the file is called
 # Clips of one city or country are small; world maps are never looked through for border zeros.
 MAX_CLIP_PIXELS = 4_000_000
 ONE_PATCH = 0.995

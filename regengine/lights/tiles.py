@@ -21,7 +21,7 @@ from matchers.earth import great_circle_km
 from regengine.errors import ConfigError, LightMapError
 from regengine.lights import radiance
 from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import LightMapInfo, PixelGrid
+from regengine.lights.source import Bounds, LightMapInfo, PixelGrid
 
 DESCRIPTION_FILE = "tiles.json"
 ORDERS = ("{z}/{x}/{y}", "{z}/{y}/{x}", "{z}/{x}/{-y}")
@@ -287,6 +287,18 @@ def map_tiles_in_circle(circle: Circle, zoom: int) -> list[tuple[int, int]]:
     west = -180.0 + tile_deg * x
     touched = circle.touches(west, row_lat_deg(y + 1, zoom), west + tile_deg, row_lat_deg(y, zoom))
     return [(int(a) % count, int(b)) for a, b in zip(x[touched], y[touched], strict=True)]
+
+
+def map_tiles_in_region(bounds: Bounds, zoom: int) -> list[tuple[int, int]]:
+    """Web-Mercator tiles (x, y) of west, south, east, north, row by row from the north."""
+    west, south, east, north = bounds
+    count = 2**zoom
+    south, north = (min(max(lat, -MAX_LAT_DEG), MAX_LAT_DEG) for lat in (south, north))
+    top, bottom = (float(mercator_row(lat, zoom)) for lat in (north, south))
+    left, right = ((lon + 180.0) / 360.0 * count for lon in (west, east))
+    columns = range(math.floor(left), min(math.ceil(right), math.floor(left) + count))
+    rows = range(max(math.floor(top), 0), min(math.ceil(bottom), count))
+    return [(x % count, y) for y in rows for x in columns]
 
 
 def ten_degree_tiles_in_circle(circle: Circle) -> list[tuple[int, int]]:

@@ -103,7 +103,7 @@ def _nothing_known(frame: Frame, tles: TleSet | None) -> str:
     if tles is None:
         return (
             f"{frame.path}: neither a TLE file nor a nadir says where the camera was: "
-            "give --tle, --nadir or --metadata."
+            "give --tle, --nadir or --metadata, or keep element sets with regengine tle add FILE."
         )
     return (
         f"{frame.path}: the photo's time is unknown, so the TLE file does not say where the camera "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +95,7 @@ class TleSet:
             epoch_utc=utc_of(self.epoch_days[index]),
             satellite=pair.satellite,
             name=pair.name,
-            path=self.path,
+            path=pair.path or self.path,
             line_number=pair.line_number,
         )
 
@@ -216,7 +216,7 @@ class TleSet:
 
 
 def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
-    """Read a TLE file.
+    """Read a TLE file, or all of a folder.
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
     trailing blanks are all read; sets with a line missing or cut, a wrong checksum or a field that
@@ -225,9 +225,7 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     be read, holds no usable set, or holds several satellites none of which is the wanted one.
     """
     file = Path(path)
-    pairs, lone = pair_lines(read_tle_text(file))
-    good, epoch_days, wrong = check_pairs(pairs)
-    skipped = tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
+    good, epoch_days, skipped = _read_folder(file) if file.is_dir() else _read(file)
     if not good:
         raise EphemerisError(_nothing_usable(file, skipped))
     numbers = np.array([pair.satellite for pair in good])
@@ -242,6 +240,30 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
         skipped=skipped,
         other_satellites=tuple(number for number in present if number != wanted),
     )
+
+
+def _read(file: Path) -> tuple[list[TlePair], FloatArray, tuple[SkippedSet, ...]]:
+    """The good sets of a file, their epochs as days since 2000-01-01 12:00 UTC, and the others."""
+    pairs, lone = pair_lines(read_tle_text(file))
+    good, epoch_days, wrong = check_pairs(pairs)
+    return good, epoch_days, tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
+
+
+def _read_folder(folder: Path) -> tuple[list[TlePair], FloatArray, tuple[SkippedSet, ...]]:
+    """The same of all files of a folder, each set with its file."""
+    pairs: list[TlePair] = []
+    epoch_days = [np.zeros(0)]
+    skipped: list[SkippedSet] = []
+    for file in sorted(one for one in folder.iterdir() if one.is_file() and one.name[0] != "."):
+        try:
+            good, days, wrong = _read(file)
+        except EphemerisError as error:
+            skipped.append(SkippedSet(line_number=0, reason=str(error)))
+            continue
+        pairs += [replace(pair, path=file) for pair in good]
+        epoch_days.append(days)
+        skipped += [replace(one, reason=f"{file.name}, {one.reason}") for one in wrong]
+    return pairs, np.concatenate(epoch_days), tuple(skipped)
 
 
 def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:

@@ -53,6 +53,7 @@ class TlePair:
     line_number: int
     line2_number: int
     name: str | None
+    path: Path | None = None  # of the file, where a set of files was read
 
     @property
     def satellite(self) -> str:

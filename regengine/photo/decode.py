@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError
 from regengine.io.decoding import decoding, overheard
 from regengine.io.gdal import gdal_session
+from regengine.io.regular import open_regular
 from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, ImageHeader
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
 def _pillow_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with decoding(header.path):
-        image: Image.Image = Image.open(header.path, formats=[header.format.upper()])
-    with image:
+    with open_regular(header.path) as file:
+        with decoding(header.path):
+            image: Image.Image = Image.open(file, formats=[header.format.upper()])
         with decoding(header.path):
             image.load()  # fails where data is missing: no grey filling
         for top in range(0, image.height, rows):
@@ -129,7 +130,7 @@ def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
 
     meaning = source.colorinterp
     if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise _unsupported(header, f"samples of type {source.dtypes[0]}")
+        raise _unsupported(header, f"samples that are {_kind_of(source.dtypes[0])}")
     bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
     extra = header.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
@@ -148,7 +149,16 @@ def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
         return _Layout(bands=(1,), colours="palette", bits=8, palette=palette)
     if meaning[0] == Band.gray:
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
-    raise _unsupported(header, f"{len(meaning)} bands of colour {meaning[0].name}")
+    many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
+    raise _unsupported(header, f"{many} neither grey, a palette, RGB nor CMYK")
+
+
+def _kind_of(dtype: str) -> str:
+    """A type of samples in words, such as 32-bit floating-point numbers."""
+    name = dtype.rstrip("0123456789")
+    kinds = {"int": "signed whole numbers", "uint": "whole numbers"}
+    kinds |= {"float": "floating-point numbers"}
+    return f"{dtype.removeprefix(name)}-bit {kinds.get(name, 'complex numbers')}"
 
 
 def _unsupported(header: ImageHeader, what: str) -> FrameError:

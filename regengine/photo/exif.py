@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from regengine.io.regular import open_regular
 from regengine.photo.fits import fits_headers
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Exif:
 
 
 def read_exif(path: Path) -> Exif:
-    """EXIF of a JPEG, PNG, TIFF or TIFF-like raw file; all empty where it is missing or damaged."""
+    """EXIF of a picture or a TIFF-like raw file; all empty where it is missing or damaged."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -74,7 +75,7 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
     """Main and EXIF directories, tag number to value."""
     from PIL import Image
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         if file.read(4) in (b"II*\0", b"MM\0*"):  # TIFF, and raw files, which have its structure
             file.seek(0)
             exif = Image.Exif()
@@ -83,7 +84,7 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
         file.seek(0)
         late = _png_exif(file)
         file.seek(0)
-        with Image.open(file, formats=["JPEG", "PNG"]) as image:
+        with Image.open(file, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
             if late:
                 image.info["exif"] = late
             # Not image.getexif(): Pillow's own for PNG decodes the whole picture first.

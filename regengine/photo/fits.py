@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from matchers.sky_camera import HeaderField, Polynomial
 from regengine.errors import FrameError
 from regengine.io.decoding import damaged, decoding, too_large
+from regengine.io.regular import open_regular
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -143,7 +144,7 @@ def is_gzip(start: bytes) -> bool:
 @contextmanager
 def unpacked(path: Path) -> Iterator[BinaryIO]:
     """A file, or what the gzip that it is holds; damage in the gzip is an OSError or EOFError."""
-    with path.open("rb") as plain:
+    with open_regular(path) as plain:
         start = plain.read(2)
         plain.seek(0)
         if not is_gzip(start):
@@ -153,7 +154,7 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
             try:
                 yield stream  # type: ignore[misc]
             except (zlib.error, gzip.BadGzipFile) as error:
-                raise OSError("its gzip is damaged") from error
+                raise damaged(path, "its gzip cannot be unpacked") from error
 
 
 def units(path: Path, stream: BinaryIO, *, may_be_cut: bool = False) -> Iterator[FitsUnit]:
@@ -210,7 +211,7 @@ def is_fits(path: Path, start: bytes | None = None) -> bool:
     """Whether a file is FITS, plain or in gzip, by its first bytes, which may be known already."""
     try:
         if start is None:
-            with path.open("rb") as plain:
+            with open_regular(path) as plain:
                 start = plain.read(len(FITS_SIGNATURE))
         if start.startswith(FITS_SIGNATURE):
             return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,11 @@ from typing import Any, Literal
 
 from regengine.errors import FrameError
 from regengine.io.decoding import MAX_PIXELS, damaged, decoding, too_large
+from regengine.io.regular import open_regular
 from regengine.photo.fits import fits_size, is_fits
 from regengine.photo.raw import raw_size
 
-ImageFormat = Literal["jpeg", "png", "tiff", "raw", "fits"]
+ImageFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "raw", "fits"]
 
 MIN_SIDE_PX = 32  # fewer pixels than this hold no pattern of lights
 # JPEG's longest side. Pictures are read some rows at a time, which helps only if rows are short
@@ -31,12 +31,13 @@ TIFF_WIDTH, TIFF_HEIGHT, TIFF_BITS = 256, 257, 258
 TIFF_PHOTOMETRIC, TIFF_EXTRA_SAMPLES = 262, 338
 _DNG_VERSION = 50706
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_AVIF_BRANDS = (b"avif", b"avis")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Other things that end up under a photo's name, for the sentence that says so.
 _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF image"),
     (b"BM", "a BMP image"),
-    (b"RIFF", "a WebP image or another RIFF file"),
+    (b"RIFF", "a sound, a video or another RIFF file"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -75,6 +76,10 @@ def read_image_header(path: Path) -> ImageHeader:
         header = _pillow_header(path, "jpeg", deep=False)
     elif start.startswith(_PNG_SIGNATURE):
         header = _pillow_header(path, "png", deep=len(start) > 24 and start[24] == 16)
+    elif start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        header = _pillow_header(path, "webp", deep=False)
+    elif start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS and _reads_avif():
+        header = _pillow_header(path, "avif", deep=False)
     elif start.startswith(_TIFF_SIGNATURES):
         header = _tiff_header(path, start)
     elif is_fits(path, start):
@@ -83,29 +88,14 @@ def read_image_header(path: Path) -> ImageHeader:
     else:
         raise FrameError(
             f"{path} is {_looks_like(start)}, not a photo that can be read; "
-            "give a JPEG, PNG, TIFF, FITS or raw (NEF, DNG, CR2) file"
+            "give a JPEG, PNG, TIFF, WebP, FITS or raw (NEF, DNG, CR2) file"
         )
     return _checked(header)
 
 
 def _first_bytes(path: Path) -> bytes:
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise FrameError(f"{path} is a folder, not a photo; give the files in it")
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-            raise FrameError(f"{path} is no regular file; copy the photo to a file first")
-        with path.open("rb") as file:
-            start = file.read(64)
-    except FrameError:
-        raise
-    except FileNotFoundError as error:
-        raise FrameError(f"{path} does not exist; check the name") from error
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise FrameError(
-            f"{path} cannot be opened ({reason}); check the name and the permission to read it"
-        ) from error
+    with open_regular(path) as file, decoding(path):
+        start = file.read(64)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
     return start
@@ -124,10 +114,21 @@ def _looks_like(start: bytes) -> str:
     return "of an unknown format"
 
 
+def _reads_avif() -> bool:
+    """Whether Pillow was built with it, as most wheels since 11.3 are."""
+    from PIL import features
+
+    return bool(features.check("avif"))
+
+
 def _pillow_header(path: Path, image_format: ImageFormat, *, deep: bool) -> ImageHeader:
     from PIL import Image
 
-    with decoding(path), Image.open(path, formats=[image_format.upper()]) as image:
+    with (
+        decoding(path),
+        open_regular(path) as file,
+        Image.open(file, formats=[image_format.upper()]) as image,
+    ):
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
     return ImageHeader(
@@ -165,7 +166,7 @@ def _tiff_directory(path: Path) -> dict[int, Any]:
     """Tags of the first directory of a TIFF, big or not."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(8)
         if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
             head += file.read(8)
@@ -185,7 +186,7 @@ def _raw_header(path: Path) -> ImageHeader:
 def _checked(header: ImageHeader) -> ImageHeader:
     width, height = header.width_px, header.height_px
     limit = {"raw": MAX_RAW_PIXELS}.get(header.format, MAX_PIXELS)
-    if header.progressive:
+    if header.progressive or header.format in ("webp", "avif"):  # these are decoded whole, too
         limit = MAX_PROGRESSIVE_PIXELS
     if width * height > limit:
         raise too_large(header.path, f"{width} x {height} pixels, ", limit_px=limit)

@@ -243,6 +243,8 @@ def _pixel_pitch(
 def _sha256(path: Path) -> str:
     try:
         return sha256_of(path)
+    except FrameError:
+        raise
     except OSError as error:
         raise FrameError(
             f"{path} could not be read to its end ({error.strerror}); check the disk it is on"

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from regengine.errors import FrameError
-from regengine.io.decoding import damaged, decoding, overheard
+from regengine.io.decoding import damaged, decoding, meaning_of, overheard
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +44,9 @@ def _listening(path: Path) -> Iterator[None]:
     """
     with overheard() as said:
         yield
-    text = " ".join(said).replace(f"{path}: ", "").strip()
+    text = " ".join(said).replace(str(path), "").strip()
     if text:
-        raise damaged(path, text.lower()[:80])
+        raise damaged(path, meaning_of(text))
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:

@@ -66,7 +66,7 @@ def better(new: Verified, known: Verified) -> Verified:
     """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
         fit, rivals = new, new.evidence
-        if known.evidence.log10_odds > new.evidence.log10_odds:
+        if soundness(known.evidence) > soundness(new.evidence):
             fit = known
         evidence = replace(
             fit.evidence,
@@ -100,6 +100,11 @@ def better(new: Verified, known: Verified) -> Verified:
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
     return replace(first, evidence=evidence, finalists=finalists)
+
+
+def soundness(evidence: Evidence) -> tuple[bool, float]:
+    """What fits of one view are ordered by."""
+    return evidence.precise, evidence.log10_odds
 
 
 def standing(evidence: Evidence) -> tuple[float, float]:

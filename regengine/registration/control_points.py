@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,9 +13,17 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
+from matchers.patches import groups_of
 from matchers.pose import pixel_derivatives
-from matchers.refine import LocalOffsets, local_offsets
-from regengine.registration.refinement import Solution
+from matchers.refine import (
+    LocalOffsets,
+    RefineParameters,
+    Spread,
+    jackknife_spread,
+    local_offsets,
+)
+from matchers.view import render_known
+from regengine.registration.refinement import Solution, fine_free
 from regengine.result import ControlPoint
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera
@@ -38,7 +47,8 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
 
     The ground position is that of the map under a patch's middle; the pixel is where the camera
     shows it, moved by what the patches around it have in common. A patch that disagrees with that
-    by more than twice its own precision gets the disagreement added to its sigma.
+    by more than twice its own precision gets the disagreement added to its sigma; and all of them
+    get what the fit moves them by where some of the lights are left out of it.
 
     `stored`: the solved camera for the stored image; `lights`, shape (n, 2): towns of the photo
     that the map confirms, pixels of the solution's image. Fewer than four come of a photo with
@@ -56,7 +66,7 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
         ground_ecef_m=ground,
         offsets=local_offsets(refinement),
     )
-    points = [patches.point(int(k)) for k in index]
+    points = held_by_lights([patches.point(int(k)) for k in index], solution, stored)
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
@@ -72,6 +82,43 @@ def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[Con
             break
     x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
     return tuple(points[k] for k in well_spread(x, y, ncc, usable))
+
+
+def held_by_lights(
+    points: Sequence[ControlPoint], solution: Solution, stored: Camera
+) -> list[ControlPoint]:
+    """Points whose covariances hold what they move by where lights are left out of the fit.
+
+    On thirty real photographs the worst twentieth of the points was 5.7 sigmas off without that,
+    2.2 with it: towards the limb single lights bend the camera, and all patches with it.
+    """
+    ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
+    spread = spread_without_lights(solution, ground_ecef_m)
+    if spread is None:
+        return list(points)
+    factor = solution.image.factor
+    held = []
+    for point, more, ground in zip(points, spread.covariance_px, ground_ecef_m, strict=True):
+        xx, xy, yy = point.covariance_px
+        own = np.array([[xx, xy], [xy, yy]]) * factor**2
+        place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
+        in_stored = stored_pixels(place, own + more, 1.0 / factor)
+        held.append(control_point(stored, ground, *in_stored, point.lights))
+    return held
+
+
+def spread_without_lights(solution: Solution, ground_ecef_m: FloatArray) -> Spread | None:
+    """How far the fit moves places where some lights are left out; None for too few lights."""
+    refinement = solution.refinement
+    prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
+    return jackknife_spread(
+        refinement,
+        groups_of(render_known(solution.levels, refinement.rendered, 2)[0], refinement.matches),
+        ground_ecef_m,
+        prior,
+        fine_free(prior, k1=True),
+        RefineParameters().outlier_sigmas,
+    )
 
 
 def allowed_error_m(camera: Camera) -> float:

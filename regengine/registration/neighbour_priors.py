@@ -248,10 +248,3 @@ def _off_middle(camera: Camera) -> bool:
     x, y = camera.principal_point
     off = math.hypot(x - (camera.width_px - 1) / 2.0, y - (camera.height_px - 1) / 2.0)
     return off > CROPPED_SHARE * max(camera.width_px, camera.height_px)
-
-
-def replaces(new: FrameResult, beat: float) -> bool:
-    """Whether a second result replaces the first, of the probability `beat` (0 for none)."""
-    if new.verdict == "accepted":
-        return True
-    return new.verdict == "review" and (new.probability or 0.0) > beat

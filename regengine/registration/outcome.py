@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matchers.camera import Camera
-from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability
 from regengine.registration.control_points import allowed_error_m, ground_jacobian, propose
+from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.refinement import Finalist
 from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 LOW_MARGIN = 0.08
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
+# A map that covers less than this of the ground in sight may lack the place
+COVERED = 0.5
 # of the error that still counts as right, one sigma
 IMPRECISE_SHARE = 0.5
 
@@ -60,6 +63,38 @@ def unfinished(search: Search) -> tuple[Reason, ...]:
     if search.braked:
         text = "time ran out before everything was tried; raise --max-seconds"
     return (Reason(code="search_budget", text=text),)
+
+
+def uncovered(search: Search) -> tuple[Reason, ...]:
+    """That the map holds little of what the photo can show, where that was to be searched."""
+    share = covered_share(search)
+    if share >= COVERED:
+        return ()
+    text = (
+        f"the night-light map covers {100.0 * share:.0f} % of the ground that this frame can show; "
+        "give one that covers more"
+    )
+    return (Reason(code="outside_map", text=text),)
+
+
+def covered_share(search: Search) -> float:
+    """Share of the ground in sight of the believed position that lies within the map's bounds."""
+    if search.anywhere:
+        return 1.0
+    reach_km = ground_reach_km(search.altitude_km, FARTHEST_DEG)
+    east_km, north_km = (
+        axis.ravel() for axis in np.meshgrid(*2 * (np.linspace(-reach_km, reach_km, 41),))
+    )
+    seen = np.hypot(east_km, north_km) <= reach_km
+    azimuth_deg = np.degrees(np.arctan2(east_km[seen], north_km[seen]))
+    away_m = 1e3 * np.hypot(east_km[seen], north_km[seen])
+    start = search.position
+    lon, lat, _ = WGS84.fwd(
+        np.full(len(away_m), start.lon), np.full(len(away_m), start.lat), azimuth_deg, away_m
+    )
+    west, south, east, north = search.light_map.info.bounds
+    inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
+    return float(inside.mean())
 
 
 def caveats_about(best: Verified) -> tuple[Reason, ...]:
@@ -202,25 +237,29 @@ def result_of(search: Search) -> FrameResult:
 
     Without orbit and nadir the source of the result's nadir is ``lights``.
     """
-    frame, position, info = search.frame, search.position, search.light_map.info
-    if search.anywhere and search.best is None:
-        reasons = (NOWHERE, *unfinished(search)) if search.futile is None else (search.futile,)
-        return no_match_result(frame, None, info, *reasons)
-    if search.futile is not None:
-        return no_match_result(frame, position, info, search.futile)
-    result = proposal_result(search)
-    if search.anywhere and search.best is not None:
-        result = judged(result, search.best)
-        if search.told is not None and result.verdict != "no_match":
-            suspect = contradiction(search.best.camera, search.told)
-            result = replace(result, reasons=(suspect, *result.reasons))
-        return result
+    result = outcome_of(search)
     sources = dict(result.sources)
     if search.attitude is not None:
         sources["attitude"] = f"{search.attitude.stars} stars"
     if search.braked:
         sources["search"] = "ended by --max-seconds"
     return replace(result, sources=tuple(sorted(sources.items())))
+
+
+def outcome_of(search: Search) -> FrameResult:
+    """The result, but for what else was used on the way."""
+    frame, position, info = search.frame, search.position, search.light_map.info
+    if search.futile is not None:
+        return no_match_result(frame, None if search.anywhere else position, info, search.futile)
+    if not search.anywhere:
+        return proposal_result(search)
+    if search.best is None:
+        return no_match_result(frame, None, info, NOWHERE, *unfinished(search))
+    result = judged(proposal_result(search), search.best)
+    if search.told is None or result.verdict == "no_match":
+        return result
+    suspect = contradiction(search.best.camera, search.told)
+    return replace(result, reasons=(suspect, *result.reasons))
 
 
 def proposal_result(search: Search) -> FrameResult:
@@ -233,7 +272,9 @@ def proposal_result(search: Search) -> FrameResult:
             "its time, nadir or focal length is far off"
         )
         reason = Reason(code="no_agreement", text=text)
-        return no_match_result(frame, position, info, reason, *unfinished(search))
+        return no_match_result(
+            frame, position, info, reason, *uncovered(search), *unfinished(search)
+        )
     accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
     p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
@@ -242,7 +283,7 @@ def proposal_result(search: Search) -> FrameResult:
     reasons = caveats
     if verdict != "accepted":
         reasons = caveats or (unsure(p_right, accept_probability),)
-        reasons = (*reasons, *unfinished(search))
+        reasons = (*reasons, *uncovered(search), *unfinished(search))
     result = no_match_result(frame, position, info, *reasons)
     result = replace(result, verdict=verdict, probability=p_right)
     if verdict == "no_match":
@@ -295,7 +336,9 @@ def fit_figures(best: Verified) -> Fit:
         residual_px=evidence.residual_px * grow,
         residual_m=metres,
         matched_lights=evidence.met_towns,
-        held_out_residual_px=evidence.held_out_residual_px * grow,
+        held_out_residual_px=evidence.held_out_residual_px * grow
+        if math.isfinite(evidence.held_out_residual_px)
+        else None,
         log10_odds=evidence.log10_odds,
         runner_up_log10_odds=evidence.runner_up_log10_odds,
     )

@@ -24,7 +24,7 @@ from regengine.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.result import ControlPoint, FrameResult
 
 if TYPE_CHECKING:
-    from regengine.lights.map import LightMap
+    from regengine.registration.map_window import HasWindows
 
 # The night-light map as a camera would see it.
 
@@ -243,7 +243,7 @@ VERDICT_COLOURS: dict[str, Colour] = {
 
 
 def draw_result(
-    result: FrameResult, photo: Path, light_map: LightMap, folder: Path, *, hashed: bool = False
+    result: FrameResult, photo: Path, light_map: HasWindows, folder: Path, *, hashed: bool = False
 ) -> Path:
     """Draw the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
@@ -251,7 +251,7 @@ def draw_result(
     return path
 
 
-def overlay_picture(result: FrameResult, photo: Path, light_map: LightMap | None) -> Picture:
+def overlay_picture(result: FrameResult, photo: Path, light_map: HasWindows | None) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
     Raises FrameError if the photo cannot be read.
@@ -276,7 +276,7 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
     return folder / f"{Path(result.path).stem}{mark}.overlay.png"
 
 
-def grid_for(result: FrameResult, light_map: LightMap) -> LightGrid | None:
+def grid_for(result: FrameResult, light_map: HasWindows) -> LightGrid | None:
     """The part of the map that a solved frame shows; None without a solution or a map there."""
     region = None if result.solved is None else visible_region(result.solved.camera)
     if region is None:

@@ -74,7 +74,7 @@ SPARE_KM = 25.0
 # tilts, 8 scales, both hands, are so many times those that one look tries; see `log10_tried`
 LOOKS = 105_000
 # Places along a track are so far apart, and the less likely ones are left out
-STAND_KM, MOST_SURPRISE = 150.0, 9.0
+STAND_KM, MOST_SURPRISE, LIKELY_SURPRISE = 150.0, 9.0, 4.0
 # A proposed camera is off by what tilts and heights between those tried amount to
 OFF_TRACK_KM = 250.0
 LEAST_POINTS = 3  # that tell an attitude
@@ -134,7 +134,7 @@ class Anywhere:
     def look_from(self, camera: Camera, tried: Attempt, hazy: bool) -> Look:
         """The look that a proposed camera amounts to."""
         track = tracks_for(position_of(camera), None)[0]
-        look = look_of(self.search, camera, track, 0.0, tried, hazy)
+        look = look_of(self.search, camera, (track, 0.0), tried, hazy)
         along_m, across_m, up_m = (1e3 * sigma for sigma in SIGMA_KM)
         prior = replace(look.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m)
         return replace(look, prior=prior)
@@ -152,14 +152,14 @@ class AlongTracks:
     aligned_at_once: int = ALIGNED_NEAR_TRACK
 
     @classmethod
-    def of(cls, search: Search) -> AlongTracks | None:
+    def of(cls, search: Search, most_surprise: float = MOST_SURPRISE) -> AlongTracks | None:
         """None where it is day wherever the camera may have been, or the map holds no towns."""
         assert search.aids.index is not None
         stands = tuple(
             (track, offset_km)
             for track in search.tracks
             for offset_km, surprise in likely_offsets(track, STAND_KM)
-            if surprise <= MOST_SURPRISE
+            if surprise <= most_surprise
         )
         if not stands:
             return None
@@ -186,18 +186,28 @@ class AlongTracks:
 
     def start(self, proposal: Proposal, tried: Attempt) -> tuple[Camera, Look]:
         """A proposed camera taken to the track, and the look that it amounts to there."""
-        track, offset_km = self.stands[self.nearest(proposal.camera)[0]]
-        look = look_of(self.search, proposal.camera, track, offset_km, tried, proposal.hazy)
+        stand = self.stands[self.nearest(proposal.camera)[0]]
+        look = look_of(self.search, proposal.camera, stand, tried, proposal.hazy)
         camera = carried(proposal.camera, look)
         if proposal.pairs is not None:
             camera = fitted_to_towns(camera, proposal.pairs, look.prior)
         return camera, look
 
 
+def mostly_in_sight(search: Search) -> bool:
+    """Whether most of the index, that of a region, lies in sight of where the camera likely was."""
+    whole, near = search.aids.index, AlongTracks.of(search, LIKELY_SURPRISE)
+    if whole is None or near is None:
+        return False
+    level = max(whole.levels)
+    return 2 * len(near.index.levels[level].vectors) > len(whole.levels[level].vectors)
+
+
 def look_of(
-    search: Search, camera: Camera, track: Track, offset_km: float, tried: Attempt, hazy: bool
+    search: Search, camera: Camera, stand: tuple[Track, float], tried: Attempt, hazy: bool
 ) -> Look:
-    """A look from a place of a track with a proposed camera's lens."""
+    """A look from a place of a track, at an offset in kilometres, with a proposed camera's lens."""
+    track, offset_km = stand
     lens = Scale(
         ratio=camera.focal_px / search.stored.focal_px,
         sigma_log_focal=tried.sigma_log_focal,

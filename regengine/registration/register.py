@@ -36,7 +36,7 @@ from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import prepare
-from regengine.registration.propose_index import LOOKS, anywhere, position_of
+from regengine.registration.propose_index import LOOKS, anywhere, mostly_in_sight, position_of
 from regengine.registration.refinement import (
     COMPARED_PX,
     Finalist,
@@ -166,11 +166,12 @@ def nowhere_near(search: Search) -> bool:
 
     What a person or an option bounds stays within these bounds.
     """
-    if search.anywhere or search.aids.index is None or search.aids.placement is not None:
+    aids = search.aids
+    if search.anywhere or aids.index is None or aids.placement is not None or not aids.elsewhere:
         return False
     if search.parameters.clock_window_s is not None or search.given_up or search.telephoto:
         return False
-    if town_count(search) < LEAST_TOWNS_ANYWHERE:
+    if town_count(search) < LEAST_TOWNS_ANYWHERE or mostly_in_sight(search):
         return False
     best = search.best
     return best is None or probability(best.evidence) < REVIEW_PROBABILITY
@@ -352,7 +353,9 @@ def conclude(search: Search) -> None:
 def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
     if not search.exhausted:
-        text = "time ran out before anything was tried; raise --max-seconds"
+        text = "what the photo is worth was spent before anything was tried"
+        if search.braked:
+            text = "time ran out before anything was tried; raise --max-seconds"
         return Reason(code="search_budget", text=text)
     if search.looks_taken == 0:
         text = (

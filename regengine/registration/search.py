@@ -61,6 +61,8 @@ COSTS: dict[Cost, float] = {
 # that; of five photos of the training half at 48 to 60 degrees, two were found within 45 s, four
 # within 75
 TIMES_AS_LONG = 5.0
+# and where a search along tracks has found nothing
+ANYWHERE_AFTER_ALL = 0.7
 # The rest of a frame's work is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
 
@@ -82,6 +84,7 @@ class SearchAids:
 
     index: Figures of the map's towns, and the light around them.
     altitude_km: Between which the camera flew, where its orbit is not known.
+    elsewhere: Whether the photo is sought all over the Earth where nothing is found near its place.
     neighbours: What other frames of the batch tell of this one: where the search looks first.
     sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
     placement: Where a person placed the photo, for the stored image: only around it is searched.
@@ -90,6 +93,7 @@ class SearchAids:
     neighbours: NeighbourPrior | None = None
     index: EarthIndex | None = None
     altitude_km: tuple[float, float] = ANY_KM
+    elsewhere: bool = True
     sky: SkyReader | None = None
     placement: Camera | None = None
 
@@ -211,7 +215,9 @@ class Search:
 
         The seconds that the user allows are a brake, for what is costlier than it is known to be.
         """
-        longer = TIMES_AS_LONG if self.anywhere and self.told is None else 1.0
+        longer = 1.0
+        if self.anywhere:
+            longer = TIMES_AS_LONG if self.told is None else ANYWHERE_AFTER_ALL
         if self.parameters.clock() - self.started_s > self.parameters.max_seconds:
             self.braked = True
         return self.braked or self.work_done > share * longer * self.parameters.most_work

@@ -140,7 +140,8 @@ class Evidence:
         limb a lead over other cameras has proven places whose control points were 18 km off.
         """
         confirmed = max(self.town_log10_odds, self.patch_log10_odds) > 0.0
-        if not confirmed and self.picture_log10_odds < CLEAR_PICTURE_LOG10_ODDS:
+        known = max(self.town_log10_odds, self.patch_log10_odds, self.picture_log10_odds)
+        if known < CLEAR_PICTURE_LOG10_ODDS:
             return False
         within_px = PRECISE_PX if confirmed else PRECISE_UNCONFIRMED_PX
         loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px

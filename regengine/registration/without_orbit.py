@@ -6,22 +6,21 @@ a dozen were looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from matchers.patches import groups_of
-from matchers.refine import RefineParameters, jackknife_spread
-from matchers.view import render_known
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.registration.acceptance import Verified
-from regengine.registration.control_points import allowed_error_m, control_point, stored_pixels
+from regengine.registration.control_points import allowed_error_m, spread_without_lights
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
-from regengine.registration.refinement import Finalist, Solution, fine_free
+from regengine.registration.refinement import Finalist
 from regengine.registration.tracks import NIGHT_SUN_DEG
 from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, Evidence
 from regengine.result import ControlPoint, FrameResult, Reason
@@ -54,7 +53,7 @@ def judged(result: FrameResult, best: Verified) -> FrameResult:
         return replace(result, reasons=(NOWHERE, *result.reasons))
     if result.verdict == "accepted" and not beyond_chance(best.evidence):
         result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
-    return with_spread(result, best)
+    return with_held_fit(result, best)
 
 
 SEARCHED_S, STEP_S = 86_400.0, 10.0
@@ -99,22 +98,45 @@ def time_that_fits_s(camera: Camera, told: CameraPosition) -> float | None:
     return min(dark, key=abs, default=None)
 
 
-def with_spread(result: FrameResult, best: Verified) -> FrameResult:
-    """A proposal with control points as sure as the lights leave them, accepted if they are."""
-    loose = points_without_lights(result.control_points, best.solution, best.camera)
-    if loose is not None:
-        result = replace(result, control_points=loose.points)
+def with_held_fit(result: FrameResult, best: Verified) -> FrameResult:
+    """A proposal, accepted if its lights hold the fit."""
     if result.verdict != "accepted":
         return result
     # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
     guessed = guessed_lens(best.solution.finalist)
     most = MOST_BEYOND if guessed else MOST_BEYOND_TOLD
-    if loose is None or loose.chance_beyond(best.camera) > most:
+    if chance_beyond(result.control_points, best) > most:
         reason = GUESSED_LENS if guessed else LOOSE_FIT
         return replace(result, verdict="review", reasons=(reason,))
     if guessed and not measured(best.camera):
         return replace(result, verdict="review", reasons=(GUESSED_LENS,))
     return result
+
+
+def chance_beyond(points: Sequence[ControlPoint], best: Verified) -> float:
+    """Probability, at most, that any control point is farther off than counts as right.
+
+    1 where there are too few lights to leave any out.
+    """
+    places = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
+    spread = spread_without_lights(best.solution, places)
+    if spread is None:
+        return 1.0
+    return chance_of_any_beyond(
+        np.array([point.sigma_m for point in points]), allowed_error_m(best.camera), spread.refits
+    )
+
+
+def chance_of_any_beyond(sigma_m: FloatArray, allowed_m: float, refits: int) -> float:
+    """Probability, at most, that any of some points is off by more than is allowed.
+
+    A sigma found from n refits is itself uncertain: the error over it follows Student's
+    distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
+    distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
+    """
+    freedom = refits - 1
+    square = (allowed_m / sigma_m) ** 2
+    return float(((1.0 + square / freedom) ** (-0.5 * freedom)).sum())
 
 
 def beyond_chance(evidence: Evidence) -> bool:
@@ -142,29 +164,6 @@ MOST_BEYOND_TOLD = 0.02
 MEASURED_OFF_NADIR_DEG = 52.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class LooseFit:
-    """Control points whose covariances hold what refits without some lights move them by.
-
-    refits: How many told.
-    """
-
-    points: tuple[ControlPoint, ...]
-    refits: int
-
-    def chance_beyond(self, camera: Camera) -> float:
-        """Probability, at most, that any point is farther off than counts as right.
-
-        A sigma found from n refits is itself uncertain: the error over it follows Student's
-        distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
-        distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
-        """
-        freedom = self.refits - 1
-        sigma_m = np.array([point.sigma_m for point in self.points])
-        square = (allowed_error_m(camera) / sigma_m) ** 2
-        return float(((1.0 + square / freedom) ** (-0.5 * freedom)).sum())
-
-
 def guessed_lens(finalist: Finalist) -> bool:
     """Whether a focal length was tried that nothing tells of: the place is right, the fit may not.
 
@@ -180,30 +179,3 @@ def measured(camera: Camera) -> bool:
     sight = camera.rays(*middle).ravel() @ camera.matrix.T
     cosine = camera.nadir_ecef @ sight / np.linalg.norm(sight)
     return bool(cosine >= np.cos(np.radians(MEASURED_OFF_NADIR_DEG)))
-
-
-def points_without_lights(
-    points: tuple[ControlPoint, ...], solution: Solution, stored: Camera
-) -> LooseFit | None:
-    """Control points with what they move by where lights are left out of the fit."""
-    refinement, factor = solution.refinement, solution.image.factor
-    prior = solution.finalist.candidate.look.prior.for_image(factor)
-    ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
-    spread = jackknife_spread(
-        refinement,
-        groups_of(render_known(solution.levels, refinement.rendered, 2)[0], refinement.matches),
-        ground_ecef_m,
-        prior,
-        fine_free(prior, k1=True),
-        RefineParameters().outlier_sigmas,
-    )
-    if spread is None:
-        return None
-    grown = []
-    for point, more, ground in zip(points, spread.covariance_px, ground_ecef_m, strict=True):
-        xx, xy, yy = point.covariance_px
-        own = np.array([[xx, xy], [xy, yy]]) * factor**2
-        place = (np.array([point.x, point.y]) + 0.5) * factor - 0.5
-        in_stored = stored_pixels(place, own + more, 1.0 / factor)
-        grown.append(control_point(stored, ground, *in_stored, point.lights))
-    return LooseFit(points=tuple(grown), refits=spread.refits)

@@ -214,6 +214,8 @@ class TimeTally:
         done = _posix(stored.processed_utc)
         if done is not None and math.isfinite(result.seconds):
             self._spans.extend((done - result.seconds, done))
+        if len(self._slowest) == SLOWEST and not result.seconds > self._slowest[0][0]:
+            return
         facts = {
             "frame": result.frame,
             "path": result.path,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from regengine.io.plain import shown
 from regengine.records import VERDICT_WORDS, centre_text, degrees_text, probability_text
 from regengine.result import ControlPoint, FrameResult, Hypothesis
 from regengine.store.rows import StoredFrame
@@ -29,7 +30,7 @@ def frame_sheet(stored: StoredFrame) -> str:
             lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
         if title == "fit":
             lines += _points(result.control_points) + _hypotheses(result.hypotheses)
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 def _photo(result: FrameResult) -> Section:
@@ -93,12 +94,13 @@ def _fit(result: FrameResult) -> Section:
     fit = result.fit
     if fit is None:
         return []
+    held_out = fit.held_out_residual_px
     return [
         ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
         ("log10 odds", f"{fit.log10_odds:.1f}, runner-up {fit.runner_up_log10_odds:.1f}"),
         ("matched lights", str(fit.matched_lights)),
         ("residual", f"{fit.residual_px:.2f} px, {fit.residual_m:.0f} m"),
-        ("held-out residual", f"{fit.held_out_residual_px:.2f} px"),
+        ("held-out residual", "too few lights" if held_out is None else f"{held_out:.2f} px"),
     ]
 
 
@@ -157,13 +159,13 @@ def table_header() -> str:
 
 
 def table_line(result: FrameResult) -> str:
-    """One frame: `TITLES`, and its reasons; of a failed one their sentences instead of the codes.
+    """One frame: `TITLES`, and the sentences of its reasons.
 
     The margin is that of the correlation over the best other solution.
     """
     fit, solved = result.fit, result.solved
     cells = (
-        result.frame,
+        shown(result.frame),
         result.verdict,
         probability_text(result.probability),
         centre_text(result),
@@ -172,9 +174,7 @@ def table_line(result: FrameResult) -> str:
         "" if fit is None else f"{fit.margin:.2f}",
         f"{result.seconds:.1f}",
     )
-    codes = ", ".join(reason.code for reason in result.reasons)
-    texts = "; ".join(f"{reason.code}: {reason.text}" for reason in result.reasons)
-    return _line(cells, texts if result.verdict == "failed" else codes)
+    return _line(cells, " ".join(reason.text for reason in result.reasons))
 
 
 def _line(cells: tuple[str, ...], last: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,7 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
         for of_stored in (times, failures, origins):
             of_stored.add(stored)
         if result.verdict in samples:
-            # Of the hypotheses the proposal alone: they are most of what a result holds
-            few = replace(result, hypotheses=result.hypotheses[:1])
-            samples[result.verdict].add((stored.frame_index, few))
+            samples[result.verdict].add((stored.frame_index, result))
     figures = {
         **verdicts.figures(),
         "reasons": reasons.figures(),
@@ -193,7 +191,7 @@ def collect_store(store: Path, most_frames: int) -> Collected:
 
     StoreError if there is none, or it cannot be read.
     """
-    return collect(iter_frames(store), most_frames)
+    return collect(iter_frames(store, most_hypotheses=1), most_frames)
 
 
 def report_figures(store: Path, collected: Collected) -> dict[str, Any]:

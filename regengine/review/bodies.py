@@ -96,6 +96,7 @@ class PlaceBody(Body):
     lon: Lon
     lat: Lat
     population: Annotated[int, Field(ge=0, le=10**10)]
+    state: Line = ""
 
 
 class DraftBody(Body):

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from regengine.errors import ConfigError, one_line
+from regengine.io.regular import open_regular
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _sha256_of(path: Path) -> str:
 
 @lru_cache(maxsize=MOST_FILES)
 def _hashed(path: Path, mtime_ns: int, size: int) -> str:
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

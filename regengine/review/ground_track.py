@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detectors.types import FloatArray
 from matchers.earth import (
     SEMI_MAJOR_M,
     SEMI_MINOR_M,
@@ -20,7 +18,6 @@ from regengine.errors import EphemerisError
 from regengine.orbit.propagation import camera_position, nadir_track_positions, track_positions
 from regengine.orbit.tle import TleSet
 from regengine.result import NadirInput
-from regengine.review.context import ReviewContext
 from regengine.review.frames import FrameColumns
 
 LonLat = tuple[float, float]
@@ -31,7 +28,6 @@ STEP_S = 20.0
 GROUND_SPEED_KM_S = 7.2  # along the track, below the station
 # Nadirs so far apart in time tell whether it flew northward
 APART_S = (2.0, 300.0)
-KEPT_FRAMES = 256
 
 
 def track(
@@ -81,23 +77,6 @@ def _time(text: str) -> datetime | None:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
-def flights(context: ReviewContext) -> Callable[[int], NDArray[np.float64] | None]:
-    """A function that tells the direction of flight, ECEF of any length, of a frame's number."""
-
-    @lru_cache(maxsize=KEPT_FRAMES)
-    def flight(number: int) -> NDArray[np.float64] | None:
-        result = context.frames.frame(number).result
-        rows = context.frames.rows
-        nadirs = track(rows, int(rows.rows_of([number])[0]), result.nadir, context.tles)
-        if len(nadirs) < 3:
-            return None
-        middle = len(nadirs) // 2
-        before, after = (geodetic_to_ecef(*nadirs[k]) for k in (middle - 1, middle + 1))
-        return np.asarray(after - before, float)
-
-    return flight
-
-
 def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
     """Outline of the ground in sight from above a nadir.
 
@@ -118,7 +97,7 @@ def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
     return _unbroken(ring_lon.tolist(), ring_lat.tolist())
 
 
-def ground_track(positions_ecef_m: NDArray[np.float64]) -> list[LonLat]:
+def ground_track(positions_ecef_m: FloatArray) -> list[LonLat]:
     """Nadirs below positions (ECEF, metres, shape (n, 3)), unbroken at the antimeridian."""
     lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
     return _unbroken(lon.tolist(), lat.tolist())

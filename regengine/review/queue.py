@@ -134,7 +134,7 @@ class FramePlaces:
         from regengine.places import place_index
 
         place = place_index().nearest(lon_deg, lat_deg)
-        return None if place is None else visible_text(f"{place.name}, {place.country}")
+        return None if place is None else visible_text(place.label)
 
     def hold(self, rows: FrameColumns, sought: str) -> NDArray[np.bool_]:
         """Which frames show a town of such a name or country, in small letters."""
@@ -152,9 +152,7 @@ class FramePlaces:
             names = {-1: ""}
             for number in np.unique(numbers[numbers >= 0]).tolist():
                 place = index.place(number)
-                names[number] = (
-                    "" if place is None else visible_text(f"{place.name}, {place.country}")
-                )
+                names[number] = "" if place is None else visible_text(place.label)
         except Exception as error:  # names are a help, not the matter
             logging.getLogger("regengine").warning("frames go without their towns: %s", error)
             numbers, names = np.full(len(rows), -1), {-1: ""}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, HTTPException
 from fastapi import Path as PathParameter
 from pydantic import Field
 
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.photo_light import LightImage
 from matchers.resection import Free
 from regengine.errors import ConfigError
@@ -34,15 +37,17 @@ from regengine.review.bodies import (
     points_json,
 )
 from regengine.review.context import ReviewContext, no_frame
-from regengine.review.ground_track import flights
+from regengine.review.ground_track import track
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_frames import FrameId
 from regengine.review.search_jobs import SearchJob, SearchJobs
-from regengine.review.solving import PointFit, Solved, snap, solve
+from regengine.review.solving import PointFit, Solved, Whereabouts, snap, solve
 
 KEPT = 3  # photos' city light, while a person works on them
 SMOOTH_PX = 1.0  # about the map's own blur
 BEHIND_PX = 1e6
+KEPT_FRAMES = 256
+USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
 
@@ -105,18 +110,18 @@ def router(context: ReviewContext, jobs: SearchJobs | None = None) -> APIRouter:
 
 
 def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
-    flight = flights(context)
+    known = whereabouts(context)
     photo_lights = PhotoLightCache()
 
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """The camera of some points, and how far each is from it."""
         try:
-            direction = flight(number)
+            there = known(number)
         except KeyError:
             raise no_frame(number) from None
         points = [ReviewedPoint(**point.model_dump()) for point in body.points]
-        return solve_json(solve(body.start.camera(), points, body.free, direction))
+        return solve_json(solve(body.start.camera(), points, body.free, there))
 
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
@@ -142,6 +147,30 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
             "moved_px": found.moved_px,
             "why": found.why,
         }
+
+
+def whereabouts(context: ReviewContext) -> Callable[[int], Whereabouts]:
+    """A function that tells what is known of where the photo of a frame's number was taken.
+
+    KeyError where there is no such frame.
+    """
+
+    @lru_cache(maxsize=KEPT_FRAMES)
+    def known(number: int) -> Whereabouts:
+        result = context.frames.frame(number).result
+        rows, nadir = context.frames.rows, result.nadir
+        nadirs = track(rows, int(rows.rows_of([number])[0]), nadir, context.tles)
+        if not nadirs and nadir is not None:
+            nadirs = [(nadir.lon, nadir.lat)]
+        lon, lat = np.array(nadirs, float).reshape(-1, 2).T
+        height_m = 1e3 * (USUAL_ALTITUDE_KM if nadir is None else nadir.altitude_km)
+        return Whereabouts(
+            cameras=tuple(one.solved.camera for one in result.hypotheses),
+            track_ecef_m=geodetic_to_ecef(lon, lat, height_m),
+            lens_known=None not in (result.focal_mm, result.pixel_pitch_um),
+        )
+
+    return known
 
 
 def solve_json(found: Solved) -> dict[str, Any]:

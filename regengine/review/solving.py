@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +14,22 @@ from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage
-from matchers.pose import PosePrior
 from matchers.refine import FLOOR_PX
 from matchers.resection import (
     Free,
     Freed,
     PointPairs,
+    Start,
     Unknowns,
+    best_of,
     disagreeing_points,
     free_parameters,
     point_pairs,
     resected,
     residuals_px,
     rough_prior,
+    starts_along,
+    starts_around,
     turned_to,
 )
 from matchers.view import render_known
@@ -50,6 +54,52 @@ LEAST_KNOWN = 0.5  # of the map under the patch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Whereabouts:
+    """What is known of where a photo was taken, beside the camera that a person has before them.
+
+    Attributes
+    ----------
+    cameras : tuple of Camera
+        Of the engine's hypotheses.
+    track_ecef_m : ndarray of float64, shape (n, 3)
+        Where the station was around the photo's time, in the order of time; one where only its
+        nadir is known.
+    lens_known : bool
+        Whether the photo's file tells its focal length.
+    """
+
+    cameras: tuple[Camera, ...] = ()
+    track_ecef_m: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
+    lens_known: bool = True
+
+    @cached_property
+    def flight_ecef(self) -> FloatArray | None:
+        """Direction of flight over the ground along the track, shape (n, 3); None for unknown."""
+        return np.gradient(self.track_ecef_m, axis=0) if len(self.track_ecef_m) > 1 else None
+
+    def start(self, camera: Camera) -> Start:
+        """A start from a camera: the direction of flight is that of the track's nearest place."""
+        flight = None
+        if self.flight_ecef is not None:
+            away = np.linalg.norm(self.track_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+            flight = self.flight_ecef[int(away.argmin())]
+        return Start(camera=camera, belief=rough_prior(camera, flight))
+
+    def others(
+        self, first: Camera, pairs: PointPairs, *, anywhere: bool
+    ) -> Iterator[Sequence[Start]]:
+        """Further starts: the hypotheses, the first camera's lens along the track, and anywhere."""
+        yield [self.start(camera) for camera in self.cameras]
+        if self.flight_ecef is not None:
+            yield starts_along(first, pairs, self.track_ecef_m, self.flight_ecef)
+        else:
+            nadirs = self.track_ecef_m.tolist()
+            yield [self.start(replace(first, position_ecef_m=(x, y, z))) for x, y, z in nadirs]
+        if anywhere:
+            yield starts_around(first, pairs, lens_known=self.lens_known)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PointFit:
     """How points lie to a camera."""
 
@@ -69,7 +119,8 @@ class PointFit:
 class Solved:
     """The camera of some points, the same with the attitude alone free, and a warning.
 
-    ``attitude_only`` is None where nothing else is free in ``fit`` either.
+    ``attitude_only`` is None where nothing else is free in ``fit`` either, or no position is known
+    to hold.
     """
 
     fit: PointFit
@@ -78,29 +129,36 @@ class Solved:
 
 
 def solve(
-    start: Camera,
+    first: Camera,
     points: Sequence[ReviewedPoint],
     free: Free = "auto",
-    flight_ecef: FloatArray | None = None,
+    known: Whereabouts | None = None,
 ) -> Solved:
     """Fit a camera to a person's points.
 
-    ``start`` was placed by hand or is the engine's: its position and focal length are believed
-    within limits. ``free`` is what is asked to be free, see `matchers.resection.free_parameters`;
-    ``flight_ecef``, shape (3,), is the direction of flight. ConfigError if there is no point, the
+    ``first`` was placed by hand or is the engine's: its position and focal length are believed
+    within limits, unless the points agree clearly better with another place that is ``known``, or
+    with any. ``free`` is what is asked to be free, see `matchers.resection.free_parameters`; a
+    position that is not to be freed is that of ``first``. ConfigError if there is no point, the
     camera is nowhere above the Earth, or no camera fits.
     """
-    check_above_earth(start)
+    check_above_earth(first)
     if not points:
         raise ConfigError("a camera needs at least one point: add one in the photo or on the map.")
-    pairs = pairs_of(start, points)
-    belief = rough_prior(start, flight_ecef)
+    known = known or Whereabouts()
+    pairs = pairs_of(first, points)
+    freed = free_parameters(len(points), free)
+    start = known.start(first)
     try:
         with np.errstate(all="ignore"):
-            fit = point_fit(start, pairs, belief, free_parameters(len(points), free))
+            if free not in ("attitude", "focal") and len(points) > 1:
+                others = known.others(first, pairs, anywhere="position" in freed)
+                start = best_of(start, others, pairs)
+            pairs = pairs_of(start.camera, points)
+            fit = point_fit(start, pairs, freed)
             attitude_only = None
-            if set(fit.freed) - {"aim", "attitude"}:
-                attitude_only = point_fit(start, pairs, belief, ("attitude",))
+            if set(fit.freed) - {"aim", "attitude"} and start.placed:
+                attitude_only = point_fit(start, pairs, ("attitude",))
     except (np.linalg.LinAlgError, ValueError) as error:
         raise ConfigError(
             "no camera fits these points: place the photo on the map, or undo the last step."
@@ -143,11 +201,10 @@ def pairs_of(start: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
     return PointPairs(pixels=pairs.pixels, ground_ecef_m=pairs.ground_ecef_m, sigma_px=sigma_px)
 
 
-def point_fit(
-    start: Camera, pairs: PointPairs, belief: PosePrior, freed: tuple[Freed, ...]
-) -> PointFit:
+def point_fit(begun: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> PointFit:
     """Fit a camera to points, tell the suspects, and fit it again without them."""
-    unknowns = Unknowns(pairs=pairs, belief=belief, freed=freed)
+    start = begun.camera
+    unknowns = Unknowns(pairs=pairs, belief=begun.belief, freed=freed)
     doubtful = disagreeing_points(start, unknowns)
     believed = replace(unknowns, pairs=pairs.chosen(~doubtful.suspect))
     camera = resected(start, as_they_agree(start, believed)).camera

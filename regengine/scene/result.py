@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.io.html import data_address, link_to, render_page, write_page
-from regengine.io.plain import printable
+from regengine.io.plain import printable, shown
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
 from regengine.scene.quality import PhotoQuality
@@ -70,7 +70,7 @@ def scene_record(scene: Scene) -> dict[str, Any]:
 
 def scene_line(scene: Scene) -> str:
     """The record as one line of NDJSON."""
-    return json.dumps(scene_record(scene), ensure_ascii=False, allow_nan=False)
+    return json.dumps(scene_record(scene), allow_nan=False)
 
 
 def table_header() -> str:
@@ -86,7 +86,7 @@ def table_line(scene: Scene) -> str:
     if not scene.explained:
         others.append("unlike all training photos")
     p = scene.probabilities[scene.category]
-    line = f"{printable(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
+    line = f"{shown(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
     return line.rstrip()
 
 

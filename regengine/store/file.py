@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.io.atomic import copy_content
 from regengine.store.hdf5 import (
     CHUNK_ROWS,
     LIBVER,
@@ -22,9 +23,11 @@ from regengine.store.hdf5 import (
     open_store,
 )
 from regengine.store.rows import Selection, Table, Tables, missing
-from regengine.store.schema import COLUMNS, GROUPS, TEXT_COLUMNS, Column
+from regengine.store.schema import COLUMNS, FORMAT_VERSION, GROUPS, TEXT_COLUMNS, Column
 
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
+GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without holes
+MOST_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
 
 
 class StoreFile:
@@ -33,10 +36,11 @@ class StoreFile:
     Only ``frame_index``, the numbers of its frames, ascending, is held in memory. Columns that an
     older format does not have are filled with what stands for a missing value. ``attributes`` are
     those of the root beside ``format`` and ``format_version``. StoreError, of every method, too, if
-    the file is no store, damaged, or of a newer format.
+    the file is no store, damaged, or of a newer format. Without ``frames`` the numbers are left
+    unread, so that a file can be opened in which they are damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, frames: bool = True) -> None:
         self.path = path
         self._file = open_store(path)
         self._datasets: dict[str, h5py.h5d.DatasetID] = {}
@@ -47,7 +51,9 @@ class StoreFile:
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
-                self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
+                self.frame_index: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+                if frames:
+                    self.frame_index = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise damaged(path, "its frames are out of order")
         except BaseException:
@@ -74,10 +80,10 @@ class StoreFile:
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
             )
 
-    def rows(self, group: str) -> int:
-        """Number of rows of a group."""
+    def rows(self, group: str, name: str = "frame_index") -> int:
+        """Number of rows of a group, as one of its columns has it."""
         with damage_told(self.path):
-            return int(self._dataset(group, "frame_index").shape[0])
+            return int(self._dataset(group, name).shape[0])
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that each text column gives to a text, by group and column."""
@@ -87,6 +93,26 @@ class StoreFile:
                 for group, name in TEXT_COLUMNS
                 if name in self._file[group]
             }
+
+    def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
+        """Whether a copy of the file can be gone on with, see `GrowingStore.grown`.
+
+        It is to have all columns, with room for texts of such lengths, and little room unused: what
+        is written anew in a copy leaves holes.
+        """
+        used = 0
+        with damage_told(self.path):
+            for (group, name), column in COLUMNS.items():
+                dataset = self._file[group].get(name)
+                if dataset is None or dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
+                    return False
+                length = text_lengths.get((group, name), 0)
+                if column.dtype == "text" and dataset.dtype.itemsize < length:
+                    return False
+                used += dataset.id.get_storage_size()
+            return int(self._file.attrs["format_version"]) == FORMAT_VERSION and (
+                GROWN_BYTES < self.path.stat().st_size < MOST_UNUSED * used
+            )
 
     def whole_chunks(
         self, group: str, name: str, like: h5py.Dataset, start: int, stop: int
@@ -203,6 +229,32 @@ class GrowingStore:
                 column: dataset[:0] for column, dataset in self._datasets[name].items()
             }
         self._disk.check()
+
+    @classmethod
+    def grown(
+        cls, stream: io.FileIO, store: StoreFile, first: int, attributes: Mapping[str, str]
+    ) -> GrowingStore:
+        """A copy of a store, to go on behind its frames ``frame_index < first``.
+
+        The file is copied as it is: no column is read, but for the last rows of each, so that it
+        takes no longer for many frames than copying a file does. See `can_grow`.
+        """
+        copy_content(store.path, stream)
+        growing = cls.__new__(cls)
+        growing._disk = HeldErrors(stream)
+        growing._file = h5py.File(growing._disk, "r+", libver=LIBVER, rdcc_nbytes=0)
+        growing._file.attrs.update(attributes)
+        growing._datasets, growing._waiting = {}, {}
+        for group, columns in GROUPS.items():
+            datasets = {column.name: growing._file[group][column.name] for column in columns}
+            rows = store.row_of(group, first)
+            whole = rows - rows % CHUNK_ROWS
+            growing._waiting[group] = store.table(group, whole, rows)
+            growing._datasets[group] = datasets
+            for dataset in datasets.values():
+                dataset.resize(whole, axis=0)
+        growing._disk.check()
+        return growing
 
     def __enter__(self) -> GrowingStore:
         return self

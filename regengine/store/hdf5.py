@@ -90,7 +90,7 @@ def open_store(path: Path) -> h5py.File:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
         file = h5py.File(path, "r", rdcc_nbytes=0)
     except (OSError, RuntimeError) as error:
-        raise _foreign(path, f"it is a damaged HDF5 file: {_short(error)}") from error
+        raise damaged(path, f"HDF5 cannot open it: {_short(error)}") from error
     try:
         _check_format(path, file)
     except BaseException:
@@ -118,8 +118,8 @@ def damage_told(path: Path) -> Iterator[None]:
 def damaged(path: Path, why: str) -> StoreError:
     """The error for a store whose content makes no sense."""
     return StoreError(
-        f"{path} is a damaged store ({why}): restore it from a copy, "
-        "or name another file with --store.",
+        f"{path} is a damaged store ({why}): restore it from a copy, save what is whole with "
+        "regengine verify --salvage, or name another file with --store.",
         code="store_damaged",
     )
 
@@ -158,6 +158,9 @@ def column_type(column: Column, length: int) -> np.dtype[Any]:
 def _check_format(path: Path, file: h5py.File) -> None:
     with damage_told(path):
         name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+        lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
+    if lost:
+        raise damaged(path, "its attributes are lost")
     if name != FORMAT:
         raise _foreign(path, "it is an HDF5 file of another program")
     if version > FORMAT_VERSION:
@@ -248,12 +251,12 @@ class HeldErrors:
     close the file, and takes the process down with it. Here the library never sees a failure:
     from the first one on, what it writes stays in memory, and is read back from there. That is
     little, as long as `check` is called every few megabytes. The stream is open for reading and
-    writing, and empty.
+    writing.
     """
 
     def __init__(self, stream: io.FileIO) -> None:
         self._handle = stream.fileno()
-        self._position = self._size = 0
+        self._position, self._size = 0, os.fstat(self._handle).st_size
         self._error: BaseException | None = None
         self._kept: list[tuple[int, bytes]] = []
 

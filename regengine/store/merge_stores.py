@@ -18,11 +18,11 @@ from regengine.store.index import identity_keys
 from regengine.store.rows import Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
 from regengine.store.snapshot import PartsFolder, Snapshot, list_parts, parts_folder
+from regengine.store.verify import FAR_APART
 from regengine.store.writer import root_attributes, stretches
 
 LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
 READ_FRAMES = 65536
-FAR_APART = 64  # frames between two that are worth a read of their own
 
 
 @dataclass(frozen=True, kw_only=True)

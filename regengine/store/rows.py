@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,10 @@ Selection = Mapping[str, Sequence[Column]]
 
 
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Turn rows into columns."""
+    """Turn rows into columns.
+
+    What is infinite is missing, as a store has it; ValueError where a value is that is required.
+    """
     return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
 
 
@@ -97,14 +102,22 @@ def _texts(array: NDArray[Any]) -> NDArray[Any]:
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
     blank = missing(column)
+    array: NDArray[Any]
     if column.dtype == "text":
         array = np.empty(len(values), dtype=object)
         array[:] = ["" if v is None else printable(v).replace("\0", "") for v in values]
         return array
     if column.width == 1:
-        return np.array([blank if v is None else v for v in values], dtype=column.dtype)
-    filled = [[blank] * column.width if value is None else value for value in values]
-    return np.array(filled, dtype=column.dtype).reshape(len(values), column.width)
+        array = np.array([blank if v is None else v for v in values], dtype=column.dtype)
+    else:
+        filled = [[blank] * column.width if value is None else value for value in values]
+        array = np.array(filled, dtype=column.dtype).reshape(len(values), column.width)
+    if array.dtype.kind == "f":
+        unknown = ~np.isfinite(array)
+        if column.required and unknown.any():
+            raise ValueError(f"{column.name} must be a finite number")
+        array[unknown] = blank
+    return array
 
 
 Row = dict[str, Any]
@@ -231,7 +244,18 @@ def _camera_row(solved: SolvedCamera) -> Row:
 
 def from_tables(tables: Tables) -> list[StoredFrame]:
     """Frames from the rows of all groups, without their detections."""
-    points = _by_frame(tables["control_points"])
+    # Of so many new objects none is garbage: looking for it takes as long as making them
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _frames(tables)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _frames(tables: Tables) -> list[StoredFrame]:
+    points = _points(tables["control_points"])
     hypotheses = _by_frame(tables["hypotheses"])
     provenance = _by_frame(tables["provenance"])
     stored = []
@@ -252,7 +276,9 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     return stored
 
 
-def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> FrameResult:
+def _result(
+    row: Row, origin: Row, points: list[ControlPoint], hypotheses: list[Row]
+) -> FrameResult:
     codes = row["reasons"].split(",") if row["reasons"] else []
     reasons = zip(codes, row["reason_texts"].split("\n"), strict=False)
     told: Row = {name: row[name] for name in REQUIRED_FIELDS}
@@ -261,17 +287,27 @@ def _result(row: Row, origin: Row, points: list[Row], hypotheses: list[Row]) -> 
     return FrameResult(
         **told,
         reasons=tuple(Reason(code=code, text=text) for code, text in reasons),
-        sources=tuple(json.loads(origin["sources"]).items()),
+        sources=_sources(origin["sources"]),
         nadir=_nadir(row) if row["nadir_source"] else None,
         solved=solved,
-        control_points=tuple(_point(point) for point in points),
+        control_points=tuple(points),
         footprint=_footprint(row) if solved is not None else None,
-        fit=Fit(**{name: row[name] for name in FIT_FIELDS}) if row["matched_lights"] >= 0 else None,
+        fit=_fit(row) if row["matched_lights"] >= 0 else None,
         hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
         lights=origin["lights"],
         engine_version=origin["engine_version"],
         seconds=origin["seconds"],
     )
+
+
+@lru_cache(maxsize=1024)  # few differ
+def _sources(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple(json.loads(text).items())
+
+
+def _fit(row: Row) -> Fit:
+    values = {name: row[name] for name in FIT_FIELDS}
+    return Fit(**values | {"held_out_residual_px": _optional(row["held_out_residual_px"])})
 
 
 def _nadir(row: Row) -> NadirInput:
@@ -280,7 +316,7 @@ def _nadir(row: Row) -> NadirInput:
 
 
 def _solved(row: Row) -> SolvedCamera:
-    values: Row = {name: _plain(row[name]) for name in CAMERA_FIELDS}
+    values: Row = {name: row[name] for name in CAMERA_FIELDS}
     size = {"width_px": row["width_px"], "height_px": row["height_px"]}
     return SolvedCamera(
         camera=Camera(**size | values | {"mirrored": bool(row["mirrored"])}),
@@ -290,12 +326,17 @@ def _solved(row: Row) -> SolvedCamera:
 
 
 def _footprint(row: Row) -> tuple[tuple[float, float] | None, ...]:
-    corners = zip(row["footprint_lon"].tolist(), row["footprint_lat"].tolist(), strict=True)
+    corners = zip(row["footprint_lon"], row["footprint_lat"], strict=True)
     return tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in corners)
 
 
-def _point(row: Row) -> ControlPoint:
-    return ControlPoint(**{name: _plain(row[name]) for name in POINT_FIELDS})
+def _points(table: Table) -> defaultdict[int, list[ControlPoint]]:
+    """Control points by frame."""
+    grouped: defaultdict[int, list[ControlPoint]] = defaultdict(list)
+    columns = [_values(table[name]) for name in POINT_FIELDS]
+    for index, *values in zip(table["frame_index"].tolist(), *columns, strict=True):
+        grouped[index].append(ControlPoint(**dict(zip(POINT_FIELDS, values, strict=True))))
+    return grouped
 
 
 def _hypothesis(row: Row) -> Hypothesis:
@@ -310,16 +351,18 @@ def _hypothesis(row: Row) -> Hypothesis:
 
 
 def dict_rows(table: Table) -> list[Row]:
-    """Rows of a table as plain Python values; those of columns with a width stay arrays."""
+    """Rows of a table as plain Python values; those of columns with a width are tuples."""
     columns = [_values(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def _values(array: NDArray[Any]) -> list[Any]:
     if array.ndim > 1:
-        return list(array)
+        return [tuple(row) for row in array.tolist()]
     if array.dtype.kind == "S":
-        return [text.decode("utf-8") for text in array.tolist()]
+        texts = array.tolist()
+        told = {text: text.decode("utf-8") for text in set(texts)}  # of few, one object for all
+        return [told[text] for text in texts]
     return array.tolist()
 
 
@@ -328,10 +371,6 @@ def _by_frame(table: Table) -> defaultdict[int, list[Row]]:
     for row in dict_rows(table):
         grouped[row["frame_index"]].append(row)
     return grouped
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value.tolist()) if isinstance(value, np.ndarray) else value
 
 
 def _optional(value: Any) -> Any:

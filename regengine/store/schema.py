@@ -32,13 +32,14 @@ class Field:
     Kinds are ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment``
     (UTC), ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
     digits), ``loaded`` (a server's own time of the load); each product spells them in its own way.
-    Every value but a key may be missing.
+    Every value may be missing, unless it is ``required``, or a key; infinite is none.
     """
 
     name: str  # beyond the store units are in it
     kind: Kind
     description: str
     units: str = ""  # empty where the values have none, or where the name tells it
+    required: bool = False  # whether every row has a value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,11 @@ def _column(
         width=width,
         **more,
     )
+
+
+def _needed(name: str, units: str, description: str, width: int = 1, **more: Any) -> Column:
+    """A column of real numbers of which no row may be without."""
+    return _column(name, "float64", units, description, width, required=True, **more)
 
 
 FRAME_INDEX = _column(
@@ -135,7 +141,12 @@ FRAMES = (
     _column("residual_px", "float64", "px", "root mean square residual of the fit, image"),
     _column("residual_m", "float64", "m", "the same on the ground"),
     _column("matched_lights", "int32", "", "lights that agree with the map; -1 without a fit"),
-    _column("held_out_residual_px", "float64", "px", "residual of lights held out of the fit"),
+    _column(
+        "held_out_residual_px",
+        "float64",
+        "px",
+        "residual of lights held out of the fit; NaN where these were too few",
+    ),
     _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
     _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
@@ -145,14 +156,14 @@ FRAMES = (
 CONTROL_POINTS = (
     FRAME_INDEX,
     _column("point", "uint8", "", "number of the point within its frame, 0 to 3"),
-    _column("x", "float64", "px", "column, zero-based, integer at pixel centres, as stored"),
-    _column("y", "float64", "px", "row, zero-based, integer at pixel centres, as stored"),
-    _column("lon", "float64", "deg", "WGS84 longitude in [-180, 180)"),
-    _column("lat", "float64", "deg", "WGS84 geodetic latitude"),
-    _column("sigma_px", "float64", "px", "one sigma per axis in the image"),
-    _column("sigma_m", "float64", "m", "one sigma per axis on the ground"),
-    _column("covariance_px", "float64", "px2", "covariance in the image: xx, xy, yy", 3),
-    _column("covariance_m", "float64", "m2", "covariance on the ground: ee, en, nn", 3),
+    _needed("x", "px", "column, zero-based, integer at pixel centres, as stored"),
+    _needed("y", "px", "row, zero-based, integer at pixel centres, as stored"),
+    _needed("lon", "deg", "WGS84 longitude in [-180, 180)"),
+    _needed("lat", "deg", "WGS84 geodetic latitude"),
+    _needed("sigma_px", "px", "one sigma per axis in the image"),
+    _needed("sigma_m", "m", "one sigma per axis on the ground"),
+    _needed("covariance_px", "px2", "covariance in the image: xx, xy, yy", 3),
+    _needed("covariance_m", "m2", "covariance on the ground: ee, en, nn", 3),
     _column("lights", "int32", "", "lights that support the point"),
 )
 
@@ -174,8 +185,8 @@ HYPOTHESES = (
 DETECTIONS = (
     FRAME_INDEX,
     _column("kind", "text", "", "what was detected: light"),
-    _column("x", "float64", "px", "column of the centroid, image as stored"),
-    _column("y", "float64", "px", "row of the centroid, image as stored"),
+    _needed("x", "px", "column of the centroid, image as stored"),
+    _needed("y", "px", "row of the centroid, image as stored"),
     _column("contrast", "float64", "", "logarithmic contrast with the surroundings"),
     _column("flux", "float64", "", "light above the background, summed over pixels"),
     _column("snr", "float64", "", "signal-to-noise ratio of a matched filter"),
@@ -193,7 +204,12 @@ PROVENANCE = (
     _column("lights", "text", "", "night-light map that was used"),
     _column("sources", "text", "", "where each input value came from, a JSON object"),
     _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
-    _column("parameters_sha256", "text", "", "SHA-256 of that JSON text, hexadecimal"),
+    _column(
+        "parameters_sha256",
+        "text",
+        "",
+        "SHA-256 of it without paths, hexadecimal",
+    ),
     _column(
         "search_pass",
         "uint8",
@@ -210,7 +226,7 @@ PROVENANCE = (
         since=2,
     ),
     _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
-    _column("seconds", "float64", "s", "time spent on the frame", volatile=True),
+    _needed("seconds", "s", "time spent on the frame", volatile=True),
 )
 
 GROUPS: dict[str, tuple[Column, ...]] = {

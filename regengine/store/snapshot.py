@@ -7,6 +7,7 @@ folder, anybody may read it.
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock
 from regengine.store.file import StoreFile
-from regengine.store.hdf5 import damage_told
+from regengine.store.hdf5 import CHUNK_ROWS, damage_told
 from regengine.store.rows import Selection, StoredFrame, Tables, from_tables, join, with_texts
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
 
@@ -86,6 +87,27 @@ class PartsFolder:
         for part in parts:
             part.unlink(missing_ok=True)
 
+    def without_damaged(self, parts: list[Path]) -> list[Path]:
+        """Set parts aside, under another name, that cannot be read: those that can."""
+        sound = []
+        for part in parts:
+            try:
+                with StoreFile(part) as file:
+                    file.tables(0, int(file.frame_index.max(initial=-1)) + 1)
+            except StoreError as error:
+                if error.code not in ("store_damaged", "store_foreign"):
+                    raise
+                aside = part.rename(part.with_name(f"{part.name}.damaged"))
+                logging.getLogger("regengine").warning(
+                    "%s is damaged and was set aside as %s: its photos are done again when they "
+                    "are given again.",
+                    part,
+                    aside.name,
+                )
+            else:
+                sound.append(part)
+        return sound
+
     def release(self) -> None:
         """Give the folder up, and delete it if nothing is left in it."""
         empty = not list_parts(self.path)
@@ -137,7 +159,7 @@ class Snapshot:
         self.frame_index = self.parts_index
         if self.store is not None:
             stored = self.store.frame_index
-            self.frame_index = np.union1d(stored, self.parts_index) if parts else stored
+            self.frame_index = _joined(stored, self.parts_index)
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
@@ -222,6 +244,14 @@ class Snapshot:
         return self._open[path]
 
 
+def _joined(stored: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Both, ascending, each once: mostly some more behind very many."""
+    if not len(more):
+        return stored
+    behind = len(stored) == 0 or more[0] > stored[-1]
+    return np.concatenate([stored, more]) if behind else np.union1d(stored, more)
+
+
 # What a frame consists of; its detections are rows of their own, hundreds a frame
 OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "detections"}
 
@@ -260,15 +290,30 @@ def iter_blocks(
             continue
 
 
-def iter_frames(path: Path) -> Iterator[StoredFrame]:
+def iter_frames(path: Path, most_hypotheses: int | None = None) -> Iterator[StoredFrame]:
     """Frames of a store, and of its parts that are not merged yet, in the order of their numbers.
 
-    Few are in memory at a time. The store need not exist while its first run is under way; what a
-    run adds behind the frames that were given already may be left out. StoreError if there is
-    neither store nor part, or one of them cannot be read.
+    Few are in memory at a time, each with so many of its hypotheses, the best first. The store need
+    not exist while its first run is under way; what a run adds behind the frames that were given
+    already may be left out. StoreError if there is neither store nor part, or one of them cannot be
+    read.
     """
-    for tables in iter_blocks(path, OF_FRAMES):
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
+        if most_hypotheses is not None:
+            table = tables["hypotheses"]
+            few = table["rank"] < most_hypotheses
+            tables["hypotheses"] = {name: array[few] for name, array in table.items()}
         yield from frames_of(tables, path)
+
+
+def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[StoredFrame]:
+    """Those of `iter_frames` that have some numbers, which ascend; the others are not made."""
+    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
+        wanted = {}
+        for group, table in tables.items():
+            rows = np.isin(table["frame_index"], numbers)
+            wanted[group] = {name: array[rows] for name, array in table.items()}
+        yield from frames_of(wanted, path)
 
 
 def read_store(path: Path) -> list[StoredFrame]:

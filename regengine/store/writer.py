@@ -9,8 +9,6 @@ import errno
 import json
 import os
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,11 +21,13 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import refusal, replacing, sync_folder, write_whole
+from regengine.io.urls import command_line
 from regengine.store.file import GrowingStore, StoreFile
 from regengine.store.hdf5 import check, encode
 from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
+from regengine.store.verify import Problem, check_frames
 
 # Packages whose version may change a result or a file.
 PACKAGES = (
@@ -54,7 +54,7 @@ def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
     created = utc_now()
     return {
         "created": created if grown is None else grown.attributes.get("created", created),
-        "command_line": shlex.join(sys.argv),
+        "command_line": command_line(),
         "package_versions": json.dumps(package_versions()),
     }
 
@@ -80,6 +80,17 @@ def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) 
     """Write all frames of a snapshot to a file, which appears whole or not at all."""
     numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
     changed = np.isin(numbers, snapshot.parts_index)
+    first = int(np.argmax(changed))
+    store, behind = snapshot.store, 2 * first >= len(numbers)
+    if store is not None and behind and store.can_grow(lengths):
+        with (
+            replacing(path) as stream,
+            GrowingStore.grown(stream, store, int(numbers[first]), attributes) as output,
+        ):
+            for start in range(first, len(numbers), BLOCK_FRAMES):
+                block = numbers[start : start + BLOCK_FRAMES]
+                output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
+        return
     with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
         for start, stop, untouched in stretches(changed):
             first, beyond = int(numbers[start]), int(numbers[stop - 1]) + 1
@@ -109,9 +120,11 @@ class StoreWriter:
     """The one writer of a store, from opening to the merge at the end of a ``with`` block.
 
     The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
-    that never run backwards. Parts that an earlier, killed run left are merged first; ``index`` is
-    what the store held then. A frame is safe once `flush` has returned it. The merge happens
-    however the block is left; if it fails, the parts stay and the next start merges them.
+    that never run backwards. Parts that an earlier, killed run left are merged first, but for
+    damaged ones, which are set aside; ``index`` is what the store held then. A frame is safe once
+    `flush` has returned it. The merge happens however the block is left; if it fails, the parts
+    stay and the next start merges them. What was merged is read back and checked then; ``problems``
+    tells what is wrong with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
@@ -121,10 +134,12 @@ class StoreWriter:
         self._pending: list[StoredFrame] = []
         self._oldest = 0.0
         self._written = 0
+        self._merged = np.empty(0, dtype=np.int64)
+        self.problems: tuple[Problem, ...] = ()
         try:
             self._parts = self._open()
             try:
-                self._merge()
+                self._merge(set_aside=True)
                 self._frames = FrameCache(self.path)
                 self.index = self._frames.index
             except BaseException:
@@ -143,6 +158,8 @@ class StoreWriter:
         self._frames.close()
         try:
             self._merge()
+            if self.path.exists():
+                self.problems = check_frames(self.path, self._merged)
         except StoreError:
             raise
         except OSError as failure:
@@ -202,11 +219,22 @@ class StoreWriter:
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
         return PartsFolder(self.path)
 
-    def _merge(self) -> None:
+    def _merge(self, *, set_aside: bool = False) -> None:
+        """Merge the parts; those that are damaged are set aside, or raise StoreError."""
         parts = list_parts(self._parts.path)
         if not parts:
             return
-        with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
-            write_merged(self.path, snapshot, root_attributes(snapshot.store))
+        try:
+            self._merge_parts(parts)
+        except StoreError:
+            if not set_aside or self._parts.without_damaged(parts) == parts:
+                raise
+            self._merge()
+            return
         self._parts.remove(parts)
         sync_folder(self._parts.path)
+
+    def _merge_parts(self, parts: list[Path]) -> None:
+        with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
+            write_merged(self.path, snapshot, root_attributes(snapshot.store))
+            self._merged = np.union1d(self._merged, snapshot.parts_index)

@@ -34,6 +34,8 @@ from benchmarks.simulate.light_map import (
     write_geotiff,
 )
 from matchers.camera import Camera
+from regengine.photo.frame import FrameOptions
+from regengine.registration.register import RegisterParams
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -139,7 +141,7 @@ def test_a_sample_is_registered_scored_drawn_and_written(
     assert "must be placed, right and accepted: 1 of 1 = 100% (aim: 75%)" in printed.out
     assert "City photos only: wrong and accepted: none (aim: none)." in printed.out
     assert f"1 of 1 photos with a reference camera ({FRAME})." in printed.out
-    assert "Budget of a search: 15 s of CPU time." in printed.out
+    assert "Index: made in memory. Budget of a search: 15 s of work." in printed.out
     assert "registration --real FOLDER --no-variants`" in printed.out
     assert str(tmp_path) not in printed.out
     assert f"{FRAME}: accepted" in printed.err
@@ -167,7 +169,7 @@ def test_all_categories_are_tried_and_what_looks_like_no_night_city_again(
         "file,category,frame_id,nadir_lat,nadir_lon\nday/noon.png,day,noon,34.0,-153.0\n"
     )
     overlays = tmp_path / "overlays"
-    arguments = ["--real", str(real), "--only", "noon", "--all-categories", "--max-seconds", "2"]
+    arguments = ["--real", str(real), "--only", "noon", "--all-categories", "--max-work", "2"]
     assert registration.main([*arguments, "--overlays", str(overlays)]) == 0
     printed = capsys.readouterr()
     assert "noon: no_match" in printed.err
@@ -175,20 +177,53 @@ def test_all_categories_are_tried_and_what_looks_like_no_night_city_again(
     row = next(line for line in printed.out.splitlines() if line.startswith("| day |"))
     assert row.startswith("| day | 1 | 0 | 0 | 1 | 0 | 1 | 0 |")
     assert "All categories, `--any-category` too: wrong and accepted: none" in printed.out
-    assert "--only noon --all-categories --max-seconds 2`" in printed.out
+    assert "--only noon --all-categories --max-work 2`" in printed.out
     assert not list(overlays.iterdir())
 
 
-def test_the_search_is_given_processor_time_and_the_records(real: Path) -> None:
-    settings = registration_real.Settings(real=real, world_map=real / "lights.tif", max_seconds=7.0)
+def test_the_search_is_given_its_budget_and_the_records(real: Path) -> None:
+    settings = registration_real.Settings(real=real, world_map=real / "lights.tif", max_work=30.0)
     (case,) = list_cases(real)
     inputs = registration_real.inputs_for(case, settings)
+    usual = RegisterParams()
+    assert inputs.register.most_work == 30.0
+    # The brake, of processor time, is no nearer for it
     assert inputs.register.clock is time.process_time
-    assert inputs.register.max_seconds == 7.0
+    assert inputs.register.max_seconds / 30.0 == usual.max_seconds / usual.most_work
     assert not inputs.register.any_category
     assert inputs.metadata == real / "photos" / "index.csv"
+    assert inputs.blind.mode == "auto"
     anyway = registration_real.inputs_for(with_any_category(case), settings)
     assert anyway.register.any_category
+
+
+def test_told_nothing_but_the_lens_is_told(real: Path) -> None:
+    settings = registration_real.Settings(
+        real=real, world_map=real / "lights.tif", told="nothing", index=real / "named.idx"
+    )
+    (case,) = list_cases(real)
+    told = FrameOptions(nadir=(1.0, 2.0), altitude_km=400.0, focal_mm=28.0)
+    inputs = registration_real.inputs_for(replace(case, options=told), settings)
+    assert inputs.frame == FrameOptions(focal_mm=28.0)
+    assert (inputs.tle, inputs.metadata, inputs.blind.mode) == (None, None, "always")
+    assert inputs.blind.index == real / "named.idx"
+    # Another map than the world's has another index
+    clip = registration_real.inputs_for(replace(case, lights="lights/clip.tif"), settings)
+    assert clip.blind.index is None
+
+
+def test_told_nothing_a_map_needs_its_index(
+    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.ones((180, 360), np.float32)
+    world = RadianceMap(radiance=values, west=-180.0, north=90.0, step_deg=1.0)
+    write_geotiff(real / "lights" / "blackmarble_15as.tif", world)
+    assert registration.main(["--real", str(real), "--told", "nothing"]) == 2
+    said = capsys.readouterr()
+    assert "make it with regengine lights index, or name it with --index" in said.err
+    assert said.out == ""
+    assert registration.main(["--real", str(real), "--only", "no such"]) == 0
+    assert "Index: none." in capsys.readouterr().out
 
 
 def test_a_case_that_crashes_costs_itself_only(real: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,12 +253,12 @@ def test_a_photo_that_cannot_be_read_is_a_row(
     (real / "photos" / "cities" / "broken.jpg").write_text("no picture")
     with (real / "photos" / "index.csv").open("a") as table:
         table.write("cities/broken.jpg,cities,\n")
-    arguments = ["--real", str(real), "--only", "broken", "--max-seconds", "5"]
+    arguments = ["--real", str(real), "--only", "broken", "--max-work", "5"]
     assert registration.main(arguments) == 0
     printed = capsys.readouterr().out
     row = next(line for line in printed.splitlines() if line.startswith("| broken |"))
     assert row.endswith("| unreadable |")
-    assert "--only broken --max-seconds 5`" in printed
+    assert "--only broken --max-work 5`" in printed
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_the_summary_counts() -> None:
     assert "Wrong, accepted or not: Tokyo." in text
     assert "3 accepted, 1 review, 1 failed" in text
     assert "of 1 variants 1 give the same places within a map pixel in the median" in text
-    assert "median 2.0 s of CPU, 2.5 s of wall time (aim: 3 s)" in text
+    assert "median 2.0 s of CPU, 2.5 s of wall time (aim: 1.5 s)" in text
     assert "Largest memory: 300 MB" in text
 
 

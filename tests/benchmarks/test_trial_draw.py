@@ -16,7 +16,6 @@ from trial_parts import CLEAN, Beacons, looking
 from benchmarks.simulate import __main__ as command
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.worlds import Realisation
-from benchmarks.trials import draw
 from benchmarks.trials.attempt import trial_columns
 from benchmarks.trials.draw import KIND_SHARES, draw_trial
 from benchmarks.trials.exposures import draw_exposure, made_exposures, read_exposures
@@ -47,20 +46,11 @@ def source() -> TrialSource:
 
 @pytest.fixture(scope="module")
 def cities(source: TrialSource) -> list[Trial]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(draw, "KIND_SHARES", {"city": 1.0})
-        return [draw_trial(seed, source) for seed in range(40, 43)]
+    return [draw_trial(seed, source, "city") for seed in range(40, 43)]
 
 
-def of_kind(kind: Kind, seed: int, source: TrialSource, monkeypatch: pytest.MonkeyPatch) -> Trial:
-    monkeypatch.setattr(draw, "KIND_SHARES", {kind: 1.0})
-    return draw_trial(seed, source)
-
-
-def test_same_seed_same_bytes(
-    source: TrialSource, cities: list[Trial], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    again = of_kind("city", cities[0].seed, source, monkeypatch)
+def test_same_seed_same_bytes(source: TrialSource, cities: list[Trial]) -> None:
+    again = draw_trial(cities[0].seed, source, "city")
     assert again.photo == cities[0].photo
     assert again.tle_text == cities[0].tle_text
     assert again.factors == cities[0].factors
@@ -119,10 +109,8 @@ def test_reference_points_lie_where_they_are_seen(cities: list[Trial]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["dark", "stars", "noise"])
-def test_negatives_hold_no_lights(
-    kind: Kind, source: TrialSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = of_kind(kind, 3, source, monkeypatch)
+def test_negatives_hold_no_lights(kind: Kind, source: TrialSource) -> None:
+    trial = draw_trial(3, source, kind)
     assert trial.kind == kind
     assert not trial.registrable
     assert trial.places == 0
@@ -132,10 +120,8 @@ def test_negatives_hold_no_lights(
 
 
 @pytest.mark.parametrize("kind", ["elsewhere", "other_time"])
-def test_cities_under_another_pass_are_never_registrable(
-    kind: Kind, source: TrialSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trial = of_kind(kind, 5, source, monkeypatch)
+def test_cities_under_another_pass_are_never_registrable(kind: Kind, source: TrialSource) -> None:
+    trial = draw_trial(5, source, kind)
     assert not trial.registrable
     assert len(trial.truth["reference_points"]) > 0
 
@@ -230,11 +216,11 @@ def test_trial_command_writes_what_register_reads(
     assert (tmp_path / "trial-test-000002.tle").read_text(encoding="ascii").count("\n") >= 2
 
 
-def test_real_trials_are_of_their_half(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_trials_are_of_their_half(real_data: Path) -> None:
     source = real_source(real_data, "test")
     assert len(read_exposures(real_data / "orbit" / "iss_night_photos_jsc.csv")) > 8000
     for kind in ("city", "elsewhere"):
-        trial = of_kind(kind, 11, source, monkeypatch)
+        trial = draw_trial(11, source, kind)
         lon, lat = trial.factors["lon"], trial.factors["lat"]
         assert str(continent_of(lon, lat)) in HALVES["test"]
         away_km = distance_km(

@@ -21,7 +21,9 @@ from benchmarks.trials.source import Trial
 from matchers.camera import quaternion_matrix
 from matchers.earth import ecef_to_geodetic
 from regengine.lights.map import LightMap, open_light_map
+from regengine.registration.index.earth import index_in_memory
 from regengine.registration.register import RegisterParams
+from regengine.registration.search import SearchAids
 from regengine.registration.verification import Evidence
 from tests.conftest import ROOT
 
@@ -72,7 +74,7 @@ def light_map() -> LightMap:
 def test_a_trial_is_registered_and_scored(
     trial: Trial, light_map: LightMap, tmp_path: Path
 ) -> None:
-    found = register_trial(trial, light_map, RegisterParams(max_seconds=60.0), tmp_path)
+    found = register_trial(trial, light_map, RegisterParams(), tmp_path)
     row = outcome_columns(trial, found)
     assert row["verdict"] == "accepted"
     assert row["right"]
@@ -83,6 +85,9 @@ def test_a_trial_is_registered_and_scored(
     assert {f"ev_{name}" for name in Evidence.__dataclass_fields__} <= set(row)
     assert row["ev_met_towns"] >= 8
     assert row["seconds_cpu"] > 0.0
+    assert row["work"] > 0.0
+    assert row["braked"] is False
+    assert row["kinds"]
     assert {type(cell(value)) for value in row.values()} == {str}
     # The same answer is wrong for another camera, whatever the verdict
     elsewhere = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
@@ -94,6 +99,19 @@ def test_a_trial_is_registered_and_scored(
     assert true.solved is not None
     assert true.solved.camera == camera_of(trial.camera)
     assert true.control_points == ()
+
+
+def test_told_nothing_a_trial_is_found_by_the_index(
+    trial: Trial, light_map: LightMap, tmp_path: Path
+) -> None:
+    """The element set is not even read."""
+    untold = replace(trial, tle_text="no element set")
+    aids = SearchAids(index=index_in_memory(light_map))
+    found = register_trial(untold, light_map, RegisterParams(), tmp_path, aids, told="nothing")
+    row = outcome_columns(trial, found)
+    assert row["verdict"] in ("accepted", "review")
+    assert row["right"]
+    assert any(kind.startswith("index") for kind in row["kinds"])
 
 
 def test_what_cannot_be_read_has_failed(trial: Trial, light_map: LightMap, tmp_path: Path) -> None:

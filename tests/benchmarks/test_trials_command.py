@@ -12,8 +12,10 @@ from benchmarks import registration
 from benchmarks import trials as sim_command
 from benchmarks.row_tables import RowTable, read_rows
 from benchmarks.trials import drawn_columns, seeds_of
+from benchmarks.trials.draw import WITH_LIGHTS
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
-from benchmarks.trials.run import TrialSettings
+from benchmarks.trials.run import TrialSettings, draw_only, prepare, with_frames
+from benchmarks.trials.source import made_source
 from regengine.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -102,16 +104,43 @@ def test_a_report_of_a_table(
     said = capsys.readouterr().out
     assert "2 trials, 2 of them registrable" in said
     assert str(tmp_path) not in said
-    assert "VIIRS 2023 (product B); test half; map: map-a.tif; search budget, s: 15;" in said
+    assert "VIIRS 2023 (product B); test half; map: map-a.tif; its index: map-a.tif.idx; " in said
+    assert "budget of a search, s of work: 15; run at commit: abc." in said
     page = next(out.glob("registration-simulated-*.md"))
     assert "2 trials, 2 of them registrable" in page.read_text(encoding="utf-8")
+
+
+def test_a_table_is_continued_as_it_was_begun(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--simulated", "--report-only", "--table", str(table), "--told", "nothing"]
+    assert registration.main(options) == 2
+    assert "told otherwise: say --told as then, or another --table" in capsys.readouterr().err
+
+
+def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
+    """What is told of a trial before it is drawn is what its row says."""
+    settings = TrialSettings()
+    prepare(settings)
+    rows = [draw_only(seed) for seed in range(12)]
+    lit = [r for r in rows if r["kind"] in WITH_LIGHTS]
+    expected = {
+        "all": rows,
+        "steep": [r for r in lit if r["off_nadir_deg"] <= 30.0],
+        "limb": [r for r in lit if r["limb_visible"]],
+        "unknown": [r for r in lit if r["focal_told"] == "unknown"],
+    }
+    for frames, there in expected.items():
+        assert with_frames(range(12), frames, made_source("test")) == [r["seed"] for r in there]
+    assert expected["steep"]
+    assert expected["limb"]
 
 
 @pytest.mark.usefixtures("one_map")
 def test_pictures_of_single_trials(table: Path, tmp_path: Path) -> None:
     folder = tmp_path / "overlays"
     options = ["--simulated", "--table", str(table), "--overlays", str(folder)]
-    assert registration.main([*options, "--only-seeds", "12", "--max-seconds", "2"]) == 0
+    assert registration.main([*options, "--only-seeds", "12", "--max-work", "2"]) == 0
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["trial-test-000012.overlay.png", "trial-test-000012.truth.png"]
     for name in names:
@@ -129,6 +158,9 @@ def test_smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, last = sim_command.SMOKE_SEEDS
     assert sorted(int(row["seed"]) for row in rows) == list(range(first, last))
     assert [row["problem"] for row in rows if row["problem"]] == []
+    assert {(row["told"], row["index"], row["budget_s"]) for row in rows} == {
+        ("all", "made in memory", str(sim_command.SMOKE_WORK))
+    }
     kinds = [outcome_of(row) for row in rows]
     assert WRONG_ACCEPTED not in kinds
     assert RIGHT_ACCEPTED in [outcome_of(row) for row in registrable(rows)]

@@ -21,6 +21,7 @@ from benchmarks.trials.report import (
     in_order,
     missed,
     page_lines,
+    proposer_lines,
     reason_lines,
     seconds_lines,
     truth_found,
@@ -55,6 +56,28 @@ def test_recalls_by_angle_clock_and_lens() -> None:
     assert near.interval == "83.5 to 98.6 %"
     assert "too few to tell" in far.cells()
     assert figure([*ROWS, CRASHED], "≤ 45°").measured == "92.7 %"
+
+
+def test_told_nothing_the_well_lit_are_asked_for() -> None:
+    rows = [made_row(k, places=8 + k % 12, told="nothing") for k in range(48)]
+    lit = figure(rows, "≥ 15 lit places")
+    assert (lit.n, lit.measured, lit.asked) == (20, "100.0 %", "≥ 80 %")
+    assert not [one for one in figures_of(rows) if "°" in one.what]
+    assert page_lines(Page(rows=rows, command="c", note="n"))[0].endswith(", nothing told")
+
+
+def test_what_each_proposer_found_and_found_alone() -> None:
+    rows = [
+        *(made_row(k) for k in range(3)),
+        *(made_row(k, kinds=["sweep"]) for k in range(3, 5)),
+        reviewed(5, kinds=["sweep"]),
+        made_row(6, kinds=[]),
+        made_row(7, kinds=["pictures"], right=False),
+        unmatched(8, kinds=None),
+    ]
+    lines = proposer_lines(rows)
+    assert lines[2:4] == ["| index figures | 3 | 0 | 3 | 0 |", "| sweep | 6 | 3 | 5 | 2 |"]
+    assert "Of 7 right proposals 3 were found by several, 1 by none" in lines[-1]
 
 
 def test_wrong_among_accepted_counts_negatives_and_claims_only_on_enough() -> None:

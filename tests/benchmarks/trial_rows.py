@@ -43,6 +43,9 @@ def made_row(seed: int, **known: Any) -> Row:
         "truth_in_candidates": 0,
         "map": "map-a.tif",
         "budget_s": 15.0,
+        "kinds": ["index figures", "sweep"],
+        "told": "all",
+        "index": "map-a.tif.idx",
         "commit": "abc",
     }
     return {name: cell(value) for name, value in (columns | known).items()}
@@ -74,9 +77,11 @@ class MadeUpSettings:
 
     half: str = "test"
     lights: None = None
+    told: str = "all"
+    index_words: str = "none"
     limit_s: float = 240.0
     register: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(max_seconds=15.0, methods=("dense",))
+        default_factory=lambda: SimpleNamespace(most_work=15.0, methods=("dense",))
     )
 
 

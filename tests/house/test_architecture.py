@@ -26,6 +26,7 @@ TOP_LEVEL = {
     "detectors",
     "docs",
     "matchers",
+    "LICENSE",
     "pyproject.toml",
     "regengine",
     "tests",

@@ -13,16 +13,20 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.pose import moved, turned
 from matchers.resection import (
+    ASKED,
     Disagreement,
     Free,
     PointPairs,
     Resection,
+    Start,
     Unknowns,
+    best_of,
     disagreeing_points,
     free_parameters,
     resected,
     residuals_px,
     rough_prior,
+    starts_around,
 )
 from tests.matchers.lamp_world import camera_over, ecef, project
 
@@ -182,6 +186,41 @@ def test_where_too_few_points_disagree_none_is_blamed() -> None:
     found = fitted(truth, points)[1]
     assert not found.suspect.any()
     assert found.undecided
+
+
+@pytest.mark.parametrize("free", ["attitude", "focal", "auto"])
+def test_of_four_points_none_is_left_out(free: Free) -> None:
+    truth = view()
+    points = pairs_of(truth, CORNERS, 0.5)
+    points.pixels[2] += [300.0, -200.0]
+    found = fitted(truth, points, free)[1]
+    assert not found.suspect.any()
+    assert found.undecided
+
+
+@pytest.mark.parametrize("away_km", [300.0, 1500.0])
+@pytest.mark.parametrize("zoom", [1.02, 2.5])
+def test_points_find_their_camera_from_anywhere(away_km: float, zoom: float) -> None:
+    truth = view()
+    start = rough(truth, away_km, zoom, (1.0, 2.0, 0.5))
+    for shares in (CORNERS, GRID[::3]):
+        points = pairs_of(truth, shares, 0.5)
+        first = Start(camera=start, belief=rough_prior(start, EAST))
+        around = starts_around(start, points, lens_known=zoom < 1.1)
+        best = best_of(first, [around], points)
+        unknowns = Unknowns(pairs=points, belief=best.belief, freed=ASKED["position"])
+        assert worst_px(resected(best.camera, unknowns).camera, truth) < 10.0
+
+
+def test_a_start_that_fits_is_kept_whatever_else_would() -> None:
+    truth = view()
+    points = pairs_of(truth, CORNERS, 2.0)
+    near = rough(truth, 60.0, 1.03, (0.1, 0.0, 0.0))
+    starts = [Start(camera=one, belief=rough_prior(one, EAST)) for one in (near, truth)]
+    assert best_of(starts[0], [starts[1:]], points) is starts[0]
+    far = rough(truth, 1500.0, 1.0, (0.0, 0.0, 0.0))
+    first = Start(camera=far, belief=rough_prior(far, EAST))
+    assert best_of(first, [[], starts[1:]], points) is starts[1]
 
 
 def test_good_points_are_not_suspected() -> None:

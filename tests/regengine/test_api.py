@@ -147,7 +147,7 @@ def test_what_is_not_known_is_none_with_a_reason(tmp_path: Path) -> None:
     assert len(r.control_points) == 0
     assert r.control_points.columns[:4] == ("x", "y", "lon", "lat")
     assert r.time_utc is None
-    assert "no_ephemeris" in repr(r)
+    assert "no_agreement" in repr(r)
     assert r.plot().width >= 1000
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from regengine import pipeline
 from regengine.batch.register import parameters_of
-from regengine.errors import EphemerisError, FrameError, LightMapError
+from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
 from regengine.io.checksums import EDGE_BYTES, fingerprint
 from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
@@ -132,8 +132,10 @@ def test_settings_that_matter_change_the_hash_and_places_do_not(tmp_path: Path) 
         (copies / source.name).write_bytes(source.read_bytes())
     moved = replace(INPUTS, lights=(copies / "lights.tif",), tle=copies / "tle.txt")
     text, sha256 = parameters_of(INPUTS)
-    assert parameters_of(moved) == (text, sha256)
-    assert parameters_of(replace(moved, overlays=tmp_path)) == (text, sha256)
+    elsewhere, same = parameters_of(moved)
+    assert same == sha256
+    assert elsewhere.replace(str(copies), str(SAMPLES)) == text
+    assert parameters_of(replace(moved, overlays=tmp_path)) == (elsewhere, sha256)
     assert json.loads(text)["lights"][0]["name"] == "lights.tif"
     (copies / "tle.txt").write_text("something else")
     others = [
@@ -157,3 +159,12 @@ def test_fingerprints_tell_files_and_folders_apart(tmp_path: Path) -> None:
     file.rename(tmp_path / "other.tif")
     seen.add(fingerprint(tmp_path))
     assert len(seen) == 4 + 3 + 1  # the folder shows names and sizes alone
+
+
+def test_a_large_map_without_an_index_is_told_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("regengine.pipeline.earth_index", lambda *_: None)
+    with pytest.raises(ConfigError, match="make it once with regengine lights index"):
+        replace(INPUTS, blind=BlindOptions(mode="always")).open()
+    replace(INPUTS, blind=BlindOptions(mode="auto")).open()

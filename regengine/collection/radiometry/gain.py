@@ -27,6 +27,9 @@ LONGEST_STEP = 0.5  # of logarithms, in one pass
 # open lose a third to two thirds; each further air mass takes 0.2 to 0.4 by clear air, while bare
 # lamps, which shine to all sides, gain up to 1 on the ground that is foreshortened between them
 PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
+# No lens brightens its corners, and few leave them less than a third; what else changes from the
+# middle outwards (haze, towns that differ) belongs to the scatter
+FALLOFF_LIMITS = (-1.1, 0.0)
 HELD = 1e12
 BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
 # A few cities have most of the light, so few blocks decide: gains of twelve simulated photos
@@ -49,7 +52,8 @@ class Gain:
     gain_sigma: float
     offset: float  # luminance that dark cells still have
     offset_sigma: float
-    falloff: float  # change of ln(gain) from the middle of the picture to its corners
+    # Change of ln(gain) from the middle of the picture to its corners, within `FALLOFF_LIMITS`
+    falloff: float
     falloff_sigma: float
     slant: float  # change of ln(gain) with each further air mass
     slant_sigma: float
@@ -187,8 +191,13 @@ def fitted(
         trust = np.where(lit, _biweight(residual / sigma), 0.0) / sigma**2
         slope = steepness(value, knee) * shape
         information, likeliest = _told(trust * slope, slope, residual, blocks)
-        covariance = np.linalg.inv(information + sure)
-        step = covariance @ (information @ likeliest + sure @ (mean - found))
+        covariance, step = _step(information, likeliest, sure, mean - found)
+        beyond = found[1] + step[1]
+        possible = float(np.clip(beyond, *FALLOFF_LIMITS))
+        if beyond != possible:
+            held, middle_of = sure.copy(), mean.copy()
+            held[1, 1], middle_of[1] = HELD, possible
+            _, step = _step(information, likeliest, held, middle_of - found)
         found = found + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         scatter = _scatter((over - under)[lit], edge[lit])
         dark = ~lit & (radiance < MAP_NOISE_NW)
@@ -209,6 +218,14 @@ def fitted(
         trust=trust,
         blocks=blocks,
     )
+
+
+def _step(
+    information: FloatArray, likeliest: FloatArray, sure: FloatArray, to_mean: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Covariance of the parameters, and the step to where cells and what is known meet."""
+    covariance = np.asarray(np.linalg.inv(information + sure), np.float64)
+    return covariance, covariance @ (information @ likeliest + sure @ to_mean)
 
 
 def _first_gain(light: FloatImage, radiance: FloatImage) -> float:

@@ -140,7 +140,7 @@ def csv_text(rows: Sequence[FrameRow]) -> str:
 
 def ndjson_text(rows: Sequence[FrameRow]) -> str:
     """Rows as a JSON object a line; what nobody tells is null."""
-    return "".join(json.dumps(record(row), ensure_ascii=False) + "\n" for row in rows)
+    return "".join(json.dumps(record(row)) + "\n" for row in rows)
 
 
 def record(row: FrameRow) -> dict[str, Any]:

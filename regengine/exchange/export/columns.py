@@ -281,6 +281,9 @@ POINT_COLUMNS = (
 )
 
 
+OF_POINTS = POINT_COLUMNS[len(KEYS) :]
+
+
 def frame_row(frame: ExportFrame) -> Row:
     """A value for each of `FRAME_COLUMNS`, by name; None for what is missing or not finite."""
     return {column.name: known(column.value(frame, 0)) for column in FRAME_COLUMNS}
@@ -288,8 +291,9 @@ def frame_row(frame: ExportFrame) -> Row:
 
 def point_rows(frame: ExportFrame) -> list[Row]:
     """For each control point a value for each of `POINT_COLUMNS`, as `frame_row` has them."""
+    keys = {column.name: known(column.value(frame, 0)) for column in KEYS if frame.points}
     return [
-        {column.name: known(column.value(frame, number)) for column in POINT_COLUMNS}
+        keys | {column.name: known(column.value(frame, number)) for column in OF_POINTS}
         for number in range(len(frame.points))
     ]
 

@@ -14,6 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
@@ -22,7 +24,7 @@ from regengine.store.hdf5 import damage_told
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
-from regengine.store.snapshot import iter_blocks, iter_frames
+from regengine.store.snapshot import iter_blocks, iter_frames_numbered
 
 TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
 ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
@@ -163,10 +165,9 @@ class Chosen:
         return place < len(self.numbers) and self.numbers[place] == number
 
     def _frames(self) -> Iterator[ExportFrame]:
-        for stored in iter_frames(self.store):
-            if self._holds(stored.frame_index):
-                frame = engine_frame(stored, self.store)
-                yield with_review(frame, self.reviews.get(stored.frame_index))
+        for stored in iter_frames_numbered(self.store, np.array(self.numbers, dtype=np.int64)):
+            frame = engine_frame(stored, self.store)
+            yield with_review(frame, self.reviews.get(stored.frame_index))
 
 
 def choose(store: Path, choice: FrameChoice) -> Chosen:
@@ -174,7 +175,9 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
 
     StoreError if the store cannot be read; ConfigError if the condition is none.
     """
-    names = [name for name in COLUMNS if ("frames", name) in STORED]
+    names = ["frame_index", "verdict"]
+    if choice.where is not None:
+        names = [name for name in COLUMNS if ("frames", name) in STORED]
     chosen = Chosen(store=store, reviews=reviewed(store))
     with ExitStack() as stack:
         condition = None

@@ -38,6 +38,7 @@ from matchers.verify import find_towns
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import replacing
 from regengine.io.checksums import fingerprint
+from regengine.lights.geotiff import lights_fingerprint
 from regengine.registration.map_window import KM_PER_DEG, HasWindows
 
 Bounds = tuple[float, float, float, float]
@@ -311,7 +312,9 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["engine_version"] = version("regengine")
             file.attrs["maps"] = [path.name for path in maps]
-            file.attrs["map_fingerprints"] = [fingerprint(path) for path in maps]
+            file.attrs["map_fingerprints"] = [
+                lights_fingerprint(path) or fingerprint(path) for path in maps
+            ]
             for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
                 group = file.create_group(f"level_{number}")
                 group.attrs["pixel_km"] = pixel_km
@@ -379,12 +382,18 @@ def check(path: Path, file: h5py.File, maps: Sequence[Path]) -> None:
             f"{path}: this index has format {file.attrs['format_version']}, this program reads "
             f"{FORMAT_VERSION}: {AGAIN}."
         )
-    if list(file.attrs["map_fingerprints"]) != [fingerprint(map_path) for map_path in maps]:
+    made_of = [str(known) for known in file.attrs["map_fingerprints"]]
+    if len(made_of) != len(maps) or not all(map(is_of, made_of, maps)):
         names = ", ".join(str(name) for name in file.attrs["maps"])
         raise ConfigError(
             f"{path}: this index was made of {names}, which is not what --lights names: give that "
             f"map, or {AGAIN}."
         )
+
+
+def is_of(known: str, path: Path) -> bool:
+    """Whether a map is known by a fingerprint, that of its lights or that of its file."""
+    return known == lights_fingerprint(path) or known == fingerprint(path)
 
 
 def level_of(path: Path, group: h5py.Group) -> AsterismIndex:

@@ -20,6 +20,7 @@ from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
 from regengine.errors import ConfigError, EphemerisError
+from regengine.io.plain import shown
 from regengine.orbit.propagation import camera_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.formats import read_image_header
@@ -273,11 +274,11 @@ def text_line(solved: SolvedPhoto) -> str:
     """One photo's outcome for people."""
     outcome = solved.outcome
     if not isinstance(outcome, StarSolution):
-        return f"{solved.frame.frame_id}: not solved ({outcome.code}): {outcome.text}"
+        return f"{shown(solved.frame.frame_id)}: not solved ({outcome.code}): {outcome.text}"
     camera = outcome.camera
     ra, dec = camera.ra_dec_deg
     return (
-        f"{solved.frame.frame_id}: RA {ra:.4f} Dec {dec:+.4f} roll {camera.roll_deg:.2f} "
+        f"{shown(solved.frame.frame_id)}: RA {ra:.4f} Dec {dec:+.4f} roll {camera.roll_deg:.2f} "
         f"field {camera.fov_x_deg:.3f} deg, {len(outcome)} stars, rms {outcome.rms_px:.2f} px, "
         f"log10 odds {outcome.log10_odds:.1f}"
     )

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.same import compare
-from regengine.batch.plan import Task, plan
+from regengine.batch.plan import Task, plan, stored_verdicts
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
-from regengine.result import FrameResult
+from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import parts_folder, read_store
 from regengine.store.writer import StoreWriter
@@ -105,8 +105,8 @@ def test_the_same_settings_are_not_worked_out_again(tmp_path: Path) -> None:
         return fake_process(path)
 
     again, summary = run([*photos, *make(tmp_path, "new.jpg")], store, process=process)
-    assert done == ["new.jpg"]
-    assert summary.resumed == 3
+    assert done == ["bad.jpg", "new.jpg"]  # a failure may have passed
+    assert summary.resumed == 2
     assert {result.frame for result in again} == {"a", "bad", "dark", "new"}
     assert next(r for r in again if r.frame == "a") == first[0]
     indices = {s.result.frame: s.frame_index for s in read_store(store)}
@@ -130,11 +130,31 @@ def test_verdicts_can_be_worked_out_again(tmp_path: Path) -> None:
     assert summary.verdicts == {"accepted": 3}
 
 
+@pytest.mark.parametrize("code", ["unreadable", "internal_error", "timed_out"])
+def test_a_failure_that_may_have_passed_is_tried_again(tmp_path: Path, code: str) -> None:
+    """Of the same bytes, too: the disk was full, or gone, after they had been read once."""
+    store = tmp_path / "run.h5"
+    photos = make(tmp_path, "a.jpg")
+
+    def fails(path: Path) -> FrameResult:
+        reason = Reason(code=code, text="It could not be done.")
+        return replace(fake_process(path), verdict="failed", probability=None, reasons=(reason,))
+
+    run(photos, store, process=fails)
+    costly = code == "timed_out"  # takes minutes each time: only where it is asked for
+    told = stored_verdicts(photos, store, parameters_sha256=OPTIONS.parameters_sha256)
+    assert told == ({photos[0]: "failed"} if costly else {})
+    assert run(photos, store)[1].verdicts == {"failed" if costly else "accepted": 1}
+    assert run(photos, store, replace(OPTIONS, retry=frozenset(["failed"])))[1].verdicts == {
+        "accepted": 1
+    }
+
+
 def test_a_photo_that_can_be_read_again_is_done_again(tmp_path: Path) -> None:
     store = tmp_path / "run.h5"
     gone = tmp_path / "a.jpg"
     assert run([gone], store)[1].verdicts == {"failed": 1}
-    assert run([gone], store)[1].resumed == 1
+    assert run([gone], store)[1].verdicts == {"failed": 1}
     make(tmp_path, "a.jpg")
     assert run([gone], store)[1].verdicts == {"accepted": 1}
     (row,) = read_store(store)

@@ -15,7 +15,7 @@ import pytest
 
 from regengine.batch import console as progress_module
 from regengine.batch.console import Tally, configure_logging, progress
-from regengine.batch.pool import CONTEXT, _begin
+from regengine.batch.pool import _begin
 
 
 class Terminal(io.StringIO):
@@ -104,7 +104,7 @@ def test_messages_are_json_lines_with_tracebacks(
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     threads = cv2.getNumThreads()
-    _begin(CONTEXT.Value("i", 0), partial(configure_logging, quiet=True, as_json=True), 0)
+    _begin(partial(configure_logging, quiet=True, as_json=True), 0)
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # the main process decides
     for number, handler in before.items():
         signal.signal(number, handler)

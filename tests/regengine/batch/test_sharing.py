@@ -31,7 +31,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.batch.sharing import MINUTE_S, followers_of, may_gain, the_better
-from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior, replaces
+from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store import writer as writer_module
 from regengine.store.snapshot import read_store
@@ -294,7 +294,7 @@ def test_cameras_have_minutes_of_their_own() -> None:
 def test_a_second_result_stands_where_it_is_accepted_or_likelier(
     new: FrameResult, beat: float, wins: bool
 ) -> None:
-    assert replaces(new, beat) is wins
+    assert new.replaces(beat) is wins
     old = replace(proposal(verdict="review"), probability=beat, seconds=2.0)
     kept = the_better(old, new)
     assert kept.verdict == (new if wins else old).verdict

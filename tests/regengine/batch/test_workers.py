@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +21,7 @@ from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import WorkerError
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
+from tests.conftest import ROOT
 
 OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=2, limit_s=60.0)
 
@@ -88,3 +92,28 @@ def test_a_clock_that_is_set_ends_no_photo(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(time, "time", lambda: true_time() + 86400.0 * next(calls))
     told = run(tmp_path, ["a", "b", "c"], replace(OPTIONS, workers=1))
     assert {result.verdict for result in told.values()} == {"accepted"}
+
+
+ENDED_AT_ONCE = """
+if __name__ == "__main__":
+    from regengine.batch.pool import Worker
+
+    worker = Worker()
+    worker.give("a job", print, "begun")
+    worker.stop().join(0.5)
+"""
+
+
+def test_a_worker_that_is_stopped_while_it_begins_says_nothing_and_ends(tmp_path: Path) -> None:
+    """As when Ctrl-C comes in the first seconds: its process still imports then."""
+    script = tmp_path / "script.py"
+    script.write_text(ENDED_AT_ONCE)
+    ended = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,18 @@ import rasterio
 from affine import Affine
 
 from regengine.commands import lights
-from regengine.errors import LightMapError
+from regengine.errors import ConfigError, LightMapError
 from regengine.lights import fetch, open_light_map
 from regengine.lights.fetch import GIBS_BLACK_MARBLE, LAADS, Fetched
 from regengine.lights.tiles import Circle
+from regengine.registration.index.earth import read_earth_index
+from regengine.registration.index.options import BlindOptions, earth_index, index_file
 from tests.command_line import invoke
+from tests.conftest import ROOT
 
 STEP = 1.0 / 240.0
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+TOWNS = "-155,33,-150,37"
 
 
 @pytest.fixture
@@ -96,6 +102,74 @@ def test_build_of_a_part(picture: Path, tmp_path: Path) -> None:
     code, _, said = run("build", picture, "--out", tmp_path / "x.tif", "--bbox", "170,0,-170,9")
     assert code == 3
     assert "choose a region that they cover" in said
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A map of some towns, built together with its index."""
+    out = tmp_path_factory.mktemp("built") / "earth.tif"
+    code, shown, said = run("build", LIGHTS, "--out", out, "--bbox", TOWNS)
+    assert (code, shown) == (0, "")
+    assert f"{out}.idx: " in said
+    return out
+
+
+def test_build_makes_the_index_beside_the_map(indexed: Path, tmp_path: Path) -> None:
+    read = earth_index(BlindOptions(), [indexed])
+    assert read is not None
+    assert len(read.levels[1.3].figures) > 0
+    assert index_file(BlindOptions(), [indexed]) == Path(f"{indexed}.idx")
+    out = tmp_path / "plain.tif"
+    assert run("build", LIGHTS, "--out", out, "--bbox", TOWNS, "--no-index", "-q") == (0, "", "")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_index_is_of_the_lights_whatever_their_file(indexed: Path, tmp_path: Path) -> None:
+    index = Path(f"{indexed}.idx")
+    again = tmp_path / "renamed.tif"
+    run("build", indexed, "--out", again, "--product", "Another name", "--date", "1999", "-q")
+    assert again.read_bytes() != indexed.read_bytes()
+    assert read_earth_index(index, [again]).levels
+    darker = tmp_path / "darker.tif"
+    shutil.copy(indexed, darker)
+    with rasterio.open(darker, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
+        dataset.update_tags(LIGHTS_SHA256="0" * 64)
+    with pytest.raises(ConfigError, match=r"made of earth\.tif, which is not what --lights names"):
+        read_earth_index(index, [darker])
+
+
+def test_an_index_of_a_file_that_says_nothing_of_its_lights_stays_good(
+    indexed: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "lights.tif"
+    with rasterio.open(indexed) as dataset:
+        told = {key: text for key, text in dataset.tags().items() if key != "LIGHTS_SHA256"}
+        shape = dict(dataset.profile, driver="GTiff")
+        with rasterio.open(plain, "w", **shape) as copy:
+            copy.update_tags(**told)
+            copy.write(dataset.read())
+    code, shown, said = run("index", plain)
+    assert (code, shown) == (0, "")
+    assert said.startswith(f"{plain}.idx: ")
+    moved = plain.rename(tmp_path / "moved.tif")
+    assert read_earth_index(Path(f"{plain}.idx"), [moved]).levels
+    code, _, said = run("index", moved, plain)
+    assert code == 2
+    assert "name it with --out" in said
+
+
+def test_a_map_of_too_few_towns_is_built_without_an_index(tmp_path: Path) -> None:
+    dark = tmp_path / "dark.tif"
+    with rasterio.open(
+        dark, "w", driver="GTiff", dtype="float32", count=1, height=40, width=40,
+        crs="EPSG:4326", transform=Affine(STEP, 0.0, 10.0, 0.0, -STEP, 50.0),
+    ) as dataset:  # fmt: skip
+        dataset.write(np.full((40, 40), 0.01, np.float32), 1)
+    code, _, said = run("build", dark, "--out", tmp_path / "earth.tif")
+    assert code == 0
+    assert "No index was made: " in said
+    assert "too few towns" in said
+    assert not (tmp_path / "earth.tif.idx").exists()
 
 
 class Asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +19,13 @@ import pytest
 from PIL import Image
 
 from regengine import pipeline
+from regengine.io.checksums import sha256_of
+from regengine.result import FrameResult
 from regengine.store.snapshot import list_parts, parts_folder, read_store
 from regengine.store.writer import StoreWriter
 from tests.command_line import invoke
 from tests.conftest import ROOT
-from tests.example_results import fake_process_photo
+from tests.example_results import fake_process_photo, proposal
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS = ["--lights", str(SAMPLES / "lights.tif")]
@@ -42,6 +46,60 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 register = partial(invoke, "register", *LIGHTS, "--workers", "0")
 
 
+def few_patches(path: Path, **_: object) -> FrameResult:
+    """A proposal whose fit had too few lights to leave any out."""
+    result = proposal(path.stem)
+    fit = replace(result.fit, held_out_residual_px=math.inf, residual_m=math.inf)
+    return replace(result, path=str(path), sha256=sha256_of(path), fit=fit)
+
+
+def test_a_run_ends_with_checks_of_what_it_wrote(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "process_photo", few_patches)
+    result = register(photos)
+    assert result.exit_code == 0, result.stderr
+    assert "stored in run.h5, checked\n" in result.stderr
+    found = invoke("verify", "run.h5")
+    assert (found.exit_code, found.stdout) == (0, "run.h5 is sound: 3 frames.\n")
+    kept = read_store(Path("run.h5"))[0].result.fit
+    assert kept.held_out_residual_px is None
+    assert "too few lights" in invoke("show", "run.h5", "a").stdout
+
+
+def test_what_a_run_should_not_have_written_is_told(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def certain(path: Path, **_: object) -> FrameResult:
+        return replace(few_patches(path), probability=1.0)
+
+    monkeypatch.setattr(pipeline, "process_photo", certain)
+    result = register(photos)
+    assert result.exit_code == 1
+    told = result.stderr.splitlines()
+    assert any(line.endswith("stored in run.h5") for line in told)
+    assert told[-1] == "run.h5: 3 probabilities are not between 0 and 1 (frame_index 0, 1, 2)."
+    monkeypatch.setattr(pipeline, "process_photo", few_patches)
+    assert register("--retry", "accepted", photos).exit_code == 0
+
+
+def test_a_result_that_no_store_may_hold_fails_its_photo_alone(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(path: Path, **_: object) -> FrameResult:
+        result = few_patches(path)
+        if path.stem != "dark":
+            return result
+        points = [replace(point, lon=math.nan) for point in result.control_points]
+        return replace(result, control_points=tuple(points))
+
+    monkeypatch.setattr(pipeline, "process_photo", nowhere)
+    assert register(photos).exit_code == 1
+    found = [stored.result.verdict for stored in read_store(Path("run.h5"))]
+    assert found == ["accepted", "failed", "accepted"]
+    assert invoke("verify", "run.h5").exit_code == 0
+
+
 def test_a_table_goes_out_and_a_summary_aside(photos: Path) -> None:
     result = register(photos)
     assert result.exit_code == 0, result.stderr
@@ -53,11 +111,26 @@ def test_a_table_goes_out_and_a_summary_aside(photos: Path) -> None:
         ["z", "accepted"],
     ]
     assert "35.70 N 136.90 E" in lines[1]
-    assert lines[2].endswith("no_ephemeris")
+    assert lines[2].endswith("  No time and no nadir.")
     assert result.stderr == (
-        "3 photos: 2 accepted, 0 review, 1 no_match, 0 failed; stored in run.h5\n"
+        "3 photos: 2 accepted, 0 review, 1 no_match, 0 failed; stored in run.h5, checked\n"
+        "Look at them with regengine review run.h5, list them with regengine show run.h5, hand "
+        "them over with regengine export run.h5 --format qgis --out points\n"
     )
     assert [s.result.frame for s in read_store(Path("run.h5"))] == ["a", "dark", "z"]
+
+
+def test_a_run_in_which_nothing_could_be_tried_is_none(photos: Path) -> None:
+    for again in ("", " (1 taken from the store)"):
+        result = register(photos / "dark.jpg")
+        assert result.exit_code == 3
+        assert "dark" in result.stdout
+        assert result.stderr == (
+            f"1 photos{again}: 0 accepted, 0 review, 1 no_match, 0 failed; "
+            "stored in run.h5, checked\n"
+            "Error: No photo could be tried: No time and no nadir.\n"
+        )
+    assert register(photos / "dark.jpg", photos / "a.jpg").exit_code == 0
 
 
 def test_json_is_one_record_a_line_and_nothing_else(photos: Path) -> None:
@@ -245,7 +318,7 @@ SCRIPT = textwrap.dedent(
     from pathlib import Path
 
     import regengine.pipeline
-    from tests.example_results import fake_process_photo
+    from tests.example_results import fake_process_photo, proposal
 
     # Tests that run in the background have it ignored, and so would their children
     signal.signal(signal.SIGINT, signal.default_int_handler)

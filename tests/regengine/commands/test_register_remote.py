@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import h5py
 import pytest
 
 from regengine import pipeline
@@ -48,7 +50,7 @@ def test_urls_and_lists_are_registered_once(tmp_path: Path, server: PhotoServer)
     assert str(tmp_path) not in result.stdout
     again = register(*arguments, server.url("/z.jpg"))
     assert again.exit_code == 1
-    assert "4 photos (3 taken from the store)" in again.stderr
+    assert "4 photos (2 taken from the store)" in again.stderr
     assert (server.asked["/a.jpg"], server.asked["/z.jpg"]) == (1, 1)
     register(*arguments, "--no-resume")
     assert server.asked["/a.jpg"] == 2
@@ -65,6 +67,30 @@ def test_a_dry_run_fetches_nothing(server: PhotoServer) -> None:
         "would_fetch": True,
     }
     assert not server.asked
+
+
+def test_secrets_of_urls_are_nowhere_but_where_the_photo_is_fetched(
+    tmp_path: Path, server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = server.url("/a.jpg")
+    secret = bare.replace("://", "://me:pa55word@") + "?token=t0ken"
+    scheduled = "--note=tcp://me:pa55word@node:1"  # a word of the kind, that is no photo
+    words = ("register", *LIGHTS, "--workers", "0", secret)
+    monkeypatch.setattr(sys, "argv", ["regengine", *words, scheduled])
+    told = [invoke(*words, "--debug", *form) for form in ((), ("--json",), ("--dry-run",))]
+    told.append(invoke(*words, "--no-resume", server.url("/gone.jpg?pwd=t0ken")))
+    told.append(invoke("report", "run.h5", "--json"))
+    assert bare in json.loads(told[-1].stdout)["run"]["command_line"]
+    told.append(invoke("report", "run.h5", "--out", "report.html"))
+    told.append(invoke("show", "run.h5", "a"))
+    told.append(invoke("classify", secret))
+    assert told[-1].exit_code == 2
+    contents = [one.output for one in told]
+    contents += [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
+    assert len(contents) == len(told) + 2
+    assert not any("pa55word" in text or "t0ken" in text for text in contents)
+    with h5py.File("run.h5") as file:
+        assert str(file.attrs["command_line"]).endswith("--note=tcp://node:1")
 
 
 def test_what_is_no_photo_to_fetch_is_a_usage_error(server: PhotoServer) -> None:

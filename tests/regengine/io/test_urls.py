@@ -27,11 +27,16 @@ FILE = "file:" + "//"  # files of this machine
         ("https://a.org/x?mission=ISS030&roll=E", "https://a.org/x?mission=ISS030&roll=E"),
         ("https://a.org/x?key=p/1.jpg&apikey=1", "https://a.org/x?key=p/1.jpg&apikey=***"),
         ("http://[::1", "***"),
+        ("https://me:pa/ss@a.org/x.jpg", "***"),
+        ("https://a.org/x?part=1;token=abc&pwd=1", "https://a.org/x?part=***&pwd=***"),
+        ("https://a.org/x?of=https%3A//me:pass@b.org/", "https://a.org/x?of=***"),
     ],
 )
 def test_secrets_are_not_shown(given_as: str, told: str) -> None:
     assert without_secrets(given_as) == str(Url(given_as)) == told
     assert repr(Url(given_as)) == f"Url({told})"
+    assert without_secrets(f"--photo={given_as}") == f"--photo={told}"
+    assert "me:pa" not in without_secrets(f"{given_as},{given_as}")
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from pyproj import Geod
 from tile_server import TileServer, picture
 
 from regengine.errors import ConfigError, LightMapError
+from regengine.io.folders import cache_folder, data_folder
 from regengine.lights import downloader as net
 from regengine.lights import open_light_map
 from regengine.lights.downloader import Downloader, may_have_token
 from regengine.lights.fetch import (
     GIBS_BLACK_MARBLE,
     Fetched,
-    cache_folder,
     fetch_tiles,
     tile_folder_name,
 )
@@ -229,6 +229,10 @@ def test_the_cache_is_where_the_platform_keeps_such_things(
     assert cache_folder({}, "Linux") == Path.home() / ".cache" / "regengine"
     assert cache_folder({}, "Darwin") == Path.home() / "Library" / "Caches" / "regengine"
     assert cache_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Cache")
+    assert data_folder({"REGENGINE_DATA": "here"}) == Path("here")
+    assert data_folder({"XDG_DATA_HOME": "xdg"}, "Linux") == Path("xdg/regengine")
+    assert data_folder({}, "Linux") == Path.home() / ".local" / "share" / "regengine"
+    assert data_folder({"LOCALAPPDATA": "L"}, "Windows") == Path("L/regengine/Data")
     monkeypatch.setenv("REGENGINE_CACHE", str(service.folder))
     template = f"{service.server.url}/layer/{{z}}/{{y}}/{{x}}.png"
     fetched = fetch_tiles(CIRCLE, template=template, level=1, downloader=service.downloader)

@@ -173,7 +173,7 @@ def test_missing_file_and_folder(tmp_path):
         EphemerisError, match=r"no\.txt: the TLE file cannot be read \(no such file"
     ):
         load_tle_file(tmp_path / "no.txt")
-    with pytest.raises(EphemerisError, match="directory"):
+    with pytest.raises(EphemerisError, match="holds no element set"):
         load_tle_file(tmp_path)
 
 

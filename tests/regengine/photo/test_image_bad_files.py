@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -152,7 +153,8 @@ def test_deep_image_cut_short(
         (b"Hello, this is no photo.\n", "is text"),
         (b"<!DOCTYPE html><html>404</html>", "web page"),
         (b"GIF89a" + bytes(60), "a GIF image"),
-        (b"RIFF\0\0\0\0WEBPVP8 " + bytes(60), "a WebP image"),
+        (b"RIFF\0\0\0\0WEBPVP8 " + bytes(60), "damaged or cut short"),
+        (b"RIFF\0\0\0\0WAVEfmt " + bytes(60), "a sound"),
         (b"\0\0\0\x18ftypheic" + bytes(60), "a HEIC"),
         (bytes(range(255, 190, -1)), "unknown format"),
         (b"\xff\xd8\xff", "damaged or cut short"),
@@ -186,7 +188,7 @@ def test_folder(tmp_path: Path) -> None:
 def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "pipe.jpg"
     os.mkfifo(path)
-    assert "no regular file" in sentence_of(path)
+    assert "is a named pipe" in sentence_of(path)
 
 
 def test_name_that_no_file_can_have() -> None:
@@ -198,10 +200,10 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "photo.jpg"
     noise().save(path)
 
-    def refuse(self: Path, *arguments: Any) -> Any:  # the superuser may read everything
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(name: Path, *arguments: Any) -> Any:  # the superuser may read everything
+        raise PermissionError(13, "Permission denied", str(name))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     text = sentence_of(path)
     assert "Permission denied" in text
     assert "permission to read it" in text
@@ -227,8 +229,55 @@ def test_memory_that_runs_out_and_faults_without_words(tmp_path: Path) -> None:
         raise MemoryError
     with pytest.raises(FrameError, match="make no sense"), decoding(path):
         raise KeyError("tile")
-    with pytest.raises(FrameError, match="OSError"), decoding(path):
+    with pytest.raises(FrameError, match="its picture cannot be decoded"), decoding(path):
         raise OSError
+    with pytest.raises(FrameError, match=r"fails \(input/output error\)"), decoding(path):
+        raise OSError(5, "Input/output error")
+
+
+# What decoders say, and what is told of it
+SAID = {
+    "unpack_from requires a buffer of at least 4 bytes for unpacking 4": "it ends too early",
+    "image file is truncated (0 bytes not processed)": "it ends too early",
+    "Truncated File Read": "it ends too early",
+    "crc.tif, band 1: IReadBlock failed at X offset 0: libpng: Read Error": "it ends too early",
+    "broken PNG file (bad header checksum in b'IDAT')": "a check sum is wrong",
+    "crc.tif: _TIFFVSetField:/photos/crc.tif: Null count": "its TIFF tags make no sense",
+    'crc.tif: TIFFFetchNormalTag:Incorrect count for "RowsPerStrip"': "its TIFF tags make no",
+    'crc.tif: MissingRequired:TIFF directory is missing "StripOffsets"': "its TIFF tags make no",
+    "cannot load this image": "its header cannot be read",
+    "crc.tif, band 1: IReadBlock failed at X offset 0, Y offset 5": "its picture cannot be decoded",
+    "broken data stream when reading image file": "its picture cannot be decoded",
+    "crc.tif: of no meaning to anybody": "its picture cannot be decoded",
+}
+
+
+@pytest.mark.parametrize(("said", "told"), SAID.items())
+def test_what_decoders_say_is_told_in_plain_words(said: str, told: str) -> None:
+    path = Path("photos/crc.tif")
+    with pytest.raises(FrameError) as caught, decoding(path):
+        raise OSError(said)
+    assert f"damaged or cut short: {told}" in str(caught.value)
+    assert said not in str(caught.value)
+
+
+@pytest.mark.real
+def test_malformed_files_of_others_are_told_in_plain_words(real_data: Path) -> None:
+    clear = {told for told in SAID.values() if not told.endswith("no")} | {
+        "its TIFF directory names no image size",
+        "its contents make no sense",
+        "a packed part of it cannot be unpacked",
+    }
+    details = set()
+    for path in (real_data / "badinput").rglob("*"):
+        if path.is_file():
+            try:
+                read_linear_light(path, max_long_side_px=500)
+            except FrameError as error:
+                text = str(error).replace(str(path), "")
+                details |= set(re.findall("cut short: (.*); get", text))
+                assert not re.search(r"[A-Za-z_]+\(|_from|TIFF[A-Z]|/", text), text
+    assert details <= clear
 
 
 def test_errors_reach_another_process() -> None:

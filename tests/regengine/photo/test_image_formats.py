@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 
 from regengine.errors import FrameError
 from regengine.photo.formats import read_image_header
+from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb, read_linear_light
 
 SIZE = (48, 40)  # width, height
@@ -176,9 +177,10 @@ def test_only_the_first_page_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "photometric", "words"),
     [
-        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
-        (np.ones((40, 48), np.int16), "minisblack", "samples of type int16"),
-        (np.ones((40, 48, 3), np.uint16), "cielab", "which is not read"),
+        (np.ones((40, 48), np.float32), "minisblack", "are 32-bit floating-point numbers"),
+        (np.ones((40, 48), np.int16), "minisblack", "are 16-bit signed whole numbers"),
+        (np.ones((40, 48), np.complex64), "minisblack", "are 64-bit complex numbers"),
+        (np.ones((40, 48, 3), np.uint16), "cielab", "3 channels that are neither grey"),
     ],
 )
 def test_kinds_that_are_not_read(
@@ -195,3 +197,25 @@ def test_contents_decide_and_not_the_extension(tmp_path: Path) -> None:
     path = tmp_path / "download"
     Image.new("RGB", SIZE).save(path, format="PNG")
     assert read_image_header(path).format == "png"
+
+
+@pytest.mark.parametrize("extension", ["webp", "avif"])
+def test_pictures_of_the_web_are_read_with_what_the_camera_wrote(
+    tmp_path: Path, extension: str
+) -> None:
+    if not features.check(extension):
+        pytest.skip(f"this Pillow reads no {extension}")
+    path = tmp_path / f"night.{extension}"
+    picture = Image.new("RGB", SIZE, (200, 120, 40))
+    exif = Image.Exif()
+    exif[0x0110] = "NIKON D5"
+    exif.get_ifd(0x8769)[0x920A] = 50.0  # focal length
+    picture.save(path, quality=100, exif=exif)
+    assert rgb_of(path) == pytest.approx((200, 120, 40), abs=4)
+    frame = read_frame(path)
+    assert (frame.width_px, frame.height_px) == SIZE
+    assert (frame.camera_body, frame.focal_mm) == ("NIKON D5", 50.0)
+    cut = tmp_path / f"cut.{extension}"
+    cut.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(FrameError, match="damaged or cut short"):
+        light_of(cut)

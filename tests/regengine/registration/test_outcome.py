@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -292,3 +293,21 @@ def test_times_are_told_in_utc() -> None:
     east = timezone(timedelta(hours=2))
     assert iso_utc(datetime(2020, 1, 2, 3, 4, 5, tzinfo=east)) == "2020-01-02T01:04:05Z"
     assert iso_utc(datetime(2020, 1, 2, tzinfo=UTC)) == "2020-01-02T00:00:00Z"
+
+
+@pytest.mark.parametrize(("east_share", "told"), [(1.0, False), (0.0, True)])
+def test_a_map_that_holds_little_of_what_is_in_sight_is_told(
+    near_nadir: Solved, east_share: float, told: bool
+) -> None:
+    """Of a map that ends at the nadir half the ground in sight is missing, and a rim besides."""
+    lon = near_nadir.position.lon
+    bounds = (lon - 60.0, -90.0, lon - 0.5 + 60.0 * east_share, 90.0)
+    short = SimpleNamespace(info=replace(near_nadir.search.light_map.info, bounds=bounds))
+    search = begun_anew(near_nadir.search, best=chance_like(near_nadir.best), covered=True)
+    search.light_map = short  # type: ignore[assignment]
+    result = result_of(search)
+    assert result.verdict == "no_match"
+    assert ("outside_map" in codes(result.reasons)) == told
+    if told:
+        (reason,) = [one for one in result.reasons if one.code == "outside_map"]
+        assert "covers 4" in reason.text or "covers 3" in reason.text

@@ -34,6 +34,8 @@ from regengine.registration.register import (
     LEAD_WORTH_VERIFYING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
+    agreed,
+    compare_opinions,
     conclude,
     leads,
     no_better,
@@ -321,3 +323,46 @@ def test_a_proposer_takes_part_by_being_there(
     assert search.best is not None
     assert search.best.camera == near_nadir.best.camera
     del sys.modules["regengine.registration.propose_zeppelin"]
+
+
+def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Verified) -> None:
+    """Where enough speaks for the camera to accept it; one more is asked where less does."""
+    search = made_search(proven.camera, best=proven)
+    search.parameters = replace(search.parameters, accept_probability=0.5)
+    elsewhere = turned(proven.camera, (0.0, 0.0, 2.5))
+    search.proposed = [("figures", proven.camera), ("figures", proven.camera), ("x", elsewhere)]
+    assert not agreed(search)
+    search.proposed.append(("index light", proven.camera))
+    assert agreed(search)
+    vague = {"town_log10_odds": 3.5, "patch_log10_odds": -2.0, "picture_log10_odds": 1.0}
+    search.best = with_evidence(proven, **vague)
+    assert not agreed(search)
+    search.proposed.append(("sweep", proven.camera))
+    assert agreed(search)
+    loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
+    search.best = with_evidence(proven, **loose)
+    assert not agreed(search)
+    search.best = proven
+    search.parameters = replace(search.parameters, accept_probability=1.0)
+    assert not agreed(search)
+
+
+def test_another_way_to_an_unsure_camera_is_fitted_too(
+    proven: Verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = []
+    monkeypatch.setattr(register, "verify_best", lambda search: fitted.append(search.candidates[0]))
+    (candidate,) = candidates(proven, [0.5])
+    sure = made_search(proven.camera, best=proven, candidates=[candidate])
+    compare_opinions(sure, "sweep", [candidate])
+    assert fitted == []
+    unsure = with_evidence(proven, town_log10_odds=1.0, patch_log10_odds=1.0)
+    search = made_search(proven.camera, best=unsure, candidates=[candidate])
+    compare_opinions(search, "sweep", [candidate])
+    compare_opinions(search, "sweep", [candidate])
+    assert len(fitted) == 1
+    other = replace(candidate, ncc=0.4)
+    compare_opinions(search, "figures", [other])
+    assert len(fitted) == 2
+    assert fitted[1] is other
+    assert [kind for kind, _ in search.proposed] == ["sweep", "sweep", "figures"]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MERCATOR_RADIUS_M = 6378137.0
 LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
+WHEEL_MS = 400  # until the map has come to rest after a turn of the wheel
+CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
 DRAG_STEPS = 6  # a drag of the hand is no jump
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 
@@ -138,6 +140,24 @@ class ReviewHand:
         east = math.radians(lon) * MERCATOR_RADIUS_M
         north = math.asinh(math.tan(math.radians(lat))) * MERCATOR_RADIUS_M
         return self._on_screen("#map", east, north)
+
+    def zoom_to(self, lon: float, lat: float) -> None:
+        """Turn the wheel over the map until a place is in it, and then in towards that place."""
+        box = self.page.locator("#map").bounding_box()
+        assert box is not None
+        x, y = self.at_place(lon, lat)
+        middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+        while max(abs(x - middle[0]) / box["width"], abs(y - middle[1]) / box["height"]) > 0.4:
+            self._turn_wheel(middle, 1)
+            x, y = self.at_place(lon, lat)
+        while float((self.page.get_attribute("#map", "data-view") or "").split()[2]) > CLOSE_M:
+            self._turn_wheel((x, y), -1)
+            x, y = self.at_place(lon, lat)
+
+    def _turn_wheel(self, at: tuple[float, float], out: int) -> None:
+        self.page.mouse.move(*at)
+        self.page.mouse.wheel(0, 240 * out)
+        self.page.wait_for_timeout(WHEEL_MS)
 
     def _count(self, request: Request, step: int) -> None:
         if request.method != "GET":

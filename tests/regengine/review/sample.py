@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
+from matchers.pose import looking_at_nadir, moved, with_attitude
 from regengine.result import (
     ControlPoint,
     Fit,
@@ -46,6 +47,9 @@ class Proposal:
     # Whether the proposal, and whether the runner-up, is the true camera; else it is turned
     right: bool = True
     runner_up_right: bool = False
+    # How much farther along a great circle the turned cameras stand
+    away_km: float = 0.0
+    nadir_known: bool = True
 
 
 PROPOSALS: Mapping[str, Proposal] = {
@@ -59,6 +63,18 @@ PROPOSALS: Mapping[str, Proposal] = {
     "ISS990-E-000104": Proposal(verdict="review", probability=0.93, reason="low_margin"),
     "ISS990-E-000105": Proposal(verdict="no_match", probability=None, reason="few_lights"),
     "ISS990-E-000106": Proposal(verdict="review", probability=0.62, reason="few_lights"),
+}
+# What it says of a copy of a sample that goes by another name
+FAR = "ISS990-E-000503"
+OF_COPIES: Mapping[str, Proposal] = {
+    FAR: Proposal(
+        verdict="review",
+        probability=0.31,
+        reason="low_margin",
+        right=False,
+        away_km=1473.0,
+        nadir_known=False,
+    )
 }
 REASON_TEXTS = {
     "low_margin": "Another camera explains the lights nearly as well.",
@@ -85,8 +101,12 @@ def camera_of(told: Mapping[str, Any]) -> Camera:
     return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
 
-def turned_camera(camera: Camera) -> Camera:
+def turned_camera(camera: Camera, away_km: float = 0.0) -> Camera:
     """The camera elsewhere, looking elsewhere with another lens, as a wrong match would have it."""
+    if away_km:
+        x, y, z = moved(camera.position_ecef_m, [0.0, 0.0, 1.0], 1e3 * away_km, 0.0, 0.0).tolist()
+        over = looking_at_nadir([x, y, z])
+        camera = with_attitude(replace(camera, position_ecef_m=(x, y, z)), over)
     turn = Rotation.from_rotvec(WRONG_TURN_DEG, degrees=True)
     quaternion = (Rotation.from_quat(camera.quaternion) * turn).as_quat().tolist()
     x, y, z = (a + b for a, b in zip(camera.position_ecef_m, WRONG_PLACE_M, strict=True))
@@ -98,10 +118,10 @@ def turned_camera(camera: Camera) -> Camera:
     )
 
 
-def sample_result(frame: str, photo: Path) -> FrameResult:
+def sample_result(frame: str, photo: Path, proposal: Proposal | None = None) -> FrameResult:
     """What the made-up engine says of one sample, whose photo lies there."""
-    proposal, truth, camera = PROPOSALS[frame], truth_of(frame), true_camera(frame)
-    wrong = turned_camera(camera)
+    proposal, truth, camera = proposal or PROPOSALS[frame], truth_of(frame), true_camera(frame)
+    wrong = turned_camera(camera, proposal.away_km)
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     code = proposal.reason
     unsolved = FrameResult(
@@ -128,7 +148,9 @@ def sample_result(frame: str, photo: Path) -> FrameResult:
             tle_age_h=truth["tle_age_h"],
             sigma_along_km=8.0,
             sigma_cross_km=1.0,
-        ),
+        )
+        if proposal.nadir_known
+        else None,
         lights="lights.tif",
         engine_version="0.1.0",
         seconds=1.0,
@@ -166,7 +188,7 @@ def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) 
         for index, (frame, name) in enumerate(frames or zip(PROPOSALS, PROPOSALS, strict=True)):
             photo = folder / "photos" / f"{name}.jpg"
             shutil.copyfile(SAMPLES / f"{frame}.jpg", photo)
-            result = replace(sample_result(frame, photo), frame=name)
+            result = replace(sample_result(frame, photo, OF_COPIES.get(name)), frame=name)
             writer.add(
                 StoredFrame(
                     frame_index=index,

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.review_points import tally
 from matchers.camera import Camera, Lens
 from matchers.resection import Free
 from regengine.errors import ConfigError
@@ -23,7 +24,7 @@ from regengine.review.routes_solve import solve_json
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
 from tests.regengine.review.made_review import Browser
-from tests.regengine.review.sample import camera_of, true_camera
+from tests.regengine.review.sample import camera_of, true_camera, turned_camera
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"
@@ -72,6 +73,24 @@ def test_four_drags_put_a_wrong_proposal_right(client: Browser) -> None:
     assert answer["off_nadir_deg"] == pytest.approx(truth.off_nadir_deg, abs=0.5)
     assert answer["warning"] is None
     assert len(answer["attitude_only"]["points"]) == 4
+
+
+def test_four_points_come_back_from_a_runner_up_far_away(client: Browser) -> None:
+    truth = true_camera(FRAME)
+    points, far = points_of(truth), camera_json(turned_camera(truth, away_km=1473.0))
+    asked = {"points": points, "start": far}
+    answer = client.post(f"/api/frames/{WRONG}/solve", json=asked).json()
+    assert off_px(answer["camera"], truth) < 1.0
+    assert not any(point["suspect"] for point in answer["points"])
+    assert answer["warning"] is None
+
+
+@pytest.mark.slow
+def test_points_are_solved_from_wrong_starts_anywhere() -> None:
+    ended = tally(cameras=40, starts=5)
+    assert ended.trials == 200
+    assert ended.right >= 0.99 * ended.trials
+    assert ended.suspects <= 0.001 * ended.points
 
 
 def test_a_bad_point_shows_and_is_left_out(client: Browser) -> None:

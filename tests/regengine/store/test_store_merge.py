@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from regengine.store import hdf5, snapshot
 from regengine.store.file import StoreFile
 from regengine.store.hdf5 import HeldErrors
 from regengine.store.rows import StoredFrame, Table, Tables, join, to_tables
-from regengine.store.schema import GROUPS
+from regengine.store.schema import GROUPS, Column
 from regengine.store.snapshot import Snapshot, list_parts, parts_folder, read_store, read_tables
 from regengine.store.writer import StoreWriter, write_merged
 from tests.conftest import ROOT
@@ -282,3 +283,73 @@ def test_an_interrupt_while_hdf5_writes_is_raised_afterwards(
 def test_a_part_that_somebody_deletes_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"000001\.h5 was deleted .* same command again"):
         Snapshot(None, [tmp_path / "000001.h5"])
+
+
+@pytest.fixture
+def grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of any size are copied and gone on with."""
+    monkeypatch.setattr(store_file, "GROWN_BYTES", 0)
+    monkeypatch.setattr(store_file, "MOST_UNUSED", 1e3)  # little stores are mostly heads
+    for module in (hdf5, store_file):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 16)
+
+
+def run(path: Path, frames: Sequence[StoredFrame]) -> None:
+    with StoreWriter(path) as writer:
+        for one in frames:
+            writer.add(one)
+        writer.flush()
+
+
+@pytest.mark.usefixtures("grown")
+def test_one_more_frame_reads_what_tells_frames_apart_and_the_last_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    frames = [made(index, 3) for index in range(300)]
+    run(path, frames)
+    read: Counter[str] = Counter()
+    real = StoreFile._read
+
+    def counted(self: StoreFile, column: Column, group: str, start: int, stop: int) -> Any:
+        read[f"{group}/{column.name}"] += (stop - start) * (self.path == path)
+        return real(self, column, group, start, stop)
+
+    def copied(*_: object) -> None:
+        raise AssertionError("chunks were copied one by one")
+
+    monkeypatch.setattr(StoreFile, "_read", counted)
+    monkeypatch.setattr(StoreFile, "whole_chunks", copied)
+    run(path, [made(300, 3)])
+    known = {"frames/frame_index", "frames/path", "frames/sha256"}
+    assert max(rows for name, rows in read.items() if name not in known) <= 10 * 16
+    monkeypatch.undo()
+    assert_equal(read_tables(path), to_tables([*frames, made(300, 3)]))
+
+
+@pytest.mark.parametrize("last", [299, 280, 3])
+@pytest.mark.usefixtures("grown")
+def test_a_store_that_grows_is_as_if_written_anew(tmp_path: Path, last: int) -> None:
+    path = tmp_path / "run.h5"
+    sets = [
+        [made(index, index % 4) for index in range(300)],
+        [replace(made(last, 2), processed_utc="2026-11-22T00:00:00Z")],
+        [replace(made(300, 1), parameters="x" * 500)],
+        [made(301, 3)],
+    ]
+    for frames in sets:
+        run(path, frames)
+    assert_equal(read_tables(path), join([to_tables(frames) for frames in sets]))
+
+
+@pytest.mark.usefixtures("grown")
+def test_holes_and_longer_texts_have_a_store_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.h5"
+    run(path, [made(index, 2) for index in range(50)])
+    with StoreFile(path) as store:
+        assert store.can_grow({})
+        assert not store.can_grow({("frames", "path"): 1000})
+        monkeypatch.setattr(store_file, "MOST_UNUSED", 1.0)
+        assert not store.can_grow({})

@@ -16,9 +16,40 @@ if TYPE_CHECKING:
     from regengine.exchange.export.format import FileFormat, FolderFormat
 
 
+# What people call them as well
+ALSO_CALLED = {
+    "gdal": "gcp",
+    "geopackage": "gpkg",
+    "geoparquet": "parquet",
+    "gtiff": "geotiff",
+    "json": "geojson",
+    "points": "qgis",
+    "tif": "geotiff",
+    "tiff": "geotiff",
+}
+# What is not written, and what serves instead
+INSTEAD = {
+    **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "write gpkg, which every GIS reads"),
+    **dict.fromkeys(("excel", "xlsx", "ods"), "write csv, which spreadsheets open"),
+    "kmz": "write kml",
+    **dict.fromkeys(("mysql", "mariadb"), "write sql with --dialect mysql"),
+    **dict.fromkeys(("postgres", "postgresql", "postgis"), "write sql with --dialect postgresql"),
+}
+
+
 def format_names() -> list[str]:
     """Names of all formats, in order."""
     return sorted(_modules())
+
+
+def format_name(text: str) -> str:
+    """The name of a format out of what people call it; ConfigError if there is none like it."""
+    name = text.strip().lower().removeprefix(".")
+    name = ALSO_CALLED.get(name, name)
+    if name not in (names := format_names()):
+        why = INSTEAD.get(name, f"it is none of {', '.join(names)}")
+        raise ConfigError(f"--format {text}: {why}.")
+    return name
 
 
 def known_format(name: str) -> FileFormat | FolderFormat:

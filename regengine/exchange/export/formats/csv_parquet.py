@@ -33,8 +33,15 @@ BATCH, BATCHES = 256, 32  # rows that wait as Python's values, and how often so 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     table = table_of(options.table)
+    # Numbers are their own cells, and most of a table
+    columns = [(column, column.kind in ("real", "whole")) for column in table.columns]
     rows = (
-        [_cell(column, row[column.name]) for column in table.columns]
+        [
+            ("" if row[column.name] is None else row[column.name])
+            if number
+            else _cell(column, row[column.name])
+            for column, number in columns
+        ]
         for frame in frames
         for row in table.rows(frame)
     )

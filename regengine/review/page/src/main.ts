@@ -58,7 +58,8 @@ function begin(session: Session, box: string): void {
   review.views = createViews(byId("photo"), byId("map"), {
     moved: (index, side, at, done) => editor.move(index, side, at, done),
     added: (side, at) => editor.add(side, at),
-    selected: (index) => editor.clicked(index),
+    selected: (index) => editor.select(index),
+    confirmed: () => editor.confirm(),
     placed: (camera, done) => editor.place(camera, done),
     cursor: (pixel, place) => {
       const parts = [

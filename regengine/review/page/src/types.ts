@@ -81,6 +81,8 @@ export interface Place {
   lon: number;
   lat: number;
   population: number;
+  /** "" where its country has one of that name, or it is not known. */
+  state?: string;
 }
 
 /** GET /api/session */

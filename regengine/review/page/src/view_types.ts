@@ -21,9 +21,18 @@ export interface ViewEvents {
   moved(index: number, side: Side, at: [number, number], done: boolean): void;
   added(side: Side, at: [number, number]): void;
   selected(index: number | null): void;
+  /** The mark beside a guess was clicked: the camera's guess is right. */
+  confirmed(): void;
   /** The photo was moved over the map by hand (tool "place"). */
   placed(camera: Camera, done: boolean): void;
   cursor(pixel: [number, number] | null, place: LonLat | null): void;
+}
+
+/** Where the tool "add" waits for a click: on this side, of the point that the camera guessed there. */
+export interface Awaited {
+  side: Side;
+  /** null: there is no guess, only the first half of a pair. */
+  index: number | null;
 }
 
 export interface Views {
@@ -32,7 +41,12 @@ export interface Views {
   /** Another frame; resolves when its first picture is drawn. */
   show(frame: Frame, camera: Camera | null): Promise<void>;
   setCamera(camera: Camera | null): void;
-  setPoints(points: Point[], residuals: PointResidual[] | null, selected: number | null): void;
+  setPoints(
+    points: Point[],
+    residuals: PointResidual[] | null,
+    selected: number | null,
+    awaited: Awaited | null,
+  ): void;
   setLayout(layout: Layout): void;
   setTool(tool: Tool): void;
   setAdjust(side: Side, adjust: Adjust): void;

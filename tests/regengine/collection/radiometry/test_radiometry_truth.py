@@ -10,6 +10,9 @@ import pytest
 
 from benchmarks.radiometry import draw_radiometry_scene, judged, measured, write_trial
 from benchmarks.simulate.weather import SceneParameters
+from regengine.collection.radiometry import measure
+from regengine.collection.radiometry.cells import MapCells, PhotoCells
+from regengine.collection.radiometry.comparison import Comparison, compare
 from tests.regengine.collection.radiometry.conftest import SMALL, Trial
 
 
@@ -76,3 +79,19 @@ def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
     outcome = judged(scene, found)
     assert abs(outcome.gain_ratio - 1.0) < 0.2
     assert not [change for change in found.changes if change.sigma < 0.0]
+
+
+@pytest.mark.parametrize(("planted", "bound"), [(1.5, 0.0), (-3.0, -1.1)])
+def test_the_falloff_is_one_that_a_lens_can_have(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, planted: float, bound: float
+) -> None:
+    """Whatever else gets brighter or darker towards the corners is not put down to the lens."""
+
+    def trending(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None) -> Comparison:
+        found = compare(cells, photo, map_sigma_m)
+        return replace(found, light=found.light * np.exp(planted * photo.radius_sq))
+
+    monkeypatch.setattr(measure, "compare", trending)
+    gain = measured(trial.store).gain
+    assert gain.falloff == pytest.approx(bound, abs=1e-6)
+    assert gain.falloff_sigma > 0.0

@@ -11,8 +11,9 @@ import pytest
 
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.format import FileFormat
-from regengine.exchange.export.formats import format_names, known_format
+from regengine.exchange.export.formats import format_name, format_names, known_format
 from regengine.result import SolvedCamera
+from tests.command_line import invoke
 from tests.example_results import nadir_camera, proposal
 from tests.regengine.exchange.export.exported import export, photographed, try_export, write_store
 
@@ -113,3 +114,25 @@ def test_what_is_missing_is_null(name: str, store: Path, tmp_path: Path) -> None
     assert list(without.frame) == (["ISS001-E-1"] if name == "parquet" else [])
     assert without.geometry.isna().all()
     assert len(layer_of(name, store, tmp_path, "points", "--where", "frame = 'no such'")) == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("geopackage", "gpkg"), ("GPKG", "gpkg"), (".tif", "geotiff"), ("GeoTIFF", "geotiff")],
+)
+def test_formats_are_known_by_what_people_call_them(typed: str, name: str) -> None:
+    assert format_name(typed) == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("shapefile", "--format shapefile: write gpkg, which every GIS reads"),
+        ("postgis", "--format postgis: write sql with --dialect postgresql"),
+        ("dxf", "--format dxf: it is none of csv, fits"),
+    ],
+)
+def test_what_is_not_written_names_what_serves(typed: str, says: str, tmp_path: Path) -> None:
+    said = invoke("export", "run.h5", "--format", typed, "--out", tmp_path / "out")
+    assert said.exit_code == 2
+    assert says in said.stderr

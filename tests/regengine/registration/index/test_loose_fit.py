@@ -13,14 +13,12 @@ from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.lights.map import LightMap
 from regengine.photo.frame import read_frame
-from regengine.registration.control_points import allowed_error_m
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.outcome import result_of
 from regengine.registration.register import RegisterParams, search_frame
 from regengine.registration.search import SearchAids
-from regengine.registration.without_orbit import MOST_BEYOND, LooseFit, measured
-from regengine.result import ControlPoint
+from regengine.registration.without_orbit import MOST_BEYOND, chance_of_any_beyond, measured
 from tests.regengine.registration.index.conftest import SAMPLES
 from tests.regengine.registration.index.test_blind_register import STEEP, worst_km
 
@@ -34,32 +32,16 @@ CAMERA = Camera(
 )
 
 
-def point(sigma_m: float) -> ControlPoint:
-    return ControlPoint(
-        x=10.0,
-        y=10.0,
-        lon=0.0,
-        lat=89.0,
-        sigma_px=1.0,
-        sigma_m=sigma_m,
-        covariance_px=(1.0, 0.0, 1.0),
-        covariance_m=(sigma_m**2, 0.0, sigma_m**2),
-        lights=3,
-    )
-
-
 @pytest.mark.parametrize(("refits", "share"), [(20, 0.2), (20, 0.35), (6, 0.2)])
 def test_the_chance_of_a_point_beyond_what_counts_as_right(refits: int, share: float) -> None:
     """As often as in draws where the sigma of the vaguest of four points comes from refits."""
     rng = np.random.default_rng(1)
-    allowed_m = allowed_error_m(CAMERA)
-    shares = share * np.array([1.0, 0.5, 0.4, 0.3])
-    told = LooseFit(points=tuple(point(s * allowed_m) for s in shares), refits=refits)
+    told = chance_of_any_beyond(share * np.array([1.0, 0.5, 0.4, 0.3]), 1.0, refits)
     errors = np.linalg.norm(rng.normal(size=(200_000, 2)), axis=1)
     found_sigma = np.sqrt(rng.chisquare(refits - 1, 200_000) / (refits - 1))
     drawn = float((errors / found_sigma > 1.0 / share).mean())
-    assert told.chance_beyond(CAMERA) == pytest.approx(drawn, rel=0.15, abs=1e-4)
-    assert (told.chance_beyond(CAMERA) <= MOST_BEYOND) == ((refits, share) == (20, 0.2))
+    assert told == pytest.approx(drawn, rel=0.15, abs=1e-4)
+    assert (told <= MOST_BEYOND) == ((refits, share) == (20, 0.2))
 
 
 @pytest.mark.parametrize(("off_nadir_deg", "steep"), [(0.0, True), (50.0, True), (54.0, False)])

@@ -5,7 +5,7 @@ import "./views.css";
 import type { Coordinate } from "ol/coordinate";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Frame, LonLat, Point, PointResidual } from "../types";
-import type { Layout, Side, Tool, ViewEvents, Views } from "../view_types";
+import type { Awaited, Layout, Side, Tool, ViewEvents, Views } from "../view_types";
 import { createAdjuster } from "./adjust";
 import { bar, button, toggle } from "./bar";
 import { createBrighten } from "./brighten";
@@ -27,6 +27,7 @@ export function createViews(
   let camera: Camera | null = null;
   let points: Point[] = [];
   let selected: number | null = null;
+  let awaited: Awaited | null = null;
   let layout: Layout = "side";
   let tool: Tool = "select";
   let hidden = false; // flicker
@@ -55,10 +56,12 @@ export function createViews(
     return {
       selected: () => selected,
       adding: () => tool === "add",
+      awaited: () => tool === "add" && awaited?.side === side,
       panning: () => selected === null && tool !== "place",
       onSelect: (index) => byHand(() => events.selected(index)),
       onMove: (index, at, done) => byHand(() => events.moved(index, side, position(side, at), done)),
-      onAdd: (at) => events.added(side, position(side, at)),
+      onAdd: (at) => byHand(() => events.added(side, position(side, at))),
+      onConfirm: () => byHand(events.confirmed),
       onPointer: (at) => pointer(side, at),
     };
   }
@@ -85,8 +88,9 @@ export function createViews(
   }
 
   function refreshPoints(residuals: PointResidual[] | null): void {
-    photo.stage.setMarkers(photoMarkers(points, residuals, selected));
-    map.stage.setMarkers(mapMarkers(points, residuals, selected, camera));
+    const guess = (side: Side): number | null => (awaited?.side === side ? awaited.index : null);
+    photo.stage.setMarkers(photoMarkers(points, residuals, selected, guess("photo")));
+    map.stage.setMarkers(mapMarkers(points, residuals, selected, camera, guess("map")));
   }
 
   function showPhotoOverMap(): void {
@@ -137,7 +141,8 @@ export function createViews(
       place.cameraChanged();
       pointer(pointed.side, pointed.at);
     },
-    setPoints(next, residuals, index) {
+    setPoints(next, residuals, index, waited) {
+      awaited = waited;
       const chosen = index !== selected && index !== null && !held ? next[index] : undefined;
       points = next;
       selected = index;

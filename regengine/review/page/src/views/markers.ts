@@ -14,26 +14,43 @@ export interface Marker {
   origin: Origin;
   suspect: boolean;
   selected: boolean;
+  /** Guessed by the camera; a click or Enter decides. */
+  guess: boolean;
   residual_px: number | null;
 }
 
 type Residuals = PointResidual[] | null;
 
-function common(point: Point, index: number, residuals: Residuals, selected: number | null) {
+/** Where the mark that confirms a guess lies beside its point, in pixels of the screen. */
+export const CONFIRM_PX: [number, number] = [30, 20];
+
+function common(
+  point: Point,
+  index: number,
+  residuals: Residuals,
+  selected: number | null,
+  guess: number | null,
+) {
   return {
     index,
     origin: point.origin,
     suspect: residuals?.[index]?.suspect ?? false,
     selected: selected === index,
+    guess: guess === index,
     residual_px: residuals?.[index]?.residual_px ?? null,
   };
 }
 
-export function photoMarkers(points: Point[], residuals: Residuals, selected: number | null): Marker[] {
+export function photoMarkers(
+  points: Point[],
+  residuals: Residuals,
+  selected: number | null,
+  guess: number | null = null,
+): Marker[] {
   return points.map((point, index) => {
     const residual = residuals?.[index];
     return {
-      ...common(point, index, residuals, selected),
+      ...common(point, index, residuals, selected, guess),
       at: pixelToPlane([point.x, point.y]),
       towards: residual
         ? pixelToPlane([point.x - residual.dx_px, point.y - residual.dy_px])
@@ -47,11 +64,12 @@ export function mapMarkers(
   residuals: Residuals,
   selected: number | null,
   camera: Camera | null,
+  guess: number | null = null,
 ): Marker[] {
   return points.map((point, index) => {
     const seen = camera && residuals?.[index] ? pixelToLonLat(camera, point.x, point.y) : null;
     return {
-      ...common(point, index, residuals, selected),
+      ...common(point, index, residuals, selected, guess),
       at: toMercator([point.lon, point.lat]),
       towards: seen ? toMercator([lonNear(seen[0], point.lon), seen[1]]) : null,
     };

@@ -71,7 +71,8 @@ export function box([left, bottom, right, top]: number[]): [number, number, numb
 
 const DOT = new CircleStyle({ radius: 2, fill: new Fill({ color: "#d6deea" }) });
 
-function style(place: Place, scale: number): Style {
+/** What does not fit is left out: a higher index comes first. */
+export function style(place: Place, scale: number): Style {
   const size = (place.population > 1e6 ? 13 : 12) * scale;
   return new Style({
     image: DOT,
@@ -84,6 +85,6 @@ function style(place: Place, scale: number): Style {
       offsetX: 5,
       offsetY: -6,
     }),
-    zIndex: -place.population,
+    zIndex: place.population,
   });
 }

@@ -11,7 +11,7 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
 import type { Origin } from "../types";
-import { exaggeration, type Marker } from "./markers";
+import { CONFIRM_PX, exaggeration, type Marker } from "./markers";
 import { textScale } from "./text_scale";
 
 // Distinct also for those who see no difference between red and green; bright on a night photo.
@@ -23,6 +23,7 @@ const COLOURS: Record<Origin, string> = {
 };
 const SUSPECT = "#ff6b57";
 const HALO = "rgba(0, 0, 0, 0.85)";
+const CONFIRM = "#4cc9ff";
 
 export interface PointLayer {
   layer: VectorLayer;
@@ -69,6 +70,7 @@ function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
   styles.push(ring(8, new Stroke({ color: colour, width: 2.5 })));
   if (marker.selected) styles.push(ring(13, new Stroke({ color: "#ffffff", width: 2 })));
   styles.push(new Style({ image: new CircleStyle({ radius: 1.2, fill: new Fill({ color: colour }) }) }));
+  if (marker.guess) styles.push(...confirmStyles(scale));
   styles.push(
     new Style({
       text: new Text({
@@ -84,6 +86,25 @@ function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
     }),
   );
   return styles;
+}
+
+/** A button beside the point that says: the guess is right. */
+function confirmStyles(scale: number): Style[] {
+  const [right, down] = CONFIRM_PX.map((each) => each * scale) as [number, number];
+  const disc = new CircleStyle({
+    radius: 10 * scale,
+    displacement: [right, -down],
+    fill: new Fill({ color: CONFIRM }),
+    stroke: new Stroke({ color: HALO, width: 2 }),
+  });
+  const tick = new Text({
+    text: "✓",
+    font: `700 ${14 * scale}px system-ui, sans-serif`,
+    fill: new Fill({ color: "#04121c" }),
+    offsetX: right,
+    offsetY: down,
+  });
+  return [new Style({ image: disc, zIndex: 3 }), new Style({ text: tick, zIndex: 4 })];
 }
 
 function label(marker: Marker): string {

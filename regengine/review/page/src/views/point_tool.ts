@@ -3,22 +3,31 @@
 import type { Coordinate } from "ol/coordinate";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
 import PointerInteraction from "ol/interaction/Pointer";
-import { markerAt } from "./markers";
+import { CONFIRM_PX, markerAt } from "./markers";
+import { textScale } from "./text_scale";
 
 export interface PointToolHooks {
   /** Coordinates of all points, each the copy nearest to where the pointer is. */
   positions(near: Coordinate): Coordinate[];
   selected(): number | null;
   adding(): boolean;
+  /** Whether the next click here completes a pair: it counts where it is made. */
+  awaited(): boolean;
+  /** The point whose place here is a guess, which a mark beside it confirms. */
+  guess(): number | null;
   onSelect(index: number | null): void;
   onMove(index: number, at: Coordinate, done: boolean): void;
   onAdd(at: Coordinate): void;
+  onConfirm(): void;
 }
 
 const REACH_PX = { mouse: 13, touch: 26 };
+/** A hand that trembles less, in pixels of the screen, clicks where a click is waited for. */
+const TREMBLE_PX = 5;
+const CONFIRM_REACH_PX = 12;
 
 export class PointTool extends PointerInteraction {
-  private held: { index: number; offset: Coordinate; moved: boolean } | null = null;
+  private held: { index: number; offset: Coordinate; from: Coordinate; dragged: boolean; moved: boolean } | null = null;
 
   constructor(private readonly hooks: PointToolHooks) {
     super();
@@ -36,28 +45,35 @@ export class PointTool extends PointerInteraction {
 
   override handleDownEvent(event: MapBrowserEvent): boolean {
     const index = this.hit(event);
-    if (index === null || (event.originalEvent as PointerEvent).button > 0) return false;
+    if (index === null || (event.originalEvent as PointerEvent).button > 0 || this.confirms(event)) return false;
     const at = this.hooks.positions(event.coordinate)[index]!;
     const offset = [at[0]! - event.coordinate[0]!, at[1]! - event.coordinate[1]!];
-    this.held = { index, offset, moved: false };
-    this.hooks.onSelect(index);
+    this.held = { index, offset, from: event.pixel, dragged: false, moved: false };
+    if (!this.hooks.awaited()) this.hooks.onSelect(index);
     return true;
   }
 
   override handleDragEvent(event: MapBrowserEvent): void {
     if (!this.held) return;
+    this.held.dragged = true;
+    const way = Math.hypot(event.pixel[0]! - this.held.from[0]!, event.pixel[1]! - this.held.from[1]!);
+    if (!this.held.moved && this.hooks.awaited() && way < TREMBLE_PX) return;
     this.held.moved = true;
     this.hooks.onMove(this.held.index, this.target(event), false);
   }
 
   override handleUpEvent(event: MapBrowserEvent): boolean {
-    if (this.held?.moved) this.hooks.onMove(this.held.index, this.target(event), true);
+    const held = this.held;
+    const target = held && this.target(event);
     this.held = null;
+    if (held?.moved) this.hooks.onMove(held.index, target!, true);
+    // Where the hand did not even tremble, a click follows
+    else if (held?.dragged && this.hooks.awaited()) this.hooks.onAdd(event.coordinate);
     return false;
   }
 
   override handleMoveEvent(event: MapBrowserEvent): void {
-    const over = this.hit(event) !== null;
+    const over = this.confirms(event) || (this.hit(event) !== null && !this.hooks.awaited());
     event.map.getTargetElement()?.classList.toggle("over-point", over);
   }
 
@@ -75,7 +91,20 @@ export class PointTool extends PointerInteraction {
     return markerAt(event.pixel, onScreen, reach, this.hooks.selected());
   }
 
+  /** Whether the pointer is on the mark beside a guess. */
+  private confirms(event: MapBrowserEvent): boolean {
+    const index = this.hooks.guess();
+    if (index === null || !this.hooks.awaited()) return false;
+    const at = this.hooks.positions(event.coordinate)[index];
+    const on = at && (event.map.getPixelFromCoordinate(at) as Coordinate | null);
+    if (!on) return false;
+    const [right, down] = CONFIRM_PX.map((each) => each * textScale()) as [number, number];
+    return Math.hypot(event.pixel[0]! - on[0]! - right, event.pixel[1]! - on[1]! - down) <= CONFIRM_REACH_PX * textScale();
+  }
+
   private click(event: MapBrowserEvent): void {
+    if (this.confirms(event)) return this.hooks.onConfirm();
+    if (this.hooks.awaited()) return this.hooks.onAdd(event.coordinate);
     if (this.hit(event) !== null) return;
     if (this.hooks.adding()) this.hooks.onAdd(event.coordinate);
     else if (this.hooks.selected() !== null) this.hooks.onSelect(null);

@@ -14,11 +14,14 @@ import { PointTool } from "./point_tool";
 export interface StageHooks {
   selected(): number | null;
   adding(): boolean;
+  /** Whether the next click here completes a pair. */
+  awaited(): boolean;
   /** Whether the arrow keys pan: not while they move a point or the photo. */
   panning(): boolean;
   onSelect(index: number | null): void;
   onMove(index: number, at: Coordinate, done: boolean): void;
   onAdd(at: Coordinate): void;
+  onConfirm(): void;
   /** null: the pointer has left. */
   onPointer(at: Coordinate | null): void;
 }
@@ -66,6 +69,7 @@ export function createStage(
   const tool = new PointTool({
     ...hooks,
     positions: (near) => markers.map(({ at }) => nearest(at, near)),
+    guess: () => markers.find(({ guess }) => guess)?.index ?? null,
   });
   map.addInteraction(tool);
   map.on("pointermove", (event) => hooks.onPointer(event.coordinate));

@@ -71,6 +71,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "nudge", keys: Object.keys(ARROWS), label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "hold", keys: ["k"], label: "Hold the selected point: it is right", group: "Points", run: selected((index) => editor.hold(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "confirm", keys: ["Enter"], label: "The guess (✓) of the point just added is right", group: "Points", run: () => editor.confirm(), enabled: () => canEdit() && editor.awaited?.index != null },
     { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && needs.canSnap() },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
     { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },

@@ -168,14 +168,34 @@ test("a pair on a frame without nadir is one point", () => {
   assert.deepEqual(made.draft.points.map((each) => [each.x, each.lon, each.origin]), [[2000, 20, "person"]]);
 });
 
-test("a click on the twin of a new point confirms it", () => {
+test("a guess is held where it is confirmed, and not where its point is selected", () => {
   const { made } = editor();
   made.add("photo", [2000, 1500]);
+  assert.deepEqual(made.awaited, { side: "map", index: 4 });
+  made.select(4);
   assert.equal(made.draft.points[4]?.origin, "engine");
-  made.clicked(4);
+  made.confirm();
   assert.equal(made.draft.points[4]?.origin, "person");
-  made.clicked(1);
-  assert.deepEqual([made.selected, made.draft.points[1]?.origin], [1, "engine"]);
+  assert.equal(made.awaited, null);
+  made.confirm();
+  assert.deepEqual(made.draft.points.map((each) => each.origin), ["engine", "engine", "engine", "engine", "person"]);
+});
+
+test("a click however near the guess is where it was made", () => {
+  const { made } = editor();
+  made.add("photo", [2000, 1500]);
+  const { lon, lat } = made.draft.points[4]!;
+  made.add("map", [lon + 0.001, lat]);
+  assert.ok(Math.abs(made.draft.points[4]!.lon - lon - 0.001) < 1e-9);
+  assert.equal(made.draft.points[4]?.origin, "person");
+});
+
+test("a pair that was left is not completed by a later click", () => {
+  const { made } = editor();
+  made.add("photo", [2000, 1500]);
+  made.leavePair();
+  made.add("map", place(0));
+  assert.equal(made.draft.points.length, 6);
 });
 
 test("comments are no steps: undo leaves them", () => {

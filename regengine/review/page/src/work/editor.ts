@@ -1,7 +1,7 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
 import type { Camera, Decision, Draft, Frame, Hypothesis, LonLat, Point, PointResidual } from "../types";
-import type { Side } from "../view_types";
+import type { Awaited, Side } from "../view_types";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
 import { Pairs } from "./pairs";
@@ -52,6 +52,10 @@ export class Editor {
 
   get draft(): Draft {
     return this.dragged ?? this.history.now.draft;
+  }
+  /** The click that the tool "add" waits for. */
+  get awaited(): Awaited | null {
+    return this.pairs.awaited;
   }
   get canUndo(): boolean {
     return this.history.past.length > 0;
@@ -116,6 +120,7 @@ export class Editor {
   /** Replace the point by what the server found near it. */
   snapped(index: number, point: Point): void {
     const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const } : each));
+    this.pairs.forget();
     this.step({ ...this.draft, points });
     this.solve();
   }
@@ -126,17 +131,19 @@ export class Editor {
     if (this.draft.camera === null && !this.beginCamera(null) && side === "map") {
       // Where nobody knows the nadir, a click on the map says it
       const began = this.beginCamera(at);
-      if (began && !this.pairs.halfway) return this.needs.say(ABOVE);
+      if (began && this.awaited === null) return this.needs.say(ABOVE);
     }
     const clicked = this.pairs.click(side, at, this.draft.camera, this.draft.points.length);
     const other = side === "photo" ? "on the map" : "in the photo";
     switch (clicked.kind) {
       case "half":
+        this.needs.changed();
         return this.needs.say(`Now click the same place ${other}.`);
       case "guess":
         this.append(clicked.pixel, clicked.place, "engine");
-        return this.needs.say(`Point added. Click or drag its place ${other}.`);
+        return this.needs.say(`Point added. Click its place ${other}, or press Enter where the guess (✓) is right.`);
       case "other":
+        this.selected = clicked.index;
         this.step(drafts.movePoint(this.draft, clicked.index, side, at, "person"));
         break;
       case "pair":
@@ -159,8 +166,22 @@ export class Editor {
 
   hold(index: number): void {
     if (this.refused() || this.draft.points[index] === undefined) return;
+    if (this.awaited?.index === index) this.pairs.forget();
     this.step(drafts.holdPoint(this.draft, index));
     this.solve();
+  }
+
+  /** The camera's guess of the point that was just added is right. */
+  confirm(): void {
+    const index = this.awaited?.index ?? null;
+    if (index !== null) this.hold(index);
+  }
+
+  /** The next click of the tool "add" is a first one. */
+  leavePair(): void {
+    if (this.awaited === null) return;
+    this.pairs.forget();
+    this.needs.changed();
   }
 
   fillUp(): void {
@@ -225,15 +246,6 @@ export class Editor {
   select(index: number | null): void {
     this.selected = index;
     this.needs.changed();
-  }
-
-  /** A point was clicked. The twin of one that was just added is where the person would have it. */
-  clicked(index: number | null): void {
-    if (index !== null && this.pairs.confirms(index)) {
-      this.pairs.forget();
-      this.hold(index);
-    }
-    this.select(index);
   }
 
   setSolving(change: { free?: Free; holdAll?: boolean }): void {

@@ -1,9 +1,10 @@
 // Clicks of the tool "add" in photo and map, made into points: two clicks are a pair; where the
-// camera knows the other half, one click is a point that the second one puts right.
+// camera knows the other half, one click is a point that the second one puts right. A click is where
+// it was made: only `guess` can be confirmed as it is.
 
 import { lonLatToPixel } from "../geometry/camera";
 import type { Camera, LonLat } from "../types";
-import type { Side } from "../view_types";
+import type { Awaited, Side } from "../view_types";
 import { anyGround } from "./residuals";
 
 type Spot = [number, number];
@@ -22,9 +23,11 @@ export class Pairs {
   private half: { side: Side; at: Spot } | null = null;
   private guessed: { index: number; side: Side } | null = null;
 
-  /** Whether one half of a pair was clicked. */
-  get halfway(): boolean {
-    return this.half !== null;
+  /** The click that is waited for; null where any click is a first one. */
+  get awaited(): Awaited | null {
+    const first = this.half ?? this.guessed;
+    if (first === null) return null;
+    return { side: first.side === "photo" ? "map" : "photo", index: this.guessed?.index ?? null };
   }
 
   /** `index`: the number that a new point would have. */
@@ -42,11 +45,6 @@ export class Pairs {
     }
     this.guessed = { index, side };
     return side === "photo" ? { kind: "guess", pixel: at, place: twin } : { kind: "guess", pixel: twin, place: at };
-  }
-
-  /** Whether a click on this point says that the guess is right. */
-  confirms(index: number | null): boolean {
-    return index !== null && this.guessed?.index === index;
   }
 
   forget(): void {

@@ -165,5 +165,5 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
 }
 
 export function placeName(place: Place): string {
-  return place.country === "" ? place.name : `${place.name}, ${place.country}`;
+  return [place.name, place.state ?? "", place.country].filter((part) => part !== "").join(", ");
 }

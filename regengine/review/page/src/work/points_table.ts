@@ -10,8 +10,8 @@ const FREE_WORDS: [Free, string][] = [
   ["auto", "what the points can bear"],
   ["attitude", "attitude only (3 degrees of freedom)"],
   ["focal", "attitude and focal length"],
-  ["position", "attitude and position"],
-  ["all", "attitude, position, focal length"],
+  ["position", "attitude, focal length and position"],
+  ["all", "attitude, focal length, position and distortion"],
 ];
 
 export function showPoints(host: HTMLElement, editor: Editor): void {

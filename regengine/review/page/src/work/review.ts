@@ -120,7 +120,7 @@ export class Review {
     this.tool = "select";
     this.inView = null;
     this.views?.setTool("select");
-    this.views?.setPoints([], null, null);
+    this.views?.setPoints([], null, null, null);
     this.editor.open(frame, this.needs.session.reviewer, unsent);
     this.watch.restart();
     this.needs.opened(frame);
@@ -185,6 +185,7 @@ export class Review {
       tool = "add";
     }
     this.tool = tool;
+    if (tool !== "add") this.editor.leavePair();
     this.views?.setTool(tool);
     if (tool === "place") {
       if (begins) this.views?.fit();
@@ -293,11 +294,12 @@ export class Review {
   }
 
   private draw(): void {
-    const { draft, residuals, selected, solution, frame } = this.editor;
+    const { draft, residuals, selected, solution, frame, awaited } = this.editor;
     if (frame === null || frame.id !== this.inView) return;
     this.views?.setCamera(draft.camera);
     // Points that follow the camera have no residuals worth an arrow
     const arrows = solution === null ? [] : residuals.flatMap((each) => each ?? []);
-    this.views?.setPoints(draft.points, arrows.length === draft.points.length ? arrows : null, selected);
+    const shown = arrows.length === draft.points.length ? arrows : null;
+    this.views?.setPoints(draft.points, shown, selected, awaited);
   }
 }

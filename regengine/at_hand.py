@@ -1,0 +1,138 @@
+"""What lies in the user's data folder and is found by itself: night-light maps, element sets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.io.atomic import write_whole
+from regengine.io.checksums import fingerprint
+from regengine.io.folders import data_folder
+
+MAP_ENDINGS = (".tif", ".tiff")
+
+
+def lights_folder() -> Path:
+    """Where maps are looked for, each with its index beside it."""
+    return data_folder() / "lights"
+
+
+def usual_map() -> Path:
+    """The map that ``regengine lights get`` makes."""
+    return lights_folder() / "lights.tif"
+
+
+def element_set_folder() -> Path:
+    """Where files of element sets (TLE) are looked for."""
+    return data_folder() / "tle"
+
+
+def maps_at_hand() -> tuple[Path, ...]:
+    """The maps of the data folder, by name."""
+    return tuple(path for path in _files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS)
+
+
+def element_sets_at_hand() -> Path | None:
+    """The data folder's folder of element sets, if there are some."""
+    return element_set_folder() if _files(element_set_folder()) else None
+
+
+def keep_element_sets(content: bytes, name: str) -> Path:
+    """Put the text of a file of element sets into the data folder, under a name of its own there.
+
+    ConfigError if it cannot be written.
+    """
+    folder = element_set_folder()
+    path = folder / name
+    if path.exists() and path.read_bytes() != content:
+        path = path.with_stem(f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}): let REGENGINE_DATA name a folder that "
+            "you may write to."
+        ) from error
+    return path
+
+
+def chosen_maps(given: Sequence[Path]) -> tuple[Path, ...]:
+    """The maps that were given, or those of the data folder; LightMapError if there are none."""
+    chosen = tuple(given) or maps_at_hand()
+    if not chosen:
+        raise LightMapError(
+            f"There is no night-light map in {lights_folder()}: get one with regengine lights get, "
+            "or name one with --lights."
+        )
+    return chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
+    """The files that a run was made with, as far as they are still there.
+
+    lost: Of each that is not there any more, or has changed: its option, and a sentence.
+    """
+
+    lights: tuple[Path, ...] = ()
+    tle: Path | None = None
+    metadata: Path | None = None
+    lost: tuple[tuple[str, str], ...] = ()
+
+
+def files_of_run(store: Path) -> RunFiles:
+    """Map, element sets and records of a run, where its store says, or in the data folder.
+
+    None of a store that cannot be read or does not say.
+    """
+    from regengine.store.snapshot import iter_frames
+
+    try:
+        first = next(iter_frames(store), None)
+        known = {} if first is None else json.loads(first.parameters)
+        lights, tle = known.get("lights") or [], known.get("tle")
+        wanted = [("--lights", one, maps_at_hand()) for one in lights]
+        wanted.append(("--tle", tle, tuple(_files(element_set_folder()))))
+        wanted.append(("--metadata", known.get("metadata"), ()))
+        found: dict[str, list[Path]] = {option: [] for option, _, _ in wanted}
+        lost = []
+        for option, entry, others in wanted:
+            if not entry:
+                continue
+            path = _found(entry, others)
+            if path is not None:
+                found[option].append(path)
+                continue
+            place = entry.get("path") or entry["name"]
+            lost.append((option, f"{place}, of this run, has moved or changed: give {option}."))
+    except (StoreError, ValueError, KeyError, TypeError, AttributeError):
+        return RunFiles()
+    return RunFiles(
+        lights=tuple(found.get("--lights", ())),
+        tle=next(iter(found["--tle"]), None),
+        metadata=next(iter(found["--metadata"]), None),
+        lost=tuple(lost),
+    )
+
+
+def _found(entry: Mapping[str, str], others: Sequence[Path]) -> Path | None:
+    """A file that a store speaks of: where it was, or the same one among others."""
+    given = Path(entry["path"]) if "path" in entry else None
+    if given is not None and given.is_dir():  # element sets are added to it, and map tiles
+        return given
+    for path in ([] if given is None else [given]) + list(others):
+        if path.is_file() and fingerprint(path) == entry["fingerprint"]:
+            return path
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that are no leftovers; none where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")

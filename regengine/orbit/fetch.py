@@ -1,0 +1,50 @@
+"""Element sets of today, from a source that asks for no account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from regengine.errors import EphemerisError
+from regengine.io.http import HttpClient, HttpFailure, Patience
+from regengine.io.urls import host_of
+from regengine.orbit.tle_format import check_pairs, pair_lines
+
+CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"
+# What is fetched is of now; older than this the place along the orbit is not known any more
+LATEST_DAYS = 30.0
+WHERE_ELSE = (
+    "get the sets of the ISS (25544) around that date from space-track.org (GP history, with a "
+    "free account) or from CelesTrak's archive (celestrak.org/NORAD/archives), and keep the file "
+    "with regengine tle add FILE"
+)
+
+
+def check_reach(around: datetime, now: datetime | None = None) -> None:
+    """EphemerisError, with where to get a file, for a time that today's sets do not reach."""
+    days = abs(((now or datetime.now(UTC)) - around).total_seconds()) / 86_400.0
+    if days > LATEST_DAYS:
+        raise EphemerisError(
+            f"No source without an account has element sets of {around:%Y-%m-%d}: {WHERE_ELSE}."
+        )
+
+
+def fetch_latest(url: str = CELESTRAK) -> bytes:
+    """The ISS's latest element sets; EphemerisError if the source cannot be reached or has none."""
+    client = HttpClient(
+        Patience(attempts=3, connect_attempts=2),
+        # To another host only where that is as safe
+        may_follow=lambda source, target: target.startswith("https://"),
+    )
+    try:
+        content = client.read(url, 20)
+    except HttpFailure as failure:
+        raise EphemerisError(
+            f"{host_of(url)} cannot be asked for element sets ({failure}): try again later, or "
+            f"{WHERE_ELSE}."
+        ) from failure
+    pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
+    if not check_pairs(pairs)[0]:
+        raise EphemerisError(
+            f"{host_of(url)} answered with something else than element sets: try again later."
+        )
+    return content
