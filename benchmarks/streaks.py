@@ -24,9 +24,10 @@ from benchmarks.simulate.streaks import (
     SNR_EDGES,
     TEST_SEED0,
     StreakFrame,
-    StreakFrameSettings,
     streak_frame,
 )
+from benchmarks.simulate.streaks_camera import camera_exposure
+from benchmarks.simulate.streaks_crowded import crowded_exposure
 from detectors.registry import STREAKS
 from detectors.types import FloatArray
 from regengine.evaluate.streak_scores import (
@@ -38,7 +39,12 @@ from regengine.evaluate.streak_scores import (
 
 SNR_RANGES = tuple(itertools.pairwise(SNR_EDGES))
 LENGTH_RANGES = tuple(itertools.pairwise(LENGTH_EDGES_PX))
-SIZES = {"1024": StreakFrameSettings(), "large": LARGE}
+# Three that take different things for granted, so that a detector fitted to one is found out
+GENERATORS: Mapping[str, Callable[[int], StreakFrame]] = {
+    "open": streak_frame,
+    "crowded": lambda seed: crowded_exposure(seed).streak_frame(),
+    "camera": lambda seed: camera_exposure(seed).streak_frame(),
+}
 MATCHED_BOUNDS = (7.0, 10.0)
 END_SNR = 1.0
 FALSE_PER_FRAME, WIDTH_PX = 0.05, 3.0  # of the ideal matched filter
@@ -206,11 +212,10 @@ def ends_table(results: Results) -> list[str]:
     return table(("method", *kinds), lines, right=3)
 
 
-def size_lines(results: Results, settings: StreakFrameSettings) -> list[str]:
-    """Tables of all frames of a size."""
-    pixels = float(settings.width_px * settings.height_px)
+def section(title: str, results: Results, pixels: float) -> list[str]:
+    """Tables of all frames of a generator."""
     return [
-        f"## Frames of {settings.width_px} x {settings.height_px} pixels",
+        f"## {title}",
         "",
         *main_table(results),
         "",
@@ -233,8 +238,12 @@ def explained() -> list[str]:
     """What the columns mean."""
     sigma = look_elsewhere_sigma(1024.0**2)
     return [
-        "Simulated frames (`benchmarks/simulate/streaks.py`), seeds that nothing was tuned "
-        "on. SNR is the peak of the mean cross profile over the noise of sky and read-out. Found "
+        "Simulated frames of three generators, seeds that nothing was tuned on: *open* "
+        "(`benchmarks/simulate/streaks.py`), *crowded* (`streaks_crowded.py`: blended stars below "
+        "the noise, clusters, galaxies, long tracks of particles, bleeding and hot columns) and "
+        "*camera* (`streaks_camera.py`: mosaic of colours, correlated noise, JPEG, coma, shaken "
+        "hand, rows and columns, moonlit clouds). "
+        "SNR is the peak of the mean cross profile over the noise of sky and read-out. Found "
         "is a line RMS of at most 3 px and an overlap of at least a half: the stretch that both "
         "cover over the stretch that either covers; each streak and each detection once. *Recall* "
         "is the mean over the cells of SNR and length, so that each counts alike; streaks outside "
@@ -252,7 +261,10 @@ def explained() -> list[str]:
 def main(argv: list[str]) -> int:
     """Run the benchmark; 2 for an unknown method."""
     given = parser("streaks", __doc__)
-    given.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels")
+    given.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels a generator")
+    given.add_argument(
+        "--generator", default=",".join(GENERATORS), help="one or more, separated by commas"
+    )
     given.add_argument("--large-frames", type=int, default=0, help="of 4000 x 3000 pixels")
     given.add_argument("--seed0", type=int, default=TEST_SEED0)
     given.add_argument("--methods", help="these alone, separated by commas")
@@ -263,10 +275,22 @@ def main(argv: list[str]) -> int:
     if unknown:
         print(f"no method is called {unknown[0]!r}: there are {', '.join(known)}", file=sys.stderr)
         return 2
+    wanted_generators = args.generator.split(",")
+    strange = [name for name in wanted_generators if name not in GENERATORS]
+    if strange:
+        print(
+            f"no generator is called {strange[0]!r}: there are {', '.join(GENERATORS)}",
+            file=sys.stderr,
+        )
+        return 2
     cv2.setNumThreads(1)
+    seeds = range(args.seed0, args.seed0 + args.frames)
+    sets = [(f"Frames: {g}", [GENERATORS[g](seed) for seed in seeds]) for g in wanted_generators]
+    if args.large_frames:
+        large = [streak_frame(args.seed0 + k, LARGE) for k in range(args.large_frames)]
+        sets.append(("Frames: open, 4000 x 3000 pixels", large))
     lines: list[str] = []
-    for size, count in (("1024", args.frames), ("large", args.large_frames)):
-        frames = [streak_frame(args.seed0 + k, SIZES[size]) for k in range(count)]
+    for title, frames in sets:
         results: dict[str, list[StreakResult]] = {}
         for name in names if frames else ():
 
@@ -275,8 +299,8 @@ def main(argv: list[str]) -> int:
 
             results[name] = run_method(find, frames)
             print(" | ".join(method_cells(name, total_of(results[name]))), file=sys.stderr)
-        lines += size_lines(results, SIZES[size]) if results else []
+        lines += section(title, results, float(frames[0].light.size)) if results else []
     note = " ".join(explained()).strip()
-    title = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
-    write_page(args.out, "streaks", [*title, *lines])
+    heading = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
+    write_page(args.out, "streaks", [*heading, *lines])
     return 0

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates, median_filter
 from scipy.special import ndtri
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
@@ -26,6 +26,11 @@ NORMAL_Q75 = 0.6745
 # less noise than it has; less than this cannot be told from rounding.
 ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
 RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+# Rows and columns by the mean clipped light of pieces, and the median of these (1.25 times the
+# sigma of the mean); stars take little part, and eight bits do not step
+STRIPE_PX, STRIPE_CLIP, STRIPE_REACH_PX, FEWEST_PIECES, MEDIAN_SIGMA = 128, 3.0, 9, 3, 1.2533
+STRIPE_SIGMA, DEFECT_SIGMA = 3.0, 5.5
+DEFECT_BESIDE = 0.35  # of a line of FWHM 1.8 px along a row, the rows beside have 0.46
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +259,38 @@ def diffuse_level(
     """
     mesh, level, _ = _boxes(light, scale_px, mask, samples_across)
     return mesh.upsample(level)
+
+
+def without_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
+    """The residual without what whole rows or columns have in common, and defect ones.
+
+    Pieces of a row tell: read-out adds the same to all of it, and a hot or dead one is a
+    pixel wide, as no lens draws. Whole parts of them only: what is shorter than a piece stays.
+
+    `residual` (h, w): light above the background in units of its noise; changed in place.
+    """
+    defects = np.zeros(residual.shape, bool)
+    for turned, marks in ((residual, defects), (residual.T, defects.T)):
+        rows, cols = turned.shape
+        count = rows // STRIPE_PX
+        if count == 0 or cols < STRIPE_REACH_PX:
+            continue
+        cut = np.clip(turned[: count * STRIPE_PX], -STRIPE_CLIP, STRIPE_CLIP)
+        pieces = cut.reshape(count, STRIPE_PX, cols).mean(axis=1)
+        pieces -= median_filter(pieces, size=(1, STRIPE_REACH_PX), mode="nearest")
+        scatter = max(float(np.median(np.abs(pieces))) / NORMAL_Q75, STRIPE_PX**-0.5)
+        beside = np.pad(pieces, ((0, 0), (1, 1)))
+        beside = 0.5 * (beside[:, :-2] + beside[:, 2:])
+        strong = np.abs(pieces) > DEFECT_SIGMA * scatter
+        sharp = strong & (np.abs(beside) < DEFECT_BESIDE * np.abs(pieces))
+        level = np.median(pieces, axis=0)
+        least = STRIPE_SIGMA * MEDIAN_SIGMA / (count * STRIPE_PX) ** 0.5
+        level[(np.abs(level) < least) | (count < FEWEST_PIECES)] = 0.0
+        turned -= level.astype(np.float32)
+        for piece, col in np.argwhere(sharp).tolist():
+            last = rows if piece == count - 1 else (piece + 1) * STRIPE_PX
+            marks[piece * STRIPE_PX : last, col] = True
+    return residual, defects
 
 
 def hot_pixels(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from detectors.background import diffuse_level
+from detectors.background import diffuse_level, without_stripes
 from detectors.blobs import prominence
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA, USUAL, PointSpread, measure_width
@@ -18,6 +18,7 @@ from detectors.stamps import first_of_each, nearest_pixels
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
 from detectors.star_pairs import fit_pairs, long_stars
 from detectors.star_peaks import (
+    NORMAL_QUARTILE,
     TOE_LIGHT,
     Filtered,
     filter_answer,
@@ -36,6 +37,8 @@ SHARPER = 4.5
 SHARPNESS = 1.1
 LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the root of 23 pixels
 THIN, THIN_SNR = 0.6, 10.0
+# Fainter light as thin and as long is no star by four sigma of its shape
+FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
@@ -113,8 +116,10 @@ def sharp_ones(found: FittedStars, psf: PointSpread) -> BoolImage:
     better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
     better &= found.narrow_snr > SHARPNESS * found.star_snr
     alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
-    short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
+    short, long = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
+    faint = (short < FAINT_THIN * psf.sigma_px) & (found.star_snr > FAINT_THIN_SNR)
+    thin |= faint & (short < (1.0 - FAINT_LONG) * long)
     thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
     return np.asarray((better & alone) | thin)
 
@@ -150,6 +155,14 @@ class StarField:
         )
         least = rounding_noise(stable, frame.ignored)
         above = cv2.subtract(stable, level)
+        above[frame.ignored] = 0.0
+        noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
+        flat, defects = without_stripes(np.asarray(above / np.float32(noise)))
+        flat *= np.float32(noise)
+        level += above - flat  # what rows and columns have in common is no star's
+        above = flat
+        if defects.any():  # hot and dead columns
+            frame = replace(frame, ignored=frame.ignored | defects)
         above[frame.ignored] = 0.0
         return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
 

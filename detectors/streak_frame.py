@@ -18,6 +18,7 @@ from detectors.background import (
     smoothed,
     spread_about_zero,
     told_clipped,
+    without_stripes,
 )
 from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.types import BoolImage, FloatArray, FloatImage
@@ -77,6 +78,9 @@ class StreakFrame:
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
         shifted = np.where(ignored, np.float32(0.0), (image - np.median(sample)) / scale)
         residual, noise = _whitened(np.asarray(shifted, np.float32), ignored | clipped)
+        residual[ignored] = 0.0
+        residual, defects = without_stripes(residual)
+        ignored |= defects
         residual[ignored] = 0.0
         return cls(
             residual=residual,

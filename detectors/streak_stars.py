@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from detectors.psf import measure_width
+from detectors.psf import USUAL, measure_width
 from detectors.scale_space import blurred_noise, gaussian_blur, local_maxima
 from detectors.star_trails import FEWEST_TRAILS, parallel_spots, spot_moments
 from detectors.streak_line import Path
@@ -156,6 +156,7 @@ class Stars:
 
     mask: BoolImage  # (h, w): pixels with their light
     sigma_px: float  # width of a star, one sigma of a Gaussian; a usual one where few tell
+    told: bool  # whether enough stars told it
 
 
 def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
@@ -177,10 +178,11 @@ def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -
         bright = blurred[row, col] > WIDTH_SNR * unit
         noise = np.ones(np.count_nonzero(bright))
         psf = measure_width(residual, ~hidden, row[bright], col[bright], noise)
-        sigma = psf.sigma_px * (1.0 + 0.3 * psf.wings)
+        sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
-        sigma = trail.sigma_px
-    return Stars(mask=_painted(residual.shape, row, col, radius, trail), sigma_px=float(sigma))
+        sigma, told = trail.sigma_px, True
+    mask = _painted(residual.shape, row, col, radius, trail)
+    return Stars(mask=mask, sigma_px=float(sigma), told=told)
 
 
 def clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:

@@ -15,7 +15,7 @@ from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged, strip_along
 from detectors.streak_search import (
     BINS,
     LEAST_SIDE_PX,
@@ -37,7 +37,7 @@ from detectors.streak_stars import (
     sharp_share,
     stars_of,
 )
-from detectors.types import BoolImage, FloatArray, StreakDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -56,15 +56,26 @@ SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
+# Of a short line, with so many sigma of its width: streaks show 0.94 and more of the stars'
+# width, tracks behind a mosaic of colours 0.87 and less
+NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.88, 1.0, 120.0
+# Steps of light over its mean, from one piece of a star's FWHM to the next
+CHAIN_SNR, CHAIN_LENGTH_PX, CHAIN_WIDTHS, FEWEST_IN_CHAIN = 20.0, 120.0, 2.8, 4
+CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
+PARTICLE_LENGTH_PX, PARTICLE_STEPS = 35.0, 0.2
+# Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
+BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 75.0, 0.3, 2.5, 1.5
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
-BORDER_PX = 2.0
+BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX = 2.0, 256.0, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
 PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
 NOISE_SIGMAS = 2.2
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
+LEAST_ALIKE, FEWEST_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
+LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
 
 # Independent segments a pixel: places, directions and lengths that a fit may choose from. An
 # estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
@@ -95,7 +106,12 @@ class Radon:
         bright = bright_lines(frame)
         sky = sky_of(frame, bright)
         trail = sky.trail
-        lines = [one for one in bright.streaks if trail is None or not is_star_trail(one, trail)]
+        lines = [
+            one
+            for one in bright.streaks
+            if not (sky.star_sigma_told and is_narrow(one, sky))
+            and (trail is None or not is_star_trail(one, trail))
+        ]
         hidden = sky.hidden
         pixels = frame.residual.size
         for size in BINS:
@@ -111,6 +127,7 @@ class Radon:
             ]
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
+        lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = without_crowds(lines)[: self.max_streaks]
         return described(frame, lines, log10_false_alarm([line.snr for line in lines], pixels))
 
@@ -178,7 +195,13 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     unit = blurred_noise(SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
     stars = stars_of(flat, hidden, trail)
-    return Sky(hidden=hidden | stars.mask, sharp=sharp, trail=trail, star_sigma_px=stars.sigma_px)
+    return Sky(
+        hidden=hidden | stars.mask,
+        sharp=sharp,
+        trail=trail,
+        star_sigma_px=stars.sigma_px,
+        star_sigma_told=stars.told,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +212,7 @@ class Sky:
     sharp: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
+    star_sigma_told: bool  # by stars; else a usual one
 
 
 def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
@@ -204,13 +228,13 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return False
-    if _on_border(full, sky.hidden.shape):
+    if _on_border_or_row(full, sky.hidden.shape):
         return False
     rest = rest_share(line)
     part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
     if rest < LEAST_REST + part * (LEAST_REST_BRIGHT - LEAST_REST):
         return False
-    if full.sigma_px < NARROWEST * sky.star_sigma_px:
+    if is_narrow(full, sky) or is_chain(line, sky, hunt):
         return False
     if sharp_share(full.path, sky.sharp) > TRACK_SHARE:
         return False
@@ -229,12 +253,78 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
     return True
 
 
-def _on_border(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line runs along the border: backgrounds and sensors end there."""
+def is_narrow(line: Line, sky: Sky) -> bool:
+    """Whether a line, in pixels of the frame, is narrower than light is there.
+
+    Tracks of particles and columns of the sensor, also where the interpolation of a mosaic has
+    widened them. The profiles of stars change over a frame, that of a long line hardly tells.
+    """
+    ratio = line.sigma_px / sky.star_sigma_px
+    if ratio < NARROWEST:
+        return True
+    short = line.bin_px == 1 and line.path.length_px < NARROW_LENGTH_PX and sky.star_sigma_told
+    sure = float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
+    return bool(short and sure)
+
+
+def is_chain(line: Line, sky: Sky, hunt: Hunt) -> bool:
+    """Whether the light of a short, faint line comes and goes from one star's width to the next.
+
+    The mean square of successive differences (von Neumann 1941, Ann. Math. Stat. 12, 367) over
+    twice the noise's is 1 for even light whatever it does from end to end, with variance 3 / (n -
+    1); a row of blended stars is all steps.
+    """
+    length = line.path.length_px * hunt.bin_px
+    # Bright ones are as uneven where particles lose their energy and turn
+    particle = line.snr > CHAIN_SNR
+    if length > (PARTICLE_LENGTH_PX if particle else CHAIN_LENGTH_PX):
+        return False
+    piece = max(PIECE_PX, CHAIN_WIDTHS * sky.star_sigma_px / hunt.bin_px)
+    inside = np.flatnonzero(line.inside)
+    count = int(min(line.path.length_px / piece, inside.size))
+    if count < FEWEST_IN_CHAIN:
+        return False
+    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
+    weight = np.maximum(np.add.reduceat(line.weight[inside], edges), 1e-3)
+    level = np.add.reduceat(line.signal[inside], edges) / np.sqrt(weight) / line.scatter
+    excess = 0.5 * float(np.square(np.diff(level)).mean()) - 1.0
+    steps = PARTICLE_STEPS if particle else CHAIN_STEPS
+    by_chance = CHAIN_SIGMAS * np.sqrt(3.0 / (count - 1))
+    return bool(excess > by_chance and excess > (steps * float(level.mean())) ** 2)
+
+
+def is_bent(line: Line, residual: FloatImage) -> bool:
+    """Whether the middle of a short, bright line's light wanders: a slow particle's track.
+
+    `line`: in pixels of the frame.
+    """
+    path = line.path
+    if path.length_px > BENT_LENGTH_PX or line.snr < CHAIN_SNR or line.bin_px > 1:
+        return False
+    half = 3.0 * line.sigma_px + 2.0
+    strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
+    window = np.exp(-0.5 * (strip.v / (BENT_WINDOW * line.sigma_px)) ** 2)
+    count = max(3, int(path.length_px / PIECE_PX))
+    edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
+    light = np.add.reduceat(strip.light * window, edges, axis=0)
+    total = np.maximum(light.sum(axis=1), 1e-3)
+    middle = (light @ strip.v) / total
+    noise = float(np.sqrt(PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
+    t = np.linspace(-1.0, 1.0, count)
+    wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
+    return wander > BENT_PX + BENT_SIGMAS * noise
+
+
+def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
+    """Whether a line runs along the border, where sensors end, or, faint and long, along a row."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
-    return bool(np.median(away) < BORDER_PX + line.sigma_px)
+    # Rows and columns of a sensor differ, more than their neighbours tell
+    path = line.path
+    drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
+    read_out = path.length_px > LONG_ROW_PX and drift < ROW_DRIFT_PX and line.snr < CHAIN_SNR
+    return bool(np.median(away) < BORDER_PX + line.sigma_px or read_out)
 
 
 def _texture(line: Line, hunt: Hunt) -> float:
@@ -292,11 +382,23 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
 def without_crowds(lines: list[Line]) -> list[Line]:
     """Lines without the short ones if these are many: knots of galaxies, and stars side by side.
 
-    Streaks come alone, in trains, or as dashes of one line.
+    Streaks come alone, in trains, or as dashes of one line. Short ones that are parallel to their
+    neighbours are trails of stars, however bright, and so are rows of them.
 
     `lines`: in pixels of the frame.
     """
     trains = in_trains([line.path for line in lines])
+    trails = np.array(star_trails(lines), bool) & ~np.array(trains, bool)
+    if np.count_nonzero(trails) >= FEWEST_TRAILS:
+        longest = ROW_OF_TRAILS * float(
+            np.median([line.path.length_px for line, one in zip(lines, trails, strict=True) if one])
+        )
+        kept = [
+            (line, train)
+            for line, trail, train in zip(lines, trails, trains, strict=True)
+            if not trail and line.path.length_px > longest
+        ]
+        lines, trains = [line for line, _ in kept], [train for _, train in kept]
     short = [
         line.path.length_px < SHORT_PX and line.snr < CROWD_CLEAR_SNR and not train
         for line, train in zip(lines, trains, strict=True)
@@ -304,6 +406,33 @@ def without_crowds(lines: list[Line]) -> list[Line]:
     if sum(short) < FEWEST:
         return lines
     return [line for line, one in zip(lines, short, strict=True) if not one]
+
+
+def star_trails(lines: list[Line]) -> list[bool]:
+    """Which lines are like others about them in length and direction, side by side.
+
+    The direction may turn over the frame, as about a pole.
+    """
+    marks = []
+    for line in lines:
+        path = line.path
+        cos, sin = path.along
+        alike = 0
+        for other in lines:
+            far = other.path
+            turn = abs(cos * far.along[1] - sin * far.along[0])
+            size = far.length_px / max(path.length_px, 1e-9)
+            dx = 0.5 * (far.x1 + far.x2 - path.x1 - path.x2)
+            dy = 0.5 * (far.y1 + far.y2 - path.y1 - path.y2)
+            alike += bool(
+                other is not line
+                and turn < np.sin(np.radians(TRAIL_DEG))
+                and 1.0 / TRAIL_LENGTHS < size < TRAIL_LENGTHS
+                and float(np.hypot(dx, dy)) < TRAIL_REACH_PX
+                and abs(cos * dy - sin * dx) > SIDE_BY_SIDE_PX
+            )
+        marks.append(alike >= LEAST_ALIKE and path.length_px < LONGEST_TRAIL_PX)
+    return marks
 
 
 def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:

@@ -161,7 +161,7 @@ def _ends(
         angle = rng.uniform(0.0, 2.0 * np.pi)
         step = length * np.array([np.cos(angle), np.sin(angle)])
         if cut:
-            edge = _border_place(rng, width, height)
+            edge = border_place(rng, width, height)
             start, end = edge - step * rng.uniform(0.1, 1.0), edge + step
             fits = bool((end >= low).all() and (end <= high).all())
         else:
@@ -177,12 +177,20 @@ def _ends(
     raise ValueError(f"a streak of {length:.0f} px does not fit into {width} x {height} pixels")
 
 
-def _border_place(rng: np.random.Generator, width: int, height: int) -> FloatArray:
+def border_place(rng: np.random.Generator, width: int, height: int) -> FloatArray:
+    """A place on the outline of the frame."""
     along = rng.random()
     side = int(rng.integers(4))
     x = (along * (width - 1), along * (width - 1), -0.5, width - 0.5)[side]
     y = (-0.5, height - 0.5, along * (height - 1), along * (height - 1))[side]
     return np.array([x, y])
+
+
+def ends_inside(
+    rng: np.random.Generator, length: float, width: int, height: int
+) -> tuple[float, float, float, float]:
+    """Ends of a streak of that length, anywhere inside."""
+    return _ends(rng, length, width, height, cut=False)
 
 
 def curve(

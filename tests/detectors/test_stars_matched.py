@@ -167,3 +167,13 @@ def test_a_picture_without_noise_is_fitted_all_the_same():
     found = fit_stars(image, usable, x + 0.1, y, psf=psf, noise=none, gain=none)
     np.testing.assert_allclose(found.x, x, atol=1e-3)
     np.testing.assert_allclose(found.flux, [3.0, 5.0], rtol=1e-2)
+
+
+def test_a_hot_column_holds_no_stars():
+    stars = star_list(30, LARGE, gap=25.0)
+    frame = star_frame(stars, LARGE)
+    rng = np.random.default_rng(0)
+    frame[100:, 222] += rng.normal(5.0, 2.0, LARGE[0] - 100).astype(np.float32) * NOISE
+    found = Matched().detect(frame)
+    assert np.count_nonzero(np.abs(found.x - 222.0) < 2.0) <= 1
+    assert len(found) >= 28

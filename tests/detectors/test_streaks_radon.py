@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -234,3 +236,42 @@ def test_discs_and_spindles_are_none():
     frame += 200.0 * NOISE * np.exp(-np.hypot(along / 18.0, across / 5.0))
     frame += 400.0 * NOISE * np.exp(-0.5 * np.hypot(cols - 300, rows - 250) ** 2 / 4.0**2)
     assert bright_only(frame).streaks == ()
+
+
+def starry(seed, sigma=1.4):
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(10.0, [SHAPE[1] - 10.0, SHAPE[0] - 10.0], (40, 2))
+    peaks = NOISE * np.exp(rng.uniform(np.log(15.0), np.log(80.0), 40))
+    return noise_frame(seed) + star_light(SHAPE, np.column_stack([places, peaks]), sigma)
+
+
+def test_hot_and_dead_columns_are_none():
+    frame = starry(11)
+    frame[60:, 200] += 12.0 * NOISE
+    frame[:, 321] -= 12.0 * NOISE
+    assert len(FIND.detect(frame)) == 0
+
+
+def test_a_track_that_a_mosaic_widened_is_none_and_a_streak_as_bright_is_one():
+    ends = (110.0, 90.0, 160.0, 130.0)
+    track = starry(12) + streak(SHAPE, ends, 20.0 * NOISE, sigma=0.95)
+    assert len(FIND.detect(track)) == 0
+    assert len(FIND.detect(starry(12) + streak(SHAPE, ends, 20.0 * NOISE, sigma=1.5))) == 1
+
+
+def test_trails_about_a_pole_are_none():
+    frame = noise_frame(13)
+    rng = np.random.default_rng(13)
+    for x, y in rng.uniform(30.0, [SHAPE[1] - 30.0, SHAPE[0] - 30.0], (30, 2)):
+        off = np.array([x - 220.0, y - 190.0])
+        half = 12.0 * np.array([-off[1], off[0]]) / max(np.hypot(*off), 1.0)
+        ends = (x - half[0], y - half[1], x + half[0], y + half[1])
+        frame = frame + streak(SHAPE, ends, NOISE * rng.uniform(8.0, 40.0))
+    assert len(FIND.detect(frame)) <= 1
+
+
+def test_a_track_that_wanders_is_none():
+    frame, places = starry(14), [(110.0, 90.0), (121.0, 99.0), (128.0, 112.0), (141.0, 118.0)]
+    for first, last in itertools.pairwise(places):
+        frame = np.maximum(frame, LEVEL + streak(SHAPE, (*first, *last), 40.0 * NOISE, sigma=1.4))
+    assert len(FIND.detect(frame)) == 0
