@@ -126,7 +126,7 @@ def _defects(
     for i in range(1, h):  # rows remember each other
         rows[i] = drift * rows[i - 1] + np.sqrt(1.0 - drift**2) * rng.normal()
     electrons += rng.uniform(0.0, 0.25) * sigma * rows[:, None]
-    electrons += rng.uniform(0.0, 0.12) * sigma * rng.normal(size=w)[None, :]
+    electrons += rng.uniform(0.0, 0.12) * sigma * rng.normal(size=(1, w))
     for _ in range(int(rng.integers(0, 3))):
         electrons[:, int(rng.integers(0, w))] += sigma * rng.uniform(0.3, 4.0)
     for _ in range(int(megapixels * rng.uniform(0, 30))):

@@ -141,13 +141,13 @@ def test_a_photo_that_cannot_be_read_is_an_error_alone_and_a_row_in_a_run(
 
 def test_what_is_not_known_is_none_with_a_reason(tmp_path: Path) -> None:
     Image.new("L", (64, 48)).save(tmp_path / "iss990e000007.png")
-    r = rg.register(tmp_path / "iss990e000007.png", lights=LIGHTS)
+    r = rg.register(tmp_path / "iss990e000007.png", lights=LIGHTS, blind="never")
     assert (r.verdict, r.camera, r.probability, r.off_nadir_deg) == ("no_match", None, None, None)
-    assert [reason.code for reason in r.reasons] == ["no_agreement"]
+    assert [reason.code for reason in r.reasons] == ["no_ephemeris"]
     assert len(r.control_points) == 0
     assert r.control_points.columns[:4] == ("x", "y", "lon", "lat")
     assert r.time_utc is None
-    assert "no_agreement" in repr(r)
+    assert "no_ephemeris" in repr(r)
     assert r.plot().width >= 1000
 
 

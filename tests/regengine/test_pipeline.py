@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 from tests.example_results import proposal
 
 SAMPLES = ROOT / "data_samples"
+NEVER = BlindOptions(mode="never")
 INPUTS = RunInputs(lights=(SAMPLES / "lights.tif",), tle=SAMPLES / "tle.txt")
 
 
@@ -41,8 +42,7 @@ def fake_register(*args: object) -> FrameResult:
 
 
 def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
-    never = replace(INPUTS, blind=BlindOptions(mode="never"))
-    result = process_photo(photo, never)
+    result = process_photo(photo, replace(INPUTS, blind=NEVER))
     assert result.verdict == "no_match"
     assert [reason.code for reason in result.reasons] == ["no_ephemeris"]
     assert (result.frame, result.width_px, result.height_px) == ("ISS990-E-1", 120, 90)
@@ -53,8 +53,7 @@ def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
 
 def test_a_time_far_from_every_element_set_is_no_match(photo: Path) -> None:
     late = FrameOptions(time_utc=datetime(2031, 1, 1, tzinfo=UTC))
-    never = BlindOptions(mode="never")
-    result = process_photo(photo, replace(INPUTS, frame=late, blind=never))
+    result = process_photo(photo, replace(INPUTS, frame=late, blind=NEVER))
     assert [reason.code for reason in result.reasons] == ["no_ephemeris"]
     assert "2031-01-01" in result.reasons[0].text
     assert result.time_utc == "2031-01-01T00:00:00Z"
@@ -120,7 +119,7 @@ def test_a_failed_overlay_costs_no_result(
 ) -> None:
     (tmp_path / "file").touch()
     logging.getLogger("regengine").propagate = True
-    result = process_photo(photo, replace(INPUTS, overlays=tmp_path / "file"))
+    result = process_photo(photo, replace(INPUTS, overlays=tmp_path / "file", blind=NEVER))
     assert result.verdict == "no_match"
     assert "no overlay of" in caplog.text
 

@@ -423,7 +423,7 @@ def test_a_map_that_may_not_be_read_is_told(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("regengine.io.regular.os.open", refuse)
     with pytest.raises(LightMapError, match=r"m\.tif cannot be opened \(Permission denied\)"):
         open_light_map([path])
 

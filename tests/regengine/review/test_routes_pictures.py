@@ -151,6 +151,7 @@ def test_places_are_sent_with_their_countries(get: Get) -> None:
             {
                 "name": "Suva",
                 "country": "Fiji",
+                "state": "",
                 "lon": pytest.approx(178.44, abs=0.02),
                 "lat": pytest.approx(-18.14, abs=0.02),
                 "population": 77366,
