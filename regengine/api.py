@@ -157,7 +157,7 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
     ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
     used.
     """
-    from regengine.at_hand import chosen_maps, element_sets_at_hand
+    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import blind_options
     from regengine.registration.register import RegisterParams

@@ -158,7 +158,7 @@ def _file(path: Path) -> dict[str, str]:
 
 
 def _placed(path: Path) -> dict[str, str]:
-    """A file, and where `regengine.at_hand.files_of_run` finds it again."""
+    """A file, and where `regengine.batch.at_hand.files_of_run` finds it again."""
     return _file(path) | {"path": str(path.absolute())}
 
 

@@ -148,7 +148,7 @@ def _extras() -> Finding:
 
 
 def _map(lights: list[Path]) -> Finding:
-    from regengine.at_hand import chosen_maps
+    from regengine.batch.at_hand import chosen_maps
     from regengine.lights.map import open_light_map
 
     info = open_light_map(chosen_maps(lights)).info
@@ -161,7 +161,7 @@ def _map(lights: list[Path]) -> Finding:
 
 
 def _index(lights: list[Path]) -> Finding:
-    from regengine.at_hand import chosen_maps
+    from regengine.batch.at_hand import chosen_maps
     from regengine.registration.index.earth import read_earth_index
     from regengine.registration.index.options import BlindOptions, index_beside, index_file
 
@@ -179,7 +179,7 @@ def _index(lights: list[Path]) -> Finding:
 
 
 def _element_sets() -> Finding:
-    from regengine.at_hand import element_sets_at_hand
+    from regengine.batch.at_hand import element_sets_at_hand
     from regengine.orbit.rotation import utc_of
     from regengine.orbit.tle import load_tle_file
 

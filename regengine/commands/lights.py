@@ -78,7 +78,7 @@ def get(
       regengine lights get --region -12,34,32,60
       regengine lights get --from VNP46A4/
     """
-    from regengine.at_hand import usual_map
+    from regengine.batch.at_hand import usual_map
     from regengine.lights.build import BuildOptions, build_map
     from regengine.lights.map import LightMap
     from regengine.lights.tiles import open_tiles

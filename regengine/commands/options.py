@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from regengine.at_hand import RunFiles
+    from regengine.batch.at_hand import RunFiles
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2

@@ -44,7 +44,7 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.at_hand import chosen_maps, files_of_run
+    from regengine.batch.at_hand import chosen_maps, files_of_run
     from regengine.batch.console import progress, say
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError

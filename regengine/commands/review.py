@@ -63,7 +63,7 @@ def main(
     """
     import json
 
-    from regengine.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
+    from regengine.batch.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
     from regengine.io.plain import printable
     from regengine.review.server import ServerOptions, open_review, serve
 

@@ -37,7 +37,7 @@ def add(
     Examples:
       regengine tle add iss.txt
     """
-    from regengine.at_hand import keep_element_sets
+    from regengine.batch.at_hand import keep_element_sets
     from regengine.orbit.tle import load_tle_file
 
     sets = [load_tle_file(file) for file in files]  # all of them can be used, or none is kept
@@ -72,7 +72,7 @@ def get(
     """
     from datetime import UTC
 
-    from regengine.at_hand import keep_element_sets
+    from regengine.batch.at_hand import keep_element_sets
     from regengine.orbit.fetch import CELESTRAK, check_reach, fetch_latest
     from regengine.orbit.tle import load_tle_file
 

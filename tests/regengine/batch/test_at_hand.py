@@ -10,7 +10,7 @@ import pytest
 
 import regengine as rg
 from regengine import api
-from regengine.at_hand import files_of_run
+from regengine.batch.at_hand import files_of_run
 from regengine.batch.register import parameters_of
 from regengine.errors import LightMapError
 from regengine.orbit.tle import load_tle_file
