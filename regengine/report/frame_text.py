@@ -174,7 +174,7 @@ def table_line(result: FrameResult) -> str:
         "" if fit is None else f"{fit.margin:.2f}",
         f"{result.seconds:.1f}",
     )
-    return _line(cells, "; ".join(reason.text for reason in result.reasons))
+    return _line(cells, "; ".join(reason.text.rstrip(".") for reason in result.reasons))
 
 
 def _line(cells: tuple[str, ...], last: str) -> str:

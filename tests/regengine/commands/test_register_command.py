@@ -111,7 +111,7 @@ def test_a_table_goes_out_and_a_summary_aside(photos: Path) -> None:
         ["z", "accepted"],
     ]
     assert "35.70 N 136.90 E" in lines[1]
-    assert lines[2].endswith("  No time and no nadir.")
+    assert lines[2].endswith("  No time and no nadir")
     assert result.stderr == (
         "3 photos: 2 accepted, 0 review, 1 no_match, 0 failed; stored in run.h5, checked\n"
         "Look at them with regengine review run.h5, list them with regengine show run.h5, hand "

@@ -50,7 +50,7 @@ def test_a_store_is_a_table(store: Path) -> None:
     ]
     assert lines[1].split() == [
         *("ISS030-E-184140", "review", "0.9997", "35.70", "N", "136.90", "E", "0°"),
-        *("143", "0.29", "1.9", "Two", "cameras", "fit", "alike.", "Y,", "z."),
+        *("143", "0.29", "1.9", "Two", "cameras", "fit", "alike;", "Y,", "z"),
     ]
 
 
