@@ -66,7 +66,7 @@ def photograph(folder: Path) -> tuple[list[Path], list[SimCamera]]:
 
 def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
     """Register a photo; what is named hard has little time."""
-    return process_photo(path, inputs(3.0 if "hard" in path.name else 300.0), hints)
+    return process_photo(path, inputs(0.5 if "hard" in path.name else 300.0), hints)
 
 
 def facts_of(path: Path) -> FrameFacts | None:

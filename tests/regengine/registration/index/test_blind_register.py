@@ -124,7 +124,7 @@ def test_the_command_falls_back_to_lights_where_nothing_is_known(
     common = ["register", str(photo), "--lights", str(LIGHTS), "--store", str(store), *told]
     never = ["--blind", "never", "--workers", "0", "--any-category"]
     run = CliRunner().invoke(app, [*common, *never])
-    assert run.exit_code == 0, run.output
+    assert run.exit_code == 3, run.output
     assert next(iter(read_store(store))).result.reasons[0].code == "no_ephemeris"
     auto = ["--index", str(index_path), "--workers", "0", "--any-category"]
     run = CliRunner().invoke(app, [*common, *auto, "--dry-run"])
