@@ -18,25 +18,25 @@ def data_folder(environment: Mapping[str, str] = os.environ, system: str = "") -
     """
     if environment.get(DATA_VARIABLE):
         return Path(environment[DATA_VARIABLE])
-    system = system or platform.system()
-    if system == "Windows" and environment.get("LOCALAPPDATA"):
-        return Path(environment["LOCALAPPDATA"]) / "regengine" / "Data"
-    if system == "Darwin":
-        return Path.home() / "Library" / "Application Support" / "regengine"
-    return _xdg(environment.get("XDG_DATA_HOME"), ".local/share")
+    xdg = environment.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return _place(environment, system, {"Windows": "Data", "Darwin": "Application Support"}, xdg)
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ, system: str = "") -> Path:
     """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system."""
     if environment.get(CACHE_VARIABLE):
         return Path(environment[CACHE_VARIABLE])
+    xdg = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return _place(environment, system, {"Windows": "Cache", "Darwin": "Caches"}, xdg)
+
+
+def _place(
+    environment: Mapping[str, str], system: str, names: Mapping[str, str], xdg: str | Path
+) -> Path:
+    """Where a system keeps such folders."""
     system = system or platform.system()
     if system == "Windows" and environment.get("LOCALAPPDATA"):
-        return Path(environment["LOCALAPPDATA"]) / "regengine" / "Cache"
+        return Path(environment["LOCALAPPDATA"]) / "regengine" / names[system]
     if system == "Darwin":
-        return Path.home() / "Library" / "Caches" / "regengine"
-    return _xdg(environment.get("XDG_CACHE_HOME"), ".cache")
-
-
-def _xdg(given: str | None, usual: str) -> Path:
-    return Path(given or Path.home() / usual) / "regengine"
+        return Path.home() / "Library" / names[system] / "regengine"
+    return Path(xdg) / "regengine"

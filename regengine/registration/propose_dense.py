@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -169,9 +169,7 @@ def moved(candidate: Candidate, step_km: float) -> Candidate | None:
     x, y, ground = ground_samples(camera)
     if len(x) < LEAST_POINTS:
         return None
-    directions = ground - np.asarray(prior.position_ecef_m)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    rays = camera.rays(x, y)
+    directions, rays = sights_from(prior.position_ecef_m, ground), camera.rays(x, y)
     rotation, _ = Rotation.align_vectors(directions, rays)
     # What the place makes look larger, the lens may make smaller, as far as it is believed to
     longer = spread(rays) / spread(directions)
@@ -187,6 +185,12 @@ def moved(candidate: Candidate, step_km: float) -> Candidate | None:
         camera=view,
         look=replace(look, offset_km=look.offset_km + step_km, prior=prior),
     )
+
+
+def sights_from(place_ecef_m: Sequence[float], ground_ecef_m: FloatArray) -> FloatArray:
+    """Unit vectors from a place to ground."""
+    directions = ground_ecef_m - np.asarray(place_ecef_m)
+    return np.asarray(directions / np.linalg.norm(directions, axis=1, keepdims=True))
 
 
 def spread(directions: FloatArray) -> float:

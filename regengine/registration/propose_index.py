@@ -49,6 +49,7 @@ from regengine.registration.map_window import (
     footprint_window,
     ground_reach_km,
 )
+from regengine.registration.propose_dense import LEAST_POINTS, sights_from
 from regengine.registration.search import ANYWHERE, SHARE_FOR_LOOKS, Cost, Proposals, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import Track, tracks_for
@@ -77,7 +78,6 @@ LOOKS = 105_000
 STAND_KM, MOST_SURPRISE, LIKELY_SURPRISE = 150.0, 9.0, 4.0
 # A proposed camera is off by what tilts and heights between those tried amount to
 OFF_TRACK_KM = 250.0
-LEAST_POINTS = 3  # that tell an attitude
 
 
 def propose(search: Search) -> Iterator[Step]:
@@ -229,8 +229,7 @@ def carried(camera: Camera, look: Look) -> Camera:
     x, y, ground = ground_samples(camera)
     if len(x) < LEAST_POINTS:
         return camera
-    directions = ground - np.asarray(look.prior.position_ecef_m)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    directions = sights_from(look.prior.position_ecef_m, ground)
     rotation, _ = Rotation.align_vectors(directions, camera.rays(x, y))
     there = replace(camera, position_ecef_m=look.prior.position_ecef_m)
     return with_attitude(there, rotation.as_matrix())

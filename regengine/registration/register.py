@@ -171,10 +171,10 @@ def nowhere_near(search: Search) -> bool:
         return False
     if search.parameters.clock_window_s is not None or search.given_up or search.telephoto:
         return False
-    if town_count(search) < LEAST_TOWNS_ANYWHERE or mostly_in_sight(search):
-        return False
     best = search.best
-    return best is None or probability(best.evidence) < REVIEW_PROBABILITY
+    if best is not None and probability(best.evidence) >= REVIEW_PROBABILITY:
+        return False
+    return town_count(search) >= LEAST_TOWNS_ANYWHERE and not mostly_in_sight(search)
 
 
 def town_count(search: Search) -> int:
