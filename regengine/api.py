@@ -65,6 +65,7 @@ class RegisterOptions(TypedDict, total=False):
     clock_window: float | None
     max_seconds: Annotated[float, 120.0]
     any_category: Annotated[bool, False]
+    decoys: Annotated[bool, False]
     share: Annotated[bool, True]
     stars: Annotated[bool, True]
     blind: Annotated[str, "auto"]
@@ -179,6 +180,7 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
             clock_window_s=options["clock_window"],
             max_seconds=options["max_seconds"],
             any_category=options["any_category"],
+            decoys=options["decoys"],
             seed=options["seed"],
         ),
         overlays=_path(options["overlay"]),

@@ -64,6 +64,14 @@ def main(
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,
+    decoys: Annotated[
+        bool,
+        typer.Option(
+            "--decoys",
+            help="Search for each photo once more over another longitude, where nothing can be "
+            "right: regengine report then tells how many accepted photos may be wrong.",
+        ),
+    ] = False,
     workers: common.Workers = 1,
     resume: Annotated[
         bool,
@@ -175,6 +183,7 @@ def main(
         clock_window=clock_window,
         max_seconds=max_seconds,
         any_category=any_category,
+        decoys=decoys,
         share=share,
         stars=stars,
         blind=blind,

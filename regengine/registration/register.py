@@ -6,7 +6,7 @@ import heapq
 import pkgutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import groupby
 from typing import Literal, cast
@@ -32,6 +32,7 @@ from regengine.registration.candidates import (
     same_hypothesis,
     same_view,
 )
+from regengine.registration.decoys import decoy_of, turned_back
 from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
@@ -63,7 +64,7 @@ from regengine.registration.verification import (
     towns_proof,
 )
 from regengine.registration.without_orbit import beyond_chance
-from regengine.result import FrameResult, Reason
+from regengine.result import Decoy, FrameResult, Reason
 
 Method = Literal["limb", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("limb", "sparse", "dense")
@@ -92,6 +93,7 @@ class RegisterParams:
     any_category: Try frames that do not look like night cities, too.
     accept_probability: Acceptance threshold.
     seed: Kept with the result; the search itself draws no random numbers.
+    decoys: Search for each photo once more where it cannot be.
     methods: What may propose cameras: "limb" (sweeps), "sparse" (figures of towns), "dense"
         (pictures).
     clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
@@ -102,6 +104,7 @@ class RegisterParams:
     most_work: float = 15.0
     max_seconds: float = 120.0
     any_category: bool = False
+    decoys: bool = False
     accept_probability: float = field(default_factory=default_accept_probability)
     seed: int = 0
     methods: tuple[Method, ...] = METHODS
@@ -121,7 +124,30 @@ def register_frame(
     FrameError if the photo cannot be read, LightMapError if the map cannot be.
     """
     parameters = parameters or RegisterParams()
-    return result_of(search_frame(frame, position, light_map, parameters, aids))
+    search = search_frame(frame, position, light_map, parameters, aids)
+    result = result_of(search)
+    decoy = search_decoy(search) if parameters.decoys else None
+    if decoy is None:
+        return result
+    found = result_of(decoy)
+    return replace(result, decoy=Decoy(verdict=found.verdict, probability=found.probability))
+
+
+def search_decoy(search: Search) -> Search | None:
+    """The search of a photo once more where it cannot be, see `decoys`; None where none can be had.
+
+    Whole hours that the clock may be wrong can bring a decoy to the true place: that is none.
+    """
+    pair = None if search.futile is not None else decoy_of(search)
+    if pair is None:
+        return None
+    decoy, turn_deg = pair
+    explore(decoy)
+    if search.best is not None and decoy.best is not None:
+        there = turned_back(decoy.best.camera, turn_deg)
+        if same_view(there, search.best.camera, SAME_SHARE):
+            return None
+    return decoy
 
 
 def search_frame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from matchers.camera import Camera
 from regengine.registration.acceptance import Verified, is_conclusive
@@ -63,6 +63,11 @@ COSTS: dict[Cost, float] = {
 TIMES_AS_LONG = 5.0
 # and where a search along tracks has found nothing
 ANYWHERE_AFTER_ALL = 0.7
+# What searches for one photo share
+OF_PHOTO = (
+    *("frame", "position", "light_map", "parameters", "aids"),
+    *("stored", "focal_known", "limb", "told"),
+)
 # The rest of a frame's work is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
 
@@ -191,18 +196,13 @@ class Search:
 
     def freed(self, anywhere: CameraPosition) -> Search:
         """A new search for the same photo that does not look at its position."""
-        search = Search(
-            frame=self.frame,
-            position=anywhere,
-            light_map=self.light_map,
-            parameters=self.parameters,
-            aids=replace(self.aids, neighbours=None, sky=None),
-            stored=self.stored,
-            focal_known=self.focal_known,
-            started_s=self.parameters.clock(),
-            limb=self.limb,
-            told=self.position,
-        )
+        aids = replace(self.aids, neighbours=None, sky=None)
+        return self.anew(position=anywhere, aids=aids, told=self.position)
+
+    def anew(self, **changes: Any) -> Search:
+        """A new search for the same photo, some of what is known changed."""
+        known = {name: getattr(self, name) for name in OF_PHOTO} | changes
+        search = Search(started_s=self.parameters.clock(), **known)
         search.lights = self.lights
         return search
 

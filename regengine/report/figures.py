@@ -194,6 +194,52 @@ def _spreads() -> dict[str, Distribution]:
     }
 
 
+# Probabilities from which decoys are counted
+DECOYS_FROM = (0.5, 0.9, 0.99)
+
+
+class DecoyTally:
+    """How often photos were found where they cannot be: as many others are expected to be wrong.
+
+    That is target-decoy competition (Elias and Gygi 2007): a wrong place is found as easily on one
+    side of the Earth as on another.
+    """
+
+    def __init__(self) -> None:
+        self._photos = 0
+        self._accepted = Counter[str]()
+        self._from = {least: Counter[str]() for least in DECOYS_FROM}
+
+    def add(self, result: FrameResult) -> None:
+        """Take one photo and its decoy, if it has one."""
+        if result.decoy is None:
+            return
+        self._photos += 1
+        for side, told in (("photos", result), ("decoys", result.decoy)):
+            self._accepted[side] += told.verdict == "accepted"
+            for least, counted in self._from.items():
+                counted[side] += (told.probability or 0.0) >= least
+
+    def figures(self) -> dict[str, Any] | None:
+        """Counts, and at most how many accepted are wrong in 95 of 100 cases; None without any."""
+        if not self._photos:
+            return None
+        from scipy.stats import beta
+
+        wrong = self._accepted["decoys"]
+        most = float(beta.ppf(0.95, wrong + 1, self._photos - wrong)) if wrong < self._photos else 1
+        return {
+            "photos": self._photos,
+            "accepted": self._accepted["photos"],
+            "decoys_accepted": wrong,
+            "wrong_upper_95": most * self._photos,
+            "by_probability": [
+                {"least": least, "photos": counted["photos"], "decoys": counted["decoys"]}
+                for least, counted in self._from.items()
+            ],
+        }
+
+
 SLOWEST = 20
 
 

@@ -15,6 +15,7 @@ from regengine.io.plain import plain
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
 from regengine.report.figures import (
     VERDICTS,
+    DecoyTally,
     Distribution,
     EvenSample,
     FailureTally,
@@ -148,11 +149,12 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
     """Go through the photos of a store once."""
     verdicts, reasons, reliability = VerdictTally(), ReasonTally(), Reliability()
     cameras, places = CameraTally(), PlaceTally()
+    decoys = DecoyTally()
     times, failures, origins = TimeTally(), FailureTally(), OriginTally()
     samples = {verdict: EvenSample[tuple[int, FrameResult]](most_frames) for verdict in VERDICTS}
     for stored in frames:
         result = stored.result
-        for of_result in (verdicts, reasons, reliability, cameras, places):
+        for of_result in (verdicts, reasons, reliability, decoys, cameras, places):
             of_result.add(result)
         for of_stored in (times, failures, origins):
             of_stored.add(stored)
@@ -162,6 +164,7 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
         **verdicts.figures(),
         "reasons": reasons.figures(),
         "reliability": reliability.figures(),
+        "decoys": decoys.figures(),
         "clocks": _most_telling(cameras.clock_offsets()),
         "lenses": _most_telling(cameras.lens_ratios()),
         "orbital_speed_km_s": ORBITAL_SPEED_KM_S,

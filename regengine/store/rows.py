@@ -19,6 +19,7 @@ from regengine.io.plain import printable
 from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
+    Decoy,
     Fit,
     FrameResult,
     Hypothesis,
@@ -188,6 +189,9 @@ def _frame_row(result: FrameResult) -> Row:
         row["footprint_lat"] = [lat for _, lat in corners]
     if result.fit is not None:
         row |= {name: getattr(result.fit, name) for name in FIT_FIELDS}
+    if result.decoy is not None:
+        row["decoy_verdict"] = result.decoy.verdict
+        row["decoy_probability"] = result.decoy.probability
     return row
 
 
@@ -293,6 +297,7 @@ def _result(
         control_points=tuple(points),
         footprint=_footprint(row) if solved is not None else None,
         fit=_fit(row) if row["matched_lights"] >= 0 else None,
+        decoy=_decoy(row) if row["decoy_verdict"] else None,
         hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
         lights=origin["lights"],
         engine_version=origin["engine_version"],
@@ -308,6 +313,10 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
 def _fit(row: Row) -> Fit:
     values = {name: row[name] for name in FIT_FIELDS}
     return Fit(**values | {"held_out_residual_px": _optional(row["held_out_residual_px"])})
+
+
+def _decoy(row: Row) -> Decoy:
+    return Decoy(verdict=row["decoy_verdict"], probability=_optional(row["decoy_probability"]))
 
 
 def _nadir(row: Row) -> NadirInput:
