@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from regengine.registration.search import Search
 
 REASON_MARK = "|"
+WORK_OF = "work of "  # a kind of proposer: its column
 EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
@@ -236,6 +237,7 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     }
     if result is None or search is None:
         return columns
+    columns |= {f"{WORK_OF}{kind}": work for kind, work in search.work_of.items()}
     truth = camera_of(trial.camera)
     columns["truth_in_candidates"] = rank_of_truth([c.camera for c in search.candidates], truth)
     best = search.best
@@ -243,7 +245,9 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         return columns
     points = proposed_points(result, search)
     columns |= score_columns(best.camera, points, truth)
-    columns["kinds"] = sorted(kinds_of(search, best.camera))
+    kinds = kinds_of(search, best.camera)
+    columns["kinds"] = sorted(kinds)
+    columns["found_by"] = next((kind for kind, _ in search.proposed if kind in kinds), "")
     columns["truth_in_finalists"] = rank_of_truth([f.camera for f in best.finalists], truth)
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.pages import NONE, number, table, title_lines
 from benchmarks.row_tables import LIST_MARK, Row, flags, number_of, numbers, values
-from benchmarks.trials.attempt import REASON_MARK, with_true_camera
+from benchmarks.trials.attempt import REASON_MARK, WORK_OF, with_true_camera
 from benchmarks.trials.outcomes import (
     OUTCOMES,
     RIGHT_ACCEPTED,
@@ -386,7 +386,7 @@ def seconds_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def proposer_lines(rows: Sequence[Row]) -> list[str]:
-    """Of each kind of proposer, in how many right trials it found the camera, and alone did."""
+    """What each kind of proposer found, and how much of that for its work."""
     known = [row for row in proposals(rows) if row.get("right") == "1" and "kinds" in row]
     groups = [set((row["kinds"] or "").split(LIST_MARK)) - {""} for row in known]
     if not known:
@@ -395,18 +395,26 @@ def proposer_lines(rows: Sequence[Row]) -> list[str]:
     for kind in sorted(set().union(*groups)):
         with_it = [row for row, kinds in zip(known, groups, strict=True) if kind in kinds]
         alone = [row for row, kinds in zip(known, groups, strict=True) if kinds == {kind}]
-        accepted = (str(len(having(some, RIGHT_ACCEPTED))) for some in (with_it, alone))
-        cells.append([kind, str(len(with_it)), str(len(alone)), *accepted])
+        first = having([row for row in known if row.get("found_by") == kind], RIGHT_ACCEPTED)
+        work = sum(numbers(rows, f"{WORK_OF}{kind}"))
+        accepted = (len(having(some, RIGHT_ACCEPTED)) for some in (with_it, alone))
+        gain = 10.0 * len(first) / work if work else float("nan")
+        found = (len(with_it), len(alone), *accepted, len(first))
+        cells.append([kind, *map(str, found), number(work, 0), number(gain, 2)])
     counts = [len(kinds) for kinds in groups]
     return [
-        *table(PROPOSER_HEADER, cells, right=4),
+        *table(PROPOSER_HEADER, cells, right=len(PROPOSER_HEADER) - 1),
         "",
         f"Of {len(known)} right proposals {sum(n > 1 for n in counts)} were found by several, "
-        f"{counts.count(0)} by none closely enough to count.",
+        f"{counts.count(0)} by none closely enough to count. Work is that of all {len(rows)} "
+        "trials, in seconds of the machine where costs were measured.",
     ]
 
 
-PROPOSER_HEADER = ("proposer", "right", "by it alone", "right and accepted", "by it alone")
+PROPOSER_HEADER = (
+    *("proposer", "right", "by it alone", "right and accepted", "by it alone", "by it first"),
+    *("work, s", "by it first in 10 s of its work"),
+)
 TELEPHOTO_MM = 135.0
 ABLATION_HEADER = (
     *("methods", "trials", "registrable", "right and accepted", "95 % interval"),

@@ -82,7 +82,8 @@ OFF_TRACK_KM = 250.0
 
 def propose(search: Search) -> Iterator[Step]:
     """What the index speaks for, the likeliest first."""
-    if search.aids.index is None or (not search.anywhere and search.telephoto):
+    known = search.aids.index is not None and "index" in search.parameters.methods
+    if not known or (not search.anywhere and search.telephoto):
         return
     ground = Anywhere(search) if search.anywhere else AlongTracks.of(search)
     if ground is None:

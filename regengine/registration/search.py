@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -119,7 +120,7 @@ class Search:
     leader: What led at the last weighing and was not verified for good.
     tried, aligned, fitted: What was verified before, so that nothing is done twice.
     covered: Whether any of what was tried lies on the map.
-    work_done: As `COSTS` counts it.
+    work_done, work_of: As `COSTS` counts it, in all and by the kind of step.
     braked: Whether the seconds that the user allows were over first.
     exhausted: Whether all that is worth trying was tried.
     told: The position that is not looked at, since nothing was found near it.
@@ -151,6 +152,7 @@ class Search:
     attitude: StarAttitude | None = None
     covered: bool = False
     work_done: float = 0.0
+    work_of: Counter[str] = field(default_factory=Counter)
     braked: bool = False
     exhausted: bool = True
     told: CameraPosition | None = None

@@ -6,6 +6,7 @@ import pytest
 from trial_rows import made_row, reviewed, unmatched
 
 from benchmarks.row_tables import Row, cell
+from benchmarks.trials.attempt import WORK_OF
 from benchmarks.trials.outcomes import (
     Factor,
     bins_of,
@@ -75,8 +76,11 @@ def test_what_each_proposer_found_and_found_alone() -> None:
         made_row(7, kinds=["pictures"], right=False),
         unmatched(8, kinds=None),
     ]
-    lines = proposer_lines(rows)
-    assert lines[2:4] == ["| index figures | 3 | 0 | 3 | 0 |", "| sweep | 6 | 3 | 5 | 2 |"]
+    told = {"found_by": "sweep", f"{WORK_OF}sweep": "4.0"}
+    lines = proposer_lines([row | told for row in rows])
+    assert lines[2] == "| index figures | 3 | 0 | 3 | 0 | 0 | – | – |"
+    # Of the seven right ones all but the reviewed are accepted; nine trials of 4 s
+    assert lines[3] == "| sweep | 6 | 3 | 5 | 2 | 6 | 36 | 1.67 |"
     assert "Of 7 right proposals 3 were found by several, 1 by none" in lines[-1]
 
 

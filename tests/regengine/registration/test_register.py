@@ -244,4 +244,4 @@ def test_defaults_are_those_of_the_command() -> None:
     parameters = RegisterParams()
     assert (parameters.clock_window_s, parameters.max_seconds) == (None, 120.0)
     assert parameters.accept_probability == default_accept_probability()
-    assert parameters.methods == METHODS == ("limb", "sparse", "dense")
+    assert parameters.methods == METHODS == ("index", "limb", "sparse", "dense")
