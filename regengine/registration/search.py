@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -152,7 +152,7 @@ class Search:
     attitude: StarAttitude | None = None
     covered: bool = False
     work_done: float = 0.0
-    work_of: Counter[str] = field(default_factory=Counter)
+    work_of: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     braked: bool = False
     exhausted: bool = True
     told: CameraPosition | None = None
