@@ -249,8 +249,7 @@ def agreed(search: Search) -> bool:
     if probability(best.evidence) < search.parameters.accept_probability:
         return False
     told = is_confirmed(best.evidence) or best.evidence.clear_picture
-    agreeing = AGREEING if told else AGREEING_UNCONFIRMED
-    return len(kinds_of(search, best.camera)) >= agreeing
+    return best.evidence.agreeing >= (AGREEING if told else AGREEING_UNCONFIRMED)
 
 
 def kinds_of(search: Search, camera: Camera) -> set[str]:
@@ -273,6 +272,14 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
             search.candidates.sort(key=lambda candidate: -candidate.score)
             verify_best(search)
     search.proposed += [(kind, candidate.camera) for candidate in candidates]
+    if search.best is not None:
+        search.best = with_agreement(search, search.best)
+
+
+def with_agreement(search: Search, best: Verified) -> Verified:
+    """A proof that knows how many kinds of steps have proposed its camera."""
+    agreeing = max(1, len(kinds_of(search, best.camera)))
+    return replace(best, evidence=replace(best.evidence, agreeing=agreeing))
 
 
 def weigh(search: Search, proposals: Proposals) -> None:
@@ -366,7 +373,8 @@ def verify_best(search: Search) -> None:
         met=proof.met_towns,
         view=view,
     )
-    search.best = verified if search.best is None else better(verified, search.best)
+    best = verified if search.best is None else better(verified, search.best)
+    search.best = with_agreement(search, best)
 
 
 def conclude(search: Search) -> None:

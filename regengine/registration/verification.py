@@ -49,6 +49,8 @@ CLEAR_MARGIN = 0.12
 # Pictures with these odds, the cameras tried taken off, are no chance: one in a thousand, which is
 # what is aimed at among the accepted
 CLEAR_PICTURE_LOG10_ODDS = 3.0
+# Two kinds of proposers agree on the right place this many times as often as on a wrong one
+AGREEMENT_LOG10_ODDS = 1.0
 # One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
 
@@ -97,6 +99,7 @@ class Evidence:
     spread_share: How far the fit moves the worst of its patches when a third of the lights is left
         out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
         nothing can be left out.
+    agreeing: Kinds of proposers that found the camera without knowing of each other.
     """
 
     ncc: float
@@ -116,6 +119,7 @@ class Evidence:
     picture_log10_odds: float = float("nan")
     runner_up_picture_log10_odds: float = float("nan")
     spread_share: float = float("nan")
+    agreeing: int = 1
 
     @property
     def log10_odds(self) -> float:
@@ -146,6 +150,11 @@ class Evidence:
         within_px = PRECISE_PX if confirmed else PRECISE_UNCONFIRMED_PX
         loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px
         return not loose and not self.spread_share > PRECISE_SPREAD
+
+    @property
+    def agreement_log10_odds(self) -> float:
+        """What it says for a place that several kinds of proposers came to it by themselves."""
+        return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
 
     @property
     def clear_picture(self) -> bool:

@@ -143,9 +143,11 @@ def beyond_chance(evidence: Evidence) -> bool:
     """Whether lights alone say that it is this place of all those on Earth that were tried.
 
     A lead over the other cameras tells the place where there are few; here there are billions, of
-    which a dozen were looked at. Towns, patches or picture must have odds above all of them.
+    which a dozen were looked at. Towns, patches or picture must have odds above all of them; that
+    figures of towns and the light around towns tell the same place adds to either.
     """
-    return max(evidence.log10_odds, evidence.picture_log10_odds) >= CLEAR_PICTURE_LOG10_ODDS
+    alone = max(evidence.log10_odds, evidence.picture_log10_odds)
+    return alone + evidence.agreement_log10_odds >= CLEAR_PICTURE_LOG10_ODDS
 
 
 # Whether control points hold: how far they move where some lights are left out tells.

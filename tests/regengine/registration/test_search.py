@@ -42,6 +42,7 @@ from regengine.registration.register import (
     proposers,
     search_frame,
     weigh,
+    with_agreement,
 )
 from regengine.registration.search import Proposals, Search
 from regengine.registration.verification import (
@@ -331,20 +332,23 @@ def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Ve
     search.parameters = replace(search.parameters, accept_probability=0.5)
     elsewhere = turned(proven.camera, (0.0, 0.0, 2.5))
     search.proposed = [("figures", proven.camera), ("figures", proven.camera), ("x", elsewhere)]
-    assert not agreed(search)
+    assert not agrees(search, proven)
     search.proposed.append(("index light", proven.camera))
-    assert agreed(search)
+    assert agrees(search, proven)
     vague = {"town_log10_odds": 3.5, "patch_log10_odds": -2.0, "picture_log10_odds": 1.0}
-    search.best = with_evidence(proven, **vague)
-    assert not agreed(search)
+    assert not agrees(search, with_evidence(proven, **vague))
     search.proposed.append(("sweep", proven.camera))
-    assert agreed(search)
+    assert agrees(search, with_evidence(proven, **vague))
     loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
-    search.best = with_evidence(proven, **loose)
-    assert not agreed(search)
+    assert not agrees(search, with_evidence(proven, **loose))
     search.best = proven
     search.parameters = replace(search.parameters, accept_probability=1.0)
     assert not agreed(search)
+
+
+def agrees(search: Search, best: Verified) -> bool:
+    search.best = with_agreement(search, best)
+    return agreed(search)
 
 
 def test_another_way_to_an_unsure_camera_is_fitted_too(
