@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from pyproj import Geod
 
@@ -104,6 +106,7 @@ def _edge(
     return near[:, 0]
 
 
+@lru_cache(maxsize=16)
 def diagonal_km(camera: Camera) -> float:
     """Footprint diagonal: the greatest distance between points of the visible ground, kilometres.
 

@@ -107,29 +107,34 @@ def plan_sweeps(
         for k, crop in enumerate(CROP_SCALES)
     ]
     options: list[tuple[float, int, Sweep]] = []
-    for (scale, spread, surprise), mirrored, hazy, track in product(
-        scales, (False, True), (False, True), tracks
+    stretches = [stretch for track in tracks for stretch in stretches_of(track)]
+    for (scale, spread, surprise), mirrored, hazy, (track, offsets, where) in product(
+        scales, (False, True), (False, True), stretches
     ):
-        for offsets in bands(track.reach_km):
-            total = surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy
-            middle, length = 0.5 * (offsets[0] + offsets[-1]), abs(offsets[-1] - offsets[0])
-            total += float(offset_surprise(middle, track, length + STEP_KM))
-            places = track.place_surprise(np.array(offsets))
-            total -= float(np.log(np.mean(np.exp(-places))))
-            total += math.log(len(offsets))  # what it costs
-            if track.shares_start:
-                offsets = tuple(o for o in offsets if o != 0.0)
-            sweep = Sweep(
-                track=track,
-                offsets_km=offsets,
-                scale=scale,
-                sigma_log_focal=spread,
-                mirrored=mirrored,
-                hazy=hazy,
-            )
-            options.append((total, len(options), sweep))
+        total = surprise + MIRROR_SURPRISE * mirrored + HAZY_SURPRISE * hazy + where
+        sweep = Sweep(
+            track=track,
+            offsets_km=offsets,
+            scale=scale,
+            sigma_log_focal=spread,
+            mirrored=mirrored,
+            hazy=hazy,
+        )
+        options.append((total, len(options), sweep))
     for surprise, _, sweep in sorted(options, key=lambda o: o[:2]):
         yield surprise, sweep
+
+
+def stretches_of(track: Track) -> Iterator[tuple[Track, tuple[float, ...], float]]:
+    """Stretches of a track, and how unlikely the camera is on them for what they cost."""
+    for offsets in bands(track.reach_km):
+        middle, length = 0.5 * (offsets[0] + offsets[-1]), abs(offsets[-1] - offsets[0])
+        surprise = float(offset_surprise(middle, track, length + STEP_KM))
+        places = track.place_surprise(np.array(offsets))
+        surprise -= float(np.log(np.mean(np.exp(-places))))
+        surprise += math.log(len(offsets))  # what it costs
+        wanted = tuple(o for o in offsets if o != 0.0) if track.shares_start else offsets
+        yield track, wanted, surprise
 
 
 def bands(reach_km: float) -> list[tuple[float, ...]]:
