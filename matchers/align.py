@@ -20,9 +20,9 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.photo_light import detail, evened
-from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import render_known
+from matchers.photo_light import counted_around, detail, evened
+from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.view import numbers_of, render_known
 
 # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
 PIXELS_PER_SAMPLE = 9.0
@@ -49,13 +49,10 @@ class Alignment:
 
 def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> float:
     """Weighted correlation coefficient of two images."""
-    total = float(weight.sum())
-    if total <= 0.0:
-        return 0.0
-    p = photo - float((weight * photo).sum()) / total
-    v = view - float((weight * view).sum()) / total
-    spread = float((weight * p * p).sum()) * float((weight * v * v).sum())
-    return float((weight * p * v).sum()) / spread**0.5 if spread > 1e-12 else 0.0
+    from matchers import compiled_align
+
+    images = (np.ascontiguousarray(image, np.float32) for image in (photo, view, weight))
+    return float(compiled_align.correlation(*images))
 
 
 def align(
@@ -93,12 +90,13 @@ def align(
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None
     current = camera
+    broad = counted_around(weight, detail_px) if detail_px > 0.0 else None
     for iteration in range(iterations + 1):
         view, known = render_known(levels, current, supersample)
         if smooth_px > 0.0:
             view = np.asarray(cv2.GaussianBlur(view, (0, 0), smooth_px), np.float32)
         if detail_px > 0.0:
-            view = detail(view, detail_px, weight)
+            view = detail(view, detail_px, weight, broad)
         counted = weight * known
         if counted.sum() < LEAST_COVERED * weight.sum():
             break
@@ -137,19 +135,16 @@ def gauss_newton_step(
     free: BoolArray,
 ) -> FloatArray | None:
     """One step of all free parameters; None where the images say nothing."""
+    from matchers.compiled_align import designed
+
     columns = np.flatnonzero(free)
-    motion = lattice_motion(camera, prior)[..., columns]
-    gy, gx = np.gradient(view)
-    design = np.empty((len(columns) + 2, *view.shape), np.float32)
-    design[0] = 1.0
-    design[1] = view
-    for place, (along_x, along_y) in enumerate(motion_fields(camera, motion)):
-        design[place + 2] = -(gx * along_x + gy * along_y)
-    design = design.reshape(len(design), -1)
     sigmas = prior.sigmas[columns]
     scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
-    design[2:] *= scale.astype(np.float32)[:, None]
-    weighted = design * weight.ravel()
+    motion = np.ascontiguousarray(lattice_motion(camera, prior)[..., columns])
+    design = np.empty((len(columns) + 2, *view.shape), np.float32)
+    weighted = np.empty_like(design)
+    designed(view, weight, motion, scale, design, weighted)
+    design, weighted = (each.reshape(len(design), -1) for each in (design, weighted))
     normal = weighted @ design.T
     right = weighted @ photo.ravel()
     amplitude, noise = gain_and_noise(normal.astype(float), right.astype(float), photo, weight)
@@ -191,20 +186,9 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
 
     The lattice spans the image from corner to corner.
     """
-    x = np.linspace(0.0, camera.width_px - 1.0, LATTICE)
-    y = np.linspace(0.0, camera.height_px - 1.0, LATTICE)
-    ground = camera.pixel_to_ecef(*np.meshgrid(x, y))
-    return pixel_derivatives(camera, prior.velocity_ecef, ground)
+    from matchers import compiled_view
 
-
-def motion_fields(camera: Camera, motion: FloatArray) -> FloatImage:
-    """Pixel motion at every pixel, bilinear between the nodes of a lattice."""
-    nodes = np.moveaxis(motion, (3, 2), (0, 1)).astype(np.float32)
-    down, across = lattice_weights(camera.height_px), lattice_weights(camera.width_px)
-    return np.asarray(down @ nodes @ across.T, np.float32)
-
-
-def lattice_weights(count: int) -> FloatImage:
-    """Weights of the lattice's nodes for linear interpolation at pixels, shape (count, 14)."""
-    at = np.linspace(0.0, LATTICE - 1.0, count)
-    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(LATTICE))).astype(np.float32)
+    axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
+    motion = np.zeros((LATTICE, LATTICE, 2, PARAMETERS))
+    compiled_view.lattice_motion(numbers_of(camera), axes, camera.height_px, motion)
+    return motion

@@ -223,40 +223,29 @@ def weigh(
 
     A photo point is a reference point with a Gaussian error, or anything else anywhere:
     1 - h + h G / density, against 1 for chance, the density being that of the reference there.
+    Of several photo points at one reference point, the nearest counts.
     """
+    from matchers import compiled_figures
+
     apart = np.linalg.norm(placed - centres[:, None], axis=-1)
     sigma = parameters.sigma_rad + parameters.sigma_share * apart
     distance, near = index.point_tree.query(
         placed.reshape(-1, 3), distance_upper_bound=FARTHEST_SIGMAS * float(sigma.max())
     )
     distance, near = distance.reshape(sigma.shape), near.reshape(sigma.shape)
-    inside = distance < FARTHEST_SIGMAS * sigma
-    density = index.density[np.where(inside, near, 0)]
-    gauss = np.exp(-0.5 * (np.where(inside, distance, 0.0) / sigma) ** 2) / (2 * np.pi * sigma**2)
-    h = parameters.match_share
-    ratio = 1.0 - h + np.where(inside, h * gauss / density, 0.0)
-    beaten = not_nearest(near, distance, inside)
-    ratio = np.where(beaten, 1.0 - h, ratio)
-    return Weighed(
-        log10_odds=np.where(own, 0.0, np.log10(ratio)).sum(axis=1),
-        near=near,
-        met=inside & ~beaten & (ratio > 1.0),
-        own=own,
+    odds, met = np.empty(len(placed)), np.zeros(sigma.shape, bool)
+    compiled_figures.weighed(
+        distance,
+        near,
+        sigma,
+        index.density,
+        np.ascontiguousarray(own),
+        FARTHEST_SIGMAS,
+        parameters.match_share,
+        odds,
+        met,
     )
-
-
-def not_nearest(near: IndexArray, distance: FloatArray, inside: BoolArray) -> BoolArray:
-    """Which photo points are not the nearest to their reference point, which another one meets."""
-    beaten = np.zeros(near.shape, bool)
-    row, column = np.nonzero(inside)
-    if len(row) == 0:
-        return beaten
-    theirs, apart = near[row, column], distance[row, column]
-    order = np.lexsort((theirs, row))
-    new = (np.diff(row[order], prepend=-1) != 0) | (np.diff(theirs[order], prepend=-1) != 0)
-    least = np.minimum.reduceat(apart[order], np.flatnonzero(new))
-    beaten[row[order], column[order]] = apart[order] > least[np.cumsum(new) - 1]
-    return beaten
+    return Weighed(log10_odds=odds, near=near, met=met, own=own)
 
 
 def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:

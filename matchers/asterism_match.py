@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, IndexArray
 from matchers.asterism_fit import MatchParameters, Proposals, beyond_turns, fit_and_weigh, rescaled
@@ -163,9 +163,10 @@ def distinct(
         return []
     best = sorted(attitudes, key=lambda a: -a.log10_odds)
     limit = 4.0 * parameters.sigma_rad + parameters.sigma_share * spread(vectors)
-    placed = np.stack(
-        [rescaled(flipped(vectors, a.mirrored), a.scale) @ a.rotation.T for a in best]
-    )
+    seen = np.where([[[a.mirrored]] for a in best], flipped(vectors, True), vectors)
+    turned = np.stack([a.rotation for a in best])
+    sized = rescaled(seen, np.array([[[a.scale]] for a in best]))
+    placed = sized @ np.swapaxes(turned, 1, 2)
     most = 1 + max(int(a.inliers[:, 0].max(initial=0)) for a in best)
     partners = np.full((len(best), most), -1, np.intp)
     for number, attitude in enumerate(best):
@@ -247,19 +248,27 @@ def count_votes(
 
     Votes whose turns lie in the same two steps are counted together.
     """
+    from matchers import compiled_figures
+
     n, k = len(rays), alike.photo.shape[1]
     steps = max(3, round(360.0 / turn_step_deg))
     turn = alike.turn_rad.ravel()
-    cell = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    pair = alike.photo.ravel().astype(np.int64) * len(index.vectors) + alike.reference.ravel()
     # Cells are two steps wide and overlap, so that no border cuts a cluster
-    key = np.concatenate([pair * steps + cell, pair * steps + (cell + 1) % steps])
-    chosen = fullest_cells(key, SPARE * most)
-    chosen = chosen[np.argsort(key[chosen], kind="stable")]
-    starts = np.flatnonzero(np.diff(key[chosen], prepend=-1))
+    chosen, key = compiled_figures.fullest_cells(
+        np.ascontiguousarray(alike.photo, np.int64),
+        np.ascontiguousarray(alike.reference, np.int64),
+        np.ascontiguousarray(alike.turn_rad, float),
+        len(index.vectors),
+        steps,
+        TABLE,
+        SPARE * most,
+    )
+    order = np.argsort(key, kind="stable")
+    chosen, key = chosen[order], key[order]
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
     votes = np.diff(starts, append=len(chosen))
     top = np.argsort(-votes, kind="stable")[:most]
-    voters = chosen % len(pair)
+    voters = chosen % len(turn)
     sine, cosine = (np.add.reduceat(f(turn[voters]), starts)[top] for f in (np.sin, np.cos))
     mean_turn = np.arctan2(sine, cosine)
     log_scale = np.add.reduceat(alike.log_scale[voters // k], starts)[top] / votes[top]
@@ -281,14 +290,3 @@ def turned_frames(photo: FloatArray, reference: FloatArray, turn_rad: FloatArray
     """Rotations (v, 3, 3) that carry photo vectors onto reference vectors with a turn."""
     turned = frames(reference) @ turns_about_z(turn_rad) @ np.swapaxes(frames(photo), 1, 2)
     return np.asarray(turned)
-
-
-def fullest_cells(key: NDArray[np.int64], most: int) -> IndexArray:
-    """Where the keys stand that occur most often: those of at least `most` cells, if there are."""
-    folded = key % TABLE
-    counts = np.bincount(folded)
-    cells = np.bincount(counts)
-    cells[0] = 0
-    as_full = np.cumsum(cells[::-1])[::-1]  # cells with at least so many votes
-    enough = int(np.flatnonzero(as_full >= min(most, int(as_full[0])))[-1])
-    return np.flatnonzero(counts[folded] >= max(enough, 1))

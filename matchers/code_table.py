@@ -10,23 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatArray, IndexArray
+from detectors.types import FloatArray, FloatImage, IndexArray
 
 CODES_PER_SLOT = 4
 MOST_SLOTS = 256
 
 MOST_CELLS = 4  # numbers that choose the cell
-CELL = 1.0  # as far as it reaches: three cells of each number
-NEIGHBOURS = np.array([-1.0, 0.0, 1.0])
+CELL = 1.0  # as far as it reaches: three cells of each number; `compiled_figures` counts on it
 REACH = 1.0 + 1e-6  # and what rounding adds
 LAST_SPAN = 1024.0  # codes' last numbers lie within this: logarithms of lengths over a tolerance
-ASKED_AT_ONCE = 20_000  # codes whose cells are listed in one go
-PAIRS_AT_ONCE = 200_000  # candidates that are compared in one go: they stay in the cache
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,17 +51,6 @@ class CodeSlots:
         return cls(
             cells=cells, slots=slots, width=width, starts=np.append(starts.ravel(), len(keys))
         )
-
-    def runs(
-        self, cell: NDArray[np.int64], least: FloatArray, most: FloatArray
-    ) -> tuple[IndexArray, IndexArray]:
-        """Rows of the table that may lie in a cell and within bounds of the last number."""
-        at = np.minimum(np.searchsorted(self.cells, cell), len(self.cells) - 1)
-        low = np.clip(np.floor(least / self.width), 0, self.slots).astype(np.intp)
-        high = np.clip(np.floor(most / self.width) + 1.0, low, self.slots).astype(np.intp)
-        first = self.starts[at * self.slots + low]
-        count = self.starts[at * self.slots + high] - first
-        return first, np.where(self.cells[at] == cell, count, 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,81 +95,35 @@ class CodeTable:
 
     def alike(self, codes: FloatArray) -> tuple[IndexArray, IndexArray]:
         """Pairs within a distance of 1: rows of the codes (q, d) given here, and of the table's."""
+        from matchers import compiled_figures
+
         # In order of the cells, neighbours in the table are looked up one after the other
         at = np.floor((codes[:, : len(self.cells)] - self.low[:-1]) / CELL)
-        order = np.argsort(self.cell_of(at), kind="stable")
-        runs = [
-            self._runs(codes, order[start : start + ASKED_AT_ONCE])
-            for start in range(0, max(len(order), 1), ASKED_AT_ONCE)
-        ]
-        first, count, asked = (np.concatenate(part) for part in zip(*runs, strict=True))
-        return self._close(codes, first, count, asked)
-
-    def _runs(
-        self, codes: FloatArray, asked: IndexArray
-    ) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Runs of the table that codes reach into: where they begin, how long, and who asks."""
-        places = (codes[asked, : len(self.cells)] - self.low[:-1])[:, None]
-        last = codes[asked, -1] - self.low[-1]
-        at = np.floor(places / CELL) + NEIGHBOURS[:, None]
-        beyond = np.maximum(np.maximum(at * CELL - places, places - (at + 1.0) * CELL), 0.0)
-        inside = (at >= -1.0) & (at <= np.array(self.cells) - 2.0)
-        squares = np.where(inside, beyond**2, np.inf)
-        # What the cell is away leaves the last number less to differ by
-        left = np.full((len(asked), 1), REACH**2)
-        cell = np.zeros((len(asked), 1))
-        for number, most in enumerate(self.cells):
-            left = (left[:, :, None] - squares[:, None, :, number]).reshape(len(asked), -1)
-            cell = cell[:, :, None] * most + (at[:, None, :, number] + 1.0)
-            cell = cell.reshape(len(asked), -1)
-        who, which = np.nonzero(left >= 0.0)
-        reach = np.sqrt(left[who, which])
-        first, count = self.slots.runs(
-            cell[who, which].astype(np.int64), last[who] - reach, last[who] + reach
+        row, entry = compiled_figures.alike(
+            np.ascontiguousarray(codes, float),
+            np.argsort(self.cell_of(at), kind="stable"),
+            self.compared,
+            np.ascontiguousarray(self.low, float),
+            np.array(self.cells),
+            self.slots.cells,
+            self.slots.starts,
+            self.slots.slots,
+            self.slots.width,
+            REACH,
         )
-        some = count > 0
-        return first[some], count[some], asked[who[some]]
+        return row, entry if self.origin is None else self.origin[entry]
+
+    @cached_property
+    def compared(self) -> FloatImage:
+        """The codes as compiled code reads them: no copy of those that lie in a file."""
+        return np.require(np.asarray(self.codes), np.float32, ["C", "A"])
 
     def cell_of(self, at: FloatArray) -> NDArray[np.int64]:
         """Numbers of cells; ``at`` has shape (q, c) and counts along each of a code's numbers."""
         steps = np.cumprod([1, *self.cells[:0:-1]])[::-1]
         return np.asarray((at + 1.0) @ steps.astype(float), np.int64)
 
-    def _close(
-        self, codes: FloatArray, first: IndexArray, count: IndexArray, asked: IndexArray
-    ) -> tuple[IndexArray, IndexArray]:
-        """Of runs of the table, the entries within a distance of 1 of those that ask."""
-        codes = codes.astype(self.codes.dtype)
-        found = []
-        for some in parts(count):
-            row = np.repeat(asked[some], count[some])
-            steps = np.arange(len(row)) - np.repeat(
-                np.cumsum(count[some]) - count[some], count[some]
-            )
-            entry = np.repeat(first[some], count[some]) + steps
-            # Whole rows at once: each is one place in memory
-            apart = codes.take(row, axis=0, mode="clip")
-            apart -= self.codes.take(entry, axis=0, mode="clip")
-            apart = np.einsum("pd,pd->p", apart, apart)
-            close = np.flatnonzero(apart <= 1.0)
-            entries = entry[close]
-            found.append((row[close], entries if self.origin is None else self.origin[entries]))
-        return (
-            np.concatenate([row for row, _ in found]),
-            np.concatenate([entry for _, entry in found]),
-        )
-
 
 def cell_numbers(codes: FloatArray) -> int:
     """How many numbers of codes choose their cell: all but the last one, at most `MOST_CELLS`."""
     return min(MOST_CELLS, codes.shape[1] - 1)
-
-
-def parts(count: IndexArray) -> list[slice]:
-    """Slices of so many runs that each holds about `PAIRS_AT_ONCE` candidates; at least one."""
-    total = np.cumsum(count)
-    if len(total) == 0:
-        return [slice(0, 0)]
-    cuts = np.searchsorted(total, np.arange(PAIRS_AT_ONCE, total[-1], PAIRS_AT_ONCE)) + 1
-    edges = [0, *np.unique(cuts[cuts < len(total)]).tolist(), len(total)]
-    return [slice(a, b) for a, b in pairwise(edges)]

@@ -340,14 +340,20 @@ def correlate(tile: FloatImage, templates: TurnedTemplates, min_spread: float) -
     The tile's spread is taken about 0, the mean of a tile without broad structure: a sum less for
     every window, and never above the correlation about the mean under the template.
     """
-    shape = tile.shape
-    n = shape[0] - templates.side_px + 1
+    side = len(tile)
+    n = side - templates.side_px + 1
     pixels = templates.pixels[:, None, None]
-    squares = fft.irfft2(fft.rfft2(tile * tile) * templates.mask_spectra, shape)[:, :n, :n]
+    squares = corner(fft.rfft2(tile * tile) * templates.mask_spectra, side, n)
     spread = np.sqrt(np.maximum(squares, min_spread**2 * pixels))
     spread[spread == 0.0] = np.inf  # a template that is masked all over is like nothing
-    product = fft.irfft2(fft.rfft2(tile) * templates.image_spectra, shape)[:, :n, :n]
+    product = corner(fft.rfft2(tile) * templates.image_spectra, side, n)
     return np.asarray(product / spread[templates.window_of], np.float32)
+
+
+def corner(spectra: NDArray[np.complex64], side_px: int, n: int) -> FloatImage:
+    """The first n rows and columns of square images, of their spectra: no other row is made."""
+    rows = fft.ifft(spectra, axis=-2, overwrite_x=True)[..., :n, :]
+    return np.asarray(fft.irfft(rows, side_px, axis=-1)[..., :n], np.float32)
 
 
 def correlate_covered(
@@ -357,11 +363,11 @@ def correlate_covered(
 
     Mean and spread of template and tile are taken where both exist (Padfield 2012, eq. 6-12).
     """
-    shape = tile.shape
-    n = shape[0] - templates.side_px + 1
+    side = len(tile)
+    n = side - templates.side_px + 1
 
     def swept(spectrum: Any, kernels: Any) -> FloatImage:
-        return np.asarray(fft.irfft2(spectrum * kernels, shape)[:, :n, :n], np.float32)
+        return corner(spectrum * kernels, side, n)
 
     window = templates.window_of
     known = fft.rfft2(tile_mask)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 
@@ -90,22 +89,3 @@ def filled(grid: LightGrid) -> LightGrid:
         return grid
     mean = np.float32(grid.values[grid.valid].mean())
     return replace(grid, values=np.where(grid.valid, grid.values, mean))
-
-
-def footprint_level(col: FloatImage, row: FloatImage, count: int) -> NDArray[np.int8]:
-    """Pyramid level (h, w) that suits the narrow side of every sample's footprint on the map.
-
-    Map positions are measured on every fourth sample; neighbours share its level.
-    """
-    step = 4
-    c, r = col[::step, ::step], row[::step, ::step]
-    if min(c.shape) < 2:
-        return np.zeros(col.shape, np.int8)
-    dcol_dy, dcol_dx = np.gradient(c)
-    drow_dy, drow_dx = np.gradient(r)
-    area = np.abs(dcol_dx * drow_dy - dcol_dy * drow_dx)
-    longest_sq = np.maximum(dcol_dx**2 + drow_dx**2, dcol_dy**2 + drow_dy**2)
-    narrow = area / np.sqrt(np.maximum(longest_sq, 1e-12)) / step
-    level = np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25)
-    coarse = np.clip(level, 0, count - 1).astype(np.int8)
-    return coarse.repeat(step, axis=0).repeat(step, axis=1)[: col.shape[0], : col.shape[1]]

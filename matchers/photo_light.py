@@ -84,7 +84,17 @@ class LightImage:
         return camera.scaled(1.0 / self.factor, stored.width_px, stored.height_px)
 
 
-def detail(image: FloatImage, scale_px: float, weight: FloatImage | None = None) -> FloatImage:
+def counted_around(weight: FloatImage, scale_px: float) -> FloatImage:
+    """How much counts around every pixel, by a Gaussian of that sigma; never nothing."""
+    return np.maximum(cv2.GaussianBlur(weight, (0, 0), scale_px), np.float32(1e-3))
+
+
+def detail(
+    image: FloatImage,
+    scale_px: float,
+    weight: FloatImage | None = None,
+    around: FloatImage | None = None,
+) -> FloatImage:
     """What remains of an image when its broad structure is taken out.
 
     One bright blob looks like any other; the streets and suburbs around it do not. On five
@@ -100,6 +110,8 @@ def detail(image: FloatImage, scale_px: float, weight: FloatImage | None = None)
     weight : ndarray of float32, shape (h, w), optional
         What counts: nothing beyond its edge enters the mean (normalised convolution, Knutsson &
         Westin 1993).
+    around : ndarray of float32, shape (h, w), optional
+        `counted_around` of that weight and scale, where it is at hand.
 
     Returns
     -------
@@ -107,9 +119,9 @@ def detail(image: FloatImage, scale_px: float, weight: FloatImage | None = None)
     """
     if weight is None:
         return np.asarray(image - cv2.GaussianBlur(image, (0, 0), scale_px), np.float32)
+    around = counted_around(weight, scale_px) if around is None else around
     lit = cv2.GaussianBlur(image * weight, (0, 0), scale_px)
-    counted = cv2.GaussianBlur(weight, (0, 0), scale_px)
-    return np.asarray(image - lit / np.maximum(counted, 1e-3), np.float32)
+    return np.asarray(image - lit / around, np.float32)
 
 
 def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage:
@@ -140,8 +152,7 @@ def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage
     architecture for object recognition? ICCV, 2146-2153, section 2 (local contrast normalisation).
     """
     square = weight * image * image
-    counted = cv2.GaussianBlur(weight, (0, 0), scale_px)
-    around = cv2.GaussianBlur(square, (0, 0), scale_px) / np.maximum(counted, 1e-3)
+    around = cv2.GaussianBlur(square, (0, 0), scale_px) / counted_around(weight, scale_px)
     overall = float(square.sum()) / max(float(weight.sum()), 1e-9)
     spread = np.sqrt(around + EVEN_FLOOR * overall)
     return np.asarray(image / np.maximum(spread, 1e-9), np.float32)

@@ -15,6 +15,7 @@ Berg, A. C., Malik, J. (2001). Geometric blur for template matching. CVPR, I-607
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -55,6 +56,7 @@ MOST_LOG_SCALE = 0.15
 ROUNDS = 2
 LEAST_SHARE = 0.3  # weight of the patch laid down, whose own evidence is its rank
 KEPT = 5
+ALL_WANTED = np.zeros(0, bool)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -194,28 +196,6 @@ def turns_at(table: PatchTable, rows: IndexArray, query: ComplexArray) -> IndexA
     return np.asarray((turns_of_harmonics().T @ spectra).argmax(axis=0))
 
 
-def correlation_at(
-    table: PatchTable,
-    rows: IndexArray,
-    queries: ComplexArray,
-    which: IndexArray,
-    turn_rad: FloatArray,
-) -> FloatArray:
-    """Correlation (..., m) of a photo's patches with single rows of a table, each at a turn.
-
-    Queries are those of `asked`, ``which`` (m,) of them stand against ``rows`` (m,); turns (..., m)
-    are anticlockwise.
-    """
-    sides = (columns_of(queries) / UNIT).reshape(HARMONICS, -1, 2, len(queries))
-    asked_for = sides.transpose(0, 3, 1, 2)[:, which]
-    spectra = np.einsum("hmr,hmrc->hmc", table.coefficients[:, rows].astype(np.float32), asked_for)
-    if table.wanted is not None:
-        spectra = spectra * table.wanted[rows][:, None]
-    angle = np.arange(1, HARMONICS + 1)[:, None] * np.asarray(turn_rad, np.float32)[..., None, :]
-    waves = spectra[..., 0] * np.cos(angle) - spectra[..., 1] * np.sin(angle)
-    return np.asarray(waves.sum(axis=-2), float)
-
-
 def columns_of(queries: ComplexArray) -> FloatImage:
     """What a table's rows are multiplied by: columns for the real parts of C, then the imaginary.
 
@@ -224,6 +204,15 @@ def columns_of(queries: ComplexArray) -> FloatImage:
     real, imaginary = queries.real.transpose(2, 1, 0), queries.imag.transpose(2, 1, 0)
     top, bottom = np.concatenate([real, -imaginary], 2), np.concatenate([imaginary, real], 2)
     return np.concatenate([top, bottom], axis=1).astype(np.float32)
+
+
+def sides_of(queries: ComplexArray) -> FloatImage:
+    """What single rows of a table are multiplied by, shape (q, HARMONICS, 2, 2 * rings).
+
+    Real and imaginary parts of C come of it, in units of correlation.
+    """
+    sides = (columns_of(queries) / UNIT).reshape(HARMONICS, -1, 2, len(queries))
+    return np.ascontiguousarray(sides.transpose(3, 0, 2, 1), np.float32)
 
 
 def turns_of_harmonics() -> FloatImage:
@@ -296,49 +285,72 @@ def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> 
         return []
     best = min(best, len(reference.vectors))
     scores = best_correlations(reference.table, photo.queries[laid])
-    found: list[Laid] = []
+    ways = []
     for row, own in enumerate(laid.tolist()):
         places = np.argpartition(-scores[row], best - 1)[:best]
         places = places[np.argsort(-scores[row, places], kind="stable")]
         turns = turns_at(reference.table, places, photo.queries[own])
-        turned = rotations_of(reference, photo, own, places, turns)
-        odds, _, said = weigh(reference, photo, own, turned, np.ones(len(places)), ROUGH)
-        odds = odds - np.log10(1.0 + np.arange(len(places)))
-        found += [
-            Laid(
-                rotation=turned[i],
-                scale=1.0,
-                log10_odds=float(odds[i]),
-                met=int((said[i] > 0.0).sum()) + 1,
-                own=own,
+        ways.append(rotations_of(reference, photo, own, places, turns))
+    turned = np.concatenate(ways)
+    one = np.ones(len(turned))
+    odds, _, said = weigh(reference, photo, np.repeat(laid, best), turned, one, ROUGH)
+    odds = odds.reshape(-1, best) - np.log10(1.0 + np.arange(best))
+    kept = np.argsort(-odds, axis=1, kind="stable")[:, :KEPT]
+    found: list[Laid] = []
+    for row, own in enumerate(laid.tolist()):
+        for i in (row * best + kept[row]).tolist():
+            found.append(
+                Laid(
+                    rotation=turned[i],
+                    scale=1.0,
+                    log10_odds=float(odds.flat[i]),
+                    met=int((said[i] > 0.0).sum()) + 1,
+                    own=own,
+                )
             )
-            for i in np.argsort(-odds, kind="stable")[:KEPT].tolist()
-        ]
     return found
 
 
-def fitted(reference: PatchMap, photo: PatchPhoto, way: Laid) -> Laid:
-    """A way fitted, with its scale, to all that it brings together."""
-    one = np.ones(1)
-    start = way.rotation[None]
-    rough, near, said = weigh(reference, photo, way.own, start, one, ROUGH)
-    rank = float(rough[0]) - way.log10_odds
+def fitted(reference: PatchMap, photo: PatchPhoto, ways: Sequence[Laid]) -> list[Laid]:
+    """Ways to lay a photo fitted, with their scales, to all that each brings together."""
+    if not ways:
+        return []
+    rotations = np.stack([way.rotation for way in ways])
+    scales, own = np.array([way.scale for way in ways]), np.array([way.own for way in ways])
+    which = np.arange(len(ways))
+    odds, near, said = weigh(reference, photo, own, rotations, np.ones(len(ways)), ROUGH)
+    ranks = odds - [way.log10_odds for way in ways]
     for _ in range(ROUNDS):
         share = np.maximum(said, 0.0)
-        share[:, way.own] = max(float(share.mean()), LEAST_SHARE)
+        share[which, own] = np.maximum(share.mean(axis=1), LEAST_SHARE)
+        near[which, own] = nearest(reference, photo, own, rotations, scales)
         targets = reference.vectors[near]
-        scale = fitted_scales(photo.vectors, targets, share, one * way.scale, MOST_LOG_SCALE)
-        bent = rescaled(photo.vectors[None], scale[:, None, None])
-        turned = fitted_rotations(bent, targets, share, way.rotation[None])
-        odds, near, said = weigh(reference, photo, way.own, turned, scale, FINE)
-        way = Laid(
-            rotation=turned[0],
-            scale=float(scale[0]),
-            log10_odds=float(odds[0]) - rank,
-            met=int((said > 0.0).sum()) + 1,
+        scales = fitted_scales(photo.vectors, targets, share, scales, MOST_LOG_SCALE)
+        bent = rescaled(photo.vectors[None], scales[:, None, None])
+        rotations = fitted_rotations(bent, targets, share, rotations)
+        odds, near, said = weigh(reference, photo, own, rotations, scales, FINE)
+    return [
+        Laid(
+            rotation=rotations[i],
+            scale=float(scales[i]),
+            log10_odds=float(odds[i] - ranks[i]),
+            met=int((said[i] > 0.0).sum()) + 1,
             own=way.own,
         )
-    return way
+        for i, way in enumerate(ways)
+    ]
+
+
+def nearest(
+    reference: PatchMap,
+    photo: PatchPhoto,
+    own: IndexArray,
+    rotations: FloatArray,
+    scales: FloatArray,
+) -> IndexArray:
+    """The place of the reference nearest to the patch that each way lays down."""
+    bent = rescaled(photo.vectors[own], scales[:, None])
+    return np.asarray(reference.tree.query(np.einsum("mij,mj->mi", rotations, bent))[1])
 
 
 def rotations_of(
@@ -356,41 +368,46 @@ def rotations_of(
 def weigh(
     reference: PatchMap,
     photo: PatchPhoto,
-    own: int,
+    own: IndexArray,
     rotations: FloatArray,
     scales: FloatArray,
     tolerance: tuple[float, float],
 ) -> tuple[FloatArray, IndexArray, FloatArray]:
-    """Odds of rotations by all patches but one, and what each patch fell on."""
-    count = len(photo.vectors)
+    """Odds of rotations by all patches but one each, and what each patch fell on.
+
+    What patch ``own`` of each rotation falls on is not looked for.
+    """
+    from matchers.compiled_patches import best_met
+
+    which = np.arange(len(rotations))
     bent = rescaled(photo.vectors[None], scales[:, None, None])
-    fallen = np.einsum("mij,mnj->mni", rotations, bent)
-    apart = np.linalg.norm(photo.vectors - photo.vectors[own], axis=1)
-    reach = tolerance[0] * reference.pixel_rad + tolerance[1] * apart
+    fallen = bent @ np.swapaxes(rotations, 1, 2)
+    apart = np.linalg.norm(photo.vectors[:, None] - photo.vectors[None], axis=2)
+    reach = tolerance[0] * reference.pixel_rad + tolerance[1] * apart[own]
     distance, places = reference.tree.query(
         fallen.reshape(-1, 3), k=NEAREST, distance_upper_bound=float(reach.max())
     )
-    shape = (len(rotations), count, NEAREST)
-    distance, places = distance.reshape(shape), places.reshape(shape)
-    hit = distance < reach[:, None]
-    hit[:, own] = False
-    row, other, which = np.nonzero(hit)
-    there = places[hit]
-    here = reference.frames[there]
-    right = np.einsum("mij,mj->mi", rotations[row], photo.frames[other, :, 0])
-    turn = np.arctan2(
-        np.einsum("mi,mi->m", here[..., 1], right), np.einsum("mi,mi->m", here[..., 0], right)
+    distance, places = (each.reshape(*reach.shape, NEAREST) for each in (distance, places))
+    reach[which, own] = 0.0
+    table = reference.table
+    best, first = np.full(reach.shape, -1.0), np.zeros(reach.shape, np.int64)
+    best_met(
+        distance,
+        places,
+        reach,
+        np.ascontiguousarray(rotations),
+        reference.frames,
+        np.ascontiguousarray(photo.frames[:, :, 0]),
+        np.require(np.asarray(table.coefficients), np.int8, "C"),
+        ALL_WANTED if table.wanted is None else np.ascontiguousarray(table.wanted),
+        sides_of(photo.queries),
+        np.array(TURNS_RAD),
+        best,
+        first,
     )
-    met = np.full(shape, -1.0)
-    met[row, other, which] = correlation_at(
-        reference.table, there, photo.queries, other, turn + np.array(TURNS_RAD)[:, None]
-    ).max(axis=0)
-    first = met.argmax(axis=2)
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    near[:, own] = reference.tree.query(fallen[:, own])[1]
-    best = met.max(axis=2)
     said = np.where(
         best > LEAST_CORRELATION, LOG10_PER_UNIT * (best - LEAST_CORRELATION), NONE_LOG10
     )
-    said[:, own] = 0.0
+    said[which, own] = 0.0
     return said.sum(axis=1), near, said

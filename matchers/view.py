@@ -18,12 +18,14 @@ from numpy.typing import ArrayLike
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import intersect_ellipsoid, surface_to_lonlat
-from matchers.light_grid import LightGrid, footprint_level
+from matchers.light_grid import LightGrid
 from matchers.pose import looking_at_nadir
 
 FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
 # Rays are traced on a lattice of this spacing, and interpolated between
 LATTICE_PX = 4
+FEW_PX = 30_000  # of smaller images every ray is traced
+EVERYWHERE = np.zeros((0, 0), bool)
 NADIR_LATTICE_PX = 8
 BLOCK_PX = 128  # of one pyramid level each
 # The view is never larger than this
@@ -46,8 +48,7 @@ def render(levels: Sequence[LightGrid], camera: Camera, supersample: int = 2) ->
     supersample : int
         Samples a pixel along each axis.
     """
-    light = sampled(levels, *supersampled_positions(levels[0], camera, supersample))
-    return reduced(light, camera, supersample)
+    return render_known(levels, camera, supersample)[0]
 
 
 def render_known(
@@ -57,64 +58,60 @@ def render_known(
 
     The second is 0 where the map has no data and beyond the window's edge, else 1.
     """
-    col, row = supersampled_positions(levels[0], camera, supersample)
-    light, known = sampled(levels, col, row), known_at(levels[0], col, row)
-    return reduced(light, camera, supersample), reduced(known, camera, supersample)
+    from matchers.compiled_view import places
 
-
-def supersampled_positions(
-    grid: LightGrid, camera: Camera, supersample: int
-) -> tuple[FloatImage, FloatImage]:
-    """Map positions of an image's samples."""
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
-    return map_positions(fine, grid, 1 if fine.width_px * fine.height_px < 30_000 else 4)
+    step = 1 if fine.width_px * fine.height_px < FEW_PX else LATTICE_PX
+    if step == 1:
+        shape = fine.height_px, fine.width_px
+    else:
+        shape = len(lattice(fine.height_px)), len(lattice(fine.width_px))
+    cols, rows = np.empty(shape), np.empty(shape)
+    grid = levels[0]
+    where = np.array([grid.lon0_deg, grid.lat0_deg, grid.step_deg, grid.values.shape[1]], float)
+    places(numbers_of(fine), where, step, cols, rows)
+    return shown(levels, cols, rows, step, (camera.height_px, camera.width_px), s)
 
 
-def map_positions(
-    camera: Camera, grid: LightGrid, lattice_px: int = 4
+def numbers_of(camera: Camera) -> FloatArray:
+    """A camera as compiled code takes it."""
+    x, y = camera.principal_point
+    pose = *camera.position_ecef_m, *camera.matrix.ravel().tolist()
+    of_lens = camera.width_px, camera.focal_px, x, y, *camera.distortion
+    return np.array([*of_lens, *pose, camera.mirrored], float)
+
+
+def shown(
+    levels: Sequence[LightGrid],
+    cols: FloatArray,
+    rows: FloatArray,
+    step: int,
+    shape: tuple[int, int],
+    samples: int = 1,
 ) -> tuple[FloatImage, FloatImage]:
-    """Column and row of a map under every pixel of a camera's image."""
-    x, y = lattice(camera.width_px, lattice_px), lattice(camera.height_px, lattice_px)
-    col, row = grid.to_pixel(*camera.pixel_to_lonlat(*np.meshgrid(x, y)))
-    sky = ~np.isfinite(col)
-    if lattice_px == 1:
-        inside = np.s_[: camera.height_px, : camera.width_px]
-        return (
-            np.where(sky, FAR_AWAY, col)[inside].astype(np.float32),
-            np.where(sky, FAR_AWAY, row)[inside].astype(np.float32),
-        )
-    return dense_positions(col, row, lattice_px, camera.width_px, camera.height_px)
+    """Light of a map pyramid in an image (h, w), and how much of each pixel the map knows.
 
+    Parameters
+    ----------
+    cols, rows : ndarray of float64, shape (n_y, n_x)
+        Map positions of the image's samples, NaN for the sky: of each, where ``step`` is 1, or of
+        a `lattice` of every ``step``-th one.
+    samples : int
+        Along each side of a pixel.
+    """
+    from matchers import compiled_view
 
-def dense_positions(
-    col: FloatArray,
-    row: FloatArray,
-    lattice_px: int,
-    width_px: int,
-    height_px: int,
-) -> tuple[FloatImage, FloatImage]:
-    """Map positions of every pixel from those of a lattice that begins at pixel (0, 0)."""
-    sky = ~np.isfinite(col)
-    at_x, at_y = np.meshgrid(
-        *(np.arange(side, dtype=np.float32) / lattice_px for side in (width_px, height_px))
+    pictures = [np.ascontiguousarray(level.values) for level in levels[: compiled_view.LEVELS]]
+    missing = [pictures[-1]] * (compiled_view.LEVELS - len(pictures))
+    valid = levels[0].valid
+    known_all = valid is None or valid.all()
+    valid = EVERYWHERE if known_all else np.ascontiguousarray(valid)
+    light, known = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    compiled_view.shown(
+        (*pictures, *missing), len(pictures), valid, cols, rows, step, samples, light, known
     )
-    values = np.dstack([np.where(sky, 0.0, col), np.where(sky, 0.0, row), sky]).astype(np.float32)
-    dense = cv2.remap(values, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    unseen = dense[..., 2] > 1e-3
-    return (
-        np.where(unseen, np.float32(FAR_AWAY), dense[..., 0]),
-        np.where(unseen, np.float32(FAR_AWAY), dense[..., 1]),
-    )
-
-
-def sampled(levels: Sequence[LightGrid], col: FloatImage, row: FloatImage) -> FloatImage:
-    """Light of a map pyramid at map positions."""
-    level = footprint_level(col, row, len(levels))
-    image = np.zeros(col.shape, np.float32)
-    for index in range(int(level.min()), int(level.max()) + 1):
-        np.copyto(image, light_at(levels, index, col, row), where=level == index)
-    return image
+    return light, known
 
 
 def light_at(
@@ -131,31 +128,6 @@ def light_at(
         borderValue=0.0,
     )
     return np.asarray(light, np.float32)
-
-
-def reduced(image: FloatImage, camera: Camera, supersample: int) -> FloatImage:
-    """Mean of every pixel's samples."""
-    if supersample == 1:
-        return image
-    size = (camera.width_px, camera.height_px)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def known_at(grid: LightGrid, col: FloatImage, row: FloatImage) -> FloatImage:
-    """1 where a grid holds data at map positions, and for the sky; else 0."""
-    height, width = grid.values.shape
-    if grid.valid is None or grid.valid.all():
-        inside = (col > -0.5) & (col < width - 0.5) & (row > -0.5) & (row < height - 0.5)
-        return (inside | (col == FAR_AWAY)).astype(np.float32)
-    known = cv2.remap(
-        grid.valid.astype(np.float32),
-        col,
-        row,
-        cv2.INTER_NEAREST,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=0.0,
-    )
-    return np.where(col == FAR_AWAY, np.float32(1.0), np.asarray(known, np.float32))
 
 
 def view_along(
@@ -177,13 +149,13 @@ def view_along(
     light : ndarray of float32, shape (height_px, width_px)
         Log radiance; 0 for the sky.
     known : ndarray of float32, shape (height_px, width_px), or None
-        As of `known_at`; None where it holds data everywhere.
+        As of `render_known`; None where it holds data everywhere.
     """
     ground = intersect_ellipsoid(position_ecef_m, rays_ecef)
-    places = levels[0].to_pixel(*surface_to_lonlat(ground))
-    col, row = dense_positions(*places, LATTICE_PX, width_px, height_px)
+    cols, rows = levels[0].to_pixel(*surface_to_lonlat(ground))
+    light, known = shown(levels, cols, rows, LATTICE_PX, (height_px, width_px))
     whole = levels[0].valid is None or levels[0].valid.all()
-    return sampled(levels, col, row), None if whole else known_at(levels[0], col, row)
+    return light, None if whole else known
 
 
 def lattice(size_px: int, step_px: int = LATTICE_PX) -> FloatArray:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import cv2
@@ -60,6 +66,10 @@ DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid
 # and its darkest tenth is brighter than this: that of such photographs of ground by day has 0.12
 # and more, lightning over half a night frame leaves it at 0.04
 DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
+
+
+# What is compiled of a search
+COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "figures", "patches", "view"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +141,7 @@ def prepare(
     )
     if lights is not None:
         search.lights = lights
+        load_compiled()
     return search
 
 
@@ -284,3 +295,21 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     clipped = (light.saturated > 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
     return np.asarray(cv2.dilate(solid, disc), bool)
+
+
+def load_compiled() -> None:
+    """Load what is compiled of a search; of processes that begin together, one compiles it."""
+    if all(name in sys.modules for name in COMPILED):
+        return
+    spec = find_spec("matchers.compiled")
+    handle = None
+    # On a file system without locks, or out of an archive, each process compiles for itself
+    with suppress(OSError):
+        handle = os.open(str(spec and spec.origin), os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        for name in COMPILED:
+            import_module(name)
+    finally:
+        if handle is not None:
+            os.close(handle)

@@ -13,7 +13,18 @@ from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("numpy", "cv2", "astropy", "rasterio", "scipy", "sklearn", "skimage", "h5py", "pyproj")
+HEAVY = (
+    "numpy",
+    "numba",
+    "cv2",
+    "astropy",
+    "rasterio",
+    "scipy",
+    "sklearn",
+    "skimage",
+    "h5py",
+    "pyproj",
+)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,21 @@ from matchers.align import (
     correlation,
     even_correlation,
     gauss_newton_step,
+    lattice_motion,
 )
 from matchers.camera import Camera
+from matchers.compiled_align import designed
 from matchers.light_grid import pyramid
-from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior, moved, stepped
+from matchers.pose import (
+    ALONG,
+    FOCAL,
+    PARAMETERS,
+    ROTATION,
+    PosePrior,
+    moved,
+    pixel_derivatives,
+    stepped,
+)
 from tests.matchers.lamp_world import (
     VELOCITY,
     LampWorld,
@@ -43,9 +55,9 @@ def levels(lamps: LampWorld) -> Levels:
     return pyramid(light_grid(lamps, 2.0, 36.0, 20.0, 50.0, 0.01), 5)
 
 
-def truth(**changes: float) -> Camera:
+def truth(**changes: Any) -> Camera:
     given = {"off_nadir": 20.0, "azimuth": 40.0, "roll": 65.0, **changes}
-    return camera_over(10.5, 42.5, width=128, height=96, focal_px=220.0, **given)  # type: ignore[arg-type]
+    return camera_over(10.5, 42.5, width=128, height=96, focal_px=220.0, **given)
 
 
 def free(*which: int | slice) -> BoolArray:
@@ -218,6 +230,35 @@ def test_correlation_is_numpys() -> None:
     assert correlation(a, 2.0 * a + 1.0, weight) == pytest.approx(1.0, abs=1e-5)
     assert correlation(a, b, np.zeros_like(a)) == 0.0
     assert correlation(a, np.ones_like(a), weight) == 0.0
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_compiled_motion_and_design_are_the_plain_ones(mirrored: bool) -> None:
+    """The sky moves nowhere, and a lens that bends counts."""
+    rng = np.random.default_rng(2)
+    bent = (-0.2, 0.03, 0.01, -0.02, 0.0)
+    camera = truth(off_nadir=64.0, distortion=bent, mirrored=mirrored)
+    prior = prior_of(camera)
+    motion = lattice_motion(camera, prior)
+    nodes = np.meshgrid(np.linspace(0.0, 127.0, 14), np.linspace(0.0, 95.0, 14))
+    plain = pixel_derivatives(camera, VELOCITY, camera.pixel_to_ecef(*nodes))
+    assert 0.0 < np.mean(motion == 0.0) < 0.9
+    assert motion == pytest.approx(plain, rel=1e-6, abs=1e-6)
+
+    view, weight = rng.random((2, 96, 128)).astype(np.float32)
+    columns, scale = [0, 2, FOCAL, 8], np.array([0.1, 0.2, 1.0, 3.0])
+    design, weighted = np.empty((2, 6, 96, 128), np.float32)
+    designed(view, weight, np.ascontiguousarray(motion[..., columns]), scale, design, weighted)
+    weights = [
+        np.maximum(0.0, 1.0 - np.abs(np.linspace(0, 13, n)[:, None] - np.arange(14)))
+        for n in (96, 128)
+    ]
+    fields = np.einsum("yi,ijcp,xj->pcyx", weights[0], motion[..., columns], weights[1])
+    along_y, along_x = np.gradient(view)
+    changes = -scale[:, None, None] * (fields[:, 0] * along_x + fields[:, 1] * along_y)
+    expected = np.concatenate([[np.ones_like(view), view], changes])
+    assert design == pytest.approx(expected, rel=1e-4, abs=1e-3)
+    assert weighted == pytest.approx(expected * weight, rel=1e-4, abs=1e-3)
 
 
 def test_evened_correlation_tells_the_right_towns_from_a_great_city_laid_on_another() -> None:

@@ -8,19 +8,22 @@ import pytest
 from scipy.spatial import cKDTree
 
 from matchers.asterisms import frames
+from matchers.compiled_patches import best_met
 from matchers.polar_patches import (
     ANGLES,
+    HARMONICS,
     NEVER,
+    UNIT,
     PatchMap,
     PatchPhoto,
     PatchTable,
     asked,
     best_correlations,
-    correlation_at,
     fitted,
     harmonics,
     lay,
     sampled,
+    sides_of,
     table_of,
     turns_at,
 )
@@ -70,6 +73,34 @@ def sphere(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(there / np.linalg.norm(there, axis=-1, keepdims=True))
 
 
+def correlations(
+    table: PatchTable,
+    rows: np.ndarray,
+    queries: np.ndarray,
+    turns_rad: np.ndarray,
+    beside_rad: tuple[float, ...],
+) -> np.ndarray:
+    """What patches say of a row of the table each, at turns and at others beside them."""
+    count = len(rows)
+    best, which = np.full((1, count), -1.0), np.zeros((1, count), np.int64)
+    right = np.stack([np.cos(turns_rad), np.sin(turns_rad), np.zeros(count)], axis=1)
+    best_met(
+        np.zeros((1, count, 1)),
+        rows.astype(np.int64).reshape(1, count, 1),
+        np.ones((1, count)),
+        np.eye(3)[None],
+        np.tile(np.eye(3), (len(table), 1, 1)),
+        right,
+        table.coefficients,
+        np.zeros(0, bool) if table.wanted is None else table.wanted,
+        sides_of(queries),
+        np.array(beside_rad),
+        best,
+        which,
+    )
+    return best[0]
+
+
 def test_each_patch_finds_its_place_and_turn(
     towns: np.ndarray, table: PatchTable, photo: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -88,8 +119,18 @@ def test_each_patch_finds_its_place_and_turn(
     turned = 360.0 / ANGLES * turn[right]
     assert np.abs((turned - TURN_DEG + 180.0) % 360.0 - 180.0).max() < 360.0 / ANGLES
     steps = 2.0 * np.pi / ANGLES * turn.astype(float)
-    exact = correlation_at(table, first, queries, np.arange(len(first)), steps)
-    assert exact == pytest.approx(best[np.arange(len(first)), first], abs=1e-4)
+    met = correlations(table, first, queries, steps, (0.0,))
+    assert met == pytest.approx(best[np.arange(len(first)), first], abs=1e-4)
+    # Of several turns the best counts
+    around = correlations(table, first, queries, steps + 0.1, (-0.1, 0.0, 0.1))
+    assert around == pytest.approx(np.maximum(met, around), abs=1e-6)
+    nearest = correlations(table, first, queries, steps, tuple(np.linspace(-np.pi, np.pi, 399)))
+    rows = table.coefficients[:, first].astype(float).transpose(1, 2, 0) / UNIT
+    half = rows.shape[1] // 2
+    plain = (np.conj(rows[:, :half] + 1j * rows[:, half:]) * queries).sum(axis=1)
+    angles = np.arange(1, HARMONICS + 1)[:, None] * np.linspace(0.0, 2.0 * np.pi, 2000)
+    expected = (plain @ np.exp(-1j * angles)).real.max(axis=1)
+    assert nearest == pytest.approx(expected, abs=0.02)
 
 
 def test_places_that_are_not_wanted_are_not_found(country: np.ndarray, towns: np.ndarray) -> None:
@@ -101,9 +142,9 @@ def test_places_that_are_not_wanted_are_not_found(country: np.ndarray, towns: np
     assert (best[0, ~wanted] == NEVER).all()
     assert (best[0, wanted] > NEVER).all()
     outside = np.flatnonzero(~wanted)[:4]
-    assert correlation_at(
-        half, outside, queries, np.zeros(4, np.intp), np.zeros(4)
-    ) == pytest.approx(0.0)
+    again = np.repeat(queries, 4, axis=0)
+    assert correlations(half, outside, again, np.zeros(4), (0.0,)).tolist() == [0.0] * 4
+    assert (correlations(whole, outside, again, np.zeros(4), (0.0,)) != 0.0).all()
 
 
 def test_what_is_masked_says_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
@@ -145,7 +186,10 @@ def test_patches_that_agree_place_the_photo(
         queries=asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1]))),
     )
     ways = lay(reference, seen, np.arange(5), 30)
-    way = max((fitted(reference, seen, w) for w in ways), key=lambda w: w.log10_odds)
+    way = max(fitted(reference, seen, ways), key=lambda w: w.log10_odds)
+    [alone] = fitted(reference, seen, [ways[-1]])
+    assert alone.rotation == pytest.approx(fitted(reference, seen, ways)[-1].rotation)
+    assert fitted(reference, seen, []) == []
     assert way.log10_odds > 5.0
     assert way.scale == pytest.approx(SCALE, abs=0.02)
     middle = way.rotation @ [0.0, 0.0, 1.0]

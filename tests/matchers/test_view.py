@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from pyproj import Geod
+from scipy.ndimage import map_coordinates
 
-from detectors.types import FloatImage
+from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
-from matchers.light_grid import LightGrid, filled, footprint_level, pyramid
-from matchers.view import (
-    FAR_AWAY,
-    known_at,
-    render,
-    render_known,
-)
-from tests.matchers.lamp_world import blob_grid, camera_over, ecef, project
+from matchers.light_grid import LightGrid, filled, pyramid
+from matchers.view import render, render_known, shown
+from tests.matchers.lamp_world import Levels, blob_grid, camera_over, ecef, project
 
 WGS84 = Geod(ellps="WGS84")
 
@@ -145,18 +142,76 @@ def test_outside_the_map_is_dark() -> None:
     assert render([grid], camera, 2).max() == 0.0
 
 
+def numbered_levels(count: int, side: int) -> list[LightGrid]:
+    """A pyramid of so many levels whose light is the number of the level."""
+    return [
+        grid_of(np.full((side >> k, side >> k), k, np.float32), 0.0, 0.0, 2.0**k)
+        for k in range(count)
+    ]
+
+
 def test_the_level_grows_with_the_footprint() -> None:
-    col, row = np.meshgrid(np.arange(64, dtype=np.float32), np.arange(64, dtype=np.float32))
-    found = [int(footprint_level(s * col, s * row, 8).max()) for s in (0.3, 1, 2, 4, 8, 16, 1e6)]
-    assert found == sorted(found)
-    assert found[0] == found[1] == 0
-    assert found[2:6] == [1, 2, 3, 4]
-    assert found[6] == 7  # never beyond the coarsest
-    narrow = footprint_level(16 * col, 2 * row, 8)  # a slanted footprint goes by its narrow side
-    assert set(narrow.ravel().tolist()) == {1}
-    turned = footprint_level(1.414 * (col - row), 1.414 * (col + row), 8)
-    assert set(turned.ravel().tolist()) == {1}
-    assert footprint_level(col[:3, :3], row[:3, :3], 8).tolist() == [[0] * 3] * 3
+    col, row = np.meshgrid(np.arange(12.0), np.arange(12.0))
+    levels = numbered_levels(6, 2048)
+
+    def level_of(at_col: FloatArray, at_row: FloatArray) -> int:
+        light, _ = shown(levels, at_col + 20.0, at_row + 20.0, 1, at_col.shape)
+        assert np.ptp(light) == 0.0
+        return int(light[0, 0])
+
+    found = [level_of(s * col, s * row) for s in (0.3, 1, 2, 4, 8, 16, 150)]
+    assert found == [0, 0, 1, 2, 3, 4, 5]  # never beyond the coarsest
+    assert level_of(16 * col, 2 * row) == 1  # a slanted footprint goes by its narrow side
+    assert level_of(1.414 * (col - row) + 20.0, 1.414 * (col + row)) == 1
+    assert level_of(9 * col[:3, :3], 9 * row[:3, :3]) == 0  # too small to tell
+
+
+def plainly_rendered(levels: Levels, camera: Camera, s: int) -> tuple[FloatImage, FloatImage]:
+    """The view and what is known of it, with every ray traced and every level drawn."""
+    fine = camera.scaled(s, camera.width_px * s, camera.height_px * s)
+    x, y = np.meshgrid(np.arange(float(fine.width_px)), np.arange(float(fine.height_px)))
+    grid = levels[0]
+    col, row = grid.to_pixel(*fine.pixel_to_lonlat(x, y))
+    sky = np.isnan(col)
+    (col_y, col_x), (row_y, row_x) = (np.gradient(each[::4, ::4]) for each in (col, row))
+    longest = np.sqrt(np.maximum(col_x**2 + row_x**2, col_y**2 + row_y**2))
+    narrow = np.abs(col_x * row_y - col_y * row_x) / longest / 4.0
+    best = np.clip(np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25), 0, len(levels) - 1)
+    best = np.kron(best, np.ones((4, 4)))[: fine.height_px, : fine.width_px]
+    light = np.zeros(col.shape)
+    for number, level in enumerate(levels):
+        at = [(each + 0.5) * 0.5**number - 0.5 for each in (row, col)]
+        here = map_coordinates(level.values, np.nan_to_num(at, nan=-9.0), order=1, cval=0.0)
+        light = np.where(best == number, here, light)
+    at_row, at_col = (np.nan_to_num(np.rint(each), nan=-9.0).astype(int) for each in (row, col))
+    inside = (at_row >= 0) & (at_col >= 0)
+    inside &= (at_row < grid.values.shape[0]) & (at_col < grid.values.shape[1])
+    if grid.valid is not None:
+        inside[inside] = grid.valid[at_row[inside], at_col[inside]]
+    blocks = (camera.height_px, s, camera.width_px, s)
+    return light.reshape(blocks).mean(axis=(1, 3)), (inside | sky).reshape(blocks).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize(("size", "supersample"), [((60, 40), 1), ((90, 60), 3), ((201, 142), 2)])
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_compiled_view_is_the_plain_one(
+    name: str, size: tuple[int, int], supersample: int
+) -> None:
+    """Small views trace every ray, large ones every fourth; the map ends within some of them."""
+    whole = VIEWS[name]
+    camera = whole.scaled(size[0] / whole.width_px, *size)
+    rng = np.random.default_rng(3)
+    values = cv2.GaussianBlur(rng.random((900, 1200), np.float32), (0, 0), 3.0)
+    valid = np.ones(values.shape, bool)
+    valid[655:680] = False
+    grid = grid_of(values, 9.0, 46.0, 0.006, valid=valid)
+    levels = pyramid(grid, 6)
+    light, known = render_known(levels, camera, supersample)
+    plain, plain_known = plainly_rendered(levels, camera, supersample)
+    # Where the level changes, or the map ends, a thousandth of a pixel counts
+    assert np.mean(np.abs(light - plain) > 0.005) < 0.01
+    assert np.mean(np.abs(known - plain_known) > 0.01) < 0.01
+    assert 0.0 < known.mean() < 1.0
 
 
 def ending_grid() -> LightGrid:
@@ -188,11 +243,13 @@ def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> 
     """Half a pixel beyond the outermost centres the window ends, on all four sides."""
     given = {"all": np.ones((3, 5), bool), "none": np.zeros((3, 5), bool), "not told": None}
     grid = grid_of(np.ones((3, 5), np.float32), 0.0, 0.0, 1.0, valid=given[valid])
-    col = np.array([[-0.7, -0.3, 2.0, 4.3, 4.7, 2.0, 2.0, 2.0, 2.0, 900.0, FAR_AWAY]], np.float32)
-    row = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -0.7, -0.3, 2.3, 2.7, 1.0, FAR_AWAY]], np.float32)
+    sky = np.nan
+    col = np.array([[-0.7, -0.3, 2.0, 4.3, 4.7, 2.0, 2.0, 2.0, 2.0, 900.0, sky]])
+    row = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -0.7, -0.3, 2.3, 2.7, 1.0, sky]])
     inside = 0.0 if valid == "none" else 1.0
     expected = [0, inside, inside, inside, 0, 0, inside, inside, 0, 0, 1]
-    assert known_at(grid, col, row)[0].tolist() == expected
+    _, known = shown([grid], col, row, 1, col.shape)
+    assert known[0].tolist() == expected
 
 
 def test_a_pyramid_keeps_means_and_places() -> None:

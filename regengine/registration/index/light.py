@@ -70,22 +70,28 @@ def propose_dense(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
         pixel_rad=pixel_km / EARTH_RADIUS_KM,
     )
     small = view.image.camera(view.lens)
-    found: list[tuple[Laid, PatchPhoto, FloatArray]] = []
+    photos: list[tuple[PatchPhoto, FloatArray]] = []
+    found: list[tuple[Laid, int]] = []
     for nadir in nadirs:
         axes = level_axes(nadir)
         plane = ground_plane(view.image, small, axes, view.altitude_km, pixel_km)
         if plane is not None:
             photo, laid = patches_of(plane, table)
-            found += [(way, photo, axes) for way in lay(reference, photo, laid, PLACES_EACH)]
+            found += [(way, len(photos)) for way in lay(reference, photo, laid, PLACES_EACH)]
+            photos.append((photo, axes))
     found.sort(key=lambda way: -way[0].log10_odds)
     tried = RANKS_LOG10 + np.log10(max(1, len(nadirs)))
-    proposals = []
-    for rough, photo, axes in found[:FITTED]:
-        way = fitted(reference, photo, rough)
-        # A scale of the level frame is a height
-        camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
-        proposals.append(Proposal(camera=camera, log10_odds=way.log10_odds - tried, towns=way.met))
-    return proposals
+    best = found[:FITTED]
+    proposals: dict[int, Proposal] = {}
+    for number, (photo, axes) in enumerate(photos):
+        ranks = [rank for rank, (_, of) in enumerate(best) if of == number]
+        ways = fitted(reference, photo, [best[rank][0] for rank in ranks])
+        for rank, way in zip(ranks, ways, strict=True):
+            # A scale of the level frame is a height
+            camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
+            odds = way.log10_odds - tried
+            proposals[rank] = Proposal(camera=camera, log10_odds=odds, towns=way.met)
+    return [proposals[rank] for rank in range(len(best))]
 
 
 def patches_of(plane: GroundPlane, table: PatchTable) -> tuple[PatchPhoto, NDArray[np.intp]]:

@@ -15,6 +15,7 @@ from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
+from regengine.lights.geotiff import Piece, Pieces
 from regengine.lights.radiance import display_saturation, display_table
 
 
@@ -434,3 +435,45 @@ def test_a_map_that_vanishes_is_told(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(LightMapError, match=r"m\.tif does not exist"):
         whole(light_map)
+
+
+def test_windows_are_the_same_whatever_was_read_before(tmp_path: Path) -> None:
+    """Windows cross the squares that are kept of a map, and reach beyond its edges."""
+    rng = np.random.default_rng(6)
+    picture = rng.random((1100, 1300), np.float32) * 40.0
+    picture[500:530, 500:700] = -999.0
+    west, north = 10.0, 50.0
+    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", picture, west=west, north=north)])
+    for _ in range(12):
+        row, col = rng.integers(-20, (1050, 1250))
+        rows, cols = rng.integers(40, (700, 700))
+        left, top = west + col * STEP, north - row * STEP
+        grid = light_map.window(left, top - rows * STEP, left + cols * STEP, top, STEP)
+        assert grid.values.shape == (rows, cols)
+        expected = np.full((rows, cols), -999.0)
+        there = picture[max(row, 0) : row + rows, max(col, 0) : col + cols]
+        first = max(-row, 0), max(-col, 0)
+        expected[first[0] : first[0] + there.shape[0], first[1] : first[1] + there.shape[1]] = there
+        known = expected >= 0.0
+        assert known.all() if grid.valid is None else (grid.valid == known).all()
+        assert radiance_of(grid)[known] == pytest.approx(expected[known], abs=1e-3)
+        assert (grid.values[~known] == 0.0).all()
+
+
+def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
+    path = write_geotiff(tmp_path / "m.tif", ones())
+    light_map = open_light_map([path])
+    assert radiance_of(whole(light_map)) == pytest.approx(3.0, abs=1e-3)
+    write_geotiff(tmp_path / "new.tif", 2.0 * ones(), compress="deflate").replace(path)
+    assert radiance_of(whole(light_map)) == pytest.approx(6.0, abs=1e-3)
+    path.unlink()
+    with pytest.raises(LightMapError, match="does not exist"):
+        whole(light_map)
+
+
+def test_what_is_kept_of_maps_is_bounded() -> None:
+    pieces = Pieces(most_pixels=250)
+    piece = Piece(values=np.zeros((10, 10), np.float32), valid=None)
+    for name in ("a", "b", "a", "c"):
+        pieces.put(name, piece)
+    assert [name for name in "abc" if pieces.get(name) is not None] == ["a", "c"]

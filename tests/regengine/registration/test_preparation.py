@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +33,7 @@ from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.night_light import TOWNS, images_of, linear, night
 from tests.regengine.registration.simulated_frames import PLAIN, position_of, shoot, write
 
+ROOT = Path(__file__).resolve().parents[3]
 POSITION = position_from_nadir(10.0, 45.0, 410.0, "option")
 FRAME = Frame(
     path=Path("a.jpg"),
@@ -314,3 +318,22 @@ def test_a_telephoto_frame_keeps_smooth_light() -> None:
     """Streets run together into even light where a pixel is 40 m wide: that is city."""
     for image in images_of(linear(with_glow(0.02)), 20.0 / 450.0):
         assert image.weight.min() == 1.0
+
+
+@pytest.mark.slow
+def test_of_processes_that_begin_together_one_compiles(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from regengine.registration.preparation import COMPILED, load_compiled\n"
+        "load_compiled()\n"
+        "from matchers.compiled_view import shown\n"
+        "print(sum(shown.stats.cache_hits.values()), sum(shown.stats.cache_misses.values()))\n"
+    )
+    command = [sys.executable, "-c", script]
+    given = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    running = [
+        subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate()[0].split() for process in running]
+    assert sorted(said) == [["0", "1"], ["1", "0"]]

@@ -1,0 +1,226 @@
+"""Compiled: which codes of figures are alike, and what most of those that are vote for."""
+
+from __future__ import annotations
+
+from math import exp, floor, inf, log10, pi, sqrt
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from matchers.compiled import array, compiled, helper
+
+f4, f8, i8 = types.float32, types.float64, types.int64
+
+FIRST_PAIRS = 1 << 14
+
+
+@helper
+def grown(values: Any) -> Any:
+    """The same at the beginning of an array twice as long."""
+    longer = np.empty(2 * len(values), values.dtype)
+    longer[: len(values)] = values
+    return longer
+
+
+@helper
+def row_of(sorted_values: Any, value: int) -> int:
+    """Where a value would stand among ascending ones."""
+    low, high = 0, len(sorted_values)
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_values[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled(
+    types.UniTuple(i8[::1], 2)(
+        array(f8, 2),
+        array(i8, 1),
+        array(f4, 2),
+        array(f8, 1),
+        array(i8, 1),
+        array(i8, 1),
+        array(i8, 1),
+        i8,
+        f8,
+        f8,
+    )
+)
+def alike(
+    codes: Any,
+    order: Any,
+    table: Any,
+    low: Any,
+    sides: Any,
+    cells: Any,
+    starts: Any,
+    slots: int,
+    slot_width: float,
+    reach: float,
+) -> Any:
+    """Pairs of rows, of ``codes`` and of the table, within a distance of 1.
+
+    ``order`` is that in which codes are asked for; ``low`` and ``sides`` are those of a
+    `matchers.code_table.CodeTable` of cells 1 wide, ``cells``, ``starts`` and ``slots`` those of
+    its slots. A cell farther away than ``reach`` is not looked into.
+    """
+    numbers, width = len(sides), codes.shape[1]
+    mine, its = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
+    found = 0
+    beyond, numbered = np.empty((numbers, 3)), np.empty((numbers, 3), np.int64)
+    turn = np.empty(numbers, np.int64)
+    code = np.empty(width, np.float32)
+    for asked in order:
+        for d in range(width):
+            code[d] = codes[asked, d]
+        for number in range(numbers):
+            place = codes[asked, number] - low[number]
+            for way in range(3):
+                at = floor(place) + (way - 1)
+                away = max(max(at - place, place - (at + 1.0)), 0.0)
+                inside = -1 <= at <= sides[number] - 2
+                beyond[number, way] = away * away if inside else inf
+                numbered[number, way] = at + 1
+        last = codes[asked, width - 1] - low[numbers]
+        # All combinations of the three ways of each number, the last one fastest
+        turn[:] = 0
+        while True:
+            left, cell, far = reach * reach, 0, -1
+            for number in range(numbers):
+                left -= beyond[number, turn[number]]
+                if left < 0.0:
+                    far = number
+                    break
+                cell = cell * sides[number] + numbered[number, turn[number]]
+            if far < 0:
+                row = row_of(cells, cell)
+                if row < len(cells) and cells[row] == cell:
+                    around = sqrt(left)
+                    lowest, highest = (last - around) / slot_width, (last + around) / slot_width
+                    first_slot = floor(min(max(lowest, 0.0), float(slots)))
+                    last_slot = floor(min(max(highest + 1.0, float(first_slot)), float(slots)))
+                    for entry in range(
+                        starts[row * slots + first_slot], starts[row * slots + last_slot]
+                    ):
+                        apart = np.float32(0.0)
+                        for d in range(width):
+                            difference = code[d] - table[entry, d]
+                            apart += difference * difference
+                        if apart <= np.float32(1.0):
+                            if found == len(mine):
+                                mine, its = grown(mine), grown(its)
+                            mine[found], its[found] = asked, entry
+                            found += 1
+                far = numbers - 1
+            # What is too far away stays so whatever the later numbers are
+            for number in range(far + 1, numbers):
+                turn[number] = 2
+            number = numbers - 1
+            while number >= 0 and turn[number] == 2:
+                turn[number] = 0
+                number -= 1
+            if number < 0:
+                break
+            turn[number] += 1
+    return mine[:found].copy(), its[:found].copy()
+
+
+@compiled(types.UniTuple(i8[::1], 2)(array(i8, 2), array(i8, 2), array(f8, 2), i8, i8, i8, i8))
+def fullest_cells(
+    photo: Any, reference: Any, turn_rad: Any, points: int, steps: int, folds: int, most: int
+) -> Any:
+    """Votes of the cells that get the most, and these cells: at least ``most``, if there are.
+
+    Each of the pairs of members, shape (c, k), votes for its two points at its turn in two cells,
+    each two of ``steps`` wide; the second votes are numbered after all of the first. Cells are
+    counted in so many ``folds``, where different ones may fall together.
+    """
+    pairs = photo.size
+    votes = np.empty(2 * pairs, np.int64)
+    counts = np.zeros(folds, np.int64)
+    n = 0
+    for c in range(photo.shape[0]):
+        for k in range(photo.shape[1]):
+            pair = photo[c, k] * points + reference[c, k]
+            step = floor(turn_rad[c, k] / (2.0 * pi) * steps) % steps
+            votes[n] = pair * steps + step
+            votes[n + pairs] = pair * steps + (step + 1) % steps
+            counts[votes[n] % folds] += 1
+            counts[votes[n + pairs] % folds] += 1
+            n += 1
+    fullest = 0
+    for fold in range(folds):
+        fullest = max(fullest, counts[fold])
+    of_size = np.zeros(fullest + 1, np.int64)
+    for fold in range(folds):
+        of_size[counts[fold]] += 1
+    enough, cells = fullest, of_size[fullest]
+    while enough > 1 and cells < most:
+        enough -= 1
+        cells += of_size[enough]
+    chosen, keys = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
+    found = 0
+    for vote in range(2 * pairs):
+        if counts[votes[vote] % folds] >= enough:
+            if found == len(chosen):
+                chosen, keys = grown(chosen), grown(keys)
+            chosen[found], keys[found] = vote, votes[vote]
+            found += 1
+    return chosen[:found].copy(), keys[:found].copy()
+
+
+@compiled(
+    types.void(
+        array(f8, 2),
+        array(i8, 2),
+        array(f8, 2),
+        array(f8, 1),
+        array(types.boolean, 2),
+        f8,
+        f8,
+        f8[::1],
+        types.boolean[:, ::1],
+    )
+)
+def weighed(
+    distance: Any,
+    near: Any,
+    sigma: Any,
+    density: Any,
+    own: Any,
+    farthest_sigmas: float,
+    share: float,
+    odds: Any,
+    met: Any,
+) -> None:
+    """Fill in the odds (v,) of rotations, and which points (v, n) speak for them.
+
+    See `matchers.asterism_fit.weigh`; ``near`` and ``distance`` are of each photo point's nearest
+    reference point.
+    """
+    count = distance.shape[1]
+    inside = np.empty(count, np.bool_)
+    for v in range(distance.shape[0]):
+        for i in range(count):
+            inside[i] = distance[v, i] < farthest_sigmas * sigma[v, i]
+        total = 0.0
+        for i in range(count):
+            ratio, beaten = 1.0 - share, False
+            if inside[i]:
+                for j in range(count):
+                    nearer = inside[j] and near[v, j] == near[v, i]
+                    if nearer and distance[v, j] < distance[v, i]:
+                        beaten = True
+                        break
+            if inside[i] and not beaten:
+                square = sigma[v, i] * sigma[v, i]
+                gauss = exp(-0.5 * distance[v, i] ** 2 / square) / (2.0 * pi * square)
+                ratio += share * gauss / density[near[v, i]]
+                met[v, i] = ratio > 1.0
+            if not own[v, i]:
+                total += log10(ratio)
+        odds[v] = total
