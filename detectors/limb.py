@@ -29,6 +29,7 @@ from detectors.limb_geometry import (
     EdgeField,
     edge_field,
     limb_angle_deg,
+    nadir_vector,
     pointing_of,
     rays_of,
 )
@@ -165,6 +166,14 @@ class Limb:
     focal_ratio: float
     focal_ratio_sigma: float
     shape: tuple[int, int]  # height and width of the image
+
+    def nadir_at_scale(self, scale: float) -> FloatArray:
+        """The nadir when the arc stays where it is in the image and the focal length changes."""
+        arc_deg = self.off_nadir_deg - self.angle_deg  # from the optical axis, along the roll
+        if abs(arc_deg) >= 85.0:
+            return self.nadir
+        turned = np.degrees(np.arctan(np.tan(np.radians(arc_deg)) / scale))
+        return nadir_vector(self.angle_deg + float(turned), self.roll_deg)
 
 
 def find_limb(

@@ -12,7 +12,7 @@ Nothing is reordered (no "fast math") and nothing runs in threads: the same numb
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numba import njit, types
 
@@ -30,11 +30,11 @@ def compiled(signature: Any) -> Callable[[Function], Function]:
     """Compile a function for arguments of these types, as its module is imported."""
 
     def decorate(function: Function) -> Function:
-        options = {"error_model": "numpy", "nogil": True}
+        options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
         try:
             made = njit(signature, cache=True, **options)(function)
         except RuntimeError:  # there is no folder to keep it in
             made = njit(signature, **options)(function)
-        return made  # type: ignore[no-any-return]
+        return cast(Function, made)
 
     return decorate

@@ -29,7 +29,6 @@ from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
-from regengine.registration.propose_limb import nadir_at_scale
 from regengine.registration.search_order import likely_offsets
 from regengine.sky.detection.detect import detect_in_picture
 from regengine.sky.detection.kinds import STARS
@@ -109,7 +108,7 @@ def solve_above_limb(
             code="few_stars", text=f"only {len(stars)} stars were found above the limb"
         )
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
-    nadir = nadir_at_scale(limb, lens.focal_px / (limb.focal_px * factor))
+    nadir = limb.nadir_at_scale(lens.focal_px / (limb.focal_px * factor))
     solid_angle = sky.share * lens.width_px * lens.height_px / lens.focal_px**2
     per_star = CATALOGUE_SHARE * 4.0 * math.pi / solid_angle
     matching = Matching(stars=stars, catalogue=sky.catalogue, per_star=per_star)

@@ -26,7 +26,6 @@ from regengine.registration.propose_dense import (
     coarse_view,
     take_look,
 )
-from regengine.registration.propose_limb import STEP_KM, Sweep, take_sweep
 from regengine.registration.search import Proposals, Step
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import tracks_for
@@ -42,11 +41,10 @@ SIGMA_LOG_FOCAL = 0.06
 # A picture laid on the map by eye lies by so much beside itself: shares of its long side, degrees
 SHIFTS = (0.0, -0.07, 0.07)
 TURNS_DEG = (0.0, -5.0, 5.0)
-SWEPT_KM = (0.0, -STEP_KM, STEP_KM)
 
 
 def propose(search: Search) -> Iterator[Step]:
-    """Align the placed camera and those around it, then look along the limb and all around.
+    """Align the placed camera and those around it, then look all around.
 
     Of a photo that a person placed nothing else is searched.
     """
@@ -59,16 +57,6 @@ def propose(search: Search) -> Iterator[Step]:
     look = look_at(track, 0.0, SIGMA_KM[0], search.stored, lens)
     look = replace(look, mirrored=placed.mirrored)
     yield Step(kind="placed", take=partial(take_placed, search, placed, look))
-    if search.limb is not None:
-        sweep = Sweep(
-            track=track,
-            offsets_km=SWEPT_KM,
-            scale=search.stored.focal_px / search.limb_lens.focal_px,
-            sigma_log_focal=SIGMA_LOG_FOCAL,
-            mirrored=placed.mirrored,
-            hazy=False,
-        )
-        yield Step(kind="placed", take=partial(take_sweep, search, sweep, 1.0), time_share=1.0)
     yield Step(kind="placed", take=partial(take_look, search, look, best_peaks), time_share=1.0)
 
 

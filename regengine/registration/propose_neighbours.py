@@ -18,7 +18,7 @@ from matchers.camera import Camera
 from matchers.pose import track_axes, with_attitude
 from regengine.registration.acceptance import REVIEW_PROBABILITY, probability
 from regengine.registration.candidates import Candidate, Look, merged
-from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED, Scale
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, Scale
 from regengine.registration.neighbour_priors import Neighbour, NeighbourPrior
 from regengine.registration.propose_asterisms import best_figures
 from regengine.registration.propose_dense import (
@@ -27,7 +27,6 @@ from regengine.registration.propose_dense import (
     coarse_view,
     take_look,
 )
-from regengine.registration.propose_limb import BAND_KM, STEP_KM, Sweep, take_sweep
 from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Step
 from regengine.registration.search_order import FAR_OFF_NADIR_DEG, look_at, offset_surprise
 from regengine.registration.tracks import Track
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     from regengine.registration.search import Search
 
 ORDER = 20
+# Within which neighbours tell the place on the track
+STEP_KM = 60.0
 
 
 def propose(search: Search) -> Iterator[Step]:
@@ -81,11 +82,7 @@ def take_expected(search: Search, expected: ExpectedPlace) -> Iterator[Proposals
         return search.conclusive or search.expired(SHARE_FOR_LOOKS)
 
     looks = expected_looks(expected, search.stored)
-    if search.limb is not None:
-        sweep = expected_sweep(expected, search.stored.focal_px / search.limb_lens.focal_px)
-        yield from take_sweep(search, sweep, SHARE_FOR_LOOKS)
-    else:
-        yield from take_look(search, looks.pop(0), best_figures)
+    yield from take_look(search, looks.pop(0), best_figures)
     if over():
         return
     yield Proposals(aligned_neighbours(search, expected), verified="later")
@@ -94,20 +91,6 @@ def take_expected(search: Search, expected: ExpectedPlace) -> Iterator[Proposals
             return
         yield from take_look(search, look, best_figures if look.sparse else best_peaks)
     yield Proposals([], verified="now")
-
-
-def expected_sweep(expected: ExpectedPlace, nominal_scale: float) -> Sweep:
-    """A sweep of the usual length around the expected place."""
-    steps = int(BAND_KM / STEP_KM)
-    prior = expected.prior
-    return Sweep(
-        track=expected.track,
-        offsets_km=tuple(expected.offset_km + STEP_KM * k for k in range(-steps, steps + 1)),
-        scale=prior.focal_ratio * nominal_scale,
-        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if prior.cropped else SIGMA_LOG_FOCAL,
-        mirrored=prior.mirrored,
-        hazy=False,
-    )
 
 
 def expected_looks(expected: ExpectedPlace, stored: Camera) -> list[Look]:

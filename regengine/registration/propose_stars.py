@@ -33,7 +33,6 @@ from regengine.registration.candidates import (
 )
 from regengine.registration.lens_prior import Scale
 from regengine.registration.map_window import FARTHEST_DEG, LEAST_SAMPLE_KM, ground_reach_km
-from regengine.registration.propose_limb import SWEEP_PX
 from regengine.registration.search import Proposals, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 ORDER = 30
 # Stars above the limb leave a search of some seconds; this share of the time is given to it
 TIME_SHARE = 0.3
+# Long side of the picture that is aligned
+PLACES_PX = 96
 # So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
 PLACES_PER_LOOK = 12
 # A camera whose attitude is known need only slide: by a tenth of the ground's distance at most, a
@@ -177,7 +178,7 @@ def take_places(
     search.spend("alignment", len(places))
     parameters = DenseParameters()
     light = search.lights.of(hazy)
-    image = light.resized(SWEEP_PX, parameters.smooth_px, parameters.detail_px)
+    image = light.resized(PLACES_PX, parameters.smooth_px, parameters.detail_px)
     image = unmirrored(image, attitude.camera.mirrored)
     reach_km = ground_reach_km(search.altitude_km, FARTHEST_DEG)
     found: list[Candidate] = []

@@ -66,8 +66,8 @@ from regengine.registration.verification import (
 from regengine.registration.without_orbit import beyond_chance
 from regengine.result import Decoy, FrameResult, Reason
 
-Method = Literal["index", "limb", "sparse", "dense"]
-METHODS: tuple[Method, ...] = ("index", "limb", "sparse", "dense")
+Method = Literal["index", "sparse", "dense"]
+METHODS: tuple[Method, ...] = ("index", "sparse", "dense")
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
 LEAD_WORTH_VERIFYING = 0.04
@@ -94,8 +94,8 @@ class RegisterParams:
     accept_probability: Acceptance threshold.
     seed: Kept with the result; the search itself draws no random numbers.
     decoys: Search for each photo once more where it cannot be.
-    methods: What may propose cameras: "index" (figures and light of the map's index), "limb"
-        (sweeps), "sparse" (figures of towns), "dense" (pictures).
+    methods: What may propose cameras: "index" (figures and light of the map's index), "sparse"
+        (figures of towns), "dense" (pictures).
     clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
         busy machine finds what an idle one does.
     """

@@ -70,17 +70,17 @@ def test_told_nothing_the_well_lit_are_asked_for() -> None:
 def test_what_each_proposer_found_and_found_alone() -> None:
     rows = [
         *(made_row(k) for k in range(3)),
-        *(made_row(k, kinds=["sweep"]) for k in range(3, 5)),
-        reviewed(5, kinds=["sweep"]),
+        *(made_row(k, kinds=["pictures"]) for k in range(3, 5)),
+        reviewed(5, kinds=["pictures"]),
         made_row(6, kinds=[]),
         made_row(7, kinds=["pictures"], right=False),
         unmatched(8, kinds=None),
     ]
-    told = {"found_by": "sweep", f"{WORK_OF}sweep": "4.0"}
+    told = {"found_by": "pictures", f"{WORK_OF}pictures": "4.0"}
     lines = proposer_lines([row | told for row in rows])
     assert lines[2] == "| index figures | 3 | 0 | 3 | 0 | 0 | – | – |"
     # Of the seven right ones all but the reviewed are accepted; nine trials of 4 s
-    assert lines[3] == "| sweep | 6 | 3 | 5 | 2 | 6 | 36 | 1.67 |"
+    assert lines[3] == "| pictures | 6 | 3 | 5 | 2 | 6 | 36 | 1.67 |"
     assert "Of 7 right proposals 3 were found by several, 1 by none" in lines[-1]
 
 

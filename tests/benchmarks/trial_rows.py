@@ -43,7 +43,7 @@ def made_row(seed: int, **known: Any) -> Row:
         "truth_in_candidates": 0,
         "map": "map-a.tif",
         "budget_s": 15.0,
-        "kinds": ["index figures", "sweep"],
+        "kinds": ["index figures", "pictures"],
         "told": "all",
         "index": "map-a.tif.idx",
         "commit": "abc",

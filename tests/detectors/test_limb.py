@@ -11,12 +11,14 @@ from limb_scene import ALTITUDE_KM, drawn_limb
 from detectors.limb import find_limb, sky_mask
 from detectors.limb_fit import moved_nadir
 from detectors.limb_geometry import (
+    AIRGLOW_TOP_KM,
     arc_rays,
     limb_angle_deg,
     nadir_vector,
     pointing_of,
     tangent_axes,
 )
+from tests.regengine.registration.made_limb import found_limb
 
 LEANS = st.floats(1.0, 130.0)
 ROLLS = st.floats(-179.0, 179.0)
@@ -152,3 +154,18 @@ def test_fit_recovers_a_moved_nadir(lean: float, roll: float, by: float, aside: 
         angle -= off
     found, _ = moved_nadir(nadir, azimuth, angle - 70.0, np.ones(30))
     assert np.degrees(np.linalg.norm(found - true)) < 0.02
+
+
+@given(arc=st.floats(-55.0, 40.0), roll=ROLLS, scale=st.floats(0.6, 2.2))
+def test_another_focal_length_leaves_the_arc_where_it_is(
+    arc: float, roll: float, scale: float
+) -> None:
+    """The arc's point nearest to the axis is the same pixel before and after."""
+    angle = limb_angle_deg(410.0, AIRGLOW_TOP_KM)
+    limb = found_limb(nadir_vector(angle + arc, roll), 200.0, (160, 240))
+    scaled = limb.nadir_at_scale(scale)
+    assert np.linalg.norm(scaled) == pytest.approx(1.0)
+    top = np.array(angle), np.array(0.0)
+    before, after = arc_rays(limb.nadir, *top), arc_rays(scaled, *top)
+    assert scale * after[:2] / after[2] == pytest.approx(before[:2] / before[2], abs=1e-6)
+    assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)

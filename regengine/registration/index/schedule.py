@@ -28,7 +28,6 @@ from regengine.registration.index.figures import (
 )
 from regengine.registration.index.light import dense_levels, propose_dense
 from regengine.registration.lens_prior import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
-from regengine.registration.propose_limb import nadir_at_scale
 from regengine.registration.search import Search
 
 Rings = tuple[tuple[float, int], ...]
@@ -270,8 +269,8 @@ LOOKED_AT, FAR_LOOKED_AT = 3, 12
 
 # Where the place is nearly known, figures from there are tried first; then these, in their order
 FIRST_SURPRISE, EACH_SURPRISE = 1.0, 0.4
-# of photos with a limb the first ones before it is swept along the tracks, the others after
-LIMB_FIRST, LIMB_SURPRISE, LIMB_THEN = 4, -40.0, -12.0
+# of photos with a limb most before them, since it tells the tilt
+LIMB_SURPRISE = -12.0
 
 
 def attempts(search: Search, index: EarthIndex) -> Iterator[Attempt]:
@@ -384,8 +383,7 @@ def along_limb(search: Search, limb: Limb, index: EarthIndex) -> Iterator[Attemp
                 )
             ),
         ):
-            first = LIMB_SURPRISE if number < LIMB_FIRST else LIMB_THEN
-            yield replace(one, surprise=first + EACH_SURPRISE * number)
+            yield replace(one, surprise=LIMB_SURPRISE + EACH_SURPRISE * number)
             number += 1
 
 
@@ -407,7 +405,7 @@ class LimbViews:
             lens=replace(stored, focal_px=stored.focal_px * scale),
             altitude_km=self.search.altitude_km,
         )
-        return view, unmirrored_ray(nadir_at_scale(self.limb, scale), self.mirrored)
+        return view, unmirrored_ray(self.limb.nadir_at_scale(scale), self.mirrored)
 
     def figures(
         self, scale: float, sigma: float, hazy: bool, pixels_km: tuple[float, ...]

@@ -120,7 +120,7 @@ def test_a_wrong_attitude_proves_nothing(limb_shot: Taken) -> None:
 
 def test_frames_without_a_solved_sky_are_searched_as_before(limb_shot: Taken) -> None:
     _, frame, position = limb_shot
-    parameters = RegisterParams(max_seconds=120.0, methods=("limb",))
+    parameters = RegisterParams(max_seconds=120.0, methods=("dense",))
     plain = register_frame(frame, position, light_map(), parameters)  # type: ignore[arg-type]
     asked = register_frame(
         frame,

@@ -14,8 +14,7 @@ from benchmarks.simulate.camera import Pointing, wgs84
 from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
-from regengine.registration.outcome import result_of
-from regengine.registration.register import METHODS, RegisterParams, register_frame, search_frame
+from regengine.registration.register import METHODS, RegisterParams, register_frame
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (
@@ -23,12 +22,10 @@ from tests.regengine.registration.simulated_frames import (
     CLEAR,
     HEIGHT,
     MAP_PIXEL_M,
-    PLAIN,
     TIME,
     WIDTH,
     Solved,
     camera_miss_m,
-    lattice,
     light_map,
     miss_m,
     other_land,
@@ -84,34 +81,6 @@ def test_a_stale_element_set_slides_to_the_right_place(tmp_path: Path) -> None:
     assert np.median(camera_miss_m(shot, result)) < 0.5 * MAP_PIXEL_M
     assert result.solved is not None
     assert result.solved.along_track_offset_s == pytest.approx(45.0, abs=3.0)
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_where_the_limb_is_seen_one_sweep_finds_a_camera_far_along_the_track(
-    tmp_path: Path, mirrored: bool
-) -> None:
-    """75 s and 560 km from where it is believed: looks from near there would show other land."""
-    shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
-    picture = shot.edited(shot.picture[:, ::-1]) if mirrored else shot
-    position = position_of(shot, slide_s=75.0, sigma_along_km=300.0)
-    frame = write(picture, tmp_path / "limb.png")
-    parameters = RegisterParams(clock_window_s=20.0, max_seconds=120.0)
-    search = search_frame(frame, position, light_map(), parameters)
-    assert search.conclusive
-    # Mirror images come after crops and haze, all in sweeps of the middle band
-    assert search.looks_taken <= (12 if mirrored else 1)
-    result = result_of(search)
-    assert result.verdict == "accepted"
-    assert result.solved is not None
-    assert result.solved.camera.mirrored == mirrored
-    assert result.solved.along_track_offset_s == pytest.approx(-75.0, abs=4.0)
-    x, y = lattice(shot)
-    lon, lat, _ = shot.camera.ground(x, y)
-    cosine = shot.camera.project(np.nan_to_num(lon), np.nan_to_num(lat))[3]
-    lon = np.where(cosine > np.cos(np.radians(75.0)), lon, np.nan)
-    stored_x = WIDTH - 1 - x if mirrored else x
-    misses = miss_m(lon, lat, result, np.stack([stored_x, y], axis=1))
-    assert np.median(misses) < MAP_PIXEL_M
 
 
 Edit = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -244,4 +213,4 @@ def test_defaults_are_those_of_the_command() -> None:
     parameters = RegisterParams()
     assert (parameters.clock_window_s, parameters.max_seconds) == (None, 120.0)
     assert parameters.accept_probability == default_accept_probability()
-    assert parameters.methods == METHODS == ("index", "limb", "sparse", "dense")
+    assert parameters.methods == METHODS == ("index", "sparse", "dense")

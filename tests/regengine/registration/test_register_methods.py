@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from regengine.registration import propose_dense, propose_limb
+from regengine.registration import propose_dense
 from regengine.registration.candidates import Look
 from regengine.registration.outcome import result_of
 from regengine.registration.propose_dense import Find, take_look
-from regengine.registration.propose_limb import TIME_SHARE
-from regengine.registration.register import METHODS, RegisterParams, search_frame
-from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Search
+from regengine.registration.register import RegisterParams, search_frame
+from regengine.registration.search import Proposals, Search
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     PLAIN,
@@ -82,37 +81,6 @@ def test_what_is_planned_is_tried_once_where_it_is_asked_for(
         searched(near_nadir, method)
         assert counted == [name for name in both if name == method]
         assert len(counted) > 10
-
-
-@pytest.mark.parametrize("methods", [METHODS, ("sparse", "dense")])
-def test_sweeps_along_the_limb_may_take_half_of_the_work(
-    methods: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each costs a sixtieth of what the photo is worth; nothing is ever found."""
-    told: dict[str, list[float]] = {"limb": [], "look": []}
-
-    def costly(kind: str) -> Callable[..., Iterator[Proposals]]:
-        def take(search: Search, *_: object) -> Iterator[Proposals]:
-            told[kind].append(search.work_done)
-            search.spend("fit", 0.5)
-            return iter([])
-
-        return take
-
-    monkeypatch.setattr(propose_limb, "take_sweep", costly("limb"))
-    monkeypatch.setattr(propose_dense, "take_look", costly("look"))
-    shot = shoot(PLAIN, off_nadir_deg=60.0, roll_deg=10.0)
-    frame = write(shot, tmp_path / "limb.png")
-    parameters = RegisterParams(most_work=15.0, methods=methods)  # type: ignore[arg-type]
-    search = search_frame(frame, position_of(shot), light_map(), parameters)
-    assert not search.exhausted
-    assert max(told["look"]) == pytest.approx(15.0 * SHARE_FOR_LOOKS, abs=0.3)
-    if "limb" in methods:
-        assert max(told["limb"]) == pytest.approx(15.0 * TIME_SHARE, abs=0.3)
-        assert min(told["look"]) > max(told["limb"])
-    else:
-        assert told["limb"] == []
-        assert min(told["look"]) < 0.1
 
 
 def test_the_seconds_that_are_allowed_are_a_brake(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_a_proposer_takes_part_by_being_there(
     monkeypatch.setattr(registration, "__path__", [*registration.__path__, str(tmp_path)])
     names = [[one.__name__.rsplit("_")[-1] for one in group] for group in proposers()]
     assert names[:3] == [["manual"], ["zeppelin"], ["neighbours"]]
-    assert names[-1] == ["asterisms", "dense", "index", "limb"]
+    assert names[-1] == ["asterisms", "dense", "index"]
     import_module("regengine.registration.propose_zeppelin").FOUND.append(
         near_nadir.best.finalists[0].candidate
     )
@@ -337,7 +337,7 @@ def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Ve
     assert agrees(search, proven)
     vague = {"town_log10_odds": 3.5, "patch_log10_odds": -2.0, "picture_log10_odds": 1.0}
     assert not agrees(search, with_evidence(proven, **vague))
-    search.proposed.append(("sweep", proven.camera))
+    search.proposed.append(("pictures", proven.camera))
     assert agrees(search, with_evidence(proven, **vague))
     loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
     assert not agrees(search, with_evidence(proven, **loose))
@@ -358,15 +358,15 @@ def test_another_way_to_an_unsure_camera_is_fitted_too(
     monkeypatch.setattr(register, "verify_best", lambda search: fitted.append(search.candidates[0]))
     (candidate,) = candidates(proven, [0.5])
     sure = made_search(proven.camera, best=proven, candidates=[candidate])
-    compare_opinions(sure, "sweep", [candidate])
+    compare_opinions(sure, "pictures", [candidate])
     assert fitted == []
     unsure = with_evidence(proven, town_log10_odds=1.0, patch_log10_odds=1.0)
     search = made_search(proven.camera, best=unsure, candidates=[candidate])
-    compare_opinions(search, "sweep", [candidate])
-    compare_opinions(search, "sweep", [candidate])
+    compare_opinions(search, "pictures", [candidate])
+    compare_opinions(search, "pictures", [candidate])
     assert len(fitted) == 1
     other = replace(candidate, ncc=0.4)
     compare_opinions(search, "figures", [other])
     assert len(fitted) == 2
     assert fitted[1] is other
-    assert [kind for kind, _ in search.proposed] == ["sweep", "sweep", "figures"]
+    assert [kind for kind, _ in search.proposed] == ["pictures", "pictures", "figures"]
