@@ -165,29 +165,18 @@ def every_order(points: FloatArray, members: IndexArray, slack: float) -> Figure
 
     The order may be missed by ``slack``, a share of a figure's length.
     """
-    k = members.shape[1]
-    at = points[members]
-    lengths = np.linalg.norm(at[:, :, None] - at[:, None, :], axis=-1)
-    # Those whose first two members are too near to each other need not be described
-    least = lengths.max(axis=(1, 2)) / (SPARE * (1.0 + slack))
-    turned = describe(
-        points,
-        np.concatenate(
-            [
-                members[lengths[:, order[0], order[1]] >= least][:, list(order)]
-                for order in permutations(range(k))
-            ]
-        ),
+    from matchers.compiled_figures import in_every_order
+
+    orders = np.array(list(permutations(range(members.shape[1]))))
+    found, codes, axes = in_every_order(
+        np.ascontiguousarray(points, float),
+        np.ascontiguousarray(members, np.int64),
+        orders,
+        slack,
+        # Those whose first two members are too near to each other need not be described
+        SPARE * (1.0 + slack),
     )
-    places = turned.codes[:, :-1].reshape(-1, k - 2, 2)
-    x, y = places[..., 0], places[..., 1]
-    fits = x.mean(axis=1) <= 0.5 + slack
-    fits &= (np.diff(x, axis=1) >= -slack).all(axis=1)
-    reach = 1.0 + slack
-    fits &= (np.hypot(x, y) <= reach).all(axis=1) & (np.hypot(1.0 - x, y) <= reach).all(axis=1)
-    for a, b in combinations(range(k - 2), 2):
-        fits &= np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= reach
-    return turned.chosen(fits)
+    return Figures(members=found, codes=codes, axes=axes)
 
 
 def large_enough(figures: Figures, parameters: AsterismParameters) -> Figures:

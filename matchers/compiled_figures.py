@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, floor, inf, log10, pi, sqrt
+from math import exp, floor, hypot, inf, log, log10, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,14 @@ def grown(values: Any) -> Any:
     longer = np.empty(2 * len(values), values.dtype)
     longer[: len(values)] = values
     return longer
+
+
+@helper
+def longer(rows: Any) -> Any:
+    """The same rows at the beginning of twice as many."""
+    more = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
+    more[: len(rows)] = rows
+    return more
 
 
 @helper
@@ -127,6 +135,82 @@ def alike(
                 break
             turn[number] += 1
     return mine[:found].copy(), its[:found].copy()
+
+
+@compiled(
+    types.Tuple((i8[:, ::1], f8[:, ::1], f8[:, ::1]))(
+        array(f8, 2), array(i8, 2), array(i8, 2), f8, f8
+    )
+)
+def in_every_order(points: Any, groups: Any, orders: Any, slack: float, spare: float) -> Any:
+    """Members, codes and axes of figures in every order that might be the canonical one.
+
+    See `matchers.asterisms.every_order` and `Figures`; ``orders`` are all those of k members, in
+    which the groups (m, k) are tried one after the other.
+    """
+    count, k = groups.shape
+    least = np.zeros(count)
+    for g in range(count):
+        for a in range(k):
+            for b in range(a):
+                square = 0.0
+                for d in range(3):
+                    square += (points[groups[g, a], d] - points[groups[g, b], d]) ** 2
+                least[g] = max(least[g], sqrt(square))
+        least[g] /= spare
+    room = 2 * count + 16
+    members, codes = np.empty((room, k), np.int64), np.empty((room, 2 * k - 3))
+    axes = np.empty((room, 3))
+    along, side, middle = np.empty(3), np.empty(3), np.empty(3)
+    x, y = np.empty(k - 2), np.empty(k - 2)
+    reach = 1.0 + slack
+    found = 0
+    for order in orders:
+        for g in range(count):
+            first, second = points[groups[g, order[0]]], points[groups[g, order[1]]]
+            square = 0.0
+            for d in range(3):
+                along[d] = second[d] - first[d]
+                square += along[d] * along[d]
+            length = max(sqrt(square), 1e-12)
+            if length < least[g]:
+                continue
+            for d in range(3):
+                along[d] /= length
+                middle[d] = 0.0
+                for a in range(k):
+                    middle[d] += points[groups[g, a], d] / k
+            # Inside the sphere, y grows to the left of x about the figure's middle
+            side[0] = middle[1] * along[2] - middle[2] * along[1]
+            side[1] = middle[2] * along[0] - middle[0] * along[2]
+            side[2] = middle[0] * along[1] - middle[1] * along[0]
+            wide = max(sqrt(side[0] ** 2 + side[1] ** 2 + side[2] ** 2), 1e-12)
+            mean, fits = 0.0, True
+            for a in range(k - 2):
+                x[a] = y[a] = 0.0
+                for d in range(3):
+                    away = points[groups[g, order[a + 2]], d] - first[d]
+                    x[a] += away * along[d] / length
+                    y[a] += away * side[d] / (wide * length)
+                mean += x[a] / (k - 2)
+                fits = fits and hypot(x[a], y[a]) <= reach and hypot(1.0 - x[a], y[a]) <= reach
+                for b in range(a):
+                    fits = fits and hypot(x[a] - x[b], y[a] - y[b]) <= reach
+                if a > 0:
+                    fits = fits and x[a] - x[a - 1] >= -slack
+            if not fits or mean > 0.5 + slack:
+                continue
+            if found == room:
+                room *= 2
+                members, codes, axes = longer(members), longer(codes), longer(axes)
+            for a in range(k):
+                members[found, a] = groups[g, order[a]]
+            for a in range(k - 2):
+                codes[found, 2 * a], codes[found, 2 * a + 1] = x[a], y[a]
+            codes[found, 2 * k - 4] = log(length)
+            axes[found] = along
+            found += 1
+    return members[:found].copy(), codes[:found].copy(), axes[:found].copy()
 
 
 @compiled(types.UniTuple(i8[::1], 2)(array(i8, 2), array(i8, 2), array(f8, 2), i8, i8, i8, i8))

@@ -21,7 +21,7 @@ f4, f8, i8 = types.float32, types.float64, types.int64
 
 ITERATIONS = 10  # of straightening
 LEVELS = 6  # of a pyramid
-BLOCK = 4  # samples that share a level
+LEAST_BLOCK = 4  # samples that share a level
 SEEN = 1e-3  # a sample is sky where lattice points that are have this weight
 WIDTH, FOCAL, PRINCIPAL, DISTORTION, POSITION, MATRIX, MIRRORED = 0, 1, 2, 4, 9, 12, 21
 CAMERA = 22
@@ -125,11 +125,13 @@ def slope(values: Any, i: int, j: int, down: int, across: int, height: int, widt
 
 
 @helper
-def level_at(cols: Any, rows: Any, i: int, j: int, apart: int, side: Any, count: int) -> int:
+def level_at(
+    cols: Any, rows: Any, i: int, j: int, apart: int, side: Any, count: int, block: int
+) -> int:
     """Pyramid level that suits the narrow side of a block's footprint on the map.
 
-    ``apart`` is how far the blocks' first samples are apart in the lattice; ``side`` how much of
-    it counts.
+    ``apart`` is how far the blocks' first samples are apart in the lattice, ``block`` in samples;
+    ``side`` is how much of the lattice counts.
     """
     height, width = side
     col_x = slope(cols, i, j, 0, apart, height, width)
@@ -138,7 +140,7 @@ def level_at(cols: Any, rows: Any, i: int, j: int, apart: int, side: Any, count:
     row_y = slope(rows, i, j, apart, 0, height, width)
     area = abs(col_x * row_y - col_y * row_x)
     longest = max(col_x * col_x + row_x * row_x, col_y * col_y + row_y * row_y)
-    narrow = area / sqrt(max(longest, 1e-12)) / BLOCK
+    narrow = area / sqrt(max(longest, 1e-12)) / block
     if isnan(narrow):
         return count - 1
     level = 0
@@ -150,26 +152,53 @@ def level_at(cols: Any, rows: Any, i: int, j: int, apart: int, side: Any, count:
 @helper
 def bilinear(values: Any, x: float, y: float) -> float:
     """Value between pixels; dark beyond the edges."""
+    height, width = values.shape
     left, top = floor(x), floor(y)
     fx, fy = x - left, y - top
-    j, i = left, top
-    height, width = values.shape
-    if i >= 0 and j >= 0 and i < height - 1 and j < width - 1:
-        above = values[i, j] + fx * (values[i, j + 1] - values[i, j])
-        below = values[i + 1, j] + fx * (values[i + 1, j + 1] - values[i + 1, j])
-        return above + fy * (below - above)
-    if i < -1 or j < -1 or i >= height or j >= width:
-        return 0.0
     total = 0.0
-    if i >= 0 and j >= 0:
-        total += (1.0 - fy) * (1.0 - fx) * values[i, j]
-    if i >= 0 and j < width - 1:
-        total += (1.0 - fy) * fx * values[i, j + 1]
-    if i < height - 1 and j >= 0:
-        total += fy * (1.0 - fx) * values[i + 1, j]
-    if i < height - 1 and j < width - 1:
-        total += fy * fx * values[i + 1, j + 1]
+    for i in range(max(top, 0), min(top + 2, height)):
+        for j in range(max(left, 0), min(left + 2, width)):
+            weight = (fx if j > left else 1.0 - fx) * (fy if i > top else 1.0 - fy)
+            total += weight * values[i, j]
     return total
+
+
+@helper
+def between(values: Any, x: float, y: float) -> float:
+    """Value between pixels that are all there."""
+    left, top = np.int64(x), np.int64(y)
+    fx, fy = x - left, y - top
+    # Without a sign: what may be negative counts from the end, which costs a comparison
+    i, j, one = np.uint64(top), np.uint64(left), np.uint64(1)
+    above = values[i, j] + fx * (values[i, j + one] - values[i, j])
+    below = values[i + one, j] + fx * (values[i + one, j + one] - values[i + one, j])
+    return above + fy * (below - above)
+
+
+@helper
+def corners_of(values: Any, i: int, j: int) -> Any:
+    """A cell of a lattice: its corners, and the least and the greatest; NaN if any is."""
+    a, b, c, d = values[i, j], values[i, j + 1], values[i + 1, j], values[i + 1, j + 1]
+    if isnan(a) or isnan(b) or isnan(c) or isnan(d):
+        return a, b, c, d, nan, nan
+    return a, b, c, d, min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
+
+
+@helper
+def mixed(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float:
+    """Bilinear between the corners of a cell, of which those that are NaN must not count."""
+    total = sky = 0.0
+    for corner, weight in (
+        (a, (1.0 - fx) * (1.0 - fy)),
+        (b, fx * (1.0 - fy)),
+        (c, (1.0 - fx) * fy),
+        (d, fx * fy),
+    ):
+        if isnan(corner):
+            sky += weight
+        else:
+            total += weight * corner
+    return nan if sky > SEEN else total
 
 
 @compiled(
@@ -213,52 +242,52 @@ def shown(
         Filled with 0.
     """
     height, width = light.shape[0] * samples, light.shape[1] * samples
-    apart = BLOCK // step
-    side = (height, width) if step == 1 else (-(-height // BLOCK), -(-width // BLOCK))
+    block = max(step, LEAST_BLOCK)
+    apart = block // step
+    side = (height, width) if step == 1 else (-(-height // block), -(-width // block))
     level_known = min(side[0], side[1]) > apart
     map_height, map_width = levels[0].shape
+    everywhere = valid.size == 0
     share = np.float32(1.0 / (samples * samples))
-    for top in range(0, height, BLOCK):
-        for left in range(0, width, BLOCK):
+    pixel = np.arange(max(height, width)) // samples
+    for top in range(0, height, block):
+        for left in range(0, width, block):
+            bottom, right = min(top + block, height), min(left + block, width)
             i, j = top // step, left // step
-            level = level_at(cols, rows, i, j, apart, side, count) if level_known else 0
+            level = level_at(cols, rows, i, j, apart, side, count, block) if level_known else 0
             values = levels[level]
             scale = 0.5**level
-            sky_1 = sky_2 = sky_3 = sky_4 = False
+            c_1 = c_2 = c_3 = c_4 = r_1 = r_2 = r_3 = r_4 = 0.0
             if step > 1:
-                sky_1, sky_2 = isnan(cols[i, j]), isnan(cols[i, j + 1])
-                sky_3, sky_4 = isnan(cols[i + 1, j]), isnan(cols[i + 1, j + 1])
-            clear = not (sky_1 or sky_2 or sky_3 or sky_4)
-            for y in range(top, min(top + BLOCK, height)):
-                at_y = y // samples
-                for x in range(left, min(left + BLOCK, width)):
-                    at_x = x // samples
+                c_1, c_2, c_3, c_4, least_c, most_c = corners_of(cols, i, j)
+                r_1, r_2, r_3, r_4, least_r, most_r = corners_of(rows, i, j)
+                # Within the map, and so within all of its levels: NaN is not
+                edge = 1.0 / scale
+                within = least_c > edge and most_c < map_width - 2.0 * edge
+                if within and least_r > edge and most_r < map_height - 2.0 * edge:
+                    for y in range(top, bottom):
+                        fy = (y - top) / block
+                        col, row = c_1 + fy * (c_3 - c_1), r_1 + fy * (r_3 - r_1)
+                        more_col = (c_2 + fy * (c_4 - c_2) - col) / block
+                        more_row = (r_2 + fy * (r_4 - r_2) - row) / block
+                        lit, counted = light[pixel[y]], known[pixel[y]]
+                        for x in range(left, right):
+                            if everywhere or valid[int(row + 0.5), int(col + 0.5)]:
+                                counted[pixel[x]] += share
+                            at_col, at_row = (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5
+                            lit[pixel[x]] += share * np.float32(between(values, at_col, at_row))
+                            col += more_col
+                            row += more_row
+                    continue
+            for y in range(top, bottom):
+                for x in range(left, right):
                     if step == 1:
                         col, row = cols[y, x], rows[y, x]
                     else:
-                        fx, fy = (x - left) / BLOCK, (y - top) / BLOCK
-                        w_1, w_2 = (1.0 - fx) * (1.0 - fy), fx * (1.0 - fy)
-                        w_3, w_4 = (1.0 - fx) * fy, fx * fy
-                        if clear:
-                            col = w_1 * cols[i, j] + w_2 * cols[i, j + 1]
-                            col += w_3 * cols[i + 1, j] + w_4 * cols[i + 1, j + 1]
-                            row = w_1 * rows[i, j] + w_2 * rows[i, j + 1]
-                            row += w_3 * rows[i + 1, j] + w_4 * rows[i + 1, j + 1]
-                        elif sky_1 * w_1 + sky_2 * w_2 + sky_3 * w_3 + sky_4 * w_4 > SEEN:
-                            col = row = nan
-                        else:
-                            col = row = 0.0
-                            if not sky_1:
-                                col, row = w_1 * cols[i, j], w_1 * rows[i, j]
-                            if not sky_2:
-                                col += w_2 * cols[i, j + 1]
-                                row += w_2 * rows[i, j + 1]
-                            if not sky_3:
-                                col += w_3 * cols[i + 1, j]
-                                row += w_3 * rows[i + 1, j]
-                            if not sky_4:
-                                col += w_4 * cols[i + 1, j + 1]
-                                row += w_4 * rows[i + 1, j + 1]
+                        fx, fy = (x - left) / block, (y - top) / block
+                        col = mixed(c_1, c_2, c_3, c_4, fx, fy)
+                        row = mixed(r_1, r_2, r_3, r_4, fx, fy)
+                    at_y, at_x = pixel[y], pixel[x]
                     if isnan(col):
                         known[at_y, at_x] += share
                         continue
@@ -266,51 +295,67 @@ def shown(
                         continue
                     near_col, near_row = floor(col + 0.5), floor(row + 0.5)
                     inside = 0 <= near_col < map_width and 0 <= near_row < map_height
-                    if inside and (valid.size == 0 or valid[near_row, near_col]):
+                    if inside and (everywhere or valid[near_row, near_col]):
                         known[at_y, at_x] += share
-                    value = bilinear(values, (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5)
-                    light[at_y, at_x] += np.float32(value * share)
+                    light[at_y, at_x] += share * np.float32(
+                        bilinear(values, (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5)
+                    )
+
+
+@helper
+def point_motion(
+    camera: Any, axes: Any, x: float, y: float, z: float, of_x: Any, of_y: Any
+) -> None:
+    """Fill in how the pixel of a ground point moves with the pose: not at all where it hides."""
+    m = MATRIX
+    x, y, z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
+    away = x * camera[m + 2] + y * camera[m + 5] + z * camera[m + 8]
+    if not away > 0.0:
+        return
+    k1, k2, p1, p2, k3 = camera[4], camera[5], camera[6], camera[7], camera[8]
+    focal, mirror = camera[FOCAL], -1.0 if camera[MIRRORED] != 0.0 else 1.0
+    u = (x * camera[m] + y * camera[m + 3] + z * camera[m + 6]) / away
+    v = (x * camera[m + 1] + y * camera[m + 4] + z * camera[m + 7]) / away
+    bent_u, bent_v, uu, vv, uv = bent(u, v, k1, k2, p1, p2, k3)
+    for k in range(PRINCIPAL_X):
+        # Turning the camera by r turns the point by -r: d(local) = local x r
+        du = dv = 0.0
+        if k == 0:
+            du, dv = u * v, 1.0 + v * v
+        elif k == 1:
+            du, dv = -(1.0 + u * u), -u * v
+        elif k == 2:
+            du, dv = v, -u
+        elif ALONG <= k <= UP:
+            du = (u * axes[k - ALONG, 2] - axes[k - ALONG, 0]) / away
+            dv = (v * axes[k - ALONG, 2] - axes[k - ALONG, 1]) / away
+        of_x[k] = mirror * focal * (uu * du + uv * dv)
+        of_y[k] = focal * (uv * du + vv * dv)
+    of_x[LOG_FOCAL], of_y[LOG_FOCAL] = mirror * focal * bent_u, focal * bent_v
+    square = u * u + v * v
+    of_x[K1], of_y[K1] = mirror * focal * u * square, focal * v * square
+    of_x[PRINCIPAL_X], of_y[PRINCIPAL_Y] = mirror, 1.0
+
+
+@compiled(types.void(array(f8, 1), array(f8, 2), array(f8, 2), f8[:, :, ::1]))
+def motion_of(camera: Any, axes: Any, points: Any, change: Any) -> None:
+    """Fill in how the pixels of ground points (n, 3) move: `matchers.pose.pixel_derivatives`.
+
+    ``axes`` are those of `matchers.pose.track_axes`, in the camera's frame; ``change``, shape
+    (n, 2, 10), is 0 before.
+    """
+    for n in range(len(points)):
+        x, y, z = points[n]
+        point_motion(camera, axes, x, y, z, change[n, 0], change[n, 1])
 
 
 @compiled(types.void(array(f8, 1), array(f8, 2), i8, f8[:, :, :, ::1]))
 def lattice_motion(camera: Any, axes: Any, height: int, change: Any) -> None:
-    """Fill in how the ground's pixels move with the pose: `matchers.pose.pixel_derivatives`.
-
-    ``axes`` are those of `matchers.pose.track_axes`, in the camera's frame; ``change``, shape
-    (n_y, n_x, 2, 10) and 0 before, is of a lattice from corner to corner of the image.
-    """
-    m = MATRIX
-    k1, k2, p1, p2, k3 = camera[4], camera[5], camera[6], camera[7], camera[8]
-    focal, mirror = camera[FOCAL], -1.0 if camera[MIRRORED] != 0.0 else 1.0
+    """As `motion_of`, shape (n_y, n_x, 2, 10), of a lattice from corner to corner of the image."""
     nodes_y, nodes_x = change.shape[:2]
     for i in range(nodes_y):
         for j in range(nodes_x):
             at_x = (camera[WIDTH] - 1.0) * j / (nodes_x - 1)
             at_y = (height - 1.0) * i / (nodes_y - 1)
             x, y, z = ground(camera, at_x, at_y)
-            x, y, z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
-            away = x * camera[m + 2] + y * camera[m + 5] + z * camera[m + 8]
-            if not away > 0.0:
-                continue
-            u = (x * camera[m] + y * camera[m + 3] + z * camera[m + 6]) / away
-            v = (x * camera[m + 1] + y * camera[m + 4] + z * camera[m + 7]) / away
-            bent_u, bent_v, uu, vv, uv = bent(u, v, k1, k2, p1, p2, k3)
-            of_x, of_y = change[i, j, 0], change[i, j, 1]
-            for k in range(PRINCIPAL_X):
-                # Turning the camera by r turns the point by -r: d(local) = local x r
-                du = dv = 0.0
-                if k == 0:
-                    du, dv = u * v, 1.0 + v * v
-                elif k == 1:
-                    du, dv = -(1.0 + u * u), -u * v
-                elif k == 2:
-                    du, dv = v, -u
-                elif ALONG <= k <= UP:
-                    du = (u * axes[k - ALONG, 2] - axes[k - ALONG, 0]) / away
-                    dv = (v * axes[k - ALONG, 2] - axes[k - ALONG, 1]) / away
-                of_x[k] = mirror * focal * (uu * du + uv * dv)
-                of_y[k] = focal * (uv * du + vv * dv)
-            of_x[LOG_FOCAL], of_y[LOG_FOCAL] = mirror * focal * bent_u, focal * bent_v
-            square = u * u + v * v
-            of_x[K1], of_y[K1] = mirror * focal * u * square, focal * v * square
-            of_x[PRINCIPAL_X], of_y[PRINCIPAL_Y] = mirror, 1.0
+            point_motion(camera, axes, x, y, z, change[i, j, 0], change[i, j, 1])

@@ -9,7 +9,7 @@ from pyproj import Geod
 
 from detectors.types import BoolArray, FloatArray
 from matchers.camera import Camera, ManyCameras
-from matchers.earth import great_circle_km, incidence_deg
+from matchers.earth import incidence_deg
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0
@@ -106,7 +106,7 @@ def _edge(
     return near[:, 0]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def diagonal_km(camera: Camera) -> float:
     """Footprint diagonal: the greatest distance between points of the visible ground, kilometres.
 
@@ -116,6 +116,9 @@ def diagonal_km(camera: Camera) -> float:
     if len(lon) == 0:
         return 0.0
     # The farthest pair of a region lies on its outline, and is so on the sphere and the ellipsoid
-    far = great_circle_km(lon[:, None], lat[:, None], lon[None, :], lat[None, :])
-    a, b = np.unravel_index(int(np.argmax(far)), far.shape)
+    at_lon, at_lat = np.radians(lon), np.radians(lat)
+    across = np.cos(at_lat)
+    there = np.stack([across * np.cos(at_lon), across * np.sin(at_lon), np.sin(at_lat)], axis=1)
+    near = there @ there.T
+    a, b = np.unravel_index(int(np.argmin(near)), near.shape)
     return float(WGS84.inv(lon[a], lat[a], lon[b], lat[b])[2]) / 1e3

@@ -11,8 +11,8 @@ from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
-from matchers.pose import PARAMETERS, PosePrior, pixel_derivatives, stepped
-from matchers.view import render_known
+from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.view import numbers_of, render_known
 
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
 FLOOR_PX = 0.25
@@ -140,6 +140,8 @@ def fit_pose(
     Patches that overlap tell the same twice: each counts by the inverse of what lies on it. The
     camera is the one that the matches were rendered with.
     """
+    from matchers.compiled_view import motion_of
+
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     seen = np.isfinite(ground[:, 0])
     matches, ground = matches.chosen(seen), ground[seen]
@@ -153,6 +155,7 @@ def fit_pose(
     current = camera
     weights = np.ones(len(target))
     normal = np.eye(len(columns))
+    flow = np.empty((len(target), 2, PARAMETERS))
     for _ in range(12):
         x, y = current.ecef_to_pixel(ground)
         residual = target - np.stack([x, y], axis=-1)
@@ -160,11 +163,13 @@ def fit_pose(
         spread = max(1.0, 1.4826 * float(np.median(np.abs(white))))
         distance_sq = (white**2).sum(axis=1) / spread**2
         weights = 1.0 / (1.0 + distance_sq / outlier_sigmas**2)
-        flow = pixel_derivatives(current, prior.velocity_ecef, ground)[..., columns] * scale
-        design = np.einsum("nij,njk->nik", whiten, flow) / spread
-        pull = weights * counted
-        normal = np.einsum("n,nik,nil->kl", pull, design, design) + np.diag(inverse_prior)
-        right = np.einsum("n,nik,ni->k", pull, design, white / spread)
+        axes = track_axes(current.position_ecef_m, prior.velocity_ecef) @ current.matrix
+        flow[:] = 0.0
+        motion_of(numbers_of(current), axes, ground, flow)
+        design = whiten @ (flow[..., columns] * (scale / spread))
+        pulled = (design * (weights * counted)[:, None, None]).reshape(-1, len(columns))
+        normal = pulled.T @ design.reshape(-1, len(columns)) + np.diag(inverse_prior)
+        right = pulled.T @ (white / spread).ravel()
         right -= inverse_prior * prior.departure(current)[columns] / scale
         step = np.zeros(PARAMETERS)
         step[columns] = np.linalg.solve(normal, right) * scale

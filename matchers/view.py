@@ -25,6 +25,7 @@ FAR_AWAY = -1e6  # map position of pixels that see no ground: outside every grid
 # Rays are traced on a lattice of this spacing, and interpolated between
 LATTICE_PX = 4
 FEW_PX = 30_000  # of smaller images every ray is traced
+MANY_PX = 150_000  # of larger ones every eighth
 EVERYWHERE = np.zeros((0, 0), bool)
 NADIR_LATTICE_PX = 8
 BLOCK_PX = 128  # of one pyramid level each
@@ -62,11 +63,12 @@ def render_known(
 
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
-    step = 1 if fine.width_px * fine.height_px < FEW_PX else LATTICE_PX
+    samples = fine.width_px * fine.height_px
+    step = 1 if samples < FEW_PX else LATTICE_PX if samples < MANY_PX else 2 * LATTICE_PX
     if step == 1:
         shape = fine.height_px, fine.width_px
     else:
-        shape = len(lattice(fine.height_px)), len(lattice(fine.width_px))
+        shape = len(lattice(fine.height_px, step)), len(lattice(fine.width_px, step))
     cols, rows = np.empty(shape), np.empty(shape)
     grid = levels[0]
     where = np.array([grid.lon0_deg, grid.lat0_deg, grid.step_deg, grid.values.shape[1]], float)

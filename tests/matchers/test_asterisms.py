@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from matchers.asterisms import (
     azimuths,
     build_index,
     canonical,
+    describe,
     every_order,
     frames,
     groups,
@@ -98,6 +100,31 @@ def test_noise_within_the_slack_never_loses_an_order(seed: int, members: int) ->
     slack = 2e-3 / np.exp(here.codes[:, -1].min())
     orders = {tuple(m) for m in every_order(noisy, every, slack).members.tolist()}
     assert orders.issuperset(tuple(m) for m in here.members.tolist())
+
+
+@pytest.mark.parametrize("members", [3, 4])
+def test_every_order_is_described_as_the_canonical_one_is(members: int) -> None:
+    points = sky(7, 40, 20.0)
+    every = groups(points, np.ones(40), AsterismParameters(members=members, neighbours=6))
+    slack = 0.03
+    found = every_order(points, every, slack)
+    plain = [describe(points, every[:, order]) for order in permutations(range(members))]
+    expected = []
+    for figures in plain:
+        places = figures.codes[:, :-1].reshape(len(every), members - 2, 2)
+        ends = np.tile([[[0.0, 0.0], [1.0, 0.0]]], (len(every), 1, 1))
+        every_place = np.concatenate([ends, places], axis=1)
+        apart = np.linalg.norm(every_place[:, :, None] - every_place[:, None], axis=-1)
+        fits = apart.max(axis=(1, 2)) <= 1.0 + slack
+        fits &= (np.diff(places[..., 0], axis=1) >= -slack).all(axis=1)
+        fits &= places[..., 0].mean(axis=1) <= 0.5 + slack
+        expected += [
+            (figures.members[i], figures.codes[i], figures.axes[i]) for i in np.flatnonzero(fits)
+        ]
+    assert found.members.tolist() == [row[0].tolist() for row in expected]
+    assert found.codes == pytest.approx(np.stack([row[1] for row in expected]))
+    assert found.axes == pytest.approx(np.stack([row[2] for row in expected]))
+    assert len(every) < len(found) < 3 * len(every)
 
 
 def test_a_code_is_what_it_says() -> None:

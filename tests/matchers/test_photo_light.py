@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.types import FloatImage
-from matchers.photo_light import LightImage, detail, evened, light_image
+from matchers.photo_light import LightImage, blurred, detail, evened, light_image
 from tests.matchers.lamp_world import camera_over
 
 
@@ -164,3 +165,15 @@ def test_a_great_city_counts_no_more_than_a_village_where_contrast_is_evened() -
     glaring[:, :60] += 1e3
     assert np.allclose(evened(glaring, 6.0, masked)[:, 80:], evened(image, 6.0, masked)[:, 80:])
     assert not evened(np.zeros_like(image), 6.0, everywhere).any()
+
+
+@pytest.mark.parametrize("sigma", [2.0, 6.0, 10.0, 17.0])
+@pytest.mark.parametrize("size", [(171, 256), (97, 130), (23, 40)])
+def test_a_broad_blur_is_nearly_the_gaussian(sigma: float, size: tuple[int, int]) -> None:
+    image = np.random.default_rng(8).gamma(0.2, 1.0, size).astype(np.float32)
+    exact = cv2.GaussianBlur(image, (0, 0), sigma)
+    error = np.abs(blurred(image, sigma) - exact)
+    assert error.max() < 0.15 * exact.max()  # where the edge is mirrored half a pixel beside
+    assert error.mean() < 0.03 * exact.mean()
+    spot = blob(256, 171, 131.0, 80.0, 1.5)
+    assert centroid(blurred(spot, sigma)) == pytest.approx((131.0, 80.0), abs=0.05)
