@@ -186,7 +186,7 @@ def _frame_row(result: FrameResult) -> Row:
     row: Row = {column.name: None for column in FRAMES[1:]}
     row |= {name: getattr(result, name) for name in REQUIRED_FIELDS + OPTIONAL_FIELDS}
     row["reasons"] = ",".join(reason.code for reason in result.reasons)
-    row["reason_texts"] = "\n".join(" ".join(reason.text.split()) for reason in result.reasons)
+    row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
     if result.nadir is not None:
         row |= {name: getattr(result.nadir, field) for name, field in NADIR_FIELDS.items()}
     if result.solved is not None:
