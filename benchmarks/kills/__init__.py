@@ -94,9 +94,13 @@ def killed_until_done(bench: Bench, store: Path, most: int, chance: random.Rando
         rest = 1.0 - len(told) / len(list(bench.photos.iterdir()))
         kill_at = time.monotonic() + chance.uniform(0.0, bench.seconds * rest + 2.0 * MERGE_S)
         seen, seen_s = _progress(store), time.monotonic()
+        at_kill: tuple[object, ...] = ()
         while run.poll() is None and not (may_kill and time.monotonic() > kill_at):
             time.sleep(chance.uniform(0.0, 0.5))
-            if chance.random() < 0.1 and became.workers_killed < bench.worker_kills:
+            # Not before something was done since: on a busy machine workers take long to begin
+            wanted = chance.random() < 0.1 and became.workers_killed < bench.worker_kills
+            if wanted and seen != at_kill:
+                at_kill = seen
                 became.workers_killed += _kill_worker(run.pid, bench.cluster, chance)
             if _progress(store) != seen:
                 seen, seen_s = _progress(store), time.monotonic()
