@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from regengine.commands import run
+from regengine.__main__ import run
 
 if __name__ == "__main__":
     run()

@@ -1,15 +1,14 @@
 """What commands cost with many frames: asking, adding, exporting and cataloguing a large store.
 
-``python -m benchmarks scale`` makes up a store, runs each command on it as a process of its own,
-and tells its processor time, its time on the clock and its peak memory. Stores are made in a
-temporary folder (``--folder``), some gigabytes for a million frames, and deleted.
+``python -m benchmarks scale`` makes up stores of some sizes, runs each command on them as a process
+of its own, and tells its processor time and its peak memory. Stores are made in a temporary folder
+(``--folder``), some gigabytes for a million frames, and deleted.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,50 +36,77 @@ def run_store(path: Path, first: int, count: int) -> None:
 def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, list[str]]]:
     """What is measured, in this order, by the words of the table."""
     store, run, catalogue = (str(folder / name) for name in ("all.h5", "run.h5", "all.parquet"))
-    few = str(folder / "few.h5")
     frame = f"ISS030-E-{frames // 2 // DISTINCT * DISTINCT}"  # like the first: accepted
     yield "show STORE FRAME", ["show", store, frame]
-    yield "report STORE", ["report", store, "--json"]
+    yield "report STORE --json", ["report", store, "--json"]
+    page = str(folder / "report.html")
+    yield "report STORE", ["report", store, "--out", page, "--quiet"]
+    yield "export --format csv", export(folder, "all.h5", "csv")
     yield f"merge --grow: {ADDED:,} frames added", ["merge", run, "--into", store, "--grow"]
     yield "verify STORE", ["verify", store]
-    for name in EXPORTS:
-        out = folder / f"exported.{name}" if name not in ("stac", "gcp", "qgis") else folder / name
-        words = f"export --format {name}: {exported:,} photos"
-        yield words, ["export", few, "--format", name, "--out", str(out), "--quiet"]
     yield "catalogue build", ["catalogue", "build", store, "--out", catalogue]
     for words in ("places", "best", "coverage", "changes"):
         yield f"catalogue {words}", ["catalogue", words, catalogue]
+    if exported:
+        for name in EXPORTS:
+            words = f"export --format {name}, {exported:,} frames"
+            yield words, export(folder, "few.h5", name)
+
+
+def export(folder: Path, store: str, name: str) -> list[str]:
+    """The arguments of an export."""
+    out = folder / name if name in ("stac", "gcp", "qgis") else folder / f"{store}.{name}"
+    return ["export", str(folder / store), "--format", name, "--out", str(out), "--quiet"]
+
+
+Figures = dict[str, dict[int, tuple[float, float, str]]]  # by words and frames: CPU s, MB, problem
+
+
+def measured(frames: int, exported: int, beside: Path | None, figures: Figures) -> int:
+    """Run all commands on a store of so many frames: its bytes."""
+    with tempfile.TemporaryDirectory(dir=beside) as name:
+        folder = Path(name)
+        make_store(folder / "all.h5", frames)
+        run_store(folder / "run.h5", frames, ADDED)
+        if exported:
+            make_store(folder / "few.h5", exported)
+        size = (folder / "all.h5").stat().st_size
+        for words, arguments in commands(folder, frames, exported):
+            _, messages, cpu_s, peak_mb = spent(arguments)
+            problem = next((line for line in messages.splitlines() if line[:6] == "Error:"), "")
+            figures.setdefault(words, {})[frames] = cpu_s, peak_mb, problem
+            print(frames, words, figures[words][frames], file=sys.stderr, flush=True)
+        return size
 
 
 def main(argv: Sequence[str]) -> int:
     """Measure and print; 1 if a command failed."""
     given = parser("scale", __doc__)
-    given.add_argument("--frames", type=int, default=1_000_000, help="of the store")
-    given.add_argument("--exported", type=int, default=10_000, help="photos of each export")
+    given.add_argument(
+        "--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of the stores"
+    )
+    given.add_argument("--exported", type=int, default=10_000, help="photos of the other exports")
     given.add_argument("--folder", type=Path, help="where to make the stores; else temporary")
     options = given.parse_args(argv)
+    figures: Figures = {}
+    sizes = sorted(options.frames)
+    for frames in sizes:
+        exported = options.exported if frames == sizes[-1] else 0
+        size = measured(frames, exported, options.folder, figures)
     rows, failed = [], False
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        folder = Path(name)
-        make_store(folder / "all.h5", options.frames)
-        make_store(folder / "few.h5", options.exported)
-        run_store(folder / "run.h5", options.frames, ADDED)
-        size = (folder / "all.h5").stat().st_size
-        for words, arguments in commands(folder, options.frames, options.exported):
-            begun = time.perf_counter()
-            _, messages, cpu_s, peak_mb = spent(arguments)
-            wall_s = time.perf_counter() - begun
-            problem = next((line for line in messages.splitlines() if line[:6] == "Error:"), "")
-            failed |= bool(problem)
-            cells = (number(cpu_s, 2), number(wall_s, 2), number(peak_mb, 0))
-            rows.append((f"`{words}`", *cells, problem))
-            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    for words, found in figures.items():
+        problems = [problem for _, _, problem in found.values() if problem]
+        failed |= bool(problems)
+        spent_s = [number(found[frames][0], 2) if frames in found else "" for frames in sizes]
+        peak = number(max(mb for _, mb, _ in found.values()), 0)
+        rows.append((f"`{words}`", *spent_s, peak, "; ".join(problems)))
     note = (
-        f"A store of {options.frames:,} frames, {size / 1e9:.2f} GB. Every frame is one of "
-        f"{DISTINCT} made-up results with another name, hash and place: two fifths have a camera, "
-        f"four control points and two hypotheses, four fifths {LIGHTS} lights. A process each."
+        f"Processor seconds by frames of the store, the last of {size / 1e9:.2f} GB. Every frame "
+        f"is one of {DISTINCT} made-up results with another name, hash and place: two fifths have "
+        f"a camera, four control points and two hypotheses, four fifths {LIGHTS} lights. A process "
+        "each, imports among it."
     )
-    header = ("command", "CPU s", "s", "peak MB", "problem")
+    header = ("command", *(f"{frames:,}" for frames in sizes), "most MB", "problem")
     title = title_lines("Commands at scale", command_of("scale", argv), note)
-    write_page(options.out, "scale", [*title, *table(header, rows, 4)])
+    write_page(options.out, "scale", [*title, *table(header, rows, len(sizes) + 2)])
     return int(failed)

@@ -87,10 +87,14 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """A short stable code and its sentence."""
+    """A short stable code and its sentence, which is one line whatever name is in it."""
 
     code: str
     text: str
+
+    def __post_init__(self) -> None:
+        """Keep the sentence as the store has it."""
+        object.__setattr__(self, "text", " ".join(self.text.split()))
 
 
 @dataclass(frozen=True, kw_only=True)

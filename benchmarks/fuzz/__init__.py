@@ -3,7 +3,9 @@
 ``python -m benchmarks fuzz`` damages small sound files of every kind that is read, blindly and with
 knowledge of their format, and reads them by the ways of the commands in worker processes with a
 limit on time and memory; ``--commands N`` sends some of the photos through whole commands. A seed
-and a number always give the same file. ``--keep FOLDER`` keeps every file that was a finding.
+and a number always give the same file. ``--folders N`` goes through folders of links, pipes,
+devices and names of all kinds, ``--signals N`` sends signals to runs over such. ``--keep FOLDER``
+keeps every file that was a finding.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from benchmarks.fuzz import damage as harm
-from benchmarks.fuzz import readers, seeds
+from benchmarks.fuzz import folders, readers, seeds
 from benchmarks.fuzz.readers import COMMANDS, Reader, UnclearSentence, checked_sentence
 from benchmarks.pages import table
 from benchmarks.processes import Lost, work_through
@@ -35,6 +37,7 @@ from regengine.errors import RegengineError
 PHOTO_KINDS = ("jpeg", "png", "tiff", "raw", "fits")
 LIMIT_BYTES = 1_500_000_000
 FINE = ("ok", "refused")
+RUN_S = 300.0  # of a whole command over a folder
 
 
 class Kind(NamedTuple):
@@ -198,6 +201,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the damage")
     parser.add_argument("--count", type=int, default=20_000, help="damaged files")
     parser.add_argument("--commands", type=int, default=0, help="photos through whole commands")
+    parser.add_argument("--folders", type=int, default=0, help="folders of strange entries")
+    parser.add_argument("--signals", type=int, default=0, help="runs over such that get signals")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--limit-s", type=float, default=60.0, help="time for a file")
     parser.add_argument("--keep", type=Path, help="folder for files that were findings")
@@ -230,8 +235,18 @@ def main(argv: list[str]) -> int:
             args.keep.mkdir(parents=True, exist_ok=True)
             name = f"{ways[key]}-{args.seed}-{case.number}-{case.name}"
             (args.keep / name).write_bytes(case.data)
+    runs = {"folders": (folders.ReadFolder, args.folders)}
+    runs["signals"] = (folders.Signalled, args.signals)
+    for way, (work, count) in runs.items():
+        for number, answer in work_through(
+            range(count), work(args.seed), workers=args.workers, limit_s=RUN_S, prepare=bool
+        ):
+            outcome = outcome_of(answer)
+            counts[way, outcome["what"]] += 1
+            if outcome["what"] not in FINE:
+                print(f"{number} {way}: {outcome['what']}: {outcome['text']}", file=sys.stderr)
     rows = []
-    for way in dict.fromkeys(ways.values()):
+    for way in dict.fromkeys([*ways.values(), *(way for way, (_, count) in runs.items() if count)]):
         of_way = {what: times for (one, what), times in counts.items() if one == way}
         wrong = sum(times for what, times in of_way.items() if what not in FINE)
         cells = (sum(of_way.values()), of_way.get("ok", 0), of_way.get("refused", 0), wrong)

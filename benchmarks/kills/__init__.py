@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from regengine.records import record_line
 from regengine.store.snapshot import list_parts, parts_folder, read_store
 
 ROOT = Path(__file__).resolve().parents[2]
-STUCK_S = 180.0  # no run here takes a tenth of this, even on a busy machine
+STUCK_S = 240.0  # without a part or a record more; a photo takes a thousandth of this
 MOST_KILLS = 12  # of one store; then it may finish
 MERGE_S = 0.6  # opening and merging take about half of this: kills may fall there, too
 
@@ -59,6 +59,8 @@ class Bench:
     reference: Path
     seconds: float
     cluster: LocalCluster | None = None
+    worker_kills: int = MOST_KILLS  # of one store
+    dumps: Path | None = None  # folder for the state of what stands still
 
     @property
     def place(self) -> str:
@@ -91,11 +93,20 @@ def killed_until_done(bench: Bench, store: Path, most: int, chance: random.Rando
         may_kill = became.runs_killed < most
         rest = 1.0 - len(told) / len(list(bench.photos.iterdir()))
         kill_at = time.monotonic() + chance.uniform(0.0, bench.seconds * rest + 2.0 * MERGE_S)
-        deadline = time.monotonic() + STUCK_S
-        while run.poll() is None and time.monotonic() < (kill_at if may_kill else deadline):
+        seen, seen_s = _progress(store), time.monotonic()
+        at_kill: tuple[object, ...] = ()
+        while run.poll() is None and not (may_kill and time.monotonic() > kill_at):
             time.sleep(chance.uniform(0.0, 0.5))
-            if chance.random() < 0.1 and became.workers_killed < most:
+            # Not before something was done since: on a busy machine workers take long to begin
+            wanted = chance.random() < 0.1 and became.workers_killed < bench.worker_kills
+            if wanted and seen != at_kill:
+                at_kill = seen
                 became.workers_killed += _kill_worker(run.pid, bench.cluster, chance)
+            if _progress(store) != seen:
+                seen, seen_s = _progress(store), time.monotonic()
+            if time.monotonic() - seen_s > STUCK_S:
+                _dump(run.pid, bench)
+                break
         over = run.poll() is not None
         with suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
@@ -122,20 +133,48 @@ def killed_until_done(bench: Bench, store: Path, most: int, chance: random.Rando
     return became
 
 
+def _progress(store: Path) -> tuple[object, ...]:
+    """What changes while a run gets on."""
+    printed = store.with_suffix(".ndjson")
+    return printed.stat().st_size, store.exists(), *list_parts(parts_folder(store))
+
+
+def _dump(pid: int, bench: Bench) -> None:
+    """Have a run that stands still tell where it is, and what its cluster holds."""
+    if bench.dumps is None:
+        return
+    bench.dumps.mkdir(parents=True, exist_ok=True)
+    os.kill(pid, signal.SIGUSR1)  # the child writes its stacks beside its messages
+    time.sleep(2.0)
+    for messages in bench.reference.parent.glob("*.err"):
+        (bench.dumps / messages.name).write_bytes(messages.read_bytes())
+    if bench.cluster is not None:
+        from distributed import Client
+
+        with Client(bench.cluster.address, timeout=60, set_as_default=False) as client:
+            client.dump_cluster_state(str(bench.dumps / "cluster"), format="yaml")
+
+
 def _kill_worker(pid: int, cluster: LocalCluster | None, chance: random.Random) -> bool:
     """Whether there was a worker to kill."""
     if cluster is not None:
         return cluster.kill_worker(chance.choice)
+    workers = workers_of(pid)
+    if workers:
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(workers), signal.SIGKILL)
+    return bool(workers)
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the local workers of a run."""
     workers = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = int(status.read_text().rpartition(")")[2].split()[1])
             if parent == pid and b"spawn_main" in (status.parent / "cmdline").read_bytes():
                 workers.append(int(status.parent.name))
-    if workers:
-        with suppress(ProcessLookupError):
-            os.kill(chance.choice(workers), signal.SIGKILL)
-    return bool(workers)
+    return workers
 
 
 def whole_records(text: str) -> list[Record]:
@@ -170,14 +209,14 @@ def lost(reported: Iterable[Record], store: Path) -> list[str]:
     return problems
 
 
-def undisturbed(photos: Path, store: Path, cluster: LocalCluster | None) -> Bench:
-    """The run that others are compared with."""
-    bench = Bench(photos=photos, reference=store, seconds=0.0)
+def undisturbed(bench: Bench, cluster: LocalCluster | None) -> Bench:
+    """The run that others are compared with, on this machine."""
+    store = bench.reference
     begun = time.monotonic()
-    if bench.start(store, store.with_suffix(".ndjson")).wait(STUCK_S) != 0:
+    if bench.start(store, store.with_suffix(".ndjson")).wait() != 0:
         raise RuntimeError(store.with_suffix(".err").read_text("utf-8"))
     seconds = time.monotonic() - begun
-    return Bench(photos=photos, reference=store, seconds=seconds, cluster=cluster)
+    return replace(bench, seconds=seconds, cluster=cluster)
 
 
 def main(argv: list[str]) -> int:
@@ -186,6 +225,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--kills", type=int, default=20, help="runs to kill; default: 20")
     parser.add_argument("--photos", type=int, default=200)
     parser.add_argument("--dask", action="store_true", help="on a Dask cluster of two workers")
+    parser.add_argument("--worker-kills", type=int, default=MOST_KILLS, help="of each store")
+    parser.add_argument("--dumps", type=Path, help="folder for the state of what stands still")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     chance = random.Random(args.seed)
@@ -194,11 +235,18 @@ def main(argv: list[str]) -> int:
         folder = Path(name)
         make_photos(folder / "photos", args.photos)
         with (
-            local_cluster(folder / "cluster", 2, deaths=30, engine="benchmarks.kills.child")
+            local_cluster(folder / "cluster", 2, deaths=1000, engine="benchmarks.kills.child")
             if args.dask
             else nullcontext()
         ) as cluster:
-            bench = undisturbed(folder / "photos", folder / "reference.h5", cluster)
+            bench = Bench(
+                photos=folder / "photos",
+                reference=folder / "reference.h5",
+                seconds=0.0,
+                worker_kills=args.worker_kills,
+                dumps=args.dumps,
+            )
+            bench = undisturbed(bench, cluster)
             left = args.kills
             while left > 0:
                 store = folder / f"run{len(stores)}.h5"

@@ -10,7 +10,9 @@ Records go to standard output as from ``regengine register --json``.
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import hashlib
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -94,6 +96,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scheduler", help="address of a Dask cluster in place of local workers")
     args = parser.parse_args(argv)
+    faulthandler.register(signal.SIGUSR1)
     store_writer.PART_FRAMES = PART_FRAMES
     sharing.BLOCK_PHOTOS = BLOCK_PHOTOS
     photos = find_photos([str(args.folder)])

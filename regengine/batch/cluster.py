@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,9 @@ SAFE = "what was reported is safe, and the same command goes on from there"
 SHARD_FRAMES = 128
 SHARDS_PER_WORKER = 4  # of a small batch, so that all have something to do until its end
 END = "end"
+ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
+STOP_S = 5.0  # for workers to hear that they are to stop
+LOOK_S = 60.0  # without a shard that is done: then workers are asked what they are at
 GATHER_S = 30.0  # for the results of a shard to come over the network
 MOST_LATE = 5  # shards in a row; then it is the connection
 # Shards that wait beside those under way: by them a cluster that adapts sees that there is more
@@ -72,15 +76,10 @@ def run_on_cluster(
     """
     with connected(scheduler) as client:
         workers = check_workers(client, check)
-        if not workers:
-            logging.getLogger("regengine").warning(
-                "%s has no workers yet: waiting for some; start them with dask worker %s",
-                scheduler,
-                scheduler,
-            )
         fair = -(-len(photos) // (SHARDS_PER_WORKER * max(workers, 1)))
         run = ClusterRun(
             client=client,
+            scheduler=scheduler,
             shard_frames=max(1, min(shard_frames, fair)),
             limit_s=options.limit_s,
             check=check,
@@ -93,6 +92,7 @@ class ClusterRun:
     """A batch on a cluster, in shards of so many photos at most; see `run_on_cluster`."""
 
     client: Any
+    scheduler: str  # its address
     shard_frames: int
     limit_s: float
     check: Callable[[], object] | None = None
@@ -100,6 +100,9 @@ class ClusterRun:
     _running: dict[Future, list[Task]] = field(default_factory=dict)
     _suspects: deque[Task] = field(default_factory=deque)
     _late: int = 0  # shards in a row whose results did not come
+    _waits: bool = False  # for workers, and has said so
+    _heard_s: float = field(default_factory=time.monotonic)  # when something was heard of shards
+    _missing: set[Future] = field(default_factory=set)  # that no worker was at when last asked
 
     def execute(
         self, planned: Planned, process: Process, stop: Callable[[], bool]
@@ -117,7 +120,8 @@ class ClusterRun:
                     self._suspects.clear()
                     self._stop_shards()
                 self._try_suspect(process)
-                while not exhausted and len(self._running) < self._room():
+                room = self._workers() + WAITING
+                while not exhausted and len(self._running) < room:
                     tasks: list[Task] = []
                     item = None
                     while len(tasks) < self.shard_frames and not stop():
@@ -134,6 +138,7 @@ class ClusterRun:
                         break
                     self._submit(tasks, process)
                 self._wait()
+                self._begin_lost_ones_again(process)
                 for future in [future for future in self._running if future.done()]:
                     yield from self._finished(future, self._running.pop(future), stop, process)
                 yield None
@@ -143,13 +148,23 @@ class ClusterRun:
                     self._stop_shards()
                     self.client.cancel(list(self._running))
 
-    def _room(self) -> int:
+    def _workers(self) -> int:
+        """How many there are now; that one waits for some is said once."""
         with cluster_errors():
-            return len(self.client.nthreads()) + WAITING
+            workers = len(self.client.nthreads(callback_timeout=ANSWER_S))
+        if not workers and not self._waits:
+            logging.getLogger("regengine").warning(
+                "%s has no workers: waiting for some; start them with dask worker %s",
+                self.scheduler,
+                self.scheduler,
+            )
+        self._waits = not workers
+        return workers
 
     def _submit(self, tasks: list[Task], process: Process) -> None:
         shard = Shard(
             run=self._name,
+            key=f"regengine-{uuid.uuid4().hex}",
             tasks=tuple(_found_anywhere(task) for task in tasks),
             process=process,
             limit_s=self.limit_s,
@@ -157,7 +172,7 @@ class ClusterRun:
             check=self.check,
         )
         with cluster_errors():
-            self._running[self.client.submit(work_shard, shard, pure=False)] = tasks
+            self._running[self.client.submit(work_shard, shard, key=shard.key)] = tasks
 
     def _try_suspect(self, process: Process) -> None:
         """One at a time, for they may take down what runs beside them."""
@@ -165,8 +180,12 @@ class ClusterRun:
             self._submit([self._suspects.popleft()], process)
 
     def _stop_shards(self) -> None:
-        with cluster_errors():
-            self.client.run(stop_run, self._name, on_error="ignore")
+        # A worker that hangs does not hear it; the others have
+        with cluster_errors(), suppress(TimeoutError):
+            at = self.client.run(stop_run, self._name, on_error="ignore", callback_timeout=STOP_S)
+            for future in self._at_none(at):  # not begun, perhaps for want of workers
+                self.client.cancel([future])
+                del self._running[future]
 
     def _wait(self) -> None:
         from distributed import wait
@@ -178,6 +197,33 @@ class ClusterRun:
                 self.client.as_current(),
             ):
                 wait(list(self._running), timeout=TICK_S, return_when="FIRST_COMPLETED")
+
+    def _begin_lost_ones_again(self, process: Process) -> None:
+        """Submit shards anew that the scheduler has lost sight of.
+
+        With workers that die it can hold a task for under way, or for done, that no worker is at
+        (dask/distributed issues 3196, 6263). A shard is lost if a worker has nothing to do, and
+        none is at the shard, twice in a row.
+        """
+        if time.monotonic() - self._heard_s < LOOK_S:
+            return
+        self._heard_s = time.monotonic()
+        at: dict[str, set[str]] = {}
+        with cluster_errors(), suppress(TimeoutError):  # of a worker that hangs, say
+            at = self.client.run(shards_here, on_error="ignore", callback_timeout=ANSWER_S)
+        missing = self._at_none(at) if not all(at.values()) else set()
+        for future in missing & self._missing:
+            tasks = self._running.pop(future)
+            self.client.cancel([future])
+            self._submit(tasks, process)
+        self._missing = missing - self._missing
+
+    def _at_none(self, at: Mapping[str, set[str]]) -> set[Future]:
+        """What no worker is at, by what each of them says."""
+        under_way = set[str]().union(*at.values())
+        return {
+            future for future in self._running if future.key not in under_way and not future.done()
+        }
 
     def _finished(
         self, future: Future, tasks: list[Task], stop: Callable[[], bool], process: Process
@@ -209,7 +255,7 @@ class ClusterRun:
         except Exception as error:
             raise cannot_work("a worker", error) from error
         yield from zip(tasks, results, strict=False)
-        self._late = 0
+        self._late, self._heard_s = 0, time.monotonic()
         left = tasks[len(results) :]
         if left and not stop():
             self._submit(left, process)
@@ -263,7 +309,16 @@ def connected(scheduler: str) -> Iterator[Any]:
 def check_workers(client: Any, check: Callable[[], object] | None) -> int:
     """Refuse a cluster of which a worker cannot do the work."""
     with cluster_errors():
-        answers = client.run(check_worker, versions_here(), check, on_error="return")
+        try:
+            answers = client.run(
+                check_worker,
+                versions_here(),
+                check,
+                on_error="return",
+                callback_timeout=ANSWER_S,
+            )
+        except TimeoutError:  # one hangs; each that does not looks for itself with its first shard
+            return len(client.nthreads(callback_timeout=ANSWER_S))
     for address, answer in answers.items():
         if isinstance(answer, OSError) and not isinstance(answer, RegengineError):
             continue  # it went away meanwhile
@@ -307,12 +362,15 @@ def told(error: BaseException) -> str:
 
 # What one worker does: a shard of photos, one after the other
 
-LAST_WORDS_S = 5.0  # for the result of a shard to leave a worker that is given up
+# For the result of a shard to leave a worker that is given up: one that is not fetched by then is
+# worked out again
+LAST_WORDS_S = GATHER_S
 
 # A worker with several threads does one photo at a time all the same: the engine's libraries are
 # not made for threads.
 _one_at_a_time = Lock()
 _stopped: set[str] = set()
+_here: set[str] = set()
 _limit_threads_once = cache(limit_threads)
 
 
@@ -325,6 +383,7 @@ class Shard:
     """A task of the cluster: photos of a run, and all that is needed to work on them."""
 
     run: str
+    key: str  # under which the scheduler knows it
     tasks: tuple[Task, ...]  # with absolute paths
     process: Process
     limit_s: float  # a photo that takes longer is given up, and the worker with it
@@ -340,7 +399,15 @@ def versions_here() -> tuple[str, str]:
 
 def work_shard(shard: Shard) -> list[FrameResult]:
     """Work on the photos of a shard; nothing but overlays is written."""
-    check_worker(shard.versions, shard.check)
+    _here.add(shard.key)
+    try:
+        check_worker(shard.versions, shard.check)
+        return _work(shard)
+    finally:
+        _here.discard(shard.key)
+
+
+def _work(shard: Shard) -> list[FrameResult]:
     results: list[FrameResult] = []
     with _one_at_a_time:
         _limit_threads_once()
@@ -373,9 +440,15 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
             raise WorkerError(f"{said}; workers must see the same files") from None
 
 
-def stop_run(run: str) -> None:
-    """Let this worker end its shards of a run after the photo that is under way."""
+def shards_here() -> set[str]:
+    """Keys of the shards that this worker is at, or has waiting for a thread."""
+    return set(_here)
+
+
+def stop_run(run: str) -> set[str]:
+    """Let this worker end its shards of a run after the photo under way; those it is at."""
     _stopped.add(run)
+    return shards_here()
 
 
 def _attempt_within(limit_s: float, process: Process, task: Task) -> FrameResult | None:

@@ -282,7 +282,7 @@ def failed(task: Task, failure: Failure, *, seconds: float = 0.0) -> FrameResult
 
 def reported_as(result: FrameResult, path: Path, shown: str) -> FrameResult:
     """A result that tells of a photo by the name that it was given under."""
-    worked_on, given = printable(str(path)), printable(shown)
+    worked_on, given = " ".join(printable(str(path)).split()), printable(shown)
     reasons = tuple(
         replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
     )

@@ -54,7 +54,7 @@ def main(
     page = out or (None if as_json else Path("report.html"))
     if page is not None:
         check_out(page, overlays)
-    collected = collect_store(store, frames)
+    collected = collect_store(store, 0 if page is None else frames)
     figures = report_figures(store, collected)
     if page is not None:
         most = min(thumbnails, len(collected.frames))

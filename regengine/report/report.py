@@ -31,7 +31,7 @@ from regengine.report.page import report_page, thumbnails
 from regengine.report.places import PlaceTally
 from regengine.result import FrameResult
 from regengine.store.hdf5 import check
-from regengine.store.rows import StoredFrame
+from regengine.store.rows import StoredFrame, without_collection
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 from regengine.store.writer import utc_now
 
@@ -194,7 +194,8 @@ def collect_store(store: Path, most_frames: int) -> Collected:
 
     StoreError if there is none, or it cannot be read.
     """
-    return collect(iter_frames(store, most_hypotheses=1), most_frames)
+    with without_collection():
+        return collect(iter_frames(store, most_hypotheses=1), most_frames)
 
 
 def report_figures(store: Path, collected: Collected) -> dict[str, Any]:

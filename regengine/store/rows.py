@@ -6,10 +6,11 @@ import gc
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,7 +140,17 @@ NADIR_FIELDS = {
     "sigma_cross_km": "sigma_cross_km",
 }
 FIT_FIELDS = tuple(field.name for field in fields(Fit))
+DECOY_FIELDS = {"decoy_verdict": "verdict", "decoy_probability": "probability"}
 POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
+SOLVED_FIELDS = ("along_track_offset_s", "off_nadir_deg")
+SOLVED_COLUMNS = ("width_px", "height_px", *CAMERA_FIELDS, *SOLVED_FIELDS)
+CORNERS = ("footprint_lon", "footprint_lat")
+
+
+# Of provenance, in `StoredFrame` under the same names
+ORIGIN_FIELDS = (
+    "parameters", "parameters_sha256", "processed_utc", "search_pass", "hints_sha256",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +188,7 @@ def _frame_row(result: FrameResult) -> Row:
     row: Row = {column.name: None for column in FRAMES[1:]}
     row |= {name: getattr(result, name) for name in REQUIRED_FIELDS + OPTIONAL_FIELDS}
     row["reasons"] = ",".join(reason.code for reason in result.reasons)
-    row["reason_texts"] = "\n".join(" ".join(reason.text.split()) for reason in result.reasons)
+    row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
     if result.nadir is not None:
         row |= {name: getattr(result.nadir, field) for name, field in NADIR_FIELDS.items()}
     if result.solved is not None:
@@ -190,8 +201,7 @@ def _frame_row(result: FrameResult) -> Row:
     if result.fit is not None:
         row |= {name: getattr(result.fit, name) for name in FIT_FIELDS}
     if result.decoy is not None:
-        row["decoy_verdict"] = result.decoy.verdict
-        row["decoy_probability"] = result.decoy.probability
+        row |= {name: getattr(result.decoy, field) for name, field in DECOY_FIELDS.items()}
     return row
 
 
@@ -241,122 +251,154 @@ def _detection_rows(result: FrameResult) -> list[Row]:
 
 def _camera_row(solved: SolvedCamera) -> Row:
     return {name: getattr(solved.camera, name) for name in CAMERA_FIELDS} | {
-        "along_track_offset_s": solved.along_track_offset_s,
-        "off_nadir_deg": solved.off_nadir_deg,
+        name: getattr(solved, name) for name in SOLVED_FIELDS
     }
 
 
-def from_tables(tables: Tables) -> list[StoredFrame]:
-    """Frames from the rows of all groups, without their detections."""
-    # Of so many new objects none is garbage: looking for it takes as long as making them
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage where many objects are made, of which none is.
+
+    Looking takes as long as making them.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _frames(tables)
+        yield
     finally:
         if collecting:
             gc.enable()
 
 
+def from_tables(tables: Tables) -> list[StoredFrame]:
+    """Frames from the rows of all groups, without their detections."""
+    with without_collection():
+        return _frames(tables)
+
+
+Made = TypeVar("Made")
+
+
 def _frames(tables: Tables) -> list[StoredFrame]:
-    points = _points(tables["control_points"])
-    hypotheses = _by_frame(tables["hypotheses"])
-    provenance = _by_frame(tables["provenance"])
-    stored = []
-    for row in dict_rows(tables["frames"]):
-        index = row["frame_index"]
-        origin = provenance[index][0]
-        stored.append(
-            StoredFrame(
-                frame_index=index,
-                result=_result(row, origin, points[index], hypotheses[index]),
-                parameters=origin["parameters"],
-                parameters_sha256=origin["parameters_sha256"],
-                processed_utc=origin["processed_utc"],
-                search_pass=origin["search_pass"],
-                hints_sha256=origin["hints_sha256"],
-            )
-        )
-    return stored
-
-
-def _result(
-    row: Row, origin: Row, points: list[ControlPoint], hypotheses: list[Row]
-) -> FrameResult:
-    codes = row["reasons"].split(",") if row["reasons"] else []
-    reasons = zip(codes, row["reason_texts"].split("\n"), strict=False)
-    told: Row = {name: row[name] for name in REQUIRED_FIELDS}
-    told |= {name: _optional(row[name]) for name in OPTIONAL_FIELDS}
-    solved = None if math.isnan(row["focal_px"]) else _solved(row)
-    return FrameResult(
-        **told,
-        reasons=tuple(Reason(code=code, text=text) for code, text in reasons),
-        sources=_sources(origin["sources"]),
-        nadir=_nadir(row) if row["nadir_source"] else None,
-        solved=solved,
-        control_points=tuple(points),
-        footprint=_footprint(row) if solved is not None else None,
-        fit=_fit(row) if row["matched_lights"] >= 0 else None,
-        decoy=_decoy(row) if row["decoy_verdict"] else None,
-        hypotheses=tuple(_hypothesis(hypothesis) for hypothesis in hypotheses),
-        lights=origin["lights"],
-        engine_version=origin["engine_version"],
-        seconds=origin["seconds"],
+    # By columns, for all rows at once: row by row it takes twice as long
+    frames, table = tables["frames"], tables["hypotheses"]
+    origins = _first_of(tables["provenance"], frames["frame_index"])
+    numbers = frames["frame_index"].tolist()
+    points = _made(ControlPoint, _columns(tables["control_points"], POINT_FIELDS))
+    hypotheses = _made(
+        Hypothesis,
+        _columns(table, ("rank", "ncc", "log10_odds"))
+        | {name: _optional(table[name]) for name in ("centre_lon", "centre_lat")}
+        | {"solved": _solved(table)},
     )
+    solved = np.flatnonzero(~np.isnan(frames["focal_px"]))
+    placed = np.flatnonzero([bool(source) for source in _values(frames["nadir_source"])])
+    fitted = np.flatnonzero(frames["matched_lights"] >= 0)
+    deceived = np.flatnonzero([bool(verdict) for verdict in _values(frames["decoy_verdict"])])
+    results = _made(
+        FrameResult,
+        _columns(frames, REQUIRED_FIELDS)
+        | {name: _optional(frames[name]) for name in OPTIONAL_FIELDS}
+        | {
+            "reasons": list(
+                map(_reasons, _values(frames["reasons"]), _values(frames["reason_texts"]))
+            ),
+            "sources": [_sources(text) for text in _values(origins["sources"])],
+            "nadir": _at(placed, numbers, _nadirs(_rows(frames, placed, NADIR_FIELDS))),
+            "solved": _at(solved, numbers, _solved(_rows(frames, solved, SOLVED_COLUMNS))),
+            "control_points": _by_frame(tables["control_points"], points, numbers),
+            "footprint": _at(solved, numbers, _footprints(_rows(frames, solved, CORNERS))),
+            "fit": _at(fitted, numbers, _fits(_rows(frames, fitted, FIT_FIELDS))),
+            "decoy": _at(deceived, numbers, _decoys(_rows(frames, deceived, DECOY_FIELDS))),
+            "hypotheses": _by_frame(table, hypotheses, numbers),
+        }
+        | _columns(origins, ("lights", "engine_version", "seconds")),
+    )
+    stored = {"frame_index": numbers, "result": results} | _columns(origins, ORIGIN_FIELDS)
+    return _made(StoredFrame, stored)
+
+
+def _made(make: Callable[..., Made], columns: Mapping[str, list[Any]]) -> list[Made]:
+    """Objects of the rows of columns, by names of their arguments."""
+    return [
+        make(**dict(zip(columns, values, strict=True)))
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def _columns(table: Table, names: Iterable[str]) -> dict[str, list[Any]]:
+    return {name: _values(table[name]) for name in names}
+
+
+def _rows(table: Table, rows: NDArray[np.intp], names: Iterable[str]) -> Table:
+    return {name: table[name][rows] for name in names}
+
+
+def _at(rows: NDArray[np.intp], numbers: list[int], made: Sequence[Made]) -> list[Made | None]:
+    """What belongs to some rows, as a column of all of them."""
+    column: list[Made | None] = [None] * len(numbers)
+    for row, one in zip(rows.tolist(), made, strict=True):
+        column[row] = one
+    return column
+
+
+def _by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:
+    """What belongs to each frame of those numbers, of what was made of the rows of a table."""
+    grouped: defaultdict[int, list[Made]] = defaultdict(list)
+    for number, one in zip(table["frame_index"].tolist(), made, strict=True):
+        grouped[number].append(one)
+    return [tuple(grouped[number]) if number in grouped else () for number in numbers]
+
+
+def _first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
+    """A row of each of these frames; LookupError where there is none."""
+    if np.array_equal(table["frame_index"], numbers):
+        return table
+    found: dict[int, int] = {}
+    for row, number in enumerate(table["frame_index"].tolist()):
+        found.setdefault(number, row)
+    rows = np.array([found[number] for number in numbers.tolist()], dtype=np.intp)
+    return _rows(table, rows, table)
 
 
 @lru_cache(maxsize=1024)  # few differ
+def _reasons(codes: str, texts: str) -> tuple[Reason, ...]:
+    told = zip(codes.split(",") if codes else (), texts.split("\n"), strict=False)
+    return tuple(Reason(code=code, text=text) for code, text in told)
+
+
+@lru_cache(maxsize=1024)
 def _sources(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(json.loads(text).items())
 
 
-def _fit(row: Row) -> Fit:
-    values = {name: row[name] for name in FIT_FIELDS}
-    return Fit(**values | {"held_out_residual_px": _optional(row["held_out_residual_px"])})
+def _fits(table: Table) -> list[Fit]:
+    held_out = {"held_out_residual_px": _optional(table["held_out_residual_px"])}
+    return _made(Fit, _columns(table, table) | held_out)
 
 
-def _decoy(row: Row) -> Decoy:
-    return Decoy(verdict=row["decoy_verdict"], probability=_optional(row["decoy_probability"]))
+def _decoys(table: Table) -> list[Decoy]:
+    columns = {field: _optional(table[name]) for name, field in DECOY_FIELDS.items()}
+    return _made(Decoy, columns)
 
 
-def _nadir(row: Row) -> NadirInput:
-    values = {field: row[name] for name, field in NADIR_FIELDS.items()}
-    return NadirInput(**values | {"tle_age_h": _optional(row["tle_age_h"])})
+def _nadirs(table: Table) -> list[NadirInput]:
+    columns = {field: _values(table[name]) for name, field in NADIR_FIELDS.items()}
+    return _made(NadirInput, columns | {"tle_age_h": _optional(table["tle_age_h"])})
 
 
-def _solved(row: Row) -> SolvedCamera:
-    values: Row = {name: row[name] for name in CAMERA_FIELDS}
-    size = {"width_px": row["width_px"], "height_px": row["height_px"]}
-    return SolvedCamera(
-        camera=Camera(**size | values | {"mirrored": bool(row["mirrored"])}),
-        along_track_offset_s=row["along_track_offset_s"],
-        off_nadir_deg=row["off_nadir_deg"],
-    )
+def _solved(table: Table) -> list[SolvedCamera]:
+    columns = _columns(table, ("width_px", "height_px", *CAMERA_FIELDS))
+    columns["mirrored"] = list(map(bool, columns["mirrored"]))
+    cameras = {"camera": _made(Camera, columns)}
+    return _made(SolvedCamera, cameras | _columns(table, SOLVED_FIELDS))
 
 
-def _footprint(row: Row) -> tuple[tuple[float, float] | None, ...]:
-    corners = zip(row["footprint_lon"], row["footprint_lat"], strict=True)
-    return tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in corners)
-
-
-def _points(table: Table) -> defaultdict[int, list[ControlPoint]]:
-    """Control points by frame."""
-    grouped: defaultdict[int, list[ControlPoint]] = defaultdict(list)
-    columns = [_values(table[name]) for name in POINT_FIELDS]
-    for index, *values in zip(table["frame_index"].tolist(), *columns, strict=True):
-        grouped[index].append(ControlPoint(**dict(zip(POINT_FIELDS, values, strict=True))))
-    return grouped
-
-
-def _hypothesis(row: Row) -> Hypothesis:
-    return Hypothesis(
-        rank=row["rank"],
-        solved=_solved(row),
-        ncc=row["ncc"],
-        log10_odds=row["log10_odds"],
-        centre_lon=_optional(row["centre_lon"]),
-        centre_lat=_optional(row["centre_lat"]),
-    )
+def _footprints(table: Table) -> list[tuple[tuple[float, float] | None, ...]]:
+    return [
+        tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in zip(*corners, strict=True))
+        for corners in zip(*_columns(table, CORNERS).values(), strict=True)
+    ]
 
 
 def dict_rows(table: Table) -> list[Row]:
@@ -375,15 +417,11 @@ def _values(array: NDArray[Any]) -> list[Any]:
     return array.tolist()
 
 
-def _by_frame(table: Table) -> defaultdict[int, list[Row]]:
-    grouped: defaultdict[int, list[Row]] = defaultdict(list)
-    for row in dict_rows(table):
-        grouped[row["frame_index"]].append(row)
-    return grouped
-
-
-def _optional(value: Any) -> Any:
-    """None for what stands for a missing value: NaN, the whole number -1, an empty text."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    return None if value in ("", -1) else value
+def _optional(array: NDArray[Any]) -> list[Any]:
+    """Values, None for what stands for a missing one: NaN, the whole number -1, an empty text."""
+    values = _values(array)
+    if array.dtype.kind not in "fi":
+        return [value or None for value in values]
+    for row in np.flatnonzero(np.isnan(array) if array.dtype.kind == "f" else array == -1).tolist():
+        values[row] = None
+    return values

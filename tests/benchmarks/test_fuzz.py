@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,7 @@ def test_every_kind_of_fault_is_told_and_the_next_file_is_read() -> None:
 
 
 def test_damaged_files_are_read_or_refused_in_one_sentence() -> None:
-    # HDF5 itself may loop for ever on damaged bookkeeping; stores have tests of their own
-    ways = {2 * n: kind_of(n) for n in range(200) if kind_of(n) != "store"}
+    ways = {2 * n: kind_of(n) for n in range(200)}
     told = read(ways, 60.0)
     assert sorted(told) == sorted(ways)
     assert {key: o for key, o in told.items() if o["what"] not in ("ok", "refused")} == {}
@@ -74,7 +74,13 @@ def test_damage_follows_from_the_seed_and_changes_files() -> None:
     assert all(case.damage for case in cases)
 
 
-@pytest.mark.parametrize("kind", sorted({kind_of(number) for number in range(100)} - {"store"}))
+def test_sound_files_are_the_same_at_any_time() -> None:
+    first = {kind: KINDS[kind].sound() for kind in ("fits", "store", "map")}
+    time.sleep(1.1)
+    assert {kind: KINDS[kind].sound() for kind in first} == first
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_sound_files_are_read(kind: str, tmp_path: Path) -> None:
     for name, data in sound_files(kind).items():
         if name not in ("wide.tle", "fax.tif"):
@@ -88,5 +94,9 @@ def test_chunks_of_a_png_come_apart_and_together() -> None:
 
 
 def test_the_command_tells_what_was_read(capsys: pytest.CaptureFixture[str]) -> None:
-    assert fuzz.main(["--count", "3", "--seed", "5", "--workers", "1"]) == 0
-    assert "| jpeg | 3 |" in capsys.readouterr().out
+    counts = ["--count", "3", "--folders", "1", "--signals", "2"]
+    assert fuzz.main([*counts, "--seed", "5", "--workers", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "| jpeg | 3 |" in told
+    assert "| folders | 1 | 1 |" in told
+    assert "| signals | 2 | 2 |" in told

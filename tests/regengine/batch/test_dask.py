@@ -160,6 +160,39 @@ def test_stopping_keeps_what_is_finished(
     assert (summary.resumed, summary.verdicts.total()) == (kept, len(photos))
 
 
+def test_a_shard_that_the_scheduler_has_lost_sight_of_is_begun_again(
+    tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Client
+
+    submit, asked = Client.submit, count()
+
+    def lose_the_first(client: Client, *given, **more):
+        nowhere = {} if next(asked) else {"workers": ["tcp://127.0.0.1:1"]}
+        return submit(client, *given, **more, **nowhere)
+
+    monkeypatch.setattr(Client, "submit", lose_the_first)
+    monkeypatch.setattr(cluster_module, "LOOK_S", 0.2)
+    photos = make(tmp_path / "photos", *(f"{n}.jpg" for n in range(8)))
+    _, summary = run(cluster, photos, tmp_path / "run.h5", fake_process, shard_frames=4)
+    assert summary.verdicts["accepted"] == len(photos)
+
+
+def test_a_cluster_without_workers_is_told_and_can_be_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photos = make(tmp_path / "photos", "a.jpg", "b.jpg")
+
+    def told() -> bool:
+        return "has no workers: waiting for some; start them with dask worker tcp://" in caplog.text
+
+    options = replace(OPTIONS, stop=told)
+    with local_cluster(tmp_path / "cluster", 0) as empty:
+        reported, summary = run(empty, photos, tmp_path / "run.h5", fake_process, options)
+    assert summary.interrupted
+    assert not reported
+
+
 def test_a_lost_scheduler_is_told_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,27 +6,19 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.fuzz.folders import COMMANDS, ENTRIES, LIGHTS, strange_folder, untold
 from regengine.batch.console import print_data
+from regengine.records import record_line
+from regengine.store.snapshot import read_store
 from tests.command_line import invoke
-from tests.conftest import ROOT
 from tests.regengine.commands.test_detect_lights import photo
 
-LIGHTS = ROOT / "data_samples" / "lights.tif"
-COMMANDS = {
-    "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
-    "classify": ("classify",),
-    "lights": ("detect", "lights"),
-    "stars": ("detect", "stars"),
-    "streaks": ("detect", "streaks"),
-    "solve": ("solve", "--max-seconds", "0.2"),
-}
 LONGEST_S = 120
 
 
@@ -42,29 +34,6 @@ def _waits_for_nothing() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-def unix_socket(path: Path) -> None:
-    here = os.getcwd()
-    os.chdir(path.parent)  # the address of a socket may not be long
-    try:
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-# How an entry is made, and what is said of it
-ENTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "circle": (lambda path: path.symlink_to(path.name), "leads in circles"),
-    "nowhere": (lambda path: path.symlink_to("gone"), "a file that does not exist"),
-    "pipe": (os.mkfifo, "is a named pipe"),
-    "to_pipe": (lambda path: path.symlink_to("pipe.jpg"), "is a named pipe"),
-    "socket": (unix_socket, "is a socket"),
-    "endless": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
-    "terminal": (lambda path: path.symlink_to("/dev/tty"), "is a device"),
-    "empty": (Path.touch, "is empty"),
-}
 
 
 @pytest.fixture
@@ -148,35 +117,6 @@ def test_a_folder_that_cannot_be_read_is_told(
     assert "locked cannot be read (Permission denied)" in result.stderr
 
 
-SYLLABLES = ("a", "ä", "漢", " ", "\n", "\t", "\x1b[2J", "\x9b31m", "\u202e", "\u200f", "\x7f")
-SYLLABLES += ("=1+1", "-", "'", '"', "%s", "{}", "[red]", "$(x)", "\\", "x" * 60, "\udc80", "..")
-
-
-def strange_folder(folder: Path, seed: int) -> dict[Path, str]:
-    """Entries of all kinds under any names, deep and shallow; what must be said of each."""
-    draw = random.Random(seed)
-    made: dict[Path, str] = {}
-    parents = [folder]
-    for number in range(14):
-        name = "".join(draw.choices(SYLLABLES, k=draw.randrange(1, 5)))
-        path = draw.choice(parents) / f"{number}{name}.jpg"
-        kind = draw.choice([*ENTRIES, "folder", "long"])
-        if kind == "folder":
-            path.mkdir()
-            parents.append(path)
-        elif kind == "long":
-            path = path.with_name(f"{number}{'y' * 200}.jpg")
-            path.write_bytes(b"\xff\xd8\xff no photo")
-            made[path] = "damaged"
-        elif kind == "to_pipe":
-            path.symlink_to("/dev/zero")
-            made[path] = "device"
-        else:
-            ENTRIES[kind][0](path)
-            made[path] = ENTRIES[kind][1]
-    return made
-
-
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed > 5 else []) for seed in range(24)]
 )
@@ -185,23 +125,13 @@ def test_any_folder_is_told_entry_by_entry_and_commands_no_terminal(
 ) -> None:
     folder = tmp_path / "p"
     folder.mkdir()
-    made = strange_folder(folder, seed)
-    photo(folder / "sound.png")
-    (folder / "sound.png").rename(folder / "good\x1b[2J\n\u202egpj.png")
+    made = strange_folder(folder, random.Random(seed))
     name = list(COMMANDS)[seed % len(COMMANDS)]
     store = ("--store", tmp_path / "run.h5") if name == "register" else ()
     for form in ((), ("--json",)):
         result = invoke(*COMMANDS[name], *store, *form, "--workers", 0, folder)
         assert result.exit_code == 1, result.output
-        told = result.stderr
-        if form or name in ("register", "classify", "solve"):  # the others write CSV
-            told += result.stdout
-        lines = told.split("\n")
-        assert all(line.isprintable() for line in lines), lines
-        assert "unforeseen" not in told
-        for what in made.values():
-            assert what in told
-        assert sum("; " in line for line in lines) >= len(made)
+        assert untold(name, form, result.stdout, result.stderr, made) == []
 
 
 def test_data_are_harmless_on_a_terminal_and_exact_in_a_file(
@@ -229,3 +159,11 @@ def test_names_in_messages_command_no_terminal(tmp_path: Path, name: str) -> Non
         assert result.exit_code in (1, 2, 3)
         assert all(line.isprintable() for line in result.output.split("\n")), result.output
         assert "\nError: b" not in result.output
+
+
+def test_what_is_printed_of_a_strange_name_is_what_is_stored(tmp_path: Path) -> None:
+    (tmp_path / "a\t\tb\n.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    store = tmp_path / "run.h5"
+    result = invoke(*COMMANDS["register"], "--store", store, "--json", "--workers", 0, tmp_path)
+    (stored,) = read_store(store)
+    assert result.stdout == record_line(stored.result) + "\n"

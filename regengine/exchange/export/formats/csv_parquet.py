@@ -6,7 +6,8 @@ GeoParquet 1.1 has control points as points, and frames with their footprints.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from regengine.exchange.export.layers import (
 from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
+from regengine.store.rows import without_collection
 
 LAYER_OF_TABLE = {"points": "points", "frames": "footprints"}
 BATCH, BATCHES = 256, 32  # rows that wait as Python's values, and how often so many are a group
@@ -33,28 +35,30 @@ BATCH, BATCHES = 256, 32  # rows that wait as Python's values, and how often so 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     table = table_of(options.table)
-    # Numbers are their own cells, and most of a table
-    columns = [(column, column.kind in ("real", "whole")) for column in table.columns]
+    cells = [(column.name, _cells_of(column)) for column in table.columns]
     rows = (
-        [
-            ("" if row[column.name] is None else row[column.name])
-            if number
-            else _cell(column, row[column.name])
-            for column, number in columns
-        ]
+        [cell_of(row[name]) for name, cell_of in cells]
         for frame in frames
         for row in table.rows(frame)
     )
-    write_csv(path, [column.name for column in table.columns], rows)
+    with without_collection():
+        write_csv(path, [column.name for column in table.columns], rows)
 
 
-def _cell(column: TableColumn, value: Any) -> object:
-    """A value as a cell that no spreadsheet takes for a formula."""
-    if value is not None and column.kind == "flag":
-        value = bool(value)
-    elif value is not None and column.kind in ("text", "moment"):
-        value = printable(str(value))
-    return cell(column.name, value)
+def _cells_of(column: TableColumn) -> Callable[[Any], object]:
+    """What makes a value of a column a cell that no spreadsheet takes for a formula."""
+    if column.kind in ("real", "whole"):  # their own cells, and most of a table
+        return lambda value: "" if value is None else value
+
+    @lru_cache(maxsize=16)  # a frame's name, and much else, is that of all its points
+    def made(value: Any) -> object:
+        if value is not None and column.kind == "flag":
+            value = bool(value)
+        elif value is not None and column.kind in ("text", "moment"):
+            value = printable(str(value))
+        return cell(column.name, value)
+
+    return made
 
 
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:

@@ -1,0 +1,21 @@
+"""``python -m regengine``, and what the command ``regengine`` calls."""
+
+from __future__ import annotations
+
+import signal
+
+
+def run() -> None:
+    """Run the command line on the arguments of this process, and exit."""
+    # Until Ctrl-C can be told in order, it ends the program as it ends any other
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from regengine.commands import run as run_commands
+
+    signal.signal(signal.SIGINT, before)
+    run_commands()
+
+
+if __name__ == "__main__":
+    run()

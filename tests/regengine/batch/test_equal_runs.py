@@ -1,0 +1,87 @@
+"""The same photos and settings give the same store, wherever and beside whatever they are run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmarks.kills.cluster import local_cluster
+from benchmarks.same import compare
+from tests.conftest import ROOT
+
+SAMPLES = ROOT / "data_samples"
+FRAMES = ("ISS990-E-000101", "ISS990-E-000103", "ISS990-E-000105")
+# What keeps a core, and the memory between it and the others, busy until it is ended
+BUSY = "import numpy\nwhile True: numpy.sort(numpy.random.default_rng(0).random(1 << 20))"
+
+pytestmark = pytest.mark.slow
+
+
+def registered(store: Path, *options: str, threads: str = "1") -> Path:
+    """The store of the sample photos, as a user makes it."""
+    command = [sys.executable, "-m", "cli", "register"]
+    command += [str(SAMPLES / f"{frame}.jpg") for frame in FRAMES]
+    command += ["--lights", str(SAMPLES / "lights.tif"), "--tle", str(SAMPLES / "tle.txt")]
+    subprocess.run(
+        [*command, "--store", str(store), "--quiet", *options],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+        check=True,
+        capture_output=True,
+    )
+    return store
+
+
+@contextmanager
+def load() -> Iterator[None]:
+    """Two tasks for every core beside what is run."""
+    many = range(2 * (os.cpu_count() or 1))
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in many]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In one process."""
+    return registered(tmp_path_factory.mktemp("alone") / "run.h5", "--workers", "0")
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    return [str(difference) for difference in compare(one, other)]
+
+
+def test_a_run_is_not_the_same_as_another_one(alone: Path, tmp_path: Path) -> None:
+    """What the others hold against each other, columns and all, can differ."""
+    other = registered(tmp_path / "run.h5", "--workers", "0", "--seed", "1")
+    assert any("parameters" in difference for difference in differences(alone, other))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_in_workers(alone: Path, tmp_path: Path, workers: str) -> None:
+    store = registered(tmp_path / "run.h5", "--workers", workers)
+    assert differences(alone, store) == []
+
+
+def test_on_a_busy_machine_and_with_many_threads(alone: Path, tmp_path: Path) -> None:
+    with load():
+        store = registered(tmp_path / "run.h5", "--workers", "2", threads="4")
+    assert differences(alone, store) == []
+
+
+@pytest.mark.server
+def test_on_a_dask_cluster_two_at_a_time(alone: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs distributed: pip install 'regengine[dask]'")
+    with local_cluster(tmp_path / "cluster", 2) as cluster:
+        store = registered(tmp_path / "run.h5", "--scheduler", cluster.address)
+    assert differences(alone, store) == []
