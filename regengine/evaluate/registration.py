@@ -219,13 +219,13 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
 
 
 def _store_answers(path: Path) -> list[_AnswerRow]:
-    """Proposals of a run's store, accepted or in review: the probability tells them apart."""
+    """What a run's store stands for: its accepted proposals."""
     from regengine.store.snapshot import iter_frames
 
     rows: list[_AnswerRow] = []
     for stored in iter_frames(path):
         result = stored.result
-        for point in result.control_points:
+        for point in result.control_points if result.verdict == "accepted" else ():
             values = (point.x, point.y, point.lon, point.lat)
             rows.append((str(path), str(result.path), values, float(result.probability or 0.0)))
     return rows

@@ -103,7 +103,7 @@ def test_hdf5_says_the_same_and_without_probability_all_is_claimed(
     assert facts_of(bare)["all"]["at"][0]["threshold"] is None
 
 
-def test_a_store_is_scored_by_its_proposals(tmp_path: Path) -> None:
+def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
     camera = read_reference_cameras()[f"cities/{OSAKA}"].camera
     assert camera is not None
     right = [
@@ -113,7 +113,8 @@ def test_a_store_is_scored_by_its_proposals(tmp_path: Path) -> None:
     ]
     results = [
         replace(proposal(), path=f"photos/{OSAKA}", control_points=tuple(right)),
-        replace(proposal("B"), path=f"photos/{TOKYO}", verdict="review"),
+        replace(proposal("B"), path=f"photos/{TOKYO}"),
+        replace(proposal("C"), path="photos/Nagoya_ISS038-E-11205.jpg", verdict="review"),
         nothing_found(),
         proposal("ISS999-E-1"),  # of no photo of the benchmark
     ]
