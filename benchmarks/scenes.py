@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,21 +22,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.pages import command_of, title_lines
-from regengine.evaluate.scene_report import draw_mistakes, draw_report, report_lines
+from regengine.evaluate.scene_report import (
+    confusion_lines,
+    draw_mistakes,
+    draw_report,
+    report_lines,
+)
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
 from regengine.scene.classify import NO_NIGHT_GROUND, not_worth_trying
 from regengine.scene.crossval import CrossValidation
+from regengine.scene.evidence import checked_priors, with_factors
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.model import SceneAnswer, SceneModel, also_shown
+from regengine.scene.measures import class_scores, confusion_matrix
+from regengine.scene.model import SceneAnswer, SceneModel, also_shown, most_probable
 from regengine.scene.model_file import write_scene_model
 from regengine.scene.picture import scene_picture
-from regengine.scene.samples import OTHER, FloatArray, Samples, SceneLabel, joined
-from regengine.scene.training import measure_photos, samples_of, train_scene_model
+from regengine.scene.samples import (
+    OTHER,
+    USUAL_CLASSES,
+    FloatArray,
+    IndexArray,
+    Samples,
+    SceneLabel,
+    joined,
+)
+from regengine.scene.training import COPIES, measure_photos, train_scene_model
 
-GOAL_MACRO_F1 = 0.90
-GOAL_MISSED_GROUPS = 0.05
-GOAL_PRECISION = 0.95
+GOAL_RECALL = 0.90
+GOAL_CITIES_RECALL = 0.95
+GOAL_CITIES_PRECISION = 0.95
 CITIES = "cities"
 
 
@@ -42,7 +59,7 @@ def page_lines(
     arguments: Sequence[str],
     samples: Samples,
     report: SceneReport,
-    fields: Sequence[tuple[str, str, float]],
+    kept_back: Sequence[str] = (),
     tried: Sequence[str] = (),
 ) -> list[str]:
     """The page as Markdown lines."""
@@ -54,24 +71,20 @@ def page_lines(
         "Every photo is told by models that have seen none of its group; classes of fewer than "
         "five groups are left out one group at a time and are not scored. Everything that is "
         "learned (mean and scale, axes, number of clusters, the kind of supervised model, the "
-        "gate, the probabilities) is learned anew without the fold. Simulated frames train and "
-        "are never scored.",
+        "gate, the probabilities) is learned anew without the fold. Changed copies of the other "
+        "photos and simulated frames train and are never scored. Nothing but the picture is "
+        "known: neither camera nor hour.",
         "",
         "## Goals",
         "",
         *goal_lines(report),
+        *(["", "## The half kept back", "", *kept_back] if kept_back else []),
         "",
         "## Training",
         "",
         *training_lines(samples),
         "",
         *report_lines(samples, report),
-        "",
-        "## Star fields from the ground",
-        "",
-        "By the model that was trained on all; none of them was.",
-        "",
-        *table(["photo", "said", "P(stars)"], [[n, said, f"{p:.2f}"] for n, said, p in fields]),
         *(["", "## What `register` tries", "", *tried] if tried else []),
     ]
 
@@ -79,33 +92,109 @@ def page_lines(
 def goal_lines(report: SceneReport) -> list[str]:
     """What was aimed at, and what was reached by the kind of model that is taken."""
     best = report.chosen_report
-    lines = [
-        (f"macro-F1 of {len(report.scored)} classes", best.macro_f1, GOAL_MACRO_F1, True),
-    ]
-    cities = next((c for c in best.classes if c.name == CITIES), None)
-    if cities is not None and cities.groups:
-        missed = cities.groups_missed / cities.groups
-        lines.append(("city groups missed", missed, GOAL_MISSED_GROUPS, False))
-        lines.append(("precision of cities", cities.precision, GOAL_PRECISION, True))
+    shown = [one for one in best.classes if one.frames]
+    recall = float(np.mean([one.recall for one in shown]))
+    lines = [(f"mean recall of {len(shown)} classes", recall, GOAL_RECALL)]
+    cities = next((c for c in best.classes if c.name == CITIES and c.frames), None)
+    if cities is not None:
+        lines.append(("recall of cities", cities.recall, GOAL_CITIES_RECALL))
+        lines.append(("precision of cities", cities.precision, GOAL_CITIES_PRECISION))
     rows = [
-        [
-            name,
-            f"{'at least' if more else 'at most'} {goal:.2f}",
-            f"{reached:.3f}",
-            "met" if (reached >= goal if more else reached <= goal) else "missed",
-        ]
-        for name, reached, goal, more in lines
+        [name, f"{goal:.2f}", f"{reached:.3f}", "met" if reached >= goal else "missed"]
+        for name, reached, goal in lines
     ]
-    return table(["", "goal", f"reached by {best.name}", ""], rows)
+    return table(["", "at least", f"reached by {best.name}", ""], rows)
+
+
+def halves(labels: Sequence[tuple[str, ...]], groups: Sequence[str]) -> dict[str, bool]:
+    """Whether each group is kept back: every second one of a class, by the hash of its name."""
+    kinds: dict[str, list[str]] = {}
+    for shows, group in zip(labels, groups, strict=True):
+        kinds.setdefault(group, []).append(shows[0])
+    of: dict[str, list[str]] = {}
+    for group, shown in kinds.items():
+        of.setdefault(max(sorted(set(shown)), key=shown.count), []).append(group)
+    return {
+        group: number % 2 == 0
+        for members in of.values()
+        for number, group in enumerate(
+            sorted(members, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        )
+    }
+
+
+def kept_back_lines(samples: Samples, *, seed: int) -> list[str]:
+    """What a model of one half's groups says of the other half's."""
+    real = np.flatnonzero(~samples.simulated)
+    kept = halves([samples.labels[i] for i in real], [samples.groups[i] for i in real])
+    away = np.array([kept.get(group, False) for group in samples.groups])
+    model, _ = train_scene_model(samples.subset(~away), source="a half", seed=seed)
+    rows = np.flatnonzero(away & ~samples.simulated)
+    p, explained = model.probabilities(samples.features[rows])
+    other = samples.classes.index(OTHER)
+    truth = samples.primary[rows]
+    priors = checked_priors({}, samples.classes)
+    moved = np.array(
+        [
+            list(with_factors(dict(zip(samples.classes, one, strict=True)), priors).values())
+            for one in p.tolist()
+        ]
+    )
+    plain, shifted = (most_probable(one, explained, other) for one in (p, moved))
+    groups = [samples.groups[i] for i in rows]
+    scores = [class_scores(truth, said, groups, samples.classes) for said in (plain, shifted)]
+    told = [
+        [a.name, str(a.frames), str(a.groups), *map(_number, (a.precision, a.recall, b.recall))]
+        for a, b in zip(*scores, strict=True)
+        if a.frames
+    ]
+    means = [np.mean([one.recall for one in part if one.frames]) for part in scores]
+    known = int((~away & ~samples.simulated).sum())
+    return [
+        "Within each class the groups are sorted by the hash of their names, and every second one "
+        f"is kept back. Features and models were chosen on the other half ({known} photos), which "
+        f"alone trained this model (*{model.method}*); the {len(rows)} photos kept back are told "
+        "once. *Priors*: with the priors that ship, by which infrared is rare. Mean recall "
+        f"{means[0]:.3f}, with priors {means[1]:.3f}; {int((plain == truth).sum())} and "
+        f"{int((shifted == truth).sum())} of {len(rows)} right.",
+        "",
+        *table(["class", "photos", "groups", "precision", "recall", "priors"], told),
+        "",
+        *confusion_lines(samples.classes, confusion_matrix(truth, plain, len(samples.classes))),
+        "",
+        *also_lines(samples, rows, p, plain),
+    ]
+
+
+def also_lines(samples: Samples, rows: IndexArray, p: FloatArray, said: IndexArray) -> list[str]:
+    """How often a second class that a photo shows was named, and one that it does not show."""
+    wanted = named = false = 0
+    for place, row in enumerate(rows):
+        first = samples.classes[said[place]]
+        also = also_shown(dict(zip(samples.classes, p[place].tolist(), strict=True)), first)
+        shows = set(samples.labels[row])
+        second = shows - {first}
+        if len(shows) > 1:
+            wanted += 1
+            named += bool(second & set(also)) and first in shows
+        false += bool(set(also) - shows)
+    return [
+        f"`also`: of {wanted} photos labelled with two classes {named} had both named; "
+        f"{false} of {len(rows)} photos had a class named beside that they are not labelled with."
+    ]
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.2f}"
 
 
 def training_lines(samples: Samples) -> list[str]:
     """Photos, groups and simulated frames of each class."""
     real = samples.targets[~samples.simulated].sum(axis=0)
-    made = samples.targets[samples.simulated].sum(axis=0)
-    counts = np.column_stack([real, samples.group_counts(), made])
+    copies, made = (samples.targets[part].sum(axis=0) for part in (samples.copies, samples.drawn))
+    counts = np.column_stack([real, samples.group_counts(), copies, made])
     rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
-    return table(["class", "photos", "groups", "simulated frames"], rows)
+    return table(["class", "photos", "groups", "changed copies", "simulated frames"], rows)
 
 
 # What a photo of a class should be: searched; left out; either, for towns may stand beside aurora
@@ -184,23 +273,50 @@ def _answer(classes: Sequence[str], probabilities: FloatArray, explained: bool) 
 PROJECT = Path(__file__).resolve().parents[1]
 # Folders of the real photographs that are one class to us
 MERGED = {"cities_oblique": "cities"}
-# Photographs of one camera that looked through one window all the time
-ONE_GROUP = "astropi_cslab3ogel"
-# Fields of stars that are no frame of the station's, and one that stands among the photos, too
-NOT_FIELDS = ("auromat_", "cedar_hale_bopp")
+# Photographs of one camera that looked through one window all the time, and of one scene
+ONE_GROUP = ("astropi_cslab3ogel", "astropi_vlad", "astropi_cchan", "astropi_rpl")
+SAME_GROUP = {"astropi_night": "astropi_cslab3ogel", "japon": "iss30e275"}
+FOLDERS = ("photos", "photos2")
+# Star fields from the ground, by their sources: photographs of mostly starry sky, too. One is the
+# frame of an aurora
+FIELDS = "starfields"
+FIELD_SOURCES = (
+    *("anet_apod1", "anet_apod5", "cedar_hale_bopp", "cedar_pleiades"),
+    *("cedar_jan1", "cedar_test", "ost", "tetra3"),
+)
+SAME_SOURCE = {"cedar_jan1": "cedar", "cedar_test": "cedar"}
 
 
-def real_labels(photos: Path) -> list[SceneLabel]:
-    """What the real photographs show, by their index."""
-    with (photos / "index.csv").open(newline="", encoding="utf-8") as stream:
-        return [
-            SceneLabel(
-                path=photos / row["file"],
-                labels=(MERGED.get(row["category"], row["category"]),),
-                group=ONE_GROUP if row["group"].startswith(ONE_GROUP) else row["group"],
-            )
-            for row in csv.DictReader(stream)
-        ]
+def real_labels(real: Path) -> list[SceneLabel]:
+    """What the real photographs show, by their indices; second classes by the indices' notes."""
+    found = []
+    for folder in (real / name for name in FOLDERS):
+        if not (folder / "index.csv").is_file():
+            continue
+        with (folder / "index.csv").open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                shown = [row["category"], *re.findall(r"\balso (\w+)", row.get("note") or "")]
+                names = [MERGED.get(name, name) for name in shown]
+                found.append(
+                    SceneLabel(
+                        path=folder / row["file"],
+                        labels=tuple(n for n in dict.fromkeys(names) if n in USUAL_CLASSES),
+                        group=_group(row["group"]),
+                    )
+                )
+    for path in sorted((real / FIELDS).glob("*.*")):
+        source = next((name for name in FIELD_SOURCES if path.name.startswith(name)), None)
+        if source is not None and path.suffix in (".jpg", ".png", ".tiff"):
+            group = f"field {SAME_SOURCE.get(source, source)}"
+            found.append(SceneLabel(path=path, labels=("stars",), group=group))
+    return found
+
+
+def _group(name: str) -> str:
+    for start, same in SAME_GROUP.items():
+        if name.startswith(start):
+            return same
+    return next((one for one in ONE_GROUP if name.startswith(one)), name)
 
 
 def simulated_samples(kinds: list[str], count: int, seed: int) -> Samples:
@@ -223,31 +339,15 @@ def simulated_samples(kinds: list[str], count: int, seed: int) -> Samples:
     )
 
 
-def star_fields(model: SceneModel, folder: Path) -> list[tuple[str, str, float]]:
-    """What the model says of star fields taken from the ground: name, category, P(stars)."""
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".jpg", ".png", ".tiff") and not path.name.startswith(NOT_FIELDS)
-    ]
-    labels = [SceneLabel(path=path, labels=("stars",), group=path.name) for path in files]
-    read, features = measure_photos(labels)
-    answers = [model.answer(row) for row in features]
-    return [
-        (label.path.name, answer.category, answer.probabilities.get("stars", 0.0))
-        for label, answer in zip(read, answers, strict=True)
-    ]
-
-
 def source(samples: Samples) -> str:
     """What the shipped model says that it was trained on."""
     real = ~samples.simulated
     groups = {g for g, is_real in zip(samples.groups, real, strict=True) if is_real}
-    kinds = sorted({labels[0] for labels, r in zip(samples.labels, real, strict=True) if not r})
+    kinds = sorted({shows[0] for shows, d in zip(samples.labels, samples.drawn, strict=True) if d})
     return (
-        f"{int(real.sum())} public photographs from the International Space Station in "
-        f"{len(groups)} groups, and {int((~real).sum())} simulated frames"
-        + (f" ({', '.join(kinds)})" if kinds else "")
+        f"{int(real.sum())} public photographs, most from the International Space Station, in "
+        f"{len(groups)} groups, {int(samples.copies.sum())} changed copies of them, and "
+        f"{int(samples.drawn.sum())} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
     )
 
 
@@ -257,7 +357,7 @@ def main(argv: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
     parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
-    parser.add_argument("--draws", type=int, default=3, help="how often they are drawn anew")
+    parser.add_argument("--draws", type=int, default=1, help="how often they are drawn anew")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="kinds that are simulated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
@@ -272,20 +372,19 @@ def main(argv: list[str]) -> int:
     if not (real / "photos" / "index.csv").is_file():
         print(f"no photographs at {real}: set REGENGINE_REAL_DATA to their folder", file=sys.stderr)
         return 3
-    samples = samples_of(*measure_photos(real_labels(real / "photos")))
+    samples = measure_photos(real_labels(real), copies=COPIES, seed=options.seed)
     if options.simulated and options.kinds:
         seeds = range(options.seed, options.seed + options.draws)
         made = [simulated_samples(options.kinds, options.simulated, seed) for seed in seeds]
         samples = joined([samples, *made])
     model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
     report = evaluate_scenes(validation, seed=options.seed)
-    fields = star_fields(model, real / "starfields")
     told = [str(word) for word in argv if word != str(options.mistakes)]
     page = page_lines(
         [word for word in told if word != "--mistakes"],
         samples,
         report,
-        fields,
+        kept_back_lines(samples, seed=options.seed),
         tried_lines(model, validation),
     )
     print("\n".join(page))

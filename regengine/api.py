@@ -92,6 +92,7 @@ class ClassifyOptions(TypedDict, total=False):
     """Options of `classify`, by the names of the command's."""
 
     model: AnyPath | None
+    priors: Mapping[str, float] | None
     tle: AnyPath | None
     metadata: AnyPath | None
     time: Time | None
@@ -404,6 +405,7 @@ def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
 
     inputs = ClassifyInputs(
         model=_path(options["model"]),
+        priors=dict(options["priors"] or {}),
         tle=_path(options["tle"]),
         metadata=_path(options["metadata"]),
         frame=_frame_options(options["time"], options["nadir"]),

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import diagonal_km
+from regengine.evaluate.registration import distance_m, right_within_km
 from regengine.result import ControlPoint
 
 if TYPE_CHECKING:
     from regengine.result import ControlPoint
 
 
-# "Right": every control point this near its true place, whichever is larger (docs/benchmarks.md)
-RIGHT_SHARE = 0.01
-RIGHT_KM = 1.0
 # A pixel of the VIIRS products: 15 arc seconds of a great circle of the mean Earth radius
 MAP_PIXEL_M = 463.3
 
@@ -61,26 +58,6 @@ class RegistrationScore:
         """Whether there are control points and all of them lie within the bar."""
         errors = self.control_point_error_m
         return bool(len(errors) and errors.max() <= 1000.0 * self.bar_km)
-
-
-def right_within_km(diagonal_km: float) -> float:
-    """Largest error that counts as right on a footprint of some diagonal, km."""
-    return max(RIGHT_KM, RIGHT_SHARE * diagonal_km)
-
-
-def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
-    """Geodesic distances on WGS84, metres; infinite where a place is not finite (the sky)."""
-    from pyproj import Geod
-
-    places = np.broadcast_arrays(
-        *(np.atleast_1d(np.asarray(value, float)) for value in (lon1, lat1, lon2, lat2))
-    )
-    known = np.isfinite(places).all(axis=0)
-    distance = np.full(known.shape, np.inf)
-    if known.any():
-        from_lon, from_lat, to_lon, to_lat = (values[known] for values in places)
-        distance[known] = Geod(ellps="WGS84").inv(from_lon, from_lat, to_lon, to_lat)[2]
-    return distance
 
 
 def ground_errors_m(camera: Camera, points: GroundPoints) -> FloatArray:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from benchmarks.row_tables import read_rows
 from matchers.camera import Camera
+from regengine.evaluate.registration import NOTHING, PLACED, camera_of
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")
 PLACES = Path(__file__).with_name("reference_places.csv")
@@ -85,8 +86,9 @@ class NamedPlace:
 
 
 def read_reference_cameras(path: Path = CAMERAS) -> dict[str, ReferenceCamera]:
-    """The table of cameras."""
-    return {row["file"]: _reference_camera(row) for row in read_rows([path])}
+    """The table of cameras; of photos that show nothing to be placed it has rows, too, left out."""
+    rows = read_rows([path])
+    return {row["file"]: _reference_camera(row) for row in rows if row["status"] != NOTHING}
 
 
 def read_named_places(path: Path = PLACES) -> dict[str, tuple[NamedPlace, ...]]:
@@ -115,31 +117,10 @@ def _reference_camera(row: dict[str, str]) -> ReferenceCamera:
         has_record_nadir=row["has_record_nadir"] == "true",
         width_px=int(row["width_px"]),
         height_px=int(row["height_px"]),
-        camera=_camera(row) if row["status"] == "placed" else None,
+        camera=camera_of(row) if row["status"] == PLACED else None,
         true_time_offset_s=_number(row["true_time_offset_s"]),
         residual_px=_number(row["residual_px"]),
         remark=row["remark"],
-    )
-
-
-def _camera(row: dict[str, str]) -> Camera:
-    def value(key: str) -> float:
-        return float(row[key])
-
-    return Camera(
-        width_px=int(row["width_px"]),
-        height_px=int(row["height_px"]),
-        focal_px=value("focal_px"),
-        principal_point=(value("principal_x"), value("principal_y")),
-        quaternion=(
-            value("quaternion_x"),
-            value("quaternion_y"),
-            value("quaternion_z"),
-            value("quaternion_w"),
-        ),
-        position_ecef_m=(value("position_x_m"), value("position_y_m"), value("position_z_m")),
-        distortion=(value("k1"), 0.0, 0.0, 0.0, 0.0),
-        mirrored=row["mirrored"] == "true",
     )
 
 

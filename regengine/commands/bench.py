@@ -1,4 +1,4 @@
-"""``regengine bench``: how every method does on labelled photos."""
+"""``regengine bench``: how methods, and other systems, do on labelled photos."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def scenes(
     from regengine.scene.samples import grouped_folds
 
     configure_logging(quiet=quiet, as_json=log_json)
-    samples, complete = labelled_samples(labels, quiet=quiet)
+    samples, complete = labelled_samples(labels, seed=seed, quiet=quiet)
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation, seed=seed)
@@ -274,6 +274,51 @@ def scenes(
         draw_mistakes(report.mistakes, plot)
     if not complete:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
+
+
+@app.command(no_args_is_help=True)
+def registration(
+    truth: Annotated[Path, typer.Argument(help="CSV: true cameras of the benchmark's photos.")],
+    answers: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV or HDF5: photo, x, y, lon, lat[, probability]; or a store of `register`."
+        ),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print NDJSON, a line per split, instead of tables.")
+    ] = False,
+    quiet: common.Quiet = False,
+    log_json: common.LogJson = False,
+) -> None:
+    """Score any system's control points against the true cameras of photos.
+
+    A photo is right if it has four control points or more and all lie within 1 % of the diagonal
+    of its true footprint, or 1 km where that is more. Tells how many are right while at most so
+    many photos are placed wrongly, for the threshold on the probability that allows it.
+
+    \b
+    Examples:
+      regengine bench registration reference_cameras.csv run.h5
+      regengine bench registration reference_cameras.csv answers.csv --json
+    """
+    import json
+
+    from regengine.batch.console import configure_logging
+    from regengine.evaluate.registration import (
+        read_answers,
+        read_true_photos,
+        registration_facts,
+        registration_lines,
+        score_answers,
+    )
+
+    configure_logging(quiet=quiet, as_json=log_json)
+    facts = registration_facts(score_answers(read_true_photos(truth), read_answers(answers)))
+    if as_json:
+        typer.echo("\n".join(json.dumps(fact) for fact in facts))
+    else:
+        say(*registration_lines(facts))
 
 
 def _places(

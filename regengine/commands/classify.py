@@ -22,6 +22,13 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Model of `regengine train`; without it the shipped one.")
     ] = None,
+    priors: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS=N,...",
+            help="How frequent classes are in these photos, 1 as in training: infrared=1,stars=3.",
+        ),
+    ] = "",
     tle: Annotated[
         Path | None, typer.Option(help="TLE file: tells where the Sun stood for each photo.")
     ] = None,
@@ -69,6 +76,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.result import Answer
     from regengine.scene.classify import SceneAnswers
+    from regengine.scene.evidence import parse_priors
     from regengine.scene.result import entry_of, table_header, write_sheet
 
     configure_logging(quiet=run.quiet, as_json=run.log_json)
@@ -85,6 +93,7 @@ def main(
     found = existing_photos(named)
     inputs = api.classify_inputs(
         model=model,
+        priors=parse_priors(priors),
         tle=tle,
         metadata=metadata,
         time=None if time is None else common.parse_time(time),
@@ -95,6 +104,7 @@ def main(
     )
     settings = {
         "model": model,
+        "priors": inputs.priors,
         "tle": tle,
         "metadata": metadata,
         "frame": inputs.frame,

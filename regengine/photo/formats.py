@@ -32,6 +32,7 @@ TIFF_PHOTOMETRIC, TIFF_EXTRA_SAMPLES = 262, 338
 _DNG_VERSION = 50706
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _AVIF_BRANDS = (b"avif", b"avis")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Other things that end up under a photo's name, for the sentence that says so.
 _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -106,7 +107,7 @@ def _looks_like(start: bytes) -> str:
         if start.startswith(signature):
             return name
     if start[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file"
+        return "a HEIC photo" if start[8:12] in _HEIC_BRANDS else "a HEIC, AVIF or video file"
     if b"\0" not in start and start.lstrip()[:1] == b"<":
         return "a web page or XML text"
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):

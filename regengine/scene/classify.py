@@ -15,6 +15,7 @@ from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords, frame_id_of
 from regengine.result import Answer, Reason
 from regengine.scene.ephemeris import disagreement, prior, scene_ephemeris
+from regengine.scene.evidence import camera_factors, checked_priors, with_factors
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.model import SceneAnswer, SceneModel, also_shown
 from regengine.scene.model_file import load_scene_model
@@ -45,6 +46,8 @@ class ClassifyInputs:
     """What all photos of a run share; pickles, so that workers can have it."""
 
     model: Path | None = None  # model file; the shipped model for None
+    # How frequent classes are, over `DEFAULT_PRIORS`; 1 is as in training, all classes alike
+    priors: Mapping[str, float] = field(default_factory=dict)
     # Element sets and frame records, for the ephemeris
     tle: Path | None = None
     metadata: Path | None = None
@@ -61,7 +64,9 @@ class ClassifyInputs:
         """
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
-        return load_scene_model(self.model), tles, records
+        model = load_scene_model(self.model)
+        checked_priors(self.priors, model.classes)
+        return model, tles, records
 
 
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
@@ -70,14 +75,16 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     picture = read_scene_picture(path)
     features = measure_features(picture)
     answer = model.answer(features)
-    position, problem = _position(path, inputs, tles, records)
+    frame = read_frame(path, records=records, options=inputs.frame)
+    position, problem = _position(frame, tles)
     ephemeris = None if position is None else scene_ephemeris(position)
-    probabilities = dict(answer.probabilities)
+    probabilities = with_factors(answer.probabilities, checked_priors(inputs.priors, model.classes))
+    probabilities = with_factors(probabilities, camera_factors(frame.camera_body))
     contradiction = None
     if ephemeris is not None:
         contradiction = disagreement(ephemeris, probabilities)
         if contradiction is None:  # a clock that is wrong tells nothing
-            probabilities = with_prior(probabilities, prior(ephemeris))
+            probabilities = with_factors(probabilities, prior(ephemeris))
     category = answer.category
     if answer.explained:
         category = max(probabilities, key=lambda name: probabilities[name])
@@ -105,29 +112,8 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     )
 
 
-def with_prior(
-    probabilities: Mapping[str, float], factors: Mapping[str, float]
-) -> dict[str, float]:
-    """Probabilities of what a picture shows, once Sun and Moon have been asked.
-
-    Every class's odds are multiplied by its factor over the mean of the factors as the picture
-    weighs them: a picture that leaves no doubt is not moved, one between two classes goes to the
-    one that the hour allows.
-    """
-    total = sum(probabilities.values())
-    mean = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
-    moved = {}
-    for name, p in probabilities.items():
-        odds = p / (1.0 - p) * factors.get(name, 1.0) / mean
-        moved[name] = odds / (1.0 + odds)
-    return moved
-
-
-def _position(
-    path: Path, inputs: ClassifyInputs, tles: TleSet | None, records: FrameRecords | None
-) -> tuple[CameraPosition | None, str | None]:
+def _position(frame: Frame, tles: TleSet | None) -> tuple[CameraPosition | None, str | None]:
     """Where and when a photo was taken, well enough for Sun and Moon, or why it is not known."""
-    frame: Frame = read_frame(path, records=records, options=inputs.frame)
     try:
         position = choose_position(frame, tles)
     except EphemerisError as error:
@@ -135,7 +121,7 @@ def _position(
     if position.sigma_along_km > MOST_ALONG_KM:
         return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
     if position.time_utc is None:
-        return None, f"{path} says no time"
+        return None, f"{frame.path} says no time"
     return position, None
 
 

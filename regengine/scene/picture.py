@@ -104,11 +104,17 @@ def read_scene_picture(path: Path) -> ScenePicture:
 
     Raises FrameError: the file is no readable image, or damaged or cut short anywhere.
     """
+    return scene_picture(read_scene_rgb(path))
+
+
+def read_scene_rgb(path: Path) -> NDArray[np.uint8]:
+    """A photo's colours as displayed (sRGB), shape (h, w, 3), not much larger than is needed.
+
+    Raises FrameError, as `read_scene_picture` does.
+    """
     header = read_image_header(path)
     decoded = _small_jpeg(header) if header.format == "jpeg" else None
-    if decoded is None:
-        decoded = read_display_rgb(path, LEAST_DECODED_PX)[0]
-    return scene_picture(decoded)
+    return read_display_rgb(path, LEAST_DECODED_PX)[0] if decoded is None else decoded
 
 
 def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:

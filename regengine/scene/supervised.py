@@ -1,9 +1,9 @@
 """Models that are taught classes by labels: candidates, fitted by scikit-learn, kept as arrays.
 
-Logistic regression one class against the rest with an L2 penalty; linear discriminants with a
-shrunk covariance (Ledoit and Wolf 2004); support vectors with a Gaussian kernel, one class against
-the rest; and the sum of the first and the last, since a line and a kernel err on different photos.
-All are the same few arrays, which numpy evaluates.
+Logistic regression with an L2 penalty, of all classes at once ("softmax") or one class against the
+rest; linear discriminants with a shrunk covariance (Ledoit and Wolf 2004); support vectors with a
+Gaussian kernel, one class against the rest; and the sum of the second and the last, since a line
+and a kernel err on different photos. All are the same few arrays, which numpy evaluates.
 """
 
 from __future__ import annotations
@@ -106,19 +106,24 @@ def with_discriminant_axes(
 class Candidate:
     """A kind of model and how strongly it is held back."""
 
-    method: str  # "logistic", "lda", "svm" or "mixed", the sum of the first and the third
-    # Logistic, svm and mixed: C, the inverse of the penalty (of the logistic part). Of lda: the
+    # "softmax" (all classes at once), "logistic" (one against the rest), "lda", "svm" or "mixed",
+    # the sum of "logistic" and "svm"
+    method: str
+    # All but lda: C, the inverse of the penalty (of the logistic part). Of lda: the
     # share by which the covariance is shrunk toward the features' own variances
     strength: float
 
 
 # From the simplest to the most flexible: of equals the first is taken
 CANDIDATES = (
-    *(Candidate(method="logistic", strength=c) for c in (0.03, 0.1, 0.3, 1.0)),
-    *(Candidate(method="lda", strength=share) for share in (0.6, 0.3, 0.1)),
+    *(Candidate(method="softmax", strength=c) for c in (0.1, 0.3, 1.0)),
+    *(Candidate(method="logistic", strength=c) for c in (0.1, 0.3)),
+    Candidate(method="lda", strength=0.3),
     *(Candidate(method="svm", strength=c) for c in (1.0, 10.0)),
-    *(Candidate(method="mixed", strength=c) for c in (0.03, 0.1)),
+    Candidate(method="mixed", strength=0.1),
 )
+# Of a photo that shows several classes the first has this share of its vote, the others the rest
+FIRST_SHARE = 0.7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +154,8 @@ class Supervised:
             )
             z = np.exp(-self.gamma * np.maximum(apart, 0.0))
         margins = np.asarray(z @ self.coefficients + beside + self.intercepts, np.float64)
-        return _odds(margins) if self.candidate.method == "lda" else margins
+        joint = self.candidate.method in ("softmax", "lda")
+        return _odds(margins) if joint else margins
 
 
 def fit_supervised(
@@ -170,7 +176,12 @@ def fit_candidates(
     """Fit several candidates to the same rows; what they share is fitted once."""
     standardiser = standardiser or fit_standardiser(samples.features)
     z = standardiser.apply(samples.features)
-    simple = {"logistic": _logistic, "lda": _discriminants, "svm": _support_vectors}
+    simple = {
+        "softmax": _softmax,
+        "logistic": _logistic,
+        "lda": _discriminants,
+        "svm": _support_vectors,
+    }
 
     @cache
     def fitted(candidate: Candidate) -> Supervised:
@@ -196,14 +207,46 @@ def _odds(discriminants: FloatArray) -> FloatArray:
 
 def _balanced(samples: Samples) -> FloatArray:
     """Weights by which every class counts the same, with a mean of one."""
-    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
-    weights = samples.weights / totals[samples.primary]
+    totals = np.bincount(samples.primary, samples.taught, len(samples.classes))
+    weights = samples.taught / totals[samples.primary]
     return np.asarray(weights * len(weights) / weights.sum(), np.float64)
 
 
 def _taught(samples: Samples) -> list[int]:
     """Classes that some rows show and others do not."""
     return [i for i, shows in enumerate(samples.targets.T) if shows.any() and not shows.all()]
+
+
+def _softmax(
+    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
+) -> Supervised:
+    """All classes at once; a photo of several stands for each with a part of its vote."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, shown = np.nonzero(samples.targets)
+    number = samples.targets.sum(axis=1)
+    others = (1.0 - FIRST_SHARE) / np.maximum(number - 1, 1)
+    share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
+    share[number[rows] == 1] = 1.0
+    present = np.unique(shown)
+    coefficients = np.zeros((z.shape[1], len(samples.classes)))
+    intercepts = np.full(len(samples.classes), NOWHERE)
+    fitted = LogisticRegression(C=candidate.strength, max_iter=2000)
+    fitted.fit(z[rows], shown, sample_weight=_balanced(samples)[rows] * share)
+    # Two classes have one function, the second against the first
+    if len(present) == 2:
+        coefficients[:, present[1]] = fitted.coef_[0]
+        intercepts[present] = [0.0, fitted.intercept_[0]]
+    else:
+        coefficients[:, present] = fitted.coef_.T
+        intercepts[present] = fitted.intercept_
+    return Supervised(
+        candidate=candidate,
+        classes=samples.classes,
+        standardiser=standardiser,
+        coefficients=coefficients,
+        intercepts=intercepts,
+    )
 
 
 def _logistic(

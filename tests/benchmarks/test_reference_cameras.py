@@ -121,9 +121,9 @@ def test_a_place_behind_the_earth_is_missed_without_bound() -> None:
 def test_every_row_is_whole() -> None:
     with CAMERAS.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == len(CITIES)
+    assert sum(row["status"] != "nothing" for row in rows) == len(CITIES)
     for row in rows:
-        assert row["status"] in ("placed", "unplaced")
+        assert row["status"] in ("placed", "unplaced", "nothing")
         numbers = [row[key] for key in row if key.startswith(("quat", "position", "focal", "k1"))]
         assert all(numbers) if row["status"] == "placed" else not any(numbers)
 

@@ -19,11 +19,11 @@ from regengine.scene.samples import Samples, joined
 
 pytestmark = pytest.mark.slow
 
-INDEX = """file,group,category
-a/1.jpg,g1,cities_oblique
-a/2.jpg,g1,cities
-b/3.jpg,astropi_cslab3ogel_5,infrared
-b/4.jpg,astropi_cslab3ogel_81,other
+INDEX = """file,group,category,note
+a/1.jpg,g1,cities_oblique,
+a/2.jpg,g1,cities,retouched; also stars
+b/3.jpg,astropi_cslab3ogel_5,infrared,also odd
+b/4.jpg,astropi_night_81,other,
 """
 
 
@@ -50,41 +50,68 @@ def report() -> SceneReport:
 
 
 def test_the_index_of_the_photographs(tmp_path: Path) -> None:
-    (tmp_path / "index.csv").write_text(INDEX, encoding="utf-8")
+    for folder in ("photos", "starfields"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "photos" / "index.csv").write_text(INDEX, encoding="utf-8")
+    for name in ("ost_img0.png", "auromat_ISS029-E-8492.jpg", "index.csv"):
+        (tmp_path / "starfields" / name).touch()
     labels = scenes.real_labels(tmp_path)
     assert [label.labels for label in labels] == [
         ("cities",),
-        ("cities",),
+        ("cities", "stars"),
         ("infrared",),
         ("other",),
+        ("stars",),
     ]
+    # One camera behind one window is one group, by day and by night
     assert [label.group for label in labels] == [
         "g1",
         "g1",
         "astropi_cslab3ogel",
         "astropi_cslab3ogel",
+        "field ost",
     ]
-    assert labels[0].path == tmp_path / "a/1.jpg"
+    assert labels[0].path == tmp_path / "photos/a/1.jpg"
+
+
+def test_the_half_kept_back_is_whole_groups_and_half_of_every_class() -> None:
+    samples = made()
+    labels = [*samples.labels, ("cities",)]
+    groups = [*samples.groups, samples.groups[0]]
+    kept = scenes.halves(labels, groups)
+    assert kept.keys() == set(groups)
+    assert kept == scenes.halves(labels[::-1], groups[::-1])
+    for kind in ("cities", "day"):
+        of = {g for g, shows in zip(groups, labels, strict=True) if shows == (kind,)}
+        assert sum(kept[group] for group in of) == len(of) / 2
+
+
+def test_what_a_half_says_of_the_other() -> None:
+    lines = scenes.kept_back_lines(made(), seed=0)
+    assert "the 20 photos kept back" in lines[0]
+    rows = [cells_of(line) for line in lines if line.startswith("|")]
+    assert ["cities", "10", "10"] in [row[:3] for row in rows]
 
 
 def test_the_goals(report: SceneReport) -> None:
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in goal_lines(report)[2:]]
     assert [row[0] for row in rows] == [
-        "macro-F1 of 2 classes",
-        "city groups missed",
+        "mean recall of 2 classes",
+        "recall of cities",
         "precision of cities",
     ]
-    assert rows[1] == ["city groups missed", "at most 0.05", "0.050", "met"]
+    assert rows[1] == ["recall of cities", "0.95", "0.950", "met"]
     assert rows[2][2:] == ["1.000", "met"]
 
 
 def test_the_page(report: SceneReport) -> None:
     samples = joined([made(), made(simulated=True)])
-    page = "\n".join(page_lines(["--seed", "1"], samples, report, [("field.png", "stars", 0.9)]))
+    page = "\n".join(page_lines(["--seed", "1"], samples, report, ["kept"]))
     assert "`python -m benchmarks scenes --seed 1`" in page
     assert "40 photos in 40 groups, and 40 simulated frames in training" in page
-    assert "| field.png | stars |" in page
-    assert "| cities |     20 |     20 |               20 |" in training_lines(samples)
+    assert "## The half kept back\n\nkept" in page
+    rows = [cells_of(line) for line in training_lines(samples)]
+    assert ["cities", "20", "20", "0", "20"] in rows
 
 
 def test_what_register_tries() -> None:

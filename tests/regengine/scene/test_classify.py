@@ -21,8 +21,8 @@ from regengine.scene.classify import (
     ClassifyInputs,
     classify_photo,
     not_worth_trying,
-    with_prior,
 )
+from regengine.scene.evidence import with_factors
 from regengine.scene.features import feature_names
 from regengine.scene.model import SceneAnswer, also_shown
 from regengine.scene.model_file import load_scene_model
@@ -55,18 +55,18 @@ def day_photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_equal_factors_move_nothing_and_all_stays_a_probability(
     probabilities: dict[str, float], factor: float
 ) -> None:
-    same = with_prior(probabilities, dict.fromkeys(probabilities, factor))
+    same = with_factors(probabilities, dict.fromkeys(probabilities, factor))
     assert same == pytest.approx(probabilities, rel=1e-9)
-    moved = with_prior(probabilities, {"cities": factor, "moon": 0.02})
+    moved = with_factors(probabilities, {"cities": factor, "moon": 0.02})
     assert all(0.0 < p < 1.0 for p in moved.values())
 
 
 def test_the_hour_decides_what_the_picture_leaves_open() -> None:
     open_question = {"cities": 0.5, "day": 0.5}
-    by_night = with_prior(open_question, {"cities": 1.0, "day": 0.02})
+    by_night = with_factors(open_question, {"cities": 1.0, "day": 0.02})
     assert by_night["cities"] > 0.6 > 0.05 > by_night["day"]
     sure = {"cities": 0.99, "day": 0.01}
-    assert with_prior(sure, {"cities": 0.02, "day": 1.0})["cities"] > 0.97
+    assert with_factors(sure, {"cities": 0.02, "day": 1.0})["cities"] > 0.97
 
 
 def test_also_shown_is_what_it_rather_shows_than_not() -> None:

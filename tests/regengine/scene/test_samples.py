@@ -114,7 +114,12 @@ def test_simulated_frames_of_a_tested_group_do_not_train() -> None:
 
 def test_clusters_see_all_photos_and_some_simulated_frames() -> None:
     made = samples()
-    drawn = replace(made, simulated=np.arange(len(made)) % 2 == 0)
+    even = np.arange(len(made)) % 2 == 0
+    own = tuple(
+        f"drawn{n}" if is_even else g
+        for n, (g, is_even) in enumerate(zip(made.groups, even, strict=True))
+    )
+    drawn = replace(made, simulated=even, groups=own)
     few = thinned(drawn, 3)
     assert few.classes == drawn.classes
     assert (~few.simulated).sum() == (~drawn.simulated).sum()

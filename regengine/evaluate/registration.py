@@ -1,0 +1,436 @@
+"""Control points of any system, scored against the true cameras of photographs."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from detectors.types import FloatArray
+from matchers.camera import Camera
+from matchers.footprint import WGS84, diagonal_km
+from regengine.errors import ConfigError
+from regengine.evaluate.tables import numbers, table
+
+# "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
+RIGHT_SHARE = 0.01
+RIGHT_KM = 1.0
+# Fewer control points, or such within a smaller part of the picture, place no photo
+LEAST_POINTS = 4
+LEAST_HULL = 0.01
+# Shares of the judged photos that may be wrongly placed
+FALSE_SHARES = (0.0, 0.001, 0.01, 0.05)
+ANSWER_COLUMNS = ("photo", "x", "y", "lon", "lat")
+PROBABILITY = "probability"
+PLACED, UNPLACED, NOTHING = "placed", "unplaced", "nothing"
+ALL = "all"
+_DISTORTION = ("k1", "k2", "p1", "p2", "k3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruePhoto:
+    """What is true of one photo of the benchmark."""
+
+    name: str
+    # `PLACED`: `camera` is its camera; `UNPLACED`: nobody knows it, so that nothing is judged;
+    # `NOTHING`: it shows nothing that could be placed, and whatever is answered is false
+    status: str
+    split: str
+    camera: Camera | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoAnswer:
+    """What a system says of one photo."""
+
+    # Shape (n,): pixels of the picture as stored; degrees
+    x: FloatArray
+    y: FloatArray
+    lon: FloatArray
+    lat: FloatArray
+    probability: float  # that it is right, or any number that grows with it; 1 where none is told
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoScore:
+    """How the answer about one photo was judged."""
+
+    name: str
+    split: str
+    outcome: str  # "right", "wrong", "none" (no answer), or "unjudged"
+    placeable: bool  # whether its true camera is known
+    probability: float | None
+    # Of the control points, by the true camera, metres; infinite where their pixels show sky
+    error_m: FloatArray
+    allowed_m: float | None
+
+
+def right_within_km(diagonal_km: float) -> float:
+    """Largest error that counts as right on a footprint of some diagonal, km."""
+    return max(RIGHT_KM, RIGHT_SHARE * diagonal_km)
+
+
+def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
+    """Geodesic distances on WGS84, metres; infinite where a place is not finite (the sky)."""
+    places = np.broadcast_arrays(
+        *(np.atleast_1d(np.asarray(value, float)) for value in (lon1, lat1, lon2, lat2))
+    )
+    known = np.isfinite(places).all(axis=0)
+    distance = np.full(known.shape, np.inf)
+    if known.any():
+        from_lon, from_lat, to_lon, to_lat = (values[known] for values in places)
+        distance[known] = WGS84.inv(from_lon, from_lat, to_lon, to_lat)[2]
+    return distance
+
+
+def camera_of(row: Mapping[str, str]) -> Camera:
+    """A camera from the cells of a row of true cameras; ValueError or KeyError where one lacks."""
+
+    def value(key: str) -> float:
+        return float(row[key])
+
+    k1, k2, p1, p2, k3 = (float(row.get(name) or 0.0) for name in _DISTORTION)
+    return Camera(
+        width_px=int(row["width_px"]),
+        height_px=int(row["height_px"]),
+        focal_px=value("focal_px"),
+        principal_point=(value("principal_x"), value("principal_y")),
+        quaternion=(
+            value("quaternion_x"),
+            value("quaternion_y"),
+            value("quaternion_z"),
+            value("quaternion_w"),
+        ),
+        position_ecef_m=(value("position_x_m"), value("position_y_m"), value("position_z_m")),
+        distortion=(k1, k2, p1, p2, k3),
+        mirrored=row["mirrored"] == "true",
+    )
+
+
+def photo_key(name: str) -> str:
+    """What a photo is told by: its file's name without folders, extension and capitals."""
+    return PurePosixPath(name.replace("\\", "/")).stem.casefold()
+
+
+def read_true_photos(path: Path) -> list[TruePhoto]:
+    """Read a table of true cameras, see docs/benchmark.md.
+
+    Raises ConfigError: it cannot be read, lacks a column or a number, or names a photo twice.
+    """
+    photos: dict[str, TruePhoto] = {}
+    for place, row in _csv_rows(path, ("file", "status"), "give a table of true cameras"):
+        status = row["status"]
+        if status not in (PLACED, UNPLACED, NOTHING):
+            raise ConfigError(
+                f"{place}: the status is {status!r}; write {PLACED}, {UNPLACED} or {NOTHING}."
+            )
+        key = photo_key(row["file"])
+        if not key or key in photos:
+            raise ConfigError(f"{place}: the photo {row['file']!r} has no name, or one used above.")
+        try:
+            camera = camera_of(row) if status == PLACED else None
+        except KeyError as error:
+            raise ConfigError(f"{path}: its column {error} is missing.") from error
+        except ValueError as error:
+            raise ConfigError(f"{place}: {error}; write a number.") from error
+        photos[key] = TruePhoto(
+            name=row["file"], status=status, split=row.get("split") or ALL, camera=camera
+        )
+    if not photos:
+        raise ConfigError(f"{path} names no photo; give a table of true cameras.")
+    return list(photos.values())
+
+
+def read_answers(path: Path) -> dict[str, PhotoAnswer]:
+    """Read a system's control points, by `photo_key`: CSV, HDF5 of equal columns, or a store.
+
+    Raises ConfigError: it cannot be read, lacks a column, or a value is none.
+    """
+    import h5py
+
+    rows = _hdf5_answers(path) if h5py.is_hdf5(path) else _csv_answers(path)
+    points: dict[str, list[tuple[float, ...]]] = {}
+    surety: dict[str, float] = {}
+    for place, photo, values, probability in rows:
+        key = photo_key(photo)
+        if not key:
+            raise ConfigError(f"{place}: the photo is empty; name it.")
+        if not all(map(math.isfinite, values)) or abs(values[3]) > 90.0:
+            raise ConfigError(f"{place}: x, y, lon and lat must be numbers, lat within 90 degrees.")
+        if math.isnan(probability) or surety.setdefault(key, probability) != probability:
+            raise ConfigError(
+                f"{place}: {photo} has another probability, or none, than in a row above; "
+                "write one number for each photo."
+            )
+        points.setdefault(key, []).append(values)
+    answers = {}
+    for key, found in points.items():
+        x, y, lon, lat = np.array(found, np.float64).T
+        answers[key] = PhotoAnswer(x=x, y=y, lon=lon, lat=lat, probability=surety[key])
+    return answers
+
+
+_AnswerRow = tuple[str, str, tuple[float, ...], float]
+
+
+def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
+    for place, row in _csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
+        values = tuple(numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
+        told = numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
+        yield place, row["photo"], values, told
+
+
+def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") == "regengine":
+                return _store_answers(path)
+            names = [*ANSWER_COLUMNS, *([PROBABILITY] if PROBABILITY in file else [])]
+            lacking = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
+            if lacking:
+                raise ConfigError(
+                    f"{path} lacks the dataset {lacking[0]!r} at its root; it needs "
+                    f"{', '.join(ANSWER_COLUMNS)}."
+                )
+            columns = [np.asarray(file[name][()]) for name in names]
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path} cannot be read as HDF5 ({error}).") from error
+    if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
+        raise ConfigError(f"{path}: its datasets are not columns of one length.")
+    try:
+        told = columns[5].astype(float) if len(columns) > 5 else np.ones(len(columns[0]))
+        values = np.column_stack([column.astype(float) for column in columns[1:5]])
+        photos = [one.decode() if isinstance(one, bytes) else str(one) for one in columns[0]]
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: a column holds no numbers or no names ({error}).") from error
+    return [
+        (f"{path}, row {number}", photo, tuple(row), float(p))
+        for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), told, strict=True))
+    ]
+
+
+def _store_answers(path: Path) -> list[_AnswerRow]:
+    """What a run's store stands for: its accepted proposals."""
+    from regengine.store.snapshot import iter_frames
+
+    rows: list[_AnswerRow] = []
+    for stored in iter_frames(path):
+        result = stored.result
+        for point in result.control_points if result.verdict == "accepted" else ():
+            values = (point.x, point.y, point.lon, point.lat)
+            rows.append((str(path), str(result.path), values, float(result.probability or 0.0)))
+    return rows
+
+
+def _csv_rows(
+    path: Path, needed: Sequence[str], advice: str
+) -> Iterable[tuple[str, dict[str, str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            lacking = [name for name in needed if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise ConfigError(f"{path} lacks the column {lacking[0]!r}; {advice}.")
+            for row in reader:
+                cells = {name: (cell or "").strip() for name, cell in row.items() if name}
+                yield f"{path}, line {reader.line_num}", cells
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); {advice}.") from error
+
+
+def score_answers(
+    photos: Sequence[TruePhoto], answers: Mapping[str, PhotoAnswer]
+) -> list[PhotoScore]:
+    """Judge each photo's answer.
+
+    Right: at least `LEAST_POINTS` control points, spread over `LEAST_HULL` of the picture, all of
+    them within the bar of what their pixels truly show. Answers about other photos are left out,
+    and said so. Raises ConfigError if none is about a photo of the benchmark.
+    """
+    known = {photo_key(photo.name) for photo in photos}
+    strange = [key for key in answers if key not in known]
+    if answers and len(strange) == len(answers):
+        raise ConfigError(
+            f"the answers name {strange[0]!r}, and no photo of the benchmark; name photos by their "
+            "files."
+        )
+    if strange:
+        logging.getLogger("regengine").warning(
+            "answers about %d photos that are not of the benchmark are left out, such as %s",
+            len(strange),
+            strange[0],
+        )
+    return [_judged(photo, answers.get(photo_key(photo.name))) for photo in photos]
+
+
+def _judged(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
+    errors, allowed_m = np.zeros(0), None
+    outcome = "none"
+    if photo.camera is not None:
+        allowed_m = 1000.0 * right_within_km(diagonal_km(photo.camera))
+    if photo.status == UNPLACED:
+        outcome = "unjudged"
+    elif answer is not None:
+        outcome = "wrong"
+        if photo.camera is not None and allowed_m is not None:
+            seen = photo.camera.pixel_to_lonlat(answer.x, answer.y)
+            errors = distance_m(*seen, answer.lon, answer.lat)
+            if _places(photo.camera, answer) and errors.max() <= allowed_m:
+                outcome = "right"
+    return PhotoScore(
+        name=photo.name,
+        split=photo.split,
+        outcome=outcome,
+        placeable=photo.camera is not None,
+        probability=None if answer is None else answer.probability,
+        error_m=errors,
+        allowed_m=allowed_m,
+    )
+
+
+def _places(camera: Camera, answer: PhotoAnswer) -> bool:
+    """Whether there are enough points, on the picture, and spread over it."""
+    import cv2
+
+    inside = (
+        (answer.x >= -0.5)
+        & (answer.x <= camera.width_px - 0.5)
+        & (answer.y >= -0.5)
+        & (answer.y <= camera.height_px - 0.5)
+    )
+    if len(answer.x) < LEAST_POINTS or not inside.all():
+        return False
+    hull = cv2.convexHull(np.column_stack([answer.x, answer.y]).astype(np.float32))
+    return bool(cv2.contourArea(hull) >= LEAST_HULL * camera.width_px * camera.height_px)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatingPoint:
+    """What is accepted from one threshold on."""
+
+    false_share: float  # of the judged photos, allowed
+    threshold: float | None  # least probability that is accepted; None where nothing can be
+    right: int
+    wrong: int
+    most_wrong: float  # upper bound (95 %) of the share of wrong ones among accepted
+
+
+def operating_points(
+    scores: Sequence[PhotoScore], shares: Sequence[float] = FALSE_SHARES
+) -> list[OperatingPoint]:
+    """The lowest threshold that accepts at most each share of the judged photos wrongly."""
+    from scipy.stats import beta
+
+    judged = [one for one in scores if one.outcome != "unjudged"]
+    said = [one for one in judged if one.probability is not None]
+    thresholds = sorted({one.probability for one in said if one.probability is not None})
+    points = []
+    for share in shares:
+        best: tuple[float | None, int, int] = (None, 0, 0)
+        for threshold in reversed(thresholds):
+            taken = [one for one in said if (one.probability or 0.0) >= threshold]
+            wrong = sum(one.outcome == "wrong" for one in taken)
+            if wrong > share * len(judged):
+                break
+            best = threshold, len(taken) - wrong, wrong
+        threshold_, right, wrong = best
+        bound = float(beta.ppf(0.95, wrong + 1, right)) if right else 1.0
+        points.append(
+            OperatingPoint(
+                false_share=share,
+                threshold=threshold_,
+                right=right,
+                wrong=wrong,
+                most_wrong=bound,
+            )
+        )
+    return points
+
+
+def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
+    """One split's figures, ready for JSON."""
+    right = [one for one in scores if one.outcome == "right"]
+    errors = np.concatenate([one.error_m for one in right]) if right else np.zeros(0)
+    shares = [one.error_m / one.allowed_m for one in right if one.allowed_m]
+    of_bar = np.concatenate(shares) if shares else np.zeros(0)
+
+    def quantile(values: FloatArray, share: float) -> float | None:
+        return float(np.quantile(values, share)) if len(values) else None
+
+    return {
+        "split": split,
+        "photos": len(scores),
+        "judged": sum(one.outcome != "unjudged" for one in scores),
+        "placeable": sum(one.placeable for one in scores),
+        "right": len(right),
+        "wrong": sum(one.outcome == "wrong" for one in scores),
+        "error_m": quantile(errors, 0.5),
+        "error_p95_m": quantile(errors, 0.95),
+        "error_of_allowed": quantile(of_bar, 0.5),
+        "at": [
+            {
+                "false_share": point.false_share,
+                "threshold": point.threshold,
+                "right": point.right,
+                "wrong": point.wrong,
+                "most_wrong_of_accepted": point.most_wrong,
+            }
+            for point in operating_points(scores)
+        ],
+    }
+
+
+def registration_facts(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
+    """Figures of all photos, then of each split, where there are several."""
+    splits = sorted({one.split for one in scores})
+    facts = [split_facts(ALL, scores)]
+    if len(splits) > 1:
+        facts += [split_facts(s, [one for one in scores if one.split == s]) for s in splits]
+    return facts
+
+
+def registration_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The same as tables for people."""
+
+    def metres(value: float | None) -> str:
+        return "-" if value is None else f"{value:.0f}"
+
+    whole = [
+        [
+            str(fact["split"]),
+            *(str(fact[name]) for name in ("photos", "judged", "placeable", "right", "wrong")),
+            metres(fact["error_m"]),
+            metres(fact["error_p95_m"]),
+        ]
+        for fact in facts
+    ]
+    heads = ["split", "photos", "judged", "placeable", "right", "wrong", "error m", "95 %"]
+    at = [
+        [
+            str(fact["split"]),
+            f"{100.0 * point['false_share']:.1f} %",
+            "-" if point["threshold"] is None else f"{point['threshold']:.4g}",
+            str(point["right"]),
+            f"{100.0 * point['right'] / fact['placeable']:.0f} %" if fact["placeable"] else "-",
+            str(point["wrong"]),
+            f"{100.0 * point['most_wrong_of_accepted']:.1f} %",
+        ]
+        for fact in facts
+        for point in fact["at"]
+    ]
+    return [
+        *table(heads, whole),
+        "",
+        *table(
+            ["split", "wrong at most", "from", "right", "of placeable", "wrong", "wrong, bound"], at
+        ),
+    ]
