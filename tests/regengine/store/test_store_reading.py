@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from regengine.exchange.export.selection import FrameChoice, choose
+from regengine.result import FrameResult
 from regengine.store import hdf5, snapshot
 from regengine.store import rows as rows_module
 from regengine.store.file import StoreFile
@@ -61,13 +62,13 @@ def test_frames_that_were_not_chosen_are_not_made(
 ) -> None:
     every = read_store(path)
     made: list[str] = []
-    real = rows_module._result
+    real = rows_module._made
 
-    def result(row: Any, *more: Any) -> Any:
-        made.append(row["frame"])
-        return real(row, *more)
+    def counted(make: Any, columns: Any) -> Any:
+        made.extend(columns["frame"] if make is FrameResult else [])
+        return real(make, columns)
 
-    monkeypatch.setattr(rows_module, "_result", result)
+    monkeypatch.setattr(rows_module, "_made", counted)
     found = list(iter_frames_numbered(path, np.array([3, 10, 599])))
     assert found == [every[number] for number in (3, 10, 599)]
     assert made == ["f3", "f10", "f599"]
