@@ -22,8 +22,9 @@ TILE_PX = 256
 MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges
 RADIUS_M = 6_378_137.0  # of Web Mercator's sphere
 MAX_ZOOM = 22
-# log10(1 + L) that is white: 99 nW cm^-2 sr^-1, the middle of a large city
-WHITE = 2.0
+# log10(1 + L) that is white: 999 nW cm^-2 sr^-1. The cores of cities are a few hundred, and keep
+# their streets below it
+WHITE = 3.0
 MOST_BYTES = 64_000_000
 # Read for a single tile. A tile of more, such as the whole world of a map without overviews (2.9
 # gigapixels, 20 s), is put together from smaller ones, which are kept

@@ -1,26 +1,24 @@
-"""Names of places and the coastline for the map of the review page."""
+"""Names of places, and coast, borders and lakes, for the map of the review page."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from functools import cache
+from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.places import Place, place_index
-from regengine.report.places import coastline
 from regengine.review.context import ReviewContext
 from regengine.review.routes_frames import edges_of
 from regengine.review.routes_pictures import cached_response, described
 
-GEOJSON = "application/geo+json"
-LINES = described(GEOJSON, "GeoJSON, lines")
+JSON = "application/json"
+LINES = described(JSON, "lists of lines by kind, encoded polylines of lon and lat")
 MOST_PLACES = 500
 MOST_LETTERS = 100
-# Where outlines of land are cut open at the antimeridian
-CUT_DEG = 179.9
 
 
 def router(context: ReviewContext) -> APIRouter:
@@ -43,10 +41,15 @@ def router(context: ReviewContext) -> APIRouter:
         """Towns whose names begin so, best first; "paris, us" is sought in one country."""
         return _answer(place_index().search(q, limit))
 
-    @routes.get("/coastline.json", response_class=Response, responses=LINES)
-    def coastline_lines(request: Request) -> Response:
-        """Outlines of the land, GeoJSON."""
-        return cached_response(request, _coastline_json, media_type=GEOJSON, made_of="coastline")
+    @routes.get("/outlines/{z}/{x}/{y}.json", response_class=Response, responses=LINES)
+    def outline_tile(request: Request, z: int, x: int, y: int) -> Response:
+        """Coast, borders and lakes of a tile of Web Mercator: of zoom 0, and finer of zoom 5."""
+        data = _outlines()
+        if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
+            raise HTTPException(404, f"There are no outlines {z}/{x}/{y}: they have zoom 0 and 5.")
+        return cached_response(
+            request, lambda: _outline_json(z, x, y), media_type=JSON, made_of=data["source"]
+        )
 
     return routes
 
@@ -66,23 +69,14 @@ def _box(text: str) -> tuple[float, float, float, float]:
 
 
 @cache
-def _coastline_json() -> bytes:
-    lines = [line for ring in coastline() for line in _lines_of(ring)]
-    land = {
-        "type": "Feature",
-        "properties": {},
-        "geometry": {"type": "MultiLineString", "coordinates": lines},
-    }
-    return json.dumps({"type": "FeatureCollection", "features": [land]}).encode()
+def _outlines() -> dict[str, Any]:
+    """What ``page/outlines.mjs`` made of Natural Earth."""
+    text = files("regengine.review").joinpath("outlines.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
-def _lines_of(ring: list[float]) -> list[list[tuple[float, float]]]:
-    """A ring, tenths of degrees, as lines: without the cuts along the antimeridian."""
-    places = [(lon / 10.0, lat / 10.0) for lon, lat in zip(ring[::2], ring[1::2], strict=True)]
-    lines = [[places[0]]]
-    for before, after in zip(places, [*places[1:], places[0]], strict=True):
-        if abs(before[0]) >= CUT_DEG and abs(after[0]) >= CUT_DEG:
-            lines.append([after])
-        else:
-            lines[-1].append(after)
-    return [line for line in lines if len(line) > 1]
+def _outline_json(z: int, x: int, y: int) -> bytes:
+    data = _outlines()
+    tile = {"unit_deg": data["units_deg"][str(z)], **data["tiles"].get(f"{z}/{x}/{y}", {})}
+    return json.dumps(tile, separators=(",", ":")).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.review import routes_pictures, routes_places
@@ -161,19 +162,53 @@ def test_places_are_sent_with_their_countries(get: Get) -> None:
     assert get("/api/places/search?q=suva").json()["places"][0]["country"] == "Fiji"
 
 
-def test_the_coastline_has_no_line_along_the_antimeridian(get: Get) -> None:
-    answer = get("/api/coastline.json")
-    lines = json.loads(answer.content)["features"][0]["geometry"]["coordinates"]
-    assert len(lines) > 100
-    longest = 0.0
-    for line in lines:
-        lon, lat = np.array(line).T
-        assert (np.abs(lon) <= 180).all()
-        assert (np.abs(lat) <= 90).all()
-        cut = (np.abs(lon[1:]) > 179.95) & (np.abs(lon[:-1]) > 179.95)
-        assert not cut.any()
-        longest = max(longest, float(np.abs(np.diff(lon)).max()))
-    assert longest < 15.0  # nothing crosses the whole map
-    assert (
-        get("/api/coastline.json", **{"If-None-Match": answer.headers["etag"]}).status_code == 304
-    )
+def decoded(line: str, unit_deg: float) -> NDArray[np.float64]:
+    """Google's encoded polyline, lon before lat, degrees."""
+    steps, value, shift = [], 0, 0
+    for letter in line:
+        code = ord(letter) - 63
+        value |= (code & 0x1F) << shift
+        shift += 5
+        if code < 0x20:
+            steps.append(~(value >> 1) if value & 1 else value >> 1)
+            value, shift = 0, 0
+    return np.array(steps).reshape(-1, 2).cumsum(axis=0) * unit_deg
+
+
+def test_outlines_lie_in_their_tile_and_break_at_the_antimeridian(get: Get) -> None:
+    for place, least in (("0/0/0", 1000), ("5/31/17", 10), ("5/17/11", 20)):  # Fiji, the Alps
+        answer = get(f"/api/outlines/{place}.json").json()
+        z, x, y = (int(part) for part in place.split("/"))
+        lines = [
+            decoded(line, answer["unit_deg"])
+            for kind in ("coast", "border", "lake")
+            for line in answer.get(kind, [])
+        ]
+        assert len(lines) >= least
+        for line in lines:
+            lon, lat = line.T
+            assert (np.abs(np.diff(lon)) < 20.0).all()  # nothing crosses the whole map
+            across = (lon / 360.0 + 0.5) * 2**z
+            down = (0.5 - np.arcsinh(np.tan(np.radians(lat))) / (2.0 * math.pi)) * 2**z
+            # Each piece touches the tile
+            assert across.max() >= x
+            assert across.min() <= x + 1
+            assert down.max() >= y
+            assert down.min() <= y + 1
+    assert get("/api/outlines/5/17/11.json").json()["border"]
+
+
+def test_the_coast_lies_where_it_is_to_a_kilometre(get: Get) -> None:
+    """Cabo da Roca, the most western point of Europe's mainland."""
+    answer = get("/api/outlines/5/15/12.json").json()
+    coast = np.vstack([decoded(line, answer["unit_deg"]) for line in answer["coast"]])
+    near = coast[np.abs(coast[:, 1] - 38.78) < 0.1]
+    assert near[:, 0].min() == pytest.approx(-9.50, abs=0.012)
+
+
+def test_outlines_are_kept_by_the_browser(get: Get) -> None:
+    answer = get("/api/outlines/5/17/11.json")
+    again = {"If-None-Match": answer.headers["etag"]}
+    assert get("/api/outlines/5/17/11.json", **again).status_code == 304
+    assert get("/api/outlines/4/0/0.json").status_code == 404
+    assert get("/api/outlines/5/32/0.json").status_code == 404

@@ -7,6 +7,7 @@ import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
 import { adjustBox } from "./work/adjust_box";
 import { api } from "./work/api";
+import { coordinatesIn } from "./work/coordinates";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory, showStats } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
@@ -30,6 +31,11 @@ import { topBar } from "./work/top_bar";
 const failed = (error: unknown): void => complain(sentenceOf(error));
 const wait = (work: Promise<unknown>): void => void work.catch(failed);
 const find = async (text: string, signal: AbortSignal) => (await api.places(text, signal)).places;
+/** Towns by name, or the one place that is typed as its coordinates. */
+const findAnywhere = async (text: string, signal: AbortSignal) => {
+  const at = coordinatesIn(text);
+  return at ? [{ name: lonLat(at), country: "", lon: at[0], lat: at[1], population: 0 }] : find(text, signal);
+};
 
 /** How often to look for what tabs that were closed had not sent. */
 const LEFT_OVERS_MS = 10_000;
@@ -105,7 +111,8 @@ function begin(session: Session, box: string): void {
   const jump = placeBox({
     id: "find",
     label: "Go to",
-    find,
+    placeholder: "Town, or 35.68, 139.77",
+    find: findAnywhere,
     failed,
     chosen: (place) => {
       if (place !== null) review.goTo(place);
@@ -207,6 +214,11 @@ function begin(session: Session, box: string): void {
     history.replaceState(null, "", writeAddress({ frame: review.frame?.id ?? null, filter: review.queue.filter }));
   }
 
+  // Escape leaves the full screen, and asks nobody
+  document.addEventListener("fullscreenchange", () => {
+    if (!document.fullscreenElement) document.body.classList.remove("full");
+    refresh();
+  });
   window.addEventListener("beforeunload", (event) => {
     if (review.unsent) event.preventDefault();
   });

@@ -3,9 +3,11 @@
 import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "./types";
 
 export type Side = "photo" | "map";
-/** side: photo and map beside each other; over: the photo warped over the map. */
-export type Layout = "side" | "over";
-/** select: drag points, pan; add: a click makes a point; place: drag, turn, zoom the photo itself. */
+/** side: photo and map beside each other; over: the photo warped over the map; through: the map
+ *  drawn through the camera into the photo. */
+export type Layout = "side" | "over" | "through";
+/** select: drag points, pan; add: a click makes a point; place: drag, turn, zoom the photo over the
+ *  map, or the map in the photo. */
 export type Tool = "select" | "add" | "place";
 
 export interface Adjust {
@@ -53,6 +55,8 @@ export interface Views {
   /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
   flicker(on: boolean): void;
   goTo(place: LonLat, km: number): void;
+  /** The camera turned to the horizon, ahead along the track, as a start for a photo of the limb. */
+  atHorizon(camera: Camera, frame: Frame): Camera;
   /** Fit the views to the photo and to the ground it shows. */
   fit(): void;
   /** Move a point by a step of the keyboard, in screen pixels of the side that has the focus. */

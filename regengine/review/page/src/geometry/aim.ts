@@ -110,7 +110,8 @@ export function zoomed(camera: Camera, pixel: [number, number], focal_px: number
   return sine < 1e-12 ? changed : rotated(changed, unit(axis), Math.atan2(sine, dot(after, before)));
 }
 
-function rotated(camera: Camera, axis: Vec3, angleRad: number): Camera {
+/** The camera turned about an axis (ECEF, of length 1), right-handed. */
+export function rotated(camera: Camera, axis: Vec3, angleRad: number): Camera {
   const turn = axisQuaternion(axis, angleRad);
   return { ...camera, quaternion: quaternionProduct(turn, camera.quaternion) };
 }

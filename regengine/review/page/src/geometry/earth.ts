@@ -5,7 +5,7 @@ import { dot, minus, norm, plus, type Vec3 } from "./vector";
 
 export const SEMI_MAJOR_M = 6378137;
 const FLATTENING = 1 / 298.257223563;
-const SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING);
+export const SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING);
 const ECCENTRICITY_SQ = FLATTENING * (2 - FLATTENING);
 const MEAN_RADIUS_KM = 6371.0088;
 

@@ -7,6 +7,7 @@ import { get as getProjection } from "ol/proj";
 import XYZ from "ol/source/XYZ";
 import type { Session } from "../types";
 import type { Adjuster } from "./adjust";
+import { LIGHT_TILES } from "./light_mosaic";
 
 export interface BaseMaps {
   /** What to choose from; no more than the night lights until this is told. */
@@ -20,13 +21,24 @@ export interface BaseMaps {
 }
 
 const LIGHTS = "Night lights";
+const WITHOUT = "No base map";
+const WHY =
+  "There is no map of night lights here: coast, borders and towns are all there is to see. " +
+  "It is fetched once by “regengine lights get”; reviews begun after that have it.";
 
 export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
   const lights = new TileLayer<XYZ>({ className: "view-lights", zIndex: 0 });
   const online = new TileLayer({ className: "view-online", zIndex: 0, visible: false });
   adjuster.follow("map", lights, true);
+  adjuster.fade("map", online);
   map.addLayer(lights);
   map.addLayer(online);
+  const host = map.getTargetElement()!;
+  const why = document.createElement("p");
+  why.className = "view-why";
+  why.textContent = WHY;
+  why.hidden = true;
+  host.append(why);
   let session: Pick<Session, "lights" | "layers"> = { lights: true, layers: [] };
   let started = false;
 
@@ -37,6 +49,8 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
     const layer = session.layers[Number(chooser.value)];
     lights.setVisible(!layer);
     online.setVisible(layer !== undefined);
+    why.hidden = session.lights || layer !== undefined;
+    host.dataset.base = layer ? "online" : "lights";
     if (layer) online.setSource(new XYZ({ url: layer.url, attributions: layer.attribution, wrapX: true }));
   };
   chooser.addEventListener("change", use);
@@ -48,7 +62,7 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
     chooser,
     offer(next) {
       session = next;
-      const names = [LIGHTS, ...next.layers.map(({ name }) => name)];
+      const names = [next.lights ? LIGHTS : WITHOUT, ...next.layers.map(({ name }) => name)];
       chooser.replaceChildren(...names.map((name, i) => new Option(name, String(i - 1))));
       chooser.hidden = next.layers.length === 0;
       use();
@@ -81,7 +95,7 @@ function tilesOf(source: XYZ, extent: Extent, resolution: number): string[] {
 
 function lightTiles(): XYZ {
   return new XYZ({
-    url: "/api/lights/{z}/{x}/{y}.png",
+    url: LIGHT_TILES,
     maxZoom: 10, // finer than the maps: VIIRS has 15 arc seconds, 460 m
     transition: 0,
     wrapX: true,

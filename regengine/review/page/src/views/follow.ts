@@ -1,36 +1,73 @@
-// The map follows the photo: its middle and its scale, as a person pans and zooms the photo.
+// Photo and map go in step: as a person pans, zooms or turns one of them, the other shows the same
+// place at the same scale.
 
-import { pixelToLonLat } from "../geometry/camera";
+import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera } from "../types";
 import type { MapView } from "./map_view";
+import { northTurn } from "./north";
 import type { PhotoView } from "./photo_view";
+import type { Pixel } from "./pixel_plane";
+import type { Stage } from "./stage";
 
 const APART_PX = 100; // on the screen, between the two pixels that give the scale
 
-/** Gives what takes the map to where the photo is; `camera` gives null while it is not to follow. */
-export function followPhoto(
+/** `camera` gives null while they are not in step; `leads`: whether the map takes the photo along.
+ *  Gives what takes the map to where the photo is. */
+export function keepInStep(
   photo: PhotoView,
   map: MapView,
   camera: () => Camera | null,
+  leads: () => boolean,
 ): () => void {
-  let last = "";
-  const state = () => {
-    const middle = photo.middle();
-    return middle ? [...middle.pixel, middle.resolution].map((each) => each.toFixed(3)).join(" ") : "";
+  let [ofPhoto, ofMap] = ["", ""];
+  const remember = () => {
+    [ofPhoto, ofMap] = [stateOf(photo.stage), stateOf(map.stage)];
   };
-  const now = () => {
-    last = state();
-    const middle = photo.middle();
+  const toMap = () => {
     const seen = camera();
-    if (!seen || !middle) return;
-    const step = (APART_PX / 2) * middle.resolution;
-    const [x, y] = middle.pixel;
-    const ends = [pixelToLonLat(seen, x - step, y), pixelToLonLat(seen, x + step, y)] as const;
-    if (ends[0] && ends[1]) map.follow(ends[0], ends[1], APART_PX);
+    const ends = seen && photo.ends(APART_PX).map((pixel) => pixelToLonLat(seen, ...pixel));
+    if (seen && ends?.[0] && ends[1]) {
+      map.follow(ends[0], ends[1], APART_PX);
+      map.turn(mapTurn(seen, photo.stage.map.getView().getRotation()));
+    }
+    remember();
   };
-  // not while it moves: drawing both views at each step of a pan would be felt
-  photo.stage.map.on("moveend", () => {
-    if (state() !== last && !photo.untouched()) now();
-  });
-  return now;
+  const toPhoto = () => {
+    const seen = leads() ? camera() : null;
+    const ends = seen && map.ends(APART_PX).map((place) => lonLatToPixel(seen, ...place));
+    const inside = ends?.every((pixel) => pixel && withinPhoto(seen!, pixel));
+    if (inside) photo.follow(ends![0]!, ends![1]!, APART_PX);
+    remember();
+  };
+  for (const [view, other] of [[photo, toMap], [map, toPhoto]] as const) {
+    const follow = () => {
+      if (stateOf(view.stage) !== (view === photo ? ofPhoto : ofMap)) other();
+    };
+    // What a view does by itself, as when it is fitted, is no reason for the other one to move
+    view.stage.map.on("postrender", () => {
+      const now = view.stage.map.getView();
+      if (now.getInteracting() || now.getAnimating()) follow();
+    });
+    view.stage.map.on("moveend", () => {
+      if (view.untouched()) remember();
+      else follow();
+    });
+  }
+  return toMap;
+}
+
+/** How the map is turned beside a photo whose view is turned so: the same way is up in both. */
+export function mapTurn(camera: Camera, photoTurn: number): number {
+  const north = northTurn(camera);
+  return north === null ? 0 : photoTurn - north;
+}
+
+function stateOf({ map }: Stage): string {
+  const view = map.getView();
+  const numbers = [...(view.getCenter() ?? []), view.getResolution() ?? 0, view.getRotation()];
+  return numbers.map((each) => each.toPrecision(9)).join(" ");
+}
+
+function withinPhoto(camera: Camera, [x, y]: Pixel): boolean {
+  return x > 0 && y > 0 && x < camera.width_px && y < camera.height_px;
 }

@@ -4,19 +4,25 @@ import "ol/ol.css";
 import "./views.css";
 import type { Coordinate } from "ol/coordinate";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import { radians } from "../geometry/earth";
+import { atHorizon, azimuthOf } from "../geometry/horizon";
 import type { Camera, Frame, LonLat, Point, PointResidual } from "../types";
 import type { Awaited, Layout, Side, Tool, ViewEvents, Views } from "../view_types";
 import { createAdjuster } from "./adjust";
-import { bar, button, toggle } from "./bar";
+import { bar, toggle } from "./bar";
 import { createBrighten } from "./brighten";
+import { createCompare } from "./compare";
+import { createDrawnMap } from "./drawn_map";
+import { LookTool } from "./look_tool";
 import { createMapView } from "./map_view";
 import { mapMarkers, photoMarkers } from "./markers";
 import { toLonLat, toMercator } from "./mercator";
-import { followPhoto } from "./follow";
+import { keepInStep, mapTurn } from "./follow";
 import { createPhotoView } from "./photo_view";
 import { createPlaceMode } from "./place_mode";
-import { pixelToPlane, planeToPixel, type Pixel } from "./pixel_plane";
+import { pixelToPlane, planeToPixel, uprightTurn, type Pixel } from "./pixel_plane";
 import { createPreviews } from "./previews";
+import { createSplit } from "./split";
 import type { StageHooks } from "./stage";
 
 export function createViews(
@@ -31,6 +37,7 @@ export function createViews(
   let layout: Layout = "side";
   let tool: Tool = "select";
   let hidden = false; // flicker
+  let blinked = false;
   let held = false; // a point is under the pointer
   let pointed: { side: Side; at: Coordinate | null } = { side: "photo", at: null };
   let shown = 0; // counts frames, so that a late one does not show over a newer
@@ -39,18 +46,38 @@ export function createViews(
   const photo = createPhotoView(photoElement, hooks("photo"), adjuster);
   const map = createMapView(mapElement, hooks("map"), adjuster);
 
-  const north = toggle("North up", "Turn the photo so that north is up", true, turn);
-  const follow = toggle("Map follows", "The map shows what the photo's view shows", true, () => link());
-  const link = followPhoto(photo, map, () => (follow.pressed() && layout === "side" ? camera : null));
+  const drawn = createDrawnMap(photo.stage);
+  adjuster.follow("map", drawn.lights, true);
+  const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, () => turn());
+  const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
+  const link = keepInStep(
+    photo,
+    map,
+    () => (inStep.pressed() && layout === "side" ? camera : null),
+    // Where the second half of a pair is looked for, the first one stays in sight
+    () => tool === "select",
+  );
   const place = createPlaceMode(map.stage, mapElement, {
     camera: () => camera,
     onPlaced: events.placed,
   });
+  const look = new LookTool({ camera: () => (tool === "place" ? camera : null), onPlaced: events.placed });
+  photo.stage.map.addInteraction(look);
+  const compare = createCompare(
+    [{ map: map.stage.map, layer: map.photo }, { map: photo.stage.map, layer: drawn.lights }],
+    adjuster,
+    (next) => {
+      blinked = next;
+      showOverlays();
+    },
+  );
   const brighten = createBrighten(adjuster);
-  const fitButton = button("Fit", "Show the whole photo", photo.fit);
-  bar(photoElement, "Photo view", fitButton, north.element, brighten.buttons[0], follow.element);
-  const fitMap = button("Fit", "Show all that the photo shows", map.fit);
-  bar(mapElement, "Map view", map.base.chooser, fitMap, brighten.buttons[1]);
+  const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
+  bar(photoElement, "Photo view", compare.choosers[1]!, north.element, drawIn.element, brighten.buttons[0], inStep.element);
+  bar(mapElement, "Map view", map.base.chooser, compare.choosers[0]!, brighten.buttons[1]);
+  const split = createSplit(photoElement, () => {
+    for (const { stage } of [photo, map]) stage.map.updateSize();
+  });
 
   function hooks(side: Side): StageHooks {
     return {
@@ -59,7 +86,10 @@ export function createViews(
       awaited: () => tool === "add" && awaited?.side === side,
       panning: () => selected === null && tool !== "place",
       onSelect: (index) => byHand(() => events.selected(index)),
-      onMove: (index, at, done) => byHand(() => events.moved(index, side, position(side, at), done)),
+      onMove: (index, at, done) => {
+        byHand(() => events.moved(index, side, position(side, at), done));
+        (side === "photo" ? photo : map).loupe.show(done ? null : at);
+      },
       onAdd: (at) => byHand(() => events.added(side, position(side, at))),
       onConfirm: () => byHand(events.confirmed),
       onPointer: (at) => pointer(side, at),
@@ -83,8 +113,12 @@ export function createViews(
     events.cursor(pixel as Pixel | null, place as LonLat | null);
   }
 
+  /** Photo and map have the same way up, or each its own north. */
   function turn(): void {
     photo.turnNorth(north.pressed() ? camera : null);
+    const turned = photo.stage.map.getView().getRotation();
+    map.turn(camera && inStep.pressed() ? mapTurn(camera, turned) : 0);
+    if (!photo.untouched()) link();
   }
 
   function refreshPoints(residuals: PointResidual[] | null): void {
@@ -93,9 +127,16 @@ export function createViews(
     map.stage.setMarkers(mapMarkers(points, residuals, selected, camera, guess("map")));
   }
 
-  function showPhotoOverMap(): void {
+  function showOverlays(): void {
     const over = layout === "over" || tool === "place";
-    map.setPhoto(over !== hidden);
+    const through = layout === "through" || drawIn.pressed() || tool === "place";
+    const away = hidden || blinked;
+    // Beside each other, a held key swaps the two
+    map.setPhoto(over ? !away : hidden && layout === "side");
+    drawn.show(through);
+    drawn.hideLights(away);
+    compare.use(0, over && layout !== "through");
+    compare.use(1, through && layout !== "over");
   }
 
   function fit(): void {
@@ -104,11 +145,18 @@ export function createViews(
   }
 
   return {
-    offer: map.base.offer,
+    offer(session) {
+      map.base.offer(session);
+      drawn.offer(session.lights);
+    },
     async show(frame: Frame, start: Camera | null) {
       const turnOf = ++shown;
       delete photoElement.dataset.drawn;
-      for (const { letGo } of [photo.stage, map.stage]) letGo();
+      for (const { stage, loupe } of [photo, map]) {
+        stage.letGo();
+        loupe.show(null);
+      }
+      look.letGo();
       // Until the picture has come, no other one stands in its place
       for (const element of [photoElement, mapElement]) element.classList.add("waiting");
       camera = start;
@@ -123,10 +171,13 @@ export function createViews(
       pointed.at = null;
       photoElement.classList.remove("waiting");
       brighten.setPhoto(picture);
-      const drawn = photo.show(frame, picture);
+      split.setShape(uprightShape(frame));
+      const shownNow = photo.show(frame, picture);
+      if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px);
+      drawn.setCamera(camera);
       turn();
       photo.fit();
-      if (layout === "side") await drawn;
+      if (layout !== "over") await shownNow;
       if (turnOf !== shown) return;
       photoElement.dataset.drawn = String(frame.id);
       map.show(frame, picture);
@@ -136,8 +187,11 @@ export function createViews(
       map.fit();
     },
     setCamera(next) {
+      const first = !camera && next !== null;
       camera = next;
+      if (first) turn();
       map.setCamera(next);
+      drawn.setCamera(next);
       place.cameraChanged();
       pointer(pointed.side, pointed.at);
     },
@@ -153,20 +207,28 @@ export function createViews(
     setLayout(next) {
       layout = next;
       photoElement.hidden = next === "over";
-      showPhotoOverMap();
+      mapElement.hidden = next === "through";
+      showOverlays();
     },
     setTool(next) {
       tool = next;
       for (const element of [photoElement, mapElement]) element.dataset.tool = next;
       place.use(next === "place");
-      showPhotoOverMap();
+      if (next !== "place") look.letGo();
+      showOverlays();
     },
     setAdjust: (side, adjust) => adjuster.set(side, adjust),
     flicker(on) {
       hidden = on;
-      showPhotoOverMap();
+      showOverlays();
     },
-    goTo: (place, km) => map.goTo(place, km),
+    goTo(place, km) {
+      map.goTo(place, km);
+      map.stage.cross.show(toMercator(place));
+      const pixel = camera && lonLatToPixel(camera, ...place);
+      photo.stage.cross.show(pixel && pixelToPlane(pixel));
+    },
+    atHorizon: (from, frame) => atHorizon(from, ahead(from, frame), photo.up()),
     fit,
     nudge(index, side, dx, dy) {
       const point = points[index];
@@ -179,7 +241,9 @@ export function createViews(
       if (!frame.photo) return;
       const picture = previews.get(frame.id).catch(() => null);
       const { camera: seenBy } = frame;
-      if (seenBy) void picture.then(() => map.prefetch(seenBy));
+      const turned = north.pressed() ? null : uprightTurn(frame.orientation);
+      const mapTurned = seenBy && turned !== null && inStep.pressed() ? mapTurn(seenBy, turned) : 0;
+      if (seenBy) void picture.then(() => map.prefetch(seenBy, mapTurned));
     },
   };
 }
@@ -187,4 +251,21 @@ export function createViews(
 /** [x, y] of the photo or [lon, lat], as the events tell it. */
 function position(side: Side, at: Coordinate): [number, number] {
   return side === "photo" ? planeToPixel(at) : toLonLat(at);
+}
+
+const LEVEL_RAD = radians(30);
+
+/** Where to look for the limb, azimuth: where the camera looks to already, else along the track. */
+function ahead(camera: Camera, { track }: Frame): number {
+  const { azimuthRad, offNadirRad } = azimuthOf(camera);
+  const [from, to] = [track[(track.length >> 1) - 1], track[track.length >> 1]];
+  if (offNadirRad > LEVEL_RAD || !from || !to) return azimuthRad;
+  const east = radians(to[0] - from[0]) * Math.cos(radians(from[1]));
+  return Math.atan2(east, radians(to[1] - from[1]));
+}
+
+/** Width of the photo as it was held, for a height of one; of a usual one where nobody knows. */
+function uprightShape({ width_px, height_px, orientation }: Frame): number {
+  if (!width_px || !height_px) return 1.5;
+  return orientation > 4 ? height_px / width_px : width_px / height_px;
 }

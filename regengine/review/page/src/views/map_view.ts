@@ -1,18 +1,16 @@
 // The map: night lights, coast, names, what is known of the photo, and the photo itself over it.
 
 import ScaleLine from "ol/control/ScaleLine";
-import { buffer } from "ol/extent";
-import GeoJSON from "ol/format/GeoJSON";
+import { getCenter, getHeight, getWidth } from "ol/extent";
+import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
-import VectorLayer from "ol/layer/Vector";
-import VectorSource from "ol/source/Vector";
-import Stroke from "ol/style/Stroke";
-import Style from "ol/style/Style";
 import View from "ol/View";
 import type { Camera, Frame, LonLat } from "../types";
 import type { Adjuster } from "./adjust";
 import { createBaseMaps, type BaseMaps } from "./base_maps";
-import { nearestCopy, toMercator } from "./mercator";
+import { createLoupe, type Loupe } from "./loupe";
+import { nearestCopy, toLonLat, toMercator } from "./mercator";
+import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
 import { createStage, type Stage, type StageHooks } from "./stage";
 import { frameExtent } from "./frame_extent";
@@ -21,7 +19,6 @@ import { createSurroundings } from "./surroundings";
 import { createWarpSource } from "./warp_source";
 
 const MARGIN_PX = 30; // around what is fitted
-const COAST_M = 1500; // of a pixel; the outlines are simplified to ten times as much
 
 export interface MapView {
   stage: Stage;
@@ -31,11 +28,20 @@ export interface MapView {
   /** Whether the photo lies over the map. */
   setPhoto(over: boolean): void;
   fit(): void;
+  /** Whether nobody has moved the view since it was fitted last. */
+  untouched(): boolean;
+  /** Turn the view, radians clockwise from north up. */
+  turn(turn: number): void;
   /** Have the tiles ready that the map will show when it is fitted to this camera's ground. */
-  prefetch(seenBy: Camera): void;
+  prefetch(seenBy: Camera, turn: number): void;
   goTo(place: LonLat, km: number): void;
   /** Centre between two places that lie so many screen pixels apart. */
   follow(a: LonLat, b: LonLat, apart_px: number): void;
+  /** Places on both sides of the view's middle, so many screen pixels apart. */
+  ends(apart_px: number): LonLat[];
+  /** The photo that lies over the map. */
+  photo: BaseLayer;
+  loupe: Loupe;
 }
 
 export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): MapView {
@@ -45,11 +51,12 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
   adjuster.follow("photo", photo, true);
-  const coast = coastLayer();
-  for (const layer of [photo, coast, surroundings.layer]) stage.map.addLayer(layer);
+  const outlines = outlineLayers();
+  for (const layer of [photo, ...outlines.layers, surroundings.layer]) stage.map.addLayer(layer);
   addPlaceNames(stage.map);
   stage.map.addControl(new ScaleLine());
   stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true }));
+  const loupe = createLoupe(stage.map, undefined, (canvas) => adjuster.filter("map", canvas, false));
   let frame: Frame | null = null;
   let camera: Camera | null = null;
   const fit = fitting(stage.map, (view) => {
@@ -61,7 +68,7 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
     show(next, preview) {
       frame = next;
       base.start();
-      if (!coast.getSource()) coast.setSource(coastlines());
+      outlines.start();
       surroundings.setFrame(next);
       warp.setPhoto(next, preview);
     },
@@ -74,12 +81,18 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
     },
     setPhoto: (over) => photo.setVisible(over),
     fit: fit.now,
-    prefetch(seenBy) {
+    untouched: fit.untouched,
+    turn: (turn) => stage.map.getView().setRotation(turn),
+    prefetch(seenBy, turn) {
       const [width, height] = stage.map.getSize() ?? [0, 0];
-      const extent = frameExtent(null, seenBy);
-      const room = [width! - 2 * MARGIN_PX, height! - 2 * MARGIN_PX];
-      const resolution = stage.map.getView().getResolutionForExtent(extent, room);
-      if (room.every((each) => each > 0)) base.prefetch(buffer(extent, MARGIN_PX * resolution), resolution);
+      const room = [width! - 2 * MARGIN_PX, height! - 2 * MARGIN_PX] as [number, number];
+      if (room.some((each) => each <= 0)) return;
+      const ground = frameExtent(null, seenBy);
+      const [wide, high] = turnedSize([getWidth(ground), getHeight(ground)], turn);
+      const resolution = Math.max(wide / room[0], high / room[1]);
+      const [across, down] = turnedSize([width! * resolution, height! * resolution], turn);
+      const [x, y] = getCenter(ground) as [number, number];
+      base.prefetch([x - across / 2, y - down / 2, x + across / 2, y + down / 2], resolution);
     },
     goTo(place, km) {
       const [width, height] = stage.map.getSize() ?? [600, 400];
@@ -97,19 +110,17 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
       view.setCenter(nearestCopy(centre, view.getCenter()?.[0] ?? 0));
       view.setResolution(Math.hypot(to[0]! - from[0]!, to[1]! - from[1]!) / apart_px);
     },
+    ends(apart_px) {
+      const centre = stage.map.getView().getCenter() ?? [0, 0];
+      return [-apart_px / 2, apart_px / 2].map((dx) => toLonLat(stage.shifted(centre, dx, 0)));
+    },
+    photo,
+    loupe,
   };
 }
 
-function coastLayer(): VectorLayer {
-  return new VectorLayer({
-    className: "view-marks",
-    zIndex: 15,
-    minResolution: COAST_M, // nearer, its corners lie in the midst of towns
-    updateWhileInteracting: true,
-    style: new Style({ stroke: new Stroke({ color: "rgba(120, 160, 200, 0.7)", width: 1 }) }),
-  });
-}
-
-function coastlines(): VectorSource {
-  return new VectorSource({ url: "/api/coastline.json", format: new GeoJSON(), wrapX: true }) as VectorSource;
+/** Size of what holds a rectangle that is turned. */
+function turnedSize([wide, high]: [number, number], turn: number): [number, number] {
+  const [cos, sin] = [Math.abs(Math.cos(turn)), Math.abs(Math.sin(turn))];
+  return [wide * cos + high * sin, wide * sin + high * cos];
 }

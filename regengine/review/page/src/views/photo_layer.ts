@@ -1,6 +1,7 @@
 // The layer of the photo in its own view. While the view moves, what was drawn is moved by the
 // compositor; it is drawn anew at rest, or where the view comes to its edge.
 
+import type { Coordinate } from "ol/coordinate";
 import type { FrameState } from "ol/Map";
 import Layer from "ol/layer/Layer";
 import { apply, compose, create, invert, multiply, type Transform } from "ol/transform";
@@ -47,6 +48,19 @@ export class PhotoLayer extends Layer {
     }
     this.redraw();
     return this.photo ? new Promise((drawn) => (this.told = drawn)) : Promise.resolve();
+  }
+
+  /** A part of the photo around a coordinate, into the middle of another canvas. */
+  drawAround(context: CanvasRenderingContext2D, at: Coordinate, scale: number, turn: number): void {
+    const { photo } = this;
+    if (!photo) return;
+    const { width, height } = context.canvas;
+    context.translate(width / 2, height / 2);
+    context.rotate(turn);
+    context.scale(scale, scale);
+    context.translate(-at[0]!, at[1]!);
+    context.drawImage(photo.preview, 0, 0, photo.width_px, photo.height_px);
+    if (scale * photo.width_px > photo.preview.width) this.drawTiles(context, photo, scale);
   }
 
   override render(state: FrameState | null): HTMLElement {

@@ -4,6 +4,7 @@ import View from "ol/View";
 import type { Camera, Frame } from "../types";
 import type { Adjuster } from "./adjust";
 import { fitting } from "./fitting";
+import { createLoupe, type Loupe } from "./loupe";
 import { northTurn } from "./north";
 import { PhotoLayer } from "./photo_layer";
 import { pixelProjection, pixelToPlane, planeToPixel, uprightTurn, type Pixel } from "./pixel_plane";
@@ -13,22 +14,37 @@ export interface PhotoView {
   stage: Stage;
   /** Resolves when the preview is drawn. */
   show(frame: Frame, preview: ImageBitmap | null): Promise<void>;
-  /** Turn the view so that north is up; null: as the photo was held. */
+  /** Turn the view so that north is up; null: upright, as the photo was held. */
   turnNorth(camera: Camera | null): void;
+  /** Which way is up in the photo as it was held, pixels. */
+  up(): Pixel;
   fit(): void;
   /** Whether nobody has moved the view since it was fitted last. */
   untouched(): boolean;
-  /** Pixel in the middle of the view and screen pixels of a pixel. */
-  middle(): { pixel: Pixel; resolution: number } | null;
+  /** Pixels on both sides of the view's middle, so many screen pixels apart. */
+  ends(apart_px: number): Pixel[];
+  /** Centre between two pixels that lie so many screen pixels apart. */
+  follow(a: Pixel, b: Pixel, apart_px: number): void;
+  loupe: Loupe;
 }
 
+const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
 export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): PhotoView {
   const stage = createStage(host, hooks, false, (at) => at);
   const layer = new PhotoLayer();
-  adjuster.filter("photo", layer.element);
+  adjuster.filter("photo", layer.element, false);
   stage.map.addLayer(layer);
+  const loupe = createLoupe(
+    stage.map,
+    (context, at, times) => {
+      const view = stage.map.getView();
+      const scale = Math.max(times / (view.getResolution() ?? 1), LOUPE_SCALE);
+      layer.drawAround(context, at, scale, view.getRotation());
+    },
+    (canvas) => adjuster.filter("photo", canvas, false),
+  );
   let frame: Frame | null = null;
   const fit = fitting(stage.map, (view) => {
     if (!frame?.width_px || !frame.height_px) return;
@@ -52,11 +68,21 @@ export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: 
       stage.map.getView().setRotation(turn ?? uprightTurn(frame?.orientation ?? 1));
       if (untouched) fit.now();
     },
-    middle() {
-      const view = stage.map.getView();
-      const [centre, resolution] = [view.getCenter(), view.getResolution()];
-      return centre && resolution ? { pixel: planeToPixel(centre), resolution } : null;
+    up() {
+      const turn = uprightTurn(frame?.orientation ?? 1);
+      return [-Math.sin(turn), -Math.cos(turn)];
     },
+    ends(apart_px) {
+      const centre = stage.map.getView().getCenter();
+      if (!centre) return [];
+      return [-apart_px / 2, apart_px / 2].map((dx) => planeToPixel(stage.shifted(centre, dx, 0)));
+    },
+    follow(a, b, apart_px) {
+      const view = stage.map.getView();
+      view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
+      view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
+    },
+    loupe,
   };
 }
 

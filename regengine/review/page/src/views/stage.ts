@@ -55,7 +55,7 @@ export function createStage(
     target: host,
     layers: [points.layer],
     overlays: [cross.overlay],
-    controls: defaultControls({ attribution: true, rotate: false }),
+    controls: defaultControls({ attributionOptions: { collapsible: false }, rotate: false }),
     interactions: defaultInteractions({ doubleClickZoom: false, keyboard: true }),
   });
   const keyboardPan = map.getInteractions().getArray().find((each) => each instanceof KeyboardPan);

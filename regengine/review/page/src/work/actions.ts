@@ -56,6 +56,8 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
     { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
+    { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
+    { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", run: () => review.views?.fit(), enabled: hasFrame },
     { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", run: needs.adjust.toggle },
     { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => needs.adjust.changeOpacity(-0.1), enabled: free },
@@ -81,6 +83,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
     { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", run: () => review.setTool("place"), enabled: canEdit },
+    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", run: () => review.beginAtHorizon(), enabled: canEdit },
     { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", run: needs.search, enabled: () => canEdit() && needs.canSearch() },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: () => focus("quality"), enabled: canEdit },
@@ -103,6 +106,14 @@ function choose(review: Review, rank: number): void {
 }
 
 function switchSide(review: Review): void {
-  const side = review.side === "photo" && review.layout === "side" ? "map" : review.layout === "over" ? "map" : "photo";
+  const { layout } = review;
+  const side = layout === "over" || (layout === "side" && review.side === "photo") ? "map" : "photo";
   document.getElementById(side)?.focus();
+}
+
+/** Photo and map alone, as large as the screen; where the browser refuses it, as large as its window. */
+function fullScreen(): void {
+  const on = document.body.classList.toggle("full");
+  if (!on && document.fullscreenElement) void document.exitFullscreen();
+  if (on) document.documentElement.requestFullscreen().catch(() => undefined);
 }

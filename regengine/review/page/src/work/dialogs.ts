@@ -46,7 +46,7 @@ const HOW =
   "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
   "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";
 
-const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coastline: Natural Earth.";
+const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coast, borders, lakes: Natural Earth.";
 
 function keyGroup(keyboard: Keyboard, group: Group): HTMLElement {
   const actions = keyboard.actions.filter((action) => action.group === group);

@@ -22,13 +22,14 @@ export function pageButtons(
   return {
     page: buttons(
       actions,
-      { queue: { text: "Queue", pressed: open.queue }, stats: { text: "Agreement" }, help: { text: "Keys" } },
+      { full: { text: "Full screen" }, queue: { text: "Queue", pressed: open.queue }, stats: { text: "Agreement" }, help: { text: "Keys" } },
       "Page",
     ),
     view: buttons(
       actions,
       {
         layout: { text: "Over the map", pressed: () => review.layout === "over" },
+        through: { text: "In the photo", pressed: () => review.layout === "through" },
         flicker: { text: "Flicker" },
         fit: { text: "Fit" },
         adjust: { text: "Adjust", pressed: open.adjust },
@@ -41,6 +42,7 @@ export function pageButtons(
         select: { text: "Select", pressed: () => review.tool === "select" },
         add: { text: "Add", pressed: () => review.tool === "add" },
         place: { text: "Place", pressed: () => review.tool === "place" },
+        horizon: { text: "Horizon" },
       },
       "Tool",
     ),

@@ -16,6 +16,7 @@ export interface PlaceBox {
 export interface PlaceBoxNeeds {
   id: string;
   label: string;
+  placeholder?: string;
   find: (text: string, signal: AbortSignal) => Promise<Place[]>;
   /** null: the field was emptied. */
   chosen: (place: Place | null) => void;
@@ -34,7 +35,7 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
     type: "text",
     autocomplete: "off",
     spellcheck: false,
-    placeholder: "City or town",
+    placeholder: needs.placeholder ?? "City or town",
     attributes: {
       role: "combobox",
       "aria-autocomplete": "list",

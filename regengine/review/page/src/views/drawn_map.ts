@@ -1,0 +1,285 @@
+// The map drawn through the camera into the photo: its lights, coast, borders, towns, and the limb.
+// All of it follows the camera at once, while a point is dragged.
+
+import { boundingExtent, type Extent } from "ol/extent";
+import Feature from "ol/Feature";
+import LineString from "ol/geom/LineString";
+import MultiLineString from "ol/geom/MultiLineString";
+import PointGeometry from "ol/geom/Point";
+import ImageLayer from "ol/layer/Image";
+import VectorLayer from "ol/layer/Vector";
+import ImageCanvas from "ol/source/ImageCanvas";
+import VectorSource from "ol/source/Vector";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import { ecefToPixel } from "../geometry/camera";
+import { geodeticToEcef } from "../geometry/earth";
+import { limbPoints, seesGround } from "../geometry/horizon";
+import type { Vec3 } from "../geometry/vector";
+import type { Camera, LonLat, Place } from "../types";
+import { createLightMosaic, type LightMosaic } from "./light_mosaic";
+import { WORLD_M as WORLD } from "./mercator";
+import { flatMesh, wholePhoto, type MeshTriangle } from "./mesh";
+import { NEAR_ZOOM, outlinesOf, STROKES, WORLD_ZOOM, type OutlineKind } from "./outlines";
+import { pixelProjection, pixelToPlane, type Pixel } from "./pixel_plane";
+import { box, style as placeStyle } from "./place_names";
+import type { Stage } from "./stage";
+import { textScale } from "./text_scale";
+import { fillTriangle, type Triangle } from "./triangles";
+import { typicalScale } from "./warp";
+
+const MOST_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the photo over the map
+const MOST_TILES = 20; // of outlines; where more are in sight, the world's lines do
+const MOST_PLACES = 200;
+const REST_MS = 150; // the camera has stood still for so long
+const LONGEST_DEG = 0.25; // of a piece of line: straight on the map is bent in the photo
+const LIMB_POINTS = 720;
+const BEYOND = 0.2; // of the photo's size: beyond it a lens is not known
+const LIMB = new Style({ stroke: new Stroke({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }) });
+
+export interface DrawnMap {
+  /** What lies over the photo. */
+  lights: ImageLayer<ImageCanvas>;
+  /** Whether there is a map of lights. */
+  offer(lights: boolean): void;
+  /** Another photo, of this size. */
+  setPhoto(width_px: number, height_px: number): void;
+  setCamera(camera: Camera | null): void;
+  show(on: boolean): void;
+  /** Hide the lights for a moment. */
+  hideLights(hidden: boolean): void;
+}
+
+interface Line {
+  kind: OutlineKind;
+  points: Vec3[];
+}
+
+export function createDrawnMap(stage: Stage): DrawnMap {
+  let camera: Camera | null = null;
+  let on = false;
+  let hidden = false;
+  let mesh: MeshTriangle[] | null = null;
+  let lines: Line[] = [];
+  let places: { place: Place; at: Vec3 }[] = [];
+  let asked = ""; // which outlines
+  let timer = 0;
+  let asking: AbortController | null = null;
+  let mosaic: LightMosaic | null = null;
+
+  const draw = (context: CanvasRenderingContext2D, extent: Extent, scale: number) => {
+    if (!camera || !mosaic) return;
+    mesh ??= flatMesh(camera, wholePhoto(camera), MOST_OFF * Math.max(1, camera.width_px / 2048));
+    if (mesh.length === 0) return;
+    const ground = boundingExtent(mesh.flat().map(({ at }) => at));
+    const picture = mosaic.of(ground, typicalScale(mesh) / scale);
+    if (!picture) return;
+    const pattern = context.createPattern(picture.canvas, "no-repeat")!;
+    for (const triangle of mesh) {
+      const to = triangle.map(({ pixel }) => {
+        const [x, y] = pixelToPlane(pixel) as [number, number];
+        return [(x - extent[0]!) * scale, (extent[3]! - y) * scale];
+      }) as Triangle;
+      const from = triangle.map(({ at }) => [
+        (at[0]! - picture.left) / picture.metres,
+        (picture.top - at[1]!) / picture.metres,
+      ]) as Triangle;
+      fillTriangle(context, pattern, from, to);
+    }
+  };
+  const lights = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
+  let source: ImageCanvas | null = null;
+  const lightSource = (width_px: number, height_px: number) =>
+    new ImageCanvas({
+      projection: pixelProjection(width_px, height_px),
+      ratio: 1.25,
+      canvasFunction: (extent: Extent, resolution, pixelRatio, [width, height]) => {
+        const canvas = document.createElement("canvas");
+        canvas.width = Math.round(width!);
+        canvas.height = Math.round(height!);
+        draw(canvas.getContext("2d")!, extent, pixelRatio / resolution);
+        return canvas;
+      },
+    });
+
+  const drawnLines = new VectorSource<Feature>();
+  const names = new VectorSource<Feature>();
+  const lineLayer = new VectorLayer({
+    source: drawnLines,
+    className: "view-marks",
+    zIndex: 15,
+    visible: false,
+    style: (feature) => STYLES[feature.get("kind") as keyof typeof STYLES],
+  });
+  const nameLayer = new VectorLayer({
+    source: names,
+    className: "view-marks",
+    zIndex: 20,
+    visible: false,
+    declutter: true,
+    updateWhileInteracting: true,
+    style: (feature) => placeStyle(feature.get("place") as Place, textScale()),
+  });
+  for (const layer of [lights, lineLayer, nameLayer]) stage.map.addLayer(layer);
+
+  const refresh = () => {
+    source?.changed();
+    drawnLines.clear(true);
+    names.clear(true);
+    if (!camera) return;
+    const sees = seesGround(camera.position_ecef_m);
+    const plane = planeOf(camera);
+    const flat: Record<OutlineKind, number[][][]> = { coast: [], border: [], lake: [] };
+    for (const { kind, points } of lines) flat[kind].push(...drawn(points, (at) => (sees(at) ? plane(at) : null)));
+    const features = Object.entries(flat).map(
+      ([kind, parts]) => new Feature({ geometry: new MultiLineString(parts), kind }),
+    );
+    const around = limbPoints(camera.position_ecef_m, LIMB_POINTS);
+    for (const part of drawn([...around, around[0]!], plane)) {
+      features.push(new Feature<MultiLineString | LineString>({ geometry: new LineString(part), kind: "limb" }) as never);
+    }
+    drawnLines.addFeatures(features);
+    const [right, lower] = [camera.width_px, camera.height_px];
+    names.addFeatures(
+      places.flatMap(({ place, at }) => {
+        const on = sees(at) ? plane(at) : null;
+        const inside = on && on[0]! > 0 && on[0]! < right && on[1]! < 0 && on[1]! > -lower;
+        return inside ? [new Feature({ geometry: new PointGeometry(on), place })] : [];
+      }),
+    );
+  };
+
+  const look = async () => {
+    if (!on || !camera) return;
+    asking?.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    mesh ??= flatMesh(camera, wholePhoto(camera), MOST_OFF * Math.max(1, camera.width_px / 2048));
+    if (mesh.length === 0) return;
+    const extent = boundingExtent(mesh.flat().map(({ at }) => at));
+    try {
+      const tiles = tilesUnder(extent);
+      const key = tiles.join(" ");
+      const found = key === asked ? null : await Promise.all(tiles.map(([z, x, y]) => outlinesOf(z, x, y)));
+      const answer = await fetch(`/api/places?bbox=${box(extent).join(",")}&limit=${MOST_PLACES}`, { signal });
+      if (signal.aborted) return;
+      if (found) {
+        asked = key;
+        lines = found.flat().map(({ kind, line }) => ({ kind, points: bent(line) }));
+      }
+      if (answer.ok) {
+        const told = (await answer.json()) as { places: Place[] };
+        places = told.places.map((place) => ({ place, at: geodeticToEcef(place.lon, place.lat) }));
+      }
+      refresh();
+    } catch {
+      // moved on, or the server is away: what is drawn is still right
+    }
+  };
+  const lookSoon = () => {
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => void look(), REST_MS);
+  };
+
+  return {
+    lights,
+    offer(there) {
+      mosaic = there ? createLightMosaic(() => source?.changed()) : null;
+    },
+    setPhoto(width_px, height_px) {
+      source = lightSource(width_px, height_px);
+      lights.setSource(source);
+      [lines, places, asked] = [[], [], ""];
+    },
+    setCamera(next) {
+      if (camera === next) return;
+      camera = next;
+      mesh = null;
+      if (!on) return;
+      refresh();
+      lookSoon();
+    },
+    show(next) {
+      on = next;
+      lights.setVisible(on && !hidden);
+      lineLayer.setVisible(on);
+      nameLayer.setVisible(on);
+      if (on) {
+        refresh();
+        void look();
+      }
+    },
+    hideLights(next) {
+      hidden = next;
+      lights.setVisible(on && !hidden);
+    },
+  };
+}
+
+const STYLES = {
+  coast: new Style({ stroke: STROKES.coast }),
+  border: new Style({ stroke: STROKES.border }),
+  lake: new Style({ stroke: STROKES.lake }),
+  limb: LIMB,
+};
+
+/** Where a place (ECEF) lies in the photo's plane; null far outside of it. */
+function planeOf(camera: Camera): (at: Vec3) => number[] | null {
+  const [wide, high] = [camera.width_px * BEYOND, camera.height_px * BEYOND];
+  const ideal: Camera = { ...camera, distortion: [0, 0, 0, 0, 0] };
+  const bends = camera.distortion.some((each) => each !== 0);
+  return (at) => {
+    const first = ecefToPixel(ideal, at);
+    if (!first || first[0] < -wide || first[0] > camera.width_px + wide) return null;
+    if (first[1] < -high || first[1] > camera.height_px + high) return null;
+    return pixelToPlane((bends ? ecefToPixel(camera, at)! : first) as Pixel);
+  };
+}
+
+/** The parts of a line that are to be seen. */
+function drawn(points: Vec3[], plane: (at: Vec3) => number[] | null): number[][][] {
+  const parts: number[][][] = [];
+  let part: number[][] = [];
+  for (const point of points) {
+    const at = plane(point);
+    if (at) part.push(at);
+    else {
+      if (part.length > 1) parts.push(part);
+      part = [];
+    }
+  }
+  if (part.length > 1) parts.push(part);
+  return parts;
+}
+
+/** A line on the ground, with so many points that it bends as the ground does. */
+function bent(line: LonLat[]): Vec3[] {
+  const points: Vec3[] = [];
+  line.forEach(([lon, lat], i) => {
+    const before = line[i - 1];
+    if (before) {
+      const [dx, dy] = [lon - before[0], lat - before[1]];
+      const pieces = Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)) / LONGEST_DEG);
+      for (let k = 1; k < pieces; k++) {
+        points.push(geodeticToEcef(before[0] + (dx * k) / pieces, before[1] + (dy * k) / pieces));
+      }
+    }
+    points.push(geodeticToEcef(lon, lat));
+  });
+  return points;
+}
+
+type TilePlace = [number, number, number];
+
+/** Tiles of outlines under an extent of the map: the near ones, or the world's. */
+function tilesUnder([left, bottom, right, top]: Extent): TilePlace[] {
+  const n = 2 ** NEAR_ZOOM;
+  const size = WORLD / n;
+  const [first, last] = [Math.floor((left! + WORLD / 2) / size), Math.floor((right! + WORLD / 2) / size)];
+  const [upper, lower] = [Math.floor((WORLD / 2 - top!) / size), Math.floor((WORLD / 2 - bottom!) / size)];
+  const tiles: TilePlace[] = [];
+  for (let x = first; x <= last; x++) {
+    for (let y = Math.max(0, upper); y <= Math.min(n - 1, lower); y++) tiles.push([NEAR_ZOOM, ((x % n) + n) % n, y]);
+  }
+  return tiles.length > MOST_TILES ? [[WORLD_ZOOM, 0, 0]] : tiles;
+}

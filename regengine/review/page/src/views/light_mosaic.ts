@@ -1,0 +1,96 @@
+// The night lights of a part of the map in one picture, put together from its tiles.
+
+import type { Extent } from "ol/extent";
+import { WORLD_M } from "./mercator";
+
+const TILE_PX = 256;
+const FINEST_ZOOM = 10; // as on the map
+const MOST_TILES = 80;
+const KEPT = 240;
+const ROOM = 0.15; // around what was asked for, so that a drag needs no other picture
+export const LIGHT_TILES = "/api/lights/{z}/{x}/{y}.png";
+
+export interface LightPicture {
+  canvas: HTMLCanvasElement;
+  /** Mercator metres of its upper left corner, and of a pixel. */
+  left: number;
+  top: number;
+  metres: number;
+}
+
+export interface LightMosaic {
+  /** The lights of an extent, a pixel about so many metres; tiles that are on their way are missing. */
+  of(extent: Extent, metres: number): LightPicture | null;
+}
+
+export function createLightMosaic(loaded: () => void): LightMosaic {
+  const tiles = new Map<string, HTMLImageElement>();
+  let last: (LightPicture & { key: string }) | null = null;
+  let timer = 0;
+  const arrived = () => {
+    if (last) last.key = "";
+    window.clearTimeout(timer);
+    timer = window.setTimeout(loaded, 30); // those that come together are drawn together
+  };
+  const tile = (z: number, x: number, y: number): HTMLImageElement => {
+    const address = LIGHT_TILES.replace("{z}", `${z}`).replace("{x}", `${x}`).replace("{y}", `${y}`);
+    const known = tiles.get(address);
+    const image = known ?? new Image();
+    tiles.delete(address);
+    tiles.set(address, image); // newest last
+    if (!known) {
+      image.addEventListener("load", arrived);
+      image.addEventListener("error", () => tiles.delete(address)); // asked for again later
+      image.src = address;
+    }
+    for (const oldest of tiles.keys()) {
+      if (tiles.size <= KEPT) break;
+      tiles.delete(oldest);
+    }
+    return image;
+  };
+  return {
+    of([left, bottom, right, top], metres) {
+      const room = Math.max(right! - left!, top! - bottom!) * ROOM;
+      const wanted = Math.round(Math.log2(WORLD_M / TILE_PX / metres));
+      for (let z = Math.min(FINEST_ZOOM, Math.max(0, wanted)); z >= 0; z--) {
+        const size = WORLD_M / 2 ** z;
+        const column = (x: number) => Math.floor((x + WORLD_M / 2) / size);
+        const row = (y: number) => Math.min(2 ** z - 1, Math.max(0, Math.floor((WORLD_M / 2 - y) / size)));
+        const within = [column(left!), row(top!), column(right!), row(bottom!)] as const;
+        const around = [column(left! - room), row(top! + room), column(right! + room), row(bottom! - room)] as const;
+        const [first, upper, end, lower] = around;
+        if ((end - first + 1) * (lower - upper + 1) > MOST_TILES && z > 0) continue;
+        const key = `${z} ${around.join(" ")}`;
+        if (last && last.key !== "" && (last.key === key || holds(last.key, z, within))) return last;
+        const canvas = document.createElement("canvas");
+        canvas.width = (end - first + 1) * TILE_PX;
+        canvas.height = (lower - upper + 1) * TILE_PX;
+        const context = canvas.getContext("2d")!;
+        const n = 2 ** z;
+        for (let x = first; x <= end; x++) {
+          for (let y = upper; y <= lower; y++) {
+            const image = tile(z, ((x % n) + n) % n, y);
+            if (!image.complete || image.naturalWidth === 0) continue;
+            context.drawImage(image, (x - first) * TILE_PX, (y - upper) * TILE_PX);
+          }
+        }
+        last = {
+          key,
+          canvas,
+          left: first * size - WORLD_M / 2,
+          top: WORLD_M / 2 - upper * size,
+          metres: size / TILE_PX,
+        };
+        return last;
+      }
+      return null;
+    },
+  };
+}
+
+/** Whether a picture that was made before has all these tiles. */
+function holds(key: string, z: number, [first, upper, end, lower]: readonly [number, number, number, number]): boolean {
+  const [zoom, left, top, right, bottom] = key.split(" ").map(Number) as [number, number, number, number, number];
+  return zoom === z && left <= first && top <= upper && right >= end && bottom >= lower;
+}

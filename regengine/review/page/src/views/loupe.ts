@@ -1,0 +1,67 @@
+// The loupe: what lies under a point that is dragged, enlarged, beside the hand that hides it.
+
+import type { Coordinate } from "ol/coordinate";
+import type OlMap from "ol/Map";
+
+export const LOUPE_PX = 150;
+const TIMES = 4;
+const BESIDE_PX = 30; // from the point to the loupe's edge
+
+export interface Loupe {
+  /** null: nothing is dragged. */
+  show(at: Coordinate | null): void;
+}
+
+/** `draw`: around a coordinate, in the middle of the canvas, so many times larger than on the screen;
+ *  without it, what is on the screen is enlarged. */
+export function createLoupe(
+  map: OlMap,
+  draw?: (context: CanvasRenderingContext2D, at: Coordinate, times: number) => void,
+  filter?: (canvas: HTMLElement) => void,
+): Loupe {
+  const element = document.createElement("div");
+  element.className = "view-loupe";
+  element.hidden = true;
+  element.setAttribute("aria-hidden", "true");
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = LOUPE_PX;
+  element.append(canvas);
+  filter?.(canvas);
+  map.getTargetElement()!.append(element);
+  let at: Coordinate | null = null;
+  const refresh = () => {
+    if (!at) return;
+    const on = map.getPixelFromCoordinate(at) as Coordinate | null;
+    const [width] = map.getSize() ?? [0];
+    if (!on) return;
+    const [x, y] = on as [number, number];
+    const room = LOUPE_PX + BESIDE_PX;
+    // Above on the right, where there is room; never under the hand
+    const left = x + room < width! ? x + BESIDE_PX : x - room;
+    const top = y - room > 0 ? y - room : y + BESIDE_PX;
+    element.style.transform = `translate(${left}px, ${top}px)`;
+    const context = canvas.getContext("2d")!;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, LOUPE_PX, LOUPE_PX);
+    if (draw) draw(context, at, TIMES);
+    else enlarged(map, context, x, y);
+  };
+  map.on("postrender", refresh);
+  return {
+    show(next) {
+      at = next;
+      element.hidden = next === null;
+      refresh();
+    },
+  };
+}
+
+function enlarged(map: OlMap, context: CanvasRenderingContext2D, x: number, y: number): void {
+  const box = map.getViewport()!.getBoundingClientRect();
+  context.setTransform(TIMES, 0, 0, TIMES, LOUPE_PX / 2 - TIMES * x, LOUPE_PX / 2 - TIMES * y);
+  const canvases = map.getViewport()!.querySelectorAll<HTMLCanvasElement>(".view-lights canvas, .view-online canvas");
+  for (const each of Array.from(canvases)) {
+    const { left, top, width, height } = each.getBoundingClientRect();
+    if (each.width > 0 && width > 0) context.drawImage(each, left - box.left, top - box.top, width, height);
+  }
+}

@@ -1,0 +1,110 @@
+// Coast, borders and lakes by tiles of the map: for the map, and for what is drawn into the photo.
+
+import { getCenter } from "ol/extent";
+import Feature from "ol/Feature";
+import { decodeDeltas } from "ol/format/Polyline";
+import MultiLineString from "ol/geom/MultiLineString";
+import VectorLayer from "ol/layer/Vector";
+import { tile as byTile } from "ol/loadingstrategy";
+import VectorSource from "ol/source/Vector";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import { createXYZ } from "ol/tilegrid";
+import type { LonLat } from "../types";
+import { toMercator } from "./mercator";
+
+export type OutlineKind = "coast" | "border" | "lake";
+export type Outlines = { kind: OutlineKind; line: LonLat[] }[];
+
+const KINDS: readonly OutlineKind[] = ["coast", "border", "lake"];
+/** Zooms that there are: the world in one tile, and finer. */
+export const WORLD_ZOOM = 0;
+export const NEAR_ZOOM = 5;
+const NEAR_M = 2500; // of a pixel of the screen; farther, the world's lines are as good
+
+export const STROKES: Record<OutlineKind, Stroke> = {
+  coast: new Stroke({ color: "rgba(150, 190, 225, 0.85)", width: 1.2 }),
+  border: new Stroke({ color: "rgba(205, 175, 215, 0.65)", width: 1, lineDash: [6, 4] }),
+  lake: new Stroke({ color: "rgba(110, 165, 215, 0.7)", width: 1 }),
+};
+const STYLES = new Map(KINDS.map((kind) => [kind, new Style({ stroke: STROKES[kind] })]));
+
+const asked = new Map<string, Promise<Outlines>>();
+
+/** The lines of a tile; asked for once. */
+export function outlinesOf(z: number, x: number, y: number): Promise<Outlines> {
+  const key = `${z}/${x}/${y}`;
+  const known = asked.get(key);
+  if (known) return known;
+  const coming = load(key);
+  asked.set(key, coming);
+  coming.catch(() => asked.delete(key));
+  return coming;
+}
+
+async function load(key: string): Promise<Outlines> {
+  const answer = await fetch(`/api/outlines/${key}.json`);
+  if (!answer.ok) throw new Error(`no outlines ${key}`);
+  const told = (await answer.json()) as { unit_deg: number } & Partial<Record<OutlineKind, string[]>>;
+  return KINDS.flatMap((kind) =>
+    (told[kind] ?? []).map((text) => ({ kind, line: decoded(text, 1 / told.unit_deg) })),
+  );
+}
+
+function decoded(text: string, factor: number): LonLat[] {
+  const flat = decodeDeltas(text, 2, factor);
+  return Array.from({ length: flat.length / 2 }, (_, i): LonLat => [flat[2 * i]!, flat[2 * i + 1]!]);
+}
+
+/** Layers of the map: the world's lines from far, finer ones near. They load when `start` is called. */
+export function outlineLayers(): { layers: VectorLayer[]; start(): void } {
+  const far = layer({ minResolution: NEAR_M });
+  const near = layer({ maxResolution: NEAR_M });
+  let started = false;
+  return {
+    layers: [far, near],
+    start() {
+      if (started) return;
+      started = true;
+      far.setSource(source(WORLD_ZOOM));
+      near.setSource(source(NEAR_ZOOM));
+    },
+  };
+}
+
+function layer(range: { minResolution?: number; maxResolution?: number }): VectorLayer {
+  return new VectorLayer({
+    ...range,
+    className: "view-outlines",
+    zIndex: 15,
+    updateWhileInteracting: true,
+    style: (feature) => STYLES.get(feature.get("kind") as OutlineKind),
+  });
+}
+
+function source(z: number): VectorSource {
+  const grid = createXYZ({ minZoom: z, maxZoom: z });
+  const made = new VectorSource({
+    wrapX: true,
+    strategy: byTile(grid),
+    loader: (extent, _resolution, _projection, success, failure) => {
+      const [, x, y] = grid.getTileCoordForCoordAndZ(getCenter(extent), z) as [number, number, number];
+      if (x < 0 || x >= 2 ** z || y < 0 || y >= 2 ** z) return success?.([]);
+      outlinesOf(z, x, y).then(
+        (outlines) => {
+          const features = KINDS.map((kind) => {
+            const lines = outlines.filter((each) => each.kind === kind).map(({ line }) => line.map(toMercator));
+            return new Feature({ geometry: new MultiLineString(lines), kind });
+          });
+          made.addFeatures(features);
+          success?.(features);
+        },
+        () => {
+          made.removeLoadedExtent(extent); // asked again when the map moves
+          failure?.();
+        },
+      );
+    },
+  });
+  return made as VectorSource;
+}

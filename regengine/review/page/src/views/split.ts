@@ -1,0 +1,68 @@
+// Photo and map beside each other, or one above the other where the photo is larger then; and the
+// line between them, which gives one of them more room.
+
+import { remember, remembered } from "../work/settings";
+
+const LEAST = 0.15; // of the room
+const STEP = 0.02;
+const WORTH = 1.15; // so much larger the photo has to be
+
+export interface Split {
+  /** Width by height of the photo, upright. */
+  setShape(shape: number): void;
+}
+
+/** The line, put after the first view; `moved` is told when the views have other sizes. */
+export function createSplit(first: HTMLElement, moved: () => void): Split {
+  const host = first.parentElement!;
+  const line = document.createElement("div");
+  line.id = "split";
+  line.tabIndex = 0;
+  line.title = "Drag for more room; double-click for halves";
+  line.setAttribute("role", "separator");
+  line.setAttribute("aria-label", "Room for photo and map");
+  let share = 0.5;
+  let shape = 1.5;
+  let above = false;
+  const set = (next: number) => {
+    share = Math.min(1 - LEAST, Math.max(LEAST, next));
+    host.style.setProperty("--photo", `${share}fr`);
+    host.style.setProperty("--map", `${1 - share}fr`);
+    line.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    moved();
+  };
+  const keep = (next: number) => {
+    set(next);
+    remember("split", { share });
+  };
+  const arrange = () => {
+    const { width, height } = host.getBoundingClientRect();
+    above = Math.min(width, (height / 2) * shape) > WORTH * Math.min(width / 2, height * shape);
+    host.dataset.split = above ? "above" : "beside";
+    line.setAttribute("aria-orientation", above ? "horizontal" : "vertical");
+    moved();
+  };
+  line.addEventListener("pointerdown", (event) => line.setPointerCapture(event.pointerId));
+  line.addEventListener("pointermove", (event) => {
+    if (!line.hasPointerCapture(event.pointerId)) return;
+    const { left, top, width, height } = host.getBoundingClientRect();
+    keep(above ? (event.clientY - top) / height : (event.clientX - left) / width);
+  });
+  line.addEventListener("dblclick", () => keep(0.5));
+  line.addEventListener("keydown", (event) => {
+    const [less, more] = above ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
+    if (event.key !== less && event.key !== more) return;
+    event.preventDefault();
+    event.stopPropagation();
+    keep(share + (event.key === more ? STEP : -STEP));
+  });
+  first.after(line);
+  set(remembered("split", { share }).share);
+  new ResizeObserver(arrange).observe(host);
+  return {
+    setShape(next) {
+      shape = next;
+      arrange();
+    },
+  };
+}
