@@ -6,13 +6,14 @@ import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
 import { adjustBox } from "./work/adjust_box";
-import { api } from "./work/api";
+import { ApiError, api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory, showStats } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
 import { hintFor, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
-import { complain, say, sentenceOf } from "./work/notices";
+import { link } from "./work/link";
+import { complain, say, sentenceOf, settled } from "./work/notices";
 import { showDecisions, showHypotheses } from "./work/others_box";
 import { pageButtons } from "./work/page_buttons";
 import { placeBox } from "./work/place_box";
@@ -27,9 +28,14 @@ import { ownBox, takeLeftOvers } from "./work/tab_box";
 import { lonLat } from "./work/text";
 import { topBar } from "./work/top_bar";
 
-const failed = (error: unknown): void => complain(sentenceOf(error));
+/** What the outage of the server explains is told by one line, see `Link`. */
+const failed = (error: unknown): void => {
+  if (!(error instanceof ApiError && error.away)) complain(sentenceOf(error), undefined, "frame");
+};
 const wait = (work: Promise<unknown>): void => void work.catch(failed);
 const find = async (text: string, signal: AbortSignal) => (await api.places(text, signal)).places;
+
+const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
 
 /** How often to look for what tabs that were closed had not sent. */
 const LEFT_OVERS_MS = 10_000;
@@ -42,6 +48,7 @@ function begin(session: Session, box: string): void {
     filter: address.filter,
     changed: () => refresh(),
     opened: () => {
+      settled("frame");
       remembersAddress();
       showFrame();
     },
@@ -68,6 +75,7 @@ function begin(session: Session, box: string): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
+    lost: () => link.lost(),
   });
   review.views.offer(session);
   for (const side of ["photo", "map"] as const) {
@@ -218,6 +226,16 @@ function begin(session: Session, box: string): void {
   leftOvers();
   window.setInterval(leftOvers, LEFT_OVERS_MS);
   window.addEventListener("focus", leftOvers);
+  void link.begin({
+    away: (why) => complain(why === "unknown" ? UNKNOWN : AWAY, undefined, "server"),
+    back: (was) => {
+      settled("server");
+      if (was) say("The server is there again.");
+      review.views?.retry();
+      list.draw();
+      if (review.frame === null) wait(review.begin(null));
+    },
+  });
   keyboard.listen();
   setQueueHidden(remembered("queue", { hidden: false }).hidden);
   refresh();
@@ -239,4 +257,4 @@ async function start(): Promise<void> {
   begin(session, await ownBox(session.store));
 }
 
-start().catch(failed);
+start().catch((error: unknown) => complain(sentenceOf(error)));

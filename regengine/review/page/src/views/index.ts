@@ -33,11 +33,12 @@ export function createViews(
   let hidden = false; // flicker
   let held = false; // a point is under the pointer
   let pointed: { side: Side; at: Coordinate | null } = { side: "photo", at: null };
+  let lacking: Frame | null = null; // its picture could not be fetched
   let shown = 0; // counts frames, so that a late one does not show over a newer
   const previews = createPreviews();
   const adjuster = createAdjuster(mapElement);
-  const photo = createPhotoView(photoElement, hooks("photo"), adjuster);
-  const map = createMapView(mapElement, hooks("map"), adjuster);
+  const photo = createPhotoView(photoElement, hooks("photo"), adjuster, events.lost);
+  const map = createMapView(mapElement, hooks("map"), adjuster, events.lost);
 
   const north = toggle("North up", "Turn the photo so that north is up", true, turn);
   const follow = toggle("Map follows", "The map shows what the photo's view shows", true, () => link());
@@ -103,7 +104,7 @@ export function createViews(
     map.fit();
   }
 
-  return {
+  const views: Views = {
     offer: map.base.offer,
     async show(frame: Frame, start: Camera | null) {
       const turnOf = ++shown;
@@ -115,10 +116,12 @@ export function createViews(
       let why = "The photo's file is not where it was.";
       const failed = (error: unknown) => {
         why = error instanceof Error ? error.message : String(error);
+        events.lost();
         return null;
       };
       const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
       if (turnOf !== shown) return;
+      lacking = picture === null && frame.photo ? frame : null;
       photoElement.dataset.why = why; // shown where there is no picture
       pointed.at = null;
       photoElement.classList.remove("waiting");
@@ -168,6 +171,11 @@ export function createViews(
     },
     goTo: (place, km) => map.goTo(place, km),
     fit,
+    retry() {
+      photo.retry();
+      map.retry();
+      if (lacking) void views.show(lacking, camera);
+    },
     nudge(index, side, dx, dy) {
       const point = points[index];
       if (!point) return;
@@ -182,6 +190,7 @@ export function createViews(
       if (seenBy) void picture.then(() => map.prefetch(seenBy));
     },
   };
+  return views;
 }
 
 /** [x, y] of the photo or [lon, lat], as the events tell it. */

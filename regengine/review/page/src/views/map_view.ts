@@ -31,6 +31,8 @@ export interface MapView {
   /** Whether the photo lies over the map. */
   setPhoto(over: boolean): void;
   fit(): void;
+  /** Ask again for what could not be fetched. */
+  retry(): void;
   /** Have the tiles ready that the map will show when it is fitted to this camera's ground. */
   prefetch(seenBy: Camera): void;
   goTo(place: LonLat, km: number): void;
@@ -38,10 +40,10 @@ export interface MapView {
   follow(a: LonLat, b: LonLat, apart_px: number): void;
 }
 
-export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): MapView {
+export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): MapView {
   const stage = createStage(host, hooks, true, (at, near) => nearestCopy(at, near[0]!));
-  const base = createBaseMaps(stage.map, adjuster);
-  const warp = createWarpSource();
+  const base = createBaseMaps(stage.map, adjuster, lost);
+  const warp = createWarpSource(lost);
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
   adjuster.follow("photo", photo, true);
@@ -74,6 +76,11 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
     },
     setPhoto: (over) => photo.setVisible(over),
     fit: fit.now,
+    retry() {
+      base.retry();
+      warp.source.changed();
+      if (coast.getSource()?.isEmpty()) coast.getSource()?.refresh();
+    },
     prefetch(seenBy) {
       const [width, height] = stage.map.getSize() ?? [0, 0];
       const extent = frameExtent(null, seenBy);

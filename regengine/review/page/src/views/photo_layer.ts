@@ -29,7 +29,7 @@ export class PhotoLayer extends Layer {
   private room: [number, number] = [0, 0]; // of the canvas, pixels of CSS
   private told: (() => void) | null = null;
 
-  constructor() {
+  constructor(private readonly lost: () => void) {
     super({ className: "view-photo" });
     this.element.className = "view-photo";
     this.element.append(this.canvas);
@@ -42,7 +42,7 @@ export class PhotoLayer extends Layer {
     this.told = null;
     this.photo = null;
     if (preview && width_px && height_px) {
-      const tiles = createTileTextures(frame, () => this.redraw());
+      const tiles = createTileTextures(frame, () => this.redraw(), this.lost);
       this.photo = { frame, preview, width_px, height_px, tiles };
     }
     this.redraw();
@@ -65,7 +65,8 @@ export class PhotoLayer extends Layer {
     return this.element;
   }
 
-  private redraw(): void {
+  /** Draw anew, and ask for the tiles that are missing. */
+  redraw(): void {
     this.drawn = null;
     this.changed();
   }

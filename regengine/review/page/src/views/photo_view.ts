@@ -16,6 +16,8 @@ export interface PhotoView {
   /** Turn the view so that north is up; null: as the photo was held. */
   turnNorth(camera: Camera | null): void;
   fit(): void;
+  /** Ask again for tiles that could not be fetched. */
+  retry(): void;
   /** Whether nobody has moved the view since it was fitted last. */
   untouched(): boolean;
   /** Pixel in the middle of the view and screen pixels of a pixel. */
@@ -24,9 +26,9 @@ export interface PhotoView {
 
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
-export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): PhotoView {
+export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): PhotoView {
   const stage = createStage(host, hooks, false, (at) => at);
-  const layer = new PhotoLayer();
+  const layer = new PhotoLayer(lost);
   adjuster.filter("photo", layer.element);
   stage.map.addLayer(layer);
   let frame: Frame | null = null;
@@ -37,6 +39,7 @@ export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: 
   return {
     stage,
     fit: fit.now,
+    retry: () => layer.redraw(),
     untouched: fit.untouched,
     async show(next, picture) {
       frame = next;

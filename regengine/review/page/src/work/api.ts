@@ -18,6 +18,7 @@ import type {
   SolveRequest,
   Stats,
 } from "../types";
+import { link } from "./link";
 
 /** status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -31,7 +32,12 @@ export class ApiError extends Error {
   /** Whether the same request may succeed later: when the server is back, or when another tab has
    *  been let in by a server that was started again. */
   get passing(): boolean {
-    return this.status === 0 || this.status === 401 || this.status === 429 || this.status >= 500;
+    return this.away || this.status === 429 || this.status >= 500;
+  }
+
+  /** Whether the server is gone, or another one has come: the page says so itself. */
+  get away(): boolean {
+    return this.status === 0 || this.status === 401;
   }
 }
 
@@ -53,16 +59,16 @@ async function call<T>(method: string, path: string, body?: unknown, options: Op
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    link.lost();
     throw new ApiError(0, "The review server does not answer.");
   }
+  if (answer.status === 401) link.lost();
   if (!answer.ok) throw new ApiError(answer.status, await sentence(answer));
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 async function sentence(answer: Response): Promise<string> {
-  if (answer.status === 401) {
-    return "The server does not know this page: open the address that `regengine review` printed last.";
-  }
+  if (answer.status === 401) return UNKNOWN;
   try {
     const { detail } = (await answer.json()) as { detail?: unknown };
     // The words of a route that is not there say nothing
@@ -72,6 +78,8 @@ async function sentence(answer: Response): Promise<string> {
   }
   return `The server answered ${new URL(answer.url).pathname} with the error ${answer.status}.`;
 }
+
+export const UNKNOWN = "The server does not know this page: open the address that it printed when it was started.";
 
 /** The query of a filter: lists repeat the parameter. */
 export function filterQuery(filter: QueueFilter): URLSearchParams {
