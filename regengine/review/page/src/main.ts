@@ -1,7 +1,7 @@
 // The review page: everything is made and tied together here.
 
 import "./app.css";
-import type { Session } from "./types";
+import type { Decision, Session, Shown } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
@@ -10,15 +10,19 @@ import { ApiError, api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory, showStats } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
-import { hintFor, showFacts, showVerdict } from "./work/frame_facts";
+import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
 import { complain, say, sentenceOf, settled } from "./work/notices";
-import { showDecisions, showHypotheses } from "./work/others_box";
+import { decisionLine, showDecisions, showHypotheses, showSearches } from "./work/others_box";
 import { pageButtons } from "./work/page_buttons";
 import { placeBox } from "./work/place_box";
+import { pointsFiles } from "./work/points_files";
 import { showPoints } from "./work/points_table";
+import { othersLine, Presence } from "./work/presence";
+import { showGiven } from "./work/given_box";
 import { QueueFilters } from "./work/queue_filters";
+import { QueueHead } from "./work/queue_head";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
 import { SearchRun } from "./work/search_run";
@@ -54,10 +58,14 @@ function begin(session: Session, box: string): void {
     },
     queueChanged: () => {
       list.show(review.queue.rows, review.queue.index);
+      if (!review.unsent) void head.refresh();
       bar.setProgress(review.decidedNow);
       if (review.decidedNow > 0) remember("hints", { decided: 1 });
     },
-    sending: (sending, why) => bar.setSending(sending, why),
+    sending: (sending, why) => {
+      bar.setSending(sending, why);
+      if (sending === "saved") void head.refresh();
+    },
     leaving: (leaving) => form.hold(leaving),
   });
   const { editor } = review;
@@ -94,11 +102,17 @@ function begin(session: Session, box: string): void {
     find,
     failed,
   );
+  const head = new QueueHead(byId("queue"), {
+    progress: () => review.queue.progress(),
+    acceptAll: (count) => review.acceptAll(count),
+    readonly: session.readonly,
+    failed,
+  });
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)), failed);
   const form = decisionForm({ editor, find, failed, goTo: (place) => review.goTo(place) });
   const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
   const search = new SearchRun(
-    (frame, result) => review.searched(frame, result.camera, result.points),
+    (frame, result) => wait(review.searched(frame, result.camera, result.points)),
     (sentence) => {
       searching.textContent = sentence ?? "";
       if (byId("progress").hidden !== (sentence === null)) {
@@ -165,8 +179,9 @@ function begin(session: Session, box: string): void {
     () => review.frame,
     () => editor.draft.hypothesis,
   );
+  const files = pointsFiles(editor, wait, () => review.views?.fit());
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor),
+    () => showPoints(byId("points"), editor, files),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
@@ -175,13 +190,45 @@ function begin(session: Session, box: string): void {
     () => editor.holdAll,
   );
 
+  const drawVerdict = drawnOnChange(
+    () => {
+      const hint = review.frame && hintFor(review.frame, remembered("hints", { decided: 0 }).decided + review.decidedNow);
+      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, hint);
+    },
+    () => review.frame,
+    () => review.frame && meant(review.frame, editor.draft),
+  );
+  const drawSearches = drawnOnChange(
+    () => showSearches(byId("searches"), review.frame?.searches ?? [], editor),
+    () => review.frame?.searches,
+  );
+  let others: Shown = { others: [], decisions: [] };
+  const presence = new Presence((id, shown) => {
+    const { frame } = review;
+    if (frame?.id !== id) return;
+    const known = new Set([...frame.decisions, ...others.decisions].map((each) => each.revision));
+    const news = shown.decisions.filter((each) => each.reviewer !== session.reviewer && !known.has(each.revision));
+    others = shown;
+    byId("others").textContent = othersLine(shown.others, session.reviewer);
+    if (news.length === 0) return;
+    review.outdated(id);
+    say(`${news.map(decisionLine).join("; ")}.`);
+    drawDecisions(shown.decisions);
+  });
+  const drawDecisions = (decisions: Decision[]): void =>
+    showDecisions(byId("decisions"), decisions, editor, () =>
+      wait(review.history().then((all) => all && showHistory(all, editor))),
+    );
+
   function refresh(): void {
     const { frame } = review;
     byId("views").dataset.layout = review.layout;
     byId("views").dataset.side = review.side;
     if (frame !== null) {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
+      drawVerdict();
       drawHypotheses();
+      drawSearches();
       drawPoints();
     }
     for (const each of Object.values(look)) each.refresh();
@@ -194,12 +241,13 @@ function begin(session: Session, box: string): void {
     byId("empty").textContent = review.queue.rows.total === 0 ? "No frame passes this filter." : "This queue is done.";
     document.title = frame === null ? "regengine review" : `${frame.frame} · regengine review`;
     list.setCurrent(review.queue.index);
+    presence.show(frame?.id ?? null);
     if (frame === null) return refresh();
-    showVerdict(byId("verdict"), frame, hintFor(frame, remembered("hints", { decided: 0 }).decided + review.decidedNow));
     form.show(editor.draft, review.placeName);
-    showDecisions(byId("decisions"), frame.decisions, editor, () =>
-      wait(review.history().then((decisions) => decisions && showHistory(decisions, editor))),
-    );
+    others = { others: [], decisions: [] };
+    byId("others").textContent = "";
+    drawDecisions(frame.decisions);
+    showGiven(byId("given"), frame, { editor, orbits: session.orbits, changed: () => review.views?.fit() });
     byId("panel").scrollTop = 0;
     refresh();
   }
@@ -241,6 +289,7 @@ function begin(session: Session, box: string): void {
   refresh();
   wait(
     review.begin(address.frame).then(async () => {
+      list.showPictures();
       const facets = await api.facets();
       filters.setFacets(facets);
       form.setTags(filters.tags);

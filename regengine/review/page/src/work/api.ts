@@ -7,11 +7,15 @@ import type {
   Facets,
   Frame,
   Job,
+  NadirAnswer,
   Place,
+  Point,
+  Progress,
   QueueFilter,
   QueueRow,
   Saved,
   Session,
+  Shown,
   SnapAnswer,
   SnapRequest,
   SolveAnswer,
@@ -102,7 +106,7 @@ export const api = {
     const query = filterQuery(filter);
     query.set("offset", String(offset));
     query.set("limit", String(limit));
-    return call<{ total: number; offset: number; frames: QueueRow[]; named: boolean }>(
+    return call<{ total: number; progress: Progress; offset: number; frames: QueueRow[]; named: boolean }>(
       "GET",
       `frames?${query.toString()}`,
       undefined,
@@ -126,5 +130,17 @@ export const api = {
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
   dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
   decide: (id: number, body: DecisionBody) => call<Saved>("PUT", `frames/${id}/decision`, body),
+  /** Accept what nobody has worked on and this filter asks for; refused where it is not so many. */
+  acceptAll(filter: QueueFilter, count: number) {
+    const query = filterQuery(filter);
+    query.set("count", String(count));
+    return call<{ accepted: number }>("POST", `frames/accept?${query.toString()}`);
+  },
+  shown: (id: number, page: string) => call<Shown>("PUT", `frames/${id}/shown?page=${page}`),
+  nadir: (time: string) => call<NadirAnswer>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
+  writePoints: (id: number, kind: "points" | "csv", points: Point[], camera: Camera | null) =>
+    call<{ name: string; text: string }>("POST", `frames/${id}/points/${kind}`, { points, camera }),
+  readPoints: (id: number, name: string, text: string) =>
+    call<{ points: Point[] }>("POST", `frames/${id}/points`, { name, text }),
   stats: () => call<Stats>("GET", "stats"),
 };

@@ -4,7 +4,7 @@ import type { Camera, Job } from "../types";
 import { ApiError, api } from "./api";
 import { link } from "./link";
 import { complain, say, sentenceOf } from "./notices";
-import { probability, VERDICT_WORDS } from "./text";
+import { VERDICT_WORDS } from "./text";
 
 const POLL_MS = 400;
 const LONGEST_WAIT_MS = 4000;
@@ -71,6 +71,5 @@ export class SearchRun {
 }
 
 function ended(result: NonNullable<Job["result"]>): string {
-  const verdict = `The search says ${VERDICT_WORDS[result.verdict]}, probability ${probability(result.probability)}.`;
-  return result.camera === null ? `${verdict} ${result.reason_texts.join(" ")}` : verdict;
+  return `The search says: ${VERDICT_WORDS[result.verdict]}. ${result.camera === null ? result.reason_texts.join(" ") : "Its proposal is shown."}`;
 }
