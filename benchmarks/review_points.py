@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy.spatial import ConvexHull
@@ -136,21 +139,46 @@ class Tally:
     right: int = 0
     points: int = 0
     suspects: int = 0
+    cpu_s: float = 0.0  # processor time of all
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
 
-def tally(cameras: int, starts: int, seed: int = 0) -> Tally:
-    """Solve points on so many cameras from so many wrong starts each."""
+def tally(cameras: int, starts: int, seed: int = 0, kept: Path | None = None) -> Tally:
+    """Solve points on so many cameras from so many wrong starts each.
+
+    ``kept`` is a file of one line of JSON a camera: what it has is not solved again, so that a long
+    run goes on where it was interrupted.
+    """
+    known = {}
+    if kept is not None and kept.exists():
+        for line in kept.read_text(encoding="utf-8").splitlines():
+            said = json.loads(line)
+            known[said["camera"], said["starts"], said["seed"]] = Tally(**said["ended"])
     total = Tally()
     for number, truth in enumerate(simulated_cameras(cameras, seed)):
-        for trial in trials(truth, starts, seed + 1 + number):
-            fit = trial.solved().fit
-            total += Tally(
-                trials=1,
-                right=int(trial.is_right(fit.camera)),
-                points=len(trial.points),
-                suspects=int(fit.suspect.sum()),
+        of_camera = known.get((number, starts, seed))
+        if of_camera is None:
+            of_camera = sum(
+                (ended(trial) for trial in trials(truth, starts, seed + 1 + number)), Tally()
             )
+            if kept is not None:
+                about = {"camera": number, "starts": starts, "seed": seed}
+                with kept.open("a", encoding="utf-8") as stream:
+                    stream.write(json.dumps(about | {"ended": vars(of_camera)}) + "\n")
+        total += of_camera
     return total
+
+
+def ended(trial: Trial) -> Tally:
+    """How one trial ended."""
+    begun = time.process_time()
+    fit = trial.solved().fit
+    return Tally(
+        trials=1,
+        right=int(trial.is_right(fit.camera)),
+        points=len(trial.points),
+        suspects=int(fit.suspect.sum()),
+        cpu_s=time.process_time() - begun,
+    )

@@ -18,6 +18,16 @@ def frame_sheet(stored: StoredFrame) -> str:
     result = stored.result
     lines = [f"{result.frame}  {VERDICT_WORDS[result.verdict]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
+    for title, rows in frame_sections(stored):
+        if title == "made":
+            lines += _points(result.control_points) + _hypotheses(result.hypotheses)
+        lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
+    return "\n".join(map(shown, lines))
+
+
+def frame_sections(stored: StoredFrame) -> list[tuple[str, Section]]:
+    """What a store knows of a frame, by subject: names and values, those that are not empty."""
+    result = stored.result
     sections = {
         "photo": _photo(result),
         "start of the search": _start(result),
@@ -25,12 +35,7 @@ def frame_sheet(stored: StoredFrame) -> str:
         "fit": _fit(result),
         "made": _made(stored),
     }
-    for title, rows in sections.items():
-        if rows:
-            lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
-        if title == "fit":
-            lines += _points(result.control_points) + _hypotheses(result.hypotheses)
-    return "\n".join(map(shown, lines))
+    return [(title, rows) for title, rows in sections.items() if rows]
 
 
 def _photo(result: FrameResult) -> Section:

@@ -104,9 +104,10 @@ def guarded_app(
 
 
 def _whole_app(context: ReviewContext, early: Sequence[APIRouter]) -> FastAPI:
-    from regengine.review import routes_places, routes_solve
+    from regengine.review import routes_places, routes_points, routes_solve
 
-    return _app([*early, routes_places.router(context), routes_solve.router(context)])
+    whole = (routes_places, routes_points, routes_solve)
+    return _app([*early, *(part.router(context) for part in whole)])
 
 
 def _app(routes: Iterable[APIRouter]) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import ConfigError
 from regengine.result import FrameResult
-from regengine.review.decisions import Choice, Decision
+from regengine.review.decisions import Choice, Decision, KeptSearch
 
 MOST_POINTS = 1000
 # A camera farther away than this, or a lens longer, is no photograph from orbit
@@ -99,6 +100,23 @@ class PlaceBody(Body):
     state: Line = ""
 
 
+class NadirBody(Body):
+    """Where the station stood."""
+
+    lon: Lon
+    lat: Lat
+    altitude_km: Annotated[float, Field(gt=HEIGHT_RANGE_KM[0], lt=HEIGHT_RANGE_KM[1])]
+
+
+class GivenBody(Body):
+    """What a person says of how a photo was taken, where its file does not."""
+
+    time_utc: Annotated[str, Field(max_length=40), AfterValidator(_one_line)] | None = None
+    nadir: NadirBody | None = None
+    # Focal length, pixels of the photo
+    focal_px: Annotated[float, Field(gt=0.0, le=MOST_PX)] | None = None
+
+
 class DraftBody(Body):
     """A person's work on a frame."""
 
@@ -112,12 +130,15 @@ class DraftBody(Body):
     ]
     quality: Annotated[int, Field(ge=0, le=5)] | None
     place: PlaceBody | None
+    given: GivenBody | None = None
 
     def work(self) -> dict[str, Any]:
         """What is kept of it: plain JSON values."""
         names = list(DraftBody.model_fields)
         work = self.model_dump(mode="json", include=set(names))
         work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
+        if self.given is None:  # as most have it, and all had once
+            names.remove("given")
         return {name: work[name] for name in names}
 
 
@@ -147,6 +168,24 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     """A decision as the page has it."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
     return {name: getattr(decision, name) for name in names} | decision.work
+
+
+def search_json(search: KeptSearch) -> dict[str, Any]:
+    """What a search found as the page has it."""
+    names = ("reviewer", "time_utc", "seconds", "verdict", "probability")
+    return {name: getattr(search, name) for name in names} | search.found
+
+
+# A remark of the command line: options between brackets, or a clause that names one
+_BRACKETED_OPTION = re.compile(r"\s*\([^()]*--[a-z][^()]*\)")
+_CLAUSE = re.compile(r"(?<=[;:.])\s+")
+
+
+def page_words(text: str) -> str:
+    """A sentence of the engine without what it says of the command line's options."""
+    clauses = _CLAUSE.split(_BRACKETED_OPTION.sub("", text))
+    kept = " ".join(clause for clause in clauses if "--" not in clause)
+    return kept.rstrip(" ;:,") or text
 
 
 def check_above_earth(camera: Camera) -> None:

@@ -1,12 +1,17 @@
-"""What people decided of a store's frames: added, never changed, kept beside the store."""
+"""What people decided of a store's frames: added, never changed, kept beside the store.
+
+With them lie unfinished work, what searches found that people asked for, and who has which frame
+before them.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, NamedTuple
@@ -52,6 +57,34 @@ CREATE TABLE drafts (
     PRIMARY KEY (frame_index, reviewer)
 );
 """
+# Added to files that were begun without them
+LATER = """
+CREATE TABLE IF NOT EXISTS searches (
+    search INTEGER PRIMARY KEY AUTOINCREMENT,
+    frame_index INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    verdict TEXT NOT NULL,
+    probability REAL,
+    start TEXT NOT NULL,
+    found TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS searches_of_frame ON searches (frame_index);
+CREATE TRIGGER IF NOT EXISTS searches_stay BEFORE UPDATE ON searches
+    BEGIN SELECT RAISE(ABORT, 'searches are not changed'); END;
+CREATE TRIGGER IF NOT EXISTS searches_remain BEFORE DELETE ON searches
+    BEGIN SELECT RAISE(ABORT, 'searches are not deleted'); END;
+CREATE TABLE IF NOT EXISTS open_pages (
+    page TEXT PRIMARY KEY,
+    frame_index INTEGER NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL
+);
+"""
+# A page says every ten seconds which frame it shows
+PRESENT_S = 30
 
 
 COLUMNS = (
@@ -92,6 +125,25 @@ class Decision:
     work: Work
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeptSearch:
+    """What the engine found from where a person had placed a photo: a proposal, and its evidence.
+
+    ``start`` is the camera it began with; ``found`` has its reasons, camera, points and fit as the
+    page is told of them. Times are ISO 8601, UTC.
+    """
+
+    frame_index: int
+    sha256: str
+    reviewer: str
+    seconds: float
+    verdict: str
+    probability: float | None
+    start: dict[str, Any]
+    found: dict[str, Any]
+    time_utc: str = ""  # when it was kept
+
+
 class Brief(NamedTuple):
     """A decision without the work."""
 
@@ -114,6 +166,11 @@ class Decisions:
     def __init__(self, path: Path, readonly: bool = False) -> None:
         self._path = path
         self._connection = _open_file(path, readonly=readonly)
+        self._has_later = bool(
+            self._connection.execute(
+                "SELECT 1 FROM sqlite_schema WHERE name = 'searches'"
+            ).fetchone()
+        )
         self._lock = RLock()
 
     def close(self) -> None:
@@ -138,36 +195,98 @@ class Decisions:
         ``seconds`` is how long the frame was in view. Gives what was saved, and a decision of the
         same reviewer that the page had not seen, if any.
         """
-        with self._written() as connection:
+        with self._written():
             before = self._heads(judged.frame_index, judged.sha256, reviewer)
             values = (judged, decision, seconds, work)
             for head in before:
                 told = (head.judged, head.decision, head.seconds, head.work)
                 if told == values and self._base(head.revision) == base:
                     return head, None
-            cursor = connection.execute(
-                "INSERT INTO decisions (frame_index, sha256, reviewer, time_utc, decision, base, "
-                "seconds, verdict, probability, proposal_sha256, work) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING revision",
-                (
-                    judged.frame_index,
-                    judged.sha256,
-                    reviewer,
-                    utc_now(),
-                    decision,
-                    base,
-                    seconds,
-                    judged.verdict,
-                    judged.probability,
-                    judged.proposal_sha256,
-                    json.dumps(work),
-                ),
-            )
-            revision = cursor.fetchone()[0]
-            self._delete_draft(judged.frame_index, reviewer)
+            revision = self._add(judged, reviewer, decision, work, base, seconds)
             saved = self._select("revision = ?", (revision,))[0]
         unseen = [head for head in before if head.revision != base]
         return saved, unseen[0] if unseen else None
+
+    def save_together(
+        self, reviewer: str, decision: Choice, frames: Iterable[tuple[Judged, Work]]
+    ) -> int:
+        """Add the same decision on frames that nobody has decided, all or none; how many.
+
+        A frame that somebody decided meanwhile is left as it is.
+        """
+        added = 0
+        with self._written():
+            for judged, work in frames:
+                if not self._heads(judged.frame_index, judged.sha256):
+                    self._add(judged, reviewer, decision, work, 0, None)
+                    added += 1
+        return added
+
+    def keep_search(self, search: KeptSearch) -> None:
+        """Add what a search found."""
+        values = (
+            search.frame_index,
+            search.sha256,
+            search.reviewer,
+            utc_now(),
+            search.seconds,
+            search.verdict,
+            search.probability,
+            json.dumps(search.start),
+            json.dumps(search.found),
+        )
+        with self._written() as connection:
+            connection.execute(
+                "INSERT INTO searches (frame_index, sha256, reviewer, time_utc, seconds, verdict, "
+                "probability, start, found) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+
+    def searches(self, frame_index: int, sha256: str) -> list[KeptSearch]:
+        """What searches found of a photo, newest first."""
+        with self._read() as connection:
+            if not self._has_later:
+                return []
+            rows = connection.execute(
+                "SELECT reviewer, time_utc, seconds, verdict, probability, start, found "
+                "FROM searches WHERE frame_index = ? AND sha256 = ? ORDER BY search DESC",
+                (frame_index, sha256),
+            ).fetchall()
+        return [
+            KeptSearch(
+                frame_index=frame_index,
+                sha256=sha256,
+                reviewer=reviewer,
+                time_utc=time_utc,
+                seconds=seconds,
+                verdict=verdict,
+                probability=probability,
+                start=json.loads(start),
+                found=json.loads(found),
+            )
+            for reviewer, time_utc, seconds, verdict, probability, start, found in rows
+        ]
+
+    def show(self, page: str, frame_index: int, reviewer: str) -> None:
+        """Note that a page shows a frame, and none that it showed before."""
+        with self._written() as connection:
+            connection.execute("DELETE FROM open_pages WHERE time_utc < ?", (_ago(PRESENT_S),))
+            connection.execute(
+                "INSERT OR REPLACE INTO open_pages VALUES (?, ?, ?, ?)",
+                (page, frame_index, reviewer, utc_now()),
+            )
+
+    def shown_by(self, frame_index: int, page: str) -> list[str]:
+        """Reviewers whose other pages show a frame now, by name; one with two pages is twice."""
+        with self._read() as connection:
+            if not self._has_later:
+                return []
+            rows = connection.execute(
+                "SELECT reviewer FROM open_pages WHERE frame_index = ? AND page != ? "
+                "AND time_utc >= ? ORDER BY reviewer",
+                (frame_index, page, _ago(PRESENT_S)),
+            ).fetchall()
+        return [reviewer for (reviewer,) in rows]
 
     def heads(self, frame_index: int, sha256: str) -> list[Decision]:
         """The latest decision of each reviewer on a photo, newest first."""
@@ -216,6 +335,12 @@ class Decisions:
         with self._written():
             self._delete_draft(frame_index, reviewer)
 
+    def drafted(self) -> frozenset[int]:
+        """Frames on which somebody has unfinished work."""
+        with self._read() as connection:
+            rows = connection.execute("SELECT frame_index FROM drafts").fetchall()
+        return frozenset(number for (number,) in rows)
+
     def since(self, revision: int) -> list[Brief]:
         """What was decided after a revision, oldest first; quick for many."""
         with self._read() as connection:
@@ -249,6 +374,38 @@ class Decisions:
         question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # nosec B608
         rows = self._connection.execute(question, values)
         return [_decision(row) for row in rows]
+
+    def _add(
+        self,
+        judged: Judged,
+        reviewer: str,
+        decision: Choice,
+        work: Work,
+        base: int,
+        seconds: float | None,
+    ) -> int:
+        """Add a decision; its revision."""
+        cursor = self._connection.execute(
+            "INSERT INTO decisions (frame_index, sha256, reviewer, time_utc, decision, base, "
+            "seconds, verdict, probability, proposal_sha256, work) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING revision",
+            (
+                judged.frame_index,
+                judged.sha256,
+                reviewer,
+                utc_now(),
+                decision,
+                base,
+                seconds,
+                judged.verdict,
+                judged.probability,
+                judged.proposal_sha256,
+                json.dumps(work),
+            ),
+        )
+        revision = int(cursor.fetchone()[0])
+        self._delete_draft(judged.frame_index, reviewer)
+        return revision
 
     def _base(self, revision: int) -> int:
         found = self._connection.execute(
@@ -371,8 +528,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, make: bool) -> None:
     if not _tables(connection):  # nor did another process make them meanwhile
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
-        for statement in _statements():
+        for statement in _statements(SCHEMA):
             connection.execute(statement)
+    for statement in _statements(LATER):
+        connection.execute(statement)
     connection.execute("COMMIT")
 
 
@@ -394,12 +553,17 @@ def _tables(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
 
-def _statements() -> list[str]:
-    """The schema's statements; `executescript` would end the transaction."""
+def _statements(schema: str) -> list[str]:
+    """A schema's statements; `executescript` would end the transaction."""
     found, begun = [], ""
-    for line in SCHEMA.splitlines():
+    for line in schema.splitlines():
         begun += f"{line}\n"
         if sqlite3.complete_statement(begun):
             found.append(begun)
             begun = ""
     return found
+
+
+def _ago(seconds: float) -> str:
+    """A time as `utc_now` writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

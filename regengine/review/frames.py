@@ -26,18 +26,24 @@ KEPT_FRAMES = 256
 LOOK_AGAIN_S = 5.0
 READ_FRAMES = 131072  # at once, for the columns
 CODED = ("verdict", "reasons", "category", "camera_body", "nadir_source")
-PLAIN = ("frame", "path", "sha256", "probability", "time_utc")
+ODDS = ("log10_odds", "runner_up_log10_odds")
+PLAIN = ("frame", "path", "sha256", "probability", "time_utc", "orientation", *ODDS)
 PLACES = ("nadir_lon", "nadir_lat", "centre_lon", "centre_lat")
 OF_QUEUE = select(
     *(f"frames/{name}" for name in (*PLAIN, *CODED, *PLACES)),
     "control_points/lon",
     "control_points/lat",
+    "control_points/sigma_m",
 )
+FEWEST_POINTS = 4  # of an accepted camera
 # The order in which a person should look at frames: proposals that need a look; those that may be
 # used without one; frames to place from nothing; files that could not be read
 VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
 # Reasons after which nothing is to be placed
 NOTHING_THERE = ("not_a_night_city_frame",)
+# Probabilities read alike within this of 0 and 1, and to a hundredth elsewhere: there, what they
+# are made of tells which is the more doubtful
+READS_ALIKE = 0.005
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,6 +98,13 @@ class FrameColumns:
     # A place that the photo shows: its middle, amid its control points where the middle is sky
     shown_lon: NDArray[np.float64]
     shown_lat: NDArray[np.float64]
+    orientation: NDArray[np.int32]  # EXIF
+    # Evidence for the proposal, and for the best distinct other one; NaN where there is none
+    log10_odds: NDArray[np.float64]
+    runner_up_log10_odds: NDArray[np.float64]
+    # Of the control points: how many, and the greatest sigma on the ground; NaN without points
+    point_count: NDArray[np.int64]
+    sigma_m: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.frame_index)
@@ -107,16 +120,33 @@ class FrameColumns:
         """Rows, the most doubtful frame first.
 
         A proposal is the more doubtful the nearer its probability is to one half: there a person's
-        look tells most. Frames without a proposal come after all proposals, those that hardly show
-        city lights after the others.
+        look tells most. Where probabilities read alike, it is the more doubtful the less it leads
+        its runner-up, the less likely it is against chance, and the less precise its points. Frames
+        without a proposal come after all proposals, those that hardly show city lights after the
+        others.
         """
         ranks = [
             VERDICT_ORDER.index(verdict) if verdict in VERDICT_ORDER else len(VERDICT_ORDER)
             for verdict in self.verdict.texts
         ]
         rank = np.array(ranks, dtype=np.int64)[self.verdict.codes]
-        certainty = np.abs(np.nan_to_num(self.probability, nan=0.5) - 0.5)
-        return np.lexsort((certainty, self.reasons.hold(NOTHING_THERE), rank))
+        likely = np.nan_to_num(self.probability, nan=0.5).clip(READS_ALIKE, 1.0 - READS_ALIKE)
+        certainty = np.abs(np.round(likely, 2) - 0.5)
+        nothing = self.reasons.hold(NOTHING_THERE)
+        return np.lexsort(
+            (-self.sigma_m, self.log10_odds, self.log10_lead, certainty, nothing, rank)
+        )
+
+    @cached_property
+    def log10_lead(self) -> NDArray[np.float64]:
+        """Evidence for each proposal over its runner-up; NaN where there is none."""
+        return self.log10_odds - self.runner_up_log10_odds
+
+    @cached_property
+    def acceptable(self) -> NDArray[np.bool_]:
+        """Which frames have a proposal that can be accepted as it is."""
+        proposed = self.verdict.are(("accepted", "review"))
+        return proposed & (self.point_count >= FEWEST_POINTS)
 
     @cached_property
     def by_time(self) -> NDArray[np.int64]:
@@ -152,6 +182,10 @@ def read_columns(snapshot: Snapshot) -> FrameColumns:
     table: dict[str, Any] = {**tables["frames"]}
     sky = ~np.isfinite(table["centre_lon"])
     lon, lat = _amid_points(table["frame_index"], sky, tables["control_points"])
+    of_points = np.searchsorted(table["frame_index"], tables["control_points"]["frame_index"])
+    table["point_count"] = np.bincount(of_points, minlength=len(sky))
+    table["sigma_m"] = np.full(len(sky), np.nan)
+    np.fmax.at(table["sigma_m"], of_points, tables["control_points"]["sigma_m"])
     table["shown_lon"] = np.where(sky, lon, table["centre_lon"])
     table["shown_lat"] = np.where(sky, lat, table["centre_lat"])
     return FrameColumns(**table | {name: _coded(table[name]) for name in CODED})

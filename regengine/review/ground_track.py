@@ -25,6 +25,7 @@ HORIZON_POINTS = 72
 # The station is two minutes from the horizon to the nadir; clocks are rarely wronger than ten
 REACH_S = 600.0
 STEP_S = 20.0
+OFFSETS_S = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
 GROUND_SPEED_KM_S = 7.2  # along the track, below the station
 # Nadirs so far apart in time tell whether it flew northward
 APART_S = (2.0, 300.0)
@@ -34,23 +35,33 @@ def track(
     rows: FrameColumns, row: int, nadir: NadirInput | None, tles: TleSet | None
 ) -> list[LonLat]:
     """Nadirs from ten minutes before a photo's time to ten minutes after it."""
-    time_utc = _time(rows.time_utc[row].decode())
-    offsets_s = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
+    time_utc = time_of(rows.time_utc[row].decode())
     if tles is not None and time_utc is not None:
         try:
-            elements = camera_position(tles, time_utc).element_set
-            if elements is not None:
-                return ground_track(track_positions(elements, time_utc, offsets_s, 0.0))
+            found = track_at(tles, time_utc)
         except EphemerisError:  # too far from all of them: the nadir serves
-            pass
+            found = []
+        if found:
+            return found
     ascending = _flies_northward(rows, row, time_utc)
     if nadir is None or ascending is None:
         return []
     return ground_track(
         nadir_track_positions(
-            nadir.lon, nadir.lat, nadir.altitude_km, offsets_s * GROUND_SPEED_KM_S, ascending
+            nadir.lon, nadir.lat, nadir.altitude_km, OFFSETS_S * GROUND_SPEED_KM_S, ascending
         )
     )
+
+
+def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
+    """Nadirs from ten minutes before a time to ten minutes after it, by the element sets.
+
+    EphemerisError if they do not reach that time.
+    """
+    elements = camera_position(tles, time_utc).element_set
+    if elements is None:
+        return []
+    return ground_track(track_positions(elements, time_utc, OFFSETS_S, 0.0))
 
 
 def _flies_northward(rows: FrameColumns, row: int, time_utc: datetime | None) -> bool | None:
@@ -61,7 +72,7 @@ def _flies_northward(rows: FrameColumns, row: int, time_utc: datetime | None) ->
     for other in rows.by_time_known[max(0, place - 100) : place + 100].tolist():
         if rows.nadir_source[other] != "tle" or rows.nadir_source[row] != "tle":
             continue
-        other_time = _time(rows.time_utc[other].decode())
+        other_time = time_of(rows.time_utc[other].decode())
         apart_s = (other_time - time_utc).total_seconds() if other_time is not None else 0.0
         northward = rows.nadir_lat[other] - rows.nadir_lat[row]
         if APART_S[0] <= abs(apart_s) <= APART_S[1] and northward:
@@ -69,7 +80,8 @@ def _flies_northward(rows: FrameColumns, row: int, time_utc: datetime | None) ->
     return None
 
 
-def _time(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
+    """A time out of ISO 8601, UTC where it names no zone; None of what is none."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
 from regengine.result import Hypothesis
-from regengine.review.bodies import camera_json, decision_json, points_json
+from regengine.review.bodies import (
+    camera_json,
+    decision_json,
+    page_words,
+    points_json,
+    search_json,
+)
 from regengine.review.context import FIRST_PICTURE_S, ReviewContext
 from regengine.review.decisions import Brief, Decisions
 from regengine.review.frames import FrameColumns
@@ -24,6 +30,8 @@ from regengine.review.photo_tiles import TILE_PX, max_zoom
 
 Status = Literal["open", "done", "disputed", "second", "all"]
 Sort = Literal["doubt", "time", "name"]
+# Leading digits of a photo's sha256 that addresses of its pictures repeat
+VERSION_DIGITS = 16
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
@@ -192,9 +200,18 @@ class Queue:
     rows: FrameColumns
     standings: Standings
     places: FramePlaces
+    drafted: frozenset[int] = frozenset()  # numbers of frames on which somebody has begun to work
 
     def chosen(self, wanted: QueueFilter) -> NDArray[np.int64]:
         """Rows of the frames to show, in the order to show them."""
+        keep = self.passing(wanted)
+        if wanted.status != "all":
+            keep &= _standing(self.standings, wanted.status)
+        order: NDArray[np.int64] = getattr(self.rows, f"by_{wanted.sort}")
+        return order[keep[order]]
+
+    def passing(self, wanted: QueueFilter) -> NDArray[np.bool_]:
+        """Which frames a filter asks for, whoever decided them."""
         rows = self.rows
         keep = np.ones(len(rows), bool)
         if wanted.verdict:
@@ -219,10 +236,28 @@ class Queue:
             keep &= named | self.places.hold(rows, sought)
         if wanted.tag:
             keep &= self.standings.tagged(wanted.tag)
-        if wanted.status != "all":
-            keep &= _standing(self.standings, wanted.status)
-        order: NDArray[np.int64] = getattr(rows, f"by_{wanted.sort}")
-        return order[keep[order]]
+        return keep
+
+    def progress(self, wanted: QueueFilter) -> dict[str, int]:
+        """Of the frames that a filter asks for, whoever decided them: how far one is.
+
+        ``acceptable`` counts `acceptable`.
+        """
+        passing = self.passing(wanted)
+        return {
+            "all": int(passing.sum()),
+            "decided": int((passing & self.standings.decided).sum()),
+            "acceptable": len(self.acceptable(wanted)),
+        }
+
+    def acceptable(self, wanted: QueueFilter) -> list[int]:
+        """Numbers of the frames that a filter asks for and that can be accepted as they are.
+
+        Nobody has decided them or begun to work on them, and they have a proposal.
+        """
+        keep = self.passing(wanted) & ~self.standings.decided & self.rows.acceptable
+        numbers: list[int] = self.rows.frame_index[keep].tolist()
+        return [number for number in numbers if number not in self.drafted]
 
     def line(self, row: int) -> dict[str, Any]:
         """One frame in the list of the page."""
@@ -240,6 +275,11 @@ class Queue:
             "camera_body": rows.camera_body[row] or None,
             "centre": [lon, lat] if math.isfinite(lon) and math.isfinite(lat) else None,
             "place": self.places.name(rows, row),
+            "orientation": int(rows.orientation[row]),
+            "version": rows.text("sha256", row)[:VERSION_DIGITS],
+            "log10_odds": float(rows.log10_odds[row]),
+            "log10_lead": float(rows.log10_lead[row]),
+            "sigma_m": float(rows.sigma_m[row]),
             "decision": heads[0].decision if heads else None,
             "reviewers": len(heads),
             "disputed": len({head.decision for head in heads}) > 1,
@@ -278,7 +318,7 @@ class Queue:
         said = self.line(row) | {
             "path": result.path,
             "sha256": result.sha256,
-            "reason_texts": [reason.text for reason in result.reasons],
+            "reason_texts": [page_words(reason.text) for reason in result.reasons],
             "category_probability": result.category_probability,
             "width_px": result.width_px,
             "height_px": result.height_px,
@@ -298,6 +338,9 @@ class Queue:
         }
         heads = context.decisions.heads(number, result.sha256)
         return plain(said, visible_text) | {
+            "searches": [
+                search_json(each) for each in context.decisions.searches(number, result.sha256)
+            ],
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],
         }

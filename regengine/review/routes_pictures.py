@@ -11,12 +11,11 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import FrameError, LightMapError
 from regengine.review.context import ReviewContext, registered_photo
+from regengine.review.queue import VERSION_DIGITS
 
 # Without a version in the address, another run on this port may mean something else by it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
-# Leading digits of a photo's sha256 that `v` repeats in addresses of its pictures
-VERSION_DIGITS = 16
 LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
 
 
@@ -87,7 +86,7 @@ def router(context: ReviewContext) -> APIRouter:
     def light_tile(request: Request, z: int, x: int, y: int) -> Response:
         """A tile of 256 pixels of the night-light map, Web Mercator."""
         if map_tiles is None:
-            raise HTTPException(404, "There is no night-light map: start the review with --lights.")
+            raise HTTPException(404, "The review has no night-light map.")
         return cached_response(
             request,
             lambda: _made(lambda: map_tiles.tile(z, x, y)),

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Query
 from fastapi import Path as PathParameter
 from pydantic import Field
 
@@ -20,9 +20,10 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.photo_light import LightImage
 from matchers.resection import Free
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, EphemerisError
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
+from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
 from regengine.registration.map_window import ground_sample_km
 from regengine.registration.preparation import fine_px, lights_of_photo
@@ -34,10 +35,12 @@ from regengine.review.bodies import (
     PointBody,
     camera_json,
     check_of_photo,
+    page_words,
     points_json,
 )
 from regengine.review.context import ReviewContext, no_frame
-from regengine.review.ground_track import track
+from regengine.review.decisions import KeptSearch
+from regengine.review.ground_track import time_of, track, track_at
 from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_frames import FrameId
 from regengine.review.search_jobs import SearchJob, SearchJobs
@@ -48,6 +51,8 @@ SMOOTH_PX = 1.0  # about the map's own blur
 BEHIND_PX = 1e6
 KEPT_FRAMES = 256
 USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
+NO_MAP = "end the review, and begin it with one."
+ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
 
@@ -105,6 +110,7 @@ def router(context: ReviewContext, jobs: SearchJobs | None = None) -> APIRouter:
     """Routes of the solution by points, and of the search."""
     routes = APIRouter(prefix="/api")
     _add_solution(routes, context)
+    _add_nadir(routes, context)
     _add_search(routes, context, jobs or SearchJobs())
     return routes
 
@@ -128,7 +134,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         """The point moved to where the lights of photo and map agree best."""
         result = context.result(number)
         if context.light_map is None:
-            raise ConfigError("snapping needs a night-light map: begin the review with --lights.")
+            raise ConfigError(f"snapping needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
         camera, point = body.camera.camera(), ReviewedPoint(**body.point.model_dump())
         check_of_photo(camera, result)
@@ -227,19 +233,52 @@ def _rms(values: list[float]) -> float | None:
     return math.sqrt(sum(value**2 for value in known) / len(known)) if known else None
 
 
+def _add_nadir(routes: APIRouter, context: ReviewContext) -> None:
+    @routes.get("/nadir")
+    def nadir(time_utc: Annotated[str, Query(max_length=40)]) -> dict[str, Any]:
+        """Where the station was at a time, by the element sets, and its track."""
+        if context.tles is None:
+            raise ConfigError("the review has no element sets: write the nadir instead.")
+        when = time_of(time_utc)
+        if when is None:
+            raise ConfigError("write the time as 2012-03-28 15:46:41, UTC.")
+        try:
+            found = camera_position(context.tles, when)
+        except EphemerisError as error:
+            raise ConfigError(page_words(str(error))) from error
+        return {name: getattr(found, name) for name in ABOUT_NADIR} | {
+            "track": track_at(context.tles, when)
+        }
+
+
 def _add_search(routes: APIRouter, context: ReviewContext, jobs: SearchJobs) -> None:
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
         """Begin a search; its job tells how it goes."""
         result = context.result(number)
         if context.inputs is None:
-            raise ConfigError("a search needs a night-light map: begin the review with --lights.")
+            raise ConfigError(f"a search needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
         rough = body.camera.camera()
         check_of_photo(rough, result)
         register = replace(context.inputs.register, max_seconds=body.seconds)
         inputs = replace(context.inputs, register=register)
-        return {"job": jobs.start(path.absolute(), rough, inputs).job}
+
+        def found(told: FrameResult, seconds: float) -> None:
+            search = KeptSearch(
+                frame_index=number,
+                sha256=result.sha256,
+                reviewer=context.reviewer,
+                seconds=seconds,
+                verdict=told.verdict,
+                probability=told.probability,
+                start=camera_json(rough),
+                found=dict(plain(proposal_json(told), visible_text)),
+            )
+            context.decisions.keep_search(search)
+
+        keep = None if context.readonly else found
+        return {"job": jobs.start(path.absolute(), rough, inputs, keep).job}
 
     @routes.get("/jobs/{job}")
     def look(job: JobName) -> dict[str, Any]:
@@ -271,12 +310,17 @@ def job_json(job: SearchJob) -> dict[str, Any]:
 
 
 def found_json(result: FrameResult) -> dict[str, Any]:
-    """What a search found."""
+    """What a search found, and its verdict."""
+    verdict = {"verdict": result.verdict, "probability": result.probability}
+    return verdict | proposal_json(result)
+
+
+def proposal_json(result: FrameResult) -> dict[str, Any]:
+    """A search's reasons, its camera and points, and what speaks for them."""
     return {
-        "verdict": result.verdict,
-        "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
-        "reason_texts": [reason.text for reason in result.reasons],
+        "reason_texts": [page_words(reason.text) for reason in result.reasons],
         "camera": None if result.solved is None else camera_json(result.solved.camera),
         "points": points_json(result, origin="search"),
+        "fit": None if result.fit is None else asdict(result.fit),
     }

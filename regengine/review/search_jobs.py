@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -11,7 +12,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Literal
 
 from matchers.camera import Camera
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 Search = Callable[[Path, Camera, "RunInputs"], "FrameResult"]
+Found = Callable[["FrameResult", float], None]  # takes what a search found, and its seconds
 
 MOST_WAITING = 8
 KEPT_JOBS = 64
@@ -46,6 +48,7 @@ class SearchJob:
     message: str | None = None
     result: FrameResult | None = None  # what it found; None until it is done
     ended_s: float | None = None
+    found: Found | None = None  # told when it is done
 
     @property
     def seconds(self) -> float:
@@ -72,8 +75,10 @@ class SearchJobs:
         self._worker: Worker[SearchJob] | None = None
         self._lock = RLock()
 
-    def start(self, path: Path, rough: Camera, inputs: RunInputs) -> SearchJob:
-        """Ask for a search."""
+    def start(
+        self, path: Path, rough: Camera, inputs: RunInputs, found: Found | None = None
+    ) -> SearchJob:
+        """Ask for a search; ``found`` is called once it is done, whether or not anybody looks."""
         with self._lock:
             self._tend()
             if sum(job.ended_s is None for job in self._jobs.values()) >= MOST_WAITING:
@@ -86,6 +91,7 @@ class SearchJobs:
                 inputs=inputs,
                 limit_s=limit_s,
                 asked_s=time.monotonic(),
+                found=found,
             )
             self._jobs[job.job] = job
             while len(self._jobs) > KEPT_JOBS:
@@ -126,6 +132,14 @@ class SearchJobs:
     def _give(self, job: SearchJob) -> None:
         assert self._worker is not None
         self._worker.give(job, self._search, job.path, job.rough, job.inputs)
+        # In a thread: it may end at once, or while this one waits for its process to end
+        self._worker.given[-1].future.add_done_callback(
+            lambda _: Thread(target=self._tend_once, daemon=True).start()
+        )
+
+    def _tend_once(self) -> None:
+        with self._lock:
+            self._tend()
 
     def _tend(self) -> None:
         """Take in what has ended; end what takes too long."""
@@ -165,6 +179,11 @@ def _take(given: Given[SearchJob]) -> None:
         _end(given.job, "failed", f"the search failed ({one_line(repr(error))}).")
     else:
         _end(given.job, "done")
+        if given.job.found is not None:
+            try:
+                given.job.found(given.job.result, given.job.seconds)
+            except RegengineError as error:
+                logging.getLogger("regengine").warning("%s", one_line(str(error)))
 
 
 def _end(job: SearchJob, state: State, message: str | None = None) -> None:

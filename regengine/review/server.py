@@ -50,12 +50,13 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     prepare_first_picture(context)
     import uvicorn
 
+    from regengine.io.folders import cache_folder
     from regengine.review.app import guarded_app
-    from regengine.review.security import Access, own_names
+    from regengine.review.security import Access, kept_key, own_names
 
     listening = listen(options, usual_port(context.store))
     port = listening.getsockname()[1]
-    access = Access()
+    access = Access(key=kept_key(context.store, cache_folder() / "review"))
     names = () if options.host == LOOPBACK else (options.host, *own_names())
     app = guarded_app(context, access, port=port, hosts=names, whole_soon=True)
     server = uvicorn.Server(

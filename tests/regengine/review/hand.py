@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 
 import numpy as np
 
+from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from tests.regengine.review.sample import camera_of, true_camera, truth_of
 
@@ -45,8 +46,8 @@ def open_browser(*arguments: str) -> Iterator[Browser]:
 class ReviewHand:
     """A person at the page of an address with its token: looks, presses keys, drags.
 
-    ``actions`` counts keys, clicks and drags; ``problems`` are what the page threw, and what its
-    policy refused.
+    ``actions`` counts keys, clicks, drags and zooms; ``problems`` are what the page threw, and what
+    its policy refused.
     """
 
     def __init__(self, page: Page, address: str) -> None:
@@ -55,6 +56,7 @@ class ReviewHand:
         self.actions: Counter[str] = Counter()
         self.problems: list[str] = []
         self._visited: list[str] = []
+        self._turns = 0
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._heard)
         self._under_way = 0
@@ -142,7 +144,11 @@ class ReviewHand:
         return self._on_screen("#map", east, north)
 
     def zoom_to(self, lon: float, lat: float) -> None:
-        """Turn the wheel over the map until a place is in it, and then in towards that place."""
+        """Turn the wheel over the map until a place is in it, and then in towards that place.
+
+        One action, however far the wheel turns; none where the place is before the eye.
+        """
+        turned = self._turns
         box = self.page.locator("#map").bounding_box()
         assert box is not None
         x, y = self.at_place(lon, lat)
@@ -153,8 +159,10 @@ class ReviewHand:
         while float((self.page.get_attribute("#map", "data-view") or "").split()[2]) > CLOSE_M:
             self._turn_wheel((x, y), -1)
             x, y = self.at_place(lon, lat)
+        self.actions["zooms"] += self._turns > turned
 
     def _turn_wheel(self, at: tuple[float, float], out: int) -> None:
+        self._turns += 1
         self.page.mouse.move(*at)
         self.page.mouse.wheel(0, 240 * out)
         self.page.wait_for_timeout(WHEEL_MS)
@@ -194,6 +202,15 @@ def camera_error_km(told: dict[str, Any], frame: str) -> float:
     places = camera_of(told).pixel_to_lonlat(x, y)
     lon, lat = [p["lon"] for p in known], [p["lat"] for p in known]
     return float(np.max(great_circle_km(*places, lon, lat)))
+
+
+def ground_error_km(camera: Camera, truth: Camera) -> float:
+    """Greatest distance on the ground over the middle of the picture."""
+    x, y = np.meshgrid(
+        np.linspace(0.2, 0.8, 5) * truth.width_px, np.linspace(0.2, 0.8, 5) * truth.height_px
+    )
+    seen, true = camera.pixel_to_lonlat(x, y), truth.pixel_to_lonlat(x, y)
+    return float(np.nanmax(great_circle_km(*seen, *true)))
 
 
 def points_error_km(points: list[dict[str, Any]], frame: str) -> float:

@@ -15,6 +15,7 @@ from regengine.result import Reason
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
 from tests.regengine.review.made_review import WORK, Browser, opened
+from tests.regengine.review.sample import SAMPLES, truth_of
 
 TYPES = Path(regengine.review.__file__).parent / "page" / "src" / "types.ts"
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.exe\x1b[31m'\"&"
@@ -71,8 +72,8 @@ def test_answers_have_the_keys_that_the_page_expects(browser: Browser) -> None:
     assert set(frame["camera"]) == keys_of("Camera")
     assert set(frame["points"][0]) == keys_of("Point")
     assert set(frame["hypotheses"][1]) == keys_of("Hypothesis")
-    assert set(frame["decisions"][0]) == keys_of("Decision")
-    assert set(WORK) == keys_of("Draft")
+    assert set(frame["decisions"][0]) == keys_of("Decision") - {"given"}  # told by few
+    assert set(WORK) == keys_of("Draft") - {"given"}
 
 
 def test_a_frame_says_what_the_engine_said(browser: Browser) -> None:
@@ -203,3 +204,64 @@ def test_a_store_that_grows_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert [row["frame"] for row in rows] == ["ISS030-E-1", "ISS030-E-2"]
         assert [row["decision"] for row in rows] == ["accepted", None]
         assert browser.get("/api/frames/1").json()["frame"] == "ISS030-E-2"
+
+
+def test_what_is_filtered_is_accepted_together(browser: Browser) -> None:
+    query = "frames?text=iss030&status=open&limit=0"
+    told = browser.get(f"/api/{query}").json()
+    assert told["progress"] == {"all": 2, "decided": 0, "acceptable": 2}
+    address = "/api/frames/accept?text=iss030&status=open&count="
+    stale = browser.post(f"{address}3", None)
+    assert (stale.status_code, stale.json()["detail"][:12]) == (409, "there are 2 ")
+    assert browser.post(f"{address}2", None).json() == {"accepted": 2}
+    for number in (0, 2):
+        frame = browser.get(f"/api/frames/{number}").json()
+        (decision,) = frame["decisions"]
+        assert (decision["decision"], decision["tags"]) == ("accepted", ["accepted unseen"])
+        assert (decision["camera"], decision["points"]) == (frame["camera"], frame["points"])
+    assert browser.get("/api/frames?tag=accepted%20unseen").json()["total"] == 2
+    assert browser.get(f"/api/{query}").json()["progress"]["acceptable"] == 0
+
+
+def test_nothing_is_accepted_where_one_only_looks(store: Path) -> None:
+    with opened(store, readonly=True) as browser:
+        assert browser.post("/api/frames/accept?count=2", None).status_code == 403
+        shown = browser.put("/api/frames/0/shown?page=abcdefgh").json()
+    assert shown == {"others": [], "decisions": []}
+    assert not [*store.parent.glob("*.sqlite")]
+
+
+def test_two_reviews_know_of_each_other(store: Path, browser: Browser) -> None:
+    assert browser.put("/api/frames/0/shown?page=abcdefgh").json()["others"] == []
+    with opened(store, reviewer="Bob") as other:
+        assert other.put("/api/frames/0/shown?page=ijklmnop").json()["others"] == ["Ada"]
+        decide(other, 0, "rejected")
+    told = browser.put("/api/frames/0/shown?page=abcdefgh").json()
+    assert told["others"] == ["Bob"]
+    assert [each["reviewer"] for each in told["decisions"]] == ["Bob"]
+
+
+def test_what_a_person_says_of_the_photo_is_kept(browser: Browser) -> None:
+    nadir = {"lon": 190.0, "lat": 4.0, "altitude_km": 410.0}
+    given = {"time_utc": "2012-03-28T15:46:41Z", "nadir": nadir, "focal_px": 2000.0}
+    decide(browser, 0, "unsure", given=given)
+    decide(browser, 1, "unsure")
+    kept = browser.get("/api/frames/0").json()["decisions"][0]["given"]
+    assert kept == given | {"nadir": nadir | {"lon": -170.0}}
+    assert "given" not in browser.get("/api/frames/1").json()["decisions"][0]
+    wrong = WORK | {"given": given | {"nadir": nadir | {"altitude_km": 1.0}}}
+    assert browser.put("/api/frames/0/draft", json=wrong).status_code == 422
+
+
+def test_a_time_tells_the_nadir(store: Path) -> None:
+    with opened(store, tle=SAMPLES / "tle.txt") as browser:
+        time_utc = truth_of("ISS990-E-000101")["time_utc"]
+        told = browser.get(f"/api/nadir?time_utc={time_utc}").json()
+        assert told["source"] == "tle"
+        assert abs(told["lat"]) < 52.0
+        assert len(told["track"]) == 61
+        far = browser.get("/api/nadir?time_utc=1990-01-01")
+        assert (far.status_code, "--" in far.json()["detail"]) == (422, False)
+        assert browser.get("/api/nadir?time_utc=noon").status_code == 422
+    with opened(store) as browser:
+        assert "no element sets" in browser.get("/api/nadir?time_utc=2012").json()["detail"]

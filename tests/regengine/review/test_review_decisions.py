@@ -13,7 +13,14 @@ import pytest
 
 from regengine.errors import StoreError
 from regengine.review.bodies import camera_json
-from regengine.review.decisions import Choice, Decision, Decisions, Judged, decisions_path
+from regengine.review.decisions import (
+    Choice,
+    Decision,
+    Decisions,
+    Judged,
+    KeptSearch,
+    decisions_path,
+)
 from regengine.review.reviewed import ReviewedPoint, reviewed, state_of
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
@@ -52,6 +59,80 @@ def test_a_decision_comes_back_as_it_was_saved(file: Path) -> None:
     assert again.heads(0, judged().sha256) == [saved]
     assert (saved.work, saved.seconds, saved.judged, conflict) == (work, 2.5, judged(), None)
     again.close()
+
+
+def test_what_a_search_found_stays_with_the_photo(file: Path) -> None:
+    search = KeptSearch(
+        frame_index=3,
+        sha256="ab",
+        reviewer="Ada",
+        seconds=4.5,
+        verdict="no_match",
+        probability=None,
+        start={"focal_px": 1500.0, "principal_point": [1.0, 2.0]},
+        found={"reasons": ["outside_map"], "camera": None},
+    )
+    decisions = Decisions(file)
+    for verdict in ("no_match", "review"):
+        decisions.keep_search(replace(search, verdict=verdict))
+    decisions.close()
+    again = Decisions(file, readonly=True)
+    later, earlier = again.searches(3, "ab")
+    assert replace(earlier, time_utc="") == search
+    assert (later.verdict, later.time_utc >= earlier.time_utc > "2020") == ("review", True)
+    assert again.searches(3, "another photo") == again.searches(4, "ab") == []
+    again.close()
+    other_hand = sqlite3.connect(file)
+    with pytest.raises(sqlite3.IntegrityError, match="not changed"):
+        other_hand.execute("UPDATE searches SET verdict = 'accepted'")
+    other_hand.close()
+
+
+def test_a_file_that_knows_no_searches_is_read_and_gets_them(file: Path) -> None:
+    save(file, judged(), "Ada", "accepted")
+    other_hand = sqlite3.connect(file)
+    other_hand.executescript("DROP TABLE searches; DROP TABLE open_pages;")
+    other_hand.close()
+    old = Decisions(file, readonly=True)
+    assert (old.searches(0, "ab"), old.shown_by(0, "one")) == ([], [])
+    old.close()
+    new = Decisions(file)
+    new.show("one", 0, "Ada")
+    assert (len(new.all_heads()), new.shown_by(0, "two")) == (1, ["Ada"])
+    new.close()
+
+
+def test_who_has_a_frame_before_them_is_told_for_a_while(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = Decisions(file), Decisions(file)
+    ours.show("one", 0, "Ada")
+    theirs.show("two", 0, "Bob")
+    theirs.show("three", 1, "Bob")
+    assert (ours.shown_by(0, "one"), theirs.shown_by(0, "two")) == (["Bob"], ["Ada"])
+    theirs.show("two", 1, "Bob")
+    assert ours.shown_by(0, "one") == []
+    assert ours.shown_by(1, "one") == ["Bob", "Bob"]
+    monkeypatch.setattr("regengine.review.decisions.PRESENT_S", -1)
+    assert ours.shown_by(1, "one") == []
+    ours.close()
+    theirs.close()
+
+
+def test_frames_decided_together_are_decided_once(file: Path) -> None:
+    decisions = Decisions(file)
+    decisions.save(judged(1), "Bob", "rejected", WORK)
+    decisions.keep_draft(2, judged(2).sha256, "Bob", WORK)
+    assert decisions.drafted() == {2}
+    frames = [(judged(number), WORK | {"tags": ["unseen"]}) for number in range(3)]
+    assert decisions.save_together("Ada", "accepted", frames) == 2
+    heads = {head.judged.frame_index: head for head in decisions.all_heads()}
+    assert {n: (h.reviewer, h.decision) for n, h in heads.items()} == {
+        0: ("Ada", "accepted"),
+        1: ("Bob", "rejected"),
+        2: ("Ada", "accepted"),
+    }
+    decisions.close()
 
 
 def test_decisions_are_never_changed_or_deleted(file: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from regengine.review.security import MOST_BODY_BYTES, Access, security_headers
+from regengine.review.security import MOST_BODY_BYTES, Access, kept_key, security_headers
 from tests.example_results import proposal
 from tests.regengine.exchange.export.exported import write_store
 from tests.regengine.review.made_review import BASE, PORT, WORK, Browser, opened, served
@@ -67,6 +67,54 @@ def test_a_cookie_of_another_run_is_refused(store: Path, browser: Browser) -> No
     with served(store, Access()) as other:
         other.cookies = browser.cookies
         assert is_refused(other.get("/api/session"), 401)
+
+
+def test_a_page_and_the_next_run_of_the_same_user_know_each_other(
+    store: Path, tmp_path: Path
+) -> None:
+    with served(store, first := Access(key=kept_key(store, tmp_path))) as browser:
+        browser.get(f"/?token={first.token}")
+        page = Access(key=browser.get("/api/return").json()["key"])
+    with served(store, Access(key=kept_key(store, tmp_path))) as browser:
+        assert is_refused(browser.get("/api/return"), 401)
+        told = browser.get("/api/return?challenge=one").json()
+        assert told["proof"] == page.proof("server", PORT, "one")
+        proof = page.proof("page", PORT, told["challenge"])
+        query = f"challenge={told['challenge']}&proof={proof}"
+        assert browser.post(f"/api/return?{query}", json={}).status_code == 204
+        assert browser.get("/api/session").status_code == 200
+        browser.cookies = httpx.Cookies()
+        assert is_refused(browser.post(f"/api/return?{query}", json={}), 401)  # used up
+
+
+@pytest.mark.parametrize("wrong", ["key", "port", "role", "challenge"])
+def test_who_has_not_the_key_is_not_taken_back(store: Path, wrong: str) -> None:
+    access = Access()
+    page = Access() if wrong == "key" else Access(key=access.key)
+    with served(store, access) as browser:
+        challenge = browser.get("/api/return?challenge=one").json()["challenge"]
+        asked = "another" if wrong == "challenge" else challenge
+        proof = page.proof("server" if wrong == "role" else "page", PORT + (wrong == "port"), asked)
+        query = f"challenge={asked}&proof={proof}"
+        assert is_refused(browser.post(f"/api/return?{query}", json={}), 401)
+        assert is_refused(browser.get("/api/session"), 401)
+
+
+@pytest.mark.parametrize("fault", ["mode", "link", "short"])
+def test_a_key_that_others_may_know_is_made_anew(tmp_path: Path, fault: str) -> None:
+    key = kept_key(tmp_path / "run.h5", tmp_path)
+    (path,) = tmp_path.glob("*.key")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert kept_key(tmp_path / "run.h5", tmp_path) == key != kept_key(tmp_path / "b.h5", tmp_path)
+    if fault == "mode":
+        path.chmod(0o644)
+    elif fault == "short":
+        path.write_text("0")
+    else:
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    assert kept_key(tmp_path / "run.h5", tmp_path) != key
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(

@@ -128,13 +128,45 @@ def test_the_most_doubtful_come_first(queue: Queue) -> None:
     assert list(dict.fromkeys(verdicts)) == ["review", "accepted", "no_match", "failed"]
     for verdict in ("review", "accepted"):
         unsure = [
-            abs((r.probability or 0.0) - 0.5)
+            abs(round(min(max(r.probability or 0.0, 0.005), 0.995), 2) - 0.5)
             for r in results
             if r.verdict == verdict and "not_a_night_city_frame" not in [c.code for c in r.reasons]
         ]
         assert unsure == sorted(unsure)
     none = ["not_a_night_city_frame" in [c.code for c in r.reasons] for r in results[20:30]]
     assert none == sorted(none)
+
+
+def test_where_probabilities_read_alike_odds_lead_and_sigma_tell(tmp_path: Path) -> None:
+    def sure(frame: str, odds: float, runner_up: float, sigma_m: float) -> FrameResult:
+        made = proposal(frame, "review")
+        assert made.fit is not None
+        fit = replace(made.fit, log10_odds=odds, runner_up_log10_odds=runner_up)
+        points = tuple(replace(point, sigma_m=sigma_m) for point in made.control_points)
+        return replace(made, fit=fit, control_points=points, probability=0.9991 + odds * 1e-5)
+
+    frames = ReviewFrames(
+        write_store(
+            tmp_path / "run.h5",
+            [
+                sure("leads far", 12.0, 1.0, 100.0),
+                sure("leads little", 12.0, 8.0, 100.0),
+                sure("precise", 14.0, 8.0, 100.0),
+                sure("vague", 14.0, 8.0, 900.0),
+                sure("few odds", 11.0, 5.0, 100.0),
+            ],
+        )
+    )
+    order = [frames.rows.text("frame", row) for row in frames.rows.by_doubt.tolist()]
+    assert order == ["leads little", "few odds", "vague", "precise", "leads far"]
+    frames.close()
+
+
+def test_progress_counts_whoever_decided_and_what_may_be_accepted(queue: Queue) -> None:
+    wanted = QueueFilter(verdict=("accepted", "no_match"), status="open")
+    begun = replace(queue, drafted=frozenset({8}))
+    assert begun.progress(wanted) == {"all": 20, "decided": 2, "acceptable": 8}
+    assert begun.acceptable(wanted) == [0, 12, 16, 20, 24, 28, 32, 36]
 
 
 def test_facets_count_every_frame(queue: Queue) -> None:

@@ -116,7 +116,7 @@ def test_a_picture_of_a_named_photo_is_kept_for_ever(
         ("/api/frames/3/photo/2/3/0.jpg", 404, "no tile 2/3/0"),
         ("/api/frames/3/photo/2/x/0.jpg", 422, "x"),
         ("/api/frames/..%2f..%2fetc/preview.jpg", 404, "Not Found"),
-        ("/api/lights/0/0/0.png", 404, "--lights"),
+        ("/api/lights/0/0/0.png", 404, "no night-light map"),
         ("/api/places?bbox=1,2,3", 422, "west,south,east,north"),
         ("/api/places?bbox=1,nan,3,4", 422, "west,south,east,north"),
         ("/api/places?bbox=1,20,3,4", 422, "south below north"),

@@ -72,6 +72,19 @@ def test_whatever_becomes_of_a_search_is_told_and_the_next_one_runs(jobs: Search
     assert found.result.probability == 0.5
 
 
+def test_what_a_search_found_is_told_though_nobody_looks(jobs: SearchJobs) -> None:
+    told: list[tuple[str, float]] = []
+    for end in (FAILS, FINDS):
+        job = jobs.start(
+            PHOTO, camera(end), MADE_UP, lambda result, s: told.append((result.verdict, s))
+        )
+    given_up_s = time.monotonic() + FOR_EVER_S
+    while not told:
+        assert time.monotonic() < given_up_s
+        time.sleep(0.02)
+    assert told == [("review", job.seconds)]
+
+
 def test_cancelled_searches_end_at_once_and_those_that_wait_go_on(jobs: SearchJobs) -> None:
     first = jobs.start(PHOTO, camera(HANGS), MADE_UP)
     second = jobs.start(PHOTO, camera(HANGS), MADE_UP)
@@ -117,7 +130,7 @@ def test_without_a_map_there_is_no_search(tmp_path: Path) -> None:
         sent = client.get("/api/frames/3").json()["camera"]
         answer = client.post("/api/frames/3/search", {"camera": sent})
     assert answer.status_code == 422
-    assert "--lights" in answer.json()["detail"]
+    assert "needs a night-light map" in answer.json()["detail"]
 
 
 @pytest.mark.slow

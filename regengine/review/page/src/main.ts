@@ -1,24 +1,29 @@
 // The review page: everything is made and tied together here.
 
 import "./app.css";
-import type { Session } from "./types";
+import type { Decision, Session, Shown } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
 import { adjustBox } from "./work/adjust_box";
-import { api } from "./work/api";
+import { ApiError, api, UNKNOWN } from "./work/api";
 import { coordinatesIn } from "./work/coordinates";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory, showStats } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
-import { hintFor, showFacts, showVerdict } from "./work/frame_facts";
+import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
-import { complain, say, sentenceOf } from "./work/notices";
-import { showDecisions, showHypotheses } from "./work/others_box";
+import { link } from "./work/link";
+import { complain, say, sentenceOf, settled } from "./work/notices";
+import { decisionLine, showDecisions, showHypotheses, showSearches } from "./work/others_box";
 import { pageButtons } from "./work/page_buttons";
 import { placeBox } from "./work/place_box";
+import { pointsFiles } from "./work/points_files";
 import { showPoints } from "./work/points_table";
+import { othersLine, Presence } from "./work/presence";
+import { showGiven } from "./work/given_box";
 import { QueueFilters } from "./work/queue_filters";
+import { QueueHead } from "./work/queue_head";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
 import { SearchRun } from "./work/search_run";
@@ -28,7 +33,10 @@ import { ownBox, takeLeftOvers } from "./work/tab_box";
 import { lonLat } from "./work/text";
 import { topBar } from "./work/top_bar";
 
-const failed = (error: unknown): void => complain(sentenceOf(error));
+/** What the outage of the server explains is told by one line, see `Link`. */
+const failed = (error: unknown): void => {
+  if (!(error instanceof ApiError && error.away)) complain(sentenceOf(error), undefined, "frame");
+};
 const wait = (work: Promise<unknown>): void => void work.catch(failed);
 const find = async (text: string, signal: AbortSignal) => (await api.places(text, signal)).places;
 /** Towns by name, or the one place that is typed as its coordinates. */
@@ -36,6 +44,8 @@ const findAnywhere = async (text: string, signal: AbortSignal) => {
   const at = coordinatesIn(text);
   return at ? [{ name: lonLat(at), country: "", lon: at[0], lat: at[1], population: 0 }] : find(text, signal);
 };
+
+const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
 
 /** How often to look for what tabs that were closed had not sent. */
 const LEFT_OVERS_MS = 10_000;
@@ -48,15 +58,20 @@ function begin(session: Session, box: string): void {
     filter: address.filter,
     changed: () => refresh(),
     opened: () => {
+      settled("frame");
       remembersAddress();
       showFrame();
     },
     queueChanged: () => {
       list.show(review.queue.rows, review.queue.index);
+      if (!review.unsent) void head.refresh();
       bar.setProgress(review.decidedNow);
       if (review.decidedNow > 0) remember("hints", { decided: 1 });
     },
-    sending: (sending, why) => bar.setSending(sending, why),
+    sending: (sending, why) => {
+      bar.setSending(sending, why);
+      if (sending === "saved") void head.refresh();
+    },
     leaving: (leaving) => form.hold(leaving),
   });
   const { editor } = review;
@@ -74,6 +89,7 @@ function begin(session: Session, box: string): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
+    lost: () => link.lost(),
   });
   review.views.offer(session);
   for (const side of ["photo", "map"] as const) {
@@ -92,11 +108,17 @@ function begin(session: Session, box: string): void {
     find,
     failed,
   );
+  const head = new QueueHead(byId("queue"), {
+    progress: () => review.queue.progress(),
+    acceptAll: (count) => review.acceptAll(count),
+    readonly: session.readonly,
+    failed,
+  });
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)), failed);
   const form = decisionForm({ editor, find, failed, goTo: (place) => review.goTo(place) });
   const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
   const search = new SearchRun(
-    (frame, result) => review.searched(frame, result.camera, result.points),
+    (frame, result) => wait(review.searched(frame, result.camera, result.points)),
     (sentence) => {
       searching.textContent = sentence ?? "";
       if (byId("progress").hidden !== (sentence === null)) {
@@ -164,8 +186,9 @@ function begin(session: Session, box: string): void {
     () => review.frame,
     () => editor.draft.hypothesis,
   );
+  const files = pointsFiles(editor, wait, () => review.views?.fit());
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor),
+    () => showPoints(byId("points"), editor, files),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
@@ -174,13 +197,45 @@ function begin(session: Session, box: string): void {
     () => editor.holdAll,
   );
 
+  const drawVerdict = drawnOnChange(
+    () => {
+      const hint = review.frame && hintFor(review.frame, remembered("hints", { decided: 0 }).decided + review.decidedNow);
+      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, hint);
+    },
+    () => review.frame,
+    () => review.frame && meant(review.frame, editor.draft),
+  );
+  const drawSearches = drawnOnChange(
+    () => showSearches(byId("searches"), review.frame?.searches ?? [], editor),
+    () => review.frame?.searches,
+  );
+  let others: Shown = { others: [], decisions: [] };
+  const presence = new Presence((id, shown) => {
+    const { frame } = review;
+    if (frame?.id !== id) return;
+    const known = new Set([...frame.decisions, ...others.decisions].map((each) => each.revision));
+    const news = shown.decisions.filter((each) => each.reviewer !== session.reviewer && !known.has(each.revision));
+    others = shown;
+    byId("others").textContent = othersLine(shown.others, session.reviewer);
+    if (news.length === 0) return;
+    review.outdated(id);
+    say(`${news.map(decisionLine).join("; ")}.`);
+    drawDecisions(shown.decisions);
+  });
+  const drawDecisions = (decisions: Decision[]): void =>
+    showDecisions(byId("decisions"), decisions, editor, () =>
+      wait(review.history().then((all) => all && showHistory(all, editor))),
+    );
+
   function refresh(): void {
     const { frame } = review;
     byId("views").dataset.layout = review.layout;
     byId("views").dataset.side = review.side;
     if (frame !== null) {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
+      drawVerdict();
       drawHypotheses();
+      drawSearches();
       drawPoints();
     }
     for (const each of Object.values(look)) each.refresh();
@@ -193,12 +248,13 @@ function begin(session: Session, box: string): void {
     byId("empty").textContent = review.queue.rows.total === 0 ? "No frame passes this filter." : "This queue is done.";
     document.title = frame === null ? "regengine review" : `${frame.frame} · regengine review`;
     list.setCurrent(review.queue.index);
+    presence.show(frame?.id ?? null);
     if (frame === null) return refresh();
-    showVerdict(byId("verdict"), frame, hintFor(frame, remembered("hints", { decided: 0 }).decided + review.decidedNow));
     form.show(editor.draft, review.placeName);
-    showDecisions(byId("decisions"), frame.decisions, editor, () =>
-      wait(review.history().then((decisions) => decisions && showHistory(decisions, editor))),
-    );
+    others = { others: [], decisions: [] };
+    byId("others").textContent = "";
+    drawDecisions(frame.decisions);
+    showGiven(byId("given"), frame, { editor, orbits: session.orbits, changed: () => review.views?.fit() });
     byId("panel").scrollTop = 0;
     refresh();
   }
@@ -230,11 +286,22 @@ function begin(session: Session, box: string): void {
   leftOvers();
   window.setInterval(leftOvers, LEFT_OVERS_MS);
   window.addEventListener("focus", leftOvers);
+  void link.begin({
+    away: (why) => complain(why === "unknown" ? UNKNOWN : AWAY, undefined, "server"),
+    back: (was) => {
+      settled("server");
+      if (was) say("The server is there again.");
+      review.views?.retry();
+      list.draw();
+      if (review.frame === null) wait(review.begin(null));
+    },
+  });
   keyboard.listen();
   setQueueHidden(remembered("queue", { hidden: false }).hidden);
   refresh();
   wait(
     review.begin(address.frame).then(async () => {
+      list.showPictures();
       const facets = await api.facets();
       filters.setFacets(facets);
       form.setTags(filters.tags);
@@ -251,4 +318,4 @@ async function start(): Promise<void> {
   begin(session, await ownBox(session.store));
 }
 
-start().catch(failed);
+start().catch((error: unknown) => complain(sentenceOf(error)));

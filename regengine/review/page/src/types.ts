@@ -19,6 +19,14 @@ export interface Camera {
 
 export type Verdict = "accepted" | "review" | "no_match" | "failed";
 export type Choice = "accepted" | "rejected" | "unsure";
+/** How far one is: of the frames that a filter asks for, whoever decided them. */
+export interface Progress {
+  all: number;
+  decided: number;
+  /** Those that nobody has worked on and whose proposal can be accepted as it is. */
+  acceptable: number;
+}
+
 export type Origin = "engine" | "person" | "snap" | "search";
 
 /** A control point that a person may have moved; sigma_px is null where nobody knows it. */
@@ -95,11 +103,13 @@ export interface Session {
   /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
   lights: boolean;
   lights_name: string;
+  /** Whether there are element sets: a time tells the nadir. */
+  orbits: boolean;
   /** Online layers that the configuration allows; empty by default. */
   layers: { name: string; url: string; attribution: string }[];
 }
 
-/** One row of the queue: GET /api/frames -> { total, offset, named, frames: QueueRow[] }
+/** One row of the queue: GET /api/frames -> { total, progress, offset, named, frames: QueueRow[] }
  *  named is false for the first second or two: places are null until the towns are read. */
 export interface QueueRow {
   id: number;
@@ -112,6 +122,14 @@ export interface QueueRow {
   camera_body: string | null;
   centre: LonLat | null;
   place: string | null;
+  /** EXIF orientation, and what addresses of its pictures repeat as v. */
+  orientation: number;
+  version: string;
+  /** Evidence for the proposal against chance, and over its runner-up. */
+  log10_odds: number | null;
+  log10_lead: number | null;
+  /** Of its least precise control point. */
+  sigma_m: number | null;
   decision: Choice | null;
   reviewers: number;
   disputed: boolean;
@@ -164,6 +182,7 @@ export interface Decision {
   points: Point[];
   /** Which hypothesis it started from; null where it was placed by hand. */
   hypothesis: number | null;
+  given?: Given | null;
   comment: string;
   tags: string[];
   /** 0 (useless) to 5 (excellent); null where nobody said. */
@@ -173,8 +192,43 @@ export interface Decision {
   seconds: number | null;
 }
 
+/** What a person says of how the photo was taken, where its file does not. */
+export interface Given {
+  time_utc: string | null;
+  nadir: { lon: number; lat: number; altitude_km: number } | null;
+  focal_px: number | null;
+}
+
+/** GET /api/nadir?time_utc= */
+export interface NadirAnswer extends Nadir {
+  track: LonLat[];
+}
+
+export interface Nadir {
+  lon: number;
+  lat: number;
+  altitude_km: number;
+  source: string;
+  sigma_along_km: number;
+}
+
+/** What a search found from where somebody had placed the photo; kept with the frame. */
+export interface KeptSearch extends Found {
+  reviewer: string;
+  time_utc: string;
+  seconds: number;
+}
+
+/** PUT /api/frames/{id}/shown?page= */
+export interface Shown {
+  /** Reviewers whose other pages show the frame. */
+  others: string[];
+  decisions: Decision[];
+}
+
 /** Unfinished work of this reviewer: what a reload brings back. Same shape, no choice yet. */
 export interface Draft {
+  given?: Given | null;
   camera: Camera | null;
   points: Point[];
   hypothesis: number | null;
@@ -196,7 +250,7 @@ export interface Frame extends QueueRow {
   orientation: number;
   focal_mm: number | null;
   pixel_pitch_um: number | null;
-  nadir: { lon: number; lat: number; altitude_km: number; source: string; sigma_along_km: number } | null;
+  nadir: Nadir | null;
   /** Points under the believed orbit around the time of the photo, oldest first. */
   track: LonLat[];
   /** Outline of the ground in sight from the nadir. */
@@ -212,6 +266,8 @@ export interface Frame extends QueueRow {
    *  Levels of the photo's tiles: 0 to max_zoom; level z is the photo times 2^(z - max_zoom). */
   max_zoom: number;
   tile_px: number;
+  /** Newest first. */
+  searches: KeptSearch[];
   draft: Draft | null;
   /** Heads of all reviewers, newest first. */
   decisions: Decision[];
@@ -271,14 +327,17 @@ export interface Job {
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   seconds: number;
   message: string | null;
-  result: {
-    verdict: Verdict;
-    probability: number | null;
-    reasons: string[];
-    reason_texts: string[];
-    camera: Camera | null;
-    points: Point[];
-  } | null;
+  result: Found | null;
+}
+
+export interface Found {
+  verdict: Verdict;
+  probability: number | null;
+  reasons: string[];
+  reason_texts: string[];
+  camera: Camera | null;
+  points: Point[];
+  fit: { log10_odds: number; runner_up_log10_odds: number; matched_lights: number; residual_px: number } | null;
 }
 
 /** PUT /api/frames/{id}/decision: { base, decision } & Draft & { seconds } -> Saved.

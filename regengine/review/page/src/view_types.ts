@@ -28,6 +28,8 @@ export interface ViewEvents {
   /** The photo was moved over the map by hand (tool "place"). */
   placed(camera: Camera, done: boolean): void;
   cursor(pixel: [number, number] | null, place: LonLat | null): void;
+  /** A picture or a tile could not be fetched. */
+  lost(): void;
 }
 
 /** Where the tool "add" waits for a click: on this side, of the point that the camera guessed there. */
@@ -61,6 +63,8 @@ export interface Views {
   fit(): void;
   /** Move a point by a step of the keyboard, in screen pixels of the side that has the focus. */
   nudge(index: number, side: Side, dx: number, dy: number): void;
+  /** Ask again for what could not be fetched. */
+  retry(): void;
   /** Load what the next frame needs first. */
   prefetch(frame: Frame): void;
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from benchmarks.review import ReviewProcess
 from tests.regengine.review.e2e.stored import FRAMES
 from tests.regengine.review.hand import CHROMIUM, ReviewHand, open_browser
 from tests.regengine.review.sample import LIGHTS, sample_store
+
+PATIENCE_MS = 120_000  # a slow machine is no failure
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A person's browser at the smallest screen that is asked: cookies, storage, cache."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
-    context.set_default_timeout(120_000)  # a slow machine is no failure
+    context.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     yield context
     context.close()
 

@@ -15,12 +15,11 @@ from playwright.sync_api import BrowserContext
 from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
 from matchers.camera import Camera
-from matchers.earth import great_circle_km
 from regengine.result import FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
-from tests.regengine.review.hand import ReviewHand, head
+from tests.regengine.review.hand import ReviewHand, ground_error_km, head
 from tests.regengine.review.sample import camera_of, turned_camera
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
@@ -86,15 +85,6 @@ def real_hand(
         hand.page.close()
 
 
-def error_km(camera: Camera, truth: Camera) -> float:
-    """Greatest distance on the ground over the middle of the picture."""
-    x, y = np.meshgrid(
-        np.linspace(0.2, 0.8, 5) * truth.width_px, np.linspace(0.2, 0.8, 5) * truth.height_px
-    )
-    seen, true = camera.pixel_to_lonlat(x, y), truth.pixel_to_lonlat(x, y)
-    return float(np.nanmax(great_circle_km(*seen, *true)))
-
-
 def test_a_right_proposal_of_a_real_photo_takes_one_key(real_hand: ReviewHand) -> None:
     real_hand.go_to(RIGHT)
     before = real_hand.told_of(RIGHT)
@@ -109,7 +99,7 @@ def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) ->
     truth = true_camera(WRONG)
     real_hand.go_to(WRONG)
     told = real_hand.told_of(WRONG)
-    assert error_km(camera_of(told["camera"]), truth) > 20.0
+    assert ground_error_km(camera_of(told["camera"]), truth) > 20.0
     for index in range(len(told["points"])):
         point = (told["draft"] or told)["points"][index]
         lon, lat = truth.pixel_to_lonlat(point["x"], point["y"])
@@ -123,4 +113,4 @@ def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) ->
     real_hand.wait_until_left(WRONG)
     decided = head(real_hand, WRONG)
     assert decided is not None
-    assert error_km(camera_of(decided["camera"]), truth) < 1.0
+    assert ground_error_km(camera_of(decided["camera"]), truth) < 1.0

@@ -2,6 +2,7 @@
 
 import type { Extent } from "ol/extent";
 import TileLayer from "ol/layer/Tile";
+import type Tile from "ol/Tile";
 import type OlMap from "ol/Map";
 import { get as getProjection } from "ol/proj";
 import XYZ from "ol/source/XYZ";
@@ -16,6 +17,8 @@ export interface BaseMaps {
   start(): void;
   /** Ask for the night lights of an extent, so that they are at hand when they are shown. */
   prefetch(extent: Extent, resolution: number): void;
+  /** Ask again for tiles that could not be fetched. */
+  retry(): void;
   /** Where a person chooses; hidden where there is no choice. */
   chooser: HTMLSelectElement;
 }
@@ -26,7 +29,7 @@ const WHY =
   "There is no map of night lights here: coast, borders and towns are all there is to see. " +
   "It is fetched once by “regengine lights get”; reviews begun after that have it.";
 
-export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
+export function createBaseMaps(map: OlMap, adjuster: Adjuster, lost: () => void): BaseMaps {
   const lights = new TileLayer<XYZ>({ className: "view-lights", zIndex: 0 });
   const online = new TileLayer({ className: "view-online", zIndex: 0, visible: false });
   adjuster.follow("map", lights, true);
@@ -56,10 +59,26 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
   chooser.addEventListener("change", use);
 
   const load = () => {
-    if (started && session.lights && !lights.getSource()) lights.setSource(lightTiles());
+    if (started && session.lights && !lights.getSource()) lights.setSource(followed(lightTiles()));
+  };
+  const failed = new Set<Tile>();
+  const followed = (source: XYZ): XYZ => {
+    source.on("tileloaderror", ({ tile }) => {
+      failed.add(tile);
+      lost();
+    });
+    return source;
   };
   return {
     chooser,
+    retry() {
+      const again = [...failed];
+      failed.clear();
+      for (const tile of again) {
+        tile.addEventListener("change", () => lights.changed());
+        tile.load();
+      }
+    },
     offer(next) {
       session = next;
       const names = [next.lights ? LIGHTS : WITHOUT, ...next.layers.map(({ name }) => name)];

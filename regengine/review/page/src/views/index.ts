@@ -40,11 +40,12 @@ export function createViews(
   let blinked = false;
   let held = false; // a point is under the pointer
   let pointed: { side: Side; at: Coordinate | null } = { side: "photo", at: null };
+  let lacking: Frame | null = null; // its picture could not be fetched
   let shown = 0; // counts frames, so that a late one does not show over a newer
   const previews = createPreviews();
   const adjuster = createAdjuster(mapElement);
-  const photo = createPhotoView(photoElement, hooks("photo"), adjuster);
-  const map = createMapView(mapElement, hooks("map"), adjuster);
+  const photo = createPhotoView(photoElement, hooks("photo"), adjuster, events.lost);
+  const map = createMapView(mapElement, hooks("map"), adjuster, events.lost);
 
   const drawn = createDrawnMap(photo.stage);
   adjuster.follow("map", drawn.lights, true);
@@ -144,7 +145,7 @@ export function createViews(
     map.fit();
   }
 
-  return {
+  const views: Views = {
     offer(session) {
       map.base.offer(session);
       drawn.offer(session.lights);
@@ -163,10 +164,12 @@ export function createViews(
       let why = "The photo's file is not where it was.";
       const failed = (error: unknown) => {
         why = error instanceof Error ? error.message : String(error);
+        events.lost();
         return null;
       };
       const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
       if (turnOf !== shown) return;
+      lacking = picture === null && frame.photo ? frame : null;
       photoElement.dataset.why = why; // shown where there is no picture
       pointed.at = null;
       photoElement.classList.remove("waiting");
@@ -230,6 +233,11 @@ export function createViews(
     },
     atHorizon: (from, frame) => atHorizon(from, ahead(from, frame), photo.up()),
     fit,
+    retry() {
+      photo.retry();
+      map.retry();
+      if (lacking) void views.show(lacking, camera);
+    },
     nudge(index, side, dx, dy) {
       const point = points[index];
       if (!point) return;
@@ -246,6 +254,7 @@ export function createViews(
       if (seenBy) void picture.then(() => map.prefetch(seenBy, mapTurned));
     },
   };
+  return views;
 }
 
 /** [x, y] of the photo or [lon, lat], as the events tell it. */

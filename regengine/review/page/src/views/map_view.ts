@@ -32,6 +32,8 @@ export interface MapView {
   untouched(): boolean;
   /** Turn the view, radians clockwise from north up. */
   turn(turn: number): void;
+  /** Ask again for what could not be fetched. */
+  retry(): void;
   /** Have the tiles ready that the map will show when it is fitted to this camera's ground. */
   prefetch(seenBy: Camera, turn: number): void;
   goTo(place: LonLat, km: number): void;
@@ -44,10 +46,10 @@ export interface MapView {
   loupe: Loupe;
 }
 
-export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): MapView {
+export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): MapView {
   const stage = createStage(host, hooks, true, (at, near) => nearestCopy(at, near[0]!));
-  const base = createBaseMaps(stage.map, adjuster);
-  const warp = createWarpSource();
+  const base = createBaseMaps(stage.map, adjuster, lost);
+  const warp = createWarpSource(lost);
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
   adjuster.follow("photo", photo, true);
@@ -83,6 +85,11 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
     fit: fit.now,
     untouched: fit.untouched,
     turn: (turn) => stage.map.getView().setRotation(turn),
+    retry() {
+      base.retry();
+      warp.source.changed();
+      outlines.retry();
+    },
     prefetch(seenBy, turn) {
       const [width, height] = stage.map.getSize() ?? [0, 0];
       const room = [width! - 2 * MARGIN_PX, height! - 2 * MARGIN_PX] as [number, number];

@@ -57,7 +57,7 @@ function decoded(text: string, factor: number): LonLat[] {
 }
 
 /** Layers of the map: the world's lines from far, finer ones near. They load when `start` is called. */
-export function outlineLayers(): { layers: VectorLayer[]; start(): void } {
+export function outlineLayers(): { layers: VectorLayer[]; start(): void; retry(): void } {
   const far = layer({ minResolution: NEAR_M });
   const near = layer({ maxResolution: NEAR_M });
   let started = false;
@@ -69,6 +69,8 @@ export function outlineLayers(): { layers: VectorLayer[]; start(): void } {
       far.setSource(source(WORLD_ZOOM));
       near.setSource(source(NEAR_ZOOM));
     },
+    /** Tiles that could not be fetched are no longer loaded: drawing asks for them again. */
+    retry: () => [far, near].forEach((each) => each.changed()),
   };
 }
 

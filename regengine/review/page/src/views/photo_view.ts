@@ -19,6 +19,8 @@ export interface PhotoView {
   /** Which way is up in the photo as it was held, pixels. */
   up(): Pixel;
   fit(): void;
+  /** Ask again for tiles that could not be fetched. */
+  retry(): void;
   /** Whether nobody has moved the view since it was fitted last. */
   untouched(): boolean;
   /** Pixels on both sides of the view's middle, so many screen pixels apart. */
@@ -31,9 +33,9 @@ export interface PhotoView {
 const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
-export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): PhotoView {
+export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): PhotoView {
   const stage = createStage(host, hooks, false, (at) => at);
-  const layer = new PhotoLayer();
+  const layer = new PhotoLayer(lost);
   adjuster.filter("photo", layer.element, false);
   stage.map.addLayer(layer);
   const loupe = createLoupe(
@@ -53,6 +55,7 @@ export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: 
   return {
     stage,
     fit: fit.now,
+    retry: () => layer.redraw(),
     untouched: fit.untouched,
     async show(next, picture) {
       frame = next;

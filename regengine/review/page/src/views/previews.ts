@@ -23,7 +23,9 @@ export function createPreviews(): Previews {
 }
 
 async function load(id: number): Promise<ImageBitmap> {
-  const answer = await fetch(`/api/frames/${id}/preview.jpg?size=${PREVIEW_PX}`);
+  const answer = await fetch(`/api/frames/${id}/preview.jpg?size=${PREVIEW_PX}`).catch(() => {
+    throw new Error("The review server does not answer.");
+  });
   if (!answer.ok) throw new Error(await sentence(answer));
   return createImageBitmap(await answer.blob());
 }

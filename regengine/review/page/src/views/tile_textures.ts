@@ -10,10 +10,11 @@ export interface TileTextures {
   get(tile: DetailTile): ImageBitmap | null;
 }
 
-export function createTileTextures(frame: Frame, loaded: () => void): TileTextures {
+export function createTileTextures(frame: Frame, loaded: () => void, lost: () => void): TileTextures {
   const kept = new Map<string, ImageBitmap | null>();
   const load = async (path: string, key: string) => {
     const answer = await fetch(path);
+    if (answer.status === 401 || answer.status >= 500) throw new Error(answer.statusText);
     if (!answer.ok) return;
     kept.set(key, await createImageBitmap(await answer.blob()));
     loaded();
@@ -24,7 +25,10 @@ export function createTileTextures(frame: Frame, loaded: () => void): TileTextur
       const known = kept.get(key);
       if (known === undefined) {
         kept.set(key, null);
-        load(photoTile(frame, z, x, y), key).catch(() => kept.delete(key)); // asked for again later
+        load(photoTile(frame, z, x, y), key).catch(() => {
+          kept.delete(key); // asked for again later
+          lost();
+        });
       } else {
         kept.delete(key);
         kept.set(key, known); // newest last

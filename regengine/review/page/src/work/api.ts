@@ -7,17 +7,22 @@ import type {
   Facets,
   Frame,
   Job,
+  NadirAnswer,
   Place,
+  Point,
+  Progress,
   QueueFilter,
   QueueRow,
   Saved,
   Session,
+  Shown,
   SnapAnswer,
   SnapRequest,
   SolveAnswer,
   SolveRequest,
   Stats,
 } from "../types";
+import { link } from "./link";
 
 /** status 0: the server was not reached. */
 export class ApiError extends Error {
@@ -31,7 +36,12 @@ export class ApiError extends Error {
   /** Whether the same request may succeed later: when the server is back, or when another tab has
    *  been let in by a server that was started again. */
   get passing(): boolean {
-    return this.status === 0 || this.status === 401 || this.status === 429 || this.status >= 500;
+    return this.away || this.status === 429 || this.status >= 500;
+  }
+
+  /** Whether the server is gone, or another one has come: the page says so itself. */
+  get away(): boolean {
+    return this.status === 0 || this.status === 401;
   }
 }
 
@@ -53,16 +63,16 @@ async function call<T>(method: string, path: string, body?: unknown, options: Op
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    link.lost();
     throw new ApiError(0, "The review server does not answer.");
   }
+  if (answer.status === 401) link.lost();
   if (!answer.ok) throw new ApiError(answer.status, await sentence(answer));
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 async function sentence(answer: Response): Promise<string> {
-  if (answer.status === 401) {
-    return "The server does not know this page: open the address that `regengine review` printed last.";
-  }
+  if (answer.status === 401) return UNKNOWN;
   try {
     const { detail } = (await answer.json()) as { detail?: unknown };
     // The words of a route that is not there say nothing
@@ -72,6 +82,8 @@ async function sentence(answer: Response): Promise<string> {
   }
   return `The server answered ${new URL(answer.url).pathname} with the error ${answer.status}.`;
 }
+
+export const UNKNOWN = "The server does not know this page: open the address that it printed when it was started.";
 
 /** The query of a filter: lists repeat the parameter. */
 export function filterQuery(filter: QueueFilter): URLSearchParams {
@@ -94,7 +106,7 @@ export const api = {
     const query = filterQuery(filter);
     query.set("offset", String(offset));
     query.set("limit", String(limit));
-    return call<{ total: number; offset: number; frames: QueueRow[]; named: boolean }>(
+    return call<{ total: number; progress: Progress; offset: number; frames: QueueRow[]; named: boolean }>(
       "GET",
       `frames?${query.toString()}`,
       undefined,
@@ -118,5 +130,17 @@ export const api = {
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
   dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
   decide: (id: number, body: DecisionBody) => call<Saved>("PUT", `frames/${id}/decision`, body),
+  /** Accept what nobody has worked on and this filter asks for; refused where it is not so many. */
+  acceptAll(filter: QueueFilter, count: number) {
+    const query = filterQuery(filter);
+    query.set("count", String(count));
+    return call<{ accepted: number }>("POST", `frames/accept?${query.toString()}`);
+  },
+  shown: (id: number, page: string) => call<Shown>("PUT", `frames/${id}/shown?page=${page}`),
+  nadir: (time: string) => call<NadirAnswer>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
+  writePoints: (id: number, kind: "points" | "csv", points: Point[], camera: Camera | null) =>
+    call<{ name: string; text: string }>("POST", `frames/${id}/points/${kind}`, { points, camera }),
+  readPoints: (id: number, name: string, text: string) =>
+    call<{ points: Point[] }>("POST", `frames/${id}/points`, { name, text }),
   stats: () => call<Stats>("GET", "stats"),
 };

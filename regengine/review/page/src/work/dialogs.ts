@@ -42,6 +42,34 @@ export function showHelp(keyboard: Keyboard): void {
   );
 }
 
+export interface Question {
+  title: string;
+  text: string;
+  /** The button that does it. */
+  yes: string;
+  run: () => void;
+}
+
+/** Ask before something is done; the dialog's own button leaves it undone. */
+export function ask({ title, text, yes, run }: Question): void {
+  const dialog = open(
+    title,
+    element("p", { className: "question" }, text),
+    element(
+      "button",
+      {
+        type: "button",
+        className: "accept",
+        onclick: () => {
+          dialog.close();
+          run();
+        },
+      },
+      yes,
+    ),
+  );
+}
+
 const HOW =
   "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
   "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";

@@ -1,6 +1,6 @@
 // What a person makes of a frame, as plain values: every function gives a new draft.
 
-import type { Camera, Decision, Draft, Frame, Hypothesis, LonLat, Origin, Place, Point } from "../types";
+import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Place, Point } from "../types";
 import type { Side } from "../view_types";
 import { wrapped } from "../geometry/earth";
 
@@ -18,12 +18,12 @@ const nothingSaid = { comment: "", tags: [], quality: null, place: null };
 /** Where work goes on: unfinished work, else what this reviewer decided, else the proposal. */
 export function begun(frame: Frame, reviewer: string): Draft {
   const own = frame.decisions.find((each) => each.reviewer === reviewer);
-  return frame.draft ?? (own ? ofDecision(own) : proposed(frame));
+  return frame.draft ?? (own ? workOf(own) : proposed(frame));
 }
 
-export function ofDecision(decision: Decision): Draft {
-  const { camera, points, hypothesis, comment, tags, quality, place } = decision;
-  return { camera, points, hypothesis, comment, tags, quality, place };
+/** What a decision says of the frame, as work that can go on. */
+export function workOf({ camera, points, hypothesis, comment, tags, quality, place, given }: Draft): Draft {
+  return { camera, points, hypothesis, comment, tags, quality, place, ...(given ? { given } : {}) };
 }
 
 /** Whether a person stands behind a point: the others follow the camera. */

@@ -1,6 +1,6 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
-import type { Camera, Decision, Draft, Frame, Hypothesis, LonLat, Point, PointResidual } from "../types";
+import type { Camera, Decision, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual } from "../types";
 import type { Awaited, Side } from "../view_types";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
@@ -201,7 +201,7 @@ export class Editor {
   beginCamera(nadir: LonLat | null): boolean {
     if (this.frame === null || this.refused()) return false;
     if (this.draft.camera !== null) return true;
-    const camera = startCamera(this.frame, nadir);
+    const camera = startCamera(this.frame, nadir, this.draft.given);
     if (camera === null) return false;
     this.step({ ...this.draft, camera, hypothesis: null }, camera);
     return true;
@@ -222,6 +222,34 @@ export class Editor {
     this.forget();
     this.selected = null;
     this.step({ ...this.draft, camera, points, hypothesis }, camera);
+  }
+
+  /** How the photo was taken, where its file does not tell. The camera follows, where points do not
+   *  say otherwise. */
+  give(change: Partial<Given>): void {
+    const { frame } = this;
+    if (frame === null || this.refused()) return;
+    const told = { ...NOTHING_GIVEN, ...this.draft.given, ...change };
+    const given = Object.values(told).some((each) => each !== null) ? told : null;
+    const draft = { ...this.draft, given };
+    const { base } = this.history.now;
+    const placed = base !== null && (frame.camera !== null || draft.points.length > 0);
+    let camera = placed ? base : (startCamera(frame, null, given) ?? base);
+    if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
+    this.live.stop();
+    this.forget();
+    this.step(camera === null || camera === base ? draft : drafts.follow(draft, camera, anyGround), camera);
+    if (camera !== base) this.solve();
+  }
+
+  /** Points of a file; they are held, and the camera is solved from them. */
+  takePoints(points: Point[]): void {
+    const { frame } = this;
+    const [first] = points;
+    if (frame === null || first === undefined || this.refused()) return;
+    const begun = startCamera(frame, [first.lon, first.lat], this.draft.given);
+    this.take(this.draft.camera ?? begun, points, this.draft.hypothesis);
+    this.solve();
   }
 
   takeDecision(decision: Decision): void {
@@ -337,6 +365,8 @@ export class Editor {
     return this.readonly;
   }
 }
+
+const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 
 const ABOVE = "The camera now stands above this place. Move the photo over the map (M), or add pairs of points (P).";
 

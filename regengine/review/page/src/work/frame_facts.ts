@@ -1,12 +1,14 @@
 // What is known of the frame in view: the engine's verdict and why, when, where from, how it fits.
 
 import { aimOf } from "../geometry/aim";
-import type { Camera, Frame } from "../types";
+import type { Camera, Draft, Frame } from "../types";
 import { element, refill } from "./dom";
-import { fixed, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
+import { evidenceOf, fixed, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
-/** The engine's word on the frame, and for somebody new what to do about it. */
-export function showVerdict(host: HTMLElement, frame: Frame, hint: string | null): void {
+/** The engine's word on the frame, why a person must look, which camera is before them, and for
+ *  somebody new what to do about it. */
+export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, hint: string | null): void {
+  const needed = frame.verdict === "review";
   refill(
     host,
     element("h2", { title: frame.path }, frame.frame),
@@ -14,11 +16,13 @@ export function showVerdict(host: HTMLElement, frame: Frame, hint: string | null
       "p",
       { className: "verdict" },
       element("span", { className: "badge", data: { verdict: frame.verdict } }, VERDICT_WORDS[frame.verdict]),
-      frame.probability !== null && element("strong", {}, ` ${probability(frame.probability)}`),
-      frame.probability !== null && " to be right",
+      needed && " A person must look:",
+      !needed && frame.probability !== null && element("strong", {}, ` ${probability(frame.probability)}`),
+      !needed && frame.probability !== null && " to be right",
     ),
-    frame.reason_texts.length > 0 &&
-      element("ul", { className: "reasons" }, ...frame.reason_texts.map((text) => element("li", {}, text))),
+    (needed || frame.reason_texts.length > 0) &&
+      element("ul", { className: "reasons" }, ...whyOf(frame).map((text) => element("li", {}, text))),
+    element("p", { className: "meant" }, meant(frame, draft)),
     hint !== null && element("p", { className: "new" }, hint),
   );
 }
@@ -35,8 +39,41 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
       ["Nadir", nadir(frame)],
       ["Off-nadir", offNadir(camera)],
       ["Fit", fit(frame)],
+      ["Evidence", evidenceOf(frame.log10_odds, frame.log10_lead, frame.sigma_m) || MISSING],
     ]),
   );
+}
+
+/** The engine's reasons with what can be done about them on this page. */
+function whyOf(frame: Frame): string[] {
+  if (frame.reason_texts.length === 0) return ["the lights do not tell this place from all others for certain"];
+  return frame.reason_texts.map((text, i) => {
+    const what = TO_DO[frame.reasons[i] ?? ""];
+    return what === undefined ? text : `${text.replace(/\.$/, "")}. ${what}`;
+  });
+}
+
+const TO_DO: Record<string, string> = {
+  low_margin: "Compare with the runner-up (2).",
+  guessed_lens: "Write the focal length below, if you know it.",
+  no_ephemeris: "Write the time or the nadir below, if you know it.",
+  search_budget: "Search from here (G) goes on.",
+  no_agreement: "Move the photo roughly to its place (M) and search from there (G).",
+};
+
+/** Which camera the views show. */
+export function meant(frame: Frame, draft: Draft): string {
+  if (draft.camera === null) return "The engine proposes no place.";
+  const shown = frame.hypotheses.find((each) => each.rank === draft.hypothesis);
+  const [best] = frame.hypotheses;
+  if (shown !== undefined) {
+    const where = shown.place ?? (shown.centre === null ? "" : lonLat(shown.centre));
+    const place = where === "" ? "" : `: ${where}`;
+    if (shown === best) return `Shown is the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${place}.`;
+    return `Shown is hypothesis ${frame.hypotheses.indexOf(shown) + 1}, not the engine's proposal${place}.`;
+  }
+  if (draft.points.some((each) => each.origin === "search")) return "Shown is what a search found.";
+  return frame.camera !== null && draft.camera === frame.camera ? "Shown is the engine's proposal." : "Shown is a camera placed by hand.";
 }
 
 /** One line for the first decision; null for who has made one. */

@@ -2,10 +2,10 @@
 
 import type { Draft, Saved } from "../types";
 import { ApiError, api, type DecisionBody } from "./api";
+import { link } from "./link";
 import { complain, say, sentenceOf, type NoticeAction } from "./notices";
 import { Outbox, type Item, type Sending } from "./outbox";
 import { CHOICE_WORDS } from "./text";
-import { delay } from "./watch";
 
 export interface KeeperNeeds {
   /** Where the browser keeps what has not been sent. */
@@ -32,7 +32,7 @@ export class Keeper {
       },
       passing: (error) => error instanceof ApiError && error.passing,
       changed: needs.sending,
-      wait: delay,
+      wait: (ms) => link.wait(ms),
       shelf: window.localStorage,
       key: needs.box,
     });

@@ -17,9 +17,15 @@ export function say(sentence: string, action?: NoticeAction): void {
   hiding = window.setTimeout(() => byId("said").replaceChildren(), 1000 * SECONDS_SHOWN);
 }
 
-/** Show what went wrong until it is put away. */
-export function complain(sentence: string, action?: NoticeAction): void {
+/** Show what went wrong until it is put away, or its cause went (`settled`). */
+export function complain(sentence: string, action?: NoticeAction, cause = ""): void {
+  byId("wrong").dataset.cause = cause;
   show(byId("wrong"), sentence, action, () => byId("wrong").replaceChildren());
+}
+
+/** What went wrong for this cause is right again. */
+export function settled(cause: string): void {
+  if (byId("wrong").dataset.cause === cause) byId("wrong").replaceChildren();
 }
 
 function show(host: HTMLElement, sentence: string, action?: NoticeAction, away?: () => void): void {

@@ -1,6 +1,7 @@
 // What must reach the server: kept in the browser until it has, sent in order, tried again.
 
 import type { Draft } from "../types";
+import { workOf } from "./draft";
 import type { DecisionBody } from "./api";
 
 export type Item =
@@ -68,8 +69,7 @@ export class Outbox<Answer> {
   draftOf(frame: number): Draft | null | undefined {
     const found = this.items.findLast((each) => each.frame === frame);
     if (found?.kind !== "decision") return found?.draft;
-    const { camera, points, hypothesis, comment, tags, quality, place } = found.body;
-    return { camera, points, hypothesis, comment, tags, quality, place };
+    return workOf(found.body);
   }
 
   /** Later work on a frame replaces its draft that has not been sent yet. */

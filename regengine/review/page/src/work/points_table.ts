@@ -14,7 +14,7 @@ const FREE_WORDS: [Free, string][] = [
   ["all", "attitude, focal length, position and distortion"],
 ];
 
-export function showPoints(host: HTMLElement, editor: Editor): void {
+export function showPoints(host: HTMLElement, editor: Editor, files: HTMLElement): void {
   const { points } = editor.draft;
   const residuals = editor.residuals;
   const strict = editor.solution?.attitudeOnly ?? new Map();
@@ -25,6 +25,7 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
       ? element("p", { className: "hint" }, "None yet. Add points with the tool Add, in the photo and on the map.")
       : table(),
     points.length > 0 && solving(),
+    files,
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
   );
 

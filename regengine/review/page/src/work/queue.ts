@@ -1,6 +1,6 @@
 // The queue that is worked off: its filter, its rows, and where one stands in it.
 
-import type { QueueFilter, QueueRow } from "../types";
+import type { Progress, QueueFilter, QueueRow } from "../types";
 import { api } from "./api";
 import { QueueRows } from "./queue_rows";
 import { nextIndex } from "./queue_walk";
@@ -29,6 +29,11 @@ export class Queue {
   /** Whether the list is one to work off; the other ones are lists of what was decided. */
   get toDo(): boolean {
     return this.leaves || this.filter.status === "all";
+  }
+
+  /** How far the work on what the filter asks for has come. */
+  async progress(): Promise<Progress> {
+    return (await api.frames(this.filter, 0, 0)).progress;
   }
 
   get row(): QueueRow | undefined {

@@ -3,10 +3,12 @@
 import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
 import type { QueueRows } from "./queue_rows";
-import { CHOICE_WORDS, count, lonLat, probability, VERDICT_WORDS, words } from "./text";
+import { CHOICE_WORDS, count, evidenceOf, lonLat, power, probability, VERDICT_WORDS, words } from "./text";
 
 /** Rows made above and below what is in sight. */
 const SPARE_ROWS = 6;
+/** Of the pictures; sharp where a pixel of the page is two of the screen. */
+const THUMB_PX = 128;
 
 export class QueueList {
   private readonly list: HTMLElement;
@@ -15,6 +17,9 @@ export class QueueList {
   private rows: QueueRows | null = null;
   private current: number | null = null;
   private active = 0;
+  /** Rows that are not shown; where a row lies goes by those before it. */
+  private left: number[] = [];
+  private pictures = false;
   private rowPx = 56;
   /** Rows on the screen with what they show. */
   private lines = new Map<string, HTMLElement>();
@@ -65,25 +70,30 @@ export class QueueList {
   draw(): void {
     const rows = this.rows;
     if (rows === null) return;
-    refill(this.heading, rows.total === 0 ? "Nothing in the queue" : count(rows.total, "frame"));
-    this.sheet.style.height = `${rows.total * this.rowPx}px`;
+    this.left = rows.left(this.current);
+    const total = rows.total - this.left.length;
+    refill(this.heading, total === 0 ? "Nothing in the queue" : count(total, "frame"));
+    this.sheet.style.height = `${total * this.rowPx}px`;
     const from = Math.max(0, Math.floor(this.list.scrollTop / this.rowPx) - SPARE_ROWS);
     const inSight = Math.ceil(this.list.clientHeight / this.rowPx) + 2 * SPARE_ROWS;
-    const to = Math.min(rows.total, from + inSight);
+    const to = Math.min(total, from + inSight);
     const shown = new Map<string, HTMLElement>();
     let missing = false;
-    for (let index = from; index < to; index += 1) {
+    for (let rank = from; rank < to; rank += 1) {
+      const index = this.indexAt(rank);
       const row = rows.row(index);
       if (row === undefined) {
         missing = true;
         continue;
       }
-      const key = JSON.stringify([index, row, rows.total, index === this.current, index === this.active, this.rowPx]);
-      shown.set(key, this.lines.get(key) ?? this.line(row, index, rows.total));
+      const key = JSON.stringify([
+        rank, index, row, total, index === this.current, index === this.active, this.rowPx, this.pictures,
+      ]);
+      shown.set(key, this.lines.get(key) ?? this.line(row, index, rank, total));
     }
     this.put(shown);
     this.list.setAttribute("aria-activedescendant", rows.row(this.active) ? `row-${this.active}` : "");
-    if (missing) rows.ensure(from, to).then(() => rows === this.rows && this.draw(), this.failed);
+    if (missing) rows.ensure(this.indexAt(from), this.indexAt(to - 1) + 1).then(() => rows === this.rows && this.draw(), this.failed);
   }
 
   /** Rows that stay as they are stay where they are: one that is being clicked must not be replaced. */
@@ -96,7 +106,24 @@ export class QueueList {
     });
   }
 
-  private line(row: QueueRow, index: number, total: number): HTMLElement {
+  /** Pictures of the rows, too: from now on, since the first photo would have to wait for them. */
+  showPictures(): void {
+    if (this.pictures) return;
+    this.pictures = true;
+    this.draw();
+  }
+
+  private indexAt(rank: number): number {
+    let index = rank;
+    for (const gone of this.left) if (gone <= index) index += 1;
+    return index;
+  }
+
+  private rankOf(index: number): number {
+    return index - this.left.filter((gone) => gone < index).length;
+  }
+
+  private line(row: QueueRow, index: number, rank: number, total: number): HTMLElement {
     const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
     const why = row.reasons.slice(0, 2).map(words).join(", ");
     const line = element(
@@ -110,18 +137,19 @@ export class QueueList {
           role: "option",
           "aria-selected": String(index === this.current),
           "aria-setsize": String(total),
-          "aria-posinset": String(index + 1),
+          "aria-posinset": String(rank + 1),
         },
       },
+      this.pictures && picture(row),
       element("span", { className: "name" }, row.frame),
       element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
       element("span", { className: "where" }, why === "" ? where : `${where} · ${why}`),
       row.decision === null
-        ? element("span", { className: "odds" }, probability(row.probability))
+        ? element("span", { className: "odds", title: evidence(row) }, surety(row))
         : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),
     );
     line.classList.toggle("active", index === this.active);
-    line.style.top = `${index * this.rowPx}px`;
+    line.style.top = `${rank * this.rowPx}px`;
     return line;
   }
 
@@ -132,10 +160,10 @@ export class QueueList {
 
   private key(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.list.clientHeight / this.rowPx) - 1);
-    const last = (this.rows?.total ?? 0) - 1;
+    const last = (this.rows?.total ?? 0) - this.left.length - 1;
     const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -last, End: last }[event.key];
     if (step !== undefined && last >= 0) {
-      this.active = Math.min(last, Math.max(0, this.active + step));
+      this.active = this.indexAt(Math.min(last, Math.max(0, this.rankOf(this.active) + step)));
       this.reveal(this.active);
       this.draw();
     } else if (event.key === "Enter" || event.key === " ") {
@@ -148,7 +176,7 @@ export class QueueList {
 
   private reveal(index: number): void {
     this.active = index;
-    const top = index * this.rowPx;
+    const top = this.rankOf(index) * this.rowPx;
     const room = this.list.clientHeight;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
     else if (top + this.rowPx > this.list.scrollTop + room) this.list.scrollTop = top + this.rowPx - room;
@@ -159,6 +187,29 @@ export class QueueList {
     this.rowPx = 4 * parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.draw();
   }
+}
+
+/** The photo, as it was held; none where it cannot be shown. */
+function picture(row: QueueRow): HTMLElement {
+  const made = element("img", {
+    className: "thumb",
+    alt: "",
+    decoding: "async",
+    loading: "lazy",
+    src: `/api/frames/${row.id}/preview.jpg?size=${THUMB_PX}&v=${row.version}`,
+    data: { orientation: String(row.orientation) },
+  });
+  made.addEventListener("error", () => made.classList.add("none"));
+  return made;
+}
+
+/** What tells frames to be looked at apart: how far the proposal leads its runner-up. */
+function surety(row: QueueRow): string {
+  return row.verdict === "review" && row.log10_lead !== null ? `${power(row.log10_lead)} : 1` : probability(row.probability);
+}
+
+function evidence(row: QueueRow): string {
+  return evidenceOf(row.log10_odds, row.log10_lead, row.sigma_m);
 }
 
 function said(row: QueueRow): string {

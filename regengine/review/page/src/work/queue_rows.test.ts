@@ -16,6 +16,11 @@ function rowOf(id: number): QueueRow {
     camera_body: null,
     centre: null,
     place: null,
+    orientation: 1,
+    version: "",
+    log10_odds: null,
+    log10_lead: null,
+    sigma_m: null,
     decision: null,
     reviewers: 0,
     disputed: false,
@@ -103,6 +108,18 @@ test("a frame that is decided while the list is on its way is decided in it", as
   await asked;
   assert.equal(rows.row(0)?.decision, "accepted");
   assert.equal(await nextIndex(rows, null, false), 1);
+});
+
+test("rows that were decided have left, but for the one in view", async () => {
+  const rows = new QueueRows(server(5).fetch, true);
+  await rows.ensure(0, 5);
+  for (const id of [3, 1]) rows.decided(id, { decision: "accepted" });
+  assert.deepEqual(rows.left(0), [1, 3]);
+  assert.deepEqual(rows.left(3), [1]);
+  const all = new QueueRows(server(5).fetch, false);
+  await all.ensure(0, 5);
+  all.decided(1, { decision: "accepted" });
+  assert.deepEqual(all.left(null), []);
 });
 
 test("an empty queue is empty", async () => {

@@ -11,8 +11,8 @@ export interface RowsAnswer {
 
 export const PAGE_ROWS = 100;
 
-/** A list that keeps its order while one works through it: rows that were decided stay where they
- *  are, though the server no longer counts them among the open ones. */
+/** A list that keeps its order while one works through it: rows that were decided keep their place in
+ *  it, though the server no longer counts them among the open ones, and they are no longer shown. */
 export class QueueRows {
   private readonly pages = new Map<number, Promise<void>>();
   private readonly rows = new Map<number, QueueRow>();
@@ -50,6 +50,11 @@ export class QueueRows {
       wanted.push(this.page(page));
     }
     await Promise.all(wanted);
+  }
+
+  /** Rows that have left the list, in order; the one in view stays to be seen. */
+  left(inView: number | null): number[] {
+    return [...this.gone].filter((index) => index !== inView).sort((a, b) => a - b);
   }
 
   /** A frame was decided: its row says so, and later pages are asked for as the server counts. */

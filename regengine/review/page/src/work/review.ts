@@ -248,10 +248,32 @@ export class Review {
   }
 
   /** What a search found, where the frame is still in view. */
-  searched(frame: number, camera: Camera | null, points: Point[]): void {
-    if (this.frame?.id !== frame || camera === null) return;
-    this.editor.take(camera, points, null);
-    this.views?.fit();
+  async searched(frame: number, camera: Camera | null, points: Point[]): Promise<void> {
+    this.cache.forget(frame);
+    if (this.frame?.id !== frame) return;
+    if (camera !== null) {
+      this.editor.take(camera, points, null);
+      this.views?.fit();
+    }
+    const { searches } = await this.cache.get(frame);
+    if (this.frame?.id === frame) this.frame.searches = searches;
+    this.needs.changed();
+  }
+
+  /** Accept what the filter asks for and nobody has worked on, where it is so many frames. */
+  async acceptAll(count: number): Promise<void> {
+    const { accepted } = await api.acceptAll(this.queue.filter, count);
+    this.cache.clear();
+    say(`${accepted.toLocaleString("en")} frames: accepted. Saved.`);
+    const { frame } = this;
+    await this.queue.setFilter(this.queue.filter, () => frame?.id ?? null);
+    this.needs.queueChanged();
+    if (frame === null || this.queue.index === null) await this.next();
+  }
+
+  /** Others decided on the frame in view. */
+  outdated(frame: number): void {
+    this.cache.forget(frame);
   }
 
   goTo(place: Place): void {

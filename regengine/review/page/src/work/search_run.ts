@@ -1,11 +1,13 @@
 // "Search from here": the engine's own search from the camera in view, watched and cancellable.
 
 import type { Camera, Job } from "../types";
-import { api } from "./api";
+import { ApiError, api } from "./api";
+import { link } from "./link";
 import { complain, say, sentenceOf } from "./notices";
-import { probability, VERDICT_WORDS } from "./text";
+import { VERDICT_WORDS } from "./text";
 
 const POLL_MS = 400;
+const LONGEST_WAIT_MS = 4000;
 
 export class SearchRun {
   private job: string | null = null;
@@ -46,7 +48,16 @@ export class SearchRun {
 
   private async watch(frame: number, id: string): Promise<void> {
     for (;;) {
-      const job = await api.job(id);
+      let job: Job;
+      try {
+        job = await api.job(id);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.status === 404) return complain("The search ended with the server that ran it: begin it again.");
+        if (!error.passing) throw error;
+        await link.wait(LONGEST_WAIT_MS);
+        continue;
+      }
       if (job.state === "done" && job.result !== null) {
         this.found(frame, job.result);
         return say(ended(job.result));
@@ -60,6 +71,5 @@ export class SearchRun {
 }
 
 function ended(result: NonNullable<Job["result"]>): string {
-  const verdict = `The search says ${VERDICT_WORDS[result.verdict]}, probability ${probability(result.probability)}.`;
-  return result.camera === null ? `${verdict} ${result.reason_texts.join(" ")}` : verdict;
+  return `The search says: ${VERDICT_WORDS[result.verdict]}. ${result.camera === null ? result.reason_texts.join(" ") : "Its proposal is shown."}`;
 }

@@ -25,6 +25,24 @@ export function probability(value: number | null): string {
   return `${Math.round(100 * value)} %`;
 }
 
+/** A power of ten as it is read: 4.3 → 2 × 10⁴, 0.3 → 2. */
+export function power(log10: number): string {
+  if (log10 < 3) return (10 ** log10).toPrecision(log10 < 0 ? 1 : 2).replace(/\.0$/, "");
+  const digits = String(Math.floor(log10)).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)] ?? "");
+  return `10${digits}`;
+}
+
+/** What speaks for a proposal, and how precise it is. */
+export function evidenceOf(odds: number | null, lead: number | null, sigma_m: number | null): string {
+  return [
+    odds === null ? "" : `${power(odds)} : 1 against chance`,
+    lead === null ? "" : `${power(lead)} : 1 over the runner-up`,
+    sigma_m === null ? "" : `± ${metres(sigma_m)} at its least precise point`,
+  ]
+    .filter((part) => part !== "")
+    .join(", ");
+}
+
 export function utc(time: string | null): string {
   if (time === null) return MISSING;
   return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;

@@ -1,0 +1,104 @@
+// How the photo was taken, where neither its file nor the run tells: fields for what is missing.
+
+import type { Frame, Given, LonLat } from "../types";
+import { api } from "./api";
+import { element, refill } from "./dom";
+import type { Editor } from "./editor";
+import { sentenceOf } from "./notices";
+import { lonLat } from "./text";
+
+/** Where the altitude is unknown: the station's, to a few per cent. */
+const USUAL_ALTITUDE_KM = 410;
+const FULL_FRAME_MM = 36;
+
+export interface GivenNeeds {
+  editor: Editor;
+  /** Whether a time tells the nadir. */
+  orbits: boolean;
+  /** A camera stands elsewhere, or sees with another lens. */
+  changed: () => void;
+}
+
+/** Fields for the time, the nadir and the lens of a frame, those that it lacks. */
+export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, changed }: GivenNeeds): void {
+  const given = editor.draft.given ?? null;
+  const outcome = element("p", { className: "outcome", attributes: { role: "status" } });
+  const give = (change: Partial<Given>): void => {
+    editor.give(change);
+    changed();
+  };
+  const tell = (sentence: string): void => {
+    outcome.textContent = sentence;
+  };
+
+  async function timeTold(text: string): Promise<void> {
+    const time_utc = text.trim() === "" ? null : text.trim();
+    if (time_utc === null || !orbits || frame.nadir !== null) return give({ time_utc });
+    try {
+      const { lon, lat, altitude_km } = await api.nadir(time_utc);
+      if (editor.frame?.id !== frame.id) return;
+      give({ time_utc, nadir: { lon, lat, altitude_km } });
+      tell(`The station was above ${lonLat([lon, lat])}.`);
+    } catch (error) {
+      if (editor.frame?.id === frame.id) tell(sentenceOf(error));
+    }
+  }
+
+  function nadirTold(text: string): void {
+    const place = placeOf(text);
+    if (text.trim() !== "" && place === null) return tell("Write latitude, longitude: 35.68, 139.77.");
+    tell("");
+    give({ nadir: place && { lon: place[0], lat: place[1], altitude_km: USUAL_ALTITUDE_KM } });
+  }
+
+  function lensTold(): void {
+    const [focal, wide] = [Number(lens.value), Number(sensor.value || FULL_FRAME_MM)];
+    if (lens.value !== "" && !(focal > 0 && wide > 0)) return tell("Write the focal length in millimetres: 50.");
+    tell("");
+    const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
+    give({ focal_px: lens.value === "" ? null : (focal / wide) * long_px });
+  }
+
+  const field = (id: string, value: string, more: object, onchange: (text: string) => void) => {
+    const input = element("input", {
+      id,
+      type: "text",
+      autocomplete: "off",
+      maxLength: 40,
+      disabled: editor.readonly,
+      value,
+      ...more,
+      onchange: () => onchange(input.value),
+    });
+    return input;
+  };
+  const labelled = (label: string, ...inputs: HTMLInputElement[]): HTMLElement =>
+    element("div", { className: "field" }, element("label", { htmlFor: inputs[0]?.id ?? "" }, label), element("span", { className: "pair" }, ...inputs));
+
+  const time = field("given-time", given?.time_utc ?? "", { placeholder: "2012-03-28 15:46:41" }, (text) => void timeTold(text));
+  const place = given?.nadir ? `${given.nadir.lat.toFixed(4)}, ${given.nadir.lon.toFixed(4)}` : "";
+  const nadir = field("given-nadir", place, { placeholder: "35.68, 139.77" }, nadirTold);
+  const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
+  const focal = given?.focal_px ? ((given.focal_px * FULL_FRAME_MM) / long_px).toPrecision(4) : "";
+  const lens = field("given-lens", focal, { inputMode: "decimal", placeholder: "50" }, lensTold);
+  const sensor = field("given-sensor", String(FULL_FRAME_MM), { inputMode: "decimal" }, lensTold);
+  sensor.setAttribute("aria-label", "Long side of the sensor, mm");
+
+  const rows = [
+    frame.time_utc === null && labelled("Time, UTC", time),
+    frame.nadir === null && labelled("Nadir: latitude, longitude of the place below the station", nadir),
+    (frame.focal_mm === null || frame.pixel_pitch_um === null) &&
+      long_px > 0 &&
+      labelled("Focal length, on a sensor so long (mm)", lens, sensor),
+  ].filter((row) => row !== false);
+  refill(host, rows.length > 0 && element("h3", {}, "What the file does not tell"), ...rows, rows.length > 0 && outcome);
+}
+
+/** "35.68, 139.77", latitude first, as people write it; null for what is no place. */
+export function placeOf(text: string): LonLat | null {
+  const found = /^\s*([+-]?\d+(?:\.\d*)?)\s*°?\s*([NS])?[\s,;]+([+-]?\d+(?:\.\d*)?)\s*°?\s*([EW])?\s*$/i.exec(text);
+  if (found === null) return null;
+  const lat = Number(found[1]) * (found[2]?.toUpperCase() === "S" ? -1 : 1);
+  const lon = Number(found[3]) * (found[4]?.toUpperCase() === "W" ? -1 : 1);
+  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? [lon, lat] : null;
+}
