@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +15,6 @@ import numpy as np
 from matchers.camera import Camera
 from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, SceneView, Stance, scene_views, stances
-from regengine.io.extras import missing
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import FrameResult
 from regengine.review.reviewed import Reviewed, ReviewedPoint
@@ -43,11 +41,7 @@ def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
 
     index, no_place = place_index(), (float("nan"), float("nan"))
     lon, lat = zip(*(no_place if one is None else one for one in places), strict=True)
-    try:
-        numbers, distances = index.near(lon, lat)
-    except ImportError as error:
-        _without_names(str(missing("The name of the nearest city", error)))
-        return [NOWHERE] * len(places)
+    numbers, distances = index.near(lon, lat)
     named = {number: index.place(number) for number in set(numbers.tolist())}
     return [
         NOWHERE
@@ -55,12 +49,6 @@ def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
         else Town(city=place.name, country=place.country, city_km=round(distance, METRES))
         for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
     ]
-
-
-@cache
-def _without_names(why: str) -> None:
-    """Say once that cities are left out."""
-    logging.getLogger("regengine").warning("%s", why)
 
 
 Found = TypeVar("Found")
