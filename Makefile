@@ -2,13 +2,14 @@
 # make demo    registers the sample photographs: table, error against the truth, overlays
 # make test    lint, formatting, types, security, and the tests that every change needs
 # make test-all   the rest of the tests, too: browsers, servers, real photographs, long ones
+# make docs    the pages of docs/ as a site, with search and the API, in out/site/
 # make coverage   all tests, and the lines that they reach
 # make clean   removes what make made
 #
 # Each does all the set-up it needs itself, given Python 3.11 or newer.
 # Another Python: make PYTHON=/usr/bin/python3.12 demo
 
-.PHONY: demo test test-rest test-all coverage core dev clean
+.PHONY: demo test test-rest test-all coverage docs core dev clean
 .DEFAULT_GOAL := core
 
 BIN := .venv/bin
@@ -36,12 +37,18 @@ test: dev
 	$(PYTEST) -m "not ($(REST))"
 
 test-rest: dev
+	@sh .ci/setup.sh docs
 	$(PYTEST) -m "$(REST)"
 
 test-all: test test-rest
 
 coverage: dev
 	$(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+docs:
+	@sh .ci/setup.sh docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --builder html --conf-dir docs . out/site
+	@echo out/site/docs/index.html
 
 core dev:
 	@sh .ci/setup.sh $@

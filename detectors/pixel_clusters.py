@@ -11,9 +11,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from detectors.types import BoolImage, FloatArray, FloatImage
 
@@ -170,6 +167,9 @@ def k_means(
     sample: FloatArray, rng: np.random.Generator, start: FloatArray | None = None
 ) -> Centres:
     """Lloyd's algorithm from k-means++ or from given centres of shape (2, d)."""
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     means = KMeans(
         n_clusters=2,
         init="k-means++" if start is None else start,
@@ -183,6 +183,9 @@ def k_means(
 
 def gaussian_mixture(sample: FloatArray, rng: np.random.Generator) -> Mixture:
     """Expectation maximisation of two normal distributions with full covariances."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(2, random_state=_seed(rng), reg_covar=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -12,6 +12,7 @@ technique. Navigation 51 (3), 171-183.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, permutations
 
 import numpy as np
@@ -225,10 +226,10 @@ class AsterismIndex:
         Each in one canonical order of its members.
     azimuths_rad : ndarray of float64, shape (m, k)
         Directions of the figures' axes in the frames of their members.
-    density : ndarray of float64, shape (n,)
-        Points per steradian around each point.
     code_table : CodeTable or None
         Of the codes in units of the tolerances; None without any figure.
+    whole : tuple of AsterismIndex and ndarray of bool, or None
+        What this was cut out of, and which of its points are left.
     """
 
     vectors: FloatArray
@@ -236,9 +237,17 @@ class AsterismIndex:
     figures: Figures
     parameters: AsterismParameters
     azimuths_rad: FloatArray
-    density: FloatArray
     point_tree: cKDTree
     code_table: CodeTable | None
+    whole: tuple[AsterismIndex, BoolArray] | None = None
+
+    @cached_property
+    def density(self) -> FloatArray:
+        """Points per steradian around each point, also those that were cut off; shape (n,)."""
+        if self.whole is None:
+            return local_density(self.vectors)
+        index, left = self.whole
+        return index.density[left]
 
 
 def build_index(
@@ -271,7 +280,6 @@ def build_index(
         figures=figures,
         parameters=parameters,
         azimuths_rad=azimuths(points, figures),
-        density=local_density(points),
         point_tree=cKDTree(points),
         code_table=CodeTable.of(scaled_codes(figures.codes, parameters)) if len(figures) else None,
     )

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from regengine.errors import ConfigError
+from regengine.io.extras import missing
 
 if TYPE_CHECKING:
     import geopandas
@@ -98,10 +99,8 @@ class Table:
         """
         try:
             import pandas
-        except ImportError:
-            raise ConfigError(
-                "to_pandas() needs pandas, which is not installed: pip install 'regengine[tables]'."
-            ) from None
+        except ImportError as error:
+            raise missing("to_pandas()", error) from None
         return pandas.DataFrame(self._flat())
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
@@ -113,11 +112,8 @@ class Table:
         try:
             import geopandas
             from shapely import Polygon
-        except ImportError:
-            raise ConfigError(
-                "to_geodataframe() needs geopandas, which is not installed: "
-                "pip install 'regengine[tables]'."
-            ) from None
+        except ImportError as error:
+            raise missing("to_geodataframe()", error) from None
         import numpy as np
 
         if "lon" in self._columns:

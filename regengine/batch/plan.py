@@ -12,6 +12,7 @@ from pathlib import Path
 
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.checksums import sha256_of
+from regengine.io.extras import is_missing, missing
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import Failure
@@ -171,6 +172,9 @@ def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
 
     if isinstance(error, RegengineError):
         return Failure(code=error.code, text=str(error))
+    if isinstance(error, ImportError) and is_missing(error):
+        told = missing(f"{path}, or the way it is looked at,", error)
+        return Failure(code=told.code, text=str(told))
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."

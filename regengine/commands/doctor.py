@@ -21,6 +21,7 @@ from regengine.errors import RegengineError
 
 OLDEST_PYTHON = (3, 11)
 LEAST_FREE_MB = 2_000
+FOR_DEVELOPERS = {"dev", "docs"}  # extras that no user misses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +139,9 @@ def _libraries() -> Finding:
 
 def _extras() -> Finding:
     extras = metadata.metadata("regengine").get_all("Provides-Extra") or []
-    lacking = [name for name in sorted(extras) if name != "dev" and _missing(_requirements(name))]
-    there = sorted(set(extras) - set(lacking) - {"dev"})
+    extras = sorted(set(extras) - FOR_DEVELOPERS)
+    lacking = [name for name in extras if _missing(_requirements(name))]
+    there = sorted(set(extras) - set(lacking))
     return Finding(
         what="extras",
         found=", ".join(there) or "none",

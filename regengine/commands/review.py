@@ -64,12 +64,14 @@ def main(
     import json
 
     from regengine.batch.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
+    from regengine.io.extras import need
     from regengine.io.plain import printable
-    from regengine.review.server import ServerOptions, open_review, serve
 
     if stats:
         print_stats(store, as_json=as_json)
         return
+    need("The review page", "fastapi", "uvicorn")
+    from regengine.review.server import ServerOptions, open_review, serve
 
     made_with = files_of_run(store)
     tell_lost(made_with, {"--lights": lights, "--tle": tle, "--metadata": metadata})

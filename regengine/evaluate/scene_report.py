@@ -14,6 +14,7 @@ from detectors.types import IndexArray
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.scenes import MethodReport, Mistake, SceneReport
 from regengine.evaluate.tables import table
+from regengine.io.extras import need
 from regengine.photo.image import read_display_rgb
 from regengine.records import plain
 from regengine.scene.samples import Samples
@@ -243,13 +244,10 @@ def draw_mistakes(mistakes: Sequence[Mistake], folder: Path) -> Path:
 
 
 def _figure(width: float, height: float, grid: tuple[int, int] = (1, 1)) -> tuple[Any, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "figures need matplotlib, which is not installed: `pip install matplotlib`."
-        ) from error
+    need("--plot", "matplotlib.figure")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(*grid, squeeze=grid == (1, 1))

@@ -15,6 +15,7 @@ from pathlib import Path
 from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
+from regengine.io.extras import missing
 
 # What libraries say is written for programmers: only what it means is told
 _MEANING = (
@@ -41,6 +42,8 @@ def decoding(path: Path) -> Iterator[None]:
             yield
     except FrameError:
         raise
+    except ImportError as error:
+        raise FrameError(str(missing(str(path), error)), code="not_installed") from error
     except Exception as error:  # decoders fail on damaged files in many ways
         if is_short_of_memory(error):
             raise FrameError(

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.atomic import FULL_DISK
+from regengine.io.extras import need
 from regengine.io.http import (
     MEGABYTE,
     BadAddress,
@@ -67,15 +68,15 @@ def require(url: str) -> None:
     scheme = scheme_of(url)
     if scheme in ("http", "https"):
         return
-    try:
-        import fsspec
+    need(without_secrets(url), "fsspec")
+    import fsspec
 
+    try:
         fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        what = "install what fsspec asks for"
-        if isinstance(error, ModuleNotFoundError) and error.name == "fsspec":
-            what = "pip install 'regengine[remote]'"
-        raise ConfigError(f"{without_secrets(url)} cannot be fetched ({error}): {what}.") from None
+        raise ConfigError(
+            f"{without_secrets(url)} cannot be fetched ({error}): install what fsspec asks for."
+        ) from None
 
 
 def fetch(

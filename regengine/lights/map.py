@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from matchers.light_grid import LightGrid
@@ -117,6 +118,12 @@ def open_light_map(
     # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
     sources.sort(key=lambda s: (s.info.kind != "radiance", round(math.log2(s.grid.step_deg))))
     return LightMap(sources=tuple(sources))
+
+
+@lru_cache(maxsize=4)
+def light_map_of(paths: tuple[Path, ...]) -> LightMap:
+    """The same of a run's maps, opened once per process."""
+    return open_light_map(paths)
 
 
 def _open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:

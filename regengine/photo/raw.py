@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from regengine.errors import FrameError
 from regengine.io.decoding import damaged, decoding, meaning_of, overheard
+from regengine.io.extras import missing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +22,7 @@ def _rawpy(path: Path) -> ModuleType:
         import rawpy
     except ImportError as error:
         raise FrameError(
-            f"{path} is a raw photo and the package rawpy that decodes it is not installed; "
-            "run: pip install 'regengine[raw]'",
-            code="raw_support_missing",
+            str(missing(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
     return rawpy
 

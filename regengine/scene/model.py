@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from detectors.types import FloatArray
@@ -140,6 +139,8 @@ def fit_odds(
 
     Platt's smoothed targets (1999) stand for certainty, so that few photos never give a step.
     """
+    from scipy.optimize import minimize
+
     w = np.repeat(weights[:, None], scores.shape[1], axis=1)
     positive, negative = float(w[targets].sum()), float(w[~targets].sum())
     wanted = np.where(targets, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))

@@ -18,6 +18,9 @@ PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest
 TOP_LEVEL = {
     ".ci",
     ".gitignore",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
     "Makefile",
     "README.md",
     "benchmarks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from regengine.commands.lazy import leaves, load_command
 from regengine.commands.register import main as register_main
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]
+PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -79,9 +81,28 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert [target for target in here if not (page.parent / target).exists()] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What links may name of a page: its headings, as sites of Markdown spell them."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ +(.*)$", text, re.M)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_links_to_parts_of_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    wrong = [
+        (target, part)
+        for target, part in targets
+        if "://" not in target and part not in anchors(page.parent / target if target else page)
+    ]
+    assert wrong == []
+
+
 def test_every_page_is_listed() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    pages = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]]
+    pages = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[len(AT_THE_ROOT) :]]
     assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
 
 
@@ -114,3 +135,10 @@ def test_the_readme_names_the_options_that_fill_what_exif_lacks() -> None:
     parameters = register_main.__annotations__
     named = set(re.findall(r"`--([a-z-]+)", text)) - {"product", "help"}
     assert {name for name in named if name.replace("-", "_") not in parameters} == set()
+
+
+def test_the_page_of_licences_tells_what_the_packages_say() -> None:
+    """``python .ci/licences.py`` writes it anew."""
+    made = runpy.run_path(str(ROOT / ".ci" / "licences.py"))
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    assert made["HEAD"] + made["rows"]() in page

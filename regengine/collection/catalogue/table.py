@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from importlib.util import find_spec
 from typing import Any
 
-from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.layers import GEOMETRY, arrow_types, geoparquet_metadata
+from regengine.io.extras import need
 from regengine.store.schema import Field, Kind
 
 FORMAT = "regengine.catalogue"  # key in the file's metadata
@@ -110,14 +108,4 @@ def file_metadata() -> dict[str, str]:
 
 def need_packages() -> None:
     """See to it that DuckDB and PyArrow are there."""
-    missing = [name for name in ("duckdb", "pyarrow") if not _installed(name)]
-    if missing:
-        raise ConfigError(
-            f"The catalogue needs {' and '.join(missing)}: install regengine[catalogue]."
-        )
-
-
-def _installed(name: str) -> bool:
-    if name in sys.modules:
-        return sys.modules[name] is not None
-    return find_spec(name) is not None
+    need("The catalogue", "duckdb", "pyarrow", extra="catalogue")

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry
-from regengine.errors import ConfigError
 from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
+from regengine.io.extras import need
 from regengine.io.plain import plain, printable
 from regengine.io.tables import cell, write_csv
 from regengine.lights.source import LightMapInfo
@@ -143,12 +143,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
 
 def check_figures() -> None:
     """See to it that pictures can be drawn."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            "--plot needs matplotlib, which is not installed: `pip install matplotlib`."
-        ) from error
+    need("--plot", "matplotlib.figure")
 
 
 def draw(found: Radiometry, title: str, path: Path) -> None:

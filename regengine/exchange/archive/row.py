@@ -11,6 +11,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.io.atomic import in_place_of
+from regengine.io.extras import missing
 from regengine.io.tables import cell, csv_lines
 
 # From where on two tables contradict each other. Clocks of cameras are off by up to half a minute;
@@ -169,9 +170,7 @@ def _arrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise ConfigError(
-            "Parquet needs pyarrow: install regengine[parquet], or take .csv or .ndjson."
-        ) from error
+        raise missing("Parquet", error, instead="take .csv or .ndjson") from error
     return pyarrow
 
 

@@ -25,7 +25,6 @@ from matchers.asterisms import (
     AsterismParameters,
     Figures,
     build_index,
-    local_density,
     scaled_codes,
     unit,
 )
@@ -138,11 +137,11 @@ def cut_out(level: EarthLevel, seen: NDArray[np.bool_]) -> EarthLevel:
             axes=whole.figures.axes[:0],
         ),
         azimuths_rad=whole.azimuths_rad[kept],
-        density=whole.density[seen],
         point_tree=cKDTree(vectors),
         code_table=None
         if codes is None or not kept.any()
         else replace(codes, codes=codes.codes[kept], keys=codes.keys[kept], origin=None),
+        whole=(whole, seen),
     )
     patches = replace(
         table,
@@ -422,9 +421,7 @@ def level_of(path: Path, group: h5py.Group) -> AsterismIndex:
         ),
         parameters=figure_parameters(float(group.attrs["pixel_km"])),
         azimuths_rad=arrays["azimuths"],
-        # Only what is quickly made is made anew
-        density=local_density(vectors),
-        point_tree=cKDTree(vectors),
+        point_tree=cKDTree(vectors),  # quickly made anew
         code_table=table,
     )
 

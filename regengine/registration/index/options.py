@@ -111,7 +111,7 @@ def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex | Non
 def _read(
     path: Path | None, maps: tuple[Path, ...], bounds: tuple[float, float, float, float] | None
 ) -> EarthIndex | None:
-    from regengine.lights.map import open_light_map
+    from regengine.lights.map import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
     whole, beside = None, None if path is not None else index_file(BlindOptions(), maps)
@@ -123,5 +123,5 @@ def _read(
         except ConfigError as error:
             logging.getLogger("regengine").warning("%s It is not used.", error)
     if whole is None:
-        whole = index_in_memory(open_light_map(maps))
+        whole = index_in_memory(light_map_of(maps))
     return whole if whole is None or bounds is None else whole.within(bounds)

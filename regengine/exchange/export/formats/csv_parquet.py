@@ -12,7 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import ConfigError
 from regengine.exchange.export.columns import TableColumn, table_of
 from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
@@ -24,6 +23,7 @@ from regengine.exchange.export.layers import (
     geoparquet_metadata,
     wkb,
 )
+from regengine.io.extras import missing
 from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
@@ -67,9 +67,7 @@ def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOpt
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError(
-            "--format parquet needs pyarrow: install regengine[parquet], or take csv or gpkg."
-        ) from error
+        raise missing("--format parquet", error, instead="take csv or gpkg") from error
     types = arrow_types()
     layer = LAYERS[LAYER_OF_TABLE[options.table]]
     schema = pa.schema(

@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError
 from regengine.exchange.export.format import ExportOptions, FolderFormat, LastFile, photo_name
 from regengine.exchange.export.formats.geojson_gpkg_kml import geojson_feature
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.layers import LAYERS, features
+from regengine.io.extras import missing
 from regengine.photo.frame_records import frame_id_of
 
 if TYPE_CHECKING:
@@ -96,9 +96,7 @@ def _need_pystac() -> None:
     try:
         import pystac  # noqa: F401
     except ImportError as error:
-        raise ConfigError(
-            "--format stac needs pystac: install regengine[stac], or take geojson or parquet."
-        ) from error
+        raise missing("--format stac", error, instead="take geojson or parquet") from error
 
 
 def _names(name: str, options: ExportOptions) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ def test_what_is_missing_is_named(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigError, match=rf"needs {name}: install regengine\[catalogue\]"):
+    with pytest.raises(ConfigError, match=rf"needs {name}, .*regengine\[catalogue\]"):
         Catalogue(tmp_path / "c.parquet")
 
 

@@ -1,0 +1,75 @@
+"""How ``make docs`` builds the site: Sphinx reads the Markdown pages as they are, and docstrings.
+
+Pages outside of this folder that it links to are on the site, too: sources begin at the root.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version as version_of
+from typing import Any
+
+project = "regengine"
+release = version = version_of("regengine")
+copyright = "the regengine authors, BSD-3-Clause"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "docs/index"
+include_patterns = ["*.md", "docs/**", "benchmarks/results/*.md", "data_samples/*.md"]
+exclude_patterns = [".venv", "out", "docs/examples", "regengine", "tests"]
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+# Results and the README are found by links; that all other pages are listed is tested
+suppress_warnings = ["toc.not_included", "myst.header"]
+
+default_role = "code"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = False
+
+html_theme = "furo"
+html_title = "regengine"
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {"sidebar_hide_name": False}
+
+# Of the front page: "**Work**: [register](commands/register.md), ..." is a group of the side bar
+GROUP = re.compile(r"^\*\*(\w[^*]*)\*\*: (.*)$", re.M)
+PAGE = re.compile(r"\]\(([\w/.-]+)\.md\)")
+
+
+def side_bar(app: Any, docname: str, content: list[str]) -> None:
+    """Make the front page's lists of pages the contents of the side bar as well."""
+    if docname != root_doc:
+        return
+    for caption, pages in GROUP.findall(content[0]):
+        entries = "\n".join(PAGE.findall(pages))
+        content[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
+
+
+ITEM = re.compile(r"^(\w+(?:, \w+)*): (.*)$")
+
+
+def fields(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Show "name: what it means", continued further in, as the list that it is."""
+    shown: list[str] = []
+    inside = False
+    for number, line in enumerate(lines):
+        item = ITEM.match(line)
+        after = lines[number + 1] if number + 1 < len(lines) else ""
+        if item and (inside or after.startswith("    ") or ITEM.match(after)):
+            if not inside and shown and shown[-1]:
+                shown.append("")
+            inside = True
+            shown += [f"``{item[1]}``", f"    {item[2]}"]
+        else:
+            inside = inside and line.startswith("    ")
+            shown.append(line)
+    lines[:] = shown
+
+
+def setup(app: Any) -> None:
+    """Let Sphinx call these."""
+    app.connect("source-read", side_bar)
+    app.connect("autodoc-process-docstring", fields, priority=400)

