@@ -275,3 +275,52 @@ def test_a_track_that_wanders_is_none():
     for first, last in itertools.pairwise(places):
         frame = np.maximum(frame, LEVEL + streak(SHAPE, (*first, *last), 40.0 * NOISE, sigma=1.4))
     assert len(FIND.detect(frame)) == 0
+
+
+def arcs(shape, seed, count, length=20.0, bow=4.5):
+    """Stars of a shaken hand: all draw one arc."""
+    rng = np.random.default_rng(seed)
+    light = np.zeros(shape)
+    for x, y in rng.uniform(30.0, [shape[1] - 30.0, shape[0] - 30.0], (count, 2)):
+        ends = (x - 0.5 * length, y - 3.0, x + 0.5 * length, y + 3.0)
+        light += NOISE * rng.uniform(5.0, 40.0) * streak_light(shape, ends, 1.5, bow=bow)
+    return light
+
+
+def test_bent_trails_of_stars_are_none_and_tracks_among_them_are_too_narrow():
+    frame = noise_frame(15) + arcs(SHAPE, 15, 14)
+    tracks = [(60.0, 60.0, 75.0, 90.0), (300.0, 200.0, 330.0, 185.0), (200.0, 300.0, 210.0, 335.0)]
+    tracks += [(100.0, 200.0, 100.0 + 14.0 * dx, 200.0 + 14.0 * dy) for dx, dy in ((1, 2), (-2, 1))]
+    frame += sum(streak(SHAPE, ends, 25.0 * NOISE, sigma=0.95) for ends in tracks)
+    assert len(FIND.detect(frame)) == 0
+    across = (330.0, 60.0, 150.0, 330.0)
+    found = FIND.detect(frame + streak(SHAPE, across, 6.0 * NOISE, sigma=1.5))
+    assert len(found) == 1
+    assert gap(found, 0, across) < 25.0
+
+
+def unresolved(seed, count=2500, shape=SHAPE):
+    """Stars too faint to be seen one by one, in knots as stars are."""
+    rng = np.random.default_rng(seed)
+    knots = rng.uniform(0.0, [shape[1], shape[0]], (count // 8, 2))
+    places = np.repeat(knots, 8, axis=0) + rng.normal(0.0, 6.0, (count // 8 * 8, 2))
+    light = np.zeros(shape)
+    x, y = np.rint(places).astype(int).T
+    inside = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
+    np.add.at(light, (y[inside], x[inside]), NOISE * rng.uniform(0.5, 12.0, inside.sum()))
+    return cv2.GaussianBlur(light, (0, 0), 1.2)
+
+
+def test_the_chance_of_a_frame_is_its_own():
+    """A row of unresolved stars is as clear as a streak that noise alone would never show."""
+    line = streak(SHAPE, (120.0, 120.0, 170.0, 160.0), 1.4 * NOISE)
+    calm = FIND.detect(noise_frame(16) + line)
+    crowded = FIND.detect(noise_frame(16) + unresolved(16) + line)
+    assert len(calm) == 1
+    assert calm.log10_false_alarm[0] < -6.0
+    assert len(crowded) == 0 or crowded.log10_false_alarm[0] > calm.log10_false_alarm[0] + 1.0
+
+
+def test_crowds_of_unresolved_stars_show_no_streaks():
+    found = [len(FIND.detect(noise_frame(seed) + unresolved(seed))) for seed in range(20, 26)]
+    assert sum(found) <= 1
