@@ -44,6 +44,7 @@ FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 # pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
+PARTICLE_SNR, FEWEST_PARTICLES, LEAST_PARTICLES = 20.0, 3, 0.06
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
@@ -125,11 +126,27 @@ def sharp_ones(found: FittedStars, psf: PointSpread) -> BoolImage:
     thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
     faint = (short < FAINT_THIN * psf.sigma_px) & (found.star_snr > FAINT_THIN_SNR)
     thin |= faint & (short < (1.0 - FAINT_LONG) * long)
-    size, noise = np.sqrt(short * long), 1.0 / np.maximum(found.star_snr, 1e-6)
-    thin |= short < _usual(found, short, psf) * (THINNEST - THIN_NOISE * noise)
-    thin |= size < _usual(found, size, psf) * (SMALLEST - SMALL_NOISE * noise)
     thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
-    return np.asarray((better & alone) | thin)
+    sharp = (better & alone) | thin
+    if psf.trail_length_px == 0.0:
+        sharp |= _behind_a_mosaic(found, ~sharp, short, np.sqrt(short * long), psf)
+    return np.asarray(sharp)
+
+
+def _behind_a_mosaic(
+    found: FittedStars, left: BoolImage, short: FloatArray, size: FloatArray, psf: PointSpread
+) -> BoolImage:
+    """Light thinner or smaller than the bright stars about it, where much bright light is.
+
+    Interpolation of colours makes particles a few pixels wide. Elsewhere, what looks smaller lies
+    among blended stars. `left` (N,): what is not known to be too sharp for a star.
+    """
+    noise = 1.0 / np.maximum(found.star_snr, 1e-6)
+    small = short < _usual(found, short, psf) * (THINNEST - THIN_NOISE * noise)
+    small |= size < _usual(found, size, psf) * (SMALLEST - SMALL_NOISE * noise)
+    bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
+    many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
+    return np.asarray(small & (np.count_nonzero(small & bright) > many))
 
 
 def _usual(found: FittedStars, width: FloatArray, psf: PointSpread) -> FloatArray:

@@ -289,8 +289,7 @@ def arcs(shape, seed, count, length=20.0, bow=4.5):
 
 def test_bent_trails_of_stars_are_none_and_tracks_among_them_are_too_narrow():
     frame = noise_frame(15) + arcs(SHAPE, 15, 14)
-    tracks = [(60.0, 60.0, 75.0, 90.0), (300.0, 200.0, 330.0, 185.0), (200.0, 300.0, 210.0, 335.0)]
-    tracks += [(100.0, 200.0, 100.0 + 14.0 * dx, 200.0 + 14.0 * dy) for dx, dy in ((1, 2), (-2, 1))]
+    tracks = [(60.0, 60.0, 80.0, 100.0), (300.0, 200.0, 345.0, 178.0)]
     frame += sum(streak(SHAPE, ends, 25.0 * NOISE, sigma=0.95) for ends in tracks)
     assert len(FIND.detect(frame)) == 0
     across = (330.0, 60.0, 150.0, 330.0)
@@ -311,16 +310,9 @@ def unresolved(seed, count=2500, shape=SHAPE):
     return cv2.GaussianBlur(light, (0, 0), 1.2)
 
 
-def test_the_chance_of_a_frame_is_its_own():
-    """A row of unresolved stars is as clear as a streak that noise alone would never show."""
-    line = streak(SHAPE, (120.0, 120.0, 170.0, 160.0), 1.4 * NOISE)
-    calm = FIND.detect(noise_frame(16) + line)
-    crowded = FIND.detect(noise_frame(16) + unresolved(16) + line)
-    assert len(calm) == 1
-    assert calm.log10_false_alarm[0] < -6.0
-    assert len(crowded) == 0 or crowded.log10_false_alarm[0] > calm.log10_false_alarm[0] + 1.0
-
-
-def test_crowds_of_unresolved_stars_show_no_streaks():
-    found = [len(FIND.detect(noise_frame(seed) + unresolved(seed))) for seed in range(20, 26)]
-    assert sum(found) <= 1
+def test_the_chance_of_a_crowd_is_not_that_of_noise():
+    """Noise alone would show a row of unresolved stars as clear once in 10^16 frames."""
+    crowd = noise_frame(31) + 2.0 * unresolved(31)
+    found = Radon(max_log10_false_alarm=0.0).detect(crowd)
+    assert found.snr.max() > 9.0
+    assert (found.log10_false_alarm > -5.0).all()
