@@ -40,6 +40,7 @@ class PointSpread:
     wings: float = 0.15
     # (x, y) from end to end of the trail that a star draws; (0, 0) for a point
     trail_px: tuple[float, float] = (0.0, 0.0)
+    bow_px: float = 0.0  # of the trail: its middle lies so far to the right of the chord
 
     @property
     def trail_length_px(self) -> float:
@@ -59,6 +60,7 @@ class PointSpread:
     def half_stamp_px(self) -> int:
         """Half side of the square that holds what matters of a star."""
         reach = 3.5 * self.sigma_px + 0.5 * max(abs(self.trail_px[0]), abs(self.trail_px[1]))
+        reach += 0.7 * abs(self.bow_px)
         return max(4, int(np.ceil(reach)) + 1)
 
     def kernel(self) -> FloatImage:
@@ -94,7 +96,11 @@ class PointSpread:
             along = _along_trail(self.trail_length_px / sigma)
             weights += [share / along.size] * along.size
             sigmas += [sigma] * along.size
-            offsets.append(along[:, None] * np.array(self.trail_px))
+            bent = 4.0 * self.bow_px * (np.mean(along**2) - along**2)  # about the middle of light
+            normal = np.array([-self.trail_px[1], self.trail_px[0]]) / max(
+                self.trail_length_px, 1.0
+            )
+            offsets.append(along[:, None] * np.array(self.trail_px) + bent[:, None] * normal)
         return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
 
     def _layers(self) -> tuple[tuple[float, float], ...]:

@@ -31,10 +31,14 @@ LEAST_ELONGATION = 1.35
 LEAST_SHARE = 0.5  # of the bright spots: edges and glints are elongated, too, but not most spots
 LEAST_AGREEMENT = 0.7  # mean resultant of the doubled angles; 1 is parallel
 PARALLEL_DEG = 15.0
+# Trails among tracks of particles: so many sigma more of one direction than chance would show
+MOST_SPOTS, MODE_SIGMAS = 400, 3.5
 LENGTH_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 FINE_STEPS = (0.95, 1.0, 1.05)
 ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+# Of the length: a hand shakes. A bow must explain so much more of the light
+BOW_STEPS, LEAST_BOW_GAIN = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24), 0.01
 
 SAME_PIXEL_PX = 0.7
 LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
@@ -78,11 +82,27 @@ def parallel_spots(
     if np.count_nonzero(trails) < max(FEWEST_TRAILS, LEAST_SHARE * trails.size):
         return None
     doubled = np.exp(2j * angle[trails]).mean()
-    if np.abs(doubled) < LEAST_AGREEMENT:
-        return None
-    common = 0.5 * float(np.angle(doubled))
+    if np.abs(doubled) >= LEAST_AGREEMENT:
+        common = 0.5 * float(np.angle(doubled))
+    else:
+        found = _commonest(angle[trails][:MOST_SPOTS])
+        if found is None:
+            return None
+        common = found
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
     return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
+
+
+def _commonest(angle: FloatArray) -> float | None:
+    """The direction of trails among tracks of particles; None where chance shows as many alike."""
+    turn = np.angle(np.exp(2j * np.subtract.outer(angle, angle)))
+    alike = (np.abs(turn) < 2.0 * np.radians(PARALLEL_DEG)).sum(axis=1)
+    chance = PARALLEL_DEG / 90.0
+    usual, scatter = chance * angle.size, np.sqrt(chance * (1.0 - chance) * angle.size)
+    best = int(np.argmax(alike))
+    if alike[best] < max(FEWEST_TRAILS, usual + MODE_SIGMAS * scatter):
+        return None
+    return float(angle[best])
 
 
 def _spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
@@ -143,7 +163,7 @@ def _best_trail(
     length: float,
     angle: float,
 ) -> PointSpread:
-    """Width, length and angle with the greatest share of the trails' light explained.
+    """Width, length, angle and bow with the greatest share of the trails' light explained.
 
     One after the other, from the guesses: they hardly depend on each other.
     """
@@ -154,12 +174,12 @@ def _best_trail(
     data = data.reshape(len(x), -1) - np.median(data, axis=(1, 2))[:, None]
     data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
 
-    def look(turn_deg: float, stretch: float, wider: float) -> PointSpread:
+    def look(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> PointSpread:
         turned = angle + np.radians(turn_deg)
         sign = 1.0 if np.cos(turned) >= 0.0 else -1.0
         size = sign * length * stretch
         trail = (float(size * np.cos(turned)), float(size * np.sin(turned)))
-        return PointSpread(sigma_px=sigma * wider, trail_px=trail)
+        return PointSpread(sigma_px=sigma * wider, trail_px=trail, bow_px=bow * abs(size))
 
     def explained(psf: PointSpread) -> float:
         drawn = psf.draw(x - col, y - row, half).reshape(len(x), -1)
@@ -170,8 +190,15 @@ def _best_trail(
     stretch = max(LENGTH_STEPS, key=lambda step: explained(look(0.0, step, 1.0)))
     turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(look(step, stretch, 1.0)))
     wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step)))
-    fine = max(FINE_STEPS, key=lambda step: explained(look(turn, stretch * step, wider)))
-    return look(turn, stretch * fine, wider)
+    straight = look(turn, stretch, wider)
+    bow = max(BOW_STEPS, key=lambda step: explained(look(turn, stretch, wider, step)))
+    if explained(look(turn, stretch, wider, bow)) < explained(straight) + LEAST_BOW_GAIN:
+        bow = 0.0
+    elif bow != 0.0:  # across, a straight trail had taken the bow for width
+        wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step, bow)))
+        turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(look(step, stretch, wider, bow)))
+    fine = max(FINE_STEPS, key=lambda step: explained(look(turn, stretch * step, wider, bow)))
+    return look(turn, stretch * fine, wider, bow)
 
 
 def fixed_to_the_sensor(

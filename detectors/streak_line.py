@@ -161,6 +161,7 @@ class Line:
     signal: FloatArray
     weight: FloatArray
     bin_px: int = 1  # side of the squares of pixels that the steps were measured in
+    log10_false_alarm: float = float("nan")  # expected number of such lines by chance
 
     def scaled(self, factor: int) -> Line:
         """The same in a frame of which squares of so many pixels were one."""

@@ -325,12 +325,15 @@ class Hunt:
         bright, dark = segments(gaussian_blur(cut, SIGMA_PX), SIGMA_PX, least_snr)
         return bright.select(clearer_than_dark(bright, dark, DARK_REACH_PX, DARK_FEWEST)), dark
 
-    def without(self, line: Line) -> Hunt:
-        """The frame with the band of a streak, in pixels of this frame, hidden."""
-        band = streak_band(self.light.shape, line)
-        light, known = self.light.copy(), self.known.copy()
-        light[band], known[band] = 0.0, 0.0
-        return replace(self, light=light, known=known)
+    def copied(self) -> Hunt:
+        """The same, with light and known pixels of its own."""
+        return replace(self, light=self.light.copy(), known=self.known.copy())
+
+    def hide(self, line: Line) -> None:
+        """Take the band of a streak, in pixels of this frame, away."""
+        window, band = _band_in_window(self.light.shape, line.path, *_band_reach(line))
+        self.light[window][band] = 0.0
+        self.known[window][band] = 0.0
 
 
 def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
@@ -360,22 +363,42 @@ def binned(image: FloatImage, size: int) -> FloatImage:
 
 def streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
     """Pixels with the light of a streak: as wide as it stands out of the noise."""
+    return path_band(shape, line.path, *_band_reach(line))
+
+
+def _band_reach(line: Line) -> tuple[float, float]:
+    """How far a streak's light reaches to the sides, and beyond the ends."""
     inside = line.inside
     weight = float(line.weight[inside].sum())
     peak = max(float(line.signal[inside].sum()) / max(weight, 1.0), 0.1)
     # Wings of lenses are wider than a Gaussian's
     reach = line.sigma_px * (2.0 + np.sqrt(2.0 * np.log1p(peak / 0.2)) + 0.5 * np.log1p(peak))
-    return path_band(shape, line.path, float(reach), line.sigma_px + 2.0 * line.sigma_px)
+    return float(reach), line.sigma_px + 2.0 * line.sigma_px
 
 
 def path_band(shape: tuple[int, ...], path: Path, reach: float, beyond: float) -> BoolImage:
     """Pixels nearer to a path than that."""
+    window, band = _band_in_window(shape, path, reach, beyond)
+    whole = np.zeros(shape, bool)
+    whole[window] = band
+    return whole
+
+
+def _band_in_window(
+    shape: tuple[int, ...], path: Path, reach: float, beyond: float
+) -> tuple[tuple[slice, slice], BoolImage]:
+    """Rows and columns about a path, and the pixels in them that are nearer to it than that."""
     u = np.linspace(-beyond, path.length_px + beyond, max(2, int(path.length_px / 8.0) + 2))
     x, y = path.at(u, 0.0)
-    points = [np.rint(np.stack([x, y], axis=1) * 16.0).astype(np.int32)]
-    paint = np.zeros(shape, np.uint8)
-    cv2.polylines(paint, points, False, (1.0,), 2 * round(reach) + 1, cv2.LINE_8, 4)
-    return paint > 0
+    width = round(reach)
+    left, top = (max(0, int(np.floor(v.min())) - width - 2) for v in (x, y))
+    right = min(shape[1], int(np.ceil(x.max())) + width + 3)
+    bottom = min(shape[0], int(np.ceil(y.max())) + width + 3)
+    paint = np.zeros((max(bottom - top, 0), max(right - left, 0)), np.uint8)
+    if paint.size:
+        points = [np.rint(np.stack([x - left, y - top], axis=1) * 16.0).astype(np.int32)]
+        cv2.polylines(paint, points, False, (1.0,), 2 * width + 1, cv2.LINE_8, 4)
+    return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
 def still_there(hunt: Hunt, some: Segments) -> BoolImage:

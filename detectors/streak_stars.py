@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
 
 from detectors.psf import USUAL, measure_width
 from detectors.scale_space import blurred_noise, gaussian_blur, local_maxima
-from detectors.star_trails import FEWEST_TRAILS, parallel_spots, spot_moments
-from detectors.streak_line import Path
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.star_trails import (
+    FEWEST_TRAILS,
+    parallel_spots,
+    spot_moments,
+)
+from detectors.streak_line import Path, fitted_line
+from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
 
 # Part of a path beside pixels too sharp for light that makes it a particle's track
 TRACK_SHARE, TRACK_PX = 0.35, 1.5
@@ -23,6 +28,9 @@ LEAST_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
 # Spots end where they sink into the noise: their variance is less than that of all their light
 # (simulated trails of Moffat profiles)
 TRUNCATED = 1.45
+NEIGHBOURS = 5  # the sky turns: trails of one place are alike
+WIDTH_TRAILS, FEWEST_WIDTHS = 24, 5
+BOW_VARIANCE = 4.0 / 45.0  # across a parabola, of its squared bow
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
 STAR_SNR, WIDTH_SNR = 4.5, 12.0
@@ -47,6 +55,31 @@ class StarTrail:
     length_px: float
     angle_rad: float
     sigma_px: float = 1.2
+    bow_px: float = 0.0  # of a shaken hand
+    # (N, 4): x, y, length and angle of single trails, the brightest first
+    single: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
+
+    def near(self, x: float, y: float) -> tuple[float, float]:
+        """Length and angle of the trails about a place: they change where the sky turns."""
+        if len(self.single) < NEIGHBOURS:
+            return self.length_px, self.angle_rad
+        _, index = cKDTree(self.single[:, :2]).query([x, y], k=NEIGHBOURS)
+        some = self.single[index]
+        angle = 0.5 * float(np.angle(np.exp(2j * some[:, 3]).mean()))
+        return max(float(np.median(some[:, 2])), 0.5 * self.length_px), angle
+
+    def measured_on(self, light: FloatImage, known: FloatImage) -> StarTrail:
+        """The same with the width of streaks fitted to the brightest trails."""
+        widths = []
+        for x, y, length, angle in self.single[:WIDTH_TRAILS].tolist():
+            along = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
+            path = Path(x1=x - along[0], y1=y - along[1], x2=x + along[0], y2=y + along[1])
+            line = fitted_line(light, known, path, SIGMA_PX, BRIGHT_SNR)
+            if line is not None:
+                widths.append(line.sigma_px)
+        if len(widths) < FEWEST_WIDTHS:
+            return self
+        return replace(self, sigma_px=float(np.median(widths)))
 
     def filtered(self, blurred: FloatImage, sigma_px: float) -> tuple[FloatImage, float]:
         """A blurred frame summed along the trail, and the sigma of white noise in that."""
@@ -77,7 +110,7 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     spots = _spots(blurred, unit)
     if spots is None:
         return None
-    x, y, long, short, angle = spots
+    x, y, long, short, angle, bend = spots
     found = parallel_spots(long, short, angle)
     if found is None:
         return None
@@ -89,12 +122,20 @@ def common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarT
     beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
     if np.median(np.abs(beside - np.median(beside))) < LEAST_SPREAD_PX:
         return None
-    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
+    lengths = np.sqrt(12.0 * (long**2 - short**2))
+    length = float(np.median(lengths[trails]))
     if length > LONGEST_PX:
         return None
-    # The blur of the spots has widened them
-    width = float(np.sqrt(max(TRUNCATED * (np.median(short[trails]) ** 2 - blur_px**2), 0.72)))
-    return StarTrail(length_px=length, angle_rad=common, sigma_px=width)
+    # Angles are of half a turn: to its other side a bow has the other sign
+    bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
+    across = max(float(np.median(short[trails])) ** 2 - blur_px**2 - BOW_VARIANCE * bow**2, 0.0)
+    return StarTrail(
+        length_px=length,
+        angle_rad=common,
+        sigma_px=float(np.sqrt(max(TRUNCATED * across, 0.72))),  # the blur has widened them
+        bow_px=abs(bow),
+        single=np.column_stack([x, y, lengths, angle])[trails],
+    )
 
 
 def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
@@ -121,7 +162,33 @@ def _spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
     x, y, long, _, angle = spot_moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
     short = spot_moments(label, strength, places, good)[3]
-    return x, y, long, short, angle
+    bend = _bends(label, weight, places, good, (x, y, angle))
+    order = np.argsort(-brightest[good], kind="stable")
+    return x[order], y[order], long[order], short[order], angle[order], bend[order]
+
+
+def _bends(
+    label: IndexArray,
+    weight: FloatArray | FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    good: BoolArray,
+    spots: tuple[FloatArray, FloatArray, FloatArray],
+) -> FloatArray:
+    """Curvature of the good ones among labelled spots; `spots`: their x, y and angle."""
+    index = np.where(good, np.cumsum(good) - 1, -1)[label]
+    inside = index >= 0
+    index, weight = index[inside], np.asarray(weight[inside], float)
+    x, y, angle = (column[index] for column in spots)
+    dx, dy = places[0][inside] - x, places[1][inside] - y
+    u, v = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
+    count = int(good.sum())
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(index, weight * values, count), float)
+
+    mass, square = total(np.ones(u.size)), total(u**2)
+    spread = total(u**4) - square**2 / mass
+    return np.asarray(total(u**2 * v) / np.maximum(spread, 1e-6))
 
 
 def sharp_pixels(residual: FloatImage) -> BoolImage:

@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import log_ndtr
+from numpy.typing import NDArray
 
 from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.stamps import nearest_pixels
@@ -16,6 +14,15 @@ from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
 from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged, strip_along
+from detectors.streak_null import (
+    CLEAR_SNR,
+    LOG10_WHITE_LINES,
+    TILE_PX,
+    Chance,
+    log10_false_alarm,
+    shuffled,
+    snr_for,
+)
 from detectors.streak_search import (
     BINS,
     LEAST_SIDE_PX,
@@ -37,7 +44,7 @@ from detectors.streak_stars import (
     sharp_share,
     stars_of,
 )
-from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
+from detectors.types import BoolImage, FloatImage, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -51,22 +58,23 @@ LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
 FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
 # Several faint trails in a row look like a longer one
-ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 12.0, 12.0, 100.0
-SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, CLEAR_SNR = 17.0, 15.0, 10.0, 15.0
+ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
+SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 17.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
-# Of a short line, with so many sigma of its width: streaks show 0.94 and more of the stars'
-# width, tracks behind a mosaic of colours 0.87 and less
-NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.88, 1.0, 120.0
+# Of a short line, with so many sigma of its width: simulated streaks show 0.99 and more of the
+# stars' width, tracks behind a mosaic of colours mostly 0.93 and less
+NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.94, 1.0, 120.0
 # Steps of light over its mean, from one piece of a star's FWHM to the next
 CHAIN_SNR, CHAIN_LENGTH_PX, CHAIN_WIDTHS, FEWEST_IN_CHAIN = 20.0, 120.0, 2.8, 4
 CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
 PARTICLE_LENGTH_PX, PARTICLE_STEPS = 35.0, 0.2
 # Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
-BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 75.0, 0.3, 2.5, 1.5
+BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
+FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
 BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX = 2.0, 256.0, 1.5
 # A track of one pixel's width as linear interpolation shows it; a line of starlight
 PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
@@ -76,11 +84,6 @@ LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
 LEAST_ALIKE, FEWEST_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
 LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
-
-# Independent segments a pixel: places, directions and lengths that a fit may choose from. An
-# estimate: in white noise as many candidates rise above a threshold as 14 normal numbers a pixel
-# would, and the fit, free to move ends, bow and width, is given ten times that
-TRIALS_PER_PIXEL = 150.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +120,10 @@ class Radon:
         for size in BINS:
             # Most streaks are seen without binning: what is wide must be clearer
             rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
-            least = snr_for(rare, pixels)
             if min(frame.residual.shape) < size * LEAST_SIDE_PX and size > 1:
                 break
             hunt = hunt_in(frame.residual, hidden, size)
-            found, gone = self._found(hunt, sky, least)
+            found, gone = self._found(hunt, sky, rare, pixels)
             lines += [
                 line for line in (one.scaled(size) for one in found) if not is_piece(line, lines)
             ]
@@ -129,13 +131,37 @@ class Radon:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = without_crowds(lines)[: self.max_streaks]
-        return described(frame, lines, log10_false_alarm([line.snr for line in lines], pixels))
+        chance = [
+            float(log10_false_alarm(one.snr, pixels))
+            if np.isnan(one.log10_false_alarm)
+            else one.log10_false_alarm
+            for one in lines
+        ]
+        return described(frame, lines, np.array(chance))
 
-    def _found(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line]]:
+    def _found(
+        self, hunt: Hunt, sky: Sky, rare: float, pixels: int
+    ) -> tuple[list[Line], list[Line]]:
         """Streaks, and all lines that were taken away, in the order of their finding."""
+        least = snr_for(rare, pixels)
+        lines, gone, hunt, dark = self._lines(hunt, sky, least)
+        if not lines:
+            return lines, gone
+        null = dark_snr(hunt, dark.select(still_there(hunt, dark)), sky, least)
+        lines = [line for line in lines if line.snr > DARK_MARGIN * null]
+        chance = Chance(pixels=pixels)
+        if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
+            chance = self._chance(hunt, sky, pixels)
+        lines = [replace(one, log10_false_alarm=chance.log10_expected(one)) for one in lines]
+        return [line for line in lines if line.log10_false_alarm <= rare], gone
+
+    def _lines(
+        self, hunt: Hunt, sky: Sky, least: float
+    ) -> tuple[list[Line], list[Line], Hunt, Segments]:
+        """Streaks, all lines taken away, the frame without them, and dark candidates."""
         lines: list[Line] = []
         gone: list[Line] = []
-        whole = hunt
+        whole, hunt = hunt, hunt.copied()
         waiting, dark = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
         while len(waiting) and tries < self.max_tries and len(lines) < self.max_streaks:
@@ -148,12 +174,17 @@ class Radon:
             if is_streak(line, sky, hunt) and joined_line(whole, lines, line) is None:
                 lines.append(line)
             gone.append(line)
-            hunt = hunt.without(line)
+            hunt.hide(line)
             waiting = waiting.select(still_there(hunt, waiting))
-        if not lines:
-            return lines, gone
-        null = dark_snr(hunt, dark.select(still_there(hunt, dark)), sky, least)
-        return [line for line in lines if line.snr > DARK_MARGIN * null], gone
+        return lines, gone, hunt, dark
+
+    def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
+        """What chance shows in a frame without its streaks."""
+        mixed, sharp = shuffled(hunt, sky.sharp)
+        least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
+        hidden = np.zeros_like(sharp)
+        lines = self._lines(mixed, replace(sky, sharp=sharp, hidden=hidden), least)[0]
+        return Chance.of([line.scaled(hunt.bin_px) for line in lines], least, pixels)
 
 
 def path_of(some: Segments, index: int) -> Path:
@@ -194,6 +225,8 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     flat[hidden] = 0.0
     unit = blurred_noise(SIGMA_PX)
     trail = common_star_trail(gaussian_blur(flat, SIGMA_PX), unit, SIGMA_PX)
+    if trail is not None:
+        trail = trail.measured_on(flat, (~hidden).astype(np.float32))
     stars = stars_of(flat, hidden, trail)
     return Sky(
         hidden=hidden | stars.mask,
@@ -221,7 +254,7 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
     if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
         return False
     length = full.path.length_px
-    shortest = SHORTEST_SIGMAS if line.snr < CLEAR_SNR else SHORTEST_SIGMAS_CLEAR
+    shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
     if length < SHORTEST_PX or length < shortest * full.sigma_px:
         return False
     if line.sigma_px > 0.95 * WIDEST_PX:
@@ -245,6 +278,8 @@ def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
         return False
     # Short streaks of some width are seen without binning; wisps of cloud are not
     if hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px:
+        return False
+    if line.snr < FAINTEST_WIDE_SNR and full.sigma_px > FAINT_WIDEST * sky.star_sigma_px:
         return False
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
@@ -299,7 +334,7 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     `line`: in pixels of the frame.
     """
     path = line.path
-    if path.length_px > BENT_LENGTH_PX or line.snr < CHAIN_SNR or line.bin_px > 1:
+    if path.length_px > BENT_LENGTH_PX or line.snr < BENT_SNR or line.bin_px > 1:
         return False
     half = 3.0 * line.sigma_px + 2.0
     strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
@@ -316,14 +351,16 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
 
 
 def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line runs along the border, where sensors end, or, faint and long, along a row."""
+    """Whether a line runs along the border, where sensors end, or, faint, along a row."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
     away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
-    # Rows and columns of a sensor differ, more than their neighbours tell
+    # Rows and columns of a sensor differ, more than their neighbours tell; where the frame grows
+    # dark, to its border, short parts of them stand out
     path = line.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
-    read_out = path.length_px > LONG_ROW_PX and drift < ROW_DRIFT_PX and line.snr < CHAIN_SNR
+    long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
+    read_out = long and drift < ROW_DRIFT_PX and line.snr < CHAIN_SNR
     return bool(np.median(away) < BORDER_PX + line.sigma_px or read_out)
 
 
@@ -370,12 +407,15 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     """Whether a line, in pixels of the frame, is what stars draw."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
-    away = abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-    longest = TRAIL_LENGTHS * trail.length_px + TRAIL_SLACK_PX
+    middle = line.path.at(np.array([0.5 * line.path.length_px]), 0.0)
+    trail_px, trail_rad = trail.near(float(middle[0][0]), float(middle[1][0]))
+    away = abs((angle - trail_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
+    longest = TRAIL_LENGTHS * trail_px + TRAIL_SLACK_PX
     if line.snr < ROW_SNR:
-        longest = ROW_TRAILS * trail.length_px + ROW_SLACK_PX
-    # Short lines have no sure direction
+        longest = ROW_TRAILS * trail_px + ROW_SLACK_PX
+    # Short lines have no sure direction, and the halves of a bent trail have others than the whole
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
+    unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px)
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 
@@ -433,20 +473,3 @@ def star_trails(lines: list[Line]) -> list[bool]:
             )
         marks.append(alike >= LEAST_ALIKE and path.length_px < LONGEST_TRAIL_PX)
     return marks
-
-
-def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
-    """Decimal logarithm of the expected number of noise streaks of at least that SNR.
-
-    Expected number = trials a pixel x pixels x Q(snr), with the tail Q of the normal distribution:
-    the look-elsewhere correction.
-    """
-    tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
-    return np.asarray(tail + np.log10(TRIALS_PER_PIXEL * pixels))
-
-
-def snr_for(log10_expected: float, pixels: int) -> float:
-    """Signal-to-noise ratio at which noise shows so many streaks in a frame."""
-    return float(
-        brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
-    )

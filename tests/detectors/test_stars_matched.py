@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from light_scene import NOISE, Light, flux_of_snr, nearest
@@ -177,3 +178,48 @@ def test_a_hot_column_holds_no_stars():
     found = Matched().detect(frame)
     assert np.count_nonzero(np.abs(found.x - 222.0) < 2.0) <= 1
     assert len(found) >= 28
+
+
+def behind_a_mosaic(frame, noise, seed):
+    """A frame as a camera with a mosaic of colours stores it, in grey."""
+    raw = frame + np.random.default_rng(seed).normal(0.0, noise, frame.shape)
+    coded = np.clip(np.rint(raw * 50_000.0), 0, 65_535).astype(np.uint16)
+    colour = cv2.cvtColor(coded, cv2.COLOR_BayerGB2BGR).astype(np.float32)
+    return colour @ np.array([0.114, 0.587, 0.299], np.float32) / 50_000.0
+
+
+def test_particles_behind_a_mosaic_of_colours_are_no_stars():
+    stars = star_list(40, LARGE, snr=(25.0, 300.0), gap=25.0)
+    frame = star_frame(stars, LARGE, noise=0.0).astype(float)
+    rng = np.random.default_rng(3)
+    for row, col in rng.integers(15, 380, (25, 2)):
+        frame[row, col] += rng.uniform(0.02, 0.3)  # a warm pixel
+    for row, col in rng.integers(15, 380, (25, 2)):
+        turn, length = rng.uniform(0.0, np.pi), rng.uniform(2.0, 7.0)
+        for step in np.arange(0.0, length, 0.1):
+            at = (round(row + step * np.sin(turn)), round(col + step * np.cos(turn)))
+            frame[at] += 0.1 * rng.uniform(0.05, 0.3)
+    found = Matched().detect(behind_a_mosaic(frame, NOISE, 4))
+    hits = sum(nearest(found, one.x, one.y)[1] < 1.0 for one in stars)
+    assert hits >= 37  # particles lie on some
+    assert len(found) - hits <= 6
+
+
+def arc_frame(stars, length, bow):
+    """A frame in which every star draws the same arc about the middle of its light."""
+    along = np.linspace(-0.5, 0.5, 25)
+    off = 4.0 * bow * (np.mean(along**2) - along**2)
+    drawn = [
+        Light(one.x + length * t, one.y + v, one.flux / along.size, one.sigma)
+        for one in stars
+        for t, v in zip(along, off, strict=True)
+    ]
+    return star_frame(drawn, LARGE)
+
+
+def test_stars_of_a_shaken_hand_are_placed_by_their_arcs():
+    stars = star_list(25, LARGE, snr=(80.0, 500.0), gap=40.0)
+    found = Matched().detect(arc_frame(stars, 18.0, 4.0))
+    gaps = np.array([nearest(found, one.x, one.y)[1] for one in stars])
+    assert np.median(gaps) < 0.2
+    assert len(found) <= len(stars) + 2

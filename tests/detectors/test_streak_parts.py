@@ -9,12 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from detectors import streak_search
-from detectors.streak_line import fine_end
-from detectors.streak_search import (
-    Segments,
-    partial_transforms,
-)
-from detectors.streaks_radon import log10_false_alarm, snr_for
+from detectors.streak_line import Line, Path, fine_end
+from detectors.streak_null import Chance, log10_false_alarm, shuffled, snr_for
+from detectors.streak_search import Hunt, Segments, partial_transforms
 
 
 def by_hand(image, rows, slope, tile, column):
@@ -82,3 +79,32 @@ def test_clearness_is_told_part_by_part_as_at_once(monkeypatch):
         as_clear = (np.hypot(dx, dy) < 60.0) & (dark.snr >= bright.snr[k])
         assert told[k] == (as_clear.sum() < 3)
     assert 0 < told.sum() < 70
+
+
+def test_a_shuffled_frame_has_the_same_pixels_and_no_line():
+    light = np.random.default_rng(5).normal(size=(128, 160)).astype(np.float32)
+    light[64] += 3.0
+    hunt = Hunt(light=light, known=np.ones_like(light), whole=light, texture=np.ones_like(light))
+    mixed, sharp = shuffled(hunt, light > 4.0)
+    np.testing.assert_array_equal(np.sort(mixed.light.ravel()), np.sort(light.ravel()))
+    np.testing.assert_array_equal(sharp, mixed.light > 4.0)
+    assert light.mean(axis=1).max() > 2.9
+    assert mixed.light.mean(axis=1).max() < 1.5
+
+
+def some_line(snr, length):
+    path = Path(x1=0.0, y1=0.0, x2=length, y2=0.0)
+    none = np.zeros(0)
+    return Line(
+        path=path, sigma_px=1.2, snr=snr, scatter=1.0, bow_sigma_px=0.1, line_sigma_px=0.1,
+        sigma_width=0.1, end_sigma_px=(1.0, 1.0), u=none, signal=none, weight=none,
+    )  # fmt: skip
+
+
+def test_chance_is_noise_or_what_the_frame_shows():
+    calm = Chance.of([], 5.6, 10**6)
+    crowded = Chance.of([some_line(snr, 20.0) for snr in (6.0, 7.5, 9.0)], 5.6, 10**6)
+    short, long = some_line(9.0, 25.0), some_line(9.0, 300.0)
+    assert calm.log10_expected(short) == pytest.approx(float(log10_false_alarm(9.0, 10**6)))
+    assert -1.5 < crowded.log10_expected(short) < 0.5  # one of three is as clear
+    assert crowded.log10_expected(long) == calm.log10_expected(long)  # rows of stars are short

@@ -275,3 +275,44 @@ def test_a_track_that_wanders_is_none():
     for first, last in itertools.pairwise(places):
         frame = np.maximum(frame, LEVEL + streak(SHAPE, (*first, *last), 40.0 * NOISE, sigma=1.4))
     assert len(FIND.detect(frame)) == 0
+
+
+def arcs(shape, seed, count, length=20.0, bow=4.5):
+    """Stars of a shaken hand: all draw one arc."""
+    rng = np.random.default_rng(seed)
+    light = np.zeros(shape)
+    for x, y in rng.uniform(30.0, [shape[1] - 30.0, shape[0] - 30.0], (count, 2)):
+        ends = (x - 0.5 * length, y - 3.0, x + 0.5 * length, y + 3.0)
+        light += NOISE * rng.uniform(5.0, 40.0) * streak_light(shape, ends, 1.5, bow=bow)
+    return light
+
+
+def test_bent_trails_of_stars_are_none_and_tracks_among_them_are_too_narrow():
+    frame = noise_frame(15) + arcs(SHAPE, 15, 14)
+    tracks = [(60.0, 60.0, 80.0, 100.0), (300.0, 200.0, 345.0, 178.0)]
+    frame += sum(streak(SHAPE, ends, 25.0 * NOISE, sigma=0.95) for ends in tracks)
+    assert len(FIND.detect(frame)) == 0
+    across = (330.0, 60.0, 150.0, 330.0)
+    found = FIND.detect(frame + streak(SHAPE, across, 6.0 * NOISE, sigma=1.5))
+    assert len(found) == 1
+    assert gap(found, 0, across) < 25.0
+
+
+def unresolved(seed, count=2500, shape=SHAPE):
+    """Stars too faint to be seen one by one, in knots as stars are."""
+    rng = np.random.default_rng(seed)
+    knots = rng.uniform(0.0, [shape[1], shape[0]], (count // 8, 2))
+    places = np.repeat(knots, 8, axis=0) + rng.normal(0.0, 6.0, (count // 8 * 8, 2))
+    light = np.zeros(shape)
+    x, y = np.rint(places).astype(int).T
+    inside = (x >= 0) & (x < shape[1]) & (y >= 0) & (y < shape[0])
+    np.add.at(light, (y[inside], x[inside]), NOISE * rng.uniform(0.5, 12.0, inside.sum()))
+    return cv2.GaussianBlur(light, (0, 0), 1.2)
+
+
+def test_the_chance_of_a_crowd_is_not_that_of_noise():
+    """Noise alone would show a row of unresolved stars as clear once in 10^16 frames."""
+    crowd = noise_frame(31) + 2.0 * unresolved(31)
+    found = Radon(max_log10_false_alarm=0.0).detect(crowd)
+    assert found.snr.max() > 9.0
+    assert (found.log10_false_alarm > -5.0).all()
