@@ -46,8 +46,10 @@ DIRECTIONS, CONSIDERED = 24, 30
 # Of the lights' hull that the four cover, and of their longest distance that the shortest is
 LEAST_SPREAD, NEAREST_SHARE = 0.25, 0.1
 TOWNS_OF_VIEW = 300
-# A place that no eye finds is worth this share of one on a light
-UNLIT_WORTH = 0.6
+# Of what all precise patches span, that those which agree well must span to be taken alone
+GOOD_SHARE = 0.5
+# A place that no eye finds is worth this share of one on a bright light
+UNLIT_WORTH = 0.5
 LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
 
 
@@ -70,7 +72,7 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     refinement = solution.refinement
     matches = refinement.matches
     view, known = render_known(solution.levels, refinement.rendered, 2)
-    x, y, lit = at_lights(solution, find_towns(view, known, TOWNS_OF_VIEW), lights)
+    x, y, found = at_lights(solution, find_towns(view, known, TOWNS_OF_VIEW), lights)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
@@ -86,56 +88,55 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
     places = np.array([(p.x, p.y) for p in points]).reshape(-1, 2)
-    worth = ncc * np.where(lit[index], 1.0, UNLIT_WORTH)
+    worth = ncc * (UNLIT_WORTH + (1.0 - UNLIT_WORTH) * found[index])
     hull_px2 = hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0])
     good = precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
     believed = weights >= BELIEVED_WEIGHT
-    for usable in (good, precise & believed):
-        four = well_spread(places, worth, usable)
-        if len(four) == 4 and spread_of(places[four], hull_px2).wide:
-            break
-    else:
-        # What is precise, however near together, before what is not
-        for usable in (precise & believed, believed, np.ones(len(points), bool)):
+    four = well_spread(places, worth, precise & believed)
+    if len(four) == 4:
+        widest = spread_of(places[four], hull_px2).hull_share
+        best = well_spread(places, worth, good)
+        spread = spread_of(places[best], hull_px2) if len(best) == 4 else None
+        if spread is not None and spread.wide and spread.hull_share >= GOOD_SHARE * widest:
+            four = best
+    for usable in (believed, np.ones(len(points), bool)):
+        if len(four) < 4:
             four = well_spread(places, worth, usable)
-            if len(four) == 4:
-                break
     return tuple(points[k] for k in four)
 
 
 def at_lights(
     solution: Solution, view_lights: Towns, lights: Towns
-) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Where in the rendered view each patch has its point, and whether a light is there.
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where in the rendered view each patch has its point, and how well an eye finds that light.
 
     `view_lights`: towns of the rendered view; those count that a light of the photo meets under
-    the camera. The brightest choose first, each the nearest of the patches that hold it.
+    the camera. The brightest choose first, each the nearest of the patches that hold it. The third
+    is 0 where a patch has no light, one half for one as bright as half of the photo's, towards 1
+    for brighter ones.
     """
     refinement = solution.refinement
     matches = refinement.matches
-    x, y = matches.x.copy(), matches.y.copy()
-    lit = np.zeros(len(matches), bool)
+    x, y, found = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
     if not len(lights) or not len(view_lights):
-        return x, y, lit
-    seen = np.stack(
-        solution.camera.ecef_to_pixel(
-            refinement.rendered.pixel_to_ecef(view_lights.x, view_lights.y)
-        ),
-        axis=-1,
-    )
+        return x, y, found
+    ground = refinement.rendered.pixel_to_ecef(view_lights.x, view_lights.y)
+    seen = np.stack(solution.camera.ecef_to_pixel(ground), axis=-1)
     distance, met = cKDTree(lights.positions).query(np.nan_to_num(seen, nan=1e9))
-    strength = np.minimum(view_lights.contrast, lights.contrast[np.minimum(met, len(lights) - 1)])
+    # Of the fainter of the two pictures
+    contrast = np.minimum(view_lights.contrast, lights.contrast[met])
+    shown = contrast / (contrast + np.median(lights.contrast))
     half = matches.size_px / 2.0
-    for k in np.argsort(-strength, kind="stable"):
+    for k in np.argsort(-contrast, kind="stable"):
         if distance[k] >= MEETING_PX:
             continue
-        at_x, at_y = view_lights.x[k], view_lights.y[k]
-        inside = (np.abs(matches.x - at_x) <= half) & (np.abs(matches.y - at_y) <= half) & ~lit
-        if inside.any():
-            away = np.hypot(matches.x - at_x, matches.y - at_y)
-            nearest = int(np.argmin(np.where(inside, away, np.inf)))
-            x[nearest], y[nearest], lit[nearest] = at_x, at_y, True
-    return x, y, lit
+        across, down = np.abs(matches.x - view_lights.x[k]), np.abs(matches.y - view_lights.y[k])
+        holding = (across <= half) & (down <= half) & (found == 0.0)
+        if holding.any():
+            nearest = int(np.argmin(np.where(holding, np.hypot(across, down), np.inf)))
+            x[nearest], y[nearest] = view_lights.x[k], view_lights.y[k]
+            found[nearest] = shown[k]
+    return x, y, found
 
 
 def held_by_lights(

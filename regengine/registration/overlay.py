@@ -431,7 +431,7 @@ def _with_views(
     for view, title in views:
         panel = np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         draw_points(panel, points, scale)
-        labels = [Label(x=0.0, y=0.0, text=title, colour=WHITE, must=True)]
+        labels = [Label(x=0.0, y=0.0, text=title, colour=WHITE, must=True, line=False)]
         for number, point in enumerate(points, start=1):
             x, y = on_picture(point.x, point.y, scale)
             labels.append(Label(x=x, y=y, text=str(number), colour=POINT, must=True))

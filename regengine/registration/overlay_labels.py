@@ -36,6 +36,7 @@ class Label:
     text: str
     colour: Colour
     must: bool = False  # be written, if not near its pixel, farther off; others are left out then
+    line: bool = True  # from there to its pixel
 
 
 def write_labels(
@@ -56,8 +57,9 @@ def write_labels(
         if box is None:
             continue
         taken.append(box)
-        _draw_line(draw, label, box)
-        draw.rectangle(box, fill=(0, 0, 0, 140))
+        if label.line:
+            _draw_line(draw, label, box)
+        draw.rectangle(box, fill=(0, 0, 0, 170))
         at = box[0] + MARGIN_PX - left, box[1] + MARGIN_PX - top
         draw.multiline_text(at, label.text, fill=label.colour, font=font)
     return np.array(image)
