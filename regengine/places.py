@@ -1,7 +1,8 @@
-"""Towns and cities of the world by GeoNames: the one near a place, by name, in a box."""
+"""Towns and cities of the world by GeoNames, near a place, by name, in a box; and its outlines."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -10,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.resources import files
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -319,6 +321,64 @@ class PlaceIndex:
     def _searched(self) -> tuple[PlaceTable, PlaceNames]:
         table, names = read_places(SEARCH_PEOPLE)
         return table, PlaceNames(names)
+
+
+# Coast, borders and lakes: what ``review/page/outlines.mjs`` made of Natural Earth, in tiles.
+
+# How far the lines may lie from those that they were drawn from
+COAST_TOLERANCE_KM = 0.5
+NEAR_ZOOM = 5
+
+
+@cache
+def outlines() -> dict[str, Any]:
+    """Lines of the ground by kind in Web Mercator's tiles "z/x/y", as polylines are encoded."""
+    text = files("regengine").joinpath("outlines.json").read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+@cache
+def _coast() -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    """Pieces of the coast, lon and lat, and the box of each: west, south, east, north."""
+    unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
+    lines = [
+        decoded(text, unit_deg)
+        for tile, kinds in outlines()["tiles"].items()
+        if tile.startswith(f"{NEAR_ZOOM}/")
+        for text in kinds.get("coast", ())
+    ]
+    boxes = [np.concatenate([line.min(axis=0), line.max(axis=0)]) for line in lines]
+    return lines, np.array(boxes)
+
+
+def decoded(text: str, unit_deg: float) -> NDArray[np.float64]:
+    """Places of an encoded polyline (Google's format, without its swap), lon and lat, (n, 2)."""
+    parts = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 63
+    last = parts < 32  # five bits each, the lowest first; the last of a number is marked
+    number = np.concatenate([[0], np.cumsum(last)[:-1]])
+    starts = np.concatenate([[0], np.flatnonzero(last)[:-1] + 1])
+    shift = 5 * (np.arange(len(parts)) - starts[number])
+    values = np.bincount(number, ((parts & 31) << shift).astype(float)).astype(np.int64)
+    steps = np.where(values & 1, -((values + 1) >> 1), values >> 1).reshape(-1, 2)
+    return np.asarray(unit_deg * np.cumsum(steps, axis=0), np.float64)
+
+
+def coast_lines(west: float, south: float, east: float, north: float) -> list[NDArray[np.float64]]:
+    """Pieces of the coast that may reach into a box, shape (n, 2): lon and lat, degrees.
+
+    The box's longitudes are in turn; east may lie beyond 180. Source: Natural Earth, 1:10m,
+    public domain, simplified.
+    """
+    lines, boxes = _coast()
+    reach = east - west
+    inside = (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+    inside &= (
+        ((boxes[:, 0] - west) % 360.0 <= reach)
+        | ((boxes[:, 2] - west) % 360.0 <= reach)
+        | ((west - boxes[:, 0]) % 360.0 <= boxes[:, 2] - boxes[:, 0])
+    )
+    return [lines[k] for k in np.flatnonzero(inside)]
 
 
 @cache

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import cache
-from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from regengine.places import Place, place_index
+from regengine.places import Place, outlines, place_index
 from regengine.review.context import ReviewContext
 from regengine.review.routes_frames import edges_of
 from regengine.review.routes_pictures import cached_response, described
@@ -44,7 +42,7 @@ def router(context: ReviewContext) -> APIRouter:
     @routes.get("/outlines/{z}/{x}/{y}.json", response_class=Response, responses=LINES)
     def outline_tile(request: Request, z: int, x: int, y: int) -> Response:
         """Coast, borders and lakes of a tile of Web Mercator: of zoom 0, and finer of zoom 5."""
-        data = _outlines()
+        data = outlines()
         if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
             raise HTTPException(404, f"There are no outlines {z}/{x}/{y}: they have zoom 0 and 5.")
         return cached_response(
@@ -68,15 +66,7 @@ def _box(text: str) -> tuple[float, float, float, float]:
     return edges
 
 
-@cache
-def _outlines() -> dict[str, Any]:
-    """What ``page/outlines.mjs`` made of Natural Earth."""
-    text = files("regengine.review").joinpath("outlines.json").read_text(encoding="utf-8")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
 def _outline_json(z: int, x: int, y: int) -> bytes:
-    data = _outlines()
+    data = outlines()
     tile = {"unit_deg": data["units_deg"][str(z)], **data["tiles"].get(f"{z}/{x}/{y}", {})}
     return json.dumps(tile, separators=(",", ":")).encode()
