@@ -92,7 +92,8 @@ function open(line) {
   const found = [[]];
   line.forEach((at, i) => {
     const before = line[i - 1];
-    const cut = before && Math.abs(before[0]) > EDGE && Math.abs(at[0]) > EDGE;
+    const along = before && Math.abs(before[0]) > EDGE && Math.abs(at[0]) > EDGE;
+    const cut = along || (before && Math.abs(before[0] - at[0]) > 180);
     if (cut) found.push([]);
     if (Math.abs(at[1]) > MOST_LAT) found.push([]);
     else found.at(-1).push(at);
