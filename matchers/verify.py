@@ -66,6 +66,10 @@ class Towns:
         """Positions as an array of shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1)
 
+    def chosen(self, which: IndexArray) -> Towns:
+        """Some of the towns, by index."""
+        return Towns(x=self.x[which], y=self.y[which], contrast=self.contrast[which])
+
 
 def find_towns(
     log_light: FloatImage, weight: FloatImage | None, count: int, scale_px: float = SCALE_PX

@@ -254,7 +254,8 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     Parameters
     ----------
     photo : path
-        JPEG, PNG, TIFF, FITS or raw file.
+        JPEG, PNG, TIFF, FITS or raw file; or the name of a photo of the archive of astronaut
+        photos, ``"ISS030-E-188140"``, which is fetched with its record and kept.
     lights : path or sequence of paths, optional
         Night-light map; without it, what ``regengine lights get`` made.
     tle : path, optional
@@ -283,10 +284,11 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     >>> r.verdict, r.probability
     >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
     """
+    from regengine.batch.remote import photo_at_hand
     from regengine.pipeline import process_photo
 
     inputs = run_inputs(**options)
-    return Registration(process_photo(Path(photo), inputs), inputs.lights)
+    return Registration(process_photo(photo_at_hand(fspath(photo)), inputs), inputs.lights)
 
 
 @_with(RunOptions)
@@ -302,7 +304,7 @@ def register_many(
     Parameters
     ----------
     photos : path or sequence of paths
-        Files, folders, patterns, URLs, or ``@LIST``.
+        Files, folders, patterns, URLs, names of photos of the archive, or ``@LIST``.
     store : path
         Where results go; an existing one grows.
     workers : int

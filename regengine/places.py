@@ -1,4 +1,4 @@
-"""Towns and cities of the world by GeoNames: the one near a place, by name, in a box."""
+"""Towns and cities of the world by GeoNames, near a place, by name, in a box; and the coast."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib.resources import files
 from itertools import islice
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -319,6 +320,44 @@ class PlaceIndex:
     def _searched(self) -> tuple[PlaceTable, PlaceNames]:
         table, names = read_places(SEARCH_PEOPLE)
         return table, PlaceNames(names)
+
+
+# How far the lines may lie from those that they were drawn from
+COAST_TOLERANCE_KM = 1.0
+COAST_STEP_DEG = 0.004  # what its coordinates are counted in
+
+
+@cache
+def _coast() -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
+    """Pieces of the coast, lon and lat, and the box of each: west, south, east, north."""
+    with np.load(str(files("regengine").joinpath("coastline.npz"))) as stored:
+        ends = np.cumsum(stored["length"].astype(np.int64))[:-1]
+        steps = np.split(stored["step"].astype(np.int64), ends)
+        firsts = stored["first"]
+    lines = [
+        COAST_STEP_DEG * (first + np.cumsum(step, axis=0))
+        for first, step in zip(firsts, steps, strict=True)
+    ]
+    boxes = [np.concatenate([line.min(axis=0), line.max(axis=0)]) for line in lines]
+    return lines, np.array(boxes)
+
+
+def coast_lines(west: float, south: float, east: float, north: float) -> list[NDArray[np.float64]]:
+    """Pieces of the coast that may reach into a box, shape (n, 2): lon and lat, degrees.
+
+    The box's longitudes are in turn; east may lie beyond 180. Islands of less than 4 km, and what
+    lies beyond 60 degrees south and 76 north, are left out. Source: Natural Earth 4.1, land,
+    1:10m, public domain, simplified.
+    """
+    lines, boxes = _coast()
+    reach = east - west
+    inside = (boxes[:, 1] <= north) & (boxes[:, 3] >= south)
+    inside &= (
+        ((boxes[:, 0] - west) % 360.0 <= reach)
+        | ((boxes[:, 2] - west) % 360.0 <= reach)
+        | ((west - boxes[:, 0]) % 360.0 <= boxes[:, 2] - boxes[:, 0])
+    )
+    return [lines[k] for k in np.flatnonzero(inside)]
 
 
 @cache

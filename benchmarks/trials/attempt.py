@@ -253,7 +253,7 @@ def proposed_points(result: FrameResult, search: Search) -> tuple[ControlPoint, 
     if result.control_points or search.best is None:
         return result.control_points
     best = search.best
-    return propose(best.solution, best.camera, best.photo_towns.positions[best.met])
+    return propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
 
 
 def with_true_camera(result: FrameResult, trial: Trial) -> FrameResult:

@@ -1,4 +1,4 @@
-"""What lies in the user's data folder and is found by itself: night-light maps, element sets."""
+"""What lies in the user's data folder and is found by itself: maps, element sets, photos."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import data_folder
+from regengine.photo.frame_records import archive_name, record_place
 
 MAP_ENDINGS = (".tif", ".tiff")
 
@@ -29,6 +30,24 @@ def usual_map() -> Path:
 def element_set_folder() -> Path:
     """Where files of element sets (TLE) are looked for."""
     return data_folder() / "tle"
+
+
+def photos_folder() -> Path:
+    """Where photos of the archive are kept, a folder each mission."""
+    return data_folder().absolute() / "photos"
+
+
+def kept_photo(frame_id: str) -> Path:
+    """Where a photo of the archive lies once it has been fetched."""
+    return photos_folder() / frame_id.partition("-")[0] / f"{frame_id}.JPG"
+
+
+def frame_to_fetch(photo: object) -> str | None:
+    """Archive id of a photo that belongs into the data folder, and is not there with its record."""
+    if not isinstance(photo, Path) or photo.parent.parent != photos_folder():
+        return None
+    there = photo.exists() and record_place(photo).exists()
+    return None if there else archive_name(photo.name)
 
 
 def maps_at_hand() -> tuple[Path, ...]:

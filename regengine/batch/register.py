@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine import pipeline
+from regengine.batch.at_hand import frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.plan import stored_verdicts
 from regengine.batch.remote import photos_at_hand
@@ -175,7 +176,7 @@ def _preview(
         "path": printable(str(photo)),
         "stored": stored,
     }
-    if isinstance(photo, Url):
+    if isinstance(photo, Url) or frame_to_fetch(photo) is not None:
         return facts | {"would_fetch": stored is None}
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)

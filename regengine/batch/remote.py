@@ -1,4 +1,7 @@
-"""Photos of a batch as they are given: paths, patterns, lists, and URLs, fetched a few ahead."""
+"""Photos of a batch as they are given: paths, patterns, lists, URLs and names of archive photos.
+
+What is not at hand is fetched a few ahead of the search.
+"""
 
 from __future__ import annotations
 
@@ -11,24 +14,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from regengine.batch.at_hand import frame_to_fetch, kept_photo
 from regengine.batch.discover import find_photos, is_there
 from regengine.batch.plan import Source, Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
 from regengine.io.urls import Url, file_name, is_url, scheme_of
+from regengine.photo.frame_records import archive_name
 from regengine.result import Failure
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
+if TYPE_CHECKING:
+    from regengine.exchange.archive.by_name import ArchivePhotos
+
 Item = TypeVar("Item")
 
-LIST_MARK = "@"
+LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # photos that are being fetched at the same time
 READ_ROWS = 65536  # of a store
 PREFIX = "regengine-fetched-"
@@ -38,8 +47,9 @@ LOCK = "lock"
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
     """Photos that arguments stand for, as given, each once.
 
-    Arguments are what `regengine.batch.discover.find_photos` takes; URLs; and ``@LIST``, a text
-    file that names one of these a line. A file that has such a name itself comes first. Files and
+    Arguments are what `regengine.batch.discover.find_photos` takes; URLs; names of photos of the
+    archive, which stand for their places in the data folder; and text files that name one of these
+    a line, ``@LIST`` or ``LIST.txt``. A file that has such a name itself comes first. Files and
     folders of ``exclude`` are never taken. ConfigError if a list cannot be read, nothing is fetched
     by the scheme of a URL, or what fetches it is not installed.
     """
@@ -53,7 +63,10 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
         paths.clear()
 
     for argument in _spelled_out(arguments):
-        if is_url(argument):
+        if (frame_id := _named(argument)) is not None:
+            take_paths()
+            found.setdefault(kept_photo(frame_id), kept_photo(frame_id))
+        elif is_url(argument):
             take_paths()
             scheme = scheme_of(argument)
             if scheme not in schemes:
@@ -69,28 +82,51 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def any_there(photos: Sequence[Path | Url]) -> bool:
-    """Whether there is a photo to begin with; URLs are not tried for that."""
-    return any(isinstance(photo, Url) or is_there(photo) for photo in photos)
+    """Whether there is a photo to begin with; what is to be fetched is not tried for that."""
+    return any(
+        isinstance(photo, Url) or is_there(photo) or frame_to_fetch(photo) for photo in photos
+    )
+
+
+def photo_at_hand(given: str) -> Path:
+    """The path of one photo; a photo of the archive that is named is fetched if need be.
+
+    FrameError if it does not come.
+    """
+    if (frame_id := _named(given)) is None:
+        return Path(given)
+    if frame_to_fetch(kept_photo(frame_id)) is not None:
+        from regengine.exchange.archive.by_name import ArchivePhotos
+
+        ArchivePhotos().fetch(kept_photo(frame_id))
+    return kept_photo(frame_id)
+
+
+def _named(argument: str) -> str | None:
+    return None if is_there(Path(argument)) else archive_name(argument)
 
 
 def _spelled_out(arguments: Sequence[str]) -> list[str]:
     whole: list[str] = []
     for argument in arguments:
-        if argument.startswith(LIST_MARK) and not is_there(Path(argument)):
+        path = Path(argument)
+        if argument.startswith(LIST_MARK) and not is_there(path):
             whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
+        elif path.suffix.lower() == LIST_ENDING and path.is_file():
+            whole += _read_list(path)
         else:
             whole.append(argument)
     return whole
 
 
 def _read_list(path: Path) -> list[str]:
-    """A path or URL a line; empty lines and ``#`` lines do not count."""
+    """A photo a line; empty lines and ``#`` lines do not count."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
-            "text file with a path or URL a line."
+            "text file with a path, URL or name of a photo of the archive a line."
         ) from None
     return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
@@ -105,7 +141,7 @@ def photos_at_hand(
     StoreError if the store is damaged.
     """
     paths = [photo for photo in photos if isinstance(photo, Path)]
-    if len(paths) == len(photos):
+    if len(paths) == len(photos) and not any(map(frame_to_fetch, paths)):
         yield paths, options
         return
     known = stored_urls(writer.path) if options.resume else {}
@@ -125,6 +161,8 @@ def photos_at_hand(
 
 class RemotePhotos:
     """Goes through photos like a list of paths; those given by URL are copies that lie ready.
+
+    Photos of the archive are fetched into the data folder, where they stay.
 
     Whoever makes ``folder``, for the copies, deletes it. ``done`` takes a URL as records show it
     and gives the hash of its content if the store has a result that will be taken over, so that it
@@ -160,7 +198,7 @@ class RemotePhotos:
     def again(self, items: Iterator[Task | StoredFrame]) -> Iterator[Task | StoredFrame]:
         """Tasks of a second pass with copies of photos, which were deleted after the first."""
 
-        def wanted(item: Task | StoredFrame) -> Url | None:
+        def wanted(item: Task | StoredFrame) -> Path | Url | None:
             return self._by_path.get(item.path) if isinstance(item, Task) else None
 
         for item, source in self._ahead(items, wanted):
@@ -171,30 +209,35 @@ class RemotePhotos:
                     item, path=source.path, given_as=source.given_as, failure=source.failure
                 )
 
-    def _wanted(self, photo: Path | Url) -> Url | None:
-        return photo if isinstance(photo, Url) and self._done(str(photo)) is None else None
+    def _wanted(self, photo: Path | Url) -> Path | Url | None:
+        if isinstance(photo, Url):
+            return photo if self._done(str(photo)) is None else None
+        return photo if frame_to_fetch(photo) is not None else None
 
     def _ahead(
-        self, items: Iterable[Item], wanted: Callable[[Item], Url | None]
+        self, items: Iterable[Item], wanted: Callable[[Item], Path | Url | None]
     ) -> Iterator[tuple[Item, Source | None]]:
         """The items in their order; of each what was fetched for it."""
         waiting: deque[tuple[Item, Future[Source] | None]] = deque()
         for item in items:
-            url = wanted(item)
-            waiting.append((item, None if url is None else self._begin(url)))
+            photo = wanted(item)
+            waiting.append((item, None if photo is None else self._begin(photo)))
             if len(waiting) > AHEAD or waiting[0][1] is None:
                 yield _come(*waiting.popleft())
         while waiting:
             yield _come(*waiting.popleft())
 
-    def _begin(self, url: Url) -> Future[Source]:
+    def _begin(self, photo: Path | Url) -> Future[Source]:
         """Fetch in a thread that keeps no program from ending."""
         future: Future[Source] = Future()
-        place = self._place(url)
+        if isinstance(photo, Url):
+            fetched = partial(self._fetch, photo, self._place(photo))
+        else:
+            fetched = partial(_fetch_named, photo, self._archive)
 
         def work() -> None:
             try:
-                future.set_result(self._fetch(url, place))
+                future.set_result(fetched())
             except BaseException as error:
                 future.set_exception(error)
 
@@ -218,6 +261,20 @@ class RemotePhotos:
             text = f"{url} cannot be fetched into {place.parent} ({error.strerror})."
             failure = Failure(code="unreadable", text=text)
         return Source(path=place, given_as=str(url), failure=failure)
+
+    @cached_property
+    def _archive(self) -> ArchivePhotos:
+        from regengine.exchange.archive.by_name import ArchivePhotos
+
+        return ArchivePhotos()
+
+
+def _fetch_named(place: Path, archive: ArchivePhotos) -> Source:
+    try:
+        archive.fetch(place)
+    except FrameError as error:
+        return Source(path=place, failure=Failure(code=error.code, text=str(error)))
+    return Source(path=place)
 
 
 def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | None]:

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 def main(
     photos: Annotated[
-        list[str], typer.Argument(help="Photos, folders of them, patterns, URLs, or @LIST.")
+        list[str],
+        typer.Argument(
+            help="Photos, folders of them, patterns, URLs, names of photos of NASA's archive such "
+            "as ISS030-E-188140, or text files that name these a line."
+        ),
     ],
     lights: common.LightMaps = None,
     tle: common.ElementSets = None,
@@ -150,6 +154,7 @@ def main(
 
     \b
     Examples: regengine register night.jpg
+              regengine register ISS030-E-188140
               regengine register photos/ --tle iss.txt --lights lights.tif \\
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif

@@ -24,6 +24,7 @@ from regengine.photo.frame_records import (
     FrameRecords,
     archive_frame_id,
     frame_id_of,
+    record_beside,
     wrap_lon,
 )
 from regengine.photo.image import LinearLight, read_display_rgb, read_linear_light
@@ -128,7 +129,8 @@ def read_frame(
     header = read_image_header(path)
     exif = read_fits_exif(path) if header.format == "fits" else read_exif(path)
     frame_id = frame_id_of(path)
-    record = (records.get(frame_id) if records else None) or FrameRecord(frame_id=frame_id)
+    record = (records.get(frame_id) if records else None) or record_beside(path)
+    record = record or FrameRecord(frame_id=frame_id)
     sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}
 
     camera_body, body = _camera(exif, record, sources)

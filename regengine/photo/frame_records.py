@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from regengine.errors import ConfigError
 from regengine.io.tables import read_csv
@@ -22,6 +23,13 @@ _ECCENTRICITY_SQ = 0.00669437999014
 _ARCHIVE_ID = re.compile(
     r"(?<![a-z0-9])iss[-_ ]?(\d{1,3})[-_ ]?e[-_ ]?(\d{1,7})(?!\d)", re.IGNORECASE
 )
+# Photos on film have the number of their roll instead of the E
+_FILM_ID = re.compile(r"iss(\d{1,3})-([a-z]?\d{1,3}[a-z]?)-(\d{1,7})", re.IGNORECASE)
+_ARCHIVE_PAGE = re.compile(
+    r"https?://eol\.jsc\.nasa\.gov/SearchPhotos/photo\.pl\?(.+)", re.IGNORECASE
+)
+_COPY_ENDING = re.compile(r"(?:_lrg)?(?:\.jpe?g)?$", re.IGNORECASE)
+RECORD_ENDING = ".record.csv"
 # Column names, as lower-case letters and digits. The long ones are those of the archive's own
 # answers in tab-separated text.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -123,6 +131,20 @@ def archive_frame_id(text: str) -> str | None:
     return f"ISS{int(found[1]):03d}-E-{int(found[2])}"
 
 
+def archive_name(text: str) -> str | None:
+    """Archive id that a text is, ``iss030e184140`` or with ``.JPG``, or whose page it links to.
+
+    None for other texts, such as paths that hold an id.
+    """
+    if (page := _ARCHIVE_PAGE.match(text)) is not None:
+        asked = parse_qs(page[1], max_num_fields=20, errors="replace")
+        text = "-".join(asked.get(part, [""])[0] for part in ("mission", "roll", "frame"))
+    bare = _COPY_ENDING.sub("", text.strip())
+    if (film := _FILM_ID.fullmatch(bare)) is not None:
+        return f"ISS{int(film[1]):03d}-{film[2].upper()}-{int(film[3])}"
+    return archive_frame_id(bare) if _ARCHIVE_ID.fullmatch(bare) else None
+
+
 def frame_id_of(path: Path) -> str:
     """Archive id of a photo by its file name, else the name without its extension.
 
@@ -187,6 +209,20 @@ def load_frame_records(path: Path) -> FrameRecords:
             continue
         by_id[frame_id] = _record(frame_id, row, f"{path} line {line}", problems)
     return FrameRecords(path=Path(path), by_id=by_id, problems=tuple(problems))
+
+
+def record_beside(path: Path) -> FrameRecord | None:
+    """A photo's record in a table of its own, ``ISS030-E-184140.record.csv`` beside the picture.
+
+    ConfigError if there is one that cannot be read.
+    """
+    table = record_place(path)
+    return load_frame_records(table).get(frame_id_of(path)) if table.is_file() else None
+
+
+def record_place(path: Path) -> Path:
+    """Where the record of a photo lies, if it has one of its own."""
+    return path.with_name(path.stem + RECORD_ENDING)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from detectors.types import FloatArray
+from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
@@ -22,6 +24,7 @@ from matchers.refine import (
     jackknife_spread,
     local_offsets,
 )
+from matchers.verify import MEETING_PX, Towns, find_towns
 from matchers.view import render_known
 from regengine.registration.refinement import Solution, fine_free
 from regengine.result import ControlPoint
@@ -38,54 +41,106 @@ DISAGREEING_SIGMAS = 2.0
 BELIEVED_WEIGHT = 0.05
 # A point is precise when three of its sigmas stay below what counts as right
 PRECISE_SHARE = 1.0 / 3.0
-CONSIDERED = 24
+# How many directions the outermost places are sought in, and how many places are considered
+DIRECTIONS, CONSIDERED = 24, 30
+# Of the lights' hull that the four cover, and of their longest distance that the shortest is
+LEAST_SPREAD, NEAREST_SHARE = 0.25, 0.1
+TOWNS_OF_VIEW = 300
+# Of what all precise patches span, that those which agree well must span to be taken alone
+GOOD_SHARE = 0.5
+# A place that no eye finds is worth this share of one on a bright light
+UNLIT_WORTH = 0.5
 LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
 
 
-def propose(solution: Solution, stored: Camera, lights: FloatArray) -> tuple[ControlPoint, ...]:
+def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlPoint, ...]:
     """Four well-spread control points, each placed by the camera and the patches around it.
 
-    The ground position is that of the map under a patch's middle; the pixel is where the camera
-    shows it, moved by what the patches around it have in common. A patch that disagrees with that
-    by more than twice its own precision gets the disagreement added to its sigma; and all of them
-    get what the fit moves them by where some of the lights are left out of it.
+    The ground position is that of the map under the brightest light of a patch that the photo
+    shows, too, so that an eye finds it in both; of a patch without one, that under its middle. The
+    pixel is where the camera shows it, moved by what the patches around it have in common. A patch
+    that disagrees with that by more than twice its own precision gets the disagreement added to its
+    sigma; and all of them get what the fit moves them by where some of the lights are left out of
+    it.
 
-    `stored`: the solved camera for the stored image; `lights`, shape (n, 2): towns of the photo
-    that the map confirms, pixels of the solution's image. Fewer than four come of a photo with
-    fewer patches on ground that is not at the limb; they go clockwise from the top left.
+    `stored`: the solved camera for the stored image; `lights`: towns of the photo that the map
+    confirms, pixels of the solution's image. The four span at least `LEAST_SPREAD` of the lights'
+    hull, none near another, where precise patches allow it (see `PointSpread`). Fewer than four
+    come of a photo with fewer patches on ground that is not at the limb; they go clockwise from
+    the top left.
     """
     refinement = solution.refinement
     matches = refinement.matches
-    ground = refinement.rendered.pixel_to_ecef(matches.x, matches.y)
+    view, known = render_known(solution.levels, refinement.rendered, 2)
+    x, y, found = at_lights(solution, find_towns(view, known, TOWNS_OF_VIEW), lights)
+    ground = refinement.rendered.pixel_to_ecef(x, y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
     patches = TiedPatches(
         solution=solution,
         stored=stored,
-        lights=lights,
+        lights=lights.positions,
         ground_ecef_m=ground,
         offsets=local_offsets(refinement),
     )
-    points = held_by_lights([patches.point(int(k)) for k in index], solution, stored)
+    points = held_by_lights([patches.point(int(k)) for k in index], solution, stored, view)
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
-    usable = np.zeros(len(points), bool)
-    for good in (
-        precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT),
-        precise & (weights >= BELIEVED_WEIGHT),
-        weights >= BELIEVED_WEIGHT,
-        np.ones(len(points), bool),
-    ):
-        usable = good
-        if usable.sum() >= 4:
-            break
-    x, y = np.array([p.x for p in points]), np.array([p.y for p in points])
-    return tuple(points[k] for k in well_spread(x, y, ncc, usable))
+    places = np.array([(p.x, p.y) for p in points]).reshape(-1, 2)
+    worth = ncc * (UNLIT_WORTH + (1.0 - UNLIT_WORTH) * found[index])
+    hull_px2 = hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0])
+    good = precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
+    believed = weights >= BELIEVED_WEIGHT
+    four = well_spread(places, worth, precise & believed)
+    if len(four) == 4:
+        widest = spread_of(places[four], hull_px2).hull_share
+        best = well_spread(places, worth, good)
+        spread = spread_of(places[best], hull_px2) if len(best) == 4 else None
+        if spread is not None and spread.wide and spread.hull_share >= GOOD_SHARE * widest:
+            four = best
+    for usable in (believed, np.ones(len(points), bool)):
+        if len(four) < 4:
+            four = well_spread(places, worth, usable)
+    return tuple(points[k] for k in four)
+
+
+def at_lights(
+    solution: Solution, view_lights: Towns, lights: Towns
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Where in the rendered view each patch has its point, and how well an eye finds that light.
+
+    `view_lights`: towns of the rendered view; those count that a light of the photo meets under
+    the camera. The brightest choose first, each the nearest of the patches that hold it. The third
+    is 0 where a patch has no light, one half for one as bright as half of the photo's, towards 1
+    for brighter ones.
+    """
+    refinement = solution.refinement
+    matches = refinement.matches
+    x, y, found = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
+    if not len(lights) or not len(view_lights):
+        return x, y, found
+    ground = refinement.rendered.pixel_to_ecef(view_lights.x, view_lights.y)
+    seen = np.stack(solution.camera.ecef_to_pixel(ground), axis=-1)
+    distance, met = cKDTree(lights.positions).query(np.nan_to_num(seen, nan=1e9))
+    # Of the fainter of the two pictures
+    contrast = np.minimum(view_lights.contrast, lights.contrast[met])
+    shown = contrast / (contrast + np.median(lights.contrast))
+    half = matches.size_px / 2.0
+    for k in np.argsort(-contrast, kind="stable"):
+        if distance[k] >= MEETING_PX:
+            continue
+        across, down = np.abs(matches.x - view_lights.x[k]), np.abs(matches.y - view_lights.y[k])
+        holding = (across <= half) & (down <= half) & (found == 0.0)
+        if holding.any():
+            nearest = int(np.argmin(np.where(holding, np.hypot(across, down), np.inf)))
+            x[nearest], y[nearest] = view_lights.x[k], view_lights.y[k]
+            found[nearest] = shown[k]
+    return x, y, found
 
 
 def held_by_lights(
-    points: Sequence[ControlPoint], solution: Solution, stored: Camera
+    points: Sequence[ControlPoint], solution: Solution, stored: Camera, view: FloatImage
 ) -> list[ControlPoint]:
     """Points whose covariances hold what they move by where lights are left out of the fit.
 
@@ -93,7 +148,7 @@ def held_by_lights(
     2.2 with it: towards the limb single lights bend the camera, and all patches with it.
     """
     ground_ecef_m = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
-    spread = spread_without_lights(solution, ground_ecef_m)
+    spread = spread_without_lights(solution, ground_ecef_m, view)
     if spread is None:
         return list(points)
     factor = solution.image.factor
@@ -107,13 +162,20 @@ def held_by_lights(
     return held
 
 
-def spread_without_lights(solution: Solution, ground_ecef_m: FloatArray) -> Spread | None:
-    """How far the fit moves places where some lights are left out; None for too few lights."""
+def spread_without_lights(
+    solution: Solution, ground_ecef_m: FloatArray, view: FloatImage | None = None
+) -> Spread | None:
+    """How far the fit moves places where some lights are left out; None for too few lights.
+
+    `view`: the map through the refinement's rendered camera; rendered if not given.
+    """
     refinement = solution.refinement
+    if view is None:
+        view = render_known(solution.levels, refinement.rendered, 2)[0]
     prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
     return jackknife_spread(
         refinement,
-        groups_of(render_known(solution.levels, refinement.rendered, 2)[0], refinement.matches),
+        groups_of(view, refinement.matches),
         ground_ecef_m,
         prior,
         fine_free(prior, k1=True),
@@ -159,34 +221,84 @@ def stored_pixels(
     return (place_px + 0.5) * scale - 0.5, covariance_px * scale**2
 
 
-def well_spread(
-    x: FloatArray, y: FloatArray, ncc: FloatArray, usable: NDArray[np.bool_]
-) -> list[int]:
-    """Indices of four places that span the largest area, those of higher `ncc` preferred.
+@dataclass(frozen=True, kw_only=True)
+class PointSpread:
+    """How widely four places are spread."""
 
-    Shapes are (n,). Clockwise from the top left; fewer where fewer are usable.
+    hull_share: float  # of the area of the lights' hull that their quadrilateral covers
+    nearest_share: float  # of the longest of their distances that the shortest is
+
+    @property
+    def wide(self) -> bool:
+        """Whether what follows from them holds for the ground between them all."""
+        return self.hull_share >= LEAST_SPREAD and self.nearest_share >= NEAREST_SHARE
+
+
+def spread_of(places_px: FloatArray, hull_px2: float) -> PointSpread:
+    """Spread of four places, shape (4, 2), against the area of the hull of a photo's lights."""
+    (area,), (nearest,), (farthest,) = quadrilaterals(places_px[None])
+    return PointSpread(
+        hull_share=float(area) / hull_px2 if hull_px2 > 0.0 else 1.0,
+        nearest_share=float(nearest / farthest) if farthest > 0.0 else 0.0,
+    )
+
+
+def hull_area(places_px: FloatArray) -> float:
+    """Area of the convex hull of places, shape (n, 2); 0 for fewer than three."""
+    if len(places_px) < 3:
+        return 0.0
+    return float(cv2.contourArea(cv2.convexHull(places_px.astype(np.float32))))
+
+
+def quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Areas of sets of four places, shape (n, 4, 2), shortest and longest of their distances."""
+    x, y = places_px[..., 0], places_px[..., 1]
+    first, second = np.array(list(combinations(range(4), 2))).T
+    distance = np.hypot(x[:, first] - x[:, second], y[:, first] - y[:, second])
+    areas = []
+    for ring in ([0, 1, 2, 3], [0, 2, 1, 3], [0, 1, 3, 2]):  # the one that does not cross itself
+        px, py = x[:, ring], y[:, ring]
+        after_x, after_y = np.roll(px, -1, axis=1), np.roll(py, -1, axis=1)
+        areas.append(np.abs((px * after_y - py * after_x).sum(axis=1)) / 2.0)
+    return np.max(areas, axis=0), distance.min(axis=1), distance.max(axis=1)
+
+
+def well_spread(places_px: FloatArray, worth: FloatArray, usable: NDArray[np.bool_]) -> list[int]:
+    """Indices of four places that span the largest area, those of higher `worth` preferred.
+
+    Places have shape (n, 2). None of the four lies near another, if that can be; they go clockwise
+    from the top left; fewer come where fewer are usable.
     """
     index = np.flatnonzero(usable)
     if len(index) <= 3:
         return [int(k) for k in index]
-    x, y, ncc = x[index], y[index], ncc[index]
-    # The outermost in many directions, each direction's reach weighed by how well it agrees
-    angles = np.linspace(0.0, 2.0 * np.pi, CONSIDERED, endpoint=False)
-    reach = np.cos(angles)[:, None] * (x - x.mean()) + np.sin(angles)[:, None] * (y - y.mean())
-    outer = np.unique(np.argmax(reach * ncc, axis=1))
-    if len(outer) < 4:
-        rest = np.setdiff1d(np.argsort(-ncc), outer, assume_unique=True)
-        outer = np.concatenate([outer, rest[: 4 - len(outer)]])
-    best, area = outer[:4], -1.0
-    for four in combinations(outer, 4):
-        chosen = np.array(four)
-        ring = chosen[clockwise(x[chosen], y[chosen])]
-        px, py = x[ring], y[ring]
-        size = abs(np.dot(px, np.roll(py, -1)) - np.dot(py, np.roll(px, -1))) / 2.0
-        worth = size * float(ncc[chosen].min())
-        if worth > area:
-            best, area = ring, worth
-    return [int(k) for k in index[best[clockwise(x[best], y[best])]]]
+    places, worth = places_px[index], worth[index]
+    fours = np.array(list(combinations(outermost(places, worth), 4)))
+    area, nearest, farthest = quadrilaterals(places[fours])
+    apart = nearest >= NEAREST_SHARE * farthest
+    value = area * worth[fours].min(axis=1)
+    best = fours[np.argmax(np.where(apart | ~apart.any(), value, -1.0))]
+    return [int(k) for k in index[best[clockwise(*places[best].T)]]]
+
+
+def outermost(places_px: FloatArray, worth: FloatArray) -> IndexArray:
+    """Indices of the places that four are chosen from, shape (n <= CONSIDERED,).
+
+    The outermost in many directions, each direction's reach weighed by the place's worth; then, one
+    after the other, the farthest from all that were taken.
+    """
+    angles = np.linspace(0.0, 2.0 * np.pi, DIRECTIONS, endpoint=False)
+    around = places_px - places_px.mean(axis=0)
+    reach = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ around.T
+    taken = list(np.unique(np.argmax(reach * worth, axis=1)))
+    away = np.min([np.hypot(*(places_px - places_px[k]).T) for k in taken], axis=0)
+    while len(taken) < min(CONSIDERED, len(places_px)):
+        left = np.ones(len(places_px), bool)
+        left[taken] = False
+        k = int(np.argmax(np.where(left, away * worth, -1.0)))
+        taken.append(k)
+        away = np.minimum(away, np.hypot(*(places_px - places_px[k]).T))
+    return np.array(taken, np.intp)
 
 
 def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:

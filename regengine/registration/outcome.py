@@ -16,7 +16,14 @@ from matchers.pose import track_offsets_m
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability
-from regengine.registration.control_points import allowed_error_m, ground_jacobian, propose
+from regengine.registration.control_points import (
+    LEAST_SPREAD,
+    allowed_error_m,
+    ground_jacobian,
+    hull_area,
+    propose,
+    spread_of,
+)
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.refinement import Finalist
 from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
@@ -150,6 +157,21 @@ def caveats_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tu
     return ()
 
 
+def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tuple[Reason, ...]:
+    """That the four points tell of a part of the lit ground alone: no doubt of the camera."""
+    if len(points) < 4:
+        return ()
+    matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
+    spread = spread_of(np.array([(p.x, p.y) for p in points]), hull_area(matched))
+    if spread.wide:
+        return ()
+    where = f"span {100.0 * spread.hull_share:.0f} % of the area of the matched lights"
+    if spread.hull_share >= LEAST_SPREAD:
+        where = "lie near each other"
+    text = f"the control points {where}; beyond them use the camera"
+    return (Reason(code="narrow", text=text),)
+
+
 def looseness(evidence: Evidence) -> str:
     """In which way a fit is loose."""
     if not np.isfinite([evidence.held_out_residual_px, evidence.spread_share]).all():
@@ -276,7 +298,7 @@ def proposal_result(search: Search) -> FrameResult:
             frame, position, info, reason, *uncovered(search), *unfinished(search)
         )
     accept_probability = search.parameters.accept_probability
-    points = propose(best.solution, best.camera, best.photo_towns.positions[best.met])
+    points = propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
     p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
     caveats = (*caveats_about(best), *caveats_about_points(points, best.camera))
     verdict = decide(p_right, caveats, accept_probability)
@@ -288,15 +310,17 @@ def proposal_result(search: Search) -> FrameResult:
     result = replace(result, verdict=verdict, probability=p_right)
     if verdict == "no_match":
         return result
+    lights = detected_lights(best)
     return replace(
         result,
+        reasons=(*reasons, *narrowness(points, lights)),
         solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),
         footprint_diagonal_km=diagonal_km(best.camera),
         fit=fit_figures(best),
         hypotheses=hypotheses(best),
-        detections=detected_lights(best),
+        detections=lights,
     )
 
 

@@ -16,11 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, great_circle_km, incidence_deg
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, great_circle_km, incidence_deg
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.atomic import write_whole
+from regengine.photo.frame_records import wrap_lon
+from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
+from regengine.registration.overlay_labels import (
+    Box,
+    Colour,
+    Label,
+    Picture,
+    around,
+    plain_letters,
+    write_labels,
+)
 from regengine.result import ControlPoint, FrameResult
 
 if TYPE_CHECKING:
@@ -86,11 +97,10 @@ def _continuous(lon_deg: NDArray[np.float64], middle_deg: float) -> NDArray[np.f
     return middle_deg + (lon_deg - middle_deg + 180.0) % 360.0 - 180.0
 
 
-Picture = NDArray[np.uint8]
-Colour = tuple[int, int, int]
-
 WHITE: Colour = (255, 255, 255)
 GREY: Colour = (150, 150, 150)
+COAST: Colour = (235, 235, 235)
+TOWN: Colour = (255, 240, 190)
 POINT: Colour = (90, 255, 90)
 # Blues and magenta do not occur among street lamps.
 CONTOURS: tuple[Colour, ...] = ((0, 110, 200), (0, 200, 255), (255, 0, 230))
@@ -98,6 +108,11 @@ CONTOUR_QUANTILES = (0.40, 0.75, 0.95)  # of the map's lit pixels in the view
 LIT = 0.3  # log10(1 + L): 1 nW cm^-2 sr^-1, about the faintest village in annual composites
 GRATICULE_STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LABEL_PX = 13
+CROSS_PX = 9
+COAST_OFF_PX = 10.0  # that it may lie beside its place
+MOST_SOUGHT, MOST_TOWNS = 400, 16
+TOWNS_APART = 0.06  # of the long side
+MAX_NAMED_INCIDENCE_DEG = 80.0
 
 
 def brighten(rgb: Picture) -> Picture:
@@ -140,8 +155,66 @@ def draw_contours(picture: Picture, rendered: NDArray[np.float32]) -> None:
         cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
 
 
-def draw_graticule(picture: Picture, camera: Camera) -> list[tuple[int, int, str]]:
-    """Draw meridians and parallels, in place."""
+def draw_coast(picture: Picture, camera: Camera) -> None:
+    """Draw the coast, in place, where it is known as precisely as the picture shows it."""
+    region = visible_region(camera)
+    if region is None or region[4] * KM_PER_DEG < COAST_TOLERANCE_KM / COAST_OFF_PX:
+        return
+    shade = picture.copy()
+    for line in coast_lines(*region[:4]):
+        _draw_on_ground(shade, camera, *line.T, COAST)
+    cv2.addWeighted(shade, 0.7, picture, 0.3, 0.0, dst=picture)
+
+
+def _draw_on_ground(
+    picture: Picture,
+    camera: Camera,
+    lon_deg: NDArray[np.float64],
+    lat_deg: NDArray[np.float64],
+    colour: Colour,
+    most_incidence_deg: float = MAX_NAMED_INCIDENCE_DEG,
+) -> None:
+    """Draw a line of the ground, in place, as far as it lies in or near the picture."""
+    x, y = camera.lonlat_to_pixel(lon_deg, lat_deg)
+    ground = geodetic_to_ecef(lon_deg, lat_deg)
+    near = incidence_deg(camera.position_ecef_m, ground) <= most_incidence_deg
+    # Far outside, distortion brings back what lies behind
+    for at, side in ((x, camera.width_px), (y, camera.height_px)):
+        near &= np.isfinite(at) & (at > -side) & (at < 2 * side)
+    for run in _runs(near):
+        points = np.stack([x[run], y[run]], axis=-1)
+        cv2.polylines(picture, [_fixed(points)], False, colour, 1, cv2.LINE_AA, shift=4)
+
+
+def town_labels(picture: Picture, camera: Camera) -> list[Label]:
+    """Mark the largest towns in sight, in place; their names, none beside a larger one's."""
+    region = visible_region(camera)
+    if region is None:
+        return []
+    west, south, east, north, _ = region
+    whole = east - west >= 360.0
+    box = (-180.0, 180.0) if whole else (wrap_lon(west), wrap_lon(east))
+    found = place_index().inside(box[0], south, box[1], north, MOST_SOUGHT)
+    lon, lat = np.array([(place.lon, place.lat) for place in found], float).reshape(-1, 2).T
+    x, y = camera.lonlat_to_pixel(lon, lat)
+    slant = incidence_deg(camera.position_ecef_m, geodetic_to_ecef(lon, lat))
+    inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
+    apart_px = TOWNS_APART * max(camera.width_px, camera.height_px)
+    labels: list[Label] = []
+    for k in np.flatnonzero(inside & (slant <= MAX_NAMED_INCIDENCE_DEG)):
+        if any(math.hypot(x[k] - other.x, y[k] - other.y) < apart_px for other in labels):
+            continue
+        centre = tuple(int(v) for v in _fixed(np.array([x[k], y[k]])).ravel())
+        cv2.circle(picture, centre, 16 * 3, TOWN, 1, cv2.LINE_AA, shift=4)
+        text = plain_letters(found[k].name)
+        labels.append(Label(x=float(x[k]), y=float(y[k]), text=text, colour=TOWN))
+        if len(labels) == MOST_TOWNS:
+            break
+    return labels
+
+
+def draw_graticule(picture: Picture, camera: Camera) -> list[Label]:
+    """Draw meridians and parallels, in place; what they are called, where they begin."""
     region = visible_region(camera)
     if region is None:
         return []
@@ -157,11 +230,9 @@ def draw_graticule(picture: Picture, camera: Camera) -> list[tuple[int, int, str
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
         if not inside.any():
             continue
-        for run in _runs(np.isfinite(x) & (np.abs(x) < 1e5) & (np.abs(y) < 1e5)):
-            points = np.stack([x[run], y[run]], axis=-1)
-            cv2.polylines(shade, [_fixed(points)], False, GREY, 1, cv2.LINE_AA, shift=4)
+        _draw_on_ground(shade, camera, lon, lat, GREY, MAX_INCIDENCE_DEG)
         at = int(np.flatnonzero(inside)[0])
-        labels.append((int(x[at]), int(y[at]), text))
+        labels.append(Label(x=float(x[at]), y=float(y[at]), text=text, colour=GREY))
     cv2.addWeighted(shade, 0.6, picture, 0.4, 0.0, dst=picture)
     return labels
 
@@ -179,7 +250,7 @@ def draw_points(picture: Picture, points: Sequence[ControlPoint], scale: float) 
         x, y = on_picture(point.x, point.y, scale)
         radius = max(3.0 * point.sigma_px * scale, 5.0) if np.isfinite(point.sigma_px) else 5.0
         for colour, width in (((0, 0, 0), 3), (POINT, 1)):
-            for dx, dy in ((9, 0), (0, 9)):
+            for dx, dy in ((CROSS_PX, 0), (0, CROSS_PX)):
                 ends = _fixed(np.array([[x - dx, y - dy], [x + dx, y + dy]]))
                 cv2.polylines(picture, [ends], False, colour, width, cv2.LINE_AA, shift=4)
             centre = tuple(int(v) for v in _fixed(np.array([x, y])).ravel())
@@ -189,24 +260,6 @@ def draw_points(picture: Picture, points: Sequence[ControlPoint], scale: float) 
 def on_picture(x: float, y: float, scale: float) -> tuple[float, float]:
     """Position in a resized picture: areas scale, pixel centres do not."""
     return (x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5
-
-
-def write_labels(
-    picture: Picture, labels: Sequence[tuple[float, float, str]], colour: Colour, size: int
-) -> Picture:
-    """Write texts on dark boxes, each beside its position and inside the picture."""
-    image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image, "RGBA")
-    font = ImageFont.load_default(size=size)
-    for x, y, text in labels:
-        left, top, right, bottom = draw.multiline_textbbox((0, 0), text, font=font)
-        width, height = right - left, bottom - top
-        at_x = min(max(x, 2), image.width - width - 4)
-        at_y = min(max(y, 2), image.height - height - 4)
-        box = (at_x - 2, at_y - 2, at_x + width + 2, at_y + height + 2)
-        draw.rectangle(box, fill=(0, 0, 0, 140))
-        draw.multiline_text((at_x - left, at_y - top), text, fill=colour, font=font)
-    return np.array(image)
 
 
 def _lon_text(lon: float) -> str:
@@ -308,23 +361,33 @@ def draw_overlay(
     if grid is not None:
         rendered = render_map(camera, grid)
         draw_contours(main, rendered)
-        views = [(photo, "photo"), (tint(rendered), "map through the solved camera")]
+        shown = tint(rendered)
+        draw_coast(shown, camera)
+        views = [(photo, "photo"), (shown, "map through the solved camera")]
+    draw_coast(main, camera)
     degrees = draw_graticule(main, camera)
-    draw_points(main, result.control_points, factor)
-    main = write_labels(main, degrees, (200, 200, 200), LABEL_PX)
-    main = write_labels(main, _point_labels(result, factor), POINT, LABEL_PX)
-    body = _with_views(main, views) if views else main
+    towns = town_labels(main, camera)
+    points = result.control_points
+    draw_points(main, points, factor)
+    labels = [*_point_labels(points, factor), *towns, *degrees]
+    main = write_labels(main, labels, LABEL_PX, _crosses(points, factor))
+    body = _with_views(main, views, points, factor) if views else main
     return _stack([_header(result, max(body.shape[1], MIN_WIDTH_PX)), body])
 
 
-def _point_labels(result: FrameResult, factor: float) -> list[tuple[float, float, str]]:
+def _point_labels(points: Sequence[ControlPoint], factor: float) -> list[Label]:
     labels = []
-    for number, point in enumerate(result.control_points, start=1):
+    for number, point in enumerate(points, start=1):
         x, y = on_picture(point.x, point.y, factor)
         place = degrees_text(point.lon, point.lat, digits=3)
         sigma = f"±{point.sigma_px:.1f} px, ±{point.sigma_m / 1000:.2f} km"
-        labels.append((x + 13, y + 8, f"{number}  {place}\n{sigma}"))
+        text = f"{number}  {place}\n{sigma}"
+        labels.append(Label(x=x, y=y, text=text, colour=POINT, must=True))
     return labels
+
+
+def _crosses(points: Sequence[ControlPoint], scale: float) -> list[Box]:
+    return [around(*on_picture(point.x, point.y, scale), CROSS_PX) for point in points]
 
 
 def _header(result: FrameResult, width: int) -> Picture:
@@ -354,19 +417,25 @@ def _wrapped(words: list[str], letters: int) -> list[str]:
     return lines
 
 
-def _with_views(main: Picture, views: list[tuple[Picture, str]]) -> Picture:
-    """The two half-size views below a landscape, to the right of a portrait."""
+def _with_views(
+    main: Picture,
+    views: list[tuple[Picture, str]],
+    points: Sequence[ControlPoint],
+    factor: float,
+) -> Picture:
+    """The two half-size views below a landscape, to the right of a portrait; points by number."""
     height, width = main.shape[:2]
     size = ((width - GAP_PX) // 2, (height - GAP_PX) // 2)
-    panels = [
-        write_labels(
-            np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), dtype=np.uint8),
-            [(4, 4, title)],
-            WHITE,
-            LABEL_PX,
-        )
-        for view, title in views
-    ]
+    scale = factor * size[0] / width
+    panels = []
+    for view, title in views:
+        panel = np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        draw_points(panel, points, scale)
+        labels = [Label(x=0.0, y=0.0, text=title, colour=WHITE, must=True, line=False)]
+        for number, point in enumerate(points, start=1):
+            x, y = on_picture(point.x, point.y, scale)
+            labels.append(Label(x=x, y=y, text=str(number), colour=POINT, must=True))
+        panels.append(write_labels(panel, labels, LABEL_PX, _crosses(points, scale)))
     portrait = height > width
     shape = (height, GAP_PX, 3) if portrait else (GAP_PX, width, 3)
     between = np.full(shape, BACKGROUND, np.uint8)

@@ -52,7 +52,8 @@ def judged(result: FrameResult, best: Verified) -> FrameResult:
     if result.verdict == "no_match":
         return replace(result, reasons=(NOWHERE, *result.reasons))
     if result.verdict == "accepted" and not beyond_chance(best.evidence):
-        result = replace(result, verdict="review", reasons=(NOT_BEYOND_CHANCE,))
+        reasons = (NOT_BEYOND_CHANCE, *result.reasons)
+        result = replace(result, verdict="review", reasons=reasons)
     return with_held_fit(result, best)
 
 
@@ -107,9 +108,9 @@ def with_held_fit(result: FrameResult, best: Verified) -> FrameResult:
     most = MOST_BEYOND if guessed else MOST_BEYOND_TOLD
     if chance_beyond(result.control_points, best) > most:
         reason = GUESSED_LENS if guessed else LOOSE_FIT
-        return replace(result, verdict="review", reasons=(reason,))
+        return replace(result, verdict="review", reasons=(reason, *result.reasons))
     if guessed and not measured(best.camera):
-        return replace(result, verdict="review", reasons=(GUESSED_LENS,))
+        return replace(result, verdict="review", reasons=(GUESSED_LENS, *result.reasons))
     return result
 
 

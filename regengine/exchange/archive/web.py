@@ -29,6 +29,7 @@ from regengine.io.http import (
     Patience,
     StatusFailure,
     TooLarge,
+    Unreached,
     content_length,
 )
 from regengine.io.urls import host_of, is_loopback
@@ -161,6 +162,11 @@ class ArchiveClient(HttpClient):
                 f"{host} asks to be left alone for {failure.asked_s:.0f} s: run the same command "
                 "again then; what came is kept."
             )
+        if isinstance(failure, Unreached) and failure.nobody_there:
+            return UnreachableError(
+                f"{host} cannot be reached: check the network, and run the same command again "
+                "later; what came is kept."
+            )
         if failure.passes:
             too_much = code in TOO_MUCH or isinstance(failure, CutShort | Overdue)
             kind = CutError if too_much else UnreachableError
@@ -282,19 +288,19 @@ def _written() -> Iterator[None]:
         ) from error
 
 
-def check_address(url: str) -> None:
+def check_address(url: str, named: str = "--url") -> None:
     """Refuse, by ConfigError, an address to which no key may be sent: none of https but our own."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
         parts.port  # noqa: B018  a port that is none raises
     except ValueError:
-        raise ConfigError("--url is no address: write https://HOST/PATH.") from None
+        raise ConfigError(f"{named} is no address: write https://HOST/PATH.") from None
     if parts.scheme == "https" and host and not parts.query and not parts.username:
         return
     if parts.scheme == "http" and is_loopback(host):
         return
     raise ConfigError(
-        f"--url {parts.scheme}://{host}: write https://HOST/PATH; other addresses would carry the "
-        "key for everyone to read."
+        f"{named} {parts.scheme}://{host}: write https://HOST/PATH; other addresses would carry "
+        "the key for everyone to read."
     )

@@ -15,9 +15,15 @@ from scipy.spatial import ConvexHull
 from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
 from matchers.refine import RefineParameters
+from matchers.verify import Towns, find_towns
+from matchers.view import render_known
 from regengine.registration.control_points import (
+    LEAST_SPREAD,
+    NEAREST_SHARE,
     control_point,
+    hull_area,
     propose,
+    spread_of,
     stored_pixels,
     well_spread,
 )
@@ -27,7 +33,7 @@ from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
 
-NO_LIGHTS = np.zeros((0, 2))
+NO_LIGHTS = Towns(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
 
 
 def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
@@ -152,8 +158,11 @@ def test_lights_near_a_point_are_counted(near_nadir: Solved) -> None:
     assert [p.lights for p in bare] == [0, 0, 0, 0]
     factor = best.solution.image.factor
     here = np.array([(p.x, p.y) for p in bare])
-    lights = np.repeat((here[[1]] + 0.5) * factor - 0.5, 5, axis=0)
-    assert [p.lights for p in propose(best.solution, best.camera, lights)][1] == 5
+    x, y = (here[1] + 0.5) * factor - 0.5
+    lights = Towns(x=np.repeat(x, 5), y=np.repeat(y, 5), contrast=np.ones(5))
+    found = propose(best.solution, best.camera, lights)
+    nearest = min(found, key=lambda p: np.hypot(p.x - here[1, 0], p.y - here[1, 1]))
+    assert nearest.lights == 5
 
 
 def test_poor_patches_are_used_only_where_there_are_no_better(near_nadir: Solved) -> None:
@@ -232,11 +241,68 @@ def test_a_disagreeing_patch_pays_with_its_sigma(near_nadir: Solved) -> None:
 def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> None:
     x = np.array([0.0, 100.0, 0.0, 20.0, 30.0, 25.0])
     y = np.array([0.0, 0.0, 100.0, 20.0, 25.0, 30.0])
+    places = np.stack([x, y], axis=-1)
     ncc = np.array([0.9, 0.9, 0.9, 0.7, 0.85, 0.6])
-    assert sorted(well_spread(x, y, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
+    assert sorted(well_spread(places, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
     usable = np.array([True, True, True, True, False, True])
-    assert sorted(well_spread(x, y, ncc, usable)) == [0, 1, 2, 3]
-    assert well_spread(x, y, ncc, np.arange(6) < 3) == [0, 1, 2]
+    assert sorted(well_spread(places, ncc, usable)) == [0, 1, 2, 3]
+    assert well_spread(places, ncc, np.arange(6) < 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_a_strip_no_two_lie_on_one_spot(seed: int) -> None:
+    """Towns along a road, and a dense town at its end: the outermost alone are all there."""
+    rng = np.random.default_rng(seed)
+    road = np.stack([np.linspace(0.0, 600.0, 25), rng.normal(200.0, 3.0, 25)], axis=-1)
+    town = rng.normal((620.0, 200.0), 6.0, (25, 2))
+    places, ncc = np.concatenate([road, town]), np.repeat([0.7, 0.9], 25)
+    four = well_spread(places, ncc, np.ones(50, bool))
+    assert len(set(four)) == 4
+    assert spread_of(places[four], hull_area(places)).wide
+    apart = np.linalg.norm(places[four][:, None] - places[four][None], axis=2)
+    assert apart[np.triu_indices(4, 1)].min() >= NEAREST_SHARE * apart.max()
+
+
+def test_spread_is_told_of_what_the_four_span() -> None:
+    square = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.0, 10.0]])
+    assert hull_area(np.concatenate([square, [[5.0, 5.0]]])) == pytest.approx(100.0)
+    assert hull_area(square[:2]) == 0.0
+    for order in ([0, 1, 2, 3], [0, 2, 1, 3], [3, 1, 0, 2]):
+        spread = spread_of(square[order], 200.0)
+        assert spread.hull_share == pytest.approx(0.5)
+        assert spread.nearest_share == pytest.approx(np.sqrt(0.5))
+        assert spread.wide
+    assert not spread_of(square, 401.0).wide
+    near = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.5, 0.0]])
+    assert not spread_of(near, 60.0).wide
+    assert not spread_of(np.zeros((4, 2)), 60.0).wide
+
+
+def test_points_lie_on_lights_of_photo_and_map(solved: Solved) -> None:
+    """Where an eye looks for them: a town of the photo, and of the map at the told place."""
+    best, points = solved.best, solved.result.control_points
+    factor = best.solution.image.factor
+    at = (np.array([(p.x, p.y) for p in points]) + 0.5) * factor - 0.5
+    lights = best.photo_towns.positions[best.met]
+    to_photo = np.linalg.norm(lights[None] - at[:, None], axis=2).min(axis=1)
+    view, known = render_known(best.solution.levels, best.solution.camera, 2)
+    shown = np.stack(
+        best.solution.camera.lonlat_to_pixel([p.lon for p in points], [p.lat for p in points]),
+        axis=-1,
+    )
+    of_map = find_towns(view, known, 300).positions
+    to_map = np.linalg.norm(of_map[None] - shown[:, None], axis=2).min(axis=1)
+    on_both = (to_photo < 4.0) & (to_map < 1.5)
+    assert on_both.sum() >= 3
+    assert spread_of(at, hull_area(lights)).hull_share >= LEAST_SPREAD
+
+
+def test_a_light_that_only_the_photo_shows_takes_no_point(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    bare = propose(best.solution, best.camera, NO_LIGHTS)
+    x, y = np.meshgrid(np.arange(2.0, 60.0, 8.0), np.arange(2.0, 40.0, 8.0))
+    elsewhere = Towns(x=x.ravel() - 500.0, y=y.ravel(), contrast=np.ones(x.size))
+    assert propose(best.solution, best.camera, elsewhere) == bare
 
 
 def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:

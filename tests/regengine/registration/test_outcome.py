@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from regengine.registration.outcome import (
     caveats_about_points,
     chance_of_right_points,
     iso_utc,
+    narrowness,
     no_match_result,
     residual_m,
     result_of,
@@ -258,6 +260,31 @@ def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
     lon, lat, _ = near_nadir.shot.camera.ground(239.5, 159.5)
     assert result.hypotheses[0].centre_lon == pytest.approx(float(lon), abs=0.01)
     assert result.hypotheses[0].centre_lat == pytest.approx(float(lat), abs=0.01)
+
+
+def test_points_that_span_little_are_told_and_cost_no_verdict(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond them a map that is stretched by them alone is wrong, and the camera is not."""
+    result = near_nadir.result
+    lights, points = result.detections, result.control_points
+    assert narrowness(points, lights) == ()
+    first = points[0]
+    together = tuple(
+        replace(first, x=first.x + dx, y=first.y + dy)
+        for dx, dy in ((0.0, 0.0), (30.0, 0.0), (30.0, 30.0), (0.0, 30.0))
+    )
+    (reason,) = narrowness(together, lights)
+    assert reason.code == "narrow"
+    assert re.search(r"span \d+ % of the area of the matched lights", reason.text)
+    beside = (*points[:3], replace(points[2], x=points[2].x + 1.0))
+    (reason,) = narrowness(beside, lights)
+    assert "near each other" in reason.text
+    assert narrowness(points[:3], lights) == ()  # few_control_points says so
+    monkeypatch.setattr("regengine.registration.outcome.propose", lambda *_: together)
+    accept = 0.9 * near_nadir.result.probability
+    narrow = outcome(near_nadir, near_nadir.best, accept)
+    assert (narrow.verdict, codes(narrow.reasons)) == ("accepted", ["narrow"])
 
 
 def test_the_lights_of_the_photo_are_told_in_stored_pixels(near_nadir: Solved) -> None:

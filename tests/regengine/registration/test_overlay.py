@@ -21,6 +21,7 @@ from regengine.registration.overlay import (
     POINT,
     brighten,
     contour_levels,
+    draw_coast,
     draw_contours,
     draw_graticule,
     draw_overlay,
@@ -29,10 +30,11 @@ from regengine.registration.overlay import (
     on_picture,
     overlay_path,
     render_map,
+    town_labels,
     visible_region,
-    write_labels,
     write_overlay,
 )
+from regengine.registration.overlay_labels import Box, Label, around, plain_letters, write_labels
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
 
@@ -132,7 +134,7 @@ def test_the_graticule_runs_through_round_degrees() -> None:
     camera = nadir_camera()
     picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
     labels = draw_graticule(picture, camera)
-    texts = {text for _, _, text in labels}
+    texts = {label.text for label in labels}
     assert "137°E" in texts
     lats = [float(text[:-2]) for text in texts if text.endswith("N")]
     nearest = min(lats, key=lambda lat: abs(lat - 35.7))
@@ -153,11 +155,101 @@ def test_control_points_are_drawn_where_they_are() -> None:
     assert np.abs(drawn - [100.5, 200.5]).max() == pytest.approx(24.0, abs=1.0)  # 3 sigma, 2 x
 
 
+def label(x: float, y: float, text: str, *, must: bool = True) -> Label:
+    return Label(x=x, y=y, text=text, colour=POINT, must=must)
+
+
+def written_px(picture: np.ndarray, labels: list[Label], kept_free: tuple[Box, ...] = ()) -> int:
+    """How many pixels of a grey picture texts, their boxes and lines take."""
+    return int((write_labels(picture, labels, 13, kept_free) != 90).any(axis=2).sum())
+
+
 def test_labels_stay_inside_the_picture() -> None:
-    black = np.zeros((60, 200, 3), np.uint8)
-    labelled = write_labels(black, [(190.0, 55.0, "far out"), (-9.0, -9.0, "out")], POINT, 12)
-    assert len(coloured(labelled, POINT)) > 20
-    assert not black.any()
+    grey = np.full((60, 200, 3), 90, np.uint8)
+    far, out = label(190.0, 55.0, "far out"), label(-9.0, -9.0, "out")
+    labelled = write_labels(grey, [far, out], 12)
+    border = np.concatenate([labelled[0], labelled[-1], labelled[:, 0], labelled[:, -1]])
+    assert (border == 90).mean() > 0.9
+    assert (grey == 90).all()
+    middle = [label(100.0, 30.0, one.text) for one in (far, out)]
+    # Both whole, as in the middle
+    assert written_px(grey, [far, out]) >= sum(written_px(grey, [one]) for one in middle)
+
+
+@pytest.mark.parametrize("spot", [(300.0, 200.0), (0.0, 0.0), (599.0, 399.0), (300.0, 399.0)])
+def test_labels_of_points_on_one_spot_do_not_cover_each_other(spot: tuple[float, float]) -> None:
+    grey = np.full((400, 600, 3), 90, np.uint8)
+    labels = [label(spot[0] + k, spot[1], f"{k}  35.0{k} N 136.1 E\n±0.6 px") for k in range(4)]
+    crosses = [around(one.x, one.y, 9.0) for one in labels]
+    # Four whole boxes beside the lines that lead to them
+    assert written_px(grey, labels) >= 4 * min(written_px(grey, [one]) for one in labels)
+    labelled = write_labels(grey, labels, 13, crosses)
+    dark = (labelled != 90).any(axis=2)
+    x, y = (int(min(max(value, 0), side - 1)) for value, side in zip(spot, (600, 400), strict=True))
+    assert dark[max(y - 8, 0) : y + 9, max(x - 8, 0) : x + 9].mean() < 0.35  # lines alone
+
+
+def test_names_without_room_are_left_out() -> None:
+    grey = np.full((100, 300, 3), 90, np.uint8)
+    must = label(100.0, 50.0, "a control point")
+    town = label(101.0, 80.0, "a town with a long name", must=False)
+    alone = written_px(grey, [must]) + written_px(grey, [town])
+    assert written_px(grey, [town, must]) >= 0.99 * alone
+    crowd = [replace(town, x=town.x + k) for k in range(9)]
+    assert written_px(grey, [*crowd, must]) <= written_px(grey, [must]) + 4 * written_px(
+        grey, [town]
+    )
+    assert written_px(grey, [town], (around(150.0, 50.0, 200.0),)) == 0
+
+
+def test_names_are_written_in_letters_that_the_font_has() -> None:
+    assert plain_letters("São Paulo") == "Sao Paulo"
+    assert plain_letters("Łódź") == "Lodz"
+    assert plain_letters("Ağrı") == "Agri"
+    assert plain_letters("Cần Thơ") == "Can Tho"
+
+
+def test_towns_are_named_where_they_are_the_larger_first() -> None:
+    camera = nadir_camera(136.9, 35.17)
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    labels = town_labels(picture, camera)
+    assert labels[0].text == "Nagoya"
+    x, y = camera.lonlat_to_pixel(136.906, 35.181)
+    assert (labels[0].x, labels[0].y) == pytest.approx((float(x), float(y)), abs=8.0)
+    at = np.array([(one.x, one.y) for one in labels])
+    apart = np.linalg.norm(at[:, None] - at[None], axis=2)[np.triu_indices(len(at), 1)]
+    assert apart.min() >= 0.06 * camera.width_px
+    assert picture.any()
+    assert town_labels(picture, nadir_camera(tilt_deg=120.0)) == []
+
+
+def test_the_coast_is_drawn_where_land_ends() -> None:
+    """Cape Irago and the Shima peninsula frame the mouth of Ise bay."""
+    camera = nadir_camera(137.0, 34.6)
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    draw_coast(picture, camera)
+    x, y = (int(v) for v in camera.lonlat_to_pixel(137.02, 34.58))
+    assert picture[y - 8 : y + 9, x - 8 : x + 9].any()
+    inland = tuple(int(v) for v in camera.lonlat_to_pixel(136.4, 34.3))
+    assert not picture[inland[1] - 5 : inland[1] + 6, inland[0] - 5 : inland[0] + 6].any()
+
+
+def test_no_coast_is_drawn_where_it_is_not_known_well_enough() -> None:
+    near = replace(nadir_camera(137.02, 34.58), focal_px=40_000.0)
+    picture = np.zeros((near.height_px, near.width_px, 3), np.uint8)
+    draw_coast(picture, near)
+    assert not picture.any()
+
+
+@pytest.mark.parametrize("lon", [179.9, -179.9])
+def test_the_coast_on_both_sides_of_the_antimeridian(lon: float) -> None:
+    """Rabi and Taveuni lie on either side of it."""
+    camera = nadir_camera(lon, -16.7)
+    picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
+    draw_coast(picture, camera)
+    for place in ((179.88, -16.62), (-179.88, -16.79)):
+        x, y = (int(v) for v in camera.lonlat_to_pixel(*place))
+        assert picture[y - 40 : y + 41, x - 40 : x + 41].any()
 
 
 def test_dim_photos_are_lifted_and_stay_monotonic() -> None:

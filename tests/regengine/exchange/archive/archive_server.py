@@ -105,7 +105,33 @@ class ArchiveServer:
             f'<input type="button" value="View camera metadata" onclick="window.open(\'{place}\')">'
         )
         has = button if place in self.texts else "No camera metadata file"
-        return f"<html><body><b>{frame_id}</b> {has}</body></html>".encode()
+        told = self.told_of(frame_id)
+        return f"<html><body><b>{frame_id}</b> {told} {has}</body></html>".encode()
+
+    def told_of(self, frame_id: str) -> str:
+        """What the page of a photo in the tables says of it, marked up as the archive does."""
+
+        def row_of(table: str) -> Record:
+            rows = self.tables[table]
+            named = ("-".join((r["mission"], r["roll"], r["frame"])) for r in rows)
+            return dict(zip(named, rows, strict=True)).get(frame_id, {})
+
+        nadir, camera = row_of("nadir"), row_of("camera")
+        if not nadir:
+            return ""
+        day, clock = nadir["pdate"], nadir["ptime"]
+        lat, lon = float(nadir["lat"]), float(nadir["lon"])
+        return (
+            "<script>var Time = 'Time taken 01:01:01 GMT';</script><table>"
+            f"<tr><td><b>Date taken</b></td><td>{day[:4]}.{day[4:6]}.{day[6:]}</td></tr>"
+            f"<tr><td><b>Time taken</b></td><td>{clock[:2]}:{clock[2:4]}:{clock[4:]} GMT</td></tr>"
+            "</table><em><b>Photo center point:</b></em> 1.0&deg; N, 2.0&deg; E<br>"
+            f"<em><b>Spacecraft nadir point:</b></em> {abs(lat):.1f}&deg; {'NS'[lat < 0]}, "
+            f"{abs(lon):.1f}&deg; {'EW'[lon < 0]}<br>"
+            "<em><b>Spacecraft Altitude</b></em>: 223 nautical miles (413km)<table>"
+            f"<tr><td><b>Camera:</b></td><td>{camera.get('camera', '')}: Nikon D3S</td></tr>"
+            f"<tr><td><b>Focal Length:</b></td><td>{camera.get('fclt', '')}mm</td></tr></table>"
+        )
 
 
 def holds(cell: str, op: str, value: str) -> bool:

@@ -1,0 +1,102 @@
+"""Photos of the archive by their names: each picture with its record, kept in the data folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from threading import Lock
+
+from regengine.errors import ArchiveError, FrameError, StoreError
+from regengine.exchange.archive.download import (
+    GIVE_UP,
+    SIZES,
+    DownloadOptions,
+    Outcome,
+    download,
+)
+from regengine.exchange.archive.photo_page import PAGE_MB, page_address, read_page
+from regengine.exchange.archive.row import csv_text
+from regengine.exchange.archive.web import Absent, ArchiveClient, check_address
+from regengine.io.atomic import write_whole
+from regengine.io.urls import host_of
+from regengine.photo.frame_records import archive_name, record_place
+
+ARCHIVE_VARIABLE = "REGENGINE_ARCHIVE"
+ARCHIVE = "https://eol.jsc.nasa.gov"
+PICTURES, PAGE = "/DatabaseImages/ESC", "/SearchPhotos/photo.pl"
+
+
+class ArchivePhotos:
+    """Fetches photos one at a time, for many threads, and leaves a server alone that fails.
+
+    The archive is that of the environment variable REGENGINE_ARCHIVE, if it names a copy. Where
+    nobody answers at all, a photo is tried once: others of the batch are waiting.
+    """
+
+    def __init__(self, web: ArchiveClient | None = None) -> None:
+        self._web = web or ArchiveClient(connect_attempts=1)
+        self._archive = (os.environ.get(ARCHIVE_VARIABLE) or ARCHIVE).rstrip("/")
+        check_address(self._archive, ARCHIVE_VARIABLE)
+        self._one_at_a_time = Lock()
+        self._failed_in_a_row = 0
+
+    def fetch(self, picture: Path) -> None:
+        """Fetch what is missing of a photo: the picture, and the record beside it.
+
+        FrameError if the archive has no such picture, or it does not come: what came stays. A
+        record that does not come costs a warning, and is asked for again the next time.
+        """
+        with self._one_at_a_time:
+            frame_id = archive_name(picture.name) or picture.stem
+            if not picture.exists():
+                self._fetch_picture(picture, frame_id)
+            if not record_place(picture).exists():
+                self._fetch_record(picture, frame_id)
+
+    def _fetch_picture(self, picture: Path, frame_id: str) -> None:
+        host = host_of(self._archive)
+        if self._failed_in_a_row >= GIVE_UP:
+            raise FrameError(
+                f"{frame_id} was not asked for after {GIVE_UP} photos in a row had not come from "
+                f"{host}: run the same command again later."
+            )
+        for size in SIZES:
+            outcome = self._asked_for(picture, frame_id, size)
+            if outcome.status in ("fetched", "present"):
+                self._failed_in_a_row = 0
+                return
+            if outcome.status == "failed":
+                self._failed_in_a_row += 1
+                raise FrameError(f"{frame_id}: {outcome.why}")
+        self._failed_in_a_row = 0
+        raise FrameError(
+            f"{frame_id} is no photo of the archive ({host} has no picture of it): check the name.",
+            code="not_found",
+        )
+
+    def _asked_for(self, picture: Path, frame_id: str, size: str) -> Outcome:
+        options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
+        outcomes: list[Outcome] = []
+        try:
+            download([frame_id], picture.parent, options, self._web, outcomes.append)
+        except StoreError as error:
+            raise FrameError(str(error), code=error.code) from error
+        return outcomes[0]
+
+    def _fetch_record(self, picture: Path, frame_id: str) -> None:
+        address = page_address(frame_id, self._archive + PAGE)
+        unknown = "when and where it was taken is not known, its lights alone can place it"
+        why = f"{host_of(address)} does not tell"
+        try:
+            if self._failed_in_a_row < GIVE_UP:
+                row = read_page(self._web.text(address, PAGE_MB), frame_id, address)
+                if row is not None:
+                    write_whole(record_place(picture), csv_text([row]).encode())
+                    return
+        except Absent:
+            pass
+        except (ArchiveError, OSError) as error:
+            self._failed_in_a_row += 1
+            why = str(error)
+        logging.getLogger("regengine").warning("%s: %s (%s)", frame_id, unknown, why)

@@ -1,0 +1,80 @@
+"""What the archive's page of a photo tells: when and where it was taken, and with what."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+from regengine.errors import ArchiveError
+from regengine.exchange.archive.interpret import interpret
+from regengine.exchange.archive.row import FrameRow
+from regengine.io.urls import host_of
+
+PAGE_MB = 4
+# Values behind their labels, whatever marks them up
+_LABELLED = {
+    "date": r"Date taken\s*:?\s*(\d{4})\D(\d{1,2})\D(\d{1,2})\b",
+    "time": r"Time taken\s*:?\s*(\d{1,2}):(\d\d):(\d\d)\s*GMT",
+    "nadir": r"nadir point\s*:?\s*([\d.]+)\s*°\s*([NS])\s*,\s*([\d.]+)\s*°\s*([EW])",
+    "altitude": r"Spacecraft Altitude\s*:?\s*([\d.]+)\s*nautical miles",
+    "focal": r"Focal Length\s*:?\s*([\d.]+)\s*mm",
+    "camera": r"\bCamera\s*:\s*(?:[A-Z][A-Z0-9]\s*:\s*)?(\S.{0,60}?)\s*(?:Focal Length|$)",
+}
+
+
+class _Words(HTMLParser):
+    """The words of a page, but for its scripts and styles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._unseen = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._unseen += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._unseen -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        if self._unseen <= 0:
+            self.words += data.split()
+
+
+def page_address(frame_id: str, page: str) -> str:
+    """Address of the page of a photo."""
+    mission, roll, frame = frame_id.split("-")
+    return f"{page}?{urlencode({'mission': mission, 'roll': roll, 'frame': frame})}"
+
+
+def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
+    """What a photo's page tells; None where that is neither time nor nadir.
+
+    ArchiveError if it is the page of something else.
+    """
+    parser = _Words()
+    parser.feed(content.decode("utf-8", errors="replace"))
+    text = " ".join(parser.words)
+    if frame_id.rpartition("-")[2] not in text:
+        raise ArchiveError(
+            f"{host_of(address)} answered with a page that does not tell of {frame_id}: the "
+            "archive's pages may have changed: report it."
+        )
+    told = {name: re.search(form, text, re.IGNORECASE) for name, form in _LABELLED.items()}
+    cells = {"frame_id": frame_id}
+    if (date := told["date"]) and (time := told["time"]):
+        cells["gmt_date"] = f"{date[1]}{int(date[2]):02d}{int(date[3]):02d}"
+        cells["gmt_time"] = f"{int(time[1]):02d}{time[2]}{time[3]}"
+    if nadir := told["nadir"]:
+        cells["nadir_lat"] = f"{'-' * (nadir[2].upper() == 'S')}{nadir[1]}"
+        cells["nadir_lon"] = f"{'-' * (nadir[4].upper() == 'W')}{nadir[3]}"
+    for name, heading in (
+        ("altitude", "altitude_nmi"),
+        ("focal", "focal_mm"),
+        ("camera", "camera"),
+    ):
+        if found := told[name]:
+            cells[heading] = found[1]
+    row = interpret(cells, source="photo.pl")
+    return None if row is None or row.time_utc is row.nadir_lat is None else row
