@@ -178,7 +178,7 @@ def test_the_core_registers_a_photo_from_another_folder(installed: Installed) ->
         ("export run.h5 --format parquet --out points.parquet", "parquet"),
         ("export run.h5 --format stac --out stac", "stac"),
         ("catalogue build run.h5 --out catalogue.parquet", "catalogue"),
-        ("classify PHOTO --fit clusters", "scenes"),
+        ("classify PHOTO --fit many", "scenes"),
         ("detect stars PHOTO --method sep", "scenes"),
         ("detect lights sky.fits", "fits"),
         ("register s3://photos/a.jpg --lights LIGHTS --store other.h5", "remote"),
@@ -190,7 +190,12 @@ def test_what_is_missing_is_told_with_its_extra(
     """One sentence names the command that mends it."""
     work = installed.folder / "work"
     work.mkdir(exist_ok=True)
-    (work / "sky.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880))
+    cards = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 2, "NAXIS1": 64, "NAXIS2": 64}
+    header = "".join(f"{name:<8}= {value:>20}".ljust(80) for name, value in cards.items())
+    (work / "sky.fits").write_bytes(f"{header}END".ljust(2880).encode() + bytes(2 * 2880))
+    for number in range(8):
+        (work / "many").mkdir(exist_ok=True)
+        shutil.copy(SAMPLES / PHOTO, work / "many" / f"{number}.jpg")
     if not (work / "run.h5").exists():
         test_the_core_registers_a_photo_from_another_folder(installed)
     given = {"PHOTO": str(SAMPLES / PHOTO), "LIGHTS": str(SAMPLES / "lights.tif")}
