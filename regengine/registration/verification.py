@@ -49,7 +49,9 @@ CLEAR_MARGIN = 0.12
 # Pictures with these odds, the cameras tried taken off, are no chance: one in a thousand, which is
 # what is aimed at among the accepted
 CLEAR_PICTURE_LOG10_ODDS = 3.0
-# Two kinds of proposers agree on the right place this many times as often as on a wrong one
+# Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
+# right cameras of the training half 8 had been proposed by two, though most searches end before a
+# second kind is asked; of 59 wrong ones, 41 of them decoys, 2
 AGREEMENT_LOG10_ODDS = 1.0
 # One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +18,13 @@ from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.outcome import result_of
 from regengine.registration.register import RegisterParams, search_frame
 from regengine.registration.search import SearchAids
-from regengine.registration.without_orbit import MOST_BEYOND, chance_of_any_beyond, measured
+from regengine.registration.verification import Evidence
+from regengine.registration.without_orbit import (
+    MOST_BEYOND,
+    beyond_chance,
+    chance_of_any_beyond,
+    measured,
+)
 from tests.regengine.registration.index.conftest import SAMPLES
 from tests.regengine.registration.index.test_blind_register import STEEP, worst_km
 
@@ -51,6 +57,23 @@ def test_slanted_pictures_are_beyond_what_was_measured(off_nadir_deg: float, ste
     # A crop's axis may lie outside of it: what counts is what the picture shows
     aside = 2000.0 * np.tan(np.radians(off_nadir_deg))
     assert measured(replace(CAMERA, principal_point=(599.5, 399.5 - aside))) is steep
+
+
+@pytest.mark.parametrize(
+    ("picture", "agreeing", "beyond"),
+    [(3.0, 1, True), (2.5, 1, False), (2.5, 2, True), (1.5, 2, False)],
+)
+def test_that_two_ways_agree_counts_for_a_place_anywhere(
+    picture: float, agreeing: int, beyond: bool
+) -> None:
+    said = made_evidence(picture_log10_odds=picture, agreeing=agreeing)
+    assert beyond_chance(said) is beyond
+
+
+def made_evidence(**said: float) -> Evidence:
+    """Evidence that says nothing but this."""
+    nothing = dict.fromkeys((f.name for f in fields(Evidence)), 0.0)
+    return Evidence(**nothing | {"agreeing": 1} | said)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
