@@ -11,7 +11,6 @@ import pytest
 
 from regengine.exchange.export.selection import FrameChoice, choose
 from regengine.store import hdf5, snapshot
-from regengine.store import rows as rows_module
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import Column
@@ -61,13 +60,14 @@ def test_frames_that_were_not_chosen_are_not_made(
 ) -> None:
     every = read_store(path)
     made: list[str] = []
-    real = rows_module._result
+    real = snapshot.frames_of
 
-    def result(row: Any, *more: Any) -> Any:
-        made.append(row["frame"])
-        return real(row, *more)
+    def frames_of(*given: Any) -> list[StoredFrame]:
+        frames = real(*given)
+        made.extend(stored.result.frame for stored in frames)
+        return frames
 
-    monkeypatch.setattr(rows_module, "_result", result)
+    monkeypatch.setattr(snapshot, "frames_of", frames_of)
     found = list(iter_frames_numbered(path, np.array([3, 10, 599])))
     assert found == [every[number] for number in (3, 10, 599)]
     assert made == ["f3", "f10", "f599"]
