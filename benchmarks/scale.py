@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -62,9 +63,9 @@ def export(folder: Path, store: str, name: str) -> list[str]:
 Figures = dict[str, dict[int, tuple[float, float, str]]]  # by words and frames: CPU s, MB, problem
 
 
-def measured(frames: int, exported: int, beside: Path | None, figures: Figures) -> int:
-    """Run all commands on a store of so many frames: its bytes."""
-    with tempfile.TemporaryDirectory(dir=beside) as name:
+def measured(frames: int, exported: int, options: Namespace, figures: Figures) -> int:
+    """Run the commands on a store of so many frames: its bytes."""
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         make_store(folder / "all.h5", frames)
         run_store(folder / "run.h5", frames, ADDED)
@@ -72,6 +73,8 @@ def measured(frames: int, exported: int, beside: Path | None, figures: Figures) 
             make_store(folder / "few.h5", exported)
         size = (folder / "all.h5").stat().st_size
         for words, arguments in commands(folder, frames, exported):
+            if not any(part in words for part in options.only):
+                continue
             _, messages, cpu_s, peak_mb = spent(arguments)
             problem = next((line for line in messages.splitlines() if line[:6] == "Error:"), "")
             figures.setdefault(words, {})[frames] = cpu_s, peak_mb, problem
@@ -86,13 +89,14 @@ def main(argv: Sequence[str]) -> int:
         "--frames", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="of the stores"
     )
     given.add_argument("--exported", type=int, default=10_000, help="photos of the other exports")
+    given.add_argument("--only", nargs="+", default=[""], help="parts of the commands to measure")
     given.add_argument("--folder", type=Path, help="where to make the stores; else temporary")
     options = given.parse_args(argv)
     figures: Figures = {}
     sizes = sorted(options.frames)
     for frames in sizes:
         exported = options.exported if frames == sizes[-1] else 0
-        size = measured(frames, exported, options.folder, figures)
+        size = measured(frames, exported, options, figures)
     rows, failed = [], False
     for words, found in figures.items():
         problems = [problem for _, _, problem in found.values() if problem]

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
 from regengine.lights.map import LightMap, light_map_of
 from regengine.orbit.position import choose_position, element_sets, frame_records
@@ -107,9 +109,11 @@ def process_photo(
     """
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
-    frame = read_frame(path, records=records, options=inputs.frame)
-    scene = load_scene_model().answer(measure_features(read_scene_picture(path)))
-    result = _register(frame, scene, tles, light_map, inputs, hints)
+    # With more threads sums of linear algebra end in other digits
+    with threadpool_limits(limits=1, user_api="blas"):
+        frame = read_frame(path, records=records, options=inputs.frame)
+        scene = load_scene_model().answer(measure_features(read_scene_picture(path)))
+        result = _register(frame, scene, tles, light_map, inputs, hints)
     result = replace(
         result, category=scene.category, category_probability=scene.probabilities[scene.category]
     )

@@ -122,6 +122,10 @@ def prepare(limit_bytes: int) -> None:
     os.dup2(_chatter.fileno(), 2)
 
 
+def nothing() -> None:
+    """Prepare a worker whose work is in processes of its own."""
+
+
 def reader_of(way: str) -> Reader:
     """A reader by the kind of its files, a command by its name, or ``module:function``."""
     if ":" in way:
@@ -235,11 +239,13 @@ def main(argv: list[str]) -> int:
             args.keep.mkdir(parents=True, exist_ok=True)
             name = f"{ways[key]}-{args.seed}-{case.number}-{case.name}"
             (args.keep / name).write_bytes(case.data)
-    runs = {"folders": (folders.ReadFolder, args.folders)}
-    runs["signals"] = (folders.Signalled, args.signals)
+    runs: dict[str, tuple[Callable[[int], dict[str, Any]], int]] = {
+        "folders": (folders.ReadFolder(args.seed), args.folders),
+        "signals": (folders.Signalled(args.seed), args.signals),
+    }
     for way, (work, count) in runs.items():
         for number, answer in work_through(
-            range(count), work(args.seed), workers=args.workers, limit_s=RUN_S, prepare=bool
+            range(count), work, workers=args.workers, limit_s=RUN_S, prepare=nothing
         ):
             outcome = outcome_of(answer)
             counts[way, outcome["what"]] += 1

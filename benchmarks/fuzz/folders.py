@@ -34,7 +34,19 @@ COMMANDS = {
     "solve": ("solve", "--max-seconds", "0.2"),
 }
 TABLES = ("lights", "stars", "streaks")  # write CSV without --json: names as they are
-SYLLABLES = ("a", "ä", "漢", " ", "\n", "\t", "\x1b[2J", "\x9b31m", "\u202e", "\u200f", "\x7f")
+SYLLABLES: tuple[str, ...] = (
+    "a",
+    "ä",
+    "漢",
+    " ",
+    "\n",
+    "\t",
+    "\x1b[2J",
+    "\x9b31m",
+    "\u202e",
+    "\u200f",
+    "\x7f",
+)
 SYLLABLES += ("=1+1", "-", "'", '"', "%s", "{}", "[red]", "$(x)", "\\", "x" * 60, "\udc80", "..")
 MOST_ENTRIES = 14
 
@@ -113,7 +125,7 @@ def drawn(seed: int, number: int) -> Iterator[tuple[random.Random, Path, dict[Pa
         yield draw, folder, strange_folder(folder, draw)
 
 
-def started(command: str, more: Sequence[str], folder: Path) -> subprocess.Popen[str]:
+def started(command: str, more: Sequence[str], folder: Path) -> subprocess.Popen[bytes]:
     """A command over a folder, from the one above, its output in files there."""
     words = [sys.executable, "-m", "cli", *map(str, COMMANDS[command]), *more, folder.name]
     here = folder.parent
@@ -188,7 +200,7 @@ class Signalled:
         return answer(problems, ", ".join(signals))
 
 
-def ended(run: subprocess.Popen[str], folder: Path) -> tuple[int, str, str]:
+def ended(run: subprocess.Popen[bytes], folder: Path) -> tuple[int, str, str]:
     """Exit code, output and messages of a run, when it is over."""
     try:
         code = run.wait()

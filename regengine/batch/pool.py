@@ -42,11 +42,16 @@ MEGABYTE = 1 << 20
 
 
 def limit_threads() -> None:
-    """Keep the libraries of this process to one thread: the workers share the cores."""
+    """Keep the libraries of this process to one thread: the workers share the cores.
+
+    Last digits of what linear algebra gives depend on how many there are.
+    """
     for name in ONE_THREAD:
         os.environ[name] = "1"
     import cv2
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(1)  # of what is loaded already
     cv2.setNumThreads(1)
 
 

@@ -6,7 +6,7 @@ import gc
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -318,12 +318,12 @@ def _frames(tables: Tables) -> list[StoredFrame]:
     return _made(StoredFrame, stored)
 
 
-def _made(make: Callable[..., Made], columns: Mapping[str, list[Any]]) -> list[Made]:
-    """Objects of the rows of columns, by names of their arguments."""
-    return [
-        make(**dict(zip(columns, values, strict=True)))
-        for values in zip(*columns.values(), strict=True)
-    ]
+def _made(kind: type[Made], columns: Mapping[str, list[Any]]) -> list[Made]:
+    """Objects of the rows of columns, made as unpickling does: `__init__` takes twice as long."""
+    made = [object.__new__(kind) for _ in next(iter(columns.values()))]
+    for one, values in zip(made, zip(*columns.values(), strict=True), strict=True):
+        vars(one).update(zip(columns, values, strict=True))
+    return made
 
 
 def _columns(table: Table, names: Iterable[str]) -> dict[str, list[Any]]:

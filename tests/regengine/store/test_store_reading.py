@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from regengine.exchange.export.selection import FrameChoice, choose
-from regengine.result import FrameResult
 from regengine.store import hdf5, snapshot
-from regengine.store import rows as rows_module
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.schema import Column
@@ -62,13 +60,14 @@ def test_frames_that_were_not_chosen_are_not_made(
 ) -> None:
     every = read_store(path)
     made: list[str] = []
-    real = rows_module._made
+    real = snapshot.frames_of
 
-    def counted(make: Any, columns: Any) -> Any:
-        made.extend(columns["frame"] if make is FrameResult else [])
-        return real(make, columns)
+    def frames_of(*given: Any) -> list[StoredFrame]:
+        frames = real(*given)
+        made.extend(stored.result.frame for stored in frames)
+        return frames
 
-    monkeypatch.setattr(rows_module, "_made", counted)
+    monkeypatch.setattr(snapshot, "frames_of", frames_of)
     found = list(iter_frames_numbered(path, np.array([3, 10, 599])))
     assert found == [every[number] for number in (3, 10, 599)]
     assert made == ["f3", "f10", "f599"]
