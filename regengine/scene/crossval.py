@@ -185,9 +185,12 @@ def scored_classes(samples: Samples) -> IndexArray:
     return enough if len(enough) else np.flatnonzero(counts)
 
 
-def fit_methods(samples: Samples, *, seed: int) -> Fitted:
-    """Fit the gate and one classifier of each kind to training rows."""
-    chosen = choose_candidate(samples, seed=seed)
+def fit_methods(samples: Samples, *, seed: int, candidate: Candidate | None = None) -> Fitted:
+    """Fit the gate and one classifier of each kind to training rows.
+
+    The supervised one is the `candidate`, or else chosen by groups left out.
+    """
+    chosen = candidate or choose_candidate(samples, seed=seed)
     few = thinned(samples, CLUSTERED_SIMULATED)
     gmm = fit_gmm(few.features, seed=seed)
     turned = with_discriminant_axes(fit_standardiser(few.features), few.features, few.primary)
@@ -243,17 +246,22 @@ def thinned(samples: Samples, most: int) -> Samples:
 
 
 def cross_validate(
-    samples: Samples, *, seed: int, advance: Callable[[], None] = lambda: None
+    samples: Samples,
+    *,
+    seed: int,
+    candidate: Candidate | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> CrossValidation:
     """Fit every kind of model to all folds but one, in turn.
 
     Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters, the
-    choice among supervised models and the gate's threshold are found anew for each. The samples are
+    choice among supervised models (without a `candidate`) and the gate's threshold are found anew
+    for each. The samples are
     of two classes or more with two groups or more.
     """
     folds = grouped_folds(samples, seed=seed)
     fitted = []
     for fold in folds:
-        fitted.append(fit_methods(samples.subset(fold.train), seed=seed))
+        fitted.append(fit_methods(samples.subset(fold.train), seed=seed, candidate=candidate))
         advance()
     return CrossValidation(samples=samples, folds=folds, fitted=tuple(fitted))

@@ -24,6 +24,7 @@ from regengine.scene.features import feature_names, feature_versions, measure_fe
 from regengine.scene.model import SceneModel, TrainingRecord
 from regengine.scene.picture import read_scene_rgb, scene_picture
 from regengine.scene.samples import Samples, SceneLabel
+from regengine.scene.supervised import Candidate
 
 # Clusters are taken unless a supervised model's macro-F1 is greater by more than this
 WORTH_SUPERVISION = 0.02
@@ -60,18 +61,25 @@ def chosen_method(validation: CrossValidation) -> str:
 
 
 def train_scene_model(
-    samples: Samples, *, source: str, seed: int, advance: Callable[[], None] = lambda: None
+    samples: Samples,
+    *,
+    source: str,
+    seed: int,
+    candidate: Candidate | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[SceneModel, CrossValidation]:
     """Fit a model to all samples, judged by groups left out in turn.
+
+    The supervised model is the `candidate`, or else chosen anew in each fold.
 
     Simulated frames are used in training alone; `source` says which photos these are, for the
     record. The choice of the classifier and its probabilities rest on the cross-validation
     returned. Raises ConfigError if the samples are too few.
     """
     check_samples(samples)
-    validation = cross_validate(samples, seed=seed, advance=advance)
+    validation = cross_validate(samples, seed=seed, candidate=candidate, advance=advance)
     method = chosen_method(validation)
-    fitted = fit_methods(samples, seed=seed)
+    fitted = fit_methods(samples, seed=seed, candidate=candidate)
     model = SceneModel(
         feature_names=feature_names(),
         feature_versions=feature_versions(),
