@@ -49,9 +49,10 @@ export function createLoupe(
   map.on("postrender", refresh);
   return {
     show(next) {
+      const first = at === null;
       at = next;
       element.hidden = next === null;
-      refresh();
+      if (first) refresh(); // then each time that the point is drawn
     },
   };
 }

@@ -1,7 +1,8 @@
 // The map: night lights, coast, names, what is known of the photo, and the photo itself over it.
 
 import ScaleLine from "ol/control/ScaleLine";
-import { getCenter, getHeight, getWidth } from "ol/extent";
+import { boundingExtent, getCenter, getHeight, getWidth } from "ol/extent";
+import MultiPoint from "ol/geom/MultiPoint";
 import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
@@ -13,7 +14,7 @@ import { nearestCopy, toLonLat, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
 import { createStage, type Stage, type StageHooks } from "./stage";
-import { frameExtent } from "./frame_extent";
+import { framePlaces } from "./frame_places";
 import { fitting } from "./fitting";
 import { createSurroundings } from "./surroundings";
 import { createWarpSource } from "./warp_source";
@@ -57,12 +58,12 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
   for (const layer of [photo, ...outlines.layers, surroundings.layer]) stage.map.addLayer(layer);
   addPlaceNames(stage.map);
   stage.map.addControl(new ScaleLine());
-  stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true }));
+  stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true, constrainRotation: false }));
   const loupe = createLoupe(stage.map, undefined, (canvas) => adjuster.filter("map", canvas, false));
   let frame: Frame | null = null;
   let camera: Camera | null = null;
   const fit = fitting(stage.map, (view) => {
-    view.fit(frameExtent(frame, camera), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
+    view.fit(new MultiPoint(framePlaces(frame, camera)), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
   });
   return {
     stage,
@@ -94,11 +95,13 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
       const [width, height] = stage.map.getSize() ?? [0, 0];
       const room = [width! - 2 * MARGIN_PX, height! - 2 * MARGIN_PX] as [number, number];
       if (room.some((each) => each <= 0)) return;
-      const ground = frameExtent(null, seenBy);
-      const [wide, high] = turnedSize([getWidth(ground), getHeight(ground)], turn);
-      const resolution = Math.max(wide / room[0], high / room[1]);
+      const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
+      const turned = framePlaces(null, seenBy).map(([x, y]) => [x! * cos + y! * sin, y! * cos - x! * sin]);
+      const ground = boundingExtent(turned);
+      const resolution = Math.max(getWidth(ground) / room[0], getHeight(ground) / room[1]);
       const [across, down] = turnedSize([width! * resolution, height! * resolution], turn);
-      const [x, y] = getCenter(ground) as [number, number];
+      const [u, v] = getCenter(ground) as [number, number];
+      const [x, y] = [u * cos - v * sin, u * sin + v * cos];
       base.prefetch([x - across / 2, y - down / 2, x + across / 2, y + down / 2], resolution);
     },
     goTo(place, km) {
