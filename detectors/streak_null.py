@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -106,7 +107,7 @@ def shuffled(hunt: Hunt, sharp: NDArray[np.bool_]) -> tuple[Hunt, NDArray[np.boo
             order[block] = rng.permutation(order[block].ravel()).reshape(order[block].shape)
     turned = rng.random(order.size) < 0.5
 
-    def moved(image: NDArray[np.generic], tile: int) -> NDArray[np.generic]:
+    def moved(image: NDArray[Any], tile: int) -> NDArray[Any]:
         return _moved(image, tile, order, turned)
 
     return (
@@ -121,8 +122,8 @@ def shuffled(hunt: Hunt, sharp: NDArray[np.bool_]) -> tuple[Hunt, NDArray[np.boo
 
 
 def _moved(
-    image: NDArray[np.generic], tile: int, order: IndexArray, turned: NDArray[np.bool_]
-) -> NDArray[np.generic]:
+    image: NDArray[Any], tile: int, order: IndexArray, turned: NDArray[np.bool_]
+) -> NDArray[Any]:
     rows, cols = order.shape
     cut = image[: rows * tile, : cols * tile]
     tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)

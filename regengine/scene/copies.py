@@ -47,4 +47,6 @@ def changed_copy(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     stored = np.clip(255.0 * shown + noise, 0.0, 255.0).astype(np.uint8)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(*QUALITY))]
     encoded = cv2.imencode(".jpg", stored[..., ::-1], quality)[1]
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    again = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert again is not None
+    return np.asarray(again[..., ::-1], np.uint8)

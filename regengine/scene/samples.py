@@ -173,7 +173,7 @@ class Samples:
     def _of_group(self, counted: NDArray[np.bool_]) -> FloatArray:
         """How many of the rows that count each row's group has, shape (N,)."""
         of = np.unique(np.array(self.groups), return_inverse=True)[1]
-        return np.bincount(of, counted)[of]
+        return np.asarray(np.bincount(of, counted)[of], np.float64)
 
     def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
         """Some of the rows, with the classes of all."""

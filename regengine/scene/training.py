@@ -124,7 +124,8 @@ def measure_photos(
     Copies are for training alone (`Samples.copies`). An error is logged for each photo that cannot
     be read; `advance` is called after each photo.
     """
-    read, rows, of = [], [], []
+    rows, of = [], []
+    read: list[SceneLabel] = []
     for number, label in enumerate(labels):
         try:
             shown = read_scene_rgb(label.path)
