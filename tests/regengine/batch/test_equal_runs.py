@@ -40,9 +40,8 @@ def registered(store: Path, *options: str, threads: str = "1") -> Path:
 
 @contextmanager
 def load() -> Iterator[None]:
-    """Two tasks for every core beside what is run."""
-    many = range(2 * (os.cpu_count() or 1))
-    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in many]
+    """A task for every core beside what is run."""
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(os.cpu_count() or 1)]
     try:
         yield
     finally:
