@@ -146,7 +146,7 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
         return None
 
 
-def turned(rgb: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+def turned(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
     """A picture as EXIF says that it is to be looked at."""
     mirrored, quarters = TURNS.get(orientation, (False, 0))
     return np.rot90(rgb[:, ::-1] if mirrored else rgb, quarters)
