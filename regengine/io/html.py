@@ -103,13 +103,12 @@ def link_to(path: str | Path, folder: Path) -> str:
     text = str(path)
     if text.lower().startswith(("http://", "https://")):
         return quote(_octets(text), safe=_OF_A_URL)
-    # absolute() asks for the working directory alone: it works for names that no file can have
-    absolute = Path(text).absolute()
     try:
-        relative = os.path.relpath(absolute, folder.absolute())
+        # Asks for the working directory alone: it works for names that no file can have
+        relative = os.path.relpath(text or os.curdir, folder)
     except ValueError:  # another drive
-        return absolute.as_uri()
-    return quote(_octets(Path(relative).as_posix()))
+        return Path(text).absolute().as_uri()
+    return quote(_octets(relative.replace(os.sep, "/")))
 
 
 def _octets(text: str) -> bytes:

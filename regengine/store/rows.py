@@ -320,9 +320,11 @@ def _frames(tables: Tables) -> list[StoredFrame]:
 
 def _made(kind: type[Made], columns: Mapping[str, list[Any]]) -> list[Made]:
     """Objects of the rows of columns, made as unpickling does: `__init__` takes twice as long."""
-    made = [object.__new__(kind) for _ in next(iter(columns.values()))]
-    for one, values in zip(made, zip(*columns.values(), strict=True), strict=True):
-        vars(one).update(zip(columns, values, strict=True))
+    made = []
+    for values in zip(*columns.values(), strict=True):
+        one = object.__new__(kind)
+        object.__setattr__(one, "__dict__", dict(zip(columns, values, strict=True)))
+        made.append(one)
     return made
 
 

@@ -22,7 +22,15 @@ from regengine.errors import StoreError
 from regengine.io.atomic import FileLock
 from regengine.store.file import StoreFile
 from regengine.store.hdf5 import CHUNK_ROWS, damage_told
-from regengine.store.rows import Selection, StoredFrame, Tables, from_tables, join, with_texts
+from regengine.store.rows import (
+    Selection,
+    StoredFrame,
+    Tables,
+    from_tables,
+    join,
+    table_from_rows,
+    with_texts,
+)
 from regengine.store.schema import GROUPS, TEXT_COLUMNS
 
 LOCK_NAME = "lock"
@@ -307,9 +315,13 @@ def iter_frames(path: Path, most_hypotheses: int | None = None) -> Iterator[Stor
 
 
 def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[StoredFrame]:
-    """Those of `iter_frames` that have some numbers, which ascend; the others are not made."""
-    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
-        wanted = {}
+    """Those of `iter_frames` that have some numbers, which ascend; the others are not made.
+
+    Their hypotheses, of which the proposal is one, are left out.
+    """
+    groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
+    for tables in iter_blocks(path, groups, CHUNK_ROWS):
+        wanted = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
         for group, table in tables.items():
             rows = np.isin(table["frame_index"], numbers)
             wanted[group] = {name: array[rows] for name, array in table.items()}
