@@ -223,7 +223,8 @@ OTHERS = {
     "values of the filters": "api/facets",
     "statistics": "api/stats",
     "names of towns on the map": f"api/places?{LEAST_BOX}",
-    "coastline": "api/coastline.json",
+    "coast, borders and lakes of the world": "api/outlines/0/0/0.json",
+    "the same of a region": "api/outlines/5/28/12.json",
     "a town by name, the first time": "api/places/search?q=nagoya",
     "a town by name": "api/places/search?q=munch",
 }
