@@ -237,3 +237,15 @@ def test_points_picked_by_eye_place_a_photo(real_data: Path, file: str) -> None:
     away = np.hypot(at_x - x, at_y - y) / width
     assert np.median(away) < MEDIAN_SHARE
     assert away.max() < LARGEST_SHARE
+
+
+def test_solves_go_on_where_they_were_interrupted(tmp_path: Path) -> None:
+    kept = tmp_path / "solves.jsonl"
+    once = tally(cameras=2, starts=1, kept=kept)
+    first, second = kept.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept.write_text(first, encoding="utf-8")
+    again = tally(cameras=2, starts=1, kept=kept)
+    assert replace(again, cpu_s=0.0) == replace(once, cpu_s=0.0)
+    lines = kept.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert (lines[0], len(lines)) == (first, 2)
+    assert json.loads(second)["camera"] == 1

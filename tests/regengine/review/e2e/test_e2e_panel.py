@@ -85,7 +85,7 @@ def test_the_panel_says_why_a_person_must_look(panel: tuple[ReviewHand, Path]) -
     assert "to be right" not in verdict.inner_text()
     assert "99 %" not in hand.page.locator("#rows").inner_text()
     hand.press("2")
-    expect(verdict).to_contain_text("Shown is hypothesis 2, not the engine's proposal")
+    expect(verdict).to_contain_text("not the engine's proposal")
     hand.press("z")
     expect(verdict).to_contain_text("Shown is the engine's proposal (1)")
     for frame_id in (0, 1):

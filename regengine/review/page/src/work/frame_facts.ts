@@ -70,7 +70,8 @@ export function meant(frame: Frame, draft: Draft): string {
     const where = shown.place ?? (shown.centre === null ? "" : lonLat(shown.centre));
     const place = where === "" ? "" : `: ${where}`;
     if (shown === best) return `Shown is the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${place}.`;
-    return `Shown is hypothesis ${frame.hypotheses.indexOf(shown) + 1}, not the engine's proposal${place}.`;
+    const which = `${frame.hypotheses.indexOf(shown) + 1}${where === "" ? "" : ` (${where})`}`;
+    return `Shown is hypothesis ${which}, not the engine's proposal.`;
   }
   if (draft.points.some((each) => each.origin === "search")) return "Shown is what a search found.";
   return frame.camera !== null && draft.camera === frame.camera ? "Shown is the engine's proposal." : "Shown is a camera placed by hand.";

@@ -7,6 +7,8 @@ import { CHOICE_WORDS, count, evidenceOf, lonLat, power, probability, VERDICT_WO
 
 /** Rows made above and below what is in sight. */
 const SPARE_ROWS = 6;
+/** As high as a row of the page's styles. */
+const ROW_REM = 4.8;
 /** Of the pictures; sharp where a pixel of the page is two of the screen. */
 const THUMB_PX = 128;
 
@@ -20,7 +22,7 @@ export class QueueList {
   /** Rows that are not shown; where a row lies goes by those before it. */
   private left: number[] = [];
   private pictures = false;
-  private rowPx = 56;
+  private rowPx = 14 * ROW_REM;
   /** Rows on the screen with what they show. */
   private lines = new Map<string, HTMLElement>();
 
@@ -184,7 +186,7 @@ export class QueueList {
 
   /** Rows are as high as the text is large. */
   private measure(): void {
-    this.rowPx = 4 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    this.rowPx = ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize);
     this.draw();
   }
 }
