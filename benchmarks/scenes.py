@@ -368,7 +368,7 @@ def main(argv: list[str]) -> int:
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
     parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
-    parser.add_argument("--draws", type=int, default=1, help="how often they are drawn anew")
+    parser.add_argument("--draws", type=int, default=3, help="how often they are drawn anew")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="kinds that are simulated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder for the dated page and its figures")
