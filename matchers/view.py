@@ -254,6 +254,6 @@ def suitable_level(col: FloatArray, row: FloatArray, count: int) -> int:
     known = side[np.isfinite(side)]
     if len(known) == 0:
         return 0
-    # Rounded as in footprint_level
+    # Rounded as in compiled_view.level_at
     level = np.floor(np.log2(max(float(np.median(known)), 1.0)) + 0.25)
     return int(np.clip(level, 0, count - 1))
