@@ -71,7 +71,9 @@ def test_a_track_is_a_pixel_wide() -> None:
     assert across < 0.6
 
 
-@pytest.mark.parametrize("draw", [crowded_exposure, camera_exposure])
+@pytest.mark.parametrize(
+    "draw", [crowded_exposure, pytest.param(camera_exposure, marks=pytest.mark.slow)]
+)
 def test_equal_seeds_equal_frames_that_hold_their_truth(draw) -> None:
     one, same, other = (draw(seed, side_px=256) for seed in (5, 5, 6))
     assert np.array_equal(one.light, same.light)
