@@ -162,7 +162,7 @@ def draw_coast(picture: Picture, camera: Camera) -> None:
         return
     shade = picture.copy()
     for line in coast_lines(*region[:4]):
-        _draw_on_ground(shade, camera, *line.T, COAST)
+        _draw_on_ground(shade, camera, line[:, 0], line[:, 1], COAST)
     cv2.addWeighted(shade, 0.7, picture, 0.3, 0.0, dst=picture)
 
 
