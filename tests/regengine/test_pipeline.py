@@ -20,7 +20,7 @@ from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.register import RegisterParams
-from regengine.result import FrameResult
+from regengine.result import FrameResult, Reason
 from tests.conftest import ROOT
 from tests.example_results import proposal
 
@@ -49,6 +49,15 @@ def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
     assert len(result.sha256) == 64
     assert result.nadir is None
     assert result.seconds > 0
+
+
+def test_a_photo_not_worth_a_search_costs_no_index(
+    photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = Reason(code="not_a_night_city_frame", text="the photo looks like day")
+    monkeypatch.setattr(pipeline, "not_worth_trying", lambda scene: day)
+    monkeypatch.setattr(pipeline, "earth_index", lambda *_: pytest.fail("the index was read"))
+    assert process_photo(photo, INPUTS).reasons == (day,)
 
 
 def test_a_time_far_from_every_element_set_is_no_match(photo: Path) -> None:
