@@ -29,6 +29,8 @@ export const STROKES: Record<OutlineKind, Stroke> = {
 };
 const STYLES = new Map(KINDS.map((kind) => [kind, new Style({ stroke: STROKES[kind] })]));
 
+/** After so long what did not come is asked for again. */
+const AGAIN_MS = 5000;
 const asked = new Map<string, Promise<Outlines>>();
 
 /** The lines of a tile; asked for once. */
@@ -102,8 +104,11 @@ function source(z: number): VectorSource {
           success?.(features);
         },
         () => {
-          made.removeLoadedExtent(extent); // asked again when the map moves
           failure?.();
+          window.setTimeout(() => {
+            made.removeLoadedExtent(extent);
+            made.changed(); // asked again
+          }, AGAIN_MS);
         },
       );
     },
