@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext
 
-from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
 from matchers.camera import Camera
 from regengine.result import FrameResult
@@ -23,35 +22,16 @@ from tests.regengine.review.sample import (
     camera_of,
     sample_result,
     true_camera,
-    turned_camera,
 )
 
 pytestmark = pytest.mark.browser
 
-CITY, OBLIQUE = "ISS990-E-000103", "ISS990-E-000106"
+CITY = "ISS990-E-000103"
 FAR_KM = 1473.0
 BAR_KM = 3.5  # 1 % of the diagonal of what these photos show
-OSAKA = "cities/Osaka_ISS030-E-184140.jpg"
-CONFIRM, RUNNER_UP, FAR, NOTHING, NOTHING_OBLIQUE = range(5)
+CONFIRM, RUNNER_UP, FAR = range(3)
 # Shares of the sides at which a person clicks lights, from the middle outwards
 SPREAD = ((0.5, 0.5), (0.2, 0.25), (0.8, 0.3), (0.75, 0.8), (0.25, 0.75))
-
-
-def from_nothing(result: FrameResult) -> FrameResult:
-    """The same where neither time, nor place, nor lens is known, and nothing was found."""
-    return replace(
-        result,
-        verdict="no_match",
-        probability=None,
-        time_utc=None,
-        nadir=None,
-        focal_mm=None,
-        pixel_pitch_um=None,
-        solved=None,
-        control_points=(),
-        fit=None,
-        hypotheses=(),
-    )
 
 
 def sample(frame: str, **proposal: object) -> FrameResult:
@@ -76,8 +56,6 @@ def samples(
         sample(CITY, right=True),
         sample(CITY),
         sample(CITY, away_km=FAR_KM, nadir_known=False, runner_up_right=False),
-        from_nothing(sample(CITY)),
-        from_nothing(sample(OBLIQUE)),
     ]
     store = made_store(tmp_path_factory.mktemp("actions"), results)
     with ReviewProcess(store, "--lights", str(LIGHTS), "--reviewer", "Ada") as server:
@@ -134,39 +112,3 @@ def test_a_place_far_off_takes_few_actions(samples: ReviewHand) -> None:
     hand = at_frame(samples, FAR)
     add_pairs(hand, true_camera(CITY), 4)
     decided(hand, FAR, true_camera(CITY), 14)
-
-
-@pytest.mark.parametrize(("frame_id", "frame"), [(NOTHING, CITY), (NOTHING_OBLIQUE, OBLIQUE)])
-def test_a_photo_of_which_nothing_is_known(samples: ReviewHand, frame_id: int, frame: str) -> None:
-    hand = at_frame(samples, frame_id)
-    add_pairs(hand, true_camera(frame), 4)
-    decided(hand, frame_id, true_camera(frame), 14)
-
-
-@pytest.mark.real
-def test_real_photos_take_as_few(context: BrowserContext, real_data: Path, tmp_path: Path) -> None:
-    truth = read_reference_cameras()[OSAKA].camera
-    assert truth is not None
-    photo = real_data / "photos" / OSAKA
-    made = replace(
-        sample_result(CITY, photo),
-        frame=photo.stem,
-        width_px=truth.width_px,
-        height_px=truth.height_px,
-        control_points=(),
-        hypotheses=(),
-        orientation=1,
-    )
-    first = made.solved
-    assert first is not None
-    wrong = replace(made, solved=replace(first, camera=turned_camera(truth, FAR_KM)), nadir=None)
-    store = made_store(tmp_path, [from_nothing(made), replace(wrong, verdict="review")])
-    lights = str(real_data / "lights" / "blackmarble_15as.tif")
-    with ReviewProcess(store, "--lights", lights, "--reviewer", "Ada") as server:
-        hand = ReviewHand(context.new_page(), server.address)
-        for frame_id in (0, 1):
-            at_frame(hand, frame_id)
-            add_pairs(hand, truth, 4)
-            decided(hand, frame_id, truth, 14)
-        assert hand.problems == []
-        hand.page.close()
