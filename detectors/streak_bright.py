@@ -15,7 +15,7 @@ from detectors.streak_search import Hunt, binned, streak_band
 from detectors.streak_stars import TRACK_SHARE, sharp_pixels, sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 17.0, 4.4
+SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 20.0, 4.4
 LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
 LEAST_LIT, LEAST_LIT_SHORT = 0.85, 0.95
 SIDE_DARK = 0.5  # of the light in the middle, three half widths away

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,8 @@ PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
 # Rows of a few stars are short: short and long lines have tails of their own
 SHORT_PX = 60.0
 CLEAR_SNR = 40.0  # beyond, chance is out of the question
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
@@ -107,23 +109,18 @@ def shuffled(hunt: Hunt, sharp: NDArray[np.bool_]) -> tuple[Hunt, NDArray[np.boo
             order[block] = rng.permutation(order[block].ravel()).reshape(order[block].shape)
     turned = rng.random(order.size) < 0.5
 
-    def moved(image: NDArray[Any], tile: int) -> NDArray[Any]:
-        return _moved(image, tile, order, turned)
-
-    return (
-        replace(
-            hunt,
-            light=moved(hunt.light, TILE_PX),
-            known=moved(hunt.known, TILE_PX),
-            whole=moved(hunt.whole, TILE_PX),
-        ),
-        np.asarray(moved(sharp, TILE_PX * hunt.bin_px), bool),
+    mixed = replace(
+        hunt,
+        light=_moved(hunt.light, TILE_PX, order, turned),
+        known=_moved(hunt.known, TILE_PX, order, turned),
+        whole=_moved(hunt.whole, TILE_PX, order, turned),
     )
+    return mixed, _moved(sharp, TILE_PX * hunt.bin_px, order, turned)
 
 
 def _moved(
-    image: NDArray[Any], tile: int, order: IndexArray, turned: NDArray[np.bool_]
-) -> NDArray[Any]:
+    image: NDArray[Pixel], tile: int, order: IndexArray, turned: NDArray[np.bool_]
+) -> NDArray[Pixel]:
     rows, cols = order.shape
     cut = image[: rows * tile, : cols * tile]
     tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)

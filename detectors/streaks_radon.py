@@ -59,13 +59,13 @@ FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
 TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
 # Several faint trails in a row look like a longer one
 ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
-SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 17.0, 15.0, 10.0, 15.0
+SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
 # Of a short line, with so many sigma of its width: simulated streaks show 0.99 and more of the
-# stars' width, tracks behind a mosaic of colours mostly 0.93 and less
-NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.94, 1.0, 120.0
+# stars' width, tracks behind a mosaic of colours mostly 0.96 and less
+NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.97, 1.0, 120.0
 # Steps of light over its mean, from one piece of a star's FWHM to the next
 CHAIN_SNR, CHAIN_LENGTH_PX, CHAIN_WIDTHS, FEWEST_IN_CHAIN = 20.0, 120.0, 2.8, 4
 CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
