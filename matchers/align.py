@@ -31,6 +31,8 @@ LATTICE = 14
 ITERATIONS = 6
 # A correlation over less than this share of the photo says too little
 LEAST_COVERED = 0.3
+# A view is even whose variance is less than this share of its mean square
+EVEN_SHARE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,11 +176,16 @@ def gauss_newton_step(
 def gain_and_noise(
     normal: FloatArray, right: FloatArray, photo: FloatImage, weight: FloatImage
 ) -> tuple[float, float]:
-    """Gain of the view against the photo, and the variance that it leaves."""
-    offset, gain = np.linalg.lstsq(normal[:2, :2], right[:2], rcond=None)[0]
+    """Gain of the view against the photo, and the variance that it leaves; 0 for an even view."""
+    (a, b), (_, c) = normal[:2, :2].tolist()
+    first, second = right[:2].tolist()
+    area = a * c - b * b
+    if area <= EVEN_SHARE * a * c:
+        return 0.0, 1e-9
+    offset, gain = (c * first - b * second) / area, (a * second - b * first) / area
     total = float(weight.sum())
-    left = float((weight * photo**2).sum()) - offset * right[0] - gain * right[1]
-    return float(gain), max(left / max(total, 1.0), 1e-9)
+    left = float((weight * photo**2).sum()) - offset * first - gain * second
+    return gain, max(left / max(total, 1.0), 1e-9)
 
 
 def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:

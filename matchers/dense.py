@@ -344,10 +344,13 @@ def correlate(tile: FloatImage, templates: TurnedTemplates, min_spread: float) -
     n = side - templates.side_px + 1
     pixels = templates.pixels[:, None, None]
     squares = corner(fft.rfft2(tile * tile) * templates.mask_spectra, side, n)
-    spread = np.sqrt(np.maximum(squares, min_spread**2 * pixels))
+    spread = np.maximum(squares, min_spread**2 * pixels)
+    np.sqrt(spread, out=spread)
     spread[spread == 0.0] = np.inf  # a template that is masked all over is like nothing
     product = corner(fft.rfft2(tile) * templates.image_spectra, side, n)
-    return np.asarray(product / spread[templates.window_of], np.float32)
+    # A window serves the rolls that are as many apart as there are windows
+    scores = product.reshape(-1, *spread.shape) / spread
+    return np.asarray(scores.reshape(product.shape), np.float32)
 
 
 def corner(spectra: NDArray[np.complex64], side_px: int, n: int) -> FloatImage:
