@@ -23,12 +23,12 @@ def main(
         Path | None, typer.Option(help="Model of `regengine train`; without it the shipped one.")
     ] = None,
     priors: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="CLASS=N,...",
             help="How frequent classes are in these photos, 1 as in training: infrared=1,stars=3.",
         ),
-    ] = "",
+    ] = None,
     tle: Annotated[
         Path | None, typer.Option(help="TLE file: tells where the Sun stood for each photo.")
     ] = None,
@@ -93,7 +93,7 @@ def main(
     found = existing_photos(named)
     inputs = api.classify_inputs(
         model=model,
-        priors=parse_priors(priors),
+        priors=parse_priors(priors or ""),
         tle=tle,
         metadata=metadata,
         time=None if time is None else common.parse_time(time),

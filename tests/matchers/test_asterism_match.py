@@ -96,6 +96,7 @@ def unsure_sky(stars: FloatArray, brightness: FloatArray) -> AsterismIndex:
     return build_index(stars, brightness, UNSURE)
 
 
+@pytest.mark.slow
 def test_fields_of_the_whole_sky(
     whole_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
 ) -> None:

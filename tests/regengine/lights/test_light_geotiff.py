@@ -437,6 +437,7 @@ def test_a_map_that_vanishes_is_told(tmp_path: Path) -> None:
         whole(light_map)
 
 
+@pytest.mark.slow
 def test_windows_are_the_same_whatever_was_read_before(tmp_path: Path) -> None:
     """Windows cross the squares that are kept of a map, and reach beyond its edges."""
     rng = np.random.default_rng(6)

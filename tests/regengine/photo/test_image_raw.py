@@ -91,7 +91,7 @@ def test_without_rawpy_the_command_is_named(tmp_path: Path, monkeypatch: Any) ->
 
     def refuse(name: str, *arguments: Any, **named: Any) -> Any:
         if name == "rawpy":
-            raise ImportError(name)
+            raise ImportError(name, name=name)
         return genuine(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", refuse)

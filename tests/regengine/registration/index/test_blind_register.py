@@ -53,6 +53,7 @@ def worst_km(camera: Camera, name: str, mirrored: bool = False) -> float:
     return float(np.max(away))
 
 
+@pytest.mark.slow
 def test_a_photo_of_the_limb_is_placed_without_time_and_orbit(
     light_map: LightMap, index: EarthIndex
 ) -> None:
