@@ -218,7 +218,6 @@ def tiles(lights: Path) -> dict[str, bytes]:
     import rasterio
     from PIL import Image
     from rasterio.enums import Resampling
-    from rasterio.transform import from_origin
     from rasterio.warp import reproject, transform
 
     west, south, east, north = map(float, REGION.split(","))
@@ -232,7 +231,10 @@ def tiles(lights: Path) -> dict[str, bytes]:
         for row in rows:
             for column in columns:
                 radiance = np.zeros((256, 256), np.float32)
-                place = from_origin(column * side - half, half - row * side, side / 256, side / 256)
+                place = rasterio.Affine(
+                    *(side / 256, 0.0, column * side - half),
+                    *(0.0, -side / 256, half - row * side),
+                )
                 reproject(
                     rasterio.band(source, 1),
                     radiance,
