@@ -118,7 +118,10 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    if not evidence.clear_picture and evidence.even_margin < LOW_MARGIN:
+    # The picture tells the place; where nothing but the picture speaks for a camera, another one
+    # that fits nearly as well may be the right one of that place
+    alone = not (evidence.clear_picture and evidence.supported)
+    if alone and evidence.even_margin < LOW_MARGIN:
         caveats.append(
             Reason(
                 code="low_margin",

@@ -139,17 +139,21 @@ class Evidence:
         return (self.even_ncc - self.runner_up_even_ncc) * self.field_share
 
     @property
+    def supported(self) -> bool:
+        """Whether towns or patches are beyond chance."""
+        return max(self.town_log10_odds, self.patch_log10_odds) > 0.0
+
+    @property
     def precise(self) -> bool:
         """Whether lights that are left out of the fit lie where it says.
 
         Where neither towns nor patches nor the picture are beyond chance, nothing tells: at the
         limb a lead over other cameras has proven places whose control points were 18 km off.
         """
-        confirmed = max(self.town_log10_odds, self.patch_log10_odds) > 0.0
         known = max(self.town_log10_odds, self.patch_log10_odds, self.picture_log10_odds)
         if known < CLEAR_PICTURE_LOG10_ODDS:
             return False
-        within_px = PRECISE_PX if confirmed else PRECISE_UNCONFIRMED_PX
+        within_px = PRECISE_PX if self.supported else PRECISE_UNCONFIRMED_PX
         loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px
         return not loose and not self.spread_share > PRECISE_SPREAD
 

@@ -64,6 +64,11 @@ def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
     clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
     assert caveats(close) == ["low_margin"]
     assert caveats(clear) == []
+    # A clear picture settles it where towns or patches are beyond chance, too
+    seen = with_evidence(close, picture_log10_odds=5.0)
+    assert caveats(seen) == []
+    alone = with_evidence(seen, town_log10_odds=-1.0, patch_log10_odds=-1.0)
+    assert caveats(alone) == ["low_margin"]
 
 
 def test_a_loose_fit_is_a_doubt(near_nadir: Solved) -> None:
