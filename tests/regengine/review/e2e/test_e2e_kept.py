@@ -53,7 +53,7 @@ def test_two_tabs_lose_no_decision(server: ReviewProcess, context: BrowserContex
     one.press("a")
     one.wait_until_left(IDS[TABS])
     other.press("r")
-    other.page.get_by_text("in another tab").wait_for()
+    other.page.get_by_text("You had decided this frame in another tab, too").wait_for()
     history = one.told(f"/api/frames/{IDS[TABS]}/history")
     assert sorted(each["decision"] for each in history) == ["accepted", "rejected"]
     one.page.close()

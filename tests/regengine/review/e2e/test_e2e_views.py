@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,13 @@ from benchmarks.review import ReviewProcess
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from tests.regengine.review.e2e.stored import IDS, LATE, LATER, OBLIQUE, RIGHT, UNPLACED
-from tests.regengine.review.hand import MERCATOR_RADIUS_M, ReviewHand
+from tests.regengine.review.hand import (
+    LOOK_MS,
+    MERCATOR_RADIUS_M,
+    MOST_LOOKS,
+    QUIET_LOOKS,
+    ReviewHand,
+)
 from tests.regengine.review.sample import camera_of, true_camera, truth_of
 
 pytestmark = pytest.mark.browser
@@ -52,6 +58,28 @@ def view_of(hand: ReviewHand, view: str) -> list[float]:
     """Centre, units of a pixel of the screen, and turn of a view."""
     said = hand._drawn_view(view)
     return [float(word) for word in said.split()]
+
+
+def wait_until(hand: ReviewHand, so: Callable[[], bool], what: str) -> None:
+    """Until that is so, however long a slow machine takes for it."""
+    for _ in range(MOST_LOOKS):
+        if so():
+            return
+        hand.page.wait_for_timeout(LOOK_MS)
+    raise AssertionError(f"never: {what}")
+
+
+def moved_to_rest(hand: ReviewHand, view: str, before: list[float]) -> list[float]:
+    """What a view shows once it has left what it showed before, and stands still."""
+    wait_until(hand, lambda: view_of(hand, view) != before, f"{view} moves")
+    seen_last, same = view_of(hand, view), 0
+    for _ in range(MOST_LOOKS):
+        hand.page.wait_for_timeout(LOOK_MS)
+        now = view_of(hand, view)
+        seen_last, same = now, same + 1 if now == seen_last else 0
+        if same > QUIET_LOOKS:
+            return now
+    raise AssertionError(f"{view} does not come to rest")
 
 
 def compare(hand: ReviewHand, view: str, way: str) -> None:
@@ -314,9 +342,14 @@ def test_towns_coast_and_limb_are_drawn_into_the_photo_and_follow(hand: ReviewHa
     hand.page.route("**/api/outlines/**", told_lines)
     hand.go_to(IDS[OBLIQUE])
     hand.press("h")
-    hand.page.wait_for_timeout(1500)
+
+    def town_drawn(right: float, down: float, reach: int) -> bool:
+        """Whether the town is so far from where the true camera has it, pixels of the screen."""
+        x, y = in_view(hand, camera, town["lon"], town["lat"])
+        return near(seen(hand, "#photo"), (x + right, y + down), TOWN, reach) >= 4
+
+    wait_until(hand, lambda: town_drawn(0.0, 0.0, 4), "the town is drawn")
     picture = seen(hand, "#photo")
-    assert near(picture, in_view(hand, camera, town["lon"], town["lat"]), TOWN, 4) >= 4
     for share in (0.2, 0.4, 0.6, 0.8):
         lon = shore[0][0] + share * (shore[1][0] - shore[0][0])
         assert near(picture, in_view(hand, camera, lon, shore[0][1]), COAST, 6) >= 4
@@ -334,9 +367,7 @@ def test_towns_coast_and_limb_are_drawn_into_the_photo_and_follow(hand: ReviewHa
     mouse.down()
     mouse.move(start[0] + 30.0, start[1] + 20.0, steps=5)
     assert hand.page.locator("#photo .view-loupe").is_visible()
-    hand.page.wait_for_timeout(1500)
-    moved = in_view(hand, camera, town["lon"], town["lat"])
-    assert near(seen(hand, "#photo"), (moved[0] + 30.0, moved[1] + 20.0), TOWN, 8) >= 4
+    wait_until(hand, lambda: town_drawn(30.0, 20.0, 8), "the town follows")
     mouse.up()
     assert hand.page.locator("#photo .view-loupe").is_hidden()
     hand.wait_until_kept()
@@ -397,21 +428,28 @@ def test_photo_and_map_go_in_step(hand: ReviewHand) -> None:
         box = hand.page.locator(view).bounding_box()
         assert box is not None
         middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+        before = view_of(hand, view)
         hand.page.mouse.move(*middle)
         hand.page.mouse.wheel(0, -400)
-        hand.page.wait_for_timeout(600)
+        zoomed = moved_to_rest(hand, view, before)
         hand.drag(middle, (middle[0] + 30.0, middle[1] - 25.0))
-        hand.page.wait_for_timeout(1200)
+        moved_to_rest(hand, view, zoomed)
+
+        def apart() -> float:
+            """Between the places in the middles of both, on the screen."""
+            x, y = view_of(hand, "#photo")[:2]
+            lon, lat = (float(each) for each in camera.pixel_to_lonlat(x - 0.5, -y - 0.5))
+            box = hand.page.locator("#map").bounding_box()
+            assert box is not None
+            middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+            return math.dist(hand.at_place(lon, lat), middle)
+
+        wait_until(hand, lambda: apart() < 6.0, f"they show the same place, led by {view}")
         x, y, resolution, _ = view_of(hand, "#photo")
         lon, lat = (float(each) for each in camera.pixel_to_lonlat(x - 0.5, -y - 0.5))
-        on_map, box = hand.at_place(lon, lat), hand.page.locator("#map").bounding_box()
-        assert box is not None
-        apart = (
-            on_map[0] - box["x"] - box["width"] / 2.0,
-            on_map[1] - box["y"] - box["height"] / 2.0,
-        )
-        assert math.hypot(*apart) < 6.0, view
         scale = 1.0 / resolution
         east = camera.pixel_to_lonlat(x - 0.5 + 100.0, -y - 0.5)
         beside = hand.at_place(float(east[0]), float(east[1]))
-        assert math.dist(beside, on_map) == pytest.approx(100.0 * scale, rel=0.15), view
+        assert math.dist(beside, hand.at_place(lon, lat)) == pytest.approx(
+            100.0 * scale, rel=0.15
+        ), view
