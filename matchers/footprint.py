@@ -9,7 +9,6 @@ from pyproj import Geod
 
 from detectors.types import BoolArray, FloatArray
 from matchers.camera import Camera, ManyCameras
-from matchers.earth import incidence_deg
 
 # Ground seen at a flatter angle than this is lost in haze and stretches without end
 MAX_INCIDENCE_DEG = 80.0
@@ -26,22 +25,6 @@ def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
     return tuple(
         (float(a), float(b)) if np.isfinite(a) else None for a, b in zip(lon, lat, strict=True)
     )
-
-
-def visible_ground(camera: Camera, per_side: int = 33) -> tuple[FloatArray, FloatArray]:
-    """Longitudes and latitudes (n,) of a grid over the image with incidence of at most 80 degrees.
-
-    The grid has so many points along each side, the corners included; empty where the image shows
-    no ground.
-    """
-    x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, per_side),
-        np.linspace(0.0, camera.height_px - 1.0, per_side),
-    )
-    ground = camera.pixel_to_ecef(x, y)
-    seen = incidence_deg(camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
-    lon, lat = camera.pixel_to_lonlat(x[seen], y[seen])
-    return lon, lat
 
 
 def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, FloatArray]:

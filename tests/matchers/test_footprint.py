@@ -8,18 +8,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyproj import Geod
 
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import (
     MAX_INCIDENCE_DEG,
     corner_lonlat,
     diagonal_km,
-    visible_ground,
     visible_outline,
 )
 from tests.matchers.lamp_world import camera_over, ecef
 
 WGS84 = Geod(ellps="WGS84")
+
+
+def visible_ground(camera: Camera, per_side: int = 33) -> tuple[FloatArray, FloatArray]:
+    """Longitudes and latitudes (n,) of a grid over the image with incidence of at most 80 degrees.
+
+    The grid has so many points along each side, the corners included; empty where the image shows
+    no ground.
+    """
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, per_side),
+        np.linspace(0.0, camera.height_px - 1.0, per_side),
+    )
+    ground = camera.pixel_to_ecef(x, y)
+    seen = incidence_deg(camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
+    lon, lat = camera.pixel_to_lonlat(x[seen], y[seen])
+    return lon, lat
 
 
 def test_corners_go_round_from_the_top_left() -> None:
