@@ -116,7 +116,11 @@ class CodeTable:
     @cached_property
     def compared(self) -> FloatImage:
         """The codes as compiled code reads them: no copy of those that lie in a file."""
-        return np.require(np.asarray(self.codes), np.float32, ["C", "A"])
+        from matchers.compiled_figures import WIDTH
+
+        short = WIDTH - self.codes.shape[1]
+        codes = np.pad(self.codes, ((0, 0), (0, short))) if short else np.asarray(self.codes)
+        return np.require(codes, np.float32, ["C", "A"])
 
     def cell_of(self, at: FloatArray) -> NDArray[np.int64]:
         """Numbers of cells; ``at`` has shape (q, c) and counts along each of a code's numbers."""

@@ -13,6 +13,7 @@ from matchers.compiled import array, compiled, helper
 f4, f8, i8 = types.float32, types.float64, types.int64
 
 FIRST_PAIRS = 1 << 14
+WIDTH = 5  # numbers of a code that are compared, so that the loop over them needs no counter
 
 
 @helper
@@ -74,14 +75,15 @@ def alike(
 
     ``order`` is that in which codes are asked for; ``low`` and ``sides`` are those of a
     `matchers.code_table.CodeTable` of cells 1 wide, ``cells``, ``starts`` and ``slots`` those of
-    its slots. A cell farther away than ``reach`` is not looked into.
+    its slots. A cell farther away than ``reach`` is not looked into. Rows of ``table`` are `WIDTH`
+    wide, filled up with zeros.
     """
     numbers, width = len(sides), codes.shape[1]
     mine, its = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
     found = 0
     beyond, numbered = np.empty((numbers, 3)), np.empty((numbers, 3), np.int64)
     turn = np.empty(numbers, np.int64)
-    code = np.empty(width, np.float32)
+    code = np.zeros(WIDTH, np.float32)
     for asked in order:
         for d in range(width):
             code[d] = codes[asked, d]
@@ -115,7 +117,7 @@ def alike(
                         starts[row * slots + first_slot], starts[row * slots + last_slot]
                     ):
                         apart = np.float32(0.0)
-                        for d in range(width):
+                        for d in range(WIDTH):
                             difference = code[d] - table[entry, d]
                             apart += difference * difference
                         if apart <= np.float32(1.0):

@@ -26,7 +26,7 @@ from regengine.registration.control_points import (
 )
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.refinement import Finalist
-from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
+from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, LOW_MARGIN, Evidence
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from regengine.registration.acceptance import Verified
     from regengine.registration.search import Search
 
-LOW_MARGIN = 0.08
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
@@ -110,7 +109,7 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
     caveats = []
     # Streets and districts tell a city apart where its towns are few, or those of another place
     # correlate nearly as well
-    if not evidence.clear_picture and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
+    if not evidence.clear and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
         caveats.append(
             Reason(
                 code="few_lights",
@@ -118,9 +117,9 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    # The picture tells the place; where nothing but the picture speaks for a camera, another one
-    # that fits nearly as well may be the right one of that place
-    alone = not (evidence.clear_picture and evidence.supported)
+    # The picture tells the place; where towns and patches do not, another camera that fits nearly
+    # as well may be the right one of that place
+    alone = not (evidence.clear and evidence.supported)
     if alone and evidence.even_margin < LOW_MARGIN:
         caveats.append(
             Reason(
@@ -367,7 +366,7 @@ def fit_figures(best: Verified) -> Fit:
         if math.isfinite(evidence.held_out_residual_px)
         else None,
         log10_odds=evidence.log10_odds,
-        runner_up_log10_odds=evidence.runner_up_log10_odds,
+        runner_up_log10_odds=evidence.runner_up_joint_log10_odds,
     )
 
 
@@ -388,7 +387,7 @@ def hypotheses(best: Verified) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
     evidence = best.evidence
     cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))
-    odds = (evidence.log10_odds, evidence.runner_up_log10_odds)
+    odds = (evidence.log10_odds, evidence.runner_up_joint_log10_odds)
     return tuple(
         hypothesis(rank, *looked_at)
         for rank, looked_at in enumerate(zip(cameras, best.finalists, odds, strict=False))

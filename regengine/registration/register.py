@@ -22,7 +22,6 @@ from regengine.registration.acceptance import (
     Verified,
     better,
     default_accept_probability,
-    is_confirmed,
     probability,
 )
 from regengine.registration.candidates import (
@@ -55,6 +54,7 @@ from regengine.registration.search import (
     Step,
 )
 from regengine.registration.verification import (
+    FEW_TOWNS,
     Evidence,
     agreeing_patches,
     best_fit,
@@ -74,7 +74,7 @@ LEAD_WORTH_VERIFYING = 0.04
 # A photo of fewer lit places is not sought all over the Earth where it is said to be from elsewhere
 LEAST_TOWNS_ANYWHERE = 15
 # So many kinds of proposals that lead to one camera agree
-AGREEING, AGREEING_UNCONFIRMED = 2, 3
+AGREEING = 2
 LEAST_GAIN = 0.02  # over the same view proven before
 # the same, of the picture's log10 odds
 LEAST_GAIN_LOG10_ODDS = 1.0
@@ -163,6 +163,8 @@ def search_frame(
     Guinea.
     """
     search = prepare(frame, position or anywhere(), light_map, parameters, aids)
+    if search.futile is None and search.anywhere:
+        search.futile = too_few_towns(search)
     if search.futile is not None:
         return search
     explore(search)
@@ -201,6 +203,18 @@ def nowhere_near(search: Search) -> bool:
     if best is not None and probability(best.evidence) >= REVIEW_PROBABILITY:
         return False
     return town_count(search) >= LEAST_TOWNS_ANYWHERE and not mostly_in_sight(search)
+
+
+def too_few_towns(search: Search) -> Reason | None:
+    """That a photo which may be from anywhere shows too little to tell from where."""
+    towns = town_count(search)
+    if towns >= FEW_TOWNS:
+        return None
+    text = (
+        f"only {towns} lit places can be told apart, too few to find them anywhere on Earth; give "
+        "the time with element sets, or the nadir"
+    )
+    return Reason(code="few_lights", text=text)
 
 
 def town_count(search: Search) -> int:
@@ -248,8 +262,7 @@ def agreed(search: Search) -> bool:
         return False
     if probability(best.evidence) < search.parameters.accept_probability:
         return False
-    told = is_confirmed(best.evidence) or best.evidence.clear_picture
-    return best.evidence.agreeing >= (AGREEING if told else AGREEING_UNCONFIRMED)
+    return best.evidence.agreeing >= AGREEING
 
 
 def kinds_of(search: Search, camera: Camera) -> set[str]:
@@ -263,7 +276,7 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
     Both are right or wrong about the place, but not about the last kilometres.
     """
     best = search.best
-    if best is not None and not is_confirmed(best.evidence):
+    if best is not None and not best.evidence.supported:
         twins = [c for c in candidates if same_view(c.camera, best.camera, SAME_SHARE)]
         if twins and kind not in kinds_of(search, best.camera):
             search.candidates = [twins[0]] + [
@@ -363,6 +376,7 @@ def verify_best(search: Search) -> None:
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
         spread_share=left_out.spread_share,
+        log10_tried=tried,
     )
     verified = Verified(
         solution=solution,

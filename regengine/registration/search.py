@@ -54,6 +54,8 @@ COSTS: dict[Cost, float] = {
     "finalist": 0.06,
     "fit": 0.5,
 }
+# The same in the index of the whole Earth costs so many times what it costs around a track
+WHOLE_EARTH_COSTS = 5.0
 # As much as a search along a track the whole Earth is worth. All tilts of a known lens need twice
 # that; of five photos of the training half at 48 to 60 degrees, two were found within 45 s, four
 # within 75

@@ -46,9 +46,12 @@ FEW_TOWNS = 8
 # Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
 # led by 0.089 at most
 CLEAR_MARGIN = 0.12
-# Pictures with these odds, the cameras tried taken off, are no chance: one in a thousand, which is
-# what is aimed at among the accepted
-CLEAR_PICTURE_LOG10_ODDS = 3.0
+# and what leads by less has a rival
+LOW_MARGIN = 0.08
+# What has these odds, the cameras tried taken off, is no chance: one in a thousand, which is what
+# is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
+# odds of towns, patches and picture together were 1.5
+CLEAR_LOG10_ODDS = 3.0
 # Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
 # right cameras of the training half 8 had been proposed by two, though most searches end before a
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
@@ -102,6 +105,7 @@ class Evidence:
         out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
         nothing can be left out.
     agreeing: Kinds of proposers that found the camera without knowing of each other.
+    log10_tried: Of the number of attitudes tried, which each of the odds has taken off.
     """
 
     ncc: float
@@ -122,11 +126,22 @@ class Evidence:
     runner_up_picture_log10_odds: float = float("nan")
     spread_share: float = float("nan")
     agreeing: int = 1
+    log10_tried: float = LOG10_ATTITUDES_PER_LOOK
 
     @property
     def log10_odds(self) -> float:
-        """Mean of the two proofs: the better alone would let one blob that fits prove a city."""
-        return 0.5 * (self.town_log10_odds + self.patch_log10_odds)
+        """Towns, patches and picture together against chance, the attitudes tried taken off once.
+
+        Chance hardly ever brings about more than one of them: see `CLEAR_LOG10_ODDS`.
+        """
+        together = self.town_log10_odds + self.patch_log10_odds + self.picture_log10_odds
+        return together + 2.0 * self.log10_tried
+
+    @property
+    def runner_up_joint_log10_odds(self) -> float:
+        """The same of the runner-up, whose patches are not known."""
+        together = self.runner_up_log10_odds + self.runner_up_picture_log10_odds
+        return together + self.log10_tried
 
     @property
     def margin(self) -> float:
@@ -150,8 +165,7 @@ class Evidence:
         Where neither towns nor patches nor the picture are beyond chance, nothing tells: at the
         limb a lead over other cameras has proven places whose control points were 18 km off.
         """
-        known = max(self.town_log10_odds, self.patch_log10_odds, self.picture_log10_odds)
-        if known < CLEAR_PICTURE_LOG10_ODDS:
+        if self.log10_odds < CLEAR_LOG10_ODDS:
             return False
         within_px = PRECISE_PX if self.supported else PRECISE_UNCONFIRMED_PX
         loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px
@@ -163,12 +177,9 @@ class Evidence:
         return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
 
     @property
-    def clear_picture(self) -> bool:
-        """Whether the picture as a whole is no chance, and the runner-up's is nothing else."""
-        return (
-            self.picture_log10_odds >= CLEAR_PICTURE_LOG10_ODDS
-            and self.runner_up_picture_log10_odds <= 0.0
-        )
+    def clear(self) -> bool:
+        """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
+        return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_joint_log10_odds <= 0.0
 
 
 def log10_tried(looks: int) -> float:

@@ -22,7 +22,7 @@ from regengine.registration.control_points import allowed_error_m, spread_withou
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.refinement import Finalist
 from regengine.registration.tracks import NIGHT_SUN_DEG
-from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, Evidence
+from regengine.registration.verification import CLEAR_LOG10_ODDS, Evidence
 from regengine.result import ControlPoint, FrameResult, Reason
 
 NOWHERE = Reason(
@@ -144,11 +144,10 @@ def beyond_chance(evidence: Evidence) -> bool:
     """Whether lights alone say that it is this place of all those on Earth that were tried.
 
     A lead over the other cameras tells the place where there are few; here there are billions, of
-    which a dozen were looked at. Towns, patches or picture must have odds above all of them; that
-    figures of towns and the light around towns tell the same place adds to either.
+    which a dozen were looked at. Towns, patches and picture together must have odds above all of
+    them; that figures of towns and the light around towns tell the same place adds to these.
     """
-    alone = max(evidence.log10_odds, evidence.picture_log10_odds)
-    return alone + evidence.agreement_log10_odds >= CLEAR_PICTURE_LOG10_ODDS
+    return evidence.log10_odds + evidence.agreement_log10_odds >= CLEAR_LOG10_ODDS
 
 
 # Whether control points hold: how far they move where some lights are left out tells.
