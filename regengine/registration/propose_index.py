@@ -50,7 +50,14 @@ from regengine.registration.map_window import (
     ground_reach_km,
 )
 from regengine.registration.propose_dense import LEAST_POINTS, sights_from
-from regengine.registration.search import ANYWHERE, SHARE_FOR_LOOKS, Cost, Proposals, Step
+from regengine.registration.search import (
+    ANYWHERE,
+    SHARE_FOR_LOOKS,
+    WHOLE_EARTH_COSTS,
+    Cost,
+    Proposals,
+    Step,
+)
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import Track, tracks_for
 
@@ -249,7 +256,8 @@ class Closer:
         """Look at the best of one attempt, and of those that wait."""
         self.search.looks_taken += not self.search.anywhere
         drawn: Cost = "drawn tilt in the index" if tried.drawn else "tilt in the index"
-        self.search.spend(drawn, tried.tilts)
+        times = WHOLE_EARTH_COSTS if self.search.anywhere else 1.0
+        self.search.spend(drawn, times * tried.tilts)
         found = [(p, tried) for p in tried.proposals if self.ground.allowed(p)]
         if tried.looked_at:
             # Odds of light and of figures do not compare: neither may crowd out the other

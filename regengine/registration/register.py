@@ -101,7 +101,7 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    most_work: float = 15.0
+    most_work: float = 8.0
     max_seconds: float = 120.0
     any_category: bool = False
     decoys: bool = False

@@ -45,23 +45,19 @@ Cost = Literal[
     "fit",
 ]
 COSTS: dict[Cost, float] = {
-    "figures": 0.14,
-    "thorough figures": 0.25,
-    "pictures": 0.25,
-    "tilt in the index": 0.02,
-    "drawn tilt in the index": 0.05,
-    "alignment": 0.04,
-    "finalist": 0.06,
-    "fit": 0.5,
+    "figures": 0.11,
+    "thorough figures": 0.16,
+    "pictures": 0.16,
+    "tilt in the index": 0.013,
+    "drawn tilt in the index": 0.016,
+    "alignment": 0.008,
+    "finalist": 0.03,
+    "fit": 0.25,
 }
 # The same in the index of the whole Earth costs so many times what it costs around a track
-WHOLE_EARTH_COSTS = 5.0
-# As much as a search along a track the whole Earth is worth. All tilts of a known lens need twice
-# that; of five photos of the training half at 48 to 60 degrees, two were found within 45 s, four
-# within 75
-TIMES_AS_LONG = 5.0
-# and where a search along tracks has found nothing
-ANYWHERE_AFTER_ALL = 0.7
+WHOLE_EARTH_COSTS = 4.0
+# As many searches along a track the whole Earth is worth, and where one has found nothing
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 5.0, 0.8
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),

@@ -52,6 +52,9 @@ LOW_MARGIN = 0.08
 # is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
 # odds of towns, patches and picture together were 1.5
 CLEAR_LOG10_ODDS = 3.0
+# Towns or patches with such odds hold the fit that they belong to: beyond chance among the
+# attitudes that a search along a track tries
+SUPPORTED_LOG10_ODDS = 7.5
 # Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
 # right cameras of the training half 8 had been proposed by two, though most searches end before a
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
@@ -155,8 +158,9 @@ class Evidence:
 
     @property
     def supported(self) -> bool:
-        """Whether towns or patches are beyond chance."""
-        return max(self.town_log10_odds, self.patch_log10_odds) > 0.0
+        """Whether towns or patches hold the fit: how many places were tried does not matter."""
+        best = max(self.town_log10_odds, self.patch_log10_odds)
+        return best + self.log10_tried > SUPPORTED_LOG10_ODDS
 
     @property
     def precise(self) -> bool:

@@ -10,10 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from regengine.registration.acceptance import Verified, default_accept_probability, stands_alone
+from regengine.registration.acceptance import (
+    CONCLUSIVE_LOG10_ODDS,
+    Verified,
+    default_accept_probability,
+    is_conclusive,
+)
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.outcome import (
-    LOW_MARGIN,
     caveats_about,
     caveats_about_points,
     chance_of_right_points,
@@ -24,7 +28,13 @@ from regengine.registration.outcome import (
     result_of,
     saturated_share,
 )
-from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, FEW_TOWNS, PRECISE_PX
+from regengine.registration.verification import (
+    CLEAR_LOG10_ODDS,
+    FEW_TOWNS,
+    LOW_MARGIN,
+    PRECISE_PX,
+    SUPPORTED_LOG10_ODDS,
+)
 from regengine.result import FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
@@ -47,27 +57,39 @@ def test_a_good_solution_raises_no_doubt(near_nadir: Solved) -> None:
     assert caveats(near_nadir.best) == []
 
 
-# A picture as a whole that says little, beside towns and patches that say the rest
-VAGUE = CLEAR_PICTURE_LOG10_ODDS - 0.1
+def with_odds(best: Verified, log10_odds: float, rival: float = -3.0) -> Verified:
+    """The same with such odds of towns, patches and picture together, its towns beyond chance."""
+    tried = best.evidence.log10_tried
+    odds = {
+        "town_log10_odds": SUPPORTED_LOG10_ODDS + 1.0 - tried,
+        "patch_log10_odds": -tried,
+        "picture_log10_odds": log10_odds - SUPPORTED_LOG10_ODDS - 1.0,
+        "runner_up_log10_odds": -tried,
+        "runner_up_picture_log10_odds": rival,
+    }
+    return with_evidence(best, **odds)
+
+
+CLEAR, RIVALLED = 1.1 * CLEAR_LOG10_ODDS, 1.0
 
 
 def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
-    few = with_evidence(near_nadir.best, met_towns=FEW_TOWNS - 1, picture_log10_odds=VAGUE)
+    few = with_evidence(with_odds(near_nadir.best, CLEAR, RIVALLED), met_towns=FEW_TOWNS - 1)
     assert caveats(few) == ["few_lights"]
     assert caveats(with_evidence(few, met_towns=FEW_TOWNS)) == []
 
 
 def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
-    best = near_nadir.best
-    best = with_evidence(best, picture_log10_odds=VAGUE)
+    best = with_odds(near_nadir.best, CLEAR, RIVALLED)
     close = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 0.9 * LOW_MARGIN)
     clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
     assert caveats(close) == ["low_margin"]
     assert caveats(clear) == []
-    # A clear picture settles it where towns or patches are beyond chance, too
-    seen = with_evidence(close, picture_log10_odds=5.0)
+    # A rival that is nothing but chance settles it where towns or patches hold the fit
+    seen = with_odds(close, CLEAR)
     assert caveats(seen) == []
-    alone = with_evidence(seen, town_log10_odds=-1.0, patch_log10_odds=-1.0)
+    tried = seen.evidence.log10_tried
+    alone = with_evidence(seen, town_log10_odds=-tried, picture_log10_odds=CLEAR)
     assert caveats(alone) == ["low_margin"]
 
 
@@ -75,25 +97,25 @@ def test_a_loose_fit_is_a_doubt(near_nadir: Solved) -> None:
     """The picture says where it is, the patches left out how well it fits."""
     loose = with_evidence(near_nadir.best, held_out_residual_px=1.05 * PRECISE_PX)
     assert caveats(loose) == ["imprecise"]
-    assert not stands_alone(loose.evidence)
+    assert not is_conclusive(loose.evidence)
     tight = with_evidence(near_nadir.best, held_out_residual_px=0.95 * PRECISE_PX)
     assert caveats(tight) == []
     # With too few patches to leave out there is nothing against it
     assert caveats(with_evidence(loose, held_out_residual_px=float("inf"))) == []
 
 
-def test_a_picture_that_is_no_chance_needs_neither_towns_nor_a_margin(near_nadir: Solved) -> None:
+def test_what_is_no_chance_needs_neither_many_towns_nor_a_margin(near_nadir: Solved) -> None:
     """Unless the runner-up's is no chance either: a twin."""
     poor = with_evidence(
-        near_nadir.best,
+        with_odds(near_nadir.best, CLEAR),
         met_towns=3,
         runner_up_even_ncc=near_nadir.best.evidence.even_ncc,
-        picture_log10_odds=CLEAR_PICTURE_LOG10_ODDS,
-        runner_up_picture_log10_odds=-2.0,
     )
     assert caveats(poor) == []
-    twin = with_evidence(poor, runner_up_picture_log10_odds=2.0)
+    twin = with_odds(poor, CLEAR, RIVALLED)
     assert caveats(twin) == ["few_lights", "low_margin"]
+    chance = with_odds(poor, 0.9 * CLEAR_LOG10_ODDS)
+    assert caveats(chance) == ["few_lights", "low_margin", "imprecise"]
 
 
 def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
@@ -192,12 +214,9 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
 def unproven(best: Verified) -> Verified:
     """As good a solution, but not so good that the search would have ended with it."""
     weaker = with_evidence(
-        best,
-        town_log10_odds=8.0,
-        patch_log10_odds=8.0,
+        with_odds(best, 0.8 * CONCLUSIVE_LOG10_ODDS, RIVALLED),
         coarse_z=6.0,
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
-        picture_log10_odds=VAGUE,
     )
     assert not made_search(weaker.camera, best=weaker).conclusive
     return weaker

@@ -12,7 +12,7 @@ from regengine.registration.candidates import field_share
 from regengine.registration.refinement import Finalist
 from regengine.registration.register import verify_best
 from regengine.registration.search import Search
-from regengine.registration.verification import CLEAR_PICTURE_LOG10_ODDS, log10_tried
+from regengine.registration.verification import CLEAR_LOG10_ODDS, log10_tried
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
 
@@ -212,7 +212,7 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
     assert evidence.even_ncc == first.even_ncc
     assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
-    assert evidence.picture_log10_odds > CLEAR_PICTURE_LOG10_ODDS
+    assert evidence.picture_log10_odds > CLEAR_LOG10_ODDS
     assert evidence.runner_up_picture_log10_odds == pytest.approx(1.5 - log10_tried(10))
 
 

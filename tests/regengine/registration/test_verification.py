@@ -96,13 +96,21 @@ def test_odds_of_a_finalist(near_nadir: Solved) -> None:
     ("own", "rival", "clear"),
     [(3.1, -0.1, True), (2.9, -3.0, False), (9.0, 0.1, False), (float("nan"), -3.0, False)],
 )
-def test_a_clear_picture_is_no_chance_and_has_no_twin(
+def test_what_is_clear_is_no_chance_and_has_no_twin(
     near_nadir: Solved, own: float, rival: float, clear: bool
 ) -> None:
+    """Of towns, patches and picture the attitudes tried count once."""
+    tried = near_nadir.best.evidence.log10_tried
     evidence = replace(
-        near_nadir.best.evidence, picture_log10_odds=own, runner_up_picture_log10_odds=rival
+        near_nadir.best.evidence,
+        town_log10_odds=own - tried,
+        patch_log10_odds=0.0,
+        picture_log10_odds=-tried,
+        runner_up_log10_odds=-tried,
+        runner_up_picture_log10_odds=rival,
     )
-    assert evidence.clear_picture == clear
+    assert np.isnan(own) or evidence.log10_odds == pytest.approx(own)
+    assert evidence.clear == clear
 
 
 def test_candidates_outside_the_map_are_no_finalists(near_nadir: Solved) -> None:
@@ -130,9 +138,10 @@ def test_the_evidence_of_the_right_camera(near_nadir: Solved) -> None:
     evidence = near_nadir.best.evidence
     assert evidence.margin > 0.12
     assert evidence.coarse_z > 4.0
-    assert evidence.log10_odds == pytest.approx(
-        0.5 * (evidence.town_log10_odds + evidence.patch_log10_odds)
-    )
+    assert evidence.log10_odds > 100.0
+    # The attitudes tried are taken off once
+    each = evidence.town_log10_odds, evidence.patch_log10_odds, evidence.picture_log10_odds
+    assert evidence.log10_odds == pytest.approx(sum(each) + 2.0 * evidence.log10_tried)
     assert evidence.runner_up_log10_odds < 0.0
     assert evidence.met_towns <= evidence.towns
 
