@@ -109,7 +109,8 @@ def test_too_few_lights_are_no_match(
     few = replace(PARAMETERS, most_work=0.5, any_category=True)
     result = placed(photo, light_map, index, parameters=few, focal_mm=50.0)
     assert result.verdict == "no_match"
-    assert result.reasons[0].code == "no_agreement"
+    assert [reason.code for reason in result.reasons] == ["few_lights"]
+    assert f"only {lights} lit places" in result.reasons[0].text
     assert "fifteen lit places" in result.reasons[0].text
 
 
