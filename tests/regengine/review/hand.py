@@ -25,6 +25,7 @@ LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
 WHEEL_MS = 400  # until the map has come to rest after a turn of the wheel
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
 DRAG_STEPS = 6  # a drag of the hand is no jump
+REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 
 
@@ -130,6 +131,7 @@ class ReviewHand:
         mouse.move(*start)
         mouse.down()
         mouse.move(*end, steps=steps)
+        self.page.wait_for_timeout(REST_MS)
         mouse.up()
         self.actions["drags"] += 1
 

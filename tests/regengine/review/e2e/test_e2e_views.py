@@ -424,26 +424,26 @@ def test_photo_and_map_go_in_step(hand: ReviewHand) -> None:
     frame_id = IDS[LATE]
     hand.go_to(frame_id)
     camera = camera_of(hand.told_of(frame_id)["camera"])
-    for view in ("#map", "#photo"):
+
+    def middle(view: str) -> tuple[float, float]:
         box = hand.page.locator(view).bounding_box()
         assert box is not None
-        middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+        return box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
+
+    def apart() -> float:
+        """Between the places in the middles of both, on the screen."""
+        x, y = view_of(hand, "#photo")[:2]
+        lon, lat = (float(each) for each in camera.pixel_to_lonlat(x - 0.5, -y - 0.5))
+        return math.dist(hand.at_place(lon, lat), middle("#map"))
+
+    for view in ("#map", "#photo"):
+        here = middle(view)
         before = view_of(hand, view)
-        hand.page.mouse.move(*middle)
+        hand.page.mouse.move(*here)
         hand.page.mouse.wheel(0, -400)
         zoomed = moved_to_rest(hand, view, before)
-        hand.drag(middle, (middle[0] + 30.0, middle[1] - 25.0))
+        hand.drag(here, (here[0] + 30.0, here[1] - 25.0))
         moved_to_rest(hand, view, zoomed)
-
-        def apart() -> float:
-            """Between the places in the middles of both, on the screen."""
-            x, y = view_of(hand, "#photo")[:2]
-            lon, lat = (float(each) for each in camera.pixel_to_lonlat(x - 0.5, -y - 0.5))
-            box = hand.page.locator("#map").bounding_box()
-            assert box is not None
-            middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
-            return math.dist(hand.at_place(lon, lat), middle)
-
         wait_until(hand, lambda: apart() < 6.0, f"they show the same place, led by {view}")
         x, y, resolution, _ = view_of(hand, "#photo")
         lon, lat = (float(each) for each in camera.pixel_to_lonlat(x - 0.5, -y - 0.5))
@@ -453,3 +453,13 @@ def test_photo_and_map_go_in_step(hand: ReviewHand) -> None:
         assert math.dist(beside, hand.at_place(lon, lat)) == pytest.approx(
             100.0 * scale, rel=0.15
         ), view
+
+    # Beyond what the photo shows, it waits at its edge, and is taken along again from there
+    there = middle("#map")
+    ends = [(there[0] + shift, there[1]) for shift in (-300.0, 300.0)]
+    for _ in range(3):
+        hand.drag(*ends)
+    wait_until(hand, lambda: view_of(hand, "#photo")[0] < 1.0, "the photo is at its edge")
+    for _ in range(3):
+        hand.drag(*reversed(ends))
+    wait_until(hand, lambda: apart() < 6.0, "they show the same place again")

@@ -25,8 +25,9 @@ export interface PhotoView {
   untouched(): boolean;
   /** Pixels on both sides of the view's middle, so many screen pixels apart. */
   ends(apart_px: number): Pixel[];
-  /** Centre between two pixels that lie so many screen pixels apart. */
-  follow(a: Pixel, b: Pixel, apart_px: number): void;
+  /** Centre between two pixels that lie so many screen pixels apart, or, for null, as far as they do
+   *  now: no further than the photo's edge. */
+  follow(a: Pixel, b: Pixel, apart_px: number | null): void;
   loupe: Loupe;
 }
 
@@ -83,7 +84,7 @@ export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: 
     follow(a, b, apart_px) {
       const view = stage.map.getView();
       view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
-      view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
+      if (apart_px) view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
     },
     loupe,
   };
