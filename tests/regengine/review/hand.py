@@ -134,6 +134,16 @@ class ReviewHand:
         mouse.up()
         self.actions["drags"] += 1
 
+    def search(self, frame_id: int) -> None:
+        """One key: the engine searches from here, and what it found is shown."""
+        self.press("g")
+        for _ in range(MOST_LOOKS):
+            if self.told_of(frame_id)["searches"]:
+                break
+            self.page.wait_for_timeout(LOOK_MS)
+        self.page.wait_for_selector("#progress", state="hidden")
+        self.wait_until_kept()
+
     def at_pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen."""
         return self._on_screen("#photo", x + 0.5, -(y + 0.5))
