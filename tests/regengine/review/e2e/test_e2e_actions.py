@@ -36,7 +36,7 @@ CONFIRM, RUNNER_UP, FAR, SEARCHED, NOTHING, NOTHING_OBLIQUE = range(6)
 REAL_CITY, REAL_OBLIQUE = "cities/Osaka_ISS030-E-184140.jpg", "cities_oblique/iss065e394522.jpg"
 # Shares of the sides at which a person clicks lights, from the middle outwards; below the sky
 SPREAD = ((0.5, 0.5), (0.2, 0.25), (0.8, 0.3), (0.75, 0.8))
-BELOW = ((0.5, 0.7), (0.2, 0.55), (0.8, 0.6), (0.75, 0.9))
+BELOW = ((0.6, 0.75), (0.3, 0.9), (0.85, 0.5), (0.9, 0.9))
 
 
 def sample(frame: str, **proposal: object) -> FrameResult:
