@@ -16,8 +16,8 @@ BIN := .venv/bin
 STORE := out/demo.h5
 OVERLAYS := out/overlays
 REST := slow or real or browser or server
-# one thread a process: as many processes as cores
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+# one thread a process: as many processes as cores; what is compiled is kept, for the second run
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 	--no-loadscope-reorder
 
 export PYTHON

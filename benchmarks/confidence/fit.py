@@ -24,8 +24,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from benchmarks.arrays import BoolArray
-from benchmarks.trials.outcomes import upper_bound
 from detectors.types import FloatArray
+from regengine.evaluate.tables import most_share
 from regengine.registration.calibration import feature_values
 from regengine.registration.verification import Evidence
 
@@ -369,7 +369,7 @@ def acceptance(p: FloatArray, right: BoolArray, doubted: BoolArray, threshold: f
         accepted=count,
         wrong=wrong,
         expected_wrong_rate=float((1.0 - p[accepted]).mean()) if count else 1.0,
-        wrong_rate_upper_95=upper_bound(wrong, count),
+        wrong_rate_upper_95=most_share(wrong, count),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.evaluate.tables import most_share
 from regengine.result import Verdict
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
@@ -276,15 +277,12 @@ class DecoyTally:
         """Counts, and at most how many accepted are wrong in 95 of 100 cases; None without any."""
         if not self._photos:
             return None
-        from scipy.stats import beta
-
         wrong = self._accepted["decoys"]
-        most = float(beta.ppf(0.95, wrong + 1, self._photos - wrong)) if wrong < self._photos else 1
         return {
             "photos": self._photos,
             "accepted": self._accepted["photos"],
             "decoys_accepted": wrong,
-            "wrong_upper_95": most * self._photos,
+            "wrong_upper_95": most_share(wrong, self._photos) * self._photos,
             "by_probability": [
                 {"least": least, "photos": counted["photos"], "decoys": counted["decoys"]}
                 for least, counted in self._from.items()

@@ -20,10 +20,11 @@ from PIL import Image, ImageOps
 from reported import accepted, failed, store_of, stored
 
 from regengine.io.html import script_json, visible_text
-from regengine.report.page import frame_row, overlay_of, photo_file, thumbnails, turned
+from regengine.report.page import frame_row, overlay_of, thumbnails, turned
 from regengine.report.places import coastline, outline_of
 from regengine.report.report import collect, collect_store, report_figures, write_report
 from regengine.result import FrameResult, Reason
+from regengine.store.file import photo_file
 from regengine.store.rows import from_tables, to_tables
 from tests.example_results import nothing_found, proposal, solved
 
