@@ -181,6 +181,11 @@ class Evidence:
         return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
 
     @property
+    def rivalled(self) -> bool:
+        """Whether another camera fits nearly as well: it may be the right one of the same place."""
+        return self.even_margin < LOW_MARGIN
+
+    @property
     def clear(self) -> bool:
         """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
         return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_joint_log10_odds <= 0.0
