@@ -325,6 +325,18 @@ def jackknife_spread(
     return Spread(covariance_px=np.asarray(covariance), refits=count)
 
 
+def wider(covariance: FloatArray, other: FloatArray) -> FloatArray:
+    """Covariances (..., 2, 2) that are in no direction less than either of two.
+
+    In the axes that make a circle of the first one the second is at least as long as that.
+    """
+    root = np.linalg.cholesky(covariance)
+    inverse = np.linalg.inv(root)
+    ratio, axes = np.linalg.eigh(inverse @ other @ np.swapaxes(inverse, -1, -2))
+    stretched = root @ axes * np.sqrt(np.maximum(ratio, 1.0))[..., None, :]
+    return np.asarray(stretched @ np.swapaxes(stretched, -1, -2))
+
+
 def _pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
     """Where a camera sees places, shape (k, 2)."""
     return np.stack(camera.ecef_to_pixel(ground_ecef_m), axis=-1)

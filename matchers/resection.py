@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
@@ -323,6 +324,23 @@ def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
     proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
     return with_attitude(start, left @ proper @ right)
+
+
+def carried_to(start: Camera, pairs: PointPairs) -> Camera:
+    """The start carried over the Earth so that the first pixel sees its place, at the same height.
+
+    Where nobody knows the position, the picture keeps its scale and its slant so. A pixel that
+    sees the sky leaves the start where it is.
+    """
+    seen = np.asarray(start.pixel_to_ecef(*pairs.pixels[0]), float)
+    if not np.isfinite(seen).all():
+        return start
+    way, _ = Rotation.align_vectors(pairs.ground_ecef_m[0], seen)
+    lon, lat, _ = ecef_to_geodetic(way.apply(start.position_ecef_m))
+    height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
+    x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
+    carried = with_attitude(start, way.as_matrix() @ start.matrix)
+    return replace(carried, position_ecef_m=(x, y, z))
 
 
 def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | None:

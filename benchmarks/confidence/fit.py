@@ -22,8 +22,8 @@ from scipy.special import logit
 from scipy.stats import binom
 
 from benchmarks.arrays import BoolArray
-from benchmarks.trials.outcomes import upper_bound
 from detectors.types import FloatArray
+from regengine.evaluate.tables import most_share
 from regengine.registration.calibration import Steps
 from regengine.registration.verification import Evidence
 
@@ -245,7 +245,7 @@ class Acceptance:
     @property
     def upper_95(self) -> float:
         """Exact one-sided 95 % upper bound of the rate of wrong ones."""
-        return upper_bound(self.wrong, self.accepted)
+        return most_share(self.wrong, self.accepted)
 
 
 def acceptance(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from benchmarks.arrays import BoolArray
 from benchmarks.confidence.fit import DELTA, Proposals, Tested, acceptance, trials_needed
@@ -16,6 +15,7 @@ from benchmarks.pages import NONE, table
 from benchmarks.trials.outcomes import CALIBRATION_BINS, roc
 from benchmarks.trials.outcomes import calibration as calibration_figures
 from detectors.types import FloatArray
+from regengine.evaluate.tables import most_share
 from regengine.registration.calibration import Calibration, Steps
 
 REDRAWS = 300
@@ -35,9 +35,7 @@ class Bin:
 
 def exact_interval(successes: int, of: int) -> tuple[float, float]:
     """Exact two-sided 95 % confidence interval of a rate."""
-    low = 0.0 if successes == 0 else float(beta.ppf(0.025, successes, of - successes + 1))
-    high = 1.0 if successes == of else float(beta.ppf(0.975, successes + 1, of - successes))
-    return low, high
+    return 1.0 - most_share(of - successes, of, 0.975), most_share(successes, of, 0.975)
 
 
 def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:

@@ -12,7 +12,7 @@ from matchers.verify import Towns
 from regengine.registration.calibration import Calibration, shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
 from regengine.registration.refinement import Finalist, Solution
-from regengine.registration.verification import LOW_MARGIN, Evidence
+from regengine.registration.verification import Evidence
 from regengine.result import Reason, Verdict
 
 # Below this a proposal is not worth a person's look
@@ -129,7 +129,7 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     """
     return (
         evidence.log10_odds >= CONCLUSIVE_LOG10_ODDS
-        and evidence.even_margin >= LOW_MARGIN
+        and not evidence.rivalled
         and evidence.precise
         and (pinned or evidence.supported)
         and probability(evidence) >= default_accept_probability()

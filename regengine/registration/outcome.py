@@ -26,7 +26,7 @@ from regengine.registration.control_points import (
 )
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.refinement import Finalist
-from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, LOW_MARGIN, Evidence
+from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
@@ -117,10 +117,7 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    # The picture tells the place; where towns and patches do not, another camera that fits nearly
-    # as well may be the right one of that place
-    alone = not (evidence.clear and evidence.supported)
-    if alone and evidence.even_margin < LOW_MARGIN:
+    if evidence.rivalled:
         caveats.append(
             Reason(
                 code="low_margin",

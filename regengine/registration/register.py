@@ -257,7 +257,9 @@ def agreed(search: Search) -> bool:
     To go on would tell nothing new: what is left finds the same place again, or nothing.
     """
     best = search.best
-    if best is None or not best.evidence.precise:
+    if best is None or best.evidence.rivalled:
+        return False
+    if not (best.evidence.precise and best.evidence.supported):
         return False
     if probability(best.evidence) < search.parameters.accept_probability:
         return False

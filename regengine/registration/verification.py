@@ -52,21 +52,21 @@ LOW_MARGIN = 0.08
 # is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
 # odds of towns, patches and picture together were 1.5
 CLEAR_LOG10_ODDS = 3.0
+# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
+LOG10_ATTITUDES_PER_LOOK = 6.0
 # Towns or patches with such odds hold the fit that they belong to: beyond chance among the
-# attitudes that a search along a track tries
-SUPPORTED_LOG10_ODDS = 7.5
+# attitudes that one look tries
+SUPPORTED_LOG10_ODDS = LOG10_ATTITUDES_PER_LOOK
 # Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
 # right cameras of the training half 8 had been proposed by two, though most searches end before a
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
 AGREEMENT_LOG10_ODDS = 1.0
-# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
-LOG10_ATTITUDES_PER_LOOK = 6.0
 
-# A fit is precise where patches that were left out of it land, one sigma, within this many pixels
-# (of 284 right and accepted frames of the training half the largest was 2.1), or within the second
-# where neither towns nor patches are beyond chance (right ones to 1.5, one that was 2.3 % of the
-# long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other evidence
-PRECISE_PX = 2.2
+# A fit is precise where patches that were left out of it land, one sigma, within this many pixels,
+# or within the second where neither towns nor patches hold it (right ones to 1.5, one that was
+# 2.3 % of the long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other
+# evidence
+PRECISE_PX = 2.6
 PRECISE_UNCONFIRMED_PX = 1.6
 # and where the fit without a third of the lights moves no patch by more than this share of the
 # diagonal (one sigma of the jackknife): 1 % counts as right. Of 16 training frames 15 were right
@@ -176,6 +176,11 @@ class Evidence:
     def agreement_log10_odds(self) -> float:
         """What it says for a place that several kinds of proposers came to it by themselves."""
         return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
+
+    @property
+    def rivalled(self) -> bool:
+        """Whether another camera fits nearly as well: it may be the right one of the same place."""
+        return self.even_margin < LOW_MARGIN
 
     @property
     def clear(self) -> bool:

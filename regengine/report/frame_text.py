@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from regengine.io.plain import shown
+from regengine.errors import shown
 from regengine.records import (
     VERDICT_WORDS,
     centre_text,

@@ -63,7 +63,7 @@ def test_a_streak_fainter_than_the_noise_of_a_pixel():
     found = FIND.detect(frame)
     assert len(found) == 1
     assert gap(found, 0, ENDS) < 20.0
-    assert found.log10_false_alarm[0] < -3.0
+    assert found.log10_false_alarm[0] < -2.0  # fewer are that long and no streak
     assert 0.0 < found.sigma_line_px[0] < 1.0
 
 

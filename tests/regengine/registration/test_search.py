@@ -260,6 +260,9 @@ def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Ve
     assert agrees(search, proven)
     loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
     assert not agrees(search, with_evidence(proven, **loose))
+    alone = {"town_log10_odds": -7.0, "patch_log10_odds": -7.0, "log10_tried": 7.0}
+    assert not agrees(search, with_evidence(proven, **alone))
+    assert not agrees(search, with_evidence(proven, runner_up_even_ncc=proven.evidence.even_ncc))
     search.best = proven
     search.parameters = replace(search.parameters, accept_probability=1.0)
     assert not agreed(search)
