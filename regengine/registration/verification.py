@@ -89,8 +89,6 @@ class Evidence:
 
     ncc, runner_up_ncc: Correlation of the proposal and of the best distinct other finalist at the
         scale where finalists are compared; the latter as if it had the proposal's field.
-    coarse_z: How far the best coarse correlation stands above the other candidates', in robust
-        sigmas.
     town_log10_odds, patch_log10_odds, runner_up_log10_odds: Towns, and patches held back from the
         fit, against chance, the number of attitudes tried taken off; the runner-up's are those of
         its towns.
@@ -113,7 +111,6 @@ class Evidence:
 
     ncc: float
     runner_up_ncc: float
-    coarse_z: float
     town_log10_odds: float
     patch_log10_odds: float
     runner_up_log10_odds: float
@@ -147,9 +144,9 @@ class Evidence:
         return together + self.log10_tried
 
     @property
-    def margin(self) -> float:
-        """Correlation above the runner-up's."""
-        return self.ncc - self.runner_up_ncc
+    def lead_log10_odds(self) -> float:
+        """Its odds over the runner-up's, where those are for it: what the probability follows."""
+        return self.log10_odds - max(self.runner_up_joint_log10_odds, 0.0)
 
     @property
     def even_margin(self) -> float:
@@ -194,20 +191,6 @@ class Evidence:
 def log10_tried(looks: int) -> float:
     """Logarithm of the number of cameras that the search has tried."""
     return LOG10_ATTITUDES_PER_LOOK + float(np.log10(max(looks, 1)))
-
-
-def coarse_z(correlations: Sequence[float]) -> float:
-    """How far the best of the coarse correlations stands out.
-
-    The others are wrong cameras on the same photo and map: their median and spread are the null.
-    """
-    ordered = np.sort(np.asarray(correlations, float))[::-1]
-    if len(ordered) < 4:
-        return 0.0
-    others = ordered[1:]
-    middle = float(np.median(others))
-    spread = 1.4826 * float(np.median(np.abs(others - middle)))
-    return float((ordered[0] - middle) / max(spread, 0.01))
 
 
 def towns_proof(

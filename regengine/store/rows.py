@@ -127,8 +127,9 @@ Row = dict[str, Any]
 # Names that the columns share with the fields of the records.
 REQUIRED_FIELDS = ("frame", "path", "sha256", "verdict", "orientation")
 OPTIONAL_FIELDS = (
-    "probability", "category", "category_probability", "time_utc", "width_px", "height_px",
-    "camera_body", "focal_mm", "pixel_pitch_um", "footprint_diagonal_km",
+    "probability", "probability_low", "probability_high", "category", "category_probability",
+    "time_utc", "width_px", "height_px", "camera_body", "focal_mm", "pixel_pitch_um",
+    "footprint_diagonal_km",
 )  # fmt: skip
 NADIR_FIELDS = {
     "nadir_lon": "lon",

@@ -183,7 +183,6 @@ def chance_like(best: Verified) -> Verified:
         runner_up_ncc=0.19,
         even_ncc=0.1,
         runner_up_even_ncc=0.09,
-        coarse_z=1.0,
         town_log10_odds=-10.0,
         patch_log10_odds=-10.0,
         picture_log10_odds=-10.0,
@@ -205,7 +204,6 @@ def unproven(best: Verified) -> Verified:
     """As good a solution, but not so good that the search would have ended with it."""
     weaker = with_evidence(
         with_odds(best, 0.8 * CONCLUSIVE_LOG10_ODDS, RIVALLED),
-        coarse_z=6.0,
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
     )
     assert not made_search(weaker.camera, best=weaker).conclusive
@@ -265,7 +263,7 @@ def test_an_accepted_result_says_everything(near_nadir: Solved) -> None:
     # The position was told for a clock two seconds fast
     assert solved.along_track_offset_s == pytest.approx(-2.0, abs=1.0)
     fit = result.fit
-    assert fit.margin == pytest.approx(best.evidence.margin)
+    assert fit.margin == pytest.approx(best.evidence.ncc - best.evidence.runner_up_ncc)
     assert fit.matched_lights == best.evidence.met_towns
     ground_m = 410e3 / best.camera.focal_px
     assert fit.residual_m == pytest.approx(fit.residual_px * ground_m, rel=0.1)
