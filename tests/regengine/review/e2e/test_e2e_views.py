@@ -367,7 +367,7 @@ def test_towns_coast_and_limb_are_drawn_into_the_photo_and_follow(hand: ReviewHa
 
     hand.page.route("**/api/places?bbox*", told_places)
     hand.page.route("**/api/outlines/**", told_lines)
-    hand.go_to(IDS[OBLIQUE])
+    hand.go_to(IDS[LATER])
     hand.press("h")
 
     def town_drawn(right: float, down: float, reach: int) -> bool:
@@ -387,7 +387,7 @@ def test_towns_coast_and_limb_are_drawn_into_the_photo_and_follow(hand: ReviewHa
     assert near(picture, (on[0] - box["x"], on[1] - box["y"]), LIMB, 12) >= 8
 
     # While a point is under the hand
-    point = hand.told_of(IDS[OBLIQUE])["points"][1]
+    point = hand.told_of(IDS[LATER])["points"][1]
     start = hand.at_pixel(point["x"], point["y"])
     mouse = hand.page.mouse
     mouse.move(*start)
