@@ -1,6 +1,6 @@
 # make         sets up .venv/ with what the program needs
 # make demo    registers the sample photographs: table, error against the truth, overlays
-# make test    lint, formatting, types, security, and the tests that every change needs
+# make test    lint (security among it), formatting, types, and the tests that every change needs
 # make test-all   the rest of the tests, too: browsers, servers, real photographs, long ones
 # make docs    the pages of docs/ as a site, with search and the API, in out/site/
 # make coverage   all tests, and the lines that they reach
@@ -16,8 +16,8 @@ BIN := .venv/bin
 STORE := out/demo.h5
 OVERLAYS := out/overlays
 REST := slow or real or browser or server
-# one thread a process: as many processes as cores
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
+# one thread a process: as many processes as cores; what is compiled is kept, for the second run
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 	--no-loadscope-reorder
 
 export PYTHON
@@ -31,9 +31,7 @@ demo: core
 test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive \
-		regengine detectors matchers benchmarks cli.py
+	$(BIN)/mypy --num-workers auto
 	$(PYTEST) -m "not ($(REST))"
 
 test-rest: dev

@@ -75,8 +75,8 @@ def commit() -> str:
     """The checkout's commit, with a plus if files have changed since; "unknown" without git."""
     try:
         # No shell: the developer's own git, with fixed words
-        done = subprocess.run(  # nosec B607
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -308,7 +308,7 @@ def _geopackage_rows(path: Path) -> Rows:
             rows[table] = {"definition": definition}
             if table.startswith("rtree_"):
                 continue
-            held = database.execute(f'SELECT * FROM "{table}"').fetchall()  # nosec B608
+            held = database.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608
             for name, row in _table_rows([dict(row) for row in held]).items():
                 rows[f"{table} {name}"] = row
     return rows

@@ -48,7 +48,7 @@ class Run:
     """What one run did, until it was done or ended."""
 
     shard: int
-    end: str  # how it was to end: the name of a signal, or "done"
+    end: str  # how it was to end: the name of a signal, or "done"; "failed" where it gave up
     photos: int  # that it stored
     seconds: float
     cpu_s: float
@@ -122,7 +122,7 @@ def one_run(
         problems.append(f"exit {run.returncode} after {sent}")
     return Run(
         shard=shard,
-        end="done" if finished else sent,
+        end="done" if finished else "failed" if sent == "done" else sent,
         photos=frames_of(store) - before,
         seconds=time.monotonic() - begun,
         cpu_s=cpu_s,
@@ -276,6 +276,9 @@ def main(argv: Sequence[str]) -> int:
             with log.open("a") as file:
                 file.write(json.dumps(asdict(run)) + "\n")
             print(run, file=sys.stderr, flush=True)
+            if run.end == "failed":
+                print(f"error: a run gave up: {store.with_suffix('.err')}", file=sys.stderr)
+                return 1
     whole = options.folder / "all.h5"
     if not whole.exists():
         command("merge", *stores, "--into", whole).check_returncode()

@@ -26,19 +26,13 @@ from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from matchers.star_fit import corner_tangent
 from matchers.star_search import StarIndices
+from regengine.evaluate.tables import most_share
 from regengine.sky.detection.detect import PhotoDetections
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 Solver = Callable[["StarList"], SkyCamera | None]
-
-
-def bound(solved: int, tried: int) -> float:
-    """Share that is exceeded with 5 % chance after so many of so many (Clopper and Pearson)."""
-    from scipy.stats import beta
-
-    return 1.0 if solved >= tried else float(beta.ppf(0.95, solved + 1, tried - solved))
 
 
 RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
@@ -121,7 +115,7 @@ def cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
 def negative_cells(name: str, kind: str, tried: Sequence[Tried]) -> list[str]:
     """One row: how many lists of no sky were solved."""
     solved = sum(t.outcome != "none" for t in tried)
-    most = f"{bound(solved, len(tried)):.2%}"
+    most = f"{most_share(solved, len(tried)):.2%}"
     return [name, kind, str(len(tried)), str(solved), most, *times(tried)]
 
 

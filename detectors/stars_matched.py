@@ -14,7 +14,7 @@ from detectors.background import diffuse_level, without_stripes
 from detectors.blobs import prominence
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA, USUAL, PointSpread, measure_width
-from detectors.stamps import first_of_each, nearest_pixels
+from detectors.stamps import first_of_each, inside_image, nearest_pixels
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
 from detectors.star_pairs import fit_pairs, long_stars
 from detectors.star_peaks import (
@@ -44,6 +44,11 @@ FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 # pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
+# Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
+THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
+TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 15.0, 8.0
+MOSAIC_SIGMA_PX = 1.0  # sharper stars did not pass a mosaic's interpolation
+CLIPPED_THIN = 0.9  # clipped stars are wider than the others
 PARTICLE_SNR, FEWEST_PARTICLES, LEAST_PARTICLES = 20.0, 3, 0.06
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
@@ -113,11 +118,12 @@ def _one_a_trail(
     return row[keep], col[keep]
 
 
-def sharp_ones(found: FittedStars, psf: PointSpread) -> BoolImage:
+def sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> BoolImage:
     """Single pixels, pairs and thin tracks: hot pixels and cosmic rays, also behind a mosaic.
 
     A pixel or a pair explains the light better than a star does, and little is left around it; or
-    the light is thinner than the frame's stars are.
+    the light is thinner than the frame's stars are. `shape`: of the frame, whose border cuts
+    stars.
     """
     better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
     better &= found.narrow_snr > SHARPNESS * found.star_snr
@@ -128,35 +134,66 @@ def sharp_ones(found: FittedStars, psf: PointSpread) -> BoolImage:
     thin |= faint & (short < (1.0 - FAINT_LONG) * long)
     thin &= psf.trail_length_px == 0.0  # thinness of trails is lost where they cross neighbours
     sharp = (better & alone) | thin
-    if psf.trail_length_px == 0.0:
-        sharp |= _behind_a_mosaic(found, ~sharp, short, np.sqrt(short * long), psf)
-    return np.asarray(sharp)
+    row, col = nearest_pixels(shape, found.x, found.y)
+    whole = inside_image(shape, row, col, psf.half_stamp_px).all(axis=(1, 2))
+    return np.asarray(sharp | (tracks(found, ~sharp, psf) & whole))
 
 
-def _behind_a_mosaic(
-    found: FittedStars, left: BoolImage, short: FloatArray, size: FloatArray, psf: PointSpread
-) -> BoolImage:
-    """Light thinner or smaller than the bright stars about it, where much bright light is.
-
-    Interpolation of colours makes particles a few pixels wide. Elsewhere, what looks smaller lies
-    among blended stars. `left` (N,): what is not known to be too sharp for a star.
-    """
-    noise = 1.0 / np.maximum(found.star_snr, 1e-6)
-    small = short < _usual(found, short, psf) * (THINNEST - THIN_NOISE * noise)
-    small |= size < _usual(found, size, psf) * (SMALLEST - SMALL_NOISE * noise)
-    bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
-    many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
-    return np.asarray(small & (np.count_nonzero(small & bright) > many))
-
-
-def _usual(found: FittedStars, width: FloatArray, psf: PointSpread) -> FloatArray:
-    """That width of the bright stars about each place; where these are few, of the profile."""
+def bright_about(found: FittedStars) -> IndexArray | None:
+    """The bright stars about each place, shape (N, K); None where these are few."""
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
     if bright.size < FEWEST_WIDTHS:
-        return np.full(width.size, psf.sigma_px)
+        return None
     places = np.column_stack([found.x, found.y])
-    _, near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))
-    return np.asarray(np.median(width[bright[near]], axis=1))
+    near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))[1]
+    return np.asarray(bright[near], np.intp)
+
+
+def relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
+    """Least and greatest width of each star over those of the bright stars about it, shape (N, 2).
+
+    Widths of the light on which coma, as the median of their moments tells it, is undone; where
+    stars are trails or bright ones are few, the profile.
+    """
+    near = bright_about(found) if psf.trail_length_px == 0.0 else None
+    if near is None:
+        trail = np.array(psf.trail_px)
+        usual = psf.sigma_px**2 * np.eye(2)[None] + np.outer(trail, trail) / 12.0
+    else:
+        usual = np.median(found.moments[near], axis=1)
+    values, vectors = np.linalg.eigh(usual)
+    undone = vectors * np.maximum(values, 1e-3)[:, None, :] ** -0.5
+    seen = np.linalg.eigvalsh(np.swapaxes(undone, 1, 2) @ found.moments @ undone)
+    return np.sqrt(np.maximum(seen, 1e-6))
+
+
+def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
+    """Tracks of particles, which a mosaic's interpolation makes a few pixels wide.
+
+    Bright light that is thinner than stars are in one direction, and longer in the other; where
+    much bright light is thinner or smaller than the stars about it, all such light. Elsewhere, what
+    looks smaller lies among blended stars. `left` (N,): what is not known to be too sharp for a
+    star.
+    """
+    thin, long = relative_widths(found, psf).T
+    noise = 1.0 / np.maximum(found.star_snr, 1e-6)
+    trailed = psf.trail_length_px > 0.0
+    least_snr = TRACK_SNR_AMONG_TRAILS if trailed else TRACK_SNR
+    track = (thin < THIN_TRACK - THIN_TRACK_NOISE * noise) & (long > LONG_TRACK * thin)
+    track &= found.star_snr > least_snr
+    if trailed:
+        return np.asarray(track)
+    track &= psf.sigma_px > MOSAIC_SIGMA_PX
+    near = bright_about(found)
+    short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
+    size = np.sqrt(short * size)
+    small = np.zeros(len(found), bool)
+    for width, least, doubt in ((short, THINNEST, THIN_NOISE), (size, SMALLEST, SMALL_NOISE)):
+        usual = psf.sigma_px if near is None else np.median(width[near], axis=1)
+        small |= width < usual * (least - doubt * noise)
+    bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
+    many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
+    return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
 
 def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
@@ -247,8 +284,8 @@ class StarField:
         row, col = not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
-        sharp = sharp_ones(stars, psf)
-        keep = (~sharp & stars.settled) | self._clipped_at(stars)
+        sharp = sharp_ones(stars, psf, self.above.shape)
+        keep = (~sharp & stars.settled) | self._clipped_stars(stars, psf)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
         stars = self._paired(seen, psf, stars)
         answer, _ = filter_answer(self._without(stars, hot, psf), psf)
@@ -347,6 +384,10 @@ class StarField:
         at = nearest_pixels(self.frame.light.shape, stars.x, stars.y)
         return np.asarray(self.frame.areas.labels[at] > 0)
 
+    def _clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
+        """Those on clipped areas that are as wide as the others, as clipped stars are."""
+        return self._clipped_at(stars) & (relative_widths(stars, psf)[:, 0] > CLIPPED_THIN)
+
     def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
         if not self.frame.clipped.any():
             return self.frame.usable.copy()
@@ -359,8 +400,12 @@ class StarField:
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
-        shaped = found.settled & ~sharp_ones(found, psf) & (found.misfit < WORST_MISFIT)
-        found = found.select(shaped | self._clipped_at(found))
+        shaped = (
+            found.settled
+            & ~sharp_ones(found, psf, self.above.shape)
+            & (found.misfit < WORST_MISFIT)
+        )
+        found = found.select(shaped | self._clipped_stars(found, psf))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
         found = found.select(first_of_each(places, TWICE_SIGMAS * psf.sigma_px))

@@ -141,7 +141,7 @@ def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) ->
     """Bright streaks of one size of squares."""
     level = _median(light)
     above = np.asarray(light - level, np.float32)
-    hunt = Hunt(light=above, known=known, whole=above, texture=np.ones_like(above), bin_px=size)
+    hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
     lines: list[Line] = []
     free = known > 0.5
     for least in LIT_SIGMA:

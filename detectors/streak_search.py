@@ -315,7 +315,6 @@ class Hunt:
 
     light: FloatImage  # (h, w): 0 where hidden
     known: FloatImage  # (h, w): 1, or 0 where hidden
-    whole: FloatImage  # (h, w): the light with all that was hidden
     texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
     bin_px: int = 1  # side of the squares of pixels added up to one
 
@@ -348,7 +347,6 @@ def hunt_in(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     return Hunt(
         light=np.where(unseen, np.float32(0.0), cut),
         known=np.where(unseen, np.float32(0.0), known),
-        whole=cut,
         texture=texture,
         bin_px=bin_px,
     )

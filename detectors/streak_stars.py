@@ -68,6 +68,14 @@ class StarTrail:
         angle = 0.5 * float(np.angle(np.exp(2j * some[:, 3]).mean()))
         return max(float(np.median(some[:, 2])), 0.5 * self.length_px), angle
 
+    @property
+    def turned_rad(self) -> float:
+        """Standard deviation of the trails' angles: the sky turns about a pole."""
+        if len(self.single) < NEIGHBOURS:
+            return 0.0
+        alike = float(np.abs(np.exp(2j * self.single[:, 3]).mean()))
+        return 0.5 * float(np.sqrt(-2.0 * np.log(np.clip(alike, 1e-3, 1.0))))
+
     def measured_on(self, light: FloatImage, known: FloatImage) -> StarTrail:
         """The same with the width of streaks fitted to the brightest trails."""
         widths = []

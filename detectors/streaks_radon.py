@@ -13,7 +13,7 @@ from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, nudged, strip_along
+from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
 from detectors.streak_null import (
     CLEAR_SNR,
     LOG10_WHITE_LINES,
@@ -22,6 +22,7 @@ from detectors.streak_null import (
     log10_false_alarm,
     shuffled,
     snr_for,
+    with_structure,
 )
 from detectors.streak_search import (
     BINS,
@@ -35,13 +36,11 @@ from detectors.streak_search import (
 from detectors.streak_stars import (
     BLEED_PX,
     SIGMA_PX,
-    TRACK_SHARE,
     StarTrail,
     clipped_stars,
     common_star_trail,
     grown,
     sharp_pixels,
-    sharp_share,
     stars_of,
 )
 from detectors.types import BoolImage, FloatImage, StreakDetections
@@ -51,34 +50,26 @@ SEGMENT_SHARE = 0.75
 WIDE_RARER = 2.0
 DARK_TRIES, DARK_MARGIN = 12, 1.1
 
-# Pieces about as long as a star is wide; without the brightest quarter of them even light keeps
-# 0.6 and more of its signal-to-noise ratio, and a few stars in a row hardly any
-PIECE_PX, MOST_PIECES, BEST_SHARE = 4.0, 24, 0.25
-LEAST_REST, LEAST_REST_BRIGHT = 0.35, 0.12
-FAINT_SNR, BRIGHT_SNR = 12.0, 30.0
-TRAIL_DEG, TRAIL_LENGTHS, TRAIL_SLACK_PX = 12.0, 1.8, 10.0
+# So many points explain this part of a row of blended stars: of its squared signal-to-noise ratio.
+# Of even light at 10 sigma they explain 0.92 once in a hundred 30 px, and less of longer ones
+POINTS, MOST_BY_POINTS, CHAIN = 3, 0.92, "star chain"
+TRAIL_DEG, TRAIL_LENGTHS, LONGEST_TRAILS, TRAIL_SLACK_PX = 12.0, 1.8, 2.2, 10.0
 # Several faint trails in a row look like a longer one
 ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
 SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
 # Width over that of a star: cosmic rays are narrower, clouds are wider. What is near (meteors,
 # aircraft) is out of focus, and two lamps side by side are wider still
 NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
-# Of a short line, with so many sigma of its width: simulated streaks show 0.99 and more of the
-# stars' width, tracks behind a mosaic of colours mostly 0.96 and less
-NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.97, 1.0, 120.0
-# Steps of light over its mean, from one piece of a star's FWHM to the next
-CHAIN_SNR, CHAIN_LENGTH_PX, CHAIN_WIDTHS, FEWEST_IN_CHAIN = 20.0, 120.0, 2.8, 4
-CHAIN_SIGMAS, CHAIN_STEPS = 2.0, 0.3
-PARTICLE_LENGTH_PX, PARTICLE_STEPS = 35.0, 0.2
+# Of a short line, with so many sigma of its width: simulated streaks show 0.96 and more of the
+# stars' width about them, tracks behind a mosaic of colours mostly 0.93 and less
+NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
 # Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
 BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
+BENT_PIECE_PX = 4.0
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
 FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
-BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX = 2.0, 256.0, 1.5
-# A track of one pixel's width as linear interpolation shows it; a line of starlight
-PIXEL_SIGMA, LINE_OVER_STAR, LEAST_LINE_SIGMA, NUDGE_PX = 0.5, 1.1, 0.8, 1.0
-NOISE_SIGMAS = 2.2
+BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
@@ -90,7 +81,7 @@ LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
 class Radon:
     """Streaks by the fast Radon transform; ``docs/methods/streaks.md`` has the equations."""
 
-    # Streaks that noise would show more often than this in a frame are left out
+    # Streaks that chance would show more often than this in a frame are left out
     max_log10_false_alarm: float = -3.0
     max_streaks: int = 50  # the clearest so many are given
     max_tries: int = 120  # so many candidates are fitted
@@ -137,7 +128,8 @@ class Radon:
             else one.log10_false_alarm
             for one in lines
         ]
-        return described(frame, lines, np.array(chance))
+        length = np.array([one.path.length_px for one in lines])
+        return described(frame, lines, with_structure(np.array(chance), length))
 
     def _found(
         self, hunt: Hunt, sky: Sky, rare: float, pixels: int
@@ -152,7 +144,10 @@ class Radon:
         chance = Chance(pixels=pixels)
         if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
             chance = self._chance(hunt, sky, pixels)
-        lines = [replace(one, log10_false_alarm=chance.log10_expected(one)) for one in lines]
+        lines = [
+            replace(one, log10_false_alarm=chance.log10_expected(one.scaled(hunt.bin_px)))
+            for one in lines
+        ]
         return [line for line in lines if line.log10_false_alarm <= rare], gone
 
     def _lines(
@@ -171,7 +166,7 @@ class Radon:
             line = fitted_line(hunt.light, hunt.known, rough, sigma, least)
             if line is None or line.snr < least:
                 continue
-            if is_streak(line, sky, hunt) and joined_line(whole, lines, line) is None:
+            if not no_streak(line, sky, hunt) and joined_line(whole, lines, line) is None:
                 lines.append(line)
             gone.append(line)
             hunt.hide(line)
@@ -180,11 +175,12 @@ class Radon:
 
     def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
         """What chance shows in a frame without its streaks."""
-        mixed, sharp = shuffled(hunt, sky.sharp)
+        mixed = shuffled(hunt)
         least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
-        hidden = np.zeros_like(sharp)
-        lines = self._lines(mixed, replace(sky, sharp=sharp, hidden=hidden), least)[0]
-        return Chance.of([line.scaled(hunt.bin_px) for line in lines], least, pixels)
+        lines, gone, *_ = self._lines(mixed, sky, least)
+        chains = [line for line in gone if no_streak(line, sky, mixed) == CHAIN]
+        lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
+        return Chance.of(lines, chains, least, pixels)
 
 
 def path_of(some: Segments, index: int) -> Path:
@@ -202,12 +198,12 @@ def dark_snr(hunt: Hunt, dark: Segments, sky: Sky, least: float) -> float:
 
     Noise has none; the texture of clouds has, and as many bright ones.
     """
-    negative = replace(hunt, light=-hunt.light, whole=-hunt.whole)
+    negative = replace(hunt, light=-hunt.light)
     found = 0.0
     for index in range(min(len(dark), DARK_TRIES)):
         rough, sigma = path_of(dark, index), float(dark.sigma_px[index])
         line = fitted_line(negative.light, negative.known, rough, sigma, least)
-        if line is not None and line.snr > max(found, least) and is_streak(line, sky, negative):
+        if line is not None and line.snr > max(found, least) and not no_streak(line, sky, negative):
             found = line.snr
     return found
 
@@ -219,8 +215,7 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
         taken |= streak_band(taken.shape, line)
     lost = frame.clipped & ~clipped_streaks(frame.clipped) & ~taken
     hidden = frame.ignored | taken | grown(lost, BLEED_PX) | clipped_stars(frame.residual, lost)
-    sharp = sharp_pixels(frame.residual) & ~hidden
-    hidden |= sharp
+    hidden |= sharp_pixels(frame.residual)
     flat, _ = flattened(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
     unit = blurred_noise(SIGMA_PX)
@@ -230,7 +225,6 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
     stars = stars_of(flat, hidden, trail)
     return Sky(
         hidden=hidden | stars.mask,
-        sharp=sharp,
         trail=trail,
         star_sigma_px=stars.sigma_px,
         star_sigma_told=stars.told,
@@ -239,53 +233,43 @@ def sky_of(frame: StreakFrame, bright: BrightLines) -> Sky:
 
 @dataclass(frozen=True, kw_only=True)
 class Sky:
-    """What of a frame is no streak: hidden pixels, sharp ones among them, and its stars' look."""
+    """What of a frame is no streak: hidden pixels, and its stars' look."""
 
     hidden: BoolImage
-    sharp: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
     star_sigma_told: bool  # by stars; else a usual one
 
 
-def is_streak(line: Line, sky: Sky, hunt: Hunt) -> bool:
-    """Whether a line, in pixels of that frame, is a streak."""
+def no_streak(line: Line, sky: Sky, hunt: Hunt) -> str:
+    """What a line, in pixels of that frame, is if it is no streak; nothing if it is one."""
     full = line.scaled(hunt.bin_px)
-    if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
-        return False
     length = full.path.length_px
     shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
-    if length < SHORTEST_PX or length < shortest * full.sigma_px:
-        return False
-    if line.sigma_px > 0.95 * WIDEST_PX:
-        return False
+    if length < max(SHORTEST_PX, shortest * full.sigma_px):
+        return "short"
+    if hunt.bin_px > 1 and line.sigma_px < LEAST_BINNED_SIGMA:
+        return "seen without binning"
     if sky.trail is not None and is_star_trail(full, sky.trail):
-        return False
+        return "star trail"
     if _on_border_or_row(full, sky.hidden.shape):
-        return False
-    rest = rest_share(line)
-    part = np.clip((line.snr - FAINT_SNR) / (BRIGHT_SNR - FAINT_SNR), 0.0, 1.0)
-    if rest < LEAST_REST + part * (LEAST_REST_BRIGHT - LEAST_REST):
-        return False
-    if is_narrow(full, sky) or is_chain(line, sky, hunt):
-        return False
-    if sharp_share(full.path, sky.sharp) > TRACK_SHARE:
-        return False
-    if hunt.bin_px == 1 and narrower_than_light(line, sky, hunt):
-        return False
+        return "border or row"
+    if is_narrow(full, sky):
+        return "cosmic ray"
+    if points_share(line, sky.star_sigma_px / hunt.bin_px) > MOST_BY_POINTS:
+        return CHAIN
     cloudy = _texture(line, hunt) > CLOUD_TEXTURE
-    if cloudy and line.snr < CLOUD_SNR:
-        return False
     # Short streaks of some width are seen without binning; wisps of cloud are not
-    if hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px:
-        return False
+    wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
+    if wisp or (cloudy and line.snr < CLOUD_SNR):
+        return "cloud"
     if line.snr < FAINTEST_WIDE_SNR and full.sigma_px > FAINT_WIDEST * sky.star_sigma_px:
-        return False
+        return "wide"
     widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
     if full.sigma_px > widest * max(sky.star_sigma_px, LEAST_STAR_PX) + WIDEST_MORE_PX:
-        long = length > WIDE_SIGMAS * full.sigma_px
-        return bool(not cloudy and long and line.snr > WIDE_SNR and rest > WIDE_REST)
-    return True
+        long = length > WIDE_SIGMAS * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
+        return "" if long and line.snr > WIDE_SNR and not cloudy else "wide"
+    return ""
 
 
 def is_narrow(line: Line, sky: Sky) -> bool:
@@ -302,30 +286,29 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     return bool(short and sure)
 
 
-def is_chain(line: Line, sky: Sky, hunt: Hunt) -> bool:
-    """Whether the light of a short, faint line comes and goes from one star's width to the next.
+def points_share(line: Line, star_sigma_px: float) -> float:
+    """Part of a line's squared signal-to-noise ratio that its clearest few points explain.
 
-    The mean square of successive differences (von Neumann 1941, Ann. Math. Stat. 12, 367) over
-    twice the noise's is 1 for even light whatever it does from end to end, with variance 3 / (n -
-    1); a row of blended stars is all steps.
+    Points as wide as stars are taken away one after the other (Hogbom 1974, A&AS 15, 417). Squares
+    of signal-to-noise ratios are twice the log-likelihoods, so that beyond 1 a row of stars
+    explains the light better than an even line does.
+
+    `star_sigma_px`: in pixels of the frame in which the line was measured.
     """
-    length = line.path.length_px * hunt.bin_px
-    # Bright ones are as uneven where particles lose their energy and turn
-    particle = line.snr > CHAIN_SNR
-    if length > (PARTICLE_LENGTH_PX if particle else CHAIN_LENGTH_PX):
-        return False
-    piece = max(PIECE_PX, CHAIN_WIDTHS * sky.star_sigma_px / hunt.bin_px)
-    inside = np.flatnonzero(line.inside)
-    count = int(min(line.path.length_px / piece, inside.size))
-    if count < FEWEST_IN_CHAIN:
-        return False
-    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
-    weight = np.maximum(np.add.reduceat(line.weight[inside], edges), 1e-3)
-    level = np.add.reduceat(line.signal[inside], edges) / np.sqrt(weight) / line.scatter
-    excess = 0.5 * float(np.square(np.diff(level)).mean()) - 1.0
-    steps = PARTICLE_STEPS if particle else CHAIN_STEPS
-    by_chance = CHAIN_SIGMAS * np.sqrt(3.0 / (count - 1))
-    return bool(excess > by_chance and excess > (steps * float(level.mean())) ** 2)
+    inside = line.inside
+    u = line.u[inside] / line.bin_px
+    weight, rest = line.weight[inside], line.signal[inside].copy()
+    even = float(rest.sum()) ** 2 / max(float(weight.sum()), 1e-6)
+    places = np.arange(u[0], u[-1], 0.5)
+    points = np.exp(-0.5 * ((u - places[:, None]) / star_sigma_px) ** 2)
+    power = np.maximum(np.square(points) @ weight, 0.05)
+    explained = 0.0
+    for _ in range(POINTS):
+        light = np.maximum(points @ rest, 0.0) / power
+        best = int(np.argmax(light**2 * power))
+        explained += float(light[best] ** 2 * power[best])
+        rest -= light[best] * points[best] * weight
+    return explained / max(even, 1e-6)
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
@@ -339,12 +322,12 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     half = 3.0 * line.sigma_px + 2.0
     strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
     window = np.exp(-0.5 * (strip.v / (BENT_WINDOW * line.sigma_px)) ** 2)
-    count = max(3, int(path.length_px / PIECE_PX))
+    count = max(3, int(path.length_px / BENT_PIECE_PX))
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
     light = np.add.reduceat(strip.light * window, edges, axis=0)
     total = np.maximum(light.sum(axis=1), 1e-3)
     middle = (light @ strip.v) / total
-    noise = float(np.sqrt(PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
+    noise = float(np.sqrt(BENT_PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
     t = np.linspace(-1.0, 1.0, count)
     wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
     return wander > BENT_PX + BENT_SIGMAS * noise
@@ -360,7 +343,7 @@ def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
     path = line.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
     long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
-    read_out = long and drift < ROW_DRIFT_PX and line.snr < CHAIN_SNR
+    read_out = long and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
     return bool(np.median(away) < BORDER_PX + line.sigma_px or read_out)
 
 
@@ -370,39 +353,6 @@ def _texture(line: Line, hunt: Hunt) -> float:
     return float(hunt.texture[nearest_pixels(hunt.texture.shape, x, y)].mean())
 
 
-def narrower_than_light(line: Line, sky: Sky, hunt: Hunt) -> bool:
-    """Whether a line of a pixel's width explains the light better than one of a star's.
-
-    With the pixels that were hidden as too sharp. The squares of the signal-to-noise ratios are
-    twice the log-likelihoods.
-    """
-    known = np.where(sky.sharp, np.float32(1.0), hunt.known)
-    light = np.where(sky.sharp, hunt.whole, hunt.light)
-    wide = max(LEAST_LINE_SIGMA, min(LINE_OVER_STAR * sky.star_sigma_px, line.sigma_px))
-    narrow = nudged(light, known, line.path, PIXEL_SIGMA, NUDGE_PX)[1]
-    ratio = narrow / max(nudged(light, known, line.path, wide, NUDGE_PX)[1], 1e-6)
-    # What starlight shows, and half way from it to 1, unless noise may do as much
-    usual = np.sqrt(2.0 * PIXEL_SIGMA * wide / (PIXEL_SIGMA**2 + wide**2))
-    doubt = NOISE_SIGMAS * np.sqrt(1.0 - usual**2) / max(line.snr, 1.0)
-    return bool(ratio > min(1.0, max(0.5 * (1.0 + usual), usual + doubt)))
-
-
-def rest_share(line: Line) -> float:
-    """Part of the signal-to-noise ratio that remains without the brightest quarter."""
-    inside = np.flatnonzero(line.inside)
-    count = int(np.clip(line.path.length_px / PIECE_PX, 4, MOST_PIECES))
-    if inside.size < count:
-        return 0.0
-    edges = np.linspace(0, inside.size, count, endpoint=False).astype(int)
-    signal = np.add.reduceat(line.signal[inside], edges)
-    weight = np.add.reduceat(line.weight[inside], edges)
-    total = float(signal.sum()) / np.sqrt(max(float(weight.sum()), 1e-6))
-    level = signal / np.sqrt(np.maximum(weight, 1e-6))
-    rest = np.argsort(-level)[round(BEST_SHARE * count) :]
-    left = float(signal[rest].sum()) / np.sqrt(max(float(weight[rest].sum()), 1e-6))
-    return left / max(total, 1e-6)
-
-
 def is_star_trail(line: Line, trail: StarTrail) -> bool:
     """Whether a line, in pixels of the frame, is what stars draw."""
     cos, sin = line.path.along
@@ -410,12 +360,12 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     middle = line.path.at(np.array([0.5 * line.path.length_px]), 0.0)
     trail_px, trail_rad = trail.near(float(middle[0][0]), float(middle[1][0]))
     away = abs((angle - trail_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-    longest = TRAIL_LENGTHS * trail_px + TRAIL_SLACK_PX
+    longest = LONGEST_TRAILS * trail_px + TRAIL_SLACK_PX
     if line.snr < ROW_SNR:
         longest = ROW_TRAILS * trail_px + ROW_SLACK_PX
     # Short lines have no sure direction, and the halves of a bent trail have others than the whole
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
-    unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px)
+    unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px) + trail.turned_rad
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 
-from regengine.io.plain import shown
-
 # What OpenCV and other C++ libraries say where Python would raise MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
 # A file's name is no longer than this on any common system, so paths are never shortened
 LONGEST_NAME = 255
 LONGEST_SENTENCE = 5000  # longer than any path with any words of ours
 _ENDLESS = re.compile(rf"[^\s/]{{{LONGEST_NAME + 1},}}")
+
+
+def shown(text: str) -> str:
+    """Text as one line that a terminal only prints, whatever is in it.
+
+    Names of files may hold line breaks, which become spaces, codes that command a terminal and
+    marks that turn the direction of writing, which become their escapes.
+    """
+    if text.isprintable():
+        return text
+    spaced = "".join(" " if letter in "\n\r\t" else letter for letter in text)
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in spaced
+    )
 
 
 def one_line(text: str) -> str:

@@ -48,6 +48,8 @@ def record(result: FrameResult) -> Record:
             "lights": result.lights,
             "seconds": round(result.seconds, 3),
         },
+        "probability_low": result.probability_low,
+        "probability_high": result.probability_high,
         "image": {name: getattr(result, name) for name in IMAGE_FIELDS},
         "footprint_diagonal_km": result.footprint_diagonal_km,
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
@@ -119,7 +121,7 @@ def summary_words(result: FrameResult) -> list[str]:
     """The numbers that tell how good a result is, each as a short phrase; none without any."""
     words = []
     if result.probability is not None:
-        words.append(f"probability {probability_text(result.probability)}")
+        words.append(f"probability {probability_words(result)}")
     if result.fit is not None:
         words += [
             f"correlation {result.fit.ncc:.2f}, margin {result.fit.margin:.2f}",
@@ -147,6 +149,18 @@ def summary_words(result: FrameResult) -> list[str]:
     if result.orientation != 1:
         words.append(f"shown as stored, EXIF orientation {result.orientation}")
     return words
+
+
+def probability_words(result: FrameResult) -> str:
+    """The probability with its interval: ``0.98 (0.97 to 1)``; empty without one."""
+    text = probability_text(result.probability)
+    if result.probability_low is None or result.probability_high is None:
+        return text
+    low, high = (
+        f"{limit:.0f}" if limit in (0.0, 1.0) else probability_text(limit)
+        for limit in (result.probability_low, result.probability_high)
+    )
+    return f"{text} ({low} to {high})"
 
 
 def probability_text(probability: float | None) -> str:

@@ -124,7 +124,8 @@ class FrameResult:
     """Everything that is known of one processed frame.
 
     ``footprint`` holds four (lon, lat) pairs, top-left, top-right, bottom-right, bottom-left of
-    the image; None where that corner sees no ground. ``sources`` says for each input value
+    the image; None where that corner sees no ground. ``probability_low`` and ``probability_high``
+    are what the trials behind the probability allow for. ``sources`` says for each input value
     ("time", "focal_mm", "pixel_pitch_um", "camera_body", "nadir") where it came from
     ("exif", "record", "option", "filename", "table", "assumed").
     """
@@ -135,6 +136,8 @@ class FrameResult:
     verdict: Verdict
     probability: float | None
     reasons: tuple[Reason, ...]
+    probability_low: float | None = None
+    probability_high: float | None = None
     width_px: int | None = None
     height_px: int | None = None
     orientation: int = 1

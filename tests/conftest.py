@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -17,6 +18,22 @@ settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parents[1]
 # What this user keeps of maps and element sets is no part of a test, and none may be put there
 os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what is collected, now or later: it is there to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let all of it go."""
+    gc.unfreeze()
 
 
 def real_data_folder() -> Path:

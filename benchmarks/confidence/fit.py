@@ -1,105 +1,83 @@
-"""From proposals with known truth to a calibration: weights, curve, cross-validation.
-
-Two stages. The *score* is a logistic regression of bounded features with a quadratic penalty and no
-negative weight. The *curve* turns scores of proposals that the regression did not see into
-probabilities: Platt's sigmoid between a floor and a ceiling, which the number of cases bounds.
+"""From proposals with known truth to steps of probability, and to a threshold that is tested.
 
 References
 ----------
-Platt, J. (1999). Probabilistic outputs for support vector machines and comparisons to regularized
-likelihood methods. Advances in Large Margin Classifiers, 61-74.
+Vovk, V., Petej, I., Fedorova, V. (2015). Large-scale probabilistic predictors with and without
+guarantees of validity. NeurIPS; arXiv 1511.00213. Angelopoulos, A. N., Bates, S., Candès, E. J.,
+Jordan, M. I., Lei, L. (2021). Learn then Test. arXiv 2110.01052.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.optimize import isotonic_regression
+from scipy.special import logit
+from scipy.stats import binom
 
 from benchmarks.arrays import BoolArray
-from benchmarks.trials.outcomes import upper_bound
 from detectors.types import FloatArray
-from regengine.registration.calibration import feature_values
+from regengine.evaluate.tables import most_share
+from regengine.registration.calibration import Steps
 from regengine.registration.verification import Evidence
 
 IntArray = NDArray[np.intp]
 
 FOLDS = 5
-# Quadratic penalties on the weights that are tried, from hardly any to gentle slopes
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-# Where right and wrong separate wholly, any slope fits: it stays within about this factor (one
-# sigma, natural logarithm) of the regression's own
-SIGMA_LOG_SLOPE = 1.0
-SIGMA_OFFSET = 5.0
-MOST_OPEN = 0.4  # of the probability, at either end
+# Steps of less than this, in the logarithm of the odds (natural), are one
+LEAST_STEP = 0.1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Regression:
-    """Weights of the score."""
+def venn_abers(log10_odds: FloatArray, right: BoolArray) -> Steps:
+    """Inductive Venn-Abers: isotonic regression with a new case taken for wrong, and for right.
 
-    intercept: float
-    weights: FloatArray
+    Nothing but their order is used of the odds. Of the two probabilities that of the truth is
+    calibrated whatever the distribution, if trials and new case are drawn alike.
+    """
+    known, same = np.unique(log10_odds, return_inverse=True)
+    count = np.bincount(same)
+    share = np.bincount(same, weights=right) / count
 
-    def score(self, features: FloatArray) -> FloatArray:
-        """Score of features, shape (n, features) → (n,)."""
-        return self.intercept + features @ self.weights
+    def at_new(taken: float) -> list[float]:
+        """Before the first of the known, at it, before the second, at that, ... after the last."""
+        found = []
+        for k in range(len(known)):
+            found.append(
+                isotonic_regression(np.insert(share, k, taken), weights=np.insert(count, k, 1)).x[k]
+            )
+            tied = np.where(np.arange(len(known)) == k, 1, 0)
+            joined = (share * count + taken * tied) / (count + tied)
+            found.append(isotonic_regression(joined, weights=count + tied).x[k])
+        found.append(
+            isotonic_regression(np.append(share, taken), weights=np.append(count, 1)).x[-1]
+        )
+        # The last digit may differ
+        return np.maximum.accumulate(found).tolist()
 
-
-@dataclass(frozen=True, kw_only=True)
-class Curve:
-    """From score to probability."""
-
-    slope: float
-    offset: float
-    floor: float
-    ceiling: float
-
-    def probability(self, score: FloatArray) -> FloatArray:
-        """Probability of scores."""
-        p = self.floor + (self.ceiling - self.floor) * expit(self.slope * score + self.offset)
-        return np.clip(p, self.floor, self.ceiling)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """Both stages, with the scores that the curve was fitted on."""
-
-    regression: Regression
-    curve: Curve
-    penalty: float
-    left_out_scores: FloatArray
-
-    def probability(self, features: FloatArray) -> FloatArray:
-        """Probability of features."""
-        return self.curve.probability(self.regression.score(features))
+    begins = np.stack([known, np.nextafter(known, np.inf)], axis=1).ravel()
+    return Steps(log10_odds=tuple(begins.tolist()), low=tuple(at_new(0.0)), high=tuple(at_new(1.0)))
 
 
-def fit_regression(features: FloatArray, right: BoolArray, penalty: float) -> Regression:
-    """Penalised logistic regression, no weight negative, the intercept free of the penalty."""
-    sign = np.where(right, 1.0, -1.0)
-    middle = features.mean(axis=0)
-    centred = features - middle
-
-    def loss(unknowns: FloatArray) -> tuple[float, FloatArray]:
-        weights = unknowns[1:]
-        against = -sign * (unknowns[0] + centred @ weights)
-        slope = -sign * expit(against)
-        value = np.logaddexp(0.0, against).sum() + 0.5 * penalty * weights @ weights
-        return value, np.append(slope.sum(), slope @ centred + penalty * weights)
-
-    bounds = [(None, None)] + [(0.0, None)] * features.shape[1]
-    fitted = minimize(
-        loss, np.zeros(features.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds
-    ).x
-    return Regression(intercept=float(fitted[0] - middle @ fitted[1:]), weights=fitted[1:])
+def fewer_steps(steps: Steps) -> Steps:
+    """The same with small steps drawn together, of each the widest interval."""
+    p = np.asarray(steps.high) / (1.0 - np.asarray(steps.low) + np.asarray(steps.high))
+    of_p = logit(p)
+    firsts = [0]
+    for k in range(1, len(of_p)):
+        if of_p[k] - of_p[firsts[-1]] >= LEAST_STEP:
+            firsts.append(k)
+    lasts = [k - 1 for k in firsts[1:]] + [len(of_p) - 1]
+    return Steps(
+        log10_odds=tuple(steps.log10_odds[k - 1] for k in firsts[1:]),
+        low=tuple(steps.low[k] for k in firsts),
+        high=tuple(steps.high[k] for k in lasts),
+    )
 
 
 def folds_of(blocks: IntArray, folds: int = FOLDS) -> IntArray:
@@ -113,106 +91,14 @@ def folds_of(blocks: IntArray, folds: int = FOLDS) -> IntArray:
     return np.array([fold_of_block[block] for block in blocks])
 
 
-def left_out_scores(
-    features: FloatArray, right: BoolArray, folds: IntArray, penalty: float
-) -> FloatArray:
-    """Score of every case from a regression that did not see its fold."""
-    scores = np.empty(len(right))
+def left_out_probability(trials: Proposals) -> FloatArray:
+    """Probability of every proposal by those of other regions."""
+    folds = folds_of(trials.blocks)
+    p = np.empty(len(trials))
     for fold in np.unique(folds):
         out = folds == fold
-        scores[out] = fit_regression(features[~out], right[~out], penalty).score(features[out])
-    return scores
-
-
-def choose_penalty(features: FloatArray, right: BoolArray, folds: IntArray) -> float:
-    """The strongest penalty whose loss on cases left out is within one sigma of the least.
-
-    Where right and wrong separate wholly, the least loss is always that of the steepest curve:
-    the gentler ones that do as well are the better bet.
-    """
-    losses = []
-    for penalty in PENALTIES:
-        scores = left_out_scores(features, right, folds, penalty)
-        losses.append(np.logaddexp(0.0, np.where(right, -scores, scores)))
-    means = np.array([loss.mean() for loss in losses])
-    best = int(np.argmin(means))
-    sigma = losses[best].std() / np.sqrt(len(right))
-    return PENALTIES[int(np.flatnonzero(means <= means[best] + sigma)[-1])]
-
-
-def fit_curve(scores: FloatArray, right: BoolArray) -> Curve:
-    """Slope, offset, floor and ceiling of largest posterior probability.
-
-    The prior of the room above the ceiling, and of that below the floor, is proportional to it: one
-    wrong case imagined at the top and one right case at the bottom. So n cases at the top, all
-    right, leave 1 / (n + 1) open: Laplace's rule of succession; no fit leaves less than
-    1 / (right + 2).
-    """
-    count = int(right.sum())
-    least = 1.0 / (
-        np.array([len(right) - count, count]) + 2.0
-    )  # below the floor, above the ceiling
-
-    def curve_of(unknowns: FloatArray) -> Curve:
-        below, above = np.exp(unknowns[2:])
-        return Curve(
-            slope=float(np.exp(unknowns[0])),
-            offset=float(unknowns[1]),
-            floor=float(below),
-            ceiling=float(1.0 - above),
-        )
-
-    def loss(unknowns: FloatArray) -> tuple[float, FloatArray]:
-        curve = curve_of(unknowns)
-        share = expit(curve.slope * scores + curve.offset)
-        p = curve.floor + (curve.ceiling - curve.floor) * share
-        rising = (curve.ceiling - curve.floor) * share * (1.0 - share)
-        by_unknown = (
-            rising * curve.slope * scores,
-            rising,
-            curve.floor * (1.0 - share),
-            (curve.ceiling - 1.0) * share,
-        )
-        by_p = np.where(right, -1.0 / p, 1.0 / (1.0 - p))
-        pull = np.array(
-            [unknowns[0] / SIGMA_LOG_SLOPE**2, unknowns[1] / SIGMA_OFFSET**2, -1.0, -1.0]
-        )
-        prior = 0.5 * pull[:2] @ unknowns[:2] - unknowns[2:].sum()
-        value = -np.log(np.where(right, p, 1.0 - p)).sum() + prior
-        return float(value), np.array(by_unknown) @ by_p + pull
-
-    bounds = [(-3.0, 3.0), (-50.0, 50.0), *((np.log(low), np.log(MOST_OPEN)) for low in least)]
-    # An outlier may be told by a flat curve or by the room at its ends: start from either
-    starts = [np.array([0.0, 0.0, *np.log(room)]) for room in (least, np.maximum(least, 0.05))]
-    fits = [minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts]
-    return curve_of(min(fits, key=lambda fit: float(fit.fun)).x)
-
-
-def fit_model(features: FloatArray, right: BoolArray, blocks: IntArray) -> Model:
-    """Fit both stages."""
-    if right.all() or not right.any() or len(np.unique(blocks)) < 2:
-        raise ValueError(
-            "the training cases are all right, all wrong or all of one region: draw more of them"
-        )
-    folds = folds_of(blocks)
-    penalty = choose_penalty(features, right, folds)
-    scores = left_out_scores(features, right, folds, penalty)
-    return Model(
-        regression=fit_regression(features, right, penalty),
-        curve=fit_curve(scores, right),
-        penalty=penalty,
-        left_out_scores=scores,
-    )
-
-
-def cross_validated(features: FloatArray, right: BoolArray, blocks: IntArray) -> FloatArray:
-    """Probability of every case from a model that was fitted, penalty and all, without its fold."""
-    folds = folds_of(blocks)
-    p = np.empty(len(right))
-    for fold in np.unique(folds):
-        out = folds == fold
-        model = fit_model(features[~out], right[~out], blocks[~out])
-        p[out] = model.probability(features[out])
+        steps = venn_abers(trials.log10_odds[~out], trials.right[~out])
+        p[out] = steps.probability(trials.log10_odds[out])
     return p
 
 
@@ -228,12 +114,13 @@ YES, NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 class Proposals:
     """Proposals of one half of the cases, one element or row each."""
 
-    features: NDArray[np.float64]  # shape (n, features)
+    log10_odds: NDArray[np.float64]  # over the runner-up's
     right: NDArray[np.bool_]  # whether the proposal was right
     # Whether a doubt kept the engine from accepting it, whatever the probability
     doubted: NDArray[np.bool_]
     # Region that a case belongs to; none is on both sides of a cross-validation.
     blocks: NDArray[np.intp]
+    kinds: dict[str, NDArray[np.bool_]]  # which are of some kinds
     labels: tuple[str, ...]  # seed and kind
     cases: int  # cases of that half, those without a proposal included
     source: str  # which these were
@@ -245,29 +132,28 @@ class Proposals:
 
 def read_rows(tables: Sequence[Path]) -> list[dict[str, str]]:
     """Rows of some tables; of a case that comes twice, the last."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for table in tables:
         with table.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if "seed" not in row or "half" not in row or "right" not in row:
                     raise ValueError(f"{table}: no table of cases (columns seed, half, right)")
-                rows[row["half"], row["seed"]] = row
+                rows[row["half"], row["seed"], row.get("told", "")] = row
     return list(rows.values())
 
 
-def proposals_of(
-    rows: Sequence[dict[str, str]], half: str, names: tuple[str, ...]
-) -> Proposals | None:
+def proposals_of(rows: Sequence[dict[str, str]], half: str) -> Proposals | None:
     """Proposals of one half."""
     mine = [row for row in rows if row["half"] == half]
     found = [row for row in mine if row["right"].strip() != ""]
     if not found:
         return None
     return Proposals(
-        features=np.array([feature_values(evidence_of(row), names) for row in found]),
+        log10_odds=np.array([odds_of(row) for row in found]),
         right=np.array([is_yes(row["right"]) for row in found]),
         doubted=np.array([has_doubt(row.get("reasons", "")) for row in found]),
         blocks=blocks_of(found),
+        kinds={kind: np.array([is_of(row) for row in found]) for kind, is_of in KINDS.items()},
         labels=tuple(f"{row['seed']} ({row.get('kind', '')})" for row in found),
         cases=len(mine),
         source=source_of(mine, half),
@@ -282,12 +168,32 @@ def is_yes(text: str) -> bool:
     return word in YES
 
 
-NO_DOUBTS = frozenset({"low_probability", "search_budget"})
+# Of these an accepted proposal may have any, too
+NO_DOUBTS = frozenset(
+    {"low_probability", "search_budget", "outside_map", "clock_suspect", "narrow"}
+)
 
 
 def has_doubt(reasons: str) -> bool:
-    """Whether there is a reason other than the probability itself, and the time that ran out."""
+    """Whether there is a reason that keeps a proposal back, whatever its probability."""
     return bool({code for code in reasons.split(REASON_MARK) if code} - NO_DOUBTS)
+
+
+OBLIQUE_DEG = 45.0
+KINDS: dict[str, Callable[[dict[str, str]], bool]] = {
+    "time told": lambda row: row.get("told") != "nothing",
+    "nothing told": lambda row: row.get("told") == "nothing",
+    "at most 45° off nadir": lambda row: float(row.get("off_nadir_deg") or "nan") <= OBLIQUE_DEG,
+    "beyond 45°": lambda row: float(row.get("off_nadir_deg") or "nan") > OBLIQUE_DEG,
+}
+
+
+def odds_of(row: dict[str, str]) -> float:
+    """Logarithm of the odds over the runner-up's."""
+    odds = evidence_of(row).lead_log10_odds
+    if not math.isfinite(odds):
+        raise ValueError(f"the proposal of seed {row['seed']} has no odds: make the table anew")
+    return odds
 
 
 def evidence_of(row: dict[str, str]) -> Evidence:
@@ -323,71 +229,88 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
     return f"simulated cases, {half_name} half{where}, seeds {min(seeds)} to {max(seeds)}"
 
 
-# No proposal is accepted that is itself this many times likelier to be wrong than the target,
-# however sure the others are: frames in use may be another mixture than the simulated ones
-WORST_OF_TARGET = 10.0
-REDRAWS = 300
+# Probabilities that are tested as thresholds, in this order, chosen without a look at the test.
+# A proposal that is itself likelier to be wrong is not accepted, however sure the others are
+THRESHOLDS = (0.95, 0.9, 0.85)
+DELTA = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class Acceptance:
-    """What a threshold lets through among cases of known truth."""
+    """What a threshold lets through among cases of known truth, those with doubts never."""
 
     accepted: int
     wrong: int
-    expected_wrong_rate: float
-    wrong_rate_upper_95: float
+
+    @property
+    def upper_95(self) -> float:
+        """Exact one-sided 95 % upper bound of the rate of wrong ones."""
+        return most_share(self.wrong, self.accepted)
 
 
-def choose_threshold(p: FloatArray, ceiling: float, target: float) -> float:
-    """The smallest threshold whose accepted cases are expected to be wrong no oftener than allowed.
+def acceptance(
+    p: FloatArray, trials: Proposals, threshold: float, kind: str | None = None
+) -> Acceptance:
+    """What a threshold lets through, of all trials or of a kind."""
+    accepted = (p >= threshold) & ~trials.doubted
+    if kind is not None:
+        accepted &= trials.kinds[kind]
+    return Acceptance(accepted=int(accepted.sum()), wrong=int((accepted & ~trials.right).sum()))
 
-    Notes
-    -----
-    What the ceiling leaves open no evidence can lower. Where the cases are so few that it exceeds
-    half of the target, evidence may add as much again, and at most the target. Of 48 made-up
-    tables of 300 to 3,000 cases whose true probability was known, 46 let through at most 0.1 %
-    wrong ones so, one of 600 cases 0.18 %, one of 300 cases 0.36 %.
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """Thresholds in the order in which they were tested, up to the first that failed.
+
+    wrong_rate: Of accepted proposals, that a threshold that passed is proven not to exceed.
+    let_in, p_value: What each let through, and how likely no more wrong ones are at that rate.
     """
-    left_open = 1.0 - ceiling
-    allowed = max(target, left_open + min(left_open, target))
-    least = 1.0 - left_open - WORST_OF_TARGET * target
-    ordered = np.sort(p)[::-1]
-    expected = np.cumsum(1.0 - ordered) / np.arange(1, len(ordered) + 1)
-    count = int((expected <= allowed).sum())
-    next_below = ordered[count] if count < len(ordered) else 0.0
-    # Stated with six digits, rounded up
-    above = np.ceil(np.nextafter(max(next_below, least), 1.0) * 1e6) / 1e6
-    return float(min(above, ceiling))
+
+    wrong_rate: float
+    thresholds: tuple[float, ...]
+    let_in: tuple[Acceptance, ...]
+    p_value: tuple[float, ...]
+
+    @property
+    def threshold(self) -> float | None:
+        """The most lenient threshold that passed; None where the strictest failed."""
+        passed = [t for t, p in zip(self.thresholds, self.p_value, strict=True) if p <= DELTA]
+        return passed[-1] if passed else None
 
 
-def acceptance(p: FloatArray, right: BoolArray, doubted: BoolArray, threshold: float) -> Acceptance:
-    """What a threshold lets through, cases with doubts never."""
-    accepted = (p >= threshold) & ~doubted
-    count, wrong = int(accepted.sum()), int((accepted & ~right).sum())
-    return Acceptance(
-        accepted=count,
-        wrong=wrong,
-        expected_wrong_rate=float((1.0 - p[accepted]).mean()) if count else 1.0,
-        wrong_rate_upper_95=upper_bound(wrong, count),
+def learn_then_test(p: FloatArray, trials: Proposals, target: float) -> Tested:
+    """Learn-then-Test: thresholds tested one after the other, by the binomial distribution.
+
+    A test that follows one that failed is not made, so that with 95 % confidence no threshold that
+    passed lets through more wrong ones than the rate. That is the target, or where the trials are
+    too few the least that they can prove: how many pass the strictest threshold says it, not which
+    of them are right.
+    """
+    wrong_rate = wrong_rate_allowed(acceptance(p, trials, THRESHOLDS[0]).accepted, target)
+    let_in: list[Acceptance] = []
+    p_value: list[float] = []
+    for threshold in THRESHOLDS:
+        let_in.append(acceptance(p, trials, threshold))
+        p_value.append(float(binom.cdf(let_in[-1].wrong, let_in[-1].accepted, wrong_rate)))
+        if p_value[-1] > DELTA:
+            break
+    return Tested(
+        wrong_rate=wrong_rate,
+        thresholds=THRESHOLDS[: len(let_in)],
+        let_in=tuple(let_in),
+        p_value=tuple(p_value),
     )
 
 
-def threshold_interval(
-    model: Model, training: Proposals, target: float, redraws: int = REDRAWS
-) -> tuple[float, float]:
-    """Where 95 % of the thresholds fall when the blocks of cases are drawn anew (bootstrap)."""
-    rng = np.random.default_rng(0)
-    members = [np.flatnonzero(training.blocks == one) for one in np.unique(training.blocks)]
-    found: list[float] = []
-    while len(found) < redraws:
-        drawn = rng.integers(0, len(members), len(members))
-        index = np.concatenate([members[k] for k in drawn])
-        scores, truth = model.left_out_scores[index], training.right[index]
-        if truth.all() or not truth.any():
-            continue
-        curve = fit_curve(scores, truth)
-        undoubted = curve.probability(scores[~training.doubted[index]])
-        found.append(choose_threshold(undoubted, curve.ceiling, target))
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
+def wrong_rate_allowed(accepted: int, target: float) -> float:
+    """The target, or the least rate that so many accepted trials, none wrong, can rule out.
+
+    To four digits, rounded up.
+    """
+    least = 1.0 - DELTA ** (1.0 / accepted) if accepted else 1.0
+    return max(target, math.ceil(1e4 * least) / 1e4)
+
+
+def trials_needed(wrong_rate: float) -> int:
+    """Accepted trials, none wrong, that rule out a rate."""
+    return math.ceil(math.log(DELTA) / math.log1p(-wrong_rate))

@@ -1,4 +1,4 @@
-"""A calibration and its judgement as Markdown."""
+"""A calibration and its judgement as Markdown, and as a figure."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
 
 from benchmarks.arrays import BoolArray
-from benchmarks.confidence.fit import Proposals, acceptance
-from benchmarks.pages import table
+from benchmarks.confidence.fit import DELTA, Proposals, Tested, acceptance, trials_needed
+from benchmarks.pages import NONE, table
 from benchmarks.trials.outcomes import CALIBRATION_BINS, roc
 from benchmarks.trials.outcomes import calibration as calibration_figures
 from detectors.types import FloatArray
-from regengine.registration.calibration import FEATURES, Calibration
+from regengine.evaluate.tables import most_share
+from regengine.registration.calibration import Calibration, Steps
 
 REDRAWS = 300
 
@@ -35,9 +35,7 @@ class Bin:
 
 def exact_interval(successes: int, of: int) -> tuple[float, float]:
     """Exact two-sided 95 % confidence interval of a rate."""
-    low = 0.0 if successes == 0 else float(beta.ppf(0.025, successes, of - successes + 1))
-    high = 1.0 if successes == of else float(beta.ppf(0.975, successes + 1, of - successes))
-    return low, high
+    return 1.0 - most_share(of - successes, of, 0.975), most_share(successes, of, 0.975)
 
 
 def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
@@ -67,6 +65,9 @@ def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
 
 
 WORST = 5
+# Odds and thresholds that tables show
+SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
+SHOWN_THRESHOLDS = (0.05, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,99 +76,200 @@ class Judged:
 
     name: str
     p: FloatArray
-    proposals: Proposals
+    trials: Proposals
 
 
-def model_text(calibration: Calibration, penalty: float) -> str:
-    """Weights, curve and threshold."""
-    told = calibration.training
-    low, high = calibration.accept_interval_95
-    lines = [
-        f"Fitted on {told.proposals} proposals ({told.right} right) of {told.cases} cases: "
-        f"{told.source}.\n",
+def trials_told(left_out: Judged) -> dict[str, Any]:
+    """What a calibration tells of the trials that its steps come from."""
+    figures = calibration_figures(left_out.p, left_out.trials.right)
+    return {
+        "source": left_out.trials.source,
+        "cases": left_out.trials.cases,
+        "proposals": len(left_out.trials),
+        "right": int(left_out.trials.right.sum()),
+        "expected_calibration_error": round(figures.expected_error, 5),
+        "brier_score": round(figures.brier, 5),
+    }
+
+
+def accepted_told(test: Judged, tested: Tested) -> dict[str, Any]:
+    """What a calibration tells of the trials that its threshold was tested on."""
+    assert tested.threshold is not None
+    let_in = {"all": acceptance(test.p, test.trials, tested.threshold)} | {
+        kind: acceptance(test.p, test.trials, tested.threshold, kind) for kind in test.trials.kinds
+    }
+    return {
+        "source": test.trials.source,
+        "wrong_rate": tested.wrong_rate,
+        "kinds": [
+            {
+                "kind": kind,
+                "accepted": one.accepted,
+                "wrong": one.wrong,
+                "wrong_rate_upper_95": round(one.upper_95, 5),
+            }
+            for kind, one in let_in.items()
+        ],
+    }
+
+
+def steps_lines(steps: Steps, trials: Proposals) -> list[str]:
+    """What the trials were, and the probability at some odds."""
+    low, high = steps.interval(SHOWN_ODDS)
+    rows = zip(SHOWN_ODDS, steps.probability(SHOWN_ODDS), low, high, strict=True)
+    return [
+        f"Fitted on {len(trials)} proposals ({int(trials.right.sum())} right) of {trials.cases} "
+        f"cases: {trials.source}; {len(steps.low)} steps.",
+        "",
         *table(
-            ("feature", "weight", "what it is"),
-            [
-                *(
-                    (f"`{name}`", f"{weight:.3f}", FEATURES[name].text)
-                    for name, weight in zip(calibration.features, calibration.weights, strict=True)
-                ),
-                ("(intercept)", f"{calibration.intercept:.3f}", f"penalty {penalty:g}"),
-            ],
+            "log₁₀ odds over the runner-up's | probability | low | high",
+            [(f"{odds:g}", f"{p:.4f}", f"{a:.4f}", f"{b:.4f}") for odds, p, a, b in rows],
+            right=4,
         ),
         "",
-        f"P = {calibration.floor:.4g} + ({calibration.ceiling:.6g} - {calibration.floor:.4g}) x "
-        f"sigmoid({calibration.slope:.3f} x score + {calibration.offset:.3f})\n",
-        *table(("what the data file says", "value"), statement_rows(calibration)),
-        "",
-        f"Threshold with its 95 % interval over cases drawn anew: "
-        f"{calibration.accept_probability:.6f} ({low:.6f} to {high:.6f}).",
-        calibration.statement[0].upper() + calibration.statement[1:] + ".",
     ]
-    if not calibration.target_met:
-        lines.append(
-            "The target is not vouched for: the training cases are too few, or too many of the "
-            "best of them are wrong."
+
+
+def threshold_lines(tested: Tested, target: float, steps: Steps) -> list[str]:
+    """The thresholds that were tested, and what follows."""
+    rows = [
+        (
+            f"{threshold:g}",
+            odds_text(steps, threshold),
+            f"{let_in.accepted}",
+            f"{let_in.wrong}",
+            f"{100.0 * let_in.upper_95:.2f} %",
+            f"{p_value:.4f}",
+            "yes" if p_value <= DELTA else "no",
         )
-    return "\n".join(lines) + "\n"
+        for threshold, let_in, p_value in zip(
+            tested.thresholds, tested.let_in, tested.p_value, strict=True
+        )
+    ]
+    found = "no threshold" if tested.threshold is None else f"the threshold {tested.threshold:g}"
+    return [
+        "## The acceptance threshold",
+        "",
+        *table("P from | log₁₀ odds from | accepted | wrong | 95 % bound | p | passed", rows),
+        "",
+        f"Tested on the test half in this order, with 95 % confidence, for at most "
+        f"{100.0 * tested.wrong_rate:.2f} % wrong among accepted: {found}. The target of "
+        f"{100.0 * target:g} % takes {trials_needed(target):,} accepted trials, none wrong.",
+        "",
+    ]
+
+
+def odds_text(steps: Steps, threshold: float) -> str:
+    """Odds from which on a probability reaches a threshold."""
+    least = np.flatnonzero(steps.probability((-np.inf, *steps.log10_odds)) >= threshold)
+    if not len(least):
+        return NONE
+    return "any" if least[0] == 0 else f"{steps.log10_odds[least[0] - 1]:.1f}"
+
+
+def accepted_lines(judged: Judged, threshold: float) -> list[str]:
+    """What the threshold accepts by kind, and what others would."""
+    p, trials = judged.p, judged.trials
+    total, wanted = len(trials), int(trials.right.sum())
+    by_kind = [("all", total, acceptance(p, trials, threshold))] + [
+        (kind, int(of_kind.sum()), acceptance(p, trials, threshold, kind))
+        for kind, of_kind in trials.kinds.items()
+    ]
+    moved = [(t, acceptance(p, trials, t)) for t in sorted({*SHOWN_THRESHOLDS, threshold})]
+    return [
+        f"Accepted from {threshold:g} on, without doubts:",
+        "",
+        *table(
+            "trials | proposals | accepted | wrong | 95 % bound",
+            [
+                (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
+                for kind, n, one in by_kind
+            ],
+            right=4,
+        ),
+        "",
+        f"Right and wrong as the threshold moves, of {wanted} right and {total - wanted} wrong "
+        f"proposals, without doubts:",
+        "",
+        *table(
+            "P from | right | wrong | 95 % bound",
+            [
+                (
+                    f"**{t:g}**" if t == threshold else f"{t:g}",
+                    f"{one.accepted - one.wrong}",
+                    f"{one.wrong}",
+                    f"{100.0 * one.upper_95:.2f} %",
+                )
+                for t, one in moved
+            ],
+            right=3,
+        ),
+        "",
+    ]
 
 
 def statement_rows(calibration: Calibration) -> list[tuple[str, str]]:
-    """What the data file says of its training, as names and values of the documentation."""
-    told = calibration.training
+    """What the data file says, as names and values of the documentation."""
+    told, tested, steps = calibration.trials, calibration.tested, calibration.steps
+    least, most = steps.probability([-np.inf, np.inf])
     return [
-        ("training cases", f"{told.cases}"),
-        ("proposals", f"{told.proposals}"),
-        ("right", f"{told.right}"),
-        ("lowest and highest probability", f"{calibration.floor:.5f}, {calibration.ceiling:.5f}"),
-        ("acceptance threshold", f"{calibration.accept_probability:.6f}"),
-        ("accepted in training", f"{told.accepted}"),
-        ("wrong among them", f"{told.accepted_wrong}"),
-        ("expected wrong among them", f"{100.0 * told.expected_wrong_rate:.3f} %"),
-        ("95 % upper bound", f"{100.0 * told.wrong_rate_upper_95:.2f} %"),
-        ("expected calibration error", f"{told.expected_calibration_error:.4f}"),
-        ("Brier score", f"{told.brier_score:.4f}"),
+        ("training cases", f"{told['cases']}"),
+        ("proposals", f"{told['proposals']}"),
+        ("right", f"{told['right']}"),
+        ("lowest and highest probability", f"{least:.4f}, {most:.4f}"),
+        ("expected calibration error, left out", f"{told['expected_calibration_error']:.4f}"),
+        ("Brier score, left out", f"{told['brier_score']:.4f}"),
+        ("acceptance threshold", f"{calibration.accept_probability:g}"),
+        ("most wrong among accepted, 95 % confidence", f"{100.0 * tested['wrong_rate']:.2f} %"),
+        *(
+            (
+                f"{one['kind']}: accepted, wrong, 95 % bound",
+                f"{one['accepted']}, {one['wrong']}, {100.0 * one['wrong_rate_upper_95']:.2f} %",
+            )
+            for one in tested["kinds"]
+        ),
     ]
 
 
-def judgement_text(judged: Judged, threshold: float) -> str:
-    """Reliability table, scores, what is accepted, and the worst mistakes."""
-    p, proposals = judged.p, judged.proposals
-    right = proposals.right
+def judgement_lines(judged: Judged) -> list[str]:
+    """Reliability table, scores and the worst mistakes."""
+    p, trials = judged.p, judged.trials
+    right = trials.right
     figures = calibration_figures(p, right)
-    let_in = acceptance(p, right, proposals.doubted, threshold)
     by_chance, most_by_chance = calibration_error_by_chance(p)
-    lines = [
-        f"## {judged.name}\n",
-        f"{len(right)} proposals ({int(right.sum())} right) of {proposals.cases} cases: "
-        f"{proposals.source}.\n",
-        "| P | cases | mean P | right | 95 % interval |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {b.low:.3f} to {b.high:.3f} | {b.cases} | {b.mean_probability:.4f} | "
-            f"{b.share_right:.4f} | {b.interval[0]:.3f} to {b.interval[1]:.3f} |"
-            for b in reliability(p, right)
+    return [
+        f"## {judged.name}",
+        "",
+        f"{len(right)} proposals ({int(right.sum())} right) of {trials.cases} cases: "
+        f"{trials.source}.",
+        "",
+        *table(
+            "P | cases | mean P | right | 95 % interval",
+            [
+                (
+                    f"{b.low:.3f} to {b.high:.3f}",
+                    f"{b.cases}",
+                    f"{b.mean_probability:.4f}",
+                    f"{b.share_right:.4f}",
+                    f"{b.interval[0]:.3f} to {b.interval[1]:.3f}",
+                )
+                for b in reliability(p, right)
+            ],
         ),
         "",
         f"Expected calibration error {figures.expected_error:.4f} (true "
         f"probabilities would show {by_chance:.4f}, in 95 % at most {most_by_chance:.4f}), Brier "
-        f"score {figures.brier:.4f}, area under the ROC curve "
-        f"{roc(p, right).area:.4f}.",
-        f"Accepted from {threshold:.6f} on, without doubts: {let_in.accepted} "
-        f"({let_in.accepted - let_in.wrong} of {int(right.sum())} right ones), {let_in.wrong} "
-        f"wrong; doubts kept back {int(((p >= threshold) & proposals.doubted).sum())}; "
-        f"expected {100.0 * let_in.expected_wrong_rate:.3f} %, 95 % upper "
-        f"bound {100.0 * let_in.wrong_rate_upper_95:.2f} %.",
+        f"score {figures.brier:.4f}, area under the ROC curve {roc(p, right).area:.4f}. "
         f"Likeliest wrong: {extremes(judged, False)}. Unlikeliest right: {extremes(judged, True)}.",
+        "",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def extremes(judged: Judged, right: bool) -> str:
     """Seeds, kinds and probabilities of the worst mistakes of one sort."""
-    of_sort = np.flatnonzero(judged.proposals.right == right)
+    of_sort = np.flatnonzero(judged.trials.right == right)
     order = of_sort[np.argsort(judged.p[of_sort] if right else -judged.p[of_sort], kind="stable")]
-    named = [f"{judged.proposals.labels[k]} {judged.p[k]:.4f}" for k in order[:WORST]]
+    named = [f"{judged.trials.labels[k]} {judged.p[k]:.4f}" for k in order[:WORST]]
     return ", ".join(named) or "none"
 
 
@@ -176,7 +278,9 @@ COLOURS = ("tab:blue", "tab:orange")
 WIDE = (-0.03, 1.03)
 
 
-def plot_reliability(judged: Sequence[Judged], calibration: Calibration, folder: Path) -> Path:
+def plot_reliability(
+    judged: Sequence[Judged], steps: Steps, threshold: float, folder: Path
+) -> Path:
     """Draw both diagrams into one picture."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -185,23 +289,33 @@ def plot_reliability(judged: Sequence[Judged], calibration: Calibration, folder:
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, height_ratios=(3.2, 1.0))
     curve, counts = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
-    tail = figure.add_subplot(grid[:, 1])
+    moved = figure.add_subplot(grid[:, 1])
     for one, colour in zip(judged, COLOURS, strict=False):
         draw_reliability(curve, one, colour)
         counts.hist(one.p, list(np.linspace(0.0, 1.0, 21)), histtype="step", color=colour)
-        draw_tail(tail, one, calibration.accept_probability, colour)
+        draw_moved(moved, one, colour)
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
     curve.set(xlim=WIDE, ylim=WIDE, ylabel="share right (95 % interval)")
     legend_above(curve, columns=1)
     counts.set(xlim=WIDE, yscale="log", ylim=(0.7, None), xlabel="probability", ylabel="proposals")
-    tail.axhline(100.0 * calibration.target_wrong_rate, color="0.4", linestyle=":", label="target")
-    tail.set(
-        xlabel="proposals accepted, most probable first",
-        ylabel="wrong among them, %",
-        yscale="log",
-        ylim=(0.02, 100.0),
+    at = np.asarray(steps.log10_odds)
+    moved.fill_between(
+        at,
+        100 * np.asarray(steps.low[1:]),
+        100 * np.asarray(steps.high[1:]),
+        step="post",
+        color="0.85",
+        label="probability, low to high",
     )
-    legend_above(tail, columns=2)
+    reached = at[steps.probability(at) >= threshold]
+    moved.axvline(reached[0], color="0.4", linestyle=":", label="acceptance threshold")
+    moved.set(
+        xlabel="log₁₀ odds over the runner-up's, accepted from there on",
+        ylabel="of all proposals, %",
+        xscale="symlog",
+        ylim=(0.0, 101.0),
+    )
+    legend_above(moved, columns=2)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     # Without the version of the library, equal tables give equal bytes
@@ -211,10 +325,10 @@ def plot_reliability(judged: Sequence[Judged], calibration: Calibration, folder:
 
 def draw_reliability(axes: Any, judged: Judged, colour: str) -> None:
     """Share of right proposals over the mean probability of their bin."""
-    table = reliability(judged.p, judged.proposals.right)
+    table = reliability(judged.p, judged.trials.right)
     share = np.array([b.share_right for b in table])
     interval = np.array([b.interval for b in table]).T
-    error = calibration_figures(judged.p, judged.proposals.right).expected_error
+    error = calibration_figures(judged.p, judged.trials.right).expected_error
     axes.errorbar(
         [b.mean_probability for b in table],
         share,
@@ -226,24 +340,15 @@ def draw_reliability(axes: Any, judged: Judged, colour: str) -> None:
     )
 
 
-def draw_tail(axes: Any, judged: Judged, threshold: float, colour: str) -> None:
-    """Wrong among accepted, most probable first: expected, and its exact upper bound."""
-    proposals = judged.proposals
-    p = np.sort(judged.p[~proposals.doubted])[::-1]
-    steps = np.unique(np.linspace(min(len(p), 1), len(p), 200).astype(int))
-    let_in = [
-        acceptance(judged.p, proposals.right, proposals.doubted, p[k - 1]) for k in steps if k
-    ]
-    accepted = np.array([a.accepted for a in let_in])
-    expected = [100.0 * a.expected_wrong_rate for a in let_in]
-    axes.plot(accepted, expected, color=colour, label=f"{judged.name}: expected")
-    observed = [100.0 * a.wrong / a.accepted if a.wrong else np.nan for a in let_in]
-    axes.plot(accepted, observed, color=colour, linewidth=3, alpha=0.4, label="observed")
-    bound = [100.0 * a.wrong_rate_upper_95 for a in let_in]
-    axes.plot(accepted, bound, color=colour, linestyle="--", label="95 % upper bound")
-    accepted_now = int((p >= threshold).sum())
-    label = f"{accepted_now} at the threshold"
-    axes.axvline(accepted_now, color=colour, linewidth=1, alpha=0.6, label=label)
+def draw_moved(axes: Any, judged: Judged, colour: str) -> None:
+    """Right and wrong proposals, doubts not counted, as the threshold on the odds moves."""
+    trials = judged.trials
+    for wanted, line, what in ((True, "-", "right"), (False, "--", "wrong")):
+        of_sort = trials.right == wanted
+        odds = np.sort(trials.log10_odds[of_sort])
+        share = 100.0 * np.arange(len(odds), 0, -1) / len(trials)
+        label = f"{judged.name}: {what}"
+        axes.step(odds, share, line, where="pre", color=colour, label=label)
 
 
 def legend_above(axes: Any, columns: int) -> None:

@@ -22,6 +22,7 @@ from benchmarks.simulate.streaks import (
     cell_values,
     curve,
     ends_inside,
+    ends_seen,
 )
 
 FINE = 10  # steps of the grid a pixel
@@ -257,25 +258,11 @@ def add_course(
     profile = _cross_profile(alone, course.x[seen], course.y[seen])
     alone *= course.peak_snr * sigma / max(float(profile.max()), 1e-12)
     scene += alone
-    part = (last - first) / (course.x.size - 1)
-    ends = [
-        (float(course.x[first]), float(course.y[first]), first > 0),
-        (float(course.x[last]), float(course.y[last]), last < course.x.size - 1),
-    ]
-    bow = course.bow_px * part**2
-    if ends[1][0] < ends[0][0]:
-        ends, bow = ends[::-1], -bow
     return TrueStreak(
-        x1=ends[0][0],
-        y1=ends[0][1],
-        x2=ends[1][0],
-        y2=ends[1][1],
+        **ends_seen(course.x, course.y, course.bow_px, first, last),
         peak_snr=course.peak_snr,
         matched_snr=float(np.sqrt((alone**2 / variance).sum())),
         flux=float(alone.sum()),
-        bow_px=bow,
-        first_cut=ends[0][2],
-        second_cut=ends[1][2],
         kind=course.kind,
     )
 

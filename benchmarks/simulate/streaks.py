@@ -7,6 +7,7 @@ for tuning, those from 10,000 on for the benchmark alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -349,6 +350,21 @@ class Ground:
     passed: FloatArray  # share of the light that clouds and the lens's corners let through
 
 
+def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int) -> dict[str, Any]:
+    """Ends, bow and cuts of `TrueStreak`, of a path as far as it is seen; from left to right."""
+    ends = [
+        (float(x[first]), float(y[first]), first > 0),
+        (float(x[last]), float(y[last]), last < x.size - 1),
+    ]
+    # A parabola's bow shrinks with the square of the part of it that is seen
+    bow = bow_px * ((last - first) / (x.size - 1)) ** 2
+    if ends[1][0] < ends[0][0]:
+        ends, bow = ends[::-1], -bow
+    (x1, y1, first_cut), (x2, y2, second_cut) = ends
+    cuts = {"first_cut": first_cut, "second_cut": second_cut}
+    return {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "bow_px": bow, **cuts}
+
+
 def add_streak(
     scene: FloatArray, drawn: DrawnStreak, point: Moffat, ground: Ground, well: float
 ) -> TrueStreak | None:
@@ -376,26 +392,11 @@ def add_streak(
     lit = alone > 0.0
     matched = float(np.sqrt((alone[lit] ** 2 / ground.variance[lit]).sum()))
     scene += alone
-    # A parabola's bow shrinks with the square of the part of it that is seen
-    part = (last - first) / (drawn.x.size - 1)
-    ends = [
-        (float(drawn.x[first]), float(drawn.y[first]), first > 0),
-        (float(drawn.x[last]), float(drawn.y[last]), last < drawn.x.size - 1),
-    ]
-    bow = drawn.bow_px * part**2
-    if ends[1][0] < ends[0][0]:
-        ends, bow = ends[::-1], -bow
     return TrueStreak(
-        x1=ends[0][0],
-        y1=ends[0][1],
-        x2=ends[1][0],
-        y2=ends[1][1],
+        **ends_seen(drawn.x, drawn.y, drawn.bow_px, first, last),
         peak_snr=drawn.peak_snr,
         matched_snr=matched,
         flux=float(alone.sum()) / well,
-        bow_px=bow,
-        first_cut=ends[0][2],
-        second_cut=ends[1][2],
         kind=drawn.kind,
     )
 

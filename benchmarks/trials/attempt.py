@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -138,11 +138,11 @@ def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera)
 
 
 if TYPE_CHECKING:
-    from benchmarks.trials.run import Told
     from benchmarks.trials.source import Trial
     from regengine.registration.map_window import HasOverview
     from regengine.registration.search import Search
 
+Told = Literal["all", "nothing"]  # of time and orbit
 REASON_MARK = "|"
 WORK_OF = "work of "  # a kind of proposer: its column
 EVIDENCE = "ev_"  # before the names of the evidence's fields

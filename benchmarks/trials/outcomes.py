@@ -194,15 +194,6 @@ def wilson_interval(hits: int, tried: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def upper_bound(hits: int, tried: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 where none was tried."""
-    from scipy.stats import beta
-
-    if tried == 0 or hits >= tried:
-        return 1.0
-    return float(beta.ppf(confidence, hits + 1, tried - hits))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Stated probabilities against what came true, bin by bin; arrays of shape (bins,)."""

@@ -27,12 +27,12 @@ from benchmarks.trials.outcomes import (
     quantile,
     registrable,
     roc,
-    upper_bound,
     wilson_interval,
     with_verdict,
     within_one_sigma,
 )
 from benchmarks.trials.run import TrialSettings, open_workshop
+from regengine.evaluate.tables import most_share
 from regengine.records import probability_text
 
 LEAST_TO_TELL = 30  # below, a number says nothing on whether it is met
@@ -95,7 +95,7 @@ def wrong_figure(rows: Sequence[Row]) -> Figure:
     """Wrong among accepted, with the exact one-sided bound."""
     accepted = with_verdict(rows, "accepted")
     wrong = int((~flags(accepted, "right")).sum())
-    bound = upper_bound(wrong, len(accepted))
+    bound = most_share(wrong, len(accepted))
     enough = len(accepted) >= LEAST_FOR_CLAIM
     met: bool | None = wrong <= MOST_WRONG * len(accepted)
     return Figure(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.pages import commit
 from benchmarks.processes import Columns, Lost, work_through
@@ -16,7 +16,7 @@ from benchmarks.row_tables import RowTable
 from regengine.registration.register import RegisterParams
 
 if TYPE_CHECKING:
-    from benchmarks.trials.attempt import Registration
+    from benchmarks.trials.attempt import Registration, Told
     from benchmarks.trials.exposures import Kind
     from benchmarks.trials.mirrored import MirroredMap
     from benchmarks.trials.source import Half, Trial, TrialSource
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from regengine.registration.map_window import HasOverview
 
 
-Told = Literal["all", "nothing"]
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
 LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
 FRAMES = ("all", "steep", "limb", "unknown")

@@ -15,7 +15,8 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import Protocol, TextIO
 
-from regengine.io.plain import printable, shown
+from regengine.errors import shown
+from regengine.io.plain import printable
 
 LINE_EVERY_S = 30.0
 VERDICTS = ("accepted", "review", "no_match", "failed")

@@ -17,9 +17,9 @@ from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.plan import stored_verdicts
 from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
-from regengine.errors import ConfigError, EphemerisError, FrameError
+from regengine.errors import ConfigError, EphemerisError, FrameError, shown
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import printable, shown
+from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition

@@ -33,7 +33,7 @@ from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from regengine.exchange.archive.by_name import ArchivePhotos
+    from regengine.archive.by_name import ArchivePhotos
 
 Item = TypeVar("Item")
 
@@ -96,7 +96,7 @@ def photo_at_hand(given: str) -> Path:
     if (frame_id := _named(given)) is None:
         return Path(given)
     if frame_to_fetch(kept_photo(frame_id)) is not None:
-        from regengine.exchange.archive.by_name import ArchivePhotos
+        from regengine.archive.by_name import ArchivePhotos
 
         ArchivePhotos().fetch(kept_photo(frame_id))
     return kept_photo(frame_id)
@@ -264,7 +264,7 @@ class RemotePhotos:
 
     @cached_property
     def _archive(self) -> ArchivePhotos:
-        from regengine.exchange.archive.by_name import ArchivePhotos
+        from regengine.archive.by_name import ArchivePhotos
 
         return ArchivePhotos()
 

@@ -15,16 +15,16 @@ from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
 
 if TYPE_CHECKING:
-    from regengine.exchange.archive.download import Outcome
-    from regengine.exchange.archive.table import FrameTable
+    from regengine.archive.download import Outcome
+    from regengine.archive.table import FrameTable
 
 
 def put_out(
     table: FrameTable, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.exchange.archive.row import csv_text, ndjson_text, write_table
-    from regengine.exchange.archive.table import checked
+    from regengine.archive.row import csv_text, ndjson_text, write_table
+    from regengine.archive.table import checked
 
     if tle is not None:
         table = checked(table, tle)
@@ -114,8 +114,8 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.exchange.archive.row import check_table
-    from regengine.exchange.archive.table import read_tables
+    from regengine.archive.row import check_table
+    from regengine.archive.table import read_tables
 
     if out is not None:
         check_table(out, force)
@@ -181,11 +181,9 @@ def query(
     """
     import os
 
-    from regengine.commands.lights import progress_bar
-    from regengine.errors import ConfigError
-    from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache
-    from regengine.exchange.archive.options import parse_box, parse_day, parse_range
-    from regengine.exchange.archive.query import (
+    from regengine.archive.answers import KEY_VARIABLE, AnswerCache
+    from regengine.archive.options import parse_box, parse_day, parse_range
+    from regengine.archive.query import (
         DATABASE,
         NIGHT_DEG,
         FrameQuery,
@@ -193,8 +191,10 @@ def query(
         ask,
         questions,
     )
-    from regengine.exchange.archive.row import check_table
-    from regengine.exchange.archive.web import ArchiveClient, check_address
+    from regengine.archive.row import check_table
+    from regengine.archive.web import ArchiveClient, check_address
+    from regengine.commands.lights import progress_bar
+    from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
 
     if night and sun_elevation is not None:
@@ -256,10 +256,10 @@ def exif(
     Examples: regengine frames exif ISS030-E-184140 --out texts
               regengine frames exif iss030.csv --out texts --json
     """
-    from regengine.exchange.archive.camera_text import PAGE
-    from regengine.exchange.archive.download import fetch_texts
-    from regengine.exchange.archive.options import frames_given
-    from regengine.exchange.archive.web import ArchiveClient, check_address
+    from regengine.archive.camera_text import PAGE
+    from regengine.archive.download import fetch_texts
+    from regengine.archive.options import frames_given
+    from regengine.archive.web import ArchiveClient, check_address
 
     address = PAGE if url is None else url
     check_address(address)
@@ -292,11 +292,11 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
+    from regengine.archive.download import PICTURES, SIZES, DownloadOptions
+    from regengine.archive.download import download as fetch_pictures
+    from regengine.archive.options import frames_given
+    from regengine.archive.web import ArchiveClient, check_address
     from regengine.errors import ConfigError
-    from regengine.exchange.archive.download import PICTURES, SIZES, DownloadOptions
-    from regengine.exchange.archive.download import download as fetch_pictures
-    from regengine.exchange.archive.options import frames_given
-    from regengine.exchange.archive.web import ArchiveClient, check_address
 
     if size not in SIZES:
         raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")

@@ -17,7 +17,7 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import numbers, table
+from regengine.evaluate.tables import most_share, numbers, table
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
 RIGHT_SHARE = 0.01
@@ -328,8 +328,6 @@ def operating_points(
     scores: Sequence[PhotoScore], shares: Sequence[float] = FALSE_SHARES
 ) -> list[OperatingPoint]:
     """The lowest threshold that accepts at most each share of the judged photos wrongly."""
-    from scipy.stats import beta
-
     judged = [one for one in scores if one.outcome != "unjudged"]
     said = [one for one in judged if one.probability is not None]
     thresholds = sorted({one.probability for one in said if one.probability is not None})
@@ -343,14 +341,13 @@ def operating_points(
                 break
             best = threshold, len(taken) - wrong, wrong
         threshold_, right, wrong = best
-        bound = float(beta.ppf(0.95, wrong + 1, right)) if right else 1.0
         points.append(
             OperatingPoint(
                 false_share=share,
                 threshold=threshold_,
                 right=right,
                 wrong=wrong,
-                most_wrong=bound,
+                most_wrong=most_share(wrong, wrong + right),
             )
         )
     return points

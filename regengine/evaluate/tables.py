@@ -45,6 +45,13 @@ def numbers(place: str, texts: Iterable[str]) -> list[float]:
         raise ConfigError(f"{place}: {error}; write a number.") from error
 
 
+def most_share(hits: int, tried: int, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 where none was tried."""
+    from scipy.special import betaincinv
+
+    return float(betaincinv(hits + 1, tried - hits, confidence)) if hits < tried else 1.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class FactTable:
     """A table with a line for each method's facts."""

@@ -1,1 +1,1 @@
-"""To and from other programs: exports, imports, the archive."""
+"""To and from other programs: exports and imports."""

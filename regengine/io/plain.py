@@ -12,21 +12,6 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def shown(text: str) -> str:
-    """Text as one line that a terminal only prints, whatever is in it.
-
-    Names of files may hold line breaks, which become spaces, codes that command a terminal and
-    marks that turn the direction of writing, which become their escapes.
-    """
-    if text.isprintable():
-        return text
-    spaced = "".join(" " if letter in "\n\r\t" else letter for letter in text)
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in spaced
-    )
-
-
 def plain(value: Any, text: Callable[[str], str]) -> Any:
     """Plain JSON values of dictionaries, lists, tuples, text, numbers (NumPy's, too) and None.
 

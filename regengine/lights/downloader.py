@@ -24,7 +24,7 @@ from regengine.io.http import (
 from regengine.io.urls import host_of
 
 # The name of a variable, not what is in it
-TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # nosec B105
+TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 
 Check = Callable[[Path], None]

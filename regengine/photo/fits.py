@@ -130,6 +130,10 @@ class FitsUnit:
     def _whole(
         self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
     ) -> int:
+        times = self.header.count(name) if name in self.header else 1
+        # Of two that differ Astropy takes the one or the other, by what it is about to do
+        if len({self.header[name, k] for k in range(times if times > 1 else 0)}) > 1:
+            raise damaged(self.path, f"its header has two {name}")
         value = self.header.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise damaged(self.path, f"its header has no sensible {name}")

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.verify import Towns
-from regengine.registration.calibration import Calibration, feature_values, shipped_calibration
+from regengine.registration.calibration import Calibration, shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
 from regengine.registration.refinement import Finalist, Solution
-from regengine.registration.verification import LOW_MARGIN, Evidence
+from regengine.registration.verification import Evidence
 from regengine.result import Reason, Verdict
 
 # Below this a proposal is not worth a person's look
@@ -26,9 +26,14 @@ def default_accept_probability() -> float:
 
 def probability(evidence: Evidence, calibration: Calibration | None = None) -> float:
     """P(right) of a proposal."""
-    calibration = calibration or shipped_calibration()
-    score = calibration.score(feature_values(evidence, calibration.features))
-    return float(calibration.probability_of(score))
+    steps = (calibration or shipped_calibration()).steps
+    return float(steps.probability(evidence.lead_log10_odds))
+
+
+def probability_interval(evidence: Evidence) -> tuple[float, float]:
+    """The least and the most that the trials behind `probability` allow for."""
+    low, high = shipped_calibration().steps.interval(evidence.lead_log10_odds)
+    return float(low), float(high)
 
 
 def decide(
@@ -70,7 +75,6 @@ def better(new: Verified, known: Verified) -> Verified:
             fit = known
         evidence = replace(
             fit.evidence,
-            coarse_z=rivals.coarse_z,
             runner_up_ncc=max(known.evidence.runner_up_ncc, rivals.runner_up_ncc),
             runner_up_even_ncc=max(known.evidence.runner_up_even_ncc, rivals.runner_up_even_ncc),
             runner_up_log10_odds=max(
@@ -107,9 +111,9 @@ def soundness(evidence: Evidence) -> tuple[bool, float]:
     return evidence.precise, evidence.log10_odds
 
 
-def standing(evidence: Evidence) -> tuple[float, float]:
-    """What proofs are ordered by: the probability, and where that is at its limit, the odds."""
-    return round(probability(evidence), 6), evidence.log10_odds
+def standing(evidence: Evidence) -> float:
+    """What proofs are ordered by: what the probability follows, also between its steps."""
+    return evidence.lead_log10_odds
 
 
 # Odds with which a search may end: five decades above those of wrong cameras at the right place (of
@@ -125,7 +129,7 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     """
     return (
         evidence.log10_odds >= CONCLUSIVE_LOG10_ODDS
-        and evidence.even_margin >= LOW_MARGIN
+        and not evidence.rivalled
         and evidence.precise
         and (pinned or evidence.supported)
         and probability(evidence) >= default_accept_probability()

@@ -15,7 +15,7 @@ from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.registration.acceptance import decide, probability
+from regengine.registration.acceptance import decide, probability, probability_interval
 from regengine.registration.control_points import (
     LEAST_SPREAD,
     allowed_error_m,
@@ -26,7 +26,7 @@ from regengine.registration.control_points import (
 )
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.refinement import Finalist
-from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, LOW_MARGIN, Evidence
+from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
@@ -117,10 +117,7 @@ def caveats_about(best: Verified) -> tuple[Reason, ...]:
                 "with the map",
             )
         )
-    # The picture tells the place; where towns and patches do not, another camera that fits nearly
-    # as well may be the right one of that place
-    alone = not (evidence.clear and evidence.supported)
-    if alone and evidence.even_margin < LOW_MARGIN:
+    if evidence.rivalled:
         caveats.append(
             Reason(
                 code="low_margin",
@@ -301,7 +298,9 @@ def proposal_result(search: Search) -> FrameResult:
         )
     accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
-    p_right = probability(best.evidence) * chance_of_right_points(points, best.camera)
+    chance = chance_of_right_points(points, best.camera)
+    p_right = chance * probability(best.evidence)
+    low, high = (chance * limit for limit in probability_interval(best.evidence))
     caveats = (*caveats_about(best), *caveats_about_points(points, best.camera))
     verdict = decide(p_right, caveats, accept_probability)
     reasons = caveats
@@ -309,7 +308,13 @@ def proposal_result(search: Search) -> FrameResult:
         reasons = caveats or (unsure(p_right, accept_probability),)
         reasons = (*reasons, *uncovered(search), *unfinished(search))
     result = no_match_result(frame, position, info, *reasons)
-    result = replace(result, verdict=verdict, probability=p_right)
+    result = replace(
+        result,
+        verdict=verdict,
+        probability=p_right,
+        probability_low=low,
+        probability_high=high,
+    )
     if verdict == "no_match":
         return result
     lights = detected_lights(best)

@@ -58,7 +58,6 @@ from regengine.registration.verification import (
     Evidence,
     agreeing_patches,
     best_fit,
-    coarse_z,
     finalist_log10_odds,
     log10_tried,
     towns_proof,
@@ -258,7 +257,9 @@ def agreed(search: Search) -> bool:
     To go on would tell nothing new: what is left finds the same place again, or nothing.
     """
     best = search.best
-    if best is None or not best.evidence.precise:
+    if best is None or best.evidence.rivalled:
+        return False
+    if not (best.evidence.precise and best.evidence.supported):
         return False
     if probability(best.evidence) < search.parameters.accept_probability:
         return False
@@ -364,7 +365,6 @@ def verify_best(search: Search) -> None:
         field_share=share,
         even_ncc=first.even_ncc,
         runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
-        coarse_z=coarse_z([c.score for c in search.candidates]),
         town_log10_odds=proof.log10_odds - tried,
         patch_log10_odds=left_out.log10_odds - tried,
         runner_up_log10_odds=finalist_log10_odds(search, rival) - tried if rival else -tried,

@@ -52,21 +52,21 @@ LOW_MARGIN = 0.08
 # is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
 # odds of towns, patches and picture together were 1.5
 CLEAR_LOG10_ODDS = 3.0
+# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
+LOG10_ATTITUDES_PER_LOOK = 6.0
 # Towns or patches with such odds hold the fit that they belong to: beyond chance among the
-# attitudes that a search along a track tries
-SUPPORTED_LOG10_ODDS = 7.5
+# attitudes that one look tries
+SUPPORTED_LOG10_ODDS = LOG10_ATTITUDES_PER_LOOK
 # Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
 # right cameras of the training half 8 had been proposed by two, though most searches end before a
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
 AGREEMENT_LOG10_ODDS = 1.0
-# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
-LOG10_ATTITUDES_PER_LOOK = 6.0
 
-# A fit is precise where patches that were left out of it land, one sigma, within this many pixels
-# (of 284 right and accepted frames of the training half the largest was 2.1), or within the second
-# where neither towns nor patches are beyond chance (right ones to 1.5, one that was 2.3 % of the
-# long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other evidence
-PRECISE_PX = 2.2
+# A fit is precise where patches that were left out of it land, one sigma, within this many pixels,
+# or within the second where neither towns nor patches hold it (right ones to 1.5, one that was
+# 2.3 % of the long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other
+# evidence
+PRECISE_PX = 2.6
 PRECISE_UNCONFIRMED_PX = 1.6
 # and where the fit without a third of the lights moves no patch by more than this share of the
 # diagonal (one sigma of the jackknife): 1 % counts as right. Of 16 training frames 15 were right
@@ -89,8 +89,6 @@ class Evidence:
 
     ncc, runner_up_ncc: Correlation of the proposal and of the best distinct other finalist at the
         scale where finalists are compared; the latter as if it had the proposal's field.
-    coarse_z: How far the best coarse correlation stands above the other candidates', in robust
-        sigmas.
     town_log10_odds, patch_log10_odds, runner_up_log10_odds: Towns, and patches held back from the
         fit, against chance, the number of attitudes tried taken off; the runner-up's are those of
         its towns.
@@ -113,7 +111,6 @@ class Evidence:
 
     ncc: float
     runner_up_ncc: float
-    coarse_z: float
     town_log10_odds: float
     patch_log10_odds: float
     runner_up_log10_odds: float
@@ -147,9 +144,9 @@ class Evidence:
         return together + self.log10_tried
 
     @property
-    def margin(self) -> float:
-        """Correlation above the runner-up's."""
-        return self.ncc - self.runner_up_ncc
+    def lead_log10_odds(self) -> float:
+        """Its odds over the runner-up's, where those are for it: what the probability follows."""
+        return self.log10_odds - max(self.runner_up_joint_log10_odds, 0.0)
 
     @property
     def even_margin(self) -> float:
@@ -181,6 +178,11 @@ class Evidence:
         return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
 
     @property
+    def rivalled(self) -> bool:
+        """Whether another camera fits nearly as well: it may be the right one of the same place."""
+        return self.even_margin < LOW_MARGIN
+
+    @property
     def clear(self) -> bool:
         """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
         return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_joint_log10_odds <= 0.0
@@ -189,20 +191,6 @@ class Evidence:
 def log10_tried(looks: int) -> float:
     """Logarithm of the number of cameras that the search has tried."""
     return LOG10_ATTITUDES_PER_LOOK + float(np.log10(max(looks, 1)))
-
-
-def coarse_z(correlations: Sequence[float]) -> float:
-    """How far the best of the coarse correlations stands out.
-
-    The others are wrong cameras on the same photo and map: their median and spread are the null.
-    """
-    ordered = np.sort(np.asarray(correlations, float))[::-1]
-    if len(ordered) < 4:
-        return 0.0
-    others = ordered[1:]
-    middle = float(np.median(others))
-    spread = 1.4826 * float(np.median(np.abs(others - middle)))
-    return float((ordered[0] - middle) / max(spread, 0.01))
 
 
 def towns_proof(

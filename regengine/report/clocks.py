@@ -11,12 +11,13 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from regengine.registration.neighbour_priors import AGREE_S, agreeing, lesson_of
-from regengine.result import FrameResult
+from regengine.registration.neighbour_priors import AGREE_S, agreeing
+from regengine.report.figures import Photos
 
 # On its orbit; the ground below passes at 7.2 km a second
 ORBITAL_SPEED_KM_S = 7.66
@@ -34,20 +35,32 @@ class CameraTally:
         self._offsets: defaultdict[tuple[str, str], array[float]] = defaultdict(_numbers)
         self._ratios: defaultdict[tuple[str, float], array[float]] = defaultdict(_numbers)
 
-    def add(self, result: FrameResult) -> None:
-        """Take what an accepted photo teaches; others teach nothing."""
-        try:
-            lesson = lesson_of(result)
-        except (ValueError, ZeroDivisionError):  # a time or a pitch that this program never wrote
-            return
-        if lesson is None or result.nadir is None or not math.isfinite(lesson.offset_s):
-            return
-        body, day = lesson.facts.camera_body, lesson.facts.time_utc.date().isoformat()
-        age_h = float("nan") if result.nadir.tle_age_h is None else result.nadir.tle_age_h
-        sigma_s = result.nadir.sigma_along_km / ORBITAL_SPEED_KM_S
-        self._offsets[body, day].extend((lesson.offset_s, sigma_s, age_h))
-        if result.focal_mm is not None and math.isfinite(lesson.focal_ratio):
-            self._ratios[body, result.focal_mm].append(lesson.focal_ratio)
+    def add(self, photos: Photos) -> None:
+        """Take what accepted photos teach that element sets placed; others teach nothing."""
+        bodies, times = photos.texts("camera_body"), photos.texts("time_utc")
+        offset_s, pitch_um = photos["along_track_offset_s"], photos["pixel_pitch_um"]
+        sigma_s = photos["sigma_along_km"] / ORBITAL_SPEED_KM_S
+        facts = np.column_stack([offset_s, sigma_s, photos["tle_age_h"]]).tolist()
+        nominal_mm = np.where(photos["focal_mm"] > 0.0, photos["focal_mm"], np.nan)
+        ratios = photos["focal_px"] * pitch_um / (1e3 * nominal_mm)
+        teaching = (
+            photos.where("verdict", "accepted")
+            & photos.where("nadir_source", "tle")
+            & ~photos.where("camera_body", "")
+            & (photos["width_px"] >= 0)
+            & (photos["height_px"] >= 0)
+            & (pitch_um > 0.0)
+            & photos.solved
+            & np.isfinite(offset_s)
+        )
+        for row in np.flatnonzero(teaching).tolist():
+            try:
+                day = datetime.fromisoformat(times[row]).date().isoformat()
+            except ValueError:  # none, or one that this program never wrote
+                continue
+            self._offsets[bodies[row], day].extend(facts[row])
+            if math.isfinite(ratios[row]):
+                self._ratios[bodies[row], float(nominal_mm[row])].append(float(ratios[row]))
 
     def clock_offsets(self) -> list[Row]:
         """By camera body and day by its clock, ISO 8601, UTC; see `clock_offset`."""

@@ -6,19 +6,19 @@ worked and on what longest, and what failed.
 
 from __future__ import annotations
 
-import heapq
 import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.result import FrameResult, Verdict
-from regengine.store.rows import StoredFrame
+from regengine.evaluate.tables import most_share
+from regengine.result import Verdict
+from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 UNKNOWN = "unknown"
@@ -29,27 +29,69 @@ SHOWN_SENTENCES = 3
 MOST_NAMES = 200
 
 
+class Photos:
+    """Some photos of a store as columns, of its groups ``frames`` and ``provenance``."""
+
+    def __init__(self, tables: Tables) -> None:
+        frames = tables["frames"]
+        self.tables = tables
+        self._columns = first_of(tables["provenance"], frames["frame_index"]) | frames
+        self._texts: dict[str, list[str]] = {}
+        self.verdicts = self.texts("verdict")
+        self.solved: NDArray[np.bool_] = ~np.isnan(self["focal_px"])
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._columns[name]
+
+    def texts(self, name: str) -> list[str]:
+        """A column of texts."""
+        if name not in self._texts:
+            self._texts[name] = values_of(self[name])
+        return self._texts[name]
+
+    def where(self, name: str, text: str) -> NDArray[np.bool_]:
+        """Which photos have a text in a column."""
+        return np.array([value == text for value in self.texts(name)], dtype=bool)
+
+    def rows(self, group: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Rows of another group, and the places of their photos among these."""
+        numbers, wanted = self["frame_index"], self.tables[group]["frame_index"]
+        places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
+        rows = np.flatnonzero(numbers[places] == wanted)
+        return rows, places[rows]
+
+
+class Tally(Protocol):
+    """What adds up photos as their blocks come by."""
+
+    def add(self, photos: Photos) -> None:
+        """Take some photos."""
+
+
 class VerdictTally:
     """Counts of verdicts."""
 
     def __init__(self) -> None:
         self.all: Counter[str] = Counter()
-        self.by_category: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.by_camera_body: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._by: dict[str, Counter[tuple[str, str]]] = {
+            name: Counter() for name in ("category", "camera_body")
+        }
 
-    def add(self, result: FrameResult) -> None:
-        """Count one photo."""
-        self.all[result.verdict] += 1
-        self.by_category[result.category or UNKNOWN][result.verdict] += 1
-        self.by_camera_body[result.camera_body or UNKNOWN][result.verdict] += 1
+    def add(self, photos: Photos) -> None:
+        """Count photos."""
+        self.all.update(photos.verdicts)
+        for name, counts in self._by.items():
+            counts.update(zip(photos.texts(name), photos.verdicts, strict=True))
 
     def figures(self) -> dict[str, Any]:
         """Counts of all verdicts, those that did not occur among them."""
         return {
             "photos": self.all.total(),
             "verdicts": verdict_counts(self.all),
-            "by_category": _table("category", self.by_category),
-            "by_camera_body": _table("camera_body", self.by_camera_body),
+            **{f"by_{name}": _table(name, counts) for name, counts in self._by.items()},
         }
 
 
@@ -60,13 +102,17 @@ class ReasonTally:
         self._codes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def add(self, result: FrameResult) -> None:
-        """Count the reasons of one photo, each code once."""
-        for code, text in {reason.code: reason.text for reason in result.reasons}.items():
-            self._codes[code][result.verdict] += 1
-            sentences = self._sentences[code]
-            if text in sentences or len(sentences) < MOST_SENTENCES:
-                sentences[text] += 1
+    def add(self, photos: Photos) -> None:
+        """Count the reasons of photos, each code of a photo once."""
+        told = zip(
+            photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True
+        )
+        for (verdict, codes, texts), count in Counter(told).items():
+            for code, text in {one.code: one.text for one in reasons_of(codes, texts)}.items():
+                self._codes[code][verdict] += count
+                sentences = self._sentences[code]
+                if text in sentences or len(sentences) < MOST_SENTENCES:
+                    sentences[text] += count
 
     def figures(self) -> list[dict[str, Any]]:
         """Codes with their counts and commonest sentences, the commonest code first."""
@@ -88,7 +134,10 @@ def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
     return {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
 
 
-def _table(name: str, tally: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
+def _table(name: str, counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    tally: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (key, verdict), count in counts.items():
+        tally[key or UNKNOWN][verdict] += count
     order = sorted(tally, key=lambda key: (-tally[key].total(), key))
     return [
         {name: key, "photos": tally[key].total(), "verdicts": verdict_counts(tally[key])}
@@ -106,10 +155,9 @@ class Distribution:
         self.edges = tuple(edges)
         self._values = array("d")
 
-    def add(self, value: float | None) -> None:
-        """Take a value; what is missing or not finite is left out."""
-        if value is not None and math.isfinite(value):
-            self._values.append(value)
+    def add(self, values: NDArray[Any]) -> None:
+        """Take values; what is not finite is left out."""
+        self._values.frombytes(values[np.isfinite(values)].astype(float).tobytes())
 
     def figures(self) -> dict[str, Any]:
         """Count, mean, quantiles (None without values), bins."""
@@ -147,25 +195,31 @@ class Reliability:
         self._spreads = {verdict: _spreads() for verdict in PROPOSED}
         self._probabilities: dict[str, Distribution] = {}
 
-    def add(self, result: FrameResult) -> None:
-        """Take one photo's figures."""
-        if result.probability is not None:
-            known = self._probabilities.setdefault(result.verdict, Distribution(PROBABILITY_EDGES))
-            known.add(result.probability)
-            if result.verdict == "accepted":
-                self._expected_right += result.probability
-        spreads = self._spreads.get(result.verdict)
-        if spreads is None:
-            return
+    def add(self, photos: Photos) -> None:
+        """Take photos' figures."""
+        probability, fitted = photos["probability"], photos["matched_lights"] >= 0
+        known = ~np.isnan(probability)
         # Of four points the worst: it bounds what the proposal can be used for
-        spreads["sigma_m"].add(max((p.sigma_m for p in result.control_points), default=None))
-        if result.solved is not None:
-            spreads["off_nadir_deg"].add(result.solved.off_nadir_deg)
-        if result.fit is not None:
-            spreads["residual_m"].add(result.fit.residual_m)
-            spreads["residual_px"].add(result.fit.residual_px)
-            spreads["margin"].add(result.fit.margin)
-            spreads["matched_lights"].add(result.fit.matched_lights)
+        worst = np.full(len(photos), np.nan)
+        rows, places = photos.rows("control_points")
+        np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
+        values = {
+            "sigma_m": worst,
+            "off_nadir_deg": np.where(photos.solved, photos["off_nadir_deg"], np.nan),
+            "residual_m": np.where(fitted, photos["residual_m"], np.nan),
+            "residual_px": np.where(fitted, photos["residual_px"], np.nan),
+            "margin": np.where(fitted, photos["ncc"] - photos["runner_up_ncc"], np.nan),
+            "matched_lights": np.where(fitted, photos["matched_lights"], np.nan),
+        }
+        for verdict in set(photos.verdicts):
+            those = photos.where("verdict", verdict)
+            if (those & known).any():
+                told = self._probabilities.setdefault(verdict, Distribution(PROBABILITY_EDGES))
+                told.add(probability[those & known])
+            if verdict == "accepted":
+                self._expected_right += float(probability[those & known].sum())
+            for name, spread in self._spreads.get(verdict, {}).items():
+                spread.add(values[name][those])
 
     def figures(self) -> dict[str, Any]:
         """Probabilities by verdict, the expected number of right ones, distributions."""
@@ -210,29 +264,25 @@ class DecoyTally:
         self._accepted = Counter[str]()
         self._from = {least: Counter[str]() for least in DECOYS_FROM}
 
-    def add(self, result: FrameResult) -> None:
-        """Take one photo and its decoy, if it has one."""
-        if result.decoy is None:
-            return
-        self._photos += 1
-        for side, told in (("photos", result), ("decoys", result.decoy)):
-            self._accepted[side] += told.verdict == "accepted"
+    def add(self, photos: Photos) -> None:
+        """Take photos that have decoys, and these."""
+        there = ~photos.where("decoy_verdict", "")
+        self._photos += int(there.sum())
+        for side, of in (("photos", ""), ("decoys", "decoy_")):
+            self._accepted[side] += int((there & photos.where(f"{of}verdict", "accepted")).sum())
             for least, counted in self._from.items():
-                counted[side] += (told.probability or 0.0) >= least
+                counted[side] += int((there & (photos[f"{of}probability"] >= least)).sum())
 
     def figures(self) -> dict[str, Any] | None:
         """Counts, and at most how many accepted are wrong in 95 of 100 cases; None without any."""
         if not self._photos:
             return None
-        from scipy.stats import beta
-
         wrong = self._accepted["decoys"]
-        most = float(beta.ppf(0.95, wrong + 1, self._photos - wrong)) if wrong < self._photos else 1
         return {
             "photos": self._photos,
             "accepted": self._accepted["photos"],
             "decoys_accepted": wrong,
-            "wrong_upper_95": most * self._photos,
+            "wrong_upper_95": most_share(wrong, self._photos) * self._photos,
             "by_probability": [
                 {"least": least, "photos": counted["photos"], "decoys": counted["decoys"]}
                 for least, counted in self._from.items()
@@ -252,26 +302,26 @@ class TimeTally:
         self._spans = array("d")
         self._slowest: list[tuple[float, int, dict[str, Any]]] = []
 
-    def add(self, stored: StoredFrame) -> None:
-        """Take one photo's times."""
-        result = stored.result
-        self._seconds.add(result.seconds)
-        self._total_s += result.seconds if math.isfinite(result.seconds) else 0.0
-        done = _posix(stored.processed_utc)
-        if done is not None and math.isfinite(result.seconds):
-            self._spans.extend((done - result.seconds, done))
-        if len(self._slowest) == SLOWEST and not result.seconds > self._slowest[0][0]:
-            return
-        facts = {
-            "frame": result.frame,
-            "path": result.path,
-            "verdict": result.verdict,
-            "seconds": result.seconds,
-            "reasons": [reason.code for reason in result.reasons],
-        }
-        heapq.heappush(self._slowest, (result.seconds, -stored.frame_index, facts))
-        if len(self._slowest) > SLOWEST:
-            heapq.heappop(self._slowest)
+    def add(self, photos: Photos) -> None:
+        """Take photos' times."""
+        seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
+        self._seconds.add(seconds)
+        self._total_s += float(np.nansum(seconds))
+        done = np.array([_posix(text) for text in photos.texts("processed_utc")])
+        both = np.column_stack([done - seconds, done])
+        self._spans.frombytes(both[~np.isnan(both).any(axis=1)].tobytes())
+        for row in np.argsort(-seconds, kind="stable")[:SLOWEST].tolist():  # what is missing last
+            told = float(seconds[row]), -int(photos["frame_index"][row])
+            if math.isnan(told[0]) or (
+                len(self._slowest) == SLOWEST and told <= self._slowest[-1][:2]
+            ):
+                break
+            codes = photos.texts("reasons")[row]
+            facts = {name: photos.texts(name)[row] for name in ("frame", "path", "verdict")}
+            facts |= {"seconds": told[0], "reasons": codes.split(",") if codes else []}
+            self._slowest.append((*told, facts))
+            self._slowest.sort(key=lambda slow: slow[:2], reverse=True)
+            del self._slowest[SLOWEST:]
 
     def figures(self) -> dict[str, Any]:
         """Distribution of seconds, span of the run, rate, the slowest photos first."""
@@ -284,7 +334,7 @@ class TimeTally:
             "last_utc": _iso(spans[:, 1].max()) if len(spans) else None,
             "at_work_seconds": at_work_s,
             "photos_per_second": len(spans) / at_work_s if at_work_s > 0.0 else None,
-            "slowest": [facts for _, _, facts in sorted(self._slowest, key=lambda s: s[:2])[::-1]],
+            "slowest": [facts for _, _, facts in self._slowest],
         }
 
 
@@ -299,11 +349,12 @@ def covered_s(spans: NDArray[np.float64]) -> float:
     return float(ordered[0, 1] - ordered[0, 0] + later.sum())
 
 
-def _posix(text: str) -> float | None:
+def _posix(text: str) -> float:
+    """Seconds since 1970; nan for what is no time."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        return None
+        return math.nan
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
@@ -334,7 +385,7 @@ class EvenSample(Generic[Item]):
         self.seen += 1
 
 
-def thinned(items: list[Item], most: int) -> list[Item]:
+def thinned(items: Sequence[Item], most: int) -> Sequence[Item]:
     """At most so many of some items, evenly spread over them."""
     if len(items) <= most:
         return items
@@ -361,15 +412,15 @@ class FailureTally:
         self._codes: Counter[str] = Counter()
         self._shown: EvenSample[dict[str, Any]] = EvenSample(MOST_SHOWN)
 
-    def add(self, stored: StoredFrame) -> None:
-        """Take a photo; those that did not fail are left out."""
-        result = stored.result
-        if result.verdict != "failed":
-            return
-        code = result.reasons[0].code if result.reasons else ""
-        text = "; ".join(reason.text for reason in result.reasons)
-        self._codes[code] += 1
-        self._shown.add({"frame": result.frame, "path": result.path, "code": code, "text": text})
+    def add(self, photos: Photos) -> None:
+        """Take photos; those that did not fail are left out."""
+        codes, texts = photos.texts("reasons"), photos.texts("reason_texts")
+        for row in np.flatnonzero(photos.where("verdict", "failed")).tolist():
+            reasons = reasons_of(codes[row], texts[row])
+            facts = {name: photos.texts(name)[row] for name in ("frame", "path")}
+            facts["code"] = reasons[0].code if reasons else ""
+            self._codes[facts["code"]] += 1
+            self._shown.add(facts | {"text": "; ".join(reason.text for reason in reasons)})
 
     def figures(self) -> dict[str, Any]:
         """How many, by code, and up to `MOST_SHOWN` of them."""

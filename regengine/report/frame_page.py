@@ -23,9 +23,10 @@ from regengine.io.tables import csv_lines, name_cell
 from regengine.records import VERDICT_WORDS, record
 from regengine.registration.overlay import overlay_picture
 from regengine.report.frame_text import frame_sections
-from regengine.report.page import TURNS, photo_file, turned
+from regengine.report.page import TURNS, turned
 from regengine.report.places import coastline, outline_of, place_of
 from regengine.result import FrameResult
+from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
 
 if TYPE_CHECKING:

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
-from regengine.io.plain import shown
-from regengine.records import VERDICT_WORDS, centre_text, degrees_text, probability_text
+from regengine.errors import shown
+from regengine.records import (
+    VERDICT_WORDS,
+    centre_text,
+    degrees_text,
+    probability_text,
+    probability_words,
+)
 from regengine.result import ControlPoint, FrameResult, Hypothesis
 from regengine.store.rows import StoredFrame
 
@@ -76,7 +82,7 @@ def _solution(result: FrameResult) -> Section:
         return []
     solved, camera = result.solved, result.solved.camera
     rows = [
-        ("probability", probability_text(result.probability) or "unknown"),
+        ("probability", probability_words(result) or "unknown"),
         ("centre", centre_text(result, digits=4)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
         ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),

@@ -19,6 +19,7 @@ from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thinned
 from regengine.report.places import coastline, outline_of, place_of
 from regengine.result import FrameResult
+from regengine.store.file import photo_file
 
 LONGEST_SENTENCE = 300
 
@@ -118,20 +119,6 @@ def thumbnails(
                 pictures[number] = picture
             advance()
     return pictures
-
-
-def photo_file(text: str, store: Path) -> Path | None:
-    """Where a photo lies, a regular file, if it is still there.
-
-    The path is as the store has it: any text. Web addresses are not followed.
-    """
-    for path in (Path(text), store.absolute().parent / text):
-        try:
-            if path.is_file():
-                return path
-        except (OSError, ValueError):  # too long for a name, say
-            continue
-    return None
 
 
 def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:

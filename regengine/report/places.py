@@ -10,14 +10,16 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.footprint import visible_outline
 from regengine.records import centre_lonlat
-from regengine.report.figures import verdict_counts
+from regengine.report.figures import Photos, verdict_counts
 from regengine.result import FrameResult
 
 CELL_DEG = 2
+AXES = ("lon", "lat")
 # Directions along each side of a photo in which its outline is sought where it shows the horizon
 OUTLINE_PER_SIDE = 5
 
@@ -30,30 +32,57 @@ class PlaceTally:
     """Counts of photos by cell of a grid and verdict."""
 
     def __init__(self) -> None:
-        self._cells: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-        self._placed = 0
+        self._cells: Counter[tuple[float, float, str]] = Counter()
 
-    def add(self, result: FrameResult) -> None:
-        """Count a photo where it looked, else where it was taken from; others are left out."""
-        place = place_of(result)
-        if place is not None:
-            self._placed += 1
-            self._cells[int(place[0] // CELL_DEG), int(place[1] // CELL_DEG)][result.verdict] += 1
+    def add(self, photos: Photos) -> None:
+        """Count photos where they looked, else where they were taken from; others are left out."""
+        places = places_of(photos)
+        there = np.isfinite(places[:, 0])
+        cells = (places[there] // CELL_DEG).tolist()
+        verdicts = np.array(photos.verdicts, dtype=object)[there]
+        self._cells.update((*cell, verdict) for cell, verdict in zip(cells, verdicts, strict=True))
 
     def figures(self) -> dict[str, Any]:
         """Cells by their south-western corners, from west to east."""
+        cells: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
+        for (column, row, verdict), count in self._cells.items():
+            cells[int(column), int(row)][verdict] += count
         return {
-            "photos": self._placed,
+            "photos": self._cells.total(),
             "cell_deg": CELL_DEG,
             "cells": [
                 {
                     "lon": CELL_DEG * column,
                     "lat": CELL_DEG * row,
-                    "verdicts": verdict_counts(self._cells[column, row]),
+                    "verdicts": verdict_counts(cells[column, row]),
                 }
-                for column, row in sorted(self._cells)
+                for column, row in sorted(cells)
             ],
         }
+
+
+def places_of(photos: Photos) -> NDArray[np.float64]:
+    """`place_of` of many photos: rows of lon, lat, nan where there is none."""
+    hypotheses = photos.tables["hypotheses"]
+    rows, of = photos.rows("hypotheses")
+    of, first = np.unique(of, return_index=True)  # the best of a photo comes first
+    best = np.full((len(photos), 2), np.nan)
+    best[of] = np.column_stack([hypotheses[f"centre_{axis}"] for axis in AXES])[rows[first]]
+    centre, nadir, *corners = (
+        np.where(rows[:, None], np.column_stack(columns), np.nan)
+        for rows, columns in (
+            (photos.solved, [photos[f"centre_{axis}"] for axis in AXES]),
+            (~photos.where("nadir_source", ""), [photos[f"nadir_{axis}"] for axis in AXES]),
+            *(
+                (photos.solved, [photos[f"footprint_{axis}"][:, corner] for axis in AXES])
+                for corner in range(4)
+            ),
+        )
+    )
+    candidates = np.stack([best, centre, *corners, nadir])
+    known = np.isfinite(candidates).all(axis=2)
+    chosen = candidates[known.argmax(axis=0), np.arange(len(photos))]
+    return np.where(known.any(axis=0)[:, None], chosen, np.nan)
 
 
 def place_of(result: FrameResult) -> LonLat | None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
 from regengine.io.plain import plain
@@ -17,10 +20,11 @@ from regengine.report.figures import (
     VERDICTS,
     DecoyTally,
     Distribution,
-    EvenSample,
     FailureTally,
+    Photos,
     ReasonTally,
     Reliability,
+    Tally,
     TimeTally,
     VerdictTally,
     decades,
@@ -30,9 +34,10 @@ from regengine.report.figures import (
 from regengine.report.page import report_page, thumbnails
 from regengine.report.places import PlaceTally
 from regengine.result import FrameResult
-from regengine.store.hdf5 import check
-from regengine.store.rows import StoredFrame, without_collection
-from regengine.store.snapshot import iter_frames, list_parts, parts_folder
+from regengine.store.hdf5 import CHUNK_ROWS, check, damage_told
+from regengine.store.rows import Tables, from_tables, of_frames, values_of, without_collection
+from regengine.store.schema import GROUPS
+from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
 from regengine.store.writer import utc_now
 
 MOST_SETTINGS = 8
@@ -60,21 +65,22 @@ class OriginTally:
         self._texts: dict[str, str] = {}
         self._ages = Distribution(decades(-1, 4))
 
-    def add(self, stored: StoredFrame) -> None:
-        """Take what one photo was made from."""
-        result = stored.result
-        self._engines[result.engine_version] += 1
-        self._lights[result.lights] += 1
-        self._sources["none" if result.nadir is None else result.nadir.source] += 1
-        if result.nadir is not None and result.nadir.source == "tle":
-            self._ages.add(result.nadir.tle_age_h)
-        number = stored.search_pass
-        name = PASSES[number] if number < len(PASSES) else PASSES[0]
-        self._passes[name] += 1
-        self._accepted[name] += result.verdict == "accepted"
-        self._settings[stored.parameters_sha256] += 1
-        if len(self._texts) < MOST_SETTINGS:
-            self._texts.setdefault(stored.parameters_sha256, stored.parameters)
+    def add(self, photos: Photos) -> None:
+        """Take what photos were made from."""
+        self._engines.update(photos.texts("engine_version"))
+        self._lights.update(photos.texts("lights"))
+        self._sources.update(source or "none" for source in photos.texts("nadir_source"))
+        self._ages.add(photos["tle_age_h"][photos.where("nadir_source", "tle")])
+        passes = np.where(photos["search_pass"] < len(PASSES), photos["search_pass"], 0)
+        self._passes.update(PASSES[number] for number in passes.tolist())
+        accepted = passes[photos.where("verdict", "accepted")]
+        self._accepted.update(PASSES[number] for number in accepted.tolist())
+        hashes = photos.texts("parameters_sha256")
+        self._settings.update(hashes)
+        for sha256 in dict.fromkeys(hashes):
+            if sha256 not in self._texts and len(self._texts) < MOST_SETTINGS:
+                row = hashes.index(sha256)
+                self._texts[sha256] = values_of(photos["parameters"][row : row + 1])[0]
 
     def figures(self) -> dict[str, Any]:
         """Counts of each, the commonest first; ages of element sets in hours."""
@@ -145,21 +151,21 @@ class Collected:
     frames: list[FrameResult]  # in the store's order; each verdict has its fair share
 
 
-def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
-    """Go through the photos of a store once."""
+def collect(blocks: Iterable[Tables], listed: NDArray[np.int64]) -> Collected:
+    """Go through the photos of a store once; ``listed`` are the numbers of those to keep."""
     verdicts, reasons, reliability = VerdictTally(), ReasonTally(), Reliability()
-    cameras, places = CameraTally(), PlaceTally()
-    decoys = DecoyTally()
+    decoys, cameras, places = DecoyTally(), CameraTally(), PlaceTally()
     times, failures, origins = TimeTally(), FailureTally(), OriginTally()
-    samples = {verdict: EvenSample[tuple[int, FrameResult]](most_frames) for verdict in VERDICTS}
-    for stored in frames:
-        result = stored.result
-        for of_result in (verdicts, reasons, reliability, decoys, cameras, places):
-            of_result.add(result)
-        for of_stored in (times, failures, origins):
-            of_stored.add(stored)
-        if result.verdict in samples:
-            samples[result.verdict].add((stored.frame_index, result))
+    tallies: tuple[Tally, ...] = (
+        *(verdicts, reasons, reliability, decoys, cameras, places),
+        *(times, failures, origins),
+    )
+    kept: list[FrameResult] = []
+    for tables in blocks:
+        photos = Photos(tables)
+        for tally in tallies:
+            tally.add(photos)
+        kept += [stored.result for stored in from_tables(of_frames(tables, listed))]
     figures = {
         **verdicts.figures(),
         "reasons": reasons.figures(),
@@ -173,11 +179,20 @@ def collect(frames: Iterable[StoredFrame], most_frames: int) -> Collected:
         "times": times.figures(),
         "origins": origins.figures(),
     }
-    shares = fair_shares({v: len(samples[v].items) for v in VERDICTS}, most_frames)
-    kept = [pair for v in VERDICTS for pair in thinned(samples[v].items, shares[v])]
-    return Collected(
-        figures=figures, frames=[result for _, result in sorted(kept, key=lambda pair: pair[0])]
-    )
+    return Collected(figures=figures, frames=kept)
+
+
+def to_list(blocks: Iterable[Tables], most: int) -> NDArray[np.int64]:
+    """Numbers of at most so many photos, ascending: each verdict has its fair share, evenly."""
+    numbers: dict[str, list[int]] = {verdict: [] for verdict in VERDICTS}
+    for tables in blocks:
+        found = tables["frames"]["frame_index"].tolist()
+        for verdict, number in zip(values_of(tables["frames"]["verdict"]), found, strict=True):
+            if verdict in numbers:
+                numbers[verdict].append(number)
+    shares = fair_shares({verdict: len(of) for verdict, of in numbers.items()}, most)
+    kept = [number for verdict, of in numbers.items() for number in thinned(of, shares[verdict])]
+    return np.array(sorted(kept), dtype=np.int64)
 
 
 def _most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -194,8 +209,17 @@ def collect_store(store: Path, most_frames: int) -> Collected:
 
     StoreError if there is none, or it cannot be read.
     """
-    with without_collection():
-        return collect(iter_frames(store, most_hypotheses=1), most_frames)
+    told_apart = tuple(one for one in GROUPS["frames"] if one.name in ("frame_index", "verdict"))
+    with damage_told(store), without_collection():
+        verdicts = iter_blocks(store, {"frames": told_apart}) if most_frames else ()
+        listed = to_list(verdicts, most_frames)
+        return collect(map(with_best, iter_blocks(store, OF_FRAMES, CHUNK_ROWS)), listed)
+
+
+def with_best(tables: Tables) -> Tables:
+    """Without the hypotheses behind the best of each photo."""
+    best = tables["hypotheses"]["rank"] < 1
+    return tables | {"hypotheses": {n: column[best] for n, column in tables["hypotheses"].items()}}
 
 
 def report_figures(store: Path, collected: Collected) -> dict[str, Any]:

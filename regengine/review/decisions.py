@@ -365,13 +365,13 @@ class Decisions:
             where, values = f"{where} AND reviewer = ?", (*values, reviewer)
         # Conditions are this module's own words; what comes from outside is bound
         return self._select(
-            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # nosec B608
+            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # noqa: S608
             "GROUP BY frame_index, sha256, reviewer)",
             values,
         )
 
     def _select(self, where: str, values: tuple[Any, ...]) -> list[Decision]:
-        question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # nosec B608
+        question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # noqa: S608
         rows = self._connection.execute(question, values)
         return [_decision(row) for row in rows]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.html import visible_text
-from regengine.report.page import photo_file
+from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame, Table, join
 from regengine.store.schema import select
 from regengine.store.snapshot import OF_FRAMES, PartGoneError, Snapshot, frames_of, parts_folder

@@ -57,11 +57,12 @@ JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 
 
 class SolveBody(Body):
-    """Points, and the camera that they put right."""
+    """Points, and the camera that they put right; whether a person told that it stood there."""
 
     points: Annotated[list[PointBody], Field(min_length=1, max_length=MOST_POINTS)]
     start: CameraBody
     free: Free = "auto"
+    placed: bool = False
 
 
 class SnapBody(Body):
@@ -127,7 +128,10 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         except KeyError:
             raise no_frame(number) from None
         points = [ReviewedPoint(**point.model_dump()) for point in body.points]
-        return solve_json(solve(body.start.camera(), points, body.free, there))
+        start = body.start.camera()
+        if body.placed and not there.placed:
+            there = replace(there, track_ecef_m=np.array([start.position_ecef_m]))
+        return solve_json(solve(start, points, body.free, there))
 
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:

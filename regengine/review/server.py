@@ -130,7 +130,7 @@ def listen(options: ServerOptions, usual: int) -> socket.socket:
 
 
 def _page_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # nosec B104 - compared, not listened on
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
 

@@ -16,12 +16,16 @@ from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage
 from matchers.refine import FLOOR_PX
 from matchers.resection import (
+    LEAST_POINTS,
+    LEAST_POINTS_ASKED,
+    SIGMA_ANY_LOG_FOCAL,
     Free,
     Freed,
     PointPairs,
     Start,
     Unknowns,
     best_of,
+    carried_to,
     disagreeing_points,
     free_parameters,
     point_pairs,
@@ -72,10 +76,24 @@ class Whereabouts:
     track_ecef_m: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
     lens_known: bool = True
 
+    @property
+    def placed(self) -> bool:
+        """Whether it is known where the station was."""
+        return len(self.track_ecef_m) > 0
+
     @cached_property
     def flight_ecef(self) -> FloatArray | None:
         """Direction of flight over the ground along the track, shape (n, 3); None for unknown."""
         return np.gradient(self.track_ecef_m, axis=0) if len(self.track_ecef_m) > 1 else None
+
+    def freed(self, points: int, free: Free) -> tuple[Freed, ...]:
+        """What so many points free: of "auto", what is unknown is free as soon as it can be."""
+        if free == "auto" and points < LEAST_POINTS["position"]:
+            if not self.placed and points >= LEAST_POINTS_ASKED["position"]:
+                return free_parameters(points, "position")
+            if not self.lens_known:
+                return free_parameters(points, "focal")
+        return free_parameters(points, free)
 
     def start(self, camera: Camera) -> Start:
         """A start from a camera: the direction of flight is that of the track's nearest place."""
@@ -83,7 +101,10 @@ class Whereabouts:
         if self.flight_ecef is not None:
             away = np.linalg.norm(self.track_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
             flight = self.flight_ecef[int(away.argmin())]
-        return Start(camera=camera, belief=rough_prior(camera, flight))
+        belief = rough_prior(camera, flight)
+        if not self.lens_known:
+            belief = replace(belief, sigma_log_focal=SIGMA_ANY_LOG_FOCAL)
+        return Start(camera=camera, belief=belief)
 
     def others(
         self, first: Camera, pairs: PointPairs, *, anywhere: bool
@@ -147,10 +168,12 @@ def solve(
         raise ConfigError("a camera needs at least one point: add one in the photo or on the map.")
     known = known or Whereabouts()
     pairs = pairs_of(first, points)
-    freed = free_parameters(len(points), free)
-    start = known.start(first)
+    freed = known.freed(len(points), free)
     try:
         with np.errstate(all="ignore"):
+            if free == "auto" and not known.placed and len(points) < LEAST_POINTS["position"]:
+                first = carried_to(first, pairs)
+            start = known.start(first)
             if free not in ("attitude", "focal") and len(points) > 1:
                 others = known.others(first, pairs, anywhere="position" in freed)
                 start = best_of(start, others, pairs)

@@ -9,8 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from regengine.errors import shown
 from regengine.io.html import data_address, link_to, render_page, write_page
-from regengine.io.plain import printable, shown
+from regengine.io.plain import printable
 from regengine.scene.ephemeris import SceneEphemeris
 from regengine.scene.moon import MoonCheck
 from regengine.scene.quality import PhotoQuality

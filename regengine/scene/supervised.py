@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -229,10 +230,21 @@ def _softmax(
     share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
     share[number[rows] == 1] = 1.0
     present = np.unique(shown)
-    coefficients = np.zeros((z.shape[1], len(samples.classes)))
-    intercepts = np.full(len(samples.classes), NOWHERE)
     fitted = LogisticRegression(C=candidate.strength, max_iter=2000)
     fitted.fit(z[rows], shown, sample_weight=_balanced(samples)[rows] * share)
+    return _joint(candidate, samples, standardiser, present, fitted)
+
+
+def _joint(
+    candidate: Candidate,
+    samples: Samples,
+    standardiser: Standardiser,
+    present: IndexArray,
+    fitted: Any,
+) -> Supervised:
+    """What scikit-learn fitted to all classes that are present at once."""
+    coefficients = np.zeros((fitted.coef_.shape[1], len(samples.classes)))
+    intercepts = np.full(len(samples.classes), NOWHERE)
     # Two classes have one function, the second against the first
     if len(present) == 2:
         coefficients[:, present[1]] = fitted.coef_[0]
@@ -278,28 +290,13 @@ def _discriminants(
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
     present = np.unique(samples.primary)
-    coefficients = np.zeros((z.shape[1], len(samples.classes)))
-    intercepts = np.full(len(samples.classes), NOWHERE)
     fitted = LinearDiscriminantAnalysis(
         solver="lsqr",
         shrinkage=candidate.strength,
         priors=np.full(len(present), 1.0 / len(present)),
         # Twice each row: the same means and covariance, but more rows than classes, as it asks for
     ).fit(np.repeat(z, 2, axis=0), np.repeat(samples.primary, 2))
-    # Two classes have one discriminant, the second against the first
-    if len(present) == 2:
-        coefficients[:, present[1]] = fitted.coef_[0]
-        intercepts[present] = [0.0, fitted.intercept_[0]]
-    else:
-        coefficients[:, present] = fitted.coef_.T
-        intercepts[present] = fitted.intercept_
-    return Supervised(
-        candidate=candidate,
-        classes=samples.classes,
-        standardiser=standardiser,
-        coefficients=coefficients,
-        intercepts=intercepts,
-    )
+    return _joint(candidate, samples, standardiser, present, fitted)
 
 
 def _support_vectors(

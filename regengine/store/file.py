@@ -30,6 +30,20 @@ GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without hol
 MOST_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
 
 
+def photo_file(text: str, store: Path) -> Path | None:
+    """Where a photo of a store lies, a regular file, if it is still there.
+
+    The path is as the store has it: any text. Web addresses are not followed.
+    """
+    for path in (Path(text), store.absolute().parent / text):
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):  # too long for a name, say
+            continue
+    return None
+
+
 class StoreFile:
     """A store, or one part of it, open for reading.
 

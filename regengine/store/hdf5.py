@@ -192,7 +192,9 @@ def _short(error: BaseException) -> str:
 # Whether the texts of a file's attributes can be walked through, before HDF5 tries: where they are
 # no chain, the library never comes to an end.
 
-HEAP_SIGNATURE = b"GCOL\x01\0\0\0"
+HEAP_SIGNATURE = b"GCOL\x01"
+_RESERVED = b"\0\0\0"  # behind it; HDF5 does not look at them
+_BEYOND_FILES = 1 << 40  # bytes: what claims to be larger are values that look like a heap
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 _HEAD = 16  # bytes: signature and version, size of the heap
 _ENTRY = 16  # bytes: index, references, reserved, size of the text
@@ -231,7 +233,10 @@ def _sound(data: bytes | mmap.mmap, heap: int, lengths: int) -> bool:
     size_form, entry_form = _FORMS[lengths]
     if len(data) < heap + _HEAD:  # it begins where the bytes end
         return True
-    (size,) = size_form.unpack_from(data, heap + len(HEAP_SIGNATURE))
+    begun = heap + len(HEAP_SIGNATURE) + len(_RESERVED)
+    (size,) = size_form.unpack_from(data, begun)
+    if size > _BEYOND_FILES and data[begun - len(_RESERVED) : begun] != _RESERVED:
+        return True
     beyond = heap + size
     place = heap + _HEAD
     while place + _ENTRY <= min(beyond, len(data)):

@@ -127,8 +127,9 @@ Row = dict[str, Any]
 # Names that the columns share with the fields of the records.
 REQUIRED_FIELDS = ("frame", "path", "sha256", "verdict", "orientation")
 OPTIONAL_FIELDS = (
-    "probability", "category", "category_probability", "time_utc", "width_px", "height_px",
-    "camera_body", "focal_mm", "pixel_pitch_um", "footprint_diagonal_km",
+    "probability", "probability_low", "probability_high", "category", "category_probability",
+    "time_utc", "width_px", "height_px", "camera_body", "focal_mm", "pixel_pitch_um",
+    "footprint_diagonal_km",
 )  # fmt: skip
 NADIR_FIELDS = {
     "nadir_lon": "lon",
@@ -270,6 +271,16 @@ def without_collection() -> Iterator[None]:
             gc.enable()
 
 
+def of_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
+    """The rows of those frames that have some numbers, which ascend."""
+    kept: Tables = {}
+    for group, table in tables.items():
+        index = table["frame_index"]
+        rows = np.searchsorted(numbers, index, "right") > np.searchsorted(numbers, index)
+        kept[group] = {name: array[rows] for name, array in table.items()}
+    return kept
+
+
 def from_tables(tables: Tables) -> list[StoredFrame]:
     """Frames from the rows of all groups, without their detections."""
     with without_collection():
@@ -282,7 +293,7 @@ Made = TypeVar("Made")
 def _frames(tables: Tables) -> list[StoredFrame]:
     # By columns, for all rows at once: row by row it takes twice as long
     frames, table = tables["frames"], tables["hypotheses"]
-    origins = _first_of(tables["provenance"], frames["frame_index"])
+    origins = first_of(tables["provenance"], frames["frame_index"])
     numbers = frames["frame_index"].tolist()
     points = _made(ControlPoint, _columns(tables["control_points"], POINT_FIELDS))
     hypotheses = _made(
@@ -292,18 +303,18 @@ def _frames(tables: Tables) -> list[StoredFrame]:
         | {"solved": _solved(table)},
     )
     solved = np.flatnonzero(~np.isnan(frames["focal_px"]))
-    placed = np.flatnonzero([bool(source) for source in _values(frames["nadir_source"])])
+    placed = np.flatnonzero([bool(source) for source in values_of(frames["nadir_source"])])
     fitted = np.flatnonzero(frames["matched_lights"] >= 0)
-    deceived = np.flatnonzero([bool(verdict) for verdict in _values(frames["decoy_verdict"])])
+    deceived = np.flatnonzero([bool(verdict) for verdict in values_of(frames["decoy_verdict"])])
     results = _made(
         FrameResult,
         _columns(frames, REQUIRED_FIELDS)
         | {name: _optional(frames[name]) for name in OPTIONAL_FIELDS}
         | {
             "reasons": list(
-                map(_reasons, _values(frames["reasons"]), _values(frames["reason_texts"]))
+                map(reasons_of, values_of(frames["reasons"]), values_of(frames["reason_texts"]))
             ),
-            "sources": [_sources(text) for text in _values(origins["sources"])],
+            "sources": [_sources(text) for text in values_of(origins["sources"])],
             "nadir": _at(placed, numbers, _nadirs(_rows(frames, placed, NADIR_FIELDS))),
             "solved": _at(solved, numbers, _solved(_rows(frames, solved, SOLVED_COLUMNS))),
             "control_points": _by_frame(tables["control_points"], points, numbers),
@@ -329,7 +340,7 @@ def _made(kind: type[Made], columns: Mapping[str, list[Any]]) -> list[Made]:
 
 
 def _columns(table: Table, names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: _values(table[name]) for name in names}
+    return {name: values_of(table[name]) for name in names}
 
 
 def _rows(table: Table, rows: NDArray[np.intp], names: Iterable[str]) -> Table:
@@ -352,7 +363,7 @@ def _by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[
     return [tuple(grouped[number]) if number in grouped else () for number in numbers]
 
 
-def _first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
+def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
     """A row of each of these frames; LookupError where there is none."""
     if np.array_equal(table["frame_index"], numbers):
         return table
@@ -364,7 +375,8 @@ def _first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
 
 
 @lru_cache(maxsize=1024)  # few differ
-def _reasons(codes: str, texts: str) -> tuple[Reason, ...]:
+def reasons_of(codes: str, texts: str) -> tuple[Reason, ...]:
+    """Reasons out of the two columns that hold them."""
     told = zip(codes.split(",") if codes else (), texts.split("\n"), strict=False)
     return tuple(Reason(code=code, text=text) for code, text in told)
 
@@ -385,7 +397,7 @@ def _decoys(table: Table) -> list[Decoy]:
 
 
 def _nadirs(table: Table) -> list[NadirInput]:
-    columns = {field: _values(table[name]) for name, field in NADIR_FIELDS.items()}
+    columns = {field: values_of(table[name]) for name, field in NADIR_FIELDS.items()}
     return _made(NadirInput, columns | {"tle_age_h": _optional(table["tle_age_h"])})
 
 
@@ -405,11 +417,12 @@ def _footprints(table: Table) -> list[tuple[tuple[float, float] | None, ...]]:
 
 def dict_rows(table: Table) -> list[Row]:
     """Rows of a table as plain Python values; those of columns with a width are tuples."""
-    columns = [_values(array) for array in table.values()]
+    columns = [values_of(array) for array in table.values()]
     return [dict(zip(table, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _values(array: NDArray[Any]) -> list[Any]:
+def values_of(array: NDArray[Any]) -> list[Any]:
+    """Plain values, texts decoded, tuples of columns with a width."""
     if array.ndim > 1:
         return [tuple(row) for row in array.tolist()]
     if array.dtype.kind == "S":
@@ -421,7 +434,7 @@ def _values(array: NDArray[Any]) -> list[Any]:
 
 def _optional(array: NDArray[Any]) -> list[Any]:
     """Values, None for what stands for a missing one: NaN, the whole number -1, an empty text."""
-    values = _values(array)
+    values = values_of(array)
     if array.dtype.kind not in "fi":
         return [value or None for value in values]
     for row in np.flatnonzero(np.isnan(array) if array.dtype.kind == "f" else array == -1).tolist():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-FORMAT_VERSION = 3  # 2: search_pass and hints_sha256; 3: decoys
+FORMAT_VERSION = 3  # 2: search_pass and hints_sha256; 3: decoys, the interval of the probability
 
 # The table of fields: stores take their columns from here, exports, SQL and the catalogue theirs
 # where they tell the same thing.
@@ -101,6 +101,8 @@ FRAMES = (
     _column("sha256", "text", "", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
     _column("verdict", "text", "", "accepted, review, no_match or failed"),
     _column("probability", "float64", "", "calibrated probability that the proposal is right"),
+    _column("probability_low", "float64", "", "least that the trials allow for", since=3),
+    _column("probability_high", "float64", "", "most that the trials allow for", since=3),
     _column("reasons", "text", "", "codes of the reasons, separated by commas"),
     _column("reason_texts", "text", "", "their sentences, one a line, in the same order"),
     _column("category", "text", "", "class of the photo; empty if it was not classified"),

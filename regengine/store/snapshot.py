@@ -28,6 +28,7 @@ from regengine.store.rows import (
     Tables,
     from_tables,
     join,
+    of_frames,
     table_from_rows,
     with_texts,
 )
@@ -298,19 +299,14 @@ def iter_blocks(
             continue
 
 
-def iter_frames(path: Path, most_hypotheses: int | None = None) -> Iterator[StoredFrame]:
+def iter_frames(path: Path) -> Iterator[StoredFrame]:
     """Frames of a store, and of its parts that are not merged yet, in the order of their numbers.
 
-    Few are in memory at a time, each with so many of its hypotheses, the best first. The store need
-    not exist while its first run is under way; what a run adds behind the frames that were given
-    already may be left out. StoreError if there is neither store nor part, or one of them cannot be
-    read.
+    Few are in memory at a time. The store need not exist while its first run is under way; what a
+    run adds behind the frames that were given already may be left out. StoreError if there is
+    neither store nor part, or one of them cannot be read.
     """
     for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is unpacked once
-        if most_hypotheses is not None:
-            table = tables["hypotheses"]
-            few = table["rank"] < most_hypotheses
-            tables["hypotheses"] = {name: array[few] for name, array in table.items()}
         yield from frames_of(tables, path)
 
 
@@ -321,11 +317,8 @@ def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[Sto
     """
     groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
     for tables in iter_blocks(path, groups, CHUNK_ROWS):
-        wanted = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
-        for group, table in tables.items():
-            rows = np.isin(table["frame_index"], numbers)
-            wanted[group] = {name: array[rows] for name, array in table.items()}
-        yield from frames_of(wanted, path)
+        none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
+        yield from frames_of(none | of_frames(tables, numbers), path)
 
 
 def read_store(path: Path) -> list[StoredFrame]:

@@ -344,8 +344,12 @@ def _check_frames(frames: Table, findings: Findings) -> None:
     probability, category = frames["probability"], frames["category_probability"]
     note(
         "probability",
-        "probabilities are not between 0 and 1",
-        (probability <= 0) | (probability >= 1) | (proposed & np.isnan(probability)),
+        "probabilities are not between 0 and 1, or not within their intervals",
+        (probability <= 0)
+        | (probability >= 1)
+        | (proposed & np.isnan(probability))
+        | (frames["probability_low"] > probability)
+        | (frames["probability_high"] < probability),
     )
     note(
         "category_probability",

@@ -6,22 +6,37 @@ import csv
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
 from benchmarks.arrays import BoolArray, FloatArray
+from benchmarks.confidence.fit import Proposals
 
-WEIGHTS = np.array([1.2, 0.6, 0.0])
-INTERCEPT, FLOOR, CEILING = 0.5, 0.02, 0.985
+FLOOR, CEILING = 0.02, 0.985
 
 
-def known_cases(
-    count: int, seed: int, spread: float = 2.0
-) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Features, true probability of being right, and what was drawn from it."""
+def proposals(
+    count: int,
+    seed: int,
+    log10_odds: FloatArray | None = None,
+    right: BoolArray | None = None,
+    doubted: BoolArray | None = None,
+) -> tuple[Proposals, FloatArray]:
+    """Proposals, and the true probability that each is right, from which the truth is drawn."""
     rng = np.random.default_rng(seed)
-    features = rng.normal(0.0, spread, (count, len(WEIGHTS)))
-    logit = INTERCEPT + features @ WEIGHTS
-    p = FLOOR + (CEILING - FLOOR) / (1.0 + np.exp(-logit))
-    return features, p, rng.random(count) < p
+    odds = rng.normal(0.0, 3.0, count) if log10_odds is None else log10_odds
+    p = FLOOR + (CEILING - FLOOR) * expit(1.2 * odds)
+    drawn = rng.random(count) < p
+    made = Proposals(
+        log10_odds=odds,
+        right=drawn if right is None else right,
+        doubted=np.zeros(count, bool) if doubted is None else doubted,
+        blocks=np.arange(count) // 20,
+        kinds={},
+        labels=("",) * count,
+        cases=count,
+        source="made up",
+    )
+    return made, p
 
 
 def evidence_row(quality: float, rng: np.random.Generator) -> dict[str, float]:
@@ -32,10 +47,11 @@ def evidence_row(quality: float, rng: np.random.Generator) -> dict[str, float]:
     return {
         "ncc": ncc,
         "runner_up_ncc": ncc - margin,
-        "coarse_z": max(0.0, 6.0 + 3.0 * quality + noise[2]),
-        "town_log10_odds": 2.0 + 9.0 * quality + 4.0 * noise[3],
-        "patch_log10_odds": 1.0 + 4.0 * quality + 3.0 * noise[4],
-        "runner_up_log10_odds": -30.0,
+        "town_log10_odds": -4.0 + 3.0 * quality + noise[3],
+        "patch_log10_odds": -4.0 + 2.0 * quality + noise[4],
+        "runner_up_log10_odds": -6.0,
+        "picture_log10_odds": -2.0 + 2.0 * quality,
+        "runner_up_picture_log10_odds": -3.0,
         "towns": 100,
         "met_towns": int(np.clip(30 + 10 * quality, 0, 100)),
         "patches": int(np.clip(40 + 12 * quality, 0, 120)),

@@ -10,21 +10,15 @@ import pytest
 from confidence_cases import case_rows, evidence_row, write_rows
 
 from benchmarks.confidence import main
-from benchmarks.confidence.fit import evidence_of, proposals_of, read_rows
+from benchmarks.confidence.fit import THRESHOLDS, evidence_of, proposals_of, read_rows
 from benchmarks.confidence.report import statement_rows
 from regengine.registration.acceptance import probability
-from regengine.registration.calibration import (
-    FEATURES,
-    read_calibration,
-    shipped_calibration,
-)
+from regengine.registration.calibration import read_calibration, shipped_calibration
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-NAMES = tuple(FEATURES)
 TRAIN, TEST = case_rows(240, "train", 1), case_rows(120, "test", 2)
-FEW_FEATURES = ["--features", "town_odds,patch_odds,margin"]
 
 
 @pytest.fixture(scope="module")
@@ -34,31 +28,29 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     train = write_rows(folder / "train.csv", TRAIN)
     test = write_rows(folder / "test.csv", TEST)
     made = folder / "made.json"
-    options = ["--write", str(made), "--plot", str(folder / "figures"), *FEW_FEATURES]
+    options = ["--write", str(made), "--plot", str(folder / "figures"), "--out", str(folder)]
     assert main([str(train), str(test), *options]) == 0
     return folder
 
 
-def test_the_calibration_tells_what_it_was_fitted_on(fitted: Path) -> None:
+def test_the_calibration_tells_what_it_rests_on(fitted: Path) -> None:
     made = read_calibration(fitted / "made.json")
-    told = made.training
     proposals = [row for row in TRAIN if row["right"] != ""]
-    assert made.features == ("town_odds", "patch_odds", "margin")
-    assert told.cases == 240
-    assert told.proposals == len(proposals) == 220
-    assert told.right == sum(int(str(row["right"])) for row in proposals)
-    assert 0 < told.accepted <= told.proposals
-    assert told.cross_validated
-    assert "Europe" in told.source
-    assert "Asia" not in told.source
-    assert made.ceiling <= 1.0 - 1.0 / (told.right + 2)
-    assert made.accept_probability <= made.ceiling
+    assert made.trials["cases"] == 240
+    assert made.trials["proposals"] == len(proposals) == 220
+    assert made.trials["right"] == sum(int(str(row["right"])) for row in proposals)
+    assert "Europe" in made.trials["source"]
+    assert "Asia" not in made.trials["source"]
+    assert "Asia" in made.tested["source"]
+    assert made.accept_probability in THRESHOLDS
+    everything = made.tested["kinds"][0]
+    assert 0 < everything["accepted"] <= 120
+    # 120 cases vouch for no rate of 1 in 1,000
+    assert made.tested["wrong_rate"] > 0.02
+    assert made.steps.probability(1e9) <= 1.0 - 1.0 / (made.trials["right"] + 2)
     picture = (fitted / "figures" / "reliability.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
-    # 220 cases vouch for no rate of 1 in 1,000
-    assert not made.target_met
-    assert told.wrong_rate_upper_95 > 0.01
 
 
 def test_the_probabilities_of_other_cases_are_true(fitted: Path) -> None:
@@ -74,24 +66,32 @@ def test_the_probabilities_of_other_cases_are_true(fitted: Path) -> None:
     assert probability(evidence_of({f"ev_{k}": str(v) for k, v in best.items()}), made) > 0.95
 
 
-def test_the_test_half_is_never_fitted_on(fitted: Path, tmp_path: Path) -> None:
+def test_the_steps_know_nothing_of_the_test_half(fitted: Path, tmp_path: Path) -> None:
+    other = write_rows(tmp_path / "other.csv", case_rows(150, "test", 4))
+    again = tmp_path / "again.json"
+    assert main([str(fitted / "train.csv"), str(other), "--write", str(again)]) == 0
+    assert read_calibration(again).steps == read_calibration(fitted / "made.json").steps
+
+
+def test_a_threshold_that_lets_wrong_ones_through_is_not_written(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     turned = [row | {"right": 1 - int(str(row["right"]))} for row in TEST if row["right"] != ""]
     table = write_rows(tmp_path / "turned.csv", turned)
     again = tmp_path / "again.json"
-    assert main([str(fitted / "train.csv"), str(table), "--write", str(again), *FEW_FEATURES]) == 0
-    assert again.read_bytes() == (fitted / "made.json").read_bytes()
+    assert main([str(fitted / "train.csv"), str(table), "--write", str(again)]) == 2
+    assert "draw more cases" in capsys.readouterr().err
+    assert not again.exists()
 
 
-def test_it_prints_weights_tables_and_threshold(
-    fitted: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([str(fitted / "train.csv"), str(fitted / "test.csv"), "--features", "ncc"]) == 0
-    printed = capsys.readouterr().out
-    assert "| `ncc` |" in printed
-    assert "## Training half, left out in turn" in printed
-    assert "## Test half" in printed
-    assert "The target is not vouched for" in printed
-    for part in ("Expected calibration error", "Brier", "ROC", "95 % upper bound", "interval"):
+def test_it_prints_the_steps_the_test_and_what_other_thresholds_do(fitted: Path) -> None:
+    (page,) = fitted.glob("confidence-*.md")
+    printed = page.read_text(encoding="utf-8")
+    for part in (
+        *("## The acceptance threshold", "## Training half, left out in turn", "## Test half"),
+        *("2,995 accepted trials", "Expected calibration error", "Brier", "ROC", "95 % bound"),
+        *("| nothing told |", "| beyond 45° |", "as the threshold moves"),
+    ):
         assert part in printed
 
 
@@ -101,7 +101,7 @@ def test_without_training_rows_the_package_is_judged(
     assert main([str(fitted / "test.csv")]) == 0
     printed = capsys.readouterr().out
     assert "calibration of the package is judged" in printed
-    assert f"Accepted from {shipped_calibration().accept_probability:.6f}" in printed
+    assert f"Accepted from {shipped_calibration().accept_probability:g} on" in printed
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_without_training_rows_the_package_is_judged(
         pytest.param(
             [{k: v for k, v in TRAIN[0].items() if k != "ev_ncc"}], [], "ev_ncc", id="a gap"
         ),
-        pytest.param(TRAIN[:1], [], "draw more", id="one case"),
-        pytest.param(TRAIN, ["--features", "beauty"], "beauty", id="an unknown feature"),
+        pytest.param([TRAIN[0] | {"ev_picture_log10_odds": ""}], [], "no odds", id="no odds"),
         pytest.param(TRAIN, ["--target", "0.5"], "--target", id="no target"),
-        pytest.param(TEST, ["--write", "x.json"], "nothing to fit", id="nothing to fit"),
+        pytest.param(TEST, ["--write", "x.json"], "both halves", id="nothing to fit"),
+        pytest.param(TRAIN, ["--write", "x.json"], "both halves", id="nothing to test"),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -133,7 +133,7 @@ def test_what_cannot_be_done_is_said(
 def test_of_a_case_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
     first = write_rows(tmp_path / "a.csv", [TRAIN[0] | {"right": 0}, TRAIN[1]])
     second = write_rows(tmp_path / "b.csv", [TRAIN[0] | {"right": 1}])
-    found = proposals_of(read_rows([first, second]), "train", NAMES)
+    found = proposals_of(read_rows([first, second]), "train")
     assert found is not None
     assert len(found) == found.cases == 2
     assert found.right[0]
@@ -141,33 +141,49 @@ def test_of_a_case_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
 
 def test_truth_may_be_spelled_as_python_does(tmp_path: Path) -> None:
     rows = [TRAIN[0] | {"right": True}, TRAIN[1] | {"right": False}]
-    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
     assert found is not None
     assert found.right.tolist() == [True, False]
 
 
-def test_doubts_are_reasons_other_than_the_probability(tmp_path: Path) -> None:
-    reasons = ["", "low_probability", "few_lights", "low_margin|imprecise"]
+def test_doubts_are_the_reasons_that_keep_a_sure_proposal_back(tmp_path: Path) -> None:
+    reasons = ["", "low_probability|clock_suspect", "few_lights", "low_margin|imprecise"]
     rows = [row | {"reasons": text} for row, text in zip(TRAIN, reasons, strict=False)]
-    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
     assert found is not None
     assert found.doubted.tolist() == [False, False, True, True]
 
 
 def test_doubted_cases_are_fitted_but_not_counted_as_accepted(fitted: Path, tmp_path: Path) -> None:
-    rows = [row | {"reasons": "few_lights" if k % 2 else ""} for k, row in enumerate(TRAIN)]
+    rows = [row | {"reasons": "few_lights" if k % 2 else ""} for k, row in enumerate(TRAIN + TEST)]
     made = tmp_path / "made.json"
-    table = write_rows(tmp_path / "a.csv", rows)
-    assert main([str(table), "--write", str(made), *FEW_FEATURES]) == 0
+    assert main([str(write_rows(tmp_path / "a.csv", rows)), "--write", str(made)]) == 0
     half, whole = read_calibration(made), read_calibration(fitted / "made.json")
-    assert half.weights == whole.weights
-    assert 0.35 * whole.training.accepted < half.training.accepted < 0.65 * whole.training.accepted
+    assert half.steps == whole.steps
+    counts = [one.tested["kinds"][0]["accepted"] for one in (half, whole)]
+    assert 0.35 * counts[1] < counts[0] < 0.65 * counts[1]
+
+
+def test_what_is_told_and_how_steeply_a_photo_looks_make_kinds(tmp_path: Path) -> None:
+    kinds = [{"told": "nothing", "off_nadir_deg": 60}, {"told": "all", "off_nadir_deg": 45}, {}]
+    rows = [
+        row | {"told": "", "off_nadir_deg": ""} | kind
+        for row, kind in zip(TRAIN, kinds, strict=False)
+    ]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
+    assert found is not None
+    assert [of_kind.tolist() for of_kind in found.kinds.values()] == [
+        [False, True, True],
+        [True, False, False],
+        [False, True, False],
+        [True, False, False],
+    ]
 
 
 def test_cases_of_a_region_stay_together(tmp_path: Path) -> None:
     places = [(1.0, 46.0), (14.0, 59.0), (16.0, 46.0), (1.0, 44.0), (-1.0, 46.0)]
     rows = [row | {"lon": lon, "lat": lat} for row, (lon, lat) in zip(TRAIN, places, strict=False)]
-    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
     assert found is not None
     assert found.blocks[0] == found.blocks[1]
     assert len(set(found.blocks.tolist())) == 4
@@ -183,11 +199,6 @@ def test_the_page_tells_what_the_data_file_says() -> None:
     assert told == said
 
 
-def test_the_page_lists_every_feature() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    assert [name for name in NAMES if f"| `{name}` |" not in text] == []
-
-
 def test_a_missing_table_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["/no/such/table.csv"]) == 2
     assert "table.csv" in capsys.readouterr().err
@@ -195,6 +206,6 @@ def test_a_missing_table_is_said_to_be_missing(capsys: pytest.CaptureFixture[str
 
 def test_without_places_neighbouring_seeds_stay_together(tmp_path: Path) -> None:
     rows = [row | {"seed": k, "lon": "", "lat": ""} for k, row in enumerate(TRAIN[:11])]
-    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train", NAMES)
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
     assert found is not None
     assert np.bincount(found.blocks).tolist() == [10, 1]

@@ -56,3 +56,17 @@ def test_a_run_of_shards_is_done_and_taken_up_again(
     assert [json.loads(line)["end"] for line in log.read_text().splitlines()] == ["done"] * 2
     assert soak.main(words) == 0
     assert len(log.read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_run_that_gives_up_is_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(soak, "BLOCK_PHOTOS", 1)
+    Image.new("RGB", (96, 72), (120, 180, 230)).save(tmp_path / "day.png")
+    words = [str(tmp_path / "*.png"), "--lights", str(SAMPLES / "lights.tif"), "--tle", "none.txt"]
+    words += ["--folder", str(tmp_path / "soak"), "--frames", "2", "--end", "900"]
+    assert soak.main(words) == 1
+    assert "a run gave up" in capsys.readouterr().err
+    log = tmp_path / "soak" / "runs.ndjson"
+    assert [json.loads(line)["end"] for line in log.read_text().splitlines()] == ["failed"]

@@ -122,7 +122,7 @@ def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
     """What is told of a trial before it is drawn is what its row says."""
     settings = TrialSettings()
     prepare(settings)
-    rows = [draw_only(seed) for seed in range(12)]
+    rows = [draw_only(seed) for seed in range(7)]
     lit = [r for r in rows if r["kind"] in WITH_LIGHTS]
     expected = {
         "all": rows,
@@ -131,7 +131,7 @@ def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
         "unknown": [r for r in lit if r["focal_told"] == "unknown"],
     }
     for frames, there in expected.items():
-        assert with_frames(range(12), frames, made_source("test")) == [r["seed"] for r in there]
+        assert with_frames(range(7), frames, made_source("test")) == [r["seed"] for r in there]
     assert expected["steep"]
     assert expected["limb"]
 

@@ -36,8 +36,8 @@ from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
 from regengine.places import EARTH_RADIUS_KM
 from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
-from regengine.report.page import photo_file
 from regengine.report.places import ABSURD
+from regengine.store.file import photo_file
 
 HALF_RESOLUTION_M = 100.0
 UNKNOWN = 0.5

@@ -53,7 +53,7 @@ def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, A
     """
     conditions, values = _conditions(choice)
     asked = (
-        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # nosec B608
+        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # noqa: S608
         "ORDER BY quality DESC NULLS LAST, frame, sha256"
     )
     rows: list[dict[str, Any]] = []

@@ -28,8 +28,8 @@ from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
 from regengine.photo.lens_profile import LensProfile
 from regengine.photo.lens_profile_file import load_profile
-from regengine.report.page import photo_file
 from regengine.review.reviewed import reviewed
+from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import frames_numbered
 

@@ -30,14 +30,14 @@ FROM frames f JOIN (SELECT unnest(?) AS number, unnest(?) AS lon, unnest(?) AS l
 ON {IN_BOX.format(lon="p.lon", lat="p.lat")}
 WHERE f.verdict = 'accepted' AND f.geometry IS NOT NULL
 """
-_ALL = f"SELECT p.number, {_COLUMNS} {_PAIRS}"  # nosec B608
+_ALL = f"SELECT p.number, {_COLUMNS} {_PAIRS}"
 # Of large archives a few of the best frames of each place are enough, mostly
 FEW = 20
 _BEST = f"""
 SELECT number, unnest(few, recursive := true) FROM (
 SELECT p.number AS number, max_by(struct_pack({_COLUMNS}), f.quality, {FEW}) AS few {_PAIRS}
 AND f.quality >= ? AND (? IS NULL OR f.time_utc >= ?) GROUP BY p.number)
-"""  # nosec B608
+"""  # noqa: S608
 
 # A place of which there is a frame that lacks something can wait longer than one without any
 SHARE_WITH_A_FRAME = 0.5

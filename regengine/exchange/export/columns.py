@@ -167,6 +167,8 @@ FRAME_COLUMNS = (
     _stored("reasons", lambda frame: ",".join(reason.code for reason in frame.result.reasons)),
     _told("category"),
     _told("category_probability"),
+    _told("probability_low"),
+    _told("probability_high"),
     _told("camera_body"),
     _told("focal_mm"),
     _told("pixel_pitch_um"),

@@ -21,7 +21,7 @@ from regengine.exchange.export.formats import known_format
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.selection import Chosen
 from regengine.io.atomic import check_new_file, in_place_of, sync_folder
-from regengine.report.page import photo_file
+from regengine.store.file import photo_file
 
 
 def check_file(out: Path, kind: FileFormat, force: bool) -> None:

@@ -56,7 +56,7 @@ class Condition:
         names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
         self._base.execute(f"CREATE TABLE frames ({names})")
         # Names of our own columns alone
-        self._insert = f"INSERT INTO frames VALUES ({', '.join('?' * len(COLUMNS))})"  # nosec B608
+        self._insert = f"INSERT INTO frames VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
         try:
             self.chosen([])
         except ConfigError:
@@ -80,7 +80,7 @@ class Condition:
         # On a line of its own a comment ends itself alone; within CASE nothing but an expression
         # can stand, whatever its brackets; what it may do is up to _authorise
         case = f"CASE WHEN (\n{self.text}\n) THEN 1 ELSE 0 END"
-        question = f"SELECT frame_index FROM frames WHERE {case}"  # nosec B608
+        question = f"SELECT frame_index FROM frames WHERE {case}"  # noqa: S608
         try:
             return {number for (number,) in self._base.execute(question)}
         except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:

@@ -39,7 +39,7 @@ from regengine.io.plain import printable
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame_records import parse_iso_time
-from regengine.report.page import photo_file
+from regengine.store.file import photo_file
 
 _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is
 

@@ -27,7 +27,7 @@ from regengine.errors import ConfigError, FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
-from regengine.report.page import photo_file
+from regengine.store.file import photo_file
 
 MOST_PIXELS = 400_000_000
 PER_SIDE = 65  # places of the photo that tell extent and detail

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 # Entities, with which XML could be made endless, are refused before it is parsed
-from xml.etree import ElementTree  # nosec B405
+from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
 from regengine.io.tables import named
@@ -177,7 +177,7 @@ def read_gdal_xml(path: Path) -> list[PhotoPoints]:
     if ENTITIES.search(text):
         raise refused(path, "it declares entities, which no file of GDAL does")
     try:
-        root = ElementTree.fromstring(text)  # nosec B314
+        root = ElementTree.fromstring(text)  # noqa: S314
     except ElementTree.ParseError as error:
         raise refused(path, f"it is no XML ({error})") from error
     listed = root.find("GCPList")

@@ -19,8 +19,7 @@ from detectors.types import StarDetections, StarDetector
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
-from regengine.errors import ConfigError, EphemerisError
-from regengine.io.plain import shown
+from regengine.errors import ConfigError, EphemerisError, shown
 from regengine.orbit.propagation import camera_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.formats import read_image_header

@@ -140,6 +140,18 @@ def test_lies_of_a_packed_fits_are_told(tmp_path: Path, name: str, value: float)
     refused(path, decode)
 
 
+def test_two_headers_that_became_one_are_told(tmp_path: Path) -> None:
+    """Without its END the first runs on into the next, which says another number of axes."""
+    path = tmp_path / "a.fits.fz"
+    picture = fits.CompImageHDU(np.zeros((64, 64), np.int16))
+    fits.HDUList([fits.PrimaryHDU(), picture]).writeto(path)
+    data = path.read_bytes()
+    end, axes = data.index(b"END     "), data.index(b"NAXIS   =", BLOCK)
+    lie = f"{10**6:>20}".encode()
+    path.write_bytes(data[:end] + b"FIN" + data[end + 3 : axes + 10] + lie + data[axes + 30 :])
+    assert "two NAXIS" in refused(path, decode)
+
+
 def test_a_damaged_gzip_is_no_photo(tmp_path: Path) -> None:
     data = bytearray(gzip.compress(primary(8, 64, 64) + bytes(64 * 64 + 1664), mtime=0))
     path = tmp_path / "a.fits.gz"

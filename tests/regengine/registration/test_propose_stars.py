@@ -191,9 +191,7 @@ def test_a_limb_speaks_against_other_nadirs(limb_shot: Taken) -> None:
 
 def test_stars_stand_in_for_towns_where_the_fit_is_confirmed(near_nadir) -> None:
     """Nothing else of what a proof asks for is dropped."""
-    evidence = replace(
-        near_nadir.best.evidence, town_log10_odds=0.0, patch_log10_odds=0.0, coarse_z=0.0
-    )
+    evidence = replace(near_nadir.best.evidence, town_log10_odds=0.0, patch_log10_odds=0.0)
     if not is_conclusive(near_nadir.best.evidence):
         pytest.skip("the frame is no proof to begin with")
     assert not is_conclusive(evidence)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from regengine.report.report import Collected, collect
+from regengine.report.report import Collected, collect, to_list
 from regengine.result import FrameResult
-from regengine.store.rows import StoredFrame
+from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.writer import StoreWriter
 from tests.example_results import nothing_found, proposal, solved
 
@@ -43,7 +43,13 @@ def figures_of(results: Sequence[FrameResult]) -> dict[str, Any]:
 
 def collected(results: Sequence[FrameResult], most_frames: int = 100) -> Collected:
     """Figures and photos of some results."""
-    return collect(stored(results), most_frames)
+    return collected_of(stored(results), most_frames)
+
+
+def collected_of(frames: Sequence[StoredFrame], most_frames: int = 100) -> Collected:
+    """Figures and photos of stored frames."""
+    tables = to_tables(frames)
+    return collect([tables], to_list([tables], most_frames))
 
 
 def store_of(path: Path, results: Sequence[FrameResult]) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import accepted, collected, failed, figures_of, stored
+from reported import accepted, collected, collected_of, failed, figures_of, stored
 from scipy.stats import binom
 
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, clock_offset
@@ -21,7 +21,6 @@ from regengine.report.figures import (
     fair_shares,
     thinned,
 )
-from regengine.report.report import collect
 from regengine.result import Decoy, NadirInput, Reason
 from tests.example_results import nothing_found, proposal
 
@@ -99,8 +98,7 @@ def test_decoys_that_were_accepted_tell_how_many_photos_may_be_wrong() -> None:
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1))
 def test_every_value_is_in_one_bin(values: list[float]) -> None:
     known = Distribution(decades(0, 3))
-    for value in [*values, float("nan")]:
-        known.add(value)
+    known.add(np.array([*values, float("nan")]))
     figures = known.figures()
     assert sum(figures["bins"]) == figures["count"] == len(values)
     assert figures["p50"] == pytest.approx(np.median(values))
@@ -127,13 +125,15 @@ def test_the_slowest_photos_come_first() -> None:
 
 
 def test_the_rate_counts_neither_pauses_nor_shared_time_twice() -> None:
-    def done(minute: int, seconds: float) -> list[object]:
-        frame = stored([replace(nothing_found(), seconds=seconds)])[0]
-        return [replace(frame, processed_utc=f"2026-01-02T03:{minute:02d}:00Z")]
-
     # two workers at once for a minute, then half an hour of nothing, then one for 30 s
-    frames = done(1, 60.0) + done(1, 60.0) + done(40, 30.0)
-    times = collect(frames, 10).figures["times"]  # type: ignore[arg-type]
+    done = [(1, 60.0), (1, 60.0), (40, 30.0)]
+    frames = [
+        replace(frame, processed_utc=f"2026-01-02T03:{minute:02d}:00Z")
+        for (minute, _), frame in zip(
+            done, stored([replace(nothing_found(), seconds=s) for _, s in done]), strict=True
+        )
+    ]
+    times = collected_of(frames).figures["times"]
     assert times["at_work_seconds"] == pytest.approx(90.0)
     assert times["photos_per_second"] == pytest.approx(3 / 90.0)
     assert times["total_seconds"] == pytest.approx(150.0)

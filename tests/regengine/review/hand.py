@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MERCATOR_RADIUS_M = 6378137.0
 LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
-WHEEL_MS = 400  # until the map has come to rest after a turn of the wheel
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
 DRAG_STEPS = 6  # a drag of the hand is no jump
+REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 
 
@@ -130,8 +130,19 @@ class ReviewHand:
         mouse.move(*start)
         mouse.down()
         mouse.move(*end, steps=steps)
+        self.page.wait_for_timeout(REST_MS)
         mouse.up()
         self.actions["drags"] += 1
+
+    def search(self, frame_id: int) -> None:
+        """One key: the engine searches from here, and what it found is shown."""
+        self.press("g")
+        for _ in range(MOST_LOOKS):
+            if self.told_of(frame_id)["searches"]:
+                break
+            self.page.wait_for_timeout(LOOK_MS)
+        self.page.wait_for_selector("#progress", state="hidden")
+        self.wait_until_kept()
 
     def at_pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a pixel of the photo is on the screen."""
@@ -163,9 +174,22 @@ class ReviewHand:
 
     def _turn_wheel(self, at: tuple[float, float], out: int) -> None:
         self._turns += 1
+        before = self.drawn_view("#map")
         self.page.mouse.move(*at)
         self.page.mouse.wheel(0, 240 * out)
-        self.page.wait_for_timeout(WHEEL_MS)
+        self.moved_to_rest("#map", before)
+
+    def moved_to_rest(self, view: str, before: str) -> None:
+        """Until a view shows something else than before, and stands still."""
+        said, quiet = before, 0
+        for _ in range(MOST_LOOKS):
+            self.page.wait_for_timeout(LOOK_MS)
+            now = self.drawn_view(view)
+            quiet = quiet + 1 if now == said != before else 0
+            if quiet > QUIET_LOOKS:
+                return
+            said = now
+        raise TimeoutError(f"{view} has not moved and come to rest")
 
     def _count(self, request: Request, step: int) -> None:
         if request.method != "GET":
@@ -175,7 +199,7 @@ class ReviewHand:
         if "Content Security Policy" in message.text:
             self.problems.append(message.text)
 
-    def _drawn_view(self, view: str) -> str:
+    def drawn_view(self, view: str) -> str:
         """What a view shows, once whatever it was asked to show has been drawn."""
         self.page.evaluate(TWO_PICTURES)
         said = self.page.get_attribute(view, "data-view")
@@ -183,9 +207,9 @@ class ReviewHand:
         return said
 
     def _on_screen(self, view: str, x: float, y: float) -> tuple[float, float]:
-        said, before = self._drawn_view(view), None
+        said, before = self.drawn_view(view), None
         while said != before:  # a view that was just asked to move has not been drawn yet
-            said, before = self._drawn_view(view), said
+            said, before = self.drawn_view(view), said
         box = self.page.locator(view).bounding_box()
         assert box is not None
         centre_x, centre_y, resolution, rotation = (float(word) for word in said.split())

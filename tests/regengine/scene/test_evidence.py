@@ -11,8 +11,8 @@ from PIL import Image
 from benchmarks.simulate.scene_frames import draw
 from regengine.errors import ConfigError
 from regengine.scene.classify import ClassifyInputs, classify_photo
-from regengine.scene.copies import changed_copy
 from regengine.scene.evidence import camera_factors, checked_priors, parse_priors, with_factors
+from regengine.scene.training import changed_copy
 from tests.command_line import invoke
 
 CLASSES = ("cities", "day", "infrared", "other")

@@ -197,7 +197,8 @@ def test_the_command_lists_what_is_not_whole(store: Path, tmp_path: Path) -> Non
     result = verify(store, "--salvage", out)
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1:] == [
-        f"{store}: not whole: probabilities are not between 0 and 1 (frame_index 4)",
+        f"{store}: not whole: probabilities are not between 0 and 1, or not within their "
+        "intervals (frame_index 4)",
         f"{out}: {FRAMES - 1:,} photos are whole.",
     ]
     assert verify(store, "--salvage", out).exit_code == 2

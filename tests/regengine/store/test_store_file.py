@@ -185,11 +185,17 @@ def test_what_is_written_is_sound(whole: Path) -> None:
     assert len(read_store(whole)) == 1
 
 
+@pytest.mark.parametrize("reserved", [b"\0\0\0", b"\x3b\xfc\0"])  # HDF5 does not look at them
 @pytest.mark.parametrize("text", [b"\0" * 16, b"\1\0\1\0\0\0\0\0" + b"\xff" * 8])
-def test_an_entry_that_leads_nowhere_is_told_and_not_followed(whole: Path, text: bytes) -> None:
+def test_an_entry_that_leads_nowhere_is_told_and_not_followed(
+    whole: Path, text: bytes, reserved: bytes
+) -> None:
     content = bytearray(whole.read_bytes())
-    first = content.find(HEAP_SIGNATURE) + 16
+    heap = content.find(HEAP_SIGNATURE)
+    first = heap + 16
+    content[heap + 5 : heap + 8] = reserved
     content[first : first + len(text)] = text
+    assert not heaps_sound(bytes(content))
     whole.write_bytes(content)
     with pytest.raises(StoreError, match="attributes are no chain"):
         read_store(whole)
@@ -208,6 +214,10 @@ def test_a_map_whose_texts_lead_nowhere_is_refused(tmp_path: Path, suffix: str) 
     path.write_bytes(content)
     with pytest.raises(LightMapError, match="get it again"):
         open_light_map([path])
+
+
+def test_values_that_look_like_texts_are_none(whole: Path) -> None:
+    assert heaps_sound(whole.read_bytes() + HEAP_SIGNATURE + bytes(range(1, 100)))
 
 
 @pytest.mark.parametrize("lengths", [4, 8])

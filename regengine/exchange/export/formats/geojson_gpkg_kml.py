@@ -163,7 +163,7 @@ class SpatialIndex:
             (table, GEOM, RTREE_DEFINITION),
         )
         base.execute(f'CREATE VIRTUAL TABLE "{index}" USING rtree(id, minx, maxx, miny, maxy)')
-        self._insert = f'INSERT INTO "{index}" VALUES (?, ?, ?, ?, ?)'  # nosec B608
+        self._insert = f'INSERT INTO "{index}" VALUES (?, ?, ?, ?, ?)'  # noqa: S608
 
     def add(self, number: int, bounds: tuple[float, float, float, float]) -> None:
         """Add a geometry by its key and its west, south, east and north."""
@@ -222,7 +222,7 @@ class GeoPackage:
         cells = [printable(value) if isinstance(value, str) else value for value in values]
         marks = ", ".join("?" * (len(cells) + 2))
         cursor = self._base.execute(
-            f'INSERT INTO "{layer.name}" VALUES ({marks})',  # nosec B608
+            f'INSERT INTO "{layer.name}" VALUES ({marks})',  # noqa: S608
             [None, geometry_blob(feature), *cells],
         )
         assert cursor.lastrowid is not None

@@ -61,7 +61,7 @@ class Script:
         for table in self._dialect.parts:
             where = f"WHERE {key_column.name} IN ({keys})"
             # Names of our own tables alone, and keys of hexadecimal digits
-            self._stream.write(f"DELETE FROM {table.name} {where};\n")  # nosec B608
+            self._stream.write(f"DELETE FROM {table.name} {where};\n")  # noqa: S608
             self._insert(table, "")
         self._start_batch()
 
@@ -70,7 +70,7 @@ class Script:
         if rows:
             names = ", ".join(column.name for column in table.written)
             # Names of our own; the rows are literals of the dialect
-            self._stream.write(f"INSERT INTO {table.name} ({names}) VALUES\n")  # nosec B608
+            self._stream.write(f"INSERT INTO {table.name} ({names}) VALUES\n")
             self._stream.write(",\n".join(rows))
             self._stream.write(f"{end};\n")
 

@@ -26,7 +26,7 @@ from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, s
 from regengine.io.plain import printable
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.frame_records import parse_iso_time
-from regengine.report.page import photo_file
+from regengine.store.file import photo_file
 from regengine.store.schema import COLUMNS, Kind
 
 FIRST_YEAR = 1000  # of MySQL's DATETIME

@@ -297,7 +297,7 @@ class PostgreSql:
         names = [column.name for column in POSTGRESQL_FRAMES.written if column.kind != "key"]
         values = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
         # Names of our own columns alone
-        return f"\nON CONFLICT (photo_key) DO UPDATE SET {values}"  # nosec B608
+        return f"\nON CONFLICT (photo_key) DO UPDATE SET {values}"
 
 
 def _postgresql_table(table: SqlTable, *last: str) -> str:

@@ -279,6 +279,8 @@ export interface SolveRequest {
   start: Camera;
   /** "auto" frees what the number of points can bear. */
   free: "auto" | "attitude" | "focal" | "position" | "all";
+  /** Whether a person told where the station was, and `start` is there. */
+  placed?: boolean;
 }
 
 export interface PointResidual {

@@ -32,6 +32,7 @@ const MOST_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the
 const MOST_TILES = 20; // of outlines; where more are in sight, the world's lines do
 const MOST_PLACES = 200;
 const REST_MS = 150; // the camera has stood still for so long
+const AGAIN_MS = 5000; // after so long what did not come is asked for again
 const LONGEST_DEG = 0.25; // of a piece of line: straight on the map is bent in the photo
 const LIMB_POINTS = 720;
 const BEYOND = 0.2; // of the photo's size: beyond it a lens is not known
@@ -167,18 +168,20 @@ export function createDrawnMap(stage: Stage): DrawnMap {
         asked = key;
         lines = found.flat().map(({ kind, line }) => ({ kind, points: bent(line) }));
       }
-      if (answer.ok) {
+      if (!answer.ok) lookSoon(AGAIN_MS);
+      else {
         const told = (await answer.json()) as { places: Place[] };
         places = told.places.map((place) => ({ place, at: geodeticToEcef(place.lon, place.lat) }));
       }
       refresh();
     } catch {
-      // moved on, or the server is away: what is drawn is still right
+      // Moved on, or the server is away: what is drawn is still right
+      if (!signal.aborted) lookSoon(AGAIN_MS);
     }
   };
-  const lookSoon = () => {
+  const lookSoon = (after_ms = REST_MS) => {
     window.clearTimeout(timer);
-    timer = window.setTimeout(() => void look(), REST_MS);
+    timer = window.setTimeout(() => void look(), after_ms);
   };
 
   return {

@@ -35,8 +35,11 @@ export function keepInStep(
   const toPhoto = () => {
     const seen = leads() ? camera() : null;
     const ends = seen && map.ends(APART_PX).map((place) => lonLatToPixel(seen, ...place));
-    const inside = ends?.every((pixel) => pixel && withinPhoto(seen!, pixel));
-    if (inside) photo.follow(ends![0]!, ends![1]!, APART_PX);
+    if (seen && ends?.[0] && ends[1]) {
+      // Where the map leaves what the photo shows, the photo stays at its edge, as it is zoomed
+      const inside = ends.every((pixel) => withinPhoto(seen, pixel!));
+      photo.follow(ends[0], ends[1], inside ? APART_PX : null);
+    }
     remember();
   };
   for (const [view, other] of [[photo, toMap], [map, toPhoto]] as const) {

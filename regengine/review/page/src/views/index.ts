@@ -25,6 +25,8 @@ import { createPreviews } from "./previews";
 import { createSplit } from "./split";
 import type { StageHooks } from "./stage";
 
+const SCALE_PX = 100; // on the screen, between the two pixels that give the photo's scale
+
 export function createViews(
   photoElement: HTMLElement,
   mapElement: HTMLElement,
@@ -122,6 +124,18 @@ export function createViews(
     if (!photo.untouched()) link();
   }
 
+  /** The other view shows where the other half of a pair is guessed, as widely as that is unsure. */
+  function seek(side: Side, { x, y, lon, lat }: Point): void {
+    if (side === "photo") return photo.stage.reveal(pixelToPlane([x, y]));
+    const held = points.filter(({ origin }) => origin === "person" || origin === "snap");
+    const turn = camera && inStep.pressed() && held.length > 1;
+    map.seek([lon, lat], held.map((each) => [each.lon, each.lat]), {
+      ends: camera ? photo.ends(SCALE_PX, [x, y]).map((pixel) => pixelToLonLat(camera!, ...pixel)) : [],
+      apart_px: SCALE_PX,
+      turn: turn ? mapTurn(camera!, photo.stage.map.getView().getRotation()) : null,
+    });
+  }
+
   function refreshPoints(residuals: PointResidual[] | null): void {
     const guess = (side: Side): number | null => (awaited?.side === side ? awaited.index : null);
     photo.stage.setMarkers(photoMarkers(points, residuals, selected, guess("photo")));
@@ -199,11 +213,13 @@ export function createViews(
       pointer(pointed.side, pointed.at);
     },
     setPoints(next, residuals, index, waited) {
-      awaited = waited;
       const chosen = index !== selected && index !== null && !held ? next[index] : undefined;
+      const asked = waited?.index != null && waited.index !== awaited?.index ? next[waited.index] : undefined;
       points = next;
       selected = index;
+      awaited = waited;
       refreshPoints(residuals);
+      if (waited && asked) seek(waited.side, asked);
       if (chosen) photo.stage.reveal(pixelToPlane([chosen.x, chosen.y]));
       if (chosen) map.stage.reveal(toMercator([chosen.lon, chosen.lat]));
     },

@@ -20,6 +20,19 @@ import { createSurroundings } from "./surroundings";
 import { createWarpSource } from "./warp_source";
 
 const MARGIN_PX = 30; // around what is fitted
+// Share of the way from the nearest place that is known: once two tell turn and scale, and for sure
+const UNSURE = 0.3;
+const FINEST_SHARE = 0.5; // of the photo's scale: finer, there is no context
+const TOLERATED = 1.25; // coarser than that, before a view moves that shows the guess already
+const SEEK_MS = 150;
+
+/** How a view of the photo looks: two places so many screen pixels apart, null for the sky. */
+export interface Likeness {
+  ends: (LonLat | null)[];
+  apart_px: number;
+  /** Radians; null: as the map is. */
+  turn: number | null;
+}
 
 export interface MapView {
   stage: Stage;
@@ -40,6 +53,8 @@ export interface MapView {
   goTo(place: LonLat, km: number): void;
   /** Centre between two places that lie so many screen pixels apart. */
   follow(a: LonLat, b: LonLat, apart_px: number): void;
+  /** Show a guess, and around it where else it may be by the places that are known already. */
+  seek(guess: LonLat, known: LonLat[], like: Likeness): void;
   /** Places on both sides of the view's middle, so many screen pixels apart. */
   ends(apart_px: number): LonLat[];
   /** The photo that lies over the map. */
@@ -119,6 +134,28 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
       const centre = [(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2];
       view.setCenter(nearestCopy(centre, view.getCenter()?.[0] ?? 0));
       view.setResolution(Math.hypot(to[0]! - from[0]!, to[1]! - from[1]!) / apart_px);
+    },
+    seek(guess, known, like) {
+      if (known.length === 0) return stage.reveal(toMercator(guess));
+      const view = stage.map.getView();
+      const at = nearestCopy(toMercator(guess), view.getCenter()?.[0] ?? 0);
+      const places = known.map((place) => nearestCopy(toMercator(place), at[0]!));
+      const way = Math.min(...places.map((place) => Math.hypot(place[0]! - at[0]!, place[1]! - at[1]!)));
+      // One place tells how far the guess is from it, and nothing of the direction
+      const sure = known.length > 1;
+      const [centre, radius] = sure ? [at, UNSURE * way] : [places[0]!, way];
+      const [width, height] = stage.map.getSize() ?? [600, 400];
+      const needed = (2 * radius) / Math.max(1, Math.min(width!, height!) - 2 * MARGIN_PX);
+      const [from, to] = like.ends.map((place) => place && nearestCopy(toMercator(place), at[0]!));
+      const scale = from && to ? Math.hypot(to[0]! - from[0]!, to[1]! - from[1]!) / like.apart_px : needed;
+      const coarsest = sure ? Math.max(needed, FINEST_SHARE * scale) : needed;
+      const now = view.getResolution() ?? coarsest;
+      const away = view.getCenter() ?? centre;
+      const room = (Math.min(width!, height!) / 2 - MARGIN_PX) * now - radius;
+      const seen = Math.hypot(away[0]! - centre[0]!, away[1]! - centre[1]!) <= room;
+      if (seen && now <= TOLERATED * coarsest) return;
+      const turned = like.turn === null ? {} : { rotation: like.turn };
+      view.animate({ center: centre, resolution: Math.min(Math.max(now, needed), coarsest), ...turned, duration: SEEK_MS });
     },
     ends(apart_px) {
       const centre = stage.map.getView().getCenter() ?? [0, 0];

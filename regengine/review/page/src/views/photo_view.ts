@@ -23,10 +23,11 @@ export interface PhotoView {
   retry(): void;
   /** Whether nobody has moved the view since it was fitted last. */
   untouched(): boolean;
-  /** Pixels on both sides of the view's middle, so many screen pixels apart. */
-  ends(apart_px: number): Pixel[];
-  /** Centre between two pixels that lie so many screen pixels apart. */
-  follow(a: Pixel, b: Pixel, apart_px: number): void;
+  /** Pixels on both sides of one, or of the view's middle, so many screen pixels apart. */
+  ends(apart_px: number, about?: Pixel): Pixel[];
+  /** Centre between two pixels that lie so many screen pixels apart, or, for null, as far as they do
+   *  now: no further than the photo's edge. */
+  follow(a: Pixel, b: Pixel, apart_px: number | null): void;
   loupe: Loupe;
 }
 
@@ -75,15 +76,15 @@ export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: 
       const turn = uprightTurn(frame?.orientation ?? 1);
       return [-Math.sin(turn), -Math.cos(turn)];
     },
-    ends(apart_px) {
-      const centre = stage.map.getView().getCenter();
+    ends(apart_px, about) {
+      const centre = about ? pixelToPlane(about) : stage.map.getView().getCenter();
       if (!centre) return [];
       return [-apart_px / 2, apart_px / 2].map((dx) => planeToPixel(stage.shifted(centre, dx, 0)));
     },
     follow(a, b, apart_px) {
       const view = stage.map.getView();
       view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
-      view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
+      if (apart_px) view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
     },
     loupe,
   };

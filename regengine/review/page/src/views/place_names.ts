@@ -17,6 +17,7 @@ import { toLonLat, toMercator, WORLD_M } from "./mercator";
 
 const MOST = 60;
 const REST_MS = 120; // the map has stood still for so long
+const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
 export function addPlaceNames(map: OlMap): VectorLayer {
   const source = new VectorSource<Feature>({ wrapX: true });
@@ -30,24 +31,27 @@ export function addPlaceNames(map: OlMap): VectorLayer {
   let timer = 0;
   let loading: AbortController | null = null;
   map.addLayer(layer);
-  map.on("moveend", () => {
+  const refreshAfter = (after_ms: number) => {
     window.clearTimeout(timer);
-    timer = window.setTimeout(() => {
+    timer = window.setTimeout(async () => {
       loading?.abort();
       loading = new AbortController();
-      void refresh(map, source, loading.signal);
-    }, REST_MS);
-  });
+      const { signal } = loading;
+      if (!(await refresh(map, source, signal)) && !signal.aborted) refreshAfter(AGAIN_MS);
+    }, after_ms);
+  };
+  map.on("moveend", () => refreshAfter(REST_MS));
   return layer;
 }
 
-async function refresh(map: OlMap, source: VectorSource<Feature>, signal: AbortSignal): Promise<void> {
+/** Whether the names came. */
+async function refresh(map: OlMap, source: VectorSource<Feature>, signal: AbortSignal): Promise<boolean> {
   const size = map.getSize();
-  if (!size || size[0] === 0) return;
+  if (!size || size[0] === 0) return true;
   try {
     const bbox = box(map.getView().calculateExtent(size)).join(",");
     const answer = await fetch(`/api/places?bbox=${bbox}&limit=${MOST}`, { signal });
-    if (!answer.ok) return;
+    if (!answer.ok) return false;
     const { places } = (await answer.json()) as { places: Place[] };
     source.clear(true);
     source.addFeatures(
@@ -56,8 +60,10 @@ async function refresh(map: OlMap, source: VectorSource<Feature>, signal: AbortS
         return new Feature({ geometry, place });
       }),
     );
+    return true;
   } catch {
-    // moved on, or the server is away: the names that stand there are still right
+    // Moved on, or the server is away: the names that stand there are still right
+    return false;
   }
 }
 

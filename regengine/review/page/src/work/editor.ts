@@ -298,7 +298,8 @@ export class Editor {
     if (base === null || this.frame === null) return;
     this.problem = null;
     if (inputs(this.draft, this.holdAll).length === 0) this.solution = null;
-    this.live.solve(this.frame.id, this.draft, base, this.free, this.holdAll);
+    const placed = (this.draft.given?.nadir ?? this.frame.nadir) !== null;
+    this.live.solve(this.frame.id, this.draft, base, this.free, this.holdAll, placed);
   }
 
   private apply(solution: Solution, last: boolean): void {

@@ -38,6 +38,7 @@ interface Question {
   indices: number[];
   start: Camera;
   free: Free;
+  placed: boolean;
 }
 
 export class LiveSolve {
@@ -52,21 +53,23 @@ export class LiveSolve {
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** Solve for these points from this camera; answers come through `found`. */
-  solve(frame: number, draft: Draft, start: Camera, free: Free, all: boolean): void {
+  /** Solve for these points from this camera; answers come through `found`. `placed`: whether it is
+   *  known where the station was. */
+  solve(frame: number, draft: Draft, start: Camera, free: Free, all: boolean, placed = true): void {
     const indices = inputs(draft, all);
     const points = indices.flatMap((index) => draft.points[index] ?? []);
     const [only] = points;
-    // Fewer need no server, and an answer about those that were there before is none about them
+    // An answer about those that were there before is none about fewer
     if (points.length < 2) this.stop();
     if (only === undefined) return;
-    if (points.length === 1) {
+    // One point only turns a camera whose position is known
+    if (points.length === 1 && placed) {
       const camera = grabbed(start, [only.x, only.y], [only.lon, only.lat]);
       if (camera === null) this.failed(new Error("That place is hidden from the camera by the Earth."));
       else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);
       return;
     }
-    this.next = { frame, points, indices, start, free };
+    this.next = { frame, points, indices, start, free, placed };
     if (this.asking === null) this.working = this.work();
   }
 
@@ -84,12 +87,12 @@ export class LiveSolve {
 
   private async work(): Promise<void> {
     while (this.next !== null) {
-      const { frame, points, indices, start, free } = this.next;
+      const { frame, points, indices, start, free, placed } = this.next;
       this.next = null;
       const asking = new AbortController();
       this.asking = asking;
       try {
-        const answer = await this.ask(frame, { points, start, free }, asking.signal);
+        const answer = await this.ask(frame, { points, start, free, placed }, asking.signal);
         if (asking.signal.aborted) return;
         this.found(solutionOf(answer, indices), this.next === null);
       } catch (error) {

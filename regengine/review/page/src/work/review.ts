@@ -120,11 +120,12 @@ export class Review {
     if (frame === undefined || (this.frame?.id === id && this.editor.draft !== before)) return;
     const mine = this.opening;
     this.queue.index = this.queue.rows.indexOf(id) ?? this.queue.index;
-    this.tool = "select";
     this.inView = null;
-    this.views?.setTool("select");
     this.views?.setPoints([], null, null, null);
     this.editor.open(frame, this.needs.session.reviewer, unsent);
+    // Where there is nothing to judge or to drag, pairs are what brings a camera
+    this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
+    this.views?.setTool(this.tool);
     this.watch.restart();
     this.needs.opened(frame);
     await Promise.race([this.views?.show(frame, this.editor.draft.camera), delay(LONGEST_DRAWING_MS)]);

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from regengine import api
+from regengine.archive.by_name import ArchivePhotos
+from regengine.archive.web import ArchiveClient
 from regengine.batch.at_hand import kept_photo
 from regengine.batch.remote import find_given, photo_at_hand, photos_at_hand
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import ConfigError, FrameError
-from regengine.exchange.archive.by_name import ArchivePhotos
-from regengine.exchange.archive.web import ArchiveClient
 from regengine.photo.frame import read_frame
 from regengine.photo.frame_records import record_place
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.example_results import fake_process
-from tests.regengine.exchange.archive.archive_server import PICTURES, ArchiveServer, add_frame
-from tests.regengine.exchange.archive.test_archive_download import picture
+from tests.regengine.archive.archive_server import PICTURES, ArchiveServer, add_frame
+from tests.regengine.archive.test_archive_download import picture
 
 Client = Callable[..., ArchiveClient]
 FRAME = "ISS990-E-101"
@@ -151,7 +151,7 @@ def test_an_unknown_name_is_one_failed_record(
     here = tmp_path / "here.jpg"
     here.write_bytes(b"here")
     given = find_given(["ISS990-E-9", "here.jpg", "ISS990-E-101"])
-    monkeypatch.setattr("regengine.exchange.archive.by_name.ArchiveClient", unhurried)
+    monkeypatch.setattr("regengine.archive.by_name.ArchiveClient", unhurried)
     told: list[FrameResult] = []
     with (
         StoreWriter(tmp_path / "run.h5") as writer,
@@ -175,7 +175,7 @@ def test_without_a_network_each_name_fails_with_a_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("REGENGINE_ARCHIVE", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setattr("regengine.exchange.archive.by_name.ArchiveClient", unhurried)
+    monkeypatch.setattr("regengine.archive.by_name.ArchiveClient", unhurried)
     with pytest.raises(FrameError, match=r"127\.0\.0\.1 cannot be reached: check the network"):
         photo_at_hand(FRAME)
     archive = ArchivePhotos()
@@ -195,7 +195,7 @@ def test_only_https_is_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_says_what_it_would_fetch(tmp_path: Path, photos: ArchivePhotos) -> None:
-    lights = Path(__file__).parents[4] / "data_samples" / "lights.tif"
+    lights = Path(__file__).parents[3] / "data_samples" / "lights.tif"
     run = api.register_run(["iss990e101"], tmp_path / "run.h5", lights=lights)
     assert list(run.preview(as_json=False)) == [f"{FRAME:<24}  would be fetched first"]
     photos.fetch(kept_photo(FRAME))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regengine.archive.camera_text import fetch_text
+from regengine.archive.interpret import composed_id
+from regengine.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
 from regengine.errors import ArchiveError, StoreError
-from regengine.exchange.archive.camera_text import fetch_text
-from regengine.exchange.archive.interpret import composed_id
-from regengine.exchange.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
 from regengine.io.plain import printable

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from regengine.commands import app
-from regengine.errors import ConfigError
-from regengine.exchange.archive.row import (
+from regengine.archive.row import (
     COLUMNS,
     FrameRow,
     csv_text,
@@ -19,7 +17,9 @@ from regengine.exchange.archive.row import (
     ndjson_text,
     write_table,
 )
-from regengine.exchange.archive.table import FrameTable, read_tables
+from regengine.archive.table import FrameTable, read_tables
+from regengine.commands import app
+from regengine.errors import ConfigError
 from regengine.photo.frame import read_frame
 from regengine.photo.frame_records import archive_altitude_km, load_frame_records
 

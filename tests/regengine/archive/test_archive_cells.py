@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.exchange.archive.interpret import (
+from regengine.archive.interpret import (
     clean_text,
     composed_id,
     id_in,

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regengine.archive.answers import rows_of
+from regengine.archive.web import TooMuchError
 from regengine.errors import ArchiveError
-from regengine.exchange.archive.answers import rows_of
-from regengine.exchange.archive.web import TooMuchError
 
 ROW = {
     "nadir.mission": "ISS990",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from regengine.exchange.archive.web import ArchiveClient
-from tests.regengine.exchange.archive.archive_server import ArchiveServer, archive_server
+from regengine.archive.web import ArchiveClient
+from tests.regengine.archive.archive_server import ArchiveServer, archive_server
 
 
 @pytest.fixture

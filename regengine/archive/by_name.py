@@ -7,17 +7,17 @@ import os
 from pathlib import Path
 from threading import Lock
 
-from regengine.errors import ArchiveError, FrameError, StoreError
-from regengine.exchange.archive.download import (
+from regengine.archive.download import (
     GIVE_UP,
     SIZES,
     DownloadOptions,
     Outcome,
     download,
 )
-from regengine.exchange.archive.photo_page import PAGE_MB, page_address, read_page
-from regengine.exchange.archive.row import csv_text
-from regengine.exchange.archive.web import Absent, ArchiveClient, check_address
+from regengine.archive.photo_page import PAGE_MB, page_address, read_page
+from regengine.archive.row import csv_text
+from regengine.archive.web import Absent, ArchiveClient, check_address
+from regengine.errors import ArchiveError, FrameError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import host_of
 from regengine.photo.frame_records import archive_name, record_place

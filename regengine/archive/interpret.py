@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
-from regengine.exchange.archive.row import FrameRow
+from regengine.archive.row import FrameRow
 from regengine.io.tables import named
 from regengine.photo.exif import parse_exif_time
 from regengine.photo.frame_records import (

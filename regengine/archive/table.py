@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError, EphemerisError
-from regengine.exchange.archive.camera_text import (
+from regengine.archive.camera_text import (
     interpret_dump,
     interpret_text,
     looks_like_camera_text,
     looks_like_exif,
 )
-from regengine.exchange.archive.interpret import (
+from regengine.archive.interpret import (
     clean_text,
     id_in,
     interpret,
     known_columns,
     mission_in,
 )
-from regengine.exchange.archive.row import FrameRow, merged
+from regengine.archive.row import FrameRow, merged
+from regengine.errors import ConfigError, EphemerisError
 from regengine.io.tables import read_csv
 from regengine.orbit.position import contradicts, element_sets
 from regengine.orbit.propagation import camera_position, position_from_nadir
@@ -180,7 +180,7 @@ class FrameTable:
 
 
 def gathered(rows: Iterable[FrameRow | None]) -> FrameTable:
-    """Rows of the same photo put together, see `regengine.exchange.archive.row.merged`."""
+    """Rows of the same photo put together, see `regengine.archive.row.merged`."""
     by_id: dict[str, FrameRow] = {}
     read = nameless = 0
     for row in rows:

@@ -6,9 +6,9 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
+from regengine.archive.interpret import interpret
+from regengine.archive.row import FrameRow
 from regengine.errors import ArchiveError
-from regengine.exchange.archive.interpret import interpret
-from regengine.exchange.archive.row import FrameRow
 from regengine.io.urls import host_of
 
 PAGE_MB = 4

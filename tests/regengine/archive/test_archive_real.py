@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from regengine.exchange.archive.interpret import linked_coordinates
-from regengine.exchange.archive.row import FrameRow
-from regengine.exchange.archive.table import read_tables
+from regengine.archive.interpret import linked_coordinates
+from regengine.archive.row import FrameRow
+from regengine.archive.table import read_tables
 
 
 def raw(path: Path) -> list[dict[str, str]]:
@@ -78,7 +78,7 @@ def test_tables_of_volunteers(real_data: Path) -> None:
 
 @pytest.mark.real
 def test_links_to_the_archives_map_are_nadirs(real_data: Path) -> None:
-    """What `regengine.exchange.archive.interpret` takes them for, by the archive's own records."""
+    """What `regengine.archive.interpret` takes them for, by the archive's own records."""
     orbit = real_data / "orbit"
     records = {row.frame_id: row for row in read_tables([orbit / "iss_night_photos_jsc.csv"]).rows}
     same = compared = 0

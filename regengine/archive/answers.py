@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from regengine.archive.interpret import clean_text
+from regengine.archive.web import TooMuchError
 from regengine.errors import ArchiveError
-from regengine.exchange.archive.interpret import clean_text
-from regengine.exchange.archive.web import TooMuchError
 from regengine.io.atomic import write_whole
 
 NAMES = ("mission", "roll", "frame")

@@ -9,8 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from regengine.errors import ArchiveError, ConfigError
-from regengine.exchange.archive.web import (
+from regengine.archive.web import (
     Absent,
     ArchiveClient,
     CutError,
@@ -18,7 +17,8 @@ from regengine.exchange.archive.web import (
     UnreachableError,
     check_address,
 )
-from tests.regengine.exchange.archive.archive_server import ArchiveServer
+from regengine.errors import ArchiveError, ConfigError
+from tests.regengine.archive.archive_server import ArchiveServer
 
 Client = Callable[..., ArchiveClient]
 PATH = "/meta/a.txt"

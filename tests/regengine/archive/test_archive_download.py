@@ -15,15 +15,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from regengine.archive.camera_text import interpret_text, text_address
+from regengine.archive.download import DownloadOptions, Outcome, download, fetch_texts
+from regengine.archive.options import frames_given
+from regengine.archive.table import read_tables
+from regengine.archive.web import ArchiveClient, PartFile
 from regengine.commands import app
 from regengine.errors import ArchiveError, ConfigError, StoreError
-from regengine.exchange.archive.camera_text import interpret_text, text_address
-from regengine.exchange.archive.download import DownloadOptions, Outcome, download, fetch_texts
-from regengine.exchange.archive.options import frames_given
-from regengine.exchange.archive.table import read_tables
-from regengine.exchange.archive.web import ArchiveClient, PartFile
 from regengine.io.checksums import read_sums
-from tests.regengine.exchange.archive.archive_server import PAGE, PICTURES, ArchiveServer
+from tests.regengine.archive.archive_server import PAGE, PICTURES, ArchiveServer
 
 Client = Callable[..., ArchiveClient]
 FRAME = "ISS990-E-101"

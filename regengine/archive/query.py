@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
+from regengine.archive.answers import KEY_VARIABLE, AnswerCache, Row, rows_of
+from regengine.archive.interpret import interpret
+from regengine.archive.row import FrameRow
+from regengine.archive.table import FrameTable, gathered
+from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
-from regengine.exchange.archive.answers import KEY_VARIABLE, AnswerCache, Row, rows_of
-from regengine.exchange.archive.interpret import interpret
-from regengine.exchange.archive.row import FrameRow
-from regengine.exchange.archive.table import FrameTable, gathered
-from regengine.exchange.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.io.urls import host_of
 
 DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"

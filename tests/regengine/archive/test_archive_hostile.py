@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from regengine.archive.interpret import UNKNOWN, clean_text, id_in
+from regengine.archive.row import FrameRow, csv_text, ndjson_text
+from regengine.archive.table import read_tables
 from regengine.errors import ConfigError
-from regengine.exchange.archive.interpret import UNKNOWN, clean_text, id_in
-from regengine.exchange.archive.row import FrameRow, csv_text, ndjson_text
-from regengine.exchange.archive.table import read_tables
 from regengine.io.tables import named
-from tests.regengine.exchange.archive.test_archive_tables import JSC, JSC_ROW
+from tests.regengine.archive.test_archive_tables import JSC, JSC_ROW
 
 ONE_FOLDER = settings(
     max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None

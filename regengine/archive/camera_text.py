@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from regengine.archive.interpret import clean_text, id_in, interpret
+from regengine.archive.row import FrameRow
+from regengine.archive.web import ArchiveClient
 from regengine.errors import ArchiveError
-from regengine.exchange.archive.interpret import clean_text, id_in, interpret
-from regengine.exchange.archive.row import FrameRow
-from regengine.exchange.archive.web import ArchiveClient
 from regengine.io.urls import host_of
 from regengine.photo.exif import interpret_exif
 

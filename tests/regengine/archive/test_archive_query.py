@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from regengine.archive.answers import AnswerCache
+from regengine.archive.query import Asked, FrameQuery, ask, questions
+from regengine.archive.web import ArchiveClient
 from regengine.commands import app
 from regengine.errors import ArchiveError, ConfigError
-from regengine.exchange.archive.answers import AnswerCache
-from regengine.exchange.archive.query import Asked, FrameQuery, ask, questions
-from regengine.exchange.archive.web import ArchiveClient
 from regengine.photo.frame_records import load_frame_records
-from tests.regengine.exchange.archive.archive_server import KEY, ArchiveServer, add_frame
+from tests.regengine.archive.archive_server import KEY, ArchiveServer, add_frame
 
 Client = Callable[..., ArchiveClient]
 JANUARY = {"first": date(2014, 1, 1), "last": date(2014, 1, 31)}

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from regengine.archive.interpret import composed_id
+from regengine.archive.table import read_tables
 from regengine.errors import ConfigError
-from regengine.exchange.archive.interpret import composed_id
-from regengine.exchange.archive.table import read_tables
 from regengine.photo.frame_records import archive_frame_id
 
 
