@@ -154,9 +154,20 @@ def method_cells(name: str, score: StreakScore) -> list[str]:
     return [*cells, number(float(np.median(score.seconds)))]
 
 
-def main_table(results: Results) -> list[str]:
+def ideal_cells(score: StreakScore, pixels: float) -> list[str]:
+    """The row of an ideal matched filter: what it would find of the same streaks."""
+    want, ideal = wanted(score), ideal_recall(score.matched_snr, pixels)
+    cells = ["an ideal matched filter", "", str(int(want.sum())), ""]
+    for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
+        groups = [want & within(values, *bounds) for bounds in ranges]
+        cells += [number(float(ideal[group].mean()) if group.any() else None) for group in groups]
+    return [*cells, number(FALSE_PER_FRAME), *[""] * (len(HEADER) - len(cells) - 1)]
+
+
+def main_table(results: Results, pixels: float) -> list[str]:
     """Recall by SNR and length, false ones, ends and time of every method."""
     lines = [method_cells(name, total_of(of)) for name, of in results.items()]
+    lines += [ideal_cells(total_of(of), pixels) for of in list(results.values())[:1]]
     return table(HEADER, lines, right=len(HEADER) - 1)
 
 
@@ -217,7 +228,7 @@ def section(title: str, results: Results, pixels: float) -> list[str]:
     return [
         f"## {title}",
         "",
-        *main_table(results),
+        *main_table(results, pixels),
         "",
         "Recall by integrated SNR, all streaks:",
         "",

@@ -139,26 +139,31 @@ def sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> 
     return np.asarray(sharp | (tracks(found, ~sharp, psf) & whole))
 
 
-def relative_widths(found: FittedStars, psf: PointSpread) -> tuple[FloatArray, FloatArray]:
-    """Least and greatest width of each star over those of the bright stars about it, shape (N, 2).
-
-    Widths of the light on which coma and trail, as the median of their moments tells them, are
-    undone; where bright ones are few, the profile. And what is usual for these, shape (N, 2).
-    """
-    own = psf.sigma_px**2 * np.eye(2) + np.outer(psf.trail_px, psf.trail_px) / 12.0
+def bright_about(found: FittedStars) -> IndexArray | None:
+    """The bright stars about each place, shape (N, K); None where these are few."""
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
     if bright.size < FEWEST_WIDTHS:
-        return _widths_over(own[None], found.moments), np.ones((len(found), 2))
+        return None
     places = np.column_stack([found.x, found.y])
-    _, near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))
-    widths = _widths_over(np.median(found.moments[bright[near]], axis=1), found.moments)
-    return widths, np.asarray(np.median(widths[bright[near]], axis=1))
+    near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))[1]
+    return np.asarray(bright[near], np.intp)
 
 
-def _widths_over(usual: FloatArray, moments: FloatArray) -> FloatArray:
+def relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
+    """Least and greatest width of each star over those of the bright stars about it, shape (N, 2).
+
+    Widths of the light on which coma, as the median of their moments tells it, is undone; where
+    stars are trails or bright ones are few, the profile.
+    """
+    near = bright_about(found) if psf.trail_length_px == 0.0 else None
+    if near is None:
+        trail = np.array(psf.trail_px)
+        usual = psf.sigma_px**2 * np.eye(2)[None] + np.outer(trail, trail) / 12.0
+    else:
+        usual = np.median(found.moments[near], axis=1)
     values, vectors = np.linalg.eigh(usual)
     undone = vectors * np.maximum(values, 1e-3)[:, None, :] ** -0.5
-    seen = np.linalg.eigvalsh(np.swapaxes(undone, 1, 2) @ moments @ undone)
+    seen = np.linalg.eigvalsh(np.swapaxes(undone, 1, 2) @ found.moments @ undone)
     return np.sqrt(np.maximum(seen, 1e-6))
 
 
@@ -170,8 +175,7 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     looks smaller lies among blended stars. `left` (N,): what is not known to be too sharp for a
     star.
     """
-    widths, usual = relative_widths(found, psf)
-    thin, long = widths.T
+    thin, long = relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
     trailed = psf.trail_length_px > 0.0
     least_snr = TRACK_SNR_AMONG_TRAILS if trailed else TRACK_SNR
@@ -180,9 +184,13 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     if trailed:
         return np.asarray(track)
     track &= psf.sigma_px > MOSAIC_SIGMA_PX
-    thin, long = (widths / usual).T
-    small = thin < THINNEST - THIN_NOISE * noise
-    small |= np.sqrt(thin * long) < SMALLEST - SMALL_NOISE * noise
+    near = bright_about(found)
+    short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
+    size = np.sqrt(short * size)
+    small = np.zeros(len(found), bool)
+    for width, least, doubt in ((short, THINNEST, THIN_NOISE), (size, SMALLEST, SMALL_NOISE)):
+        usual = psf.sigma_px if near is None else np.median(width[near], axis=1)
+        small |= width < usual * (least - doubt * noise)
     bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
     many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
@@ -378,7 +386,7 @@ class StarField:
 
     def _clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Those on clipped areas that are as wide as the others, as clipped stars are."""
-        return self._clipped_at(stars) & (relative_widths(stars, psf)[0][:, 0] > CLIPPED_THIN)
+        return self._clipped_at(stars) & (relative_widths(stars, psf)[:, 0] > CLIPPED_THIN)
 
     def _away_from_clipped(self, psf: PointSpread) -> BoolImage:
         if not self.frame.clipped.any():

@@ -28,7 +28,7 @@ PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
 # Rows of a few stars are short: short and long lines have tails of their own
 SHORT_PX = 60.0
 CLEAR_SNR = 40.0  # beyond, chance is out of the question
-CHAINS_PASS = 0.1  # of rows of stars; where all were refused, their number still tells
+CHAINS_PASS = 0.3  # of rows of stars; where all were refused, their number still tells
 # Of 144 simulated frames of three generators five showed a line that no chance made: a curled or a
 # clipped track, a row of star trails, a wisp of cloud; none was as long as this
 SHORT_STRUCTURE, LONG_STRUCTURE, STRUCTURE_PX = 0.035, 0.007, 250.0

@@ -157,8 +157,8 @@ class StreakDetections(Detections):
     snr: FloatArray  # of a matched filter over the whole streak
     width_px: FloatArray  # full width at half maximum across
     flux: FloatArray  # light above the background, in units of the image times square pixels
-    # Decimal logarithm of the number of streaks at least as clear that noise alone would show in a
-    # frame of this size, all places, directions and lengths counted
+    # Decimal logarithm of the number of lines at least as clear that such a frame shows without a
+    # streak, all places, directions and lengths counted
     log10_false_alarm: FloatArray
     # How far the middle lies off the straight line between the ends; positive to the right of
     # someone who goes from the first end to the second and sees y point down

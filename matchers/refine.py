@@ -197,15 +197,17 @@ def stated_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOffsets:
-    """Where the photo lies beside the fitted camera, at every patch."""
+    """Where the photo lies beside the fitted camera, at every patch or at other places."""
 
-    offset_px: FloatArray  # (n, 2): photo minus camera, as far as neighbouring patches bear it out
-    covariance: FloatArray  # (n, 2, 2): of that; 0 where neighbours have nothing in common
+    offset_px: FloatArray  # (k, 2): photo minus camera, as far as neighbouring patches bear it out
+    covariance: FloatArray  # (k, 2, 2): of that; 0 where neighbours have nothing in common
     noise: FloatArray  # (n, 2, 2): of each patch by itself
 
 
-def local_offsets(refinement: Refinement) -> LocalOffsets:
+def local_offsets(refinement: Refinement, places_px: FloatArray | None = None) -> LocalOffsets:
     """Smooth part of what a fit leaves of its patches, by Gaussian-process regression.
+
+    At the patches, or at `places_px` of the rendered view, shape (k, 2).
 
     A patch by itself is off by a pixel: its towns have grown, or shine more on one side than on
     the map. Twenty patches of a camera are not, unless the camera is wrong there (a lens that one
@@ -217,12 +219,12 @@ def local_offsets(refinement: Refinement) -> LocalOffsets:
     Rasmussen, C. E., Williams, C. K. I. (2006). Gaussian Processes for Machine Learning, 2.2.
     """
     matches, residual = refinement.matches, refinement.residual_px
-    count = len(matches)
     noise, widened = patch_noise(refinement)
-    place = np.stack([matches.x, matches.y], axis=1)
-    distance = np.linalg.norm(place[:, None] - place[None], axis=2) / matches.size_px
-    kernel = np.exp(-0.5 * (distance / REACH_SIDES) ** 2)
+    patches = np.stack([matches.x, matches.y], axis=1)
+    places = patches if places_px is None else places_px
+    distance, kernel = _nearness(patches, patches, matches.size_px)
     variance = common_variance(residual, refinement.weights, distance, kernel)
+    count = len(places)
     if variance <= 0.0:
         return LocalOffsets(
             offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
@@ -233,14 +235,20 @@ def local_offsets(refinement: Refinement) -> LocalOffsets:
     common = variance * np.kron(kernel, np.eye(2))
     root = np.linalg.cholesky(noise)
     own = np.einsum("ij,iac,jbc->iajb", matches.overlap, root, root).reshape(common.shape)
-    gain = np.linalg.solve(common + own, common).T
-    left = (common - gain @ common).reshape(count, 2, count, 2)
-    index = np.arange(count)
+    shared = variance * np.kron(_nearness(places, patches, matches.size_px)[1], np.eye(2))
+    gain = np.linalg.solve(common + own, shared.T).T
+    known = np.einsum("kim,kjm->kij", gain.reshape(count, 2, -1), shared.reshape(count, 2, -1))
     return LocalOffsets(
         offset_px=(gain @ residual.ravel()).reshape(count, 2),
-        covariance=left[index, :, index, :],
+        covariance=variance * np.eye(2) - known,
         noise=noise,
     )
+
+
+def _nearness(a_px: FloatArray, b_px: FloatArray, side_px: int) -> tuple[FloatArray, FloatArray]:
+    """Distances of places in patch sides, and what they have in common, shapes (k, n)."""
+    distance = np.linalg.norm(a_px[:, None] - b_px[None], axis=2) / side_px
+    return distance, np.exp(-0.5 * (distance / REACH_SIDES) ** 2)
 
 
 def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:

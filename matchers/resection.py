@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
@@ -316,30 +315,38 @@ def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     Crystallographica A32, 922-923.
     """
     rays = start.rays(*pairs.pixels.T)
-    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
     away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
-    away = away / np.linalg.norm(away, axis=1, keepdims=True)
-    share = 1.0 / pairs.sigma_px**2
-    related = np.einsum("n,ni,nj->ij", share / share.sum(), away, rays)
-    left, _, right = np.linalg.svd(related + SHARE_OF_START * start.matrix)
+    return with_attitude(start, _turn(rays, away, 1.0 / pairs.sigma_px**2, start.matrix))
+
+
+def _turn(of: FloatArray, to: FloatArray, weight: FloatArray, about: FloatArray) -> FloatArray:
+    """The rotation, shape (3, 3), of directions to others, shape (n, 3), of any length; what they
+    leave open is as in ``about``.
+    """
+    of = of / np.linalg.norm(of, axis=1, keepdims=True)
+    to = to / np.linalg.norm(to, axis=1, keepdims=True)
+    related = np.einsum("n,ni,nj->ij", weight / weight.sum(), to, of)
+    left, _, right = np.linalg.svd(related + SHARE_OF_START * about)
     proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
-    return with_attitude(start, left @ proper @ right)
+    return np.asarray(left @ proper @ right)
 
 
 def carried_to(start: Camera, pairs: PointPairs) -> Camera:
-    """The start carried over the Earth so that the first pixel sees its place, at the same height.
+    """The start carried over the Earth until its pixels see their places, at the same height.
 
-    Where nobody knows the position, the picture keeps its scale and its slant so. A pixel that
-    sees the sky leaves the start where it is.
+    Where nobody knows the position, the picture keeps its scale and its slant so. Pixels that see
+    the sky do not count; if all do, the start is as it was.
     """
-    seen = np.asarray(start.pixel_to_ecef(*pairs.pixels[0]), float)
-    if not np.isfinite(seen).all():
+    seen = start.pixel_to_ecef(*pairs.pixels.T)
+    ground = np.isfinite(seen).all(axis=1)
+    if not ground.any():
         return start
-    way, _ = Rotation.align_vectors(pairs.ground_ecef_m[0], seen)
-    lon, lat, _ = ecef_to_geodetic(way.apply(start.position_ecef_m))
+    weight = 1.0 / pairs.sigma_px[ground] ** 2
+    way = _turn(seen[ground], pairs.ground_ecef_m[ground], weight, np.eye(3))
+    lon, lat, _ = ecef_to_geodetic(way @ start.position_ecef_m)
     height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
     x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
-    carried = with_attitude(start, way.as_matrix() @ start.matrix)
+    carried = with_attitude(start, way @ start.matrix)
     return replace(carried, position_ecef_m=(x, y, z))
 
 

@@ -20,6 +20,7 @@ from benchmarks.registration.scores import (
 )
 from benchmarks.registration.truth import NamedPlace, Truth, misses_px
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
+from benchmarks.registration.windows import Windows, held_back, solution_of
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
@@ -131,6 +132,7 @@ class Outcome(Scores):
     cpu_s: float = float("nan")
     # Largest resident memory of the process until then, all of Python included
     peak_mb: float = float("nan")
+    windows: Windows | None = None  # of accepted photos as they are, held back from the fit
 
     @property
     def verdict(self) -> str:
@@ -173,6 +175,10 @@ def run_case(job: Job) -> Outcome:
     if result is not None:
         scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
+        if job.case.plain and outcome.verdict == "accepted":
+            found = solution_of(job.case, job.inputs)
+            windows = None if found is None else held_back(*found)
+            outcome = replace(outcome, windows=windows)
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
             draw(result, job.case, light_map, job.overlays)
     return outcome

@@ -43,6 +43,7 @@ from benchmarks.registration.report import (
 )
 from benchmarks.registration.truth import load_truth, read_reference_cameras
 from benchmarks.registration.variants import variants_of
+from benchmarks.registration.windows import window_lines
 from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
@@ -61,6 +62,9 @@ def page_lines(
     lines += headline(references, outcomes, others or ())
     lines += ["", "## In short", "", *summary_lines(outcomes), "", "## Photographs", ""]
     lines += table(RESULT_HEADER, [result_row(o) for o in outcomes if not o.case.variant])
+    windows = window_lines([o.windows for o in outcomes if o.windows is not None])
+    if windows:
+        lines += ["", "## Sigma: windows held back from the fit", "", *windows]
     if others is not None:
         lines += ["", "## All categories", "", *category_lines(outcomes, others, overlays)]
     if twins:

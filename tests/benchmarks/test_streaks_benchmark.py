@@ -31,10 +31,13 @@ def test_the_tables_tell_methods_apart(frames: list[StreakFrame]) -> None:
         "good": run_method(curves, frames),
         "bad": run_method(lambda frame: np.array([[0.0, 250.0, 40.0, 250.0, 0.0]]), frames),
     }
-    good, bad = ([cell.strip() for cell in line.split("|")] for line in main_table(results)[2:])
+    rows = main_table(results, 256.0**2)[2:]
+    good, bad, ideal = ([cell.strip() for cell in line.split("|")] for line in rows)
     assert good[4] == "1.00"
     assert bad[4] == "0.00"
     assert good[-6] == "0.00"
+    assert ideal[3] == good[3]
+    assert all(0.0 <= float(cell) <= 1.0 for cell in ideal[5:12] if cell not in ("", "–"))
     assert "1.00 of" in "\n".join(matched_table(results, 256.0**2))
     assert "| 0.00 of 2 |" in "\n".join(condition_table({"good": results["good"]})) or all(
         "0.00 of" in cell or "of 0" in cell

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from light_scene import NOISE, Light, flux_of_snr, nearest
+from light_scene import NOISE, Light, draw, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
 from detectors.psf import PointSpread
@@ -134,6 +134,22 @@ def test_a_trail_by_the_border_is_where_it_is():
     found = Matched().detect(trail_frame([*stars, *border], (7.0, 12.0)))
     for one in border:
         assert nearest(found, one.x, one.y)[1] < 0.5
+
+
+def test_tracks_across_the_trails_are_no_stars():
+    shape = (300, 360)
+    stars = star_list(20, shape, snr=(60.0, 400.0), gap=30.0)
+    rng = np.random.default_rng(5)
+    tracks = [
+        Light(x + 0.4 * step, y + 0.9 * step, 0.1 * stars[0].flux, 0.7)
+        for x, y in rng.uniform(20.0, 280.0, (12, 2))
+        for step in range(10)
+    ]
+    sky = trail_frame(stars, (14.0, -6.0), shape)
+    found = Matched().detect(sky + draw(tracks, shape, level=0.0, noise=0.0, seed=1))
+    hits = sum(nearest(found, one.x, one.y)[1] < 1.0 for one in stars)
+    assert hits >= 17  # tracks lie on some
+    assert len(found) <= hits + 3
 
 
 @pytest.mark.parametrize("size_px", [8.0, 20.0, 40.0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from detectors import streak_search
 from detectors.streak_line import Line, Path, fine_end
 from detectors.streak_null import Chance, log10_false_alarm, shuffled, snr_for
 from detectors.streak_search import Hunt, Segments, partial_transforms
+from detectors.streaks_radon import MOST_BY_POINTS, points_share
 
 
 def by_hand(image, rows, slope, tile, column):
@@ -107,3 +110,28 @@ def test_chance_is_noise_or_what_the_frame_shows():
     assert calm.log10_expected(short) == pytest.approx(float(log10_false_alarm(9.0, 10**6)))
     assert -1.5 < crowded.log10_expected(short) < 0.5  # one of three is as clear
     assert crowded.log10_expected(long) == calm.log10_expected(long)  # rows of stars are short
+
+
+def lit_line(light, seed):
+    """A line with that light along it, and noise."""
+    count, weight = light.size, np.sqrt(np.pi) * 1.2
+    noise = np.sqrt(weight) * np.random.default_rng(seed).normal(size=count)
+    return replace(
+        some_line(0.0, count - 1.0), u=np.arange(float(count)), weight=np.full(count, weight),
+        signal=weight * light + noise,
+    )  # fmt: skip
+
+
+def test_three_points_explain_a_row_of_stars_and_no_even_light():
+    """Both at fourteen sigma; a streak that comes and goes slowly is none either."""
+    u = np.arange(60.0)
+    even = np.full(u.size, 1.0)
+    slow = 1.0 + 0.4 * np.sin(u / 9.0)
+    row = sum(np.exp(-0.5 * ((u - place) / 1.2) ** 2) for place in (8.0, 27.0, 52.0))
+
+    def share(light, seed):
+        scale = 14.0 / np.sqrt(np.sqrt(np.pi) * 1.2) * np.sqrt(u.size) / light.sum()
+        return points_share(lit_line(scale * light, seed), 1.2)
+
+    assert max(share(light, seed) for light in (even, slow) for seed in range(20)) < MOST_BY_POINTS
+    assert min(share(row, seed) for seed in range(20)) > MOST_BY_POINTS

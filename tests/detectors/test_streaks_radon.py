@@ -313,6 +313,5 @@ def unresolved(seed, count=2500, shape=SHAPE):
 def test_the_chance_of_a_crowd_is_not_that_of_noise():
     """Noise alone would show a row of unresolved stars as clear once in 10^16 frames."""
     crowd = noise_frame(31) + 2.0 * unresolved(31)
-    found = Radon(max_log10_false_alarm=0.0).detect(crowd)
-    assert found.snr.max() > 9.0
-    assert (found.log10_false_alarm > -5.0).all()
+    assert Radon(max_log10_false_alarm=0.0).detect(crowd).snr.max() > 9.0
+    assert len(FIND.detect(crowd)) == 0

@@ -33,6 +33,7 @@ from matchers.refine import (
     jackknife_spread,
     local_offsets,
     refine,
+    wider,
 )
 from tests.matchers import lamp_world
 from tests.matchers.lamp_world import (
@@ -347,6 +348,25 @@ def test_overlapping_patches_share_their_noise_and_prove_nothing() -> None:
     assert np.sqrt(np.mean(found.offset_px**2)) < 0.15
 
 
+def test_between_patches_the_common_displacement_is_told_too() -> None:
+    """At the patches as without places; halfway between them nearly as well; far away nothing."""
+    x, y = side_by_side()
+    residual = bulge(x, y) + np.random.default_rng(3).normal(0.0, 0.4, (len(x), 2))
+    fit = refinement_of(x, y, residual, 0.4)
+    here = local_offsets(fit, np.stack([x, y], axis=1))
+    assert here.offset_px == pytest.approx(local_offsets(fit).offset_px)
+    assert here.covariance == pytest.approx(local_offsets(fit).covariance)
+    between = np.stack([x[:40] + 20.0, y[:40] + 20.0], axis=1)
+    found = local_offsets(fit, between)
+    off = found.offset_px - bulge(*between.T)
+    assert np.sqrt(np.mean(off**2)) < 0.4
+    sigma = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
+    assert 0.5 < np.sqrt(np.mean((off / sigma) ** 2)) < 1.6
+    away = local_offsets(fit, np.array([[5000.0, 5000.0]]))
+    assert away.offset_px == pytest.approx(np.zeros((1, 2)), abs=1e-6)
+    assert away.covariance[0].max() > 5.0 * np.median(sigma) ** 2
+
+
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_a_few_patches_have_no_neighbours(count: int) -> None:
     x, y = np.arange(count) * 120.0 + 50.0, np.full(count, 100.0)
@@ -406,3 +426,17 @@ def test_few_lights_tell_nothing() -> None:
     ground = true.pixel_to_ecef(np.array([300.0]), np.array([200.0]))
     assert jackknife_spread(fit, groups % 3, ground, prior, FREE, 2.5) is None
     assert jackknife_spread(fit, groups, ground, prior, FREE, 2.5) is not None
+
+
+def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:
+    flat, tall = np.diag([4.0, 1.0]), np.diag([1.0, 9.0])
+    assert wider(flat, tall) == pytest.approx(np.diag([4.0, 9.0]))
+    assert wider(flat, 0.5 * flat) == pytest.approx(flat)
+    assert wider(flat, np.outer([3.0, 3.0], [3.0, 3.0])) != pytest.approx(flat)
+    rng = np.random.default_rng(4)
+    roots = rng.normal(size=(2, 20, 2, 2))
+    a, b = roots @ np.swapaxes(roots, -1, -2) + 0.01 * np.eye(2)
+    found = wider(a, b)
+    for covariance in (a, b):
+        assert np.linalg.eigvalsh(found - covariance).min() > -1e-9
+    assert (np.linalg.eigvalsh(a + b - found) > -1e-9).all()

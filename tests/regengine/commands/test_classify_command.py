@@ -21,10 +21,10 @@ classify = partial(invoke, "classify")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten frames, five by day and five of stars."""
+    """Six frames, three by day and three of stars."""
     made = tmp_path_factory.mktemp("photos")
     for kind in ("day", "stars"):
-        for number in range(5):
+        for number in range(3):
             image = draw(kind, np.random.default_rng([31_337, number]))
             Image.fromarray(image).save(made / f"{kind}_{number}.png")
     return made
@@ -42,7 +42,7 @@ def test_a_record_a_photo(folder: Path) -> None:
         *("exposure_stops", "clipped_share", "black_share"),
     ]
     right = [r["category"] == r["frame"].split("_")[0] for r in records]
-    assert sum(right) >= 6  # of ten classes one in ten is chance
+    assert sum(right) >= 4  # of ten classes one in ten is chance
 
 
 def test_the_table_and_the_features(folder: Path) -> None:
@@ -71,14 +71,14 @@ def test_the_sheet(folder: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.html"
     assert classify(folder, "--sheet", sheet, "--workers", 2).exit_code == 0
     page = sheet.read_text()
-    assert page.count("data:image/jpeg;base64,") == 10
+    assert page.count("data:image/jpeg;base64,") == 6
 
 
 @pytest.fixture(scope="module")
 def two_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures of daylit land and twelve of lamps in the dark."""
+    """Eight pictures of daylit land and eight of lamps in the dark."""
     made = tmp_path_factory.mktemp("two")
-    for number in range(12):
+    for number in range(8):
         image = land(seed=number)
         Image.fromarray(image.astype(np.uint8)).save(made / f"land_{number:02d}.png")
         lamps = spots(plain((4, 4, 6)), evenly(150, seed=number), seed=number)

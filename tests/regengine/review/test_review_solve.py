@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 from benchmarks.review_points import tally
 from matchers.camera import Camera, Lens
+from matchers.earth import great_circle_km
+from matchers.footprint import diagonal_km
 from matchers.resection import Free
 from regengine.errors import ConfigError
 from regengine.review.bodies import camera_json
@@ -23,8 +26,16 @@ from regengine.review.reviewed import ReviewedPoint
 from regengine.review.routes_solve import solve_json
 from regengine.review.solving import solve
 from tests.regengine.review.aiming import Aim, aimed_camera
-from tests.regengine.review.made_review import Browser
-from tests.regengine.review.sample import camera_of, true_camera, turned_camera
+from tests.regengine.review.hand import ground_error_km
+from tests.regengine.review.made_review import Browser, opened
+from tests.regengine.review.sample import (
+    FAR,
+    LIGHTS,
+    camera_of,
+    sample_store,
+    true_camera,
+    turned_camera,
+)
 
 WRONG = 2  # the sample whose proposal is turned away
 FRAME = "ISS990-E-000103"
@@ -83,6 +94,37 @@ def test_four_points_come_back_from_a_runner_up_far_away(client: Browser) -> Non
     assert off_px(answer["camera"], truth) < 1.0
     assert not any(point["suspect"] for point in answer["points"])
     assert answer["warning"] is None
+
+
+@pytest.fixture
+def unplaced(tmp_path: Path) -> Iterator[Browser]:
+    """The review of a frame whose proposal is 1,473 km off, and whose nadir nobody knows."""
+    with opened(sample_store(tmp_path / "run", ((FRAME, FAR),)), lights=[LIGHTS]) as browser:
+        yield browser
+
+
+@pytest.mark.parametrize(("count", "share"), [(1, 0.001), (2, 0.1), (3, 0.01)])
+def test_a_photo_is_carried_to_its_first_points(
+    unplaced: Browser, count: int, share: float
+) -> None:
+    truth = true_camera(FRAME)
+    points = points_of(truth, count)
+    body = {"points": points, "start": unplaced.get("/api/frames/0").json()["camera"]}
+    found = camera_of(unplaced.post("/api/frames/0/solve", json=body).json()["camera"])
+    # As steeply as before, and not from the horizon; nearer with every point
+    assert found.off_nadir_deg < 20.0
+    seen = found.pixel_to_lonlat(points[0]["x"], points[0]["y"])
+    away_km = float(great_circle_km(*seen, points[0]["lon"], points[0]["lat"]))
+    if count > 1:
+        away_km = ground_error_km(found, truth)
+    assert away_km <= share * diagonal_km(truth)
+
+
+def test_a_station_whose_place_a_person_told_stays_there(unplaced: Browser) -> None:
+    truth = true_camera(FRAME)
+    start = camera_json(truth) | {"quaternion": turned_camera(truth).quaternion}
+    told = {"points": points_of(truth, 2), "start": start, "placed": True}
+    assert off_px(unplaced.post("/api/frames/0/solve", json=told).json()["camera"], truth) < 0.1
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from benchmarks.review import ReviewProcess
+from regengine.review.decisions import Decisions, decisions_path
 from tests.regengine.review.e2e.stored import FRAMES
 from tests.regengine.review.hand import CHROMIUM, ReviewHand, open_browser
 from tests.regengine.review.sample import LIGHTS, sample_store
@@ -44,7 +45,14 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def hand(context: BrowserContext, server: ReviewProcess) -> Iterator[ReviewHand]:
-    """A person who goes to the page; what it throws, or its policy refuses, fails the test."""
+    """A person who goes to the page; what it throws, or its policy refuses, fails the test.
+
+    What an earlier test began on a frame and did not decide is gone.
+    """
+    decisions = Decisions(decisions_path(server.store))
+    for frame_id in range(len(FRAMES)):
+        decisions.drop_draft(frame_id, "Ada")
+    decisions.close()
     hand = ReviewHand(context.new_page(), server.address)
     yield hand
     assert hand.problems == []

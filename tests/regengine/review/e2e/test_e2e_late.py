@@ -11,8 +11,6 @@ from urllib.parse import urljoin
 import pytest
 from playwright.sync_api import Page, Request, Route, expect
 
-from benchmarks.review import ReviewProcess
-from regengine.review.decisions import Decisions, decisions_path
 from tests.regengine.review.e2e.stored import IDS, LATE, LATER
 from tests.regengine.review.hand import TWO_PICTURES, ReviewHand
 
@@ -41,12 +39,8 @@ def late(page: Page, path: str, method: str = "GET") -> Iterator[list[Route]]:
 
 
 @pytest.fixture
-def at_frame(hand: ReviewHand, server: ReviewProcess) -> ReviewHand:
+def at_frame(hand: ReviewHand) -> ReviewHand:
     """A person at a frame that nobody has touched, after which another one comes."""
-    decisions = Decisions(decisions_path(server.store))
-    for frame_id in (HERE, NEXT):
-        decisions.drop_draft(frame_id, "Ada")
-    decisions.close()
     hand.go_to()
     hand.page.goto("about:blank")
     hand.page.goto(urljoin(hand.address, f"/#frame={HERE}&status=all&sort=name&text=0004"))
