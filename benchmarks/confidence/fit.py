@@ -231,7 +231,7 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
 
 # Probabilities that are tested as thresholds, in this order, chosen without a look at the test.
 # A proposal that is itself likelier to be wrong is not accepted, however sure the others are
-THRESHOLDS = (0.95, 0.9, 0.85)
+THRESHOLDS = (0.95, 0.94, 0.93, 0.92, 0.91, 0.9)
 DELTA = 0.05
 
 

@@ -94,8 +94,8 @@ def test_the_promise_holds_in_simulation(count: int) -> None:
     rng = np.random.default_rng(3)
     stated = np.array([*THRESHOLDS, 0.3])
     # What is stated is too high: of those added by each threshold so many are wrong in truth
-    wrong_shares = np.array([0.01, 0.05, 0.3, 0.9])
-    shares = np.array([0.5, 0.1, 0.15, 0.25])
+    wrong_shares = np.array([0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9])
+    shares = np.array([0.5, 0.05, 0.05, 0.05, 0.05, 0.05, 0.25])
     rates = np.cumsum(shares * wrong_shares) / np.cumsum(shares)
     broken = chosen = 0
     for _ in range(600):
