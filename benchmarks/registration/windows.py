@@ -80,8 +80,8 @@ def held_back(solution: Solution, exposure_s: float | None) -> Windows:
     ground = rendered.pixel_to_ecef(matches.x, matches.y)
     found = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=1)
     places = np.stack([matches.x, matches.y], axis=1)
-    told, own, offset = np.full((3, len(matches), 2, 2), np.nan)
-    offset = offset[:, 0]
+    told, own = np.full((2, len(matches), 2, 2), np.nan)
+    offset = np.full((len(matches), 2), np.nan)
     for part in np.unique(lights % PARTS):
         out = lights % PARTS == part
         kept = matches.chosen(~out)
