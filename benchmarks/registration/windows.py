@@ -141,16 +141,16 @@ def together(all_windows: Sequence[Windows]) -> Windows:
 
 HEADER = (
     *("windows", "photos", "lights", "windows held back", "within 1σ", "within 2σ"),
-    *("of the variance the window's own", "offset px (68 %)"),
+    *("within the window's own σ", "offset px (68 %)"),
 )
 READING = """\
 Each window is held back with all that show its light, a twentieth of the lights at a time; σ is
 what is told of its place by the fit to the others, as of a control point there, and the window's
 own measuring error, which is as large as the windows that were fitted scatter. Wanted are 68 ± 5 %
-within one σ, an axis. *Off-nadir* is the window's own. *Trail*: the way of the ground over the
-sensor while the shutter is open, pixels of the image that was fitted. *Agreement*: the photo's
-median correlation with the map in its windows, which haze, glow under clouds, trails and a map of
-another year lower."""
+within one σ, an axis; within the window's own there are fewer, by what is told of the place.
+*Off-nadir* is that of the window. *Trail*: the way of the ground over the sensor while the shutter
+is open, pixels of the image that was fitted. *Agreement*: the photo's median correlation with the
+map in its windows, which haze, glow under clouds, trails and a map of another year lower."""
 Bin = tuple[str, Callable[[Windows], BoolArray]]
 
 
@@ -204,7 +204,7 @@ def cells(windows: Windows) -> list[str]:
         str(len(np.unique(np.stack([windows.photo, windows.light]), axis=1).T)),
         str(len(windows.light)),
         *(f"{share_within(z, sigmas):.0%}" for sigmas in (1.0, 2.0)),
-        f"{float(windows.own_share.mean()):.0%}",
+        f"{share_within(z / np.sqrt(windows.own_share)[:, None], 1.0):.0%}",
         number(float(np.quantile(np.abs(windows.offset_px), 0.68))),
     ]
 

@@ -15,8 +15,8 @@ from regengine.registration.refinement import Finalist, Solution
 from regengine.registration.verification import Evidence
 from regengine.result import Reason, Verdict
 
-# Below this a proposal is not worth a person's look
-REVIEW_PROBABILITY = 0.05
+# Below this, one in four, a proposal is not worth a person's look
+REVIEW_PROBABILITY = 0.25
 
 
 def default_accept_probability() -> float:

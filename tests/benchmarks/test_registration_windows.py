@@ -88,12 +88,14 @@ def test_flight_draws_lights_out_while_the_shutter_is_open() -> None:
     assert share_within(windows.along, 1.0) > 0.55
 
 
-def made(off_nadir_deg: float, offset_px: float, trail_px: float) -> Windows:
+def made(
+    off_nadir_deg: float, offset_px: float, trail_px: float, own_share: float = 0.5
+) -> Windows:
     """Ten windows of a photo on five lights, with a sigma of 1 px."""
     return Windows(
         offset_px=np.full((10, 2), offset_px),
         sigma_px=np.ones((10, 2)),
-        own_share=np.full(10, 0.5),
+        own_share=np.full(10, own_share),
         trail_px=np.tile([trail_px, 0.0], (10, 1)),
         along=np.full((10, 2), offset_px),
         off_nadir_deg=np.full(10, off_nadir_deg),
@@ -104,10 +106,10 @@ def made(off_nadir_deg: float, offset_px: float, trail_px: float) -> Windows:
 
 
 def test_the_table_has_a_row_a_bin() -> None:
-    lines = window_lines([made(20.0, 0.5, 0.2), made(60.0, 1.5, 4.0), made(70.0, 0.5, np.nan)])
+    lines = window_lines([made(20.0, 0.5, 0.2), made(60.0, 1.5, 4.0), made(70.0, 0.5, np.nan, 0.2)])
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if line[:1] == "|"]
     rows = {row[1]: row[2:-1] for row in cells}
-    assert rows["all"] == ["3", "15", "30", "67%", "100%", "50%", "1.50"]
+    assert rows["all"] == ["3", "15", "30", "67%", "100%", "33%", "1.50"]
     assert rows["off-nadir, degrees, 55 and more"][:4] == ["2", "10", "20", "50%"]
     assert rows["off-nadir, degrees, 30 to 55"][0] == "–"
     assert rows["trail, px, 3 and more"][:4] == ["1", "5", "10", "0%"]

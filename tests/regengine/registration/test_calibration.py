@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
 from regengine.registration.acceptance import (
+    REVIEW_PROBABILITY,
     decide,
     default_accept_probability,
     probability,
@@ -131,13 +132,16 @@ def test_the_interval_is_that_of_the_step() -> None:
     assert MADE.steps.probability(4.9) == pytest.approx(0.8 / 1.3)
 
 
+LESS = float(np.nextafter(REVIEW_PROBABILITY, 0.0))
+
+
 def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
     threshold = shipped_calibration().accept_probability
     assert threshold == default_accept_probability()
     assert decide(threshold, ()) == "accepted"
     assert decide(float(np.nextafter(threshold, 0.0)), ()) == "review"
-    assert decide(0.999999, (DOUBT,)) == decide(0.05, ()) == "review"
-    assert decide(0.0499, ()) == decide(0.0499, (DOUBT,)) == "no_match"
+    assert decide(0.999999, (DOUBT,)) == decide(REVIEW_PROBABILITY, ()) == "review"
+    assert decide(LESS, ()) == decide(LESS, (DOUBT,)) == "no_match"
 
 
 def test_what_accepted_promises() -> None:

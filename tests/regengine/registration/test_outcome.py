@@ -12,6 +12,7 @@ import pytest
 
 from regengine.registration.acceptance import (
     CONCLUSIVE_LOG10_ODDS,
+    REVIEW_PROBABILITY,
     Verified,
     default_accept_probability,
     is_conclusive,
@@ -196,7 +197,7 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
     assert result.control_points == ()
     assert result.solved is None
     assert result.probability is not None
-    assert 0.0 < result.probability < 0.05
+    assert 0.0 < result.probability < REVIEW_PROBABILITY
     assert result.reasons != ()
 
 

@@ -81,7 +81,7 @@ export function meant(frame: Frame, draft: Draft): string {
 export function hintFor(frame: Frame, decided: number): string | null {
   if (decided > 0) return null;
   return frame.camera === null
-    ? "No proposal. M moves the photo over the map by hand, R rejects the frame, ? shows all keys."
+    ? "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys."
     : "Do the lights of photo and map lie on each other? Hold F to compare; A accepts, R rejects, ? shows all keys.";
 }
 
