@@ -120,7 +120,8 @@ def parsed_calibration(text: str) -> Calibration:
 
 def calibration_text(calibration: Calibration) -> str:
     """A calibration as the text of its file; the same calibration gives the same bytes."""
-    content = {"format": FORMAT, "format_version": FORMAT_VERSION} | asdict(calibration)
+    content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    content |= asdict(calibration)
     steps = content.pop("steps")
     # A line for each column of the steps, not for each of their numbers
     columns = ",\n".join(f'    "{name}": {json.dumps(v)}' for name, v in steps.items())

@@ -72,7 +72,8 @@ BETTER = {
 
 
 def with_odds(*odds: float) -> Evidence:
-    return replace(USUAL, **dict(zip(BETTER, odds, strict=True)))
+    changes: dict[str, Any] = dict(zip(BETTER, odds, strict=True))
+    return replace(USUAL, **changes)
 
 
 evidences = st.builds(with_odds, *[st.floats(-60.0, 60.0)] * len(BETTER))
@@ -110,7 +111,8 @@ def test_all_the_odds_matter(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BETTER))
 def test_what_is_no_number_counts_as_the_worst(name: str) -> None:
-    unknown = replace(USUAL, **{name: math.nan})
+    nothing: dict[str, Any] = {name: math.nan}
+    unknown = replace(USUAL, **nothing)
     assert probability(unknown, MADE) == probability(with_odds(-99, -99, -99, 0, 0), MADE)
 
 
