@@ -9,6 +9,7 @@ points. Where the window lies is that, its error, and the window's own measuring
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from matchers.refine import (
     stated_noise,
 )
 from matchers.view import render_known
+from regengine.errors import EphemerisError
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
 from regengine.pipeline import RunInputs, stars_above
@@ -65,7 +67,9 @@ def solution_of(case: Case, inputs: RunInputs) -> tuple[Solution, float | None] 
     light_map, tles, records = inputs.open()
     frame = read_frame(case.photo, records=records, options=inputs.frame)
     aids = SearchAids(index=earth_index(inputs.blind, inputs.lights), sky=stars_above)
-    position = choose_position(frame, tles)
+    position = None  # of photos of which nothing is known
+    with suppress(EphemerisError):
+        position = choose_position(frame, tles)
     best = search_frame(frame, position, light_map, inputs.register, aids).best
     return None if best is None else (best.solution, frame.exposure_s)
 
