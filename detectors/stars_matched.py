@@ -46,7 +46,7 @@ THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
 # Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
 THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
-TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 15.0, 8.0
+TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 20.0, 8.0
 MOSAIC_SIGMA_PX = 1.0  # sharper stars did not pass a mosaic's interpolation
 CLIPPED_THIN = 0.9  # clipped stars are wider than the others
 PARTICLE_SNR, FEWEST_PARTICLES, LEAST_PARTICLES = 20.0, 3, 0.06

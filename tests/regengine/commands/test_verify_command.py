@@ -40,7 +40,8 @@ def test_problems_are_told_a_sentence_each(store: Path) -> None:
     result = verify(store)
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        f"{store}: 1 probabilities are not between 0 and 1 (frame_index 0).",
+        f"{store}: 1 probabilities are not between 0 and 1, or not within their intervals "
+        "(frame_index 0).",
         f"{store}: 2 control points lie outside their frame (frame_index 0).",
     ]
     told = json.loads(verify(store, "--json").stdout)
