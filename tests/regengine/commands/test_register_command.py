@@ -78,10 +78,8 @@ def test_what_a_run_should_not_have_written_is_told(
     assert result.exit_code == 1
     told = result.stderr.splitlines()
     assert any(line.endswith("stored in run.h5") for line in told)
-    assert (
-        told[-1]
-        == "run.h5: 3 probabilities are not between 0 and 1, or not within their intervals (frame_index 0, 1, 2)."
-    )
+    what = "3 probabilities are not between 0 and 1, or not within their intervals"
+    assert told[-1] == f"run.h5: {what} (frame_index 0, 1, 2)."
     monkeypatch.setattr(pipeline, "process_photo", few_patches)
     assert register("--retry", "accepted", photos).exit_code == 0
 
