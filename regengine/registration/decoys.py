@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -28,10 +27,7 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import turn_about_pole
 from regengine.registration.index.earth import EarthIndex, MadeAtNeed
 from regengine.registration.map_window import FARTHEST_DEG, HasOverview, ground_reach_km
-from regengine.registration.search import ANYWHERE
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
+from regengine.registration.search import ANYWHERE, Search
 
 # So far apart nothing is in sight from both, to 52 degrees of latitude
 TURNS_DEG = np.arange(75.0, 286.0, 15.0)

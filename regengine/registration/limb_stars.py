@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from math import hypot
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +28,13 @@ from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
+from regengine.registration.search import Search
 from regengine.registration.search_order import likely_offsets
 from regengine.sky.detection.detect import detect_in_picture
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, StarSolution
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 IndexArray = NDArray[np.intp]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,10 +20,8 @@ from regengine.registration.lens_prior import (
     is_telephoto,
     sparse_scales,
 )
+from regengine.registration.search import Search
 from regengine.registration.tracks import Track
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 # From one position the ground is seen well enough to be found while the distortion that a wrong
 # position causes stays below this share of the template's half side

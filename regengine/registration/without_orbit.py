@@ -17,12 +17,10 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
-from regengine.registration.acceptance import Verified
 from regengine.registration.control_points import allowed_error_m, spread_without_lights
+from regengine.registration.evidence import CLEAR_LOG10_ODDS, Evidence, Finalist, Verified
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
-from regengine.registration.refinement import Finalist
 from regengine.registration.tracks import NIGHT_SUN_DEG
-from regengine.registration.verification import CLEAR_LOG10_ODDS, Evidence
 from regengine.result import ControlPoint, FrameResult, Reason
 
 NOWHERE = Reason(
