@@ -43,45 +43,26 @@ def decide(
 def better(new: Verified, known: Verified) -> Verified:
     """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
-        fit, rivals = new, new.evidence
-        if soundness(known.evidence) > soundness(new.evidence):
-            fit = known
-        evidence = replace(
-            fit.evidence,
-            runner_up_ncc=max(known.evidence.runner_up_ncc, rivals.runner_up_ncc),
-            runner_up_even_ncc=max(known.evidence.runner_up_even_ncc, rivals.runner_up_even_ncc),
-            runner_up_town_log10_odds=max(
-                known.evidence.runner_up_town_log10_odds, rivals.runner_up_town_log10_odds
-            ),
-            runner_up_picture_log10_odds=max(
-                known.evidence.runner_up_picture_log10_odds, rivals.runner_up_picture_log10_odds
-            ),
+        fit = max((new, known), key=lambda one: (one.evidence.precise, one.evidence.log10_odds))
+        rivals = (known if fit is new else new).evidence
+        evidence = fit.evidence.held_against(
+            rivals.runner_up_ncc,
+            rivals.runner_up_even_ncc,
+            rivals.runner_up_town_log10_odds,
+            rivals.runner_up_picture_log10_odds,
         )
         return replace(fit, evidence=evidence, finalists=(fit.finalists[0], *new.finalists[1:]))
-    first, second = new, known
-    if known.evidence.lead_log10_odds > new.evidence.lead_log10_odds:
-        first, second = known, new
+    first, second = sorted((new, known), key=lambda one: -one.evidence.lead_log10_odds)
     mine, other = first.evidence, second.evidence
     worth = other.field_share / mine.field_share
     rival_ncc, rival_even_ncc = other.ncc * worth, other.even_ncc * worth
     if mine.runner_up_ncc >= rival_ncc and mine.runner_up_even_ncc >= rival_even_ncc:
         return first
-    evidence = replace(
-        mine,
-        runner_up_ncc=max(mine.runner_up_ncc, rival_ncc),
-        runner_up_even_ncc=max(mine.runner_up_even_ncc, rival_even_ncc),
-        runner_up_town_log10_odds=max(mine.runner_up_town_log10_odds, other.town_log10_odds),
-        runner_up_picture_log10_odds=max(
-            mine.runner_up_picture_log10_odds, other.picture_log10_odds
-        ),
+    evidence = mine.held_against(
+        rival_ncc, rival_even_ncc, other.town_log10_odds, other.picture_log10_odds
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
     return replace(first, evidence=evidence, finalists=finalists)
-
-
-def soundness(evidence: Evidence) -> tuple[bool, float]:
-    """What fits of one view are ordered by."""
-    return evidence.precise, evidence.log10_odds
 
 
 def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,7 @@ class Evidence:
         from it, pixels of the solution's image.
     field_share: What a correlation of that field's width is worth, see `candidates.field_share`.
     even_ncc, runner_up_even_ncc: As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was
-        evened; not a number in tables that were made without.
+        evened.
     spread_share: How far the fit moves the worst of its patches when a third of the lights is left
         out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
         nothing can be left out.
@@ -133,14 +133,14 @@ class Evidence:
     patches: int
     residual_px: float
     held_out_residual_px: float
-    field_share: float = 1.0
-    even_ncc: float = float("nan")
-    runner_up_even_ncc: float = float("nan")
-    picture_log10_odds: float = float("nan")
-    runner_up_picture_log10_odds: float = float("nan")
-    spread_share: float = float("nan")
+    field_share: float
+    even_ncc: float
+    runner_up_even_ncc: float
+    picture_log10_odds: float
+    runner_up_picture_log10_odds: float
+    spread_share: float
+    log10_tried: float
     agreeing: int = 1
-    log10_tried: float = LOG10_ATTITUDES_PER_LOOK
 
     @property
     def log10_odds(self) -> float:
@@ -186,9 +186,13 @@ class Evidence:
         return not loose and not self.spread_share > PRECISE_SPREAD
 
     @property
-    def agreement_log10_odds(self) -> float:
-        """What it says for a place that several kinds of proposers came to it by themselves."""
-        return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
+    def beyond_chance(self) -> bool:
+        """Whether lights alone say that it is this place of all that were tried.
+
+        That figures of towns and the light around towns tell the same place adds to its odds.
+        """
+        agreement = AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
+        return self.log10_odds + agreement >= CLEAR_LOG10_ODDS
 
     @property
     def rivalled(self) -> bool:
@@ -199,6 +203,18 @@ class Evidence:
     def clear(self) -> bool:
         """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
         return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_log10_odds <= 0.0
+
+    def held_against(
+        self, ncc: float, even_ncc: float, town_log10_odds: float, picture_log10_odds: float
+    ) -> Evidence:
+        """The same with the figures of another rival, where these are larger."""
+        return replace(
+            self,
+            runner_up_ncc=max(self.runner_up_ncc, ncc),
+            runner_up_even_ncc=max(self.runner_up_even_ncc, even_ncc),
+            runner_up_town_log10_odds=max(self.runner_up_town_log10_odds, town_log10_odds),
+            runner_up_picture_log10_odds=max(self.runner_up_picture_log10_odds, picture_log10_odds),
+        )
 
 
 def log10_tried(looks: int) -> float:

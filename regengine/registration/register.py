@@ -58,7 +58,6 @@ from regengine.registration.verification import (
     finalist_log10_odds,
     towns_proof,
 )
-from regengine.registration.without_orbit import beyond_chance
 from regengine.result import Decoy, FrameResult, Reason
 
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
@@ -66,8 +65,6 @@ from regengine.result import Decoy, FrameResult, Reason
 LEAD_WORTH_VERIFYING = 0.04
 # A photo of fewer lit places is not sought all over the Earth where it is said to be from elsewhere
 LEAST_TOWNS_ANYWHERE = 15
-# So many kinds of proposals that lead to one camera agree
-AGREEING = 2
 LEAST_GAIN = 0.02  # over the same view proven before
 # the same, of the picture's log10 odds
 LEAST_GAIN_LOG10_ODDS = 1.0
@@ -132,7 +129,7 @@ def search_frame(
     explore(search)
     if nowhere_near(search):
         elsewhere = explore(search.freed(anywhere()))
-        if elsewhere.best is not None and beyond_chance(elsewhere.best.evidence):
+        if elsewhere.best is not None and elsewhere.best.evidence.beyond_chance:
             return elsewhere
     return search
 
@@ -143,7 +140,7 @@ def explore(search: Search) -> Search:
         search.looks_taken, search.covered = LOOKS, True
     for group in proposers():
         take_steps(search, [proposer.propose(search) for proposer in group])
-        if search.conclusive or search.ended or agreed(search):
+        if search.conclusive or search.ended:
             break
     conclude(search)
     if search.anywhere and search.best is not None:
@@ -200,7 +197,7 @@ def proposers() -> list[list[Proposer]]:
 def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
     """Take the steps that some proposers offer, the likeliest first, while that makes sense."""
     for step in heapq.merge(*proposed, key=lambda step: step.surprise):
-        if search.conclusive or agreed(search):
+        if search.conclusive:
             return
         if step.time_share is not None and search.expired(step.time_share):
             search.exhausted &= not step.required
@@ -212,21 +209,6 @@ def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
             weigh(search, proposals)
             compare_opinions(search, step.kind, proposals.candidates)
         search.work_of[step.kind] += search.work_done - before
-
-
-def agreed(search: Search) -> bool:
-    """Whether ways to propose that do not know of each other lead to a camera to be accepted.
-
-    To go on would tell nothing new: what is left finds the same place again, or nothing.
-    """
-    best = search.best
-    if best is None or best.evidence.rivalled:
-        return False
-    if not (best.evidence.precise and best.evidence.supported):
-        return False
-    if probability(best.evidence) < search.parameters.accept_probability:
-        return False
-    return best.evidence.agreeing >= AGREEING
 
 
 def kinds_of(search: Search, camera: Camera) -> set[str]:

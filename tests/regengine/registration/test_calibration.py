@@ -48,6 +48,9 @@ USUAL = Evidence(
     runner_up_even_ncc=0.15,
     picture_log10_odds=10.0,
     runner_up_picture_log10_odds=3.5,
+    field_share=1.0,
+    spread_share=0.002,
+    log10_tried=6.0,
 )
 MADE = replace(
     shipped_calibration(),

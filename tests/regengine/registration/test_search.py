@@ -32,7 +32,6 @@ from regengine.registration.register import (
     LEAD_WORTH_VERIFYING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
-    agreed,
     compare_opinions,
     conclude,
     leads,
@@ -40,7 +39,6 @@ from regengine.registration.register import (
     proposers,
     search_frame,
     weigh,
-    with_agreement,
 )
 from regengine.registration.search import PhotoLights, Proposals, Search
 from tests.regengine.registration.made_search import made_search
@@ -246,30 +244,6 @@ def test_a_proposer_takes_part_by_being_there(
     assert search.best is not None
     assert search.best.camera == near_nadir.best.camera
     del sys.modules["regengine.registration.propose_zeppelin"]
-
-
-def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Verified) -> None:
-    """Where enough speaks for the camera to accept it."""
-    search = made_search(proven.camera, best=proven)
-    search.parameters = replace(search.parameters, accept_probability=0.5)
-    elsewhere = turned(proven.camera, (0.0, 0.0, 2.5))
-    search.proposed = [("figures", proven.camera), ("figures", proven.camera), ("x", elsewhere)]
-    assert not agrees(search, proven)
-    search.proposed.append(("index light", proven.camera))
-    assert agrees(search, proven)
-    loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
-    assert not agrees(search, with_evidence(proven, **loose))
-    alone = {"town_log10_odds": 0.0, "patch_log10_odds": 0.0}
-    assert not agrees(search, with_evidence(proven, **alone))
-    assert not agrees(search, with_evidence(proven, runner_up_even_ncc=proven.evidence.even_ncc))
-    search.best = proven
-    search.parameters = replace(search.parameters, accept_probability=1.0)
-    assert not agreed(search)
-
-
-def agrees(search: Search, best: Verified) -> bool:
-    search.best = with_agreement(search, best)
-    return agreed(search)
 
 
 def test_another_way_to_an_unsure_camera_is_fitted_too(

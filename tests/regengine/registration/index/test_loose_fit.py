@@ -21,7 +21,6 @@ from regengine.registration.register import search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.registration.without_orbit import (
     MOST_BEYOND,
-    beyond_chance,
     chance_of_any_beyond,
     measured,
 )
@@ -67,7 +66,7 @@ def test_that_two_ways_agree_counts_for_a_place_anywhere(
     picture: float, agreeing: int, beyond: bool
 ) -> None:
     said = made_evidence(picture_log10_odds=picture, agreeing=agreeing)
-    assert beyond_chance(said) is beyond
+    assert said.beyond_chance is beyond
 
 
 def made_evidence(**said: float) -> Evidence:
