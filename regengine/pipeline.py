@@ -171,7 +171,7 @@ def _register(
             neighbours=hints,
             sky=stars_above if inputs.stars else None,
             index=index,
-            altitude_km=blind.limits.altitude_km,
+            altitude_km=blind.altitude_km,
             elsewhere=blind.mode != "never",
         )
         result = register_frame(frame, position, light_map, inputs.register, aids)
