@@ -229,13 +229,6 @@ class Search:
         """Height of the camera above the ellipsoid."""
         return self.position.altitude_km
 
-    @property
-    def limb_lens(self) -> Camera:
-        """The stored image's camera with the focal length that its limb was found with."""
-        if self.limb is None:
-            return self.stored
-        return replace(self.stored, focal_px=self.limb.focal_px / self.lights.sharp.factor)
-
     @cached_property
     def tracks(self) -> tuple[Track, ...]:
         """Along which the camera may have been; none where it may have been anywhere."""

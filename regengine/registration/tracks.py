@@ -20,6 +20,7 @@ from regengine.orbit.propagation import (
     nadir_track_positions,
     track_positions,
 )
+from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.uncertainty import (
     OffsetBelief,
@@ -116,7 +117,6 @@ SIGMA_K1 = 0.05
 CLOCK_SIGMA_S = 21.0
 # Of a track offset o, a share that no one knows is the camera's clock, which turns the Earth too
 UNKNOWN_CLOCK_SHARE = 0.4
-EARTH_RATE_RAD_S = 7.292115e-5  # WGS84
 # A nadir that was written down may be off in any direction
 NADIR_SIGMA_ACROSS_KM = 25.0
 STATE_SIGMA_ACROSS_KM = 5.0

@@ -166,7 +166,7 @@ class Plan:
         return propose_tilted(view, pixel_km, nadirs)
 
 
-# What would come next was never begun: the work of a photo is done before
+# What else there is, glows and mirrors, would begin after the work of a photo is done
 LENS_PLANS = (
     Plan(rings=STEEP_RINGS, steps=USUAL_STEPS),
     Plan(rings=SLANTED_RINGS, steps=USUAL_STEPS),
@@ -366,11 +366,12 @@ class LimbViews:
 
     def view(self, scale: float, hazy: bool) -> tuple[EarthView, FloatArray]:
         """The picture without a mirror, its lens at a scale, and the nadir in it."""
-        stored = self.search.limb_lens
+        image = self.search.lights.of(hazy)
+        focal_px = self.limb.focal_px / image.factor * scale
         view = EarthView(
             index=self.index,
-            image=unmirrored(self.search.lights.of(hazy), self.mirrored),
-            lens=replace(stored, focal_px=stored.focal_px * scale),
+            image=unmirrored(image, self.mirrored),
+            lens=replace(self.search.stored, focal_px=focal_px),
             altitude_km=self.search.altitude_km,
         )
         return view, unmirrored_ray(self.limb.nadir_at_scale(scale), self.mirrored)
