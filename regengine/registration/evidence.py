@@ -110,7 +110,6 @@ class Evidence:
         see `matchers.verify`.
     runner_up_town_log10_odds, runner_up_picture_log10_odds: The same of the runner-up.
     towns, met_towns: Towns of the photo, and those that the map confirms.
-    patches: Patches that agree with the camera.
     residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held back
         from it, pixels of the solution's image.
     field_share: What a correlation of that field's width is worth, see `candidates.field_share`.
@@ -130,7 +129,6 @@ class Evidence:
     runner_up_town_log10_odds: float
     towns: int
     met_towns: int
-    patches: int
     residual_px: float
     held_out_residual_px: float
     field_share: float

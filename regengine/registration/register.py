@@ -53,7 +53,6 @@ from regengine.registration.search import (
 )
 from regengine.registration.verification import (
     FEW_TOWNS,
-    agreeing_patches,
     best_fit,
     finalist_log10_odds,
     towns_proof,
@@ -316,7 +315,6 @@ def verify_best(search: Search) -> None:
         runner_up_picture_log10_odds=rival.picture_log10_odds if rival else 0.0,
         towns=proof.towns,
         met_towns=proof.met,
-        patches=agreeing_patches(solution.refinement),
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
         spread_share=left_out.spread_share,

@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
 from matchers.photo_light import LightImage
-from matchers.refine import Refinement, RefineParameters, fit_pose
+from matchers.refine import RefineParameters, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
 from regengine.registration.evidence import Finalist, Fit, HeldOut, Solution
@@ -120,11 +120,6 @@ def _jackknife_px(moved_px: Sequence[FloatArray]) -> float:
         return float("nan")
     variance = (count - 1) / count * np.sum(np.square(moved_px), axis=0)
     return float(np.sqrt(np.max(variance)))
-
-
-def agreeing_patches(refinement: Refinement) -> int:
-    """Patches that the robust fit believes."""
-    return int((refinement.weights >= 0.5).sum())
 
 
 # The fit of a finalist, with its lens as told or, where that does not fit, with any lens.

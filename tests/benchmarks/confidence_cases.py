@@ -59,7 +59,6 @@ def evidence_row(quality: float, rng: np.random.Generator) -> dict[str, float]:
         "log10_tried": 6.0,
         "towns": 100,
         "met_towns": int(np.clip(30 + 10 * quality, 0, 100)),
-        "patches": int(np.clip(40 + 12 * quality, 0, 120)),
         "residual_px": 0.8,
         "held_out_residual_px": float(np.exp(0.1 - 0.25 * quality)) if quality > -3 else np.inf,
     }

@@ -41,7 +41,6 @@ USUAL = Evidence(
     runner_up_town_log10_odds=2.0,
     towns=60,
     met_towns=35,
-    patches=30,
     residual_px=0.6,
     held_out_residual_px=0.8,
     even_ncc=0.3,

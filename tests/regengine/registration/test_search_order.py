@@ -54,7 +54,6 @@ from tests.tle_lines import Elements
 def straight_track(name: str, reach_km: float, sigma_km: float) -> Track:
     """A track along the equator."""
     return Track(
-        name=name,
         position=lambda km: 6.788e6 * np.array([np.cos(km / 6788.0), np.sin(km / 6788.0), 0.0]),
         velocity=lambda km: np.array([-np.sin(km / 6788.0), np.cos(km / 6788.0), 0.0]),
         sigma_along_km=sigma_km,

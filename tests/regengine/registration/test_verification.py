@@ -27,7 +27,6 @@ from regengine.registration.verification import (
     LANDED_PX,
     LEAST_LOG10_ODDS,
     SHARES_LANDED,
-    agreeing_patches,
     best_fit,
     finalist_log10_odds,
     held_out,
@@ -60,7 +59,6 @@ def test_held_out_patches_land(solved: Solved) -> None:
     assert found.log10_odds > 5.0
     # What was left out is never much better off than what was fitted
     assert 0.5 * solution.refinement.rms_px < found.residual_px < 3.0 * solution.refinement.rms_px
-    assert 0 < agreeing_patches(solution.refinement) <= len(solution.refinement.matches)
 
 
 def test_too_few_patches_prove_nothing(near_nadir: Solved) -> None:
