@@ -162,7 +162,7 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
     from regengine.batch.at_hand import chosen_maps, element_sets_at_hand
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import blind_options
-    from regengine.registration.register import RegisterParams
+    from regengine.registration.search import RegisterParams
 
     bbox = options["bbox"]
     inputs = RunInputs(

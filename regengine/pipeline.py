@@ -27,8 +27,8 @@ from regengine.registration.neighbour_priors import (
 )
 from regengine.registration.outcome import no_match_result
 from regengine.registration.overlay import draw_result
-from regengine.registration.register import RegisterParams, register_frame
-from regengine.registration.search import SearchAids
+from regengine.registration.register import register_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult, Reason
 from regengine.scene.classify import not_worth_trying
 from regengine.scene.features import measure_features
@@ -171,7 +171,7 @@ def _register(
             neighbours=hints,
             sky=stars_above if inputs.stars else None,
             index=index,
-            altitude_km=blind.limits.altitude_km,
+            altitude_km=blind.altitude_km,
             elsewhere=blind.mode != "never",
         )
         result = register_frame(frame, position, light_map, inputs.register, aids)

@@ -25,7 +25,7 @@ from benchmarks.arrays import BoolArray
 from detectors.types import FloatArray
 from regengine.evaluate.tables import most_share
 from regengine.registration.calibration import Steps
-from regengine.registration.verification import Evidence
+from regengine.registration.evidence import Evidence
 
 IntArray = NDArray[np.intp]
 

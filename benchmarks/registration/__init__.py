@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.pages import write_page
 from benchmarks.registration.real import real_report
 from regengine.errors import RegengineError
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 
 
 def report(given: argparse.Namespace) -> int:

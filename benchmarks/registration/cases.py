@@ -17,7 +17,7 @@ from regengine.errors import ConfigError
 from regengine.orbit.propagation import nadir_track_positions
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.index.options import BlindOptions, earth_index, index_file
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 
 CATEGORIES = ("cities", "cities_oblique")
 NADIR_MOVED_KM = (-100.0, 100.0)

@@ -47,7 +47,7 @@ from benchmarks.registration.windows import window_lines
 from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 
 
 def page_lines(

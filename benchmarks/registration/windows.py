@@ -33,8 +33,9 @@ from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
 from regengine.pipeline import RunInputs, stars_above
 from regengine.registration.control_points import camera_covariances
+from regengine.registration.evidence import Solution
 from regengine.registration.index.options import earth_index
-from regengine.registration.refinement import Solution, fine_free
+from regengine.registration.refinement import fine_free
 from regengine.registration.register import search_frame
 from regengine.registration.search import SearchAids
 

@@ -16,7 +16,7 @@ from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.report import Page, in_order
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
-from regengine.registration.register import METHODS, Method
+from regengine.registration.search import METHODS, Method
 
 if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings

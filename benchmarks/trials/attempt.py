@@ -29,8 +29,8 @@ from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
-from regengine.registration.register import RegisterParams, kinds_of, search_frame
-from regengine.registration.search import SearchAids
+from regengine.registration.register import kinds_of, search_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 
 if TYPE_CHECKING:

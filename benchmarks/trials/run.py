@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.pages import commit
 from benchmarks.processes import Columns, Lost, work_through
 from benchmarks.row_tables import RowTable
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 
 if TYPE_CHECKING:
     from benchmarks.trials.attempt import Registration, Told

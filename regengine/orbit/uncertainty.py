@@ -252,12 +252,6 @@ def with_clock(
     return belief_of(both, slide.reach_km + widest_km)
 
 
-def mixed(first: OffsetBelief, second: OffsetBelief, odds: float) -> OffsetBelief:
-    """Either of two beliefs, the second so many times as probable as the first."""
-    cumulative = (first.cumulative + odds * second.cumulative) / (1.0 + odds)
-    return OffsetBelief(cumulative=cumulative, reach_km=max(first.reach_km, second.reach_km))
-
-
 def usual_clock(widest_km: float, speed_km_s: float) -> FloatArray:
     """Shares of the bins for a clock that is meant to be right, within a bound."""
     from scipy.special import ndtr

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from matchers.camera import Camera
-from matchers.verify import Towns
 from regengine.registration.calibration import Calibration, shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
-from regengine.registration.refinement import Finalist, Solution
-from regengine.registration.verification import Evidence
+from regengine.registration.evidence import Evidence, Verified
 from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
@@ -46,79 +40,29 @@ def decide(
     return "accepted" if p_right >= threshold and not caveats else "review"
 
 
-# A solved camera with its evidence, and which of two such is the better.
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """A solution with its evidence and the finalists that it was chosen from."""
-
-    solution: Solution
-    camera: Camera
-    evidence: Evidence
-    finalists: tuple[Finalist, ...]
-    photo_towns: Towns
-    met: NDArray[np.intp]
-    view: NDArray[np.float32]
-
-    @property
-    def pinned(self) -> bool:
-        """Whether stars hold its attitude."""
-        return self.finalists[0].candidate.look.prior.quaternion is not None
-
-
 def better(new: Verified, known: Verified) -> Verified:
     """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
-        fit, rivals = new, new.evidence
-        if soundness(known.evidence) > soundness(new.evidence):
-            fit = known
-        evidence = replace(
-            fit.evidence,
-            runner_up_ncc=max(known.evidence.runner_up_ncc, rivals.runner_up_ncc),
-            runner_up_even_ncc=max(known.evidence.runner_up_even_ncc, rivals.runner_up_even_ncc),
-            runner_up_log10_odds=max(
-                known.evidence.runner_up_log10_odds, rivals.runner_up_log10_odds
-            ),
-            runner_up_picture_log10_odds=max(
-                known.evidence.runner_up_picture_log10_odds, rivals.runner_up_picture_log10_odds
-            ),
+        fit = max((new, known), key=lambda one: (one.evidence.precise, one.evidence.log10_odds))
+        rivals = (known if fit is new else new).evidence
+        evidence = fit.evidence.held_against(
+            rivals.runner_up_ncc,
+            rivals.runner_up_even_ncc,
+            rivals.runner_up_town_log10_odds,
+            rivals.runner_up_picture_log10_odds,
         )
         return replace(fit, evidence=evidence, finalists=(fit.finalists[0], *new.finalists[1:]))
-    first, second = new, known
-    if standing(known.evidence) > standing(new.evidence):
-        first, second = known, new
+    first, second = sorted((new, known), key=lambda one: -one.evidence.lead_log10_odds)
     mine, other = first.evidence, second.evidence
     worth = other.field_share / mine.field_share
     rival_ncc, rival_even_ncc = other.ncc * worth, other.even_ncc * worth
     if mine.runner_up_ncc >= rival_ncc and mine.runner_up_even_ncc >= rival_even_ncc:
         return first
-    evidence = replace(
-        mine,
-        runner_up_ncc=max(mine.runner_up_ncc, rival_ncc),
-        runner_up_even_ncc=max(mine.runner_up_even_ncc, rival_even_ncc),
-        runner_up_log10_odds=max(mine.runner_up_log10_odds, other.town_log10_odds),
-        runner_up_picture_log10_odds=max(
-            mine.runner_up_picture_log10_odds, other.picture_log10_odds
-        ),
+    evidence = mine.held_against(
+        rival_ncc, rival_even_ncc, other.town_log10_odds, other.picture_log10_odds
     )
     finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
     return replace(first, evidence=evidence, finalists=finalists)
-
-
-def soundness(evidence: Evidence) -> tuple[bool, float]:
-    """What fits of one view are ordered by."""
-    return evidence.precise, evidence.log10_odds
-
-
-def standing(evidence: Evidence) -> float:
-    """What proofs are ordered by: what the probability follows, also between its steps."""
-    return evidence.lead_log10_odds
-
-
-# Odds with which a search may end: five decades above those of wrong cameras at the right place (of
-# the training half the largest was 10^10), which fall short of what the right one has there
-CONCLUSIVE_LOG10_ODDS = 12.0
 
 
 def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
@@ -128,8 +72,7 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     where the fit is pinned by an attitude among the stars, in that.
     """
     return (
-        evidence.log10_odds >= CONCLUSIVE_LOG10_ODDS
-        and not evidence.rivalled
+        not evidence.rivalled
         and evidence.precise
         and (pinned or evidence.supported)
         and probability(evidence) >= default_accept_probability()

@@ -14,6 +14,7 @@ from detectors.types import FloatArray
 from matchers.align import ITERATIONS, align
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
+from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior
@@ -26,7 +27,6 @@ SAMPLES_X, SAMPLES_Y = (
     axis.ravel() for axis in np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5))
 )
 SAME_PLACE_KM = 100.0  # half a step
-EARTH_RADIUS_KM = 6371.0
 # 256 px of the map's 0.7 km resolution
 FULL_FIELD_KM = 180.0
 LEAST_RANGE_M = 300e3  # the ground is never nearer than this

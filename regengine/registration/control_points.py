@@ -26,7 +26,8 @@ from matchers.refine import (
 )
 from matchers.verify import MEETING_PX, Towns, find_towns
 from matchers.view import render_known
-from regengine.registration.refinement import Solution, fine_free
+from regengine.registration.evidence import Solution
+from regengine.registration.refinement import fine_free
 from regengine.result import ControlPoint
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera

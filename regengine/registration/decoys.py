@@ -11,27 +11,22 @@ large-scale protein identifications by mass spectrometry. Nature Methods 4, 207-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray
-from matchers.asterisms import AsterismIndex, unit
+from matchers.asterisms import unit
 from matchers.camera import Camera
 from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import turn_about_pole
-from regengine.registration.index.earth import EarthIndex, MadeAtNeed
+from regengine.registration.index.earth import EarthIndex, EarthLevel
 from regengine.registration.map_window import FARTHEST_DEG, HasOverview, ground_reach_km
-from regengine.registration.search import ANYWHERE
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
+from regengine.registration.search import ANYWHERE, Search
 
 # So far apart nothing is in sight from both, to 52 degrees of latitude
 TURNS_DEG = np.arange(75.0, 286.0, 15.0)
@@ -73,17 +68,14 @@ class TurnedIndex(EarthIndex):
     def around(self, places: FloatArray, reach_rad: float) -> EarthIndex:
         """What lies farther east of some places, taken there."""
         near = super().around(turn_about_pole(places, self.turn_rad), reach_rad)
-        made: dict[float, AsterismIndex] = {}
 
-        def turned(level: float) -> AsterismIndex:
-            if level not in made:
-                figures = near.levels[level]
-                vectors = turn_about_pole(figures.vectors, -self.turn_rad)
-                made[level] = replace(figures, vectors=vectors, point_tree=cKDTree(vectors))
-            return made[level]
+        def turned(level: float) -> EarthLevel:
+            figures = near.levels[level]
+            vectors = turn_about_pole(figures.vectors, -self.turn_rad)
+            figures = replace(figures, vectors=vectors, point_tree=cKDTree(vectors))
+            return EarthLevel(figures, near.patches[level])
 
-        levels: Mapping[float, AsterismIndex] = MadeAtNeed(tuple(near.levels), turned)
-        return EarthIndex(levels=levels, patches=near.patches)
+        return EarthIndex.of(near.levels, turned)
 
 
 def is_whole(light_map: HasOverview) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,55 +68,38 @@ def is_telephoto(camera: Camera) -> bool:
     return field_deg(camera) < TELE_FIELD_DEG
 
 
-def dense_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
-    """Focal lengths that are worth a comparison of pictures."""
+def lens_scales(sparse: bool, focal_known: bool, may_be_cropped: bool) -> list[Scale]:
+    """Focal lengths that are worth a comparison of pictures, or (sparse) of figures of towns.
+
+    A look by figures covers a ladder of them.
+    """
+    ladder = LENS_LADDER if sparse else (1.0,)
     if not focal_known:
+        lenses_mm = LADDER_LENSES_MM if sparse else USUAL_LENSES_MM
+        records = LADDER_RECORDS if sparse else LENS_RECORDS
         return [
             Scale(
-                ratio=lens / USUAL_LENSES_MM[0],
+                ratio=lens_mm / USUAL_LENSES_MM[0],
                 sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=math.log(LENS_RECORDS[0] / records),
+                surprise=math.log(records[0] / count),
                 cropped=may_be_cropped,
+                ladder=ladder,
             )
-            for lens, records in zip(USUAL_LENSES_MM, LENS_RECORDS, strict=True)
+            for lens_mm, count in zip(lenses_mm, records, strict=True)
         ]
+    ratios = CROP_CENTRES if sparse else CROP_SCALES
     first = CROPPED_SURPRISE if may_be_cropped else CROP_SURPRISE
-    crops = [
-        Scale(
-            ratio=r, sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED, surprise=first + 0.3 * k, cropped=True
-        )
-        for k, r in enumerate(CROP_SCALES)
-    ]
-    return [nominal_scale(may_be_cropped), *crops]
-
-
-def sparse_scales(focal_known: bool, may_be_cropped: bool) -> list[Scale]:
-    """Focal lengths that are worth a look by figures of towns, which covers a ladder of them."""
-    if not focal_known:
-        return [
-            Scale(
-                ratio=lens / USUAL_LENSES_MM[0],
-                sigma_log_focal=SIGMA_LOG_FOCAL_UNKNOWN,
-                surprise=math.log(LADDER_RECORDS[0] / records),
-                cropped=may_be_cropped,
-                ladder=LENS_LADDER,
-            )
-            for lens, records in zip(LADDER_LENSES_MM, LADDER_RECORDS, strict=True)
-        ]
-    surprises = CROPPED_CENTRE_SURPRISES if may_be_cropped else CROP_CENTRE_SURPRISES
-    crops = [
+    surprises: Sequence[float] = [first + 0.3 * k for k in range(len(ratios))]
+    if sparse:
+        surprises = CROPPED_CENTRE_SURPRISES if may_be_cropped else CROP_CENTRE_SURPRISES
+    told = Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, cropped=may_be_cropped)
+    return [told] + [
         Scale(
             ratio=ratio,
             sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED,
             surprise=surprise,
             cropped=True,
-            ladder=LENS_LADDER,
+            ladder=ladder,
         )
-        for ratio, surprise in zip(CROP_CENTRES, surprises, strict=True)
+        for ratio, surprise in zip(ratios, surprises, strict=True)
     ]
-    return [nominal_scale(may_be_cropped), *crops]
-
-
-def nominal_scale(may_be_cropped: bool) -> Scale:
-    """The focal length that the metadata has."""
-    return Scale(ratio=1.0, sigma_log_focal=SIGMA_LOG_FOCAL, surprise=0.0, cropped=may_be_cropped)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from math import hypot
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +28,13 @@ from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
+from regengine.registration.search import Search
 from regengine.registration.search_order import likely_offsets
 from regengine.sky.detection.detect import detect_in_picture
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.attitude import LEAST_STAR_HEIGHT_KM, StarAttitude, attitude_of
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import NotSolved, StarSolution
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
+from regengine.sky.stars.solve import StarSolution
 
 IndexArray = NDArray[np.intp]
 
@@ -100,13 +97,14 @@ class Matching:
 
 def solve_above_limb(
     sky: SkyAbove, lens: SkyCamera, prior: LensPrior, downs_icrs: Iterable[Sequence[FloatArray]]
-) -> StarSolution | NotSolved:
-    """Identify the stars above a limb; the nadir is one of ``downs_icrs``, likely ones first."""
+) -> StarSolution | None:
+    """Identify the stars above a limb; the nadir is one of ``downs_icrs``, likely ones first.
+
+    None where there are too few, and where they fit nowhere along the orbit.
+    """
     stars, limb = sky.stars, sky.limb
     if len(stars) < FEWEST_STARS:
-        return NotSolved(
-            code="few_stars", text=f"only {len(stars)} stars were found above the limb"
-        )
+        return None
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
     nadir = limb.nadir_at_scale(lens.focal_px / (limb.focal_px * factor))
     solid_angle = sky.share * lens.width_px * lens.height_px / lens.focal_px**2
@@ -133,7 +131,7 @@ def solve_above_limb(
             odds -= math.log10(tried * 360.0 / BIN_DEG)
             if odds >= LEAST_LOG10_ODDS:
                 return solution_of(matched, matching, odds)
-    return NotSolved(code="no_match", text="the stars above the limb fit nowhere along the orbit")
+    return None
 
 
 def shifted(
@@ -285,7 +283,7 @@ def read_sky(search: Search) -> StarAttitude | None:
         )
         lens = nominal_lens(search, focal_px)
         solution = solve_above_limb(above, lens, prior, nadirs(search))
-        if isinstance(solution, StarSolution):
+        if solution is not None:
             return attitude_of(solution, time_utc)
     return None
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
+from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
-from regengine.registration.candidates import EARTH_RADIUS_KM
 from regengine.registration.map_window import KM_PER_DEG, HasOverview
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than

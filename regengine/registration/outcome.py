@@ -24,9 +24,10 @@ from regengine.registration.control_points import (
     propose,
     spread_of,
 )
+from regengine.registration.evidence import CLEAR_MARGIN, Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
-from regengine.registration.refinement import Finalist
-from regengine.registration.verification import CLEAR_MARGIN, FEW_TOWNS, Evidence
+from regengine.registration.search import Search
+from regengine.registration.verification import FEW_TOWNS
 from regengine.registration.without_orbit import NOWHERE, contradiction, judged
 from regengine.result import (
     ControlPoint,
@@ -41,8 +42,6 @@ from regengine.result import (
 
 if TYPE_CHECKING:
     from regengine.lights.source import LightMapInfo
-    from regengine.registration.acceptance import Verified
-    from regengine.registration.search import Search
 
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
@@ -371,7 +370,7 @@ def fit_figures(best: Verified) -> Fit:
         if math.isfinite(evidence.held_out_residual_px)
         else None,
         log10_odds=evidence.log10_odds,
-        runner_up_log10_odds=evidence.runner_up_joint_log10_odds,
+        runner_up_log10_odds=evidence.runner_up_log10_odds,
     )
 
 
@@ -392,7 +391,7 @@ def hypotheses(best: Verified) -> tuple[Hypothesis, ...]:
     """The proposal and the distinct others that were looked at to the end."""
     evidence = best.evidence
     cameras = (best.camera, *(finalist.camera for finalist in best.finalists[1:]))
-    odds = (evidence.log10_odds, evidence.runner_up_joint_log10_odds)
+    odds = (evidence.log10_odds, evidence.runner_up_log10_odds)
     return tuple(
         hypothesis(rank, *looked_at)
         for rank, looked_at in enumerate(zip(cameras, best.finalists, odds, strict=False))

@@ -23,6 +23,7 @@ from regengine.io.atomic import write_whole
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
+from regengine.registration.map_window import KM_PER_DEG
 from regengine.registration.overlay_labels import (
     Box,
     Colour,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 SAMPLES = 33  # per axis, to find what the photo covers
 MAX_INCIDENCE_DEG = 86.0  # beyond, a pixel smears over tens of kilometres
 MAX_WINDOW_PIXELS = 12e6  # 48 MB of float32
-KM_PER_DEG = 111.2
 
 
 def visible_region(camera: Camera) -> tuple[float, float, float, float, float] | None:
@@ -181,7 +181,7 @@ def _draw_on_ground(
     # Far outside, distortion brings back what lies behind
     for at, side in ((x, camera.width_px), (y, camera.height_px)):
         near &= np.isfinite(at) & (at > -side) & (at < 2 * side)
-    for run in _runs(near):
+    for run in np.ma.clump_masked(np.ma.array(x, mask=near)):
         points = np.stack([x[run], y[run]], axis=-1)
         cv2.polylines(picture, [_fixed(points)], False, colour, 1, cv2.LINE_AA, shift=4)
 
@@ -274,13 +274,6 @@ def _lat_text(lat: float) -> str:
 def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
     """OpenCV's fixed-point coordinates with 4 fractional bits."""
     return np.rint(np.asarray(points) * 16.0).astype(np.int32).reshape(-1, 1, 2)
-
-
-def _runs(good: NDArray[np.bool_]) -> list[slice]:
-    """Slices of consecutive True values, at least two long."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.view(np.int8), [0]])))
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return [slice(start, stop) for start, stop in pairs if stop - start >= 2]
 
 
 LONG_SIDE_PX = 1400  # fits a screen, and a 15-arc-second map needs no more

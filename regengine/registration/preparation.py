@@ -6,10 +6,9 @@ import fcntl
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -31,11 +30,8 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.registration.lens_prior import CROP_SCALES, USUAL_LENSES_MM, is_telephoto
 from regengine.registration.map_window import HasOverview, ground_sample_km
-from regengine.registration.search import Search, SearchAids
+from regengine.registration.search import PhotoLights, RegisterParams, Search, SearchAids
 from regengine.result import Reason
-
-if TYPE_CHECKING:
-    from regengine.registration.register import RegisterParams
 
 # The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
 # to about the map's pixels *before* it is compressed, as the map's own was
@@ -70,27 +66,6 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 
 # What is compiled of a search
 COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "figures", "patches", "view"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoLights:
-    """City light of a photo: without anything broader than a town, with glows, and flat.
-
-    Reflections and moonlit cloud are broad, and so are cities behind haze: one of the first two
-    images shows what the other loses. The flat one holds the grain of lamps and streets, and
-    of that nothing is taken for diffuse but what the darkest places have; lights are cut off where
-    a map saturates. Narrow fields lie between the two, within one city.
-    """
-
-    sharp: LightImage
-    hazy: LightImage
-    flat: LightImage
-
-    def of(self, hazy: bool, flat: bool = False) -> LightImage:
-        """One of the three; whatever is searched flat is fitted to one of the others."""
-        if flat:
-            return self.flat
-        return self.hazy if hazy else self.sharp
 
 
 def prepare(

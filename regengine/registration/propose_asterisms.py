@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,7 @@ from matchers.first_sight import first_sight
 from matchers.sparse import SparseParameters, working_px
 from regengine.registration.candidates import Candidate, CoarseView, Look
 from regengine.registration.propose_dense import steps_of_looks
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search, Step
+from regengine.registration.search import Search, Step
 
 ORDER = 50
 # Of the proposals, ordered by what the picture says of each at first sight, so many are aligned,

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -26,11 +25,8 @@ from regengine.registration.candidates import (
     unmirrored,
 )
 from regengine.registration.map_window import dense_parameters
-from regengine.registration.search import SHARE_FOR_LOOKS, Cost, Proposals, Step
+from regengine.registration.search import SHARE_FOR_LOOKS, Cost, Proposals, Search, Step
 from regengine.registration.search_order import plan
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 # Beside the figures of towns: the two take turns by what is likelier
 ORDER = 50

@@ -53,9 +53,9 @@ from regengine.registration.propose_dense import LEAST_POINTS, sights_from
 from regengine.registration.search import (
     ANYWHERE,
     SHARE_FOR_LOOKS,
-    WHOLE_EARTH_COSTS,
     Cost,
     Proposals,
+    Search,
     Step,
 )
 from regengine.registration.search_order import likely_offsets, look_at
@@ -63,7 +63,6 @@ from regengine.registration.tracks import Track, tracks_for
 
 if TYPE_CHECKING:
     from regengine.registration.index.earth import EarthIndex
-    from regengine.registration.search import Search
 
 ORDER = 50
 # A tilt between those that are tried moves the nadir as much, and the fit must be free to
@@ -83,6 +82,9 @@ SPARE_KM = 25.0
 LOOKS = 105_000
 # Places along a track are so far apart, and the less likely ones are left out
 STAND_KM, MOST_SURPRISE, LIKELY_SURPRISE = 150.0, 9.0, 4.0
+# What a tilt costs around a track, and anywhere
+TILTS: tuple[Cost, Cost] = ("tilt in the index", "tilt in the index of the Earth")
+DRAWN_TILTS: tuple[Cost, Cost] = ("drawn tilt in the index", "drawn tilt in the index of the Earth")
 # A proposed camera is off by what tilts and heights between those tried amount to
 OFF_TRACK_KM = 250.0
 
@@ -255,9 +257,8 @@ class Closer:
     def take(self, tried: Attempt) -> Iterator[Proposals]:
         """Look at the best of one attempt, and of those that wait."""
         self.search.looks_taken += not self.search.anywhere
-        drawn: Cost = "drawn tilt in the index" if tried.drawn else "tilt in the index"
-        times = WHOLE_EARTH_COSTS if self.search.anywhere else 1.0
-        self.search.spend(drawn, times * tried.tilts)
+        around, whole = DRAWN_TILTS if tried.drawn else TILTS
+        self.search.spend(whole if self.search.anywhere else around, tried.tilts)
         found = [(p, tried) for p in tried.proposals if self.ground.allowed(p)]
         if tried.looked_at:
             # Odds of light and of figures do not compare: neither may crowd out the other

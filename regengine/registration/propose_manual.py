@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,12 +25,9 @@ from regengine.registration.propose_dense import (
     coarse_view,
     take_look,
 )
-from regengine.registration.search import Proposals, Step
+from regengine.registration.search import Proposals, Search, Step
 from regengine.registration.search_order import look_at
 from regengine.registration.tracks import tracks_for
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 ORDER = 10
 # A nadir set by hand, or moved with the clock: along the track, across it, in height

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,12 +26,9 @@ from regengine.registration.propose_dense import (
     coarse_view,
     take_look,
 )
-from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Step
+from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Search, Step
 from regengine.registration.search_order import FAR_OFF_NADIR_DEG, look_at, offset_surprise
 from regengine.registration.tracks import Track
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 ORDER = 20
 # Within which neighbours tell the place on the track

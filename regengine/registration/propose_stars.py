@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,13 +32,10 @@ from regengine.registration.candidates import (
 )
 from regengine.registration.lens_prior import Scale
 from regengine.registration.map_window import FARTHEST_DEG, LEAST_SAMPLE_KM, ground_reach_km
-from regengine.registration.search import Proposals, Step
+from regengine.registration.search import Proposals, Search, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 ORDER = 30
 # Stars above the limb leave a search of some seconds; this share of the time is given to it

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,20 +14,18 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail, evened
 from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
-from matchers.refine import Refinement, RefineParameters, refine
+from matchers.refine import RefineParameters, refine
 from matchers.verify import picture_log10_odds
 from matchers.view import render_known
 from regengine.registration.candidates import (
     SAME_SHARE,
     Candidate,
     coarse_free,
-    field_share,
     same_view,
 )
+from regengine.registration.evidence import Finalist, Solution
 from regengine.registration.map_window import footprint_window, ground_sample_km
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
+from regengine.registration.search import Search
 
 # Finer than what finalists are aligned by: outlines of districts, which few cameras share
 PICTURE_DETAIL_PX = 3.0
@@ -64,47 +61,6 @@ FINEST_SMOOTH_PX = 1.0
 # Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
 FITTED_SAMPLE_KM = 0.33
 LEAST_FITTED_PX = 96  # three patches side by side
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finalist:
-    """A candidate aligned at the scale where finalists are compared.
-
-    ``ncc`` is its correlation, ``even_ncc`` that of both pictures with their contrast evened, see
-    `matchers.photo_light.evened`; ``picture_log10_odds``, of that picture against shifts of itself,
-    order the finalists: see `matchers.verify`.
-    """
-
-    camera: Camera
-    ncc: float
-    even_ncc: float
-    candidate: Candidate
-    picture_log10_odds: float = 0.0  # as yet nothing
-
-    @property
-    def share(self) -> float:
-        """What a correlation of this field's width is worth."""
-        return field_share(self.camera)
-
-    @property
-    def score(self) -> float:
-        """Evened correlation as far as it can be compared between lenses."""
-        return self.even_ncc * self.share
-
-
-# Alignments by candidate and size; None where the map holds nothing of its ground
-Aligned = dict[tuple[Candidate, int], Finalist | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Solution:
-    """The finalist fitted to the end: a camera for `image`, and what it was fitted to."""
-
-    camera: Camera
-    refinement: Refinement
-    image: LightImage
-    levels: tuple[LightGrid, ...]
-    finalist: Finalist
 
 
 def fine_free(prior: PosePrior, k1: bool) -> NDArray[np.bool_]:

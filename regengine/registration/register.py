@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import heapq
 import pkgutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import import_module
 from itertools import groupby
-from typing import Literal, cast
+from typing import cast
 
 from matchers.camera import Camera
 from matchers.verify import find_towns
@@ -19,9 +18,7 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
-    Verified,
     better,
-    default_accept_probability,
     probability,
 )
 from regengine.registration.candidates import (
@@ -32,6 +29,7 @@ from regengine.registration.candidates import (
     same_view,
 )
 from regengine.registration.decoys import decoy_of, turned_back
+from regengine.registration.evidence import Evidence, Finalist, Verified, log10_tried
 from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
 from regengine.registration.outcome import result_of
@@ -39,7 +37,6 @@ from regengine.registration.preparation import prepare
 from regengine.registration.propose_index import LOOKS, anywhere, mostly_in_sight, position_of
 from regengine.registration.refinement import (
     COMPARED_PX,
-    Finalist,
     compare_finalists,
     leading,
     picture_odds,
@@ -49,65 +46,27 @@ from regengine.registration.search import (
     SHARE_FOR_LOOKS,
     Proposals,
     Proposer,
+    RegisterParams,
     Search,
     SearchAids,
     Step,
 )
 from regengine.registration.verification import (
     FEW_TOWNS,
-    Evidence,
-    agreeing_patches,
     best_fit,
     finalist_log10_odds,
-    log10_tried,
     towns_proof,
 )
-from regengine.registration.without_orbit import beyond_chance
 from regengine.result import Decoy, FrameResult, Reason
 
-Method = Literal["index", "sparse", "dense"]
-METHODS: tuple[Method, ...] = ("index", "sparse", "dense")
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
 LEAD_WORTH_VERIFYING = 0.04
 # A photo of fewer lit places is not sought all over the Earth where it is said to be from elsewhere
 LEAST_TOWNS_ANYWHERE = 15
-# So many kinds of proposals that lead to one camera agree
-AGREEING = 2
 LEAST_GAIN = 0.02  # over the same view proven before
 # the same, of the picture's log10 odds
 LEAST_GAIN_LOG10_ODDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class RegisterParams:
-    """What the user decides about a registration.
-
-    clock_window_s: The camera's clock is at most this wrong; None believes two minutes, and tries
-        ten and whole hours where that leads nowhere.
-    most_work: The search ends after so much work with the best it has, in the seconds that it takes
-        on the machine where `regengine.registration.search.COSTS` was measured.
-    max_seconds: A brake: it ends after so much processor time whatever it has done. Results that
-        the brake has changed say so.
-    any_category: Try frames that do not look like night cities, too.
-    accept_probability: Acceptance threshold.
-    seed: Kept with the result; the search itself draws no random numbers.
-    decoys: Search for each photo once more where it cannot be.
-    methods: What may propose cameras: "index" (figures and light of the map's index), "sparse"
-        (figures of towns), "dense" (pictures).
-    clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
-        busy machine finds what an idle one does.
-    """
-
-    clock_window_s: float | None = None
-    most_work: float = 8.0
-    max_seconds: float = 120.0
-    any_category: bool = False
-    decoys: bool = False
-    accept_probability: float = field(default_factory=default_accept_probability)
-    seed: int = 0
-    methods: tuple[Method, ...] = METHODS
-    clock: Callable[[], float] = time.thread_time
 
 
 def register_frame(
@@ -169,7 +128,7 @@ def search_frame(
     explore(search)
     if nowhere_near(search):
         elsewhere = explore(search.freed(anywhere()))
-        if elsewhere.best is not None and beyond_chance(elsewhere.best.evidence):
+        if elsewhere.best is not None and elsewhere.best.evidence.beyond_chance:
             return elsewhere
     return search
 
@@ -180,7 +139,7 @@ def explore(search: Search) -> Search:
         search.looks_taken, search.covered = LOOKS, True
     for group in proposers():
         take_steps(search, [proposer.propose(search) for proposer in group])
-        if search.conclusive or search.ended or agreed(search):
+        if search.conclusive or search.ended:
             break
     conclude(search)
     if search.anywhere and search.best is not None:
@@ -237,7 +196,7 @@ def proposers() -> list[list[Proposer]]:
 def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
     """Take the steps that some proposers offer, the likeliest first, while that makes sense."""
     for step in heapq.merge(*proposed, key=lambda step: step.surprise):
-        if search.conclusive or agreed(search):
+        if search.conclusive:
             return
         if step.time_share is not None and search.expired(step.time_share):
             search.exhausted &= not step.required
@@ -249,21 +208,6 @@ def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
             weigh(search, proposals)
             compare_opinions(search, step.kind, proposals.candidates)
         search.work_of[step.kind] += search.work_done - before
-
-
-def agreed(search: Search) -> bool:
-    """Whether ways to propose that do not know of each other lead to a camera to be accepted.
-
-    To go on would tell nothing new: what is left finds the same place again, or nothing.
-    """
-    best = search.best
-    if best is None or best.evidence.rivalled:
-        return False
-    if not (best.evidence.precise and best.evidence.supported):
-        return False
-    if probability(best.evidence) < search.parameters.accept_probability:
-        return False
-    return best.evidence.agreeing >= AGREEING
 
 
 def kinds_of(search: Search, camera: Camera) -> set[str]:
@@ -354,7 +298,6 @@ def verify_best(search: Search) -> None:
     others = [finalist for finalist in finalists if finalist is not first]
     solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
-    tried = log10_tried(search.looks_taken)
     rival = others[0] if others else None
     share = first.share
     camera = solution.image.stored_camera(solution.camera, search.stored)
@@ -365,18 +308,17 @@ def verify_best(search: Search) -> None:
         field_share=share,
         even_ncc=first.even_ncc,
         runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
-        town_log10_odds=proof.log10_odds - tried,
-        patch_log10_odds=left_out.log10_odds - tried,
-        runner_up_log10_odds=finalist_log10_odds(search, rival) - tried if rival else -tried,
-        picture_log10_odds=picture - tried,
-        runner_up_picture_log10_odds=(rival.picture_log10_odds if rival else 0.0) - tried,
+        town_log10_odds=proof.log10_odds,
+        patch_log10_odds=left_out.log10_odds,
+        runner_up_town_log10_odds=finalist_log10_odds(search, rival) if rival else 0.0,
+        picture_log10_odds=picture,
+        runner_up_picture_log10_odds=rival.picture_log10_odds if rival else 0.0,
         towns=proof.towns,
         met_towns=proof.met,
-        patches=agreeing_patches(solution.refinement),
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
         spread_share=left_out.spread_share,
-        log10_tried=tried,
+        log10_tried=log10_tried(search.looks_taken),
     )
     verified = Verified(
         solution=solution,

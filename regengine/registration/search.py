@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from matchers.camera import Camera
-from regengine.registration.acceptance import Verified, is_conclusive
+from matchers.photo_light import LightImage
+from regengine.registration.acceptance import default_accept_probability, is_conclusive
 from regengine.registration.candidates import Candidate
 from regengine.registration.dates.station_history import ANY_KM
+from regengine.registration.evidence import Finalist, Fit, Verified
 from regengine.registration.lens_prior import is_telephoto
 from regengine.registration.lit_ground_prior import lit_ground
 from regengine.registration.map_window import HasOverview, SearchWindow
@@ -24,10 +27,6 @@ if TYPE_CHECKING:
     from regengine.photo.frame import Frame
     from regengine.registration.index.earth import EarthIndex
     from regengine.registration.neighbour_priors import NeighbourPrior
-    from regengine.registration.preparation import PhotoLights
-    from regengine.registration.refinement import Aligned, Finalist
-    from regengine.registration.register import RegisterParams
-    from regengine.registration.verification import Fit
     from regengine.sky.stars.attitude import StarAttitude
 
 # The source of a position that only the lights tell
@@ -40,6 +39,8 @@ Cost = Literal[
     "pictures",
     "tilt in the index",
     "drawn tilt in the index",
+    "tilt in the index of the Earth",
+    "drawn tilt in the index of the Earth",
     "alignment",
     "finalist",
     "fit",
@@ -50,12 +51,12 @@ COSTS: dict[Cost, float] = {
     "pictures": 0.16,
     "tilt in the index": 0.013,
     "drawn tilt in the index": 0.016,
+    "tilt in the index of the Earth": 0.052,
+    "drawn tilt in the index of the Earth": 0.064,
     "alignment": 0.008,
     "finalist": 0.03,
     "fit": 0.25,
 }
-# The same in the index of the whole Earth costs so many times what it costs around a track
-WHOLE_EARTH_COSTS = 4.0
 # As many searches along a track the whole Earth is worth, and where one has found nothing
 TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 5.0, 0.8
 # What searches for one photo share
@@ -78,6 +79,41 @@ class SkyReader(Protocol):
         ...
 
 
+Method = Literal["index", "sparse", "dense"]
+METHODS: tuple[Method, ...] = ("index", "sparse", "dense")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterParams:
+    """What the user decides about a registration.
+
+    clock_window_s: The camera's clock is at most this wrong; None believes two minutes, and tries
+        ten and whole hours where that leads nowhere.
+    most_work: The search ends after so much work with the best it has, in the seconds that it takes
+        on the machine where `COSTS` was measured.
+    max_seconds: A brake: it ends after so much processor time whatever it has done. Results that
+        the brake has changed say so.
+    any_category: Try frames that do not look like night cities, too.
+    accept_probability: Acceptance threshold.
+    seed: Kept with the result; the search itself draws no random numbers.
+    decoys: Search for each photo once more where it cannot be.
+    methods: What may propose cameras: "index" (figures and light of the map's index), "sparse"
+        (figures of towns), "dense" (pictures).
+    clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
+        busy machine finds what an idle one does.
+    """
+
+    clock_window_s: float | None = None
+    most_work: float = 8.0
+    max_seconds: float = 120.0
+    any_category: bool = False
+    decoys: bool = False
+    accept_probability: float = field(default_factory=default_accept_probability)
+    seed: int = 0
+    methods: tuple[Method, ...] = METHODS
+    clock: Callable[[], float] = time.thread_time
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchAids:
     """What may tell of a photo besides its position and the map.
@@ -98,6 +134,27 @@ class SearchAids:
     placement: Camera | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class PhotoLights:
+    """City light of a photo: without anything broader than a town, with glows, and flat.
+
+    Reflections and moonlit cloud are broad, and so are cities behind haze: one of the first two
+    images shows what the other loses. The flat one holds the grain of lamps and streets, and
+    of that nothing is taken for diffuse but what the darkest places have; lights are cut off where
+    a map saturates. Narrow fields lie between the two, within one city.
+    """
+
+    sharp: LightImage
+    hazy: LightImage
+    flat: LightImage
+
+    def of(self, hazy: bool, flat: bool = False) -> LightImage:
+        """One of the three; whatever is searched flat is fitted to one of the others."""
+        if flat:
+            return self.flat
+        return self.hazy if hazy else self.sharp
+
+
 @dataclass(kw_only=True)
 class Search:
     """One photo on its way through the corridor; what all steps share.
@@ -112,7 +169,8 @@ class Search:
     proposed: All cameras that were proposed, and what kind of step did.
     best: The best of what was verified.
     leader: What led at the last weighing and was not verified for good.
-    tried, aligned, fitted: What was verified before, so that nothing is done twice.
+    tried, aligned, fitted: What was verified before, so that nothing is done twice; alignments by
+        candidate and size, None where the map holds nothing of its ground.
     covered: Whether any of what was tried lies on the map.
     work_done, work_of: As `COSTS` counts it, in all and by the kind of step.
     braked: Whether the seconds that the user allows were over first.
@@ -141,7 +199,7 @@ class Search:
     best: Verified | None = None
     leader: Candidate | None = None
     tried: list[Finalist] = field(default_factory=list)
-    aligned: Aligned = field(default_factory=dict)
+    aligned: dict[tuple[Candidate, int], Finalist | None] = field(default_factory=dict)
     fitted: dict[Candidate, Fit | None] = field(default_factory=dict)
     attitude: StarAttitude | None = None
     covered: bool = False
@@ -170,13 +228,6 @@ class Search:
     def altitude_km(self) -> float:
         """Height of the camera above the ellipsoid."""
         return self.position.altitude_km
-
-    @property
-    def limb_lens(self) -> Camera:
-        """The stored image's camera with the focal length that its limb was found with."""
-        if self.limb is None:
-            return self.stored
-        return replace(self.stored, focal_px=self.limb.focal_px / self.lights.sharp.factor)
 
     @cached_property
     def tracks(self) -> tuple[Track, ...]:

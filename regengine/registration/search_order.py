@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,15 +15,12 @@ from regengine.registration.candidates import Look
 from regengine.registration.lens_prior import (
     SIGMA_PRINCIPAL_SHARE,
     Scale,
-    dense_scales,
     field_deg,
     is_telephoto,
-    sparse_scales,
+    lens_scales,
 )
+from regengine.registration.search import Search
 from regengine.registration.tracks import Track
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
 
 # From one position the ground is seen well enough to be found while the distortion that a wrong
 # position causes stays below this share of the template's half side
@@ -90,9 +86,8 @@ def method_surprise(lens: Camera, sparse: bool) -> float:
 
 def kinds_of_look(search: Search, sparse: bool) -> Iterator[Kind]:
     """All kinds of look by figures (sparse) or by pictures, in no order."""
-    scales = sparse_scales if sparse else dense_scales
     stored = search.stored
-    for scale in scales(search.focal_known, search.frame.may_be_cropped):
+    for scale in lens_scales(sparse, search.focal_known, search.frame.may_be_cropped):
         lens = stored.scaled(scale.ratio, stored.width_px, stored.height_px)
         step = step_km(lens, search.altitude_km)
         flat = is_telephoto(lens)

@@ -20,11 +20,11 @@ from regengine.orbit.propagation import (
     nadir_track_positions,
     track_positions,
 )
+from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.uncertainty import (
     OffsetBelief,
     even,
-    mixed,
     nadir_belief,
     slide_belief,
     usual_clock,
@@ -38,7 +38,6 @@ from regengine.registration.lit_ground_prior import LitGround, place_surprise
 class Track:
     """A one-dimensional family of camera positions.
 
-    name: What it is: "tle", "ascending", "descending".
     position: Offset along the track in kilometres → ECEF position, metres, shape (3,).
     velocity: Offset along the track in kilometres → direction of motion over the ground, shape
         (3,).
@@ -59,7 +58,6 @@ class Track:
         against elsewhere, a negative logarithm, shape (n,).
     """
 
-    name: str
     position: Callable[[float], FloatArray]
     velocity: Callable[[float], FloatArray]
     sigma_along_km: float
@@ -116,7 +114,6 @@ SIGMA_K1 = 0.05
 CLOCK_SIGMA_S = 21.0
 # Of a track offset o, a share that no one knows is the camera's clock, which turns the Earth too
 UNKNOWN_CLOCK_SHARE = 0.4
-EARTH_RATE_RAD_S = 7.292115e-5  # WGS84
 # A nadir that was written down may be off in any direction
 NADIR_SIGMA_ACROSS_KM = 25.0
 STATE_SIGMA_ACROSS_KM = 5.0
@@ -168,7 +165,7 @@ def tracks_for(
                 ]
         return tuple(tracks)
     if position.velocity_ecef_m_s is not None:
-        return (_state_track(position, widest_s, lit),)
+        return (_state_track(position, min(widest_s, USUAL_CLOCK_S)),)
     return tuple(_nadir_track(position, ascending) for ascending in (True, False))
 
 
@@ -238,14 +235,11 @@ def _tle_track(
             np.hypot(position.sigma_cross_km, earth_km_s * max(unknown_s, CLOCK_SIGMA_S / 2))
         )
 
-    surprise, name = 0.0, "tle"
+    surprise = MINUTES_SURPRISE if least_s > 0.0 else 0.0
     if hours:
         far = FURTHER_HOURS_SURPRISE + EACH_HOUR_SURPRISE * abs(hours)
-        surprise, name = HOUR_SURPRISE if abs(hours) == 1 else far, f"tle {hours:+d} h"
-    elif least_s > 0.0:
-        surprise, name = MINUTES_SURPRISE, "tle, minutes"
+        surprise = HOUR_SURPRISE if abs(hours) == 1 else far
     return Track(
-        name=name,
         position=lambda offset_km: places(np.array([offset_km]))[0],
         velocity=lambda offset_km: np.diff(places(offset_km + np.array([-1.0, 1.0])), axis=0)[0],
         sigma_along_km=float(np.hypot(clock_km, slide_km)),
@@ -261,7 +255,7 @@ def _tle_track(
     )
 
 
-def _state_track(position: CameraPosition, clock_window_s: float, lit: LitGround | None) -> Track:
+def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
     """A great circle over the ground along a known velocity."""
     velocity = position.velocity_ecef_m_s
     assert velocity is not None
@@ -270,24 +264,15 @@ def _state_track(position: CameraPosition, clock_window_s: float, lit: LitGround
     def at(offset_km: float) -> FloatArray:
         return moved(position.position_ecef_m, velocity, 1e3 * offset_km, 0.0, 0.0)
 
-    def surprise_at(offsets_km: FloatArray) -> FloatArray:
-        return place_surprise(np.array([at(offset) for offset in offsets_km]), lit, None)
-
     slide = nadir_belief(position.sigma_along_km)
-    belief = believed_clock(slide, 0.0, min(clock_window_s, USUAL_CLOCK_S), speed_km_s)
-    if clock_window_s > USUAL_CLOCK_S:
-        minutes = believed_clock(slide, USUAL_CLOCK_S, clock_window_s, speed_km_s)
-        belief = mixed(belief, minutes, math.exp(-MINUTES_SURPRISE))
     return Track(
-        name="state",
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=float(np.hypot(CLOCK_SIGMA_S * speed_km_s, position.sigma_along_km)),
-        belief=belief,
+        belief=believed_clock(slide, 0.0, clock_window_s, speed_km_s),
         sigma_across_km=lambda _: max(position.sigma_cross_km, STATE_SIGMA_ACROSS_KM),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
-        place_surprise=surprise_at,
     )
 
 
@@ -304,7 +289,6 @@ def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
         )[0]
 
     return Track(
-        name="ascending" if ascending else "descending",
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=position.sigma_along_km,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +13,14 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
 from matchers.photo_light import LightImage
-from matchers.refine import Refinement, RefineParameters, fit_pose
+from matchers.refine import RefineParameters, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
+from regengine.registration.evidence import Finalist, Fit, HeldOut, Solution
 from regengine.registration.lens_prior import SIGMA_PRINCIPAL_SHARE
 from regengine.registration.map_window import footprint_window, ground_sample_km
-from regengine.registration.refinement import (
-    COMPARED_PX,
-    Finalist,
-    Solution,
-    aligned_finalist,
-    fine_free,
-    solve,
-)
-
-if TYPE_CHECKING:
-    from regengine.registration.search import Search
+from regengine.registration.refinement import COMPARED_PX, aligned_finalist, fine_free, solve
+from regengine.registration.search import Search
 
 TOWNS_OF_PHOTO = 150
 TOWNS_OF_MAP = 300
@@ -43,154 +34,6 @@ SHARES_LANDED = (0.3, 0.45, 0.6, 0.8)
 RAYLEIGH_MEDIAN = 1.1774
 # Fewer towns that agree with the map prove nothing
 FEW_TOWNS = 8
-# Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
-# led by 0.089 at most
-CLEAR_MARGIN = 0.12
-# and what leads by less has a rival
-LOW_MARGIN = 0.08
-# What has these odds, the cameras tried taken off, is no chance: one in a thousand, which is what
-# is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
-# odds of towns, patches and picture together were 1.5
-CLEAR_LOG10_ODDS = 3.0
-# One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
-LOG10_ATTITUDES_PER_LOOK = 6.0
-# Towns or patches with such odds hold the fit that they belong to: beyond chance among the
-# attitudes that one look tries
-SUPPORTED_LOG10_ODDS = LOG10_ATTITUDES_PER_LOOK
-# Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
-# right cameras of the training half 8 had been proposed by two, though most searches end before a
-# second kind is asked; of 59 wrong ones, 41 of them decoys, 2
-AGREEMENT_LOG10_ODDS = 1.0
-
-# A fit is precise where patches that were left out of it land, one sigma, within this many pixels,
-# or within the second where neither towns nor patches hold it (right ones to 1.5, one that was
-# 2.3 % of the long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other
-# evidence
-PRECISE_PX = 2.6
-PRECISE_UNCONFIRMED_PX = 1.6
-# and where the fit without a third of the lights moves no patch by more than this share of the
-# diagonal (one sigma of the jackknife): 1 % counts as right. Of 16 training frames 15 were right
-# and at 0.0001 to 0.006, one was 1.7 % off in a corner and at 0.015
-PRECISE_SPREAD = 0.0075
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeldOut:
-    """Patches that the fit did not see: one sigma per axis, and their odds against chance."""
-
-    residual_px: float
-    log10_odds: float
-    spread_share: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """Figures from which the confidence follows.
-
-    ncc, runner_up_ncc: Correlation of the proposal and of the best distinct other finalist at the
-        scale where finalists are compared; the latter as if it had the proposal's field.
-    town_log10_odds, patch_log10_odds, runner_up_log10_odds: Towns, and patches held back from the
-        fit, against chance, the number of attitudes tried taken off; the runner-up's are those of
-        its towns.
-    towns, met_towns: Towns of the photo, and those that the map confirms.
-    patches: Patches that agree with the camera.
-    residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held back
-        from it, pixels of the solution's image.
-    field_share: What a correlation of that field's width is worth, see `candidates.field_share`.
-    even_ncc, runner_up_even_ncc: As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was
-        evened; not a number in tables that were made without.
-    picture_log10_odds, runner_up_picture_log10_odds: Of the picture as a whole under the fitted
-        camera, and of the runner-up's, against shifts of itself, see `matchers.verify`; the number
-        of attitudes tried taken off. Not a number in tables that were made without.
-    spread_share: How far the fit moves the worst of its patches when a third of the lights is left
-        out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
-        nothing can be left out.
-    agreeing: Kinds of proposers that found the camera without knowing of each other.
-    log10_tried: Of the number of attitudes tried, which each of the odds has taken off.
-    """
-
-    ncc: float
-    runner_up_ncc: float
-    town_log10_odds: float
-    patch_log10_odds: float
-    runner_up_log10_odds: float
-    towns: int
-    met_towns: int
-    patches: int
-    residual_px: float
-    held_out_residual_px: float
-    field_share: float = 1.0
-    even_ncc: float = float("nan")
-    runner_up_even_ncc: float = float("nan")
-    picture_log10_odds: float = float("nan")
-    runner_up_picture_log10_odds: float = float("nan")
-    spread_share: float = float("nan")
-    agreeing: int = 1
-    log10_tried: float = LOG10_ATTITUDES_PER_LOOK
-
-    @property
-    def log10_odds(self) -> float:
-        """Towns, patches and picture together against chance, the attitudes tried taken off once.
-
-        Chance hardly ever brings about more than one of them: see `CLEAR_LOG10_ODDS`.
-        """
-        together = self.town_log10_odds + self.patch_log10_odds + self.picture_log10_odds
-        return together + 2.0 * self.log10_tried
-
-    @property
-    def runner_up_joint_log10_odds(self) -> float:
-        """The same of the runner-up, whose patches are not known."""
-        together = self.runner_up_log10_odds + self.runner_up_picture_log10_odds
-        return together + self.log10_tried
-
-    @property
-    def lead_log10_odds(self) -> float:
-        """Its odds over the runner-up's, where those are for it: what the probability follows."""
-        return self.log10_odds - max(self.runner_up_joint_log10_odds, 0.0)
-
-    @property
-    def even_margin(self) -> float:
-        """Evened correlation above the runner-up's, as far as lenses can be compared."""
-        return (self.even_ncc - self.runner_up_even_ncc) * self.field_share
-
-    @property
-    def supported(self) -> bool:
-        """Whether towns or patches hold the fit: how many places were tried does not matter."""
-        best = max(self.town_log10_odds, self.patch_log10_odds)
-        return best + self.log10_tried > SUPPORTED_LOG10_ODDS
-
-    @property
-    def precise(self) -> bool:
-        """Whether lights that are left out of the fit lie where it says.
-
-        Where neither towns nor patches nor the picture are beyond chance, nothing tells: at the
-        limb a lead over other cameras has proven places whose control points were 18 km off.
-        """
-        if self.log10_odds < CLEAR_LOG10_ODDS:
-            return False
-        within_px = PRECISE_PX if self.supported else PRECISE_UNCONFIRMED_PX
-        loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px
-        return not loose and not self.spread_share > PRECISE_SPREAD
-
-    @property
-    def agreement_log10_odds(self) -> float:
-        """What it says for a place that several kinds of proposers came to it by themselves."""
-        return AGREEMENT_LOG10_ODDS if self.agreeing > 1 else 0.0
-
-    @property
-    def rivalled(self) -> bool:
-        """Whether another camera fits nearly as well: it may be the right one of the same place."""
-        return self.even_margin < LOW_MARGIN
-
-    @property
-    def clear(self) -> bool:
-        """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
-        return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_joint_log10_odds <= 0.0
-
-
-def log10_tried(looks: int) -> float:
-    """Logarithm of the number of cameras that the search has tried."""
-    return LOG10_ATTITUDES_PER_LOOK + float(np.log10(max(looks, 1)))
 
 
 def towns_proof(
@@ -279,11 +122,6 @@ def _jackknife_px(moved_px: Sequence[FloatArray]) -> float:
     return float(np.sqrt(np.max(variance)))
 
 
-def agreeing_patches(refinement: Refinement) -> int:
-    """Patches that the robust fit believes."""
-    return int((refinement.weights >= 0.5).sum())
-
-
 # The fit of a finalist, with its lens as told or, where that does not fit, with any lens.
 
 # Without odds above these the patches left out do not confirm the camera: the lens may be another.
@@ -291,14 +129,6 @@ def agreeing_patches(refinement: Refinement) -> int:
 LEAST_LOG10_ODDS = 3.0
 # of which nothing is known then; crops to a third have it three times as long
 SIGMA_LOG_FOCAL_ANY = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fit:
-    """A solution and how the patches that were left out of it land."""
-
-    solution: Solution
-    left_out: HeldOut
 
 
 def best_fit(search: Search, finalist: Finalist) -> Fit | None:

@@ -17,12 +17,10 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
-from regengine.registration.acceptance import Verified
 from regengine.registration.control_points import allowed_error_m, spread_without_lights
+from regengine.registration.evidence import Finalist, Verified
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
-from regengine.registration.refinement import Finalist
 from regengine.registration.tracks import NIGHT_SUN_DEG
-from regengine.registration.verification import CLEAR_LOG10_ODDS, Evidence
 from regengine.result import ControlPoint, FrameResult, Reason
 
 NOWHERE = Reason(
@@ -40,20 +38,12 @@ LOOSE_FIT = Reason(
     text="without some of the lights the fit moves the control points too far to be used unseen; "
     "look at the overlay",
 )
-NOT_BEYOND_CHANCE = Reason(
-    code="whole_earth",
-    text="of all the places on Earth that were tried, some other may fit as well by chance; time "
-    "and orbit, or --bbox, would tell",
-)
 
 
 def judged(result: FrameResult, best: Verified) -> FrameResult:
     """A proposal that was made along tracks, as it stands without them."""
     if result.verdict == "no_match":
         return replace(result, reasons=(NOWHERE, *result.reasons))
-    if result.verdict == "accepted" and not beyond_chance(best.evidence):
-        reasons = (NOT_BEYOND_CHANCE, *result.reasons)
-        result = replace(result, verdict="review", reasons=reasons)
     return with_held_fit(result, best)
 
 
@@ -138,16 +128,6 @@ def chance_of_any_beyond(sigma_m: FloatArray, allowed_m: float, refits: int) -> 
     freedom = refits - 1
     square = (allowed_m / sigma_m) ** 2
     return float(((1.0 + square / freedom) ** (-0.5 * freedom)).sum())
-
-
-def beyond_chance(evidence: Evidence) -> bool:
-    """Whether lights alone say that it is this place of all those on Earth that were tried.
-
-    A lead over the other cameras tells the place where there are few; here there are billions, of
-    which a dozen were looked at. Towns, patches and picture together must have odds above all of
-    them; that figures of towns and the light around towns tell the same place adds to these.
-    """
-    return evidence.log10_odds + evidence.agreement_log10_odds >= CLEAR_LOG10_ODDS
 
 
 # Whether control points hold: how far they move where some lights are left out tells.

@@ -35,7 +35,7 @@ from benchmarks.simulate.light_map import (
 )
 from matchers.camera import Camera
 from regengine.photo.frame import FrameOptions
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

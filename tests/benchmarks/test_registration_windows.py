@@ -12,7 +12,8 @@ from matchers.photo_light import LightImage
 from matchers.refine import fit_pose
 from matchers.view import render_known
 from regengine.registration.candidates import Candidate, Look
-from regengine.registration.refinement import Finalist, Solution, fine_free
+from regengine.registration.evidence import Finalist, Solution
+from regengine.registration.refinement import fine_free
 from tests.matchers.lamp_world import blob_grid, camera_over, matched, prior_of
 
 CAMERA = camera_over(10.5, 42.5, width=600, height=400, focal_px=700.0)

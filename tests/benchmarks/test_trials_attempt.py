@@ -21,10 +21,9 @@ from benchmarks.trials.source import Trial
 from matchers.camera import quaternion_matrix
 from matchers.earth import ecef_to_geodetic
 from regengine.lights.map import LightMap, open_light_map
+from regengine.registration.evidence import Evidence
 from regengine.registration.index.earth import index_in_memory
-from regengine.registration.register import RegisterParams
-from regengine.registration.search import SearchAids
-from regengine.registration.verification import Evidence
+from regengine.registration.search import RegisterParams, SearchAids
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow

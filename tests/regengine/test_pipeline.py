@@ -19,7 +19,7 @@ from regengine.io.checksums import EDGE_BYTES, fingerprint
 from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
 from regengine.registration.index.options import BlindOptions
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 from regengine.result import FrameResult, Reason
 from tests.conftest import ROOT
 from tests.example_results import proposal

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import ConfigError, EphemerisError
 from regengine.orbit.rotation import days_since_j2000
 from regengine.photo.frame_records import parse_iso_time
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from regengine.registration.dates.station_history import StationHistory
 
 TABLE_ROWS = 10
-TITLES = "    probability  time (UTC)               ± s  beside km  height km  Sun  TLE age h"
 DAY = timedelta(days=1)
 Span = tuple[datetime | None, datetime | None]
 # Orbits out of element sets need no dates
@@ -140,9 +140,9 @@ def ground_middle(result: FrameResult) -> tuple[float, float]:
     """Middle of what a photo shows of the ground, degrees."""
     assert result.solved is not None
     if result.control_points:
-        lon, lat = np.radians([(point.lon, point.lat) for point in result.control_points]).T
-        x, y, z = np.mean([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], 1)
-        return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+        lon, lat = np.transpose([(point.lon, point.lat) for point in result.control_points])
+        lon_deg, lat_deg, _ = ecef_to_geodetic(geodetic_to_ecef(lon, lat).mean(axis=0))
+        return float(lon_deg), float(lat_deg)
     lon_deg, lat_deg = centre_lonlat(result.solved.camera)
     if np.isfinite(lon_deg) or result.nadir is None:
         return lon_deg, lat_deg

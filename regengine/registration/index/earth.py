@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -65,34 +65,34 @@ class EarthIndex:
     levels: Mapping[float, AsterismIndex]
     patches: Mapping[float, PatchTable]
 
+    @classmethod
+    def of(cls, levels: Iterable[float], make: Callable[[float], EarthLevel]) -> EarthIndex:
+        """An index each of whose levels is made when it is first asked for."""
+        sizes, made = tuple(levels), cache(make)
+        return cls(
+            levels=MadeAtNeed(sizes, lambda level: made(level).figures),
+            patches=MadeAtNeed(sizes, lambda level: made(level).patches),
+        )
+
     def around(self, places: FloatArray, reach_rad: float) -> EarthIndex:
-        """Only what lies within a reach (chord) of some places, unit vectors of shape (n, 3).
-
-        A level is cut out when it is first looked at.
-        """
+        """Only what lies within a reach (chord) of some places, unit vectors of shape (n, 3)."""
         near = cKDTree(places)
-
-        @cache
-        def cut(level: float) -> EarthLevel:
-            towns = self.levels[level].vectors
-            seen = np.isfinite(near.query(towns, distance_upper_bound=reach_rad)[0])
-            return cut_out(EarthLevel(self.levels[level], self.patches[level]), seen)
-
-        levels = tuple(self.levels)
-        return EarthIndex(
-            levels=MadeAtNeed(levels, lambda level: cut(level).figures),
-            patches=MadeAtNeed(levels, lambda level: cut(level).patches),
+        return self.only(
+            lambda towns: np.isfinite(near.query(towns, distance_upper_bound=reach_rad)[0])
         )
 
     def within(self, bounds: Bounds) -> EarthIndex:
-        """Only the figures that lie within west, south, east, north (degrees)."""
-        return EarthIndex(
-            levels={k: restricted(v, bounds) for k, v in self.levels.items()},
-            patches={
-                k: replace(v, wanted=within(self.levels[k].vectors, bounds))
-                for k, v in self.patches.items()
-            },
-        )
+        """Only what lies within west, south, east, north (degrees)."""
+        return self.only(lambda towns: within(towns, bounds))
+
+    def only(self, wanted: Callable[[FloatArray], NDArray[np.bool_]]) -> EarthIndex:
+        """Only some towns, told by their vectors, with their figures and patches."""
+
+        def cut(level: float) -> EarthLevel:
+            whole = EarthLevel(self.levels[level], self.patches[level])
+            return cut_out(whole, wanted(whole.figures.vectors))
+
+        return EarthIndex.of(self.levels, cut)
 
 
 class EarthLevel(NamedTuple):
@@ -146,7 +146,6 @@ def cut_out(level: EarthLevel, seen: NDArray[np.bool_]) -> EarthLevel:
     patches = replace(
         table,
         coefficients=np.ascontiguousarray(table.coefficients[:, seen]),
-        wanted=None if table.wanted is None else table.wanted[seen],
     )
     return EarthLevel(figures, patches)
 
@@ -192,14 +191,7 @@ def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
     if len(pieces(light_map.info.bounds)) > MOST_PIECES_IN_MEMORY:
         return None
 
-    @cache
-    def made(pixel_km: float) -> EarthLevel:
-        return build_level(light_map, pixel_km)
-
-    return EarthIndex(
-        levels=MadeAtNeed(PIXELS_KM, lambda pixel_km: made(pixel_km).figures),
-        patches=MadeAtNeed(PIXELS_KM, lambda pixel_km: made(pixel_km).patches),
-    )
+    return EarthIndex.of(PIXELS_KM, partial(build_level, light_map))
 
 
 def build_level(
@@ -228,23 +220,6 @@ def in_table_order(index: AsterismIndex) -> AsterismIndex:
         ),
         azimuths_rad=index.azimuths_rad[order],
         code_table=replace(table, origin=None),
-    )
-
-
-def restricted(index: AsterismIndex, bounds: Bounds) -> AsterismIndex:
-    """An index whose figures have all their towns within bounds; the towns all stay."""
-    kept = within(index.vectors, bounds)[index.figures.members].all(axis=1)
-    table = index.code_table
-    figures = index.figures
-    return replace(
-        index,
-        figures=Figures(
-            members=figures.members[kept], codes=figures.codes[kept], axes=figures.axes[:0]
-        ),
-        azimuths_rad=index.azimuths_rad[kept],
-        code_table=None
-        if table is None or not kept.any()
-        else replace(table, codes=table.codes[kept], keys=table.keys[kept], origin=None),
     )
 
 

@@ -169,14 +169,12 @@ class Proposal:
 
     camera: Roughly: tilt and height are those that were tried, or nearly.
     log10_odds: Of the towns against chance, see `matchers.asterism_match.Attitude`.
-    towns: That it brings together with the map's.
     hazy: Whether they are of the photo's hazy light image.
-    pairs: These towns, where they are such of figures.
+    pairs: The towns that it brings together, where they are such of figures.
     """
 
     camera: Camera
     log10_odds: float
-    towns: int
     hazy: bool = False
     pairs: TownPairs | None = None
 
@@ -297,7 +295,6 @@ def matched(
             Proposal(
                 camera=leant_camera(level, points[seen], attitude, view),
                 log10_odds=attitude.log10_odds,
-                towns=len(attitude.inliers),
                 pairs=town_pairs(points[seen][ours], towns, view, parameters.sigma_rad),
             )
         )

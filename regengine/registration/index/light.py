@@ -90,7 +90,7 @@ def propose_dense(view: EarthView, pixel_km: float, nadirs: Sequence[FloatArray]
             # A scale of the level frame is a height
             camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
             odds = way.log10_odds - tried
-            proposals[rank] = Proposal(camera=camera, log10_odds=odds, towns=way.met)
+            proposals[rank] = Proposal(camera=camera, log10_odds=odds)
     return [proposals[rank] for rank in range(len(best))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
@@ -14,18 +14,6 @@ from regengine.registration.dates.station_history import ANY_KM, mission_heights
 
 if TYPE_CHECKING:
     from regengine.registration.index.earth import EarthIndex
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlindLimits:
-    """What narrows a blind search.
-
-    bounds: West, south, east, north of the towns that may be seen, degrees; None for all.
-    altitude_km: Between which the camera flew.
-    """
-
-    bounds: tuple[float, float, float, float] | None = None
-    altitude_km: tuple[float, float] = ANY_KM
 
 
 Mode = Literal["auto", "always", "never"]
@@ -38,11 +26,14 @@ class BlindOptions:
     mode: "always", all photos; "auto", those of which neither time with an element set nor nadir is
         known; "never".
     index: None for the one beside the map, or one made in memory.
+    bounds: West, south, east, north of the towns that may be seen, degrees; None for all.
+    altitude_km: Between which the camera flew.
     """
 
     mode: Mode = "auto"
     index: Path | None = None
-    limits: BlindLimits = field(default_factory=BlindLimits)
+    bounds: tuple[float, float, float, float] | None = None
+    altitude_km: tuple[float, float] = ANY_KM
 
     def found_anywhere(self) -> BlindOptions:
         """The same with an absolute path, for processes that work in another folder."""
@@ -68,10 +59,8 @@ def blind_options(
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,
-        limits=BlindLimits(
-            bounds=None if bbox is None else parse_bounds(bbox),
-            altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
-        ),
+        bounds=None if bbox is None else parse_bounds(bbox),
+        altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
     )
 
 
@@ -104,7 +93,7 @@ def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex | Non
     None where there is no file and the map is so large that to make one takes minutes. Raises
     ConfigError if the one named cannot be used.
     """
-    return _read(options.index, tuple(maps), options.limits.bounds)
+    return _read(options.index, tuple(maps), options.bounds)
 
 
 @lru_cache(maxsize=2)

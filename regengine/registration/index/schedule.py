@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -149,11 +149,6 @@ class Plan:
         """Whether the picture is drawn as a map for each tilt."""
         return self.way == "light" or self.held is not None
 
-    @property
-    def together(self) -> bool:
-        """Whether all lenses are one attempt, of which the best are looked at."""
-        return self.way == "light"
-
     def view(self, search: Search, index: EarthIndex) -> EarthView:
         """The photo as it is tried."""
         image = unmirrored(search.lights.of(self.hazy), self.mirrored)
@@ -161,11 +156,9 @@ class Plan:
             index=index, image=image, lens=search.stored, altitude_km=search.altitude_km
         )
 
-    def proposals(
-        self, view: EarthView, pixel_km: float, rings: Rings | None = None
-    ) -> list[Proposal]:
-        """Cameras at one level, for all of the rings or some."""
-        nadirs = directions(rings or self.rings, self.held)
+    def proposals(self, view: EarthView, pixel_km: float, rings: Rings) -> list[Proposal]:
+        """Cameras at one level, for some of the rings."""
+        nadirs = directions(rings, self.held)
         if self.way == "light":
             return propose_dense(view, pixel_km, nadirs)
         if self.held is not None:
@@ -173,6 +166,7 @@ class Plan:
         return propose_tilted(view, pixel_km, nadirs)
 
 
+# What else there is, glows and mirrors, would begin after the work of a photo is done
 LENS_PLANS = (
     Plan(rings=STEEP_RINGS, steps=USUAL_STEPS),
     Plan(rings=SLANTED_RINGS, steps=USUAL_STEPS),
@@ -182,58 +176,29 @@ LENS_PLANS = (
     Plan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="level"),
     Plan(rings=OTHER_RINGS, steps=USUAL_STEPS),
     Plan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="turned"),
-    Plan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, held="turned"),
-    Plan(rings=FIRST_RINGS, steps=USUAL_STEPS, hazy=True),
-    Plan(rings=OTHER_RINGS, steps=RARE_STEPS),
-    Plan(rings=FIRST_RINGS, steps=RARE_STEPS, hazy=True),
-    Plan(rings=FIRST_RINGS, steps=USUAL_STEPS + RARE_STEPS, mirrored=True),
-    Plan(rings=OTHER_RINGS, steps=USUAL_STEPS + RARE_STEPS, hazy=True),
-    Plan(rings=OTHER_RINGS, steps=USUAL_STEPS + RARE_STEPS, mirrored=True),
-    Plan(rings=FIRST_RINGS, steps=USUAL_STEPS + RARE_STEPS, mirrored=True, hazy=True),
 )
 
 
-def lens_tries(levels: Container[float]) -> Iterator[tuple[Plan, Steps]]:
+def lens_tries() -> Iterator[tuple[Plan, Steps]]:
     """Everything that is tried of a photo whose lens is not known, one thing after the other."""
     for plan in LENS_PLANS:
-        steps = tuple(step for step in plan.steps if step[1] in levels)
-        if plan.together:
-            yield plan, steps
+        if plan.way == "light":
+            yield plan, plan.steps
         else:
-            yield from ((plan, (step,)) for step in steps)
-
-
-# The best of all lenses together, where light is compared
-ANY_LENS_LOOKED_AT = 12
+            yield from ((plan, (step,)) for step in plan.steps)
 
 
 def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try the lenses that an unknown picture may have been taken with."""
     longest = max(search.stored.width_px, search.stored.height_px)
-    for number, (plan, steps) in enumerate(lens_tries(index.levels)):
-
-        def find(plan: Plan = plan, steps: Steps = steps) -> list[Proposal]:
-            view = plan.view(search, index)
-            lenses = [
-                (replace(search.stored, focal_px=mm / FULL_FRAME_MM[0] * longest), pixel_km)
-                for mm, pixel_km in steps
-            ]
-            return [
-                proposal
-                for lens, pixel_km in lenses
-                for proposal in plan.proposals(replace(view, lens=lens), pixel_km)
-            ]
-
-        yield Attempt(
-            find=find,
-            sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED,
-            mirrored=plan.mirrored,
-            hazy=plan.hazy,
-            surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
-            looked_at=ANY_LENS_LOOKED_AT if plan.together else 0,
-            tilts=len(directions(plan.rings, plan.held)) * len(steps),
-            drawn=plan.drawn,
-        )
+    for number, (plan, steps) in enumerate(lens_tries()):
+        view = plan.view(search, index)
+        lenses = [
+            (replace(search.stored, focal_px=mm / FULL_FRAME_MM[0] * longest), pixel_km)
+            for mm, pixel_km in steps
+        ]
+        parts = [(replace(view, lens=lens), plan.rings, level) for lens, level in lenses]
+        yield attempt_of(plan, number, parts)
 
 
 STEEP_STRETCH = ground_stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
@@ -262,9 +227,9 @@ PLANS = (
     Plan(way="light", held="level", rings=FAR_LIGHT_RINGS, levels=(0, 1), mirrored=True),
     Plan(way="light", held="turned", rings=FAR_LIGHT_RINGS, levels=(0, 1), mirrored=True),
 )
-# Of light, so many of an attempt's best are looked at. Of ten photos of the training half the right
-# camera was the first or second of a steep attempt's in nine
-LOOKED_AT, FAR_LOOKED_AT = 3, 12
+# Of light, so many of an attempt's best are looked at, the second of many tilts or lenses. Of ten
+# photos of the training half the right camera was the first or second of a steep attempt's in nine
+LOOKED_AT, MANY_LOOKED_AT = 3, 12
 
 
 # Where the place is nearly known, figures from there are tried first; then these, in their order
@@ -291,27 +256,30 @@ def heights_km(search: Search) -> tuple[float, ...]:
 def told_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try all tilts of a known lens, level by level or ring by ring."""
     for number, plan in enumerate(PLANS):
-        looked_at = 0
-        if plan.way == "light":
-            looked_at = LOOKED_AT if plan.held is None else FAR_LOOKED_AT
         view = plan.view(search, index)
         for parts in parts_of(view, plan):
+            yield attempt_of(plan, number, [(view, *part) for part in parts])
 
-            def find(
-                plan: Plan = plan, view: EarthView = view, parts: Parts = parts
-            ) -> list[Proposal]:
-                return [p for rings, level in parts for p in plan.proposals(view, level, rings)]
 
-            yield Attempt(
-                find=find,
-                sigma_log_focal=SIGMA_LOG_FOCAL,
-                mirrored=plan.mirrored,
-                hazy=plan.hazy,
-                surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
-                looked_at=looked_at,
-                tilts=sum(len(directions(rings, plan.held)) for rings, _ in parts),
-                drawn=plan.drawn,
-            )
+def attempt_of(plan: Plan, number: int, parts: Sequence[tuple[EarthView, Rings, float]]) -> Attempt:
+    """One attempt of a plan, which is tried after so many others: views, rings, and their level."""
+    looked_at = 0
+    if plan.way == "light":
+        looked_at = MANY_LOOKED_AT if plan.held or plan.steps else LOOKED_AT
+
+    def find() -> list[Proposal]:
+        return [p for view, rings, level in parts for p in plan.proposals(view, level, rings)]
+
+    return Attempt(
+        find=find,
+        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if plan.steps else SIGMA_LOG_FOCAL,
+        mirrored=plan.mirrored,
+        hazy=plan.hazy,
+        surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
+        looked_at=looked_at,
+        tilts=sum(len(directions(rings, plan.held)) for _, rings, _ in parts),
+        drawn=plan.drawn,
+    )
 
 
 # Rings and the level in which they are tried
@@ -398,11 +366,12 @@ class LimbViews:
 
     def view(self, scale: float, hazy: bool) -> tuple[EarthView, FloatArray]:
         """The picture without a mirror, its lens at a scale, and the nadir in it."""
-        stored = self.search.limb_lens
+        image = self.search.lights.of(hazy)
+        focal_px = self.limb.focal_px / image.factor * scale
         view = EarthView(
             index=self.index,
-            image=unmirrored(self.search.lights.of(hazy), self.mirrored),
-            lens=replace(stored, focal_px=stored.focal_px * scale),
+            image=unmirrored(image, self.mirrored),
+            lens=replace(self.search.stored, focal_px=focal_px),
             altitude_km=self.search.altitude_km,
         )
         return view, unmirrored_ray(self.limb.nadir_at_scale(scale), self.mirrored)
@@ -431,7 +400,6 @@ class LimbViews:
                 drawn=True,
             )
             for pixel_km in pixels_km
-            if pixel_km in self.index.levels
         ]
 
     def light(self, scale: float, sigma: float) -> Attempt:
@@ -441,11 +409,8 @@ class LimbViews:
             found = []
             for hazy, pixel_km in product((False, True), LIGHT_PIXELS_KM):
                 view, nadir = self.view(scale, hazy)
-                if pixel_km in self.index.levels:
-                    found += [
-                        replace(proposal, hazy=hazy)
-                        for proposal in propose_dense(view, pixel_km, [nadir])
-                    ]
+                proposals = propose_dense(view, pixel_km, [nadir])
+                found += [replace(proposal, hazy=hazy) for proposal in proposals]
             return found
 
         return Attempt(

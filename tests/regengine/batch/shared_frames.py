@@ -18,7 +18,7 @@ from regengine.orbit.propagation import position_from_elements
 from regengine.orbit.tle import load_tle_file
 from regengine.pipeline import RunInputs, facts_of_photo, process_photo
 from regengine.registration.neighbour_priors import FrameFacts, NeighbourPrior
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 from tests.regengine.registration.time_lapse import Ticks

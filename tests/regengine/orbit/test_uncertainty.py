@@ -19,7 +19,6 @@ from regengine.orbit.uncertainty import (
     OffsetBelief,
     along_track_p90_km,
     even,
-    mixed,
     nadir_belief,
     orbit_sigma,
     slide_belief,
@@ -168,15 +167,6 @@ def test_most_clocks_are_right_to_seconds() -> None:
     assert float(belief.share(60.0 * 7.66, 120.0 * 7.66)) == pytest.approx(0.3 / 4.0, abs=0.005)
     certain = table.belief_of(usual_clock(0.0, 7.66), 30.0)
     assert float(certain.share(-30.0, 30.0)) == pytest.approx(1.0)
-
-
-def test_one_of_two_beliefs() -> None:
-    near, far = nadir_belief(40.0), slide_belief(2000.0, before=True)
-    either = mixed(near, far, 0.25)
-    for place in (-2000.0, -50.0, 0.0, 90.0):
-        expected = 0.8 * below(near, place) + 0.2 * below(far, place)
-        assert below(either, place) == pytest.approx(expected)
-    assert either.reach_km == far.reach_km
 
 
 def test_a_nadir_is_known_to_three_sigma() -> None:

@@ -27,7 +27,6 @@ def made_track(
 ) -> Track:
     """A track whose places are those of a function of the offset, known to 5 km across."""
     return Track(
-        name="tle",
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=sigma_along_km,

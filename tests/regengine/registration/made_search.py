@@ -14,9 +14,7 @@ from regengine.orbit.propagation import position_from_nadir
 from regengine.photo.frame import Frame
 from regengine.registration.candidates import Look
 from regengine.registration.map_window import HasWindows
-from regengine.registration.preparation import PhotoLights
-from regengine.registration.register import RegisterParams
-from regengine.registration.search import Search
+from regengine.registration.search import PhotoLights, RegisterParams, Search
 from regengine.registration.search_order import plan
 from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import LampWorld, log_picture

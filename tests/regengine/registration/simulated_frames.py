@@ -27,12 +27,12 @@ from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
-from regengine.registration.acceptance import Verified
+from regengine.registration.evidence import Verified
 from regengine.registration.map_window import ground_sample_km
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import fine_px, lights_of_photo, nominal_camera
-from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import Search
+from regengine.registration.register import register_frame, search_frame
+from regengine.registration.search import RegisterParams, Search
 from regengine.result import FrameResult
 from tests.conftest import ROOT
 

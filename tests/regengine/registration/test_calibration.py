@@ -30,24 +30,26 @@ from regengine.registration.calibration import (
     read_calibration,
     shipped_calibration,
 )
-from regengine.registration.verification import Evidence
+from regengine.registration.evidence import Evidence
 from regengine.result import Reason
 
 USUAL = Evidence(
     ncc=0.6,
     runner_up_ncc=0.4,
-    town_log10_odds=-3.0,
-    patch_log10_odds=-6.0,
-    runner_up_log10_odds=-4.0,
+    town_log10_odds=3.0,
+    patch_log10_odds=0.0,
+    runner_up_town_log10_odds=2.0,
     towns=60,
     met_towns=35,
-    patches=30,
     residual_px=0.6,
     held_out_residual_px=0.8,
     even_ncc=0.3,
     runner_up_even_ncc=0.15,
-    picture_log10_odds=4.0,
-    runner_up_picture_log10_odds=-2.5,
+    picture_log10_odds=10.0,
+    runner_up_picture_log10_odds=3.5,
+    field_share=1.0,
+    spread_share=0.002,
+    log10_tried=6.0,
 )
 MADE = replace(
     shipped_calibration(),
@@ -66,7 +68,7 @@ BETTER = {
     "town_log10_odds": 1,
     "patch_log10_odds": 1,
     "picture_log10_odds": 1,
-    "runner_up_log10_odds": -1,
+    "runner_up_town_log10_odds": -1,
     "runner_up_picture_log10_odds": -1,
 }
 
@@ -104,7 +106,7 @@ def test_better_evidence_never_lowers_the_probability(
 @pytest.mark.parametrize("name", sorted(BETTER))
 def test_all_the_odds_matter(name: str) -> None:
     """So the test above cannot pass because nothing changes."""
-    rivalled = replace(USUAL, runner_up_log10_odds=-2.0, runner_up_picture_log10_odds=0.0)
+    rivalled = replace(USUAL, runner_up_town_log10_odds=4.0, runner_up_picture_log10_odds=6.0)
     improved = replace(rivalled, **{name: getattr(rivalled, name) + BETTER[name] * 3.5})
     assert probability(improved, MADE) > probability(rivalled, MADE)
 
@@ -117,8 +119,8 @@ def test_what_is_no_number_counts_as_the_worst(name: str) -> None:
 
 
 def test_the_probability_follows_the_odds_over_a_runner_up_that_has_any() -> None:
-    assert USUAL.lead_log10_odds == pytest.approx(-3.0 - 6.0 + 4.0 + 2 * 6.0)
-    rivalled = replace(USUAL, runner_up_log10_odds=-3.0, runner_up_picture_log10_odds=1.0)
+    assert USUAL.lead_log10_odds == pytest.approx(3.0 + 0.0 + 10.0 - 6.0)
+    rivalled = replace(USUAL, runner_up_town_log10_odds=3.0, runner_up_picture_log10_odds=7.0)
     assert rivalled.lead_log10_odds == pytest.approx(7.0 - 4.0)
 
 

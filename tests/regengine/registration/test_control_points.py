@@ -27,7 +27,8 @@ from regengine.registration.control_points import (
     stored_pixels,
     well_spread,
 )
-from regengine.registration.refinement import Solution, solve
+from regengine.registration.evidence import Solution
+from regengine.registration.refinement import solve
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.made_search import begun_anew

@@ -16,7 +16,7 @@ from matchers.star_fit import LensPrior
 from matchers.star_search import axes_about
 from regengine.registration.limb_stars import SkyAbove, solve_above_limb
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import NotSolved, StarSolution
+from regengine.sky.stars.solve import StarSolution
 from tests.regengine.registration.made_limb import found_limb
 
 FloatArray = NDArray[np.float64]
@@ -97,7 +97,7 @@ def along_the_orbit(down: FloatArray, seed: int) -> list[FloatArray]:
 
 def solve(
     stars: StarDetections, limb: Limb, downs: list[FloatArray], catalogue: StarCatalogue, sky: float
-) -> StarSolution | NotSolved:
+) -> StarSolution | None:
     lens = SkyCamera(
         width_px=WIDTH,
         height_px=HEIGHT,
@@ -141,15 +141,11 @@ def test_the_wrong_part_of_the_orbit_proves_nothing(catalogue: StarCatalogue) ->
     limb = limb_of(camera, down)
     stars, sky = detections(camera, limb, catalogue, 3, found=30, false=6)
     away = [Rotation.from_rotvec([0.0, 0.0, 1.2]).apply(d) for d in along_the_orbit(down, 3)]
-    answer = solve(stars, limb, away, catalogue, sky)
-    assert isinstance(answer, NotSolved)
-    assert answer.code == "no_match"
+    assert solve(stars, limb, away, catalogue, sky) is None
 
 
 def test_three_stars_are_too_few(catalogue: StarCatalogue) -> None:
     camera, down = camera_at(1)
     limb = limb_of(camera, down)
     stars, sky = detections(camera, limb, catalogue, 1, found=3, false=0)
-    answer = solve(stars, limb, along_the_orbit(down, 1), catalogue, sky)
-    assert isinstance(answer, NotSolved)
-    assert answer.code == "few_stars"
+    assert solve(stars, limb, along_the_orbit(down, 1), catalogue, sky) is None

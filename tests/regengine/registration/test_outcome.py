@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 
 from regengine.registration.acceptance import (
-    CONCLUSIVE_LOG10_ODDS,
     REVIEW_PROBABILITY,
-    Verified,
     default_accept_probability,
     is_conclusive,
 )
 from regengine.registration.control_points import allowed_error_m
+from regengine.registration.evidence import (
+    CLEAR_LOG10_ODDS,
+    LOW_MARGIN,
+    PRECISE_PX,
+    SUPPORTED_LOG10_ODDS,
+    Verified,
+)
 from regengine.registration.outcome import (
     caveats_about,
     caveats_about_points,
@@ -29,13 +34,7 @@ from regengine.registration.outcome import (
     result_of,
     saturated_share,
 )
-from regengine.registration.verification import (
-    CLEAR_LOG10_ODDS,
-    FEW_TOWNS,
-    LOW_MARGIN,
-    PRECISE_PX,
-    SUPPORTED_LOG10_ODDS,
-)
+from regengine.registration.verification import FEW_TOWNS
 from regengine.result import FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
@@ -62,11 +61,11 @@ def with_odds(best: Verified, log10_odds: float, rival: float = -3.0) -> Verifie
     """The same with such odds of towns, patches and picture together, its towns beyond chance."""
     tried = best.evidence.log10_tried
     odds = {
-        "town_log10_odds": SUPPORTED_LOG10_ODDS + 1.0 - tried,
-        "patch_log10_odds": -tried,
-        "picture_log10_odds": log10_odds - SUPPORTED_LOG10_ODDS - 1.0,
-        "runner_up_log10_odds": -tried,
-        "runner_up_picture_log10_odds": rival,
+        "town_log10_odds": SUPPORTED_LOG10_ODDS + 1.0,
+        "patch_log10_odds": 0.0,
+        "picture_log10_odds": log10_odds + tried - SUPPORTED_LOG10_ODDS - 1.0,
+        "runner_up_town_log10_odds": 0.0,
+        "runner_up_picture_log10_odds": rival + tried,
     }
     return with_evidence(best, **odds)
 
@@ -184,9 +183,9 @@ def chance_like(best: Verified) -> Verified:
         runner_up_ncc=0.19,
         even_ncc=0.1,
         runner_up_even_ncc=0.09,
-        town_log10_odds=-10.0,
-        patch_log10_odds=-10.0,
-        picture_log10_odds=-10.0,
+        town_log10_odds=-4.0,
+        patch_log10_odds=-4.0,
+        picture_log10_odds=-4.0,
         held_out_residual_px=5.0,
     )
 
@@ -204,7 +203,7 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
 def unproven(best: Verified) -> Verified:
     """As good a solution, but not so good that the search would have ended with it."""
     weaker = with_evidence(
-        with_odds(best, 0.8 * CONCLUSIVE_LOG10_ODDS, RIVALLED),
+        with_odds(best, 9.6, RIVALLED),
         runner_up_even_ncc=best.evidence.even_ncc - 0.1,
     )
     assert not made_search(weaker.camera, best=weaker).conclusive

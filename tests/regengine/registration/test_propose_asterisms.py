@@ -14,9 +14,9 @@ from matchers.sparse import SparseParameters
 from regengine.registration.candidates import Candidate, Look, same_view
 from regengine.registration.lens_prior import LENS_LADDER
 from regengine.registration.map_window import SearchWindow, dense_parameters
-from regengine.registration.preparation import PhotoLights
 from regengine.registration.propose_asterisms import ALIGNED_PER_LOOK, best_figures
 from regengine.registration.propose_dense import SMOOTH_PX, coarse_view
+from regengine.registration.search import PhotoLights
 from regengine.registration.search_order import plan
 from regengine.registration.tracks import Track
 from tests.matchers.lamp_world import (

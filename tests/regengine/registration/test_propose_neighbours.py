@@ -21,8 +21,8 @@ from regengine.registration.neighbour_priors import (
 )
 from regengine.registration.outcome import proposal_result
 from regengine.registration.propose_neighbours import carried, expected_place, following
-from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import Search, SearchAids
+from regengine.registration.register import register_frame, search_frame
+from regengine.registration.search import RegisterParams, Search, SearchAids
 from regengine.registration.tracks import Track, tracks_for
 from regengine.result import FrameResult
 from tests.regengine.registration.simulated_frames import (

@@ -24,8 +24,8 @@ from regengine.registration.propose_stars import (
     nadir_through,
     star_places,
 )
-from regengine.registration.register import RegisterParams, register_frame, search_frame
-from regengine.registration.search import Search, SearchAids
+from regengine.registration.register import register_frame, search_frame
+from regengine.registration.search import RegisterParams, Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
 from tests.regengine.registration.orbits_overhead import overhead, vantage_at

@@ -9,16 +9,15 @@ import pytest
 from matchers.pose import turned
 from regengine.registration import refinement as finalists
 from regengine.registration.candidates import SAME_SHARE, Candidate, same_view
+from regengine.registration.evidence import LOG10_ATTITUDES_PER_LOOK, Finalist
 from regengine.registration.refinement import (
     COMPARED_PX,
     FINALISTS,
     LEAST_FITTED_PX,
-    Finalist,
     compare_finalists,
     map_scale_px,
     picture_odds,
 )
-from regengine.registration.verification import LOG10_ATTITUDES_PER_LOOK
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved

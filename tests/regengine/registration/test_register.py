@@ -14,7 +14,8 @@ from benchmarks.simulate.camera import Pointing, wgs84
 from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
-from regengine.registration.register import METHODS, RegisterParams, register_frame
+from regengine.registration.register import register_frame
+from regengine.registration.search import METHODS, RegisterParams
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (

@@ -14,7 +14,8 @@ import pytest
 from benchmarks.simulate.camera import Pointing, wgs84
 from regengine.orbit.propagation import CameraPosition, position_from_elements
 from regengine.registration.outcome import result_of
-from regengine.registration.register import RegisterParams, register_frame, search_frame
+from regengine.registration.register import register_frame, search_frame
+from regengine.registration.search import RegisterParams
 from regengine.result import FrameResult
 from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (

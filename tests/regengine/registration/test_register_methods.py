@@ -13,8 +13,8 @@ from regengine.registration import propose_dense
 from regengine.registration.candidates import Look
 from regengine.registration.outcome import result_of
 from regengine.registration.propose_dense import Find, take_look
-from regengine.registration.register import RegisterParams, search_frame
-from regengine.registration.search import Proposals, Search
+from regengine.registration.register import search_frame
+from regengine.registration.search import Proposals, RegisterParams, Search
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
     PLAIN,

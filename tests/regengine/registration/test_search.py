@@ -14,20 +14,24 @@ from matchers.pose import turned
 from regengine import registration
 from regengine.registration import register
 from regengine.registration.acceptance import (
-    CONCLUSIVE_LOG10_ODDS,
-    Verified,
     default_accept_probability,
     probability,
 )
 from regengine.registration.candidates import Candidate, CoarseView, Look
-from regengine.registration.preparation import PhotoLights
+from regengine.registration.evidence import (
+    LOW_MARGIN,
+    PRECISE_PX,
+    PRECISE_SPREAD,
+    SUPPORTED_LOG10_ODDS,
+    Finalist,
+    Verified,
+    log10_tried,
+)
 from regengine.registration.propose_dense import take_look
-from regengine.registration.refinement import Finalist
 from regengine.registration.register import (
     LEAD_WORTH_VERIFYING,
     LEAST_GAIN,
     LEAST_GAIN_LOG10_ODDS,
-    agreed,
     compare_opinions,
     conclude,
     leads,
@@ -35,16 +39,8 @@ from regengine.registration.register import (
     proposers,
     search_frame,
     weigh,
-    with_agreement,
 )
-from regengine.registration.search import Proposals, Search
-from regengine.registration.verification import (
-    LOW_MARGIN,
-    PRECISE_PX,
-    PRECISE_SPREAD,
-    SUPPORTED_LOG10_ODDS,
-    log10_tried,
-)
+from regengine.registration.search import PhotoLights, Proposals, Search
 from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.recording_map import RecordingMap
 from tests.regengine.registration.simulated_frames import Solved, light_map
@@ -145,18 +141,19 @@ def test_nothing_found_is_nothing_to_prove(proven: Verified, proofs: list[float]
     assert search.candidates == []
 
 
-BEYOND = 10.0  # decades above the odds with which a search may end
+ACCEPTED, DOUBTED = 22.0, 5.0  # leads, log10, that are accepted unseen, and that are not
 
 
 def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
     """All that speaks for a camera together, a lead, and a fit that is held by towns or patches."""
     tried = proven.evidence.log10_tried
+    town = SUPPORTED_LOG10_ODDS + 1.0
     strong = {
-        "town_log10_odds": SUPPORTED_LOG10_ODDS + 1.0 - tried,
-        "patch_log10_odds": -tried,
-        "picture_log10_odds": CONCLUSIVE_LOG10_ODDS + BEYOND - SUPPORTED_LOG10_ODDS,
-        "runner_up_log10_odds": -tried,
-        "runner_up_picture_log10_odds": -tried,
+        "town_log10_odds": town,
+        "patch_log10_odds": 0.0,
+        "picture_log10_odds": ACCEPTED + tried - town,
+        "runner_up_town_log10_odds": 0.0,
+        "runner_up_picture_log10_odds": 0.0,
         "even_ncc": 0.4,
         "runner_up_even_ncc": 0.15,
         "field_share": 1.0,
@@ -165,16 +162,16 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
     assert probability(sure.evidence) > default_accept_probability()
     assert ends(sure)
     for figure, value in (
-        ("picture_log10_odds", strong["picture_log10_odds"] - BEYOND - 1.1),
+        ("picture_log10_odds", DOUBTED + tried - town),
         ("picture_log10_odds", float("nan")),
-        ("town_log10_odds", SUPPORTED_LOG10_ODDS - 0.1 - tried),
+        ("town_log10_odds", SUPPORTED_LOG10_ODDS - 0.1),
         ("runner_up_even_ncc", 0.41 - LOW_MARGIN),
         ("held_out_residual_px", 1.1 * PRECISE_PX),
         ("spread_share", 1.1 * PRECISE_SPREAD),
     ):
         assert not ends(with_evidence(sure, **{figure: value})), figure
     # One that is not to be accepted, for a runner-up that comes near
-    rivalled = with_evidence(sure, runner_up_picture_log10_odds=BEYOND + 5.0)
+    rivalled = with_evidence(sure, runner_up_picture_log10_odds=ACCEPTED + tried - DOUBTED)
     assert probability(rivalled.evidence) < default_accept_probability()
     assert not ends(rivalled)
 
@@ -249,30 +246,6 @@ def test_a_proposer_takes_part_by_being_there(
     del sys.modules["regengine.registration.propose_zeppelin"]
 
 
-def test_ways_that_do_not_know_of_each_other_end_a_search_by_agreeing(proven: Verified) -> None:
-    """Where enough speaks for the camera to accept it."""
-    search = made_search(proven.camera, best=proven)
-    search.parameters = replace(search.parameters, accept_probability=0.5)
-    elsewhere = turned(proven.camera, (0.0, 0.0, 2.5))
-    search.proposed = [("figures", proven.camera), ("figures", proven.camera), ("x", elsewhere)]
-    assert not agrees(search, proven)
-    search.proposed.append(("index light", proven.camera))
-    assert agrees(search, proven)
-    loose = {"held_out_residual_px": 1.1 * PRECISE_PX}
-    assert not agrees(search, with_evidence(proven, **loose))
-    alone = {"town_log10_odds": -7.0, "patch_log10_odds": -7.0, "log10_tried": 7.0}
-    assert not agrees(search, with_evidence(proven, **alone))
-    assert not agrees(search, with_evidence(proven, runner_up_even_ncc=proven.evidence.even_ncc))
-    search.best = proven
-    search.parameters = replace(search.parameters, accept_probability=1.0)
-    assert not agreed(search)
-
-
-def agrees(search: Search, best: Verified) -> bool:
-    search.best = with_agreement(search, best)
-    return agreed(search)
-
-
 def test_another_way_to_an_unsure_camera_is_fitted_too(
     proven: Verified, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,7 +255,7 @@ def test_another_way_to_an_unsure_camera_is_fitted_too(
     sure = made_search(proven.camera, best=proven, candidates=[candidate])
     compare_opinions(sure, "pictures", [candidate])
     assert fitted == []
-    unsure = with_evidence(proven, town_log10_odds=-1.0, patch_log10_odds=-1.0, log10_tried=7.0)
+    unsure = with_evidence(proven, town_log10_odds=6.0, patch_log10_odds=6.0)
     search = made_search(proven.camera, best=unsure, candidates=[candidate])
     compare_opinions(search, "pictures", [candidate])
     compare_opinions(search, "pictures", [candidate])

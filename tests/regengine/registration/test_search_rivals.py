@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 
 from regengine.registration import register
-from regengine.registration.acceptance import Verified, better, probability, standing
+from regengine.registration.acceptance import better, probability
 from regengine.registration.candidates import field_share
-from regengine.registration.refinement import Finalist
+from regengine.registration.evidence import CLEAR_LOG10_ODDS, Finalist, Verified, log10_tried
 from regengine.registration.register import verify_best
 from regengine.registration.search import Search
-from regengine.registration.verification import CLEAR_LOG10_ODDS, log10_tried
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
 
@@ -49,16 +48,16 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
         proven,
         ncc=0.80,
         runner_up_ncc=0.55,
-        runner_up_log10_odds=-6.0,
-        runner_up_picture_log10_odds=-5.0,
+        runner_up_town_log10_odds=0.0,
+        runner_up_picture_log10_odds=1.0,
         **(poor if later_fits_better else good),
     )
     late = with_evidence(
         proven,
         ncc=0.81,
         runner_up_ncc=0.6,
-        runner_up_log10_odds=0.5,
-        runner_up_picture_log10_odds=-0.5,
+        runner_up_town_log10_odds=6.5,
+        runner_up_picture_log10_odds=5.5,
         **(good if later_fits_better else poor),
     )
     late = replace(late, finalists=(late.finalists[0], early.finalists[0]))
@@ -68,8 +67,8 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
     assert kept.evidence.ncc == fit.evidence.ncc
     assert kept.solution is fit.solution
     assert kept.evidence.runner_up_ncc == kept.evidence.runner_up_even_ncc == 0.6
-    assert kept.evidence.runner_up_log10_odds == 0.5
-    assert kept.evidence.runner_up_picture_log10_odds == -0.5
+    assert kept.evidence.runner_up_town_log10_odds == 6.5
+    assert kept.evidence.runner_up_picture_log10_odds == 5.5
     assert kept.finalists == (fit.finalists[0], late.finalists[1])
 
 
@@ -81,17 +80,17 @@ def test_another_view_that_correlates_better_becomes_the_runner_up(
     weak = with_evidence(
         elsewhere(proven),
         ncc=0.48,
-        town_log10_odds=-7.0,
-        patch_log10_odds=-9.0,
-        picture_log10_odds=-0.25,
+        town_log10_odds=-1.0,
+        patch_log10_odds=-3.0,
+        picture_log10_odds=5.75,
     )
     kept = better(strong, weak) if later_wins else better(weak, strong)
     assert kept.camera == strong.camera
     assert kept.evidence.ncc - kept.evidence.runner_up_ncc == pytest.approx(0.02)
-    assert kept.evidence.runner_up_log10_odds == max(
-        strong.evidence.runner_up_log10_odds, weak.evidence.town_log10_odds
+    assert kept.evidence.runner_up_town_log10_odds == max(
+        strong.evidence.runner_up_town_log10_odds, weak.evidence.town_log10_odds
     )
-    assert kept.evidence.runner_up_picture_log10_odds == -0.25
+    assert kept.evidence.runner_up_picture_log10_odds == 5.75
     assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
 
 
@@ -116,11 +115,11 @@ def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
         elsewhere(proven),
         ncc=other_ncc,
         field_share=other_share,
-        town_log10_odds=-9.0,
-        patch_log10_odds=-9.0,
+        town_log10_odds=-3.0,
+        patch_log10_odds=-3.0,
         runner_up_ncc=0.9,
     )
-    assert standing(strong.evidence) > standing(weak.evidence)
+    assert strong.evidence.lead_log10_odds > weak.evidence.lead_log10_odds
     kept = better(strong, weak) if later_wins else better(weak, strong)
     assert kept.camera == strong.camera
     assert kept.evidence.runner_up_ncc == pytest.approx(worth)
@@ -133,23 +132,23 @@ def test_another_view_worth_less_than_the_runner_up_changes_nothing(
     proven: Verified, figures: dict[str, float]
 ) -> None:
     strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), **figures, runner_up_ncc=0.6, town_log10_odds=-7.0)
+    weak = with_evidence(elsewhere(proven), **figures, runner_up_ncc=0.6, town_log10_odds=-1.0)
     assert better(strong, weak) is strong
     assert better(weak, strong) is strong
 
 
 def test_proofs_are_ordered_by_their_odds_over_the_runner_up(proven: Verified) -> None:
     """Odds alone do not make up for a twin that has them as well."""
-    odds = {"picture_log10_odds": -1.0, "runner_up_picture_log10_odds": -1.0}
+    odds = {"picture_log10_odds": 5.0, "runner_up_picture_log10_odds": 5.0}
     twin = with_evidence(
-        proven, **odds, town_log10_odds=1.0, patch_log10_odds=0.0, runner_up_log10_odds=0.0
+        proven, **odds, town_log10_odds=7.0, patch_log10_odds=6.0, runner_up_town_log10_odds=6.0
     )
     alone = with_evidence(
         elsewhere(proven),
         **odds,
-        town_log10_odds=0.0,
-        patch_log10_odds=-1.0,
-        runner_up_log10_odds=-5.0,
+        town_log10_odds=6.0,
+        patch_log10_odds=5.0,
+        runner_up_town_log10_odds=1.0,
     )
     assert twin.evidence.log10_odds > alone.evidence.log10_odds
     assert probability(alone.evidence) >= probability(twin.evidence)
@@ -196,7 +195,8 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     assert evidence.even_ncc == first.even_ncc
     assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
     assert evidence.picture_log10_odds > CLEAR_LOG10_ODDS
-    assert evidence.runner_up_picture_log10_odds == pytest.approx(1.5 - log10_tried(10))
+    assert evidence.runner_up_picture_log10_odds == 1.5
+    assert evidence.log10_tried == log10_tried(10)
 
 
 def test_what_cannot_be_fitted_is_a_rival_and_hides_nothing(

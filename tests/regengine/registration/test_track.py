@@ -45,7 +45,6 @@ def apart_km(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_a_fresh_element_set_leaves_only_the_clock(elements: ElementSet) -> None:
     (track,) = tracks_for(fresh(elements, 0.01), 120.0)
-    assert track.name == "tle"
     for seconds in (-60.0, 15.0, 110.0):
         offset = seconds * track.speed_km_s
         clock = track_positions(elements, TIME, [seconds], [0.0])[0]
@@ -121,7 +120,6 @@ def ground_of(track: Track, offset_km: float) -> tuple[float, float]:
 def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> None:
     nadir = position_from_nadir(lon, lat, 410.0, "option")
     up, down = tracks_for(nadir, 120.0)
-    assert (up.name, down.name) == ("ascending", "descending")
     for track in (up, down):
         assert apart_km(track.position(0.0), nadir.position_ecef_m) < 0.01
         moved = apart_km(track.position(offset), nadir.position_ecef_m)
@@ -224,19 +222,6 @@ def test_a_bare_nadir_is_looked_at_whatever_the_clock_says() -> None:
     assert up.reach_km == tracks_for(nadir, 9.0)[0].reach_km
 
 
-def test_a_known_velocity_is_followed_for_ten_minutes_where_no_window_is_told(
-    elements: ElementSet,
-) -> None:
-    """It tells no hours: whoever wrote the nadir down knew where the station was."""
-    position = replace(fresh(elements, 10.0), element_set=None, source="record")
-    (track,) = tracks_for(position, None)
-    assert track.clock_s == 0.0
-    assert track.reach_km == pytest.approx(600.0 * track.speed_km_s + 30.0)
-    usual_km = 120.0 * track.speed_km_s + 30.0
-    assert 0.88 < float(track.belief.share(-usual_km, usual_km)) < 0.94
-    assert tracks_for(position, 45.0)[0].reach_km == pytest.approx(45.0 * track.speed_km_s + 30.0)
-
-
 def test_what_another_source_says_is_tried_later(elements: ElementSet) -> None:
     """A record that contradicts the orbit, or an orbit too old to be believed first."""
     orbit = fresh(elements, 10.0)
@@ -244,7 +229,7 @@ def test_what_another_source_says_is_tried_later(elements: ElementSet) -> None:
     for first, second in ((orbit, record), (record, orbit)):
         alone, others = tracks_for(first, None), tracks_for(second, None)
         both = tracks_for(replace(first, alternative=second), None)
-        assert [t.name for t in both] == [t.name for t in (*alone, *others)]
+        assert len(both) == len(alone) + len(others)
         for track, same in zip(both, alone, strict=False):
             assert track.surprise == same.surprise
         for track, same in zip(both[len(alone) :], others, strict=True):

@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.pose import turned
 from regengine.errors import ConfigError
 from regengine.pipeline import RunInputs, register_from
-from regengine.registration.register import RegisterParams
+from regengine.registration.search import RegisterParams
 from regengine.review.search_jobs import SearchJob, SearchJobs
 from tests.regengine.review.made_review import Browser, opened
 from tests.regengine.review.made_up_searches import (

@@ -27,11 +27,11 @@ def test_modes() -> None:
     assert blind_options("never", None, None, "ISS030", dated=True).mode == "never"
     always = blind_options("always", INDEX, "170,-20,-170,10", "ISS030")
     assert always.mode == "always"
-    assert always.limits.bounds == (170.0, -20.0, 190.0, 10.0)
-    assert always.limits.altitude_km == HIGH_KM
+    assert always.bounds == (170.0, -20.0, 190.0, 10.0)
+    assert always.altitude_km == HIGH_KM
     auto = blind_options("auto", INDEX, None, None)
     assert auto.mode == "auto"
-    assert auto.limits.altitude_km == ANY_KM
+    assert auto.altitude_km == ANY_KM
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from regengine.io.checksums import fingerprint
 from regengine.lights.map import LightMap
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.index.earth import EarthIndex
-from regengine.registration.register import RegisterParams, register_frame
-from regengine.registration.search import SearchAids
+from regengine.registration.register import register_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
 from tests.regengine.registration.index.conftest import LIGHTS, SAMPLES

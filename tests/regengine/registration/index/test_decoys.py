@@ -27,8 +27,8 @@ from regengine.registration.decoys import (
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.outcome import result_of
 from regengine.registration.preparation import prepare
-from regengine.registration.register import RegisterParams, search_decoy, search_frame
-from regengine.registration.search import SearchAids
+from regengine.registration.register import search_decoy, search_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from tests.regengine.registration.index.conftest import SAMPLES
 from tests.regengine.registration.index.test_blind_register import STEEP
 

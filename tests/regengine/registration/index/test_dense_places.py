@@ -77,8 +77,7 @@ def test_bounds_leave_the_patches_within(index: EarthIndex) -> None:
     for pixel_km, table in part.patches.items():
         lon, lat = surface_to_lonlat(index.levels[pixel_km].vectors)
         inside = (lon >= -155.0) & (lon <= -150.0) & (lat >= 33.0) & (lat <= 37.0)
-        assert table.wanted is not None
-        assert np.array_equal(table.wanted, inside)
+        assert len(table) == inside.sum() > 0
 
 
 def test_levels_suit_the_lens() -> None:

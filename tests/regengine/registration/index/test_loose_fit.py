@@ -13,15 +13,14 @@ from matchers.camera import Camera
 from matchers.earth import great_circle_km
 from regengine.lights.map import LightMap
 from regengine.photo.frame import read_frame
+from regengine.registration.evidence import Evidence
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.outcome import result_of
-from regengine.registration.register import RegisterParams, search_frame
-from regengine.registration.search import SearchAids
-from regengine.registration.verification import Evidence
+from regengine.registration.register import search_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.registration.without_orbit import (
     MOST_BEYOND,
-    beyond_chance,
     chance_of_any_beyond,
     measured,
 )
@@ -67,7 +66,7 @@ def test_that_two_ways_agree_counts_for_a_place_anywhere(
     picture: float, agreeing: int, beyond: bool
 ) -> None:
     said = made_evidence(picture_log10_odds=picture, agreeing=agreeing)
-    assert beyond_chance(said) is beyond
+    assert said.beyond_chance is beyond
 
 
 def made_evidence(**said: float) -> Evidence:

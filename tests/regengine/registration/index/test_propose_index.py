@@ -21,8 +21,8 @@ from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.index.earth import PIXELS_KM, EarthIndex, index_in_memory
 from regengine.registration.index.options import BlindOptions, earth_index, index_beside
 from regengine.registration.outcome import result_of
-from regengine.registration.register import RegisterParams, search_frame
-from regengine.registration.search import SearchAids
+from regengine.registration.register import search_frame
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.registration.without_orbit import time_that_fits_s
 from tests.regengine.registration.index.conftest import LIGHTS, SAMPLES
 from tests.regengine.registration.index.test_blind_register import STEEP, worst_km
