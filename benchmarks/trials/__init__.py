@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.pages import dated
 from benchmarks.registration.cases import index_words, search_parameters
 from benchmarks.registration.real import search_words
 from benchmarks.row_tables import Row, read_rows
@@ -167,6 +168,12 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
             _ = shop.mirrored_index
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
     page = page_of(given)
+    if given.out is not None:
+        from benchmarks.registration import page_name
+        from benchmarks.trials.pictures import plot_run
+
+        page = replace(page, picture=f"{dated(page_name(given))}.png")
+        plot_run(page.rows, given.out / page.picture)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)
@@ -265,7 +272,8 @@ def run_seeds(
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Draw the trials that are asked for, or the worst failures of the table."""
-    from benchmarks.trials.report import draw_trials, worst_seeds
+    from benchmarks.trials.pictures import draw_trials
+    from benchmarks.trials.report import worst_seeds
 
     try:
         seeds = [int(text) for text in given.only_seeds.split(",") if text]

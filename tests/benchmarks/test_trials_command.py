@@ -107,7 +107,11 @@ def test_a_report_of_a_table(
     assert "VIIRS 2023 (product B); test half; map: map-a.tif; its index: map-a.tif.idx; " in said
     assert "budget of a search, s of work: 15; run at commit: abc." in said
     page = next(out.glob("registration-simulated-*.md"))
-    assert "2 trials, 2 of them registrable" in page.read_text(encoding="utf-8")
+    text, picture = page.read_text(encoding="utf-8"), page.with_suffix(".png")
+    assert "2 trials, 2 of them registrable" in text
+    assert f"]({picture.name})" in text
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
 
 
 def test_a_table_is_continued_as_it_was_begun(
