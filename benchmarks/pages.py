@@ -87,11 +87,15 @@ def commit() -> str:
     return done.stdout.strip()
 
 
+def dated(name: str) -> str:
+    """A page's name with the day on which it is written."""
+    return f"{name}-{datetime.now(UTC):%Y-%m-%d}"
+
+
 def write_page(folder: Path | None, name: str, lines: Sequence[str]) -> None:
     """Print a page, and keep it in a folder under its name and date, where one is given."""
     page = "\n".join(lines) + "\n"
     print(page, end="")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}-{datetime.now(UTC):%Y-%m-%d}.md"
-        path.write_text(page, encoding="utf-8")
+        (folder / f"{dated(name)}.md").write_text(page, encoding="utf-8")

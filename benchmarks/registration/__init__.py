@@ -28,11 +28,15 @@ def report(given: argparse.Namespace) -> int:
     except RegengineError as error:
         tell(str(error))
         return 2
-    words = ["registration", "simulated" if given.simulated else "real"]
-    words += [] if given.told == "all" else ["told-nothing"]
     if lines:
-        write_page(given.out, "-".join(words), lines)
+        write_page(given.out, page_name(given), lines)
     return 0
+
+
+def page_name(given: argparse.Namespace) -> str:
+    """Name of the page of a run, but for its date."""
+    words = ["registration", "simulated" if given.simulated else "real"]
+    return "-".join(words + ([] if given.told == "all" else ["told-nothing"]))
 
 
 def tell(line: str) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -20,14 +22,17 @@ from benchmarks.registration.scores import (
 )
 from benchmarks.registration.truth import NamedPlace, Truth, misses_px
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
-from benchmarks.registration.windows import Windows, held_back, solution_of
+from benchmarks.registration.windows import Windows, held_back
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.lights.map import LightMap
 from regengine.pipeline import RunInputs, process_photo
+from regengine.registration import register
 from regengine.registration.index.options import earth_index
+from regengine.registration.register import search_frame
+from regengine.registration.search import Search
 from regengine.result import ControlPoint, FrameResult
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
@@ -147,17 +152,24 @@ class Outcome(Scores):
 
 
 def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
-    """Register a case's photo in this process and measure what it takes."""
+    """Register a case's photo in this process and measure what it takes; hold windows back."""
+    searches: list[Search] = []
+
+    def kept(*given: Any) -> Search:
+        searches.append(search_frame(*given))
+        return searches[-1]
+
     cv2.setNumThreads(1)
     inputs.open()
     earth_index(inputs.blind, inputs.lights)
     wall, cpu = time.perf_counter(), time.process_time()
     result, problem = None, ""
     try:
-        result = process_photo(case.photo, inputs)
+        with patch.object(register, "search_frame", kept):  # which a result does not hold
+            result = process_photo(case.photo, inputs)
     except RegengineError as error:
         problem = error.code
-    return Outcome(
+    outcome = Outcome(
         case=case,
         result=result,
         problem=problem,
@@ -166,6 +178,11 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
         cpu_s=time.process_time() - cpu,
         peak_mb=peak_memory_mb(),
     )
+    best = searches[-1].best if case.plain and outcome.verdict == "accepted" else None
+    if best is None:
+        return outcome
+    windows = held_back(best.solution, searches[-1].frame.exposure_s)
+    return replace(outcome, windows=windows)
 
 
 def run_case(job: Job) -> Outcome:
@@ -175,10 +192,6 @@ def run_case(job: Job) -> Outcome:
     if result is not None:
         scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
-        if job.case.plain and outcome.verdict == "accepted":
-            found = solution_of(job.case, job.inputs)
-            windows = None if found is None else held_back(*found)
-            outcome = replace(outcome, windows=windows)
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
             draw(result, job.case, light_map, job.overlays)
     return outcome

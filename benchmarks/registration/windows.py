@@ -9,13 +9,11 @@ points. Where the window lies is that, its error, and the window's own measuring
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from benchmarks.pages import number, table
-from benchmarks.registration.cases import Case
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.patches import groups_of
 from matchers.pose import ALONG, pixel_derivatives
@@ -28,16 +26,9 @@ from matchers.refine import (
     stated_noise,
 )
 from matchers.view import render_known
-from regengine.errors import EphemerisError
-from regengine.orbit.position import choose_position
-from regengine.photo.frame import read_frame
-from regengine.pipeline import RunInputs, stars_above
 from regengine.registration.control_points import camera_covariances
 from regengine.registration.evidence import Solution
-from regengine.registration.index.options import earth_index
 from regengine.registration.refinement import fine_free
-from regengine.registration.register import search_frame
-from regengine.registration.search import SearchAids
 
 STATION_M_S = 7660.0  # speed on its orbit
 
@@ -61,18 +52,6 @@ class Windows:
     def chosen(self, which: BoolArray) -> Windows:
         """Some of the windows."""
         return Windows(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
-
-
-def solution_of(case: Case, inputs: RunInputs) -> tuple[Solution, float | None] | None:
-    """A case's photo searched for again: its solution and exposure time; None where none is."""
-    light_map, tles, records = inputs.open()
-    frame = read_frame(case.photo, records=records, options=inputs.frame)
-    aids = SearchAids(index=earth_index(inputs.blind, inputs.lights), sky=stars_above)
-    position = None  # of photos of which nothing is known
-    with suppress(EphemerisError):
-        position = choose_position(frame, tles)
-    best = search_frame(frame, position, light_map, inputs.register, aids).best
-    return None if best is None else (best.solution, frame.exposure_s)
 
 
 def held_back(solution: Solution, exposure_s: float | None) -> Windows:

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.pages import dated
 from benchmarks.registration.cases import index_words, search_parameters
 from benchmarks.registration.real import search_words
 from benchmarks.row_tables import Row, read_rows
+from benchmarks.trials.exposures import KINDS
 from benchmarks.trials.report import Page, in_order
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
@@ -73,6 +75,7 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
     words += [] if given.frames == "all" else [f"--frames {given.frames}"]
+    words += [] if given.kinds == KINDS else [f"--kinds {' '.join(given.kinds)}"]
     return " ".join(words + ([] if given.smoke else search_words(given)))
 
 
@@ -112,6 +115,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="only cities at most 30 degrees off nadir, with the limb in view, or an unknown lens",
     )
+    group.add_argument(
+        "--kinds",
+        choices=KINDS,
+        nargs="+",
+        default=KINDS,
+        help="only trials of these, drawn by their seeds: all but city are controls",
+    )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
     group.add_argument(
@@ -137,7 +147,7 @@ def smoke_options(given: argparse.Namespace, folder: Path) -> None:
 
 def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:
     from benchmarks.trials.mirrored import FIRST_MIRRORED
-    from benchmarks.trials.run import open_workshop, with_frames
+    from benchmarks.trials.run import open_workshop, wanted_seeds
 
     if not given.table:
         raise ConfigError("no table of trials: say --table CASES.csv")
@@ -153,11 +163,17 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         # An unusable map is said once, not by every worker, and what they share is made once
         shop = open_workshop(settings)
         index = index_words(given.told, given.index, shop.lights)
-        wanted = with_frames(seeds, given.frames, shop.source)
+        wanted = wanted_seeds(seeds, given.kinds, given.frames, shop)
         if any(seed >= FIRST_MIRRORED for seed in wanted):
             _ = shop.mirrored_index
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
     page = page_of(given)
+    if given.out is not None:
+        from benchmarks.registration import page_name
+        from benchmarks.trials.pictures import plot_run
+
+        page = replace(page, picture=f"{dated(page_name(given))}.png")
+        plot_run(page.rows, given.out / page.picture)
     from benchmarks.trials.report import page_lines
 
     return page_lines(page)
@@ -256,7 +272,8 @@ def run_seeds(
 
 def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell) -> None:
     """Draw the trials that are asked for, or the worst failures of the table."""
-    from benchmarks.trials.report import draw_trials, worst_seeds
+    from benchmarks.trials.pictures import draw_trials
+    from benchmarks.trials.report import worst_seeds
 
     try:
         seeds = [int(text) for text in given.only_seeds.split(",") if text]

@@ -12,7 +12,6 @@ from benchmarks.simulate.camera import SimCamera, east_north_up
 from benchmarks.simulate.orbit import EARTH_TURN_RAD_S
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import to_jpeg
-from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.lights import SeenWorld
 from benchmarks.trials.lit import continent_of, distance_km
@@ -27,7 +26,7 @@ from benchmarks.trials.shot import (
     off_nadir_deg,
     view_shares,
 )
-from benchmarks.trials.source import Factor, Trial, TrialSource
+from benchmarks.trials.source import Factor, Half, Trial, TrialSource
 from detectors.types import FloatArray
 
 CLOCK_SHARES = {"2s": 0.55, "120s": 0.25, "10min": 0.08, "1h": 0.12}
@@ -255,22 +254,26 @@ WITH_LIGHTS = ("city", "elsewhere", "other_time")
 def draw_trial(seed: int, source: TrialSource, kind: Kind | None = None) -> Trial:
     """Draw a trial, of a kind or of any; the same seed, source and kind give the same bytes."""
     kind, shot, claim = told_shot(seed, source, kind)
-    conditions = draw_conditions(stream_of(seed, source, 3), kind, shot, seed)
+    conditions = draw_conditions(stream_of(seed, source.half, 3), kind, shot, seed)
     return trial_of(seed, source, kind, shot, claim, conditions)
 
 
 def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple[Kind, Shot, Claim]:
     """What a trial shows from where, and what is said of it: all but how it came out."""
-    kinds = list(KIND_SHARES)
-    draw = stream_of(seed, source, 0)
-    kind = kind or kinds[int(draw.choice(len(kinds), p=list(KIND_SHARES.values())))]
-    shot = draw_shot(stream_of(seed, source, 1), source, kind)
-    return kind, shot, draw_claim(stream_of(seed, source, 2), source, kind, shot)
+    kind = kind or kind_of(seed, source.half)
+    shot = draw_shot(stream_of(seed, source.half, 1), source, kind)
+    return kind, shot, draw_claim(stream_of(seed, source.half, 2), source, kind, shot)
 
 
-def stream_of(seed: int, source: TrialSource, number: int) -> np.random.Generator:
+def kind_of(seed: int, half: Half) -> Kind:
+    """The kind of trial that a seed draws."""
+    kinds, shares = list(KIND_SHARES), list(KIND_SHARES.values())
+    return kinds[int(stream_of(seed, half, 0).choice(len(kinds), p=shares))]
+
+
+def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:
     """One of the streams of random numbers of a trial."""
-    return np.random.default_rng([seed, 5 if source.half == "test" else 6, number])
+    return np.random.default_rng([seed, 5 if half == "test" else 6, number])
 
 
 def trial_of(
@@ -289,10 +292,8 @@ def trial_of(
         decoy = source.decoy_world if kind == "elsewhere" else None
         world = SeenWorld(decoy or source.world, camera, conditions.changed_share, seed)
     photograph = take_photograph(shot, world, conditions, sky)
-    points: list[dict[str, float]] = []
     places = 0
     if world is not None:
-        points = reference_points(camera, world, conditions.lights)
         places = len(separable_places(camera, world.mapped, source.map_step_deg, photograph, scene))
     exif = exif_bytes(
         CameraSettings(
@@ -314,9 +315,6 @@ def trial_of(
         factors=factors_of(shot, claim, conditions, photograph, places),
         registrable=kind == "city" and places >= ENOUGH_PLACES,
         places=places,
-        truth={
-            "camera": camera_truth(camera),
-            "footprint": footprint(camera),
-            "reference_points": points,
-        },
+        world=world,
+        lights=conditions.lights,
     )

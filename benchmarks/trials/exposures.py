@@ -6,7 +6,7 @@ import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from regengine.photo.camera_bodies import CameraBody, find_body
 Kind = Literal[
     "city", "dark", "stars", "aurora", "noise", "elsewhere", "other_time", "mirrored_map"
 ]
+KINDS = get_args(Kind)
 SHORTEST_MM, LONGEST_MM = 24.0, 400.0
 WIDE_MM = 36.0
 STARS_MM = 60.0

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.pages import NONE, number, table, title_lines
 from benchmarks.row_tables import LIST_MARK, Row, flags, number_of, numbers, values
-from benchmarks.trials.attempt import REASON_MARK, WORK_OF, with_true_camera
+from benchmarks.trials.attempt import REASON_MARK, WORK_OF
 from benchmarks.trials.outcomes import (
     OUTCOMES,
     RIGHT_ACCEPTED,
@@ -31,7 +29,6 @@ from benchmarks.trials.outcomes import (
     with_verdict,
     within_one_sigma,
 )
-from benchmarks.trials.run import TrialSettings, open_workshop
 from regengine.evaluate.tables import most_share
 from regengine.records import probability_text
 
@@ -224,38 +221,6 @@ def seconds_figures(rows: Sequence[Row]) -> list[Figure]:
         words, n = f"CPU seconds a frame, {name}", int(np.isfinite(seconds).sum())
         found.append(limit_figure(words, limit, quantile(seconds, share), n))
     return found
-
-
-TRUTH = "truth"
-
-
-def draw_trials(
-    seeds: Iterable[int], settings: TrialSettings, folder: Path, tell: Callable[[str], None]
-) -> list[Path]:
-    """Register some trials again and draw two overlays of each."""
-    from regengine.registration.overlay import draw_result
-
-    shop = open_workshop(settings)
-    drawn: list[Path] = []
-    for seed in seeds:
-        trial = shop.draw(seed)
-        with tempfile.TemporaryDirectory() as name:
-            found = shop.register(trial, Path(name))
-            result = found.result
-            if result is None:
-                tell(f"seed {seed}: {found.problem}")
-                continue
-            photo = Path(result.path)
-            light_map = shop.map_of(trial)
-            proposal = draw_result(result, photo, light_map, folder)
-            true = draw_result(
-                with_true_camera(result, trial), photo, light_map, Path(name) / TRUTH
-            )
-            target = folder / f"{photo.stem}.{TRUTH}.png"
-            target.write_bytes(true.read_bytes())
-        drawn += [proposal, target]
-        tell(f"seed {seed}: {result.verdict}")
-    return drawn
 
 
 MOST_LISTED = 40
@@ -483,6 +448,7 @@ class Page:
     ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
     # Columns that hold what was drawn, those without bins of their own among them
     drawn: tuple[str, ...] = ()
+    picture: str = ""  # file beside the page; "" where none is kept
 
 
 def in_order(rows: Iterable[Row], half: str) -> list[Row]:
@@ -512,6 +478,8 @@ def page_lines(page: Page) -> list[str]:
     heading = "Simulated registrations" + (", nothing told" if told_nothing(rows) else "")
     lines = title_lines(heading, page.command, page.note)
     lines += [f"{len(rows)} trials, {len(registrable(rows))} of them registrable."]
+    if page.picture:
+        lines += ["", f"![Recall by angle, seconds, errors over their sigmas]({page.picture})"]
     for title, body in sections:
         if body:
             lines += ["", f"## {title}", "", *body]

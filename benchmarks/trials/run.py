@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -55,9 +55,13 @@ class Workshop:
     """What a worker process keeps open."""
 
     settings: TrialSettings
-    source: TrialSource
     lights: Path
     light_map: LightMap
+
+    @cached_property
+    def source(self) -> TrialSource:
+        """The world to photograph."""
+        return source_of(self.settings)
 
     def draw(self, seed: int) -> Trial:
         """Draw a trial; told nothing, all that is on the map and well lit is registrable."""
@@ -112,19 +116,23 @@ class Workshop:
 _open: list[Workshop] = []
 
 
-def open_workshop(settings: TrialSettings) -> Workshop:
-    """Open the world to photograph and the map to register on."""
+def source_of(settings: TrialSettings) -> TrialSource:
+    """The world that trials are drawn from."""
     from benchmarks.trials.source import made_source, real_source
+
+    real, half = settings.real, settings.half
+    return made_source(half) if real is None else real_source(real, half)
+
+
+def open_workshop(settings: TrialSettings) -> Workshop:
+    """Open the map to register on."""
     from regengine.errors import ConfigError
     from regengine.lights.map import open_light_map
 
-    real = settings.real
-    source = made_source(settings.half) if real is None else real_source(real, settings.half)
-    lights = settings.lights or source.light_map_path
+    lights = settings.lights or source_of(settings).light_map_path
     if lights is None:
         raise ConfigError("no map to register on: give the light map with --lights")
-    light_map = open_light_map([lights])
-    return Workshop(settings=settings, source=source, lights=lights, light_map=light_map)
+    return Workshop(settings=settings, lights=lights, light_map=open_light_map([lights]))
 
 
 def prepare(settings: TrialSettings) -> None:
@@ -135,7 +143,7 @@ def prepare(settings: TrialSettings) -> None:
 
     cv2.setNumThreads(1)
     _open[:] = [open_workshop(settings)]
-    _ = _open[0].index  # nor is that
+    _ = _open[0].index, _open[0].source  # nor is that
 
 
 def workshop() -> Workshop:
@@ -157,19 +165,24 @@ def run_trial(seed: int) -> Columns:
             return columns | failed(f"{type(error).__name__}: {error}")
 
 
-def with_frames(seeds: Iterable[int], frames: str, source: TrialSource) -> list[int]:
-    """Those seeds whose photographs are of some frames, of which few are drawn."""
-    from benchmarks.trials.draw import WITH_LIGHTS, told_shot
+def wanted_seeds(
+    seeds: Iterable[int], kinds: Collection[str], frames: str, shop: Workshop
+) -> list[int]:
+    """Those seeds that draw trials of some kinds, and photographs of some frames."""
+    from benchmarks.trials.draw import WITH_LIGHTS, kind_of, told_shot
     from benchmarks.trials.mirrored import FIRST_MIRRORED
     from benchmarks.trials.shot import off_nadir_deg, view_shares
 
+    half = shop.settings.half
+    drawn = {s: "mirrored_map" if s >= FIRST_MIRRORED else kind_of(s, half) for s in seeds}
+    asked = [seed for seed, kind in drawn.items() if kind in kinds]
     if frames == "all":
-        return list(seeds)
+        return asked
     chosen = []
-    for seed in seeds:
+    for seed in asked:
         try:
             only: Kind | None = "city" if seed >= FIRST_MIRRORED else None
-            kind, shot, claim = told_shot(seed % FIRST_MIRRORED, source, only)
+            kind, shot, claim = told_shot(seed % FIRST_MIRRORED, shop.source, only)
         except RuntimeError:  # no such place was found, and the trial would be none
             continue
         fits = {

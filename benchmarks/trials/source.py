@@ -13,9 +13,16 @@ from numpy.typing import NDArray
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.cases import SAMPLE_MAP, SAMPLE_REGION, SAMPLE_SEED
 from benchmarks.simulate.light_map import read_geotiff
-from benchmarks.simulate.worlds import KM_PER_DEGREE, RasterWorld, World, draw_town_world
+from benchmarks.simulate.truth import camera_truth, footprint, reference_points
+from benchmarks.simulate.worlds import (
+    KM_PER_DEGREE,
+    RasterWorld,
+    Realisation,
+    World,
+    draw_town_world,
+)
 from benchmarks.trials.exposures import Exposure, Kind, made_exposures, read_exposures
-from benchmarks.trials.lights import true_place
+from benchmarks.trials.lights import SeenWorld, true_place
 from benchmarks.trials.lit import HALVES, Cells, cells_of
 from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
 from regengine.orbit.tle import load_tle_file
@@ -40,8 +47,20 @@ class Trial:
     factors: dict[str, Factor]  # all that was drawn, flat
     registrable: bool  # a city with at least eight separable lit places
     places: int  # separable lit places
-    # ``camera``, ``footprint`` and ``reference_points`` in the words of the samples' truth files
-    truth: dict[str, Any]
+    # What it shows, None where no lights are, and how they shone
+    world: SeenWorld | None
+    lights: Realisation
+
+    @property
+    def truth(self) -> dict[str, Any]:
+        """Camera, footprint and reference points in the words of the samples' truth files."""
+        world = self.world
+        points = [] if world is None else reference_points(self.camera, world, self.lights)
+        return {
+            "camera": camera_truth(self.camera),
+            "footprint": footprint(self.camera),
+            "reference_points": points,
+        }
 
 
 # Radiance of the classes of the ordinal VIIRS product, nW cm^-2 sr^-1: medians; 0 is dark.

@@ -35,7 +35,8 @@ from benchmarks.simulate.light_map import (
 )
 from matchers.camera import Camera
 from regengine.photo.frame import FrameOptions
-from regengine.registration.search import RegisterParams
+from regengine.registration import register
+from regengine.registration.search import RegisterParams, Search
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -129,8 +130,14 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("in_this_process", "known")
 def test_a_sample_is_registered_scored_drawn_and_written(
-    real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    real: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    searched: list[Search] = []
+    explore = register.explore
+    monkeypatch.setattr(register, "explore", lambda s: searched.append(s) or explore(s))
     write_map(real, degrees=6.0)
     arguments = ["--real", str(real), "--out", str(tmp_path / "out"), "--no-variants"]
     arguments += ["--cache", str(tmp_path / "cache"), "--overlays", str(tmp_path / "overlays")]
@@ -138,6 +145,8 @@ def test_a_sample_is_registered_scored_drawn_and_written(
     printed = capsys.readouterr()
     (page,) = (tmp_path / "out").glob("registration-real-*.md")
     assert page.read_text(encoding="utf-8") == printed.out
+    assert len(searched) == 1
+    assert "## Sigma: windows held back from the fit" in printed.out
     assert "must be placed, right and accepted: 1 of 1 = 100% (aim: 75%)" in printed.out
     assert "City photos only: wrong and accepted: none (aim: none)." in printed.out
     assert f"1 of 1 photos with a reference camera ({FRAME})." in printed.out

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.row_tables import cell
 from benchmarks.simulate.camera import SimCamera
+from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials.attempt import (
     camera_of,
     outcome_columns,
@@ -61,7 +62,8 @@ def trial() -> Trial:
         factors={"focal_mm": 50.0, "places": 25, "limb_visible": False},
         registrable=True,
         places=25,
-        truth=truth,
+        world=None,
+        lights=Realisation(number=0),
     )
 
 

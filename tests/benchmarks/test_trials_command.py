@@ -13,9 +13,9 @@ from benchmarks import trials as sim_command
 from benchmarks.row_tables import RowTable, read_rows
 from benchmarks.trials import drawn_columns, seeds_of
 from benchmarks.trials.draw import WITH_LIGHTS
+from benchmarks.trials.exposures import KINDS
 from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
-from benchmarks.trials.run import TrialSettings, draw_only, prepare, with_frames
-from benchmarks.trials.source import made_source
+from benchmarks.trials.run import TrialSettings, draw_only, prepare, wanted_seeds, workshop
 from regengine.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -107,7 +107,11 @@ def test_a_report_of_a_table(
     assert "VIIRS 2023 (product B); test half; map: map-a.tif; its index: map-a.tif.idx; " in said
     assert "budget of a search, s of work: 15; run at commit: abc." in said
     page = next(out.glob("registration-simulated-*.md"))
-    assert "2 trials, 2 of them registrable" in page.read_text(encoding="utf-8")
+    text, picture = page.read_text(encoding="utf-8"), page.with_suffix(".png")
+    assert "2 trials, 2 of them registrable" in text
+    assert f"]({picture.name})" in text
+    with Image.open(picture) as image:
+        assert min(image.size) > 300
 
 
 def test_a_table_is_continued_as_it_was_begun(
@@ -118,7 +122,7 @@ def test_a_table_is_continued_as_it_was_begun(
     assert "told otherwise: say --told as then, or another --table" in capsys.readouterr().err
 
 
-def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
+def test_frames_and_kinds_are_those_that_are_drawn() -> None:
     """What is told of a trial before it is drawn is what its row says."""
     settings = TrialSettings()
     prepare(settings)
@@ -131,7 +135,11 @@ def test_frames_of_a_kind_are_those_that_are_drawn() -> None:
         "unknown": [r for r in lit if r["focal_told"] == "unknown"],
     }
     for frames, there in expected.items():
-        assert with_frames(range(7), frames, made_source("test")) == [r["seed"] for r in there]
+        found = wanted_seeds(range(7), KINDS, frames, workshop())
+        assert found == [r["seed"] for r in there]
+    for kinds in (["city"], ["dark", "elsewhere"]):
+        there = [r["seed"] for r in rows if r["kind"] in kinds]
+        assert wanted_seeds(range(7), kinds, "all", workshop()) == there
     assert expected["steep"]
     assert expected["limb"]
 

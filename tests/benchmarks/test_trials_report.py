@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from trial_rows import made_row, reviewed, unmatched
 
@@ -12,6 +14,7 @@ from benchmarks.trials.outcomes import (
     bins_of,
     factors_of,
 )
+from benchmarks.trials.pictures import plot_run
 from benchmarks.trials.report import (
     Figure,
     Page,
@@ -167,8 +170,12 @@ def test_the_page_holds_everything() -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [NEGATIVE], [made_row(1)]])
-def test_small_runs_have_a_page(rows: list[Row]) -> None:
+def test_small_runs_have_a_page_and_a_picture(rows: list[Row], tmp_path: Path) -> None:
     assert page_lines(Page(rows=rows, command="", note=""))
+    plot_run(rows, tmp_path / "once.png")
+    plot_run(rows, tmp_path / "again.png")
+    once, again = (path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert once == again
 
 
 def test_rows_of_one_half_in_order() -> None:
