@@ -221,7 +221,7 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
     Both are right or wrong about the place, but not about the last kilometres.
     """
     best = search.best
-    if best is not None and not best.evidence.supported:
+    if best is not None and not best.evidence.tested:
         twins = [c for c in candidates if same_view(c.camera, best.camera, SAME_SHARE)]
         if twins and kind not in kinds_of(search, best.camera):
             search.candidates = [twins[0]] + [
@@ -299,15 +299,11 @@ def verify_best(search: Search) -> None:
     solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     rival = others[0] if others else None
-    share = first.share
     camera = solution.image.stored_camera(solution.camera, search.stored)
     picture = picture_odds(solution.image, camera, solution.levels, COMPARED_PX)
     evidence = Evidence(
         ncc=first.ncc,
-        runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
-        field_share=share,
-        even_ncc=first.even_ncc,
-        runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
+        runner_up_ncc=rival.ncc * rival.share / first.share if rival else 0.0,
         town_log10_odds=proof.log10_odds,
         patch_log10_odds=left_out.log10_odds,
         runner_up_town_log10_odds=finalist_log10_odds(search, rival) if rival else 0.0,
@@ -317,7 +313,6 @@ def verify_best(search: Search) -> None:
         met_towns=proof.met,
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
-        spread_share=left_out.spread_share,
         log10_tried=log10_tried(search.looks_taken),
     )
     verified = Verified(

@@ -58,7 +58,7 @@ COSTS: dict[Cost, float] = {
     "fit": 0.25,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
-TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 5.0, 0.8
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 2.5, 0.4
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),
@@ -104,7 +104,7 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    most_work: float = 8.0
+    most_work: float = 16.0
     max_seconds: float = 120.0
     any_category: bool = False
     decoys: bool = False
