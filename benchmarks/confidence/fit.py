@@ -253,9 +253,10 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
     return f"simulated cases, {half_name} half{where}, seeds {min(seeds)} to {max(seeds)}"
 
 
-# Probabilities that are tested as thresholds, in this order, chosen without a look at the test.
-# A proposal that is itself likelier to be wrong is not accepted, however sure the others are
-THRESHOLDS = (0.95, 0.94, 0.93, 0.92, 0.91, 0.9)
+# Probabilities that are tested as thresholds, in this order, chosen without a look at the test. Below
+# the last the trials would do, real photographs not: on one of 36 (fishing boats under cloud beside
+# the limb, told as 0.94) a control point is 1.1 % of the diagonal off, at 5 of its sigmas
+THRESHOLDS = (0.97, 0.96, 0.95)
 DELTA = 0.05
 
 

@@ -42,6 +42,7 @@ Cost = Literal[
     "tilt in the index of the Earth",
     "drawn tilt in the index of the Earth",
     "alignment",
+    "small finalist",
     "finalist",
     "fit",
 ]
@@ -54,6 +55,7 @@ COSTS: dict[Cost, float] = {
     "tilt in the index of the Earth": 0.052,
     "drawn tilt in the index of the Earth": 0.064,
     "alignment": 0.008,
+    "small finalist": 0.012,
     "finalist": 0.03,
     "fit": 0.25,
 }
