@@ -15,7 +15,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import ForceMap, JsonLine
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
@@ -251,13 +251,13 @@ def index(
       regengine lights index earth.tif
       regengine register night.jpg --lights earth.tif
     """
-    from regengine.registration.index.earth import check_out
+    from regengine.io.atomic import check_new_file
     from regengine.registration.index.options import index_beside
 
     if out is None and len(maps) > 1:
         raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
     out = index_beside(maps[0]) if out is None else out
-    check_out(out, force)
+    check_new_file(out, (), force=force)
     _make_index(maps, out, quiet)
 
 
@@ -267,7 +267,7 @@ def _make_index_if_towns(path: Path, quiet: bool) -> None:
 
     try:
         _make_index([path], index_beside(path), quiet)
-    except ConfigError as error:
+    except (ConfigError, StoreError) as error:
         say(f"No index was made: {error}", err=True)
 
 
