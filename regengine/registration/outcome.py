@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
+from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability, probability_interval
@@ -39,9 +39,6 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-
-if TYPE_CHECKING:
-    from regengine.lights.source import LightMapInfo
 
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25

@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from regengine.io.atomic import write_whole
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
-from regengine.registration.map_window import KM_PER_DEG
+from regengine.registration.map_window import KM_PER_DEG, HasWindows
 from regengine.registration.overlay_labels import (
     Box,
     Colour,
@@ -34,9 +33,6 @@ from regengine.registration.overlay_labels import (
     write_labels,
 )
 from regengine.result import ControlPoint, FrameResult
-
-if TYPE_CHECKING:
-    from regengine.registration.map_window import HasWindows
 
 # The night-light map as a camera would see it.
 
