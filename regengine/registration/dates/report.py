@@ -140,8 +140,8 @@ def ground_middle(result: FrameResult) -> tuple[float, float]:
     assert result.solved is not None
     if result.control_points:
         lon, lat = np.transpose([(point.lon, point.lat) for point in result.control_points])
-        lon_deg, lat_deg, _ = ecef_to_geodetic(geodetic_to_ecef(lon, lat).mean(axis=0))
-        return float(lon_deg), float(lat_deg)
+        middle = ecef_to_geodetic(geodetic_to_ecef(lon, lat).mean(axis=0))
+        return float(middle[0]), float(middle[1])
     lon_deg, lat_deg = centre_lonlat(result.solved.camera)
     if np.isfinite(lon_deg) or result.nadir is None:
         return lon_deg, lat_deg

@@ -37,9 +37,9 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import replacing, unwritable_told
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
+from regengine.lights.source import Bounds
 from regengine.registration.map_window import KM_PER_DEG, HasWindows
 
-Bounds = tuple[float, float, float, float]
 T = TypeVar("T")
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
