@@ -315,9 +315,6 @@ def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:
     here = geodetic_to_ecef(lon, lat)
     east, north, _ = local_axes(lon, lat)
     step = 100.0
-    columns = []
-    for axis in (east, north):
-        plus = camera.ecef_to_pixel(here + step * axis)
-        minus = camera.ecef_to_pixel(here - step * axis)
-        columns.append([(plus[k] - minus[k]) / (2.0 * step) for k in (0, 1)])
-    return np.array(columns, float).T
+    around = here + step * np.array([east, north, -east, -north])
+    pixels = np.stack(camera.ecef_to_pixel(around))
+    return (pixels[:, :2] - pixels[:, 2:]) / (2.0 * step)

@@ -51,7 +51,7 @@ def visible_region(camera: Camera) -> tuple[float, float, float, float, float] |
     if not seen.any():
         return None
     middle = float(ecef_to_geodetic(camera.position_ecef_m)[0])
-    turned = _continuous(lon[seen], middle)
+    turned = middle + (lon[seen] - middle + 180.0) % 360.0 - 180.0
     next_lon, next_lat = _ground(camera, x + 1.0, y)
     step_km = great_circle_km(lon, lat, next_lon, next_lat)[seen]
     step_km = step_km[np.isfinite(step_km)]
@@ -87,10 +87,6 @@ def _ground(
     lon, lat, _ = ecef_to_geodetic(ground)
     grazing = ~(incidence_deg(camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
     return np.where(grazing, np.nan, lon), np.where(grazing, np.nan, lat)
-
-
-def _continuous(lon_deg: NDArray[np.float64], middle_deg: float) -> NDArray[np.float64]:
-    return middle_deg + (lon_deg - middle_deg + 180.0) % 360.0 - 180.0
 
 
 WHITE: Colour = (255, 255, 255)
