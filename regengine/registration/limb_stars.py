@@ -129,7 +129,8 @@ def solve_above_limb(
             odds = log10_odds(matched, matching)
             odds -= math.log10(tried * 360.0 / BIN_DEG)
             if odds >= LEAST_LOG10_ODDS:
-                return solution_of(matched, matching, odds)
+                pairs = matched.detection, matched.star
+                return StarSolution.of(matched.camera, odds, stars, sky.catalogue, pairs)
     return None
 
 
@@ -218,25 +219,6 @@ def log10_odds(matched: Matched, matching: Matching) -> float:
     count = min(VERIFIED, len(matching.stars)) - STARS_FITTED_AWAY
     met = len(matched.detection) - STARS_FITTED_AWAY
     return float(-binom.logsf(met - 1, count, min(share, 0.5)) / math.log(10.0))
-
-
-def solution_of(matched: Matched, matching: Matching, odds: float) -> StarSolution:
-    """The solution that a proven match is."""
-    stars, catalogue = matching.stars, matching.catalogue
-    x, y = stars.x[matched.detection], stars.y[matched.detection]
-    at_x, at_y = matched.camera.project(catalogue.vectors[matched.star])
-    return StarSolution(
-        camera=matched.camera,
-        log10_odds=odds,
-        x=x,
-        y=y,
-        detection=matched.detection,
-        star=matched.star,
-        vectors_icrs=catalogue.vectors[matched.star],
-        magnitude_g=catalogue.magnitude_g[matched.star],
-        residual_px=np.stack([x - at_x, y - at_y], axis=1),
-        catalogue_epoch=catalogue.epoch_year,
-    )
 
 
 # Stars are points; larger pictures are averaged down to this
