@@ -59,12 +59,15 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
 
 def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if search.exhausted or search.conclusive:
-        return ()
-    text = "the work that a photo is worth was done before everything was tried"
+    return () if search.exhausted or search.conclusive else (out_of_budget(search, "everything"),)
+
+
+def out_of_budget(search: Search, tried: str) -> Reason:
+    """That a search ended before everything, or anything, was tried."""
+    text = f"the work that a photo is worth was done before {tried} was tried"
     if search.braked:
-        text = "time ran out before everything was tried; raise --max-seconds"
-    return (Reason(code="search_budget", text=text),)
+        text = f"time ran out before {tried} was tried; raise --max-seconds"
+    return Reason(code="search_budget", text=text)
 
 
 def uncovered(search: Search) -> tuple[Reason, ...]:
