@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
+from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability, probability_interval
@@ -41,9 +41,6 @@ from regengine.result import (
     SolvedCamera,
 )
 
-if TYPE_CHECKING:
-    from regengine.lights.source import LightMapInfo
-
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
@@ -63,12 +60,15 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
 
 def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if search.exhausted or search.conclusive:
-        return ()
-    text = "the work that a photo is worth was done before everything was tried"
+    return () if search.exhausted or search.conclusive else (out_of_budget(search, "everything"),)
+
+
+def out_of_budget(search: Search, tried: str) -> Reason:
+    """That a search ended before everything, or anything, was tried."""
+    text = f"the work that a photo is worth was done before {tried} was tried"
     if search.braked:
-        text = "time ran out before everything was tried; raise --max-seconds"
-    return (Reason(code="search_budget", text=text),)
+        text = f"time ran out before {tried} was tried; raise --max-seconds"
+    return Reason(code="search_budget", text=text)
 
 
 def uncovered(search: Search) -> tuple[Reason, ...]:

@@ -8,7 +8,6 @@ import textwrap
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from regengine.io.atomic import write_whole
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
-from regengine.registration.map_window import KM_PER_DEG
+from regengine.registration.map_window import KM_PER_DEG, HasWindows
 from regengine.registration.overlay_labels import (
     Box,
     Colour,
@@ -34,9 +33,6 @@ from regengine.registration.overlay_labels import (
     write_labels,
 )
 from regengine.result import ControlPoint, FrameResult
-
-if TYPE_CHECKING:
-    from regengine.registration.map_window import HasWindows
 
 # The night-light map as a camera would see it.
 
@@ -55,7 +51,7 @@ def visible_region(camera: Camera) -> tuple[float, float, float, float, float] |
     if not seen.any():
         return None
     middle = float(ecef_to_geodetic(camera.position_ecef_m)[0])
-    turned = _continuous(lon[seen], middle)
+    turned = middle + (lon[seen] - middle + 180.0) % 360.0 - 180.0
     next_lon, next_lat = _ground(camera, x + 1.0, y)
     step_km = great_circle_km(lon, lat, next_lon, next_lat)[seen]
     step_km = step_km[np.isfinite(step_km)]
@@ -91,10 +87,6 @@ def _ground(
     lon, lat, _ = ecef_to_geodetic(ground)
     grazing = ~(incidence_deg(camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
     return np.where(grazing, np.nan, lon), np.where(grazing, np.nan, lat)
-
-
-def _continuous(lon_deg: NDArray[np.float64], middle_deg: float) -> NDArray[np.float64]:
-    return middle_deg + (lon_deg - middle_deg + 180.0) % 360.0 - 180.0
 
 
 WHITE: Colour = (255, 255, 255)

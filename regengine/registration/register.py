@@ -32,7 +32,7 @@ from regengine.registration.decoys import decoy_of, turned_back
 from regengine.registration.evidence import Evidence, Finalist, Verified, log10_tried
 from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
-from regengine.registration.outcome import result_of
+from regengine.registration.outcome import out_of_budget, result_of
 from regengine.registration.preparation import prepare
 from regengine.registration.propose_index import LOOKS, anywhere, mostly_in_sight, position_of
 from regengine.registration.refinement import (
@@ -340,10 +340,7 @@ def conclude(search: Search) -> None:
 def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
     if not search.exhausted:
-        text = "what the photo is worth was spent before anything was tried"
-        if search.braked:
-            text = "time ran out before anything was tried; raise --max-seconds"
-        return Reason(code="search_budget", text=text)
+        return out_of_budget(search, "anything")
     if search.looks_taken == 0:
         text = (
             "by its time the photo was taken by day wherever the camera may have been; correct "

@@ -70,17 +70,6 @@ OF_PHOTO = (
 SHARE_FOR_LOOKS = 0.88
 
 
-class SkyReader(Protocol):
-    """Reads a photo's attitude off the stars above its limb."""
-
-    def __call__(self, search: Search) -> StarAttitude | None:
-        """The attitude, freed of aberration, as `sky.stars.attitude.attitude_of` gives it.
-
-        None where there is too little sky, where its stars prove nothing, and without a time.
-        """
-        ...
-
-
 Method = Literal["index", "sparse", "dense"]
 METHODS: tuple[Method, ...] = ("index", "sparse", "dense")
 
@@ -124,7 +113,8 @@ class SearchAids:
     altitude_km: Between which the camera flew, where its orbit is not known.
     elsewhere: Whether the photo is sought all over the Earth where nothing is found near its place.
     neighbours: What other frames of the batch tell of this one: where the search looks first.
-    sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
+    sky: Reads the attitude off the stars above a photo's limb, as `sky.stars.attitude.attitude_of`
+        gives it, or None where they prove none; without it they are left aside.
     placement: Where a person placed the photo, for the stored image: only around it is searched.
     """
 
@@ -132,7 +122,7 @@ class SearchAids:
     index: EarthIndex | None = None
     altitude_km: tuple[float, float] = ANY_KM
     elsewhere: bool = True
-    sky: SkyReader | None = None
+    sky: Callable[[Search], StarAttitude | None] | None = None
     placement: Camera | None = None
 
 
