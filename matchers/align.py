@@ -22,7 +22,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import counted_around, detail, evened
 from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
-from matchers.view import numbers_of, render_known
+from matchers.view import render_known
 
 # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
 PIXELS_PER_SAMPLE = 9.0
@@ -197,5 +197,5 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
 
     axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
     motion = np.zeros((LATTICE, LATTICE, 2, PARAMETERS))
-    compiled_view.lattice_motion(numbers_of(camera), axes, camera.height_px, motion)
+    compiled_view.lattice_motion(camera.numbers, axes, camera.height_px, motion)
     return motion

@@ -182,6 +182,13 @@ class Camera(Lens):
         """Rotation matrix, camera to ECEF, shape (3, 3)."""
         return quaternion_matrix(self.quaternion)
 
+    @cached_property
+    def numbers(self) -> FloatArray:
+        """The camera as compiled code takes it, see `matchers.compiled_view`."""
+        of_lens = self.width_px, self.focal_px, *self.principal_point, *self.distortion
+        pose = *self.position_ecef_m, *self.matrix.ravel().tolist()
+        return np.array([*of_lens, *pose, self.mirrored], float)
+
     @property
     def boresight_ecef(self) -> FloatArray:
         """Unit vector along the optical axis in ECEF."""

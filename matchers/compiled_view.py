@@ -1,11 +1,11 @@
 """Compiled: the map through a camera, and the motion of its pixels with the camera's pose.
 
-Cameras are arrays of `CAMERA` numbers, see `matchers.view.numbers_of`.
+Cameras are arrays of `CAMERA` numbers, see `matchers.camera.Camera.numbers`.
 """
 
 from __future__ import annotations
 
-from math import atan2, floor, hypot, isnan, nan, pi, sqrt
+from math import atan2, floor, hypot, inf, isnan, nan, pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -335,6 +335,47 @@ def point_motion(
     square = u * u + v * v
     of_x[K1], of_y[K1] = mirror * focal * u * square, focal * v * square
     of_x[PRINCIPAL_X], of_y[PRINCIPAL_Y] = mirror, 1.0
+
+
+@helper
+def pixel(camera: Any, x: float, y: float, z: float) -> Any:
+    """The pixel of a point (ECEF, metres), hidden or not; NaN behind the camera."""
+    m = MATRIX
+    x, y, z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
+    away = x * camera[m + 2] + y * camera[m + 5] + z * camera[m + 8]
+    if not away > 0.0:
+        return nan, nan
+    u = (x * camera[m] + y * camera[m + 3] + z * camera[m + 6]) / away
+    v = (x * camera[m + 1] + y * camera[m + 4] + z * camera[m + 7]) / away
+    k1, k2, p1, p2, k3 = camera[4], camera[5], camera[6], camera[7], camera[8]
+    u, v = bent(u, v, k1, k2, p1, p2, k3)[:2]
+    x = camera[PRINCIPAL] + camera[FOCAL] * u
+    y = camera[PRINCIPAL + 1] + camera[FOCAL] * v
+    return (camera[WIDTH] - 1.0 - x if camera[MIRRORED] != 0.0 else x), y
+
+
+@compiled(types.boolean(array(f8, 1), array(f8, 1), i8, array(f8, 2), f8))
+def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float) -> bool:
+    """Whether ground that one camera sees is nearly at the same pixels of another.
+
+    By the median of what moves at ``places``, shape (n, 2) and shares of the image's sides; no
+    where all of it is sky.
+    """
+    moved = np.empty(len(places))
+    seen = far = 0
+    for place in places:
+        x, y = place[0] * first[WIDTH], place[1] * height
+        at_x, at_y, at_z = ground(first, x, y)
+        if isnan(at_x):
+            continue
+        there_x, there_y = pixel(second, at_x, at_y, at_z)
+        apart = hypot(there_x - x, there_y - y)
+        moved[seen] = inf if isnan(apart) else apart
+        seen += 1
+        far += not apart < most_px
+        if 2 * far > len(places):
+            return False
+    return seen > 0 and np.median(moved[:seen]) < most_px
 
 
 @compiled(types.void(array(f8, 1), array(f8, 2), array(f8, 2), f8[:, :, ::1]))

@@ -12,7 +12,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
 from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
-from matchers.view import numbers_of, render_known
+from matchers.view import render_known
 
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
 FLOOR_PX = 0.25
@@ -165,7 +165,7 @@ def fit_pose(
         weights = 1.0 / (1.0 + distance_sq / outlier_sigmas**2)
         axes = track_axes(current.position_ecef_m, prior.velocity_ecef) @ current.matrix
         flow[:] = 0.0
-        motion_of(numbers_of(current), axes, ground, flow)
+        motion_of(current.numbers, axes, ground, flow)
         design = whiten @ (flow[..., columns] * (scale / spread))
         pulled = (design * (weights * counted)[:, None, None]).reshape(-1, len(columns))
         normal = pulled.T @ design.reshape(-1, len(columns)) + np.diag(inverse_prior)

@@ -72,16 +72,8 @@ def render_known(
     cols, rows = np.empty(shape), np.empty(shape)
     grid = levels[0]
     where = np.array([grid.lon0_deg, grid.lat0_deg, grid.step_deg, grid.values.shape[1]], float)
-    places(numbers_of(fine), where, step, cols, rows)
+    places(fine.numbers, where, step, cols, rows)
     return shown(levels, cols, rows, step, (camera.height_px, camera.width_px), s)
-
-
-def numbers_of(camera: Camera) -> FloatArray:
-    """A camera as compiled code takes it."""
-    x, y = camera.principal_point
-    pose = *camera.position_ecef_m, *camera.matrix.ravel().tolist()
-    of_lens = camera.width_px, camera.focal_px, x, y, *camera.distortion
-    return np.array([*of_lens, *pose, camera.mirrored], float)
 
 
 def shown(

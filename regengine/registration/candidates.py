@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +21,12 @@ from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior
 # Two cameras are the same hypothesis when the photo's ground moves by less than this share of its
 # long side between them
 SAME_SHARE = 0.08
-# Places in the image that are compared, as shares of its sides
-SAMPLES_X, SAMPLES_Y = (
-    axis.ravel() for axis in np.meshgrid(np.linspace(0.1, 0.9, 5), np.linspace(0.1, 0.9, 5))
-)
+# Places in the image that are compared, x and y as shares of its sides
+EVENLY = np.linspace(0.1, 0.9, 5)
+SAMPLES = np.array([(x, y) for y in EVENLY for x in EVENLY])
 SAME_PLACE_KM = 100.0  # half a step
 # 256 px of the map's 0.7 km resolution
 FULL_FIELD_KM = 180.0
-LEAST_RANGE_M = 300e3  # the ground is never nearer than this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +91,17 @@ def slant_km(camera: Camera) -> float:
 
 def same_view(a: Camera, b: Camera, share: float) -> bool:
     """Whether two cameras of one image show nearly the same ground in the same place."""
-    if a.mirrored != b.mirrored or far_apart(a, b, share):
+    from matchers.compiled_view import moves_less
+
+    if a.mirrored != b.mirrored:
         return False
-    x, y, ground = ground_samples(a)
-    if len(x) == 0:
-        return False
-    at_x, at_y = b.ecef_to_pixel(ground)
-    moved = np.hypot(at_x - x, at_y - y)
-    moved[~np.isfinite(moved)] = np.inf
-    return bool(np.median(moved) < share * max(a.width_px, a.height_px))
+    most_px = share * max(a.width_px, a.height_px)
+    return moves_less(a.numbers, b.numbers, a.height_px, SAMPLES, most_px)
 
 
-@lru_cache(maxsize=16)
 def ground_samples(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see.
-
-    Kept for the latest cameras, for each new one is held against hundreds.
-    """
-    x, y = SAMPLES_X * camera.width_px, SAMPLES_Y * camera.height_px
+    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see."""
+    x, y = (SAMPLES * [camera.width_px, camera.height_px]).T
     ground = camera.pixel_to_ecef(x, y)
     seen = np.isfinite(ground[:, 0])
     return x[seen], y[seen], ground[seen]
@@ -127,15 +117,6 @@ def same_hypothesis(a: Candidate, b: Candidate) -> bool:
     if a.look.flat and b.look.flat and elsewhere:
         return False
     return same_view(a.camera, b.camera, SAME_SHARE)
-
-
-def far_apart(a: Camera, b: Camera, share: float) -> bool:
-    """Whether two boresights differ by more than the same view can explain: a quick first test."""
-    angle = math.acos(max(-1.0, min(1.0, float(a.boresight_ecef @ b.boresight_ecef))))
-    apart_m = math.dist(a.position_ecef_m, b.position_ecef_m)
-    field = max(a.width_px, a.height_px) / min(a.focal_px, b.focal_px)
-    parallax = 2.0 * math.asin(min(1.0, 0.5 * apart_m / LEAST_RANGE_M))  # from either side
-    return angle > math.atan(3.0 * share * field) + parallax
 
 
 def merged(known: Sequence[Candidate], new: Sequence[Candidate]) -> list[Candidate]:
