@@ -253,8 +253,8 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
     return f"simulated cases, {half_name} half{where}, seeds {min(seeds)} to {max(seeds)}"
 
 
-# Probabilities that are tested as thresholds, in this order. For the trials less than the last would
-# do, for real photographs not: one of 36 (fishing boats under cloud beside the limb, told as 0.94)
+# Probabilities that are tested as thresholds, in this order. For the trials less than the last
+# would do, for real photographs not: one of 36 (boats under cloud beside the limb, told as 0.94)
 # has a control point 1.1 % of the diagonal, five sigmas, off
 THRESHOLDS = (0.97, 0.96, 0.95)
 DELTA = 0.05
