@@ -60,7 +60,7 @@ COSTS: dict[Cost, float] = {
     "fit": 0.25,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
-TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 2.5, 0.4
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.5
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),
@@ -95,7 +95,7 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    most_work: float = 16.0
+    most_work: float = 12.0
     max_seconds: float = 120.0
     any_category: bool = False
     decoys: bool = False
