@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, FloatImage
+from matchers.asterisms import lengths
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
@@ -199,7 +200,7 @@ def pixels_of(
 ) -> tuple[FloatImage, FloatImage]:
     """Which pixels see points of the level frame."""
     sight = there - [0.0, 0.0, distance_from_centre(altitude_km)]
-    steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
+    steep = np.vecdot(sight, there) < -least_cosine * lengths(sight)
     x, y = camera.image_of(sight @ axes)
     inside = (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
     seen = steep & inside
@@ -247,7 +248,7 @@ class GroundPlane:
         right = (np.asarray(x, float) - (width - 1) / 2.0) * step
         up = ((height - 1) / 2.0 - np.asarray(y, float)) * step
         there = np.stack([right, up, np.ones_like(right)], axis=-1)
-        there = there / np.linalg.norm(there, axis=-1, keepdims=True)
+        there = there / lengths(there)[..., None]
         return np.asarray(there @ self.axes)
 
 
