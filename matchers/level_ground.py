@@ -198,16 +198,22 @@ def levelled(
 def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[FloatImage, FloatImage]:
-    """Which pixels see points of the level frame."""
-    sight = there - [0.0, 0.0, distance_from_centre(altitude_km)]
-    steep = np.vecdot(sight, there) < -least_cosine * lengths(sight)
-    x, y = camera.image_of(sight @ axes)
-    inside = (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
-    seen = steep & inside
-    return (
-        np.where(seen, x, NOWHERE).astype(np.float32),
-        np.where(seen, y, NOWHERE).astype(np.float32),
+    """Which pixels see points of the level frame; `NOWHERE` for none."""
+    from matchers import compiled_view
+
+    level = camera.numbers.copy()
+    pose = 0.0, 0.0, distance_from_centre(altitude_km), *axes.ravel()
+    level[compiled_view.POSITION : compiled_view.MIRRORED] = pose
+    columns, rows = np.full((2, *there.shape[:-1]), NOWHERE, np.float32)
+    compiled_view.pixels_of(
+        level,
+        camera.height_px,
+        np.ascontiguousarray(there.reshape(-1, 3)),
+        least_cosine,
+        columns.ravel(),
+        rows.ravel(),
     )
+    return columns, rows
 
 
 def level_points(right: ArrayLike, up: ArrayLike, pixel_km: float) -> FloatArray:
