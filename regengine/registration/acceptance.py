@@ -80,5 +80,5 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     The place may be beyond doubt where the fit is not: see `Evidence.tested`. One that is pinned by
     an attitude among the stars gets no better.
     """
-    tested = pinned or evidence.tested
-    return tested and probability(evidence) >= default_accept_probability()
+    of_place = probability(evidence) / share_right(evidence)
+    return (pinned or evidence.tested) and of_place >= default_accept_probability()
