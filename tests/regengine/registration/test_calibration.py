@@ -167,11 +167,11 @@ def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_
 def test_what_accepted_promises() -> None:
     """Spelled out: changing it changes what users were promised."""
     shipped = shipped_calibration()
-    assert shipped.accept_probability >= 0.9
+    assert shipped.accept_probability >= 0.95
     everything = shipped.tested["kinds"][0]
     assert everything["kind"] == "all"
     assert everything["wrong"] == 0
-    assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.033
+    assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.055
 
 
 GOOD = json.loads(calibration_text(shipped_calibration()))

@@ -1,4 +1,4 @@
-"""What is said of a frame: proposal, caveats, verdict."""
+"""What is said of a frame: proposal, doubts, verdict."""
 
 from __future__ import annotations
 
