@@ -39,13 +39,13 @@ def share_right(evidence: Evidence) -> float:
 
 
 def decide(
-    p_right: float, caveats: tuple[Reason, ...], accept_probability: float | None = None
+    p_right: float, doubts: tuple[Reason, ...], accept_probability: float | None = None
 ) -> Verdict:
     """Verdict from the probability and what speaks against trusting it."""
     if p_right < REVIEW_PROBABILITY:
         return "no_match"
     threshold = default_accept_probability() if accept_probability is None else accept_probability
-    return "accepted" if p_right >= threshold and not caveats else "review"
+    return "accepted" if p_right >= threshold and not doubts else "review"
 
 
 def better(new: Verified, known: Verified) -> Verified:
@@ -80,5 +80,5 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     The place may be beyond doubt where the fit is not: see `Evidence.tested`. One that is pinned by
     an attitude among the stars gets no better.
     """
-    tested = pinned or evidence.tested
-    return tested and probability(evidence) >= default_accept_probability()
+    of_place = probability(evidence) / share_right(evidence)
+    return (pinned or evidence.tested) and of_place >= default_accept_probability()

@@ -1,4 +1,4 @@
-"""The result of a frame from what its search found: proposal, caveats, verdict."""
+"""The result of a frame from what its search found: proposal, doubts, verdict."""
 
 from __future__ import annotations
 
