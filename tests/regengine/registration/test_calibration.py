@@ -30,8 +30,8 @@ from regengine.registration.calibration import (
     shipped_calibration,
 )
 from regengine.registration.evidence import (
-    TESTED_LOG10_ODDS,
     HELD_TOWN_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
     Evidence,
 )
 from regengine.result import Reason
