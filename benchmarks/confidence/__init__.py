@@ -10,6 +10,7 @@ from benchmarks.confidence.fit import (
     fewer_steps,
     learn_then_test,
     left_out_probability,
+    probability_of,
     proposals_of,
     read_rows,
     venn_abers,
@@ -45,12 +46,12 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
         steps, threshold = shipped.steps, shipped.accept_probability
         lines = ["No training rows: the calibration of the package is judged.", ""]
     else:
-        steps, threshold = fewer_steps(venn_abers(training.log10_odds, training.right)), STRICTEST
+        steps, threshold = fewer_steps(venn_abers(training.log10_odds, training.placed)), STRICTEST
         left_out = left_out_probability(training)
         judged.append(Judged(name="Training half, left out in turn", p=left_out, trials=training))
         lines = steps_lines(steps, training)
     if test is not None:
-        p = steps.probability(test.log10_odds)
+        p = probability_of(test, steps)
         judged.append(Judged(name="Test half", p=p, trials=test))
         tested = learn_then_test(p, test, target)
         lines += threshold_lines(tested, target, steps)

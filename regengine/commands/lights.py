@@ -15,7 +15,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import ForceMap, JsonLine
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
@@ -81,10 +81,11 @@ def get(
     from regengine.batch.at_hand import usual_map
     from regengine.lights.build import BuildOptions, build_map
     from regengine.lights.map import LightMap
+    from regengine.lights.source import parse_bounds
     from regengine.lights.tiles import open_tiles
     from regengine.registration.index.options import index_beside
 
-    bounds = None if region is None else _parse_bbox(region, "--region")
+    bounds = None if region is None else parse_bounds(region, "--region")
     if source and url is not None:
         raise ConfigError("--url is for tiles that are downloaded: leave it out with --from.")
     out = usual_map()
@@ -214,8 +215,9 @@ def build(
       regengine lights build classes.tif --out earth.tif --classes 5=1.4,6=2.7,7=6.7
     """
     from regengine.lights.build import BuildOptions, build_map
+    from regengine.lights.source import parse_bounds
 
-    region = None if bbox is None else _parse_bbox(bbox)
+    region = None if bbox is None else parse_bounds(bbox)
     light_map = _open(sources, classes)
     start = time.monotonic()
     with progress_bar("Building", quiet=quiet) as progress:
@@ -251,13 +253,13 @@ def index(
       regengine lights index earth.tif
       regengine register night.jpg --lights earth.tif
     """
-    from regengine.registration.index.earth import check_out
+    from regengine.io.atomic import check_new_file
     from regengine.registration.index.options import index_beside
 
     if out is None and len(maps) > 1:
         raise ConfigError("The index of several maps lies beside none of them: name it with --out.")
     out = index_beside(maps[0]) if out is None else out
-    check_out(out, force)
+    check_new_file(out, (), force=force)
     _make_index(maps, out, quiet)
 
 
@@ -267,7 +269,7 @@ def _make_index_if_towns(path: Path, quiet: bool) -> None:
 
     try:
         _make_index([path], index_beside(path), quiet)
-    except ConfigError as error:
+    except (ConfigError, StoreError) as error:
         say(f"No index was made: {error}", err=True)
 
 
@@ -326,7 +328,12 @@ def fetch(
     from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles, fetch_vnp46
     from regengine.lights.tiles import Circle
 
-    lon, lat = _parse_numbers(nadir, 2, "--nadir", "LON,LAT such as 136.9,35.7")
+    try:
+        lon, lat = (float(part) for part in nadir.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--nadir {nadir!r} makes no sense: write LON,LAT such as 136.9,35.7."
+        ) from None
     circle = Circle(lon, lat, radius_km)
     with progress_bar("Fetching", quiet=quiet) as progress:
         if product is None:
@@ -371,26 +378,6 @@ def _open(maps: list[Path], classes: str | None) -> LightMap:
     from regengine.lights.source import parse_classes
 
     return open_light_map(maps, classes=None if classes is None else parse_classes(classes))
-
-
-def _parse_bbox(text: str, option: str = "--bbox") -> tuple[float, float, float, float]:
-    west, south, east, north = _parse_numbers(
-        text, 4, option, "WEST,SOUTH,EAST,NORTH such as -12,34,32,60"
-    )
-    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
-    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
-        raise ConfigError(f"{option} {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
-    return west, south, east, north
-
-
-def _parse_numbers(text: str, count: int, option: str, form: str) -> tuple[float, ...]:
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != count:
-        raise ConfigError(f"{option} {text!r} makes no sense: write {form}.")
-    return numbers
 
 
 @contextmanager

@@ -205,9 +205,10 @@ def refusals_told(path: Path) -> Iterator[None]:
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
     """Refuse, before any work is done, an ``--out`` that cannot be written (ConfigError).
 
-    With ``force`` a file that exists may be replaced.
+    Its name must end in one of ``endings``, if there are any; with ``force`` a file that exists may
+    be replaced.
     """
-    if out.suffix.lower() not in endings:
+    if endings and out.suffix.lower() not in endings:
         raise ConfigError(f"--out {out}: the file's name ends in {' or '.join(endings)}.")
     folder = out.absolute().parent
     if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):

@@ -207,3 +207,15 @@ def parse_classes(text: str) -> dict[int, float]:
             f"classes {text!r} make no sense ({error}): write code=radiance pairs such as "
             "5=1.4,6=2.7 with codes 0 to 255 and radiances in nW/cm²/sr."
         ) from error
+
+
+def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
+    """West, south, east, north out of an option's text; east runs beyond 180 if need be."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west = south = east = north = float("nan")
+    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
+    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
+        raise ConfigError(f"{option} {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
+    return west, south, east, north

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regengine.registration.calibration import Calibration, shipped_calibration
+from regengine.registration.calibration import shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
 from regengine.registration.evidence import Evidence, Verified
 from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
 REVIEW_PROBABILITY = 0.25
+# Of the right places whose fit is not tested so many have right control points: 17 of 20 trials
+RIGHT_IF_UNTESTED = 0.85
 
 
 def default_accept_probability() -> float:
@@ -18,62 +20,65 @@ def default_accept_probability() -> float:
     return shipped_calibration().accept_probability
 
 
-def probability(evidence: Evidence, calibration: Calibration | None = None) -> float:
-    """P(right) of a proposal."""
-    steps = (calibration or shipped_calibration()).steps
-    return float(steps.probability(evidence.lead_log10_odds))
+def probability(evidence: Evidence) -> float:
+    """P(right) of a proposal: that of its place, and less where the fit is not tested."""
+    return share_right(evidence) * float(
+        shipped_calibration().steps.probability(evidence.lead_log10_odds)
+    )
 
 
 def probability_interval(evidence: Evidence) -> tuple[float, float]:
     """The least and the most that the trials behind `probability` allow for."""
     low, high = shipped_calibration().steps.interval(evidence.lead_log10_odds)
-    return float(low), float(high)
+    return share_right(evidence) * float(low), share_right(evidence) * float(high)
+
+
+def share_right(evidence: Evidence) -> float:
+    """Of fits of the right place, those whose control points are right, as far as trials say."""
+    return 1.0 if evidence.tested else RIGHT_IF_UNTESTED
 
 
 def decide(
-    p_right: float, caveats: tuple[Reason, ...], accept_probability: float | None = None
+    p_right: float, doubts: tuple[Reason, ...], accept_probability: float | None = None
 ) -> Verdict:
     """Verdict from the probability and what speaks against trusting it."""
     if p_right < REVIEW_PROBABILITY:
         return "no_match"
     threshold = default_accept_probability() if accept_probability is None else accept_probability
-    return "accepted" if p_right >= threshold and not caveats else "review"
+    return "accepted" if p_right >= threshold and not doubts else "review"
 
 
 def better(new: Verified, known: Verified) -> Verified:
     """The better of two proofs, held against all that was seen."""
     if same_view(new.camera, known.camera, SAME_SHARE):
-        fit = max((new, known), key=lambda one: (one.evidence.precise, one.evidence.log10_odds))
-        rivals = (known if fit is new else new).evidence
+        fit = max((new, known), key=lambda one: (one.evidence.tested, one.evidence.log10_odds))
+        other = (known if fit is new else new).evidence
         evidence = fit.evidence.held_against(
-            rivals.runner_up_ncc,
-            rivals.runner_up_even_ncc,
-            rivals.runner_up_town_log10_odds,
-            rivals.runner_up_picture_log10_odds,
+            other.runner_up_ncc,
+            other.runner_up_town_log10_odds,
+            other.runner_up_picture_log10_odds,
         )
         return replace(fit, evidence=evidence, finalists=(fit.finalists[0], *new.finalists[1:]))
     first, second = sorted((new, known), key=lambda one: -one.evidence.lead_log10_odds)
-    mine, other = first.evidence, second.evidence
-    worth = other.field_share / mine.field_share
-    rival_ncc, rival_even_ncc = other.ncc * worth, other.even_ncc * worth
-    if mine.runner_up_ncc >= rival_ncc and mine.runner_up_even_ncc >= rival_even_ncc:
-        return first
-    evidence = mine.held_against(
-        rival_ncc, rival_even_ncc, other.town_log10_odds, other.picture_log10_odds
+    other, rival = second.evidence, second.finalists[0]
+    worth = rival.share / first.finalists[0].share
+    evidence = first.evidence.held_against(
+        other.ncc * worth, other.town_log10_odds, other.picture_log10_odds
     )
-    finalists = (first.finalists[0], second.finalists[0], *first.finalists[1:])
-    return replace(first, evidence=evidence, finalists=finalists)
+    if evidence is first.evidence:
+        return first
+    return replace(
+        first,
+        evidence=evidence,
+        finalists=(first.finalists[0], rival, *first.finalists[1:]),
+    )
 
 
 def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     """Whether the evidence is so strong that searching on is pointless.
 
-    The picture tells the place and not how precise the fit is: that is in towns and patches, or,
-    where the fit is pinned by an attitude among the stars, in that.
+    The place may be beyond doubt where the fit is not: see `Evidence.tested`. One that is pinned by
+    an attitude among the stars gets no better.
     """
-    return (
-        not evidence.rivalled
-        and evidence.precise
-        and (pinned or evidence.supported)
-        and probability(evidence) >= default_accept_probability()
-    )
+    of_place = probability(evidence) / share_right(evidence)
+    return (pinned or evidence.tested) and of_place >= default_accept_probability()

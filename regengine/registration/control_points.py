@@ -17,7 +17,6 @@ from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.patches import groups_of
 from matchers.pose import pixel_derivatives
 from matchers.refine import (
-    LocalOffsets,
     RefineParameters,
     Spread,
     jackknife_spread,
@@ -76,17 +75,19 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     ground = refinement.rendered.pixel_to_ecef(x, y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
-    camera_px = np.full((len(ground), 2, 2), np.nan)
-    camera_px[index] = camera_covariances(solution, ground[index], view)
-    patches = TiedPatches(
-        solution=solution,
-        stored=stored,
-        lights=lights.positions,
-        ground_ecef_m=ground,
-        camera_px=camera_px,
-        offsets=local_offsets(refinement),
-    )
-    points = [patches.point(int(k)) for k in index]
+    ground, offsets = ground[index], local_offsets(refinement)
+    places_px = np.stack(solution.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
+    covariance = camera_covariances(solution, ground, view) + offsets.covariance[index]
+    left = refinement.residual_px[index] - offsets.offset_px[index]
+    expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
+    excess = np.maximum(left**2 - DISAGREEING_SIGMAS**2 * expected, 0.0)
+    covariance = covariance + excess[:, :, None] * np.eye(2)
+    near = [np.hypot(*(lights.positions - place).T) < LIGHTS_REACH_PX for place in places_px]
+    in_stored = stored_pixels(places_px, covariance, 1.0 / solution.image.factor)
+    points = [
+        control_point(stored, there, place, spread, int(shown.sum()))
+        for there, place, spread, shown in zip(ground, *in_stored, near, strict=True)
+    ]
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
     precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
@@ -184,40 +185,10 @@ def allowed_error_m(camera: Camera) -> float:
     return max(1000.0, 10.0 * diagonal_km(camera))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TiedPatches:
-    """Patches of a solution, the ground of their points, and what those around them share.
-
-    `camera_px`: covariances that the camera's uncertainty causes there.
-    """
-
-    solution: Solution
-    stored: Camera
-    lights: FloatArray
-    ground_ecef_m: FloatArray
-    camera_px: FloatArray
-    offsets: LocalOffsets
-
-    def point(self, k: int) -> ControlPoint:
-        """The control point at one patch."""
-        solution, offsets, ground = self.solution, self.offsets, self.ground_ecef_m[k]
-        x, y = (float(v) for v in solution.camera.ecef_to_pixel(ground))
-        place = np.array([x, y]) + offsets.offset_px[k]
-        covariance = self.camera_px[k] + offsets.covariance[k]
-        left = solution.refinement.residual_px[k] - offsets.offset_px[k]
-        expected = np.diag(offsets.noise[k] + covariance)
-        excess = left**2 - DISAGREEING_SIGMAS**2 * expected
-        covariance = covariance + np.diag(np.maximum(excess, 0.0))
-        lights = self.lights
-        near = np.hypot(*(lights - place).T) < LIGHTS_REACH_PX if len(lights) else np.zeros(0)
-        in_stored = stored_pixels(place, covariance, 1.0 / solution.image.factor)
-        return control_point(self.stored, ground, *in_stored, int(near.sum()))
-
-
 def stored_pixels(
     place_px: FloatArray, covariance_px: FloatArray, scale: float
 ) -> tuple[FloatArray, FloatArray]:
-    """A place and its covariance on a resized image in pixels of the stored one."""
+    """Places and covariances on a resized image in pixels of the stored one."""
     return (place_px + 0.5) * scale - 0.5, covariance_px * scale**2
 
 
@@ -344,9 +315,6 @@ def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:
     here = geodetic_to_ecef(lon, lat)
     east, north, _ = local_axes(lon, lat)
     step = 100.0
-    columns = []
-    for axis in (east, north):
-        plus = camera.ecef_to_pixel(here + step * axis)
-        minus = camera.ecef_to_pixel(here - step * axis)
-        columns.append([(plus[k] - minus[k]) / (2.0 * step) for k in (0, 1)])
-    return np.array(columns, float).T
+    around = here + step * np.array([east, north, -east, -north])
+    pixels = np.stack(camera.ecef_to_pixel(around))
+    return (pixels[:, :2] - pixels[:, 2:]) / (2.0 * step)

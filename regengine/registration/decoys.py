@@ -21,6 +21,7 @@ from matchers.asterisms import unit
 from matchers.camera import Camera
 from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
+from matchers.pose import with_attitude
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import turn_about_pole
@@ -115,9 +116,7 @@ def turn_for(position: CameraPosition, index: EarthIndex) -> float:
 
 def turned_back(camera: Camera, turn_deg: float) -> Camera:
     """A camera that was found on a turned map, where it would be on the map itself."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z = turn_about_pole(camera.position_ecef_m, np.radians(turn_deg)).tolist()
-    turn = Rotation.from_euler("z", turn_deg, degrees=True)
-    qx, qy, qz, qw = (turn * Rotation.from_quat(camera.quaternion)).as_quat().tolist()
-    return replace(camera, position_ecef_m=(x, y, z), quaternion=(qx, qy, qz, qw))
+    turn_rad = np.radians(turn_deg)
+    x, y, z = turn_about_pole(camera.position_ecef_m, turn_rad).tolist()
+    axes = turn_about_pole(camera.matrix.T, turn_rad).T
+    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), axes)

@@ -14,35 +14,21 @@ from matchers.refine import Refinement
 from matchers.verify import Towns
 from regengine.registration.candidates import Candidate, field_share
 
-# Contrast evened, wrong cameras of training frames (also of aurora, noise, and another continent)
-# led by 0.089 at most
-CLEAR_MARGIN = 0.12
-# and what leads by less has a rival
-LOW_MARGIN = 0.08
-# What has these odds, the cameras tried taken off, is no chance: one in a thousand, which is what
-# is aimed at among the accepted. Of 41 decoys and 24 wrong cameras of the training half the largest
-# odds of towns, patches and picture together were 1.5
+# What has these odds, the cameras tried taken off, is no chance: one in a thousand. Of 41 decoys
+# and 24 wrong cameras of the training half the largest odds of towns, patches and picture together
+# were 1.5
 CLEAR_LOG10_ODDS = 3.0
 # One look tries about this many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
 LOG10_ATTITUDES_PER_LOOK = 6.0
-# Towns or patches with such odds hold the fit that they belong to: beyond chance among the
-# attitudes that one look tries
-SUPPORTED_LOG10_ODDS = LOG10_ATTITUDES_PER_LOOK
 # Two kinds of proposers agree on the right place so many times as often as on a wrong one: of 24
 # right cameras of the training half 8 had been proposed by two, though most searches end before a
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
 AGREEMENT_LOG10_ODDS = 1.0
-
-# A fit is precise where patches that were left out of it land, one sigma, within this many pixels,
-# or within the second where neither towns nor patches hold it (right ones to 1.5, one that was
-# 2.3 % of the long side off 1.8, one 5 % off 2.5); frames without patches to leave out have other
-# evidence
-PRECISE_PX = 2.6
-PRECISE_UNCONFIRMED_PX = 1.6
-# and where the fit without a third of the lights moves no patch by more than this share of the
-# diagonal (one sigma of the jackknife): 1 % counts as right. Of 16 training frames 15 were right
-# and at 0.0001 to 0.006, one was 1.7 % off in a corner and at 0.015
-PRECISE_SPREAD = 0.0075
+# A fit is tested where patches that were left out of it land where it says, so many times likelier
+# than anywhere in their reach, or where its towns alone are no chance by so much. Fits of the right
+# place that are bent (another lens, another place on the track) leave patches scattered: five whose
+# points were 1 to 15 % of the diagonal off had odds of -2.6 to 0.8, and of towns 3.7 to 8.9
+TESTED_LOG10_ODDS, TESTED_TOWN_LOG10_ODDS = 1.0, 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +74,6 @@ class HeldOut:
 
     residual_px: float
     log10_odds: float
-    spread_share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +97,6 @@ class Evidence:
     towns, met_towns: Towns of the photo, and those that the map confirms.
     residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held back
         from it, pixels of the solution's image.
-    field_share: What a correlation of that field's width is worth, see `candidates.field_share`.
-    even_ncc, runner_up_even_ncc: As ``ncc`` and ``runner_up_ncc``, of pictures whose contrast was
-        evened.
-    spread_share: How far the fit moves the worst of its patches when a third of the lights is left
-        out, one sigma of the jackknife, as a share of the image's diagonal; not a number where
-        nothing can be left out.
     agreeing: Kinds of proposers that found the camera without knowing of each other.
     log10_tried: Of the number of attitudes tried when it was proven.
     """
@@ -131,12 +110,8 @@ class Evidence:
     met_towns: int
     residual_px: float
     held_out_residual_px: float
-    field_share: float
-    even_ncc: float
-    runner_up_even_ncc: float
     picture_log10_odds: float
     runner_up_picture_log10_odds: float
-    spread_share: float
     log10_tried: float
     agreeing: int = 1
 
@@ -161,27 +136,13 @@ class Evidence:
         return self.log10_odds - max(self.runner_up_log10_odds, 0.0)
 
     @property
-    def even_margin(self) -> float:
-        """Evened correlation above the runner-up's, as far as lenses can be compared."""
-        return (self.even_ncc - self.runner_up_even_ncc) * self.field_share
+    def tested(self) -> bool:
+        """Whether lights that are left out of the fit lie where it says, or very many towns do.
 
-    @property
-    def supported(self) -> bool:
-        """Whether towns or patches hold the fit: how many places were tried does not matter."""
-        return max(self.town_log10_odds, self.patch_log10_odds) > SUPPORTED_LOG10_ODDS
-
-    @property
-    def precise(self) -> bool:
-        """Whether lights that are left out of the fit lie where it says.
-
-        Where neither towns nor patches nor the picture are beyond chance, nothing tells: at the
-        limb a lead over other cameras has proven places whose control points were 18 km off.
+        A few towns and the picture tell the place, and hold for a camera that is kilometres off.
         """
-        if self.log10_odds < CLEAR_LOG10_ODDS:
-            return False
-        within_px = PRECISE_PX if self.supported else PRECISE_UNCONFIRMED_PX
-        loose = np.isfinite(self.held_out_residual_px) and self.held_out_residual_px > within_px
-        return not loose and not self.spread_share > PRECISE_SPREAD
+        by_towns = self.town_log10_odds >= TESTED_TOWN_LOG10_ODDS
+        return by_towns or self.patch_log10_odds >= TESTED_LOG10_ODDS
 
     @property
     def beyond_chance(self) -> bool:
@@ -194,24 +155,21 @@ class Evidence:
 
     @property
     def rivalled(self) -> bool:
-        """Whether another camera fits nearly as well: it may be the right one of the same place."""
-        return self.even_margin < LOW_MARGIN
-
-    @property
-    def clear(self) -> bool:
-        """Whether all that speaks for it is no chance, and what the runner-up has nothing else."""
-        return self.log10_odds >= CLEAR_LOG10_ODDS and self.runner_up_log10_odds <= 0.0
+        """Whether chance does not explain the runner-up, either."""
+        return self.runner_up_log10_odds > 0.0
 
     def held_against(
-        self, ncc: float, even_ncc: float, town_log10_odds: float, picture_log10_odds: float
+        self, ncc: float, town_log10_odds: float, picture_log10_odds: float
     ) -> Evidence:
-        """The same with the figures of another rival, where these are larger."""
+        """The same with another runner-up, where that has more for it."""
+        known = self.runner_up_town_log10_odds + self.runner_up_picture_log10_odds
+        if town_log10_odds + picture_log10_odds <= known:
+            return self
         return replace(
             self,
-            runner_up_ncc=max(self.runner_up_ncc, ncc),
-            runner_up_even_ncc=max(self.runner_up_even_ncc, even_ncc),
-            runner_up_town_log10_odds=max(self.runner_up_town_log10_odds, town_log10_odds),
-            runner_up_picture_log10_odds=max(self.runner_up_picture_log10_odds, picture_log10_odds),
+            runner_up_ncc=ncc,
+            runner_up_town_log10_odds=town_log10_odds,
+            runner_up_picture_log10_odds=picture_log10_odds,
         )
 
 

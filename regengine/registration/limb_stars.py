@@ -69,7 +69,6 @@ class Matched:
     camera: SkyCamera
     detection: IndexArray
     star: IndexArray
-    reach_px: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +129,8 @@ def solve_above_limb(
             odds = log10_odds(matched, matching)
             odds -= math.log10(tried * 360.0 / BIN_DEG)
             if odds >= LEAST_LOG10_ODDS:
-                return solution_of(matched, matching, odds)
+                pairs = matched.detection, matched.star
+                return StarSolution.of(matched.camera, odds, stars, sky.catalogue, pairs)
     return None
 
 
@@ -196,50 +196,29 @@ def match(camera: SkyCamera, matching: Matching, count: int, reach_px: float) ->
     shown = np.flatnonzero(camera.sees(x, y, margin_px=reach_px))
     none = np.zeros(0, np.intp)
     if not len(shown):
-        return Matched(camera=camera, detection=none, star=none, reach_px=reach_px)
+        return Matched(camera=camera, detection=none, star=none)
     found = np.column_stack([stars.x, stars.y])[:count]
     there = np.column_stack([x[shown], y[shown]])
     apart, nearest = cKDTree(there).query(found)
     _, back = cKDTree(found).query(there)
     mutual = (apart < reach_px) & (back[nearest] == np.arange(len(found)))
     detection = np.flatnonzero(mutual)
-    return Matched(
-        camera=camera, detection=detection, star=shown[nearest[detection]], reach_px=reach_px
-    )
+    return Matched(camera=camera, detection=detection, star=shown[nearest[detection]])
 
 
 def log10_odds(matched: Matched, matching: Matching) -> float:
     """Of so many detections on stars against chance, for one camera.
 
-    A detection lies on a star by chance with the share of the picture that reaches around stars
-    take; what the fit takes up is left out.
+    A detection lies on a star by chance with the share of the picture that reaches of `REACH_PX`
+    around stars take; what the fit takes up is left out.
     """
     camera = matched.camera
     x, y = camera.project(matching.brightest(VERIFIED))
     shown = int(camera.sees(x, y).sum())
-    share = shown * math.pi * matched.reach_px**2 / (camera.width_px * camera.height_px)
+    share = shown * math.pi * REACH_PX**2 / (camera.width_px * camera.height_px)
     count = min(VERIFIED, len(matching.stars)) - STARS_FITTED_AWAY
     met = len(matched.detection) - STARS_FITTED_AWAY
     return float(-binom.logsf(met - 1, count, min(share, 0.5)) / math.log(10.0))
-
-
-def solution_of(matched: Matched, matching: Matching, odds: float) -> StarSolution:
-    """The solution that a proven match is."""
-    stars, catalogue = matching.stars, matching.catalogue
-    x, y = stars.x[matched.detection], stars.y[matched.detection]
-    at_x, at_y = matched.camera.project(catalogue.vectors[matched.star])
-    return StarSolution(
-        camera=matched.camera,
-        log10_odds=odds,
-        x=x,
-        y=y,
-        detection=matched.detection,
-        star=matched.star,
-        vectors_icrs=catalogue.vectors[matched.star],
-        magnitude_g=catalogue.magnitude_g[matched.star],
-        residual_px=np.stack([x - at_x, y - at_y], axis=1),
-        catalogue_epoch=catalogue.epoch_year,
-    )
 
 
 # Stars are points; larger pictures are averaged down to this

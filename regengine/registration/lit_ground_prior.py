@@ -93,16 +93,12 @@ def within_reach(light: FloatArray) -> FloatArray:
 
 
 def place_surprise(
-    positions_ecef_m: FloatArray, lit: LitGround | None, sun: FloatArray | None
+    positions_ecef_m: FloatArray, lit: LitGround | None, sun: FloatArray
 ) -> FloatArray:
     """How unlikely it is that a night frame was taken from places, as against from others."""
-    surprise = np.zeros(len(positions_ecef_m))
+    sine = positions_ecef_m @ sun / np.linalg.norm(positions_ecef_m, axis=1)
+    surprise = np.interp(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), SUN_DEG, SUN_SURPRISE)
     if lit is not None:
         lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
-        surprise += lit.surprise(lon, lat)
-    if sun is not None:
-        sine = positions_ecef_m @ sun / np.linalg.norm(positions_ecef_m, axis=1)
-        surprise += np.interp(
-            np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), SUN_DEG, SUN_SURPRISE
-        )
-    return surprise
+        surprise = lit.surprise(lon, lat) + surprise
+    return np.asarray(surprise, np.float64)

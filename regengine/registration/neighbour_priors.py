@@ -8,16 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from matchers.camera import Camera
+from regengine.photo.frame import Frame
 from regengine.registration.lens_prior import USUAL_LENSES_MM
-
-if TYPE_CHECKING:
-    from regengine.photo.frame import Frame
-    from regengine.result import FrameResult
+from regengine.result import FrameResult
 
 # A camera's clock, and an element set's error along the track, are the same minutes apart
 NEAR_S = 600.0

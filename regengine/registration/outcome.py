@@ -1,18 +1,19 @@
-"""The result of a frame from what its search found: proposal, caveats, verdict."""
+"""The result of a frame from what its search found: proposal, doubts, verdict."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
+from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
 from regengine.registration.acceptance import decide, probability, probability_interval
@@ -24,7 +25,7 @@ from regengine.registration.control_points import (
     propose,
     spread_of,
 )
-from regengine.registration.evidence import CLEAR_MARGIN, Evidence, Finalist, Verified
+from regengine.registration.evidence import Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
 from regengine.registration.verification import FEW_TOWNS
@@ -40,15 +41,12 @@ from regengine.result import (
     SolvedCamera,
 )
 
-if TYPE_CHECKING:
-    from regengine.lights.source import LightMapInfo
-
 # Share of the photo's city light that falls on saturated map above which the map has no texture
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
 COVERED = 0.5
-# of the error that still counts as right, one sigma
-IMPRECISE_SHARE = 0.5
+# What is less likely to be right everywhere has its points named as the reason
+SURE_OF_POINTS = 0.95
 
 
 def unsure(p_right: float, accept_probability: float) -> Reason:
@@ -62,12 +60,15 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
 
 def unfinished(search: Search) -> tuple[Reason, ...]:
     """That time ran out: no doubt of its own, since the probability knows such searches."""
-    if search.exhausted or search.conclusive:
-        return ()
-    text = "the work that a photo is worth was done before everything was tried"
+    return () if search.exhausted or search.conclusive else (out_of_budget(search, "everything"),)
+
+
+def out_of_budget(search: Search, tried: str) -> Reason:
+    """That a search ended before everything, or anything, was tried."""
+    text = f"the work that a photo is worth was done before {tried} was tried"
     if search.braked:
-        text = "time ran out before everything was tried; raise --max-seconds"
-    return (Reason(code="search_budget", text=text),)
+        text = f"time ran out before {tried} was tried; raise --max-seconds"
+    return Reason(code="search_budget", text=text)
 
 
 def uncovered(search: Search) -> tuple[Reason, ...]:
@@ -102,57 +103,40 @@ def covered_share(search: Search) -> float:
     return float(inside.mean())
 
 
-def caveats_about(best: Verified) -> tuple[Reason, ...]:
-    """Everything that a person should know before trusting a proposal."""
-    evidence = best.evidence
-    caveats = []
-    # Streets and districts tell a city apart where its towns are few, or those of another place
-    # correlate nearly as well
-    if not evidence.clear and min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
-        caveats.append(
-            Reason(
-                code="few_lights",
-                text=f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree "
-                "with the map",
-            )
-        )
-    if evidence.rivalled:
-        caveats.append(
-            Reason(
-                code="low_margin",
-                text=f"another place fits nearly as well (evened correlation "
-                f"{evidence.even_ncc:.2f} against {evidence.runner_up_even_ncc:.2f})",
-            )
-        )
-    if not evidence.precise:
-        caveats.append(
-            Reason(
-                code="imprecise",
-                text=f"the fit is loose, even if the place is right: {looseness(evidence)}",
-            )
-        )
-    # Without structure a place has twins; where none comes near, enough of it is left
-    if saturated_share(best) > SATURATED_SHARE and evidence.even_margin < CLEAR_MARGIN:
-        caveats.append(
-            Reason(
-                code="map_saturated",
-                text="the night-light map is saturated where the photo is bright and shows no "
-                "structure there; use a radiance product",
-            )
-        )
-    return tuple(caveats)
-
-
-def caveats_about_points(points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
-    """Whether the control points themselves are too few or too uncertain to be used unseen."""
+def doubts(best: Verified, points: tuple[ControlPoint, ...]) -> tuple[Reason, ...]:
+    """What a probability does not tell of: for any of these a person must look."""
+    found = []
+    if not best.evidence.tested:
+        text = f"the fit is loose, even if the place is right: {looseness(best.evidence)}"
+        found.append(Reason(code="imprecise", text=text))
     if len(points) < 4:
         text = f"only {len(points)} places of the photo can be tied to the map"
-        return (Reason(code="few_control_points", text=text),)
-    worst_m = max(point.sigma_m for point in points)
-    if are_vague(points, camera):
+        found.append(Reason(code="few_control_points", text=text))
+    return tuple(found)
+
+
+def explanations(
+    best: Verified, points: tuple[ControlPoint, ...], camera: Camera
+) -> Iterator[Reason]:
+    """Why a proposal may be improbable, and what can be done about it."""
+    evidence = best.evidence
+    if min(evidence.towns, evidence.met_towns) < FEW_TOWNS:
+        text = f"only {evidence.met_towns} of {evidence.towns} lights of the photo agree with the "
+        yield Reason(code="few_lights", text=text + "map")
+    if evidence.rivalled:
+        text = f"another place fits nearly as well (odds of 10^{evidence.log10_odds:.0f} against "
+        yield Reason(code="low_margin", text=f"{text}10^{evidence.runner_up_log10_odds:.0f})")
+    # Without structure a place has twins
+    if saturated_share(best) > SATURATED_SHARE:
+        text = (
+            "the night-light map is saturated where the photo is bright and shows no structure "
+            "there; use a radiance product"
+        )
+        yield Reason(code="map_saturated", text=text)
+    if evidence.tested and chance_of_right_points(points, camera) < SURE_OF_POINTS:
+        worst_m = max(point.sigma_m for point in points)
         text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
-        return (Reason(code="imprecise", text=text),)
-    return ()
+        yield Reason(code="imprecise", text=text)
 
 
 def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tuple[Reason, ...]:
@@ -172,29 +156,23 @@ def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tupl
 
 def looseness(evidence: Evidence) -> str:
     """In which way a fit is loose."""
-    if not np.isfinite([evidence.held_out_residual_px, evidence.spread_share]).all():
+    if not math.isfinite(evidence.held_out_residual_px):
         return "too few lights agree to test it on those that are left out of it"
     return (
-        f"lights that were left out of it land {evidence.held_out_residual_px:.1f} px beside, and "
-        f"move it by {100.0 * evidence.spread_share:.1f} % of the photo's diagonal"
+        f"lights that were left out of it land {evidence.held_out_residual_px:.1f} px beside (one "
+        "sigma), hardly nearer than by chance"
     )
 
 
-def are_vague(points: tuple[ControlPoint, ...], camera: Camera) -> bool:
-    """Whether a control point's sigma is a large part of the error that counts as right."""
-    return any(point.sigma_m > IMPRECISE_SHARE * allowed_error_m(camera) for point in points)
-
-
 def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> float:
-    """Probability that a vague control point of a right camera still counts as right.
+    """Probability that the vaguest control point of a right camera counts as right.
 
     The place may be beyond doubt where a point of the photo is not: near the limb, or in a crop
-    whose lens the fit hardly knows. Two axes of the same sigma leave the worst point within the
-    allowed error with 1 - exp(-allowed^2 / (2 sigma^2)). Points that are not vague are part of
-    what the calibration has measured.
+    whose lens the fit hardly knows. Two axes of the same sigma leave a point within the allowed
+    error with 1 - exp(-allowed^2 / (2 sigma^2)).
     """
-    if not are_vague(points, camera):
-        return 1.0
+    if not points:
+        return 1.0  # of none
     worst_m = max(point.sigma_m for point in points)
     return -math.expm1(-0.5 * (allowed_error_m(camera) / worst_m) ** 2)
 
@@ -300,11 +278,12 @@ def proposal_result(search: Search) -> FrameResult:
     chance = chance_of_right_points(points, best.camera)
     p_right = chance * probability(best.evidence)
     low, high = (chance * limit for limit in probability_interval(best.evidence))
-    caveats = (*caveats_about(best), *caveats_about_points(points, best.camera))
-    verdict = decide(p_right, caveats, accept_probability)
-    reasons = caveats
+    reasons = doubts(best, points)
+    verdict = decide(p_right, reasons, accept_probability)
     if verdict != "accepted":
-        reasons = caveats or (unsure(p_right, accept_probability),)
+        if p_right < accept_probability:
+            reasons = (*reasons, *explanations(best, points, best.camera))
+        reasons = reasons or (unsure(p_right, accept_probability),)
         reasons = (*reasons, *uncovered(search), *unfinished(search))
     result = no_match_result(frame, position, info, *reasons)
     result = replace(

@@ -156,11 +156,5 @@ def following(neighbour: Neighbour, moved: Camera) -> Camera | None:
     if not np.isfinite(target).all():
         return None
     towards = target - np.asarray(moved.position_ecef_m)
-    towards /= np.linalg.norm(towards)
-    axis = np.cross(moved.boresight_ecef, towards)
-    sine = float(np.linalg.norm(axis))
-    if sine < 1e-9:
-        return moved
-    angle = float(np.arctan2(sine, moved.boresight_ecef @ towards))
-    turn = Rotation.from_rotvec(axis / sine * angle).as_matrix()
-    return with_attitude(moved, turn @ moved.matrix)
+    turn, _ = Rotation.align_vectors(towards, moved.boresight_ecef)  # the least of all
+    return with_attitude(moved, turn.as_matrix() @ moved.matrix)

@@ -32,7 +32,7 @@ from regengine.registration.decoys import decoy_of, turned_back
 from regengine.registration.evidence import Evidence, Finalist, Verified, log10_tried
 from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
-from regengine.registration.outcome import result_of
+from regengine.registration.outcome import out_of_budget, result_of
 from regengine.registration.preparation import prepare
 from regengine.registration.propose_index import LOOKS, anywhere, mostly_in_sight, position_of
 from regengine.registration.refinement import (
@@ -221,7 +221,7 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
     Both are right or wrong about the place, but not about the last kilometres.
     """
     best = search.best
-    if best is not None and not best.evidence.supported:
+    if best is not None and not best.evidence.tested:
         twins = [c for c in candidates if same_view(c.camera, best.camera, SAME_SHARE)]
         if twins and kind not in kinds_of(search, best.camera):
             search.candidates = [twins[0]] + [
@@ -230,14 +230,6 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
             search.candidates.sort(key=lambda candidate: -candidate.score)
             verify_best(search)
     search.proposed += [(kind, candidate.camera) for candidate in candidates]
-    if search.best is not None:
-        search.best = with_agreement(search, search.best)
-
-
-def with_agreement(search: Search, best: Verified) -> Verified:
-    """A proof that knows how many kinds of steps have proposed its camera."""
-    agreeing = max(1, len(kinds_of(search, best.camera)))
-    return replace(best, evidence=replace(best.evidence, agreeing=agreeing))
 
 
 def weigh(search: Search, proposals: Proposals) -> None:
@@ -299,15 +291,11 @@ def verify_best(search: Search) -> None:
     solution, left_out = fit.solution, fit.left_out
     proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     rival = others[0] if others else None
-    share = first.share
     camera = solution.image.stored_camera(solution.camera, search.stored)
     picture = picture_odds(solution.image, camera, solution.levels, COMPARED_PX)
     evidence = Evidence(
         ncc=first.ncc,
-        runner_up_ncc=max((f.ncc * f.share / share for f in others), default=0.0),
-        field_share=share,
-        even_ncc=first.even_ncc,
-        runner_up_even_ncc=max((f.score / share for f in others), default=0.0),
+        runner_up_ncc=rival.ncc * rival.share / first.share if rival else 0.0,
         town_log10_odds=proof.log10_odds,
         patch_log10_odds=left_out.log10_odds,
         runner_up_town_log10_odds=finalist_log10_odds(search, rival) if rival else 0.0,
@@ -317,7 +305,6 @@ def verify_best(search: Search) -> None:
         met_towns=proof.met,
         residual_px=solution.refinement.rms_px,
         held_out_residual_px=left_out.residual_px,
-        spread_share=left_out.spread_share,
         log10_tried=log10_tried(search.looks_taken),
     )
     verified = Verified(
@@ -329,26 +316,25 @@ def verify_best(search: Search) -> None:
         met=proof.met_towns,
         view=view,
     )
-    best = verified if search.best is None else better(verified, search.best)
-    search.best = with_agreement(search, best)
+    search.best = verified if search.best is None else better(verified, search.best)
 
 
 def conclude(search: Search) -> None:
     """At the end verify the best candidate even if it never stood out, and say why nothing was."""
-    if search.given_up:
-        return
-    if not search.covered:
-        search.futile = why_futile(search)
-    verify_best(search)
+    if not search.given_up:
+        if not search.covered:
+            search.futile = why_futile(search)
+        verify_best(search)
+    best = search.best
+    if best is not None:
+        agreeing = max(1, len(kinds_of(search, best.camera)))
+        search.best = replace(best, evidence=replace(best.evidence, agreeing=agreeing))
 
 
 def why_futile(search: Search) -> Reason:
     """Why a search has seen nothing of the map."""
     if not search.exhausted:
-        text = "what the photo is worth was spent before anything was tried"
-        if search.braked:
-            text = "time ran out before anything was tried; raise --max-seconds"
-        return Reason(code="search_budget", text=text)
+        return out_of_budget(search, "anything")
     if search.looks_taken == 0:
         text = (
             "by its time the photo was taken by day wherever the camera may have been; correct "

@@ -42,6 +42,7 @@ Cost = Literal[
     "tilt in the index of the Earth",
     "drawn tilt in the index of the Earth",
     "alignment",
+    "small finalist",
     "finalist",
     "fit",
 ]
@@ -54,11 +55,12 @@ COSTS: dict[Cost, float] = {
     "tilt in the index of the Earth": 0.052,
     "drawn tilt in the index of the Earth": 0.064,
     "alignment": 0.008,
+    "small finalist": 0.012,
     "finalist": 0.03,
     "fit": 0.25,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
-TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 5.0, 0.8
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.55
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),
@@ -66,17 +68,6 @@ OF_PHOTO = (
 )
 # The rest of a frame's work is kept for the last proof
 SHARE_FOR_LOOKS = 0.88
-
-
-class SkyReader(Protocol):
-    """Reads a photo's attitude off the stars above its limb."""
-
-    def __call__(self, search: Search) -> StarAttitude | None:
-        """The attitude, freed of aberration, as `sky.stars.attitude.attitude_of` gives it.
-
-        None where there is too little sky, where its stars prove nothing, and without a time.
-        """
-        ...
 
 
 Method = Literal["index", "sparse", "dense"]
@@ -104,7 +95,7 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    most_work: float = 8.0
+    most_work: float = 12.0
     max_seconds: float = 120.0
     any_category: bool = False
     decoys: bool = False
@@ -122,7 +113,8 @@ class SearchAids:
     altitude_km: Between which the camera flew, where its orbit is not known.
     elsewhere: Whether the photo is sought all over the Earth where nothing is found near its place.
     neighbours: What other frames of the batch tell of this one: where the search looks first.
-    sky: Reads the attitude off the stars above a photo's limb; without it they are left aside.
+    sky: Reads the attitude off the stars above a photo's limb, as `sky.stars.attitude.attitude_of`
+        gives it, or None where they prove none; without it they are left aside.
     placement: Where a person placed the photo, for the stored image: only around it is searched.
     """
 
@@ -130,7 +122,7 @@ class SearchAids:
     index: EarthIndex | None = None
     altitude_km: tuple[float, float] = ANY_KM
     elsewhere: bool = True
-    sky: SkyReader | None = None
+    sky: Callable[[Search], StarAttitude | None] | None = None
     placement: Camera | None = None
 
 

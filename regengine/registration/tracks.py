@@ -165,7 +165,7 @@ def tracks_for(
                 ]
         return tuple(tracks)
     if position.velocity_ecef_m_s is not None:
-        return (_state_track(position, min(widest_s, USUAL_CLOCK_S)),)
+        return (_state_track(position, widest_s),)
     return tuple(_nadir_track(position, ascending) for ascending in (True, False))
 
 

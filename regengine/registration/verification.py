@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
@@ -62,7 +61,7 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     refinement = solution.refinement
     count = len(refinement.matches)
     if count < FEWEST_PATCHES:
-        return HeldOut(residual_px=float("inf"), log10_odds=0.0, spread_share=float("nan"))
+        return HeldOut(residual_px=float("inf"), log10_odds=0.0)
     prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
     start = refinement.rendered
     # A patch is held out only with all that show the same light
@@ -70,7 +69,6 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     folds = groups % FOLDS
     distance = np.full(count, np.inf)
     ground_ecef_m = start.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
-    moved_px = []
     for fold in np.unique(folds):
         left_out = folds == fold
         if left_out.all():
@@ -83,7 +81,6 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
             parameters.outlier_sigmas,
         )
         matches = refinement.matches.chosen(left_out)
-        moved_px.append(_moved_px(solution.camera, fitted.camera, ground_ecef_m))
         x, y = fitted.camera.ecef_to_pixel(ground_ecef_m[left_out])
         distance[left_out] = np.hypot(matches.x + matches.dx - x, matches.y + matches.dy - y)
     distance = np.where(np.isfinite(distance), distance, np.inf)
@@ -103,23 +100,7 @@ def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
     return HeldOut(
         residual_px=float(np.median(distance)) / RAYLEIGH_MEDIAN,
         log10_odds=float(independent * odds - tried),
-        spread_share=_jackknife_px(moved_px) / float(np.hypot(*solution.image.values.shape)),
     )
-
-
-def _moved_px(fitted: Camera, without: Camera, ground_ecef_m: FloatArray) -> FloatArray:
-    """Distance in pixels between where two cameras see places, shape (n,)."""
-    seen = [np.stack(camera.ecef_to_pixel(ground_ecef_m), -1) for camera in (fitted, without)]
-    return np.asarray(np.hypot(*(seen[1] - seen[0]).T), np.float64)
-
-
-def _jackknife_px(moved_px: Sequence[FloatArray]) -> float:
-    """Largest sigma of places by a grouped jackknife (Efron 1982, chapter 3)."""
-    count = len(moved_px)
-    if count < 2:
-        return float("nan")
-    variance = (count - 1) / count * np.sum(np.square(moved_px), axis=0)
-    return float(np.sqrt(np.max(variance)))
 
 
 # The fit of a finalist, with its lens as told or, where that does not fit, with any lens.

@@ -10,9 +10,14 @@ import pytest
 from confidence_cases import case_rows, evidence_row, write_rows
 
 from benchmarks.confidence import main
-from benchmarks.confidence.fit import THRESHOLDS, evidence_of, proposals_of, read_rows
+from benchmarks.confidence.fit import (
+    THRESHOLDS,
+    evidence_of,
+    probability_of,
+    proposals_of,
+    read_rows,
+)
 from benchmarks.confidence.report import statement_rows
-from regengine.registration.acceptance import probability
 from regengine.registration.calibration import read_calibration, shipped_calibration
 from tests.conftest import ROOT
 
@@ -57,13 +62,16 @@ def test_the_probabilities_of_other_cases_are_true(fitted: Path) -> None:
     made = read_calibration(fitted / "made.json")
     rng = np.random.default_rng(5)
     rows = [row for row in case_rows(1200, "test", 3) if row["right"] != ""]
-    p = np.array([probability(evidence_of({k: str(v) for k, v in r.items()}), made) for r in rows])
+    trials = proposals_of([{k: str(v) for k, v in r.items()} for r in rows], "test")
+    assert trials is not None
+    p = probability_of(trials, made.steps)
     right = np.array([row["right"] == 1 for row in rows])
     assert abs(float(p.mean()) - float(right.mean())) < 0.04
     assert p[right].mean() > 0.9
     assert p[~right].mean() < 0.25
     best = evidence_row(8.0, rng)
-    assert probability(evidence_of({f"ev_{k}": str(v) for k, v in best.items()}), made) > 0.95
+    sure = evidence_of({f"ev_{k}": str(v) for k, v in best.items()})
+    assert made.steps.probability(sure.lead_log10_odds) > 0.95
 
 
 def test_the_steps_know_nothing_of_the_test_half(fitted: Path, tmp_path: Path) -> None:
@@ -146,16 +154,30 @@ def test_truth_may_be_spelled_as_python_does(tmp_path: Path) -> None:
     assert found.right.tolist() == [True, False]
 
 
+def test_a_bent_fit_of_the_right_place_teaches_the_steps_that_the_place_was_right(
+    tmp_path: Path,
+) -> None:
+    off_percent = [("1", ""), ("0", 4.9), ("0", 5.1), ("0", "")]
+    rows = [
+        row | {"right": right, "grid_median_percent": off}
+        for row, (right, off) in zip(TRAIN, off_percent, strict=False)
+    ]
+    found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
+    assert found is not None
+    assert found.right.tolist() == [True, False, False, False]
+    assert found.placed.tolist() == [True, True, False, False]
+
+
 def test_doubts_are_the_reasons_that_keep_a_sure_proposal_back(tmp_path: Path) -> None:
     reasons = ["", "low_probability|clock_suspect", "few_lights", "low_margin|imprecise"]
     rows = [row | {"reasons": text} for row, text in zip(TRAIN, reasons, strict=False)]
     found = proposals_of(read_rows([write_rows(tmp_path / "a.csv", rows)]), "train")
     assert found is not None
-    assert found.doubted.tolist() == [False, False, True, True]
+    assert found.doubted.tolist() == [False, False, False, True]
 
 
 def test_doubted_cases_are_fitted_but_not_counted_as_accepted(fitted: Path, tmp_path: Path) -> None:
-    rows = [row | {"reasons": "few_lights" if k % 2 else ""} for k, row in enumerate(TRAIN + TEST)]
+    rows = [row | {"reasons": "imprecise" if k % 2 else ""} for k, row in enumerate(TRAIN + TEST)]
     made = tmp_path / "made.json"
     assert main([str(write_rows(tmp_path / "a.csv", rows)), "--write", str(made)]) == 0
     half, whole = read_calibration(made), read_calibration(fitted / "made.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from confidence_cases import proposals
@@ -14,10 +16,12 @@ from benchmarks.confidence.fit import (
     fewer_steps,
     folds_of,
     left_out_probability,
+    probability_of,
     venn_abers,
 )
 from benchmarks.confidence.report import calibration_error_by_chance
 from benchmarks.trials.outcomes import calibration, roc
+from regengine.registration.acceptance import RIGHT_IF_UNTESTED
 
 cases = st.lists(st.tuples(st.integers(-6, 6).map(float), st.booleans()), min_size=1, max_size=14)
 
@@ -102,6 +106,15 @@ def test_left_out_probabilities_are_calibrated_and_do_not_know_their_own_truth()
     again = left_out_probability(turned)
     assert np.array_equal(p[own], again[own])
     assert not np.allclose(p[~own], again[~own])
+
+
+def test_a_loose_fit_of_a_sure_place_is_less_probable() -> None:
+    """By as much as in the engine: the steps tell of the place alone."""
+    trials, _ = proposals(400, seed=6)
+    steps = venn_abers(trials.log10_odds, trials.placed)
+    loose = replace(trials, tested=np.zeros(400, bool))
+    ratio = probability_of(loose, steps) / probability_of(trials, steps)
+    assert ratio == pytest.approx(RIGHT_IF_UNTESTED)
 
 
 def test_folds_hold_whole_blocks_and_about_the_same_number() -> None:

@@ -69,7 +69,7 @@ def test_the_count_bounds_what_can_be_promised() -> None:
 
 
 def test_thresholds_are_tested_from_the_strictest_on_up_to_the_first_that_fails() -> None:
-    p = np.concatenate([np.full(100, 0.96), np.full(5, THRESHOLDS[1]), np.full(9, THRESHOLDS[2])])
+    p = np.concatenate([np.full(100, 0.99), np.full(5, THRESHOLDS[1]), np.full(9, THRESHOLDS[2])])
     right = np.arange(len(p)) < 105  # the nine at the third are wrong
     tested = learn_then_test(p, made(p, right), TARGET)
     assert tested.thresholds == THRESHOLDS[:3]
@@ -94,8 +94,9 @@ def test_the_promise_holds_in_simulation(count: int) -> None:
     rng = np.random.default_rng(3)
     stated = np.array([*THRESHOLDS, 0.3])
     # What is stated is too high: of those added by each threshold so many are wrong in truth
-    wrong_shares = np.array([0.01, 0.02, 0.05, 0.1, 0.3, 0.5, 0.9])
-    shares = np.array([0.5, 0.05, 0.05, 0.05, 0.05, 0.05, 0.25])
+    wrong_shares = np.array([*np.geomspace(0.01, 0.5, len(THRESHOLDS)), 0.9])
+    further = len(THRESHOLDS) - 1
+    shares = np.array([0.5, *[0.25 / further] * further, 0.25])
     rates = np.cumsum(shares * wrong_shares) / np.cumsum(shares)
     broken = chosen = 0
     for _ in range(600):

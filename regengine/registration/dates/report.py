@@ -8,21 +8,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import ConfigError, EphemerisError
+from regengine.orbit.position import element_sets
 from regengine.orbit.rotation import days_since_j2000
 from regengine.photo.frame_records import parse_iso_time
 from regengine.records import centre_lonlat, record
-from regengine.registration.dates.station_history import mission_number, mission_span
+from regengine.registration.dates.passes import (
+    Dates,
+    FoundPlace,
+    dates_of_place,
+    position_covariance_km2,
+)
+from regengine.registration.dates.station_history import (
+    StationHistory,
+    mission_number,
+    mission_span,
+    station_history,
+)
 from regengine.result import FrameResult
-
-if TYPE_CHECKING:
-    from regengine.registration.dates.passes import Dates
-    from regengine.registration.dates.station_history import StationHistory
 
 TABLE_ROWS = 10
 DAY = timedelta(days=1)
@@ -44,9 +52,6 @@ class PhotoDates:
     @cached_property
     def history(self) -> StationHistory:
         """The orbits of the file."""
-        from regengine.orbit.position import element_sets
-        from regengine.registration.dates.station_history import station_history
-
         return station_history(element_sets(self.tle))
 
     def days(self) -> tuple[float, float]:
@@ -63,12 +68,6 @@ class PhotoDates:
 
     def of(self, result: FrameResult) -> Dates | None:
         """When a photo may have been taken; None where it is not placed, or its time was used."""
-        from regengine.registration.dates.passes import (
-            FoundPlace,
-            dates_of_place,
-            position_covariance_km2,
-        )
-
         if result.solved is None or result.nadir is None or result.nadir.source == TIMED:
             return None
         first, last = self.days()
@@ -141,8 +140,8 @@ def ground_middle(result: FrameResult) -> tuple[float, float]:
     assert result.solved is not None
     if result.control_points:
         lon, lat = np.transpose([(point.lon, point.lat) for point in result.control_points])
-        lon_deg, lat_deg, _ = ecef_to_geodetic(geodetic_to_ecef(lon, lat).mean(axis=0))
-        return float(lon_deg), float(lat_deg)
+        middle = ecef_to_geodetic(geodetic_to_ecef(lon, lat).mean(axis=0))
+        return float(middle[0]), float(middle[1])
     lon_deg, lat_deg = centre_lonlat(result.solved.camera)
     if np.isfinite(lon_deg) or result.nadir is None:
         return lon_deg, lat_deg

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -35,12 +34,12 @@ from matchers.light_grid import LightGrid
 from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled
 from matchers.verify import find_towns
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import replacing
+from regengine.io.atomic import replacing, unwritable_told
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
+from regengine.lights.source import Bounds
 from regengine.registration.map_window import KM_PER_DEG, HasWindows
 
-Bounds = tuple[float, float, float, float]
 T = TypeVar("T")
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
@@ -255,51 +254,30 @@ COLUMNS = (
 )
 
 
-def check_out(out: Path, force: bool) -> None:
-    """See to it, before the map is read, that an index can be written.
-
-    Raises ConfigError if there is a file that is not to be replaced, or no folder to write to.
-    """
-    if out.exists() and not force:
-        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
-    folder = out.absolute().parent
-    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"{out} cannot be written: name a file in a folder that exists and that you may write "
-            "to."
-        )
-
-
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
     """Write an index of these maps; the file appears only when it is complete.
 
-    Raises ConfigError if the map has no figures of towns, or the file cannot be written.
+    Raises ConfigError if the map has no figures of towns, StoreError if the file cannot be written.
     """
     if not any(len(level.figures) for level in index.levels.values()):
         raise ConfigError(
             f"{', '.join(path.name for path in maps)}: too few towns for an index: give a "
             "map of a larger region."
         )
-    try:
-        with replacing(out) as raw, h5py.File(raw, "w", libver="v110") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["format_version"] = FORMAT_VERSION
-            file.attrs["engine_version"] = version("regengine")
-            file.attrs["maps"] = [path.name for path in maps]
-            file.attrs["map_fingerprints"] = [
-                lights_fingerprint(path) or fingerprint(path) for path in maps
-            ]
-            for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
-                group = file.create_group(f"level_{number}")
-                group.attrs["pixel_km"] = pixel_km
-                columns = columns_of(level) | patches_of(index.patches[pixel_km])
-                for name, values in columns.items():
-                    group.create_dataset(name, data=values).attrs["sha256"] = digest(values)
-    except OSError as error:
-        raise ConfigError(
-            f"{out} cannot be written ({error.strerror or error}): name a place that exists and "
-            "has room."
-        ) from error
+    with unwritable_told(out), replacing(out) as raw, h5py.File(raw, "w", libver="v110") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["engine_version"] = version("regengine")
+        file.attrs["maps"] = [path.name for path in maps]
+        file.attrs["map_fingerprints"] = [
+            lights_fingerprint(path) or fingerprint(path) for path in maps
+        ]
+        for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
+            group = file.create_group(f"level_{number}")
+            group.attrs["pixel_km"] = pixel_km
+            columns = columns_of(level) | patches_of(index.patches[pixel_km])
+            for name, values in columns.items():
+                group.create_dataset(name, data=values).attrs["sha256"] = digest(values)
 
 
 def columns_of(level: AsterismIndex) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
+from regengine.lights.source import Bounds, parse_bounds
 from regengine.registration.dates.station_history import ANY_KM, mission_heights_km, mission_number
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class BlindOptions:
 
     mode: Mode = "auto"
     index: Path | None = None
-    bounds: tuple[float, float, float, float] | None = None
+    bounds: Bounds | None = None
     altitude_km: tuple[float, float] = ANY_KM
 
     def found_anywhere(self) -> BlindOptions:
@@ -45,7 +46,7 @@ def blind_options(
 ) -> BlindOptions:
     """The options out of the command line's texts.
 
-    For `bbox` and `mission` see `parse_bounds` and
+    For `bbox` and `mission` see `regengine.lights.source.parse_bounds` and
     `regengine.registration.dates.station_history.mission_number`; `dated`: the mission is wanted
     for dates, too. Raises ConfigError if an option makes no sense.
     """
@@ -62,18 +63,6 @@ def blind_options(
         bounds=None if bbox is None else parse_bounds(bbox),
         altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
     )
-
-
-def parse_bounds(text: str) -> tuple[float, float, float, float]:
-    """West, south, east, north out of an option's text; east runs beyond 180 if need be."""
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west = south = east = north = float("nan")
-    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
-    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
-        raise ConfigError(f"--bbox {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
-    return west, south, east, north
 
 
 def index_beside(path: Path) -> Path:
@@ -97,9 +86,7 @@ def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex | Non
 
 
 @lru_cache(maxsize=2)
-def _read(
-    path: Path | None, maps: tuple[Path, ...], bounds: tuple[float, float, float, float] | None
-) -> EarthIndex | None:
+def _read(path: Path | None, maps: tuple[Path, ...], bounds: Bounds | None) -> EarthIndex | None:
     from regengine.lights.map import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 

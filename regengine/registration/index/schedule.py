@@ -326,33 +326,21 @@ def along_limb(search: Search, limb: Limb, index: EarthIndex) -> Iterator[Attemp
     """Try the heights and scales of a photo whose limb tells its tilt."""
     told = (1.0, SIGMA_LOG_FOCAL)
     bent = (limb.focal_ratio, SIGMA_LOG_FOCAL_CROPPED)
-    crops = [(crop, SIGMA_LOG_FOCAL_CROPPED) for crop in CROP_SCALES]
-    number = 0
+    tried: list[Attempt] = []
     for mirrored in (False, True):
         views = LimbViews(search=search, limb=limb, index=index, mirrored=mirrored)
-        for one in (
-            *views.figures(*told, hazy=False, pixels_km=COARSE_PIXELS_KM),
-            views.light(*told),
-            *views.figures(*told, hazy=True, pixels_km=COARSE_PIXELS_KM),
-            views.light(*bent),
-            *(a for hazy in (False, True) for a in views.figures(*bent, hazy, COARSE_PIXELS_KM)),
-            *(
-                a
-                for scale, hazy in product((told, bent), (False, True))
-                for a in views.figures(*scale, hazy, FINE_PIXELS_KM)
-            ),
-            *(
-                a
-                for scale in crops
-                for a in (
-                    views.light(*scale),
-                    *views.figures(*scale, False, COARSE_PIXELS_KM),
-                    *views.figures(*scale, True, COARSE_PIXELS_KM),
-                )
-            ),
-        ):
-            yield replace(one, surprise=LIMB_SURPRISE + EACH_SURPRISE * number)
-            number += 1
+        tried += views.figures(told, False, COARSE_PIXELS_KM)
+        tried += [views.light(told), *views.figures(told, True, COARSE_PIXELS_KM)]
+        tried += [views.light(bent), *views.figures(bent, False, COARSE_PIXELS_KM)]
+        tried += views.figures(bent, True, COARSE_PIXELS_KM)
+        for lens, hazy in product((told, bent), (False, True)):
+            tried += views.figures(lens, hazy, FINE_PIXELS_KM)
+        for ratio in CROP_SCALES:
+            crop = (ratio, SIGMA_LOG_FOCAL_CROPPED)
+            tried += [views.light(crop), *views.figures(crop, False, COARSE_PIXELS_KM)]
+            tried += views.figures(crop, True, COARSE_PIXELS_KM)
+    for number, one in enumerate(tried):
+        yield replace(one, surprise=LIMB_SURPRISE + EACH_SURPRISE * number)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -377,9 +365,10 @@ class LimbViews:
         return view, unmirrored_ray(self.limb.nadir_at_scale(scale), self.mirrored)
 
     def figures(
-        self, scale: float, sigma: float, hazy: bool, pixels_km: tuple[float, ...]
+        self, lens: tuple[float, float], hazy: bool, pixels_km: Sequence[float]
     ) -> list[Attempt]:
-        """Try figures of towns, level by level."""
+        """Try figures of towns, level by level; `lens`: a scale and its relative sigma."""
+        scale, sigma_log_focal = lens
 
         def find(pixel_km: float) -> list[Proposal]:
             view, nadir = self.view(scale, hazy)
@@ -393,7 +382,7 @@ class LimbViews:
         return [
             Attempt(
                 find=partial(find, pixel_km),
-                sigma_log_focal=sigma,
+                sigma_log_focal=sigma_log_focal,
                 mirrored=self.mirrored,
                 hazy=hazy,
                 tilts=len(heights_km(self.search)),
@@ -402,8 +391,9 @@ class LimbViews:
             for pixel_km in pixels_km
         ]
 
-    def light(self, scale: float, sigma: float) -> Attempt:
+    def light(self, lens: tuple[float, float]) -> Attempt:
         """Compare the light around towns, at all levels together."""
+        scale, sigma_log_focal = lens
 
         def find() -> list[Proposal]:
             found = []
@@ -415,7 +405,7 @@ class LimbViews:
 
         return Attempt(
             find=find,
-            sigma_log_focal=sigma,
+            sigma_log_focal=sigma_log_focal,
             mirrored=self.mirrored,
             looked_at=LIMB_LOOKED_AT,
             tilts=2 * len(LIGHT_PIXELS_KM),

@@ -53,6 +53,32 @@ class StarSolution:
     def __bool__(self) -> bool:
         return True
 
+    @classmethod
+    def of(
+        cls,
+        camera: SkyCamera,
+        log10_odds: float,
+        stars: StarDetections,
+        catalogue: StarCatalogue,
+        pairs: tuple[IndexArray, IndexArray],
+    ) -> StarSolution:
+        """Of a camera and its pairs: numbers of detections, and of the catalogue's stars."""
+        detection, star = pairs
+        x, y, vectors = stars.x[detection], stars.y[detection], catalogue.vectors[star]
+        px, py = camera.project(vectors)
+        return cls(
+            camera=camera,
+            log10_odds=log10_odds,
+            x=x,
+            y=y,
+            detection=detection,
+            star=star,
+            vectors_icrs=vectors,
+            magnitude_g=catalogue.magnitude_g[star],
+            residual_px=np.stack([x - px, y - py], axis=1),
+            catalogue_epoch=catalogue.epoch_year,
+        )
+
     @property
     def rms_px(self) -> float:
         """Root mean square of the residuals, per axis, pixels."""
@@ -219,18 +245,5 @@ def _finished(
         final,
     )
     best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified
-    detection, star = best.pairs[:, 0], best.pairs[:, 1]
-    vectors = catalogue.vectors[star]
-    px, py = best.fit.camera.project(vectors)
-    return StarSolution(
-        camera=best.fit.camera,
-        log10_odds=log10_odds,
-        x=x[detection],
-        y=y[detection],
-        detection=chosen[detection],
-        star=star,
-        vectors_icrs=vectors,
-        magnitude_g=catalogue.magnitude_g[star],
-        residual_px=np.stack([x[detection] - px, y[detection] - py], axis=1),
-        catalogue_epoch=catalogue.epoch_year,
-    )
+    pairs = chosen[best.pairs[:, 0]], best.pairs[:, 1]
+    return StarSolution.of(best.fit.camera, log10_odds, stars, catalogue, pairs)

@@ -23,14 +23,17 @@ from regengine.registration.acceptance import (
     probability_interval,
 )
 from regengine.registration.calibration import (
-    Calibration,
     Steps,
     calibration_text,
     parsed_calibration,
     read_calibration,
     shipped_calibration,
 )
-from regengine.registration.evidence import Evidence
+from regengine.registration.evidence import (
+    TESTED_LOG10_ODDS,
+    TESTED_TOWN_LOG10_ODDS,
+    Evidence,
+)
 from regengine.result import Reason
 
 USUAL = Evidence(
@@ -43,12 +46,8 @@ USUAL = Evidence(
     met_towns=35,
     residual_px=0.6,
     held_out_residual_px=0.8,
-    even_ncc=0.3,
-    runner_up_even_ncc=0.15,
     picture_log10_odds=10.0,
     runner_up_picture_log10_odds=3.5,
-    field_share=1.0,
-    spread_share=0.002,
     log10_tried=6.0,
 )
 MADE = replace(
@@ -60,8 +59,13 @@ MADE = replace(
     ),
     accept_probability=0.9,
 )
-CALIBRATIONS = [pytest.param(MADE, id="made"), pytest.param(shipped_calibration(), id="shipped")]
 DOUBT = Reason(code="few_lights", text="…")
+
+
+def place_probability(evidence: Evidence) -> float:
+    return float(MADE.steps.probability(evidence.lead_log10_odds))
+
+
 anything = st.floats(allow_nan=True, allow_infinity=True)
 # Which way the odds of the evidence improve
 BETTER = {
@@ -81,11 +85,10 @@ def with_odds(*odds: float) -> Evidence:
 evidences = st.builds(with_odds, *[st.floats(-60.0, 60.0)] * len(BETTER))
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS)
 @given(evidence=st.builds(Evidence, **dict.fromkeys(Evidence.__dataclass_fields__, anything)))
-def test_a_probability_is_never_0_or_1(calibration: Calibration, evidence: Evidence) -> None:
+def test_a_probability_is_never_0_or_1(evidence: Evidence) -> None:
     """Whatever the evidence: also infinite, negative, or no number at all."""
-    assert 0.0 < probability(evidence, calibration) < 1.0
+    assert 0.0 < probability(evidence) < 1.0
 
 
 @given(evidence=evidences)
@@ -94,13 +97,12 @@ def test_a_probability_lies_within_its_interval(evidence: Evidence) -> None:
     assert 0.0 <= low <= probability(evidence) <= high <= 1.0
 
 
-@pytest.mark.parametrize("calibration", CALIBRATIONS)
 @given(evidence=evidences, name=st.sampled_from(sorted(BETTER)), step=st.floats(0.1, 40.0))
 def test_better_evidence_never_lowers_the_probability(
-    calibration: Calibration, evidence: Evidence, name: str, step: float
+    evidence: Evidence, name: str, step: float
 ) -> None:
     improved = replace(evidence, **{name: getattr(evidence, name) + BETTER[name] * step})
-    assert probability(improved, calibration) >= probability(evidence, calibration)
+    assert probability(improved) >= probability(evidence)
 
 
 @pytest.mark.parametrize("name", sorted(BETTER))
@@ -108,14 +110,30 @@ def test_all_the_odds_matter(name: str) -> None:
     """So the test above cannot pass because nothing changes."""
     rivalled = replace(USUAL, runner_up_town_log10_odds=4.0, runner_up_picture_log10_odds=6.0)
     improved = replace(rivalled, **{name: getattr(rivalled, name) + BETTER[name] * 3.5})
-    assert probability(improved, MADE) > probability(rivalled, MADE)
+    assert place_probability(improved) > place_probability(rivalled)
 
 
 @pytest.mark.parametrize("name", sorted(BETTER))
 def test_what_is_no_number_counts_as_the_worst(name: str) -> None:
     nothing: dict[str, Any] = {name: math.nan}
     unknown = replace(USUAL, **nothing)
-    assert probability(unknown, MADE) == probability(with_odds(-99, -99, -99, 0, 0), MADE)
+    assert place_probability(unknown) == place_probability(with_odds(-99, -99, -99, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("town", "patch"), [(0.0, TESTED_LOG10_ODDS), (TESTED_TOWN_LOG10_ODDS, -5.0)]
+)
+def test_a_fit_that_nothing_tests_is_less_probable_than_its_place(
+    town: float, patch: float
+) -> None:
+    """Left-out lights that land, or very many towns, test it; the picture tells the place alone."""
+    tested = with_odds(town, patch, 300.0, 0.0, 0.0)
+    loose = with_odds(
+        min(town, TESTED_TOWN_LOG10_ODDS - 0.1), min(patch, TESTED_LOG10_ODDS - 0.1), 400.0, 0, 0
+    )
+    assert (tested.tested, loose.tested) == (True, False)
+    assert probability(loose) < probability(tested)
+    assert probability_interval(loose)[1] < probability_interval(tested)[1]
 
 
 def test_the_probability_follows_the_odds_over_a_runner_up_that_has_any() -> None:
@@ -149,11 +167,11 @@ def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_
 def test_what_accepted_promises() -> None:
     """Spelled out: changing it changes what users were promised."""
     shipped = shipped_calibration()
-    assert shipped.accept_probability >= 0.9
+    assert shipped.accept_probability >= 0.95
     everything = shipped.tested["kinds"][0]
     assert everything["kind"] == "all"
     assert everything["wrong"] == 0
-    assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.033
+    assert everything["wrong_rate_upper_95"] <= shipped.tested["wrong_rate"] <= 0.055
 
 
 GOOD = json.loads(calibration_text(shipped_calibration()))

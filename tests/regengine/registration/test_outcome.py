@@ -1,8 +1,9 @@
-"""What is said of a frame: proposal, caveats, verdict."""
+"""What is said of a frame: proposal, doubts, verdict."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -15,17 +16,14 @@ from regengine.registration.acceptance import (
     default_accept_probability,
     is_conclusive,
 )
+from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.evidence import (
-    CLEAR_LOG10_ODDS,
-    LOW_MARGIN,
-    PRECISE_PX,
-    SUPPORTED_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
+    TESTED_TOWN_LOG10_ODDS,
     Verified,
 )
 from regengine.registration.outcome import (
-    caveats_about,
-    caveats_about_points,
     chance_of_right_points,
     iso_utc,
     narrowness,
@@ -35,7 +33,7 @@ from regengine.registration.outcome import (
     saturated_share,
 )
 from regengine.registration.verification import FEW_TOWNS
-from regengine.result import FrameResult, Reason
+from regengine.result import ControlPoint, FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
 from tests.regengine.registration.simulated_frames import Solved, light_map
@@ -45,113 +43,27 @@ def codes(reasons: tuple[Reason, ...]) -> list[str]:
     return [reason.code for reason in reasons]
 
 
-def caveats(best: Verified) -> list[str]:
-    return codes(caveats_about(best))
-
-
 def with_evidence(best: Verified, **changes: float) -> Verified:
     return replace(best, evidence=replace(best.evidence, **changes))
 
 
-def test_a_good_solution_raises_no_doubt(near_nadir: Solved) -> None:
-    assert caveats(near_nadir.best) == []
-
-
 def with_odds(best: Verified, log10_odds: float, rival: float = -3.0) -> Verified:
-    """The same with such odds of towns, patches and picture together, its towns beyond chance."""
+    """The same with such odds of towns, patches and picture together, tested by its patches."""
     tried = best.evidence.log10_tried
     odds = {
-        "town_log10_odds": SUPPORTED_LOG10_ODDS + 1.0,
-        "patch_log10_odds": 0.0,
-        "picture_log10_odds": log10_odds + tried - SUPPORTED_LOG10_ODDS - 1.0,
+        "town_log10_odds": 2.0,
+        "patch_log10_odds": TESTED_LOG10_ODDS,
+        "picture_log10_odds": log10_odds + tried - 2.0 - TESTED_LOG10_ODDS,
         "runner_up_town_log10_odds": 0.0,
         "runner_up_picture_log10_odds": rival + tried,
     }
     return with_evidence(best, **odds)
 
 
-CLEAR, RIVALLED = 1.1 * CLEAR_LOG10_ODDS, 1.0
-
-
-def test_few_lights_are_a_doubt(near_nadir: Solved) -> None:
-    few = with_evidence(with_odds(near_nadir.best, CLEAR, RIVALLED), met_towns=FEW_TOWNS - 1)
-    assert caveats(few) == ["few_lights"]
-    assert caveats(with_evidence(few, met_towns=FEW_TOWNS)) == []
-
-
-def test_a_close_rival_is_a_doubt(near_nadir: Solved) -> None:
-    best = with_odds(near_nadir.best, CLEAR, RIVALLED)
-    close = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 0.9 * LOW_MARGIN)
-    clear = with_evidence(best, runner_up_even_ncc=best.evidence.even_ncc - 1.1 * LOW_MARGIN)
-    assert caveats(close) == ["low_margin"]
-    assert caveats(clear) == []
-    # Whatever else speaks for it: the place may be right and the fit that of the rival
-    assert caveats(with_odds(close, 3.0 * CLEAR_LOG10_ODDS)) == ["low_margin"]
-
-
-def test_a_loose_fit_is_a_doubt(near_nadir: Solved) -> None:
-    """The picture says where it is, the patches left out how well it fits."""
-    loose = with_evidence(near_nadir.best, held_out_residual_px=1.05 * PRECISE_PX)
-    assert caveats(loose) == ["imprecise"]
-    assert not is_conclusive(loose.evidence)
-    tight = with_evidence(near_nadir.best, held_out_residual_px=0.95 * PRECISE_PX)
-    assert caveats(tight) == []
-    # With too few patches to leave out there is nothing against it
-    assert caveats(with_evidence(loose, held_out_residual_px=float("inf"))) == []
-
-
-def test_what_is_no_chance_needs_few_towns(near_nadir: Solved) -> None:
-    """Unless the runner-up's is no chance either: a twin."""
-    poor = with_evidence(with_odds(near_nadir.best, CLEAR), met_towns=3)
-    assert caveats(poor) == []
-    assert caveats(with_odds(poor, CLEAR, RIVALLED)) == ["few_lights"]
-    assert caveats(with_odds(poor, 0.9 * CLEAR_LOG10_ODDS)) == ["few_lights", "imprecise"]
-
-
-def test_points_that_are_few_or_vague_are_a_doubt(near_nadir: Solved) -> None:
-    points, camera = near_nadir.result.control_points, near_nadir.best.camera
-    assert caveats_about_points(points, camera) == ()
-    assert codes(caveats_about_points(points[:3], camera)) == ["few_control_points"]
-    vague = (*points[:3], replace(points[3], sigma_m=5000.0))
-    assert codes(caveats_about_points(vague, camera)) == ["imprecise"]
-
-
-def test_the_probability_falls_with_what_a_vague_point_may_be_off(near_nadir: Solved) -> None:
-    points, camera = near_nadir.result.control_points, near_nadir.best.camera
-    allowed_m = allowed_error_m(camera)
-    assert chance_of_right_points(points, camera) == 1.0
-
-    def chance(share: float) -> float:
-        return chance_of_right_points(
-            (*points[:3], replace(points[3], sigma_m=share * allowed_m)), camera
-        )
-
-    assert chance(0.49) == 1.0
-    # By drawing: how often two axes of one sigma stay within the circle
-    rng = np.random.default_rng(0)
-    for share in (0.6, 1.0, 3.0):
-        inside = np.hypot(*rng.normal(0.0, share, (2, 40_000))) < 1.0
-        assert chance(share) == pytest.approx(inside.mean(), abs=0.01)
-
-
 def saturated_at(best: Verified, value: float | None) -> Verified:
     grid = replace(best.solution.levels[0], saturation=value)
     levels = (grid, *best.solution.levels[1:])
     return replace(best, solution=replace(best.solution, levels=levels))
-
-
-def test_a_saturated_map_is_a_doubt(near_nadir: Solved) -> None:
-    best = near_nadir.best
-    assert saturated_share(saturated_at(best, None)) == 0.0
-    assert saturated_share(saturated_at(best, 100.0)) == 0.0
-    half = float(np.median(best.view[best.view > 0.05]))
-    assert saturated_share(saturated_at(best, half)) == pytest.approx(0.5, abs=0.05)
-    assert caveats(saturated_at(best, half)) == []
-    # Half of the lit map is flat, and another place comes near
-    twin = replace(best.evidence, runner_up_even_ncc=best.evidence.even_ncc - 0.1)
-    assert caveats(saturated_at(replace(best, evidence=twin), half)) == ["map_saturated"]
-    dark = replace(best, view=np.zeros_like(best.view))
-    assert saturated_share(saturated_at(dark, 1.0)) == 0.0
 
 
 def outcome(
@@ -168,6 +80,106 @@ def outcome(
     return result_of(search)
 
 
+def told(result: FrameResult) -> tuple[str, list[str]]:
+    return result.verdict, codes(result.reasons)
+
+
+SURE = 60.0  # odds, log10, that nobody doubts
+NEVER = 0.999_999  # no probability reaches it
+
+
+def test_a_rival_that_is_nearly_as_probable_keeps_a_proposal_back(near_nadir: Solved) -> None:
+    """One that is far less so does not, even where it is above chance."""
+    twin = outcome(near_nadir, with_odds(near_nadir.best, SURE, SURE - 0.2))
+    assert twin.verdict != "accepted"
+    (reason,) = [reason for reason in twin.reasons if reason.code == "low_margin"]
+    assert "odds of 10^60 against 10^60" in reason.text
+    beaten = outcome(near_nadir, with_odds(near_nadir.best, SURE, 1.0))
+    assert told(beaten) == ("accepted", [])
+
+
+def test_a_fit_whose_left_out_lights_are_scattered_is_never_accepted(near_nadir: Solved) -> None:
+    """However sure the place is; very many towns make up for them."""
+    scattered = {
+        "town_log10_odds": TESTED_TOWN_LOG10_ODDS - 0.1,
+        "patch_log10_odds": TESTED_LOG10_ODDS - 0.1,
+        "picture_log10_odds": 500.0,
+        "held_out_residual_px": 5.3,
+    }
+    best = with_evidence(near_nadir.best, **scattered)
+    result = outcome(near_nadir, best, 0.1)
+    assert told(result) == ("review", ["imprecise"])
+    assert "land 5.3 px beside (one sigma)" in result.reasons[0].text
+    assert not is_conclusive(best.evidence)
+    untold = outcome(near_nadir, with_evidence(best, held_out_residual_px=float("inf")), 0.1)
+    assert "too few lights" in untold.reasons[0].text
+    for name, least in (
+        ("town_log10_odds", TESTED_TOWN_LOG10_ODDS),
+        ("patch_log10_odds", TESTED_LOG10_ODDS),
+    ):
+        assert told(outcome(near_nadir, with_evidence(best, **{name: least}))) == ("accepted", [])
+
+
+def test_few_lights_and_a_flat_map_explain_a_low_probability_alone(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    assert saturated_share(saturated_at(best, None)) == 0.0
+    assert saturated_share(saturated_at(best, 100.0)) == 0.0
+    assert saturated_share(saturated_at(replace(best, view=np.zeros_like(best.view)), 1.0)) == 0.0
+    half = float(np.median(best.view[best.view > 0.05]))
+    assert saturated_share(saturated_at(best, half)) == pytest.approx(0.5, abs=0.05)
+    for poor, code in (
+        (with_evidence(best, met_towns=FEW_TOWNS - 1), "few_lights"),
+        (saturated_at(best, half), "map_saturated"),
+    ):
+        assert told(outcome(near_nadir, poor)) == ("accepted", [])
+        assert told(outcome(near_nadir, poor, NEVER)) == ("review", [code])
+
+
+@pytest.fixture
+def with_points(near_nadir: Solved, monkeypatch: pytest.MonkeyPatch) -> Callable[..., FrameResult]:
+    """The result of a good fit with such control points."""
+
+    def result(*points: ControlPoint, accept: float = default_accept_probability()) -> FrameResult:
+        monkeypatch.setattr("regengine.registration.outcome.propose", lambda *_: points)
+        return outcome(near_nadir, near_nadir.best, accept)
+
+    return result
+
+
+def test_fewer_than_four_points_are_never_accepted(
+    near_nadir: Solved, with_points: Callable[..., FrameResult]
+) -> None:
+    few = with_points(*near_nadir.result.control_points[:3], accept=0.1)
+    assert told(few) == ("review", ["few_control_points"])
+
+
+def test_a_vague_point_lowers_the_probability_and_is_named(
+    near_nadir: Solved, with_points: Callable[..., FrameResult]
+) -> None:
+    points, camera = near_nadir.result.control_points, near_nadir.best.camera
+    vague = (*points[:3], replace(points[3], sigma_m=5000.0))
+    result = with_points(*vague)
+    place = near_nadir.result.probability / chance_of_right_points(points, camera)
+    assert result.probability == pytest.approx(place * chance_of_right_points(vague, camera))
+    assert result.verdict != "accepted"
+    assert codes(result.reasons) == ["imprecise"]
+    assert "uncertain by 5.0 km" in result.reasons[0].text
+
+
+def test_the_chance_of_points_is_that_of_the_vaguest(near_nadir: Solved) -> None:
+    points, camera = near_nadir.result.control_points, near_nadir.best.camera
+    allowed_m = allowed_error_m(camera)
+    assert chance_of_right_points((), camera) == 1.0
+    # By drawing: how often two axes of one sigma stay within the circle
+    rng = np.random.default_rng(0)
+    for share in (0.3, 0.6, 1.0, 3.0):
+        vaguest = replace(points[3], sigma_m=share * allowed_m)
+        sharp = (replace(one, sigma_m=0.1 * share * allowed_m) for one in points[:3])
+        inside = np.hypot(*rng.normal(0.0, share, (2, 40_000))) < 1.0
+        chance = chance_of_right_points((*sharp, vaguest), camera)
+        assert chance == pytest.approx(inside.mean(), abs=0.01)
+
+
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
     result = outcome(near_nadir, None)
     assert (result.verdict, codes(result.reasons)) == ("no_match", ["no_agreement"])
@@ -181,8 +193,6 @@ def chance_like(best: Verified) -> Verified:
         best,
         ncc=0.2,
         runner_up_ncc=0.19,
-        even_ncc=0.1,
-        runner_up_even_ncc=0.09,
         town_log10_odds=-4.0,
         patch_log10_odds=-4.0,
         picture_log10_odds=-4.0,
@@ -202,10 +212,9 @@ def test_hardly_better_than_chance_is_no_match_without_points(near_nadir: Solved
 
 def unproven(best: Verified) -> Verified:
     """As good a solution, but not so good that the search would have ended with it."""
-    weaker = with_evidence(
-        with_odds(best, 9.6, RIVALLED),
-        runner_up_even_ncc=best.evidence.even_ncc - 0.1,
-    )
+    steps = shipped_calibration().steps
+    middling = min(steps.log10_odds, key=lambda odds: abs(float(steps.probability(odds)) - 0.7))
+    weaker = with_odds(best, middling)
     assert not made_search(weaker.camera, best=weaker).conclusive
     return weaker
 
@@ -213,8 +222,8 @@ def unproven(best: Verified) -> Verified:
 def test_a_search_cut_short_is_told_with_what_a_person_must_look_at(near_nadir: Solved) -> None:
     best = unproven(near_nadir.best)
     for accept, found, codes_without in (
-        (0.999_999, best, ["low_probability"]),
-        (0.0, with_evidence(best, met_towns=3), ["few_lights"]),
+        (NEVER, best, ["low_probability"]),
+        (NEVER, with_evidence(best, met_towns=3), ["few_lights"]),
     ):
         cut = outcome(near_nadir, found, accept, exhausted=False)
         assert (cut.verdict, codes(cut.reasons)) == ("review", [*codes_without, "search_budget"])
@@ -244,7 +253,7 @@ def test_a_proof_ends_a_search_before_its_time(near_nadir: Solved) -> None:
     """Whatever was left untried then, nobody ran out of time."""
     proof = near_nadir.best
     assert made_search(proof.camera, best=proof).conclusive
-    result = outcome(near_nadir, proof, 0.999_999, exhausted=False)
+    result = outcome(near_nadir, proof, NEVER, exhausted=False)
     assert (result.verdict, codes(result.reasons)) == ("review", ["low_probability"])
 
 

@@ -19,10 +19,8 @@ from regengine.registration.acceptance import (
 )
 from regengine.registration.candidates import Candidate, CoarseView, Look
 from regengine.registration.evidence import (
-    LOW_MARGIN,
-    PRECISE_PX,
-    PRECISE_SPREAD,
-    SUPPORTED_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
+    TESTED_TOWN_LOG10_ODDS,
     Finalist,
     Verified,
     log10_tried,
@@ -141,39 +139,31 @@ def test_nothing_found_is_nothing_to_prove(proven: Verified, proofs: list[float]
     assert search.candidates == []
 
 
-ACCEPTED, DOUBTED = 22.0, 5.0  # leads, log10, that are accepted unseen, and that are not
+ACCEPTED, DOUBTED = 40.0, 0.0  # leads, log10, that are accepted unseen, and that are not
 
 
 def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
-    """All that speaks for a camera together, a lead, and a fit that is held by towns or patches."""
+    """All that speaks for a camera together, over its rival's, and a fit that is tested."""
     tried = proven.evidence.log10_tried
-    town = SUPPORTED_LOG10_ODDS + 1.0
     strong = {
-        "town_log10_odds": town,
+        "town_log10_odds": TESTED_TOWN_LOG10_ODDS,
         "patch_log10_odds": 0.0,
-        "picture_log10_odds": ACCEPTED + tried - town,
+        "picture_log10_odds": ACCEPTED + tried - TESTED_TOWN_LOG10_ODDS,
         "runner_up_town_log10_odds": 0.0,
         "runner_up_picture_log10_odds": 0.0,
-        "even_ncc": 0.4,
-        "runner_up_even_ncc": 0.15,
-        "field_share": 1.0,
     }
     sure = with_evidence(proven, **strong)
     assert probability(sure.evidence) > default_accept_probability()
     assert ends(sure)
     for figure, value in (
-        ("picture_log10_odds", DOUBTED + tried - town),
+        ("picture_log10_odds", DOUBTED + tried - TESTED_TOWN_LOG10_ODDS),
         ("picture_log10_odds", float("nan")),
-        ("town_log10_odds", SUPPORTED_LOG10_ODDS - 0.1),
-        ("runner_up_even_ncc", 0.41 - LOW_MARGIN),
-        ("held_out_residual_px", 1.1 * PRECISE_PX),
-        ("spread_share", 1.1 * PRECISE_SPREAD),
+        ("runner_up_picture_log10_odds", ACCEPTED + tried - DOUBTED),
+        ("town_log10_odds", TESTED_TOWN_LOG10_ODDS - 0.1),
     ):
-        assert not ends(with_evidence(sure, **{figure: value})), figure
-    # One that is not to be accepted, for a runner-up that comes near
-    rivalled = with_evidence(sure, runner_up_picture_log10_odds=ACCEPTED + tried - DOUBTED)
-    assert probability(rivalled.evidence) < default_accept_probability()
-    assert not ends(rivalled)
+        assert not ends(with_evidence(sure, **strong | {figure: value})), figure
+    landed = {"town_log10_odds": 0.0, "patch_log10_odds": TESTED_LOG10_ODDS}
+    assert ends(with_evidence(sure, **strong | landed))
 
 
 def test_the_last_chance_is_for_what_never_stood_out(
@@ -183,7 +173,7 @@ def test_the_last_chance_is_for_what_never_stood_out(
     monkeypatch.setattr(register, "compare_finalists", lambda search: begun.append(search) or [])
     found = candidates(proven, [0.5, 0.4])
     sure = {"town_log10_odds": 50.0, "patch_log10_odds": 50.0, "ncc": 0.8, "runner_up_ncc": 0.3}
-    weak = {**sure, "patch_log10_odds": -50.0, "runner_up_even_ncc": 0.9}
+    weak = {**sure, "patch_log10_odds": -50.0}
     for best, count in (
         (None, 1),
         (with_evidence(proven, **weak), 2),
@@ -255,7 +245,7 @@ def test_another_way_to_an_unsure_camera_is_fitted_too(
     sure = made_search(proven.camera, best=proven, candidates=[candidate])
     compare_opinions(sure, "pictures", [candidate])
     assert fitted == []
-    unsure = with_evidence(proven, town_log10_odds=6.0, patch_log10_odds=6.0)
+    unsure = with_evidence(proven, town_log10_odds=6.0, patch_log10_odds=0.0)
     search = made_search(proven.camera, best=unsure, candidates=[candidate])
     compare_opinions(search, "pictures", [candidate])
     compare_opinions(search, "pictures", [candidate])

@@ -17,10 +17,6 @@ from tests.regengine.registration.simulated_frames import Solved
 
 
 def with_evidence(proven: Verified, **said: float) -> Verified:
-    """With other figures; evened correlations are the plain ones where nothing else is said."""
-    for plain in ("ncc", "runner_up_ncc"):
-        if plain in said:
-            said.setdefault(plain.replace("ncc", "even_ncc"), said[plain])
     return replace(proven, evidence=replace(proven.evidence, **said))
 
 
@@ -66,17 +62,46 @@ def test_the_same_view_is_held_against_the_later_rivals_whichever_fit_is_kept(
     assert kept.evidence.town_log10_odds == fit.evidence.town_log10_odds
     assert kept.evidence.ncc == fit.evidence.ncc
     assert kept.solution is fit.solution
-    assert kept.evidence.runner_up_ncc == kept.evidence.runner_up_even_ncc == 0.6
+    assert kept.evidence.runner_up_ncc == 0.6
     assert kept.evidence.runner_up_town_log10_odds == 6.5
     assert kept.evidence.runner_up_picture_log10_odds == 5.5
     assert kept.finalists == (fit.finalists[0], late.finalists[1])
 
 
-@pytest.mark.parametrize("later_wins", [True, False])
-def test_another_view_that_correlates_better_becomes_the_runner_up(
-    proven: Verified, later_wins: bool
+def test_of_one_view_the_tested_fit_is_kept(proven: Verified) -> None:
+    """More odds tell the place, which is the same, and not the last kilometres."""
+    tested = with_evidence(proven, town_log10_odds=2.0, patch_log10_odds=4.0)
+    loose = with_evidence(
+        proven, town_log10_odds=8.0, patch_log10_odds=-2.0, picture_log10_odds=60.0
+    )
+    assert loose.evidence.log10_odds > tested.evidence.log10_odds
+    for kept in (better(tested, loose), better(loose, tested)):
+        assert kept.evidence.patch_log10_odds == 4.0
+
+
+@pytest.mark.parametrize(("town", "picture", "stronger"), [(0.0, 9.0, True), (5.5, 0.0, False)])
+def test_the_stronger_runner_up_is_kept_whole(
+    proven: Verified, town: float, picture: float, stronger: bool
 ) -> None:
-    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
+    """No rival is made up of the towns of one and the picture of another."""
+    known = {"runner_up_town_log10_odds": 5.0, "runner_up_picture_log10_odds": 1.0}
+    evidence = replace(proven.evidence, runner_up_ncc=0.4, **known)
+    held = evidence.held_against(0.3, town, picture)
+    assert (
+        held.runner_up_ncc,
+        held.runner_up_town_log10_odds,
+        held.runner_up_picture_log10_odds,
+    ) == ((0.3, town, picture) if stronger else (0.4, 5.0, 1.0))
+
+
+@pytest.mark.parametrize("later_wins", [True, False])
+@pytest.mark.parametrize("longer", [1.0, 8.0])
+def test_another_view_that_has_more_for_it_becomes_the_runner_up(
+    proven: Verified, later_wins: bool, longer: float
+) -> None:
+    """Its correlation for what it is worth in the proposal's field."""
+    none = {"runner_up_town_log10_odds": 0.0, "runner_up_picture_log10_odds": 0.0}
+    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0, **none)
     weak = with_evidence(
         elsewhere(proven),
         ncc=0.48,
@@ -84,55 +109,21 @@ def test_another_view_that_correlates_better_becomes_the_runner_up(
         patch_log10_odds=-3.0,
         picture_log10_odds=5.75,
     )
+    first, camera = strong.finalists[0], weak.camera
+    rival = replace(first, camera=replace(camera, focal_px=longer * camera.focal_px))
+    weak = replace(weak, finalists=(rival,))
     kept = better(strong, weak) if later_wins else better(weak, strong)
     assert kept.camera == strong.camera
-    assert kept.evidence.ncc - kept.evidence.runner_up_ncc == pytest.approx(0.02)
-    assert kept.evidence.runner_up_town_log10_odds == max(
-        strong.evidence.runner_up_town_log10_odds, weak.evidence.town_log10_odds
-    )
+    assert kept.evidence.runner_up_ncc == pytest.approx(0.48 * rival.share / first.share)
+    assert kept.evidence.runner_up_town_log10_odds == -1.0
     assert kept.evidence.runner_up_picture_log10_odds == 5.75
-    assert kept.finalists[:2] == (strong.finalists[0], weak.finalists[0])
+    assert kept.finalists[:2] == (first, rival)
 
 
-@pytest.mark.parametrize("later_wins", [True, False])
-@pytest.mark.parametrize(
-    ("share", "other_share", "other_ncc", "worth"),
-    [(1.0, 0.5, 0.8, 0.4), (0.5, 1.0, 0.3, 0.6), (0.6, 0.6, 0.55, 0.55), (0.9, 0.3, 0.75, 0.25)],
-)
-def test_a_rival_counts_for_what_it_is_worth_in_the_proposals_field(
-    proven: Verified,
-    later_wins: bool,
-    share: float,
-    other_share: float,
-    other_ncc: float,
-    worth: float,
-) -> None:
-    """0.8 of a field of 45 km is easily had by chance; 0.4 of one of 180 km is as much."""
-    strong = with_evidence(
-        proven, ncc=0.7, runner_up_ncc=0.2, field_share=share, town_log10_odds=60.0
-    )
-    weak = with_evidence(
-        elsewhere(proven),
-        ncc=other_ncc,
-        field_share=other_share,
-        town_log10_odds=-3.0,
-        patch_log10_odds=-3.0,
-        runner_up_ncc=0.9,
-    )
-    assert strong.evidence.lead_log10_odds > weak.evidence.lead_log10_odds
-    kept = better(strong, weak) if later_wins else better(weak, strong)
-    assert kept.camera == strong.camera
-    assert kept.evidence.runner_up_ncc == pytest.approx(worth)
-    assert kept.evidence.runner_up_even_ncc == pytest.approx(worth)
-    assert kept.finalists[1] is weak.finalists[0]
-
-
-@pytest.mark.parametrize("figures", [{"ncc": 0.2}, {"ncc": 0.6, "field_share": 0.3}])
-def test_another_view_worth_less_than_the_runner_up_changes_nothing(
-    proven: Verified, figures: dict[str, float]
-) -> None:
-    strong = with_evidence(proven, ncc=0.5, runner_up_ncc=0.2, town_log10_odds=60.0)
-    weak = with_evidence(elsewhere(proven), **figures, runner_up_ncc=0.6, town_log10_odds=-1.0)
+def test_another_view_that_has_less_for_it_changes_nothing(proven: Verified) -> None:
+    """However well it correlates."""
+    strong = with_evidence(proven, town_log10_odds=60.0, runner_up_picture_log10_odds=6.0)
+    weak = with_evidence(elsewhere(proven), ncc=0.9, town_log10_odds=-9.0, picture_log10_odds=6.0)
     assert better(strong, weak) is strong
     assert better(weak, strong) is strong
 
@@ -189,11 +180,8 @@ def test_the_runner_up_is_told_as_if_it_had_the_proposals_field(
     verify_best(search)
     assert search.best is not None
     evidence = search.best.evidence
-    assert evidence.field_share == shares[0]
     assert evidence.ncc == first.ncc
     assert evidence.runner_up_ncc == pytest.approx(rival.ncc * shares[1] / shares[0])
-    assert evidence.even_ncc == first.even_ncc
-    assert evidence.runner_up_even_ncc == pytest.approx(rival.even_ncc * shares[1] / shares[0])
     assert evidence.picture_log10_odds > CLEAR_LOG10_ODDS
     assert evidence.runner_up_picture_log10_odds == 1.5
     assert evidence.log10_tried == log10_tried(10)
@@ -222,5 +210,4 @@ def test_what_cannot_be_fitted_is_a_rival_and_hides_nothing(
     verify_best(search)
     assert search.best is not None
     assert search.best.finalists == (second, first)
-    assert search.best.evidence.runner_up_even_ncc == pytest.approx(first.even_ncc)
-    assert search.best.evidence.even_margin < 0.0
+    assert search.best.evidence.runner_up_ncc == pytest.approx(first.ncc)

@@ -108,7 +108,7 @@ def test_a_photo_is_found_on_a_turned_map_as_on_the_map_itself(
         ),
     )
     assert turned.best is not None
-    assert turned.best.evidence.precise
+    assert turned.best.evidence.tested
     back = turned_back(turned.best.camera, TURN_DEG)
     assert same_view(back, found.best.camera, 0.1 * SAME_SHARE)
     # The decoy of the photo itself has nothing but dark sea below
