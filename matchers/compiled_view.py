@@ -393,7 +393,7 @@ def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float
         far += not apart < most_px
         if 2 * far > len(places):
             return False
-    return seen > 0 and np.median(moved[:seen]) < most_px
+    return seen > 0 and bool(np.median(moved[:seen]) < most_px)
 
 
 @compiled(types.void(array(f8, 1), array(f8, 2), array(f8, 2), f8[:, :, ::1]))
