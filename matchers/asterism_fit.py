@@ -15,9 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.asterisms import (
-    AsterismIndex,
-)
+from matchers.asterisms import AsterismIndex, lengths
 
 ROUNDS = 2  # of fitting rotations to what they bring together
 BENT_ROUNDS = 4  # where bends are fitted, too, which bring together more in each
@@ -227,7 +225,7 @@ def weigh(
     """
     from matchers import compiled_figures
 
-    apart = np.linalg.norm(placed - centres[:, None], axis=-1)
+    apart = lengths(placed - centres[:, None])
     sigma = parameters.sigma_rad + parameters.sigma_share * apart
     distance, near = index.point_tree.query(
         placed.reshape(-1, 3), distance_upper_bound=FARTHEST_SIGMAS * float(sigma.max())
@@ -253,7 +251,7 @@ def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
     factors = np.ones((*np.shape(scale)[:-1], 3)) if np.ndim(scale) else np.ones(3)
     factors[..., :2] = scale
     stretched = vectors * factors
-    return np.asarray(stretched / np.linalg.norm(stretched, axis=-1, keepdims=True))
+    return np.asarray(stretched / lengths(stretched)[..., None])
 
 
 def smallest_rotations(vectors: FloatArray, onto: FloatArray) -> FloatArray:
@@ -330,7 +328,7 @@ def beyond_turns(rays: FloatArray, bends: FloatArray) -> FloatArray:
 def bent_by(rays: FloatArray, bends: FloatArray, sigmas: FloatArray) -> FloatArray:
     """Points moved by so many sigmas (v, m) of each bend: unit vectors of shape (v, n, 3)."""
     moved = rays + np.einsum("vm,mni->vni", sigmas, bends)
-    return np.asarray(moved / np.linalg.norm(moved, axis=-1, keepdims=True))
+    return np.asarray(moved / lengths(moved)[..., None])
 
 
 def fitted_sigmas(

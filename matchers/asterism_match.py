@@ -26,8 +26,7 @@ from matchers.asterisms import (
     unit,
 )
 
-TABLE = 262_147  # cells of the voting table: a prime, 2 MB, which stay in a processor's cache
-# Votes of different cells fall together in the table: so many times the wanted cells are counted
+# Votes of different cells fall together: so many times the wanted cells are counted
 SPARE = 8
 
 
@@ -260,7 +259,6 @@ def count_votes(
         np.ascontiguousarray(alike.turn_rad, float),
         len(index.vectors),
         steps,
-        TABLE,
         SPARE * most,
     )
     order = np.argsort(key, kind="stable")

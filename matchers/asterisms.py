@@ -285,6 +285,11 @@ def build_index(
     )
 
 
+def lengths(vectors: FloatArray) -> FloatArray:
+    """Lengths (...) of vectors (..., 3): `numpy.linalg.norm` in less than half the time."""
+    return np.asarray(np.sqrt(np.vecdot(vectors, vectors)))
+
+
 def unit(vectors: ArrayLike) -> FloatArray:
     """Vectors of shape (n, 3) at unit length; ValueError where that cannot be."""
     points = np.asarray(vectors, float).reshape(-1, 3) if np.size(vectors) else np.zeros((0, 3))

@@ -8,6 +8,7 @@ thousand pairs are alike.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,13 +31,15 @@ class CodeSlots:
     """Cells that hold codes, and where their slots begin; make it with `of`."""
 
     cells: NDArray[np.int64]  # (c,): ascending
+    # Where those begin that share all numbers but the last one, and how many cells there are
+    firsts: NDArray[np.int64]
     slots: int  # in each cell
     width: float  # of a slot, in units of last numbers
     # (c * slots + 1,): row of the table at which each begins, and the table's length
     starts: IndexArray
 
     @classmethod
-    def of(cls, keys: FloatArray, span: float) -> CodeSlots:
+    def of(cls, keys: FloatArray, span: float, sides: tuple[int, ...]) -> CodeSlots:
         """The slots of a table whose keys are ``cell * span + last number``, ascending."""
         cell = np.floor_divide(keys, span).astype(np.int64)
         first = np.flatnonzero(np.diff(cell, prepend=-1))
@@ -49,7 +52,11 @@ class CodeSlots:
         starts = np.searchsorted(keys, edges)
         starts[:, 0] = first
         return cls(
-            cells=cells, slots=slots, width=width, starts=np.append(starts.ravel(), len(keys))
+            cells=cells,
+            firsts=np.searchsorted(cells, sides[-1] * np.arange(math.prod(sides[:-1]) + 1)),
+            slots=slots,
+            width=width,
+            starts=np.append(starts.ravel(), len(keys)),
         )
 
 
@@ -91,7 +98,7 @@ class CodeTable:
     @cached_property
     def slots(self) -> CodeSlots:
         """Where codes stand, for looking up."""
-        return CodeSlots.of(self.keys, LAST_SPAN)
+        return CodeSlots.of(self.keys, LAST_SPAN, self.cells)
 
     def alike(self, codes: FloatArray) -> tuple[IndexArray, IndexArray]:
         """Pairs within a distance of 1: rows of the codes (q, d) given here, and of the table's."""
@@ -106,6 +113,7 @@ class CodeTable:
             np.ascontiguousarray(self.low, float),
             np.array(self.cells),
             self.slots.cells,
+            self.slots.firsts,
             self.slots.starts,
             self.slots.slots,
             self.slots.width,

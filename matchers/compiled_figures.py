@@ -12,14 +12,15 @@ from matchers.compiled import array, compiled, helper
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 
-FIRST_PAIRS = 1 << 14
+FIRST_PAIRS, FIRST_VOTES = 1 << 14, 1 << 10
+FOLDS = 262_147  # of votes: a prime, 1 MB, which stay in a processor's cache
 WIDTH = 5  # numbers of a code that are compared, so that the loop over them needs no counter
 
 
 @helper
 def grown(values: Any) -> Any:
-    """The same at the beginning of an array twice as long."""
-    longer = np.empty(2 * len(values), values.dtype)
+    """The same at the beginning of an array twice as long, and zeros."""
+    longer = np.zeros(2 * len(values), values.dtype)
     longer[: len(values)] = values
     return longer
 
@@ -33,16 +34,16 @@ def longer(rows: Any) -> Any:
 
 
 @helper
-def row_of(sorted_values: Any, value: int) -> int:
-    """Where a value would stand among ascending ones."""
-    low, high = 0, len(sorted_values)
+def row_of(sorted_values: Any, value: int, low: int, high: int) -> int:
+    """Which of some rows of ascending values is this one; -1 for none."""
+    end = high
     while low < high:
         middle = (low + high) // 2
         if sorted_values[middle] < value:
             low = middle + 1
         else:
             high = middle
-    return low
+    return low if low < end and sorted_values[low] == value else -1
 
 
 @compiled(
@@ -51,6 +52,7 @@ def row_of(sorted_values: Any, value: int) -> int:
         array(i8, 1),
         array(f4, 2),
         array(f8, 1),
+        array(i8, 1),
         array(i8, 1),
         array(i8, 1),
         array(i8, 1),
@@ -66,6 +68,7 @@ def alike(
     low: Any,
     sides: Any,
     cells: Any,
+    firsts: Any,
     starts: Any,
     slots: int,
     slot_width: float,
@@ -74,15 +77,18 @@ def alike(
     """Pairs of rows, of ``codes`` and of the table, within a distance of 1.
 
     ``order`` is that in which codes are asked for; ``low`` and ``sides`` are those of a
-    `matchers.code_table.CodeTable` of cells 1 wide, ``cells``, ``starts`` and ``slots`` those of
-    its slots. A cell farther away than ``reach`` is not looked into. Rows of ``table`` are `WIDTH`
-    wide, filled up with zeros.
+    `matchers.code_table.CodeTable` of cells 1 wide, ``cells``, ``firsts``, ``starts`` and
+    ``slots`` those of its slots. A cell farther away than ``reach`` is not looked into. Rows of
+    ``table`` are `WIDTH` wide, filled up with zeros.
     """
     numbers, width = len(sides), codes.shape[1]
     mine, its = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
     found = 0
     beyond, numbered = np.empty((numbers, 3)), np.empty((numbers, 3), np.int64)
     turn = np.empty(numbers, np.int64)
+    # What is left of the square of the reach, and the cell's number, by the numbers before each
+    left, cell = np.empty(numbers + 1), np.empty(numbers + 1, np.int64)
+    left[0], cell[0] = reach * reach, 0
     code = np.zeros(WIDTH, np.float32)
     for asked in order:
         for d in range(width):
@@ -96,46 +102,41 @@ def alike(
                 beyond[number, way] = away * away if inside else inf
                 numbered[number, way] = at + 1
         last = codes[asked, width - 1] - low[numbers]
-        # All combinations of the three ways of each number, the last one fastest
-        turn[:] = 0
-        while True:
-            left, cell, far = reach * reach, 0, -1
-            for number in range(numbers):
-                left -= beyond[number, turn[number]]
-                if left < 0.0:
-                    far = number
-                    break
-                cell = cell * sides[number] + numbered[number, turn[number]]
-            if far < 0:
-                row = row_of(cells, cell)
-                if row < len(cells) and cells[row] == cell:
-                    around = sqrt(left)
-                    lowest, highest = (last - around) / slot_width, (last + around) / slot_width
-                    first_slot = floor(min(max(lowest, 0.0), float(slots)))
-                    last_slot = floor(min(max(highest + 1.0, float(first_slot)), float(slots)))
-                    for entry in range(
-                        starts[row * slots + first_slot], starts[row * slots + last_slot]
-                    ):
-                        apart = np.float32(0.0)
-                        for d in range(WIDTH):
-                            difference = code[d] - table[entry, d]
-                            apart += difference * difference
-                        if apart <= np.float32(1.0):
-                            if found == len(mine):
-                                mine, its = grown(mine), grown(its)
-                            mine[found], its[found] = asked, entry
-                            found += 1
-                far = numbers - 1
-            # What is too far away stays so whatever the later numbers are
-            for number in range(far + 1, numbers):
-                turn[number] = 2
-            number = numbers - 1
-            while number >= 0 and turn[number] == 2:
-                turn[number] = 0
-                number -= 1
-            if number < 0:
-                break
+        # All combinations of the three ways of each number, the last one fastest; what is too far
+        # away stays so whatever the later numbers are
+        number = 0
+        turn[0] = -1
+        while number >= 0:
             turn[number] += 1
+            if turn[number] == 3:
+                number -= 1
+                continue
+            left[number + 1] = left[number] - beyond[number, turn[number]]
+            if left[number + 1] < 0.0:
+                continue
+            cell[number + 1] = cell[number] * sides[number] + numbered[number, turn[number]]
+            if number < numbers - 1:
+                number += 1
+                turn[number] = -1
+                continue
+            before = cell[number]
+            row = row_of(cells, cell[numbers], firsts[before], firsts[before + 1])
+            if row < 0:
+                continue
+            around = sqrt(left[numbers])
+            lowest, highest = (last - around) / slot_width, (last + around) / slot_width
+            first_slot = floor(min(max(lowest, 0.0), float(slots)))
+            last_slot = floor(min(max(highest + 1.0, float(first_slot)), float(slots)))
+            for entry in range(starts[row * slots + first_slot], starts[row * slots + last_slot]):
+                apart = np.float32(0.0)
+                for d in range(WIDTH):
+                    difference = code[d] - table[entry, d]
+                    apart += difference * difference
+                if apart <= np.float32(1.0):
+                    if found == len(mine):
+                        mine, its = grown(mine), grown(its)
+                    mine[found], its[found] = asked, entry
+                    found += 1
     return mine[:found].copy(), its[:found].copy()
 
 
@@ -215,43 +216,41 @@ def in_every_order(points: Any, groups: Any, orders: Any, slack: float, spare: f
     return members[:found].copy(), codes[:found].copy(), axes[:found].copy()
 
 
-@compiled(types.UniTuple(i8[::1], 2)(array(i8, 2), array(i8, 2), array(f8, 2), i8, i8, i8, i8))
+@compiled(types.UniTuple(i8[::1], 2)(array(i8, 2), array(i8, 2), array(f8, 2), i8, i8, i8))
 def fullest_cells(
-    photo: Any, reference: Any, turn_rad: Any, points: int, steps: int, folds: int, most: int
+    photo: Any, reference: Any, turn_rad: Any, points: int, steps: int, most: int
 ) -> Any:
     """Votes of the cells that get the most, and these cells: at least ``most``, if there are.
 
     Each of the pairs of members, shape (c, k), votes for its two points at its turn in two cells,
     each two of ``steps`` wide; the second votes are numbered after all of the first. Cells are
-    counted in so many ``folds``, where different ones may fall together.
+    counted in `FOLDS`, where different ones may fall together.
     """
     pairs = photo.size
     votes = np.empty(2 * pairs, np.int64)
-    counts = np.zeros(folds, np.int64)
+    counts = np.zeros(FOLDS, np.int32)
+    reached = np.zeros(FIRST_VOTES, np.int64)  # cells that have so many votes, or more
     n = 0
     for c in range(photo.shape[0]):
         for k in range(photo.shape[1]):
             pair = photo[c, k] * points + reference[c, k]
             step = floor(turn_rad[c, k] / (2.0 * pi) * steps) % steps
             votes[n] = pair * steps + step
-            votes[n + pairs] = pair * steps + (step + 1) % steps
-            counts[votes[n] % folds] += 1
-            counts[votes[n + pairs] % folds] += 1
+            votes[n + pairs] = pair * steps + (step + 1 if step + 1 < steps else 0)
+            for vote in (n, n + pairs):
+                fold = votes[vote] % FOLDS
+                counts[fold] += 1
+                if counts[fold] == len(reached):
+                    reached = grown(reached)
+                reached[counts[fold]] += 1
             n += 1
-    fullest = 0
-    for fold in range(folds):
-        fullest = max(fullest, counts[fold])
-    of_size = np.zeros(fullest + 1, np.int64)
-    for fold in range(folds):
-        of_size[counts[fold]] += 1
-    enough, cells = fullest, of_size[fullest]
-    while enough > 1 and cells < most:
-        enough -= 1
-        cells += of_size[enough]
+    enough = 1
+    while enough + 1 < len(reached) and reached[enough + 1] >= most:
+        enough += 1
     chosen, keys = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
     found = 0
     for vote in range(2 * pairs):
-        if counts[votes[vote] % folds] >= enough:
+        if counts[votes[vote] % FOLDS] >= enough:
             if found == len(chosen):
                 chosen, keys = grown(chosen), grown(keys)
             chosen[found], keys[found] = vote, votes[vote]

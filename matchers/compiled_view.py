@@ -354,6 +354,24 @@ def pixel(camera: Any, x: float, y: float, z: float) -> Any:
     return (camera[WIDTH] - 1.0 - x if camera[MIRRORED] != 0.0 else x), y
 
 
+@compiled(types.void(array(f8, 1), i8, array(f8, 2), f8, f4[::1], f4[::1]))
+def pixels_of(
+    camera: Any, height: int, points: Any, least_cosine: float, cols: Any, rows: Any
+) -> None:
+    """Fill in which pixels see points (n, 3) of the unit sphere, where any do.
+
+    Not the outermost ones, and not where the cosine of incidence is less than so much.
+    """
+    for n in range(len(points)):
+        x, y, z = points[n]
+        to_x, to_y, to_z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
+        away = sqrt(to_x * to_x + to_y * to_y + to_z * to_z)
+        if to_x * x + to_y * y + to_z * z < -least_cosine * away:
+            col, row = pixel(camera, x, y, z)
+            if 1.0 < col < camera[WIDTH] - 2.0 and 1.0 < row < height - 2.0:
+                cols[n], rows[n] = col, row
+
+
 @compiled(types.boolean(array(f8, 1), array(f8, 1), i8, array(f8, 2), f8))
 def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float) -> bool:
     """Whether ground that one camera sees is nearly at the same pixels of another.

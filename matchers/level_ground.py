@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, FloatImage
+from matchers.asterisms import lengths
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
@@ -197,16 +198,22 @@ def levelled(
 def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[FloatImage, FloatImage]:
-    """Which pixels see points of the level frame."""
-    sight = there - [0.0, 0.0, distance_from_centre(altitude_km)]
-    steep = np.einsum("...i,...i", sight, there) < -least_cosine * np.linalg.norm(sight, axis=-1)
-    x, y = camera.image_of(sight @ axes)
-    inside = (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
-    seen = steep & inside
-    return (
-        np.where(seen, x, NOWHERE).astype(np.float32),
-        np.where(seen, y, NOWHERE).astype(np.float32),
+    """Which pixels see points of the level frame; `NOWHERE` for none."""
+    from matchers import compiled_view
+
+    level = camera.numbers.copy()
+    pose = 0.0, 0.0, distance_from_centre(altitude_km), *axes.ravel()
+    level[compiled_view.POSITION : compiled_view.MIRRORED] = pose
+    columns, rows = np.full((2, *there.shape[:-1]), NOWHERE, np.float32)
+    compiled_view.pixels_of(
+        level,
+        camera.height_px,
+        np.ascontiguousarray(there.reshape(-1, 3)),
+        least_cosine,
+        columns.ravel(),
+        rows.ravel(),
     )
+    return columns, rows
 
 
 def level_points(right: ArrayLike, up: ArrayLike, pixel_km: float) -> FloatArray:
@@ -247,7 +254,7 @@ class GroundPlane:
         right = (np.asarray(x, float) - (width - 1) / 2.0) * step
         up = ((height - 1) / 2.0 - np.asarray(y, float)) * step
         there = np.stack([right, up, np.ones_like(right)], axis=-1)
-        there = there / np.linalg.norm(there, axis=-1, keepdims=True)
+        there = there / lengths(there)[..., None]
         return np.asarray(there @ self.axes)
 
 

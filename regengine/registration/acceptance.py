@@ -11,8 +11,8 @@ from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
 REVIEW_PROBABILITY = 0.25
-# Of the right places whose fit is not tested so many have right control points: 17 of 20 trials
-RIGHT_IF_UNTESTED = 0.85
+# Of the right places whose fit nothing holds so many have right control points: 17 of 20 trials
+RIGHT_IF_NOT_HELD = 0.85
 
 
 def default_accept_probability() -> float:
@@ -21,7 +21,7 @@ def default_accept_probability() -> float:
 
 
 def probability(evidence: Evidence) -> float:
-    """P(right) of a proposal: that of its place, and less where the fit is not tested."""
+    """P(right) of a proposal: that of its place, and less where nothing holds the fit."""
     return share_right(evidence) * float(
         shipped_calibration().steps.probability(evidence.lead_log10_odds)
     )
@@ -35,7 +35,7 @@ def probability_interval(evidence: Evidence) -> tuple[float, float]:
 
 def share_right(evidence: Evidence) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
-    return 1.0 if evidence.tested else RIGHT_IF_UNTESTED
+    return 1.0 if evidence.held else RIGHT_IF_NOT_HELD
 
 
 def decide(

@@ -25,10 +25,13 @@ LOG10_ATTITUDES_PER_LOOK = 6.0
 # second kind is asked; of 59 wrong ones, 41 of them decoys, 2
 AGREEMENT_LOG10_ODDS = 1.0
 # A fit is tested where patches that were left out of it land where it says, so many times likelier
-# than anywhere in their reach, or where its towns alone are no chance by so much. Fits of the right
-# place that are bent (another lens, another place on the track) leave patches scattered: five whose
-# points were 1 to 15 % of the diagonal off had odds of -2.6 to 0.8, and of towns 3.7 to 8.9
-TESTED_LOG10_ODDS, TESTED_TOWN_LOG10_ODDS = 1.0, 10.0
+# than anywhere in their reach. Fits of the right place that are bent (another lens, another place
+# on the track, half of the picture) leave them scattered: six whose points were 1 to 15 % of the
+# diagonal off had odds of -2.6 to 0.8, and of towns 3.7 to 13.5
+TESTED_LOG10_ODDS = 1.0
+# Towns alone hold what no other fit of the same place has tested, where they are no chance by so
+# much: towards the limb patches are coarse
+HELD_TOWN_LOG10_ODDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +140,16 @@ class Evidence:
 
     @property
     def tested(self) -> bool:
-        """Whether lights that are left out of the fit lie where it says, or very many towns do.
+        """Whether lights that are left out of the fit lie where it says.
 
-        A few towns and the picture tell the place, and hold for a camera that is kilometres off.
+        Towns and the picture tell the place, and agree with a camera that is kilometres off.
         """
-        by_towns = self.town_log10_odds >= TESTED_TOWN_LOG10_ODDS
-        return by_towns or self.patch_log10_odds >= TESTED_LOG10_ODDS
+        return self.patch_log10_odds >= TESTED_LOG10_ODDS
+
+    @property
+    def held(self) -> bool:
+        """Whether the fit is tested, or very many towns agree with it when the search is over."""
+        return self.tested or self.town_log10_odds >= HELD_TOWN_LOG10_ODDS
 
     @property
     def beyond_chance(self) -> bool:

@@ -230,14 +230,6 @@ def compare_opinions(search: Search, kind: str, candidates: Sequence[Candidate])
             search.candidates.sort(key=lambda candidate: -candidate.score)
             verify_best(search)
     search.proposed += [(kind, candidate.camera) for candidate in candidates]
-    if search.best is not None:
-        search.best = with_agreement(search, search.best)
-
-
-def with_agreement(search: Search, best: Verified) -> Verified:
-    """A proof that knows how many kinds of steps have proposed its camera."""
-    agreeing = max(1, len(kinds_of(search, best.camera)))
-    return replace(best, evidence=replace(best.evidence, agreeing=agreeing))
 
 
 def weigh(search: Search, proposals: Proposals) -> None:
@@ -324,17 +316,19 @@ def verify_best(search: Search) -> None:
         met=proof.met_towns,
         view=view,
     )
-    best = verified if search.best is None else better(verified, search.best)
-    search.best = with_agreement(search, best)
+    search.best = verified if search.best is None else better(verified, search.best)
 
 
 def conclude(search: Search) -> None:
     """At the end verify the best candidate even if it never stood out, and say why nothing was."""
-    if search.given_up:
-        return
-    if not search.covered:
-        search.futile = why_futile(search)
-    verify_best(search)
+    if not search.given_up:
+        if not search.covered:
+            search.futile = why_futile(search)
+        verify_best(search)
+    best = search.best
+    if best is not None:
+        agreeing = max(1, len(kinds_of(search, best.camera)))
+        search.best = replace(best, evidence=replace(best.evidence, agreeing=agreeing))
 
 
 def why_futile(search: Search) -> Reason:

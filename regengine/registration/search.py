@@ -60,7 +60,7 @@ COSTS: dict[Cost, float] = {
     "fit": 0.25,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
-TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.5
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.55
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),

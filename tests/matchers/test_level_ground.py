@@ -14,13 +14,16 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.level_ground import (
     EARTH_RADIUS_KM,
+    NOWHERE,
     Box,
+    distance_from_centre,
     farthest_rad,
     ground_plane,
     ground_points,
     level_axes,
     level_points,
     levelled,
+    pixels_of,
     placed_camera,
     seen_box,
 )
@@ -136,6 +139,26 @@ def test_the_sky_alone_has_no_map() -> None:
 
 
 SMALL = replace(LENS, width_px=301, height_px=201, focal_px=700.0, principal_point=(150.0, 100.0))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_pixels_are_those_of_the_lens(mirrored: bool) -> None:
+    """Of a lens that bends; points behind it, beside it and seen too flat have none."""
+    lens = replace(LENS, distortion=(-0.1, 0.02, 1e-3, -2e-3, 0.01), mirrored=mirrored)
+    axes = level_axes(nadir_vector(55.0, 70.0))
+    east, north = np.meshgrid(np.linspace(-0.4, 0.4, 161), np.linspace(-0.4, 0.4, 141))
+    there = np.stack([east, north, np.sqrt(1.0 - east**2 - north**2)], axis=-1)
+    x, y = pixels_of(lens, axes, 400.0, there, 0.3)
+    sight = there - [0.0, 0.0, distance_from_centre(400.0)]
+    cosine = -(sight * there).sum(axis=-1) / np.linalg.norm(sight, axis=-1)
+    true_x, true_y = lens.image_of(sight @ axes)
+    inside = (true_x > 1.0) & (true_x < 598.0) & (true_y > 1.0) & (true_y < 398.0)
+    seen = inside & (cosine > 0.3)
+    assert 100 < seen.sum() < inside.sum()
+    assert x[seen] == pytest.approx(true_x[seen], rel=1e-6)
+    assert y[seen] == pytest.approx(true_y[seen], rel=1e-6)
+    assert (x[~seen] == NOWHERE).all()
+    assert (y[~seen] == NOWHERE).all()
 
 
 @pytest.mark.parametrize("off_nadir_deg", [0.0, 35.0, 55.0])

@@ -30,8 +30,8 @@ from regengine.registration.calibration import (
     shipped_calibration,
 )
 from regengine.registration.evidence import (
+    HELD_TOWN_LOG10_ODDS,
     TESTED_LOG10_ODDS,
-    TESTED_TOWN_LOG10_ODDS,
     Evidence,
 )
 from regengine.result import Reason
@@ -121,7 +121,7 @@ def test_what_is_no_number_counts_as_the_worst(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("town", "patch"), [(0.0, TESTED_LOG10_ODDS), (TESTED_TOWN_LOG10_ODDS, -5.0)]
+    ("town", "patch"), [(0.0, TESTED_LOG10_ODDS), (HELD_TOWN_LOG10_ODDS, -5.0)]
 )
 def test_a_fit_that_nothing_tests_is_less_probable_than_its_place(
     town: float, patch: float
@@ -129,9 +129,9 @@ def test_a_fit_that_nothing_tests_is_less_probable_than_its_place(
     """Left-out lights that land, or very many towns, test it; the picture tells the place alone."""
     tested = with_odds(town, patch, 300.0, 0.0, 0.0)
     loose = with_odds(
-        min(town, TESTED_TOWN_LOG10_ODDS - 0.1), min(patch, TESTED_LOG10_ODDS - 0.1), 400.0, 0, 0
+        min(town, HELD_TOWN_LOG10_ODDS - 0.1), min(patch, TESTED_LOG10_ODDS - 0.1), 400.0, 0, 0
     )
-    assert (tested.tested, loose.tested) == (True, False)
+    assert (tested.held, loose.held) == (True, False)
     assert probability(loose) < probability(tested)
     assert probability_interval(loose)[1] < probability_interval(tested)[1]
 

@@ -19,8 +19,8 @@ from regengine.registration.acceptance import (
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.evidence import (
+    HELD_TOWN_LOG10_ODDS,
     TESTED_LOG10_ODDS,
-    TESTED_TOWN_LOG10_ODDS,
     Verified,
 )
 from regengine.registration.outcome import (
@@ -101,7 +101,7 @@ def test_a_rival_that_is_nearly_as_probable_keeps_a_proposal_back(near_nadir: So
 def test_a_fit_whose_left_out_lights_are_scattered_is_never_accepted(near_nadir: Solved) -> None:
     """However sure the place is; very many towns make up for them."""
     scattered = {
-        "town_log10_odds": TESTED_TOWN_LOG10_ODDS - 0.1,
+        "town_log10_odds": HELD_TOWN_LOG10_ODDS - 0.1,
         "patch_log10_odds": TESTED_LOG10_ODDS - 0.1,
         "picture_log10_odds": 500.0,
         "held_out_residual_px": 5.3,
@@ -114,7 +114,7 @@ def test_a_fit_whose_left_out_lights_are_scattered_is_never_accepted(near_nadir:
     untold = outcome(near_nadir, with_evidence(best, held_out_residual_px=float("inf")), 0.1)
     assert "too few lights" in untold.reasons[0].text
     for name, least in (
-        ("town_log10_odds", TESTED_TOWN_LOG10_ODDS),
+        ("town_log10_odds", HELD_TOWN_LOG10_ODDS),
         ("patch_log10_odds", TESTED_LOG10_ODDS),
     ):
         assert told(outcome(near_nadir, with_evidence(best, **{name: least}))) == ("accepted", [])

@@ -19,6 +19,9 @@ from regengine.registration import overlay
 from regengine.registration.overlay import (
     CONTOURS,
     POINT,
+    Box,
+    Label,
+    around,
     brighten,
     contour_levels,
     draw_coast,
@@ -29,12 +32,13 @@ from regengine.registration.overlay import (
     grid_for,
     on_picture,
     overlay_path,
+    plain_letters,
     render_map,
     town_labels,
     visible_region,
+    write_labels,
     write_overlay,
 )
-from regengine.registration.overlay_labels import Box, Label, around, plain_letters, write_labels
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
 

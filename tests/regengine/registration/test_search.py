@@ -20,7 +20,6 @@ from regengine.registration.acceptance import (
 from regengine.registration.candidates import Candidate, CoarseView, Look
 from regengine.registration.evidence import (
     TESTED_LOG10_ODDS,
-    TESTED_TOWN_LOG10_ODDS,
     Finalist,
     Verified,
     log10_tried,
@@ -146,9 +145,9 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
     """All that speaks for a camera together, over its rival's, and a fit that is tested."""
     tried = proven.evidence.log10_tried
     strong = {
-        "town_log10_odds": TESTED_TOWN_LOG10_ODDS,
-        "patch_log10_odds": 0.0,
-        "picture_log10_odds": ACCEPTED + tried - TESTED_TOWN_LOG10_ODDS,
+        "town_log10_odds": 0.0,
+        "patch_log10_odds": TESTED_LOG10_ODDS,
+        "picture_log10_odds": ACCEPTED + tried,
         "runner_up_town_log10_odds": 0.0,
         "runner_up_picture_log10_odds": 0.0,
     }
@@ -156,14 +155,14 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
     assert probability(sure.evidence) > default_accept_probability()
     assert ends(sure)
     for figure, value in (
-        ("picture_log10_odds", DOUBTED + tried - TESTED_TOWN_LOG10_ODDS),
+        ("picture_log10_odds", DOUBTED + tried - TESTED_LOG10_ODDS),
         ("picture_log10_odds", float("nan")),
         ("runner_up_picture_log10_odds", ACCEPTED + tried - DOUBTED),
-        ("town_log10_odds", TESTED_TOWN_LOG10_ODDS - 0.1),
+        ("patch_log10_odds", TESTED_LOG10_ODDS - 0.1),
     ):
         assert not ends(with_evidence(sure, **strong | {figure: value})), figure
-    landed = {"town_log10_odds": 0.0, "patch_log10_odds": TESTED_LOG10_ODDS}
-    assert ends(with_evidence(sure, **strong | landed))
+    many = {"town_log10_odds": 100.0, "patch_log10_odds": 0.0}
+    assert not ends(with_evidence(sure, **strong | many)), "another fit may be tested"
 
 
 def test_the_last_chance_is_for_what_never_stood_out(
