@@ -22,7 +22,6 @@ f4, f8, i8 = types.float32, types.float64, types.int64
         array(f8, 3),
         array(f8, 2),
         array(types.int8, 3),
-        array(types.boolean, 1),
         array(f4, 4),
         array(f8, 1),
         f8[:, ::1],
@@ -37,7 +36,6 @@ def best_met(
     frames: Any,
     right: Any,
     coefficients: Any,
-    wanted: Any,
     asked: Any,
     turns_rad: Any,
     best: Any,
@@ -57,8 +55,6 @@ def best_met(
     right : ndarray of float64, shape (n, 3)
         Where each patch has its right.
     coefficients : ndarray of int8, shape (harmonics, m, c)
-    wanted : ndarray of bool, shape (m,) or (0,)
-        Places that may be met; all where it is empty.
     asked : ndarray of float32, shape (n, harmonics, 2, c)
         What coefficients are multiplied by for the real and the imaginary part of a spectrum.
     turns_rad : ndarray of float64
@@ -90,26 +86,23 @@ def best_met(
                     here[0, 0] * x + here[1, 0] * y + here[2, 0] * z,
                 )
                 score = -1.0
-                if wanted.size and not wanted[place]:
-                    score = 0.0
-                else:
+                for h in range(harmonics):
+                    first = second = np.float32(0.0)
+                    for c in range(width):
+                        value = np.float32(coefficients[h, place, c])
+                        first += value * asked[n, h, 0, c]
+                        second += value * asked[n, h, 1, c]
+                    real[h], imaginary[h] = first, second
+                for trial in range(len(turns_rad)):
+                    angle = turn + turns_rad[trial]
+                    one_cosine, one_sine = cos(angle), sin(angle)
+                    cosine, sine, total = 1.0, 0.0, 0.0
                     for h in range(harmonics):
-                        first = second = np.float32(0.0)
-                        for c in range(width):
-                            value = np.float32(coefficients[h, place, c])
-                            first += value * asked[n, h, 0, c]
-                            second += value * asked[n, h, 1, c]
-                        real[h], imaginary[h] = first, second
-                    for trial in range(len(turns_rad)):
-                        angle = turn + turns_rad[trial]
-                        one_cosine, one_sine = cos(angle), sin(angle)
-                        cosine, sine, total = 1.0, 0.0, 0.0
-                        for h in range(harmonics):
-                            cosine, sine = (
-                                cosine * one_cosine - sine * one_sine,
-                                sine * one_cosine + cosine * one_sine,
-                            )
-                            total += real[h] * cosine - imaginary[h] * sine
-                        score = max(score, total)
+                        cosine, sine = (
+                            cosine * one_cosine - sine * one_sine,
+                            sine * one_cosine + cosine * one_sine,
+                        )
+                        total += real[h] * cosine - imaginary[h] * sine
+                    score = max(score, total)
                 if score > best[v, n]:
                     best[v, n], which[v, n] = score, k

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
-from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.asterism_fit import fitted_rotations, fitted_scales, rescaled
 from matchers.asterisms import turns_about_z
 
@@ -42,7 +42,6 @@ WHITENING = 0.5
 RIDGE = 0.3
 UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
 CHUNK = 1024  # so that the correlations of a few patches stay in a processor's cache
-NEVER = -2.0
 # Logarithm (base 10) of how much likelier a correlation is at the right place than at a wrong one
 # that the photo was carried to, a straight line through histograms of the training half at
 # 0.65 km; below, and where the reference has no place, it is a little less likely
@@ -56,7 +55,6 @@ MOST_LOG_SCALE = 0.15
 ROUNDS = 2
 LEAST_SHARE = 0.3  # weight of the patch laid down, whose own evidence is its rank
 KEPT = 5
-ALL_WANTED = np.zeros(0, bool)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,13 +68,10 @@ class PatchTable:
         about unit length together.
     weights : ndarray of float32, shape (rings, HARMONICS)
         What harmonics were multiplied by before.
-    wanted : ndarray of bool, shape (n,), or None
-        Places that may be found; None for all.
     """
 
     coefficients: NDArray[np.int8]
     weights: FloatImage
-    wanted: BoolArray | None = None
 
     def __len__(self) -> int:
         return self.coefficients.shape[1]
@@ -170,19 +165,17 @@ def asked(table: PatchTable, found: ComplexArray) -> ComplexArray:
 def best_correlations(table: PatchTable, queries: ComplexArray) -> FloatImage:
     """Correlation (q, n) of a photo's patches with all of a table, each at its best turn.
 
-    Queries are those of `asked`; `NEVER` for places that are not wanted.
+    Queries are those of `asked`.
     """
     q, n = len(queries), len(table)
     sides = columns_of(queries).transpose(0, 2, 1)
     back = turns_of_harmonics().T
-    best = np.full((q, n), NEVER, np.float32)
+    best = np.empty((q, n), np.float32)
     for start in range(0, n, CHUNK):
         part = np.s_[start : start + CHUNK]
         rows = table.coefficients[:, part].astype(np.float32)
         spectra = (sides @ rows.transpose(0, 2, 1)).reshape(2 * HARMONICS, -1)
         best[:, part] = (back @ spectra).max(axis=0).reshape(q, -1) / UNIT
-    if table.wanted is not None:
-        best[:, ~table.wanted] = NEVER
     return best
 
 
@@ -399,7 +392,6 @@ def weigh(
         reference.frames,
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(table.coefficients), np.int8, "C"),
-        ALL_WANTED if table.wanted is None else np.ascontiguousarray(table.wanted),
         sides_of(photo.queries),
         np.array(TURNS_RAD),
         best,

@@ -12,7 +12,6 @@ from matchers.compiled_patches import best_met
 from matchers.polar_patches import (
     ANGLES,
     HARMONICS,
-    NEVER,
     UNIT,
     PatchMap,
     PatchPhoto,
@@ -92,7 +91,6 @@ def correlations(
         np.tile(np.eye(3), (len(table), 1, 1)),
         right,
         table.coefficients,
-        np.zeros(0, bool) if table.wanted is None else table.wanted,
         sides_of(queries),
         np.array(beside_rad),
         best,
@@ -131,20 +129,6 @@ def test_each_patch_finds_its_place_and_turn(
     angles = np.arange(1, HARMONICS + 1)[:, None] * np.linspace(0.0, 2.0 * np.pi, 2000)
     expected = (plain @ np.exp(-1j * angles)).real.max(axis=1)
     assert nearest == pytest.approx(expected, abs=0.02)
-
-
-def test_places_that_are_not_wanted_are_not_found(country: np.ndarray, towns: np.ndarray) -> None:
-    whole = table_of(harmonics(*sampled(country, None, towns[:, 0], towns[:, 1])))
-    wanted = towns[:, 0] < 300.0
-    half = PatchTable(coefficients=whole.coefficients, weights=whole.weights, wanted=wanted)
-    queries = asked(whole, harmonics(*sampled(country, None, [450.0], [430.0])))
-    best = best_correlations(half, queries)
-    assert (best[0, ~wanted] == NEVER).all()
-    assert (best[0, wanted] > NEVER).all()
-    outside = np.flatnonzero(~wanted)[:4]
-    again = np.repeat(queries, 4, axis=0)
-    assert correlations(half, outside, again, np.zeros(4), (0.0,)).tolist() == [0.0] * 4
-    assert (correlations(whole, outside, again, np.zeros(4), (0.0,)) != 0.0).all()
 
 
 def test_what_is_masked_says_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
