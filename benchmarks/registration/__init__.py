@@ -22,6 +22,7 @@ def report(given: argparse.Namespace) -> int:
     """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
     from benchmarks.trials import simulated_report
 
+    given.page = page_name(given)
     make = simulated_report if given.simulated else real_report
     try:
         lines = make(given, tell)
@@ -29,7 +30,7 @@ def report(given: argparse.Namespace) -> int:
         tell(str(error))
         return 2
     if lines:
-        write_page(given.out, page_name(given), lines)
+        write_page(given.out, given.page, lines)
     return 0
 
 

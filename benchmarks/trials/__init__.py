@@ -169,10 +169,9 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
     page = page_of(given)
     if given.out is not None:
-        from benchmarks.registration import page_name
         from benchmarks.trials.pictures import plot_run
 
-        page = replace(page, picture=f"{dated(page_name(given))}.png")
+        page = replace(page, picture=f"{dated(given.page)}.png")
         plot_run(page.rows, given.out / page.picture)
     from benchmarks.trials.report import page_lines
 
