@@ -361,9 +361,9 @@ def proposer_lines(rows: Sequence[Row]) -> list[str]:
         with_it = [row for row, kinds in zip(known, groups, strict=True) if kind in kinds]
         alone = [row for row, kinds in zip(known, groups, strict=True) if kinds == {kind}]
         first = having([row for row in known if row.get("found_by") == kind], RIGHT_ACCEPTED)
-        work = sum(numbers(rows, f"{WORK_OF}{kind}"))
+        work = float(np.nansum(numbers(rows, f"{WORK_OF}{kind}"))) or float("nan")
         accepted = (len(having(some, RIGHT_ACCEPTED)) for some in (with_it, alone))
-        gain = 10.0 * len(first) / work if work else float("nan")
+        gain = 10.0 * len(first) / work
         found = (len(with_it), len(alone), *accepted, len(first))
         cells.append([kind, *map(str, found), number(work, 0), number(gain, 2)])
     counts = [len(kinds) for kinds in groups]

@@ -80,7 +80,8 @@ def test_what_each_proposer_found_and_found_alone() -> None:
         unmatched(8, kinds=None),
     ]
     told = {"found_by": "pictures", f"{WORK_OF}pictures": "4.0"}
-    lines = proposer_lines([row | told for row in rows])
+    idle = {f"{WORK_OF}pictures": ""}  # as the table has it that does no such work
+    lines = proposer_lines([*(row | told for row in rows), unmatched(9, kinds=None) | idle])
     assert lines[2] == "| index figures | 3 | 0 | 3 | 0 | 0 | – | – |"
     # Of the seven right ones all but the reviewed are accepted; nine trials of 4 s
     assert lines[3] == "| pictures | 6 | 3 | 5 | 2 | 6 | 36 | 1.67 |"
