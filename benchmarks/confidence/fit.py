@@ -179,7 +179,7 @@ def is_yes(text: str) -> bool:
     return word in YES
 
 
-# Share of the diagonal, per cent, by which the middle pixel may be off at the right place
+# Share of the diagonal, per cent, by which pixels may be off (median) at the right place
 PLACED_PERCENT = 5.0
 
 

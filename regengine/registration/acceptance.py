@@ -22,9 +22,12 @@ def default_accept_probability() -> float:
 
 def probability(evidence: Evidence) -> float:
     """P(right) of a proposal: that of its place, and less where nothing holds the fit."""
-    return share_right(evidence) * float(
-        shipped_calibration().steps.probability(evidence.lead_log10_odds)
-    )
+    return share_right(evidence) * place_probability(evidence)
+
+
+def place_probability(evidence: Evidence) -> float:
+    """P(right) of the place alone."""
+    return float(shipped_calibration().steps.probability(evidence.lead_log10_odds))
 
 
 def probability_interval(evidence: Evidence) -> tuple[float, float]:
@@ -80,5 +83,5 @@ def is_conclusive(evidence: Evidence, *, pinned: bool = False) -> bool:
     The place may be beyond doubt where the fit is not: see `Evidence.tested`. One that is pinned by
     an attitude among the stars gets no better.
     """
-    of_place = probability(evidence) / share_right(evidence)
-    return (pinned or evidence.tested) and of_place >= default_accept_probability()
+    tested = pinned or evidence.tested
+    return tested and place_probability(evidence) >= default_accept_probability()
