@@ -111,11 +111,7 @@ def refine(
         None where fewer than four patches match.
     """
     result: Refinement | None = None
-    longest = max(photo.shape)
-    cells = (
-        max(2, round(parameters.cells * photo.shape[1] / longest)),
-        max(2, round(parameters.cells * photo.shape[0] / longest)),
-    )
+    cells = cells_of(parameters.cells, photo.shape)
     for reach in parameters.reaches_px:
         view, known = render_known(levels, camera, 2)
         counted = weight * known
@@ -126,6 +122,13 @@ def refine(
         result = fit_pose(camera, matches, prior, free, parameters.outlier_sigmas)
         camera = result.camera
     return result
+
+
+def cells_of(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Cells across and down a picture (h, w) of which so many lie along its long side."""
+    height, width = shape
+    longest = max(shape)
+    return max(2, round(along * width / longest)), max(2, round(along * height / longest))
 
 
 def fit_pose(

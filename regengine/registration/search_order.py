@@ -51,7 +51,7 @@ SPARSE_SURPRISE = 3.0  # as pictures elsewhere
 # Where the lens is unknown, such pictures stand against figures of wider lenses: each of the near
 # and the far look finds a third of these frames in 0.4 s, figures 0.85 of those in 0.2 s
 LONG_LENS_SURPRISE = 1.5
-MIRROR_SURPRISE = 3.5  # 2 of 135 training frames
+MIRROR_SURPRISE = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.patches import groups_of
+from matchers.patches import PatchMatches, choose_patches, groups_of, match_patches
 from matchers.photo_light import LightImage
-from matchers.refine import RefineParameters, fit_pose
+from matchers.refine import RefineParameters, cells_of, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
 from regengine.registration.evidence import Finalist, Fit, HeldOut, Solution
@@ -25,7 +27,14 @@ TOWNS_OF_PHOTO = 150
 TOWNS_OF_MAP = 300
 FOLDS = 3
 FEWEST_PATCHES = 8
-LANDED_PX = 1.0
+# Patches that test a fit: their sides, and so many cells along the picture as hold one each. What
+# few of one size tell is unsure; the mean of the odds is no more than chance allows
+# (Vovk & Wang 2021, E-values: calibration, combination and applications)
+TESTING_PATCHES = ((31, 14), (25, 17), (21, 20))
+# A fit is right within 1 % of the diagonal: a patch has landed within half of that, and a pixel
+LANDED_SHARE, LANDED_PX = 0.005, 1.0
+# It is sought so many times as far away, and so far at least
+REACH, LEAST_REACH_PX = 4.0, 4
 # Share of held-out patches that land under the right camera: clouds and new lights spoil some, and
 # in frames with few lights most; each is tried
 SHARES_LANDED = (0.3, 0.45, 0.6, 0.8)
@@ -57,39 +66,62 @@ def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
 
 
 def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
-    """Fit without every third light and see where its patches land."""
-    refinement = solution.refinement
-    count = len(refinement.matches)
+    """Fit without every third light and see where its patches land; of patches of several sizes."""
+    photo = solution.image.values
+    view, known = render_known(solution.levels, solution.camera, 2)
+    landed_px = max(LANDED_SHARE * float(np.hypot(*photo.shape)), LANDED_PX)
+    reach_px = max(math.ceil(REACH * landed_px), LEAST_REACH_PX)
+    tests = []
+    for size_px, along in TESTING_PATCHES:
+        cells = cells_of(along, photo.shape)
+        centres = choose_patches(view, solution.image.weight * known, size_px, cells, reach_px)
+        matches = match_patches(photo, view, centres, size_px, reach_px)
+        groups = groups_of(view, matches)
+        tests.append(landing(solution, matches, groups, landed_px, reach_px, parameters))
+    return HeldOut(
+        residual_px=tests[0].residual_px,
+        log10_odds=float(np.mean([test.log10_odds for test in tests])),
+    )
+
+
+def landing(
+    solution: Solution,
+    matches: PatchMatches,
+    groups: IndexArray,
+    landed_px: float,
+    reach_px: int,
+    parameters: RefineParameters,
+) -> HeldOut:
+    """How patches land, each by a fit to others; those of a group, of one light, go together."""
+    count = len(matches)
     if count < FEWEST_PATCHES:
         return HeldOut(residual_px=float("inf"), log10_odds=0.0)
-    prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
-    start = refinement.rendered
-    # A patch is held out only with all that show the same light
-    groups = groups_of(render_known(solution.levels, start, 2)[0], refinement.matches)
+    start, prior = solution.camera, solution.finalist.candidate.look.prior
+    prior = prior.for_image(solution.image.factor)
     folds = groups % FOLDS
     distance = np.full(count, np.inf)
-    ground_ecef_m = start.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
+    ground_ecef_m = start.pixel_to_ecef(matches.x, matches.y)
     for fold in np.unique(folds):
         left_out = folds == fold
         if left_out.all():
             continue
         fitted = fit_pose(
             start,
-            refinement.matches.chosen(~left_out),
+            matches.chosen(~left_out),
             prior,
             fine_free(prior, k1=True),
             parameters.outlier_sigmas,
         )
-        matches = refinement.matches.chosen(left_out)
+        judged = matches.chosen(left_out)
         x, y = fitted.camera.ecef_to_pixel(ground_ecef_m[left_out])
-        distance[left_out] = np.hypot(matches.x + matches.dx - x, matches.y + matches.dy - y)
+        distance[left_out] = np.hypot(judged.x + judged.dx - x, judged.y + judged.dy - y)
     distance = np.where(np.isfinite(distance), distance, np.inf)
-    # A wrong camera's patches peak anywhere within the reach of the last round
-    chance = np.pi * LANDED_PX**2 / (2.0 * parameters.reaches_px[-1] - 1.0) ** 2
-    landed = float((distance < LANDED_PX).mean())
+    # A wrong camera's patches peak anywhere within their reach
+    chance = np.pi * landed_px**2 / (2.0 * reach_px - 1.0) ** 2
+    landed = float((distance < landed_px).mean())
     # Of patches that overlap or show one light, no more are independent than fit side by side, or
     # than there are lights
-    area = solution.image.values.size / parameters.patch_px**2
+    area = solution.image.values.size / matches.size_px**2
     independent = min(len(np.unique(groups)), area)
     odds = max(
         landed * np.log10(share / chance)
