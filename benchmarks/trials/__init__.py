@@ -113,7 +113,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--frames",
         choices=FRAMES,
         default="all",
-        help="only cities at most 30 degrees off nadir, with the limb in view, or an unknown lens",
+        help="only cities at most 30 degrees off nadir, with the limb in view, an unknown lens, "
+        "or one of 135 mm and more",
     )
     group.add_argument(
         "--kinds",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
 LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
-FRAMES = ("all", "steep", "limb", "unknown")
+FRAMES = ("all", "steep", "limb", "unknown", "telephoto")
 STEEP_DEG = 30.0
 
 
@@ -171,6 +171,7 @@ def wanted_seeds(
     """Those seeds that draw trials of some kinds, and photographs of some frames."""
     from benchmarks.trials.draw import WITH_LIGHTS, kind_of, told_shot
     from benchmarks.trials.mirrored import FIRST_MIRRORED
+    from benchmarks.trials.report import TELEPHOTO_MM
     from benchmarks.trials.shot import off_nadir_deg, view_shares
 
     half = shop.settings.half
@@ -189,6 +190,7 @@ def wanted_seeds(
             "steep": off_nadir_deg(shot.camera) <= STEEP_DEG,
             "limb": view_shares(shot.camera)[1] > 0.0,
             "unknown": claim.focal_told == "unknown",
+            "telephoto": shot.focal_mm >= TELEPHOTO_MM,
         }
         if kind in WITH_LIGHTS and fits[frames]:
             chosen.append(seed)

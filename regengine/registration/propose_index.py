@@ -53,7 +53,6 @@ from regengine.registration.propose_dense import LEAST_POINTS, sights_from
 from regengine.registration.search import (
     ANYWHERE,
     SHARE_FOR_LOOKS,
-    Cost,
     Proposals,
     Search,
     Step,
@@ -82,9 +81,6 @@ SPARE_KM = 25.0
 LOOKS = 105_000
 # Places along a track are so far apart, and the less likely ones are left out
 STAND_KM, MOST_SURPRISE, LIKELY_SURPRISE = 150.0, 9.0, 4.0
-# What a tilt costs around a track, and anywhere
-TILTS: tuple[Cost, Cost] = ("tilt in the index", "tilt in the index of the Earth")
-DRAWN_TILTS: tuple[Cost, Cost] = ("drawn tilt in the index", "drawn tilt in the index of the Earth")
 # A proposed camera is off by what tilts and heights between those tried amount to
 OFF_TRACK_KM = 250.0
 
@@ -257,8 +253,7 @@ class Closer:
     def take(self, tried: Attempt) -> Iterator[Proposals]:
         """Look at the best of one attempt, and of those that wait."""
         self.search.looks_taken += not self.search.anywhere
-        around, whole = DRAWN_TILTS if tried.drawn else TILTS
-        self.search.spend(whole if self.search.anywhere else around, tried.tilts)
+        self.search.spend(tried.cost(self.search.anywhere), tried.tilts)
         found = [(p, tried) for p in tried.proposals if self.ground.allowed(p)]
         if tried.looked_at:
             # Odds of light and of figures do not compare: neither may crowd out the other

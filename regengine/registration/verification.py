@@ -31,13 +31,13 @@ FEWEST_PATCHES = 8
 # few of one size tell is unsure; the mean of the odds is no more than chance allows
 # (Vovk & Wang 2021, E-values: calibration, combination and applications)
 TESTING_PATCHES = ((31, 14), (25, 17), (21, 20))
-# A fit is right within 1 % of the diagonal: a patch has landed within half of that, and a pixel
-LANDED_SHARE, LANDED_PX = 0.005, 1.0
-# It is sought so many times as far away, and so far at least
-REACH, LEAST_REACH_PX = 4.0, 4
-# Share of held-out patches that land under the right camera: clouds and new lights spoil some, and
-# in frames with few lights most; each is tried
-SHARES_LANDED = (0.3, 0.45, 0.6, 0.8)
+# A patch is sought so many times as far away as it may lie to have landed
+REACH = 4.0
+# Places of patches scatter by a pixel: of those held out so many land within one under the right
+# camera. Clouds and new lights spoil some, and in frames with few lights most; each is tried
+LANDED_PX, SHARES_LANDED = 1.0, (0.3, 0.45, 0.6, 0.8)
+# A fit is right within 1 % of the diagonal: most land within half of that, or it holds in a part
+RIGHT_SHARE, SHARES_RIGHT = 0.005, (0.6, 0.8)
 # Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
 RAYLEIGH_MEDIAN = 1.1774
 # Fewer towns that agree with the map prove nothing
@@ -65,23 +65,31 @@ def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
     return towns_proof(image, camera, levels)[0].log10_odds
 
 
-def held_out(solution: Solution, parameters: RefineParameters) -> HeldOut:
+def held_out(solution: Solution) -> HeldOut:
     """Fit without every third light and see where its patches land; of patches of several sizes."""
     photo = solution.image.values
     view, known = render_known(solution.levels, solution.camera, 2)
-    landed_px = max(LANDED_SHARE * float(np.hypot(*photo.shape)), LANDED_PX)
-    reach_px = max(math.ceil(REACH * landed_px), LEAST_REACH_PX)
+    right_px = max(RIGHT_SHARE * float(np.hypot(*photo.shape)), LANDED_PX)
     tests = []
-    for size_px, along in TESTING_PATCHES:
-        cells = cells_of(along, photo.shape)
-        centres = choose_patches(view, solution.image.weight * known, size_px, cells, reach_px)
-        matches = match_patches(photo, view, centres, size_px, reach_px)
-        groups = groups_of(view, matches)
-        tests.append(landing(solution, matches, groups, landed_px, reach_px, parameters))
+    for landed_px, shares in ((LANDED_PX, SHARES_LANDED), (right_px, SHARES_RIGHT)):
+        far_px = reach_px(landed_px)
+        for size_px, along in TESTING_PATCHES:
+            cells = cells_of(along, photo.shape)
+            weight = solution.image.weight * known
+            centres = choose_patches(view, weight, size_px, cells, far_px)
+            matches = match_patches(photo, view, centres, size_px, far_px)
+            # A patch is held out only with all that show the same light
+            groups = groups_of(view, matches)
+            tests.append(landing(solution, matches, groups, landed_px, shares))
     return HeldOut(
         residual_px=tests[0].residual_px,
         log10_odds=float(np.mean([test.log10_odds for test in tests])),
     )
+
+
+def reach_px(landed_px: float) -> int:
+    """How far patches are sought."""
+    return math.ceil(REACH * landed_px)
 
 
 def landing(
@@ -89,10 +97,9 @@ def landing(
     matches: PatchMatches,
     groups: IndexArray,
     landed_px: float,
-    reach_px: int,
-    parameters: RefineParameters,
+    shares: Sequence[float],
 ) -> HeldOut:
-    """How patches land, each by a fit to others; those of a group, of one light, go together."""
+    """How patches land, each by a fit to other groups, if one of these shares of them should."""
     count = len(matches)
     if count < FEWEST_PATCHES:
         return HeldOut(residual_px=float("inf"), log10_odds=0.0)
@@ -110,14 +117,14 @@ def landing(
             matches.chosen(~left_out),
             prior,
             fine_free(prior, k1=True),
-            parameters.outlier_sigmas,
+            RefineParameters().outlier_sigmas,
         )
         judged = matches.chosen(left_out)
         x, y = fitted.camera.ecef_to_pixel(ground_ecef_m[left_out])
         distance[left_out] = np.hypot(judged.x + judged.dx - x, judged.y + judged.dy - y)
     distance = np.where(np.isfinite(distance), distance, np.inf)
     # A wrong camera's patches peak anywhere within their reach
-    chance = np.pi * landed_px**2 / (2.0 * reach_px - 1.0) ** 2
+    chance = np.pi * landed_px**2 / (2.0 * reach_px(landed_px) - 1.0) ** 2
     landed = float((distance < landed_px).mean())
     # Of patches that overlap or show one light, no more are independent than fit side by side, or
     # than there are lights
@@ -126,12 +133,11 @@ def landing(
     odds = max(
         landed * np.log10(share / chance)
         + (1.0 - landed) * np.log10((1.0 - share) / (1.0 - chance))
-        for share in SHARES_LANDED
+        for share in shares
     )
-    tried = np.log10(len(SHARES_LANDED))
     return HeldOut(
         residual_px=float(np.median(distance)) / RAYLEIGH_MEDIAN,
-        log10_odds=float(independent * odds - tried),
+        log10_odds=float(independent * odds - np.log10(len(shares))),
     )
 
 
@@ -166,7 +172,7 @@ def fit_of(search: Search, finalist: Finalist) -> Fit | None:
     solution = solve(search, finalist, parameters)
     if solution is None:
         return None
-    return Fit(solution=solution, left_out=held_out(solution, parameters))
+    return Fit(solution=solution, left_out=held_out(solution))
 
 
 def with_any_lens(finalist: Finalist, stored: Camera) -> Finalist:

@@ -28,7 +28,7 @@ from regengine.registration.index.figures import (
 )
 from regengine.registration.index.light import dense_levels, propose_dense
 from regengine.registration.lens_prior import CROP_SCALES, SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_CROPPED
-from regengine.registration.search import Search
+from regengine.registration.search import COSTS, Search
 
 Rings = tuple[tuple[float, int], ...]
 Way = Literal["figures", "light"]
@@ -120,6 +120,9 @@ LIGHT_STEPS: Steps = (
 FAR_STEPS: Steps = ((85.0, 1.3), (50.0, 2.6), (29.0, 2.6), (66.0, 1.3), (38.0, 2.6))
 STEEP_RINGS, SLANTED_RINGS = FIRST_RINGS[:2], FIRST_RINGS[2:]
 NEAR_FAR_RINGS, NEAR_FAR_LIGHT_RINGS = FAR_RINGS[:3], FAR_LIGHT_RINGS[:2]
+# and beyond, the usual lenses alone
+FARTHEST_STEPS: Steps = FAR_STEPS[:3]
+FARTHEST_RINGS, FARTHEST_LIGHT_RINGS = FAR_RINGS[3:], FAR_LIGHT_RINGS[2:]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +177,8 @@ LENS_PLANS = (
     Plan(rings=FIRST_RINGS, steps=RARE_STEPS),
     Plan(rings=NEAR_FAR_RINGS, steps=FAR_STEPS, held="level"),
     Plan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="level"),
+    Plan(rings=FARTHEST_RINGS, steps=FARTHEST_STEPS, held="level"),
+    Plan(rings=FARTHEST_LIGHT_RINGS, steps=FARTHEST_STEPS, way="light", held="level"),
     Plan(rings=OTHER_RINGS, steps=USUAL_STEPS),
     Plan(rings=NEAR_FAR_LIGHT_RINGS, steps=FAR_STEPS, way="light", held="turned"),
 )
@@ -191,14 +196,14 @@ def lens_tries() -> Iterator[tuple[Plan, Steps]]:
 def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try the lenses that an unknown picture may have been taken with."""
     longest = max(search.stored.width_px, search.stored.height_px)
-    for number, (plan, steps) in enumerate(lens_tries()):
+    for plan, steps in lens_tries():
         view = plan.view(search, index)
         lenses = [
             (replace(search.stored, focal_px=mm / FULL_FRAME_MM[0] * longest), pixel_km)
             for mm, pixel_km in steps
         ]
         parts = [(replace(view, lens=lens), plan.rings, level) for lens, level in lenses]
-        yield attempt_of(plan, number, parts)
+        yield attempt_of(plan, parts)
 
 
 STEEP_STRETCH = ground_stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
@@ -233,20 +238,22 @@ PLANS = (
 LOOKED_AT, MANY_LOOKED_AT = 3, 12
 
 
-# Where the place is nearly known, figures from there are tried first; then these, in their order
-FIRST_SURPRISE, EACH_SURPRISE = 1.0, 0.4
+# Where the place is nearly known, figures from there are tried first; then these, in their order,
+# by what they cost: an unknown lens has many that cost little
+FIRST_SURPRISE, SURPRISE_PER_WORK = 1.0, 1.0
 # of photos with a limb most before them, since it tells the tilt
-LIMB_SURPRISE = -12.0
+LIMB_SURPRISE, EACH_LIMB_SURPRISE = -12.0, 0.4
 
 
 def attempts(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try everything."""
     if search.limb is not None:
         yield from along_limb(search, search.limb, index)
-    elif search.focal_known:
-        yield from told_lens(search, index)
-    else:
-        yield from any_lens(search, index)
+        return
+    work = 0.0
+    for tried in (told_lens if search.focal_known else any_lens)(search, index):
+        yield replace(tried, surprise=FIRST_SURPRISE + SURPRISE_PER_WORK * work)
+        work += tried.tilts * COSTS[tried.cost(anywhere=False)]
 
 
 def heights_km(search: Search) -> tuple[float, ...]:
@@ -256,14 +263,14 @@ def heights_km(search: Search) -> tuple[float, ...]:
 
 def told_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
     """Try all tilts of a known lens, level by level or ring by ring."""
-    for number, plan in enumerate(PLANS):
+    for plan in PLANS:
         view = plan.view(search, index)
         for parts in parts_of(view, plan):
-            yield attempt_of(plan, number, [(view, *part) for part in parts])
+            yield attempt_of(plan, [(view, *part) for part in parts])
 
 
-def attempt_of(plan: Plan, number: int, parts: Sequence[tuple[EarthView, Rings, float]]) -> Attempt:
-    """One attempt of a plan, which is tried after so many others: views, rings, and their level."""
+def attempt_of(plan: Plan, parts: Sequence[tuple[EarthView, Rings, float]]) -> Attempt:
+    """One attempt of a plan: views, rings, and their level."""
     looked_at = 0
     if plan.way == "light":
         looked_at = MANY_LOOKED_AT if plan.held or plan.steps else LOOKED_AT
@@ -276,7 +283,6 @@ def attempt_of(plan: Plan, number: int, parts: Sequence[tuple[EarthView, Rings, 
         sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if plan.steps else SIGMA_LOG_FOCAL,
         mirrored=plan.mirrored,
         hazy=plan.hazy,
-        surprise=FIRST_SURPRISE + EACH_SURPRISE * number,
         looked_at=looked_at,
         tilts=sum(len(directions(rings, plan.held)) for _, rings, _ in parts),
         drawn=plan.drawn,
@@ -341,7 +347,7 @@ def along_limb(search: Search, limb: Limb, index: EarthIndex) -> Iterator[Attemp
             tried += [views.light(crop), *views.figures(crop, False, COARSE_PIXELS_KM)]
             tried += views.figures(crop, True, COARSE_PIXELS_KM)
     for number, one in enumerate(tried):
-        yield replace(one, surprise=LIMB_SURPRISE + EACH_SURPRISE * number)
+        yield replace(one, surprise=LIMB_SURPRISE + EACH_LIMB_SURPRISE * number)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -30,6 +30,7 @@ from regengine.registration.verification import (
     best_fit,
     finalist_log10_odds,
     held_out,
+    landing,
     towns_proof,
 )
 from tests.regengine.registration.made_search import begun_anew
@@ -55,20 +56,47 @@ def test_towns_prove_the_right_camera_alone(solved: Solved) -> None:
 
 def test_held_out_patches_land(solved: Solved) -> None:
     solution = solved.best.solution
-    found = held_out(solution, RefineParameters())
+    found = held_out(solution)
     assert found.log10_odds > 5.0
     # What was left out is never much better off than what was fitted
     assert 0.5 * solution.refinement.rms_px < found.residual_px < 3.0 * solution.refinement.rms_px
 
 
-def test_too_few_patches_prove_nothing(near_nadir: Solved) -> None:
+def test_the_smallest_pictures_prove_nothing(near_nadir: Solved) -> None:
+    """No patch fits into them with the way that it may move."""
     solution = near_nadir.best.solution
-    few = solution.refinement.matches.chosen(np.arange(6))
-    found = held_out(
-        replace(solution, refinement=replace(solution.refinement, matches=few)), RefineParameters()
-    )
+    small = solution.image.resized(30)
+    camera = small.camera(solution.image.stored_camera(solution.camera, near_nadir.search.stored))
+    found = held_out(replace(solution, image=small, camera=camera))
     assert found.residual_px == float("inf")
     assert found.log10_odds == 0.0
+
+
+@pytest.mark.parametrize("name", ["near_nadir", "oblique"])
+def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.FixtureRequest) -> None:
+    """Half a percent of the diagonal lands, three do not; patches are not the ones of the fit."""
+    solved: Solved = request.getfixturevalue(name)
+    solution = solved.best.solution
+    none = replace(solution.refinement, matches=solution.refinement.matches.chosen(np.arange(0)))
+    assert held_out(replace(solution, refinement=none)) == held_out(solution)
+    camera = solution.camera
+    diagonal_rad = float(np.hypot(camera.width_px, camera.height_px)) / camera.focal_px
+    bent = replace(camera, focal_px=1.06 * camera.focal_px)
+    look = solution.finalist.candidate.look
+    stiff = replace(
+        look.prior,
+        focal_px=look.prior.focal_px * 1.06,
+        sigma_log_focal=1e-4,
+        sigma_along_m=1.0,
+        sigma_across_m=1.0,
+        sigma_up_m=1.0,
+    )
+    assert diagonal_rad > 0.3  # so that the corners of the bent one are off by 3 % of it
+    told = replace(solution.finalist.candidate, look=replace(look, prior=stiff))
+    finalist = replace(solution.finalist, candidate=told)
+    assert held_out(solution).log10_odds > 5.0
+    wrong = held_out(replace(solution, camera=bent, finalist=finalist))
+    assert wrong.log10_odds < held_out(solution).log10_odds - 4.0
 
 
 def test_odds_of_a_finalist(near_nadir: Solved) -> None:
@@ -117,25 +145,28 @@ PARAMETERS = RefineParameters()
 DRAWS = 30
 
 
-def groups_seen(solution: Solution) -> NDArray[np.intp]:
+def groups_seen(solution: Solution, matches: PatchMatches) -> NDArray[np.intp]:
     """Which of the patches show the same light."""
-    refinement = solution.refinement
-    view, _ = render_known(solution.levels, refinement.rendered, 2)
-    return groups_of(view, refinement.matches)
+    return groups_of(render_known(solution.levels, solution.camera, 2)[0], matches)
 
 
 def lights_seen(solution: Solution) -> int:
-    """Lights that the patches show: so many are independent."""
-    return len(np.unique(groups_seen(solution)))
+    """Lights that the patches of a fit show: so many are independent."""
+    return len(np.unique(groups_seen(solution, solution.refinement.matches)))
 
 
-def displaced(solution: Solution, dx: NDArray[np.float64], dy: NDArray[np.float64]) -> Solution:
-    """The solution with its patches found elsewhere in the photo."""
-    matches = replace(solution.refinement.matches, dx=dx, dy=dy)
-    return replace(solution, refinement=replace(solution.refinement, matches=matches))
+def judged(solution: Solution, matches: PatchMatches) -> HeldOut:
+    """How some patches land within a pixel of where they should, sought 4 px around."""
+    groups = groups_seen(solution, matches)
+    return landing(solution, matches, groups, LANDED_PX, verification.SHARES_LANDED)
 
 
-def landing(solution: Solution, share: float, seed: int = 0) -> tuple[Solution, float]:
+def displaced(solution: Solution, dx: NDArray[np.float64], dy: NDArray[np.float64]) -> PatchMatches:
+    """The patches of a fit, found elsewhere in the photo."""
+    return replace(solution.refinement.matches, dx=dx, dy=dy)
+
+
+def mostly_landing(solution: Solution, share: float, seed: int = 0) -> tuple[PatchMatches, float]:
     """A share of the patches where the camera puts them, the others 3 px off; and that share."""
     rng = np.random.default_rng(seed)
     count = len(solution.refinement.matches)
@@ -152,7 +183,7 @@ def landing(solution: Solution, share: float, seed: int = 0) -> tuple[Solution, 
 def expected_odds(share: float, count: float, shares: tuple[float, ...]) -> float:
     """Of so many independent patches of which a share landed, against those of a wrong camera.
 
-    Those peak anywhere within 4 px, the reach of the last round: 7 x 7 places of the peak.
+    Those peak anywhere within 4 px: 7 x 7 places of the peak.
     """
     chance = np.pi * LANDED_PX**2 / 49.0
     best = max(
@@ -164,11 +195,12 @@ def expected_odds(share: float, count: float, shares: tuple[float, ...]) -> floa
 
 @pytest.mark.parametrize("share", [0.35, 0.5, 0.65, 0.8, 1.0])
 def test_the_odds_follow_from_the_share_that_lands(near_nadir: Solved, share: float) -> None:
-    solution, landed = landing(near_nadir.best.solution, share)
+    solution = near_nadir.best.solution
+    matches, landed = mostly_landing(solution, share)
     count = lights_seen(solution)
-    assert count > 0.5 * len(solution.refinement.matches)
+    assert count > 0.5 * len(matches)
     assert solution.image.values.size / PARAMETERS.patch_px**2 > count
-    found = held_out(solution, PARAMETERS)
+    found = judged(solution, matches)
     expected = expected_odds(landed, count, SHARES_LANDED)
     # Where most are off, the fit is drawn aside and a patch more or less lands
     assert found.log10_odds == pytest.approx(expected, abs=0.1 if share >= 0.5 else 1.5)
@@ -188,8 +220,8 @@ def test_no_patch_is_seen_by_the_fit_that_it_judges(
         return fit(start, matches, *rest)
 
     monkeypatch.setattr(verification, "fit_pose", noted)
-    held_out(solution, PARAMETERS)
     matches = solution.refinement.matches
+    judged(solution, matches)
     every = set(zip(matches.x.tolist(), matches.y.tolist(), strict=True))
     assert len(seen) == FOLDS
     left_out = [every - one for one in seen]
@@ -199,11 +231,13 @@ def test_no_patch_is_seen_by_the_fit_that_it_judges(
 
 def test_overlapping_patches_do_not_count_twice(near_nadir: Solved) -> None:
     """Of patches of 61 px only 41 fit side by side into 480 x 320 px."""
-    solution, landed = landing(near_nadir.best.solution, 0.8)
-    large = RefineParameters(patch_px=61)
+    solution = near_nadir.best.solution
+    matches, landed = mostly_landing(solution, 0.8)
     count = solution.image.values.size / 61**2
     assert count < lights_seen(solution)
-    found = held_out(solution, large)
+    large = replace(matches, size_px=61)
+    groups = groups_seen(solution, matches)
+    found = landing(solution, large, groups, LANDED_PX, SHARES_LANDED)
     assert found.log10_odds == pytest.approx(expected_odds(landed, count, SHARES_LANDED), rel=0.08)
 
 
@@ -211,10 +245,11 @@ def test_fewer_may_land_than_in_a_clear_frame(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A third lands, as under cloud: five times chance, and that is told at a small price."""
-    solution, landed = landing(near_nadir.best.solution, 0.33)
-    several = held_out(solution, PARAMETERS).log10_odds
+    solution = near_nadir.best.solution
+    matches, landed = mostly_landing(solution, 0.33)
+    several = judged(solution, matches).log10_odds
     monkeypatch.setattr(verification, "SHARES_LANDED", (0.6,))
-    one = held_out(solution, PARAMETERS).log10_odds
+    one = judged(solution, matches).log10_odds
     count = lights_seen(solution)
     assert one == pytest.approx(expected_odds(landed, count, (0.6,)), abs=2.0)
     assert several > one + 3.0
@@ -225,7 +260,7 @@ def scattered(solution: Solution, seed: int) -> HeldOut:
     rng = np.random.default_rng(seed)
     count = len(solution.refinement.matches)
     dx, dy = rng.uniform(-3.5, 3.5, (2, count))
-    return held_out(displaced(solution, dx, dy), PARAMETERS)
+    return judged(solution, displaced(solution, dx, dy))
 
 
 @pytest.mark.parametrize("name", ["near_nadir", "oblique"])
@@ -243,8 +278,7 @@ def test_patches_that_moved_together_are_followed(near_nadir: Solved) -> None:
     """A camera turned by 2 px: the others tell where the ones left out must land."""
     solution = near_nadir.best.solution
     count = len(solution.refinement.matches)
-    shifted = displaced(solution, np.full(count, 2.0), np.full(count, -1.5))
-    found = held_out(shifted, PARAMETERS)
+    found = judged(solution, displaced(solution, np.full(count, 2.0), np.full(count, -1.5)))
     assert found.log10_odds > 0.9 * expected_odds(1.0, lights_seen(solution), SHARES_LANDED)
     assert found.residual_px < 0.3
 
@@ -259,18 +293,16 @@ def repeated(matches: PatchMatches, few: NDArray[np.intp]) -> PatchMatches:
 def test_one_light_in_many_patches_is_one_light(near_nadir: Solved) -> None:
     """Three lone towns that a wrong camera met by chance, seen by 27 patches: no proof."""
     solution = near_nadir.best.solution
-    leaders = np.unique(groups_seen(solution), return_index=True)[1]
+    leaders = np.unique(groups_seen(solution, solution.refinement.matches), return_index=True)[1]
     matches = repeated(solution.refinement.matches, leaders[:3])
-    refinement = replace(solution.refinement, matches=matches)
-    lone = replace(solution, refinement=refinement)
-    lone = displaced(lone, np.zeros(27), np.zeros(27))
-    assert lights_seen(lone) == 3
-    found = held_out(lone, PARAMETERS)
+    lone = replace(matches, dx=np.zeros(27), dy=np.zeros(27))
+    assert len(np.unique(groups_seen(solution, lone))) == 3
+    found = judged(solution, lone)
     assert found.log10_odds <= expected_odds(1.0, 3, SHARES_LANDED) + 1e-9
     # Were each patch a proof of its own, a patch off with its light would be foretold by the rest
     angle = np.repeat(2.0 * np.pi * np.arange(3) / 3.0, 9)
-    apart = displaced(lone, 3.0 * np.cos(angle), 3.0 * np.sin(angle))
-    assert held_out(apart, PARAMETERS).residual_px > 1.0
+    apart = replace(matches, dx=3.0 * np.cos(angle), dy=3.0 * np.sin(angle))
+    assert judged(solution, apart).residual_px > 1.0
 
 
 WRONG_LENS = 0.75
