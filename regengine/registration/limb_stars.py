@@ -17,12 +17,13 @@ from math import hypot
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 from scipy.stats import binom
 
 from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import limb_angle_deg
 from detectors.types import FloatArray, StarDetections
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.sky_camera import SkyCamera
 from matchers.star_fit import PARAMETERS, LensPrior, fit_camera, moved
 from matchers.star_search import BIN_DEG, Turn, best_shift, best_turns
 from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
@@ -120,9 +121,7 @@ def solve_above_limb(
             turns += best_turns(rays, nadir, voters, down, TOLERANCE_DEG, TURNS_PER_NADIR)
         tried += len(group)
         turns = sorted(turns, key=lambda turn: -turn.votes)[:TURNS_SHIFTED]
-        starts = [shifted(lens, turn, voting, voters) for turn in turns]
-        starts.sort(key=lambda start: -start[0])
-        for camera in distinct([camera for _, camera in starts])[:TURNS_FITTED]:
+        for camera in distinct(shifted(lens, turns, voting, voters), TURNS_FITTED):
             matched = settled(camera, prior, matching)
             if matched is None:
                 continue
@@ -135,32 +134,41 @@ def solve_above_limb(
 
 
 def shifted(
-    lens: SkyCamera, turn: Turn, voting: StarDetections, voters: FloatArray
-) -> tuple[float, SkyCamera]:
-    """A turn with the shift that most detections vote for, and how many do."""
-    camera = replace(lens, quaternion_icrs=matrix_quaternion(turn.matrix))
+    lens: SkyCamera, turns: Sequence[Turn], voting: StarDetections, voters: FloatArray
+) -> Iterator[SkyCamera]:
+    """Turns with the shifts that most detections vote for, most votes first."""
     degree_px = math.radians(1.0) * lens.focal_px
-    x, y = camera.project(voters)
-    shown = camera.sees(x, y, margin_px=SHIFT_REACH_DEG * degree_px)
-    votes, (right, down) = best_shift(
-        np.column_stack([voting.x, voting.y]),
-        np.column_stack([x, y])[shown],
-        SHIFT_REACH_DEG * degree_px,
-        SHIFT_CELL_DEG * degree_px,
-    )
-    # The picture's stars lie to the right of the detections: the camera turns to the right
-    step = np.zeros(PARAMETERS)
-    step[:2] = -down / lens.focal_px, right / lens.focal_px
-    return votes, moved(camera, step)
+    found: list[tuple[float, SkyCamera, FloatArray]] = []
+    # All in one call, which costs as much as one
+    turned = Rotation.from_matrix(np.stack([turn.matrix for turn in turns]))
+    for x, y, z, w in turned.as_quat(canonical=True).tolist():
+        camera = replace(lens, quaternion_icrs=(x, y, z, w))
+        right_px, down_px = camera.project(voters)
+        shown = camera.sees(right_px, down_px, margin_px=SHIFT_REACH_DEG * degree_px)
+        votes, (right, down) = best_shift(
+            np.column_stack([voting.x, voting.y]),
+            np.column_stack([right_px, down_px])[shown],
+            SHIFT_REACH_DEG * degree_px,
+            SHIFT_CELL_DEG * degree_px,
+        )
+        # The picture's stars lie to the right of the detections: the camera turns to the right
+        step = np.zeros(PARAMETERS)
+        step[:2] = -down / lens.focal_px, right / lens.focal_px
+        found.append((votes, camera, step))
+    for _, camera, step in sorted(found, key=lambda one: -one[0]):
+        yield moved(camera, step)
 
 
-def distinct(cameras: Sequence[SkyCamera]) -> list[SkyCamera]:
-    """Cameras that are turned by more than a shift's cell against each other, in their order."""
+def distinct(cameras: Iterable[SkyCamera], most: int) -> list[SkyCamera]:
+    """The first cameras that are turned by more than a shift's cell against each other."""
     kept: list[SkyCamera] = []
     least = 1.0 + 2.0 * math.cos(math.radians(SHIFT_CELL_DEG))
     for camera in cameras:
-        if not any(np.trace(camera.matrix.T @ k.matrix) > least for k in kept):
+        # The trace of the turn from one to the other
+        if not any(float((camera.matrix * one.matrix).sum()) > least for one in kept):
             kept.append(camera)
+            if len(kept) == most:
+                break
     return kept
 
 
