@@ -106,7 +106,7 @@ def covered_share(search: Search) -> float:
 def doubts(best: Verified, points: tuple[ControlPoint, ...]) -> tuple[Reason, ...]:
     """What a probability does not tell of: for any of these a person must look."""
     found = []
-    if not best.evidence.held:
+    if not best.evidence.tested:
         text = f"the fit is loose, even if the place is right: {looseness(best.evidence)}"
         found.append(Reason(code="imprecise", text=text))
     if len(points) < 4:
@@ -133,7 +133,7 @@ def explanations(
             "there; use a radiance product"
         )
         yield Reason(code="map_saturated", text=text)
-    if evidence.held and chance_of_right_points(points, camera) < SURE_OF_POINTS:
+    if evidence.tested and chance_of_right_points(points, camera) < SURE_OF_POINTS:
         worst_m = max(point.sigma_m for point in points)
         text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
         yield Reason(code="imprecise", text=text)

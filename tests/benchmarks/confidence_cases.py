@@ -30,7 +30,7 @@ def proposals(
         log10_odds=odds,
         right=drawn if right is None else right,
         placed=drawn if right is None else right,
-        held=np.ones(count, bool),
+        tested=np.ones(count, bool),
         doubted=np.zeros(count, bool) if doubted is None else doubted,
         blocks=np.arange(count) // 20,
         kinds={},

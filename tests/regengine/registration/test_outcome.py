@@ -19,7 +19,6 @@ from regengine.registration.acceptance import (
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.evidence import (
-    HELD_TOWN_LOG10_ODDS,
     TESTED_LOG10_ODDS,
     Verified,
 )
@@ -99,9 +98,9 @@ def test_a_rival_that_is_nearly_as_probable_keeps_a_proposal_back(near_nadir: So
 
 
 def test_a_fit_whose_left_out_lights_are_scattered_is_never_accepted(near_nadir: Solved) -> None:
-    """However sure the place is; very many towns make up for them."""
+    """However sure the place is."""
     scattered = {
-        "town_log10_odds": HELD_TOWN_LOG10_ODDS - 0.1,
+        "town_log10_odds": 90.0,
         "patch_log10_odds": TESTED_LOG10_ODDS - 0.1,
         "picture_log10_odds": 500.0,
         "held_out_residual_px": 5.3,
@@ -113,11 +112,8 @@ def test_a_fit_whose_left_out_lights_are_scattered_is_never_accepted(near_nadir:
     assert not is_conclusive(best.evidence)
     untold = outcome(near_nadir, with_evidence(best, held_out_residual_px=float("inf")), 0.1)
     assert "too few lights" in untold.reasons[0].text
-    for name, least in (
-        ("town_log10_odds", HELD_TOWN_LOG10_ODDS),
-        ("patch_log10_odds", TESTED_LOG10_ODDS),
-    ):
-        assert told(outcome(near_nadir, with_evidence(best, **{name: least}))) == ("accepted", [])
+    tested = with_evidence(best, patch_log10_odds=TESTED_LOG10_ODDS)
+    assert told(outcome(near_nadir, tested)) == ("accepted", [])
 
 
 def test_few_lights_and_a_flat_map_explain_a_low_probability_alone(near_nadir: Solved) -> None:
