@@ -254,8 +254,7 @@ def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
 
 
 # Probabilities that are tested as thresholds, in this order. For the trials less than the last
-# would do, for real photographs not: one of 36 (boats under cloud beside the limb, told as 0.94)
-# has a control point 1.1 % of the diagonal, five sigmas, off
+# would do; real photographs are harder than trials
 THRESHOLDS = (0.97, 0.96, 0.95)
 DELTA = 0.05
 
