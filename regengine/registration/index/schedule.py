@@ -120,8 +120,8 @@ LIGHT_STEPS: Steps = (
 FAR_STEPS: Steps = ((85.0, 1.3), (50.0, 2.6), (29.0, 2.6), (66.0, 1.3), (38.0, 2.6))
 STEEP_RINGS, SLANTED_RINGS = FIRST_RINGS[:2], FIRST_RINGS[2:]
 NEAR_FAR_RINGS, NEAR_FAR_LIGHT_RINGS = FAR_RINGS[:3], FAR_LIGHT_RINGS[:2]
-# and beyond, the usual lenses alone
-FARTHEST_STEPS: Steps = FAR_STEPS[:3]
+# and beyond the usual lenses alone, at pixels that suit 2 to 4 times
+FARTHEST_STEPS: Steps = ((85.0, 2.6), (50.0, 5.2), (29.0, 5.2))
 FARTHEST_RINGS, FARTHEST_LIGHT_RINGS = FAR_RINGS[3:], FAR_LIGHT_RINGS[2:]
 
 

@@ -27,11 +27,13 @@ from regengine.registration.verification import (
     LANDED_PX,
     LEAST_LOG10_ODDS,
     SHARES_LANDED,
+    Landing,
     best_fit,
     finalist_log10_odds,
     held_out,
-    landing,
+    landing_of,
     towns_proof,
+    worst_quarter,
 )
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
@@ -155,10 +157,12 @@ def lights_seen(solution: Solution) -> int:
     return len(np.unique(groups_seen(solution, solution.refinement.matches)))
 
 
-def judged(solution: Solution, matches: PatchMatches) -> HeldOut:
+def judged(
+    solution: Solution, matches: PatchMatches, shares: tuple[float, ...] = SHARES_LANDED
+) -> HeldOut:
     """How some patches land within a pixel of where they should, sought 4 px around."""
-    groups = groups_seen(solution, matches)
-    return landing(solution, matches, groups, LANDED_PX, verification.SHARES_LANDED)
+    found = landing_of(solution, matches, groups_seen(solution, matches), LANDED_PX)
+    return HeldOut(residual_px=found.residual_px, log10_odds=found.log10_odds(shares))
 
 
 def displaced(solution: Solution, dx: NDArray[np.float64], dy: NDArray[np.float64]) -> PatchMatches:
@@ -236,20 +240,18 @@ def test_overlapping_patches_do_not_count_twice(near_nadir: Solved) -> None:
     count = solution.image.values.size / 61**2
     assert count < lights_seen(solution)
     large = replace(matches, size_px=61)
-    groups = groups_seen(solution, matches)
-    found = landing(solution, large, groups, LANDED_PX, SHARES_LANDED)
-    assert found.log10_odds == pytest.approx(expected_odds(landed, count, SHARES_LANDED), rel=0.08)
+    found = landing_of(solution, large, groups_seen(solution, matches), LANDED_PX)
+    assert found.log10_odds(SHARES_LANDED) == pytest.approx(
+        expected_odds(landed, count, SHARES_LANDED), rel=0.08
+    )
 
 
-def test_fewer_may_land_than_in_a_clear_frame(
-    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fewer_may_land_than_in_a_clear_frame(near_nadir: Solved) -> None:
     """A third lands, as under cloud: five times chance, and that is told at a small price."""
     solution = near_nadir.best.solution
     matches, landed = mostly_landing(solution, 0.33)
     several = judged(solution, matches).log10_odds
-    monkeypatch.setattr(verification, "SHARES_LANDED", (0.6,))
-    one = judged(solution, matches).log10_odds
+    one = judged(solution, matches, (0.6,)).log10_odds
     count = lights_seen(solution)
     assert one == pytest.approx(expected_odds(landed, count, (0.6,)), abs=2.0)
     assert several > one + 3.0
@@ -303,6 +305,30 @@ def test_one_light_in_many_patches_is_one_light(near_nadir: Solved) -> None:
     angle = np.repeat(2.0 * np.pi * np.arange(3) / 3.0, 9)
     apart = replace(matches, dx=3.0 * np.cos(angle), dy=3.0 * np.sin(angle))
     assert judged(solution, apart).residual_px > 1.0
+
+
+def quarters(*shares: float) -> Landing:
+    """Patches of which so many land in the quarters of a picture: left to right, top to bottom."""
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(40.0), np.arange(20.0)))
+    quarter = (x >= 20).astype(int) + 2 * (y >= 10)
+    rng = np.random.default_rng(1)
+    off = rng.permuted(np.arange(200)) / 200.0
+    distance = np.empty(800)
+    for number, share in enumerate(shares):
+        distance[quarter == number] = np.where(off < share, 0.5, 5.0)
+    return Landing(x=x, y=y, distance_px=distance, independent=800.0, landed_px=LANDED_PX)
+
+
+def test_the_worst_quarter_tells_a_bent_fit() -> None:
+    """Whichever it is; whatever the others bear."""
+    for worst in range(4):
+        shares = [0.9, 0.8, 0.7, 0.6]
+        shares[worst] = 0.1
+        assert worst_quarter([quarters(*shares)]) == pytest.approx(0.1, abs=0.02)
+        assert worst_quarter([quarters(*shares)] * 2) == pytest.approx(0.1, abs=0.02)
+    few = quarters(0.1, 0.1, 0.1, 0.1)
+    few = replace(few, x=few.x[:5], y=few.y[:5], distance_px=few.distance_px[:5])
+    assert worst_quarter([few]) == 1.0
 
 
 WRONG_LENS = 0.75
