@@ -297,7 +297,7 @@ def verify_best(search: Search) -> None:
         ncc=first.ncc,
         runner_up_ncc=rival.ncc * rival.share / first.share if rival else 0.0,
         town_log10_odds=proof.log10_odds,
-        patch_log10_odds=left_out.log10_odds,
+        patch_log10_odds=left_out.log10_odds_beside(proof.log10_odds),
         runner_up_town_log10_odds=finalist_log10_odds(search, rival) if rival else 0.0,
         picture_log10_odds=picture,
         runner_up_picture_log10_odds=rival.picture_log10_odds if rival else 0.0,

@@ -77,10 +77,11 @@ def held_out(solution: Solution) -> HeldOut:
     right = [landing(solution, seen, *patches, right_px) for patches in TESTING_PATCHES]
     odds = [one.log10_odds(SHARES_LANDED) for one in scattered]
     odds += [one.log10_odds(SHARES_RIGHT) for one in right]
-    together = float(np.mean(odds))
-    if right_px >= TOLD_FROM_PX and worst_quarter(right) < LEAST_OF_QUARTER:
-        together = min(together, 0.0)
-    return HeldOut(residual_px=scattered[0].residual_px, log10_odds=together)
+    return HeldOut(
+        residual_px=scattered[0].residual_px,
+        log10_odds=float(np.mean(odds)),
+        in_part=right_px >= TOLD_FROM_PX and worst_quarter(right) < LEAST_OF_QUARTER,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,13 +217,13 @@ def best_fit(search: Search, finalist: Finalist) -> Fit | None:
     the right place with the wrong lens; the patches show it, and then the lens is set free.
     """
     told = fit_of(search, finalist)
-    if told is not None and told.left_out.log10_odds > LEAST_LOG10_ODDS:
+    if told is not None and told.left_out.log10_odds_beside(0.0) > LEAST_LOG10_ODDS:
         return told
     search.spend("fit")
     free = aligned_finalist(search, with_any_lens(finalist, search.stored), COMPARED_PX)
     freed = None if free is None else fit_of(search, free)
     fits = [fit for fit in (told, freed) if fit is not None]
-    return max(fits, key=lambda fit: fit.left_out.log10_odds, default=None)
+    return max(fits, key=lambda fit: fit.left_out.log10_odds_beside(0.0), default=None)
 
 
 def fit_of(search: Search, finalist: Finalist) -> Fit | None:

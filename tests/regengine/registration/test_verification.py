@@ -15,6 +15,7 @@ from matchers.view import render_known
 from regengine.registration import verification
 from regengine.registration.evidence import (
     LOG10_ATTITUDES_PER_LOOK,
+    WHOLE_TOWN_LOG10_ODDS,
     Finalist,
     HeldOut,
     Solution,
@@ -305,6 +306,14 @@ def test_one_light_in_many_patches_is_one_light(near_nadir: Solved) -> None:
     angle = np.repeat(2.0 * np.pi * np.arange(3) / 3.0, 9)
     apart = replace(matches, dx=3.0 * np.cos(angle), dy=3.0 * np.sin(angle))
     assert judged(solution, apart).residual_px > 1.0
+
+
+def test_towns_alone_say_that_a_fit_with_an_empty_quarter_is_whole() -> None:
+    part = HeldOut(residual_px=1.0, log10_odds=5.0, in_part=True)
+    assert part.log10_odds_beside(WHOLE_TOWN_LOG10_ODDS - 0.1) == 0.0
+    assert part.log10_odds_beside(WHOLE_TOWN_LOG10_ODDS) == 5.0
+    assert replace(part, in_part=False).log10_odds_beside(-9.0) == 5.0
+    assert replace(part, log10_odds=-3.0).log10_odds_beside(0.0) == -3.0
 
 
 def quarters(*shares: float) -> Landing:
