@@ -38,7 +38,7 @@ REACH = 4.0
 LANDED_PX, SHARES_LANDED = 1.0, (0.3, 0.45, 0.6, 0.8)
 # A fit is right within 1 % of the diagonal: most land within half of that
 RIGHT_SHARE, SHARES_RIGHT = 0.005, (0.6, 0.8)
-# More than twice what chance brings do in every quarter of the picture, or the fit is bent: of eight
+# More than twice what chance brings do in every quarter of the picture, or the fit is bent: of nine
 # bent ones the worst quarter had 0.02 to 0.11, one 0.14; of 33 good ones of the training half all
 # had 0.12 and more. That is told where half of what is allowed is so many pixels: in less, patches
 # scatter as far
