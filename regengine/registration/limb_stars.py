@@ -137,6 +137,8 @@ def shifted(
     lens: SkyCamera, turns: Sequence[Turn], voting: StarDetections, voters: FloatArray
 ) -> Iterator[SkyCamera]:
     """Turns with the shifts that most detections vote for, most votes first."""
+    if not turns:
+        return
     degree_px = math.radians(1.0) * lens.focal_px
     found: list[tuple[float, SkyCamera, FloatArray]] = []
     # All in one call, which costs as much as one

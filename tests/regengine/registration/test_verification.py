@@ -77,13 +77,12 @@ def test_the_smallest_pictures_prove_nothing(near_nadir: Solved) -> None:
 
 @pytest.mark.parametrize("name", ["near_nadir", "oblique"])
 def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.FixtureRequest) -> None:
-    """Half a percent of the diagonal lands, three do not; patches are not the ones of the fit."""
+    """One whose lens is held to be 6 % too long is not; patches are not the ones of the fit."""
     solved: Solved = request.getfixturevalue(name)
     solution = solved.best.solution
     none = replace(solution.refinement, matches=solution.refinement.matches.chosen(np.arange(0)))
     assert held_out(replace(solution, refinement=none)) == held_out(solution)
     camera = solution.camera
-    diagonal_rad = float(np.hypot(camera.width_px, camera.height_px)) / camera.focal_px
     bent = replace(camera, focal_px=1.06 * camera.focal_px)
     look = solution.finalist.candidate.look
     stiff = replace(
@@ -94,7 +93,6 @@ def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.Fixtur
         sigma_across_m=1.0,
         sigma_up_m=1.0,
     )
-    assert diagonal_rad > 0.3  # so that the corners of the bent one are off by 3 % of it
     told = replace(solution.finalist.candidate, look=replace(look, prior=stiff))
     finalist = replace(solution.finalist, candidate=told)
     assert held_out(solution).log10_odds > 5.0
