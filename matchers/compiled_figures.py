@@ -12,8 +12,12 @@ from matchers.compiled import array, compiled, helper
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 
-FIRST_PAIRS, FIRST_VOTES = 1 << 14, 1 << 10
-FOLDS = 262_147  # of votes: a prime, 1 MB, which stay in a processor's cache
+FIRST_PAIRS = 1 << 14
+# Cells of votes are counted in so many: 512 kB, which stay in a processor's cache. No cell is told
+# from others that have as many votes as can be counted
+FOLD_BITS, MOST_VOTES = 18, (1 << 16) - 1
+FOLDS = 1 << FOLD_BITS
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Fibonacci hashing
 WIDTH = 5  # numbers of a code that are compared, so that the loop over them needs no counter
 
 
@@ -44,6 +48,25 @@ def row_of(sorted_values: Any, value: int, low: int, high: int) -> int:
         else:
             high = middle
     return low if low < end and sorted_values[low] == value else -1
+
+
+@helper
+def alike_among(
+    code: Any, table: Any, first: int, end: int, asked: int, mine: Any, its: Any, found: int
+) -> int:
+    """Write down which rows of a run are alike, and count them.
+
+    Apart from `alike`, for a loop with an array in it that may be replaced takes three times as
+    long.
+    """
+    for entry in range(first, end):
+        apart = np.float32(0.0)
+        for d in range(WIDTH):
+            difference = code[d] - table[entry, d]
+            apart += difference * difference
+        mine[found], its[found] = asked, entry
+        found += apart <= np.float32(1.0)
+    return found
 
 
 @compiled(
@@ -127,16 +150,10 @@ def alike(
             lowest, highest = (last - around) / slot_width, (last + around) / slot_width
             first_slot = floor(min(max(lowest, 0.0), float(slots)))
             last_slot = floor(min(max(highest + 1.0, float(first_slot)), float(slots)))
-            for entry in range(starts[row * slots + first_slot], starts[row * slots + last_slot]):
-                apart = np.float32(0.0)
-                for d in range(WIDTH):
-                    difference = code[d] - table[entry, d]
-                    apart += difference * difference
-                if apart <= np.float32(1.0):
-                    if found == len(mine):
-                        mine, its = grown(mine), grown(its)
-                    mine[found], its[found] = asked, entry
-                    found += 1
+            first, end = starts[row * slots + first_slot], starts[row * slots + last_slot]
+            while found + end - first > len(mine):
+                mine, its = grown(mine), grown(its)
+            found = alike_among(code, table, first, end, asked, mine, its, found)
     return mine[:found].copy(), its[:found].copy()
 
 
@@ -227,35 +244,38 @@ def fullest_cells(
     counted in `FOLDS`, where different ones may fall together.
     """
     pairs = photo.size
-    votes = np.empty(2 * pairs, np.int64)
-    counts = np.zeros(FOLDS, np.int32)
-    reached = np.zeros(FIRST_VOTES, np.int64)  # cells that have so many votes, or more
+    votes, folds = np.empty(2 * pairs, np.int64), np.empty(2 * pairs, np.int32)
+    counts = np.zeros(FOLDS, np.uint16)
     n = 0
     for c in range(photo.shape[0]):
         for k in range(photo.shape[1]):
-            pair = photo[c, k] * points + reference[c, k]
+            first = (photo[c, k] * points + reference[c, k]) * steps
+            # Cells of the same two points stand together
+            fold = np.int64((np.uint64(first) * SPREAD) >> np.uint64(64 - FOLD_BITS))
             step = floor(turn_rad[c, k] / (2.0 * pi) * steps) % steps
-            votes[n] = pair * steps + step
-            votes[n + pairs] = pair * steps + (step + 1 if step + 1 < steps else 0)
             for vote in (n, n + pairs):
-                fold = votes[vote] % FOLDS
-                counts[fold] += 1
-                if counts[fold] == len(reached):
-                    reached = grown(reached)
-                reached[counts[fold]] += 1
+                votes[vote] = first + step
+                folds[vote] = (fold + step) & (FOLDS - 1)
+                counts[folds[vote]] += counts[folds[vote]] < MOST_VOTES
+                step = step + 1 if step + 1 < steps else 0
             n += 1
-    enough = 1
-    while enough + 1 < len(reached) and reached[enough + 1] >= most:
-        enough += 1
-    chosen, keys = np.empty(FIRST_PAIRS, np.int64), np.empty(FIRST_PAIRS, np.int64)
+    cells = np.zeros(MOST_VOTES + 1, np.int64)  # that have so many votes
+    for fold in range(FOLDS):
+        cells[counts[fold]] += 1
+    enough, fullest = MOST_VOTES, cells[MOST_VOTES]
+    while enough > 1 and fullest < most:
+        enough -= 1
+        fullest += cells[enough]
     found = 0
     for vote in range(2 * pairs):
-        if counts[votes[vote] % FOLDS] >= enough:
-            if found == len(chosen):
-                chosen, keys = grown(chosen), grown(keys)
+        found += counts[folds[vote]] >= enough
+    chosen, keys = np.empty(found, np.int64), np.empty(found, np.int64)
+    found = 0
+    for vote in range(2 * pairs):
+        if counts[folds[vote]] >= enough:
             chosen[found], keys[found] = vote, votes[vote]
             found += 1
-    return chosen[:found].copy(), keys[:found].copy()
+    return chosen, keys
 
 
 @compiled(
