@@ -65,7 +65,7 @@ def alike_among(
             difference = code[d] - table[entry, d]
             apart += difference * difference
         mine[found], its[found] = asked, entry
-        found += apart <= np.float32(1.0)
+        found += int(apart <= np.float32(1.0))
     return found
 
 
@@ -260,8 +260,8 @@ def fullest_cells(
                 step = step + 1 if step + 1 < steps else 0
             n += 1
     cells = np.zeros(MOST_VOTES + 1, np.int64)  # that have so many votes
-    for fold in range(FOLDS):
-        cells[counts[fold]] += 1
+    for count in counts:
+        cells[count] += 1
     enough, fullest = MOST_VOTES, cells[MOST_VOTES]
     while enough > 1 and fullest < most:
         enough -= 1

@@ -90,9 +90,10 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     ]
     ncc, weights = matches.ncc[index], refinement.weights[index]
     sigma_m = np.array([point.sigma_m for point in points])
-    precise = sigma_m <= PRECISE_SHARE * allowed_error_m(stored)
+    precise_m = PRECISE_SHARE * allowed_error_m(stored)
+    precise = sigma_m <= precise_m
     places = np.array([(p.x, p.y) for p in points]).reshape(-1, 2)
-    worth = ncc * (UNLIT_WORTH + (1.0 - UNLIT_WORTH) * found[index])
+    worth = worth_of(ncc, found[index], sigma_m / precise_m)
     hull_px2 = hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0])
     good = precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
     believed = weights >= BELIEVED_WEIGHT
@@ -107,6 +108,15 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
         if len(four) < 4:
             four = well_spread(places, worth, usable)
     return tuple(points[k] for k in four)
+
+
+def worth_of(ncc: FloatArray, found: FloatArray, vagueness: FloatArray) -> FloatArray:
+    """What places are worth beside the area that they span: agreement, a light, and how sure it is.
+
+    `found` as `at_lights` has it; of places whose sigma is as large as a precise point's may be
+    (`vagueness` 1) the worth is half: where one of four is wrong, it is a vague one far out.
+    """
+    return ncc * (UNLIT_WORTH + (1.0 - UNLIT_WORTH) * found) / (1.0 + vagueness**2)
 
 
 def at_lights(

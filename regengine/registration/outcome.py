@@ -16,7 +16,12 @@ from matchers.pose import track_offsets_m
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
-from regengine.registration.acceptance import decide, probability, probability_interval
+from regengine.registration.acceptance import (
+    REVIEW_PROBABILITY,
+    decide,
+    probability,
+    probability_interval,
+)
 from regengine.registration.control_points import (
     LEAST_SPREAD,
     allowed_error_m,
@@ -29,7 +34,7 @@ from regengine.registration.evidence import Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
 from regengine.registration.verification import FEW_TOWNS
-from regengine.registration.without_orbit import NOWHERE, contradiction, judged
+from regengine.registration.without_orbit import NOWHERE, contradiction, with_held_fit
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -47,6 +52,11 @@ SATURATED_SHARE = 0.25
 COVERED = 0.5
 # What is less likely to be right everywhere has its points named as the reason
 SURE_OF_POINTS = 0.95
+NO_AGREEMENT = Reason(
+    code="no_agreement",
+    text="the map's lights fit nowhere better than by chance; the frame may show no city, or its "
+    "time, nadir or focal length is far off",
+)
 
 
 def unsure(p_right: float, accept_probability: float) -> Reason:
@@ -249,11 +259,10 @@ def outcome_of(search: Search) -> FrameResult:
     frame, position, info = search.frame, search.position, search.light_map.info
     if search.futile is not None:
         return no_match_result(frame, None if search.anywhere else position, info, search.futile)
-    if not search.anywhere:
-        return proposal_result(search)
-    if search.best is None:
-        return no_match_result(frame, None, info, NOWHERE, *unfinished(search))
-    result = judged(proposal_result(search), search.best)
+    result = proposal_result(search)
+    if search.best is None or not search.anywhere:
+        return result
+    result = with_held_fit(result, search.best)
     if search.told is None or result.verdict == "no_match":
         return result
     suspect = contradiction(search.best.camera, search.told)
@@ -264,15 +273,10 @@ def proposal_result(search: Search) -> FrameResult:
     """The same of a search that has seen something of the map."""
     frame, position, info = search.frame, search.position, search.light_map.info
     best = search.best
+    nowhere = NOWHERE if search.anywhere else NO_AGREEMENT
     if best is None:
-        text = (
-            "the map's lights fit nowhere better than by chance; the frame may show no city, or "
-            "its time, nadir or focal length is far off"
-        )
-        reason = Reason(code="no_agreement", text=text)
-        return no_match_result(
-            frame, position, info, reason, *uncovered(search), *unfinished(search)
-        )
+        known = None if search.anywhere else position
+        return no_match_result(frame, known, info, nowhere, *uncovered(search), *unfinished(search))
     accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
     chance = chance_of_right_points(points, best.camera)
@@ -280,6 +284,8 @@ def proposal_result(search: Search) -> FrameResult:
     low, high = (chance * limit for limit in probability_interval(best.evidence))
     reasons = doubts(best, points)
     verdict = decide(p_right, reasons, accept_probability)
+    if probability(best.evidence) < REVIEW_PROBABILITY:
+        reasons = (nowhere,)  # how well it fits there is no matter
     if verdict != "accepted":
         if p_right < accept_probability:
             reasons = (*reasons, *explanations(best, points, best.camera))

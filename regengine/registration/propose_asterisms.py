@@ -49,12 +49,16 @@ def best_figures(search: Search, view: CoarseView, look: Look) -> list[Candidate
     small = light.resized(working_px(start, search.altitude_km), parameters.smooth_px)
     camera = small.camera(start)
     towns = search.window.towns(view.levels, camera, parameters)
-    peaks = sparse.propose(towns, small, camera, parameters)
-    cameras = [view.camera(small.stored_camera(peak.camera, view.stored)) for peak in peaks]
+    peaks = [
+        (peak, stored)
+        for peak in sparse.propose(towns, small, camera, parameters)
+        if search.allows(stored := small.stored_camera(peak.camera, view.stored))
+    ]
+    cameras = [view.camera(stored) for _, stored in peaks]
     chosen = worth_aligning(view, cameras, parameters.max_off_nadir_deg)
     looks = []
     for number in chosen:
-        ratio = peaks[number].camera.focal_px / camera.focal_px
+        ratio = peaks[number][0].camera.focal_px / camera.focal_px
         prior = replace(look.prior, focal_px=look.prior.focal_px * ratio)
         looks.append(replace(look, scale=look.scale * ratio, prior=prior))
     return view.aligned([cameras[number] for number in chosen], looks)

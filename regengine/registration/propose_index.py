@@ -254,7 +254,10 @@ class Closer:
         """Look at the best of one attempt, and of those that wait."""
         self.search.looks_taken += not self.search.anywhere
         self.search.spend(tried.cost(self.search.anywhere), tried.tilts)
-        found = [(p, tried) for p in tried.proposals if self.ground.allowed(p)]
+        allowed = self.search.allows
+        found = [
+            (p, tried) for p in tried.proposals if self.ground.allowed(p) and allowed(p.camera)
+        ]
         if tried.looked_at:
             # Odds of light and of figures do not compare: neither may crowd out the other
             closer = distinct(found)[: tried.looked_at] + self.waiting[: tried.looked_at]

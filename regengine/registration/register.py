@@ -205,8 +205,9 @@ def take_steps(search: Search, proposed: Sequence[Iterator[Step]]) -> None:
             continue
         before = search.work_done
         for proposals in step.take():
-            weigh(search, proposals)
-            compare_opinions(search, step.kind, proposals.candidates)
+            candidates = [c for c in proposals.candidates if search.allows(c.camera)]
+            weigh(search, replace(proposals, candidates=candidates))
+            compare_opinions(search, step.kind, candidates)
         search.work_of[step.kind] += search.work_done - before
 
 

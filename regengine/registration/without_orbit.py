@@ -40,13 +40,6 @@ LOOSE_FIT = Reason(
 )
 
 
-def judged(result: FrameResult, best: Verified) -> FrameResult:
-    """A proposal that was made along tracks, as it stands without them."""
-    if result.verdict == "no_match":
-        return replace(result, reasons=(NOWHERE, *result.reasons))
-    return with_held_fit(result, best)
-
-
 SEARCHED_S, STEP_S = 86_400.0, 10.0
 NEAR_KM = 150.0
 NIGHT_SINE = np.sin(np.radians(NIGHT_SUN_DEG))

@@ -26,6 +26,7 @@ from regengine.registration.control_points import (
     spread_of,
     stored_pixels,
     well_spread,
+    worth_of,
 )
 from regengine.registration.evidence import Solution
 from regengine.registration.refinement import solve
@@ -248,6 +249,24 @@ def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> Non
     usable = np.array([True, True, True, True, False, True])
     assert sorted(well_spread(places, ncc, usable)) == [0, 1, 2, 3]
     assert well_spread(places, ncc, np.arange(6) < 3) == [0, 1, 2]
+
+
+def test_a_sure_place_is_taken_before_a_vague_one_a_little_farther_out() -> None:
+    corners = np.array([(0.0, 0.0), (100.0, 0.0), (100.0, 100.0), (0.0, 100.0)])
+    places = np.concatenate([corners, 0.9 * corners + 5.0])
+    equal = np.ones(8)
+    vague = np.repeat([1.0, 0.3], 4)
+    for vagueness, taken in ((vague, [4, 5, 6, 7]), (vague[::-1], [0, 1, 2, 3])):
+        four = well_spread(places, worth_of(equal, equal, vagueness), np.ones(8, bool))
+        assert sorted(four) == taken
+    # Spread counts, too: nothing is taken from half as far out
+    places[4:] = 0.5 * corners + 25.0
+    assert sorted(well_spread(places, worth_of(equal, equal, vague), np.ones(8, bool))) != [
+        4,
+        5,
+        6,
+        7,
+    ]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detectors.limb import Limb
+from matchers.camera import Camera
 from matchers.pose import turned
 from regengine import registration
 from regengine.registration import register
@@ -35,9 +37,12 @@ from regengine.registration.register import (
     no_better,
     proposers,
     search_frame,
+    take_steps,
     weigh,
 )
-from regengine.registration.search import PhotoLights, Proposals, Search
+from regengine.registration.search import PhotoLights, Proposals, Search, Step
+from tests.matchers.lamp_world import camera_over
+from tests.regengine.registration.made_limb import found_limb
 from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.recording_map import RecordingMap
 from tests.regengine.registration.simulated_frames import Solved, light_map
@@ -91,6 +96,39 @@ def weighed(search: Search, found: list[Candidate]) -> None:
 def ends(best: Verified) -> bool:
     """Whether a search ends with what it has verified."""
     return made_search(best.camera, best=best).conclusive
+
+
+def below_the_limb(turn_deg: float = 0.0) -> tuple[Camera, Limb]:
+    """A camera held level over an oblique, and the limb that its photo shows."""
+    camera = camera_over(10.0, 50.0, off_nadir=62.0, roll=turn_deg)
+    nadir = camera.matrix.T @ camera.nadir_ecef
+    return camera, found_limb(nadir, camera.focal_px, (camera.height_px, camera.width_px))
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 120.0])
+def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(turn_deg: float) -> None:
+    camera, limb = below_the_limb(turn_deg)
+    search = made_search(camera, limb=limb)
+    assert search.allows(camera)
+    upside_down = turned(camera, [0.0, 0.0, np.pi])
+    assert not search.allows(upside_down)
+    assert not search.allows(camera_over(10.0, 50.0))
+    # The other of the limb's two edges may have been found, and a first camera is rough
+    for tilt in np.radians([-2.5, 2.5]):
+        assert search.allows(turned(camera, [tilt, 0.0, 0.0]))
+    assert made_search(camera).allows(upside_down)  # whose photo shows no limb
+
+
+def test_refused_cameras_are_not_weighed(proven: Verified, proofs: list[float]) -> None:
+    camera, limb = below_the_limb()
+    search = made_search(camera, limb=limb, looks_taken=1)
+    good, bad = candidates(proven, [0.5, 0.9])
+    good, bad = replace(good, camera=camera), replace(bad, camera=turned(camera, [0.0, 0.0, 3.1]))
+    step = Step(kind="made", take=lambda: iter([Proposals([bad, good])]))
+    take_steps(search, [iter([step])])
+    assert search.candidates == [good]
+    assert proofs == [0.5]
+    assert [camera for _, camera in search.proposed] == [good.camera]
 
 
 def test_what_stands_out_is_proven_at_once_and_once(proven: Verified, proofs: list[float]) -> None:
@@ -224,7 +262,7 @@ def test_a_proposer_takes_part_by_being_there(
     monkeypatch.setattr(registration, "__path__", [*registration.__path__, str(tmp_path)])
     names = [[one.__name__.rsplit("_")[-1] for one in group] for group in proposers()]
     assert names[:3] == [["manual"], ["zeppelin"], ["neighbours"]]
-    assert names[-1] == ["asterisms", "dense", "index"]
+    assert names[-1] == ["asterisms", "dense", "index", "stars"]
     import_module("regengine.registration.propose_zeppelin").FOUND.append(
         near_nadir.best.finalists[0].candidate
     )
