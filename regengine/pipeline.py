@@ -188,7 +188,7 @@ def _register(
 
 def stars_above(search: Search) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
-    from regengine.registration.limb_stars import read_sky
+    from regengine.registration.propose_stars import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     try:

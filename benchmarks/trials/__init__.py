@@ -75,6 +75,7 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
     words += [] if given.frames == "all" else [f"--frames {given.frames}"]
+    words += ["--decoys"] if given.decoys else []
     words += [] if given.kinds == KINDS else [f"--kinds {' '.join(given.kinds)}"]
     return " ".join(words + ([] if given.smoke else search_words(given)))
 
@@ -122,6 +123,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=KINDS,
         help="only trials of these, drawn by their seeds: all but city are controls",
+    )
+    group.add_argument(
+        "--decoys", action="store_true", help="search for each photo once more where it cannot be"
     )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
@@ -189,7 +193,9 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
         half=given.half,
         real=given.real,
         lights=given.lights,
-        register=search_parameters(given.max_work, methods=methods_of(given.methods)),
+        register=search_parameters(
+            given.max_work, methods=methods_of(given.methods), decoys=given.decoys
+        ),
         told=given.told,
         index=given.index,
         mirrored_index=given.table[0].with_name("mirrored.idx"),

@@ -29,7 +29,7 @@ from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
-from regengine.registration.register import kinds_of, search_frame
+from regengine.registration.register import kinds_of, search_decoy, search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 
@@ -154,6 +154,7 @@ class Registration:
 
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
+    decoy: FrameResult | None = None  # of the same photo where it cannot be, if that was asked for
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -195,13 +196,15 @@ def register_trial(
             result = no_match_result(frame, position, light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")
-    return Registration(
+    done = Registration(
         result=result,
         search=search,
         problem=problem,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )
+    decoy = search_decoy(search) if parameters.decoys and search is not None else None
+    return done if decoy is None else replace(done, decoy=result_of(decoy))
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -235,6 +238,9 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
+    decoy = registration.decoy
+    columns["decoy_verdict"] = None if decoy is None else decoy.verdict
+    columns["decoy_probability"] = None if decoy is None else decoy.probability
     if result is None or search is None:
         return columns
     columns |= {f"{WORK_OF}{kind}": work for kind, work in search.work_of.items()}

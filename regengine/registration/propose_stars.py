@@ -15,13 +15,14 @@ from itertools import islice
 
 import numpy as np
 
-from detectors.limb import Limb
-from detectors.limb_geometry import arc_rays, pixels_of, tangent_axes
+from detectors.limb import Limb, sky_mask
+from detectors.limb_geometry import arc_rays, limb_angle_deg, pixels_of, tangent_axes
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
 from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
+from regengine.photo.image import read_linear_light
 from regengine.registration.candidates import (
     Candidate,
     CoarseView,
@@ -30,12 +31,18 @@ from regengine.registration.candidates import (
     unmirrored,
     unmirrored_ray,
 )
-from regengine.registration.lens_prior import Scale
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, Scale
 from regengine.registration.map_window import FARTHEST_DEG, LEAST_SAMPLE_KM, ground_reach_km
 from regengine.registration.search import Proposals, Search, Sky, Step
 from regengine.registration.search_order import likely_offsets, look_at
 from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
-from regengine.sky.stars.attitude import StarAttitude, over_the_earth
+from regengine.sky.stars.attitude import (
+    LEAST_STAR_HEIGHT_KM,
+    StarAttitude,
+    attitude_of,
+    over_the_earth,
+)
+from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 ORDER = 50
 # Of 19 real photos with a limb that are placed, all are without the stars, but one; so figures are
@@ -43,6 +50,8 @@ ORDER = 50
 SURPRISE = 2.0
 # Stars above the limb leave a search of some seconds; it ends when so much of the work is done
 TIME_SHARE = 0.5
+DETECTION_PX = 2000  # long side of the picture in which stars are detected
+LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
 # Long side of the picture that is aligned
 PLACES_PX = 96
 # So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
@@ -84,6 +93,52 @@ def take_likely(search: Search, limb: Limb, sky: Sky) -> Iterator[Proposals]:
             if search.conclusive or search.expired(TIME_SHARE):
                 return
             yield from take_places(search, search.attitude, group, hazy)
+
+
+def read_sky(search: Search) -> StarAttitude | None:
+    """The attitude that the stars above the photo's limb tell, if they prove one.
+
+    Raises FrameError if the photo cannot be read, CatalogueError if the star catalogue is missing
+    or damaged.
+    """
+    from regengine.sky.detection.detect import detect_in_picture
+    from regengine.sky.detection.kinds import STARS
+    from regengine.sky.stars.photo import sky
+
+    frame, limb, stored = search.frame, search.limb, search.stored
+    if frame.time_utc is None or limb is None:
+        return None
+    # The sky begins where refraction no longer bends starlight
+    raised_deg = limb_angle_deg(search.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
+    if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
+        return None
+    picture = read_linear_light(frame.path, max_long_side_px=DETECTION_PX)
+    mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
+    stars = detect_in_picture(picture, STARS.detector(), mask=mask)
+    catalogue, indices = sky()
+    options = lens_options(search, limb)
+    solution = solve_stars(stars, stored.width_px, stored.height_px, catalogue, indices, options)
+    return attitude_of(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
+
+
+def lens_options(search: Search, limb: Limb) -> SolveOptions:
+    """The lens as it is told; where it is not, as long as the limb's curvature says."""
+    stored = search.stored
+    told = SolveOptions(
+        focal_px=stored.focal_px,
+        log_focal_sigma=SIGMA_LOG_FOCAL,
+        focal_only=True,
+        distortion=stored.distortion,
+        principal_point=stored.principal_point,
+    )
+    if search.focal_known:
+        return told
+    scale = max(stored.width_px, stored.height_px) / max(limb.shape)
+    return replace(
+        told,
+        focal_px=limb.focal_px * limb.focal_ratio * scale,
+        log_focal_sigma=math.hypot(limb.focal_ratio_sigma, SIGMA_LOG_FOCAL),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ COSTS: dict[Cost, float] = {
     "small finalist": 0.012,
     "finalist": 0.03,
     "fit": 0.25,
-    "sky": 0.5,
+    "sky": 0.3,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
 TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.55

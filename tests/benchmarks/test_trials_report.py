@@ -100,6 +100,18 @@ def test_wrong_among_accepted_counts_negatives_and_claims_only_on_enough() -> No
     assert (spoiled.measured, spoiled.met) == ("1 of 51", False)
 
 
+def test_decoys_are_counted_where_they_were_searched() -> None:
+    what = "accepted among decoys"
+    with pytest.raises(StopIteration):
+        figure(ROWS, what)
+    asked = [replace_row(made_row(k), decoy_verdict="no_match") for k in range(40)]
+    asked += [replace_row(made_row(40), decoy_verdict="review")]
+    found = figure([*asked, made_row(41)], what)  # of one no decoy could be had
+    assert (found.measured, found.n, found.met) == ("0 of 41, 1 in review", 41, None)
+    deceived = [*asked, replace_row(made_row(42), decoy_verdict="accepted")]
+    assert figure(deceived, what).met is False
+
+
 def replace_row(row: Row, **known: object) -> Row:
     return row | {name: cell(value) for name, value in known.items()}
 

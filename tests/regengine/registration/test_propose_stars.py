@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import Pointing, wgs84
 from detectors.limb import Limb
@@ -16,18 +18,23 @@ from regengine.orbit.rotation import icrs_to_itrf, turned_by_clock
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_light
 from regengine.registration.acceptance import is_conclusive
-from regengine.registration.preparation import limb_of_photo, nominal_camera
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
+from regengine.registration.preparation import limb_of_photo, nominal_camera, prepare
 from regengine.registration.propose_stars import (
     angle_deg,
     down_of,
+    lens_options,
     limb_surprise,
     nadir_through,
+    read_sky,
     star_places,
 )
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.search import RegisterParams, Search, SearchAids
 from regengine.registration.tracks import tracks_for
 from regengine.sky.stars.attitude import StarAttitude, over_the_earth
+from regengine.sky.stars.catalogue import load_catalogue
+from tests.regengine.registration.made_search import made_search
 from tests.regengine.registration.orbits_overhead import overhead, vantage_at
 from tests.regengine.registration.simulated_frames import (
     MAP_PIXEL_M,
@@ -106,6 +113,59 @@ def test_stars_alone_find_place_and_clock(limb_shot: Taken) -> None:
     assert dict(result.sources)["attitude"] == "20 stars"
     nothing = search_frame(frame, position, light_map(), parameters)
     assert nothing.best is None
+
+
+def with_stars(shot: Shot, sky: SkyCamera, faintest_g: float) -> NDArray[np.uint8]:
+    """The picture of a shot with the catalogue's stars above its limb, as the camera shows them."""
+    picture = shot.picture.astype(float)
+    catalogue = load_catalogue(faintest_g=faintest_g)
+    x, y = sky.project(catalogue.vectors)
+    seen = np.flatnonzero(sky.sees(x, y, margin_px=-4.0))
+    high = shot.camera.perigee_m(x[seen], y[seen]) > 0.0
+    for star in seen[high]:
+        left, top = int(x[star]) - 3, int(y[star]) - 3
+        rows, columns = np.mgrid[top : top + 8, left : left + 8]
+        spot = np.exp(-0.5 * ((columns - x[star]) ** 2 + (rows - y[star]) ** 2) / 1.1**2)
+        peak = 220.0 * 10.0 ** (-0.3 * max(catalogue.magnitude_g[star] - 3.0, 0.0))
+        picture[top : top + 8, left : left + 8] += (peak * spot)[..., None]
+    return np.asarray(np.clip(picture, 0.0, 255.0).round(), np.uint8)
+
+
+def test_the_sky_above_the_limb_is_read(limb_shot: Taken, tmp_path: Path) -> None:
+    """Real stars: the attitude among them is that of the camera, to an arc minute."""
+    shot, _, position = limb_shot
+    true = attitude_in(shot).camera
+    starry = replace(shot, picture=with_stars(shot, true, 6.5))
+    frame = write(starry, tmp_path / "starry.png")
+    parameters = RegisterParams(max_seconds=120.0)
+    found = read_sky(prepare(frame, position, light_map(), parameters))
+    assert found is not None
+    assert found.stars >= 6
+    middle = (true.width_px / 2.0, 0.1 * true.height_px)  # where the stars are
+    off = np.cross(found.camera.to_sky(*middle), true.to_sky(*middle))
+    assert np.degrees(np.linalg.norm(off)) < 1.0 / 60.0
+    assert found.camera.focal_px == pytest.approx(true.focal_px, rel=0.01)
+    # Without a time they tell nothing, and the sky of another picture has none
+    timeless = prepare(replace(frame, time_utc=None), position, light_map(), parameters)
+    assert read_sky(timeless) is None
+
+
+def test_a_sky_without_stars_tells_nothing(limb_shot: Taken) -> None:
+    _, frame, position = limb_shot
+    search = prepare(frame, position, light_map(), RegisterParams(max_seconds=120.0))
+    assert search.limb is not None
+    assert read_sky(search) is None
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_unknown_lens_is_as_long_as_the_limb_says(limb_shot: Taken, known: bool) -> None:
+    shot, frame, position = limb_shot
+    limb = limb_of(frame, position)
+    search = made_search(nominal_camera(frame, position)[0], focal_known=known, limb=limb)
+    options = lens_options(search, limb)
+    assert options.focal_only
+    assert options.focal_px == pytest.approx(shot.camera.focal_px, rel=0.03 if known else 0.15)
+    assert options.log_focal_sigma >= (SIGMA_LOG_FOCAL if known else limb.focal_ratio_sigma)
 
 
 def test_a_wrong_attitude_proves_nothing(limb_shot: Taken) -> None:
