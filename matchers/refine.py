@@ -24,7 +24,7 @@ NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
 REACH_SIDES = 1.5
 FEWEST_PAIRS = 12
 
-PARTS = 20
+PARTS = 16  # of the picture, a power of two
 # Fewer say nothing of how much refits differ
 FEWEST_PARTS = 4
 
@@ -297,11 +297,12 @@ def jackknife_spread(
     free: BoolArray,
     outlier_sigmas: float,
 ) -> Spread | None:
-    """Covariance of where a camera sees places, by leaving out a twentieth of the lights in turn.
+    """Covariance of where a camera sees places, by leaving out a part of the picture in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
-    other. Towns grow on one side, and a lone one pulls all patches that show it; a camera with
-    many unknowns follows it. What happens without it tells by how much.
+    other. Towns grow on one side, a lone one pulls all patches that show it, and a string of them
+    may be taken for the next ones; a camera with many unknowns follows. What happens without them
+    tells by how much.
 
     Parameters
     ----------
@@ -319,8 +320,10 @@ def jackknife_spread(
     References
     ----------
     Efron, B. (1982). The Jackknife, the Bootstrap and Other Resampling Plans. SIAM, chapter 3.
+    Künsch, H. R. (1989). The jackknife and the bootstrap for general stationary observations.
+    Annals of Statistics 17, 1217-1241: blocks, for what errs together.
     """
-    parts = groups % PARTS
+    parts = blocks_of(refinement.matches, groups, PARTS)
     moved = []
     for part in np.unique(parts):
         kept = refinement.matches.chosen(parts != part)
@@ -334,6 +337,27 @@ def jackknife_spread(
     off = np.stack(moved) - _pixels(refinement.camera, ground_ecef_m)
     covariance = (count - 1) / count * np.einsum("pki,pkj->kij", off, off)
     return Spread(covariance_px=np.asarray(covariance), refits=count)
+
+
+def blocks_of(matches: PatchMatches, groups: IndexArray, most: int) -> IndexArray:
+    """Numbers (n,) of at most so many parts of the picture, each with as many groups of patches.
+
+    Halves of halves, each across its longer side.
+    """
+    found, first = np.unique(groups, return_index=True)
+    places = np.stack([matches.x[first], matches.y[first]], axis=-1)
+    parts = [np.arange(len(found))]
+    while 2 * len(parts) <= most and any(len(part) > 1 for part in parts):
+        halves = []
+        for part in parts:
+            axis = int(np.argmax(np.ptp(places[part], axis=0))) if len(part) > 1 else 0
+            order = part[np.argsort(places[part, axis], kind="stable")]
+            halves += [half for half in np.array_split(order, 2) if len(half)]
+        parts = halves
+    number = np.empty(len(found), np.intp)
+    for k, part in enumerate(parts):
+        number[part] = k
+    return number[np.searchsorted(found, groups)]
 
 
 def wider(covariance: FloatArray, other: FloatArray) -> FloatArray:

@@ -29,6 +29,7 @@ from matchers.refine import (
     FLOOR_PX,
     Refinement,
     RefineParameters,
+    blocks_of,
     fit_pose,
     jackknife_spread,
     local_offsets,
@@ -415,6 +416,44 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
             ratios.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(covariance), off) / 2.0)
     assert 0.4 < np.mean(by_lights) < 2.0
     assert np.mean(by_patches) > 2.5
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 16, 40, 333])
+def test_parts_lie_side_by_side_and_hold_whole_groups(count: int) -> None:
+    rng = np.random.default_rng(count)
+    places = rng.uniform(0.0, 1000.0, (count, 2))
+    groups = np.concatenate([np.arange(count), rng.integers(0, count, 50)])
+    order = rng.permutation(len(groups))
+    groups = groups[order]
+    at = places[groups]
+    parts = blocks_of(matched(*at.T, np.zeros_like(at), 1e-4), groups, 16)
+    assert parts.max() + 1 == min(count, 16)
+    part_of = dict(zip(groups, parts, strict=True))
+    assert (parts == [part_of[group] for group in groups]).all()
+    sizes = np.bincount(list(part_of.values()))
+    assert sizes.max() - sizes.min() <= 1
+    # What lies in one is nearer to its middle than the picture is wide, as cells of 4 by 4 are
+    if count > 100:
+        for part in range(16):
+            assert np.ptp(at[parts == part], axis=0).max() < 400.0
+
+
+def test_a_string_of_lights_taken_for_the_next_ones_is_not_believed() -> None:
+    """Lights that are wrong together bend the camera, and agree with each other."""
+    true = start_camera()
+    prior = prior_of(true, **LOOSE)
+    rng = np.random.default_rng(7)
+    x = np.concatenate([rng.uniform(20, 579, 80), np.linspace(150, 450, 6)])
+    y = np.concatenate([rng.uniform(260, 379, 80), np.full(6, 25.0)])
+    off = rng.normal(0.0, 0.3, (len(x), 2))
+    off[80:] += [0.0, 6.0]
+    fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE, 2.5)
+    there = true.pixel_to_ecef(np.array([300.0]), np.array([25.0]))
+    wrong_px = float(np.hypot(*(np.stack(fit.camera.ecef_to_pixel(there), -1)[0] - [300.0, 25.0])))
+    assert wrong_px > 3.0  # the fit has followed them
+    spread = jackknife_spread(fit, rng.permutation(len(x)), there, prior, FREE, 2.5)
+    assert spread is not None
+    assert np.sqrt(np.linalg.eigvalsh(spread.covariance_px[0]).max()) > 0.5 * wrong_px
 
 
 def test_few_lights_tell_nothing() -> None:
