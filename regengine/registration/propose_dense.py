@@ -25,7 +25,7 @@ from regengine.registration.candidates import (
     unmirrored,
 )
 from regengine.registration.map_window import dense_parameters
-from regengine.registration.search import SHARE_FOR_LOOKS, Cost, Proposals, Search, Step
+from regengine.registration.search import SHARE_FOR_LOOKS, Proposals, Search, Step
 from regengine.registration.search_order import plan
 
 # Beside the figures of towns: the two take turns by what is likelier
@@ -80,8 +80,8 @@ def take_look(search: Search, look: Look, find: Find) -> Iterator[Proposals]:
         yield Proposals([better])
 
 
-def cost_of(look: Look) -> Cost:
-    """What a look costs."""
+def cost_of(look: Look) -> str:
+    """The name of what a look costs."""
     if not look.sparse:
         return "pictures"
     return "thorough figures" if look.thorough else "figures"

@@ -30,7 +30,6 @@ from matchers.pose import PosePrior
 from matchers.resection import ASKED, LEAST_POINTS, PointPairs, Unknowns, resected, residuals_px
 from matchers.verify import find_towns
 from regengine.registration.index.earth import NEIGHBOURS, EarthIndex
-from regengine.registration.search import Cost
 
 # Geometric mean of the 330 and 430 km between which the station has flown: straight down, a height
 # is but a scale
@@ -324,15 +323,9 @@ class Attempt:
     tilts: int = 1
     drawn: bool = False
 
-    def cost(self, anywhere: bool) -> Cost:
-        """What each tilt costs along tracks, or where the whole Earth is looked up."""
-        if anywhere:
-            return (
-                "drawn tilt in the index of the Earth"
-                if self.drawn
-                else "tilt in the index of the Earth"
-            )
-        return "drawn tilt in the index" if self.drawn else "tilt in the index"
+    def cost(self, anywhere: bool) -> str:
+        """The name of what each tilt costs along tracks, or where the whole Earth is looked up."""
+        return f"{'drawn ' * self.drawn}tilt in the index{' of the Earth' * anywhere}"
 
     @property
     def kind(self) -> str:

@@ -40,7 +40,7 @@ from regengine.registration.register import (
     take_steps,
     weigh,
 )
-from regengine.registration.search import PhotoLights, Proposals, Search, Step
+from regengine.registration.search import PhotoLights, Proposals, Search, SearchAids, Step
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_limb import found_limb
 from tests.regengine.registration.made_search import made_search
@@ -117,6 +117,8 @@ def test_a_camera_that_sees_ground_high_above_the_limb_is_refused(turn_deg: floa
     for tilt in np.radians([-2.5, 2.5]):
         assert search.allows(turned(camera, [tilt, 0.0, 0.0]))
     assert made_search(camera).allows(upside_down)  # whose photo shows no limb
+    placed = SearchAids(placement=upside_down)  # by a person, whom no limb gainsays
+    assert made_search(camera, limb=limb, aids=placed).allows(upside_down)
 
 
 def test_refused_cameras_are_not_weighed(proven: Verified, proofs: list[float]) -> None:
