@@ -153,6 +153,21 @@ def at_lights(
     return x, y, found
 
 
+def sigma_at_lights_m(solution: Solution, lights: Towns) -> FloatArray:
+    """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
+
+    `lights`: pixels of the solution's image; those that it takes for sky are left out.
+    """
+    ground = solution.camera.pixel_to_ecef(lights.x, lights.y)
+    ground = ground[np.isfinite(ground[:, 0])]
+    sigma_m = []
+    for place, covariance in zip(ground, camera_covariances(solution, ground), strict=True):
+        lon, lat = (float(v) for v in ecef_to_geodetic(place)[:2])
+        on_ground = on_the_ground(solution.camera, lon, lat, covariance)
+        sigma_m.append(float(np.sqrt(np.trace(on_ground) / 2.0)))
+    return np.array(sigma_m)
+
+
 def camera_covariances(
     solution: Solution, ground_ecef_m: FloatArray, view: FloatImage | None = None
 ) -> FloatArray:
@@ -300,9 +315,7 @@ def control_point(
     """A control point of the stored image, in its pixels."""
     x, y = place_px
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_ecef_m)[:2])
-    per_metre = ground_jacobian(stored, lon, lat)
-    on_ground = np.linalg.inv(per_metre) @ covariance_px @ np.linalg.inv(per_metre).T
-    on_ground = on_ground + MAP_SIGMA_M**2 * np.eye(2)
+    on_ground = on_the_ground(stored, lon, lat, covariance_px) + MAP_SIGMA_M**2 * np.eye(2)
     return ControlPoint(
         x=float(x),
         y=float(y),
@@ -318,6 +331,12 @@ def control_point(
         covariance_m=(float(on_ground[0, 0]), float(on_ground[0, 1]), float(on_ground[1, 1])),
         lights=lights,
     )
+
+
+def on_the_ground(camera: Camera, lon: float, lat: float, covariance_px: FloatArray) -> FloatArray:
+    """A covariance in pixels as one of metres east and north at a place, shape (2, 2)."""
+    per_pixel = np.linalg.inv(ground_jacobian(camera, lon, lat))
+    return np.asarray(per_pixel @ covariance_px @ per_pixel.T)
 
 
 def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:

@@ -20,9 +20,11 @@ from matchers.view import render_known
 from regengine.registration.control_points import (
     LEAST_SPREAD,
     NEAREST_SHARE,
+    allowed_error_m,
     control_point,
     hull_area,
     propose,
+    sigma_at_lights_m,
     spread_of,
     stored_pixels,
     well_spread,
@@ -111,6 +113,21 @@ def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]
         chosen = np.flatnonzero(rng.random(len(solution.refinement.matches)) < 0.4)
         found.append(propose(with_patches(solution, chosen), solved.best.camera, NO_LIGHTS))
     return found
+
+
+def test_a_camera_is_less_sure_of_lights_where_it_was_fitted_to_none(near_nadir: Solved) -> None:
+    best = near_nadir.best
+    lights = best.photo_towns.chosen(best.met)
+    sure = sigma_at_lights_m(best.solution, lights)
+    assert sure.shape == (len(lights),)
+    assert sure.max() < 0.3 * allowed_error_m(best.camera)
+    matches = best.solution.refinement.matches
+    width = best.solution.image.values.shape[1]
+    left = with_patches(best.solution, np.flatnonzero(matches.x < 0.35 * width))
+    half = sigma_at_lights_m(left, lights)
+    there, here = lights.x > 0.7 * width, lights.x < 0.3 * width
+    assert np.median(half[there] / sure[there]) > 3.0
+    assert np.median(half[there]) > 2.0 * np.median(half[here])
 
 
 def test_sigma_is_honest(near_nadir: Solved, oblique: Solved, slanted: Solved) -> None:

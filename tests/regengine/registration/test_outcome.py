@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from regengine.registration import outcome as outcomes
 from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
     default_accept_probability,
@@ -174,6 +175,24 @@ def test_the_chance_of_points_is_that_of_the_vaguest(near_nadir: Solved) -> None
         inside = np.hypot(*rng.normal(0.0, share, (2, 40_000))) < 1.0
         chance = chance_of_right_points((*sharp, vaguest), camera)
         assert chance == pytest.approx(inside.mean(), abs=0.01)
+
+
+def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control points are as before: but the camera between and beyond them may be bent."""
+    good = outcome(near_nadir, near_nadir.best)
+    assert good.verdict == "accepted"
+    allowed_m = allowed_error_m(near_nadir.best.camera)
+    for share, verdict in ((0.38, "accepted"), (0.5, "review")):
+        sigma_m = np.array([10.0, share * allowed_m])
+        monkeypatch.setattr(outcomes, "sigma_at_lights_m", lambda *_, found=sigma_m: found)
+        result = outcome(near_nadir, near_nadir.best)
+        assert result.verdict == verdict
+        assert result.probability == good.probability
+        assert result.control_points == good.control_points
+    assert codes(result.reasons) == ["imprecise"]
+    assert f"{share * allowed_m / 1e3:.1f} km" in result.reasons[0].text
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
