@@ -24,7 +24,7 @@ from scipy.stats import binom
 from benchmarks.arrays import BoolArray
 from detectors.types import FloatArray
 from regengine.evaluate.tables import most_share
-from regengine.registration.acceptance import RIGHT_IF_NOT_TESTED
+from regengine.registration.acceptance import share_right
 from regengine.registration.calibration import Steps
 from regengine.registration.evidence import Evidence
 
@@ -105,8 +105,7 @@ def left_out_probability(trials: Proposals) -> FloatArray:
 
 def probability_of(trials: Proposals, steps: Steps) -> FloatArray:
     """Probability of every proposal, but for the sigma of its control points."""
-    right_if_placed = np.where(trials.tested, 1.0, RIGHT_IF_NOT_TESTED)
-    return np.asarray(steps.probability(trials.log10_odds) * right_if_placed)
+    return np.asarray(steps.probability(trials.log10_odds) * trials.right_if_placed)
 
 
 # Frames of one region share towns, coasts and what is wrong with the map there
@@ -124,7 +123,7 @@ class Proposals:
     log10_odds: NDArray[np.float64]  # over the runner-up's
     right: NDArray[np.bool_]  # whether the proposal was right
     placed: NDArray[np.bool_]  # whether its place was, if not all control points
-    tested: NDArray[np.bool_]  # whether lights left out of the fit lie where it says
+    right_if_placed: FloatArray  # share of fits tested like this whose control points are right
     # Whether a doubt kept the engine from accepting it, whatever the probability
     doubted: NDArray[np.bool_]
     # Region that a case belongs to; none is on both sides of a cross-validation.
@@ -161,7 +160,7 @@ def proposals_of(rows: Sequence[dict[str, str]], half: str) -> Proposals | None:
         log10_odds=np.array([odds_of(row) for row in found]),
         right=np.array([is_yes(row["right"]) for row in found]),
         placed=np.array([is_placed(row) for row in found]),
-        tested=np.array([evidence_of(row).tested for row in found]),
+        right_if_placed=np.array([share_right(evidence_of(row)) for row in found]),
         doubted=np.array([has_doubt(row.get("reasons", "")) for row in found]),
         blocks=blocks_of(found),
         kinds={kind: np.array([is_of(row) for row in found]) for kind, is_of in KINDS.items()},

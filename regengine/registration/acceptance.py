@@ -13,6 +13,8 @@ from regengine.result import Reason, Verdict
 REVIEW_PROBABILITY = 0.25
 # Of the right places whose fit is not tested so many have right control points: 16 of 20 trials
 RIGHT_IF_NOT_TESTED = 0.8
+# and where it is, but barely, 48 of 49 (by Laplace's rule); of those beyond 200 of 200
+RIGHT_IF_BARELY_TESTED, BARELY_LOG10_ODDS = 0.96, 8.0
 
 
 def default_accept_probability() -> float:
@@ -38,7 +40,9 @@ def probability_interval(evidence: Evidence) -> tuple[float, float]:
 
 def share_right(evidence: Evidence) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
-    return 1.0 if evidence.tested else RIGHT_IF_NOT_TESTED
+    if not evidence.tested:
+        return RIGHT_IF_NOT_TESTED
+    return RIGHT_IF_BARELY_TESTED if evidence.patch_log10_odds < BARELY_LOG10_ODDS else 1.0
 
 
 def decide(

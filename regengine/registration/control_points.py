@@ -46,6 +46,7 @@ DIRECTIONS, CONSIDERED = 24, 30
 # Of the lights' hull that the four cover, and of their longest distance that the shortest is
 LEAST_SPREAD, NEAREST_SHARE = 0.25, 0.1
 TOWNS_OF_VIEW = 300
+WELL_SEEN_DEG = 70.0  # incidence
 # Of what all precise patches span, that those which agree well must span to be taken alone
 GOOD_SHARE = 0.5
 # A place that no eye finds is worth this share of one on a bright light
@@ -156,10 +157,12 @@ def at_lights(
 def sigma_at_lights_m(solution: Solution, lights: Towns) -> FloatArray:
     """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
 
-    `lights`: pixels of the solution's image; those that it takes for sky are left out.
+    `lights`: pixels of the solution's image; those far off nadir are left out, where a pixel of the
+    camera is kilometres of ground, and every camera is unsure.
     """
     ground = solution.camera.pixel_to_ecef(lights.x, lights.y)
-    ground = ground[np.isfinite(ground[:, 0])]
+    steep = incidence_deg(solution.camera.position_ecef_m, ground) <= WELL_SEEN_DEG
+    ground = ground[steep]
     sigma_m = []
     for place, covariance in zip(ground, camera_covariances(solution, ground), strict=True):
         lon, lat = (float(v) for v in ecef_to_geodetic(place)[:2])

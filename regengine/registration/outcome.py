@@ -195,9 +195,8 @@ def vague_camera(best: Verified) -> tuple[Reason, ...]:
     """That the camera may be bent where no control point is.
 
     Lights that were taken for their neighbours, and too few others there, leave the place, the
-    patches of the rest and four control points as they are. Of 82 accepted photos of the training
-    half it was unsure by 0.38 of the allowed error at most, but one where it was bent by 5 times
-    that; two such of the other half had 0.5 and 0.6.
+    patches of the rest and four control points as they are. Of 80 accepted photos of the training
+    half it was unsure by 0.38 of the allowed error at most, but one, that was bent by 4.8 times it.
     """
     sigma_m = sigma_at_lights_m(best.solution, best.photo_towns.chosen(best.met))
     worst_m = float(sigma_m.max(initial=0.0))

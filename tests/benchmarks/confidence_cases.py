@@ -30,7 +30,7 @@ def proposals(
         log10_odds=odds,
         right=drawn if right is None else right,
         placed=drawn if right is None else right,
-        tested=np.ones(count, bool),
+        right_if_placed=np.ones(count),
         doubted=np.zeros(count, bool) if doubted is None else doubted,
         blocks=np.arange(count) // 20,
         kinds={},

@@ -21,7 +21,6 @@ from benchmarks.confidence.fit import (
 )
 from benchmarks.confidence.report import calibration_error_by_chance
 from benchmarks.trials.outcomes import calibration, roc
-from regengine.registration.acceptance import RIGHT_IF_NOT_TESTED
 
 cases = st.lists(st.tuples(st.integers(-6, 6).map(float), st.booleans()), min_size=1, max_size=14)
 
@@ -112,9 +111,10 @@ def test_a_loose_fit_of_a_sure_place_is_less_probable() -> None:
     """By as much as in the engine: the steps tell of the place alone."""
     trials, _ = proposals(400, seed=6)
     steps = venn_abers(trials.log10_odds, trials.placed)
-    loose = replace(trials, tested=np.zeros(400, bool))
+    shares = np.random.default_rng(6).uniform(0.5, 1.0, 400)
+    loose = replace(trials, right_if_placed=shares)
     ratio = probability_of(loose, steps) / probability_of(trials, steps)
-    assert ratio == pytest.approx(RIGHT_IF_NOT_TESTED)
+    assert ratio == pytest.approx(shares)
 
 
 def test_folds_hold_whole_blocks_and_about_the_same_number() -> None:

@@ -16,6 +16,8 @@ from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
     default_accept_probability,
     is_conclusive,
+    place_probability,
+    probability,
 )
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
@@ -175,6 +177,15 @@ def test_the_chance_of_points_is_that_of_the_vaguest(near_nadir: Solved) -> None
         inside = np.hypot(*rng.normal(0.0, share, (2, 40_000))) < 1.0
         chance = chance_of_right_points((*sharp, vaguest), camera)
         assert chance == pytest.approx(inside.mean(), abs=0.01)
+
+
+def test_the_better_a_fit_is_tested_the_likelier_are_its_points(near_nadir: Solved) -> None:
+    """The place is as sure: what is said of lights that were left out is made up for elsewhere."""
+    found = []
+    for patches in (0.5, 1.5, 7.9, 8.1, 30.0):
+        evidence = replace(near_nadir.best.evidence, patch_log10_odds=patches, town_log10_odds=60.0)
+        found.append(probability(evidence) / place_probability(evidence))
+    assert found == pytest.approx([0.8, 0.96, 0.96, 1.0, 1.0])
 
 
 def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(

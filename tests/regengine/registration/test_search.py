@@ -17,7 +17,7 @@ from regengine import registration
 from regengine.registration import register
 from regengine.registration.acceptance import (
     default_accept_probability,
-    probability,
+    place_probability,
 )
 from regengine.registration.candidates import Candidate, CoarseView, Look
 from regengine.registration.evidence import (
@@ -192,7 +192,7 @@ def test_the_search_ends_with_strong_evidence_alone(proven: Verified) -> None:
         "runner_up_picture_log10_odds": 0.0,
     }
     sure = with_evidence(proven, **strong)
-    assert probability(sure.evidence) > default_accept_probability()
+    assert place_probability(sure.evidence) > default_accept_probability()
     assert ends(sure)
     for figure, value in (
         ("picture_log10_odds", DOUBTED + tried - TESTED_LOG10_ODDS),
