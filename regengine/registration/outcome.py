@@ -34,8 +34,13 @@ from regengine.registration.control_points import (
 from regengine.registration.evidence import Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
-from regengine.registration.verification import FEW_TOWNS
-from regengine.registration.without_orbit import NOWHERE, contradiction, with_held_fit
+from regengine.registration.verification import FEW_TOWNS, SIGMA_LOG_FOCAL_ANY
+from regengine.registration.without_orbit import (
+    NOWHERE,
+    contradiction,
+    measured,
+    with_held_fit,
+)
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -57,6 +62,11 @@ NO_AGREEMENT = Reason(
     code="no_agreement",
     text="the map's lights fit nowhere better than by chance; the frame may show no city, or its "
     "time, nadir or focal length is far off",
+)
+WRONG_LENS = Reason(
+    code="guessed_lens",
+    text="the focal length that was told does not fit, and so far off nadir lights do not tell it "
+    "well; look at the overlay, or give --focal-mm",
 )
 
 
@@ -191,6 +201,18 @@ def chance_within(sigma_m: float, camera: Camera) -> float:
     return -math.expm1(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2)
 
 
+def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
+    """That the told lens does not fit, where lights hardly tell another one.
+
+    Of 53 accepted photos with a wrong focal length two had wrong control points, both 59 degrees
+    off nadir; refits without some of the lights agreed with each other.
+    """
+    prior = best.solution.finalist.candidate.look.prior
+    if prior.sigma_log_focal < SIGMA_LOG_FOCAL_ANY or measured(best.camera):
+        return ()
+    return (WRONG_LENS,)
+
+
 def vague_camera(best: Verified) -> tuple[Reason, ...]:
     """That the camera may be bent where no control point is.
 
@@ -307,7 +329,7 @@ def proposal_result(search: Search) -> FrameResult:
     reasons = doubts(best, points)
     verdict = decide(p_right, reasons, accept_probability)
     if verdict == "accepted":
-        reasons = vague_camera(best)
+        reasons = (*doubtful_lens(best), *vague_camera(best))
         verdict = decide(p_right, reasons, accept_probability)
     if probability(best.evidence) < REVIEW_PROBABILITY:
         reasons = (nowhere,)  # how well it fits there is no matter

@@ -34,7 +34,7 @@ from regengine.registration.outcome import (
     result_of,
     saturated_share,
 )
-from regengine.registration.verification import FEW_TOWNS
+from regengine.registration.verification import FEW_TOWNS, with_any_lens
 from regengine.result import ControlPoint, FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
@@ -204,6 +204,23 @@ def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(
         assert result.control_points == good.control_points
     assert codes(result.reasons) == ["imprecise"]
     assert f"{share * allowed_m / 1e3:.1f} km" in result.reasons[0].text
+
+
+def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = near_nadir.best
+    finalist = best.solution.finalist
+    look = finalist.candidate.look
+    freed = with_any_lens(finalist, best.camera)
+    assert freed.candidate.look.prior.sigma_log_focal > look.prior.sigma_log_focal
+    found = replace(best, solution=replace(best.solution, finalist=freed))
+    assert outcome(near_nadir, found).verdict == "accepted"  # seen from above, lights tell it
+    monkeypatch.setattr(outcomes, "measured", lambda camera: False)
+    assert outcome(near_nadir, best).verdict == "accepted"  # as told
+    result = outcome(near_nadir, found)
+    assert (result.verdict, codes(result.reasons)) == ("review", ["guessed_lens"])
+    assert "--focal-mm" in result.reasons[0].text
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
