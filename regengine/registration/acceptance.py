@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
-from regengine.registration.evidence import Evidence, Verified
+from regengine.registration.evidence import WHOLE_TOWN_LOG10_ODDS, Evidence, Verified
 from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
 REVIEW_PROBABILITY = 0.25
 # Of the right places whose fit is not tested so many have right control points: 16 of 20 trials
 RIGHT_IF_NOT_TESTED = 0.8
-# and where it is, but barely, 48 of 49 (by Laplace's rule); of those beyond 200 of 200
+# and where it is, but barely, 48 of 49 (by Laplace's rule); of those beyond 200 of 200. Where towns
+# say that the fit is whole it needs no more: all such points were within a quarter of the allowed
 RIGHT_IF_BARELY_TESTED, BARELY_LOG10_ODDS = 0.96, 8.0
 
 
@@ -42,7 +43,9 @@ def share_right(evidence: Evidence) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
     if not evidence.tested:
         return RIGHT_IF_NOT_TESTED
-    return RIGHT_IF_BARELY_TESTED if evidence.patch_log10_odds < BARELY_LOG10_ODDS else 1.0
+    whole = evidence.town_log10_odds >= WHOLE_TOWN_LOG10_ODDS
+    surely = whole or evidence.patch_log10_odds >= BARELY_LOG10_ODDS
+    return 1.0 if surely else RIGHT_IF_BARELY_TESTED
 
 
 def decide(

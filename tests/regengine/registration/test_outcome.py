@@ -183,9 +183,17 @@ def test_the_better_a_fit_is_tested_the_likelier_are_its_points(near_nadir: Solv
     """The place is as sure: what is said of lights that were left out is made up for elsewhere."""
     found = []
     for patches in (0.5, 1.5, 7.9, 8.1, 30.0):
-        evidence = replace(near_nadir.best.evidence, patch_log10_odds=patches, town_log10_odds=60.0)
+        evidence = replace(
+            near_nadir.best.evidence,
+            patch_log10_odds=patches,
+            town_log10_odds=24.0,
+            picture_log10_odds=60.0,
+        )
         found.append(probability(evidence) / place_probability(evidence))
     assert found == pytest.approx([0.8, 0.96, 0.96, 1.0, 1.0])
+    # Towns may say that a tested fit is whole
+    whole = replace(evidence, patch_log10_odds=1.5, town_log10_odds=26.0)
+    assert probability(whole) == pytest.approx(place_probability(whole))
 
 
 def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(
