@@ -31,7 +31,12 @@ from regengine.registration.control_points import (
     sigma_at_lights_m,
     spread_of,
 )
-from regengine.registration.evidence import Evidence, Finalist, Verified
+from regengine.registration.evidence import (
+    WHOLE_TOWN_LOG10_ODDS,
+    Evidence,
+    Finalist,
+    Verified,
+)
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
 from regengine.registration.verification import FEW_TOWNS, SIGMA_LOG_FOCAL_ANY
@@ -205,10 +210,13 @@ def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
     """That the told lens does not fit, where lights hardly tell another one.
 
     Of 53 accepted photos with a wrong focal length two had wrong control points, both 59 degrees
-    off nadir; refits without some of the lights agreed with each other.
+    off nadir; refits without some of the lights agreed with each other. Towns had odds of 10^2 and
+    10^5 there.
     """
     prior = best.solution.finalist.candidate.look.prior
     if prior.sigma_log_focal < SIGMA_LOG_FOCAL_ANY or measured(best.camera):
+        return ()
+    if best.evidence.town_log10_odds >= WHOLE_TOWN_LOG10_ODDS:
         return ()
     return (WRONG_LENS,)
 

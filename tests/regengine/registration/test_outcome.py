@@ -226,9 +226,12 @@ def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
     assert outcome(near_nadir, found).verdict == "accepted"  # seen from above, lights tell it
     monkeypatch.setattr(outcomes, "measured", lambda camera: False)
     assert outcome(near_nadir, best).verdict == "accepted"  # as told
-    result = outcome(near_nadir, found)
+    few = with_evidence(found, town_log10_odds=20.0, patch_log10_odds=60.0)
+    result = outcome(near_nadir, few)
     assert (result.verdict, codes(result.reasons)) == ("review", ["guessed_lens"])
     assert "--focal-mm" in result.reasons[0].text
+    many = with_evidence(found, town_log10_odds=26.0, patch_log10_odds=60.0)
+    assert outcome(near_nadir, many).verdict == "accepted"  # towns say that the fit is whole
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
