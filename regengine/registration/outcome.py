@@ -70,8 +70,8 @@ NO_AGREEMENT = Reason(
 )
 WRONG_LENS = Reason(
     code="guessed_lens",
-    text="the focal length that was told does not fit, and so far off nadir lights do not tell it "
-    "well; look at the overlay, or give --focal-mm",
+    text="no focal length that was told or is usual fits, and so far off nadir lights do not tell "
+    "it well; look at the overlay, or give --focal-mm",
 )
 
 
@@ -207,7 +207,7 @@ def chance_within(sigma_m: float, camera: Camera) -> float:
 
 
 def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
-    """That the told lens does not fit, where lights hardly tell another one.
+    """That no expected lens fits, where lights hardly tell another one.
 
     Of 53 accepted photos with a wrong focal length two had wrong control points, both 59 degrees
     off nadir; refits without some of the lights agreed with each other. Towns had odds of 10^2 and
