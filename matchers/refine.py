@@ -24,7 +24,9 @@ NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
 REACH_SIDES = 1.5
 FEWEST_PAIRS = 12
 
+OUTLIER_SIGMAS = 2.5  # usual for the Cauchy weight, which tames wrong matches
 PARTS = 16  # of the picture, a power of two
+FEWEST_MATCHES = 4  # of a fit
 # Fewer say nothing of how much refits differ
 FEWEST_PARTS = 4
 
@@ -41,14 +43,11 @@ class RefineParameters:
         How far patches may move in each round.
     cells : int
         Cells along the long side of the frame, one patch in each.
-    outlier_sigmas : float
-        Scale of the Cauchy weight that tames wrong matches.
     """
 
     patch_px: int = 31  # chosen: 10 km
     reaches_px: tuple[int, ...] = (8, 5, 4)
     cells: int = 14
-    outlier_sigmas: float = 2.5  # usual for the Cauchy weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +67,10 @@ class Refinement:
         What the solution leaves of them.
     weights : ndarray, shape (n,)
         Robust weight of each, in (0, 1].
+    prior : PosePrior
+        What was believed before.
+    free : ndarray of bool, shape (10,)
+        The unknowns.
     """
 
     camera: Camera
@@ -76,6 +79,12 @@ class Refinement:
     matches: PatchMatches
     residual_px: FloatArray
     weights: FloatArray
+    prior: PosePrior
+    free: BoolArray
+
+    def without(self, left_out: BoolArray) -> Refinement:
+        """The same fitted without some of the matches, mask of shape (n,)."""
+        return fit_pose(self.rendered, self.matches.chosen(~left_out), self.prior, self.free)
 
     @property
     def rms_px(self) -> float:
@@ -91,8 +100,8 @@ def refine(
     weight: FloatImage,
     camera: Camera,
     prior: PosePrior,
-    parameters: RefineParameters,
     free: BoolArray,
+    parameters: RefineParameters | None = None,
 ) -> Refinement | None:
     """Fit the camera to local matches, round after round.
 
@@ -111,15 +120,16 @@ def refine(
         None where fewer than four patches match.
     """
     result: Refinement | None = None
+    parameters = parameters or RefineParameters()
     cells = cells_of(parameters.cells, photo.shape)
     for reach in parameters.reaches_px:
         view, known = render_known(levels, camera, 2)
         counted = weight * known
         centres = choose_patches(view, counted, parameters.patch_px, cells, reach)
         matches = match_patches(photo, view, centres, parameters.patch_px, reach)
-        if len(matches) < 4:
+        if len(matches) < FEWEST_MATCHES:
             return result
-        result = fit_pose(camera, matches, prior, free, parameters.outlier_sigmas)
+        result = fit_pose(camera, matches, prior, free)
         camera = result.camera
     return result
 
@@ -132,11 +142,7 @@ def cells_of(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def fit_pose(
-    camera: Camera,
-    matches: PatchMatches,
-    prior: PosePrior,
-    free: BoolArray,
-    outlier_sigmas: float,
+    camera: Camera, matches: PatchMatches, prior: PosePrior, free: BoolArray
 ) -> Refinement:
     """Robust Gauss-Newton (Cauchy weights) of the pose on patch matches with a Gaussian prior.
 
@@ -165,7 +171,7 @@ def fit_pose(
         white = np.einsum("nij,nj->ni", whiten, residual)
         spread = max(1.0, 1.4826 * float(np.median(np.abs(white))))
         distance_sq = (white**2).sum(axis=1) / spread**2
-        weights = 1.0 / (1.0 + distance_sq / outlier_sigmas**2)
+        weights = 1.0 / (1.0 + distance_sq / OUTLIER_SIGMAS**2)
         axes = track_axes(current.position_ecef_m, prior.velocity_ecef) @ current.matrix
         flow[:] = 0.0
         motion_of(current.numbers, axes, ground, flow)
@@ -189,6 +195,8 @@ def fit_pose(
         matches=matches,
         residual_px=target - np.stack([x, y], axis=-1),
         weights=weights,
+        prior=prior,
+        free=free,
     )
 
 
@@ -282,22 +290,24 @@ def common_variance(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Spread:
-    """How refits differ in where they see places."""
+class Refits:
+    """A camera, and those of the same fit without one part of the picture each."""
 
-    covariance_px: FloatArray  # (k, 2, 2): of each place, square pixels of the fitted image
-    refits: int  # that it was found from: it has one degree of freedom less
+    camera: Camera
+    without: tuple[Camera, ...]
+
+    def covariance_px(self, ground_ecef_m: FloatArray) -> FloatArray:
+        """Of where the camera sees places (k, 3), square pixels of the fitted image, (k, 2, 2).
+
+        It has one degree of freedom less than there are refits.
+        """
+        count, here = len(self.without), _pixels(self.camera, ground_ecef_m)
+        off = np.stack([_pixels(camera, ground_ecef_m) - here for camera in self.without])
+        return np.asarray((count - 1) / count * np.einsum("pki,pkj->kij", off, off))
 
 
-def jackknife_spread(
-    refinement: Refinement,
-    groups: IndexArray,
-    ground_ecef_m: FloatArray,
-    prior: PosePrior,
-    free: BoolArray,
-    outlier_sigmas: float,
-) -> Spread | None:
-    """Covariance of where a camera sees places, by leaving out a part of the picture in turn.
+def jackknife(refinement: Refinement, groups: IndexArray) -> Refits | None:
+    """Fit a camera again without a part of the picture, each in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
     other. Towns grow on one side, a lone one pulls all patches that show it, and a string of them
@@ -309,12 +319,10 @@ def jackknife_spread(
     groups : ndarray of int, shape (n,)
         Light that each of its patches shows, see `matchers.patches.groups_of`: patches of
         one are left out together.
-    ground_ecef_m : ndarray of float64, shape (k, 3)
-        The places.
 
     Returns
     -------
-    Spread or None
+    Refits or None
         None where there are too few lights to leave any out.
 
     References
@@ -324,19 +332,14 @@ def jackknife_spread(
     Annals of Statistics 17, 1217-1241: blocks, for what errs together.
     """
     parts = blocks_of(refinement.matches, groups, PARTS)
-    moved = []
-    for part in np.unique(parts):
-        kept = refinement.matches.chosen(parts != part)
-        if len(kept) < 4:
-            continue
-        without = fit_pose(refinement.rendered, kept, prior, free, outlier_sigmas)
-        moved.append(_pixels(without.camera, ground_ecef_m))
-    count = len(moved)
-    if count < FEWEST_PARTS:
+    without = tuple(
+        refinement.without(parts == part).camera
+        for part in np.unique(parts)
+        if (parts != part).sum() >= FEWEST_MATCHES
+    )
+    if len(without) < FEWEST_PARTS:
         return None
-    off = np.stack(moved) - _pixels(refinement.camera, ground_ecef_m)
-    covariance = (count - 1) / count * np.einsum("pki,pkj->kij", off, off)
-    return Spread(covariance_px=np.asarray(covariance), refits=count)
+    return Refits(camera=refinement.camera, without=without)
 
 
 def blocks_of(matches: PatchMatches, groups: IndexArray, most: int) -> IndexArray:

@@ -17,18 +17,9 @@ from benchmarks.pages import number, table
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.patches import groups_of
 from matchers.pose import ALONG, pixel_derivatives
-from matchers.refine import (
-    PARTS,
-    Refinement,
-    RefineParameters,
-    fit_pose,
-    local_offsets,
-    stated_noise,
-)
-from matchers.view import render_known
+from matchers.refine import FEWEST_MATCHES, PARTS, Refinement, local_offsets, stated_noise
 from regengine.registration.control_points import camera_covariances
 from regengine.registration.evidence import Solution
-from regengine.registration.refinement import fine_free
 
 STATION_M_S = 7660.0  # speed on its orbit
 
@@ -58,9 +49,7 @@ def held_back(solution: Solution, exposure_s: float | None) -> Windows:
     """Hold back the windows of a solution, a twentieth of its lights at a time."""
     refinement = solution.refinement
     matches, rendered = refinement.matches, refinement.rendered
-    view, _ = render_known(solution.levels, rendered, 2)
-    lights = groups_of(view, matches)
-    prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
+    lights = groups_of(solution.seen[0], matches)
     ground = rendered.pixel_to_ecef(matches.x, matches.y)
     found = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=1)
     places = np.stack([matches.x, matches.y], axis=1)
@@ -68,20 +57,17 @@ def held_back(solution: Solution, exposure_s: float | None) -> Windows:
     offset = np.full((len(matches), 2), np.nan)
     for part in np.unique(lights % PARTS):
         out = lights % PARTS == part
-        kept = matches.chosen(~out)
-        if len(kept) < 4:
+        if (~out).sum() < FEWEST_MATCHES:
             continue
-        fit = fit_pose(
-            rendered, kept, prior, fine_free(prior, k1=True), RefineParameters().outlier_sigmas
-        )
+        fit = refinement.without(out)
         without = replace(solution, camera=fit.camera, refinement=fit)
         common = local_offsets(fit, places[out])
-        told[out] = camera_covariances(without, ground[out], view) + common.covariance
+        told[out] = camera_covariances(without, ground[out]) + common.covariance
         own[out] = stated_noise(matches.chosen(out))[0] * scatter(fit)
         seen = np.stack(fit.camera.ecef_to_pixel(ground[out]), axis=1)
         offset[out] = found[out] - seen - common.offset_px
     together = told + own
-    velocity = prior.velocity_ecef
+    velocity = refinement.prior.velocity_ecef
     speed = pixel_derivatives(solution.camera, velocity, ground)[..., ALONG] * STATION_M_S
     ways = speed / np.linalg.norm(speed, axis=1, keepdims=True)
     turned = np.stack([ways, np.stack([-ways[:, 1], ways[:, 0]], axis=1)], axis=1)

@@ -10,23 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.types import FloatArray, FloatImage, IndexArray
+from detectors.types import FloatArray, IndexArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
-from matchers.patches import groups_of
 from matchers.pose import pixel_derivatives
-from matchers.refine import (
-    RefineParameters,
-    Spread,
-    jackknife_spread,
-    local_offsets,
-    wider,
-)
+from matchers.refine import local_offsets, wider
 from matchers.verify import MEETING_PX, Towns, find_towns
-from matchers.view import render_known
 from regengine.registration.evidence import Solution
-from regengine.registration.refinement import fine_free
 from regengine.result import ControlPoint
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera
@@ -71,14 +62,14 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     """
     refinement = solution.refinement
     matches = refinement.matches
-    view, known = render_known(solution.levels, refinement.rendered, 2)
-    x, y, found = at_lights(solution, find_towns(view, known, TOWNS_OF_VIEW), lights)
+    view_lights = find_towns(*solution.seen, TOWNS_OF_VIEW)
+    x, y, found = at_lights(solution, view_lights, lights)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
     index = np.flatnonzero(flat)
     ground, offsets = ground[index], local_offsets(refinement)
     places_px = np.stack(solution.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
-    covariance = camera_covariances(solution, ground, view) + offsets.covariance[index]
+    covariance = camera_covariances(solution, ground) + offsets.covariance[index]
     left = refinement.residual_px[index] - offsets.offset_px[index]
     expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
     excess = np.maximum(left**2 - DISAGREEING_SIGMAS**2 * expected, 0.0)
@@ -171,41 +162,18 @@ def sigma_at_lights_m(solution: Solution, lights: Towns) -> FloatArray:
     return np.array(sigma_m)
 
 
-def camera_covariances(
-    solution: Solution, ground_ecef_m: FloatArray, view: FloatImage | None = None
-) -> FloatArray:
+def camera_covariances(solution: Solution, ground_ecef_m: FloatArray) -> FloatArray:
     """Covariance that the camera's uncertainty causes where it sees places, shape (k, 2, 2).
 
     As the fit states it, and wider where leaving out lights moves the camera by more: towards the
     limb single lights bend it, and all patches with it. Both tell of the same errors, so that they
-    do not add up. Pixels of the solution's image; `view` as in `spread_without_lights`.
-    """
-    prior = solution.finalist.candidate.look.prior
-    flow = pixel_derivatives(solution.camera, prior.velocity_ecef, ground_ecef_m)
-    stated = np.asarray(flow @ solution.refinement.covariance @ np.swapaxes(flow, -1, -2))
-    spread = spread_without_lights(solution, ground_ecef_m, view)
-    return stated if spread is None else wider(stated, spread.covariance_px)
-
-
-def spread_without_lights(
-    solution: Solution, ground_ecef_m: FloatArray, view: FloatImage | None = None
-) -> Spread | None:
-    """How far the fit moves places where some lights are left out; None for too few lights.
-
-    `view`: the map through the refinement's rendered camera; rendered if not given.
+    do not add up. Pixels of the solution's image.
     """
     refinement = solution.refinement
-    if view is None:
-        view = render_known(solution.levels, refinement.rendered, 2)[0]
-    prior = solution.finalist.candidate.look.prior.for_image(solution.image.factor)
-    return jackknife_spread(
-        refinement,
-        groups_of(view, refinement.matches),
-        ground_ecef_m,
-        prior,
-        fine_free(prior, k1=True),
-        RefineParameters().outlier_sigmas,
-    )
+    flow = pixel_derivatives(solution.camera, refinement.prior.velocity_ecef, ground_ecef_m)
+    stated = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
+    refits = solution.refits
+    return stated if refits is None else wider(stated, refits.covariance_px(ground_ecef_m))
 
 
 def allowed_error_m(camera: Camera) -> float:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.types import FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from matchers.patches import groups_of
 from matchers.photo_light import LightImage
-from matchers.refine import Refinement
+from matchers.refine import Refinement, Refits, jackknife
 from matchers.verify import Towns
+from matchers.view import render_known
 from regengine.registration.candidates import Candidate, field_share
 
 # What has these odds, the cameras tried taken off, is no chance: one in a thousand. Of 41 decoys
@@ -68,6 +72,16 @@ class Solution:
     image: LightImage
     levels: tuple[LightGrid, ...]
     finalist: Finalist
+
+    @cached_property
+    def seen(self) -> tuple[FloatImage, FloatImage]:
+        """The map through the camera whose view the patches are of, and where it is known."""
+        return render_known(self.levels, self.refinement.rendered, 2)
+
+    @cached_property
+    def refits(self) -> Refits | None:
+        """Cameras without some of the lights; None for too few lights."""
+        return jackknife(self.refinement, groups_of(self.seen[0], self.refinement.matches))
 
 
 @dataclass(frozen=True, kw_only=True)

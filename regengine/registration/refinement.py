@@ -14,7 +14,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage, detail, evened
 from matchers.pose import K1, PARAMETERS, PRINCIPAL_X, PRINCIPAL_Y, PosePrior
-from matchers.refine import RefineParameters, refine
+from matchers.refine import refine
 from matchers.verify import picture_log10_odds
 from matchers.view import render_known
 from regengine.registration.candidates import (
@@ -180,7 +180,7 @@ def map_scale_px(camera: Camera) -> int:
     return max(LEAST_FITTED_PX, round(field_km / FITTED_SAMPLE_KM))
 
 
-def solve(search: Search, finalist: Finalist, parameters: RefineParameters) -> Solution | None:
+def solve(search: Search, finalist: Finalist) -> Solution | None:
     """Fit a finalist to the end on patches at the map's scale."""
     fine = search.lights.of(finalist.candidate.look.hazy)
     size_px = max(fine.values.shape)
@@ -210,7 +210,6 @@ def solve(search: Search, finalist: Finalist, parameters: RefineParameters) -> S
         image.weight,
         aligned.camera,
         prior,
-        parameters,
         fine_free(prior, k1=True),
     )
     if refinement is None:

@@ -14,13 +14,13 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, groups_of, match_patches
 from matchers.photo_light import LightImage
-from matchers.refine import RefineParameters, cells_of, fit_pose
+from matchers.refine import cells_of, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
 from regengine.registration.evidence import Finalist, Fit, HeldOut, Solution
 from regengine.registration.lens_prior import SIGMA_PRINCIPAL_SHARE
 from regengine.registration.map_window import footprint_window, ground_sample_km
-from regengine.registration.refinement import COMPARED_PX, aligned_finalist, fine_free, solve
+from regengine.registration.refinement import COMPARED_PX, aligned_finalist, solve
 from regengine.registration.search import Search
 
 TOWNS_OF_PHOTO = 150
@@ -153,8 +153,7 @@ def landing_of(
     solution: Solution, matches: PatchMatches, groups: IndexArray, landed_px: float
 ) -> Landing:
     """How patches land, each by a fit to others; those of a group, of one light, go together."""
-    start, prior = solution.camera, solution.finalist.candidate.look.prior
-    prior = prior.for_image(solution.image.factor)
+    start, fit = solution.camera, solution.refinement
     folds = groups % FOLDS
     distance = np.full(len(matches), np.inf)
     ground_ecef_m = start.pixel_to_ecef(matches.x, matches.y)
@@ -162,13 +161,7 @@ def landing_of(
         left_out = folds == fold
         if left_out.all():
             continue
-        fitted = fit_pose(
-            start,
-            matches.chosen(~left_out),
-            prior,
-            fine_free(prior, k1=True),
-            RefineParameters().outlier_sigmas,
-        )
+        fitted = fit_pose(start, matches.chosen(~left_out), fit.prior, fit.free)
         judged = matches.chosen(left_out)
         x, y = fitted.camera.ecef_to_pixel(ground_ecef_m[left_out])
         distance[left_out] = np.hypot(judged.x + judged.dx - x, judged.y + judged.dy - y)
@@ -229,8 +222,7 @@ def best_fit(search: Search, finalist: Finalist) -> Fit | None:
 
 def fit_of(search: Search, finalist: Finalist) -> Fit | None:
     """One fit, and the test of it."""
-    parameters = RefineParameters()
-    solution = solve(search, finalist, parameters)
+    solution = solve(search, finalist)
     if solution is None:
         return None
     return Fit(solution=solution, left_out=held_out(solution))

@@ -14,10 +14,9 @@ import numpy as np
 
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.earth import geodetic_to_ecef
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
-from regengine.registration.control_points import allowed_error_m, spread_without_lights
+from regengine.registration.control_points import allowed_error_m
 from regengine.registration.evidence import Finalist, Verified
 from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.tracks import NIGHT_SUN_DEG
@@ -102,13 +101,11 @@ def chance_beyond(points: Sequence[ControlPoint], best: Verified) -> float:
 
     1 where there are too few lights to leave any out.
     """
-    places = geodetic_to_ecef([p.lon for p in points], [p.lat for p in points])
-    spread = spread_without_lights(best.solution, places)
-    if spread is None:
+    refits = best.solution.refits
+    if refits is None:
         return 1.0
-    return chance_of_any_beyond(
-        np.array([point.sigma_m for point in points]), allowed_error_m(best.camera), spread.refits
-    )
+    sigma_m = np.array([point.sigma_m for point in points])
+    return chance_of_any_beyond(sigma_m, allowed_error_m(best.camera), len(refits.without))
 
 
 def chance_of_any_beyond(sigma_m: FloatArray, allowed_m: float, refits: int) -> float:

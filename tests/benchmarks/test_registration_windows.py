@@ -10,7 +10,6 @@ from detectors.types import FloatArray
 from matchers.patches import groups_of
 from matchers.photo_light import LightImage
 from matchers.refine import fit_pose
-from matchers.view import render_known
 from regengine.registration.candidates import Candidate, Look
 from regengine.registration.evidence import Finalist, Solution
 from regengine.registration.refinement import fine_free
@@ -26,7 +25,7 @@ def solution_of(off_px: FloatArray) -> Solution:
     rng = np.random.default_rng(0)
     x, y = rng.uniform(20, 579, COUNT), rng.uniform(20, 379, COUNT)
     matches = matched(x, y, off_px, 0.03, size_px=30)
-    refinement = fit_pose(CAMERA, matches, PRIOR, fine_free(PRIOR, k1=True), 2.5)
+    refinement = fit_pose(CAMERA, matches, PRIOR, fine_free(PRIOR, k1=True))
     look = Look(
         offset_km=0.0,
         scale=1.0,
@@ -64,8 +63,7 @@ def test_a_window_held_back_does_not_draw_the_fit_to_itself() -> None:
     """A light shines 6 px beside its place on the map: all its windows are that far off."""
     calm = noise(0.3)
     solution = solution_of(calm)
-    view, _ = render_known(solution.levels, CAMERA, 2)
-    lights = groups_of(view, solution.refinement.matches)
+    lights = groups_of(solution.seen[0], solution.refinement.matches)
     moved = lights == np.argmax(np.bincount(lights))
     assert moved.sum() >= 3
     before = held_back(solution, None)

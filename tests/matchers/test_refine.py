@@ -31,7 +31,7 @@ from matchers.refine import (
     RefineParameters,
     blocks_of,
     fit_pose,
-    jackknife_spread,
+    jackknife,
     local_offsets,
     refine,
     wider,
@@ -103,7 +103,7 @@ def test_an_exact_displacement_is_undone() -> None:
     matches = matches_of(start, true, np.random.default_rng(1), sigma_px=0.0)
     loose = prior_of(start, sigma_along_m=1e7, sigma_across_m=1e7, sigma_up_m=1e7)
     loose = replace(loose, sigma_log_focal=10.0, sigma_k1=10.0)
-    found = fit_pose(start, matches, loose, ALL, 2.5)
+    found = fit_pose(start, matches, loose, ALL)
     assert apart_px(found.camera, true) < 1e-3
     assert found.rms_px < 1e-3
     assert found.weights.min() > 0.999
@@ -117,7 +117,7 @@ def test_a_quarter_of_wrong_matches_does_little_harm(seed: int) -> None:
     rng = np.random.default_rng(seed)
     start = start_camera()
     true = stepped(start, VELOCITY, a_step(rng))
-    found = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL, 2.5)
+    found = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior_of(start), ALL)
     assert apart_px(start, true) > 0.8
     assert apart_px(found.camera, true) < 0.25
     assert 0.2 < found.rms_px < 0.8
@@ -137,7 +137,7 @@ def test_the_covariance_is_honest(outliers: float) -> None:
         rng = np.random.default_rng(seed)
         step = a_step(rng)
         true = stepped(start, VELOCITY, step)
-        found = fit_pose(start, matches_of(start, true, rng, outliers=outliers), prior, ALL, 2.5)
+        found = fit_pose(start, matches_of(start, true, rng, outliers=outliers), prior, ALL)
         error = prior.departure(found.camera) - prior.departure(true)
         sigma = np.sqrt(np.diag(found.covariance))
         pulls.append((error / np.where(sigma > 0.0, sigma, 1.0))[FOCAL : K1 + 1])
@@ -161,7 +161,6 @@ def test_noise_beyond_what_was_stated_widens_the_covariance() -> None:
             ),
             prior_of(start),
             ALL,
-            2.5,
         )
         for sigma in (0.3, 1.5)
     )
@@ -177,10 +176,8 @@ def test_belief_decides_what_the_lights_cannot_tell() -> None:
     true = stepped(start, VELOCITY, step)
     rng = np.random.default_rng(5)
     matches = matches_of(start, true, rng, sigma_px=0.26)
-    focal = fit_pose(start, matches, prior_of(start, sigma_up_m=1.0), ALL, 2.5)
-    height = fit_pose(
-        start, matches, prior_of(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL, 2.5
-    )
+    focal = fit_pose(start, matches, prior_of(start, sigma_up_m=1.0), ALL)
+    height = fit_pose(start, matches, prior_of(start, sigma_up_m=20e3, sigma_log_focal=1e-6), ALL)
     assert focal.camera.focal_px / start.focal_px == pytest.approx(1.01, abs=0.002)
     fallen = np.linalg.norm(start.position_ecef_m) - np.linalg.norm(height.camera.position_ecef_m)
     assert fallen == pytest.approx(0.01 * 410e3, rel=0.15)
@@ -203,8 +200,8 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
     prior = replace(
         prior_of(believed), principal_point=believed.principal_point, sigma_principal_px=120.0
     )
-    found = fit_pose(wrong, matches, prior, np.ones(PARAMETERS, bool), 2.5)
-    stuck = fit_pose(wrong, matches, prior, ALL, 2.5)
+    found = fit_pose(wrong, matches, prior, np.ones(PARAMETERS, bool))
+    stuck = fit_pose(wrong, matches, prior, ALL)
 
     apart, apart_stuck = (
         np.sqrt(np.mean(miss_px(fit.camera, cropped, x, y) ** 2)) for fit in (found, stuck)
@@ -224,7 +221,7 @@ def test_patches_of_the_sky_are_left_out() -> None:
     sky = np.isnan(matches.dx)
     assert sky.any()
     matches = replace(matches, dx=np.nan_to_num(matches.dx), dy=np.nan_to_num(matches.dy))
-    found = fit_pose(start, matches, prior_of(start), ALL, 2.5)
+    found = fit_pose(start, matches, prior_of(start), ALL)
     assert len(found.matches) == len(found.weights) == (~sky).sum()
 
 
@@ -250,12 +247,12 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: 
     nudge[ROTATION] = [0.006, -0.005, 0.004]
     start = stepped(believed, VELOCITY, nudge)
     parameters = RefineParameters(patch_px=25, cells=10)
-    found = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
+    found = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, parameters)
     lattice = np.meshgrid(np.linspace(10, 289, 9), np.linspace(10, 189, 7))
     assert np.sqrt(np.mean(miss_px(found.camera, true, *lattice) ** 2)) < 0.3
     assert len(found.matches) > 20
     assert found.rms_px < 0.5
-    again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), parameters, ALL)
+    again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, parameters)
     assert again.camera == found.camera  # nothing is drawn at random
 
 
@@ -264,7 +261,7 @@ def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
     dark = np.zeros((100, 150), np.float32)
     parameters = RefineParameters(patch_px=21, cells=6)
     assert (
-        refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), parameters, ALL) is None
+        refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), ALL, parameters) is None
     )
 
 
@@ -276,10 +273,10 @@ def test_patches_on_top_of_each_other_count_once() -> None:
     prior, free = prior_of(start), ALL
     spread = replace(single, size_px=8)
     copies = spread.chosen(np.tile(np.arange(40), 4))
-    once = fit_pose(start, spread, prior, free, 2.5)
-    again = fit_pose(start, copies, prior, free, 2.5)
+    once = fit_pose(start, spread, prior, free)
+    again = fit_pose(start, copies, prior, free)
     apart = replace(copies, size_px=1, x=copies.x + 1.5 * np.repeat(np.arange(4), 40))
-    new = fit_pose(start, apart, prior, free, 2.5)
+    new = fit_pose(start, apart, prior, free)
     sigma = np.sqrt(np.diag(once.covariance)[ROTATION])
     assert np.sqrt(np.diag(again.covariance)[ROTATION]) == pytest.approx(sigma, rel=0.02)
     assert again.camera.focal_px == pytest.approx(once.camera.focal_px, rel=1e-6)
@@ -298,6 +295,8 @@ def refinement_of(x: FloatArray, y: FloatArray, residual: FloatArray, sigma: flo
         matches=matched(x, y, residual, max(sigma**2 - FLOOR_PX**2, 1e-4), size_px=SIZE),
         residual_px=residual,
         weights=np.ones(len(x)),
+        prior=prior_of(camera),
+        free=ALL,
     )
 
 
@@ -407,12 +406,14 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
     by_lights, by_patches = [], []
     for seed in range(10):
         matches, groups = crowded(np.random.default_rng(seed), light_px=1.0)
-        fit = fit_pose(true, matches, prior, FREE, 2.5)
-        found = jackknife_spread(fit, groups, ground, prior, FREE, 2.5)
+        fit = fit_pose(true, matches, prior, FREE)
+        refits = jackknife(fit, groups)
+        assert refits is not None
+        found = refits.covariance_px(ground)
         off = np.stack(fit.camera.ecef_to_pixel(ground), -1) - np.stack([x, y], -1)
         flow = pixel_derivatives(fit.camera, VELOCITY, ground)
         stated = np.einsum("kip,pq,kjq->kij", flow, fit.covariance, flow)
-        for covariance, ratios in ((found.covariance_px, by_lights), (stated, by_patches)):
+        for covariance, ratios in ((found, by_lights), (stated, by_patches)):
             ratios.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(covariance), off) / 2.0)
     assert 0.4 < np.mean(by_lights) < 2.0
     assert np.mean(by_patches) > 2.5
@@ -447,13 +448,13 @@ def test_a_string_of_lights_taken_for_the_next_ones_is_not_believed() -> None:
     y = np.concatenate([rng.uniform(260, 379, 80), np.full(6, 25.0)])
     off = rng.normal(0.0, 0.3, (len(x), 2))
     off[80:] += [0.0, 6.0]
-    fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE, 2.5)
+    fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE)
     there = true.pixel_to_ecef(np.array([300.0]), np.array([25.0]))
     wrong_px = float(np.hypot(*(np.stack(fit.camera.ecef_to_pixel(there), -1)[0] - [300.0, 25.0])))
     assert wrong_px > 3.0  # the fit has followed them
-    spread = jackknife_spread(fit, rng.permutation(len(x)), there, prior, FREE, 2.5)
-    assert spread is not None
-    assert np.sqrt(np.linalg.eigvalsh(spread.covariance_px[0]).max()) > 0.5 * wrong_px
+    refits = jackknife(fit, rng.permutation(len(x)))
+    assert refits is not None
+    assert np.sqrt(np.linalg.eigvalsh(refits.covariance_px(there)[0]).max()) > 0.5 * wrong_px
 
 
 def test_few_lights_tell_nothing() -> None:
@@ -461,10 +462,9 @@ def test_few_lights_tell_nothing() -> None:
     true = start_camera()
     matches, groups = crowded(np.random.default_rng(0), light_px=1.0)
     prior = prior_of(true, **LOOSE)
-    fit = fit_pose(true, matches, prior, FREE, 2.5)
-    ground = true.pixel_to_ecef(np.array([300.0]), np.array([200.0]))
-    assert jackknife_spread(fit, groups % 3, ground, prior, FREE, 2.5) is None
-    assert jackknife_spread(fit, groups, ground, prior, FREE, 2.5) is not None
+    fit = fit_pose(true, matches, prior, FREE)
+    assert jackknife(fit, groups % 3) is None
+    assert jackknife(fit, groups) is not None
 
 
 def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:

@@ -14,7 +14,6 @@ from scipy.spatial import ConvexHull
 
 from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
-from matchers.refine import RefineParameters
 from matchers.verify import Towns, find_towns
 from matchers.view import render_known
 from regengine.registration.control_points import (
@@ -43,7 +42,7 @@ NO_LIGHTS = Towns(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
 def points_of(solved: Solved, picture_path: Path) -> tuple[ControlPoint, ...]:
     """Control points of another state of the same photograph, from the same finalist."""
     fine = solved.fine(picture_path)
-    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
+    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0])
     camera = solution.image.stored_camera(solution.camera, solved.best.camera)
     return propose(solution, camera, NO_LIGHTS)
 

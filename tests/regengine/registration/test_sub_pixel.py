@@ -17,7 +17,6 @@ from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.render import tone
 from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of, ground_grid, resolution_m
-from matchers.refine import RefineParameters
 from regengine.registration.refinement import solve
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
@@ -61,7 +60,7 @@ def test_the_map_photographed_is_found_to_a_tenth_of_a_pixel(
     photograph(enlarged(solved.shot.camera, size), tmp_path / "map.png")
     fine = solved.fine(tmp_path / "map.png")
     fine = replace(fine, factor=fine.factor * size)  # over the picture that was registered
-    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0], RefineParameters())
+    solution = solve(begun_anew(solved.search, fine), solved.best.finalists[0])
     found = solution.image.stored_camera(solution.camera, solved.best.camera)
     truth = camera_of(solved.shot.camera)
     grid = ground_grid(truth)
