@@ -29,6 +29,7 @@ from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
+from regengine.registration.propose_manual import position_of
 from regengine.registration.register import kinds_of, search_decoy, search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
@@ -149,12 +150,21 @@ EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
 @dataclass(frozen=True, kw_only=True)
+class Placed:
+    """What becomes of a photo whose true camera is told: what search does not find is found."""
+
+    verdict: str
+    right: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Registration:
     """What became of one trial."""
 
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
     decoy: FrameResult | None = None  # of the same photo where it cannot be, if that was asked for
+    placed: Placed | None = None  # of a registrable one that was not accepted
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -203,8 +213,24 @@ def register_trial(
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )
+    if trial.registrable and told == "all" and result and result.verdict != "accepted":
+        done = replace(done, placed=placed_truly(trial, photo, elements, light_map, parameters))
     decoy = search_decoy(search) if parameters.decoys and search is not None else None
     return done if decoy is None else replace(done, decoy=result_of(decoy))
+
+
+def placed_truly(
+    trial: Trial, photo: Path, elements: Path, light_map: HasOverview, parameters: RegisterParams
+) -> Placed:
+    """Register a trial's photo as if a person had placed it where it was taken."""
+    truth, frame = camera_of(trial.camera), read_frame(photo)
+    position = position_of(truth, frame, load_tle_file(elements))
+    aids = SearchAids(placement=truth)
+    result = result_of(search_frame(frame, position, light_map, parameters, aids))
+    if result.solved is None:
+        return Placed(verdict=result.verdict, right=False)
+    score = score_columns(result.solved.camera, result.control_points, truth)
+    return Placed(verdict=result.verdict, right=bool(score["right"]))
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -241,6 +267,9 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     decoy = registration.decoy
     columns["decoy_verdict"] = None if decoy is None else decoy.verdict
     columns["decoy_probability"] = None if decoy is None else decoy.probability
+    placed = registration.placed
+    columns["placed_verdict"] = None if placed is None else placed.verdict
+    columns["placed_right"] = None if placed is None else placed.right
     if result is None or search is None:
         return columns
     columns |= {f"{WORK_OF}{kind}": work for kind, work in search.work_of.items()}

@@ -58,6 +58,7 @@ class Figure:
         """The row of the table."""
         met = self.met if self.n >= LEAST_TO_TELL else None
         said = {True: "met", False: "**falls short**", None: "too few to tell"}[met]
+        said = "" if self.asked == NONE else said
         return [self.what, self.asked, self.measured, str(self.n), self.interval, said]
 
 
@@ -86,6 +87,27 @@ def recall_figure(what: str, least: float, rows: Sequence[Row]) -> Figure:
         interval=interval_words(hits, len(rows)),
         met=hits >= least * len(rows) if rows else None,
     )
+
+
+def ceiling_figures(rows: Sequence[Row]) -> list[Figure]:
+    """How many would be right and accepted if no search missed them; nothing where not tried."""
+    if not any(row.get("placed_verdict") for row in rows):
+        return []
+    hits = sum(
+        outcome_of(row) == RIGHT_ACCEPTED
+        or (row.get("placed_verdict") == "accepted" and row.get("placed_right") == "1")
+        for row in rows
+    )
+    return [
+        Figure(
+            what="right and accepted, or so once the true camera is told",
+            asked=NONE,
+            measured=percent(hits / len(rows)),
+            n=len(rows),
+            interval=interval_words(hits, len(rows)),
+            met=None,
+        )
+    ]
 
 
 def wrong_figure(rows: Sequence[Row]) -> Figure:
@@ -182,6 +204,7 @@ def figures_of(rows: Sequence[Row]) -> list[Figure]:
         ]
     return [
         *recalls,
+        *ceiling_figures(can),
         wrong_figure(rows),
         *decoy_figures(rows),
         *probability_figures(rows),

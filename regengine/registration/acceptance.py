@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
-from regengine.registration.evidence import WHOLE_TOWN_LOG10_ODDS, Evidence, Verified
+from regengine.registration.evidence import Evidence, Verified
 from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
@@ -43,8 +43,7 @@ def share_right(evidence: Evidence) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
     if not evidence.tested:
         return RIGHT_IF_NOT_TESTED
-    whole = evidence.town_log10_odds >= WHOLE_TOWN_LOG10_ODDS
-    surely = whole or evidence.patch_log10_odds >= BARELY_LOG10_ODDS
+    surely = evidence.whole or evidence.patch_log10_odds >= BARELY_LOG10_ODDS
     return 1.0 if surely else RIGHT_IF_BARELY_TESTED
 
 

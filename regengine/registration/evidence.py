@@ -172,6 +172,11 @@ class Evidence:
         return self.patch_log10_odds >= TESTED_LOG10_ODDS
 
     @property
+    def whole(self) -> bool:
+        """Whether towns say that the fit holds all over the picture, whatever else is in doubt."""
+        return self.town_log10_odds >= WHOLE_TOWN_LOG10_ODDS
+
+    @property
     def beyond_chance(self) -> bool:
         """Whether lights alone say that it is this place of all that were tried.
 

@@ -31,12 +31,7 @@ from regengine.registration.control_points import (
     sigma_at_lights_m,
     spread_of,
 )
-from regengine.registration.evidence import (
-    WHOLE_TOWN_LOG10_ODDS,
-    Evidence,
-    Finalist,
-    Verified,
-)
+from regengine.registration.evidence import Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
 from regengine.registration.verification import FEW_TOWNS, SIGMA_LOG_FOCAL_ANY
@@ -214,9 +209,7 @@ def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
     10^5 there.
     """
     prior = best.solution.finalist.candidate.look.prior
-    if prior.sigma_log_focal < SIGMA_LOG_FOCAL_ANY or measured(best.camera):
-        return ()
-    if best.evidence.town_log10_odds >= WHOLE_TOWN_LOG10_ODDS:
+    if prior.sigma_log_focal < SIGMA_LOG_FOCAL_ANY or measured(best.camera) or best.evidence.whole:
         return ()
     return (WRONG_LENS,)
 

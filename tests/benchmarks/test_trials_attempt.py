@@ -116,6 +116,21 @@ def test_a_decoy_stands_beside_its_photo(
     assert row["decoy_probability"] == row["probability"]
 
 
+def test_what_no_search_finds_is_judged_where_it_was_taken(
+    trial: Trial, light_map: LightMap, tmp_path: Path
+) -> None:
+    """So that what the search misses is told from what no camera would prove."""
+    nothing_proposed = RegisterParams(methods=())
+    row = outcome_columns(trial, register_trial(trial, light_map, nothing_proposed, tmp_path))
+    assert row["verdict"] == "no_match"
+    assert (row["placed_verdict"], row["placed_right"]) == ("accepted", True)
+    moved = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
+    row = outcome_columns(moved, register_trial(moved, light_map, nothing_proposed, tmp_path))
+    assert (row["placed_verdict"], row["placed_right"]) == ("no_match", False)
+    found = outcome_columns(trial, register_trial(trial, light_map, RegisterParams(), tmp_path))
+    assert found["placed_verdict"] is None
+
+
 def test_told_nothing_a_trial_is_found_by_the_index(
     trial: Trial, light_map: LightMap, tmp_path: Path
 ) -> None:

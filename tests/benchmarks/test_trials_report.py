@@ -112,6 +112,21 @@ def test_decoys_are_counted_where_they_were_searched() -> None:
     assert figure(deceived, what).met is False
 
 
+def test_what_would_be_found_once_the_camera_is_told_bounds_the_recall() -> None:
+    what = "once the true camera is told"
+    with pytest.raises(StopIteration):
+        figure(ROWS, what)
+    hits = [made_row(k) for k in range(7)]
+    lost = replace_row(made_row(7), verdict="no_match", right=False)
+    told = [
+        replace_row(lost, placed_verdict="accepted", placed_right=True),
+        replace_row(lost, placed_verdict="accepted", placed_right=False),
+        replace_row(lost, placed_verdict="review", placed_right=True),
+    ]
+    found = figure([*hits, *told], what)
+    assert (found.measured, found.n, found.cells()[-1]) == ("80.0 %", 10, "")
+
+
 def replace_row(row: Row, **known: object) -> Row:
     return row | {name: cell(value) for name, value in known.items()}
 
