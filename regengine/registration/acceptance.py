@@ -6,16 +6,20 @@ from dataclasses import replace
 
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
-from regengine.registration.evidence import Evidence, Verified
+from regengine.registration.evidence import (
+    CLEAR_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
+    Evidence,
+    Verified,
+)
 from regengine.result import Reason, Verdict
 
 # Below this, one in four, a proposal is not worth a person's look
 REVIEW_PROBABILITY = 0.25
-# Of the right places whose fit is not tested so many have right control points: 16 of 20 trials
-RIGHT_IF_NOT_TESTED = 0.8
-# and where it is, but barely, 48 of 49 (by Laplace's rule); of those beyond 200 of 200. Where towns
-# say that the fit is whole it needs no more: all such points were within a quarter of the allowed
-RIGHT_IF_BARELY_TESTED, BARELY_LOG10_ODDS = 0.96, 8.0
+# Of right places so many have right control points where the odds of patches are below these: of
+# trials of the training half 16 of 20, 28 of 29 and 58 of 58 (by Laplace's rule); beyond, 128 of
+# 128. Where towns say that the fit is whole all such points were within a quarter of the allowed
+RIGHT_BELOW_LOG10_ODDS = ((TESTED_LOG10_ODDS, 0.8), (CLEAR_LOG10_ODDS, 0.93), (8.0, 0.98))
 
 
 def default_accept_probability() -> float:
@@ -41,10 +45,10 @@ def probability_interval(evidence: Evidence) -> tuple[float, float]:
 
 def share_right(evidence: Evidence) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
-    if not evidence.tested:
-        return RIGHT_IF_NOT_TESTED
-    surely = evidence.whole or evidence.patch_log10_odds >= BARELY_LOG10_ODDS
-    return 1.0 if surely else RIGHT_IF_BARELY_TESTED
+    if evidence.tested and evidence.whole:
+        return 1.0
+    odds = evidence.patch_log10_odds
+    return next((share for below, share in RIGHT_BELOW_LOG10_ODDS if odds < below), 1.0)
 
 
 def decide(
