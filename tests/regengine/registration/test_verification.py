@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from matchers.patches import PatchMatches, groups_of
-from matchers.pose import turned
+from matchers.pose import FOCAL, turned
 from matchers.refine import RefineParameters
 from matchers.view import render_known
 from regengine.registration import verification
@@ -23,6 +23,7 @@ from regengine.registration.evidence import (
 )
 from regengine.registration.refinement import compare_finalists
 from regengine.registration.register import verify_best
+from regengine.registration.search import Search
 from regengine.registration.verification import (
     FOLDS,
     LANDED_PX,
@@ -338,14 +339,14 @@ def test_the_worst_quarter_tells_a_bent_fit() -> None:
     assert worst_quarter([few]) == 1.0
 
 
-WRONG_LENS = 0.75
+WRONG_LENS, BENT_LENS = 0.75, 0.88
 
 
-def told_wrongly(solved: Solved) -> Finalist:
+def told_wrongly(solved: Solved, ratio: float = WRONG_LENS) -> Finalist:
     """The right finalist, with a lens that is told too short and held to be so."""
     finalist = solved.best.finalists[0]
     look = finalist.candidate.look
-    prior = replace(look.prior, focal_px=WRONG_LENS * look.prior.focal_px)
+    prior = replace(look.prior, focal_px=ratio * look.prior.focal_px)
     candidate = replace(finalist.candidate, look=replace(look, prior=prior))
     short = replace(finalist.camera, focal_px=0.9 * finalist.camera.focal_px)
     return replace(finalist, camera=short, candidate=candidate)
@@ -368,10 +369,38 @@ def test_a_wrong_lens_is_set_free(near_nadir: Solved) -> None:
     finalist = told_wrongly(near_nadir)
     told = verification.fit_of(near_nadir.search, finalist)
     assert told is None or told.left_out.log10_odds <= LEAST_LOG10_ODDS
-    fit = best_fit(near_nadir.search, finalist)
+    assert_fitted(near_nadir, finalist)
+
+
+def test_a_lens_that_the_fit_pulls_away_from_what_was_told_is_set_free(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Patches may confirm a camera that is bent to make up for a lens that it is held to."""
+    finalist = told_wrongly(near_nadir, BENT_LENS)
+    told = verification.fit_of(near_nadir.search, finalist)
+    assert told is not None
+    assert told.left_out.log10_odds > LEAST_LOG10_ODDS
+    prior = told.solution.refinement.prior
+    assert abs(prior.departure(told.solution.camera)[FOCAL]) > 3.0 * prior.sigma_log_focal
+    freed: list[Finalist] = []
+    align = verification.aligned_finalist
+
+    def noted(search: Search, any_lens: Finalist, size_px: int) -> Finalist | None:
+        freed.append(any_lens)
+        return align(search, any_lens, size_px)
+
+    monkeypatch.setattr(verification, "aligned_finalist", noted)
+    assert_fitted(near_nadir, finalist)
+    (lens,) = freed
+    assert lens.candidate.look.prior.sigma_log_focal > 10.0 * prior.sigma_log_focal
+
+
+def assert_fitted(solved: Solved, finalist: Finalist) -> None:
+    fit = best_fit(solved.search, finalist)
+    assert fit is not None
     assert fit.left_out.log10_odds > 10.0
     camera = fit.solution.image.stored_camera(fit.solution.camera, finalist.camera)
-    truth = near_nadir.shot.camera
+    truth = solved.shot.camera
     x, y = (side.ravel() for side in np.meshgrid([60.0, 240.0, 420.0], [50.0, 160.0, 270.0]))
     lon, lat, _ = truth.ground(x, y)
     at_x, at_y = camera.lonlat_to_pixel(lon, lat)
