@@ -50,12 +50,12 @@ def with_evidence(best: Verified, **changes: float) -> Verified:
 
 
 def with_odds(best: Verified, log10_odds: float, rival: float = -3.0) -> Verified:
-    """The same with such odds of towns, patches and picture together, tested by its patches."""
+    """The same with such odds of towns, patches and picture together, and well tested."""
     tried = best.evidence.log10_tried
     odds = {
         "town_log10_odds": 2.0,
-        "patch_log10_odds": TESTED_LOG10_ODDS,
-        "picture_log10_odds": log10_odds + tried - 2.0 - TESTED_LOG10_ODDS,
+        "patch_log10_odds": 10.0,
+        "picture_log10_odds": log10_odds + tried - 2.0 - 10.0,
         "runner_up_town_log10_odds": 0.0,
         "runner_up_picture_log10_odds": rival + tried,
     }
