@@ -20,9 +20,6 @@ REST := slow or real or browser or server
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile \
 	--no-loadscope-reorder
 
-# browsers and servers are waited for a third of the time
-MORE_THAN_CORES = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
-
 export PYTHON
 
 demo: core
@@ -39,7 +36,7 @@ test: dev
 
 test-rest: dev
 	@sh .ci/setup.sh docs
-	$(PYTEST) --numprocesses $(MORE_THAN_CORES) -m "$(REST)"
+	$(PYTEST) -m "$(REST)"
 
 test-all: test test-rest
 
