@@ -46,7 +46,7 @@ class Windows:
 
 
 def held_back(solution: Solution, exposure_s: float | None) -> Windows:
-    """Hold back the windows of a solution, a twentieth of its lights at a time."""
+    """Hold back the windows of a solution, a sixteenth of its lights at a time."""
     refinement = solution.refinement
     matches, rendered = refinement.matches, refinement.rendered
     lights = groups_of(solution.seen[0], matches)

@@ -150,21 +150,13 @@ EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
-    """What becomes of a photo whose true camera is told: what search does not find is found."""
-
-    verdict: str
-    right: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class Registration:
     """What became of one trial."""
 
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
     decoy: FrameResult | None = None  # of the same photo where it cannot be, if that was asked for
-    placed: Placed | None = None  # of a registrable one that was not accepted
+    placed: FrameResult | None = None  # with the true camera told, where that was not accepted
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -221,16 +213,12 @@ def register_trial(
 
 def placed_truly(
     trial: Trial, photo: Path, elements: Path, light_map: HasOverview, parameters: RegisterParams
-) -> Placed:
+) -> FrameResult:
     """Register a trial's photo as if a person had placed it where it was taken."""
     truth, frame = camera_of(trial.camera), read_frame(photo)
     position = position_of(truth, frame, load_tle_file(elements))
     aids = SearchAids(placement=truth)
-    result = result_of(search_frame(frame, position, light_map, parameters, aids))
-    if result.solved is None:
-        return Placed(verdict=result.verdict, right=False)
-    score = score_columns(result.solved.camera, result.control_points, truth)
-    return Placed(verdict=result.verdict, right=bool(score["right"]))
+    return result_of(search_frame(frame, position, light_map, parameters, aids))
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -267,13 +255,14 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     decoy = registration.decoy
     columns["decoy_verdict"] = None if decoy is None else decoy.verdict
     columns["decoy_probability"] = None if decoy is None else decoy.probability
-    placed = registration.placed
+    truth, placed = camera_of(trial.camera), registration.placed
     columns["placed_verdict"] = None if placed is None else placed.verdict
-    columns["placed_right"] = None if placed is None else placed.right
+    if placed is not None and placed.solved is not None:
+        score = score_columns(placed.solved.camera, placed.control_points, truth)
+        columns["placed_right"] = score["right"]
     if result is None or search is None:
         return columns
     columns |= {f"{WORK_OF}{kind}": work for kind, work in search.work_of.items()}
-    truth = camera_of(trial.camera)
     columns["truth_in_candidates"] = rank_of_truth([c.camera for c in search.candidates], truth)
     best = search.best
     if best is None or result.probability is None:

@@ -57,8 +57,8 @@ class Figure:
     def cells(self) -> list[str]:
         """The row of the table."""
         met = self.met if self.n >= LEAST_TO_TELL else None
-        said = {True: "met", False: "**falls short**", None: "too few to tell"}[met]
-        said = "" if self.asked == NONE else said
+        words = {True: "met", False: "**falls short**", None: "too few to tell"}
+        said = "" if self.asked == NONE else words[met]
         return [self.what, self.asked, self.measured, str(self.n), self.interval, said]
 
 

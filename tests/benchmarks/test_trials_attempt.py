@@ -126,7 +126,7 @@ def test_what_no_search_finds_is_judged_where_it_was_taken(
     assert (row["placed_verdict"], row["placed_right"]) == ("accepted", True)
     moved = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
     row = outcome_columns(moved, register_trial(moved, light_map, nothing_proposed, tmp_path))
-    assert (row["placed_verdict"], row["placed_right"]) == ("no_match", False)
+    assert (row["placed_verdict"], row.get("placed_right")) == ("no_match", None)
     found = outcome_columns(trial, register_trial(trial, light_map, RegisterParams(), tmp_path))
     assert found["placed_verdict"] is None
 

@@ -161,7 +161,8 @@ def test_the_core_registers_a_photo_from_another_folder(installed: Installed) ->
     assert len(record["control_points"]) == 4
     work = installed.folder / "work"
     assert [path.suffix for path in (work / "overlays").iterdir()] == [".png"]
-    installed.run("regengine", "report", "run.h5", "--out", "report.html")
+    for follows in ("show run.h5", "report run.h5 --out report.html", "verify run.h5"):
+        installed.run("regengine", *follows.split())
     # Exports go without what needs an extra, and say so
     line = "export run.h5 --format geojson --out points.geojson"
     exported = installed.run("regengine", *line.split())

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.browser
 CITY, OBLIQUE = "ISS990-E-000103", "ISS990-E-000106"
 FAR_KM = 1473.0
 CONFIRM, RUNNER_UP, FAR, SEARCHED, NOTHING, NOTHING_OBLIQUE = range(6)
-REAL_OBLIQUE = "cities_oblique/iss065e394522.jpg"
+REAL_CITY, REAL_OBLIQUE = "cities/Osaka_ISS030-E-184140.jpg", "cities_oblique/iss065e394522.jpg"
 # Shares of the sides at which a person clicks lights, from the middle outwards; below the sky
 SPREAD = ((0.5, 0.5), (0.2, 0.25), (0.8, 0.3), (0.75, 0.8))
 BELOW = ((0.6, 0.75), (0.3, 0.9), (0.85, 0.5), (0.9, 0.9))
@@ -181,16 +181,25 @@ def test_a_photo_of_which_nothing_is_known(samples: ReviewHand, frame_id: int, f
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("file", "spread", "known", "pairs", "most"),
+    [(REAL_CITY, SPREAD, False, 2, 14), (REAL_OBLIQUE, BELOW, True, 3, 12)],
+)
 def test_a_real_photo_takes_as_few(
-    context: BrowserContext, real_data: Path, tmp_path: Path
+    context: BrowserContext,
+    real_data: Path,
+    tmp_path: Path,
+    file: str,
+    spread: Sequence[tuple[float, float]],
+    known: bool,
+    pairs: int,
+    most: int,
 ) -> None:
-    """From far off: pairs, and the engine's search from there."""
-    truth = read_reference_cameras()[REAL_OBLIQUE].camera
+    """From far off, or from nothing: pairs, and the engine's search from there."""
+    truth = read_reference_cameras()[file].camera
     assert truth is not None
     right = replace(
-        sample_result(
-            CITY, real_data / "photos" / REAL_OBLIQUE, replace(PROPOSALS[CITY], right=True)
-        ),
+        sample_result(CITY, real_data / "photos" / file, replace(PROPOSALS[CITY], right=True)),
         width_px=truth.width_px,
         height_px=truth.height_px,
         orientation=1,
@@ -202,8 +211,8 @@ def test_a_real_photo_takes_as_few(
     assert right.solved is not None
     far = replace(right, solved=replace(right.solved, camera=turned_camera(truth, FAR_KM)))
     lights = real_data / "lights" / "blackmarble_15as.tif"
-    with reviewed(context, tmp_path, [far], lights) as hand:
+    with reviewed(context, tmp_path, [far if known else from_nothing(right)], lights) as hand:
         at_frame(hand, 0)
-        add_pairs(hand, truth, 3, BELOW)
+        add_pairs(hand, truth, pairs, spread)
         hand.search(0)
-        decided(hand, 0, truth, 12)
+        decided(hand, 0, truth, most)
