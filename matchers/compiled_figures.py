@@ -24,16 +24,19 @@ WIDTH = 5  # numbers of a code that are compared, so that the loop over them nee
 @helper
 def grown(values: Any) -> Any:
     """The same at the beginning of an array twice as long, and zeros."""
-    longer = np.zeros(2 * len(values), values.dtype)
-    longer[: len(values)] = values
-    return longer
+    more = np.zeros(2 * len(values), values.dtype)
+    for n in range(len(values)):  # a copy of a slice takes seconds to compile
+        more[n] = values[n]
+    return more
 
 
 @helper
 def longer(rows: Any) -> Any:
     """The same rows at the beginning of twice as many."""
     more = np.empty((2 * len(rows), rows.shape[1]), rows.dtype)
-    more[: len(rows)] = rows
+    for n in range(len(rows)):
+        for k in range(rows.shape[1]):
+            more[n, k] = rows[n, k]
     return more
 
 
@@ -228,7 +231,8 @@ def in_every_order(points: Any, groups: Any, orders: Any, slack: float, spare: f
             for a in range(k - 2):
                 codes[found, 2 * a], codes[found, 2 * a + 1] = x[a], y[a]
             codes[found, 2 * k - 4] = log(length)
-            axes[found] = along
+            for d in range(3):
+                axes[found, d] = along[d]
             found += 1
     return members[:found].copy(), codes[:found].copy(), axes[:found].copy()
 

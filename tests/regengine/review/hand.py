@@ -23,6 +23,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MERCATOR_RADIUS_M = 6378137.0
 LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
+MOST_NOTCHES, NOTCH_MS = 4, 100  # of the wheel before one looks again; nearer ones are one
 DRAG_STEPS = 6  # a drag of the hand is no jump
 REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
@@ -164,19 +165,23 @@ class ReviewHand:
         assert box is not None
         x, y = self.at_place(lon, lat)
         middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
-        while max(abs(x - middle[0]) / box["width"], abs(y - middle[1]) / box["height"]) > 0.4:
-            self._turn_wheel(middle, 1)
+        while (
+            off := max(abs(x - middle[0]) / box["width"], abs(y - middle[1]) / box["height"])
+        ) > 0.4:
+            self._turn_wheel(middle, 1, math.ceil(math.log2(off / 0.4)))
             x, y = self.at_place(lon, lat)
-        while float((self.page.get_attribute("#map", "data-view") or "").split()[2]) > CLOSE_M:
-            self._turn_wheel((x, y), -1)
+        while (metres := float(self.drawn_view("#map").split()[2])) > CLOSE_M:
+            self._turn_wheel((x, y), -1, math.ceil(math.log2(metres / CLOSE_M)))
             x, y = self.at_place(lon, lat)
         self.actions["zooms"] += self._turns > turned
 
-    def _turn_wheel(self, at: tuple[float, float], out: int) -> None:
+    def _turn_wheel(self, at: tuple[float, float], out: int, notches: int) -> None:
         self._turns += 1
         before = self.drawn_view("#map")
         self.page.mouse.move(*at)
-        self.page.mouse.wheel(0, 240 * out)
+        for _ in range(min(notches, MOST_NOTCHES)):
+            self.page.mouse.wheel(0, 240 * out)
+            self.page.wait_for_timeout(NOTCH_MS)
         self.moved_to_rest("#map", before)
 
     def moved_to_rest(self, view: str, before: str) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from playwright.sync_api import BrowserContext
+from rasterio import Affine
+from rasterio.windows import Window
 
 from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
 from benchmarks.review_points import ground_pixels
 from matchers.camera import Camera
-from matchers.earth import great_circle_km
+from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import diagonal_km
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
@@ -142,6 +145,22 @@ def add_pairs(
         hand.wait_until_kept()
 
 
+def map_around(lights: Path, camera: Camera, folder: Path) -> Path:
+    """The part of a world map that lies 25 degrees about a camera: tiles of all of it take long."""
+    lon, lat, _ = (round(float(value)) for value in ecef_to_geodetic(camera.position_ecef_m))
+    with rasterio.open(lights) as world:
+        west, north, step = world.transform.c, world.transform.f, world.transform.a
+        per_deg = round(1.0 / step)
+        begin = (lon - 25 - round(west)) * per_deg, (round(north) - lat - 25) * per_deg
+        values = world.read(1, window=Window(*begin, 50 * per_deg, 50 * per_deg))
+        made = {"crs": world.crs, "transform": Affine(step, 0.0, lon - 25, 0.0, -step, lat + 25)}
+    made |= dict(zip(("height", "width"), values.shape, strict=True))
+    part = folder / "part.tif"
+    with rasterio.open(part, "w", "GTiff", count=1, dtype=values.dtype, tiled=True, **made) as out:
+        out.write(values, 1)
+    return part
+
+
 def off_km(camera: Camera, truth: Camera) -> float:
     """Greatest distance on the ground on which places can be told."""
     x, y = ground_pixels(truth).T
@@ -210,7 +229,7 @@ def test_a_real_photo_takes_as_few(
     )
     assert right.solved is not None
     far = replace(right, solved=replace(right.solved, camera=turned_camera(truth, FAR_KM)))
-    lights = real_data / "lights" / "blackmarble_15as.tif"
+    lights = map_around(real_data / "lights" / "blackmarble_15as.tif", truth, tmp_path)
     with reviewed(context, tmp_path, [far if known else from_nothing(right)], lights) as hand:
         at_frame(hand, 0)
         add_pairs(hand, truth, pairs, spread)
