@@ -137,6 +137,7 @@ class Plan:
     levels: Of a told lens: the first and the end of the useful levels that are tried.
     steps: Of a lens that nothing tells: focal length of a full frame, millimetres, and size of a
         level's pixels, kilometres.
+    ratios: Of a told lens: what its focal length is multiplied by, as for crops.
     """
 
     rings: Rings
@@ -146,6 +147,12 @@ class Plan:
     hazy: bool = False
     levels: tuple[int, int | None] = (0, None)
     steps: Steps = ()
+    ratios: tuple[float, ...] = (1.0,)
+
+    @property
+    def told(self) -> bool:
+        """Whether the lens is the one that is told."""
+        return not self.steps and self.ratios == (1.0,)
 
     @property
     def drawn(self) -> bool:
@@ -207,6 +214,8 @@ def any_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
 
 
 STEEP_STRETCH = ground_stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
+# Crops, and lenses told wrong; figures bear a scale within 15 %
+CROP_RATIOS = (1.3, 1.75, 0.77, 2.35)
 
 
 # At far tilts light finds more than figures do, in half as much time again; cameras are mostly held
@@ -214,9 +223,11 @@ STEEP_STRETCH = ground_stretch(FIRST_RINGS[-1][0], ALTITUDE_KM)
 PLANS = (
     Plan(rings=FIRST_RINGS),
     Plan(way="light", rings=FIRST_RINGS),
+    Plan(rings=FIRST_RINGS, levels=(0, 1), ratios=CROP_RATIOS),
     Plan(rings=OTHER_RINGS, levels=(0, 1)),
     Plan(held="level", rings=FAR_RINGS, levels=(0, 1)),
     Plan(rings=FIRST_RINGS, levels=(0, 1), mirrored=True),
+    Plan(way="light", rings=FIRST_RINGS, levels=(0, 1), ratios=CROP_RATIOS),
     Plan(way="light", held="level", rings=FAR_LIGHT_RINGS, levels=(0, 1)),
     Plan(way="light", held="level", rings=FAR_LIGHT_RINGS, levels=(1, 2)),
     Plan(held="level", rings=FAR_RINGS, levels=(0, 1), mirrored=True),
@@ -262,11 +273,13 @@ def heights_km(search: Search) -> tuple[float, ...]:
 
 
 def told_lens(search: Search, index: EarthIndex) -> Iterator[Attempt]:
-    """Try all tilts of a known lens, level by level or ring by ring."""
+    """Try all tilts of a known lens and of crops, level by level or ring by ring."""
     for plan in PLANS:
-        view = plan.view(search, index)
-        for parts in parts_of(view, plan):
-            yield attempt_of(plan, [(view, *part) for part in parts])
+        view, lens = plan.view(search, index), search.stored
+        for ratio in plan.ratios:
+            scaled = replace(view, lens=replace(lens, focal_px=ratio * lens.focal_px))
+            for parts in parts_of(scaled, plan):
+                yield attempt_of(plan, [(scaled, *part) for part in parts])
 
 
 def attempt_of(plan: Plan, parts: Sequence[tuple[EarthView, Rings, float]]) -> Attempt:
@@ -280,7 +293,7 @@ def attempt_of(plan: Plan, parts: Sequence[tuple[EarthView, Rings, float]]) -> A
 
     return Attempt(
         find=find,
-        sigma_log_focal=SIGMA_LOG_FOCAL_CROPPED if plan.steps else SIGMA_LOG_FOCAL,
+        sigma_log_focal=SIGMA_LOG_FOCAL if plan.told else SIGMA_LOG_FOCAL_CROPPED,
         mirrored=plan.mirrored,
         hazy=plan.hazy,
         looked_at=looked_at,

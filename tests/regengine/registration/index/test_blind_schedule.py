@@ -17,6 +17,7 @@ from regengine.registration.index.schedule import (
     FIRST_RINGS,
     LENS_PLANS,
     OTHER_RINGS,
+    PLANS,
     UPRIGHT_DEG,
     directions,
     ground_stretch,
@@ -64,6 +65,14 @@ def test_any_focal_length_from_15_to_210_mm_is_tried_with_the_first_tilts() -> N
         assert without_gaps(lenses)
         assert min(lenses) < (17.5 if rare else 24.0)
         assert max(lenses) > (180.0 if rare else 80.0)
+
+
+@pytest.mark.parametrize("way", ["figures", "light"])
+def test_crops_to_two_fifths_and_wrong_lenses_leave_no_gap(way: str) -> None:
+    tried = [ratio for plan in PLANS if plan.way == way for ratio in plan.ratios]
+    assert without_gaps(set(tried))
+    assert min(tried) * math.exp(-LOG_SIZE_TOLERANCE) < 1.0 / 1.5
+    assert max(tried) * math.exp(LOG_SIZE_TOLERANCE) > 2.5
 
 
 def test_usual_lenses_are_tried_with_far_tilts_and_by_their_light() -> None:
