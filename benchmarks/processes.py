@@ -58,17 +58,20 @@ def run_alone(work: Callable[[_Job], _Answer], job: _Job) -> _Answer | None:
                 return None
 
 
-def peak_memory_mb() -> float:
+def peak_memory_mb(*, own: bool = False) -> float:
     """Largest resident memory that this process has had, MB.
 
-    Linux's own figure of the process counts from its start; that of ``getrusage`` would also hold
-    the peak of the process that started it.
+    Its own is that without the files that it has mapped by now, such as libraries and an index,
+    which processes share; where the system does not tell, all of it. Linux's own figure of the
+    process counts from its start; that of ``getrusage`` would also hold the peak of the process
+    that started it.
     """
     status = Path("/proc/self/status")
     if status.is_file():
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return float(line.split()[1]) / 1024.0
+        lines = (line.split() for line in status.read_text(encoding="ascii").splitlines())
+        told_kb = {line[0]: float(line[1]) for line in lines if line[-1] == "kB"}
+        if "VmHWM:" in told_kb:
+            return (told_kb["VmHWM:"] - own * told_kb.get("RssFile:", 0.0)) / 1024.0
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

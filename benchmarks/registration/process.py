@@ -135,7 +135,7 @@ class Outcome(Scores):
     # element sets are not in it.
     wall_s: float = float("nan")
     cpu_s: float = float("nan")
-    # Largest resident memory of the process until then, all of Python included
+    # Largest resident memory of the process until then, without the files that workers share
     peak_mb: float = float("nan")
     windows: Windows | None = None  # of accepted photos as they are, held back from the fit
 
@@ -176,7 +176,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
         truth=truth,
         wall_s=time.perf_counter() - wall,
         cpu_s=time.process_time() - cpu,
-        peak_mb=peak_memory_mb(),
+        peak_mb=peak_memory_mb(own=True),
     )
     best = searches[-1].best if case.plain and outcome.verdict == "accepted" else None
     if best is None:

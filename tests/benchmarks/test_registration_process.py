@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from child_work import die, held_memory_mb, whereabouts
+from child_work import die, held_memory_mb, mapped_memory_mb, whereabouts
 from example_results import nadir_camera
 
 from benchmarks.processes import one_thread, peak_memory_mb, run_alone
@@ -44,6 +46,18 @@ def test_memory_is_that_of_the_child_alone() -> None:
     assert 270.0 < large - small < 330.0
     assert small < 350.0
     assert peak_memory_mb() > 400.0 * ballast[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_mapped_files_are_shared_memory_and_not_a_process_own(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"\1" * 2**20)
+    large.write_bytes(b"\1" * 200 * 2**20)
+    with_small, with_large = run_alone(mapped_memory_mb, small), run_alone(mapped_memory_mb, large)
+    assert with_small is not None
+    assert with_large is not None
+    assert with_large[0] - with_small[0] > 150.0
+    assert abs(with_large[1] - with_small[1]) < 30.0
 
 
 def test_grid_points_are_what_the_camera_sees() -> None:
