@@ -9,10 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from playwright.sync_api import BrowserContext
-from rasterio import Affine
-from rasterio.windows import Window
 
 from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
@@ -20,6 +17,8 @@ from benchmarks.review_points import ground_pixels
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import diagonal_km
+from regengine.lights.build import BuildOptions, build_map
+from regengine.lights.map import open_light_map
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
@@ -146,18 +145,11 @@ def add_pairs(
 
 
 def map_around(lights: Path, camera: Camera, folder: Path) -> Path:
-    """The part of a world map that lies 25 degrees about a camera: tiles of all of it take long."""
-    lon, lat, _ = (round(float(value)) for value in ecef_to_geodetic(camera.position_ecef_m))
-    with rasterio.open(lights) as world:
-        west, north, step = world.transform.c, world.transform.f, world.transform.a
-        per_deg = round(1.0 / step)
-        begin = (lon - 25 - round(west)) * per_deg, (round(north) - lat - 25) * per_deg
-        values = world.read(1, window=Window(*begin, 50 * per_deg, 50 * per_deg))
-        made = {"crs": world.crs, "transform": Affine(step, 0.0, lon - 25, 0.0, -step, lat + 25)}
-    made |= dict(zip(("height", "width"), values.shape, strict=True))
+    """A world map built within 25 degrees of a camera: tiles of a raw one take long."""
+    lon, lat, _ = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     part = folder / "part.tif"
-    with rasterio.open(part, "w", "GTiff", count=1, dtype=values.dtype, tiled=True, **made) as out:
-        out.write(values, 1)
+    region = (lon - 25.0, lat - 25.0, lon + 25.0, lat + 25.0)
+    build_map(open_light_map([lights]), part, BuildOptions(region=region))
     return part
 
 
