@@ -19,11 +19,13 @@ from tests.regengine.review.sample import camera_of, true_camera, truth_of
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
+)
 MERCATOR_RADIUS_M = 6378137.0
 LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
-MOST_NOTCHES, NOTCH_MS = 4, 100  # of the wheel, so far apart: the page takes nearer ones as one
+MOST_NOTCHES, NOTCH_MS = 8, 100  # of the wheel, so far apart: the page takes nearer ones as one
 DRAG_STEPS = 6  # a drag of the hand is no jump
 REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"

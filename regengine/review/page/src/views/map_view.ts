@@ -13,7 +13,7 @@ import { createLoupe, type Loupe } from "./loupe";
 import { nearestCopy, toLonLat, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
-import { createStage, type Stage, type StageHooks } from "./stage";
+import { SEEK_MS, createStage, type Stage, type StageHooks } from "./stage";
 import { framePlaces } from "./frame_places";
 import { fitting } from "./fitting";
 import { createSurroundings } from "./surroundings";
@@ -24,7 +24,6 @@ const MARGIN_PX = 30; // around what is fitted
 const UNSURE = 0.3;
 const FINEST_SHARE = 0.5; // of the photo's scale: finer, there is no context
 const TOLERATED = 1.25; // coarser than that, before a view moves that shows the guess already
-const SEEK_MS = 150;
 
 /** How a view of the photo looks: two places so many screen pixels apart, null for the sky. */
 export interface Likeness {

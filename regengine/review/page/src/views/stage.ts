@@ -38,6 +38,11 @@ export interface Stage {
   reveal(at: Coordinate): void;
 }
 
+/** Who asked the system for less motion sees views jump where they would glide. */
+const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
+export const SEEK_MS = STILL ? 0 : 150;
+const ZOOM_MS = STILL ? 0 : 250;
+
 type NearestCopy = (at: Coordinate, near: Coordinate) => Coordinate;
 
 export function createStage(
@@ -55,8 +60,16 @@ export function createStage(
     target: host,
     layers: [points.layer],
     overlays: [cross.overlay],
-    controls: defaultControls({ attributionOptions: { collapsible: false }, rotate: false }),
-    interactions: defaultInteractions({ doubleClickZoom: false, keyboard: true }),
+    controls: defaultControls({
+      attributionOptions: { collapsible: false },
+      rotate: false,
+      zoomOptions: { duration: ZOOM_MS },
+    }),
+    interactions: defaultInteractions({
+      doubleClickZoom: false,
+      keyboard: true,
+      zoomDuration: ZOOM_MS,
+    }),
   });
   const keyboardPan = map.getInteractions().getArray().find((each) => each instanceof KeyboardPan);
   if (keyboardPan) map.removeInteraction(keyboardPan);
@@ -126,7 +139,7 @@ export function createStage(
         on !== null &&
         on[0]! > margin && on[0]! < width! - margin &&
         on[1]! > margin && on[1]! < height! - margin;
-      if (!inside) view().animate({ center: near, duration: 150 });
+      if (!inside) view().animate({ center: near, duration: SEEK_MS });
     },
   };
 }
