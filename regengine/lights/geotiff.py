@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 import rasterio
@@ -19,6 +17,7 @@ from rasterio.windows import Window
 
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
+from regengine.lights.pieces import Block, Pieces
 from regengine.lights.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar
@@ -29,44 +28,12 @@ GRID_TOLERANCE_PX = 0.02
 # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end beyond
 FARTHEST = 1e9
 SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre
-PIECE_PX = 512  # the tiles of built maps
 # Decoded pieces are kept up to this: 160 MB.
 MOST_KEPT_PIXELS = 40_000_000
 WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; 0 it does not take
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Piece:
-    """A decoded square of a map, or what of it the map has."""
-
-    values: Values
-    valid: Mask | None  # None where all of it is
-
-
-class Pieces:
-    """Decoded pieces of maps, those that were used last: one photo looks again and again."""
-
-    def __init__(self, most_pixels: int) -> None:
-        self.most_pixels = most_pixels
-        self._kept: OrderedDict[Hashable, Piece] = OrderedDict()
-        self._pixels = 0
-        self._lock = Lock()
-
-    def get(self, name: Hashable) -> Piece | None:
-        """A piece that is kept."""
-        return self._kept.get(name)
-
-    def put(self, name: Hashable, piece: Piece) -> None:
-        """Keep a piece, or keep it for longer."""
-        with self._lock:
-            known = self._kept.pop(name, None)
-            self._kept[name] = piece
-            self._pixels += piece.values.size - (known.values.size if known is not None else 0)
-            while self._pixels > self.most_pixels:
-                self._pixels -= self._kept.popitem(last=False)[1].values.size
-
-
-PIECES = Pieces(MOST_KEPT_PIXELS)  # of all maps of this process
+PIECES = Pieces(512, MOST_KEPT_PIXELS)  # the tiles of built maps; of all maps of this process
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,69 +59,27 @@ class RasterSource:
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
         # What is warped depends on what else is read with it, in the last digit
         if self.warp or rows * cols > MOST_KEPT_PIXELS // 4:
-            return self._decoded(Window(col, row, cols, rows), factor)
-        return self._pieced(row, col, rows, cols, factor)
+            return self._decoded((row, col, rows, cols), factor)
+        return PIECES.block(
+            (self.version, factor),
+            self.grid.reduced(factor),
+            (row, col, rows, cols),
+            lambda block: self._decoded(block, factor),
+        )
 
-    def _pieced(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
-        """A block, of decoded pieces that are kept from one read to the next."""
+    @property
+    def version(self) -> Hashable:
+        """Another one once the file is written anew."""
         try:
             state = self.path.stat()
         except OSError:
-            return self._decoded(Window(col, row, cols, rows), factor)  # says what is wrong
-        of_file = (self.path, self.coding, state.st_mtime_ns, state.st_size, factor)
-        first_row, first_col = row // PIECE_PX, col // PIECE_PX
-        names = [
-            (i, j)
-            for i in range(first_row, (row + rows - 1) // PIECE_PX + 1)
-            for j in range(first_col, (col + cols - 1) // PIECE_PX + 1)
-        ]
-        pieces = {name: PIECES.get((of_file, name)) for name in names}
-        missing = [name for name, piece in pieces.items() if piece is None]
-        if missing:
-            pieces |= self._read_pieces(missing, factor)
-        values, valid = np.empty((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
-        for (i, j), piece in pieces.items():
-            assert piece is not None
-            PIECES.put((of_file, (i, j)), piece)
-            top, left = i * PIECE_PX, j * PIECE_PX
-            height, width = piece.values.shape
-            here = np.s_[
-                max(row - top, 0) : min(row + rows - top, height),
-                max(col - left, 0) : min(col + cols - left, width),
-            ]
-            there = np.s_[
-                max(top - row, 0) : max(min(top + height - row, rows), 0),
-                max(left - col, 0) : max(min(left + width - col, cols), 0),
-            ]
-            values[there] = piece.values[here]
-            if piece.valid is not None:
-                valid[there] = piece.valid[here]
-        return values, valid
+            return object()  # nothing that is kept is of it: reading says what is wrong
+        return self.path, self.coding, state.st_mtime_ns, state.st_size
 
-    def _read_pieces(
-        self, names: Sequence[tuple[int, int]], factor: int
-    ) -> dict[tuple[int, int], Piece]:
-        """Pieces by row and column, read in one go with what lies between them."""
-        grid = self.grid.reduced(factor)
-        first, last = np.min(names, axis=0).tolist(), np.max(names, axis=0).tolist()
-        top, left = (number * PIECE_PX for number in first)
-        bottom = min((last[0] + 1) * PIECE_PX, grid.rows)
-        right = min((last[1] + 1) * PIECE_PX, grid.cols)
-        values, valid = self._decoded(Window(left, top, right - left, bottom - top), factor)
-        found = {}
-        for i, j in names:
-            there = np.s_[
-                i * PIECE_PX - top : (i + 1) * PIECE_PX - top,
-                j * PIECE_PX - left : (j + 1) * PIECE_PX - left,
-            ]
-            known = valid[there]
-            found[i, j] = Piece(
-                values=values[there].copy(), valid=None if known.all() else known.copy()
-            )
-        return found
-
-    def _decoded(self, window: Window, factor: int) -> tuple[Values, Mask]:
-        """Values and validity of a window of the file or of its overview."""
+    def _decoded(self, block: Block, factor: int) -> tuple[Values, Mask]:
+        """Values and validity of a block of the file or of its overview."""
+        row, col, rows, cols = block
+        window = Window(col, row, cols, rows)
         with (
             open_raster(self.path, driver=self.driver, overview_factor=factor) as dataset,
             self._as_lonlat(dataset) as raster,

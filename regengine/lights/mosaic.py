@@ -10,16 +10,19 @@ import numpy as np
 from rasterio.warp import Resampling, reproject
 
 from regengine.io.gdal import gdal_session
+from regengine.lights.pieces import Block, Pieces
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import Bounds, LightSource, PixelGrid
 
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
 # match.
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
-STRIP_PIXELS = 16_000_000  # 100 MB of values and masks at a time
 ALIGNED_PX = 0.01  # grids that agree this well over a window are copied, not resampled
 ROUNDING = 1e-6  # 15 arcsec is no binary number
 TURNS_DEG = (0.0, 360.0, -360.0)
+
+# Of maps without such overviews, of all maps of this process: 60 MB
+REDUCED = Pieces(128, 15_000_000)
 
 Placed = tuple[LightSource, float]  # a map and the turns of the globe it is moved by, degrees
 
@@ -131,7 +134,7 @@ def _part_of(
     left, right = _overlap(col, out.cols * ratio, level.cols, margin)
     if bottom <= top or right <= left:
         return None
-    part, part_valid = _read_reduced(source, top, left, bottom - top, right - left, factor)
+    part, part_valid = _read_reduced(source, (top, left, bottom - top, right - left), factor)
     if copied:
         first_row, first_col = top - round(row), left - round(col)
         return (
@@ -185,39 +188,29 @@ def _resample(
     return np.where(found, result, np.float32(0.0)), found
 
 
-def _read_reduced(
-    source: LightSource, row: int, col: int, rows: int, cols: int, factor: int
-) -> tuple[Values, Mask]:
-    """A block of a map's grid reduced by a factor."""
-    at_hand = (1, *source.overview_factors)
-    nearest = max(f for f in at_hand if f <= factor and factor % f == 0)
-    if nearest == factor:
-        return source.read(row, col, rows, cols, factor)
-    ratio = factor // nearest
-    fine = source.grid.reduced(nearest)
-    values = np.zeros((rows, cols), np.float32)
-    valid = np.zeros((rows, cols), np.bool_)
-    fine_cols = min(cols * ratio, fine.cols - col * ratio)
-    strip = max(1, STRIP_PIXELS // (cols * ratio * ratio))
-    for first in range(0, rows, strip):
-        count = min(strip, rows - first)
-        top = (row + first) * ratio
-        fine_rows = min(count * ratio, fine.rows - top)
-        part, part_valid = source.read(top, col * ratio, fine_rows, fine_cols, nearest)
-        padding = ((0, count * ratio - fine_rows), (0, cols * ratio - fine_cols))
-        block = slice(first, first + count)
-        values[block], valid[block] = _block_mean(
-            np.pad(part, padding), np.pad(part_valid, padding), ratio
-        )
-    return values, valid
+def _read_reduced(source: LightSource, block: Block, factor: int) -> tuple[Values, Mask]:
+    """A block of a map's grid reduced by a factor: of means of means, as overviews are."""
+    if factor in (1, *source.overview_factors):
+        return source.read(*block, factor)
+
+    def read(block: Block) -> tuple[Values, Mask]:
+        row, col, rows, cols = (2 * each for each in block)
+        finer = source.grid.reduced(factor // 2)
+        there = row, col, min(rows, finer.rows - row), min(cols, finer.cols - col)
+        values, valid = _read_reduced(source, there, factor // 2)
+        if there[2:] != (rows, cols):  # what is cut short at an edge
+            padding = ((0, rows - there[2]), (0, cols - there[3]))
+            values, valid = np.pad(values, padding), np.pad(valid, padding)
+        return _block_mean(values, valid)
+
+    level = source.grid.reduced(factor)
+    return REDUCED.block((source.version, factor), level, block, read)
 
 
-def _block_mean(values: Values, valid: Mask, factor: int) -> tuple[Values, Mask]:
-    """Mean of the valid pixels of each block; a block is valid if half of its pixels are."""
-    rows, cols = values.shape[0] // factor, values.shape[1] // factor
-    blocks = (rows, factor, cols, factor)
-    total = np.where(valid, values, 0.0).reshape(blocks).sum(axis=1).sum(axis=2)
-    count = valid.reshape(blocks).sum(axis=1, dtype=np.int32).sum(axis=2)
-    half_valid = 2 * count >= factor * factor
-    mean = np.where(half_valid, total / np.maximum(count, 1), 0.0)
-    return mean.astype(np.float32), half_valid
+def _block_mean(values: Values, valid: Mask) -> tuple[Values, Mask]:
+    """Mean of the valid pixels of each two by two; of value if two of them are."""
+    corners = [np.s_[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    count = np.stack([valid[corner] for corner in corners]).sum(axis=0, dtype=np.float32)
+    total = np.stack([values[corner] * valid[corner] for corner in corners]).sum(axis=0)
+    half_valid = count >= 2.0
+    return np.where(half_valid, total / np.maximum(count, 1.0), np.float32(0.0)), half_valid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -109,6 +109,14 @@ class Vnp46Source:
     offset: float
     fill: float | None
     overview_factors: tuple[int, ...] = ()
+
+    @property
+    def version(self) -> Hashable:
+        """Another one once the file is written anew."""
+        try:
+            return self.path, self.path.stat().st_mtime_ns
+        except OSError:
+            return object()
 
     def read(
         self, row: int, col: int, rows: int, cols: int, factor: int = 1

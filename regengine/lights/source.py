@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -116,6 +116,10 @@ class LightSource(Protocol):
     @property
     def overview_factors(self) -> tuple[int, ...]:
         """Factors other than 1 at which ``read`` works directly."""
+
+    @property
+    def version(self) -> Hashable:
+        """Of what ``read`` gives: another one where that may have changed."""
 
     def read(
         self, row: int, col: int, rows: int, cols: int, factor: int = 1

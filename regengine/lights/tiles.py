@@ -46,6 +46,7 @@ class TileSource:
     info: LightMapInfo
     grid: PixelGrid
     overview_factors: tuple[int, ...] = ()
+    version: object = field(default_factory=object, compare=False)  # of this opening
 
     def read(
         self, row: int, col: int, rows: int, cols: int, factor: int = 1

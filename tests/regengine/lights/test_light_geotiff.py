@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
-from regengine.lights.geotiff import Piece, Pieces
+from regengine.lights.pieces import Piece, Pieces
 from regengine.lights.radiance import display_saturation, display_table
 
 
@@ -473,7 +473,7 @@ def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_of_maps_is_bounded() -> None:
-    pieces = Pieces(most_pixels=250)
+    pieces = Pieces(10, most_pixels=250)
     piece = Piece(values=np.zeros((10, 10), np.float32), valid=None)
     for name in ("a", "b", "a", "c"):
         pieces.put(name, piece)

@@ -36,9 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReviewProcess]:
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A person's browser at the smallest screen that is asked: cookies, storage, cache."""
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 720}, reduced_motion="reduce"
-    )
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     yield context

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 BESIDE_PX = (8.0, -6.0)  # of the screen: within what takes hold of a point
 MARK_PX = (30.0, 20.0)  # of the mark that confirms a guess
 CLEAR_PX = 120.0  # of the photo: a click there takes hold of no other point
+MOST_ACTIONS = 12  # where no search helps
 BAR_KM = 3.5  # 1 % of the diagonal of what the photo shows
 
 
@@ -102,6 +103,7 @@ def test_four_pairs_bring_a_camera_back_from_another_continent(hand: ReviewHand)
         hand.wait_until_kept()
     draft = draft_of(hand, frame_id)
     assert camera_error_km(draft["camera"], WRONG) < BAR_KM
+    assert sum(hand.actions.values()) <= MOST_ACTIONS, hand.actions
     assert hand.page.locator("#points strong").count() == 0  # none is called suspect
     hand.page.locator(".solving summary").click()
     hand.page.select_option("#free", "position")
