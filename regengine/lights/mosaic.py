@@ -210,6 +210,9 @@ def _read_reduced(source: LightSource, block: Block, factor: int) -> tuple[Value
 def _block_mean(values: Values, valid: Mask) -> tuple[Values, Mask]:
     """Mean of the valid pixels of each two by two; of value if two of them are."""
     corners = [np.s_[i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    if valid.all():
+        total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
+        return np.float32(0.25) * total, valid[corners[0]]
     count = np.stack([valid[corner] for corner in corners]).sum(axis=0, dtype=np.float32)
     total = np.stack([values[corner] * valid[corner] for corner in corners]).sum(axis=0)
     half_valid = count >= 2.0

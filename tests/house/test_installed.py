@@ -91,8 +91,8 @@ class Installed:
         self.wheel = self._build()
         subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
         lock = ROOT / ".ci" / "requirements-core.txt"
-        pip = "python -m pip install --quiet --no-input --disable-pip-version-check --constraint"
-        self.run(*pip.split(), lock, self.wheel)
+        pip = "python -m pip install --quiet --no-input --no-compile --disable-pip-version-check"
+        self.run(*pip.split(), "--constraint", lock, self.wheel)
         self.run("python", ROOT / ".ci" / "ensure_cv2.py")
 
     def _build(self) -> Path:

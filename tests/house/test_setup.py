@@ -269,7 +269,7 @@ def test_ci_installs_what_tests_need_and_forbids_skips(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "apt-get update -qq"
     assert lines[1].startswith("apt-get install")
-    assert lines[1].endswith(f" hdf5-tools chromium nodejs npm {SERVERS}")
+    assert lines[1].endswith(f" hdf5-tools chromium-headless-shell nodejs npm {SERVERS}")
     assert lines[2:] == ["make test 1", "make test-rest 1"]
 
 
@@ -278,7 +278,7 @@ def test_ci_tries_again_and_leaves_what_is_there_alone(tmp_path: Path) -> None:
     again = run_ci(machine)
     assert again.stdout.splitlines() == ["waits", "waits", "make test 1", "make test-rest 1"]
     assert "hdf5-tools" in again.stderr
-    for program in ("h5dump", "chromium", "node", "npm"):
+    for program in ("h5dump", "chromium-headless-shell", "node", "npm"):
         script(tmp_path / "commands" / program, "#!/bin/sh\n")
     for file in (
         "sbin/mariadbd",
