@@ -122,6 +122,11 @@ def test_top_level_holds_only_what_the_layout_names() -> None:
     assert entries - TOP_LEVEL == set()
 
 
+def test_no_file_is_a_link() -> None:
+    """It would lead out of the project, or nowhere, on another machine."""
+    assert [path for path in project_files() if path.resolve() != path] == []
+
+
 def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     """pytest imports them by their bare names: of two alike, the second is not collected."""
     names = Counter(path.name for path in project_files() if fnmatch(path.name, "test_*.py"))

@@ -461,12 +461,43 @@ def test_windows_are_the_same_whatever_was_read_before(tmp_path: Path) -> None:
         assert (grid.values[~known] == 0.0).all()
 
 
+@pytest.mark.parametrize("factor", [2, 8, 32])
+def test_coarse_windows_are_means_whatever_was_read_before(tmp_path: Path, factor: int) -> None:
+    """Of a map without overviews; what lies half in a hole may go either way."""
+    rng = np.random.default_rng(7)
+    picture = rng.random((1100, 1300), np.float32) * 40.0
+    picture[500:530, 500:700] = -999.0
+    side = np.array(picture.shape) // factor
+    blocks = picture[: side[0] * factor, : side[1] * factor]
+    blocks = blocks.reshape(side[0], factor, side[1], factor).swapaxes(1, 2)
+    lit, full = (blocks >= 0.0).any(axis=(2, 3)), (blocks >= 0.0).all(axis=(2, 3))
+    mean = np.log10(1.0 + np.maximum(blocks, 0.0)).mean(axis=(2, 3))
+    west, north = 10.0, 50.0
+    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", picture, west=west, north=north)])
+    step = factor * STEP
+    for _ in range(8):
+        row, col = rng.integers(0, side - 1)
+        rows, cols = rng.integers(1, side - (row, col) + 1)
+        left, top = west + col * step, north - row * step
+        grid = light_map.window(left, top - rows * step, left + cols * step, top, step)
+        assert grid.values.shape == (rows, cols)
+        there = np.s_[row : row + rows, col : col + cols]
+        known = np.ones((rows, cols), bool) if grid.valid is None else grid.valid
+        assert known[full[there]].all()
+        assert not known[~lit[there]].any()
+        assert grid.values[full[there]] == pytest.approx(mean[there][full[there]], abs=1e-5)
+        assert (grid.values[~known] == 0.0).all()
+
+
 def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "m.tif", ones())
     light_map = open_light_map([path])
-    assert radiance_of(whole(light_map)) == pytest.approx(3.0, abs=1e-3)
+    coarse = (*light_map.info.bounds, 2.0 * light_map.info.resolution_deg)
+    for window in (whole(light_map), light_map.window(*coarse)):
+        assert radiance_of(window) == pytest.approx(3.0, abs=1e-3)
     write_geotiff(tmp_path / "new.tif", 2.0 * ones(), compress="deflate").replace(path)
-    assert radiance_of(whole(light_map)) == pytest.approx(6.0, abs=1e-3)
+    for window in (whole(light_map), light_map.window(*coarse)):
+        assert radiance_of(window) == pytest.approx(6.0, abs=1e-3)
     path.unlink()
     with pytest.raises(LightMapError, match="does not exist"):
         whole(light_map)

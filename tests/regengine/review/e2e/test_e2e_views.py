@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -255,15 +256,28 @@ def test_the_full_screen_is_photo_and_map_alone(hand: ReviewHand) -> None:
     hand.page.wait_for_selector("#panel", state="visible")
 
 
-@pytest.fixture
-def small(browser: Browser, server: ReviewProcess) -> Iterator[ReviewHand]:
-    """A person at a small screen."""
-    context: BrowserContext = browser.new_context(viewport={"width": 1024, "height": 700})
+@contextmanager
+def person(browser: Browser, server: ReviewProcess, **screen: Any) -> Iterator[ReviewHand]:
+    """A person with a screen of another kind."""
+    context: BrowserContext = browser.new_context(**screen)
     context.set_default_timeout(120_000)
     hand = ReviewHand(context.new_page(), server.address)
     yield hand
     assert hand.problems == []
     context.close()
+
+
+@pytest.fixture
+def small(browser: Browser, server: ReviewProcess) -> Iterator[ReviewHand]:
+    with person(browser, server, viewport={"width": 1024, "height": 700}) as hand:
+        yield hand
+
+
+@pytest.fixture
+def gliding(browser: Browser, server: ReviewProcess) -> Iterator[ReviewHand]:
+    """Who has not asked for less motion."""
+    with person(browser, server, viewport={"width": 1280, "height": 720}) as hand:
+        yield hand
 
 
 def test_on_a_small_screen_nothing_covers_anything(small: ReviewHand) -> None:
@@ -448,8 +462,28 @@ def test_an_oblique_is_placed_by_its_limb(hand: ReviewHand) -> None:
     hand.press("z")
 
 
-def test_photo_and_map_go_in_step(hand: ReviewHand) -> None:
-    frame_id = IDS[LATE]
+# Which scales the map shows from now on
+KEEP_SCALES = """() => {
+  const [map, seen] = [document.querySelector("#map"), new Set()];
+  new MutationObserver(() => seen.add(map.dataset.view.split(" ")[2]))
+    .observe(map, { attributeFilter: ["data-view"] });
+  window.scalesSeen = () => [...seen];
+}"""
+
+
+def test_the_map_jumps_to_another_scale_where_less_motion_is_asked(hand: ReviewHand) -> None:
+    hand.go_to(IDS[RIGHT])
+    before = hand.drawn_view("#map")
+    hand.page.evaluate(KEEP_SCALES)
+    hand.page.locator("#map").hover()
+    hand.page.mouse.wheel(0, -240)
+    hand.moved_to_rest("#map", before)
+    seen = set(hand.page.evaluate("scalesSeen()")) - {before.split()[2]}
+    assert seen == {hand.drawn_view("#map").split()[2]}
+
+
+def test_photo_and_map_go_in_step(gliding: ReviewHand) -> None:
+    hand, frame_id = gliding, IDS[LATE]
     hand.go_to(frame_id)
     camera = camera_of(hand.told_of(frame_id)["camera"])
 
