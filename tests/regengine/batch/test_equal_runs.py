@@ -60,12 +60,6 @@ def differences(one: Path, other: Path) -> list[str]:
     return [str(difference) for difference in compare(one, other)]
 
 
-def test_a_run_is_not_the_same_as_another_one(alone: Path, tmp_path: Path) -> None:
-    """What the others hold against each other, columns and all, can differ."""
-    other = registered(tmp_path / "run.h5", "--workers", "0", "--seed", "1")
-    assert any("parameters" in difference for difference in differences(alone, other))
-
-
 def test_in_a_worker(alone: Path, tmp_path: Path) -> None:
     store = registered(tmp_path / "run.h5", "--workers", "1")
     assert differences(alone, store) == []
