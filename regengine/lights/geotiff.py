@@ -20,7 +20,7 @@ from regengine.io.gdal import open_raster, reading
 from regengine.lights.pieces import Block, Pieces
 from regengine.lights.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
 from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar
+from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar, file_version
 
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.
@@ -31,7 +31,6 @@ SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre
 # Decoded pieces are kept up to this: 160 MB.
 MOST_KEPT_PIXELS = 40_000_000
 WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; 0 it does not take
-
 
 PIECES = Pieces(512, MOST_KEPT_PIXELS)  # the tiles of built maps; of all maps of this process
 
@@ -57,7 +56,7 @@ class RasterSource:
         self, row: int, col: int, rows: int, cols: int, factor: int = 1
     ) -> tuple[Values, Mask]:
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
-        # What is warped depends on what else is read with it, in the last digit
+        # What is warped depends on what else is read with it
         if self.warp or rows * cols > MOST_KEPT_PIXELS // 4:
             return self._decoded((row, col, rows, cols), factor)
         return PIECES.block(
@@ -69,12 +68,8 @@ class RasterSource:
 
     @property
     def version(self) -> Hashable:
-        """Another one once the file is written anew."""
-        try:
-            state = self.path.stat()
-        except OSError:
-            return object()  # nothing that is kept is of it: reading says what is wrong
-        return self.path, self.coding, state.st_mtime_ns, state.st_size
+        """Of the file, and how it is read."""
+        return file_version(self.path), self.coding
 
     def _decoded(self, block: Block, factor: int) -> tuple[Values, Mask]:
         """Values and validity of a block of the file or of its overview."""

@@ -21,8 +21,9 @@ ALIGNED_PX = 0.01  # grids that agree this well over a window are copied, not re
 ROUNDING = 1e-6  # 15 arcsec is no binary number
 TURNS_DEG = (0.0, 360.0, -360.0)
 
-# Of maps without such overviews, of all maps of this process: 60 MB
-REDUCED = Pieces(128, 15_000_000)
+# Of maps without such overviews, of all maps of this process: 60 MB. A pixel that is warped, or
+# summed along columns, depends on what is read with it
+REDUCED = Pieces(128, 15_000_000, singly=True)
 
 Placed = tuple[LightSource, float]  # a map and the turns of the globe it is moved by, degrees
 

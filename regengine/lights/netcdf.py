@@ -18,7 +18,14 @@ from regengine.io.gdal import open_raster
 from regengine.lights.geotiff import WGS84, RasterSource, square_grid
 from regengine.lights.pixel_coding import PixelCoding
 from regengine.lights.radiance import Mask, Values, radiance_values
-from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar, date_of_name, product_of_name
+from regengine.lights.source import (
+    LightMapInfo,
+    PixelGrid,
+    Sidecar,
+    date_of_name,
+    file_version,
+    product_of_name,
+)
 
 TILE_DEG = 10.0  # of Black Marble (VNP46A1 to A4 and their NOAA-20 twins), HDF-EOS5
 # Best first: all angles have the most observations; gap-filled has a value wherever one was ever.
@@ -112,11 +119,8 @@ class Vnp46Source:
 
     @property
     def version(self) -> Hashable:
-        """Another one once the file is written anew."""
-        try:
-            return self.path, self.path.stat().st_mtime_ns
-        except OSError:
-            return object()
+        """Of the file."""
+        return file_version(self.path)
 
     def read(
         self, row: int, col: int, rows: int, cols: int, factor: int = 1

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from itertools import groupby
 from threading import Lock
 
 import numpy as np
 
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import PixelGrid
-
-AT_ONCE_PIXELS = 4_000_000  # are read at a time: of four finer ones each, 80 MB with masks
 
 Block = tuple[int, int, int, int]  # of a grid: first row, first column, rows, columns
 
@@ -27,10 +24,14 @@ class Piece:
 
 
 class Pieces:
-    """Squares of ``side_px`` of maps, those that were used last."""
+    """Squares of ``side_px`` of maps, those that were used last.
 
-    def __init__(self, side_px: int, most_pixels: int) -> None:
-        self.side_px, self.most_pixels = side_px, most_pixels
+    ``singly``: Each is read by itself, for maps of which a pixel depends on what is read with it.
+    Otherwise what is missing is read in one go, with what lies between.
+    """
+
+    def __init__(self, side_px: int, most_pixels: int, *, singly: bool = False) -> None:
+        self.side_px, self.most_pixels, self.singly = side_px, most_pixels, singly
         self._kept: OrderedDict[Hashable, Piece] = OrderedDict()
         self._pixels = 0
         self._lock = Lock()
@@ -65,9 +66,9 @@ class Pieces:
         ]
         pieces = {name: self.get((of, name)) for name in names}
         missing = [name for name, piece in pieces.items() if piece is None]
-        at_once = max(1, AT_ONCE_PIXELS // (side * (cols + 2 * side)))  # rows of pieces
-        for _, some in groupby(missing, lambda name: (name[0] - missing[0][0]) // at_once):
-            pieces |= self._read(list(some), grid, read)
+        groups = [[name] for name in missing] if self.singly else [missing]
+        for some in filter(None, groups):
+            pieces |= self._read(some, grid, read)
         values, valid = np.empty((rows, cols), np.float32), np.ones((rows, cols), np.bool_)
         for (i, j), piece in pieces.items():
             assert piece is not None
@@ -93,7 +94,7 @@ class Pieces:
         grid: PixelGrid,
         read: Callable[[Block], tuple[Values, Mask]],
     ) -> dict[tuple[int, int], Piece]:
-        """Pieces by row and column, read in one go with what lies between them."""
+        """Pieces by row and column, with what lies between them."""
         side = self.side_px
         (i0, j0), (i1, j1) = np.min(names, axis=0).tolist(), np.max(names, axis=0).tolist()
         top, left = i0 * side, j0 * side

@@ -127,6 +127,15 @@ class LightSource(Protocol):
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
 
 
+def file_version(path: Path) -> Hashable:
+    """Another one once the file is written anew, and each time where it cannot be read."""
+    try:
+        state = path.stat()
+    except OSError:
+        return object()  # nothing that is kept is of it: reading says what is wrong
+    return path, state.st_mtime_ns, state.st_size
+
+
 def product_of_name(name: str) -> str:
     """Product that a file name speaks of, or ""."""
     for pattern, product in _PRODUCTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -487,6 +488,25 @@ def test_coarse_windows_are_means_whatever_was_read_before(tmp_path: Path, facto
         assert not known[~lit[there]].any()
         assert grid.values[full[there]] == pytest.approx(mean[there][full[there]], abs=1e-5)
         assert (grid.values[~known] == 0.0).all()
+
+
+@pytest.mark.parametrize("factor", [1, 2, 8])
+def test_windows_of_a_warped_map_are_the_same_whatever_was_read_before(
+    tmp_path: Path, factor: int
+) -> None:
+    """To the bit; near the pole, where what GDAL warps at a time moves a pixel's place."""
+    lights = np.random.default_rng(8).random((1000, 1100), np.float32) ** 8 * 200.0
+    turned = Affine(1350.0, 300.0, 4e5, 300.0, -1350.0, -3.5e6)
+    path = write_geotiff(tmp_path / "m.tif", lights, crs="EPSG:3995", transform=turned)
+    light_map = open_light_map([path])
+    resolution_deg = factor * light_map.info.resolution_deg
+    windows = [(14.0, 50.0, 21.0, 53.0), (16.0, 48.0, 18.0, 51.5), (12.0, 47.0, 22.0, 54.0)]
+    alone = []
+    for number, window in enumerate(windows):
+        of_its_own = shutil.copy(path, tmp_path / f"{number}.tif")  # nothing of it is kept
+        alone.append(open_light_map([Path(of_its_own)]).window(*window, resolution_deg).values)
+    for window, expected in zip(windows, alone, strict=True):
+        assert (light_map.window(*window, resolution_deg).values == expected).all()
 
 
 def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
