@@ -306,7 +306,7 @@ class Refits:
         return np.asarray((count - 1) / count * np.einsum("pki,pkj->kij", off, off))
 
 
-def jackknife(refinement: Refinement, groups: IndexArray) -> Refits | None:
+def jackknife(refinement: Refinement, groups: IndexArray, most_parts: int = PARTS) -> Refits | None:
     """Fit a camera again without a part of the picture, each in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
@@ -319,6 +319,8 @@ def jackknife(refinement: Refinement, groups: IndexArray) -> Refits | None:
     groups : ndarray of int, shape (n,)
         Light that each of its patches shows, see `matchers.patches.groups_of`: patches of
         one are left out together.
+    most_parts : int
+        Into so many the picture is cut at most, a power of two.
 
     Returns
     -------
@@ -331,7 +333,7 @@ def jackknife(refinement: Refinement, groups: IndexArray) -> Refits | None:
     Künsch, H. R. (1989). The jackknife and the bootstrap for general stationary observations.
     Annals of Statistics 17, 1217-1241: blocks, for what errs together.
     """
-    parts = blocks_of(refinement.matches, groups, PARTS)
+    parts = blocks_of(refinement.matches, groups, most_parts)
     without = tuple(
         refinement.without(parts == part).camera
         for part in np.unique(parts)

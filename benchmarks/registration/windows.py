@@ -62,7 +62,8 @@ def held_back(solution: Solution, exposure_s: float | None) -> Windows:
         fit = refinement.without(out)
         without = replace(solution, camera=fit.camera, refinement=fit)
         common = local_offsets(fit, places[out])
-        told[out] = camera_covariances(without, ground[out]) + common.covariance
+        unsure = camera_covariances(without, ground[out], without.refits)
+        told[out] = unsure + common.covariance
         own[out] = stated_noise(matches.chosen(out))[0] * scatter(fit)
         seen = np.stack(fit.camera.ecef_to_pixel(ground[out]), axis=1)
         offset[out] = found[out] - seen - common.offset_px

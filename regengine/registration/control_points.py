@@ -15,7 +15,7 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.pose import pixel_derivatives
-from matchers.refine import local_offsets, wider
+from matchers.refine import Refits, local_offsets, wider
 from matchers.verify import MEETING_PX, Towns, find_towns
 from regengine.registration.evidence import Solution
 from regengine.result import ControlPoint
@@ -69,7 +69,7 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     index = np.flatnonzero(flat)
     ground, offsets = ground[index], local_offsets(refinement)
     places_px = np.stack(solution.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
-    covariance = camera_covariances(solution, ground) + offsets.covariance[index]
+    covariance = camera_covariances(solution, ground, solution.refits) + offsets.covariance[index]
     left = refinement.residual_px[index] - offsets.offset_px[index]
     expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
     excess = np.maximum(left**2 - DISAGREEING_SIGMAS**2 * expected, 0.0)
@@ -145,34 +145,37 @@ def at_lights(
     return x, y, found
 
 
-def sigma_at_lights_m(solution: Solution, lights: Towns) -> FloatArray:
+def sigma_at_lights_m(solution: Solution, lights: Towns, refits: Refits | None) -> FloatArray:
     """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
 
-    `lights`: pixels of the solution's image; those far off nadir are left out, where a pixel of the
-    camera is kilometres of ground, and every camera is unsure.
+    `refits`: see `camera_covariances`; `lights`: pixels of the solution's image; those far off
+    nadir are left out, where a pixel of the camera is kilometres of ground, and every camera is
+    unsure.
     """
     ground = solution.camera.pixel_to_ecef(lights.x, lights.y)
     steep = incidence_deg(solution.camera.position_ecef_m, ground) <= WELL_SEEN_DEG
     ground = ground[steep]
     sigma_m = []
-    for place, covariance in zip(ground, camera_covariances(solution, ground), strict=True):
+    covariances = camera_covariances(solution, ground, refits)
+    for place, covariance in zip(ground, covariances, strict=True):
         lon, lat = (float(v) for v in ecef_to_geodetic(place)[:2])
         on_ground = on_the_ground(solution.camera, lon, lat, covariance)
         sigma_m.append(float(np.sqrt(np.trace(on_ground) / 2.0)))
     return np.array(sigma_m)
 
 
-def camera_covariances(solution: Solution, ground_ecef_m: FloatArray) -> FloatArray:
+def camera_covariances(
+    solution: Solution, ground_ecef_m: FloatArray, refits: Refits | None
+) -> FloatArray:
     """Covariance that the camera's uncertainty causes where it sees places, shape (k, 2, 2).
 
-    As the fit states it, and wider where leaving out lights moves the camera by more: towards the
-    limb single lights bend it, and all patches with it. Both tell of the same errors, so that they
-    do not add up. Pixels of the solution's image.
+    As the fit states it, and wider where leaving out lights (`refits`) moves the camera by more:
+    towards the limb single lights bend it, and all patches with it. Both tell of the same errors,
+    so that they do not add up. Pixels of the solution's image.
     """
     refinement = solution.refinement
     flow = pixel_derivatives(solution.camera, refinement.prior.velocity_ecef, ground_ecef_m)
     stated = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
-    refits = solution.refits
     return stated if refits is None else wider(stated, refits.covariance_px(ground_ecef_m))
 
 

@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
 from matchers.photo_light import LightImage
-from matchers.refine import Refinement, Refits, jackknife
+from matchers.refine import PARTS, Refinement, Refits, jackknife
 from matchers.verify import Towns
 from matchers.view import render_known
 from regengine.registration.candidates import Candidate, field_share
@@ -81,7 +81,15 @@ class Solution:
     @cached_property
     def refits(self) -> Refits | None:
         """Cameras without some of the lights; None for too few lights."""
-        return jackknife(self.refinement, groups_of(self.seen[0], self.refinement.matches))
+        return self.refits_without(PARTS)
+
+    def refits_without(self, parts: int) -> Refits | None:
+        """Cameras without each of so many parts of the picture, at most; None for too few lights.
+
+        What errs together over more than a part shows without larger ones alone.
+        """
+        groups = groups_of(self.seen[0], self.refinement.matches)
+        return jackknife(self.refinement, groups, parts)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -457,6 +457,29 @@ def test_a_string_of_lights_taken_for_the_next_ones_is_not_believed() -> None:
     assert np.sqrt(np.linalg.eigvalsh(refits.covariance_px(there)[0]).max()) > 0.5 * wrong_px
 
 
+def test_what_errs_together_shows_without_parts_that_are_as_large() -> None:
+    """All lights of one quarter lie beside by 2 px: without a sixteenth the rest of them hold."""
+    true = start_camera()
+    prior = prior_of(true, **LOOSE)
+    there = true.pixel_to_ecef(np.array([60.0]), np.array([60.0]))
+    ratios: dict[int, list[float]] = {4: [], 16: []}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        x, y = rng.uniform(20, 579, 60), rng.uniform(20, 379, 60)
+        off = rng.normal(0.0, 0.3, (len(x), 2))
+        off[(x < 300) & (y < 200)] += [0.0, 2.0]
+        fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE)
+        wrong_px = np.hypot(*(np.stack(fit.camera.ecef_to_pixel(there), -1)[0] - [60.0, 60.0]))
+        for parts, found in ratios.items():
+            refits = jackknife(fit, np.arange(len(x)), parts)
+            assert refits is not None
+            assert len(refits.without) == parts
+            widest = np.linalg.eigvalsh(refits.covariance_px(there)[0]).max()
+            found.append(float(wrong_px / np.sqrt(widest)))
+    assert 0.7 < np.median(ratios[4]) < 1.5
+    assert np.median(ratios[16]) > 3.0
+
+
 def test_few_lights_tell_nothing() -> None:
     """Three lights can be left out in turn; of how much that says nothing is known."""
     true = start_camera()

@@ -117,13 +117,13 @@ def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]
 def test_a_camera_is_less_sure_of_lights_where_it_was_fitted_to_none(near_nadir: Solved) -> None:
     best = near_nadir.best
     lights = best.photo_towns.chosen(best.met)
-    sure = sigma_at_lights_m(best.solution, lights)
+    sure = sigma_at_lights_m(best.solution, lights, best.solution.refits)
     assert sure.shape == (len(lights),)
     assert sure.max() < 0.3 * allowed_error_m(best.camera)
     matches = best.solution.refinement.matches
     width = best.solution.image.values.shape[1]
     left = with_patches(best.solution, np.flatnonzero(matches.x < 0.35 * width))
-    half = sigma_at_lights_m(left, lights)
+    half = sigma_at_lights_m(left, lights, left.refits)
     there, here = lights.x > 0.7 * width, lights.x < 0.3 * width
     assert np.median(half[there] / sure[there]) > 3.0
     assert np.median(half[there]) > 2.0 * np.median(half[here])

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from matchers.pose import turned
+from matchers.refine import Refits
 from regengine.registration import outcome as outcomes
 from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
@@ -23,6 +25,7 @@ from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.evidence import (
     TESTED_LOG10_ODDS,
+    Solution,
     Verified,
 )
 from regengine.registration.outcome import (
@@ -232,6 +235,26 @@ def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
     assert "--focal-mm" in result.reasons[0].text
     many = with_evidence(found, town_log10_odds=26.0, patch_log10_odds=60.0)
     assert outcome(near_nadir, many).verdict == "accepted"  # towns say that the fit is whole
+
+
+def test_a_lens_that_was_set_free_has_to_hold_without_a_quarter_of_the_picture(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lights that are wrong together over more than a sixteenth bend a lens of any length."""
+    best = with_evidence(near_nadir.best, town_log10_odds=20.0, patch_log10_odds=60.0)
+    freed = with_any_lens(best.solution.finalist, best.camera)
+    found = replace(best, solution=replace(best.solution, finalist=freed))
+    assert outcome(near_nadir, found).verdict == "accepted"
+    monkeypatch.setattr(Solution, "refits_without", lambda one, parts: bent(one, parts))
+    result = outcome(near_nadir, found)
+    assert (result.verdict, codes(result.reasons)) == ("review", ["guessed_lens"])
+    assert outcome(near_nadir, best).verdict == "accepted"  # as told
+
+
+def bent(solution: Solution, parts: int) -> Refits:
+    """Refits that agree, but without a quarter of the picture."""
+    turned_rad = (0.05, 0.0, 0.0) if parts == 4 else (0.0, 0.0, 0.0)
+    return Refits(camera=solution.camera, without=(turned(solution.camera, turned_rad),) * 4)
 
 
 def test_without_a_solution_nothing_agrees(near_nadir: Solved) -> None:
