@@ -8,6 +8,7 @@ from regengine.registration.calibration import shipped_calibration
 from regengine.registration.candidates import SAME_SHARE, same_view
 from regengine.registration.evidence import (
     CLEAR_LOG10_ODDS,
+    SURE_LOG10_ODDS,
     TESTED_LOG10_ODDS,
     Evidence,
     Verified,
@@ -19,7 +20,11 @@ REVIEW_PROBABILITY = 0.25
 # Of right places so many have right control points where the odds of patches are below these: of
 # trials of the training half 16 of 20, 28 of 29 and 58 of 58 (by Laplace's rule); beyond, 128 of
 # 128. Where towns say that the fit is whole all such points were within a quarter of the allowed
-RIGHT_BELOW_LOG10_ODDS = ((TESTED_LOG10_ODDS, 0.8), (CLEAR_LOG10_ODDS, 0.93), (8.0, 0.98))
+RIGHT_BELOW_LOG10_ODDS = (
+    (TESTED_LOG10_ODDS, 0.8),
+    (CLEAR_LOG10_ODDS, 0.93),
+    (SURE_LOG10_ODDS, 0.98),
+)
 
 
 def default_accept_probability() -> float:

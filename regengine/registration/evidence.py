@@ -33,6 +33,7 @@ AGREEMENT_LOG10_ODDS = 1.0
 # on the track, half of the picture) leave them scattered: nine of the training half that were off
 # by 1 to 16 % of the diagonal had odds of -7.0 to 0.8
 TESTED_LOG10_ODDS = 1.0
+SURE_LOG10_ODDS = 8.0  # beyond these all control points of the right place were right
 # Towns of bent fits had at most 20.7; those of whole ones under cloud 28 to 118
 WHOLE_TOWN_LOG10_ODDS = 25.0
 

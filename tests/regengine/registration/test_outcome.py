@@ -237,18 +237,26 @@ def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
     assert outcome(near_nadir, many).verdict == "accepted"  # towns say that the fit is whole
 
 
-def test_a_lens_that_was_set_free_has_to_hold_without_a_quarter_of_the_picture(
+def test_what_is_barely_known_has_to_hold_without_a_quarter_of_the_picture(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lights that are wrong together over more than a sixteenth bend a lens of any length."""
-    best = with_evidence(near_nadir.best, town_log10_odds=20.0, patch_log10_odds=60.0)
+    """Lights that are wrong together over more than a sixteenth bend a lens of any length.
+
+    And a lens that was told, where lights left out hardly confirm the fit.
+    """
+    best = with_evidence(near_nadir.best, town_log10_odds=24.0, patch_log10_odds=8.1)
     freed = with_any_lens(best.solution.finalist, best.camera)
     found = replace(best, solution=replace(best.solution, finalist=freed))
-    assert outcome(near_nadir, found).verdict == "accepted"
+    barely = with_evidence(best, town_log10_odds=24.0, patch_log10_odds=7.9)
+    for one in (best, found, barely):
+        assert outcome(near_nadir, one).verdict == "accepted"
     monkeypatch.setattr(Solution, "refits_without", lambda one, parts: bent(one, parts))
-    result = outcome(near_nadir, found)
-    assert (result.verdict, codes(result.reasons)) == ("review", ["guessed_lens"])
-    assert outcome(near_nadir, best).verdict == "accepted"  # as told
+    assert outcome(near_nadir, best).verdict == "accepted"
+    for one in (found, barely):
+        result = outcome(near_nadir, one)
+        assert (result.verdict, codes(result.reasons)) == ("review", ["imprecise"])
+        whole = with_evidence(one, town_log10_odds=26.0)
+        assert outcome(near_nadir, whole).verdict == "accepted"  # as towns say
 
 
 def bent(solution: Solution, parts: int) -> Refits:
