@@ -29,6 +29,7 @@ from benchmarks.simulate.exposures import (
 from benchmarks.simulate.noise import fractal_tile
 
 CELLS = 5
+DISC_HALF_PX = 10  # beyond that there is nothing of a disc out of focus
 BLACK = 512.0  # counts added before rounding, so that noise below zero is kept
 COLOURS = np.array([[1, 2], [0, 1]])  # of the mosaic: G B over R G
 
@@ -167,19 +168,24 @@ def _optics(rng: np.random.Generator) -> Optics:
     disc, sigma = rng.uniform(0.2, 1.8), rng.uniform(0.55, 1.0)
     coma, veil = rng.uniform(0.0, 2.5), rng.uniform(0.0, 0.1)
     x, y = fine_grid(BRIGHT_HALF_PX)
+    wings = (1.0 + (x**2 + y**2) / 9.0) ** -1.8
+    share = veil * wings / wings.sum()
+    near_x, near_y = fine_grid(DISC_HALF_PX)
+    beside = (x.size - near_x.size) // 2
+    near = np.s_[beside:-beside, beside:-beside]
     rows = []
     for i in range(CELLS):
         row = []
         for j in range(CELLS):
             away = np.array([j - CELLS // 2, i - CELLS // 2]) / (CELLS // 2)
-            fine = np.zeros((y.size, x.size))
+            discs = np.zeros((near_y.size, near_x.size))
             for step in np.linspace(0.0, 1.0, 6):  # discs that shrink to the middle
                 x0, y0 = coma * step * away
                 size = disc * (0.6 + 0.4 * step)
-                fine += np.hypot(x - x0, y - y0) <= max(size, 0.1)
-            fine = np.asarray(cv2.GaussianBlur(fine, (0, 0), sigma * 10.0))
-            wings = (1.0 + (x**2 + y**2) / 9.0) ** -1.8
-            fine = (1.0 - veil) * fine / fine.sum() + veil * wings / wings.sum()
+                discs += np.hypot(near_x - x0, near_y - y0) <= max(size, 0.1)
+            fine = np.zeros((y.size, x.size))
+            fine[near] = cv2.GaussianBlur(discs, (0, 0), sigma * 10.0)
+            fine = (1.0 - veil) * fine / fine.sum() + share
             row.append(Spread.of(fine, BRIGHT_HALF_PX))
         rows.append(tuple(row))
     still = tuple(rows)
