@@ -145,6 +145,7 @@ def stored_file(
 EARTH_RADIUS_KM = 6371.0
 TILE = 512
 LEVELS = 6
+LONG_SIDE_PX = (480, 660)
 ASPECTS = (1.5, 1.5, 1.5, 4 / 3, 4 / 3, 16 / 9, 1.0)
 
 
@@ -203,7 +204,7 @@ def limb_off_nadir_deg(altitude_km: float) -> float:
 
 def frame_size(rng: np.random.Generator) -> tuple[int, int]:
     """Width and height of a frame, pixels."""
-    longest = int(rng.integers(480, 660))
+    longest = int(rng.integers(*LONG_SIDE_PX))
     shortest = round(longest / float(rng.choice(ASPECTS)))
     return (shortest, longest) if rng.random() < 0.12 else (longest, shortest)
 

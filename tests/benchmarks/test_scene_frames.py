@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.simulate import scenes_ground, scenes_night, scenes_sky
+from benchmarks.simulate import scene_canvas, scenes_ground, scenes_night, scenes_sky
 from benchmarks.simulate.scene_canvas import (
     EARTH_RADIUS_KM,
     Look,
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 
 @cache
 def day_light(seed: int) -> np.ndarray:
-    """Light of a day, drawn once for all tests that look at it."""
+    """Light of a small day, drawn once for all tests that look at it."""
     light = scenes_ground.day(rng(seed))[0]
     light.flags.writeable = False
     return light
@@ -44,6 +44,12 @@ def day_light(seed: int) -> np.ndarray:
 
 def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 17])
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of a third of the sides: light, colours and edges are those of large ones."""
+    monkeypatch.setattr(scene_canvas, "LONG_SIDE_PX", (160, 220))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,6 +81,7 @@ def test_towns_shine_on_the_ground_and_are_warm() -> None:
     assert light[..., 0].sum() > 1.2 * light[..., 2].sum()
 
 
+@pytest.mark.usefixtures("small")
 def test_inside_has_straight_edges() -> None:
     """More of its strong gradients lie along few directions than those of land and clouds do."""
 
@@ -131,6 +138,7 @@ def test_the_moon_is_where_it_is_drawn_and_lit_by_its_phase(phase_deg: float) ->
         assert columns.mean() > 200.0  # turned to +x
 
 
+@pytest.mark.usefixtures("small")
 def test_every_moon_is_in_the_picture() -> None:
     for seed in range(6):
         light, look = moon(rng(seed))
@@ -243,6 +251,7 @@ def test_the_sun_is_where_it_is_put() -> None:
     assert (column, row) == (210, 60)
 
 
+@pytest.mark.usefixtures("small")
 def test_sunsets_have_light_and_dark() -> None:
     for seed in range(5):
         light, _ = scenes_sky.sunset_sunrise(rng(seed))
@@ -250,6 +259,7 @@ def test_sunsets_have_light_and_dark() -> None:
         assert np.quantile(level, 0.99) > 3.0 * np.quantile(level, 0.1)
 
 
+@pytest.mark.usefixtures("small")
 def test_infrared_frames_lack_the_blue_of_the_day() -> None:
     """Red over blue, averaged over frames before development."""
     ratios = {}
@@ -273,6 +283,7 @@ def test_the_unfiltered_sensor_sees_light_that_eyes_do_not() -> None:
         assert rgb[:, 5:20].mean() > 1.2 * rgb[:, 40:55].mean()
 
 
+@pytest.mark.usefixtures("small")
 def test_honest_days_have_seas_bluer_than_their_clouds() -> None:
     """Whatever the white balance and through a round window, too: it moves both alike."""
     bluer = []
@@ -286,6 +297,7 @@ def test_honest_days_have_seas_bluer_than_their_clouds() -> None:
     assert np.median(bluer) > 0.02
 
 
+@pytest.mark.usefixtures("small")
 def test_nights_are_darker_than_days() -> None:
     def brightness(kind: str) -> float:
         return float(np.median([draw(kind, rng(seed)).mean() for seed in range(5)]))

@@ -14,6 +14,7 @@ from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.worlds import Realisation
 from benchmarks.trials import attempt
 from benchmarks.trials.attempt import (
+    Registration,
     camera_of,
     outcome_columns,
     register_trial,
@@ -73,10 +74,14 @@ def light_map() -> LightMap:
     return open_light_map([SAMPLES / "lights.tif"])
 
 
-def test_a_trial_is_registered_and_scored(
-    trial: Trial, light_map: LightMap, tmp_path: Path
-) -> None:
-    found = register_trial(trial, light_map, RegisterParams(), tmp_path)
+@pytest.fixture(scope="module")
+def found(
+    trial: Trial, light_map: LightMap, tmp_path_factory: pytest.TempPathFactory
+) -> Registration:
+    return register_trial(trial, light_map, RegisterParams(), tmp_path_factory.mktemp("trial"))
+
+
+def test_a_trial_is_registered_and_scored(trial: Trial, found: Registration) -> None:
     row = outcome_columns(trial, found)
     assert row["verdict"] == "accepted"
     assert row["right"]
@@ -117,7 +122,7 @@ def test_a_decoy_stands_beside_its_photo(
 
 
 def test_what_no_search_finds_is_judged_where_it_was_taken(
-    trial: Trial, light_map: LightMap, tmp_path: Path
+    trial: Trial, found: Registration, light_map: LightMap, tmp_path: Path
 ) -> None:
     """So that what the search misses is told from what no camera would prove."""
     nothing_proposed = RegisterParams(methods=())
@@ -127,8 +132,7 @@ def test_what_no_search_finds_is_judged_where_it_was_taken(
     moved = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
     row = outcome_columns(moved, register_trial(moved, light_map, nothing_proposed, tmp_path))
     assert (row["placed_verdict"], row.get("placed_right")) == ("no_match", None)
-    found = outcome_columns(trial, register_trial(trial, light_map, RegisterParams(), tmp_path))
-    assert found["placed_verdict"] is None
+    assert outcome_columns(trial, found)["placed_verdict"] is None
 
 
 def test_told_nothing_a_trial_is_found_by_the_index(
