@@ -15,7 +15,7 @@ from benchmarks.registration.truth import read_reference_cameras
 from benchmarks.review import ReviewProcess
 from benchmarks.review_points import ground_pixels
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.earth import great_circle_km
 from matchers.footprint import diagonal_km
 from regengine.lights.build import BuildOptions, build_map
 from regengine.lights.map import open_light_map
@@ -139,10 +139,10 @@ def add_pairs(
 
 
 def map_around(lights: Path, camera: Camera, folder: Path) -> Path:
-    """A world map built within 25 degrees of a camera: tiles of a raw one take long."""
-    lon, lat, _ = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
+    """A world map built ten degrees around what a camera sees: tiles of a raw one take long."""
+    lon, lat = camera.pixel_to_lonlat(*ground_pixels(camera).T)
     part = folder / "part.tif"
-    region = (lon - 25.0, lat - 25.0, lon + 25.0, lat + 25.0)
+    region = (lon.min() - 10.0, lat.min() - 10.0, lon.max() + 10.0, lat.max() + 10.0)
     build_map(open_light_map([lights]), part, BuildOptions(region=region))
     return part
 
