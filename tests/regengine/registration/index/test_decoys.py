@@ -34,7 +34,7 @@ from tests.regengine.registration.index.test_blind_register import STEEP
 
 TURN_DEG = 105.0
 PHOTO = SAMPLES / f"{STEEP}.jpg"
-WORK = RegisterParams(most_work=2.0)
+WORK = RegisterParams(most_work=3.0)
 
 
 class World:

@@ -76,7 +76,7 @@ def test_a_photo_with_a_wrong_date_is_placed_and_its_time_doubted(
     wrong = TAKEN - timedelta(hours=23.0, minutes=17)
     frame = read_frame(SAMPLES / f"{STEEP}.jpg", options=FrameOptions(time_utc=wrong))
     position = choose_position(frame, load_tle_file(TLES))
-    parameters = RegisterParams(most_work=2.0)
+    parameters = RegisterParams(most_work=3.0)
     search = search_frame(frame, position, light_map, parameters, SearchAids(index=index))
     result = result_of(search)
     assert result.verdict in ("accepted", "review")
