@@ -14,9 +14,10 @@ from matchers.light_grid import LightGrid
 from matchers.patches import groups_of
 from matchers.photo_light import LightImage
 from matchers.refine import PARTS, Refinement, Refits, jackknife
-from matchers.verify import Towns
+from matchers.verify import Proof, Towns
 from matchers.view import render_known
 from regengine.registration.candidates import Candidate, field_share
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL_ANY
 
 # What has these odds, the cameras tried taken off, is no chance: one in a thousand. Of 41 decoys
 # and 24 wrong cameras of the training half the largest odds of towns, patches and picture together
@@ -52,6 +53,11 @@ class Finalist:
     even_ncc: float
     candidate: Candidate
     picture_log10_odds: float = 0.0  # as yet nothing
+
+    @property
+    def any_lens(self) -> bool:
+        """Whether its focal length is believed to be anything."""
+        return self.candidate.look.prior.sigma_log_focal >= SIGMA_LOG_FOCAL_ANY
 
     @property
     def share(self) -> float:
@@ -115,10 +121,23 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A solution and how the patches that were left out of it land."""
+    """A solution, how the patches that were left out of it land, and which towns it meets."""
 
     solution: Solution
     left_out: HeldOut
+    proof: Proof
+    photo_towns: Towns
+    view: NDArray[np.float32]
+
+    @property
+    def patch_log10_odds(self) -> float:
+        """Odds of the patches that were left out, as far as towns let them count."""
+        return self.left_out.log10_odds_beside(self.proof.log10_odds)
+
+    @property
+    def lights(self) -> Towns:
+        """Towns of the photo that the map confirms, pixels of the solution's image."""
+        return self.photo_towns.chosen(self.proof.met_towns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ SIGMA_PRINCIPAL_SHARE = 0.2
 USUAL_LENSES_MM = (85.0, 400.0, 180.0, 50.0, 58.0, 105.0, 135.0, 28.0, 300.0, 24.0, 35.0, 16.0)
 LENS_RECORDS = (4220, 1650, 1320, 950, 500, 420, 420, 370, 130, 60, 50, 40)
 SIGMA_LOG_FOCAL_UNKNOWN = 0.12
+SIGMA_LOG_FOCAL_ANY = 1.0  # nothing is known of it; crops to a third have it three times as long
 # Figures of towns are compared at each of these shares of the focal length at once; the first
 # steps then reach from 0.7 to 1.4 times a lens
 LENS_LADDER = (1.0, 0.8, 1.25)

@@ -13,7 +13,6 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
-from matchers.refine import Refits
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
@@ -25,17 +24,18 @@ from regengine.registration.acceptance import (
 )
 from regengine.registration.control_points import (
     LEAST_SPREAD,
-    allowed_error_m,
+    SURE_OF_POINTS,
+    chance_within,
     ground_jacobian,
     hull_area,
     propose,
-    sigma_at_lights_m,
     spread_of,
+    vagueness_m,
 )
-from regengine.registration.evidence import SURE_LOG10_ODDS, Evidence, Finalist, Verified
+from regengine.registration.evidence import Evidence, Finalist, Verified
 from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
-from regengine.registration.verification import FEW_TOWNS, SIGMA_LOG_FOCAL_ANY
+from regengine.registration.verification import FEW_TOWNS
 from regengine.registration.without_orbit import (
     NOWHERE,
     contradiction,
@@ -57,9 +57,6 @@ from regengine.result import (
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
 COVERED = 0.5
-# What is less likely to be right everywhere has its points named as the reason
-SURE_OF_POINTS = 0.95
-QUARTERS = 4  # parts of a picture
 NO_AGREEMENT = Reason(
     code="no_agreement",
     text="the map's lights fit nowhere better than by chance; the frame may show no city, or its "
@@ -198,11 +195,6 @@ def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> 
     return chance_within(max(point.sigma_m for point in points), camera)
 
 
-def chance_within(sigma_m: float, camera: Camera) -> float:
-    """Probability that what has this sigma along both axes lies within the allowed error."""
-    return -math.expm1(-0.5 * (allowed_error_m(camera) / sigma_m) ** 2)
-
-
 def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
     """That no expected lens fits, where lights hardly tell another one.
 
@@ -210,34 +202,18 @@ def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
     off nadir; refits without some of the lights agreed with each other. Towns had odds of 10^2 and
     10^5 there.
     """
-    if not any_lens(best) or measured(best.camera) or best.evidence.whole:
+    free = best.solution.finalist.any_lens
+    if not free or measured(best.camera) or best.evidence.whole:
         return ()
     return (WRONG_LENS,)
 
 
-def any_lens(best: Verified) -> bool:
-    """Whether the lens was set free because none that is expected fits."""
-    prior = best.solution.finalist.candidate.look.prior
-    return prior.sigma_log_focal >= SIGMA_LOG_FOCAL_ANY
-
-
 def vague_camera(best: Verified) -> tuple[Reason, ...]:
-    """That the camera may be bent where no control point is.
-
-    Lights that were taken for their neighbours, and too few others there, leave the place, the
-    patches of the rest and four control points as they are. Of 80 accepted photos of the training
-    half it was unsure by 0.38 of the allowed error at most, but one, that was bent by 4.8 times it.
-
-    A lens of any length, and a fit that lights left out barely confirm, have to hold without a
-    quarter of the picture, too: along one coast between clouds they err together over more than a
-    sixteenth. Of 91 fits of the training half with patches' odds of 10 to 10^8, most of them with
-    lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was.
-    """
-    refits, evidence = [best.solution.refits], best.evidence
-    barely = evidence.patch_log10_odds < SURE_LOG10_ODDS or any_lens(best)
-    if barely and not evidence.whole:
-        refits.append(best.solution.refits_without(QUARTERS))
-    worst_m = max(vagueness_m(best, without) for without in refits)
+    """That the camera may be bent where no control point is, see `vagueness_m`."""
+    evidence, lights = best.evidence, best.photo_towns.chosen(best.met)
+    worst_m = vagueness_m(
+        best.solution, lights, evidence.town_log10_odds, evidence.patch_log10_odds
+    )
     if worst_m == 0.0:
         return ()
     text = (
@@ -245,14 +221,6 @@ def vague_camera(best: Verified) -> tuple[Reason, ...]:
         "it shows others; use it near the control points alone"
     )
     return (Reason(code="imprecise", text=text),)
-
-
-def vagueness_m(best: Verified, refits: Refits | None) -> float:
-    """How unsure a camera is, one sigma, at the worst of its lights; 0 where it is sure enough."""
-    sigma_m = sigma_at_lights_m(best.solution, best.photo_towns.chosen(best.met), refits)
-    worst_m = float(sigma_m.max(initial=0.0))
-    sure = worst_m == 0.0 or chance_within(worst_m, best.camera) >= SURE_OF_POINTS
-    return 0.0 if sure else worst_m
 
 
 def saturated_share(best: Verified) -> float:

@@ -55,7 +55,6 @@ from regengine.registration.verification import (
     FEW_TOWNS,
     best_fit,
     finalist_log10_odds,
-    towns_proof,
 )
 from regengine.result import Decoy, FrameResult, Reason
 
@@ -289,8 +288,7 @@ def verify_best(search: Search) -> None:
     else:
         return  # the photo holds too little, wherever it may lie
     others = [finalist for finalist in finalists if finalist is not first]
-    solution, left_out = fit.solution, fit.left_out
-    proof, photo_towns, view = towns_proof(solution.image, solution.camera, solution.levels)
+    solution, left_out, proof = fit.solution, fit.left_out, fit.proof
     rival = others[0] if others else None
     camera = solution.image.stored_camera(solution.camera, search.stored)
     picture = picture_odds(solution.image, camera, solution.levels, COMPARED_PX)
@@ -298,7 +296,7 @@ def verify_best(search: Search) -> None:
         ncc=first.ncc,
         runner_up_ncc=rival.ncc * rival.share / first.share if rival else 0.0,
         town_log10_odds=proof.log10_odds,
-        patch_log10_odds=left_out.log10_odds_beside(proof.log10_odds),
+        patch_log10_odds=fit.patch_log10_odds,
         runner_up_town_log10_odds=finalist_log10_odds(search, rival) if rival else 0.0,
         picture_log10_odds=picture,
         runner_up_picture_log10_odds=rival.picture_log10_odds if rival else 0.0,
@@ -313,9 +311,9 @@ def verify_best(search: Search) -> None:
         camera=camera,
         evidence=evidence,
         finalists=(first, *others),
-        photo_towns=photo_towns,
+        photo_towns=fit.photo_towns,
         met=proof.met_towns,
-        view=view,
+        view=fit.view,
     )
     search.best = verified if search.best is None else better(verified, search.best)
 

@@ -18,8 +18,17 @@ from matchers.pose import FOCAL
 from matchers.refine import cells_of, fit_pose
 from matchers.verify import Proof, Towns, find_towns, prove
 from matchers.view import render_known
-from regengine.registration.evidence import Finalist, Fit, HeldOut, Solution
-from regengine.registration.lens_prior import SIGMA_PRINCIPAL_SHARE
+from regengine.registration.control_points import vagueness_m
+from regengine.registration.evidence import (
+    CLEAR_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
+    Finalist,
+    Fit,
+    HeldOut,
+    Solution,
+    log10_tried,
+)
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL_ANY, SIGMA_PRINCIPAL_SHARE
 from regengine.registration.map_window import footprint_window, ground_sample_km
 from regengine.registration.refinement import COMPARED_PX, aligned_finalist, solve
 from regengine.registration.search import Search
@@ -204,46 +213,93 @@ LEAST_LOG10_ODDS = 3.0
 # Nor does a lens that is told fit where the lights pull it away by so many of its sigmas: of 100
 # fits of the training half 7 did, with lenses that were told wrong; the others by 2.5 at most
 MOST_LENS_SIGMAS = 3.0
-# of which nothing is known then; crops to a third have it three times as long
-SIGMA_LOG_FOCAL_ANY = 1.0
 
 
 def best_fit(search: Search, finalist: Finalist) -> Fit | None:
-    """Fit a finalist to the end.
+    """Fit a finalist to the end, with the lens that its lights confirm.
 
     A crop that has the shape of a whole picture, or a wrong focal length, brings a candidate to
     the right place with the wrong lens; the patches show it, or that the fit bends the lens away
-    from what was told. Then it is set free.
+    from what was told, or moves where some of the lights are left out. Then it is set free. Where
+    that is no better, and the place beyond chance, the axis is believed to be elsewhere, or in the
+    middle, with the lens as told and free: of six fits of the training half that were loose or bent
+    one was right and held with some of these each time.
     """
     told = fit_of(search, finalist)
-    if told is not None and told.left_out.log10_odds_beside(0.0) > LEAST_LOG10_ODDS:
-        prior = told.solution.refinement.prior
-        bent = abs(prior.departure(told.solution.camera)[FOCAL])
-        if bent <= MOST_LENS_SIGMAS * prior.sigma_log_focal:
-            return told
+    if told is not None and confirmed(told):
+        return told
+    longest = max(search.stored.width_px, search.stored.height_px)
+    anywhere_px = SIGMA_PRINCIPAL_SHARE * longest
+    prior = finalist.candidate.look.prior
+    fits = [told, fit_with(search, finalist, SIGMA_LOG_FOCAL_ANY, anywhere_px)]
+    best = best_of(fits)
+    if best is None or confirms(best) or not beyond_chance(search, best):
+        return best
+    other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px
+    fits.append(fit_with(search, finalist, prior.sigma_log_focal, other_px))
+    fits.append(fit_with(search, finalist, SIGMA_LOG_FOCAL_ANY, 0.0))
+    return best_of(fits)
+
+
+def confirmed(fit: Fit) -> bool:
+    """Whether a fit needs no other lens than the one that it was made with."""
+    prior = fit.solution.refinement.prior
+    bent = abs(prior.departure(fit.solution.camera)[FOCAL])
+    return bent <= MOST_LENS_SIGMAS * prior.sigma_log_focal and confirms(fit)
+
+
+def confirms(fit: Fit) -> bool:
+    """Whether lights that are left out of a fit confirm it, in all parts of the picture."""
+    return fit.left_out.log10_odds_beside(0.0) > LEAST_LOG10_ODDS and holds(fit)
+
+
+def holds(fit: Fit) -> bool:
+    """Whether a tested fit stays where it is without some of the lights."""
+    odds = fit.patch_log10_odds
+    if odds < TESTED_LOG10_ODDS:
+        return False
+    return vagueness_m(fit.solution, fit.lights, fit.proof.log10_odds, odds) == 0.0
+
+
+def best_of(fits: Sequence[Fit | None]) -> Fit | None:
+    """The fit that holds, and of several the one that lights left out confirm most."""
+    found = [fit for fit in fits if fit is not None]
+    return max(found, key=lambda fit: (holds(fit), fit.patch_log10_odds), default=None)
+
+
+def beyond_chance(search: Search, fit: Fit) -> bool:
+    """Whether a fit shows the right place, as far as its lights tell."""
+    picture = fit.solution.finalist.picture_log10_odds
+    together = picture + fit.proof.log10_odds + max(fit.patch_log10_odds, 0.0)
+    return together - log10_tried(search.looks_taken) >= CLEAR_LOG10_ODDS
+
+
+def fit_with(
+    search: Search, finalist: Finalist, sigma_log_focal: float, sigma_principal_px: float
+) -> Fit | None:
+    """A fit with another belief about the lens: how sure its focal length is, and its axis."""
     search.spend("fit")
-    free = aligned_finalist(search, with_any_lens(finalist, search.stored), COMPARED_PX)
-    freed = None if free is None else fit_of(search, free)
-    fits = [fit for fit in (told, freed) if fit is not None]
-    return max(fits, key=lambda fit: fit.left_out.log10_odds_beside(0.0), default=None)
+    freed = with_lens(finalist, sigma_log_focal, sigma_principal_px)
+    aligned = aligned_finalist(search, freed, COMPARED_PX)
+    return None if aligned is None else fit_of(search, aligned)
 
 
 def fit_of(search: Search, finalist: Finalist) -> Fit | None:
-    """One fit, and the test of it."""
+    """One fit, and the tests of it."""
     solution = solve(search, finalist)
     if solution is None:
         return None
-    return Fit(solution=solution, left_out=held_out(solution))
+    proof, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
+    return Fit(
+        solution=solution, left_out=held_out(solution), proof=proof, photo_towns=towns, view=view
+    )
 
 
-def with_any_lens(finalist: Finalist, stored: Camera) -> Finalist:
-    """A finalist whose focal length and axis are believed to be anything."""
+def with_lens(finalist: Finalist, sigma_log_focal: float, sigma_principal_px: float) -> Finalist:
+    """A finalist whose focal length (relative) and axis are believed to be so unsure."""
     look = finalist.candidate.look
-    longest = max(stored.width_px, stored.height_px)
     prior = replace(
-        look.prior,
-        sigma_log_focal=SIGMA_LOG_FOCAL_ANY,
-        sigma_principal_px=SIGMA_PRINCIPAL_SHARE * longest,
+        look.prior, sigma_log_focal=sigma_log_focal, sigma_principal_px=sigma_principal_px
     )
     candidate = replace(finalist.candidate, look=replace(look, prior=prior))
     return replace(finalist, candidate=candidate)

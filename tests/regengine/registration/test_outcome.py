@@ -13,6 +13,7 @@ import pytest
 
 from matchers.pose import turned
 from matchers.refine import Refits
+from regengine.registration import control_points
 from regengine.registration import outcome as outcomes
 from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
@@ -28,6 +29,7 @@ from regengine.registration.evidence import (
     Solution,
     Verified,
 )
+from regengine.registration.lens_prior import SIGMA_LOG_FOCAL_ANY
 from regengine.registration.outcome import (
     chance_of_right_points,
     iso_utc,
@@ -37,7 +39,7 @@ from regengine.registration.outcome import (
     result_of,
     saturated_share,
 )
-from regengine.registration.verification import FEW_TOWNS, with_any_lens
+from regengine.registration.verification import FEW_TOWNS, with_lens
 from regengine.result import ControlPoint, FrameResult, Reason
 from tests.matchers.lamp_world import camera_over
 from tests.regengine.registration.made_search import begun_anew, made_search
@@ -208,7 +210,7 @@ def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(
     allowed_m = allowed_error_m(near_nadir.best.camera)
     for share, verdict in ((0.38, "accepted"), (0.5, "review")):
         sigma_m = np.array([10.0, share * allowed_m])
-        monkeypatch.setattr(outcomes, "sigma_at_lights_m", lambda *_, found=sigma_m: found)
+        monkeypatch.setattr(control_points, "sigma_at_lights_m", lambda *_, found=sigma_m: found)
         result = outcome(near_nadir, near_nadir.best)
         assert result.verdict == verdict
         assert result.probability == good.probability
@@ -223,7 +225,7 @@ def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
     best = near_nadir.best
     finalist = best.solution.finalist
     look = finalist.candidate.look
-    freed = with_any_lens(finalist, best.camera)
+    freed = with_lens(finalist, SIGMA_LOG_FOCAL_ANY, 100.0)
     assert freed.candidate.look.prior.sigma_log_focal > look.prior.sigma_log_focal
     found = replace(best, solution=replace(best.solution, finalist=freed))
     assert outcome(near_nadir, found).verdict == "accepted"  # seen from above, lights tell it
@@ -245,7 +247,7 @@ def test_what_is_barely_known_has_to_hold_without_a_quarter_of_the_picture(
     And a lens that was told, where lights left out hardly confirm the fit.
     """
     best = with_evidence(near_nadir.best, town_log10_odds=24.0, patch_log10_odds=8.1)
-    freed = with_any_lens(best.solution.finalist, best.camera)
+    freed = with_lens(best.solution.finalist, SIGMA_LOG_FOCAL_ANY, 100.0)
     found = replace(best, solution=replace(best.solution, finalist=freed))
     barely = with_evidence(best, town_log10_odds=24.0, patch_log10_odds=7.9)
     for one in (best, found, barely):
