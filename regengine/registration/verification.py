@@ -205,7 +205,7 @@ def worst_quarter(tests: Sequence[Landing]) -> float:
     return min(shares)
 
 
-# The fit of a finalist, with its lens as told or, where that does not fit, with any lens.
+# The fit of a finalist, with its lens as told or, where that does not fit, with another.
 
 # Without odds above these the patches left out do not confirm the camera: the lens may be another.
 # Right lenses had 4 to 15 in frames of the training half, a light counted once; noise has 0
@@ -221,9 +221,9 @@ def best_fit(search: Search, finalist: Finalist) -> Fit | None:
     A crop that has the shape of a whole picture, or a wrong focal length, brings a candidate to
     the right place with the wrong lens; the patches show it, or that the fit bends the lens away
     from what was told, or moves where some of the lights are left out. Then it is set free. Where
-    that is no better, and the place beyond chance, the axis is believed to be elsewhere, or in the
-    middle, with the lens as told and free: of six fits of the training half that were loose or bent
-    one was right and held with some of these each time.
+    that is no better, and the place beyond chance, the axis is freed, or held where it was found,
+    with the lens as told and free: six fits of the training half that were loose, or bent and
+    wrong, were right and held with one of these each.
     """
     told = fit_of(search, finalist)
     if told is not None and confirmed(told):

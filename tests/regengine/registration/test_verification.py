@@ -411,7 +411,7 @@ def with_odds(fit: Fit, patches: float, picture: float = 30.0) -> Fit:
     [
         (4.0, 9.0, (), 30.0, 0, 0),  # confirmed: no other is tried
         (2.0, 4.0, (), 30.0, 1, 1),
-        (2.0, 1.5, (), 30.0, 3, 3),  # neither is: the free one with its axis in the middle
+        (2.0, 1.5, (), 30.0, 3, 3),  # neither is: the free one with its axis held
         (2.0, 1.5, (), -30.0, 1, 0),  # but where the place is chance
         (9.0, 9.5, (0, 1), 30.0, 3, 3),  # those that move without some of the lights
         (9.0, 9.5, (0, 1, 2, 3), 30.0, 3, 1),
