@@ -181,13 +181,13 @@ def vagueness_m(
     patches of the rest and four control points as they are. Of 80 accepted photos of the training
     half it was unsure by 0.38 of the allowed error at most, but one, that was bent by 4.8 times it.
 
-    A lens of any length, and a fit that lights left out barely confirm, have to hold without a
-    quarter of the picture, too: along one coast between clouds they err together over more than a
+    A lens other than proposed, and a fit that lights left out barely confirm, have to hold without
+    a quarter of the picture, too: along one coast between clouds they err together over more than a
     sixteenth. Of 91 fits of the training half with patches' odds of 10 to 10^8, most of them with
     lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was.
     """
     refits = [solution.refits]
-    barely = patch_log10_odds < SURE_LOG10_ODDS or solution.finalist.any_lens
+    barely = patch_log10_odds < SURE_LOG10_ODDS or solution.finalist.other_lens
     if barely and town_log10_odds < WHOLE_TOWN_LOG10_ODDS:
         refits.append(solution.refits_without(QUARTERS))
     worst_m = max(

@@ -53,6 +53,7 @@ class Finalist:
     even_ncc: float
     candidate: Candidate
     picture_log10_odds: float = 0.0  # as yet nothing
+    other_lens: bool = False  # another is believed than that of its look
 
     @property
     def any_lens(self) -> bool:

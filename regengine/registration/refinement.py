@@ -164,6 +164,7 @@ def aligned_finalist(search: Search, finalist: Finalist, size_px: int) -> Finali
         even_ncc=aligned.even_ncc,
         candidate=finalist.candidate,
         picture_log10_odds=picture_odds(light, found, levels, size_px),
+        other_lens=finalist.other_lens,
     )
 
 

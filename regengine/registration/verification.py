@@ -213,6 +213,8 @@ LEAST_LOG10_ODDS = 3.0
 # Nor does a lens that is told fit where the lights pull it away by so many of its sigmas: of 100
 # fits of the training half 7 did, with lenses that were told wrong; the others by 2.5 at most
 MOST_LENS_SIGMAS = 3.0
+# A fit that is confirmed by a tenth is no better for being stiffer
+AS_GOOD_LOG10_ODDS = 1.0
 
 
 def best_fit(search: Search, finalist: Finalist) -> Fit | None:
@@ -262,9 +264,11 @@ def holds(fit: Fit) -> bool:
 
 
 def best_of(fits: Sequence[Fit | None]) -> Fit | None:
-    """The fit that holds, and of several the one that lights left out confirm most."""
+    """The fit that lights left out confirm most; of those as good as that, one that holds."""
     found = [fit for fit in fits if fit is not None]
-    return max(found, key=lambda fit: (holds(fit), fit.patch_log10_odds), default=None)
+    most = max((fit.patch_log10_odds for fit in found), default=0.0)
+    good = [fit for fit in found if fit.patch_log10_odds >= most - AS_GOOD_LOG10_ODDS]
+    return max(good, key=lambda fit: (holds(fit), fit.patch_log10_odds), default=None)
 
 
 def beyond_chance(search: Search, fit: Fit) -> bool:
@@ -302,4 +306,4 @@ def with_lens(finalist: Finalist, sigma_log_focal: float, sigma_principal_px: fl
         look.prior, sigma_log_focal=sigma_log_focal, sigma_principal_px=sigma_principal_px
     )
     candidate = replace(finalist.candidate, look=replace(look, prior=prior))
-    return replace(finalist, candidate=candidate)
+    return replace(finalist, candidate=candidate, other_lens=True)

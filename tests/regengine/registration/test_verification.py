@@ -413,8 +413,9 @@ def with_odds(fit: Fit, patches: float, picture: float = 30.0) -> Fit:
         (2.0, 4.0, (), 30.0, 1, 1),
         (2.0, 1.5, (), 30.0, 3, 3),  # neither is: the free one with its axis held
         (2.0, 1.5, (), -30.0, 1, 0),  # but where the place is chance
-        (9.0, 9.5, (0, 1), 30.0, 3, 3),  # those that move without some of the lights
-        (9.0, 9.5, (0, 1, 2, 3), 30.0, 3, 1),
+        (4.2, 5.9, (0, 1), 30.0, 3, 3),  # those that move without some of the lights
+        (4.2, 5.9, (0, 1, 2, 3), 30.0, 3, 1),
+        (4.2, 6.1, (0, 1), 30.0, 3, 1),  # but not for one that is confirmed by less than a tenth
     ],
 )
 def test_the_lens_that_lights_confirm_is_taken(
