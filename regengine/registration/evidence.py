@@ -122,13 +122,17 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A solution, how the patches that were left out of it land, and which towns it meets."""
+    """A solution, how the patches that were left out of it land, and which towns it meets.
+
+    holds: Whether it is tested, and stays where it is without some of the lights.
+    """
 
     solution: Solution
     left_out: HeldOut
     proof: Proof
     photo_towns: Towns
     view: NDArray[np.float32]
+    holds: bool = False
 
     @property
     def patch_log10_odds(self) -> float:

@@ -252,15 +252,7 @@ def confirmed(fit: Fit) -> bool:
 
 def confirms(fit: Fit) -> bool:
     """Whether lights that are left out of a fit confirm it, in all parts of the picture."""
-    return fit.left_out.log10_odds_beside(0.0) > LEAST_LOG10_ODDS and holds(fit)
-
-
-def holds(fit: Fit) -> bool:
-    """Whether a tested fit stays where it is without some of the lights."""
-    odds = fit.patch_log10_odds
-    if odds < TESTED_LOG10_ODDS:
-        return False
-    return vagueness_m(fit.solution, fit.lights, fit.proof.log10_odds, odds) == 0.0
+    return fit.left_out.log10_odds_beside(0.0) > LEAST_LOG10_ODDS and fit.holds
 
 
 def best_of(fits: Sequence[Fit | None]) -> Fit | None:
@@ -268,7 +260,7 @@ def best_of(fits: Sequence[Fit | None]) -> Fit | None:
     found = [fit for fit in fits if fit is not None]
     most = max((fit.patch_log10_odds for fit in found), default=0.0)
     good = [fit for fit in found if fit.patch_log10_odds >= most - AS_GOOD_LOG10_ODDS]
-    return max(good, key=lambda fit: (holds(fit), fit.patch_log10_odds), default=None)
+    return max(good, key=lambda fit: (fit.holds, fit.patch_log10_odds), default=None)
 
 
 def beyond_chance(search: Search, fit: Fit) -> bool:
@@ -294,9 +286,13 @@ def fit_of(search: Search, finalist: Finalist) -> Fit | None:
     if solution is None:
         return None
     proof, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
-    return Fit(
+    fit = Fit(
         solution=solution, left_out=held_out(solution), proof=proof, photo_towns=towns, view=view
     )
+    odds = fit.patch_log10_odds
+    if odds < TESTED_LOG10_ODDS:
+        return fit
+    return replace(fit, holds=vagueness_m(solution, fit.lights, proof.log10_odds, odds) == 0.0)
 
 
 def with_lens(finalist: Finalist, sigma_log_focal: float, sigma_principal_px: float) -> Finalist:

@@ -242,9 +242,9 @@ def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
 def test_what_is_barely_known_has_to_hold_without_a_quarter_of_the_picture(
     near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lights that are wrong together over more than a sixteenth bend a lens of any length.
+    """Lights that are wrong together over more than a sixteenth bend a lens other than proposed.
 
-    And a lens that was told, where lights left out hardly confirm the fit.
+    And the proposed one, where lights left out hardly confirm the fit.
     """
     best = with_evidence(near_nadir.best, town_log10_odds=24.0, patch_log10_odds=8.1)
     freed = with_lens(best.solution.finalist, SIGMA_LOG_FOCAL_ANY, 100.0)

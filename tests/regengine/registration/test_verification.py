@@ -396,18 +396,19 @@ def test_a_lens_that_the_fit_pulls_away_from_what_was_told_is_set_free(
     assert lens.candidate.look.prior.sigma_log_focal > 10.0 * prior.sigma_log_focal
 
 
-def with_odds(fit: Fit, patches: float, picture: float = 30.0) -> Fit:
+def with_odds(fit: Fit, patches: float, picture: float, *, holds: bool) -> Fit:
     """The same fit, its lights and its picture confirmed by so much."""
     finalist = replace(fit.solution.finalist, picture_log10_odds=picture)
     return replace(
         fit,
         solution=replace(fit.solution, finalist=finalist),
         left_out=replace(fit.left_out, log10_odds=patches, in_part=False),
+        holds=holds,
     )
 
 
 @pytest.mark.parametrize(
-    ("told", "free", "held", "place", "tried", "chosen"),
+    ("told", "free", "loose", "place", "tried", "chosen"),
     [
         (4.0, 9.0, (), 30.0, 0, 0),  # confirmed: no other is tried
         (2.0, 4.0, (), 30.0, 1, 1),
@@ -423,7 +424,7 @@ def test_the_lens_that_lights_confirm_is_taken(
     monkeypatch: pytest.MonkeyPatch,
     told: float,
     free: float,
-    held: tuple[int, ...],
+    loose: tuple[int, ...],
     place: float,
     tried: int,
     chosen: int,
@@ -432,24 +433,33 @@ def test_the_lens_that_lights_confirm_is_taken(
     first = near_nadir.best.finalists[0]
     fit = verification.fit_of(near_nadir.search, first)
     assert fit is not None
-    town = replace(fit.proof, log10_odds=10.0)
-    fits = [with_odds(replace(fit, proof=town), odds, place) for odds in (told, free, 3.5, 5.0)]
+    assert fit.holds
+    fit = replace(fit, proof=replace(fit.proof, log10_odds=10.0))
+    fits = [
+        with_odds(fit, odds, place, holds=k not in loose)
+        for k, odds in enumerate((told, free, 3.5, 5.0))
+    ]
     asked: list[tuple[float, bool]] = []
 
     def fit_with(_: object, one: Finalist, sigma: float, axis_px: float) -> Fit:
         asked.append((sigma, axis_px > 0.0))
         return fits[len(asked)]
 
-    def vague(solution: Solution, *_: object) -> float:
-        return float(any(fits[k].solution is solution for k in held))
-
     monkeypatch.setattr(verification, "fit_of", lambda *_: fits[0])
     monkeypatch.setattr(verification, "fit_with", fit_with)
-    monkeypatch.setattr(verification, "vagueness_m", vague)
     assert best_fit(near_nadir.search, first) is fits[chosen]
     prior = first.candidate.look.prior
     others = [(1.0, True), (prior.sigma_log_focal, prior.sigma_principal_px == 0.0), (1.0, False)]
     assert asked == others[:tried]
+
+
+def test_a_fit_that_moves_without_some_of_the_lights_does_not_hold(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "vagueness_m", lambda *_: 2000.0)
+    fit = verification.fit_of(near_nadir.search, near_nadir.best.finalists[0])
+    assert fit is not None
+    assert not fit.holds
 
 
 def assert_fitted(solved: Solved, finalist: Finalist) -> None:
