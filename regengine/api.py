@@ -63,7 +63,7 @@ class RegisterOptions(TypedDict, total=False):
     pixel_pitch_um: float | None
     lens: Paths | None
     clock_window: float | None
-    max_seconds: Annotated[float, 120.0]
+    max_seconds: Annotated[float, 240.0]
     any_category: Annotated[bool, False]
     decoys: Annotated[bool, False]
     share: Annotated[bool, True]

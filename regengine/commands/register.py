@@ -64,7 +64,7 @@ def main(
             help="A brake: processor time after which the search of one photo ends with what it "
             "has; searches end by their work before.",
         ),
-    ] = 120.0,
+    ] = 240.0,
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,

@@ -184,7 +184,8 @@ def vagueness_m(
     A lens other than proposed, and a fit that lights left out barely confirm, have to hold without
     a quarter of the picture, too: along one coast between clouds they err together over more than a
     sixteenth. Of 91 fits of the training half with patches' odds of 10 to 10^8, most of them with
-    lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was.
+    lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was. Of 108 with any
+    lens, more than 52 degrees off nadir, that held, control points were within 0.44 of the allowed.
     """
     refits = [solution.refits]
     barely = patch_log10_odds < SURE_LOG10_ODDS or solution.finalist.other_lens

@@ -17,7 +17,6 @@ from matchers.refine import PARTS, Refinement, Refits, jackknife
 from matchers.verify import Proof, Towns
 from matchers.view import render_known
 from regengine.registration.candidates import Candidate, field_share
-from regengine.registration.lens_prior import SIGMA_LOG_FOCAL_ANY
 
 # What has these odds, the cameras tried taken off, is no chance: one in a thousand. Of 41 decoys
 # and 24 wrong cameras of the training half the largest odds of towns, patches and picture together
@@ -54,11 +53,6 @@ class Finalist:
     candidate: Candidate
     picture_log10_odds: float = 0.0  # as yet nothing
     other_lens: bool = False  # another is believed than that of its look
-
-    @property
-    def any_lens(self) -> bool:
-        """Whether its focal length is believed to be anything."""
-        return self.candidate.look.prior.sigma_log_focal >= SIGMA_LOG_FOCAL_ANY
 
     @property
     def share(self) -> float:

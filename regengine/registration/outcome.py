@@ -39,7 +39,6 @@ from regengine.registration.verification import FEW_TOWNS
 from regengine.registration.without_orbit import (
     NOWHERE,
     contradiction,
-    measured,
     with_held_fit,
 )
 from regengine.result import (
@@ -61,11 +60,6 @@ NO_AGREEMENT = Reason(
     code="no_agreement",
     text="the map's lights fit nowhere better than by chance; the frame may show no city, or its "
     "time, nadir or focal length is far off",
-)
-WRONG_LENS = Reason(
-    code="guessed_lens",
-    text="no focal length that was told or is usual fits, and so far off nadir lights do not tell "
-    "it well; look at the overlay, or give --focal-mm",
 )
 
 
@@ -195,19 +189,6 @@ def chance_of_right_points(points: tuple[ControlPoint, ...], camera: Camera) -> 
     return chance_within(max(point.sigma_m for point in points), camera)
 
 
-def doubtful_lens(best: Verified) -> tuple[Reason, ...]:
-    """That no expected lens fits, where lights hardly tell another one.
-
-    Of 53 accepted photos with a wrong focal length two had wrong control points, both 59 degrees
-    off nadir; refits without some of the lights agreed with each other. Towns had odds of 10^2 and
-    10^5 there.
-    """
-    free = best.solution.finalist.any_lens
-    if not free or measured(best.camera) or best.evidence.whole:
-        return ()
-    return (WRONG_LENS,)
-
-
 def vague_camera(best: Verified) -> tuple[Reason, ...]:
     """That the camera may be bent where no control point is, see `vagueness_m`."""
     evidence, lights = best.evidence, best.photo_towns.chosen(best.met)
@@ -321,7 +302,7 @@ def proposal_result(search: Search) -> FrameResult:
     reasons = doubts(best, points)
     verdict = decide(p_right, reasons, accept_probability)
     if verdict == "accepted":
-        reasons = (*doubtful_lens(best), *vague_camera(best))
+        reasons = vague_camera(best)
         verdict = decide(p_right, reasons, accept_probability)
     if probability(best.evidence) < REVIEW_PROBABILITY:
         reasons = (nowhere,)  # how well it fits there is no matter

@@ -49,7 +49,7 @@ ORDER = 50
 # looked for at the likeliest places first
 SURPRISE = 2.0
 # Stars above the limb leave a search of some seconds; it ends when so much of the work is done
-TIME_SHARE = 0.5
+TIME_SHARE = 0.25
 DETECTION_PX = 2000  # long side of the picture in which stars are detected
 LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
 # Long side of the picture that is aligned

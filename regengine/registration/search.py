@@ -51,14 +51,14 @@ COSTS: dict[str, float] = {
     "sky": 0.3,
 }
 # As many searches along a track the whole Earth is worth, and where one has found nothing
-TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 3.3, 0.55
+TIMES_AS_LONG, ANYWHERE_AFTER_ALL = 1.43, 0.24
 # What searches for one photo share
 OF_PHOTO = (
     *("frame", "position", "light_map", "parameters", "aids"),
     *("stored", "focal_known", "limb", "told"),
 )
 # The rest of a frame's work is kept for the last proof
-SHARE_FOR_LOOKS = 0.88
+SHARE_FOR_LOOKS = 0.95
 # So far above its limb a photo shows sky, whichever of the limb's two edges was found (they lie 2.3
 # degrees apart) and however roughly a camera is known. The true cameras of 18 training photos with
 # a limb saw ground in none of it, but one in 0.3
@@ -91,8 +91,8 @@ class RegisterParams:
     """
 
     clock_window_s: float | None = None
-    most_work: float = 12.0
-    max_seconds: float = 120.0
+    most_work: float = 28.0
+    max_seconds: float = 240.0
     any_category: bool = False
     decoys: bool = False
     accept_probability: float = field(default_factory=default_accept_probability)

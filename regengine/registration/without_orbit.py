@@ -91,8 +91,6 @@ def with_held_fit(result: FrameResult, best: Verified) -> FrameResult:
     if chance_beyond(result.control_points, best) > most:
         reason = GUESSED_LENS if guessed else LOOSE_FIT
         return replace(result, verdict="review", reasons=(reason, *result.reasons))
-    if guessed and not measured(best.camera):
-        return replace(result, verdict="review", reasons=(GUESSED_LENS, *result.reasons))
     return result
 
 
@@ -129,11 +127,6 @@ MOST_BEYOND = 1e-3
 # by that, so that less is left open than by a probability of 0.995, when the bounds of seven real
 # photos had been seen (0.5 to 18 %, all seven right); no half of the photos was kept from it
 MOST_BEYOND_TOLD = 0.02
-# The frames of the training half on which refits were seen to tell how far off control points are
-# were 52 degrees off nadir at most, none of them with the limb in view. Towards the limb a pixel is
-# kilometres, and all lights lie along one line: there refits agree with each other and may be wrong
-# together
-MEASURED_OFF_NADIR_DEG = 52.0
 
 
 def guessed_lens(finalist: Finalist) -> bool:
@@ -143,11 +136,3 @@ def guessed_lens(finalist: Finalist) -> bool:
     lights are off.
     """
     return finalist.candidate.look.prior.sigma_log_focal > SIGMA_LOG_FOCAL
-
-
-def measured(camera: Camera) -> bool:
-    """Whether the middle of a picture looks as steeply down as where refits are known to tell."""
-    middle = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
-    sight = camera.rays(*middle).ravel() @ camera.matrix.T
-    cosine = camera.nadir_ecef @ sight / np.linalg.norm(sight)
-    return bool(cosine >= np.cos(np.radians(MEASURED_OFF_NADIR_DEG)))

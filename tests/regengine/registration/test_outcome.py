@@ -14,7 +14,6 @@ import pytest
 from matchers.pose import turned
 from matchers.refine import Refits
 from regengine.registration import control_points
-from regengine.registration import outcome as outcomes
 from regengine.registration.acceptance import (
     REVIEW_PROBABILITY,
     default_accept_probability,
@@ -217,26 +216,6 @@ def test_a_camera_that_is_unsure_at_some_light_is_not_accepted(
         assert result.control_points == good.control_points
     assert codes(result.reasons) == ["imprecise"]
     assert f"{share * allowed_m / 1e3:.1f} km" in result.reasons[0].text
-
-
-def test_a_lens_that_was_set_free_is_not_trusted_far_off_nadir(
-    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    best = near_nadir.best
-    finalist = best.solution.finalist
-    look = finalist.candidate.look
-    freed = with_lens(finalist, SIGMA_LOG_FOCAL_ANY, 100.0)
-    assert freed.candidate.look.prior.sigma_log_focal > look.prior.sigma_log_focal
-    found = replace(best, solution=replace(best.solution, finalist=freed))
-    assert outcome(near_nadir, found).verdict == "accepted"  # seen from above, lights tell it
-    monkeypatch.setattr(outcomes, "measured", lambda camera: False)
-    assert outcome(near_nadir, best).verdict == "accepted"  # as told
-    few = with_evidence(found, town_log10_odds=20.0, patch_log10_odds=60.0)
-    result = outcome(near_nadir, few)
-    assert (result.verdict, codes(result.reasons)) == ("review", ["guessed_lens"])
-    assert "--focal-mm" in result.reasons[0].text
-    many = with_evidence(found, town_log10_odds=26.0, patch_log10_odds=60.0)
-    assert outcome(near_nadir, many).verdict == "accepted"  # towns say that the fit is whole
 
 
 def test_what_is_barely_known_has_to_hold_without_a_quarter_of_the_picture(

@@ -212,6 +212,6 @@ def test_a_bare_nadir_is_enough(near_nadir: Solved, tmp_path: Path) -> None:
 
 def test_defaults_are_those_of_the_command() -> None:
     parameters = RegisterParams()
-    assert (parameters.clock_window_s, parameters.max_seconds) == (None, 120.0)
+    assert (parameters.clock_window_s, parameters.max_seconds) == (None, 240.0)
     assert parameters.accept_probability == default_accept_probability()
     assert parameters.methods == METHODS == ("index", "sparse", "dense")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from matchers.footprint import diagonal_km
 from matchers.patches import PatchMatches, groups_of
 from matchers.pose import FOCAL, turned
 from matchers.refine import RefineParameters
@@ -100,6 +102,26 @@ def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.Fixtur
     assert held_out(solution).log10_odds > 5.0
     wrong = held_out(replace(solution, camera=bent, finalist=finalist))
     assert wrong.log10_odds < held_out(solution).log10_odds - 4.0
+
+
+@pytest.mark.parametrize("percent", [2.0, 0.01])
+def test_patches_land_within_half_of_what_a_control_point_may_be_off(
+    near_nadir: Solved, monkeypatch: pytest.MonkeyPatch, percent: float
+) -> None:
+    """Of frames that show little ground that is more of the picture; and a pixel at least."""
+    solution, seen = near_nadir.best.solution, set()
+    land = verification.landing
+
+    def noted(*given: Any) -> Landing:
+        seen.add(given[-1])
+        return land(*given)
+
+    monkeypatch.setattr(verification, "landing", noted)
+    allowed_m = percent * 10.0 * diagonal_km(solution.camera)
+    monkeypatch.setattr(verification, "allowed_error_m", lambda camera: allowed_m)
+    held_out(solution)
+    half_px = 0.5 * percent / 100.0 * np.hypot(*solution.image.values.shape)
+    assert sorted(seen) == pytest.approx(sorted({LANDED_PX, max(half_px, LANDED_PX)}))
 
 
 def test_odds_of_a_finalist(near_nadir: Solved) -> None:
