@@ -30,7 +30,7 @@ from regengine.registration.overlay import draw_result
 from regengine.registration.register import register_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult, Reason
-from regengine.scene.classify import not_worth_trying
+from regengine.scene.classify import may_show_cities, not_worth_trying
 from regengine.scene.features import measure_features
 from regengine.scene.model import SceneAnswer
 from regengine.scene.model_file import load_scene_model
@@ -93,6 +93,8 @@ class RunInputs:
 
 
 # What a photo without time and nadir needs besides
+# Of the work of other photos: black nights, clouds and stars have no more to find
+WORK_WITHOUT_CITIES = 0.43
 NO_INDEX = (
     "Or let its lights tell: they are searched for all over the Earth once the map has an index "
     "(regengine lights index MAP)."
@@ -112,7 +114,7 @@ def process_photo(
     # With more threads sums of linear algebra end in other digits
     with threadpool_limits(limits=1, user_api="blas"):
         frame = read_frame(path, records=records, options=inputs.frame)
-        scene = load_scene_model().answer(measure_features(read_scene_picture(path)))
+        scene = scene_of(path)
         result = _register(frame, scene, tles, light_map, inputs, hints)
     result = replace(
         result, category=scene.category, category_probability=scene.probabilities[scene.category]
@@ -130,6 +132,18 @@ def process_photo(
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
+
+
+def scene_of(path: Path) -> SceneAnswer:
+    """What a photo shows, by its picture alone."""
+    return load_scene_model().answer(measure_features(read_scene_picture(path)))
+
+
+def worth(scene: SceneAnswer, parameters: RegisterParams) -> RegisterParams:
+    """The parameters of a photo's search: less work for what hardly shows city lights."""
+    if may_show_cities(scene):
+        return parameters
+    return replace(parameters, most_work=WORK_WITHOUT_CITIES * parameters.most_work)
 
 
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
@@ -174,7 +188,8 @@ def _register(
             altitude_km=blind.altitude_km,
             elsewhere=blind.mode != "never",
         )
-        result = register_frame(frame, position, light_map, inputs.register, aids)
+        parameters = worth(scene, inputs.register)
+        result = register_frame(frame, position, light_map, parameters, aids)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}

@@ -140,6 +140,11 @@ class SceneAnswers:
         )
 
 
+def may_show_cities(scene: SceneAnswer) -> bool:
+    """Whether a photo is not unlikely to show city lights."""
+    return scene.probabilities.get("cities", 0.0) >= LEAST_CITIES
+
+
 def not_worth_trying(scene: SceneAnswer) -> Reason | None:
     """Why a photo need not be searched for city lights; None where it must.
 
@@ -149,7 +154,7 @@ def not_worth_trying(scene: SceneAnswer) -> Reason | None:
     said = {name: scene.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
     if scene.explained:
         said[KNOWN_OTHER] = scene.probabilities.get(OTHER, 0.0)
-    if sum(said.values()) < SURE or scene.probabilities.get("cities", 0.0) >= LEAST_CITIES:
+    if sum(said.values()) < SURE or may_show_cities(scene):
         return None
     likeliest = max(said, key=lambda name: said[name])
     return Reason(
