@@ -92,9 +92,9 @@ class RunInputs:
         )
 
 
-# What a photo without time and nadir needs besides
 # Of the work of other photos: black nights, clouds and stars have no more to find
 WORK_WITHOUT_CITIES = 0.43
+# What a photo without time and nadir needs besides
 NO_INDEX = (
     "Or let its lights tell: they are searched for all over the Earth once the map has an index "
     "(regengine lights index MAP)."
