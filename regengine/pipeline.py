@@ -92,8 +92,6 @@ class RunInputs:
         )
 
 
-# Of the work of other photos: black nights, clouds and stars have no more to find
-WORK_WITHOUT_CITIES = 0.43
 # What a photo without time and nadir needs besides
 NO_INDEX = (
     "Or let its lights tell: they are searched for all over the Earth once the map has an index "
@@ -139,13 +137,6 @@ def scene_of(path: Path) -> SceneAnswer:
     return load_scene_model().answer(measure_features(read_scene_picture(path)))
 
 
-def worth(scene: SceneAnswer, parameters: RegisterParams) -> RegisterParams:
-    """The parameters of a photo's search: less work for what hardly shows city lights."""
-    if may_show_cities(scene):
-        return parameters
-    return replace(parameters, most_work=WORK_WITHOUT_CITIES * parameters.most_work)
-
-
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
     """Time and camera of a photo, by which it shares with others; None where they are not known."""
     try:
@@ -187,9 +178,9 @@ def _register(
             index=index,
             altitude_km=blind.altitude_km,
             elsewhere=blind.mode != "never",
+            cities=may_show_cities(scene),
         )
-        parameters = worth(scene, inputs.register)
-        result = register_frame(frame, position, light_map, parameters, aids)
+        result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}

@@ -18,9 +18,9 @@ from regengine.batch.register import parameters_of
 from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
 from regengine.io.checksums import EDGE_BYTES, fingerprint
 from regengine.photo.frame import FrameOptions
-from regengine.pipeline import WORK_WITHOUT_CITIES, RunInputs, process_photo
+from regengine.pipeline import RunInputs, process_photo
 from regengine.registration.index.options import BlindOptions
-from regengine.registration.search import RegisterParams
+from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult, Reason
 from regengine.scene.model import SceneAnswer
 from tests.conftest import ROOT
@@ -62,24 +62,23 @@ def test_a_photo_not_worth_a_search_costs_no_index(
     assert process_photo(photo, INPUTS).reasons == (day,)
 
 
-@pytest.mark.parametrize(("cities", "share"), [(0.05, WORK_WITHOUT_CITIES), (0.2, 1.0)])
-def test_a_photo_that_hardly_shows_cities_is_worth_less_work(
-    photo: Path, monkeypatch: pytest.MonkeyPatch, cities: float, share: float
+@pytest.mark.parametrize(("cities", "may_show"), [(0.05, False), (0.2, True)])
+def test_a_search_is_told_whether_the_photo_may_show_cities(
+    photo: Path, monkeypatch: pytest.MonkeyPatch, cities: float, may_show: bool
 ) -> None:
     found = {"cities": cities, "night_nocity": 1.0 - cities}
     scene = SceneAnswer(category="night_nocity", probabilities=found, also=(), explained=True)
-    given: list[RegisterParams] = []
+    given: list[SearchAids] = []
 
     def register(*args: Any) -> FrameResult:
-        given.append(args[3])
+        given.append(args[4])
         return fake_register()
 
     monkeypatch.setattr(pipeline, "scene_of", lambda path: scene)
     monkeypatch.setattr(pipeline, "register_frame", register)
-    asked = RegisterParams(most_work=10.0, seed=7)
     inputs = replace(INPUTS, frame=FrameOptions(nadir=(10.0, 45.0), altitude_km=400.0))
-    process_photo(photo, replace(inputs, register=asked))
-    assert given == [replace(asked, most_work=10.0 * share)]
+    process_photo(photo, inputs)
+    assert [aids.cities for aids in given] == [may_show]
 
 
 def test_a_time_far_from_every_element_set_is_no_match(photo: Path) -> None:

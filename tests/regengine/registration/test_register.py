@@ -14,6 +14,7 @@ from benchmarks.simulate.camera import Pointing, wgs84
 from benchmarks.simulate.weather import CloudLayer
 from regengine.orbit.propagation import position_from_elements, position_from_nadir
 from regengine.registration.acceptance import default_accept_probability
+from regengine.registration.propose_index import anywhere
 from regengine.registration.register import register_frame
 from regengine.registration.search import METHODS, RegisterParams
 from regengine.result import FrameResult
@@ -208,6 +209,18 @@ def test_a_bare_nadir_is_enough(near_nadir: Solved, tmp_path: Path) -> None:
     result = register(near_nadir.shot, tmp_path / "nadir.png", nadir)
     assert result.verdict == "accepted"
     assert np.median(camera_miss_m(near_nadir.shot, result)) < 0.5 * MAP_PIXEL_M
+
+
+def test_a_photo_that_hardly_shows_cities_is_worth_less_work_along_its_track(
+    near_nadir: Solved,
+) -> None:
+    known = near_nadir.search
+    unlikely = known.anew(aids=replace(known.aids, cities=False))
+    everywhere = unlikely.anew(position=anywhere())
+    done = 0.9 * known.parameters.most_work
+    for search, expired in ((known.anew(), False), (unlikely, True), (everywhere, False)):
+        search.work_done = done
+        assert search.expired(1.0) is expired
 
 
 def test_defaults_are_those_of_the_command() -> None:
