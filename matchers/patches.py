@@ -199,13 +199,14 @@ def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
     first patch of a group leads it; the others' lights lie near the leader's.
     """
     reach_px = SAME_LIGHT_SHARE * matches.size_px
-    leaders: list[FloatArray] = []
+    leaders, count = np.empty((len(matches), 2)), 0
     groups = np.empty(len(matches), np.intp)
     for k, centre in enumerate(light_centres(view, matches)):
-        distance = [float(np.hypot(*(centre - leader))) for leader in leaders]
-        if distance and min(distance) < reach_px:
-            groups[k] = int(np.argmin(distance))
+        across, down = (leaders[:count] - centre).T
+        distance = np.hypot(across, down)
+        if count and distance.min() < reach_px:
+            groups[k] = np.argmin(distance)
         else:
-            groups[k] = len(leaders)
-            leaders.append(centre)
+            groups[k], leaders[count] = count, centre
+            count += 1
     return groups

@@ -30,11 +30,7 @@ from regengine.registration.overlay import draw_result
 from regengine.registration.register import register_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult, Reason
-from regengine.scene.classify import may_show_cities, not_worth_trying
-from regengine.scene.features import measure_features
-from regengine.scene.model import SceneAnswer
-from regengine.scene.model_file import load_scene_model
-from regengine.scene.picture import read_scene_picture
+from regengine.scene.classify import SceneOfSearch
 
 if TYPE_CHECKING:
     from matchers.camera import Camera
@@ -112,11 +108,7 @@ def process_photo(
     # With more threads sums of linear algebra end in other digits
     with threadpool_limits(limits=1, user_api="blas"):
         frame = read_frame(path, records=records, options=inputs.frame)
-        scene = scene_of(path)
-        result = _register(frame, scene, tles, light_map, inputs, hints)
-    result = replace(
-        result, category=scene.category, category_probability=scene.probabilities[scene.category]
-    )
+        result = _register(frame, tles, light_map, inputs, hints)
     # A map without a product name goes by its files.
     lights = result.lights or ", ".join(map_path.name for map_path in inputs.lights)
     result = replace(result, lights=lights, seconds=time.perf_counter() - start_s)
@@ -132,11 +124,6 @@ def process_photo(
     return result
 
 
-def scene_of(path: Path) -> SceneAnswer:
-    """What a photo shows, by its picture alone."""
-    return load_scene_model().answer(measure_features(read_scene_picture(path)))
-
-
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
     """Time and camera of a photo, by which it shares with others; None where they are not known."""
     try:
@@ -148,29 +135,47 @@ def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
 
 def _register(
     frame: Frame,
-    scene: SceneAnswer,
     tles: TleSet | None,
     light_map: LightMap,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
 ) -> FrameResult:
-    position: CameraPosition | None = None
-    unknown: EphemerisError | None = None
-    blind = inputs.blind
+    position, unknown = None, None
     try:
-        if blind.mode != "always":
+        if inputs.blind.mode != "always":
             position = choose_position(frame, tles)
     except EphemerisError as error:
         unknown = error
+    scene = SceneOfSearch.of(frame, position)
     # Before the index is read, which takes longer
-    futile = None if inputs.register.any_category else not_worth_trying(scene)
-    if futile is not None:
-        return no_match_result(frame, position, light_map.info, futile)
+    futile = None if inputs.register.any_category else scene.not_worth_trying
+    if futile is None:
+        result = _searched(frame, unknown or position, scene, light_map, inputs, hints)
+    else:
+        result = no_match_result(frame, position, light_map.info, futile)
+    shown = scene.in_place
+    return replace(
+        result, category=shown.category, category_probability=shown.probabilities[shown.category]
+    )
+
+
+def _searched(
+    frame: Frame,
+    position: CameraPosition | EphemerisError | None,
+    scene: SceneOfSearch,
+    light_map: LightMap,
+    inputs: RunInputs,
+    hints: NeighbourPrior | None,
+) -> FrameResult:
+    """Search for a photo at its position, or anywhere where it has none, or why it has none."""
+    blind = inputs.blind
     index = earth_index(blind, inputs.lights)
-    if unknown is not None and (blind.mode == "never" or index is None):
-        text = str(unknown) if blind.mode == "never" else f"{unknown} {NO_INDEX}"
-        reason = Reason(code=unknown.code, text=text)
-        return no_match_result(frame, None, light_map.info, reason)
+    if isinstance(position, EphemerisError):
+        if blind.mode == "never" or index is None:
+            text = str(position) if blind.mode == "never" else f"{position} {NO_INDEX}"
+            reason = Reason(code=position.code, text=text)
+            return no_match_result(frame, None, light_map.info, reason)
+        position = None
     try:
         aids = SearchAids(
             neighbours=hints,
@@ -178,7 +183,7 @@ def _register(
             index=index,
             altitude_km=blind.altitude_km,
             elsewhere=blind.mode != "never",
-            cities=may_show_cities(scene),
+            cities=scene.may_show_cities,
         )
         result = register_frame(frame, position, light_map, inputs.register, aids)
         if hints is None:

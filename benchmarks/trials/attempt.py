@@ -26,7 +26,6 @@ from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.pipeline import scene_of
 from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
@@ -34,7 +33,7 @@ from regengine.registration.propose_manual import position_of
 from regengine.registration.register import kinds_of, search_decoy, search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
-from regengine.scene.classify import may_show_cities, not_worth_trying
+from regengine.scene.classify import SceneOfSearch
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
@@ -189,12 +188,13 @@ def register_trial(
     wall, cpu = time.perf_counter(), time.process_time()
     result, search, position, problem = None, None, None, ""
     try:
-        frame, scene = read_frame(photo), scene_of(photo)
+        frame = read_frame(photo)
         if told == "all":
             position = choose_position(frame, load_tle_file(elements))
-        futile = not_worth_trying(scene)
+        scene = SceneOfSearch.of(frame, position)
+        futile = scene.not_worth_trying
         if futile is None:
-            aids = replace(aids or SearchAids(), cities=may_show_cities(scene))
+            aids = replace(aids or SearchAids(), cities=scene.may_show_cities)
             search = search_frame(frame, position, light_map, parameters, aids)
             result = result_of(search)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from regengine.errors import EphemerisError
@@ -14,7 +14,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords, frame_id_of
 from regengine.result import Answer, Reason
-from regengine.scene.ephemeris import disagreement, prior, scene_ephemeris
+from regengine.scene.ephemeris import SceneEphemeris, disagreement, prior, scene_ephemeris
 from regengine.scene.evidence import camera_factors, checked_priors, with_factors
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.model import SceneAnswer, SceneModel, also_shown
@@ -74,35 +74,26 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     model, tles, records = inputs.open()
     picture = read_scene_picture(path)
     features = measure_features(picture)
-    answer = model.answer(features)
     frame = read_frame(path, records=records, options=inputs.frame)
     position, problem = _position(frame, tles)
-    ephemeris = None if position is None else scene_ephemeris(position)
-    probabilities = with_factors(answer.probabilities, checked_priors(inputs.priors, model.classes))
-    probabilities = with_factors(probabilities, camera_factors(frame.camera_body))
-    contradiction = None
-    if ephemeris is not None:
-        contradiction = disagreement(ephemeris, probabilities)
-        if contradiction is None:  # a clock that is wrong tells nothing
-            probabilities = with_factors(probabilities, prior(ephemeris))
-    category = answer.category
-    if answer.explained:
-        category = max(probabilities, key=lambda name: probabilities[name])
+    answer, ephemeris, contradiction = in_its_place(
+        model.answer(features), frame, position, checked_priors(inputs.priors, model.classes)
+    )
     moon = None
-    if position is not None and probabilities.get("moon", 0.0) > LIKELY_MOON:
+    if position is not None and answer.probabilities.get("moon", 0.0) > LIKELY_MOON:
         moon = moon_check(position, measure_moon_disc(picture))
     return Scene(
         frame=frame_id_of(path),
         path=path,
-        category=category,
-        probabilities=probabilities,
-        also=also_shown(probabilities, category),
+        category=answer.category,
+        probabilities=answer.probabilities,
+        also=answer.also,
         explained=answer.explained,
         ephemeris=ephemeris,
         moon=moon,
         disagreement=contradiction,
         no_ephemeris=problem,
-        quality=photo_quality(read_for_quality(path), picture, category)
+        quality=photo_quality(read_for_quality(path), picture, answer.category)
         if inputs.quality
         else None,
         features=dict(zip(feature_names(), features.tolist(), strict=True))
@@ -110,6 +101,39 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         else None,
         thumbnail=thumbnail_jpeg(picture.rgb) if inputs.thumbnails else None,
     )
+
+
+def in_its_place(
+    answer: SceneAnswer,
+    frame: Frame,
+    position: CameraPosition | None,
+    priors: Mapping[str, float],
+) -> tuple[SceneAnswer, SceneEphemeris | None, str | None]:
+    """What a picture shows once its camera, Sun and Moon are asked, too.
+
+    Besides these two, and in which way they contradict the picture: a clock that is wrong tells
+    nothing.
+    """
+    ephemeris = None
+    if position is not None and position.sigma_along_km <= MOST_ALONG_KM:
+        ephemeris = scene_ephemeris(position)
+    probabilities = with_factors(answer.probabilities, priors)
+    probabilities = with_factors(probabilities, camera_factors(frame.camera_body))
+    contradiction = None
+    if ephemeris is not None:
+        contradiction = disagreement(ephemeris, probabilities)
+        if contradiction is None:
+            probabilities = with_factors(probabilities, prior(ephemeris))
+    category = answer.category
+    if answer.explained:
+        category = max(probabilities, key=lambda name: probabilities[name])
+    moved = replace(
+        answer,
+        category=category,
+        probabilities=probabilities,
+        also=also_shown(probabilities, category),
+    )
+    return moved, ephemeris, contradiction
 
 
 def _position(frame: Frame, tles: TleSet | None) -> tuple[CameraPosition | None, str | None]:
@@ -140,19 +164,52 @@ class SceneAnswers:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SceneOfSearch:
+    """What a photo that may be searched shows: by its picture, and in its place.
+
+    A clock may be wrong, and a picture deceive: what either leaves open is tried.
+    """
+
+    picture: SceneAnswer
+    in_place: SceneAnswer
+    night: bool  # as far as it is known where and when it was taken
+
+    @classmethod
+    def of(cls, frame: Frame, position: CameraPosition | None) -> SceneOfSearch:
+        """Tell what a photo shows, and what it does where it was taken, if that is known."""
+        model = load_scene_model()
+        picture = model.answer(measure_features(read_scene_picture(frame.path)))
+        priors = checked_priors({}, model.classes)
+        in_place, ephemeris, _ = in_its_place(picture, frame, position, priors)
+        night = ephemeris is not None and ephemeris.light == "night"
+        return cls(picture=picture, in_place=in_place, night=night)
+
+    @property
+    def may_show_cities(self) -> bool:
+        """Whether it is not unlikely to show city lights."""
+        return may_show_cities(self.picture) or may_show_cities(self.in_place)
+
+    @property
+    def not_worth_trying(self) -> Reason | None:
+        """Why it need not be searched for city lights; None where it must."""
+        reasons = [not_worth_trying(seen, self.night) for seen in (self.picture, self.in_place)]
+        return reasons[1] if all(reasons) else None
+
+
 def may_show_cities(scene: SceneAnswer) -> bool:
     """Whether a photo is not unlikely to show city lights."""
     return scene.probabilities.get("cities", 0.0) >= LEAST_CITIES
 
 
-def not_worth_trying(scene: SceneAnswer) -> Reason | None:
+def not_worth_trying(scene: SceneAnswer, night: bool = False) -> Reason | None:
     """Why a photo need not be searched for city lights; None where it must.
 
     Night frames are tried whatever they seem to show: towns under moonlit cloud are hard to see at
-    the size at which scenes are told.
+    the size at which scenes are told. Where it was ``night``, towns may stand behind hardware.
     """
     said = {name: scene.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
-    if scene.explained:
+    if scene.explained and not night:
         said[KNOWN_OTHER] = scene.probabilities.get(OTHER, 0.0)
     if sum(said.values()) < SURE or may_show_cities(scene):
         return None

@@ -21,7 +21,8 @@ from regengine.photo.frame import FrameOptions
 from regengine.pipeline import RunInputs, process_photo
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.search import RegisterParams, SearchAids
-from regengine.result import FrameResult, Reason
+from regengine.result import FrameResult
+from regengine.scene.classify import ClassifyInputs, SceneOfSearch, classify_photo
 from regengine.scene.model import SceneAnswer
 from tests.conftest import ROOT
 from tests.example_results import proposal
@@ -43,6 +44,12 @@ def fake_register(*args: object) -> FrameResult:
     return replace(proposal(), lights="")
 
 
+def scene_of(**probabilities: float) -> SceneOfSearch:
+    category = max(probabilities, key=lambda name: probabilities[name])
+    answer = SceneAnswer(category=category, probabilities=probabilities, also=(), explained=True)
+    return SceneOfSearch(picture=answer, in_place=answer, night=False)
+
+
 def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
     result = process_photo(photo, replace(INPUTS, blind=NEVER))
     assert result.verdict == "no_match"
@@ -56,29 +63,44 @@ def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
 def test_a_photo_not_worth_a_search_costs_no_index(
     photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    day = Reason(code="not_a_night_city_frame", text="the photo looks like day")
-    monkeypatch.setattr(pipeline, "not_worth_trying", lambda scene: day)
+    monkeypatch.setattr(SceneOfSearch, "of", lambda *_: scene_of(day=0.9, cities=0.01))
     monkeypatch.setattr(pipeline, "earth_index", lambda *_: pytest.fail("the index was read"))
-    assert process_photo(photo, INPUTS).reasons == (day,)
+    (reason,) = process_photo(photo, INPUTS).reasons
+    assert reason.code == "not_a_night_city_frame"
 
 
 @pytest.mark.parametrize(("cities", "may_show"), [(0.05, False), (0.2, True)])
 def test_a_search_is_told_whether_the_photo_may_show_cities(
     photo: Path, monkeypatch: pytest.MonkeyPatch, cities: float, may_show: bool
 ) -> None:
-    found = {"cities": cities, "night_nocity": 1.0 - cities}
-    scene = SceneAnswer(category="night_nocity", probabilities=found, also=(), explained=True)
+    scene = scene_of(cities=cities, night_nocity=1.0 - cities)
     given: list[SearchAids] = []
 
     def register(*args: Any) -> FrameResult:
         given.append(args[4])
         return fake_register()
 
-    monkeypatch.setattr(pipeline, "scene_of", lambda path: scene)
+    monkeypatch.setattr(SceneOfSearch, "of", lambda *_: scene)
     monkeypatch.setattr(pipeline, "register_frame", register)
     inputs = replace(INPUTS, frame=FrameOptions(nadir=(10.0, 45.0), altitude_km=400.0))
     process_photo(photo, inputs)
     assert [aids.cities for aids in given] == [may_show]
+
+
+def test_the_class_of_a_result_is_the_one_that_classify_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "register_frame", fake_register)
+    path = SAMPLES / "ISS990-E-000101.jpg"
+    result = process_photo(path, INPUTS)
+    told = classify_photo(path, ClassifyInputs(tle=INPUTS.tle))
+    assert told.ephemeris is not None
+    assert (result.category, result.category_probability) == (
+        told.category,
+        told.probabilities[told.category],
+    )
+    placeless = classify_photo(path, ClassifyInputs())
+    assert placeless.probabilities != told.probabilities
 
 
 def test_a_time_far_from_every_element_set_is_no_match(photo: Path) -> None:

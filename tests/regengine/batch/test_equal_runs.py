@@ -72,11 +72,6 @@ def test_a_run_that_differs_is_told(alone: Path, tmp_path: Path) -> None:
     assert any("lon" in difference for difference in differences(alone, other))
 
 
-def test_in_a_worker(alone: Path, tmp_path: Path) -> None:
-    store = registered(tmp_path / "run.h5", "--workers", "1")
-    assert differences(alone, store) == []
-
-
 def test_on_a_busy_machine_and_with_many_threads(alone: Path, tmp_path: Path) -> None:
     with load():
         store = registered(tmp_path / "run.h5", "--workers", "2", threads="4")

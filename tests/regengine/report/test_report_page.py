@@ -7,8 +7,6 @@ import io
 import json
 import math
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from regengine.result import FrameResult, Reason
 from regengine.store.file import photo_file
 from regengine.store.rows import from_tables, to_tables
 from tests.example_results import nothing_found, proposal, solved
+from tests.regengine.review.hand import CHROMIUM, open_browser
 
 WICKED = (
     "<script>window.hit=1</script>.jpg",
@@ -95,23 +94,16 @@ def test_wicked_text_stays_text(tmp_path: Path) -> None:
     assert all('"' not in row["href"] and "<" not in row["href"] for row in data["frames"])
 
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 def test_a_browser_draws_it_and_runs_nothing_of_it(tmp_path: Path) -> None:
     days = [accepted("a", time_utc=f"2012-03-0{day}T15:46:41Z") for day in (1, 2, 3)]
     page = page_of(tmp_path, [*(wicked(text) for text in WICKED), *days])
-    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000")
-    ran = subprocess.run(
-        [str(BROWSER), *options, f"--user-data-dir={tmp_path}/b", "--dump-dom", page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    drawn = ran.stdout
+    with open_browser() as browser:
+        window = browser.new_page()
+        window.goto(page.as_uri())
+        drawn = window.content()
+        assert window.evaluate("window.hit") is None
     assert len(re.findall("<script", drawn)) == 3  # data, template, page: none of a name
     assert drawn.count('class="outline review"') == len(WICKED)
     table = drawn[drawn.index('id="table"') :]

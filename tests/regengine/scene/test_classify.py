@@ -19,6 +19,7 @@ from regengine.scene.classify import (
     LEAST_CITIES,
     SURE,
     ClassifyInputs,
+    SceneOfSearch,
     classify_photo,
     not_worth_trying,
 )
@@ -195,3 +196,19 @@ def test_a_dark_frame_and_one_with_cities_beside_are_tried() -> None:
     assert not_worth_trying(answer(night_nocity=0.95, cities=0.01)) is None
     assert not_worth_trying(answer(moon=0.95, cities=0.01)) is None
     assert not_worth_trying(answer(sunset_sunrise=0.9, cities=LEAST_CITIES)) is None
+
+
+def test_at_night_towns_may_stand_behind_hardware() -> None:
+    assert not_worth_trying(answer(other=0.9, cities=0.01), night=True) is None
+    assert not_worth_trying(answer(inside=0.9, cities=0.01), night=True) is not None
+
+
+def test_what_picture_or_place_leaves_open_is_tried() -> None:
+    day, city = answer(day=0.9, cities=0.01), answer(day=0.3, cities=0.5)
+    for picture, in_place in ((day, city), (city, day)):
+        scene = SceneOfSearch(picture=picture, in_place=in_place, night=False)
+        assert scene.not_worth_trying is None
+        assert scene.may_show_cities
+    scene = SceneOfSearch(picture=day, in_place=day, night=False)
+    assert scene.not_worth_trying == not_worth_trying(day)
+    assert not scene.may_show_cities
