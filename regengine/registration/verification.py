@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
@@ -54,6 +55,8 @@ RIGHT_SHARE, SHARES_RIGHT = 0.5, (0.6, 0.8)
 # had 0.12 and more. That is told where half of what is allowed is so many pixels: in less, patches
 # scatter as far
 LEAST_OF_QUARTER, TOLD_FROM_PX = 0.12, 2.0
+# Towns say that a fit holds there, too, where so few being met is no rarer than this
+LEAST_AS_OFTEN = 0.05
 # Median distance of two independent normal errors, in sigmas (Rayleigh distribution)
 RAYLEIGH_MEDIAN = 1.1774
 # Fewer towns that agree with the map prove nothing
@@ -81,8 +84,11 @@ def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
     return towns_proof(image, camera, levels)[0].log10_odds
 
 
-def held_out(solution: Solution) -> HeldOut:
-    """Fit without every third light and see where its patches land; of patches of several sizes."""
+def held_out(solution: Solution, towns: Towns, met: IndexArray) -> HeldOut:
+    """Fit without every third light and see where its patches land; of patches of several sizes.
+
+    ``towns`` are the photo's, and ``met`` those of them that the map confirms.
+    """
     diagonal_px = float(np.hypot(*solution.image.values.shape))
     allowed_px = allowed_error_m(solution.camera) / 1e3 / diagonal_km(solution.camera) * diagonal_px
     right_px = max(RIGHT_SHARE * allowed_px, LANDED_PX)
@@ -91,10 +97,12 @@ def held_out(solution: Solution) -> HeldOut:
     right = [landing(solution, seen, *patches, right_px) for patches in TESTING_PATCHES]
     odds = [one.log10_odds(SHARES_LANDED) for one in scattered]
     odds += [one.log10_odds(SHARES_RIGHT) for one in right]
+    parts = Parts.of(right) if right_px >= TOLD_FROM_PX else None
     return HeldOut(
         residual_px=scattered[0].residual_px,
         log10_odds=float(np.mean(odds)),
-        in_part=right_px >= TOLD_FROM_PX and worst_quarter(right) < LEAST_OF_QUARTER,
+        in_part=parts is not None and bool(len(parts.empty)),
+        met_beside=parts is None or parts.are_met(towns, met),
     )
 
 
@@ -188,24 +196,62 @@ def landing_of(
     )
 
 
-def worst_quarter(tests: Sequence[Landing]) -> float:
-    """The least share of patches that land in a quarter of them: halves of halves of the picture.
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Quarters of a picture, halves of halves as its patches lie, and who lands there.
 
-    1 where there are too few to tell.
+    centre, axes: Of the patches; along them, and across.
+    middles: Half of them lie before the first one along, half of either half before the others
+        across.
+    landed: Share of the patches that land, by quarter; 1 where there is none.
     """
-    counted = [test for test in tests if len(test.x) >= FEWEST_PATCHES]
-    if not counted:
-        return 1.0
-    places = np.concatenate([np.stack([test.x, test.y], axis=1) for test in counted])
-    landed = np.concatenate([test.landed for test in counted])
-    centred = places - places.mean(axis=0)
-    along, across = (centred @ np.linalg.svd(centred, full_matrices=False)[2].T).T
-    shares = []
-    for half in (along < np.median(along), along >= np.median(along)):
-        middle = np.median(across[half])
-        for quarter in (half & (across < middle), half & (across >= middle)):
-            shares.append(float(landed[quarter].mean()) if quarter.any() else 1.0)
-    return min(shares)
+
+    centre: FloatArray
+    axes: FloatArray
+    middles: tuple[float, float, float]
+    landed: FloatArray
+
+    @classmethod
+    def of(cls, tests: Sequence[Landing]) -> Parts | None:
+        """Tell by patches of several sizes; None where there are too few."""
+        counted = [test for test in tests if len(test.x) >= FEWEST_PATCHES]
+        if not counted:
+            return None
+        places = np.concatenate([np.stack([test.x, test.y], axis=1) for test in counted])
+        centre = places.mean(axis=0)
+        axes = np.linalg.svd(places - centre, full_matrices=False)[2]
+        along, across = axes @ (places - centre).T
+        middle = float(np.median(along))
+        halves = along < middle, along >= middle
+        near, far = (float(np.median(across[half])) for half in halves)
+        parts = cls(centre=centre, axes=axes, middles=(middle, near, far), landed=np.ones(4))
+        numbers = parts.numbers(places)
+        landed = np.bincount(
+            numbers, np.concatenate([test.landed for test in counted]), minlength=4
+        )
+        count = np.bincount(numbers, minlength=4)
+        return replace(parts, landed=np.where(count > 0, landed / np.maximum(count, 1), 1.0))
+
+    @property
+    def empty(self) -> IndexArray:
+        """Numbers of the quarters where hardly any land."""
+        return np.flatnonzero(self.landed < LEAST_OF_QUARTER)
+
+    def numbers(self, places: FloatArray) -> IndexArray:
+        """In which quarter places (n, 2) lie."""
+        along, across = self.axes @ (places - self.centre).T
+        middle, near, far = self.middles
+        beyond = along >= middle
+        return np.asarray(2 * beyond + (across >= np.where(beyond, far, near)), np.intp)
+
+    def are_met(self, towns: Towns, met: IndexArray) -> bool:
+        """Whether the map confirms towns in the empty quarters about as often as in the others."""
+        beside = np.isin(self.numbers(towns.positions), self.empty)
+        is_met = np.isin(np.arange(len(towns)), met)
+        if not beside.any() or not is_met[beside].any():
+            return False
+        share = is_met[~beside].mean() if not beside.all() else 0.0
+        return bool(bdtr(is_met[beside].sum(), beside.sum(), share) >= LEAST_AS_OFTEN)
 
 
 # The fit of a finalist, with its lens as told or, where that does not fit, with another.
@@ -290,7 +336,11 @@ def fit_of(search: Search, finalist: Finalist) -> Fit | None:
         return None
     proof, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
     fit = Fit(
-        solution=solution, left_out=held_out(solution), proof=proof, photo_towns=towns, view=view
+        solution=solution,
+        left_out=held_out(solution, towns, proof.met_towns),
+        proof=proof,
+        photo_towns=towns,
+        view=view,
     )
     odds = fit.patch_log10_odds
     if odds < TESTED_LOG10_ODDS:

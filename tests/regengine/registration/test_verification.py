@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from matchers.footprint import diagonal_km
 from matchers.patches import PatchMatches, groups_of
 from matchers.pose import FOCAL, turned
 from matchers.refine import RefineParameters
+from matchers.verify import Towns
 from matchers.view import render_known
 from regengine.registration import verification
 from regengine.registration.evidence import (
@@ -31,14 +33,15 @@ from regengine.registration.verification import (
     FOLDS,
     LANDED_PX,
     LEAST_LOG10_ODDS,
+    LEAST_OF_QUARTER,
     SHARES_LANDED,
     Landing,
+    Parts,
     best_fit,
     finalist_log10_odds,
     held_out,
     landing_of,
     towns_proof,
-    worst_quarter,
 )
 from tests.regengine.registration.made_search import begun_anew
 from tests.regengine.registration.simulated_frames import Solved
@@ -61,9 +64,15 @@ def test_towns_prove_the_right_camera_alone(solved: Solved) -> None:
     assert towns_proof(solution.image, wrong, solution.levels)[0].log10_odds < 3.0
 
 
+def left_out_of(solution: Solution) -> HeldOut:
+    """A solution's patches, and its towns."""
+    proof, towns, _ = towns_proof(solution.image, solution.camera, solution.levels)
+    return held_out(solution, towns, proof.met_towns)
+
+
 def test_held_out_patches_land(solved: Solved) -> None:
     solution = solved.best.solution
-    found = held_out(solution)
+    found = left_out_of(solution)
     assert found.log10_odds > 5.0
     # What was left out is never much better off than what was fitted
     assert 0.5 * solution.refinement.rms_px < found.residual_px < 3.0 * solution.refinement.rms_px
@@ -74,7 +83,7 @@ def test_the_smallest_pictures_prove_nothing(near_nadir: Solved) -> None:
     solution = near_nadir.best.solution
     small = solution.image.resized(30)
     camera = small.camera(solution.image.stored_camera(solution.camera, near_nadir.search.stored))
-    found = held_out(replace(solution, image=small, camera=camera))
+    found = left_out_of(replace(solution, image=small, camera=camera))
     assert found.residual_px == float("inf")
     assert found.log10_odds == 0.0
 
@@ -85,7 +94,7 @@ def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.Fixtur
     solved: Solved = request.getfixturevalue(name)
     solution = solved.best.solution
     none = replace(solution.refinement, matches=solution.refinement.matches.chosen(np.arange(0)))
-    assert held_out(replace(solution, refinement=none)) == held_out(solution)
+    assert left_out_of(replace(solution, refinement=none)) == left_out_of(solution)
     camera = solution.camera
     bent = replace(camera, focal_px=1.06 * camera.focal_px)
     look = solution.finalist.candidate.look
@@ -99,9 +108,9 @@ def test_a_fit_is_tested_by_what_it_may_be_off(name: str, request: pytest.Fixtur
     )
     told = replace(solution.finalist.candidate, look=replace(look, prior=stiff))
     finalist = replace(solution.finalist, candidate=told)
-    assert held_out(solution).log10_odds > 5.0
-    wrong = held_out(replace(solution, camera=bent, finalist=finalist))
-    assert wrong.log10_odds < held_out(solution).log10_odds - 4.0
+    assert left_out_of(solution).log10_odds > 5.0
+    wrong = left_out_of(replace(solution, camera=bent, finalist=finalist))
+    assert wrong.log10_odds < left_out_of(solution).log10_odds - 4.0
 
 
 @pytest.mark.parametrize("percent", [2.0, 0.01])
@@ -119,7 +128,7 @@ def test_patches_land_within_half_of_what_a_control_point_may_be_off(
     monkeypatch.setattr(verification, "landing", noted)
     allowed_m = percent * 10.0 * diagonal_km(solution.camera)
     monkeypatch.setattr(verification, "allowed_error_m", lambda camera: allowed_m)
-    held_out(solution)
+    left_out_of(solution)
     half_px = 0.5 * percent / 100.0 * np.hypot(*solution.image.values.shape)
     assert sorted(seen) == pytest.approx(sorted({LANDED_PX, max(half_px, LANDED_PX)}))
 
@@ -350,16 +359,47 @@ def quarters(*shares: float) -> Landing:
     return Landing(x=x, y=y, distance_px=distance, independent=800.0, landed_px=LANDED_PX)
 
 
-def test_the_worst_quarter_tells_a_bent_fit() -> None:
+def parts_with(shares: Sequence[float]) -> Parts:
+    parts = Parts.of([quarters(*shares)])
+    assert parts is not None
+    return parts
+
+
+@pytest.mark.parametrize("worst", range(4))
+def test_the_worst_quarter_tells_a_bent_fit(worst: int) -> None:
     """Whichever it is; whatever the others bear."""
-    for worst in range(4):
-        shares = [0.9, 0.8, 0.7, 0.6]
-        shares[worst] = 0.1
-        assert worst_quarter([quarters(*shares)]) == pytest.approx(0.1, abs=0.02)
-        assert worst_quarter([quarters(*shares)] * 2) == pytest.approx(0.1, abs=0.02)
+    shares = [0.9, 0.8, 0.7, 0.6]
+    assert len(parts_with(shares).empty) == 0
+    shares[worst] = 0.1
+    parts = parts_with(shares)
+    (empty,) = parts.empty
+    assert parts.landed[empty] == pytest.approx(0.1, abs=0.02)
+    middle = np.array([[10.0 + 20.0 * (worst % 2), 5.0 + 10.0 * (worst // 2)]])
+    assert parts.numbers(middle) == empty
+
+
+def test_few_patches_tell_of_no_quarter() -> None:
     few = quarters(0.1, 0.1, 0.1, 0.1)
     few = replace(few, x=few.x[:5], y=few.y[:5], distance_px=few.distance_px[:5])
-    assert worst_quarter([few]) == 1.0
+    assert Parts.of([few]) is None
+
+
+@pytest.mark.parametrize(
+    ("beside", "met_beside", "whole"), [(18, 0, False), (18, 9, True), (4, 1, True), (0, 0, False)]
+)
+def test_towns_are_met_where_patches_do_not_land_or_the_fit_is_bent(
+    beside: int, met_beside: int, whole: bool
+) -> None:
+    """About as often as half of those in the other quarters are."""
+    parts = parts_with([0.9, 0.8, 0.5 * LEAST_OF_QUARTER, 0.7])
+    elsewhere = 100
+    x = np.concatenate([np.full(beside, 10.0), np.full(elsewhere, 30.0)])
+    y = np.concatenate([np.full(beside, 15.0), np.full(elsewhere, 5.0)])
+    towns = Towns(x=x, y=y, contrast=np.ones(len(x)))
+    met = np.concatenate([np.arange(met_beside), beside + np.arange(elsewhere // 2)])
+    assert parts.are_met(towns, met) is whole
+    part = HeldOut(residual_px=1.0, log10_odds=5.0, in_part=True, met_beside=whole)
+    assert part.log10_odds_beside(10.0 * WHOLE_TOWN_LOG10_ODDS) == (5.0 if whole else 0.0)
 
 
 WRONG_LENS, BENT_LENS = 0.75, 0.88
