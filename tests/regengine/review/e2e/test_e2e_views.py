@@ -191,7 +191,7 @@ def test_an_empty_map_says_why(without_lights: ReviewHand) -> None:
     assert "no map of night lights" in why.inner_text()
     hand.page.locator("#map").get_by_label("Map", exact=True).select_option("Streets")
     assert why.is_hidden()
-    assert "them" in hand.page.locator("#map .ol-attribution").inner_text()
+    expect(hand.page.locator("#map .ol-attribution")).to_contain_text("them")
 
 
 def test_the_photo_is_upright_and_the_map_turned_alike(hand: ReviewHand) -> None:
