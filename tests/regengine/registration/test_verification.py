@@ -374,6 +374,9 @@ def test_the_worst_quarter_tells_a_bent_fit(worst: int) -> None:
     parts = parts_with(shares)
     (empty,) = parts.empty
     assert parts.landed[empty] == pytest.approx(0.1, abs=0.02)
+    of_two_sizes = Parts.of([quarters(*shares)] * 2)
+    assert of_two_sizes is not None
+    assert of_two_sizes.landed == pytest.approx(parts.landed)
     middle = np.array([[10.0 + 20.0 * (worst % 2), 5.0 + 10.0 * (worst // 2)]])
     assert parts.numbers(middle) == empty
 
