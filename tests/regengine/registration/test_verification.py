@@ -34,6 +34,7 @@ from regengine.registration.verification import (
     LANDED_PX,
     LEAST_LOG10_ODDS,
     LEAST_OF_QUARTER,
+    RAYLEIGH_MEDIAN,
     SHARES_LANDED,
     Landing,
     Parts,
@@ -308,13 +309,17 @@ def test_patches_at_random_places_prove_nothing(name: str, request: pytest.Fixtu
     assert min(one.residual_px for one in found) > 1.5
 
 
-def test_patches_that_moved_together_are_followed(near_nadir: Solved) -> None:
-    """A camera turned by 2 px: the others tell where the ones left out must land."""
+@pytest.mark.parametrize(("off_px", "right"), [(0.5, True), (2.5, False)])
+def test_a_camera_is_not_right_for_another_that_would_be(
+    near_nadir: Solved, off_px: float, right: bool
+) -> None:
+    """A camera turned by some pixels: the others tell where the ones left out lie, it does not."""
     solution = near_nadir.best.solution
     count = len(solution.refinement.matches)
-    found = judged(solution, displaced(solution, np.full(count, 2.0), np.full(count, -1.5)))
-    assert found.log10_odds > 0.9 * expected_odds(1.0, lights_seen(solution), SHARES_LANDED)
-    assert found.residual_px < 0.3
+    found = judged(solution, displaced(solution, np.full(count, off_px), np.zeros(count)))
+    expected = expected_odds(float(right), lights_seen(solution), SHARES_LANDED)
+    assert found.log10_odds == pytest.approx(expected, rel=0.1)
+    assert found.residual_px == pytest.approx(off_px / RAYLEIGH_MEDIAN, rel=0.1)
 
 
 def repeated(matches: PatchMatches, few: NDArray[np.intp]) -> PatchMatches:
