@@ -194,7 +194,7 @@ def test_the_better_a_fit_is_tested_the_likelier_are_its_points(near_nadir: Solv
             picture_log10_odds=60.0,
         )
         found.append(probability(evidence) / place_probability(evidence))
-    assert found == pytest.approx([0.8, 0.93, 0.93, 0.98, 0.98, 1.0, 1.0])
+    assert found == pytest.approx([0.76, 0.88, 0.88, 0.99, 0.99, 1.0, 1.0])
     # Towns may say that a tested fit is whole
     whole = replace(evidence, patch_log10_odds=1.5, town_log10_odds=26.0)
     assert probability(whole) == pytest.approx(place_probability(whole))
