@@ -66,8 +66,7 @@ install_lock() {
     stamp=".venv/stamp-$1-$(checksum ".ci/requirements-$1.txt")"
     [ -f "$stamp" ] && return
     echo "Installing .ci/requirements-$1.txt"
-    # Compiling all that is installed takes half of the time; Python compiles what it imports
-    pip install --no-deps --no-compile --requirement ".ci/requirements-$1.txt"
+    pip install --no-deps --requirement ".ci/requirements-$1.txt"
     [ "$1" != core ] || check_libraries
     rm -f .venv/stamp-"$1"-*
     touch "$stamp"
