@@ -126,7 +126,7 @@ def match_patches(
             y - half - reach_px : y + half + reach_px + 1,
             x - half - reach_px : x + half + reach_px + 1,
         ]
-        if float(patch.std()) < 1e-4 or float(area.std()) < 1e-4:
+        if min(cv2.meanStdDev(patch)[1][0, 0], cv2.meanStdDev(area)[1][0, 0]) < 1e-4:
             continue
         surface = np.asarray(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED), np.float32)
         peak = sub_pixel_peak(surface, patch.size / PIXELS_PER_SAMPLE)

@@ -32,6 +32,7 @@ LIGHT_SURPRISE = np.array([3.2, 2.0, 1.6, 0.7, 0.0, -1.1, -2.1])
 # The Sun's elevation at the nadir, degrees. Above the horizon there is no record: chosen
 SUN_DEG = np.array([-27.5, -22.5, -17.5, -12.5, -7.5, -2.5, 10.0])
 SUN_SURPRISE = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
+LEAST_PLACE_SURPRISE = float(LIGHT_SURPRISE.min() + SUN_SURPRISE.min())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

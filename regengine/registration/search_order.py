@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -19,6 +20,7 @@ from regengine.registration.lens_prior import (
     is_telephoto,
     lens_scales,
 )
+from regengine.registration.lit_ground_prior import LEAST_PLACE_SURPRISE
 from regengine.registration.search import Search
 from regengine.registration.tracks import Track
 
@@ -148,23 +150,38 @@ Place = tuple[float, int, float]
 
 
 def plan(search: Search, sparse: bool) -> Iterator[tuple[Place, Look]]:
-    """Everything worth a look by figures (sparse) or by pictures, the likeliest first."""
+    """Everything worth a look by figures (sparse) or by pictures, the likeliest first.
+
+    A track is walked once nothing on those before it is as likely as its best place may be.
+    """
     kinds = list(kinds_of_look(search, sparse))
+    least = min(kind.surprise for kind in kinds) + LEAST_PLACE_SURPRISE
+    ahead = sorted((track.surprise + least, n) for n, track in enumerate(search.tracks))[::-1]
     options: list[tuple[float, int, float, int]] = []
-    for number, track in enumerate(search.tracks):
-        places = {
-            grid: likely_offsets(track, *grid)
-            for grid in {(k.spacing_km, k.between) for k in kinds}
-        }
-        for which, kind in enumerate(kinds):
-            for offset, surprise in places[kind.spacing_km, kind.between]:
-                if kind.surprise + surprise >= MOST_SURPRISE:
-                    break
-                options.append((kind.surprise + surprise, number, -offset, which))
-    for surprise, number, minus_offset, which in sorted(options):
+    while ahead or options:
+        if ahead and not (options and options[0][0] < ahead[-1][0]):
+            options += options_on(search.tracks, ahead.pop()[1], kinds)
+            heapq.heapify(options)
+            continue
+        surprise, number, minus_offset, which = heapq.heappop(options)
         look = look_of_kind(kinds[which], search.tracks[number], -minus_offset, search.stored)
         thorough = look.sparse and surprise < THOROUGH_SURPRISE
         yield (surprise, number, minus_offset), replace(look, thorough=thorough)
+
+
+def options_on(
+    tracks: Sequence[Track], number: int, kinds: Sequence[Kind]
+) -> Iterator[tuple[float, int, float, int]]:
+    """Surprise, track, how far backwards along it and kind of the looks on one track."""
+    places = {
+        grid: likely_offsets(tracks[number], *grid)
+        for grid in {(k.spacing_km, k.between) for k in kinds}
+    }
+    for which, kind in enumerate(kinds):
+        for offset, surprise in places[kind.spacing_km, kind.between]:
+            if kind.surprise + surprise >= MOST_SURPRISE:
+                break
+            yield kind.surprise + surprise, number, -offset, which
 
 
 def likely_offsets(
