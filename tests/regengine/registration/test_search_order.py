@@ -27,6 +27,7 @@ from regengine.registration.lens_prior import (
     Scale,
     lens_scales,
 )
+from regengine.registration.lit_ground_prior import LEAST_PLACE_SURPRISE
 from regengine.registration.search_order import (
     BETWEEN_SURPRISE,
     FAR_OFF_NADIR_DEG,
@@ -42,6 +43,7 @@ from regengine.registration.search_order import (
     night_offsets,
     offset_surprise,
     offsets_outward,
+    plan,
     step_km,
 )
 from regengine.registration.tracks import NIGHT_SUN_DEG, Track, tracks_for
@@ -164,6 +166,15 @@ def test_surprise_never_falls_and_has_an_end(focal_known: bool) -> None:
     ]
     assert surprise == pytest.approx(sorted(surprise))
     assert max(surprise) < MOST_SURPRISE
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_track_that_light_and_dark_speak_for_comes_as_early_as_it_should(sparse: bool) -> None:
+    track = straight_track("tle", 900.0, 300.0)
+    lit = replace(track, surprise=2.0, place_surprise=lambda km: LEAST_PLACE_SURPRISE + 0.0 * km)
+    places = [place for place, _ in plan(made_search(stored(), tracks=(track, lit)), sparse)]
+    assert places == sorted(places)
+    assert places[0][1] == 1  # -0.1 together
 
 
 def test_far_places_on_the_track_are_more_surprising() -> None:
