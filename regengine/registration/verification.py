@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
-from matchers.camera import Camera
 from matchers.footprint import diagonal_km
-from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, groups_of, match_patches
 from matchers.photo_light import LightImage
 from matchers.pose import FOCAL
@@ -63,14 +60,12 @@ RAYLEIGH_MEDIAN = 1.1774
 FEW_TOWNS = 8
 
 
-def towns_proof(
-    image: LightImage, camera: Camera, levels: Sequence[LightGrid]
-) -> tuple[Proof, Towns, NDArray[np.float32]]:
-    """Weigh the towns of a photo under a camera (of that image)."""
-    view, known = render_known(levels, camera, 2)
+def towns_proof(image: LightImage, seen: tuple[FloatImage, FloatImage]) -> tuple[Proof, Towns]:
+    """Weigh the towns of a photo under a camera, given what that sees of the map."""
+    view, known = seen
     weight = image.weight * known
     photo = find_towns(image.values, weight, TOWNS_OF_PHOTO)
-    return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo, view
+    return prove(photo, find_towns(view, weight, TOWNS_OF_MAP)), photo
 
 
 def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
@@ -81,18 +76,20 @@ def finalist_log10_odds(search: Search, finalist: Finalist) -> float:
     levels = footprint_window(search.light_map, finalist.camera, 25.0, step_km)
     if levels is None:
         return 0.0
-    return towns_proof(image, camera, levels)[0].log10_odds
+    return towns_proof(image, render_known(levels, camera, 2))[0].log10_odds
 
 
-def held_out(solution: Solution, towns: Towns, met: IndexArray) -> HeldOut:
+def held_out(
+    solution: Solution, seen: tuple[FloatImage, FloatImage], towns: Towns, met: IndexArray
+) -> HeldOut:
     """Fit without every third light and see where its patches land; of patches of several sizes.
 
-    ``towns`` are the photo's, and ``met`` those of them that the map confirms.
+    ``seen`` is what the camera sees of the map, ``towns`` are the photo's, and ``met`` those of
+    them that the map confirms.
     """
     diagonal_px = float(np.hypot(*solution.image.values.shape))
     allowed_px = allowed_error_m(solution.camera) / 1e3 / diagonal_km(solution.camera) * diagonal_px
     right_px = max(RIGHT_SHARE * allowed_px, LANDED_PX)
-    seen = render_known(solution.levels, solution.camera, 2)
     scattered = [landing(solution, seen, *patches, LANDED_PX) for patches in TESTING_PATCHES]
     right = [landing(solution, seen, *patches, right_px) for patches in TESTING_PATCHES]
     odds = [one.log10_odds(SHARES_LANDED) for one in scattered]
@@ -342,13 +339,14 @@ def fit_of(search: Search, finalist: Finalist) -> Fit | None:
     solution = solve(search, finalist)
     if solution is None:
         return None
-    proof, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
+    seen = render_known(solution.levels, solution.camera, 2)
+    proof, towns = towns_proof(solution.image, seen)
     fit = Fit(
         solution=solution,
-        left_out=held_out(solution, towns, proof.met_towns),
+        left_out=held_out(solution, seen, towns, proof.met_towns),
         proof=proof,
         photo_towns=towns,
-        view=view,
+        view=seen[0],
     )
     odds = fit.patch_log10_odds
     if odds < TESTED_LOG10_ODDS:

@@ -56,19 +56,20 @@ def test_more_looks_need_better_proof() -> None:
 
 def test_towns_prove_the_right_camera_alone(solved: Solved) -> None:
     solution = solved.best.solution
-    right, towns, view = towns_proof(solution.image, solution.camera, solution.levels)
+    right, towns = towns_proof(solution.image, render_known(solution.levels, solution.camera))
     assert right.log10_odds > 15.0
     assert right.met > 0.5 * right.towns
     assert len(towns) == right.towns
-    assert view.shape == solution.image.values.shape
     wrong = turned(solution.camera, [0.0, 30.0 / solution.camera.focal_px, 0.05])
-    assert towns_proof(solution.image, wrong, solution.levels)[0].log10_odds < 3.0
+    proof, _ = towns_proof(solution.image, render_known(solution.levels, wrong))
+    assert proof.log10_odds < 3.0
 
 
 def left_out_of(solution: Solution) -> HeldOut:
     """A solution's patches, and its towns."""
-    proof, towns, _ = towns_proof(solution.image, solution.camera, solution.levels)
-    return held_out(solution, towns, proof.met_towns)
+    seen = render_known(solution.levels, solution.camera)
+    proof, towns = towns_proof(solution.image, seen)
+    return held_out(solution, seen, towns, proof.met_towns)
 
 
 def test_held_out_patches_land(solved: Solved) -> None:
