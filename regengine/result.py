@@ -12,6 +12,10 @@ from matchers.camera import Camera
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 
+# Fewer control points, or such within a smaller part of the picture, place no photo
+LEAST_POINTS = 4
+LEAST_HULL = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class NadirInput:

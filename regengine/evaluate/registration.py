@@ -18,13 +18,11 @@ from matchers.camera import Camera
 from matchers.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError
 from regengine.evaluate.tables import most_share, numbers, table
+from regengine.result import LEAST_HULL, LEAST_POINTS
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
 RIGHT_SHARE = 0.01
 RIGHT_KM = 1.0
-# Fewer control points, or such within a smaller part of the picture, place no photo
-LEAST_POINTS = 4
-LEAST_HULL = 0.01
 # Shares of the judged photos that may be wrongly placed
 FALSE_SHARES = (0.0, 0.001, 0.01, 0.05)
 ANSWER_COLUMNS = ("photo", "x", "y", "lon", "lat")

@@ -42,6 +42,8 @@ from regengine.registration.without_orbit import (
     with_held_fit,
 )
 from regengine.result import (
+    LEAST_HULL,
+    LEAST_POINTS,
     ControlPoint,
     DetectedLights,
     Fit,
@@ -117,14 +119,19 @@ def covered_share(search: Search) -> float:
     return float(inside.mean())
 
 
-def doubts(best: Verified, points: tuple[ControlPoint, ...]) -> tuple[Reason, ...]:
+def doubts(best: Verified, points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
     """What a probability does not tell of: for any of these a person must look."""
     found = []
     if not best.evidence.tested:
         text = f"the fit is loose, even if the place is right: {looseness(best.evidence)}"
         found.append(Reason(code="imprecise", text=text))
-    if len(points) < 4:
+    hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
+    hull_share = hull_px2 / (camera.width_px * camera.height_px)
+    if len(points) < LEAST_POINTS:
         text = f"only {len(points)} places of the photo can be tied to the map"
+        found.append(Reason(code="few_control_points", text=text))
+    elif hull_share < LEAST_HULL:
+        text = f"the control points span {100.0 * hull_share:.2f} % of the picture alone"
         found.append(Reason(code="few_control_points", text=text))
     return tuple(found)
 
@@ -299,7 +306,7 @@ def proposal_result(search: Search) -> FrameResult:
     chance = chance_of_right_points(points, best.camera)
     p_right = chance * probability(best.evidence)
     low, high = (chance * limit for limit in probability_interval(best.evidence))
-    reasons = doubts(best, points)
+    reasons = doubts(best, points, best.camera)
     verdict = decide(p_right, reasons, accept_probability)
     if verdict == "accepted":
         reasons = vague_camera(best)

@@ -156,6 +156,25 @@ def test_fewer_than_four_points_are_never_accepted(
     assert told(few) == ("review", ["few_control_points"])
 
 
+def test_points_within_a_hundredth_of_the_picture_are_never_accepted(
+    near_nadir: Solved, with_points: Callable[..., FrameResult]
+) -> None:
+    """What the published benchmark calls no answer, however good each of them is."""
+    first, height_px = near_nadir.result.control_points[0], near_nadir.best.camera.height_px
+    # As wide as the picture, and this share of it high
+    for share, verdict, codes_ in (
+        (0.011, "accepted", ["narrow"]),
+        (0.009, "review", ["few_control_points", "narrow"]),
+    ):
+        wide = near_nadir.best.camera.width_px - 1.0
+        high = share * height_px * near_nadir.best.camera.width_px / wide
+        corners = ((0.0, 0.0), (wide, 0.0), (wide, high), (0.0, high))
+        four = tuple(replace(first, x=x, y=100.0 + y) for x, y in corners)
+        result = with_points(*four, accept=0.1)
+        assert told(result) == (verdict, codes_)
+    assert "span 0.90 % of the picture" in result.reasons[0].text
+
+
 def test_a_vague_point_lowers_the_probability_and_is_named(
     near_nadir: Solved, with_points: Callable[..., FrameResult]
 ) -> None:
@@ -361,7 +380,7 @@ def test_points_that_span_little_are_told_and_cost_no_verdict(
     first = points[0]
     together = tuple(
         replace(first, x=first.x + dx, y=first.y + dy)
-        for dx, dy in ((0.0, 0.0), (30.0, 0.0), (30.0, 30.0), (0.0, 30.0))
+        for dx, dy in ((0.0, 0.0), (45.0, 0.0), (45.0, 45.0), (0.0, 45.0))
     )
     (reason,) = narrowness(together, lights)
     assert reason.code == "narrow"
