@@ -246,8 +246,8 @@ figure says how well a solution is repeated and not how true it is. A map pixel 
 their lights, in brackets that of the reference camera; *within the bar*: how many lie that near
 what their pixels show. They say that it is the right place, to a kilometre or two. *Clock*: the
 along-track offset solved for. The budget of a search counts work, so that it ends alike on every
-machine. *CPU s*, and *s* of wall time: from opening the photo to the result on one thread; imports
-and the opening of map, index and element sets are not in them. *MB*: largest resident memory of the
+machine. *CPU s*, and *s* of wall time: from opening the photo to the result on one thread; imports,
+of compiled code, too, and the opening of map, index and element sets are not in them. *MB*: largest resident memory of the
 process, without files that it maps and shares with others: index, map, libraries."""
 
 
