@@ -247,8 +247,9 @@ their lights, in brackets that of the reference camera; *within the bar*: how ma
 what their pixels show. They say that it is the right place, to a kilometre or two. *Clock*: the
 along-track offset solved for. The budget of a search counts work, so that it ends alike on every
 machine. *CPU s*, and *s* of wall time: from opening the photo to the result on one thread; imports,
-of compiled code, too, and the opening of map, index and element sets are not in them. *MB*: largest resident memory of the
-process, without files that it maps and shares with others: index, map, libraries."""
+of compiled code, too, and the opening of map, index and element sets are not in them. *MB*: largest
+resident memory of the process, without files that it maps and shares with others: index, map,
+libraries."""
 
 
 def summary_lines(outcomes: Sequence[Outcome]) -> list[str]:
