@@ -237,7 +237,8 @@ REPEATED_M = 5.0
 READING = """\
 *Judged*: right if every control point lies within 1 % of the diagonal of the true footprint, or
 within 1 km where that is more, of what its pixel shows by the photo's reference camera
-(`benchmarks/reference_cameras.csv`). *Worst control point*: the farthest of the four, and that bar.
+(`benchmarks/reference_cameras.csv`), and the four span 1 % of the picture. *Worst control point*:
+the farthest of the four, and that bar.
 *From the reference*: distance between what the solved and the reference camera see, median /
 largest over a grid of pixels that show ground. Most reference cameras were fitted to the same map
 by this program's own alignment, from a start found otherwise or from its own answer, so that

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import diagonal_km
-from regengine.evaluate.registration import distance_m, right_within_km
+from regengine.evaluate.registration import distance_m, enough_points, right_within_km
 from regengine.result import ControlPoint
-
-if TYPE_CHECKING:
-    from regengine.result import ControlPoint
-
 
 # A pixel of the VIIRS products: 15 arc seconds of a great circle of the mean Earth radius
 MAP_PIXEL_M = 463.3
@@ -46,6 +41,7 @@ class RegistrationScore:
     error_m: FloatArray
     # Shape (k,): Distance of each control point from what its pixel truly shows
     control_point_error_m: FloatArray
+    enough: bool  # whether the control points are enough to place the photo, and widely spread
     diagonal_km: float  # diagonal of the true footprint
 
     @property
@@ -55,9 +51,8 @@ class RegistrationScore:
 
     @property
     def right(self) -> bool:
-        """Whether there are control points and all of them lie within the bar."""
-        errors = self.control_point_error_m
-        return bool(len(errors) and errors.max() <= 1000.0 * self.bar_km)
+        """Whether the control points place the photo and all of them lie within the bar."""
+        return bool(self.enough and self.control_point_error_m.max() <= 1000.0 * self.bar_km)
 
 
 def ground_errors_m(camera: Camera, points: GroundPoints) -> FloatArray:
@@ -78,6 +73,7 @@ def score_registration(
     return RegistrationScore(
         error_m=ground_errors_m(camera, points),
         control_point_error_m=ground_errors_m(truth, own),
+        enough=enough_points(truth, own.x, own.y),
         diagonal_km=diagonal_km(truth),
     )
 

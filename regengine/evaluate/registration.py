@@ -282,7 +282,7 @@ def _judged(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
         if photo.camera is not None and allowed_m is not None:
             seen = photo.camera.pixel_to_lonlat(answer.x, answer.y)
             errors = distance_m(*seen, answer.lon, answer.lat)
-            if _places(photo.camera, answer) and errors.max() <= allowed_m:
+            if enough_points(photo.camera, answer.x, answer.y) and errors.max() <= allowed_m:
                 outcome = "right"
     return PhotoScore(
         name=photo.name,
@@ -295,19 +295,16 @@ def _judged(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
     )
 
 
-def _places(camera: Camera, answer: PhotoAnswer) -> bool:
-    """Whether there are enough points, on the picture, and spread over it."""
+def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
+    """Whether points place a photo: `LEAST_POINTS` on the picture, over `LEAST_HULL` of it."""
     import cv2
 
     inside = (
-        (answer.x >= -0.5)
-        & (answer.x <= camera.width_px - 0.5)
-        & (answer.y >= -0.5)
-        & (answer.y <= camera.height_px - 0.5)
+        (x >= -0.5) & (x <= camera.width_px - 0.5) & (y >= -0.5) & (y <= camera.height_px - 0.5)
     )
-    if len(answer.x) < LEAST_POINTS or not inside.all():
+    if len(x) < LEAST_POINTS or not inside.all():
         return False
-    hull = cv2.convexHull(np.column_stack([answer.x, answer.y]).astype(np.float32))
+    hull = cv2.convexHull(np.column_stack([x, y]).astype(np.float32))
     return bool(cv2.contourArea(hull) >= LEAST_HULL * camera.width_px * camera.height_px)
 
 

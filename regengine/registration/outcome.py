@@ -119,14 +119,14 @@ def covered_share(search: Search) -> float:
     return float(inside.mean())
 
 
-def doubts(best: Verified, points: tuple[ControlPoint, ...], camera: Camera) -> tuple[Reason, ...]:
+def doubts(best: Verified, points: tuple[ControlPoint, ...]) -> tuple[Reason, ...]:
     """What a probability does not tell of: for any of these a person must look."""
     found = []
     if not best.evidence.tested:
         text = f"the fit is loose, even if the place is right: {looseness(best.evidence)}"
         found.append(Reason(code="imprecise", text=text))
     hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
-    hull_share = hull_px2 / (camera.width_px * camera.height_px)
+    hull_share = hull_px2 / (best.camera.width_px * best.camera.height_px)
     if len(points) < LEAST_POINTS:
         text = f"only {len(points)} places of the photo can be tied to the map"
         found.append(Reason(code="few_control_points", text=text))
@@ -162,7 +162,7 @@ def explanations(
 
 def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tuple[Reason, ...]:
     """That the four points tell of a part of the lit ground alone: no doubt of the camera."""
-    if len(points) < 4:
+    if len(points) < LEAST_POINTS:
         return ()
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
     spread = spread_of(np.array([(p.x, p.y) for p in points]), hull_area(matched))
@@ -306,7 +306,7 @@ def proposal_result(search: Search) -> FrameResult:
     chance = chance_of_right_points(points, best.camera)
     p_right = chance * probability(best.evidence)
     low, high = (chance * limit for limit in probability_interval(best.evidence))
-    reasons = doubts(best, points, best.camera)
+    reasons = doubts(best, points)
     verdict = decide(p_right, reasons, accept_probability)
     if verdict == "accepted":
         reasons = vague_camera(best)

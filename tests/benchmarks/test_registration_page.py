@@ -44,7 +44,8 @@ def test_the_row_says_what_is_known() -> None:
     assert wrong[RESULT_HEADER.index("judged")] == "**wrong**"
     assert wrong[RESULT_HEADER.index("worst control point")].startswith("90.00 of ")
     assert result_row(outcome())[RESULT_HEADER.index("judged")] == "unknown"
-    blank = replace(scored(), score=replace(score_of(1.0), control_point_error_m=np.zeros(0)))
+    none = replace(score_of(1.0), control_point_error_m=np.zeros(0), enough=False)
+    blank = replace(scored(), score=none)
     assert result_row(blank)[RESULT_HEADER.index("worst control point")] == "–"
 
 

@@ -71,6 +71,18 @@ def test_right_ends_at_the_bar(share: float, right: bool) -> None:
     np.testing.assert_allclose(score.error_m, 0.0, atol=0.01)
 
 
+@pytest.mark.parametrize(("share", "right"), [(0.009, False), (0.011, True)])
+def test_exact_points_within_a_hundredth_of_the_picture_are_not_right(
+    share: float, right: bool
+) -> None:
+    truth = nadir_camera()
+    high_px = share * truth.width_px * truth.height_px / 400.0
+    corners = ((100, 90), (500, 90), (500, 90 + high_px), (100, 90 + high_px))
+    points = [control_point(x, y) for x, y in corners]
+    score = score_registration(truth, points, truth, seen_by(truth, *lattice(truth)))
+    assert score.right is right
+
+
 def test_without_control_points_nothing_is_right() -> None:
     truth = nadir_camera()
     score = score_registration(truth, (), truth, seen_by(truth, *lattice(truth)))
