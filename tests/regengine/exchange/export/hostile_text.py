@@ -32,5 +32,5 @@ TEXTS = st.lists(TEXT, min_size=1, max_size=25)
 
 
 def kept(text: str) -> str:
-    """What is to come back: all but a zero byte, which PostgreSQL cannot hold."""
-    return text.replace("\0", "\\u0000")
+    """What is to come back: all but zero bytes and half characters, which no server can hold."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\u0000")
