@@ -194,6 +194,48 @@ def wilson_interval(hits: int, tried: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+TAIL_SHARE = 0.1  # of some sizes, the largest, that are taken for the tail
+# Its shape: with -0.5 it ends soon, with 1 it has not even a mean; none of these is 0
+TAIL_SHAPES = np.linspace(-0.5, 1.0, 62)
+# Chi squared of one degree of freedom, 95 %, halved. With it the most held for 94 to 98 % of 300
+# draws of 400, 900 and 3000 of four known laws; with that of 90 %, which should do, for 87 to 96 %
+LIKELIHOOD_DROP = 1.92
+
+
+def share_beyond(sizes: ArrayLike, limit: float) -> tuple[float, float] | None:
+    """The share of some sizes that lies beyond a limit, and the most it may be, by their tail.
+
+    The largest tenth follow a generalised Pareto distribution above where they begin; the share is
+    the likeliest, and the most is that of the profile likelihood, 95 % sure. Both say something
+    where none lies beyond the limit, as long as all sizes are of one kind. None where the tail
+    itself begins beyond the limit, or is flat.
+
+    References
+    ----------
+    Coles, S. (2001). An introduction to statistical modeling of extreme values. Springer,
+    sections 2.6.6 and 4.3.
+    """
+    ordered = np.sort(np.asarray(sizes, float))
+    count = int(TAIL_SHARE * len(ordered))
+    if count == 0:
+        return None
+    begins = ordered[-count - 1]
+    beyond = ordered[-count:] - begins
+    if begins >= limit or not 0.0 < beyond[-1] < np.inf:
+        return None
+    of_tail = np.logspace(-6.0, -1e-3, 200)[:, None]  # beyond the limit, of those in the tail
+    scale = TAIL_SHAPES * (limit - begins) / (of_tail**-TAIL_SHAPES - 1.0)
+    reach = 1.0 + TAIL_SHAPES * beyond[:, None, None] / scale
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where((reach > 0.0).all(axis=0), np.log(reach).sum(axis=0), np.inf)
+    likelihood = -count * np.log(scale) - (1.0 + 1.0 / TAIL_SHAPES) * logs
+    profile = np.where(np.isfinite(logs), likelihood, -np.inf).max(axis=1)
+    best = int(profile.argmax())
+    most = int(np.flatnonzero(profile >= profile[best] - LIKELIHOOD_DROP)[-1])
+    low, high = of_tail[[best, most], 0] * count / len(ordered)
+    return float(low), float(high)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Stated probabilities against what came true, bin by bin; arrays of shape (bins,)."""

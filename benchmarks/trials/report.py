@@ -25,6 +25,7 @@ from benchmarks.trials.outcomes import (
     quantile,
     registrable,
     roc,
+    share_beyond,
     wilson_interval,
     with_verdict,
     within_one_sigma,
@@ -33,6 +34,7 @@ from regengine.evaluate.tables import most_share
 from regengine.records import probability_text
 
 LEAST_TO_TELL = 30  # below, a number says nothing on whether it is met
+LEAST_FOR_TAIL = 300  # accepted cases: thirty of them are their tail
 LEAST_FOR_CLAIM = 3000  # accepted cases without a wrong one bound their share at 1 in 1,000
 STEEP_DEG = 45.0
 WELL_LIT = 15
@@ -127,6 +129,28 @@ def wrong_figure(rows: Sequence[Row]) -> Figure:
     )
 
 
+def tail_figures(rows: Sequence[Row]) -> list[Figure]:
+    """What the errors of accepted trials say of wrong ones; nothing where they are too few."""
+    accepted = [row for row in with_verdict(rows, "accepted") if row.get("bar_km")]
+    if len(accepted) < LEAST_FOR_TAIL:
+        return []
+    worst_m = np.array([values([row], "point_error_m").max(initial=0.0) for row in accepted])
+    found = share_beyond(worst_m / (1e3 * numbers(accepted, "bar_km")), 1.0)
+    if found is None:
+        return []
+    share, most = found
+    return [
+        Figure(
+            what="wrong among accepted, by the tail of their errors",
+            asked="≤ 1 in 1,000",
+            measured=percent(share, 3),
+            n=len(accepted),
+            interval=f"≤ {percent(most, 3)} (likelihood, one-sided)",
+            met=True if most <= MOST_WRONG else False if share > MOST_WRONG else None,
+        )
+    ]
+
+
 def decoy_figures(rows: Sequence[Row]) -> list[Figure]:
     """Decoys that were accepted; nothing where none were searched."""
     decoys = [row for row in rows if row.get("decoy_verdict")]
@@ -206,6 +230,7 @@ def figures_of(rows: Sequence[Row]) -> list[Figure]:
         *recalls,
         *ceiling_figures(can),
         wrong_figure(rows),
+        *tail_figures(rows),
         *decoy_figures(rows),
         *probability_figures(rows),
         *error_figures(having(rows, RIGHT_ACCEPTED)),

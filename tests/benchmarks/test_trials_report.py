@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from trial_rows import made_row, reviewed, unmatched
 
@@ -98,6 +99,19 @@ def test_wrong_among_accepted_counts_negatives_and_claims_only_on_enough() -> No
     elsewhere = replace_row(WRONG, kind="elsewhere", registrable=False)
     spoiled = figure([*ROWS, elsewhere], "wrong among accepted")
     assert (spoiled.measured, spoiled.met) == ("1 of 51", False)
+
+
+def test_the_tail_of_errors_tells_of_wrong_ones_before_enough_were_tried() -> None:
+    def rows(spread_m: float) -> list[Row]:
+        errors = spread_m * np.abs(np.random.default_rng(0).normal(size=(400, 4)))
+        return [made_row(k, bar_km=1.0, point_error_m=list(e)) for k, e in enumerate(errors)]
+
+    what = "by the tail of their errors"
+    good, loose = figure(rows(100.0), what), figure(rows(350.0), what)
+    assert (good.n, good.met, loose.met) == (400, True, False)
+    assert good.interval.startswith("≤ 0.0")
+    with pytest.raises(StopIteration):
+        figure(rows(100.0)[:299], what)
 
 
 def test_decoys_are_counted_where_they_were_searched() -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, expon, lognorm, lomax, rayleigh
 
-from benchmarks.trials.outcomes import calibration, quantile, roc, wilson_interval, within_one_sigma
+from benchmarks.trials.outcomes import (
+    calibration,
+    quantile,
+    roc,
+    share_beyond,
+    wilson_interval,
+    within_one_sigma,
+)
 from regengine.evaluate.tables import most_share
 
 
@@ -25,6 +34,30 @@ def test_three_thousand_without_a_wrong_one_bound_it_at_one_in_a_thousand() -> N
     assert most_share(0, 3000) < 1e-3 < most_share(0, 2900)
     assert most_share(0, 0) == 1.0
     assert np.isnan(wilson_interval(0, 0)).all()
+
+
+@pytest.mark.parametrize("law", [lognorm(1.0), expon(), rayleigh(), lomax(3.0)])
+def test_tails_tell_how_many_lie_beyond_a_limit_that_none_may_have_reached(law: Any) -> None:
+    # One in a thousand lies beyond; in half of the draws of 700 none does
+    limit, rng = law.isf(1e-3), np.random.default_rng(1)
+    found = [share_beyond(law.rvs(700, random_state=rng), limit) for _ in range(60)]
+    told = np.array([one for one in found if one is not None])
+    assert len(told) == 60
+    assert 3e-4 < np.median(told[:, 0]) < 3e-3
+    # 95 % are wanted; of 60 draws that is 50 and more but for one time in 2,000
+    assert (told[:, 1] >= 1e-3).sum() >= 50
+    assert np.median(told[:, 1]) < most_share(0, 700)
+
+
+def test_near_misses_say_that_wrong_ones_are_oftener() -> None:
+    sizes = np.abs(np.random.default_rng(0).normal(0.0, 0.15, 900))
+    few, many = share_beyond(sizes, 1.0), share_beyond([*sizes, 0.8, 0.9, 0.95], 1.0)
+    assert few is not None
+    assert many is not None
+    assert few[0] < 1e-5 < 3e-4 < many[0] < many[1]
+    assert share_beyond(np.full(900, 0.1), 1.0) is None
+    assert share_beyond(np.full(900, 2.0) + sizes, 1.0) is None
+    assert share_beyond([], 1.0) is None
 
 
 def test_calibration_of_known_bins() -> None:
