@@ -198,8 +198,10 @@ TAIL_SHARE = 0.1  # of some sizes, the largest, that are taken for the tail
 # Its shape: with -0.5 it ends soon, with 1 it has not even a mean; none of these is 0
 TAIL_SHAPES = np.linspace(-0.5, 1.0, 62)
 # Chi squared of one degree of freedom, 95 %, halved. With it the most held for 94 to 98 % of 300
-# draws of 400, 900 and 3000 of four known laws; with that of 90 %, which should do, for 87 to 96 %
+# draws of 400, 900 and 3000 of four known laws; with that of 90 %, which should do, for 87 to 96 %.
+# On four other laws it then held for 91 to 100 %
 LIKELIHOOD_DROP = 1.92
+FARTHEST = 1e6  # limits: what lies beyond, or nowhere, counts as there
 
 
 def share_beyond(sizes: ArrayLike, limit: float) -> tuple[float, float] | None:
@@ -208,20 +210,20 @@ def share_beyond(sizes: ArrayLike, limit: float) -> tuple[float, float] | None:
     The largest tenth follow a generalised Pareto distribution above where they begin; the share is
     the likeliest, and the most is that of the profile likelihood, 95 % sure. Both say something
     where none lies beyond the limit, as long as all sizes are of one kind. None where the tail
-    itself begins beyond the limit, or is flat.
+    itself begins beyond the limit, or is flat, or a size is no number.
 
     References
     ----------
     Coles, S. (2001). An introduction to statistical modeling of extreme values. Springer,
     sections 2.6.6 and 4.3.
     """
-    ordered = np.sort(np.asarray(sizes, float))
+    ordered = np.sort(np.minimum(sizes, FARTHEST * limit))
     count = int(TAIL_SHARE * len(ordered))
     if count == 0:
         return None
     begins = ordered[-count - 1]
     beyond = ordered[-count:] - begins
-    if begins >= limit or not 0.0 < beyond[-1] < np.inf:
+    if begins >= limit or not beyond[-1] > 0.0:
         return None
     of_tail = np.logspace(-6.0, -1e-3, 200)[:, None]  # beyond the limit, of those in the tail
     scale = TAIL_SHAPES * (limit - begins) / (of_tail**-TAIL_SHAPES - 1.0)

@@ -131,11 +131,11 @@ def wrong_figure(rows: Sequence[Row]) -> Figure:
 
 def tail_figures(rows: Sequence[Row]) -> list[Figure]:
     """What the errors of accepted trials say of wrong ones; nothing where they are too few."""
-    accepted = [row for row in with_verdict(rows, "accepted") if row.get("bar_km")]
+    accepted = with_verdict(rows, "accepted")
     if len(accepted) < LEAST_FOR_TAIL:
         return []
-    worst_m = np.array([values([row], "point_error_m").max(initial=0.0) for row in accepted])
-    found = share_beyond(worst_m / (1e3 * numbers(accepted, "bar_km")), 1.0)
+    worst_km = np.array([worst_point_km(row) for row in accepted])
+    found = share_beyond(worst_km / numbers(accepted, "bar_km"), 1.0)
     if found is None:
         return []
     share, most = found
@@ -330,9 +330,14 @@ def truth_found(row: Row) -> str:
     return f"candidate {int(candidate) + 1}" if candidate else "no"
 
 
+def worst_point_km(row: Row) -> float:
+    """Error of a trial's worst control point; NaN where it has none."""
+    errors_m = values([row], "point_error_m")
+    return float(errors_m.max()) / 1000.0 if len(errors_m) else float("nan")
+
+
 def case_cells(row: Row) -> list[str]:
     """One trial of a list of failures."""
-    worst_m = max(number_of(text) for text in (row.get("point_error_m") or "").split(";"))
     p, kind = number_of(row.get("probability")), row.get("kind") or NONE
     cloud = max(number_of(row.get("cloud_opaque")), number_of(row.get("cloud_thin")))
     return [
@@ -349,7 +354,7 @@ def case_cells(row: Row) -> list[str]:
         row.get("verdict") or NONE,
         NONE if p != p else probability_text(p),
         {"1": "yes", "0": "no"}.get(row.get("right") or "", NONE),
-        number(worst_m / 1000.0, 1),
+        number(worst_point_km(row), 1),
         truth_found(row),
         (row.get("reasons") or row.get("problem") or NONE).replace(REASON_MARK, ", "),
     ]
