@@ -76,6 +76,7 @@ def command_words(given: argparse.Namespace) -> str:
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
     words += [] if given.frames == "all" else [f"--frames {given.frames}"]
     words += ["--decoys"] if given.decoys else []
+    words += ["--placed"] if given.placed else []
     words += [] if given.kinds == KINDS else [f"--kinds {' '.join(given.kinds)}"]
     return " ".join(words + ([] if given.smoke else search_words(given)))
 
@@ -126,6 +127,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--decoys", action="store_true", help="search for each photo once more where it cannot be"
+    )
+    group.add_argument(
+        "--placed",
+        action="store_true",
+        help="register each photo that was missed once more with the true camera told",
     )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
@@ -197,6 +203,7 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
             given.max_work, methods=methods_of(given.methods), decoys=given.decoys
         ),
         told=given.told,
+        placed=given.placed,
         index=given.index,
         mirrored_index=given.table[0].with_name("mirrored.idx"),
     )

@@ -157,7 +157,7 @@ class Registration:
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
     decoy: FrameResult | None = None  # of the same photo where it cannot be, if that was asked for
-    placed: FrameResult | None = None  # with the true camera told, where that was not accepted
+    placed: FrameResult | None = None  # with the true camera told, if that was asked for
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -182,8 +182,13 @@ def register_trial(
     aids: SearchAids | None = None,
     *,
     told: Told = "all",
+    placed: bool = False,
 ) -> Registration:
-    """Write a trial's files, read them again and register the photo."""
+    """Write a trial's files, read them again and register the photo.
+
+    With ``placed`` one that should have been accepted and was not is registered once more as if a
+    person had placed it.
+    """
     photo, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
     result, search, position, problem = None, None, None, ""
@@ -212,7 +217,8 @@ def register_trial(
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )
-    if trial.registrable and told == "all" and result and result.verdict != "accepted":
+    missed = trial.registrable and result is not None and result.verdict != "accepted"
+    if placed and missed and told == "all":
         done = replace(done, placed=placed_truly(trial, photo, elements, light_map, parameters))
     decoy = search_decoy(search) if parameters.decoys and search is not None else None
     return done if decoy is None else replace(done, decoy=result_of(decoy))

@@ -92,8 +92,9 @@ def recall_figure(what: str, least: float, rows: Sequence[Row]) -> Figure:
 
 
 def ceiling_figures(rows: Sequence[Row]) -> list[Figure]:
-    """How many would be right and accepted if no search missed them; nothing where not tried."""
-    if not any(row.get("placed_verdict") for row in rows):
+    """How many would be right and accepted if no search missed them; none unless all were tried."""
+    missed = [row for row in rows if row.get("verdict") in {"review", "no_match"}]
+    if not missed or not all(row.get("placed_verdict") for row in missed):
         return []
     hits = sum(
         outcome_of(row) == RIGHT_ACCEPTED

@@ -40,6 +40,7 @@ class TrialSettings:
     lights: Path | None = None  # map to register on; the source's own where None.
     register: RegisterParams = field(default_factory=RegisterParams)  # settings of the registration
     told: Told = "all"  # or "nothing" of time and orbit
+    placed: bool = False  # register what was missed once more with the true camera told
     index: Path | None = None  # of the map, where it is not the one beside it
     index_words: str = ""  # which that is
     mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need
@@ -84,7 +85,15 @@ class Workshop:
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
         light_map, settings = self.map_of(trial), self.settings
         aids = SearchAids(index=index)
-        return register_trial(trial, light_map, settings.register, folder, aids, told=settings.told)
+        return register_trial(
+            trial,
+            light_map,
+            settings.register,
+            folder,
+            aids,
+            told=settings.told,
+            placed=settings.placed,
+        )
 
     def map_of(self, trial: Trial) -> HasOverview:
         """The map that a trial is registered on."""

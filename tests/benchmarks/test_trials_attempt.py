@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.processes import Columns
 from benchmarks.row_tables import cell
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.worlds import Realisation
@@ -122,17 +123,23 @@ def test_a_decoy_stands_beside_its_photo(
 
 
 def test_what_no_search_finds_is_judged_where_it_was_taken(
-    trial: Trial, found: Registration, light_map: LightMap, tmp_path: Path
+    trial: Trial, light_map: LightMap, tmp_path: Path
 ) -> None:
     """So that what the search misses is told from what no camera would prove."""
     nothing_proposed = RegisterParams(methods=())
-    row = outcome_columns(trial, register_trial(trial, light_map, nothing_proposed, tmp_path))
+
+    def row_of(one: Trial, parameters: RegisterParams, *, placed: bool) -> Columns:
+        registered = register_trial(one, light_map, parameters, tmp_path, placed=placed)
+        return outcome_columns(one, registered)
+
+    row = row_of(trial, nothing_proposed, placed=True)
     assert row["verdict"] == "no_match"
     assert (row["placed_verdict"], row["placed_right"]) == ("accepted", True)
     moved = replace(trial, camera=replace(trial.camera, lon_deg=trial.camera.lon_deg + 5.0))
-    row = outcome_columns(moved, register_trial(moved, light_map, nothing_proposed, tmp_path))
+    row = row_of(moved, nothing_proposed, placed=True)
     assert (row["placed_verdict"], row.get("placed_right")) == ("no_match", None)
-    assert outcome_columns(trial, found)["placed_verdict"] is None
+    assert row_of(trial, nothing_proposed, placed=False)["placed_verdict"] is None
+    assert row_of(trial, RegisterParams(), placed=True)["placed_verdict"] is None  # not missed
 
 
 def test_told_nothing_a_trial_is_found_by_the_index(

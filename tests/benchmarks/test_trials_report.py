@@ -139,6 +139,10 @@ def test_what_would_be_found_once_the_camera_is_told_bounds_the_recall() -> None
     ]
     found = figure([*hits, *told], what)
     assert (found.measured, found.n, found.cells()[-1]) == ("80.0 %", 10, "")
+    with pytest.raises(StopIteration):  # one missed photo was never tried: no telling
+        figure([*hits, *told, lost], what)
+    failed = replace_row(made_row(8), verdict="failed", right=False)
+    assert figure([*hits, *told, failed], what).n == 11
 
 
 def replace_row(row: Row, **known: object) -> Row:
