@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,7 +22,9 @@ NO_MATCH = "no match"
 FAILED = "failed"
 OUTCOMES = (RIGHT_ACCEPTED, RIGHT_REVIEW, WRONG_ACCEPTED, WRONG_REVIEW, NO_MATCH, FAILED)
 
-FEW_VALUES = 6  # a column without bins of its own that has no more values than this is a choice
+# A column without bins of its own that has no more values than this is a choice; of words that are
+# more the commonest stand by themselves
+FEW_VALUES = 6
 QUARTERS = (0.25, 0.5, 0.75)
 
 
@@ -134,10 +137,12 @@ def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
     values = np.abs(values) if factor.size else values
     edges = factor.edges or quarters(values, texts)
     if not edges:
-        labels = sorted(set(texts) - {""}, key=factor.order)
+        common = Counter(text for text in texts if text).most_common(FEW_VALUES)
+        labels = sorted((text for text, _ in common), key=factor.order)
         binary = set(labels) <= set(YES_NO)
         chosen = [[text == label for text in texts] for label in labels]
-        names = [YES_NO[label] if binary else label for label in labels]
+        chosen += [[text not in {"", *labels} for text in texts]]
+        names = [*(YES_NO[label] if binary else label for label in labels), "others"]
     else:
         ends = [-np.inf, *edges, np.inf]
         chosen = [list((values >= low) & (values < high)) for low, high in pairwise(ends)]

@@ -187,6 +187,13 @@ def test_bins() -> None:
     quarters = bins_of(many, Factor(column="bloom", title=""))
     assert [len(group) for _, group in quarters] == [10, 10, 10, 10]
     assert bins_of(rows, Factor(column="bloom", title="")) == []
+    bodies = [made_row(k, body=body) for k, body in enumerate("aaabbccddeeffgh")]
+    shown = bins_of(bodies, Factor(column="body", title=""))
+    assert [(label, len(group)) for label, group in shown] == [
+        ("a", 3),
+        *((label, 2) for label in "bcdef"),
+        ("others", 2),
+    ]
 
 
 def test_failures_are_ordered_and_grouped() -> None:
