@@ -123,9 +123,17 @@ class Worker(Generic[JobT]):
         return now_s - first.begun_s > limit_s
 
     def forget_waiting(self) -> None:
-        """Take the jobs that have not begun out of the queue."""
-        while self.given and not (self.given[-1].future.running() or self.given[-1].future.done()):
-            self.given.pop()
+        """Take the jobs that have not begun out of the queue.
+
+        A process that has done one begins the next at once; that this one runs is known here only
+        after a moment.
+        """
+        pending = [given for given in self.given if not given.future.done()]
+        self.has_done_one |= len(pending) < len(self.given)
+        begun = 1 if self.has_done_one else 0
+        for given in pending[begun:]:
+            if not given.future.running():
+                self.given.remove(given)
 
     def replace(self) -> list[JobT]:
         """Put a new process in the place of this one.
@@ -165,6 +173,7 @@ class Worker(Generic[JobT]):
 
         from pebble import ProcessPool
 
+        self.has_done_one = False  # this process
         # Begun now: it would let signals through that `_schedule` blocks
         resource_tracker.ensure_running()
         self._pool = ProcessPool(
@@ -293,7 +302,7 @@ class _Team(Generic[GivenT, ResultT]):
             given = worker.given.popleft()
             job, error = given.job, given.future.exception()
             if error is None:
-                self._breaks = 0
+                self._breaks, worker.has_done_one = 0, True
                 yield job.end(given.future.result())
                 continue
             if _is_death(error):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from worker_troubles import attempts, die_at_every_start, die_at_the_first_start
 
 from regengine.batch import pool as team
 from regengine.batch.each_photo import each_photo
-from regengine.batch.pool import TeamOptions
+from regengine.batch.pool import Given, TeamOptions, Worker
 from regengine.batch.run import BatchOptions, run_batch
 from regengine.errors import WorkerError
 from regengine.result import FrameResult
@@ -117,3 +118,24 @@ def test_a_worker_that_is_stopped_while_it_begins_says_nothing_and_ends(tmp_path
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_what_a_stopped_run_forgets_is_not_what_a_process_is_at() -> None:
+    """Also in the moment in which it has begun and that is not known yet."""
+    running: Future[None] = Future()
+    running.set_running_or_notify_cancel()
+    done: Future[None] = Future()
+    done.set_result(None)
+    for futures, kept in (
+        ([Future[None](), Future[None]()], []),  # no process, or one that still begins
+        ([running, Future[None]()], [0]),
+        ([done, Future[None](), Future[None]()], [0, 1]),
+    ):
+        worker = Worker[int]()
+        for job, future in enumerate(futures):
+            worker.given.append(Given(job=job, future=future, given_s=0.0))
+        worker.forget_waiting()
+        assert [given.job for given in worker.given] == kept
+    worker.given.popleft()  # the result was taken in
+    worker.forget_waiting()
+    assert [given.job for given in worker.given] == [1]
