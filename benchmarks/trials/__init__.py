@@ -131,7 +131,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--placed",
         action="store_true",
-        help="register each photo that was missed once more with the true camera told",
+        help="register each photo that was missed once more with the true camera told (not with "
+        "--told nothing)",
     )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")

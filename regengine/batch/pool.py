@@ -129,8 +129,7 @@ class Worker(Generic[JobT]):
         after a moment.
         """
         pending = [given for given in self.given if not given.future.done()]
-        self.has_done_one |= len(pending) < len(self.given)
-        begun = 1 if self.has_done_one else 0
+        begun = 1 if self.has_done_one or len(pending) < len(self.given) else 0
         for given in pending[begun:]:
             if not given.future.running():
                 self.given.remove(given)
@@ -173,7 +172,7 @@ class Worker(Generic[JobT]):
 
         from pebble import ProcessPool
 
-        self.has_done_one = False  # this process
+        self.has_done_one = False  # this process, and its result was taken in
         # Begun now: it would let signals through that `_schedule` blocks
         resource_tracker.ensure_running()
         self._pool = ProcessPool(
