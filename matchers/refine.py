@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,16 @@ NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
 REACH_SIDES = 1.5
 FEWEST_PAIRS = 12
 
+# A camera that took lights for the ones beside them holds itself there, and the rest of the picture
+# lies beyond where its patches are sought. Looked for farther away they fit another camera, so many
+# times likelier: that is followed, and what still fits another so much better is bent. Of 258 fits
+# of the training half, begun with lenses 5 to 20 % off, 178 were whole, all but one with less than
+# 10 in the end; not followed, bent ones had up to 10^78
+FOLLOWED_LOG10_ODDS, BENT_LOG10_ODDS = 1.0, 3.0
+WIDE_LOOKS = 4
+# Half of the patches lie where the camera shows them but for a pixel, the others anywhere
+SCATTER_PX, SHARE_FOUND = 1.0, 0.5
+
 OUTLIER_SIGMAS = 2.5  # usual for the Cauchy weight, which tames wrong matches
 PARTS = 16  # of the picture, a power of two
 FEWEST_MATCHES = 4  # of a fit
@@ -40,13 +50,13 @@ class RefineParameters:
     patch_px : int
         Side of a patch.
     reaches_px : tuple of int
-        How far patches may move in each round.
+        How far patches may move in each round, the widest first.
     cells : int
         Cells along the long side of the frame, one patch in each.
     """
 
     patch_px: int = 31  # chosen: 10 km
-    reaches_px: tuple[int, ...] = (8, 5, 4)
+    reaches_px: tuple[int, ...] = (20, 8, 5, 4)
     cells: int = 14
 
 
@@ -71,6 +81,8 @@ class Refinement:
         What was believed before.
     free : ndarray of bool, shape (10,)
         The unknowns.
+    aside_log10_odds : float
+        Of what a last look at the widest reach fits, against this camera.
     """
 
     camera: Camera
@@ -81,6 +93,12 @@ class Refinement:
     weights: FloatArray
     prior: PosePrior
     free: BoolArray
+    aside_log10_odds: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that lies farther away than its patches fits another far better."""
+        return self.aside_log10_odds < BENT_LOG10_ODDS
 
     def without(self, left_out: BoolArray) -> Refinement:
         """The same fitted without some of the matches, mask of shape (n,)."""
@@ -119,19 +137,46 @@ def refine(
     Refinement or None
         None where fewer than four patches match.
     """
-    result: Refinement | None = None
     parameters = parameters or RefineParameters()
     cells = cells_of(parameters.cells, photo.shape)
-    for reach in parameters.reaches_px:
+
+    def fitted(camera: Camera, reach: int) -> Refinement | None:
         view, known = render_known(levels, camera, 2)
-        counted = weight * known
-        centres = choose_patches(view, counted, parameters.patch_px, cells, reach)
+        centres = choose_patches(view, weight * known, parameters.patch_px, cells, reach)
         matches = match_patches(photo, view, centres, parameters.patch_px, reach)
-        if len(matches) < FEWEST_MATCHES:
-            return result
-        result = fit_pose(camera, matches, prior, free)
-        camera = result.camera
+        return fit_pose(camera, matches, prior, free) if len(matches) >= FEWEST_MATCHES else None
+
+    widest, *narrower = parameters.reaches_px
+    result: Refinement | None = None
+    for _ in range(WIDE_LOOKS):
+        wide = fitted(camera, widest)
+        if result is not None:
+            gained = 0.0 if wide is None else aside_log10_odds(wide, widest)
+            result = replace(result, aside_log10_odds=gained)
+            if gained < FOLLOWED_LOG10_ODDS:
+                break
+        camera = camera if wide is None else wide.camera
+        for reach in narrower:
+            found = fitted(camera, reach)
+            if found is None:
+                break
+            camera, result = found.camera, found
     return result
+
+
+def aside_log10_odds(wide: Refinement, reach_px: int) -> float:
+    """Odds of a camera that was fitted to patches within a reach, against where these are from.
+
+    Patches that overlap tell the same twice, and count once.
+    """
+    matches, area = wide.matches, (2.0 * reach_px + 1.0) ** 2
+    peak = SHARE_FOUND * area / (1.0 - SHARE_FOUND) / (2.0 * np.pi * SCATTER_PX**2)
+    moved = np.stack([matches.dx, matches.dy], axis=-1)
+    fitted, before = (
+        np.log10(1.0 + peak * np.exp(-(off**2).sum(axis=1) / (2.0 * SCATTER_PX**2)))
+        for off in (wide.residual_px, moved)
+    )
+    return float(((fitted - before) / matches.overlap.sum(axis=1)).sum())
 
 
 def cells_of(along: int, shape: tuple[int, ...]) -> tuple[int, int]:

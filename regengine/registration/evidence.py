@@ -134,8 +134,12 @@ class Fit:
 
     @property
     def patch_log10_odds(self) -> float:
-        """Odds of the patches that were left out, as far as towns let them count."""
-        return self.left_out.log10_odds_beside(self.proof.log10_odds)
+        """Odds of the patches that were left out; none of a fit that is bent.
+
+        See `HeldOut.log10_odds_beside` and `Refinement.settled`.
+        """
+        odds = self.left_out.log10_odds_beside(self.proof.log10_odds)
+        return odds if self.solution.refinement.settled else min(odds, 0.0)
 
     @property
     def lights(self) -> Towns:

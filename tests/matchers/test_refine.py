@@ -26,9 +26,11 @@ from matchers.pose import (
     stepped,
 )
 from matchers.refine import (
+    BENT_LOG10_ODDS,
     FLOOR_PX,
     Refinement,
     RefineParameters,
+    aside_log10_odds,
     blocks_of,
     fit_pose,
     jackknife,
@@ -254,6 +256,47 @@ def test_a_picture_is_fitted_to_a_fraction_of_a_pixel(lamps: LampWorld, levels: 
     assert found.rms_px < 0.5
     again = refine(levels, photo, np.ones_like(photo), start, prior_of(believed), ALL, parameters)
     assert again.camera == found.camera  # nothing is drawn at random
+
+
+def bent_start(true: Camera, longer: float) -> Camera:
+    """A camera that is right in the middle alone, for its lens is so many times as long."""
+    return replace(true, focal_px=longer * true.focal_px)
+
+
+@pytest.mark.parametrize(("longer", "near_px"), [(0.9, (4, 3)), (1.2, (8, 5, 4))])
+def test_a_camera_that_holds_itself_to_other_lights_is_followed_farther(
+    lamps: LampWorld, levels: Levels, longer: float, near_px: tuple[int, ...]
+) -> None:
+    """Beside its middle a light of the map lies near one of the photo, but the wrong one."""
+    true = camera_over(11.0, 43.0, off_nadir=30.0, roll=40.0, width=450, height=300, focal_px=650.0)
+    photo = log_picture(true, lamps, blur_px=1.2)
+    start = bent_start(true, longer)
+    prior = prior_of(start, sigma_log_focal=0.12)
+    lattice = np.meshgrid(np.linspace(10, 439, 9), np.linspace(10, 289, 7))
+    worst_px = []
+    for reaches_px in (near_px, RefineParameters().reaches_px):
+        parameters = RefineParameters(patch_px=25, reaches_px=reaches_px)
+        found = refine(levels, photo, np.ones_like(photo), start, prior, ALL, parameters)
+        assert found is not None
+        worst_px.append(float(np.max(miss_px(found.camera, true, *lattice))))
+    assert found.settled
+    assert worst_px[0] > 10.0
+    assert worst_px[1] < 0.5
+
+
+def test_a_bent_camera_is_told_by_what_lies_farther_away() -> None:
+    """And a right one is not: what scatters around it fits no other."""
+    true = start_camera()
+    rng = np.random.default_rng(11)
+    prior = prior_of(true, sigma_log_focal=0.12)
+    right = fit_pose(true, matches_of(true, true, rng, outliers=0.25), prior, ALL)
+    assert aside_log10_odds(right, 20) < BENT_LOG10_ODDS
+    start = bent_start(true, 1.05)
+    bent = fit_pose(start, matches_of(start, true, rng, outliers=0.25), prior, ALL)
+    assert aside_log10_odds(bent, 20) > 10.0 * BENT_LOG10_ODDS
+    # Where all of them are the same light, they tell no more than one
+    one = replace(bent.matches, x=np.full(100, 300.0), y=np.full(100, 200.0))
+    assert aside_log10_odds(replace(bent, matches=one), 20) < BENT_LOG10_ODDS
 
 
 def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:

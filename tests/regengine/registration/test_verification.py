@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from matchers.footprint import diagonal_km
 from matchers.patches import PatchMatches, groups_of
 from matchers.pose import FOCAL, turned
-from matchers.refine import RefineParameters
+from matchers.refine import BENT_LOG10_ODDS, RefineParameters
 from matchers.verify import Towns
 from matchers.view import render_known
 from regengine.registration import verification
 from regengine.registration.evidence import (
     LOG10_ATTITUDES_PER_LOOK,
+    TESTED_LOG10_ODDS,
     WHOLE_TOWN_LOG10_ODDS,
     Finalist,
     Fit,
@@ -465,6 +466,19 @@ def test_a_lens_that_the_fit_pulls_away_from_what_was_told_is_set_free(
     assert_fitted(near_nadir, finalist)
     (lens,) = freed
     assert lens.candidate.look.prior.sigma_log_focal > 10.0 * prior.sigma_log_focal
+
+
+def test_patches_do_not_count_where_those_farther_away_fit_another_camera(
+    near_nadir: Solved,
+) -> None:
+    """They lie where a bent camera has gone, and tell nothing of the rest of the picture."""
+    fit = verification.fit_of(near_nadir.search, near_nadir.best.finalists[0])
+    assert fit is not None
+    assert fit.holds
+    refinement = replace(fit.solution.refinement, aside_log10_odds=BENT_LOG10_ODDS)
+    bent = replace(fit, solution=replace(fit.solution, refinement=refinement))
+    assert fit.patch_log10_odds > TESTED_LOG10_ODDS
+    assert bent.patch_log10_odds == 0.0
 
 
 def with_odds(fit: Fit, patches: float, picture: float, *, holds: bool) -> Fit:
