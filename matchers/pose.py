@@ -107,6 +107,34 @@ def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
     return replace(camera, quaternion=(x, y, z, w))
 
 
+def other_pose(camera: Camera) -> Camera | None:
+    """The camera on the other side of what it looks at, that sees almost the same.
+
+    Seen from afar, level ground looks the same from both sides of its normal, at the same angle to
+    it: a fit that is near the one camera ends there, however little of the picture bears it out.
+
+    Returns
+    -------
+    Camera or None
+        None where the middle of the picture shows no ground.
+
+    References
+    ----------
+    Schweighofer, G., Pinz, A. (2006). Robust pose estimation from a planar target. IEEE TPAMI 28,
+    2024-2030.
+    """
+    middle_x, middle_y = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
+    ground_m = camera.pixel_to_ecef(middle_x, middle_y)
+    if not np.isfinite(ground_m).all():
+        return None
+    lon, lat = (float(v) for v in ecef_to_geodetic(ground_m)[:2])
+    up = local_axes(lon, lat)[2]
+    mirror = np.eye(3) - 2.0 * np.outer(up, up)  # in the ground
+    x, y, z = (ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)).tolist()
+    moved = replace(camera, position_ecef_m=(x, y, z))
+    return with_attitude(moved, mirror @ camera.matrix @ np.diag([1.0, 1.0, -1.0]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PosePrior:
     """What is believed of a photo before its lights are looked at; one sigma each.

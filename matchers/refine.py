@@ -11,7 +11,7 @@ from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
-from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
+from matchers.pose import PARAMETERS, PosePrior, other_pose, stepped, track_axes
 from matchers.view import render_known
 
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
@@ -140,16 +140,16 @@ def refine(
     parameters = parameters or RefineParameters()
     cells = cells_of(parameters.cells, photo.shape)
 
-    def fitted(camera: Camera, reach: int) -> Refinement | None:
+    def sought(camera: Camera, reach: int) -> PatchMatches:
         view, known = render_known(levels, camera, 2)
         centres = choose_patches(view, weight * known, parameters.patch_px, cells, reach)
-        matches = match_patches(photo, view, centres, parameters.patch_px, reach)
-        return fit_pose(camera, matches, prior, free) if len(matches) >= FEWEST_MATCHES else None
+        return match_patches(photo, view, centres, parameters.patch_px, reach)
 
     widest, *narrower = parameters.reaches_px
     result: Refinement | None = None
     for _ in range(WIDE_LOOKS):
-        wide = fitted(camera, widest)
+        fits = fits_of_both_poses(camera, sought(camera, widest), prior, free)
+        wide = max(fits, key=lambda fit: aside_log10_odds(fit, widest), default=None)
         if result is not None:
             gained = 0.0 if wide is None else aside_log10_odds(wide, widest)
             result = replace(result, aside_log10_odds=gained)
@@ -157,11 +157,30 @@ def refine(
                 break
         camera = camera if wide is None else wide.camera
         for reach in narrower:
-            found = fitted(camera, reach)
-            if found is None:
+            matches = sought(camera, reach)
+            if len(matches) < FEWEST_MATCHES:
                 break
-            camera, result = found.camera, found
+            result = fit_pose(camera, matches, prior, free)
+            camera = result.camera
     return result
+
+
+def fits_of_both_poses(
+    camera: Camera, matches: PatchMatches, prior: PosePrior, free: BoolArray
+) -> list[Refinement]:
+    """Fits that start at a camera and at its other pose, where that sees the patches' ground.
+
+    None for too few matches.
+    """
+    if len(matches) < FEWEST_MATCHES:
+        return []
+    starts, other = [camera], other_pose(camera)
+    if other is not None:
+        ground = camera.pixel_to_ecef(matches.x, matches.y)
+        seen = ground[np.isfinite(ground[:, 0])]
+        if np.isfinite(other.ecef_to_pixel(seen)).all():
+            starts.append(other)
+    return [fit_pose(camera, matches, prior, free, start) for start in starts]
 
 
 def aside_log10_odds(wide: Refinement, reach_px: int) -> float:
@@ -187,12 +206,17 @@ def cells_of(along: int, shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def fit_pose(
-    camera: Camera, matches: PatchMatches, prior: PosePrior, free: BoolArray
+    camera: Camera,
+    matches: PatchMatches,
+    prior: PosePrior,
+    free: BoolArray,
+    start: Camera | None = None,
 ) -> Refinement:
     """Robust Gauss-Newton (Cauchy weights) of the pose on patch matches with a Gaussian prior.
 
     Patches that overlap tell the same twice: each counts by the inverse of what lies on it. The
-    camera is the one that the matches were rendered with.
+    camera is the one that the matches were rendered with, and where the fit starts if nothing else
+    is given.
     """
     from matchers.compiled_view import motion_of
 
@@ -206,7 +230,7 @@ def fit_pose(
     sigmas = prior.sigmas[columns]
     scale = np.where(np.isfinite(sigmas), sigmas, 0.01)
     inverse_prior = np.where(np.isfinite(sigmas), 1.0, 1e-9)
-    current = camera
+    current = start or camera
     weights = np.ones(len(target))
     normal = np.eye(len(columns))
     flow = np.empty((len(target), 2, PARAMETERS))

@@ -1,4 +1,4 @@
-"""The analytic derivatives of the pose are those of the steps themselves."""
+"""The analytic derivatives of the pose are those of the steps themselves; the other pose."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from matchers.pose import (
     PosePrior,
     moved,
     off_nadir_attitude,
+    other_pose,
     pixel_derivatives,
     stepped,
     track_offsets_m,
     with_attitude,
 )
+from tests.matchers.lamp_world import camera_over, east_north_up, geodetic
 
 VELOCITY = np.array([1000.0, 7000.0, 2000.0])
 
@@ -89,3 +91,35 @@ def test_a_step_up_raises_the_camera():
     step[6] = 500.0
     risen = np.linalg.norm(stepped(start, VELOCITY, step).position_ecef_m)
     assert risen - np.linalg.norm(start.position_ecef_m) == pytest.approx(500.0, abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(off_nadir=st.floats(2.0, 50.0), azimuth=st.floats(0.0, 360.0), roll=st.floats(-180.0, 180.0))
+def test_the_other_pose_sees_the_same_from_afar(
+    off_nadir: float, azimuth: float, roll: float
+) -> None:
+    """Scaled orthography cannot tell the two apart, so that a narrow field hardly can."""
+    narrow = camera_over(
+        11.0, 43.0, off_nadir=off_nadir, azimuth=azimuth, roll=roll, focal_px=30_000.0
+    )
+    other = other_pose(narrow)
+    assert other is not None
+    assert np.linalg.det(other.matrix) == pytest.approx(1.0)
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 299, 5), np.linspace(0, 199, 4)))
+    ground = narrow.pixel_to_ecef(x, y)
+    apart = np.hypot(*(np.stack(other.ecef_to_pixel(ground)) - [x, y]))
+    assert apart.max() < 4.0
+    # It stands across the normal of the ground in the middle, as far away
+    middle = narrow.pixel_to_ecef(149.5, 99.5)
+    up = east_north_up(*(float(v) for v in geodetic(middle)[:2]))[2]
+    here, there = (np.asarray(one.position_ecef_m) - middle for one in (narrow, other))
+    assert here @ up == pytest.approx(there @ up, rel=1e-6)
+    assert np.linalg.norm(here - (here @ up) * up + there - (there @ up) * up) < 1.0
+    again = other_pose(other)
+    assert again is not None
+    assert np.allclose(again.position_ecef_m, narrow.position_ecef_m, atol=1.0)
+    assert np.allclose(again.matrix, narrow.matrix, atol=1e-6)
+
+
+def test_a_camera_whose_middle_shows_sky_has_no_other_pose() -> None:
+    assert other_pose(camera_over(11.0, 43.0, off_nadir=85.0)) is None

@@ -22,6 +22,7 @@ from matchers.pose import (
     ROTATION,
     UP,
     PosePrior,
+    other_pose,
     pixel_derivatives,
     stepped,
 )
@@ -282,6 +283,28 @@ def test_a_camera_that_holds_itself_to_other_lights_is_followed_farther(
     assert found.settled
     assert worst_px[0] > 10.0
     assert worst_px[1] < 0.5
+
+
+@pytest.mark.parametrize(("off_nadir", "focal_px"), [(22.0, 650.0), (30.0, 1000.0)])
+def test_a_camera_on_the_other_side_of_what_it_sees_is_found(
+    lamps: LampWorld, levels: Levels, off_nadir: float, focal_px: float
+) -> None:
+    """A camera that is believed there fits the middle of the picture, and no step leads away."""
+    true = camera_over(
+        11.0, 43.0, off_nadir=off_nadir, azimuth=70.0, width=450, height=300, focal_px=focal_px
+    )
+    photo = log_picture(true, lamps, blur_px=1.2)
+    other = other_pose(true)
+    assert other is not None
+    x, y, z = np.asarray(true.position_ecef_m) - np.asarray(other.position_ecef_m)
+    prior = replace(prior_of(other, sigma_along_m=2e5), velocity_ecef=(x, y, z))
+    lattice = np.meshgrid(np.linspace(10, 439, 9), np.linspace(10, 289, 7))
+    parameters = RefineParameters(patch_px=25)
+    found = refine(levels, photo, np.ones_like(photo), other, prior, ALL, parameters)
+    assert found is not None
+    assert found.settled
+    assert np.max(miss_px(other, true, *lattice)) > 50.0
+    assert np.max(miss_px(found.camera, true, *lattice)) < 0.5
 
 
 def test_a_bent_camera_is_told_by_what_lies_farther_away() -> None:
