@@ -123,6 +123,7 @@ class Fit:
     """A solution, how the patches that were left out of it land, and which towns it meets.
 
     holds: Whether it is tested, and stays where it is without some of the lights.
+    contradicted: Whether one with another lens is confirmed as well, and puts patches elsewhere.
     """
 
     solution: Solution
@@ -131,15 +132,17 @@ class Fit:
     photo_towns: Towns
     view: NDArray[np.float32]
     holds: bool = False
+    contradicted: bool = False
 
     @property
     def patch_log10_odds(self) -> float:
-        """Odds of the patches that were left out; none of a fit that is bent.
+        """Odds of the patches that were left out; none of a fit that is or may be bent.
 
         See `HeldOut.log10_odds_beside` and `Refinement.settled`.
         """
         odds = self.left_out.log10_odds_beside(self.proof.log10_odds)
-        return odds if self.solution.refinement.settled else min(odds, 0.0)
+        bent = self.contradicted or not self.solution.refinement.settled
+        return min(odds, 0.0) if bent else odds
 
     @property
     def lights(self) -> Towns:

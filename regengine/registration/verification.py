@@ -87,9 +87,7 @@ def held_out(
     ``seen`` is what the camera sees of the map, ``towns`` are the photo's, and ``met`` those of
     them that the map confirms.
     """
-    diagonal_px = float(np.hypot(*solution.image.values.shape))
-    allowed_px = allowed_error_m(solution.camera) / 1e3 / diagonal_km(solution.camera) * diagonal_px
-    right_px = max(RIGHT_SHARE * allowed_px, LANDED_PX)
+    right_px = max(RIGHT_SHARE * allowed_px(solution), LANDED_PX)
     scattered = [landing(solution, seen, *patches, LANDED_PX) for patches in TESTING_PATCHES]
     right = [landing(solution, seen, *patches, right_px) for patches in TESTING_PATCHES]
     odds = [one.log10_odds(SHARES_LANDED) for one in scattered]
@@ -101,6 +99,12 @@ def held_out(
         in_part=parts is not None and bool(len(parts.empty)),
         met_beside=parts is None or parts.are_met(towns, met),
     )
+
+
+def allowed_px(solution: Solution) -> float:
+    """What a control point may be off, pixels of the solution's image, in the mean over that."""
+    share = allowed_error_m(solution.camera) / 1e3 / diagonal_km(solution.camera)
+    return share * float(np.hypot(*solution.image.values.shape))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,11 +314,29 @@ def confirms(fit: Fit) -> bool:
 
 
 def best_of(fits: Sequence[Fit | None]) -> Fit | None:
-    """The fit that lights left out confirm most; of those as good as that, one that holds."""
+    """The fit that lights left out confirm most; of those as good as that, one that holds.
+
+    Nothing tells it from another that they confirm as well: where that has some of its patches
+    elsewhere, neither is to be believed, be it bent or not.
+    """
     found = [fit for fit in fits if fit is not None]
     most = max((fit.patch_log10_odds for fit in found), default=0.0)
     good = [fit for fit in found if fit.patch_log10_odds >= most - AS_GOOD_LOG10_ODDS]
-    return max(good, key=lambda fit: (fit.holds, fit.patch_log10_odds), default=None)
+    best = max(good, key=lambda fit: (fit.holds, fit.patch_log10_odds), default=None)
+    if best is None or not any(contradicts(fit, best) for fit in found):
+        return best
+    return replace(best, contradicted=True)
+
+
+def contradicts(other: Fit, fit: Fit) -> bool:
+    """Whether a fit that lights left out confirm as well has patches farther off than allowed."""
+    if other.left_out.log10_odds < fit.left_out.log10_odds - AS_GOOD_LOG10_ODDS:
+        return False
+    refinement = fit.solution.refinement
+    ground = refinement.rendered.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
+    x, y = fit.solution.camera.ecef_to_pixel(ground)
+    other_x, other_y = other.solution.camera.ecef_to_pixel(ground)
+    return bool((np.hypot(other_x - x, other_y - y) > allowed_px(fit.solution)).any())
 
 
 def beyond_chance(search: Search, fit: Fit) -> bool:

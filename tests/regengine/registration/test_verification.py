@@ -493,6 +493,28 @@ def with_odds(fit: Fit, patches: float, picture: float, *, holds: bool) -> Fit:
 
 
 @pytest.mark.parametrize(
+    ("other_odds", "apart", "believed"), [(5.5, 0.5, True), (5.5, 3.0, False), (3.5, 3.0, True)]
+)
+def test_of_two_fits_that_are_confirmed_alike_and_differ_neither_is_believed(
+    near_nadir: Solved, other_odds: float, apart: float, believed: bool
+) -> None:
+    """Even where the other is bent; how far they are apart counts in what is allowed."""
+    fit = verification.fit_of(near_nadir.search, near_nadir.best.finalists[0])
+    assert fit is not None
+    fit = with_odds(fit, 5.0, 0.0, holds=True)
+    solution = fit.solution
+    turn = apart * verification.allowed_px(solution) / solution.camera.focal_px
+    moved = replace(solution, camera=turned(solution.camera, [0.0, turn, 0.0]))
+    other = replace(fit, solution=moved, left_out=replace(fit.left_out, in_part=True))
+    other = replace(other, left_out=replace(other.left_out, log10_odds=other_odds), holds=False)
+    best = verification.best_of([replace(other, proof=replace(fit.proof, log10_odds=0.0)), fit])
+    assert best is not None
+    assert best.solution is solution
+    assert best.contradicted is not believed
+    assert best.patch_log10_odds == (5.0 if believed else 0.0)
+
+
+@pytest.mark.parametrize(
     ("told", "free", "loose", "place", "tried", "chosen"),
     [
         (4.0, 9.0, (), 30.0, 0, 0),  # confirmed: no other is tried
