@@ -46,7 +46,7 @@ DIRECTIONS, CONSIDERED = 24, 30
 LEAST_SPREAD, NEAREST_SHARE = 0.25, 0.1
 TOWNS_OF_VIEW = 300
 WELL_SEEN_DEG = 70.0  # incidence
-# Of what all precise patches span, that those which agree well must span to be taken alone
+# Of what all precise ones at lights span, that those which agree well must span to be taken alone
 GOOD_SHARE = 0.5
 # A place that no eye finds is worth this share of one on a bright light
 UNLIT_WORTH = 0.5
@@ -64,9 +64,10 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
 
     `stored`: the solved camera for the stored image; `lights`: towns of the photo that the map
     confirms, pixels of the solution's image. The four span at least `LEAST_SPREAD` of the lights'
-    hull, none near another, where precise patches allow it (see `PointSpread`). Fewer than four
-    come of a photo with fewer patches on ground that is not at the limb; they go clockwise from
-    the top left.
+    hull, none near another, where precise patches allow it (see `PointSpread`). Where they can, all
+    lie at lights that the map confirms: on dark ground beyond them nothing holds the camera, and a
+    patch may be what the picture's frame or noise brings. Fewer than four come of a photo with
+    fewer patches on ground that is not at the limb; they go clockwise from the top left.
     """
     refinement = solution.refinement
     matches = refinement.matches
@@ -95,16 +96,18 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     places = np.array([(p.x, p.y) for p in points]).reshape(-1, 2)
     worth = worth_of(ncc, found[index], sigma_m / precise_m)
     hull_px2 = hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0])
-    good = precise & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
     believed = weights >= BELIEVED_WEIGHT
-    four = well_spread(places, worth, precise & believed)
+    precise = precise & believed
+    lit = precise & (np.array([point.lights for point in points]) > 0)
+    good = lit & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
+    four = well_spread(places, worth, lit)
     if len(four) == 4:
         widest = spread_of(places[four], hull_px2).hull_share
         best = well_spread(places, worth, good)
         spread = spread_of(places[best], hull_px2) if len(best) == 4 else None
         if spread is not None and spread.wide and spread.hull_share >= GOOD_SHARE * widest:
             four = best
-    for usable in (believed, np.ones(len(points), bool)):
+    for usable in (precise, believed, np.ones(len(points), bool)):
         if len(four) < 4:
             four = well_spread(places, worth, usable)
     return tuple(points[k] for k in four)

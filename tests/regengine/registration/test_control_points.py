@@ -18,6 +18,7 @@ from matchers.verify import Towns, find_towns
 from matchers.view import render_known
 from regengine.registration.control_points import (
     LEAST_SPREAD,
+    LIGHTS_REACH_PX,
     NEAREST_SHARE,
     allowed_error_m,
     control_point,
@@ -331,6 +332,20 @@ def test_points_lie_on_lights_of_photo_and_map(solved: Solved) -> None:
     on_both = (to_photo < 4.0) & (to_map < 1.5)
     assert on_both.sum() >= 3
     assert spread_of(at, hull_area(lights)).hull_share >= LEAST_SPREAD
+
+
+def test_no_point_lies_on_dark_ground_beyond_the_lights(near_nadir: Solved) -> None:
+    """The map confirms those of the left alone; patches farther out are as good."""
+    best = near_nadir.best
+    met = best.photo_towns.chosen(best.met)
+    left = met.chosen(np.flatnonzero(met.x < np.median(met.x)))
+    factor = best.solution.image.factor
+    for lights, beyond in ((met, True), (left, False)):
+        points = propose(best.solution, best.camera, lights)
+        assert len(points) == 4
+        assert all(point.lights > 0 for point in points)
+        far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
+        assert (far_px > LIGHTS_REACH_PX) == beyond
 
 
 def test_a_light_that_only_the_photo_shows_takes_no_point(near_nadir: Solved) -> None:
