@@ -64,10 +64,11 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
 
     `stored`: the solved camera for the stored image; `lights`: towns of the photo that the map
     confirms, pixels of the solution's image. The four span at least `LEAST_SPREAD` of the lights'
-    hull, none near another, where precise patches allow it (see `PointSpread`). Where they can, all
-    lie at lights that the map confirms: on dark ground beyond them nothing holds the camera, and a
-    patch may be what the picture's frame or noise brings. Fewer than four come of a photo with
-    fewer patches on ground that is not at the limb; they go clockwise from the top left.
+    hull, none near another, where precise patches allow it (see `PointSpread`). Where four that
+    span as much do, all lie at lights that the map confirms: on dark ground beyond them nothing
+    holds the camera, and a patch may be what the picture's frame or noise brings. Fewer than four
+    come of a photo with fewer patches on ground that is not at the limb; they go clockwise from the
+    top left.
     """
     refinement = solution.refinement
     matches = refinement.matches
@@ -99,15 +100,17 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     believed = weights >= BELIEVED_WEIGHT
     precise = precise & believed
     lit = precise & (np.array([point.lights for point in points]) > 0)
-    good = lit & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
     four = well_spread(places, worth, lit)
+    if len(four) < 4 or not spread_of(places[four], hull_px2).wide:
+        lit, four = precise, well_spread(places, worth, precise)
+    good = lit & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
     if len(four) == 4:
         widest = spread_of(places[four], hull_px2).hull_share
         best = well_spread(places, worth, good)
         spread = spread_of(places[best], hull_px2) if len(best) == 4 else None
         if spread is not None and spread.wide and spread.hull_share >= GOOD_SHARE * widest:
             four = best
-    for usable in (precise, believed, np.ones(len(points), bool)):
+    for usable in (believed, np.ones(len(points), bool)):
         if len(four) < 4:
             four = well_spread(places, worth, usable)
     return tuple(points[k] for k in four)
