@@ -8,10 +8,9 @@ from itertools import combinations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.types import FloatArray, IndexArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
@@ -95,24 +94,15 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     precise_m = PRECISE_SHARE * allowed_error_m(stored)
     precise = sigma_m <= precise_m
     places = np.array([(p.x, p.y) for p in points]).reshape(-1, 2)
-    worth = worth_of(ncc, found[index], sigma_m / precise_m)
-    hull_px2 = hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0])
-    believed = weights >= BELIEVED_WEIGHT
-    precise = precise & believed
-    lit = precise & (np.array([point.lights for point in points]) > 0)
-    four = well_spread(places, worth, lit)
-    if len(four) < 4 or not spread_of(places[four], hull_px2).wide:
-        lit, four = precise, well_spread(places, worth, precise)
-    good = lit & (ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT)
-    if len(four) == 4:
-        widest = spread_of(places[four], hull_px2).hull_share
-        best = well_spread(places, worth, good)
-        spread = spread_of(places[best], hull_px2) if len(best) == 4 else None
-        if spread is not None and spread.wide and spread.hull_share >= GOOD_SHARE * widest:
-            four = best
-    for usable in (believed, np.ones(len(points), bool)):
-        if len(four) < 4:
-            four = well_spread(places, worth, usable)
+    four = best_four(
+        places,
+        worth_of(ncc, found[index], sigma_m / precise_m),
+        hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0]),
+        believed=weights >= BELIEVED_WEIGHT,
+        precise=precise,
+        lit=np.array([point.lights for point in points], int) > 0,
+        agreeing=(ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT),
+    )
     return tuple(points[k] for k in four)
 
 
@@ -278,7 +268,39 @@ def quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArray, Float
     return np.max(areas, axis=0), distance.min(axis=1), distance.max(axis=1)
 
 
-def well_spread(places_px: FloatArray, worth: FloatArray, usable: NDArray[np.bool_]) -> list[int]:
+def best_four(
+    places_px: FloatArray,
+    worth: FloatArray,
+    hull_px2: float,
+    *,
+    believed: BoolArray,
+    precise: BoolArray,
+    lit: BoolArray,
+    agreeing: BoolArray,
+) -> list[int]:
+    """Indices of four places: of precise ones, at lights and agreeing where those span enough."""
+
+    def wide(four: list[int], least_share: float = 0.0) -> bool:
+        if len(four) < 4:
+            return False
+        spread = spread_of(places_px[four], hull_px2)
+        return spread.wide and spread.hull_share >= least_share
+
+    usable = believed & precise
+    if wide(well_spread(places_px, worth, usable & lit)):
+        usable &= lit
+    four = well_spread(places_px, worth, usable)
+    if len(four) == 4:
+        good = well_spread(places_px, worth, usable & agreeing)
+        if wide(good, GOOD_SHARE * spread_of(places_px[four], hull_px2).hull_share):
+            return good
+    for vaguer in (believed, np.ones(len(places_px), bool)):
+        if len(four) < 4:
+            four = well_spread(places_px, worth, vaguer)
+    return four
+
+
+def well_spread(places_px: FloatArray, worth: FloatArray, usable: BoolArray) -> list[int]:
     """Indices of four places that span the largest area, those of higher `worth` preferred.
 
     Places have shape (n, 2). None of the four lies near another, if that can be; they go clockwise
@@ -316,7 +338,7 @@ def outermost(places_px: FloatArray, worth: FloatArray) -> IndexArray:
     return np.array(taken, np.intp)
 
 
-def clockwise(x: FloatArray, y: FloatArray) -> NDArray[np.intp]:
+def clockwise(x: FloatArray, y: FloatArray) -> IndexArray:
     """Order of points around their middle, clockwise as the image is seen, top left first."""
     angle = np.arctan2(y - y.mean(), x - x.mean())
     order = np.argsort(angle)
