@@ -26,6 +26,7 @@ from benchmarks.confidence.report import (
 )
 from benchmarks.pages import command_of, parser, title_lines, write_page
 from regengine.errors import ConfigError
+from regengine.io.extras import need
 from regengine.registration.calibration import Calibration, calibration_text, shipped_calibration
 
 TARGET = 0.001  # wrong among accepted
@@ -36,6 +37,8 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
     """Read, fit, test, judge, write; what the page says of it."""
     if not 0.0 < target < 0.1:
         raise ValueError("--target is not a rate between 0 and 0.1")
+    if plot:
+        need("--plot", "matplotlib.figure")
     rows = read_rows(tables)
     training, test = proposals_of(rows, "train"), proposals_of(rows, "test")
     if write and (training is None or test is None):

@@ -18,6 +18,7 @@ from benchmarks.trials.exposures import KINDS
 from benchmarks.trials.report import Page, in_order
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
+from regengine.io.extras import need
 from regengine.registration.search import METHODS, Method
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
 
     if not given.table:
         raise ConfigError("no table of trials: say --table CASES.csv")
+    if given.out is not None:
+        need("--out", "matplotlib.figure")  # for its picture; after hours of trials is too late
     settings, seeds = settings_of(given), seeds_of(given.seeds)
     for table in (*given.table, *given.ablation):
         check_table(table, given.told)

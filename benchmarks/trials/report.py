@@ -40,6 +40,7 @@ STEEP_DEG = 45.0
 WELL_LIT = 15
 LONG_LENS_MM = 250.0
 MOST_WRONG = 1e-3
+LEAST_WORK = 1.0  # s; below, what is not counted as work outweighs it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +291,25 @@ def seconds_figures(rows: Sequence[Row]) -> list[Figure]:
         seconds = numbers(some, "seconds_cpu")
         words, n = f"CPU seconds a frame, {name}", int(np.isfinite(seconds).sum())
         found.append(limit_figure(words, limit, quantile(seconds, share), n))
-    return found
+    return [*found, *machine_figures(rows)]
+
+
+def machine_figures(rows: Sequence[Row]) -> list[Figure]:
+    """How slow the machine was: work is counted alike everywhere; nothing where it is not known."""
+    work = numbers(rows, "work")
+    known = work >= LEAST_WORK
+    if not known.any():
+        return []
+    return [
+        Figure(
+            what="CPU seconds for a second of work, median (tells machines apart)",
+            asked=NONE,
+            measured=number(quantile(numbers(rows, "seconds_cpu")[known] / work[known], 0.5)),
+            n=int(known.sum()),
+            interval=NONE,
+            met=None,
+        )
+    ]
 
 
 MOST_LISTED = 40

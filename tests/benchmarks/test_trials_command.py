@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,20 @@ def test_a_report_of_a_table(
     assert f"]({picture.name})" in text
     with Image.open(picture) as image:
         assert min(image.size) > 300
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_before_trials_are_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    path, out = tmp_path / "cases.csv", tmp_path / "results"
+    options = ["--simulated", "--smoke", "--table", str(path), "--out", str(out)]
+    assert registration.main(options) == 2
+    said = capsys.readouterr()
+    assert "--out needs matplotlib, which is not installed: pip install" in said.err
+    assert not path.exists()
+    assert not out.exists()
 
 
 def test_a_table_is_continued_as_it_was_begun(

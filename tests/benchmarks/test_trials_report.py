@@ -71,6 +71,15 @@ def test_told_nothing_the_well_lit_are_asked_for() -> None:
     assert page_lines(Page(rows=rows, command="c", note="n"))[0].endswith(", nothing told")
 
 
+def test_what_work_cost_tells_machines_apart() -> None:
+    words = "for a second of work"
+    assert not [one for one in figures_of(ROWS) if words in one.what]
+    idle = made_row(9, seconds_cpu=3.0, work=0.2)
+    rows = [*(made_row(k, seconds_cpu=3.0, work=2.0) for k in range(3)), idle, made_row(10)]
+    cost = figure(rows, words)
+    assert (cost.measured, cost.n, cost.cells()[-1]) == ("1.50", 3, "")
+
+
 def test_what_each_proposer_found_and_found_alone() -> None:
     rows = [
         *(made_row(k) for k in range(3)),
