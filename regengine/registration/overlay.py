@@ -97,7 +97,8 @@ CONTOUR_QUANTILES = (0.40, 0.75, 0.95)  # of the map's lit pixels in the view
 LIT = 0.3  # log10(1 + L): 1 nW cm^-2 sr^-1, about the faintest village in annual composites
 GRATICULE_STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 LABEL_PX = 13
-CROSS_PX = 9
+# Arms of a control point's cross, from the light that it marks outwards
+CLEAR_PX, CROSS_PX = 8.0, 15.0
 COAST_OFF_PX = 10.0  # that it may lie beside its place
 MOST_SOUGHT, MOST_TOWNS = 400, 16
 TOWNS_APART = 0.06  # of the long side
@@ -234,13 +235,17 @@ def graticule_values(low: float, high: float) -> list[float]:
 
 
 def draw_points(picture: Picture, points: Sequence[ControlPoint], scale: float) -> None:
-    """Draw control points, in place: a cross, and a circle of three sigma but at least 5 px."""
+    """Draw control points, in place: a cross, and a circle of three sigma; their lights stay seen.
+
+    The circle is no smaller than the gap in the middle of the cross.
+    """
     for point in points:
         x, y = on_picture(point.x, point.y, scale)
-        radius = max(3.0 * point.sigma_px * scale, 5.0) if np.isfinite(point.sigma_px) else 5.0
+        sigma_px = point.sigma_px if np.isfinite(point.sigma_px) else 0.0
+        radius = max(3.0 * sigma_px * scale, CLEAR_PX)
         for colour, width in (((0, 0, 0), 3), (POINT, 1)):
-            for dx, dy in ((CROSS_PX, 0), (0, CROSS_PX)):
-                ends = _fixed(np.array([[x - dx, y - dy], [x + dx, y + dy]]))
+            for dx, dy in ((1, 0), (0, 1), (-1, 0), (0, -1)):
+                ends = _fixed(np.array([[x + k * dx, y + k * dy] for k in (CLEAR_PX, CROSS_PX)]))
                 cv2.polylines(picture, [ends], False, colour, width, cv2.LINE_AA, shift=4)
             centre = tuple(int(v) for v in _fixed(np.array([x, y])).ravel())
             cv2.circle(picture, centre, round(16 * radius), colour, width, cv2.LINE_AA, shift=4)

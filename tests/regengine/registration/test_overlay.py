@@ -159,6 +159,16 @@ def test_control_points_are_drawn_where_they_are() -> None:
     assert np.abs(drawn - [100.5, 200.5]).max() == pytest.approx(24.0, abs=1.0)  # 3 sigma, 2 x
 
 
+def test_the_light_under_a_control_point_stays_seen() -> None:
+    """A person compares it in photo and map: a town takes a few pixels of the small views."""
+    for sigma_px in (0.1, 4.0, np.nan):
+        point = replace(proposal().control_points[0], x=100.0, y=50.0, sigma_px=sigma_px)
+        picture = np.full((100, 200, 3), 90, np.uint8)
+        draw_points(picture, [point], 1.0)
+        assert (picture[47:54, 97:104] == 90).all()
+        assert len(coloured(picture, POINT)) > 30
+
+
 def label(x: float, y: float, text: str, *, must: bool = True) -> Label:
     return Label(x=x, y=y, text=text, colour=POINT, must=must)
 
