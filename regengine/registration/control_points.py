@@ -287,9 +287,11 @@ def best_four(
         return spread.wide and spread.hull_share >= least_share
 
     usable = believed & precise
-    if wide(well_spread(places_px, worth, usable & lit)):
+    four = well_spread(places_px, worth, usable & lit)
+    if wide(four):
         usable &= lit
-    four = well_spread(places_px, worth, usable)
+    else:
+        four = well_spread(places_px, worth, usable)
     if len(four) == 4:
         good = well_spread(places_px, worth, usable & agreeing)
         if wide(good, GOOD_SHARE * spread_of(places_px[four], hull_px2).hull_share):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,20 @@ def test_what_cannot_be_done_is_said(
     table = write_rows(tmp_path / "table.csv", rows)
     assert main([str(table), *options]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_before_the_calibration_is_written(
+    fitted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
+    tables, made = [str(fitted / f"{half}.csv") for half in ("train", "test")], tmp_path / "m.json"
+    assert main([*tables, "--write", str(made), "--plot", str(tmp_path / "figures")]) == 2
+    assert "--plot needs matplotlib, which is not installed" in capsys.readouterr().err
+    assert not made.exists()
 
 
 def test_of_a_case_that_comes_twice_the_last_counts(tmp_path: Path) -> None:
