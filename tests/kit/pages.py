@@ -1,0 +1,1 @@
+"""The review server, in this process and beside a browser."""

@@ -1,0 +1,1 @@
+"""Runs of the program over the samples and over simulated photos."""
