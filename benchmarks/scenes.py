@@ -391,7 +391,7 @@ def main(argv: list[str]) -> int:
     model, validation = train_scene_model(
         samples, source=source(samples), seed=options.seed, candidate=CHOSEN
     )
-    report = evaluate_scenes(validation, seed=options.seed)
+    report = evaluate_scenes(validation)
     told = [str(word) for word in argv if word != str(options.mistakes)]
     page = page_lines(
         [word for word in told if word != "--mistakes"],

@@ -155,9 +155,7 @@ def stars(
 def streaks(
     labels: Annotated[
         Path,
-        typer.Argument(
-            help="CSV: path,x1,y1,x2,y2 (a streak a row) or path,mask; or a folder of YOLO labels."
-        ),
+        typer.Argument(help="CSV: path,x1,y1,x2,y2 (a streak a row) or path,mask."),
     ],
     method: Method = None,
     max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
@@ -175,7 +173,7 @@ def streaks(
     \b
     Examples:
       regengine bench streaks labels.csv
-      regengine bench streaks dataset/ --json --plot figures
+      regengine bench streaks labels.csv --json --plot figures
     """
     from functools import cache
 
@@ -225,7 +223,7 @@ def streaks(
 @app.command(no_args_is_help=True)
 def scenes(
     labels: common.SceneLabels,
-    seed: Annotated[int, typer.Option(help="Of folds, fits and draws.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of folds and fits.")] = 0,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Draw figures and the worst mistakes into this folder."),
@@ -238,8 +236,8 @@ def scenes(
 ) -> None:
     """Score every kind of scene model on groups of photos that it has not seen.
 
-    Confusion, precision and recall of every class, how well probabilities fit, what few labels
-    buy, what each feature is worth, and the worst mistakes.
+    Confusion, precision and recall of every class, how well probabilities fit, and the worst
+    mistakes.
 
     \b
     Examples:
@@ -264,7 +262,7 @@ def scenes(
     samples, complete = labelled_samples(labels, seed=seed, quiet=quiet)
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
-    report = evaluate_scenes(validation, seed=seed)
+    report = evaluate_scenes(validation)
     if as_json:
         typer.echo("\n".join(json.dumps(fact) for fact in report_facts(report)))
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,10 +20,6 @@ def main(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print NDJSON records instead of text.")
     ] = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="Write the frame's result as a page that needs no other file."),
-    ] = None,
 ) -> None:
     """Show the frames of a run, or everything about one of them.
 
@@ -33,16 +28,12 @@ def main(
     \b
     Examples: regengine show run.h5
               regengine show run.h5 ISS030-E-184140
-              regengine show run.h5 night.jpg --html night.html
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.records import record_line
     from regengine.store.index import find_frames
     from regengine.store.snapshot import iter_frames
 
-    if html is not None:
-        write_html(store, frame, html)
-        return
     # One after the other: a store may hold a million
     frames = iter_frames(store) if frame is None else iter(find_frames(store, frame))
     if as_json:
@@ -59,25 +50,3 @@ def main(
         from regengine.report.frame_text import frame_sheet
 
         say(*"\n\n".join(frame_sheet(stored) for stored in frames).split("\n"))
-
-
-def write_html(store: Path, frame: str | None, out: Path) -> None:
-    """Write the page of one frame, with what the run's map shows there."""
-    from regengine.batch.at_hand import files_of_run, maps_at_hand
-    from regengine.errors import ConfigError
-    from regengine.io.html import write_page
-    from regengine.lights.map import open_light_map
-    from regengine.report.frame_page import frame_page
-    from regengine.store.index import find_frames
-
-    if frame is None:
-        raise ConfigError("--html is the page of one photo: name it, or take regengine report.")
-    found = find_frames(store, frame)
-    if len(found) > 1:
-        raise ConfigError(
-            f"{frame} stands for {len(found)} photos: name one by its path or its SHA-256."
-        )
-    lights = files_of_run(store).lights or maps_at_hand()
-    light_map = open_light_map(list(lights)) if lights else None
-    write_page(out, frame_page(found[0], store, light_map))
-    say(f"{out}: {found[0].result.frame}.")

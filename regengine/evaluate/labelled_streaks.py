@@ -15,24 +15,21 @@ from detectors.types import BoolImage, FloatArray
 from regengine.errors import FrameError
 from regengine.evaluate.streak_labels import LabelledStreaks, MaskScore, score_mask
 from regengine.evaluate.streak_scores import (
-    LINE_RMS_PX,
     StreakScore,
-    line_measures,
     match_streaks,
-    measured_peak_snr,
     score_streaks,
     total_streak_score,
 )
 from regengine.evaluate.tables import FactTable
 from regengine.photo.formats import read_image_header
-from regengine.photo.image import read_display_rgb, read_linear_light
+from regengine.photo.image import read_display_rgb
 from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
 MASK_LEVEL = 64  # of 255: labels of masks are bright, traces of JPEG are dark
-WHOLE_PX = 1_000_000  # masks and brightness are never brought down
+WHOLE_PX = 1_000_000  # masks are never brought down
 
 STREAK_TABLE = FactTable(
     method_width=14,
@@ -62,36 +59,17 @@ StreakFinder = Callable[[Path], FoundStreaks]
 
 @dataclass(frozen=True, kw_only=True)
 class StreakTruth:
-    """One photo's labels in pixels.
-
-    ``candidates`` are what each streak may be, shape (choices, 5) each; ``peak_snr``, shape (N,),
-    is as labelled, else as measured, NaN where neither could be.
-    """
+    """One photo's labels, and its size."""
 
     photo: LabelledStreaks
-    candidates: tuple[FloatArray, ...]
-    peak_snr: FloatArray
     width_px: int
     height_px: int
 
 
 def read_streak_truth(photo: LabelledStreaks) -> StreakTruth:
-    """A labelled photo's size, and how bright its streaks are; FrameError if it cannot be read."""
+    """A labelled photo and its size; FrameError if it cannot be read."""
     header = read_image_header(photo.path)
-    candidates = tuple(photo.candidates(header.width_px, header.height_px))
-    snr = np.array(photo.peak_snr)
-    unknown = [i for i in np.flatnonzero(np.isnan(snr)) if len(candidates[i]) == 1]
-    if unknown:
-        picture = read_linear_light(photo.path, max_long_side_px=WHOLE_PX)
-        for i in unknown:
-            snr[i] = measured_peak_snr(picture.light, picture.missing, candidates[i][0])
-    return StreakTruth(
-        photo=photo,
-        candidates=candidates,
-        peak_snr=snr,
-        width_px=header.width_px,
-        height_px=header.height_px,
-    )
+    return StreakTruth(photo=photo, width_px=header.width_px, height_px=header.height_px)
 
 
 def _read_mask(path: Path, truth: StreakTruth) -> BoolImage:
@@ -102,24 +80,6 @@ def _read_mask(path: Path, truth: StreakTruth) -> BoolImage:
             f"{truth.height_px}; give a mask of the photo's size"
         )
     return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
-
-
-def chosen_rows(candidates: Sequence[FloatArray], found: FloatArray) -> FloatArray:
-    """Of what each streak may be, the line that a detection fits best, shape (N, 5).
-
-    Among lines that a detection follows within `LINE_RMS_PX` the one with the greatest overlap;
-    where none does, the first.
-    """
-    rows = np.zeros((len(candidates), 5))
-    for i, choices in enumerate(candidates):
-        rows[i] = choices[0]
-        best = 0.0
-        for choice in choices if len(choices) > 1 else ():
-            for row in found:
-                rms, overlap, _ = line_measures(choice, row)
-                if rms <= LINE_RMS_PX and overlap > best:
-                    best, rows[i] = overlap, choice
-    return rows
 
 
 def score_streak_photo(
@@ -137,11 +97,13 @@ def score_streak_photo(
         outside = counts.outside
         score, missed = _score_of_mask(counts, found.seconds), np.zeros((0, 5))
     else:
-        rows = chosen_rows(truth.candidates, found.rows)
+        rows = truth.photo.rows
         matches = match_streaks(rows, found.rows)
         outside = np.zeros(len(found.rows), bool)
         outside[matches.false] = True
-        score = score_streaks(rows, found.rows, peak_snr=truth.peak_snr, seconds=found.seconds)
+        score = score_streaks(
+            rows, found.rows, peak_snr=truth.photo.peak_snr, seconds=found.seconds
+        )
         missed = rows[~score.found & ~truth.photo.ignored]
         score = _without(score, truth.photo.ignored)
     if picture is not None:

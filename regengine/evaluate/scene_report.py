@@ -19,8 +19,6 @@ from regengine.photo.image import read_display_rgb
 from regengine.records import plain
 from regengine.scene.samples import Samples
 
-SHOWN_FEATURES = 15
-
 THUMBNAIL_PX = 300
 SHEET_COLUMNS = 5
 SHOWN_MISTAKES = 30
@@ -61,21 +59,6 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         f"## Classes by {best.name}",
         "",
         *class_lines(report, best),
-        "",
-        "## What few labels buy",
-        "",
-        *few_label_lines(report),
-        "",
-        "## What each family is worth",
-        "",
-        *table(["family", "loss of macro-F1"], [[i.name, _f(i.loss)] for i in report.families]),
-        "",
-        f"## The {SHOWN_FEATURES} features that are worth most",
-        "",
-        *table(
-            ["feature", "loss of macro-F1"],
-            [[i.name, _f(i.loss)] for i in report.features[:SHOWN_FEATURES]],
-        ),
         "",
         f"## Mistakes of {best.name}",
         "",
@@ -132,25 +115,6 @@ def class_lines(report: SceneReport, method: MethodReport) -> list[str]:
     return table(header, rows)
 
 
-def few_label_lines(report: SceneReport) -> list[str]:
-    """A row for each number of labels a class."""
-    methods = list(dict.fromkeys(one.method for one in report.few_labels))
-    of = {(one.method, one.labels): one for one in report.few_labels}
-    rows = [
-        [
-            str(count),
-            *(
-                f"{of[name, count].mean:.2f} ({of[name, count].least:.2f} to "
-                f"{of[name, count].greatest:.2f})"
-                for name in methods
-            ),
-        ]
-        for count in dict.fromkeys(one.labels for one in report.few_labels)
-    ]
-    whole = {m.name: m.macro_f1 for m in report.methods}
-    return table(["labels a class", *methods], [*rows, ["all", *(_f(whole[m]) for m in methods)]])
-
-
 def mistake_lines(report: SceneReport) -> list[str]:
     """A row for each mistake."""
     header = ["photo", "shows", "said", "P(said)", "P(true)", ""]
@@ -190,9 +154,6 @@ def report_facts(report: SceneReport) -> list[dict[str, Any]]:
                 "classes": [asdict(c) for c in m.classes],
             }
         )
-    facts += [{"table": "few_labels", **asdict(one)} for one in report.few_labels]
-    facts += [{"table": "families", **asdict(one)} for one in report.families]
-    facts += [{"table": "features", **asdict(one)} for one in report.features]
     facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
     return [plain(fact, str) for fact in facts]
 
@@ -206,7 +167,7 @@ def _real_groups(samples: Samples) -> list[str]:
 
 
 def draw_report(report: SceneReport, folder: Path) -> list[Path]:
-    """Draw confusion, calibration, what few labels buy and what features are worth.
+    """Draw confusion and calibration.
 
     The folder is made if it does not exist. ConfigError if matplotlib is not installed or the
     folder cannot be written.
@@ -215,8 +176,6 @@ def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     for name, size, draw in (
         ("confusion", (7.5, 6.5), _confusion),
         ("calibration", (6.0, 6.0), _reliability),
-        ("few_labels", (6.5, 4.5), _few_labels),
-        ("importance", (7.0, 7.0), _importance),
     ):
         pictures[name], axes = _figure(*size)
         draw(axes, report)
@@ -297,31 +256,3 @@ def _reliability(axes: Any, report: SceneReport) -> None:
     axes.set(xlabel="probability that a photo shows a class", ylabel="share that does")
     axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.2))
     axes.legend(fontsize=7, loc="upper left")
-
-
-def _few_labels(axes: Any, report: SceneReport) -> None:
-    for name in dict.fromkeys(one.method for one in report.few_labels):
-        points = [one for one in report.few_labels if one.method == name]
-        axes.errorbar(
-            [one.labels for one in points],
-            [one.mean for one in points],
-            yerr=[
-                [one.mean - one.least for one in points],
-                [one.greatest - one.mean for one in points],
-            ],
-            marker="o",
-            capsize=3,
-            label=name,
-        )
-    axes.set(xscale="log", xlabel="labels a class", ylabel="macro-F1", ylim=(0.0, 1.0))
-    ticks = sorted({one.labels for one in report.few_labels})
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.legend(fontsize=8)
-
-
-def _importance(axes: Any, report: SceneReport) -> None:
-    ranked = [*report.families, *report.features[:SHOWN_FEATURES]][::-1]
-    axes.barh([one.name for one in ranked], [one.loss for one in ranked])
-    axes.axvline(0.0, color="0.5", linewidth=1)
-    axes.set(xlabel="loss of macro-F1 when shuffled")

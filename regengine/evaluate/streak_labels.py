@@ -1,4 +1,4 @@
-"""Labelled streaks: the CSV files and the folders of boxes of docs/labels.md."""
+"""Labelled streaks: the CSV files of docs/labels.md."""
 
 from __future__ import annotations
 
@@ -11,19 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from regengine.batch.discover import find_photos
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
 from regengine.evaluate.tables import Row, labelled_rows, numbers
 
-# Boxes narrower than this may have been drawn around a level or upright streak: both ends of it
-# then lie in the middle of the short sides, further than a match allows from any corner
-NARROW_PX = 12.0
-
 PHOTOS, LABELS = "images", "labels"
-BOX_NUMBERS = 4
-LEAST_CORNERS = 3
-
 ENDS = ("x1", "y1", "x2", "y2")
 NUMBERS = (*ENDS, "bow_px", "peak_snr")
 IGNORED, NO_STREAK = "ignore", "cosmic_ray"
@@ -42,120 +34,7 @@ class LabelledStreaks:
     # (N,): peak of the mean cross profile over the noise of a pixel; NaN where it is not given
     peak_snr: FloatArray
     ignored: BoolArray  # (N,): streaks that need not be found, and are not false if they are
-    # (B, 4): upright boxes, centre and size, as parts of the picture's width and height
-    boxes: FloatArray
-    # (K, 2): slanted boxes or other outlines, corners as parts of the picture's width and height
-    outlines: tuple[FloatArray, ...] = ()
     mask: Path | None = None  # a picture of the same size, black where no streak is
-
-    def candidates(self, width_px: int, height_px: int) -> list[FloatArray]:
-        """What each streak may be, shape (choices, 5), in a picture of that size.
-
-        End points and slanted boxes leave no choice; an upright box has two diagonals, and a
-        narrow one a middle line.
-        """
-        size = np.array([width_px, height_px], float)
-        slanted = [_middle_line(corners * size - 0.5) for corners in self.outlines]
-        boxes = [_lines_of_box(box * np.tile(size, 2)) for box in self.boxes]
-        return [*(row[None] for row in self.rows), *(row[None] for row in slanted), *boxes]
-
-
-def _lines_of_box(box: FloatArray) -> FloatArray:
-    """Lines that a box may stand for, shape (2 or 3, 5); centre and size are those of edges."""
-    x, y, width, height = box - [0.5, 0.5, 0.0, 0.0]
-    left, right, top, bottom = x - width / 2, x + width / 2, y - height / 2, y + height / 2
-    lines = [[left, top, right, bottom], [left, bottom, right, top]]
-    if min(width, height) < NARROW_PX:
-        lines.append([left, y, right, y] if width >= height else [x, top, x, bottom])
-    return np.array([[*line, 0.0] for line in lines])
-
-
-def _middle_line(corners: FloatArray) -> FloatArray:
-    """The line along the smallest slanted box around an outline, shape (5,)."""
-    box = cv2.boxPoints(cv2.minAreaRect(corners.astype(np.float32))).astype(float)
-    sides = np.hypot(*(np.roll(box, -1, axis=0) - box).T)
-    start = 1 if sides[0] >= sides[1] else 0  # of a short side
-    first = 0.5 * (box[start] + box[start + 1])
-    second = 0.5 * (box[(start + 2) % 4] + box[(start + 3) % 4])
-    return np.array([*first, *second, 0.0])
-
-
-def read_yolo_labels(folder: Path) -> list[LabelledStreaks]:
-    """Read a folder of photos and text files of the same names, in the order of the photos' paths.
-
-    It has the folders ``images`` and ``labels`` of the same structure, or text files beside the
-    photos. A line is ``class cx cy w h``, an upright box, or ``class x1 y1 x2 y2 x3 y3 …``, the
-    corners of a slanted box or another outline; all as parts of the picture's width and height. A
-    photo without a text file, or with an empty one, shows no streak. Every class counts.
-    ConfigError if there is no photo or no text file, or a line is none of these.
-    """
-    photos = folder / PHOTOS if (folder / PHOTOS).is_dir() else folder
-    labels = folder / LABELS if (folder / LABELS).is_dir() else photos
-    labelled = []
-    files = 0
-    for path in find_photos([str(photos)]):
-        file = (labels / path.relative_to(photos)).with_suffix(".txt")
-        files += file.is_file()
-        labelled.append(_read_photo(path, file))
-    if not files:
-        raise ConfigError(
-            f"{folder} holds no photo with a text file of its name: give a folder with "
-            f"{PHOTOS} and {LABELS} in it, or one with both side by side."
-        )
-    return labelled
-
-
-def _read_photo(path: Path, file: Path) -> LabelledStreaks:
-    boxes: list[FloatArray] = []
-    outlines: list[FloatArray] = []
-    for number, line in enumerate(_lines(file), start=1):
-        if not line.strip():
-            continue
-        values = _numbers(f"{file}, line {number}", line)
-        if values.size == BOX_NUMBERS:
-            boxes.append(values)
-        else:
-            outlines.append(values.reshape(-1, 2))
-    return LabelledStreaks(
-        path=path,
-        rows=np.zeros((0, 5)),
-        peak_snr=np.full(len(boxes) + len(outlines), np.nan),
-        ignored=np.zeros(len(boxes) + len(outlines), bool),
-        boxes=np.array(boxes).reshape(-1, BOX_NUMBERS),
-        outlines=tuple(outlines),
-    )
-
-
-def _lines(file: Path) -> list[str]:
-    if not file.is_file():
-        return []
-    try:
-        return file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file} cannot be read as labels ({error}): give a text file."
-        ) from error
-
-
-def _numbers(place: str, line: str) -> FloatArray:
-    """What stands behind the class: a box, or pairs of at least three corners."""
-    try:
-        values = np.array([float(word) for word in line.split()][1:])
-    except ValueError as error:
-        raise ConfigError(f"{place}: {error}; write a number.") from error
-    outline = values.size >= 2 * LEAST_CORNERS and values.size % 2 == 0
-    if values.size != BOX_NUMBERS and not outline:
-        raise ConfigError(
-            f"{place} has {values.size} numbers behind the class: write four of a box, "
-            "or eight of the corners of a slanted one."
-        )
-    # A little beyond the picture is how boxes at the border come
-    if not (np.isfinite(values).all() and (np.abs(values - 0.5) <= 1.0).all()):
-        raise ConfigError(
-            f"{place}: boxes are given as parts of the picture's width and height, from 0 to 1; "
-            "divide pixels by them."
-        )
-    return values
 
 
 def read_streak_labels(path: Path) -> list[LabelledStreaks]:
@@ -163,15 +42,12 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
 
     CSV with the columns path, x1, y1, x2, y2, or path and mask, or all of them; bow_px, peak_snr
     and kind if wanted; others are ignored. A row with a path alone says that the photo shows no
-    streak. Or a folder of YOLO labels, see `read_yolo_labels`. Relative paths count from the
-    table's folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value
-    is no number.
+    streak. Relative paths count from the table's folder. ConfigError if the file cannot be read,
+    lacks a column, has no row, or a value is no number.
     """
-    if path.is_dir():
-        return read_yolo_labels(path)
     photos: dict[str, _Rows] = {}
     columns = f"the columns path, {', '.join(ENDS)}"
-    advice = f"give a CSV file with {columns}, or a folder of YOLO labels."
+    advice = f"give a CSV file with {columns}."
     for photo, place, row in labelled_rows(path, partial(_check_columns, path), advice):
         photos.setdefault(photo, _Rows()).add(place, row)
     if not photos:
@@ -212,7 +88,6 @@ class _Rows:
             rows=rows[wanted],
             peak_snr=columns[wanted, 5],
             ignored=ignored[wanted],
-            boxes=np.zeros((0, 4)),
             mask=folder / self.masks[0] if self.masks else None,
         )
 

@@ -46,7 +46,7 @@ def made(simulated: bool = False) -> Samples:
 
 @pytest.fixture(scope="module")
 def report() -> SceneReport:
-    return evaluate_scenes(cross_validate(made(), seed=0), seed=0)
+    return evaluate_scenes(cross_validate(made(), seed=0))
 
 
 def test_the_index_of_the_photographs(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_the_bench_as_tables_and_figures(labels: Path, tmp_path: Path) -> None:
     assert "## Methods" in result.stdout
     assert f"{3 * COUNT} photos in {3 * COUNT} groups" in result.stdout
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    kinds = ("confusion", "calibration", "few_labels", "importance", "mistakes")
+    kinds = ("confusion", "calibration", "mistakes")
     assert names == {f"scenes_{kind}.png" for kind in kinds}
     for name in names:
         assert cv2.imread(str(tmp_path / "figures" / name)).std() > 5.0 or "mistakes" in name

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from base64 import b64decode
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from regengine.exchange.importing.points import read_points
 from regengine.records import record
-from regengine.report.frame_page import turned_share
-from regengine.report.page import turned
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.command_line import invoke
 from tests.example_results import nothing_found, proposal
 from tests.regengine.exchange.export.exported import write_store
-from tests.regengine.review.sample import SAMPLES, sample_result
 
 RESULTS = (proposal(verdict="review"), nothing_found("ISS001-E-1"), proposal("espana"))
 
@@ -137,48 +130,3 @@ def test_a_run_under_way_can_be_watched(tmp_path: Path) -> None:
         writer.add(StoredFrame(frame_index=0, result=nothing_found()))
         writer.flush()
         assert "ISS001-E-1" in show(path).stdout
-
-
-def test_a_frame_is_a_page_that_needs_no_other_file(tmp_path: Path) -> None:
-    photo = SAMPLES / "ISS990-E-000101.jpg"
-    made = sample_result("ISS990-E-000101", photo)
-    evil = "</script><script>alert(1)</script>"
-    store = write_store(tmp_path / "run.h5", [replace(made, lights=evil), nothing_found("dark")])
-    page = tmp_path / "page.html"
-    assert show(store, "ISS990-E-000101", "--html", page).exit_code == 0
-    html = page.read_text(encoding="utf-8")
-    assert re.findall(r"(?:src|href)=[\"']?(?!data:)[a-z]+:", html) == []
-    assert evil not in html
-    data = json.loads(re.findall(r"<script type=\"application/json\"[^>]*>(.*?)</script>", html)[0])
-    assert data["photo"].startswith("data:image/jpeg;base64,")
-    assert [round(u * made.width_px - 0.5, 6) for u, _ in (p["at"] for p in data["points"])] == [
-        round(point.x, 6) for point in made.control_points
-    ]
-    names = {file["name"]: b64decode(file["base64"]).decode() for file in data["files"]}
-    for ending in ("points", "csv"):
-        path = tmp_path / f"ISS990-E-000101.{ending}"
-        path.write_text(names[path.name], encoding="utf-8")
-        (read,) = read_points(path)
-        assert [p.lat for p in read.points] == pytest.approx([p.lat for p in made.control_points])
-    assert json.loads(names["ISS990-E-000101.json"])["verdict"] == "accepted"
-    # A photo that is gone, and one without a place, have a page, too
-    assert show(store, "dark", "--html", page).exit_code == 0
-    assert "dark" in page.read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_points_lie_on_the_picture_as_it_is_turned(orientation: int) -> None:
-    picture = np.zeros((4, 6, 3), np.float32)
-    picture[1, 4] = 1.0
-    seen = turned(picture, orientation)
-    row, column = np.argwhere(seen[..., 0])[0]
-    u, v = turned_share(4.5 / 6, 1.5 / 4, orientation)
-    assert (u * seen.shape[1], v * seen.shape[0]) == pytest.approx((column + 0.5, row + 0.5))
-
-
-def test_a_page_is_of_one_photo(store: Path, tmp_path: Path) -> None:
-    refused = show(store, "--html", tmp_path / "page.html")
-    assert refused.exit_code == 2
-    assert "name it" in refused.stderr
-    assert show(store, "nobody", "--html", tmp_path / "page.html").exit_code == 2
-    assert not (tmp_path / "page.html").exists()

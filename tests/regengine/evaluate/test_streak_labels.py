@@ -1,4 +1,4 @@
-"""Labelled streaks: tables, masks, boxes and outlines, and what they are scored as."""
+"""Labelled streaks: tables and masks, and what they are scored as."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from PIL import Image
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.labelled_streaks import (
     FoundStreaks,
-    chosen_rows,
     read_streak_truth,
     recall_lines,
     score_streak_photo,
     streak_summary,
 )
 from regengine.evaluate.streak_labels import read_streak_labels
-from regengine.evaluate.streak_scores import measured_peak_snr
-from tests.detectors.streak_scene import SHAPE, Streak, streak_frame
+from tests.detectors.streak_scene import SHAPE, streak_frame
 
 HEIGHT, WIDTH = SHAPE
 
@@ -77,80 +75,6 @@ def test_a_table_that_is_not_there(tmp_path):
         read_streak_labels(tmp_path / "none.csv")
 
 
-def yolo(tmp_path, lines, *, beside=False):
-    images = tmp_path if beside else tmp_path / "images" / "night"
-    labels = tmp_path if beside else tmp_path / "labels" / "night"
-    photo(images / "a.png")
-    photo(images / "b.png")
-    labels.mkdir(parents=True, exist_ok=True)
-    (labels / "a.txt").write_text("\n".join(lines) + "\n")
-    return read_streak_labels(tmp_path)
-
-
-def part(x, y):
-    """A place as parts of the picture, whose first pixel's centre is half a pixel in."""
-    return (x + 0.5) / WIDTH, (y + 0.5) / HEIGHT
-
-
-def box_of(x1, y1, x2, y2):
-    (left, top), (right, bottom) = part(min(x1, x2), min(y1, y2)), part(max(x1, x2), max(y1, y2))
-    centre = (0.5 * (left + right), 0.5 * (top + bottom))
-    return "0 " + " ".join(f"{v:.6f}" for v in (*centre, right - left, bottom - top))
-
-
-@pytest.mark.parametrize("beside", [False, True])
-def test_a_box_has_two_diagonals_and_is_the_one_that_was_found(tmp_path, beside):
-    rising = (20.0, 150.0, 200.0, 30.0)
-    labelled, empty = yolo(tmp_path, [box_of(*rising), ""], beside=beside)
-    assert empty.candidates(WIDTH, HEIGHT) == []
-    (choices,) = labelled.candidates(WIDTH, HEIGHT)
-    np.testing.assert_allclose(choices[0], [20, 30, 200, 150, 0], atol=1e-3)
-    np.testing.assert_allclose(choices[1], [20, 150, 200, 30, 0], atol=1e-3)
-    near = np.array([[22.0, 149.0, 199.0, 30.0, 0.0]])
-    np.testing.assert_allclose(chosen_rows([choices], near)[0, :4], rising, atol=1e-3)
-    np.testing.assert_allclose(chosen_rows([choices], np.zeros((0, 5)))[0], choices[0])
-
-
-def test_a_narrow_box_may_be_a_level_or_upright_streak(tmp_path):
-    labelled, _ = yolo(tmp_path, [box_of(20, 40, 220, 50), box_of(30, 10, 38, 190)])
-    level, upright = labelled.candidates(WIDTH, HEIGHT)
-    np.testing.assert_allclose(level[2, :4], [20, 45, 220, 45], atol=1e-3)
-    np.testing.assert_allclose(upright[2, :4], [34, 10, 34, 190], atol=1e-3)
-
-
-def test_slanted_boxes_and_outlines_are_their_middle_lines(tmp_path):
-    along, across = np.array([0.8, 0.6]), np.array([-0.6, 0.8])
-    first, second = np.array([40.0, 30.0]), np.array([40.0, 30.0]) + 150.0 * along
-    corners = [first + 3 * across, second + 3 * across, second - 3 * across, first - 3 * across]
-    middle = 0.5 * (corners[0] + corners[1])
-    for places in (corners, corners[::-1], [corners[0], middle, *corners[1:]]):
-        words = " ".join(f"{v:.7f}" for place in places for v in part(*place))
-        labelled, _ = yolo(tmp_path, [f"3 {words}"])
-        ((line,),) = labelled.candidates(WIDTH, HEIGHT)
-        ends = sorted([tuple(line[:2]), tuple(line[2:4])])
-        np.testing.assert_allclose(ends, [first, second], atol=0.02)
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("0 0.5 0.5 0.1", "3 numbers behind the class"),
-        ("0 0.5 0.5 0.1 0.1 0.9", "5 numbers behind the class"),
-        ("0 0.5 0.5 0.1 wide", "could not convert"),
-        ("0 120 80 30 20", "parts of the picture"),
-    ],
-)
-def test_boxes_that_make_no_sense_are_one_sentence(tmp_path, line, says):
-    with pytest.raises(ConfigError, match=says):
-        yolo(tmp_path, [line])
-
-
-def test_a_folder_without_labels(tmp_path):
-    photo(tmp_path / "a.png")
-    with pytest.raises(ConfigError, match="no photo with a text file"):
-        read_streak_labels(tmp_path)
-
-
 def scored(tmp_path, text, found):
     (labelled,) = read_streak_labels(table(tmp_path, text))
     rows = np.array(found, float).reshape(-1, 5)
@@ -184,19 +108,6 @@ def test_a_mask_is_scored_by_the_length_that_is_covered(tmp_path):
     Image.fromarray(mask[:100]).save(tmp_path / "mask.png")
     with pytest.raises(FrameError, match="mask of the photo's size"):
         scored(tmp_path, text, [])
-
-
-@pytest.mark.parametrize("snr", [1.0, 3.0, 8.0])
-@pytest.mark.parametrize("ends", [(20.0, 30.0, 200.0, 150.0), (40.0, 180.0, 41.0, 20.0)])
-def test_the_brightness_that_nobody_wrote_down_is_measured(snr, ends):
-    streak = Streak(*ends, snr=snr)
-    frame = streak_frame([streak], seed=5)
-    measured = measured_peak_snr(frame, None, np.array([*ends, 0.0]))
-    # The median along the line, and between pixels, of 150 to 200 of them
-    assert measured == pytest.approx(snr, abs=0.25 + 0.08 * snr)
-    assert np.isnan(measured_peak_snr(0 * frame, None, np.array([*ends, 0.0])))
-    hidden = np.ones(frame.shape, bool)
-    assert np.isnan(measured_peak_snr(frame, hidden, np.array([*ends, 0.0])))
 
 
 def test_recall_by_brightness_and_length(tmp_path):
