@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def package(
     catalogue: Annotated[Path, typer.Argument(help="The archive's catalogue.")],
-    out: Annotated[Path, typer.Option(help="A new folder, or a file that ends in .zip.")],
+    out: Annotated[Path, typer.Option(help="A new folder.")],
     place: Annotated[
         str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
     ] = None,
@@ -56,13 +56,11 @@ def package(
     verdict: Annotated[
         str, typer.Option(help="Verdicts of the photos, by commas; all for all.")
     ] = "accepted",
-    lens: Annotated[
-        list[Path] | None, typer.Option(help="Lens profile to pack, or a folder of them.")
-    ] = None,
-    flat: Annotated[list[Path] | None, typer.Option(help="Flat field to pack.")] = None,
-    dark: Annotated[list[Path] | None, typer.Option(help="Dark frame to pack.")] = None,
     calibration: Annotated[
-        list[Path] | None, typer.Option(help="Other calibration file to pack.")
+        list[Path] | None,
+        typer.Option(
+            help="Lens profile, flat field, dark frame or other calibration file to pack."
+        ),
     ] = None,
     link: Annotated[
         bool, typer.Option("--link", help="Symbolic links to the photos instead of copies.")
@@ -78,21 +76,21 @@ def package(
     \b
     Examples:
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
-      regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid.zip
+      regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
     from regengine.batch.console import progress, say
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.choice import PackageChoice, chosen_rows
+    from regengine.collection.packages.folder import check_package
     from regengine.collection.packages.package import (
         Contents,
         calibration_files,
         packed_frames,
         write_package,
     )
-    from regengine.collection.packages.sinks import check_package
     from regengine.errors import ConfigError, FrameError
 
-    check_package(out, link=link, force=force)
+    check_package(out, force=force)
     verdicts = parse_verdicts(verdict)
     where = _place(place, at)
     if where is None and radius_km is not None:
@@ -113,14 +111,7 @@ def package(
         max_off_nadir_deg=max_off_nadir_deg,
         best=best,
     )
-    files = calibration_files(
-        {
-            "lenses": lens or [],
-            "flats": flat or [],
-            "darks": dark or [],
-            "others": calibration or [],
-        }
-    )
+    files = calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
         rows = chosen_rows(archive, choice)
     if not rows:
@@ -139,7 +130,7 @@ def package(
         said = {
             "out": str(out),
             "frames": packed.frames,
-            "calibration": [file.name for file in files],
+            "calibration": list(files),
             "failed": packed.failed,
         }
         typer.echo(json.dumps(said))

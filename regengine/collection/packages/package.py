@@ -10,12 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regengine.collection.packages.sinks import (
+from regengine.collection.packages.folder import (
     README,
     ChangedError,
-    Sink,
+    PackageFolder,
     file_sha256,
-    package_sink,
+    package_folder,
 )
 from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.exchange.export.archive_photos import COURTESY
@@ -26,8 +26,6 @@ from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
-from regengine.photo.lens_profile import LensProfile
-from regengine.photo.lens_profile_file import load_profile
 from regengine.review.reviewed import reviewed
 from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
@@ -92,70 +90,25 @@ def stored_frame(store: Path, frame_index: int, sha256: str) -> StoredFrame:
     return found[0]
 
 
-FOLDER = "calibration"
-KINDS = {
-    "lenses": "lens profiles of `regengine lens fit`",
-    "flats": "flat fields: evenly lit, for vignetting and dust",
-    "darks": "dark frames: lens covered, for hot pixels and bias",
-    "others": "other calibration files",
-}
+CALIBRATION = "calibration"
 
 
-@dataclass(frozen=True, kw_only=True)
-class CalibrationFile:
-    """A file that the user names, of one of `KINDS`; its name is that in the package."""
+def calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files to pack by their names in the package: lens profiles, flat fields, dark frames.
 
-    kind: str
-    name: str
-    source: Path
-    sha256: str
-    profile: LensProfile | None = None
-
-    def fits(self, frame: PackedFrame) -> bool:
-        """Whether it is the profile of a photo's camera and focal length."""
-        result = frame.frame.result
-        return self.profile is not None and self.profile.fits(
-            result.camera_body, None, result.focal_mm
-        )
-
-
-def calibration_files(named: Mapping[str, Sequence[Path]]) -> list[CalibrationFile]:
-    """Files to pack, named by `KINDS`; folders of lenses stand for the profiles in them.
-
-    ConfigError if one is no file, cannot be read, or is no lens profile where it should be one.
+    ConfigError if one is no file, or cannot be read.
     """
-    found = []
-    for kind, paths in named.items():
-        sources = [one for path in paths for one in _inside(path, kind)]
-        hashes = dict(enumerate(map(_sha256, sources)))
-        own = {number: photo_name(path.name, number) for number, path in enumerate(sources)}
-        names = photo_names(own, hashes)
-        found += [
-            CalibrationFile(
-                kind=kind,
-                name=f"{FOLDER}/{kind}/{names[number]}",
-                source=path,
-                sha256=hashes[number],
-                profile=load_profile(path) if kind == "lenses" else None,
-            )
-            for number, path in enumerate(sources)
-        ]
-    return found
-
-
-def _inside(path: Path, kind: str) -> list[Path]:
-    if kind == "lenses" and path.is_dir():
-        return sorted(path.glob("*.toml"))
-    if not path.is_file():
-        raise ConfigError(f"{path} is no file: name the calibration files one by one.")
-    return [path]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except ChangedError as error:
-        raise ConfigError(f"{error}: check its permissions.") from error
+    hashes = {}
+    for number, path in enumerate(paths):
+        if not path.is_file():
+            raise ConfigError(f"{path} is no file: name the calibration files one by one.")
+        try:
+            hashes[number] = file_sha256(path)
+        except ChangedError as error:
+            raise ConfigError(f"{error}: check its permissions.") from error
+    own = {number: photo_name(path.name, number) for number, path in enumerate(paths)}
+    names = photo_names(own, hashes)
+    return {f"{CALIBRATION}/{names[number]}": path for number, path in enumerate(paths)}
 
 
 # The README of a package: what, where, when, how well placed, and whom to credit.
@@ -184,7 +137,7 @@ class Contents:
     title: str
     chosen: str  # a sentence: which photos these are
     frames: Sequence[PackedFrame]
-    calibration: Sequence[CalibrationFile] = ()
+    calibration: Mapping[str, Path] = field(default_factory=dict)  # of `calibration_files`
     failed: Mapping[str, str]  # photos that were chosen and cannot be had, by name, and why
 
 
@@ -198,7 +151,7 @@ def readme(contents: Contents) -> str:
         _photo_table(frames),
         _placed(frames),
         _credit(frames),
-        _files(frames, contents.calibration),
+        _files(contents.calibration),
         _CHECK,
     ]
     if contents.failed:
@@ -269,9 +222,11 @@ def _how(one: PackedFrame) -> str:
     review = frame.review
     if review is not None and frame.accepted_by_person:
         by = sorted({point.origin for point in frame.points})
+        proposed = result.solved is not None
+        before = f"had placed it {engine}{probability}" if proposed else "had not placed it"
         return (
             f"accepted by {plain_text(review.reviewer)} on {review.time_utc[:10]} (points by "
-            f"{', '.join(by)}; {points}). The engine had placed it {engine}{probability}."
+            f"{', '.join(by)}; {points}). The engine {before}."
         )
     return f"{engine}; verdict {frame.verdict}{probability}; {points}."
 
@@ -305,7 +260,7 @@ def _credit(frames: Sequence[PackedFrame]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _files(frames: Sequence[PackedFrame], calibration: Sequence[CalibrationFile]) -> str:
+def _files(calibration: Mapping[str, Path]) -> str:
     lines = [
         "## Files\n",
         f"- `{PHOTOS}/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which "
@@ -314,14 +269,9 @@ def _files(frames: Sequence[PackedFrame], calibration: Sequence[CalibrationFile]
         "- `frames.csv`, `points.csv`: the same as tables",
         "- `footprints.geojson`: the ground that the photos show",
     ]
-    for kind, says in KINDS.items():
-        files = [file for file in calibration if file.kind == kind]
-        if files:
-            lines.append(f"- `calibration/{kind}/`: {says}")
-        for file in files:
-            fitting = [plain_text(one.frame.result.frame) for one in frames if file.fits(one)]
-            of = f" (of {', '.join(fitting)})" if fitting else ""
-            lines.append(f"  - {plain_text(file.name.rpartition('/')[2])}{of}")
+    if calibration:
+        lines.append(f"- `{CALIBRATION}/`: calibration files")
+        lines += [f"  - {plain_text(name.rpartition('/')[2])}" for name in calibration]
     return "\n".join([*lines, "", _CONVENTIONS])
 
 
@@ -352,7 +302,7 @@ def write_package(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> Packed:
-    """Write a package into a folder, or a file that ends in ``.zip``; see `sinks.check_package`.
+    """Write a package into a folder; see `folder.check_package`.
 
     ``link`` takes links to photos instead of copies; ``force`` replaces a package that exists;
     ``advance`` is called after each photo.
@@ -361,10 +311,10 @@ def write_package(
     cannot be written.
     """
     failed, there = dict(contents.failed), []
-    with package_sink(out, link=link, force=force) as sink:
+    with package_folder(out, link=link, force=force) as package:
         for one in contents.frames:
             try:
-                sink.add_file(f"{PHOTOS}/{one.name}", one.photo, one.frame.result.sha256)
+                package.add_file(f"{PHOTOS}/{one.name}", one.photo, one.frame.result.sha256)
             except ChangedError as error:
                 failed[one.name] = str(error)
             else:
@@ -374,28 +324,22 @@ def write_package(
             why = next(iter(failed.values()), "none was chosen")
             raise FrameError(f"No photo can be packed ({why}): nothing was written.")
         for one in there:
-            _add_placed(sink, one)
-        _add_tables(sink, [one.frame for one in there])
-        for file in contents.calibration:
-            sink.add_file(file.name, file.source, file.sha256)
-        sink.add_text(README, readme(replace(contents, frames=there, failed=failed)))
+            if one.frame.points:
+                package.add_text(f"{PHOTOS}/{one.name}.points", points_text(one.frame))
+            quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
+            package.add_text(f"cameras/{one.name}.json", frame_record(one.frame, quality=quality))
+        _add_tables(package, [one.frame for one in there])
+        for name, source in contents.calibration.items():
+            package.add_file(name, source)
+        package.add_text(README, readme(replace(contents, frames=there, failed=failed)))
     return Packed(frames=[one.frame.result.frame for one in there], failed=failed)
 
 
-def _add_placed(sink: Sink, one: PackedFrame) -> None:
-    """Where a photo lies: for QGIS, and in full."""
-    frame = one.frame
-    if frame.points:
-        sink.add_text(f"{PHOTOS}/{one.name}.points", points_text(frame))
-    quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
-    sink.add_text(f"cameras/{one.name}.json", frame_record(frame, quality=quality))
-
-
-def _add_tables(sink: Sink, frames: Sequence[ExportFrame]) -> None:
+def _add_tables(package: PackageFolder, frames: Sequence[ExportFrame]) -> None:
     with TemporaryDirectory(prefix="regengine-") as folder:
         for name, (kind, options) in TABLES.items():
             path = Path(folder) / name
             form = known_format(kind)
             assert isinstance(form, FileFormat)
             form.write(iter(frames), path, options)
-            sink.add_text(name, path.read_text(encoding="utf-8"))
+            package.add_text(name, path.read_text(encoding="utf-8"))

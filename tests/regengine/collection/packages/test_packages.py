@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from regengine.commands import app
-from regengine.photo.lens_profile import LensProfile
-from regengine.photo.lens_profile_file import profile_text as file_text
 from regengine.places import PlaceIndex
 from regengine.result import FrameResult
 from regengine.store.snapshot import read_store
@@ -238,69 +235,18 @@ def test_links_lead_to_the_originals(made: Path, tmp_path: Path) -> None:
     checked(tmp_path / "tokyo")
 
 
-def test_a_zip_holds_the_same_as_a_folder(made: Path, tmp_path: Path) -> None:
-    packed(made, tmp_path / "tokyo")
-    assert pack(made, tmp_path / "tokyo.zip").exit_code == 0
-    with zipfile.ZipFile(tmp_path / "tokyo.zip") as file:
-        assert file.testzip() is None
-        file.extractall(tmp_path / "out")
-    same = subprocess.run(["diff", "-r", "tokyo", "out/tokyo"], cwd=tmp_path, capture_output=True)
-    assert same.returncode == 0, same.stdout
-    checked(tmp_path / "out" / "tokyo")
-    first = (tmp_path / "tokyo.zip").read_bytes()
-    assert pack(made, tmp_path / "tokyo.zip", "--force").exit_code == 0
-    assert (tmp_path / "tokyo.zip").read_bytes() == first
-
-
-def profile_text(camera: str, focal_mm: float) -> str:
-    return file_text(
-        LensProfile(
-            camera=camera,
-            lens=None,
-            focal_mm=focal_mm,
-            width_px=640,
-            height_px=426,
-            focal_px=1500.0,
-            principal_point=(319.5, 212.5),
-            distortion=(0.0,) * 5,
-            free=("focal_px",),
-            covariance=tuple((0.0,) * 8 for _ in range(8)),
-            stars=100,
-            frames=2,
-            rms_px=0.2,
-            held_out_px=None,
-            catalogue="Gaia DR3",
-            catalogue_epoch=2016.0,
-            made_with="regengine",
-            made_at="2026-01-01T00:00:00Z",
-        )
-    )
-
-
 def test_calibration_files_are_packed_as_they_are(made: Path, tmp_path: Path) -> None:
-    lenses = tmp_path / "lenses"
-    lenses.mkdir()
-    (lenses / "d3s.toml").write_text(profile_text("NIKON D3S", 85.0))
-    (lenses / "d4.toml").write_text(profile_text("NIKON D4", 28.0))
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "flat.fits").write_bytes(folder.encode() * 100)
+    files = [tmp_path / folder / "flat.fits" for folder in ("one", "two")]
     out = tmp_path / "tokyo"
-    packed(
-        *(made, out, "--lens", lenses, "--dark", tmp_path / "one" / "flat.fits"),
-        *("--flat", tmp_path / "one" / "flat.fits", "--flat", tmp_path / "two" / "flat.fits"),
-    )
+    packed(made, out, "--calibration", files[0], "--calibration", files[1])
     checked(out)
-    assert sorted(path.name for path in (out / "calibration" / "lenses").iterdir()) == [
-        "d3s.toml",
-        "d4.toml",
-    ]
-    flats = {path.read_bytes() for path in (out / "calibration" / "flats").iterdir()}
-    assert flats == {b"one" * 100, b"two" * 100}
+    packed_files = list((out / "calibration").iterdir())
+    assert {path.read_bytes() for path in packed_files} == {b"one" * 100, b"two" * 100}
     text = (out / "README.md").read_text()
-    fitting = next(line for line in text.splitlines() if "d3s.toml" in line)
-    assert "ISS030-E-184140" in fitting
-    assert "(of" not in next(line for line in text.splitlines() if "d4.toml" in line)
+    assert all(path.name in text for path in packed_files)
 
 
 def test_photos_that_are_gone_or_changed_are_left_out_and_told(
@@ -322,10 +268,9 @@ def test_photos_that_are_gone_or_changed_are_left_out_and_told(
 def test_nothing_is_written_where_no_photo_is_left(archive: Path, tmp_path: Path) -> None:
     for path in archive.rglob("*.jpg"):
         path.unlink()
-    for name in ("tokyo", "tokyo.zip"):
-        result = pack(archive, tmp_path / name)
-        assert result.exit_code == 1
-        assert "nothing was written" in result.stderr
+    result = pack(archive, tmp_path / "tokyo")
+    assert result.exit_code == 1
+    assert "nothing was written" in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
@@ -365,14 +310,12 @@ def test_what_people_decide_counts_also_after_the_catalogue_was_built(
     checked(out)
 
 
-@pytest.mark.parametrize("name", ["tokyo", "tokyo.zip"])
-def test_what_exists_is_kept_unless_forced(made: Path, tmp_path: Path, name: str) -> None:
-    out = tmp_path / name
+def test_what_exists_is_kept_unless_forced(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tokyo"
     assert pack(made, out, "--best", 1).exit_code == 0
 
     def content() -> dict[str, bytes]:
-        files = [out] if out.is_file() else [path for path in out.rglob("*") if path.is_file()]
-        return {str(path): path.read_bytes() for path in files}
+        return {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
     before = content()
     refused = pack(made, out, "--best", 2)
@@ -381,7 +324,7 @@ def test_what_exists_is_kept_unless_forced(made: Path, tmp_path: Path, name: str
     assert content() == before
     assert pack(made, out, "--best", 2, "--force").exit_code == 0
     assert len(b"".join(content().values())) > len(b"".join(before.values()))
-    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert [path.name for path in tmp_path.iterdir()] == ["tokyo"]
 
 
 def test_what_is_no_package_is_never_replaced(made: Path, tmp_path: Path) -> None:
@@ -407,35 +350,33 @@ def test_a_failure_halfway_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("regengine.collection.packages.package.readme", full)
-    for name in ("tokyo", "tokyo.zip"):
-        result = pack(made, tmp_path / name)
-        assert result.exit_code == 3
-        assert "No space left on device" in result.stderr
+    result = pack(made, tmp_path / "tokyo")
+    assert result.exit_code == 3
+    assert "No space left on device" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
-from regengine.collection.packages.sinks import package_sink
+from regengine.collection.packages.folder import package_folder
 
-with package_sink(Path(sys.argv[1]), link=False, force=True) as sink:
-    sink.add_text("README.md", "new")
+with package_folder(Path(sys.argv[1]), link=False, force=True) as package:
+    package.add_text("README.md", "new")
     os._exit(9)
 """
 
 
-@pytest.mark.parametrize("name", ["tokyo", "tokyo.zip"])
-def test_a_kill_leaves_what_was_there(made: Path, tmp_path: Path, name: str) -> None:
-    out = tmp_path / name
+def test_a_kill_leaves_what_was_there(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "tokyo"
     assert pack(made, out, "--best", 1).exit_code == 0
-    before = hashlib.sha256((out / "README.md" if out.is_dir() else out).read_bytes()).hexdigest()
+    before = hashlib.sha256((out / "README.md").read_bytes()).hexdigest()
     done = subprocess.run([sys.executable, "-c", KILLED, str(out)], cwd=ROOT, check=False)
     assert done.returncode == 9
-    after = hashlib.sha256((out / "README.md" if out.is_dir() else out).read_bytes()).hexdigest()
+    after = hashlib.sha256((out / "README.md").read_bytes()).hexdigest()
     assert after == before
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / f"new-{name}")], cwd=ROOT)
-    assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == {name}
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "new-tokyo")], cwd=ROOT)
+    assert {path.name for path in tmp_path.iterdir() if path.name[0] != "."} == {"tokyo"}
     assert pack(made, out, "--best", 2, "--force").exit_code == 0
 
 
@@ -450,9 +391,7 @@ def test_a_kill_leaves_what_was_there(made: Path, tmp_path: Path, name: str) -> 
         (("--radius-km", "5", "--frame", "b"), "of which place"),
         (("--at", "1,1", "--from", "yesterday"), "no date"),
         (("--at", "1,1", "--verdict", "fine"), "none of accepted"),
-        (("--at", "1,1", "--flat", "none.fits"), "is no file"),
-        (("--at", "1,1", "--lens", "archive.parquet"), "no lens profile"),
-        (("--at", "1,1", "--link", "--out", "p.zip"), "no links"),
+        (("--at", "1,1", "--calibration", "none.fits"), "is no file"),
         (("--at", "1,1", "--out", "no/such/folder"), "cannot be written"),
     ],
 )
