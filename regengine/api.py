@@ -65,7 +65,6 @@ class RegisterOptions(TypedDict, total=False):
     clock_window: float | None
     max_seconds: Annotated[float, 240.0]
     any_category: Annotated[bool, False]
-    decoys: Annotated[bool, False]
     share: Annotated[bool, True]
     stars: Annotated[bool, True]
     blind: Annotated[str, "auto"]
@@ -74,7 +73,6 @@ class RegisterOptions(TypedDict, total=False):
     mission: str | None
     date_from_place: Annotated[bool, False]
     overlay: AnyPath | None
-    seed: Annotated[int, 0]
 
 
 class RunOptions(RegisterOptions, total=False):
@@ -181,8 +179,6 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
             clock_window_s=options["clock_window"],
             max_seconds=options["max_seconds"],
             any_category=options["any_category"],
-            decoys=options["decoys"],
-            seed=options["seed"],
         ),
         overlays=_path(options["overlay"]),
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),

@@ -17,7 +17,6 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
-from regengine.registration.decoys import is_whole
 from regengine.registration.index.options import BlindOptions, earth_index
 from regengine.registration.neighbour_priors import (
     SOURCE,
@@ -65,13 +64,6 @@ class RunInputs:
                 "--blind needs the map's index: make it once with regengine lights index MAP."
             )
         light_map = light_map_of(self.lights)
-        if self.register.decoys and not (
-            is_whole(light_map) and earth_index(self.blind, self.lights)
-        ):
-            raise ConfigError(
-                "--decoys needs a map of the whole Earth and its index: regengine lights get makes "
-                "both, regengine lights index MAP the index."
-            )
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
         return light_map, tles, records

@@ -55,8 +55,6 @@ def record(result: FrameResult) -> Record:
         "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
         "sources": dict(result.sources),
     }
-    if result.decoy is not None:
-        values["decoy"] = vars(result.decoy)
     return {key: plain(value, printable) for key, value in values.items()}
 
 

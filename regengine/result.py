@@ -101,14 +101,6 @@ class Reason:
         object.__setattr__(self, "text", " ".join(self.text.split()))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decoy:
-    """What was found for a photo over another longitude of the map, where nothing can be right."""
-
-    verdict: Verdict
-    probability: float | None
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DetectedLights:
     """Lights of the photo, pixels of the image as stored; arrays of equal length.
@@ -159,7 +151,6 @@ class FrameResult:
     footprint_diagonal_km: float | None = None
     fit: Fit | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
-    decoy: Decoy | None = None
     detections: DetectedLights | None = field(default=None, compare=False, repr=False)
     lights: str = ""
     engine_version: str = ""

@@ -16,7 +16,6 @@ from matchers.pose import quaternion_product, rotation_quaternion
 from regengine.errors import FrameError
 from regengine.result import (
     ControlPoint,
-    Decoy,
     Fit,
     FrameResult,
     Hypothesis,
@@ -114,7 +113,6 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
         ),
         footprint=((136.0, 36.2), (137.8, 36.2), None, (136.0, 35.2)),
         footprint_diagonal_km=191.0,
-        decoy=Decoy(verdict="no_match", probability=0.008),
         fit=Fit(
             ncc=0.71,
             runner_up_ncc=0.42,

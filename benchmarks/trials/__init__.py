@@ -76,7 +76,6 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
     words += [] if given.frames == "all" else [f"--frames {given.frames}"]
-    words += ["--decoys"] if given.decoys else []
     words += ["--placed"] if given.placed else []
     words += [] if given.kinds == KINDS else [f"--kinds {' '.join(given.kinds)}"]
     return " ".join(words + ([] if given.smoke else search_words(given)))
@@ -125,9 +124,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=KINDS,
         help="only trials of these, drawn by their seeds: all but city are controls",
-    )
-    group.add_argument(
-        "--decoys", action="store_true", help="search for each photo once more where it cannot be"
     )
     group.add_argument(
         "--placed",
@@ -203,9 +199,7 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
         half=given.half,
         real=given.real,
         lights=given.lights,
-        register=search_parameters(
-            given.max_work, methods=methods_of(given.methods), decoys=given.decoys
-        ),
+        register=search_parameters(given.max_work, methods=methods_of(given.methods)),
         told=given.told,
         placed=given.placed,
         index=given.index,

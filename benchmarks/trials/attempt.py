@@ -30,7 +30,7 @@ from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
 from regengine.registration.propose_manual import position_of
-from regengine.registration.register import kinds_of, search_decoy, search_frame
+from regengine.registration.register import kinds_of, search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 from regengine.scene.classify import SceneOfSearch
@@ -156,7 +156,6 @@ class Registration:
 
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
-    decoy: FrameResult | None = None  # of the same photo where it cannot be, if that was asked for
     placed: FrameResult | None = None  # with the true camera told, if that was asked for
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
@@ -220,8 +219,7 @@ def register_trial(
     missed = trial.registrable and result is not None and result.verdict != "accepted"
     if placed and missed and told == "all":
         done = replace(done, placed=placed_truly(trial, photo, elements, light_map, parameters))
-    decoy = search_decoy(search) if parameters.decoys and search is not None else None
-    return done if decoy is None else replace(done, decoy=result_of(decoy))
+    return done
 
 
 def placed_truly(
@@ -265,9 +263,6 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
-    decoy = registration.decoy
-    columns["decoy_verdict"] = None if decoy is None else decoy.verdict
-    columns["decoy_probability"] = None if decoy is None else decoy.probability
     truth, placed = camera_of(trial.camera), registration.placed
     columns["placed_verdict"] = None if placed is None else placed.verdict
     if placed is not None and placed.solved is not None:

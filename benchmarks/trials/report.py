@@ -153,26 +153,6 @@ def tail_figures(rows: Sequence[Row]) -> list[Figure]:
     ]
 
 
-def decoy_figures(rows: Sequence[Row]) -> list[Figure]:
-    """Decoys that were accepted; nothing where none were searched."""
-    decoys = [row for row in rows if row.get("decoy_verdict")]
-    if not decoys:
-        return []
-    verdicts = [row["decoy_verdict"] for row in decoys]
-    accepted, review = verdicts.count("accepted"), verdicts.count("review")
-    bound = most_share(accepted, len(decoys))
-    return [
-        Figure(
-            what="accepted among decoys (each photo once more over another longitude)",
-            asked="≤ 1 in 1,000",
-            measured=f"{accepted} of {len(decoys)}, {review} in review",
-            n=len(decoys),
-            interval=f"≤ {percent(bound, 3)} (exact, one-sided)",
-            met=None if len(decoys) < LEAST_FOR_CLAIM and not accepted else accepted == 0,
-        )
-    ]
-
-
 def limit_figure(
     what: str, limit: float, measured: float | None, n: int, digits: int = 2
 ) -> Figure:
@@ -233,7 +213,6 @@ def figures_of(rows: Sequence[Row]) -> list[Figure]:
         *ceiling_figures(can),
         wrong_figure(rows),
         *tail_figures(rows),
-        *decoy_figures(rows),
         *probability_figures(rows),
         *error_figures(having(rows, RIGHT_ACCEPTED)),
         *seconds_figures(rows),

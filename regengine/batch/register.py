@@ -128,6 +128,7 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
+    register |= {"decoys": False, "seed": 0}  # as stores have it that knew these options
     frame = asdict(inputs.frame)
     if not inputs.frame.lenses:
         del frame["lenses"]  # stores of before profiles stay good

@@ -68,14 +68,6 @@ def main(
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,
-    decoys: Annotated[
-        bool,
-        typer.Option(
-            "--decoys",
-            help="Search for each photo once more over another longitude, where nothing can be "
-            "right: regengine report then tells how many accepted photos may be wrong.",
-        ),
-    ] = False,
     workers: common.Workers = 1,
     resume: Annotated[
         bool,
@@ -154,7 +146,6 @@ def main(
     as_json: common.JsonRecords = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
-    seed: common.Seed = 0,
 ) -> None:
     """Place night photographs on the map by their city lights.
 
@@ -188,7 +179,6 @@ def main(
         clock_window=clock_window,
         max_seconds=max_seconds,
         any_category=any_category,
-        decoys=decoys,
         share=share,
         stars=stars,
         blind=blind,
@@ -197,7 +187,6 @@ def main(
         mission=mission,
         date_from_place=date_from_place,
         overlay=overlay,
-        seed=seed,
         workers=workers,
         resume=resume,
         retry=[part.strip() for part in (retry or "").split(",") if part.strip()],

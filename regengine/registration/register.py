@@ -28,7 +28,6 @@ from regengine.registration.candidates import (
     same_hypothesis,
     same_view,
 )
-from regengine.registration.decoys import decoy_of, turned_back
 from regengine.registration.evidence import Evidence, Finalist, Verified, log10_tried
 from regengine.registration.index.figures import SMOOTH_PX, USUAL_PX
 from regengine.registration.map_window import HasOverview
@@ -56,7 +55,7 @@ from regengine.registration.verification import (
     best_fit,
     finalist_log10_odds,
 )
-from regengine.result import Decoy, FrameResult, Reason
+from regengine.result import FrameResult, Reason
 
 # What leads by this much at half the finalists' scale, in evened correlation, is worth a full proof
 # before the search goes on
@@ -80,31 +79,7 @@ def register_frame(
     The result has a proposal ("accepted" or "review"), or is "no_match" with the reason. Raises
     FrameError if the photo cannot be read, LightMapError if the map cannot be.
     """
-    parameters = parameters or RegisterParams()
-    search = search_frame(frame, position, light_map, parameters, aids)
-    result = result_of(search)
-    decoy = search_decoy(search) if parameters.decoys else None
-    if decoy is None:
-        return result
-    found = result_of(decoy)
-    return replace(result, decoy=Decoy(verdict=found.verdict, probability=found.probability))
-
-
-def search_decoy(search: Search) -> Search | None:
-    """The search of a photo once more where it cannot be, see `decoys`; None where none can be had.
-
-    Whole hours that the clock may be wrong can bring a decoy to the true place: that is none.
-    """
-    pair = None if search.futile is not None else decoy_of(search)
-    if pair is None:
-        return None
-    decoy, turn_deg = pair
-    explore(decoy)
-    if search.best is not None and decoy.best is not None:
-        there = turned_back(decoy.best.camera, turn_deg)
-        if same_view(there, search.best.camera, SAME_SHARE):
-            return None
-    return decoy
+    return result_of(search_frame(frame, position, light_map, parameters or RegisterParams(), aids))
 
 
 def search_frame(

@@ -83,8 +83,6 @@ class RegisterParams:
         the brake has changed say so.
     any_category: Try frames that do not look like night cities, too.
     accept_probability: Acceptance threshold.
-    seed: Kept with the result; the search itself draws no random numbers.
-    decoys: Search for each photo once more where it cannot be.
     methods: What may propose cameras: "index" (figures and light of the map's index), "sparse"
         (figures of towns), "dense" (pictures).
     clock: Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
@@ -95,9 +93,7 @@ class RegisterParams:
     most_work: float = 28.0
     max_seconds: float = 240.0
     any_category: bool = False
-    decoys: bool = False
     accept_probability: float = field(default_factory=default_accept_probability)
-    seed: int = 0
     methods: tuple[Method, ...] = METHODS
     clock: Callable[[], float] = time.thread_time
 

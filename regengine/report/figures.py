@@ -16,7 +16,6 @@ from typing import Any, Generic, Protocol, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.evaluate.tables import most_share
 from regengine.result import Verdict
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
@@ -246,48 +245,6 @@ def _spreads() -> dict[str, Distribution]:
         "matched_lights": Distribution(decades(0, 4)),
         "off_nadir_deg": Distribution(OFF_NADIR_EDGES),
     }
-
-
-# Probabilities from which decoys are counted
-DECOYS_FROM = (0.5, 0.9, 0.99)
-
-
-class DecoyTally:
-    """How often photos were found where they cannot be: as many others are expected to be wrong.
-
-    That is target-decoy competition (Elias and Gygi 2007): a wrong place is found as easily on one
-    side of the Earth as on another.
-    """
-
-    def __init__(self) -> None:
-        self._photos = 0
-        self._accepted = Counter[str]()
-        self._from = {least: Counter[str]() for least in DECOYS_FROM}
-
-    def add(self, photos: Photos) -> None:
-        """Take photos that have decoys, and these."""
-        there = ~photos.where("decoy_verdict", "")
-        self._photos += int(there.sum())
-        for side, of in (("photos", ""), ("decoys", "decoy_")):
-            self._accepted[side] += int((there & photos.where(f"{of}verdict", "accepted")).sum())
-            for least, counted in self._from.items():
-                counted[side] += int((there & (photos[f"{of}probability"] >= least)).sum())
-
-    def figures(self) -> dict[str, Any] | None:
-        """Counts, and at most how many accepted are wrong in 95 of 100 cases; None without any."""
-        if not self._photos:
-            return None
-        wrong = self._accepted["decoys"]
-        return {
-            "photos": self._photos,
-            "accepted": self._accepted["photos"],
-            "decoys_accepted": wrong,
-            "wrong_upper_95": most_share(wrong, self._photos) * self._photos,
-            "by_probability": [
-                {"least": least, "photos": counted["photos"], "decoys": counted["decoys"]}
-                for least, counted in self._from.items()
-            ],
-        }
 
 
 SLOWEST = 20

@@ -18,7 +18,6 @@ from regengine.io.plain import plain
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
 from regengine.report.figures import (
     VERDICTS,
-    DecoyTally,
     Distribution,
     FailureTally,
     Photos,
@@ -154,10 +153,10 @@ class Collected:
 def collect(blocks: Iterable[Tables], listed: NDArray[np.int64]) -> Collected:
     """Go through the photos of a store once; ``listed`` are the numbers of those to keep."""
     verdicts, reasons, reliability = VerdictTally(), ReasonTally(), Reliability()
-    decoys, cameras, places = DecoyTally(), CameraTally(), PlaceTally()
-    times, failures, origins = TimeTally(), FailureTally(), OriginTally()
+    cameras, places, times = CameraTally(), PlaceTally(), TimeTally()
+    failures, origins = FailureTally(), OriginTally()
     tallies: tuple[Tally, ...] = (
-        *(verdicts, reasons, reliability, decoys, cameras, places),
+        *(verdicts, reasons, reliability, cameras, places),
         *(times, failures, origins),
     )
     kept: list[FrameResult] = []
@@ -170,7 +169,6 @@ def collect(blocks: Iterable[Tables], listed: NDArray[np.int64]) -> Collected:
         **verdicts.figures(),
         "reasons": reasons.figures(),
         "reliability": reliability.figures(),
-        "decoys": decoys.figures(),
         "clocks": _most_telling(cameras.clock_offsets()),
         "lenses": _most_telling(cameras.lens_ratios()),
         "orbital_speed_km_s": ORBITAL_SPEED_KM_S,

@@ -20,7 +20,6 @@ from regengine.io.plain import printable
 from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
-    Decoy,
     Fit,
     FrameResult,
     Hypothesis,
@@ -141,7 +140,6 @@ NADIR_FIELDS = {
     "sigma_cross_km": "sigma_cross_km",
 }
 FIT_FIELDS = tuple(field.name for field in fields(Fit))
-DECOY_FIELDS = {"decoy_verdict": "verdict", "decoy_probability": "probability"}
 POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
 SOLVED_FIELDS = ("along_track_offset_s", "off_nadir_deg")
 SOLVED_COLUMNS = ("width_px", "height_px", *CAMERA_FIELDS, *SOLVED_FIELDS)
@@ -201,8 +199,6 @@ def _frame_row(result: FrameResult) -> Row:
         row["footprint_lat"] = [lat for _, lat in corners]
     if result.fit is not None:
         row |= {name: getattr(result.fit, name) for name in FIT_FIELDS}
-    if result.decoy is not None:
-        row |= {name: getattr(result.decoy, field) for name, field in DECOY_FIELDS.items()}
     return row
 
 
@@ -305,7 +301,6 @@ def _frames(tables: Tables) -> list[StoredFrame]:
     solved = np.flatnonzero(~np.isnan(frames["focal_px"]))
     placed = np.flatnonzero([bool(source) for source in values_of(frames["nadir_source"])])
     fitted = np.flatnonzero(frames["matched_lights"] >= 0)
-    deceived = np.flatnonzero([bool(verdict) for verdict in values_of(frames["decoy_verdict"])])
     results = _made(
         FrameResult,
         _columns(frames, REQUIRED_FIELDS)
@@ -320,7 +315,6 @@ def _frames(tables: Tables) -> list[StoredFrame]:
             "control_points": _by_frame(tables["control_points"], points, numbers),
             "footprint": _at(solved, numbers, _footprints(_rows(frames, solved, CORNERS))),
             "fit": _at(fitted, numbers, _fits(_rows(frames, fitted, FIT_FIELDS))),
-            "decoy": _at(deceived, numbers, _decoys(_rows(frames, deceived, DECOY_FIELDS))),
             "hypotheses": _by_frame(table, hypotheses, numbers),
         }
         | _columns(origins, ("lights", "engine_version", "seconds")),
@@ -389,11 +383,6 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
 def _fits(table: Table) -> list[Fit]:
     held_out = {"held_out_residual_px": _optional(table["held_out_residual_px"])}
     return _made(Fit, _columns(table, table) | held_out)
-
-
-def _decoys(table: Table) -> list[Decoy]:
-    columns = {field: _optional(table[name]) for name, field in DECOY_FIELDS.items()}
-    return _made(Decoy, columns)
 
 
 def _nadirs(table: Table) -> list[NadirInput]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-FORMAT_VERSION = 3  # 2: search_pass and hints_sha256; 3: decoys, the interval of the probability
+# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys
+FORMAT_VERSION = 4
 
 # The table of fields: stores take their columns from here, exports, SQL and the catalogue theirs
 # where they tell the same thing.
@@ -153,15 +154,6 @@ FRAMES = (
     _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct other one"),
     _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
     _column("runner_up_ncc", "float64", "", "correlation of the best distinct other one"),
-    _column(
-        "decoy_verdict",
-        "text",
-        "",
-        "verdict of the same search over another longitude, where nothing can be right; empty "
-        "without one",
-        since=3,
-    ),
-    _column("decoy_probability", "float64", "", "probability that it gave its proposal", since=3),
 )
 
 CONTROL_POINTS = (

@@ -13,7 +13,6 @@ from benchmarks.processes import Columns
 from benchmarks.row_tables import cell
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.worlds import Realisation
-from benchmarks.trials import attempt
 from benchmarks.trials.attempt import (
     Registration,
     camera_of,
@@ -107,19 +106,6 @@ def test_a_trial_is_registered_and_scored(trial: Trial, found: Registration) -> 
     assert true.solved is not None
     assert true.solved.camera == camera_of(trial.camera)
     assert true.control_points == ()
-
-
-def test_a_decoy_stands_beside_its_photo(
-    trial: Trial, light_map: LightMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the search for the same photo ended where it cannot be."""
-    parameters = RegisterParams(decoys=True)
-    row = outcome_columns(trial, register_trial(trial, light_map, parameters, tmp_path))
-    assert row["decoy_verdict"] is None  # a map of a region has no other longitude
-    monkeypatch.setattr(attempt, "search_decoy", lambda search: search)
-    row = outcome_columns(trial, register_trial(trial, light_map, parameters, tmp_path))
-    assert row["decoy_verdict"] == row["verdict"] == "accepted"
-    assert row["decoy_probability"] == row["probability"]
 
 
 def test_what_no_search_finds_is_judged_where_it_was_taken(

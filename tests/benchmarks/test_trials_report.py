@@ -123,18 +123,6 @@ def test_the_tail_of_errors_tells_of_wrong_ones_before_enough_were_tried() -> No
         figure(rows(100.0)[:299], what)
 
 
-def test_decoys_are_counted_where_they_were_searched() -> None:
-    what = "accepted among decoys"
-    with pytest.raises(StopIteration):
-        figure(ROWS, what)
-    asked = [replace_row(made_row(k), decoy_verdict="no_match") for k in range(40)]
-    asked += [replace_row(made_row(40), decoy_verdict="review")]
-    found = figure([*asked, made_row(41)], what)  # of one no decoy could be had
-    assert (found.measured, found.n, found.met) == ("0 of 41, 1 in review", 41, None)
-    deceived = [*asked, replace_row(made_row(42), decoy_verdict="accepted")]
-    assert figure(deceived, what).met is False
-
-
 def test_what_would_be_found_once_the_camera_is_told_bounds_the_recall() -> None:
     what = "once the true camera is told"
     with pytest.raises(StopIteration):

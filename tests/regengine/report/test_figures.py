@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reported import accepted, collected, collected_of, failed, figures_of, stored
-from scipy.stats import binom
 
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, clock_offset
 from regengine.report.figures import (
@@ -21,7 +20,7 @@ from regengine.report.figures import (
     fair_shares,
     thinned,
 )
-from regengine.result import Decoy, NadirInput, Reason
+from regengine.result import NadirInput, Reason
 from tests.example_results import nothing_found, proposal
 
 RUN = [
@@ -80,19 +79,6 @@ def test_the_worst_point_tells_a_proposals_sigma() -> None:
     assert known["margin"]["accepted"]["p50"] == pytest.approx(0.29)
     assert known["sigma_m"]["review"]["count"] == 0
     assert known["sigma_m"]["review"]["p50"] is None
-
-
-def test_decoys_that_were_accepted_tell_how_many_photos_may_be_wrong() -> None:
-    deceived = Decoy(verdict="accepted", probability=0.995)
-    not_deceived = Decoy(verdict="no_match", probability=0.01)
-    run = [accepted(f"a{n}", decoy=deceived if n < 2 else not_deceived) for n in range(50)]
-    known = figures_of([*run, accepted("without", decoy=None), replace(nothing_found("n"))])
-    decoys = known["decoys"]
-    assert (decoys["photos"], decoys["accepted"], decoys["decoys_accepted"]) == (50, 50, 2)
-    # Clopper and Pearson's bound by its definition: so many or fewer have a chance of 5 %
-    assert binom.cdf(2, 50, decoys["wrong_upper_95"] / 50) == pytest.approx(0.05)
-    assert decoys["by_probability"][0] == {"least": 0.5, "photos": 50, "decoys": 2}
-    assert figures_of([accepted("without", decoy=None)])["decoys"] is None
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1))

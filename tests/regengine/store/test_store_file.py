@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -146,7 +145,7 @@ def test_version_1_is_read_with_what_stands_for_missing(old: Path) -> None:
     before = old.read_bytes()
     first, second = read_store(old)
     assert (first.search_pass, first.hints_sha256) == (0, "")
-    assert first.result == replace(proposal(), decoy=None)
+    assert first.result == proposal()
     assert second == frame(1)
     assert old.read_bytes() == before
 
@@ -156,7 +155,7 @@ def test_version_1_is_known_to_a_run_and_migrated_by_its_merge(old: Path) -> Non
         entry = writer.index.find(proposal().path, proposal().sha256)
         assert entry is not None
         assert (entry.search_pass, entry.hints_sha256, entry.verdict) == (0, "", "accepted")
-        assert writer.stored_frame(0).result == replace(proposal(), decoy=None)
+        assert writer.stored_frame(0).result == proposal()
         writer.add(StoredFrame(frame_index=2, result=proposal("new"), search_pass=2))
         writer.flush()
     with h5py.File(old) as file:
