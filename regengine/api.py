@@ -71,7 +71,6 @@ class RegisterOptions(TypedDict, total=False):
     index: AnyPath | None
     bbox: str | tuple[float, float, float, float] | None
     mission: str | None
-    date_from_place: Annotated[bool, False]
     overlay: AnyPath | None
 
 
@@ -189,7 +188,6 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
             _path(options["index"]),
             bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
             options["mission"],
-            options["date_from_place"],
         ),
     )
     inputs.open()

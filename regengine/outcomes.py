@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from matchers.camera import Camera
     from matchers.sky_camera import SkyCamera
-    from regengine.registration.dates.passes import Dates
     from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Verdict
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
@@ -269,18 +268,6 @@ class Registration:
     def hypotheses(self) -> tuple[Hypothesis, ...]:
         """Candidates that were looked at to the end, the proposal first."""
         return self.result.hypotheses
-
-    def dates(
-        self, tle: str | PathLike[str], *, date_range: str | None = None, mission: str | None = None
-    ) -> Dates | None:
-        """When the photo may have been taken, by the station's orbits.
-
-        None where it is not placed, or was placed with its time.
-        """
-        from regengine.registration.dates.report import photo_dates
-
-        finder = photo_dates(True, date_range, mission, Path(tle))
-        return None if finder is None else finder.of(self.result)
 
     def to_dict(self) -> dict[str, Any]:
         """The record of docs/records.md, plain values that JSON takes."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
-    from regengine.registration.dates.report import PhotoDates
     from regengine.result import FrameResult
     from regengine.store.verify import Problem
 
@@ -130,14 +129,7 @@ def main(
     ] = None,
     mission: Annotated[
         str | None,
-        typer.Option(help="For --blind and --date-from-place: mission, such as ISS030."),
-    ] = None,
-    date_from_place: Annotated[
-        bool, typer.Option("--date-from-place", help="List when the station of --tle was there.")
-    ] = False,
-    date_range: Annotated[
-        str | None,
-        typer.Option(metavar="FROM,TO", help="For --date-from-place: dates between which to look."),
+        typer.Option(help="For --blind: mission, such as ISS030."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
@@ -161,7 +153,6 @@ def main(
     """
     from regengine import api
     from regengine.batch.console import configure_logging, say
-    from regengine.registration.dates.report import photo_dates
 
     configure_logging(quiet=quiet, as_json=log_json)
     run = api.register_run(
@@ -185,7 +176,6 @@ def main(
         index=index,
         bbox=bbox,
         mission=mission,
-        date_from_place=date_from_place,
         overlay=overlay,
         workers=workers,
         resume=resume,
@@ -194,16 +184,13 @@ def main(
         scheduler=scheduler,
         max_memory_mb=max_memory_mb,
     )
-    dates = photo_dates(date_from_place, date_range, mission, run.inputs.tle)
     if dry_run:
         for line in run.preview(as_json=as_json):
             typer.echo(line) if as_json else say(line)
         return
     untried: list[str] = []
     try:
-        summary, problems = _printed(
-            run, dates, untried, as_json=as_json, quiet=quiet, log_json=log_json
-        )
+        summary, problems = _printed(run, untried, as_json=as_json, quiet=quiet, log_json=log_json)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
     _tell(summary, problems, store, advise=not log_json)
@@ -229,7 +216,6 @@ def tidied(arguments: list[str]) -> list[str]:
 
 def _printed(
     run: RegisterRun,
-    dates: PhotoDates | None,
     untried: list[str],
     *,
     as_json: bool,
@@ -244,13 +230,10 @@ def _printed(
 
     from regengine.batch.console import configure_logging, progress, say, stop_on_signals
     from regengine.records import record_line
-    from regengine.registration.dates.report import dated_line
     from regengine.report.frame_text import table_header, table_line
     from regengine.store.writer import StoreWriter
 
     line: Callable[[FrameResult], str] = record_line if as_json else table_line
-    if dates is not None:
-        line = dated_line(dates, line, as_json)
 
     def report(result: FrameResult) -> None:
         say(line(result))

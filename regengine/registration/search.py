@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from detectors.limb import Limb, sky_mask
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
+from regengine.orbit.missions import ANY_KM
 from regengine.registration.acceptance import default_accept_probability, is_conclusive
 from regengine.registration.candidates import Candidate
-from regengine.registration.dates.station_history import ANY_KM
 from regengine.registration.evidence import Finalist, Fit, Verified
 from regengine.registration.lens_prior import is_telephoto
 from regengine.registration.lit_ground_prior import lit_ground

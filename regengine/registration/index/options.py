@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
 from regengine.lights.source import Bounds, parse_bounds
-from regengine.registration.dates.station_history import ANY_KM, mission_heights_km, mission_number
+from regengine.orbit.missions import ANY_KM, mission_heights_km
 
 if TYPE_CHECKING:
     from regengine.registration.index.earth import EarthIndex
@@ -42,26 +42,25 @@ class BlindOptions:
 
 
 def blind_options(
-    mode: str, index: Path | None, bbox: str | None, mission: str | None, dated: bool = False
+    mode: str, index: Path | None, bbox: str | None, mission: str | None
 ) -> BlindOptions:
     """The options out of the command line's texts.
 
     For `bbox` and `mission` see `regengine.lights.source.parse_bounds` and
-    `regengine.registration.dates.station_history.mission_number`; `dated`: the mission is wanted
-    for dates, too. Raises ConfigError if an option makes no sense.
+    `regengine.orbit.missions.mission_heights_km`. Raises ConfigError if an option makes no sense.
     """
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")
     if mode == "never":
         if bbox is not None:
             raise ConfigError("--bbox goes with --blind always or auto.")
-        if mission is not None and not dated:
-            raise ConfigError("--mission goes with --blind or --date-from-place: give one of them.")
+        if mission is not None:
+            raise ConfigError("--mission goes with --blind always or auto.")
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,
         bounds=None if bbox is None else parse_bounds(bbox),
-        altitude_km=ANY_KM if mission is None else mission_heights_km(mission_number(mission)),
+        altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
     )
 
 

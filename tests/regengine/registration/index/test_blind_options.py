@@ -8,7 +8,7 @@ import pytest
 
 from regengine.commands.register import tidied
 from regengine.errors import ConfigError
-from regengine.registration.dates.station_history import ANY_KM, HIGH_KM
+from regengine.orbit.missions import ANY_KM, HIGH_KM
 from regengine.registration.index.options import blind_options
 
 INDEX = Path("earth.idx")
@@ -24,7 +24,7 @@ def test_blind_alone_means_always() -> None:
 
 
 def test_modes() -> None:
-    assert blind_options("never", None, None, "ISS030", dated=True).mode == "never"
+    assert blind_options("never", None, None, None).mode == "never"
     always = blind_options("always", INDEX, "170,-20,-170,10", "ISS030")
     assert always.mode == "always"
     assert always.bounds == (170.0, -20.0, 190.0, 10.0)
@@ -39,7 +39,7 @@ def test_modes() -> None:
     [
         (("sometimes", INDEX, None, None), "--blind 'sometimes' makes no sense"),
         (("never", None, "0,0,1,1", None), "goes with --blind"),
-        (("never", None, None, "ISS030"), "--mission goes with --blind or --date-from-place"),
+        (("never", None, None, "ISS030"), "--mission goes with --blind"),
         (("always", INDEX, "1,2,3", None), "--bbox 1,2,3 is no region"),
         (("always", INDEX, "0,10,5,-10", None), "is no region"),
         (("always", INDEX, "a,b,c,d", None), "is no region"),

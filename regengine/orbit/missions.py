@@ -1,0 +1,26 @@
+"""Missions of the station: how high it flew in each."""
+
+from __future__ import annotations
+
+import re
+
+from regengine.errors import ConfigError
+
+# The station flew at 330 to 400 km until it was raised in the summer of 2011, in which expedition
+# 28 was on board, and above 395 km since
+RAISED_MISSION = 28
+LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
+
+
+def mission_heights_km(mission: str) -> tuple[float, float]:
+    """Heights between which the station flew in a mission, ``ISS030``, ``ISS030-E`` or ``30``.
+
+    ConfigError if it is no mission.
+    """
+    found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
+    if found is None:
+        raise ConfigError(f"--mission {mission!r} is no mission of the station: write ISS030, say.")
+    number = int(found[1])
+    if number == RAISED_MISSION:
+        return ANY_KM
+    return LOW_KM if number < RAISED_MISSION else HIGH_KM

@@ -1,1 +1,0 @@
-"""When a photo was taken that its lights have placed."""
