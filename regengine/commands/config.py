@@ -19,7 +19,6 @@ app = typer.Typer(
     "Example: regengine config show register --max-seconds 30",
     no_args_is_help=True,
 )
-SECRET_WORDS = ("token", "password", "secret")
 
 
 @app.callback()
@@ -120,7 +119,7 @@ def command_settings(
             yield Setting(
                 command=" ".join(names),
                 option=option,
-                value=shown_value(option, context.params.get(parameter.name)),
+                value=context.params.get(parameter.name),
                 source=source_name(context, files, names, option, parameter),
             )
 
@@ -142,9 +141,3 @@ def source_name(
         setting = find_setting(files, path, option)
         return str(setting[1]) if setting else "default"
     return "default"
-
-
-def shown_value(option: str, value: Any) -> Any:
-    """The value, unless it is a secret."""
-    secret = any(word in option for word in SECRET_WORDS)
-    return "(set)" if secret and value else value

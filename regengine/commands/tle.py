@@ -11,7 +11,6 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import JsonLine, parse_time
-from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
@@ -55,10 +54,6 @@ def get(
     around: Annotated[
         str | None, typer.Option(help="Sets around this time (ISO 8601, UTC); now without it.")
     ] = None,
-    year: Annotated[int | None, typer.Option(min=1998, help="Sets of this year.")] = None,
-    url: Annotated[
-        str | None, typer.Option(help="Another address that answers with element sets.")
-    ] = None,
 ) -> None:
     """Get the ISS's latest element sets into the data folder; of the past, say where they are.
 
@@ -73,17 +68,12 @@ def get(
     from datetime import UTC
 
     from regengine.batch.at_hand import keep_element_sets
-    from regengine.orbit.fetch import CELESTRAK, check_reach, fetch_latest
+    from regengine.orbit.fetch import check_reach, fetch_latest
     from regengine.orbit.tle import load_tle_file
 
-    if around is not None and year is not None:
-        raise ConfigError("--around and --year say the same: give one of them.")
-    now = datetime.now(UTC)
     if around is not None:
         check_reach(parse_time(around))
-    elif year is not None and year != now.year:
-        check_reach(datetime(year, 7, 1, tzinfo=UTC))
-    kept = keep_element_sets(fetch_latest(url or CELESTRAK), f"latest-{now:%Y-%m-%d}.txt")
+    kept = keep_element_sets(fetch_latest(), f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
     facts = coverage(load_tle_file(kept))
     say(f"{kept}: {facts['element_sets']:,} element sets until {facts['last_epoch_utc']}")
 
@@ -181,48 +171,22 @@ def stamp(time: datetime) -> str:
 
 
 def table(facts: dict[str, Any]) -> list[str]:
-    """The same facts as lines for a person."""
-    name = f" ({facts['name']})" if facts["name"] else ""
-    rows = [
-        ("satellite", facts["satellite"] + name),
-        ("element sets", f"{facts['element_sets']:,}"),
-        ("first epoch", facts["first_epoch_utc"]),
-        ("last epoch", facts["last_epoch_utc"]),
-        (f"gaps > {GAP_DAYS:.0f} days", str(len(facts["gaps"]))),
-    ]
-    longest = sorted(facts["gaps"], key=lambda gap: -gap["days"])[:LISTED]
-    rows += [("", f"{gap['from_utc']} to {gap['to_utc']}, {gap['days']} days") for gap in longest]
-    rows.append(("skipped", str(len(facts["skipped"]))))
-    rows += [("", one["reason"]) for one in facts["skipped"][:LISTED]]
-    if facts["other_satellites"]:
-        rows.append(("other satellites", str(len(facts["other_satellites"]))))
-    at = facts.get("at")
-    if at:
-        rows += situation_rows(at)
-    width = max(len(label) for label, _ in rows)
-    return [facts["file"], *(f"  {label:{width}}  {value}" for label, value in rows)]
+    """The same facts as lines for a person, by the same names; of lists the first few."""
+    lines = []
+    for name, value in facts.items():
+        if name == "at":
+            lines += table(value)
+            continue
+        many = value if isinstance(value, list) else []
+        lines.append(f"{name:<20}{len(many) if isinstance(value, list) else words(value)}")
+        lines += [f"{'':<20}{words(one)}" for one in many[:LISTED]]
+    return lines
 
 
-def situation_rows(at: dict[str, Any]) -> list[tuple[str, str]]:
-    """Labels and values of :func:`situation`."""
-    nadir = at["nadir"]
-    age_d = abs(at["tle_age_h"]) / 24.0
-    side = "before" if at["tle_age_h"] > 0.0 else "after"
-    return [
-        ("at", at["time_utc"]),
-        ("set used", f"line {at['line']}, {at['epoch_utc']}, {age_d:.2f} days {side} the time"),
-        *(("passed over", one["reason"]) for one in at["passed_over"]),
-        ("nadir", f"lon {nadir['lon']:.3f}, lat {nadir['lat']:.3f}, {at['direction']}"),
-        ("altitude", f"{nadir['altitude_km']:.1f} km above WGS84"),
-        (
-            "one sigma",
-            f"{at['sigma_along_km']:.1f} km along the track, {at['sigma_cross_km']:.1f} km across, "
-            f"{at['sigma_radial_km']:.1f} km in height",
-        ),
-        ("Sun", f"{at['sun_elevation_deg']:.1f} deg above the horizon"),
-        (
-            "Moon",
-            f"{at['moon_elevation_deg']:.1f} deg above the horizon, "
-            f"{at['moon_illumination']:.0%} lit",
-        ),
-    ]
+def words(fact: Any) -> str:
+    """A fact in one line."""
+    if not isinstance(fact, dict):
+        return str(fact)
+    if "reason" in fact:
+        return str(fact["reason"])
+    return ", ".join(f"{name} {value}" for name, value in fact.items())

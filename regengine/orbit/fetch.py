@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 
 from regengine.errors import EphemerisError
@@ -28,8 +29,12 @@ def check_reach(around: datetime, now: datetime | None = None) -> None:
         )
 
 
-def fetch_latest(url: str = CELESTRAK) -> bytes:
-    """The ISS's latest element sets; EphemerisError if the source cannot be reached or has none."""
+def fetch_latest() -> bytes:
+    """The ISS's latest element sets; EphemerisError if the source cannot be reached or has none.
+
+    The source is CelesTrak, or what the environment variable REGENGINE_CELESTRAK names.
+    """
+    url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
         Patience(attempts=3, connect_attempts=2),
         # To another host only where that is as safe

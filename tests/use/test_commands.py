@@ -1,0 +1,368 @@
+"""The program as a whole: its help, settings, errors and exit codes, whatever the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.kit.program import begin, run, start
+
+SAMPLES = ROOT / "data_samples"
+LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
+PHOTO = SAMPLES / "ISS990-E-000102.jpg"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, and no settings from outside."""
+    for name in [name for name in os.environ if name.startswith("REGENGINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "home" / "regengine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "work"
+
+
+def commands_below(*words: str) -> list[tuple[str, ...]]:
+    """Every command that the help names, as the words that call it."""
+    listed = run(*words, "--help").out.partition("\nCommands:\n")[2]
+    names = re.findall(r"^  ([a-z][a-z-]*)", listed.partition("\n\n")[0], re.M)
+    return [leaf for name in names for leaf in commands_below(*words, name)] or [words]
+
+
+def test_every_command_has_a_help_with_an_example_that_calls_it() -> None:
+    commands = commands_below()
+    assert len(commands) > 30
+    for words in commands:
+        said = run(*words, "--help")
+        assert (said.code, said.err) == (0, "")
+        assert f"regengine {' '.join(words)}" in said.out.partition("Example")[2], words
+
+
+def test_both_launchers_and_the_module_are_one_program(folder: Path) -> None:
+    told = [
+        subprocess.run(
+            [sys.executable, *words, "--version"],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        ).stdout
+        for words in ([str(ROOT / "cli.py")], ["-m", "regengine"])
+    ]
+    assert told[0] == told[1] == run("--version").out
+    assert re.fullmatch(r"regengine \d+\.\d+\.\d+\S*\n", told[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["regster"], "Did you mean 'register'"),
+        (["register", PHOTO, "--light", LIGHTS], "--lights"),
+        (["register", PHOTO, "--max-seconds", "soon"], "--max-seconds"),
+        (["register", PHOTO, "--max-seconds", "-1"], "0.1"),
+        (["register", PHOTO, "--decoys"], "--decoys"),
+        (["tle", "inf"], "info"),
+        (["register"], "Usage"),
+        (["tle"], "Usage"),
+        ([], "Usage"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_shows_the_way(
+    folder: Path, words: list[object], hint: str
+) -> None:
+    said = run(*words)
+    assert said.code == 2
+    assert hint in said.out + said.err
+    assert not list(folder.iterdir())
+
+
+# Settings
+
+
+def setting(*words: object, option: str = "max-seconds") -> tuple[object, str]:
+    """A setting of register, and where it came from."""
+    rows = run("config", "show", *words).out.splitlines()
+    (row,) = (one for one in map(json.loads, rows) if one["option"] == option)
+    return row["value"], row["source"]
+
+
+def test_option_beats_variable_beats_folder_beats_home_beats_default(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = ("--json", "register")
+    assert setting(*show) == (240.0, "default")
+    home = folder.parent / "home" / "regengine" / "regengine.toml"
+    home.write_text('[register]\nmax-seconds = 60\nlights = "~/l.tif"\n')
+    assert setting(*show) == (60.0, str(home))
+    assert setting(*show, option="lights")[0] == [str(Path("~/l.tif").expanduser())]
+    own = folder / "regengine.toml"
+    own.write_text("[register]\nmax-seconds = 30\n")
+    assert setting(*show) == (30.0, str(own))
+    monkeypatch.setenv("REGENGINE_REGISTER_MAX_SECONDS", "40")
+    assert setting(*show) == (40.0, "environment REGENGINE_REGISTER_MAX_SECONDS")
+    assert setting(*show, "--max-seconds", "50") == (50.0, "option")
+    assert "register --max-seconds" in run("config", "show", "register").out
+    (folder / "mine.toml").write_text("[register]\nworkers = 3\n")
+    monkeypatch.setenv("REGENGINE_CONFIG", "mine.toml")
+    monkeypatch.delenv("REGENGINE_REGISTER_MAX_SECONDS")
+    assert setting(*show) == (240.0, "default")  # a named file stands instead of the others
+    assert setting(*show, option="workers") == (3, "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[register]\nmax-second = 3\n", ["[register]", "max-second", "mean max-seconds"]),
+        ("[regster]\n", ["regster", "did you mean register"]),
+        ("[tle.inf]\n", ["[tle]", "inf", "did you mean info"]),
+        ("register = 3\n", ["register must be a table", "[register]"]),
+        ("[register\n", ["not valid TOML"]),
+        ("[register]\nmax-seconds = 'soon'\n", ["[register] max-seconds", "soon"]),
+        ("[register]\nmax-seconds = -1\n", ["[register] max-seconds", "-1"]),
+    ],
+)
+def test_a_mistake_in_a_settings_file_is_named_with_the_file(
+    folder: Path, content: str, words: list[str]
+) -> None:
+    (folder / "regengine.toml").write_text(content)
+    said = run("tle", "info", ELEMENTS) if "tle" in content else run("register", PHOTO)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"Error: {folder / 'regengine.toml'}")
+    assert [word for word in words if word not in said.err] == []
+
+
+def test_a_mistake_in_a_variable_is_named_with_the_variable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_REGISTER_MAX_SECONDS", "soon")
+    said = run("register", PHOTO)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Error: environment variable REGENGINE_REGISTER_MAX_SECONDS")
+    said = run("--config", "absent.toml", "register", PHOTO)
+    assert said.code == 2
+    assert "absent.toml: the settings file cannot be read" in said.err
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["nowhere"], 3, "nowhere: no photo there"),
+        (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo there"),
+        ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is no place"),
+        ([PHOTO, "--nadir", "12,95"], 2, "nadir must be longitude"),
+        ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is no time"),
+        ([PHOTO, "--focal-mm", "-3"], 2, "focal_mm must be a number above zero"),
+        ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
+        ([PHOTO, "--retry", "good"], 2, "--retry good is no verdict"),
+        ([PHOTO, "--mission", "STS-60"], 2, "is no mission"),
+        ([PHOTO, "--blind", "never", "--mission", "ISS030"], 2, "--mission goes with --blind"),
+        ([PHOTO, "--bbox", "1,2,3", "--blind"], 2, "--bbox 1,2,3 is no region"),
+        ([PHOTO, "--tle", "gone.txt"], 3, "gone.txt"),
+        ([PHOTO, "--lights", "gone.tif"], 3, "gone.tif"),
+        ([PHOTO, "--store", "."], 3, "is a folder"),
+        ([PHOTO, "--store", "text"], 3, "text is not a regengine store"),
+        ([PHOTO, "--store", "text/run.h5"], 3, "cannot be written"),
+    ],
+)
+def test_a_run_that_cannot_start_is_one_sentence_and_leaves_nothing(
+    folder: Path, words: list[object], code: int, sentence: str
+) -> None:
+    (folder / "text").write_text("text")
+    said = run("register", "--lights", LIGHTS, "--workers", 0, *words)
+    assert (said.code, said.out, said.err.count("\n")) == (code, "", 1)
+    assert sentence in said.err
+    assert [path.name for path in folder.iterdir()] == ["text"]
+    assert (folder / "text").read_text() == "text"
+
+
+OF_FILES = (
+    ("show",),
+    ("verify",),
+    ("report", "--json"),
+    ("review", "--no-browser"),
+    ("export", "--format", "csv", "--out", "out.csv"),
+    ("radiometry", "--lights", LIGHTS, "--out", "out"),
+    ("merge", "--into", "out.h5"),
+    ("tle", "info"),
+    ("lights", "info"),
+    ("lights", "build", "--out", "out.tif"),
+)
+OF_PHOTOS = (
+    ("register", "--lights", LIGHTS),
+    ("classify",),
+    ("detect", "lights"),
+    ("solve",),
+    ("lens", "fit", "--out", "out.toml"),
+)
+
+
+@pytest.mark.parametrize(
+    "command", [*OF_FILES, *OF_PHOTOS], ids=lambda words: " ".join(map(str, words[:2]))
+)
+def test_what_is_missing_or_no_such_file_is_one_sentence_and_3(
+    folder: Path, command: tuple[object, ...]
+) -> None:
+    for content in (None, "text") if command in OF_FILES else (None,):
+        if content is not None:
+            Path("given.h5").write_text(content)
+        said = run(*command, "given.h5")
+        assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+        assert said.err.startswith("Error: ")
+        assert "given.h5" in said.err
+        assert not list(folder.glob("out*"))
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(folder: Path) -> None:
+    for words in (["--debug", "show", "gone.h5"], ["show", "gone.h5", "--debug"]):
+        said = run(*words)
+        assert said.code == 3
+        assert "Traceback" in said.err
+        assert said.err.splitlines()[-1].startswith("Error: gone.h5")
+    assert "Traceback" not in run("show", "--", "--debug").err  # a file of that name
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("ImportError('libGL.so.1: cannot open shared object file')", "contrib-python-headless"),
+        ("TypeError('first line\\nsecond line')", "TypeError: first line second line"),
+        ("TypeError(os.environ['OMP_NUM_THREADS'])", "TypeError: 1)"),  # digits depend on it
+    ],
+)
+def test_a_fault_of_a_library_is_one_sentence(folder: Path, raised: str, told: str) -> None:
+    (folder / "cv2.py").write_text(f"import os\nraise {raised}\n")
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    said = start("detect", "lights", PHOTO, "--workers", 0, environment={"PYTHONPATH": path})
+    assert said.code == 1
+    assert said.err.splitlines()[-1].startswith("Error: ")
+    assert told in said.err
+    assert "Traceback" not in said.err
+
+
+def test_names_of_files_cannot_command_the_terminal(folder: Path) -> None:
+    name = "a\x1b[31mred\nline\u202e.jpg"
+    Path(name).write_bytes(b"no photo")
+    said = run("register", name, "--lights", LIGHTS, "--workers", 0)
+    assert said.code == 1
+    assert not {"\x1b", "\u202e"} & set(said.out + said.err)
+    assert len(said.out.splitlines()) == 2  # heading and one line
+    (record,) = run("register", name, "--lights", LIGHTS, "--workers", 0, "--json").records
+    assert (record["verdict"], record["reasons"]) == ("failed", ["unreadable"])
+
+
+# What goes where
+
+
+def test_messages_are_json_lines_or_none_if_asked(folder: Path) -> None:
+    Path("a.jpg").write_bytes(b"no photo")
+    words = ("register", "a.jpg", "--lights", LIGHTS, "--workers", 0)
+    told = [json.loads(line) for line in run(*words, "--log-json").err.splitlines()]
+    assert [one["level"] for one in told] == ["info"]
+    assert told[0]["message"].startswith("1 photo")
+    again = run(*words, "--quiet")
+    assert (again.code, again.err) == (1, "")
+    assert "unreadable" in again.out or "a.jpg" in again.out
+
+
+def test_a_dry_run_says_what_would_be_done_and_leaves_nothing(folder: Path) -> None:
+    shutil.copy(PHOTO, "photo.jpg")
+    Path("b.jpg").write_bytes(b"no photo")
+    words = ("register", "photo.jpg", "b.jpg", "--lights", LIGHTS, "--dry-run")
+    place = ("--nadir", "-151.7,35.2", "--altitude-km", 417)
+    good, bad = run(*words, *place, "--json").records
+    assert (good["would_register"], good["nadir"]["source"]) == (True, "option")
+    assert (good["nadir"]["lon"], good["nadir"]["lat"]) == (-151.7, 35.2)
+    assert (bad["would_register"], bad["reason"]) == (False, "unreadable")
+    lines = run(*words, *place).out.splitlines()
+    assert "nadir 35.20 N 151.70 W from option" in lines[0]
+    assert "b.jpg" in lines[1]
+    assert sorted(path.name for path in folder.iterdir()) == ["b.jpg", "photo.jpg"]
+
+
+def doctor() -> tuple[int, dict[str, dict[str, str]]]:
+    said = run("doctor", "--json")
+    return said.code, {one["what"]: one for one in json.loads(said.out)}
+
+
+def test_doctor_says_what_is_missing_and_the_command_that_brings_it(folder: Path) -> None:
+    code, found = doctor()
+    assert code == 1
+    assert [what for what, one in found.items() if not one["ok"]] == ["map"]
+    assert "regengine lights get" in found["map"]["fix"]
+    assert "regengine tle add FILE" in found["element sets"]["fix"]
+    data = folder.parent / "data"
+    assert not data.exists()
+    for kind, file in (("lights", LIGHTS), ("tle", ELEMENTS)):
+        (data / kind).mkdir(parents=True)
+        shutil.copy(file, data / kind)
+    code, found = doctor()
+    assert code == 0
+    assert str(data / "lights" / "lights.tif") in found["map"]["found"]
+    assert found["index"]["fix"].startswith("regengine lights index ")
+    assert "2014-01-16 to " in found["element sets"]["found"]
+    marks = {line[4:16].strip(): line[:2] for line in run("doctor").out.splitlines()}
+    assert (marks["map"], marks["index"]) == ("ok", "--")
+    (data / "lights" / "lights.tif.idx").write_text("damaged")
+    code, found = doctor()
+    assert code == 1
+    assert "make it anew with regengine lights index" in found["index"]["fix"]
+
+
+# Ends
+
+# Interrupted when a module is first asked for
+INTERRUPTED = """
+import os, runpy, signal, sys
+
+wanted, *sys.argv = sys.argv[1:]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted and sys.meta_path[0] is self:
+            del sys.meta_path[0]
+            os.kill(os.getpid(), signal.SIGINT)
+
+# Tests that run in the background have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("module", ["typer", "numpy"])
+def test_an_interrupt_while_the_program_begins_leaves_no_traceback(
+    folder: Path, module: str
+) -> None:
+    words = ["register", PHOTO, "--lights", LIGHTS, "--tle", ELEMENTS, "--workers", 0]
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, module, str(ROOT / "cli.py"), *map(str, words)],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (130, -signal.SIGINT), done.stderr  # a shell tells both as 130
+    assert "Traceback" not in done.stderr
+    assert not list(folder.iterdir())
+
+
+def test_a_reader_that_goes_away_is_met_with_silence(folder: Path) -> None:
+    with begin("config", "show", cwd=folder) as program:
+        assert program.stdout is not None
+        assert program.stderr is not None
+        program.stdout.close()
+        assert program.stderr.read() == ""
+    assert program.returncode == 141
