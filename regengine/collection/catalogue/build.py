@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +20,7 @@ from regengine.collection.catalogue.ground import (
     simplified,
 )
 from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, PictureFacts, quality_score
-from regengine.collection.catalogue.table import NAMES, ROWS, arrow_schema, need_packages
+from regengine.collection.catalogue.table import arrow_schema, need_packages
 from regengine.errors import ConfigError, StoreError
 from regengine.exchange.export.columns import FRAME_COLUMNS, known
 from regengine.exchange.export.footprint import rings_bbox
@@ -131,17 +131,22 @@ def write_raw(path: Path, rows: Iterable[Row]) -> int:
     They are on disk until all of them are known; few are in memory at a time.
     """
     import pyarrow as pa
+    from pyarrow import parquet
 
     schema = arrow_schema()
     for name, kind in zip(HELPERS, (pa.int64(), pa.int64(), pa.string()), strict=True):
         schema = schema.append(pa.field(name, kind))
     schema = schema.remove_metadata()
-
-    def columns(block: list[Row], before: int) -> dict[str, list[Any]]:
-        numbers = list(range(before, before + len(block)))
-        return _columns(schema.names, block) | {"number": numbers} | _around(block)
-
-    return _write_groups(path, schema, rows, BLOCK, columns)
+    count, left = 0, iter(rows)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while block := list(islice(left, BLOCK)):
+            columns: dict[str, list[Any]] = {
+                name: [row.get(name) for row in block] for name in schema.names
+            }
+            columns |= {"number": list(range(count, count + len(block))), **_around(block)}
+            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+            count += len(block)
+    return count
 
 
 def _around(block: list[Row]) -> dict[str, list[Any]]:
@@ -226,35 +231,3 @@ def build(
             raise StoreError(
                 f"{out} could not be arranged ({said}): make room in its folder and in memory."
             ) from error
-
-
-def write_rows(
-    path: Path, rows: Iterable[Mapping[str, Any]], metadata: dict[str, str] | None = None
-) -> int:
-    """Write a catalogue: how many rows it has."""
-    return _write_groups(
-        path, arrow_schema(metadata), rows, ROWS, lambda block, _: _columns(NAMES, block)
-    )
-
-
-def _columns(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _write_groups(
-    path: Path,
-    schema: Any,
-    rows: Iterable[Mapping[str, Any]],
-    size: int,
-    columns: Callable[[list[Any], int], dict[str, list[Any]]],
-) -> int:
-    """Write rows as Parquet, some at a time; columns are told these and how many came before."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    count, left = 0, iter(rows)
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        while block := list(islice(left, size)):
-            writer.write_table(pa.Table.from_pydict(columns(block, count), schema=schema))
-            count += len(block)
-    return count

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from regengine.collection.catalogue.ground import AREAS
@@ -42,24 +41,17 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         need_packages()
+        if set("*?") & set(str(path.absolute())):  # DuckDB takes them for a pattern
+            raise StoreError(f"{path} cannot be read: rename it, without * and ?.")
         self.path = path
         self.metadata = _metadata(path)
-        # A name of our own, since DuckDB takes * ? [ for patterns
-        self._folder = TemporaryDirectory(prefix="regengine-")
-        try:
-            link = Path(self._folder.name) / "catalogue.parquet"
-            link.symlink_to(path.absolute())
-            self._base = _locked(link)
-        except BaseException:
-            self._folder.cleanup()
-            raise
+        self._base = _locked(path.absolute())
 
     def __enter__(self) -> Catalogue:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
-        self._folder.cleanup()
 
     def ask(self, sql: str, values: Sequence[Any] = ()) -> Answer:
         """Ask a question of our own, whose answer is to be read before the next one.

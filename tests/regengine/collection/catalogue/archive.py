@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from typer.testing import CliRunner, Result
 
+from regengine.collection.catalogue.table import NAMES, arrow_schema
 from regengine.commands import app
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, proposal
@@ -45,3 +47,12 @@ def try_ask(*words: object) -> Result:
 def rows_of(path: Path) -> dict[str, dict[str, Any]]:
     """Rows of a catalogue by frame, in its order."""
     return {row["frame"]: row for row in pq.read_table(path).to_pylist()}
+
+
+def write_rows(
+    path: Path, rows: list[dict[str, Any]], metadata: dict[str, str] | None = None
+) -> int:
+    """A catalogue of made-up rows: how many it has."""
+    columns = {name: [row.get(name) for row in rows] for name in NAMES}
+    pq.write_table(pa.Table.from_pydict(columns, schema=arrow_schema(metadata)), path)
+    return len(rows)

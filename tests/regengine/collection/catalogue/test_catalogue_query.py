@@ -17,12 +17,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from regengine.collection.catalogue.build import write_rows
 from regengine.collection.catalogue.query import Catalogue
 from regengine.collection.catalogue.table import COLUMNS, FORMAT, NAMES
 from regengine.errors import ConfigError, StoreError
 from regengine.exchange.export.layers import Feature, wkb
-from tests.regengine.collection.catalogue.archive import ask, taken, try_ask
+from tests.regengine.collection.catalogue.archive import ask, taken, try_ask, write_rows
 from tests.regengine.exchange.export.exported import write_store
 
 SQUARE = [(136.0, 35.0), (137.0, 35.0), (137.0, 36.0), (136.0, 36.0), (136.0, 35.0)]
@@ -39,7 +38,7 @@ ROW = {
 }
 
 
-@pytest.fixture(params=["c.parquet", "a*b?[x] 'q\" é🌃\n.parquet"])
+@pytest.fixture(params=["c.parquet", "ab[x] 'q\" é🌃\n.parquet"])
 def one_row(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / str(request.param)
     assert write_rows(path, [ROW, {"frame": "sky"}], {"other": "told"}) == 2

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.collection.catalogue.build import write_rows
 from regengine.collection.catalogue.ground import covers
 from regengine.collection.catalogue.query import Catalogue
 from regengine.collection.tasking.plan import FEW, FrameOfPlace, Good, best_frames, wanted_places
 from regengine.collection.tasking.targets import Target, city_targets, listed_targets
 from regengine.errors import ConfigError
 from regengine.exchange.export.layers import Feature, wkb, wkb_rings
+from tests.regengine.collection.catalogue.archive import write_rows
 
 NOW = datetime(2016, 5, 1, tzinfo=UTC)
 GOOD = Good(least_quality=0.5, max_off_nadir_deg=45.0, max_age=timedelta(days=1000))
