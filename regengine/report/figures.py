@@ -11,7 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Generic, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,7 +256,7 @@ class TimeTally:
     def __init__(self) -> None:
         self._seconds = Distribution(decades(-2, 3))
         self._total_s = 0.0
-        self._spans = array("d")
+        self._first_s, self._last_s = math.inf, -math.inf
         self._slowest: list[tuple[float, int, dict[str, Any]]] = []
 
     def add(self, photos: Photos) -> None:
@@ -265,8 +265,9 @@ class TimeTally:
         self._seconds.add(seconds)
         self._total_s += float(np.nansum(seconds))
         done = np.array([_posix(text) for text in photos.texts("processed_utc")])
-        both = np.column_stack([done - seconds, done])
-        self._spans.frombytes(both[~np.isnan(both).any(axis=1)].tobytes())
+        if np.isfinite(done).any():
+            self._first_s = min(self._first_s, float(np.nanmin(done)))
+            self._last_s = max(self._last_s, float(np.nanmax(done)))
         for row in np.argsort(-seconds, kind="stable")[:SLOWEST].tolist():  # what is missing last
             told = float(seconds[row]), -int(photos["frame_index"][row])
             if math.isnan(told[0]) or (
@@ -281,29 +282,15 @@ class TimeTally:
             del self._slowest[SLOWEST:]
 
     def figures(self) -> dict[str, Any]:
-        """Distribution of seconds, span of the run, rate, the slowest photos first."""
-        spans = np.reshape(self._spans, (-1, 2))
-        at_work_s = covered_s(spans)
+        """Distribution of seconds, span of the run, the slowest photos first."""
+        known = math.isfinite(self._first_s)
         return {
             "seconds": self._seconds.figures(),
             "total_seconds": self._total_s,
-            "first_utc": _iso(spans[:, 1].min()) if len(spans) else None,
-            "last_utc": _iso(spans[:, 1].max()) if len(spans) else None,
-            "at_work_seconds": at_work_s,
-            "photos_per_second": len(spans) / at_work_s if at_work_s > 0.0 else None,
+            "first_utc": _iso(self._first_s) if known else None,
+            "last_utc": _iso(self._last_s) if known else None,
             "slowest": [facts for _, _, facts in self._slowest],
         }
-
-
-def covered_s(spans: NDArray[np.float64]) -> float:
-    """Length of the time that lies in at least one span."""
-    if len(spans) == 0:
-        return 0.0
-    ordered = spans[np.argsort(spans[:, 0], kind="stable")]
-    reached = np.maximum.accumulate(ordered[:, 1])
-    begin = np.maximum(ordered[1:, 0], reached[:-1])
-    later = np.maximum(ordered[1:, 1] - begin, 0.0)
-    return float(ordered[0, 1] - ordered[0, 0] + later.sum())
 
 
 def _posix(text: str) -> float:
@@ -320,26 +307,6 @@ def _iso(posix_s: float) -> str:
 
 
 Item = TypeVar("Item")
-
-
-class EvenSample(Generic[Item]):
-    """Every item while they are few; every second, fourth, eighth … of more than `most`."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.seen = 0
-        self.items: list[Item] = []
-        self._step = 1
-
-    def add(self, item: Item) -> None:
-        """Take the next item, or let it pass."""
-        if self.seen % self._step == 0 and self.most > 0:
-            if len(self.items) == self.most:
-                self.items = self.items[::2]
-                self._step *= 2
-            if self.seen % self._step == 0:
-                self.items.append(item)
-        self.seen += 1
 
 
 def thinned(items: Sequence[Item], most: int) -> Sequence[Item]:
@@ -363,11 +330,11 @@ MOST_SHOWN = 200
 
 
 class FailureTally:
-    """Failed photos by code; of very many, some of them."""
+    """Failed photos by code; of very many, the first."""
 
     def __init__(self) -> None:
         self._codes: Counter[str] = Counter()
-        self._shown: EvenSample[dict[str, Any]] = EvenSample(MOST_SHOWN)
+        self._shown: list[dict[str, Any]] = []
 
     def add(self, photos: Photos) -> None:
         """Take photos; those that did not fail are left out."""
@@ -377,12 +344,14 @@ class FailureTally:
             facts = {name: photos.texts(name)[row] for name in ("frame", "path")}
             facts["code"] = reasons[0].code if reasons else ""
             self._codes[facts["code"]] += 1
-            self._shown.add(facts | {"text": "; ".join(reason.text for reason in reasons)})
+            if len(self._shown) < MOST_SHOWN:
+                text = "; ".join(reason.text for reason in reasons)
+                self._shown.append(facts | {"text": text})
 
     def figures(self) -> dict[str, Any]:
-        """How many, by code, and up to `MOST_SHOWN` of them."""
+        """How many, by code, and the first `MOST_SHOWN` of them."""
         return {
             "photos": self._codes.total(),
             "codes": dict(sorted(self._codes.items(), key=lambda pair: (-pair[1], pair[0]))),
-            "shown": self._shown.items,
+            "shown": self._shown,
         }

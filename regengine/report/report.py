@@ -39,29 +39,16 @@ from regengine.store.schema import GROUPS
 from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
 from regengine.store.writer import utc_now
 
-MOST_SETTINGS = 8
 MOST_NAMES = 20
-# By `search_pass` of the store
-PASSES = (
-    "unknown",
-    "by itself",
-    "with hints of its stretch",
-    "again with its stretch",
-    "again with the whole batch",
-)
 
 
 class OriginTally:
-    """Versions, maps, settings, sources of positions and passes of the photos."""
+    """Versions, maps and sources of positions of the photos."""
 
     def __init__(self) -> None:
         self._engines: Counter[str] = Counter()
         self._lights: Counter[str] = Counter()
         self._sources: Counter[str] = Counter()
-        self._passes: Counter[str] = Counter()
-        self._accepted: Counter[str] = Counter()
-        self._settings: Counter[str] = Counter()
-        self._texts: dict[str, str] = {}
         self._ages = Distribution(decades(-1, 4))
 
     def add(self, photos: Photos) -> None:
@@ -70,16 +57,6 @@ class OriginTally:
         self._lights.update(photos.texts("lights"))
         self._sources.update(source or "none" for source in photos.texts("nadir_source"))
         self._ages.add(photos["tle_age_h"][photos.where("nadir_source", "tle")])
-        passes = np.where(photos["search_pass"] < len(PASSES), photos["search_pass"], 0)
-        self._passes.update(PASSES[number] for number in passes.tolist())
-        accepted = passes[photos.where("verdict", "accepted")]
-        self._accepted.update(PASSES[number] for number in accepted.tolist())
-        hashes = photos.texts("parameters_sha256")
-        self._settings.update(hashes)
-        for sha256 in dict.fromkeys(hashes):
-            if sha256 not in self._texts and len(self._texts) < MOST_SETTINGS:
-                row = hashes.index(sha256)
-                self._texts[sha256] = values_of(photos["parameters"][row : row + 1])[0]
 
     def figures(self) -> dict[str, Any]:
         """Counts of each, the commonest first; ages of element sets in hours."""
@@ -88,16 +65,6 @@ class OriginTally:
             "lights": dict(self._lights.most_common(MOST_NAMES)),
             "positions_from": dict(self._sources.most_common(MOST_NAMES)),
             "tle_age_h": self._ages.figures(),
-            "passes": [
-                {"pass": name, "photos": self._passes[name], "accepted": self._accepted[name]}
-                for name in PASSES
-                if self._passes[name]
-            ],
-            "settings": [
-                {"sha256": sha256, "photos": count, "parameters": _parsed(self._texts.get(sha256))}
-                for sha256, count in self._settings.most_common(MOST_SETTINGS)
-            ],
-            "different_settings": len(self._settings),
         }
 
 

@@ -14,8 +14,6 @@ from reported import accepted, collected, collected_of, failed, figures_of, stor
 from regengine.report.clocks import ORBITAL_SPEED_KM_S, clock_offset
 from regengine.report.figures import (
     Distribution,
-    EvenSample,
-    covered_s,
     decades,
     fair_shares,
     thinned,
@@ -110,7 +108,7 @@ def test_the_slowest_photos_come_first() -> None:
     assert len(slowest) == 20
 
 
-def test_the_rate_counts_neither_pauses_nor_shared_time_twice() -> None:
+def test_the_times_of_a_run() -> None:
     # two workers at once for a minute, then half an hour of nothing, then one for 30 s
     done = [(1, 60.0), (1, 60.0), (40, 30.0)]
     frames = [
@@ -120,18 +118,9 @@ def test_the_rate_counts_neither_pauses_nor_shared_time_twice() -> None:
         )
     ]
     times = collected_of(frames).figures["times"]
-    assert times["at_work_seconds"] == pytest.approx(90.0)
-    assert times["photos_per_second"] == pytest.approx(3 / 90.0)
     assert times["total_seconds"] == pytest.approx(150.0)
     assert times["first_utc"] == "2026-01-02T03:01:00Z"
     assert times["last_utc"] == "2026-01-02T03:40:00Z"
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 9)), min_size=1))
-def test_covered_time_is_that_of_the_union(spans: list[tuple[int, int]]) -> None:
-    union = {second for begin, length in spans for second in range(begin, begin + length)}
-    table = np.array([(begin, begin + length) for begin, length in spans], float)
-    assert covered_s(table) == len(union)
 
 
 def test_places_are_counted_where_photos_looked_else_where_they_were_taken() -> None:
@@ -148,7 +137,6 @@ def test_places_are_counted_where_photos_looked_else_where_they_were_taken() -> 
 def test_an_empty_store_has_figures_too() -> None:
     figures = figures_of([])
     assert figures["photos"] == 0
-    assert figures["times"]["photos_per_second"] is None
     assert figures["reliability"]["expected_right"] == 0.0
 
 
@@ -223,22 +211,6 @@ def test_a_lens_has_its_ratio() -> None:
     assert lens["median"] == pytest.approx(1506.1 / nominal_px)
     assert lens["spread"] == 0.0
     assert other["median"] == pytest.approx(1506.1 / nominal_px * 85.0 / 50.0)
-
-
-@given(st.integers(0, 40), st.integers(0, 500))
-def test_a_sample_is_bounded_even_and_whole_while_small(most: int, count: int) -> None:
-    sample = EvenSample[int](most)
-    for number in range(count):
-        sample.add(number)
-    assert sample.seen == count
-    assert len(sample.items) <= most
-    if count <= most:
-        assert sample.items == list(range(count))
-    elif most > 1:
-        steps = {b - a for a, b in zip(sample.items, sample.items[1:], strict=False)}
-        assert sample.items[0] == 0
-        assert len(steps) <= 1
-        assert 2 * len(sample.items) >= most - 1
 
 
 @given(st.lists(st.integers()), st.integers(1, 20))
