@@ -6,6 +6,7 @@ is wrong raises an error of `regengine.errors`; what is not known is None, with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
@@ -17,6 +18,7 @@ from typing import (
     Annotated,
     Any,
     Literal,
+    NamedTuple,
     TypedDict,
     TypeVar,
     Unpack,
@@ -47,7 +49,14 @@ Kind = Literal["lights", "stars", "streaks"]
 MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
 
 
-# Options, as people give them; beside a type stands the default, which else is None
+class Within(NamedTuple):
+    """Bounds of an option, for what Python, files and variables give as for the command line."""
+
+    least: float
+    most: float = math.inf
+
+
+# Options, as people give them; beside a type stand the default, which else is None, and bounds
 
 
 class RegisterOptions(TypedDict, total=False):
@@ -62,8 +71,8 @@ class RegisterOptions(TypedDict, total=False):
     focal_mm: float | None
     pixel_pitch_um: float | None
     lens: Paths | None
-    clock_window: float | None
-    max_seconds: Annotated[float, 240.0]
+    clock_window: Annotated[float | None, None, Within(0.0)]
+    max_seconds: Annotated[float, 240.0, Within(0.1)]
     any_category: Annotated[bool, False]
     share: Annotated[bool, True]
     stars: Annotated[bool, True]
@@ -77,12 +86,12 @@ class RegisterOptions(TypedDict, total=False):
 class RunOptions(RegisterOptions, total=False):
     """Options of `register_many`: those of each photo, and how the run is done."""
 
-    workers: Annotated[int, 0]
+    workers: Annotated[int, 0, Within(0)]
     resume: Annotated[bool, True]
     retry: Annotated[Collection[str], ()]
     shard: str | None
     scheduler: str | None
-    max_memory_mb: Annotated[int, MAX_MEMORY_MB]
+    max_memory_mb: Annotated[int, MAX_MEMORY_MB, Within(0)]
 
 
 class ClassifyOptions(TypedDict, total=False):
@@ -102,13 +111,13 @@ class ClassifyOptions(TypedDict, total=False):
 class SolveOptions(TypedDict, total=False):
     """Options of `solve`, by the names of the command's."""
 
-    focal_mm: float | None
-    pixel_pitch_um: float | None
-    fov_deg: float | None
+    focal_mm: Annotated[float | None, None, Within(1.0, 3000.0)]
+    pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
+    fov_deg: Annotated[float | None, None, Within(1.0, 140.0)]
     lens: Paths | None
     tle: AnyPath | None
     method: str | None
-    max_seconds: Annotated[float, 30.0]
+    max_seconds: Annotated[float, 30.0, Within(0.1)]
     wcs: AnyPath | None
     overlay: AnyPath | None
 
@@ -117,16 +126,15 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 
 def _with(options: type) -> Callable[[Called], Called]:
-    """Let a function take these options: all reach it, and ``help()`` and completion show them."""
+    """Let a function take these options: all reach it, and ``help()`` and completion show them.
+
+    What is beyond an option's bounds raises ConfigError.
+    """
     types, marked = get_type_hints(options), get_type_hints(options, include_extras=True)
+    marks = {name: getattr(mark, "__metadata__", (None,)) for name, mark in marked.items()}
     given = [
-        Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            annotation=types[name],
-            default=getattr(mark, "__metadata__", [None])[0],
-        )
-        for name, mark in marked.items()
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=types[name], default=mark[0])
+        for name, mark in marks.items()
     ]
 
     def decorate(function: Called) -> Called:
@@ -141,12 +149,23 @@ def _with(options: type) -> Callable[[Called], Called]:
             except TypeError as error:
                 raise TypeError(f"{function.__name__}() {error}") from None
             bound.apply_defaults()
+            for name, mark in marks.items():
+                for within in mark[1:]:
+                    check_within(name, bound.arguments[name], within)
             return function(*bound.args, **bound.kwargs)
 
         called.__dict__["__signature__"] = whole
         return called  # type: ignore[return-value]
 
     return decorate
+
+
+def check_within(name: str, value: float | None, within: Within) -> None:
+    """Raise ConfigError for an option beyond its bounds."""
+    if value is None or within.least <= value <= within.most:
+        return
+    most = "" if within.most == math.inf else f" and at most {within.most:g}"
+    raise ConfigError(f"{name}={value} is out of range: give at least {within.least:g}{most}.")
 
 
 @_with(RegisterOptions)
@@ -163,7 +182,7 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
 
     bbox = options["bbox"]
     inputs = RunInputs(
-        lights=chosen_maps(_given(options["lights"])),
+        lights=chosen_maps(_paths(options["lights"])),
         tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(
@@ -203,7 +222,7 @@ def _frame_options(
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
         nadir=None if nadir is None else lon_lat(nadir),
-        lenses=load_profiles(_given(lens)),
+        lenses=load_profiles(_paths(lens)),
         **camera,
     )
 
@@ -233,12 +252,13 @@ def _path(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _given(paths: Paths | None) -> list[Path]:
-    return [] if paths is None else _paths(paths)
+def _each(paths: Paths | None) -> list[str]:
+    given = [paths] if isinstance(paths, str | PathLike) else paths or ()
+    return [fspath(path) for path in given]
 
 
-def _paths(paths: Paths) -> list[Path]:
-    return [Path(path) for path in ([paths] if isinstance(paths, str | PathLike) else paths)]
+def _paths(paths: Paths | None) -> list[Path]:
+    return [Path(path) for path in _each(paths)]
 
 
 # Registration
@@ -282,8 +302,12 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
     """
     from regengine.batch.remote import photo_at_hand
+    from regengine.io.urls import Url, is_url
     from regengine.pipeline import process_photo
 
+    if is_url(fspath(photo)):
+        url = Url(fspath(photo))
+        raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
     inputs = run_inputs(**options)
     return Registration(process_photo(photo_at_hand(fspath(photo)), inputs), inputs.lights)
 
@@ -333,7 +357,7 @@ def register_many(
     from regengine.batch import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(_named(photos), Path(store), **options)
+    run = register_run(_each(photos), Path(store), **options)
     with (
         StoreWriter(run.store) as writer,
         console.progress(len(run.photos), quiet=not progress) as advance,
@@ -352,7 +376,7 @@ def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOption
     from regengine.batch.remote import any_there, find_given
 
     overlay, shard = _path(options["overlay"]), options["shard"]
-    exclude = [*_given(options["lights"]), *([] if overlay is None else [overlay])]
+    exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
     if not any_there(found):
         raise no_photo(photos)
@@ -367,10 +391,6 @@ def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOption
         memory_mb=options["max_memory_mb"],
         scheduler=options["scheduler"],
     )
-
-
-def _named(photos: Paths) -> list[str]:
-    return [fspath(photo) for photo in ([photos] if isinstance(photos, str | PathLike) else photos)]
 
 
 def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
@@ -478,6 +498,7 @@ def detect_job(
 
     if kind not in SOUGHT:
         raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(SOUGHT)}.")
+    check_within("max_side_px", max_side_px, Within(64))
     sought = SOUGHT[kind]
     return DetectJob(
         sought=sought,
@@ -505,7 +526,7 @@ def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJ
         max_seconds=options["max_seconds"],
         wcs=_path(options["wcs"]),
         overlay=_path(options["overlay"]),
-        lenses=load_profiles(_given(lens)),
+        lenses=load_profiles(_paths(lens)),
         tles=None if tle is None else load_tle_file(Path(tle)),
     )
     sky()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,59 +19,8 @@ if TYPE_CHECKING:
     from regengine.evaluate.detections import DetectionScore
     from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
-
-S = TypeVar("S")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench(Generic[S]):
-    """Labelled photos, and how what a method finds in one is scored, summed up and printed."""
-
-    labels: Path
-    photos: list[Path]
-    # Of a method's name, a photo, and the picture to draw or None.
-    score: Callable[[str, Path, Path | None], S]
-    summary: Callable[[str, list[S]], dict[str, Any]]  # of a method's name and its scores
-    # header, line: of the table.
-    header: str
-    line: Callable[[dict[str, Any]], str]
-    # Lines below the table, of all summaries.
-    at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda said: []
-
-    def run(self, methods: list[str], plot: Path | None, *, as_json: bool, quiet: bool) -> None:
-        """Score methods on the photos and print what is said of each."""
-        import json
-        import logging
-
-        from regengine.batch.console import progress
-        from regengine.commands.train import check_labelled
-        from regengine.errors import FrameError
-        from regengine.sky.detection.overlay import picture_paths
-
-        check_labelled(self.labels, self.photos)
-        if not as_json:
-            say(self.header)
-        failed, said = 0, []
-        with progress(len(methods) * len(self.photos), quiet=quiet) as advance:
-            for name in methods:
-                scores = []
-                pictures = None if plot is None else picture_paths(self.photos, plot, name)
-                for path in self.photos:
-                    try:
-                        picture = None if pictures is None else pictures.of(path)
-                        scores.append(self.score(name, path, picture))
-                    except FrameError as error:
-                        failed += 1
-                        logging.getLogger("regengine").error("Error: %s", error)
-                    advance()
-                said.append(self.summary(name, scores))
-                typer.echo(json.dumps(said[-1]) if as_json else self.line(said[-1]))
-        if not as_json:
-            for line in self.at_end(said):
-                say(line)
-        if failed:
-            raise typer.Exit(common.EXIT_FRAMES_FAILED)
-
+    from regengine.evaluate.tables import FactTable
+    from regengine.sky.detection.detect import DetectJob
 
 app = typer.Typer(
     help="Score detection and classification on labelled samples.\n\n"
@@ -115,11 +64,8 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    from regengine.batch.console import configure_logging
-
-    configure_logging(quiet=quiet, as_json=log_json)
-    bench, methods = _places("lights", method, labels, tolerance_px, max_side_px=max_side_px)
-    bench.run(methods, plot, as_json=as_json, quiet=quiet)
+    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
+    _bench("lights", labels, method, output, tolerance_px, max_side_px=max_side_px)
 
 
 @app.command(no_args_is_help=True)
@@ -143,12 +89,9 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    from regengine.batch.console import configure_logging
-
-    configure_logging(quiet=quiet, as_json=log_json)
+    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
     looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    bench, methods = _places("stars", method, labels, tolerance_px, **looked_at)
-    bench.run(methods, plot, as_json=as_json, quiet=quiet)
+    _bench("stars", labels, method, output, tolerance_px, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -175,49 +118,9 @@ def streaks(
       regengine bench streaks labels.csv
       regengine bench streaks labels.csv --json --plot figures
     """
-    from functools import cache
-
-    from detectors.registry import STREAKS
-    from regengine.api import detect_job
-    from regengine.batch.console import configure_logging
-    from regengine.evaluate.labelled_streaks import (
-        STREAK_TABLE,
-        FoundStreaks,
-        read_streak_truth,
-        recall_lines,
-        score_streak_photo,
-        streak_summary,
-    )
-    from regengine.evaluate.streak_labels import read_streak_labels
-    from regengine.evaluate.streak_scores import streak_rows
-
-    configure_logging(quiet=quiet, as_json=log_json)
-    jobs = {
-        name: detect_job("streaks", method=name, max_side_px=max_side_px, whole_frame=whole_frame)
-        for name in ([method] if method else STREAKS.detectors())
-    }
-    photos = {photo.path: photo for photo in read_streak_labels(labels)}
-
-    @cache
-    def truth(path: Path) -> StreakTruth:
-        return read_streak_truth(photos[path])
-
-    def score(name: str, path: Path, picture: Path | None) -> StreakScore:
-        def find(photo: Path) -> FoundStreaks:
-            found = jobs[name](photo)
-            return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
-
-        return score_streak_photo(truth(path), find, picture)
-
-    Bench(
-        labels=labels,
-        photos=list(photos),
-        score=score,
-        summary=streak_summary,
-        header=STREAK_TABLE.header,
-        line=STREAK_TABLE.line,
-        at_end=recall_lines,
-    ).run(list(jobs), plot, as_json=as_json, quiet=quiet)
+    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
+    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _bench("streaks", labels, method, output, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -319,14 +222,79 @@ def registration(
         say(*registration_lines(facts))
 
 
-def _places(
-    kind: Kind, method: str | None, labels: Path, tolerance_px: float, **looked_at: Any
-) -> tuple[Bench[DetectionScore], list[str]]:
-    """The bench of methods that find places, and these; ``looked_at`` is of `api.detect_job`."""
-    import numpy as np
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """What comes out, and how."""
+
+    plot: Path | None
+    as_json: bool
+    quiet: bool
+    log_json: bool
+
+
+def _bench(
+    kind: Kind,
+    labels: Path,
+    method: str | None,
+    output: Output,
+    tolerance_px: float = 0.0,
+    **looked_at: Any,
+) -> None:
+    """Score methods on labelled photos, a line each; ``looked_at`` is of `api.detect_job`."""
+    import json
+    import logging
 
     from detectors import registry
     from regengine.api import detect_job
+    from regengine.batch.console import configure_logging, progress
+    from regengine.commands.train import check_labelled
+    from regengine.errors import FrameError
+    from regengine.sky.detection.overlay import picture_paths
+
+    configure_logging(quiet=output.quiet, as_json=output.log_json)
+    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
+    jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
+    scoring = _streak_scoring(labels) if kind == "streaks" else _place_scoring(labels, tolerance_px)
+    check_labelled(labels, scoring.photos)
+    if not output.as_json:
+        say(scoring.table.header)
+    failed, summaries = 0, []
+    with progress(len(methods) * len(scoring.photos), quiet=output.quiet) as advance:
+        for name, job in jobs.items():
+            pictures = None
+            if output.plot is not None:
+                pictures = picture_paths(scoring.photos, output.plot, name)
+            scores = []
+            for path in scoring.photos:
+                try:
+                    picture = None if pictures is None else pictures.of(path)
+                    scores.append(scoring.score(job, path, picture))
+                except FrameError as error:
+                    failed += 1
+                    logging.getLogger("regengine").error("Error: %s", error)
+                advance()
+            one = scoring.summary(name, scores)
+            summaries.append(one)
+            typer.echo(json.dumps(one) if output.as_json else scoring.table.line(one))
+    if not output.as_json:
+        say(*scoring.at_end(summaries))
+    if failed:
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
+
+
+class Scoring(NamedTuple):
+    """Labelled photos, and how what is found in one is scored, summed up and printed."""
+
+    photos: list[Path]
+    score: Callable[[DetectJob, Path, Path | None], Any]  # with the picture to draw, if any
+    summary: Callable[[str, list[Any]], dict[str, Any]]
+    table: FactTable
+    at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda summaries: []
+
+
+def _place_scoring(labels: Path, tolerance_px: float) -> Scoring:
+    import numpy as np
+
     from regengine.evaluate.detections import (
         DETECTION_TABLE,
         read_light_labels,
@@ -334,23 +302,43 @@ def _places(
         summary,
     )
 
-    methods = [method] if method else list(registry.Kind[Any](kind).detectors())
-    jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
     photos = {photo.path: photo for photo in read_light_labels(labels)}
 
-    def score(name: str, path: Path, picture: Path | None) -> DetectionScore:
+    def score(job: DetectJob, path: Path, picture: Path | None) -> DetectionScore:
         def find(photo: Path) -> tuple[FloatArray, float]:
-            found = jobs[name](photo)
+            found = job(photo)
             return np.column_stack([found.found.x, found.found.y]), found.seconds
 
         return score_photo(photos[path], find, tolerance_px, picture)
 
-    bench = Bench(
-        labels=labels,
-        photos=list(photos),
-        score=score,
-        summary=summary,
-        header=DETECTION_TABLE.header,
-        line=DETECTION_TABLE.line,
+    return Scoring(list(photos), score, summary, DETECTION_TABLE)
+
+
+def _streak_scoring(labels: Path) -> Scoring:
+    from functools import cache
+
+    from regengine.evaluate.labelled_streaks import (
+        STREAK_TABLE,
+        FoundStreaks,
+        read_streak_truth,
+        recall_lines,
+        score_streak_photo,
+        streak_summary,
     )
-    return bench, methods
+    from regengine.evaluate.streak_labels import read_streak_labels
+    from regengine.evaluate.streak_scores import streak_rows
+
+    photos = {photo.path: photo for photo in read_streak_labels(labels)}
+
+    @cache
+    def truth(path: Path) -> StreakTruth:
+        return read_streak_truth(photos[path])
+
+    def score(job: DetectJob, path: Path, picture: Path | None) -> StreakScore:
+        def find(photo: Path) -> FoundStreaks:
+            found = job(photo)
+            return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
+
+        return score_streak_photo(truth(path), find, picture)
+
+    return Scoring(list(photos), score, streak_summary, STREAK_TABLE, recall_lines)
