@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
+
+import numpy as np
 
 from matchers.camera import Camera
 from regengine.io.plain import plain, printable
@@ -64,8 +67,12 @@ def record_line(result: FrameResult) -> str:
 
 
 def centre_lonlat(camera: Camera) -> tuple[float, float]:
-    """Place that the middle of the image shows; NaN where it shows the sky."""
-    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    """Place that the middle of the image shows; NaN for sky, or a camera that makes no sense."""
+    try:
+        with np.errstate(all="ignore"):
+            lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    except (ValueError, ArithmeticError):  # of a damaged store
+        return math.nan, math.nan
     return float(lon), float(lat)
 
 

@@ -116,18 +116,10 @@ def _candidates(result: FrameResult) -> Iterator[LonLat]:
         if best.centre_lon is not None and best.centre_lat is not None:
             yield best.centre_lon, best.centre_lat
     if result.solved is not None:
-        yield _centre(result.solved.camera)
+        yield centre_lonlat(result.solved.camera)
     yield from (corner for corner in result.footprint or () if corner is not None)
     if result.nadir is not None:
         yield result.nadir.lon, result.nadir.lat
-
-
-def _centre(camera: Camera) -> LonLat:
-    try:
-        with np.errstate(all="ignore"):
-            return centre_lonlat(camera)
-    except ABSURD:
-        return math.nan, math.nan
 
 
 def _outline(camera: Camera) -> list[LonLat]:

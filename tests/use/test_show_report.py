@@ -1,0 +1,223 @@
+"""`show`, `report` and the page that it writes, of stores with everything that a store may hold."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from tests.kit.browser import CHROMIUM, open_browser
+from tests.kit.program import run
+
+VERDICTS = ("accepted", "review", "no_match", "failed")
+
+
+def figures_of(store: Path) -> dict[str, Any]:
+    (figures,) = run("report", store, "--json").records
+    return figures
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
+    assert found is not None
+    return dict(json.loads(found[1]))
+
+
+@pytest.fixture
+def page(store_copy: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "report.html"
+    assert run("report", store_copy, "--out", out).code == 0
+    return out
+
+
+def test_a_store_is_a_table_of_a_line_a_photo(store: Path) -> None:
+    said = run("show", store)
+    records = run("show", store, "--json").records
+    lines = said.out.splitlines()
+    assert said.code == 0
+    assert len(lines) == len(records) + 1 == 41
+    for line, record in zip(lines[1:], records, strict=True):
+        assert record["verdict"] in line
+        assert line.isprintable()
+
+
+@pytest.mark.parametrize("name", ["ISS030-E-184140", "iss030e184140", "ISS030-E-184140.jpg"])
+def test_a_photo_is_found_by_its_name_in_any_spelling(store: Path, name: str) -> None:
+    (record,) = run("show", store, name, "--json").records
+    assert record["frame"] == "ISS030-E-184140"
+    by_hash = run("show", store, record["sha256"][:8].upper(), "--json").records
+    assert [found["frame"] for found in by_hash] == ["ISS030-E-184140"]
+
+
+def test_one_photo_is_shown_whole(store: Path) -> None:
+    (record,) = run("show", store, "ISS030-E-184148", "--json").records
+    text = run("show", store, "ISS030-E-184148").out
+    points = [f"{point['lon']:.5f}" for point in record["control_points"]]
+    parts = ["REVIEW", "85 mm", "391.2 km", "control points", "hypotheses", *points]
+    parts += [f"{code}: " for code in record["reasons"]]
+    assert [part for part in parts if part not in text] == []
+
+
+def test_a_photo_without_a_proposal_is_shown_without_points(store: Path) -> None:
+    text = run("show", store, "ISS041-E-1000").out
+    assert "NO MATCH" in text
+    assert "few_lights: Five lights are too few." in text
+    assert "control points" not in text
+
+
+def test_a_photo_that_is_not_there_is_one_sentence(store: Path) -> None:
+    said = run("show", store, "ISS999-E-1")
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "ISS999-E-1" in said.err
+
+
+def test_figures_are_of_all_photos(store: Path) -> None:
+    records = run("show", store, "--json").records
+    figures = figures_of(store)
+    counts = {verdict: sum(r["verdict"] == verdict for r in records) for verdict in VERDICTS}
+    assert (figures["photos"], figures["verdicts"]) == (40, counts)
+    assert sum(row["photos"] for row in figures["by_category"]) == 40
+    codes = {row["code"]: row["photos"] for row in figures["reasons"]}
+    assert codes["few_lights"] == 4
+    assert figures["failed"]["codes"] == {"unreadable": 4}
+    accepted = [r["probability"] for r in records if r["verdict"] == "accepted"]
+    assert figures["reliability"]["expected_right"] == pytest.approx(sum(accepted))
+    placed = sum(cell["verdicts"][v] for cell in figures["places"]["cells"] for v in VERDICTS)
+    assert placed == figures["places"]["photos"]
+
+
+def test_clocks_are_told_by_body_and_day(store_copy: Path) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file["frames/along_track_offset_s"][:3] = (10.0, 12.0, 50.0)
+        file["frames/camera_body"][:3] = "NIKON D4"
+    rows = figures_of(store_copy)["clocks"]["rows"]
+    (row,) = [row for row in rows if row["camera_body"] == "NIKON D4"]
+    assert (row["day"], row["photos"], row["median_s"]) == ("2012-03-28", 3, 12.0)
+    assert (row["lowest_s"], row["highest_s"]) == (10.0, 50.0)
+    assert row["agree"] == pytest.approx(2 / 3)
+
+
+def test_every_key_of_the_figures_is_documented(store: Path) -> None:
+    figures = figures_of(store)
+    text = (ROOT / "docs" / "commands" / "report.md").read_text(encoding="utf-8")
+    keys = [*figures, *figures["run"], *figures["times"], *figures["origins"]]
+    keys += figures["clocks"]["rows"][0].keys() | figures["lenses"]["rows"][0].keys()
+    assert [key for key in keys if f"`{key}`" not in text] == []
+
+
+def test_the_page_lists_photos_and_asks_nothing_of_the_network(page: Path) -> None:
+    data = data_of(page)
+    rows = {row["frame"]: row for row in data["frames"]}
+    assert len(data["frames"]) == 40
+    assert rows["ISS030-E-184140"]["thumbnail"].startswith("data:image/jpeg")
+    assert rows["ISS030-E-184140"]["href"].endswith("photos/ISS030-E-184140.jpg")
+    assert rows["broken 0"]["thumbnail"] is None
+    assert rows["broken 0"]["outline"] == []
+    text = page.read_text(encoding="utf-8")
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+
+
+def test_text_of_strangers_stays_text(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert len(re.findall("<script", text)) == 3  # data, template, page: none of a name
+    for row in data_of(page)["frames"]:
+        assert row["frame"].isprintable()
+        assert not re.search(r'["<]|^javascript:|^data:', row["href"])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_browser_draws_the_page_and_runs_nothing_of_a_name(page: Path) -> None:
+    with open_browser() as browser:
+        window = browser.new_page()
+        raised: list[str] = []
+        window.on("pageerror", lambda error: raised.append(str(error)))
+        window.on("dialog", lambda dialog: raised.append(dialog.message))
+        window.goto(page.as_uri())
+        drawn = window.content()
+    assert raised == []
+    assert drawn[drawn.index('id="table"') :].count("<tr>") == 41
+    assert 'class="outline accepted"' in drawn
+
+
+def test_outlines_run_on_over_the_antimeridian(page: Path) -> None:
+    for row in data_of(page)["frames"]:
+        lons = [lon for lon, _ in row["outline"]]
+        if row["frame"].startswith("ISS055"):
+            assert max(lons) - min(lons) < 30.0
+
+
+def test_a_thumbnail_is_the_right_way_up_and_of_the_registered_photo(
+    store_copy: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "report.html"
+    with h5py.File(store_copy, "r+") as file:
+        file["frames/orientation"][0] = 6  # left becomes up: the picture stands
+    photos = store_copy.parent / "photos"
+    shutil.copy(photos / "ISS030-E-184140.jpg", photos / "ISS030-E-184141.jpg")
+    assert run("report", store_copy, "--out", out).code == 0
+    turned, changed = data_of(out)["frames"][:2]
+    content = np.frombuffer(b64decode(turned["thumbnail"].split(",")[1]), "u1")
+    height, width = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE).shape
+    assert height > width
+    assert changed["thumbnail"] is None
+
+
+def test_overlays_are_linked_where_they_are(store: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "o", tmp_path / "r.html"
+    missing = run("report", store, "--out", out, "--overlays", folder)
+    assert (missing.code, out.exists()) == (2, False)
+    folder.mkdir()
+    (folder / "ISS030-E-184140.overlay.png").touch()
+    assert run("report", store, "--out", out, "--overlays", folder).code == 0
+    assert data_of(out)["frames"][0]["overlay"] == "o/ISS030-E-184140.overlay.png"
+
+
+@pytest.mark.parametrize("out", ["-", "run.h5", "photo.jpg", "nowhere/report.html", "photos"])
+def test_what_cannot_be_written_is_one_sentence(
+    store_copy: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    monkeypatch.chdir(store_copy.parent)
+    before = store_copy.read_bytes()
+    said = run("report", "run.h5", "--out", out)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert said.err.startswith(f"Error: --out {out}")
+    assert store_copy.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("time_utc", "yesterday"),
+        ("pixel_pitch_um", 0.0),
+        ("focal_mm", math.inf),
+        ("orientation", 99),
+        ("footprint_lat", (math.nan, 1.0, 1.0, 1e300)),
+        ("focal_px", math.inf),
+        ("quaternion", (0.0, 0.0, 0.0, 0.0)),
+        ("position_ecef_m", (0.0, 0.0, 0.0)),
+        ("distortion", (1e9, 1e9, 1e9, 1e9, 1e9)),
+    ],
+)
+def test_a_photo_whose_values_make_no_sense_spoils_no_other(
+    store_copy: Path, tmp_path: Path, column: str, value: object
+) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file[f"frames/{column}"][0] = value
+    out = tmp_path / "report.html"
+    assert run("report", store_copy, "--out", out, "--thumbnails", 0).code == 0
+    assert len(data_of(out)["frames"]) == 40
+    assert figures_of(store_copy)["photos"] == 40
+    assert run("show", store_copy).code == 0
