@@ -11,7 +11,6 @@ import pytest
 
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
-from regengine.commands.register import main as register_main
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]
@@ -68,12 +67,6 @@ def test_shell_examples_can_be_typed(page: Path) -> None:
     assert wrong == []
 
 
-def test_the_check_of_examples_sees_mistakes() -> None:
-    assert unknown_parts(["register", "a.jpg", "--no-such", "x"]) == ["--no-such"]
-    assert unknown_parts(["lights", "ftch"]) == ["lights", "ftch"]
-    assert unknown_parts(["regster", "a.jpg"]) == ["regster"]
-
-
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
@@ -120,21 +113,6 @@ def test_every_reason_is_explained() -> None:
         codes |= set(re.findall(r"\bcode ?= ?\"(\w+)\"", text))
         codes |= set(re.findall(r"\bfailed\(task, \"(\w+)\"", text))
     assert codes - explained - ENDS_A_RUN == set()
-
-
-def test_verdicts_are_explained() -> None:
-    from regengine.records import VERDICT_WORDS
-
-    for page in (ROOT / "README.md", ROOT / "docs" / "concepts.md"):
-        text = page.read_text(encoding="utf-8")
-        assert [verdict for verdict in VERDICT_WORDS if f"| `{verdict}` |" not in text] == []
-
-
-def test_the_readme_names_the_options_that_fill_what_exif_lacks() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    parameters = register_main.__annotations__
-    named = set(re.findall(r"`--([a-z-]+)", text)) - {"product", "help"}
-    assert {name for name in named if name.replace("-", "_") not in parameters} == set()
 
 
 def test_the_page_of_licences_tells_what_the_packages_say() -> None:
