@@ -168,7 +168,7 @@ def write_photo(path: Path, result: FrameResult, number: int) -> str:
     image = np.full((HEIGHT_PX, WIDTH_PX, 3), (8 + number, 6, 5), np.uint8)
     for x, y in POINTS:
         cv2.circle(image, (x, y + 40), 3, (200, 230, 255), -1)
-    content = bytes(cv2.imencode(".jpg", image)[1])
+    content = bytes(cv2.imencode(".jpg", image)[1]) + bytes([number])  # no two are the same
     path.write_bytes(content if result.verdict != "failed" else content[:100])
     return hashlib.sha256(content).hexdigest()
 

@@ -1,0 +1,380 @@
+"""The catalogue of many stores, packages of its frames, and plans of what to photograph next."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from pyproj import Geod
+from shapely import Point
+
+from tests.conftest import ROOT
+from tests.kit.program import Said, run
+from tests.kit.shared import make_once
+from tests.kit.stores import HOSTILE
+from tests.tle_lines import Elements
+
+NEXT_YEARS = range(32, 40)  # frames of places that were photographed once before
+
+
+def build_catalogue(store: Path, folder: Path) -> None:
+    shutil.copytree(store.parent, folder / "run")
+    with h5py.File(folder / "run" / "run.h5", "r+") as file:
+        for k in NEXT_YEARS:
+            file["frames/time_utc"][k] = f"20{k - 18}-05-01T20:00:00Z"
+    said = run("catalogue", "build", folder / "run" / "run.h5", "--out", folder / "c.parquet")
+    assert said.code == 0, said.err
+
+
+@pytest.fixture(scope="session")
+def catalogue(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The catalogue of the 40 hand-made frames, some of them taken in other years."""
+    folder = make_once(tmp_path_factory, "catalogue", lambda made: build_catalogue(store, made))
+    return folder / "c.parquet"
+
+
+@pytest.fixture
+def archive(catalogue: Path, tmp_path: Path) -> Path:
+    """A copy of the catalogue and its photos that a test may damage."""
+    folder = Path(shutil.copytree(catalogue.parent, tmp_path / "archive"))
+    store, out = folder / "run" / "run.h5", folder / "c.parquet"
+    said = run("catalogue", "build", store, "--out", out, "--force", "--no-pictures")
+    assert said.code == 0, said.err
+    return out
+
+
+def ask(*words: object) -> list[dict[str, Any]]:
+    said = run("catalogue", *words, "--as", "json")
+    assert said.code == 0, said.err
+    return said.records
+
+
+def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue)
+    page = (ROOT / "docs" / "catalogue.md").read_text("utf-8")
+    told = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert re.findall(r"`(\w+)`", " ".join(told)) == list(table.columns)
+    assert len(table) == 40
+    assert table["sha256"].dropna().is_unique
+    placed = table.dropna(subset=["place_id"])
+    assert placed["place_id"].is_monotonic_increasing
+    for _, frames in placed.groupby("place_id"):
+        assert frames["time_utc"].is_monotonic_increasing
+    assert table["place_id"].isna().iloc[len(placed) :].all()
+
+
+def test_a_footprint_holds_what_the_photo_shows(catalogue: Path) -> None:
+    table = gpd.read_parquet(catalogue)
+    shown = table[table["verdict"].isin(["accepted", "review"]) & table["centre_lon"].notna()]
+    plain = shown[(shown["west"] < shown["east"]) & (shown["north"].abs() < 85)]
+    assert len(plain) > 12
+    geod = Geod(ellps="WGS84")
+    for row in plain.itertuples():
+        assert row.geometry.contains(Point(row.centre_lon, row.centre_lat))
+        area_km2 = abs(geod.geometry_area_perimeter(row.geometry)[0]) / 1e6
+        assert row.area_km2 == pytest.approx(area_km2, rel=0.05)
+    across = shown[shown["west"] > shown["east"]]
+    assert len(across) >= 2
+    assert (across.geometry.bounds["maxx"] <= 180.0).all()
+
+
+def test_places_and_their_best_frames_are_those_of_the_rows(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue)
+    placed = table.dropna(subset=["place_id"])
+    places = ask("places", catalogue, "--limit", 0)
+    counts = placed["place_id"].value_counts().to_dict()
+    assert {place["place_id"]: place["frames"] for place in places} == counts
+    judged = placed[(placed["verdict"] == "accepted") & placed["quality"].notna()]
+    best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
+    best = best.sort_values(["place_id", "month"])
+    listed = ask("best", catalogue, "--limit", 0)
+    assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
+    named = places[0]["place"]
+    assert {place["place"] for place in ask("places", catalogue, "--place", named)} == {named}
+    assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
+
+
+def test_coverage_counts_what_is_accepted(catalogue: Path) -> None:
+    table = pd.read_parquet(catalogue)
+    accepted = table[table["verdict"] == "accepted"]
+    (whole,) = ask("coverage", catalogue)
+    assert (whole["frames"], whole["accepted"]) == (40, len(accepted))
+    assert whole["places"] == accepted["place_id"].nunique()
+    assert 0.3 * accepted["area_km2"].sum() < whole["area_seen_km2"] < accepted["area_km2"].sum()
+    months = ask("coverage", catalogue, "--by", "month")
+    assert sum(row["accepted"] for row in months) == len(accepted)
+
+
+def test_changes_are_pairs_of_one_place_at_different_dates(catalogue: Path) -> None:
+    pairs = ask("changes", catalogue, "--limit", 0)
+    assert pairs
+    for pair in pairs:
+        assert pair["days"] >= 180
+        assert 0.0 < pair["score"] <= pair["overlap"] <= 1.0
+    scores = [pair["score"] for pair in pairs]
+    assert scores == sorted(scores, reverse=True)
+    assert ask("changes", catalogue, "--least-days", 100_000) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{other}')",
+        "FROM glob('{folder}/*')",
+        "COPY frames TO '{folder}/out.csv'",
+        "COPY frames TO '{catalogue}'",
+        "SELECT 1; COPY frames TO '{folder}/out.csv'",
+        "ATTACH '{folder}/base.db'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "CREATE TABLE mine AS FROM frames",
+        "EXPLAIN ANALYZE COPY frames TO '{folder}/out.csv'",
+        "SELECT * FROM query('COPY frames TO ''{folder}/out.csv''')",
+        "SELECT no_such FROM frames",
+        "",
+    ],
+)
+def test_a_question_reads_nothing_else_and_writes_nothing(
+    catalogue: Path, tmp_path: Path, sql: str
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("secret\n")
+    before = hashlib.sha256(catalogue.read_bytes()).hexdigest()
+    question = sql.format(other=other, folder=tmp_path, catalogue=catalogue)
+    said = run("catalogue", "query", catalogue, question)
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert list(tmp_path.iterdir()) == [other]
+    assert hashlib.sha256(catalogue.read_bytes()).hexdigest() == before
+
+
+def test_an_answer_in_every_form_says_the_same_and_harms_nobody(catalogue: Path) -> None:
+    question = ("query", catalogue, "SELECT frame, quality FROM frames ORDER BY frame")
+    rows = ask(*question)
+    table = run("catalogue", *question).out
+    cells = list(csv.reader(io.StringIO(run("catalogue", *question, "--as", "csv").out)))
+    assert len(rows) == len(table.splitlines()) - 1 == len(cells) - 1 == 40
+    assert "\x1b" not in table
+    assert not any(cell.startswith(("=", "+", "@")) for row in cells for cell in row)
+    assert HOSTILE[0] in {row["frame"] for row in rows}
+
+
+def test_what_is_no_catalogue_is_told(catalogue: Path, store: Path, tmp_path: Path) -> None:
+    cut, text = tmp_path / "cut.parquet", tmp_path / "text.parquet"
+    cut.write_bytes(catalogue.read_bytes()[:-40])
+    text.write_text("frame,path\n")
+    for path in (tmp_path / "absent.parquet", tmp_path, text, cut, store):
+        said = run("catalogue", "places", path)
+        assert (said.code, said.out, said.err.count("\n")) == (3, "", 1), path
+
+
+def test_what_cannot_be_built_leaves_nothing(store: Path, tmp_path: Path) -> None:
+    text, out = tmp_path / "text.h5", tmp_path / "c.parquet"
+    text.write_text("no store")
+    for code, words in (
+        (3, (tmp_path / "absent.h5", "--out", out)),
+        (3, (store, text, "--out", out)),
+        (2, (store, store, "--out", out)),
+        (2, (store, "--out", tmp_path / "c.csv")),
+        (2, (store, "--out", tmp_path / "no" / "c.parquet")),
+    ):
+        said = run("catalogue", "build", *words)
+        assert (said.code, said.err.count("\n")) == (code, 1), said.err
+    assert list(tmp_path.iterdir()) == [text]
+
+
+def pack(catalogue: Path, out: Path, *words: object) -> Said:
+    place = () if {"--at", "--place", "--frame"} & set(words) else ("--at", "136.9,35.7")
+    return run("catalogue", "package", catalogue, "--out", out, *place, *words)
+
+
+def check_sums(package: Path) -> None:
+    """`sha256sum -c` finds every file, and knows of every file."""
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=package,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = [path for path in package.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    assert done.stdout.count(": OK\n") == len(files)
+
+
+def test_a_package_has_the_originals_and_all_that_belongs_to_them(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    out, flat = tmp_path / "package", tmp_path / "flat.fits"
+    flat.write_bytes(b"flat" * 100)
+    said = pack(catalogue, out, "--json", "--calibration", flat)
+    assert said.code == 0, said.err
+    check_sums(out)
+    (packed,) = said.records
+    frames, points = pd.read_csv(out / "frames.csv"), pd.read_csv(out / "points.csv")
+    assert len(packed["frames"]) == len(frames) >= 2
+    assert len(points) == 4 * len(frames)
+    for row in frames.itertuples():
+        photo = out / row.path
+        assert hashlib.sha256(photo.read_bytes()).hexdigest() == row.sha256
+        camera = json.loads((out / "cameras" / f"{photo.name}.json").read_text())
+        assert len(camera["control_points"]) == 4
+        qgis = pd.read_csv(photo.with_name(f"{photo.name}.points"), skiprows=1)
+        assert list(qgis["sourceX"] - 0.5) == pytest.approx([100, 520, 540, 90])
+    assert gpd.read_file(out / "footprints.geojson").contains(Point(136.9, 35.7)).all()
+    assert (out / "calibration" / "flat.fits").read_bytes() == flat.read_bytes()
+    readme = (out / "README.md").read_text("utf-8")
+    for part in ("2012-03-28", "35.7000, 136.9000", "0.9997", "NASA Johnson Space Center"):
+        assert part in readme
+    assert "<script" not in readme.replace("\\<", "")
+    assert str(catalogue.parent) not in readme
+    assert all(path.name.isprintable() for path in out.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [
+        (("--at", "-223.1,35.7"), True),
+        (("--at", "-30.0,0.0"), False),
+        (("--at", "138.0,35.7", "--radius-km", 105), True),
+        (("--at", "138.0,35.7", "--radius-km", 90), False),
+        (("--from", "2014-05", "--to", "2014"), True),
+        (("--to", "2012-02"), False),
+        (("--frame", "ISS030-E-184140"), True),
+        (("--min-quality", 0.99), False),
+        (("--place", "Gifu, JP"), True),
+    ],
+)
+def test_frames_of_a_package_are_those_asked_for(
+    catalogue: Path, tmp_path: Path, words: tuple[object, ...], some: bool
+) -> None:
+    out = tmp_path / "package"
+    said = pack(catalogue, out, *words, "--json", "--quiet", "--link")
+    assert (said.code, out.exists()) == ((0, True) if some else (1, False))
+    if some:
+        photos = [path for path in (out / "photos").iterdir() if path.suffix != ".points"]
+        assert photos
+        assert all(path.is_symlink() for path in photos)
+
+
+def test_photos_that_are_gone_or_changed_are_told_and_left_out(
+    archive: Path, tmp_path: Path
+) -> None:
+    photos = archive.parent / "run" / "photos"
+    (photos / "ISS030-E-184140.jpg").write_bytes(b"something else")
+    said = pack(archive, tmp_path / "package", "--json")
+    assert (said.code, len(said.records[0]["failed"])) == (1, 1)
+    check_sums(tmp_path / "package")
+    assert "## Chosen, but not here" in (tmp_path / "package" / "README.md").read_text()
+    shutil.rmtree(photos)
+    said = pack(archive, tmp_path / "none")
+    assert (said.code, (tmp_path / "none").exists()) == (1, False)
+    assert "nothing was written" in said.err
+
+
+def test_a_package_is_replaced_when_forced_and_nothing_else_ever(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    out, mine = tmp_path / "package", tmp_path / "mine"
+    assert pack(catalogue, out, "--best", 1).code == 0
+    before = (out / "SHA256SUMS").read_text()
+    refused = pack(catalogue, out)
+    assert (refused.code, "--force" in refused.err) == (2, True)
+    assert (out / "SHA256SUMS").read_text() == before
+    assert pack(catalogue, out, "--force").code == 0
+    assert len((out / "SHA256SUMS").read_text()) > len(before)
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    assert pack(catalogue, mine, "--force").code == 2
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    assert {path.name for path in tmp_path.iterdir()} == {"package", "mine"}
+
+
+def test_a_frame_that_a_person_placed_is_not_said_to_be_the_engines(
+    archive: Path, tmp_path: Path
+) -> None:
+    store, points = archive.parent / "run" / "run.h5", tmp_path / "points.csv"
+    (placed,) = run("show", store, "ISS030-E-184140", "--json").records
+    lines = ["frame,x,y,lon,lat"]
+    for point in placed["control_points"]:
+        place = ",".join(str(point[name]) for name in ("x", "y", "lon", "lat"))
+        lines.append(f"ISS041-E-1000,{place}")
+    points.write_text("\n".join(lines))
+    said = run("import", store, points, "--reviewer", "eva")
+    assert said.code == 0, said.err
+    run("catalogue", "build", store, "--out", archive, "--force", "--no-pictures")
+    said = pack(archive, tmp_path / "package", "--frame", "ISS041-E-1000")
+    assert said.code == 0, said.err
+    readme = (tmp_path / "package" / "README.md").read_text()
+    assert "accepted by eva" in readme
+    assert "The engine had not placed it." in readme
+
+
+START = "2016-05-02T00:00:00Z"  # half a day after the element set's epoch
+
+
+@pytest.fixture
+def plan_files(tmp_path: Path) -> tuple[Path, Path]:
+    tle, sites = tmp_path / "iss.txt", tmp_path / "sites.csv"
+    tle.write_text(Elements().text())
+    sites.write_text(
+        "name,lon,lat,priority\nQuito,-78.5,-0.2,1\nMadrid,-3.7,40.4,9\nPole,0,-89,99\n"
+        '"=1+1\nx",2.35,48.86,5\n'
+    )
+    return tle, sites
+
+
+def plan(files: tuple[Path, Path], out: Path, *words: object) -> Said:
+    tle, sites = files
+    start = () if "--start" in words else ("--start", START)
+    return run(
+        *("catalogue", "tasking", "--tle", tle, "--places", sites, "--out", out), *start, *words
+    )
+
+
+def test_a_plan_holds_dark_passes_near_the_places_that_were_asked(
+    plan_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "plan.csv"
+    assert plan(plan_files, out, "--days", 10, "--max-off-nadir-deg", 50).code == 0
+    table = pd.read_csv(out)
+    assert {"Quito", "Madrid"} <= set(table["place"])
+    assert "Pole" not in set(table["place"])  # no pass comes near
+    assert not any(str(place).startswith("=") for place in table["place"])
+    assert (table["sun_elevation_deg"] <= -12.0).all()
+    assert (table["off_nadir_deg"] <= 50.0).all()
+    assert table.groupby("place").size().max() == 3
+    times = pd.to_datetime(table["time_utc"])
+    assert times.between(pd.Timestamp(START), pd.Timestamp(START) + pd.Timedelta(days=10)).all()
+    aged = table.sort_values("tle_age_h")
+    assert aged["sigma_time_s"].is_monotonic_increasing
+    assert math.isfinite(aged["sigma_time_s"].iloc[-1])
+    layer_out = tmp_path / "plan.geojson"
+    assert plan(plan_files, layer_out, "--days", 10, "--max-off-nadir-deg", 50).code == 0
+    layer = gpd.read_file(layer_out)
+    np.testing.assert_allclose(layer.geometry.x, table["place_lon"], atol=1e-5)
+    np.testing.assert_allclose(layer["off_nadir_deg"], table["off_nadir_deg"])
+
+
+def test_elements_that_are_too_old_are_refused(
+    plan_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "plan.csv"
+    said = plan(plan_files, out, "--start", "2016-06-01T00:00:00Z")
+    assert (said.code, said.err.count("\n"), out.exists()) == (3, 1, False)
+    assert "give a newer one" in said.err
+    old = ("--start", "2016-06-01T00:00:00Z", "--max-sigma-s", 5000)
+    assert plan(plan_files, out, *old).code == 0
+    again = plan(plan_files, out, *old)
+    assert (again.code, "--force" in again.err) == (2, True)
