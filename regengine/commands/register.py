@@ -12,9 +12,6 @@ from regengine.commands import options as common
 from regengine.errors import EphemerisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
     from regengine.result import FrameResult
     from regengine.store.verify import Problem
@@ -151,10 +148,16 @@ def main(
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
               regengine register --blind night.jpg --lights lights.tif
     """
-    from regengine import api
-    from regengine.batch.console import configure_logging, say
+    from functools import partial
 
-    configure_logging(quiet=quiet, as_json=log_json)
+    from regengine import api
+    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
+    from regengine.records import record_line
+    from regengine.report.frame_text import table_header, table_line
+    from regengine.store.writer import StoreWriter
+
+    configure = partial(configure_logging, quiet=quiet, as_json=log_json)
+    configure()
     run = api.register_run(
         photos,
         store,
@@ -188,15 +191,27 @@ def main(
         for line in run.preview(as_json=as_json):
             typer.echo(line) if as_json else say(line)
         return
-    untried: list[str] = []
+    untried: list[str] = []  # why photos could not even be tried
+
+    def report(result: FrameResult) -> None:
+        say(record_line(result) if as_json else table_line(result))
+        untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
+
     try:
-        summary, problems = _printed(run, untried, as_json=as_json, quiet=quiet, log_json=log_json)
+        with (
+            stop_on_signals() as stop,
+            StoreWriter(run.store) as writer,
+            progress(len(run.photos), quiet=quiet) as advance,
+        ):
+            if not as_json:
+                say(table_header())
+            summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, problems, store, advise=not log_json)
+    _tell(summary, writer.problems, store, advise=not log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
-    if summary.verdicts["failed"] or problems:
+    if summary.verdicts["failed"] or writer.problems:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
     if untried and len(untried) == summary.verdicts.total():
         raise EphemerisError(f"No photo could be tried: {untried[0]}")
@@ -212,48 +227,6 @@ def tidied(arguments: list[str]) -> list[str]:
         if argument == "--":
             return done + arguments[number + 1 :]
     return done
-
-
-def _printed(
-    run: RegisterRun,
-    untried: list[str],
-    *,
-    as_json: bool,
-    quiet: bool,
-    log_json: bool,
-) -> tuple[BatchSummary, tuple[Problem, ...]]:
-    """Do a run, print a line for each photo once it is stored, and check what was stored.
-
-    Why photos could not even be tried is added to ``untried``.
-    """
-    from functools import partial
-
-    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
-    from regengine.records import record_line
-    from regengine.report.frame_text import table_header, table_line
-    from regengine.store.writer import StoreWriter
-
-    line: Callable[[FrameResult], str] = record_line if as_json else table_line
-
-    def report(result: FrameResult) -> None:
-        say(line(result))
-        untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
-
-    with (
-        stop_on_signals() as stop,
-        StoreWriter(run.store) as writer,
-        progress(len(run.photos), quiet=quiet) as advance,
-    ):
-        if not as_json:
-            say(table_header())
-        summary = run.start(
-            writer,
-            report,
-            stop=stop,
-            advance=advance,
-            prepare=partial(configure_logging, quiet=quiet, as_json=log_json),
-        )
-    return summary, writer.problems
 
 
 def _tell(
