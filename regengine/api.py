@@ -237,13 +237,13 @@ def utc_time(time: Time) -> datetime:
     return moment
 
 
-def lon_lat(place: Place) -> tuple[float, float]:
+def lon_lat(place: Place, option: str = "--nadir") -> tuple[float, float]:
     """Longitude and latitude, degrees."""
     try:
         lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
     except ValueError:
         raise ConfigError(
-            f"--nadir {place!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
+            f"{option} {place!r} is no place: write longitude, comma, latitude, like 136.9,35.7."
         ) from None
     return lon, lat
 

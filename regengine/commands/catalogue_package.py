@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.commands.options import EXIT_FRAMES_FAILED, Quiet, parse_verdicts
+from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_verdicts
 
 if TYPE_CHECKING:
     from regengine.collection.packages.choice import PackageChoice, PackagePlace
@@ -65,10 +65,8 @@ def package(
     link: Annotated[
         bool, typer.Option("--link", help="Symbolic links to the photos instead of copies.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a package that exists.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was packed as a JSON object.")
-    ] = False,
+    force: Force = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Pack the best photos of a place: originals, control points, cameras, calibration, sums.
@@ -111,6 +109,20 @@ def package(
         max_off_nadir_deg=max_off_nadir_deg,
         best=best,
     )
+    asked = {
+        "--place": place,
+        "--at": at,
+        "--radius-km": radius_km,
+        "--place-id": place_id,
+        "--frame": ", ".join(frame or ()),
+        "--verdict": verdict,
+        "--from": first,
+        "--to": last,
+        "--min-quality": min_quality,
+        "--max-off-nadir-deg": max_off_nadir_deg,
+        "--best": best,
+    }
+    words = [f"{option} {value}" for option, value in asked.items() if value not in (None, "")]
     files = calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
         rows = chosen_rows(archive, choice)
@@ -120,7 +132,7 @@ def package(
     with progress(len(frames), quiet=quiet, doing="packing") as advance:
         contents = Contents(
             title=_title(choice, rows[0]),
-            chosen=_sentence(choice),
+            chosen=f"Chosen with {' '.join(words)}.",
             frames=frames,
             calibration=files,
             failed=failed,
@@ -143,9 +155,10 @@ def package(
 
 
 def _place(name: str | None, at: str | None) -> PackagePlace | None:
+    from regengine.api import lon_lat
     from regengine.collection.packages.choice import PackagePlace
     from regengine.errors import ConfigError
-    from regengine.photo.frame_records import parse_number, wrap_lon
+    from regengine.photo.frame_records import wrap_lon
     from regengine.places import place_index
 
     if name is not None and at is not None:
@@ -158,10 +171,9 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
         return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
     if at is None:
         return None
-    numbers = [parse_number(part) for part in at.split(",")]
-    lon, lat = numbers if len(numbers) == 2 else (None, None)
-    if lon is None or lat is None or abs(lat) > 90.0 or abs(lon) > 360.0:
-        raise ConfigError(f"--at {at}: give longitude, then latitude, in degrees: -3.7,40.4.")
+    lon, lat = lon_lat(at, "--at")
+    if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
+        raise ConfigError(f"--at {at}: it is no longitude, comma, latitude in degrees.")
     return PackagePlace(title=f"{lat:.4f}, {lon:.4f}", lon=wrap_lon(lon), lat=lat)
 
 
@@ -190,28 +202,3 @@ def _title(choice: PackageChoice, row: dict[str, object]) -> str:
     if choice.place_id is not None and row["place"]:
         return ", ".join(str(row[name]) for name in ("place", "place_country") if row[name])
     return "chosen frames"
-
-
-def _sentence(choice: PackageChoice) -> str:
-    """How frames were chosen, for the README."""
-    parts = [f"verdict {' or '.join(choice.verdicts)}"]
-    if choice.place is not None and choice.radius_km is None:
-        parts.append(f"showing {choice.place.lat:.4f}, {choice.place.lon:.4f} (lat, lon)")
-    elif choice.place is not None:
-        parts.append(
-            f"their middle within {choice.radius_km:g} km of {choice.place.lat:.4f}, "
-            f"{choice.place.lon:.4f} (lat, lon)"
-        )
-    if choice.place_id is not None:
-        parts.append(f"place {choice.place_id} of the catalogue")
-    if choice.first_utc is not None:
-        parts.append(f"from {choice.first_utc:%Y-%m-%dT%H:%MZ}")
-    if choice.end_utc is not None:
-        parts.append(f"before {choice.end_utc:%Y-%m-%dT%H:%MZ}")
-    if choice.least_quality is not None:
-        parts.append(f"quality {choice.least_quality:g} or better")
-    if choice.max_off_nadir_deg is not None:
-        parts.append(f"at most {choice.max_off_nadir_deg:g}° off nadir")
-    if choice.best is not None:
-        parts.append(f"the best {choice.best} by quality")
-    return f"Chosen: {'; '.join(parts)}."

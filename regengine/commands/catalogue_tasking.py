@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import ForceFile, NoMessages
+from regengine.commands.options import Force, Json, Quiet
 
 if TYPE_CHECKING:
     from regengine.collection.tasking.plan import FrameOfPlace, Plan
@@ -64,11 +64,9 @@ def tasking(
     passes: Annotated[
         int, typer.Option(min=1, help="Passes of each place, those that look down best.")
     ] = 3,
-    force: ForceFile = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was planned as a JSON object.")
-    ] = False,
-    quiet: NoMessages = False,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """List places without a good frame, with the night passes of the days to come.
 

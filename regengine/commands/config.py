@@ -11,6 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.lazy import defaults, leaves, load_command, options, variable_in_use
+from regengine.commands.options import Json
 from regengine.errors import ConfigError
 from regengine.settings import SettingsFile, find_setting, read_settings
 
@@ -48,9 +49,7 @@ def show(
     command: Annotated[
         str | None, typer.Argument(help="Show this command alone, with options that follow it.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per setting and line.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show every setting and where it came from.
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import EXIT_FRAMES_FAILED, JsonLine
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
 
 LEAST_FREE_MB = 2_000
@@ -35,7 +35,7 @@ def main(
         list[Path] | None,
         typer.Option(help="Look at these maps instead of those of the data folder."),
     ] = None,
-    as_json: JsonLine = False,
+    as_json: Json = False,
 ) -> None:
     """Check Python, OpenCV, map, index, element sets, disk and cores: a line each.
 

@@ -65,10 +65,8 @@ def main(
             show_default=False,
         ),
     ] = None,
-    force: common.ForceFiles = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was written as a JSON object.")
-    ] = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Write control points, footprints and pictures for other programs.

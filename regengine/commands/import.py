@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import JsonPhotos, NoMessages, StoreFile
+from regengine.commands.options import Json, Quiet, StoreFile
 
 
 def main(
@@ -34,8 +34,8 @@ def main(
     reviewer: Annotated[
         str | None, typer.Option(help="Who made the points; without it the user's name.")
     ] = None,
-    as_json: JsonPhotos = False,
-    quiet: NoMessages = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Take back control points from QGIS, GDAL or a table, and score our camera against them.
 

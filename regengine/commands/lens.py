@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet
 
 if TYPE_CHECKING:
     from regengine.photo.frame import FrameOptions
@@ -125,9 +125,7 @@ def fit(
 @app.command(no_args_is_help=True)
 def info(
     profiles: Annotated[list[Path], typer.Argument(help="Profiles, or folders of them.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON line per profile instead of text.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show what lens profiles say.
 

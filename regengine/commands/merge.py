@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
+from regengine.commands.options import Json
 
 
 def main(
@@ -21,9 +22,7 @@ def main(
     grow: Annotated[
         bool, typer.Option("--grow", help="Add to OUT, which keeps its frames and their numbers.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was taken as a JSON object.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Write the frames of several stores into one.
 

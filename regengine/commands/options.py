@@ -111,19 +111,14 @@ LinesRetry = Annotated[
 PhotoOverlays = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo into this folder.")
 ]
-ForceFile = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
-ForceFiles = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
-ForceMap = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
-JsonRecords = Annotated[
-    bool, typer.Option("--json", help="Print NDJSON records instead of a table.")
+Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print JSON instead of text: an object, or one a line.")
 ]
-JsonNotCsv = Annotated[
-    bool, typer.Option("--json", help="Print NDJSON, a line per photo, instead of CSV.")
-]
-JsonPhotos = Annotated[bool, typer.Option("--json", help="Print NDJSON, an object a photo.")]
-JsonLine = Annotated[bool, typer.Option("--json", help="One JSON object on one line.")]
+ForceFile, ForceFiles, ForceMap = Force, Force, Force
+JsonRecords, JsonNotCsv, JsonPhotos, JsonLine = Json, Json, Json, Json
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
-NoMessages = Annotated[bool, typer.Option("--quiet", help="No messages.")]
+NoMessages = Quiet
 LogJson = Annotated[
     bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
 ]

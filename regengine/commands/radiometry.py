@@ -31,10 +31,8 @@ def main(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw photo, map, residual and scatter as PNG, too.")
     ] = False,
-    force: common.ForceFiles = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object for each photo, a line each.")
-    ] = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
 ) -> None:
     """Compare registered photos with a night-light map: gain, background, new and lost lights.

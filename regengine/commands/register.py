@@ -132,7 +132,7 @@ def main(
         bool, typer.Option("--dry-run", help="Say what would be done with each photo, and stop.")
     ] = False,
     overlay: common.PhotoOverlays = None,
-    as_json: common.JsonRecords = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import NoMessages, StoreFile
+from regengine.commands.options import Json, Quiet, StoreFile
 
 PAGE_ENDINGS = (".html", ".htm")
 
@@ -18,9 +18,7 @@ def main(
         Path | None,
         typer.Option(help="The page to write; without it and --json, report.html."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as one JSON object.")
-    ] = False,
+    as_json: Json = False,
     overlays: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Overlays of `register --overlay` to link to."),
@@ -31,7 +29,7 @@ def main(
     thumbnails: Annotated[
         int, typer.Option(min=0, help="Photos to show on the page at most.")
     ] = 300,
-    quiet: NoMessages = False,
+    quiet: Quiet = False,
 ) -> None:
     """Report on a run: verdicts, reasons, a map, reliability, clocks, times, errors, photos.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import ElementSets, LightMaps, StoreFile, tell_lost
+from regengine.commands.options import ElementSets, Json, LightMaps, StoreFile, tell_lost
 
 
 def main(
@@ -48,9 +48,7 @@ def main(
     stats: Annotated[
         bool, typer.Option("--stats", help="Print what was decided, and stop.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the address, or the statistics, as JSON.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Verify proposals in the browser: accept, reject, put right.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import StoreFile
+from regengine.commands.options import Json, StoreFile
 
 
 def main(
@@ -17,9 +17,7 @@ def main(
         str | None,
         typer.Argument(help="Frame id, file name, path, or the start of the file's SHA-256."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON records instead of text.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the frames of a run, or everything about one of them.
 

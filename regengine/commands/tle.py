@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import JsonLine, parse_time
+from regengine.commands.options import Json, parse_time
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
@@ -89,7 +89,7 @@ def info(
         str | None,
         typer.Option(help="Catalogue number; without it the ISS (25544), or the only one."),
     ] = None,
-    as_json: JsonLine = False,
+    as_json: Json = False,
 ) -> None:
     """Show what a TLE file covers and, with --time, where the satellite was and how surely.
 
