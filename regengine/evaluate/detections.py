@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import FactTable, Row, labelled_rows, numbers
+from regengine.evaluate.tables import FactTable, labelled_rows, numbers
 from regengine.records import plain
 from regengine.sky.detection.overlay import draw_comparison
 
@@ -21,9 +20,6 @@ from regengine.sky.detection.overlay import draw_comparison
 MATCH_RADIUS_PX = 3.0
 # A town's centre is known to a fraction of its size: so much of its half-light radius is added.
 MATCH_RADIUS_FRACTION = 0.25
-
-REQUIRED_COLUMNS = ("path", "x", "y")
-OPTIONAL_COLUMNS = ("flux", "radius_px")
 
 # From a photo to what was found in it, shape (N, 2), and the seconds it took
 Finder = Callable[[Path], tuple[FloatArray, float]]
@@ -186,41 +182,27 @@ def read_light_labels(path: Path) -> list[LabelledPhoto]:
     folder. ConfigError if the file cannot be read, lacks a column, has no row, or a value is no
     number.
     """
-    rows: dict[str, list[list[float]]] = {}
-    advice = f"give a CSV file with the columns {', '.join(REQUIRED_COLUMNS)}."
-    for photo, place, row in labelled_rows(path, partial(_check_columns, path), advice):
-        light = _light(place, row)
-        rows.setdefault(photo, []).extend([] if light is None else [light])
-    if not rows:
+    photos: dict[str, list[list[float]]] = {}
+    columns = ("x", "y", "flux", "radius_px")
+    advice = "its first line must name path, x, y"
+    for photo, place, row in labelled_rows(path, ("x", "y"), advice):
+        lights = photos.setdefault(photo, [])
+        texts = [row.get(name, "") for name in columns]
+        if not texts[0] and not texts[1]:
+            continue
+        values = numbers(place, texts)
+        if not np.isfinite(values[:2]).all():
+            raise ConfigError(f"{place}: a light needs both x and y.")
+        lights.append(values)
+    if not photos:
         raise ConfigError(f"{path} labels no photo: add a row per light, path, x, y.")
-    return [_photo(path.parent / name, lights) for name, lights in rows.items()]
-
-
-def _check_columns(path: Path, columns: set[str]) -> None:
-    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
-    if missing:
-        raise ConfigError(
-            f"{path} lacks the column {', '.join(missing)}: its first line must name "
-            f"{', '.join(REQUIRED_COLUMNS)}."
+    found = []
+    for name, lights in photos.items():
+        x, y, flux, radius_px = np.array(lights, float).reshape(-1, len(columns)).T
+        found.append(
+            LabelledPhoto(path=path.parent / name, x=x, y=y, flux=flux, radius_px=radius_px)
         )
-
-
-def _light(place: str, row: Row) -> list[float] | None:
-    """x, y, flux and radius of a row; None for a row that says that there is no light."""
-    texts = [(row.get(name) or "").strip() for name in ("x", "y", *OPTIONAL_COLUMNS)]
-    if not texts[0] and not texts[1]:
-        return None
-    values = numbers(place, texts)
-    if not np.isfinite(values[:2]).all():
-        raise ConfigError(f"{place}: a light needs both x and y.")
-    return values
-
-
-def _photo(path: Path, lights: list[list[float]]) -> LabelledPhoto:
-    columns = np.array(lights, float).reshape(-1, 2 + len(OPTIONAL_COLUMNS)).T
-    return LabelledPhoto(
-        path=path, x=columns[0], y=columns[1], flux=columns[2], radius_px=columns[3]
-    )
+    return found
 
 
 def score_photo(

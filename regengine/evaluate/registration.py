@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError
-from regengine.evaluate.tables import most_share, numbers, table
+from regengine.evaluate.tables import csv_rows, most_share, numbers, table
 from regengine.result import LEAST_HULL, LEAST_POINTS
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
@@ -123,7 +122,7 @@ def read_true_photos(path: Path) -> list[TruePhoto]:
     Raises ConfigError: it cannot be read, lacks a column or a number, or names a photo twice.
     """
     photos: dict[str, TruePhoto] = {}
-    for place, row in _csv_rows(path, ("file", "status"), "give a table of true cameras"):
+    for place, row in csv_rows(path, ("file", "status"), "give a table of true cameras"):
         status = row["status"]
         if status not in (PLACED, UNPLACED, NOTHING):
             raise ConfigError(
@@ -179,7 +178,7 @@ _AnswerRow = tuple[str, str, tuple[float, ...], float]
 
 
 def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
-    for place, row in _csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
+    for place, row in csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
         values = tuple(numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
         told = numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
         yield place, row["photo"], values, told
@@ -227,22 +226,6 @@ def _store_answers(path: Path) -> list[_AnswerRow]:
             values = (point.x, point.y, point.lon, point.lat)
             rows.append((str(path), str(result.path), values, float(result.probability or 0.0)))
     return rows
-
-
-def _csv_rows(
-    path: Path, needed: Sequence[str], advice: str
-) -> Iterable[tuple[str, dict[str, str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            lacking = [name for name in needed if name not in (reader.fieldnames or ())]
-            if lacking:
-                raise ConfigError(f"{path} lacks the column {lacking[0]!r}; {advice}.")
-            for row in reader:
-                cells = {name: (cell or "").strip() for name, cell in row.items() if name}
-                yield f"{path}, line {reader.line_num}", cells
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); {advice}.") from error
 
 
 def score_answers(
@@ -308,42 +291,35 @@ def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
     return bool(cv2.contourArea(hull) >= LEAST_HULL * camera.width_px * camera.height_px)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OperatingPoint:
-    """What is accepted from one threshold on."""
-
-    false_share: float  # of the judged photos, allowed
-    threshold: float | None  # least probability that is accepted; None where nothing can be
-    right: int
-    wrong: int
-    most_wrong: float  # upper bound (95 %) of the share of wrong ones among accepted
-
-
 def operating_points(
     scores: Sequence[PhotoScore], shares: Sequence[float] = FALSE_SHARES
-) -> list[OperatingPoint]:
-    """The lowest threshold that accepts at most each share of the judged photos wrongly."""
+) -> list[dict[str, Any]]:
+    """The lowest threshold that accepts at most each share of the judged photos wrongly.
+
+    ``most_wrong_of_accepted`` is the upper bound (95 %) of the share of wrong ones from there on;
+    the threshold is None where nothing can be accepted.
+    """
     judged = [one for one in scores if one.outcome != "unjudged"]
-    said = [one for one in judged if one.probability is not None]
-    thresholds = sorted({one.probability for one in said if one.probability is not None})
+    said = sorted(
+        (one.probability, one.outcome == "wrong") for one in judged if one.probability is not None
+    )[::-1]
+    thresholds = np.array([probability for probability, _ in said])
+    wrong = np.cumsum([is_wrong for _, is_wrong in said])
+    last_of_equals = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], True)[: len(said)])
     points = []
     for share in shares:
-        best: tuple[float | None, int, int] = (None, 0, 0)
-        for threshold in reversed(thresholds):
-            taken = [one for one in said if (one.probability or 0.0) >= threshold]
-            wrong = sum(one.outcome == "wrong" for one in taken)
-            if wrong > share * len(judged):
-                break
-            best = threshold, len(taken) - wrong, wrong
-        threshold_, right, wrong = best
+        allowed = last_of_equals[wrong[last_of_equals] <= share * len(judged)]
+        at = int(allowed[-1]) if len(allowed) else None
+        n_wrong = 0 if at is None else int(wrong[at])
+        right = 0 if at is None else at + 1 - n_wrong
         points.append(
-            OperatingPoint(
-                false_share=share,
-                threshold=threshold_,
-                right=right,
-                wrong=wrong,
-                most_wrong=most_share(wrong, wrong + right),
-            )
+            {
+                "false_share": share,
+                "threshold": None if at is None else float(thresholds[at]),
+                "right": right,
+                "wrong": n_wrong,
+                "most_wrong_of_accepted": most_share(n_wrong, n_wrong + right),
+            }
         )
     return points
 
@@ -351,9 +327,10 @@ def operating_points(
 def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
     """One split's figures, ready for JSON."""
     right = [one for one in scores if one.outcome == "right"]
-    errors = np.concatenate([one.error_m for one in right]) if right else np.zeros(0)
-    shares = [one.error_m / one.allowed_m for one in right if one.allowed_m]
-    of_bar = np.concatenate(shares) if shares else np.zeros(0)
+    errors = np.concatenate([np.zeros(0), *(one.error_m for one in right)])
+    of_bar = np.concatenate(
+        [np.zeros(0), *(one.error_m / one.allowed_m for one in right if one.allowed_m)]
+    )
 
     def quantile(values: FloatArray, share: float) -> float | None:
         return float(np.quantile(values, share)) if len(values) else None
@@ -368,16 +345,7 @@ def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
         "error_m": quantile(errors, 0.5),
         "error_p95_m": quantile(errors, 0.95),
         "error_of_allowed": quantile(of_bar, 0.5),
-        "at": [
-            {
-                "false_share": point.false_share,
-                "threshold": point.threshold,
-                "right": point.right,
-                "wrong": point.wrong,
-                "most_wrong_of_accepted": point.most_wrong,
-            }
-            for point in operating_points(scores)
-        ],
+        "at": operating_points(scores),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import ConfigError
 from regengine.evaluate.streak_scores import PIECE, as_rows, curve_points
-from regengine.evaluate.tables import Row, labelled_rows, numbers
+from regengine.evaluate.tables import labelled_rows, numbers
 
 PHOTOS, LABELS = "images", "labels"
 ENDS = ("x1", "y1", "x2", "y2")
 NUMBERS = (*ENDS, "bow_px", "peak_snr")
 IGNORED, NO_STREAK = "ignore", "cosmic_ray"
+ADVICE = "its first line must name path, x1, y1, x2, y2, or path, mask"
 
 REACH_PX = 3.0  # beside a mask, as beside a line
 COVERED = 0.5  # of an object's length
@@ -45,59 +45,41 @@ def read_streak_labels(path: Path) -> list[LabelledStreaks]:
     streak. Relative paths count from the table's folder. ConfigError if the file cannot be read,
     lacks a column, has no row, or a value is no number.
     """
-    photos: dict[str, _Rows] = {}
-    columns = f"the columns path, {', '.join(ENDS)}"
-    advice = f"give a CSV file with {columns}."
-    for photo, place, row in labelled_rows(path, partial(_check_columns, path), advice):
-        photos.setdefault(photo, _Rows()).add(place, row)
-    if not photos:
-        raise ConfigError(f"{path} labels no photo: add a row per streak, path, x1, y1, x2, y2.")
-    return [rows.of(path.parent, name) for name, rows in photos.items()]
-
-
-class _Rows:
-    """What the rows of one photo say."""
-
-    def __init__(self) -> None:
-        self.streaks: list[list[float]] = []
-        self.kinds: list[str] = []
-        self.masks: list[str] = []
-
-    def add(self, place: str, row: Row) -> None:
-        texts = {name: (row.get(name) or "").strip() for name in (*NUMBERS, "kind", "mask")}
-        if texts["mask"] and texts["mask"] not in self.masks:
-            self.masks.append(texts["mask"])
-        if any(texts[name] for name in ENDS):
-            values = numbers(place, (texts[name] for name in NUMBERS))
+    photos: dict[str, tuple[list[list[float]], list[str], list[str]]] = {}
+    for photo, place, row in labelled_rows(path, (), ADVICE):
+        if not ("mask" in row or row.keys() >= set(ENDS)):
+            raise ConfigError(f"{path} lacks columns: {ADVICE}.")
+        streaks, kinds, masks = photos.setdefault(photo, ([], [], []))
+        mask = row.get("mask", "")
+        if mask and mask not in masks:
+            masks.append(mask)
+        if any(row.get(name) for name in ENDS):
+            values = numbers(place, (row.get(name, "") for name in NUMBERS))
             if not np.isfinite(values[: len(ENDS)]).all():
                 raise ConfigError(f"{place}: a streak needs {', '.join(ENDS)}.")
-            self.streaks.append(values)
-            self.kinds.append(texts["kind"])
-        if len(self.masks) > 1 or (self.masks and self.streaks):
+            streaks.append(values)
+            kinds.append(row.get("kind", ""))
+        if len(masks) > 1 or (masks and streaks):
             raise ConfigError(
                 f"{place}: a photo has either one mask or end points; remove one of them."
             )
-
-    def of(self, folder: Path, name: str) -> LabelledStreaks:
-        columns = np.array(self.streaks, float).reshape(-1, len(NUMBERS))
-        wanted = np.array([kind != NO_STREAK for kind in self.kinds], bool)
-        ignored = np.array([kind == IGNORED for kind in self.kinds], bool)
+    if not photos:
+        raise ConfigError(f"{path} labels no photo: add a row per streak, path, x1, y1, x2, y2.")
+    found = []
+    for name, (streaks, kinds, masks) in photos.items():
+        columns = np.array(streaks, float).reshape(-1, len(NUMBERS))
+        wanted = np.array([kind != NO_STREAK for kind in kinds], bool)
         rows = np.column_stack([columns[:, :4], np.nan_to_num(columns[:, 4])])
-        return LabelledStreaks(
-            path=folder / name,
-            rows=rows[wanted],
-            peak_snr=columns[wanted, 5],
-            ignored=ignored[wanted],
-            mask=folder / self.masks[0] if self.masks else None,
+        found.append(
+            LabelledStreaks(
+                path=path.parent / name,
+                rows=rows[wanted],
+                peak_snr=columns[wanted, 5],
+                ignored=np.array([kind == IGNORED for kind in kinds], bool)[wanted],
+                mask=path.parent / masks[0] if masks else None,
+            )
         )
-
-
-def _check_columns(path: Path, present: set[str]) -> None:
-    if "path" in present and ("mask" in present or present >= set(ENDS)):
-        return
-    raise ConfigError(
-        f"{path} lacks columns: its first line must name path, {', '.join(ENDS)}, or path, mask."
-    )
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
 
-Row = dict[str, str | None]
 
+def csv_rows(
+    path: Path, needed: Sequence[str], advice: str
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Place in the file and cells of each row of a table with a header.
 
-def labelled_rows(
-    path: Path, check: Callable[[set[str]], None], advice: str
-) -> Iterator[tuple[str, str, Row]]:
-    """Photo, place in the file and cells of each row of a table of labels.
-
-    `check` raises where columns are missing; `advice` says what to give instead of a file that
-    cannot be read. ConfigError if it cannot, or a row names no photo.
+    ConfigError if it cannot be read, or lacks one of the ``needed`` columns; ``advice`` says what
+    to give instead.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            table = csv.DictReader(stream)
-            check(set(table.fieldnames or ()))
-            for row in table:
-                place, photo = f"{path}, line {table.line_num}", (row["path"] or "").strip()
-                if not photo:
-                    raise ConfigError(f"{place}: the path is empty; name the photo.")
-                yield photo, place, row
+            reader = csv.DictReader(stream)
+            lacking = [name for name in needed if name not in (reader.fieldnames or ())]
+            if lacking:
+                raise ConfigError(f"{path} lacks the column {', '.join(lacking)}: {advice}.")
+            for row in reader:
+                cells = {name: (cell or "").strip() for name, cell in row.items() if name}
+                yield f"{path}, line {reader.line_num}", cells
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a table of labels ({error}): {advice}"
-        ) from error
+        raise ConfigError(f"{path} cannot be read as a table ({error}): {advice}.") from error
+
+
+def labelled_rows(
+    path: Path, needed: Sequence[str], advice: str
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Photo, place in the file and cells of each row of a table of labels; see `csv_rows`."""
+    for place, row in csv_rows(path, ("path", *needed), advice):
+        if not row["path"]:
+            raise ConfigError(f"{place}: the path is empty; name the photo.")
+        yield row["path"], place, row
 
 
 def numbers(place: str, texts: Iterable[str]) -> list[float]:
