@@ -8,8 +8,8 @@ user's configuration folder; the built-in default. Each command has its table::
     max-seconds = 30
     lights = ["~/maps/lights.tif"]
 
-    [lights.fetch]
-    radius-km = 900
+    [lights.get]
+    level = 7
 """
 
 from __future__ import annotations
@@ -17,74 +17,29 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
 
 FILE_NAME = "regengine.toml"
+# What each settings file says, by its path, strongest first
+Settings = Mapping[Path, Mapping[str, Any]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class SettingsFile:
-    """One settings file, read; ``tables`` are its content as TOML gives it."""
+def read_settings(given: Path | None = None) -> Settings:
+    """Read the settings files that are there.
 
-    path: Path
-    tables: Mapping[str, Any]
-
-    def table(self, path: tuple[str, ...]) -> Mapping[str, Any]:
-        """Table of a command such as ("lights", "fetch"); empty where the file has none.
-
-        ConfigError if the file has a plain value where a table belongs.
-        """
-        table: Any = self.tables
-        for depth, name in enumerate(path, start=1):
-            table = table.get(name, {})
-            if not isinstance(table, Mapping):
-                where = ".".join(path[:depth])
-                raise ConfigError(f"{self.path}: {where} must be a table: write [{where}].")
-        return table
-
-    def check_names(self, path: tuple[str, ...], known: Collection[str]) -> None:
-        """Refuse names in a table, () for the whole file, that are not among the known ones.
-
-        A misspelt setting would be silently lost: it raises ConfigError.
-        """
-        for name in self.table(path):
-            if name in known:
-                continue
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}."
-            )
-            where = f"[{'.'.join(path)}] has" if path else "there is"
-            raise ConfigError(f"{self.path}: {where} no setting {name}: {hint}.")
-
-
-def settings_paths() -> tuple[Path, ...]:
-    """Places where a settings file may lie, strongest first."""
+    ``given`` is read instead of those in the usual places, and must exist. ConfigError if a file
+    cannot be read, or is no TOML.
+    """
     import typer
 
-    return (Path(FILE_NAME).absolute(), Path(typer.get_app_dir("regengine")) / FILE_NAME)
-
-
-def read_settings(
-    explicit: Path | None = None, *, known_tables: Collection[str] | None = None
-) -> tuple[SettingsFile, ...]:
-    """Read the settings files that are there, strongest first.
-
-    ``explicit`` is read instead of those in the usual places, and must exist; ``known_tables`` may
-    stand at the top of a file, any if not given. ConfigError if a file cannot be read, is no TOML,
-    or has an unknown table.
-    """
-    paths = settings_paths() if explicit is None else (explicit,)
-    files = []
-    for path in paths:
-        if explicit is None and not path.is_file():
-            continue
+    usual = (Path(FILE_NAME).absolute(), Path(typer.get_app_dir("regengine")) / FILE_NAME)
+    settings = {}
+    for path in [path for path in usual if path.is_file()] if given is None else [given]:
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            settings[path] = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigError(
@@ -92,32 +47,37 @@ def read_settings(
             ) from error
         except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
             raise ConfigError(f"{path}: the settings file is not valid TOML ({error}).") from error
-        file = SettingsFile(path=path, tables=tables)
-        if known_tables is not None:
-            file.check_names((), known_tables)
-        files.append(file)
-    return tuple(files)
+    return settings
 
 
-def find_setting(
-    files: tuple[SettingsFile, ...], path: tuple[str, ...], name: str
-) -> tuple[Any, Path] | None:
-    """Value of an option (its name without dashes) and the file that gave it; None without one.
+def settings_of(
+    settings: Settings, command: tuple[str, ...], known: Collection[str]
+) -> dict[str, tuple[Any, Path]]:
+    """Values in the table of a command such as ("lights", "get"), each with the file it is from.
 
-    ``~/`` at the start of texts is expanded; ``files`` stand strongest first.
+    ConfigError for a name that is not among the known ones, which would be silently lost, and for
+    a plain value where a table belongs.
     """
-    for file in files:
-        table = file.table(path)
-        if name in table:
-            value = table[name]
-            many = isinstance(value, list)
-            expanded = [expand_home(item) for item in (value if many else [value])]
-            return (expanded if many else expanded[0]), file.path
-    return None
+    found: dict[str, tuple[Any, Path]] = {}
+    for path, table in settings.items():
+        for depth, name in enumerate(command, start=1):
+            table = table.get(name, {})
+            if not isinstance(table, Mapping):
+                where = ".".join(command[:depth])
+                raise ConfigError(f"{path}: {where} must be a table: write [{where}].")
+        for name, value in table.items():
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                listed = f"known are {', '.join(sorted(known))}."
+                where = f"[{'.'.join(command)}] has" if command else "there is"
+                hint = f"did you mean {close[0]}?" if close else listed
+                raise ConfigError(f"{path}: {where} no setting {name}: {hint}")
+            found.setdefault(name, (_expand_home(value), path))
+    return found
 
 
-def expand_home(value: Any) -> Any:
-    """The value itself, or a text with its leading ``~/`` replaced by the home folder."""
-    if isinstance(value, str) and value.startswith("~/"):
-        return str(Path(value).expanduser())
-    return value
+def _expand_home(value: Any) -> Any:
+    """A value, the ``~/`` at the start of its texts replaced by the home folder."""
+    if isinstance(value, list):
+        return [_expand_home(item) for item in value]
+    return str(Path(value).expanduser()) if str(value).startswith("~/") else value

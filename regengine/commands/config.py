@@ -13,7 +13,7 @@ from regengine.batch.console import say
 from regengine.commands.lazy import defaults, leaves, load_command, options, variable_in_use
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
-from regengine.settings import SettingsFile, find_setting, read_settings
+from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(
     help="Show every setting and where it came from.\n\n"
@@ -69,18 +69,19 @@ def show(
     names = tuple(root.command.commands)  # type: ignore[attr-defined]
     if command is not None and command not in names:
         raise ConfigError(f"{command} is no command: choose one of {', '.join(names)}.")
-    files = read_settings(root.params.get("config"), known_tables=names)
+    settings = read_settings(root.params.get("config"))
+    settings_of(settings, (), names)
     rows = [
         setting
         for name in ([command] if command else names)
-        for setting in command_settings(root, files, name, list(ctx.args))
+        for setting in command_settings(root, settings, name, list(ctx.args))
     ]
     if as_json:
         for row in rows:
             typer.echo(json.dumps(asdict(row), default=str))
         return
-    for file in files:
-        say(f"# read {file.path}")
+    for path in settings:
+        say(f"# read {path}")
     widths = [max(len(text) for text in column) for column in zip(*map(cells, rows), strict=True)]
     for row in rows:
         texts = zip(cells(row), widths, strict=True)
@@ -97,11 +98,11 @@ def cells(row: Setting) -> tuple[str, str, str]:
 
 
 def command_settings(
-    root: Any, files: tuple[SettingsFile, ...], name: str, arguments: list[str]
+    root: Any, settings: Settings, name: str, arguments: list[str]
 ) -> Iterator[Setting]:
     """Settings of one command and its sub-commands."""
     loaded = load_command(name)
-    root.default_map = {name: defaults(files, loaded, (name,))}
+    root.default_map = {name: defaults(settings, loaded, (name,))}
     chosen = tuple(arguments)
     for path in leaves(loaded):
         names = tuple(str(step.name) for step in path)
@@ -114,29 +115,18 @@ def command_settings(
         context = path[-1].make_context(
             names[-1], list(chosen[len(sub_commands) :]), parent=context, resilient_parsing=True
         )
-        for option, parameter in options(path[-1]).items():
+        known = options(path[-1])
+        of_files = settings_of(settings, names, known)
+        for option, parameter in known.items():
+            source = getattr(context.get_parameter_source(parameter.name), "name", "")
+            named = {
+                "COMMANDLINE": "option",
+                "ENVIRONMENT": f"environment {variable_in_use(parameter)}",
+                "DEFAULT_MAP": str(of_files[option][1]) if option in of_files else "default",
+            }
             yield Setting(
                 command=" ".join(names),
                 option=option,
                 value=context.params.get(parameter.name),
-                source=source_name(context, files, names, option, parameter),
+                source=named.get(source, "default"),
             )
-
-
-def source_name(
-    context: Any,
-    files: tuple[SettingsFile, ...],
-    path: tuple[str, ...],
-    option: str,
-    parameter: Any,
-) -> str:
-    """What set a parameter: option, environment variable, file or default."""
-    source = getattr(context.get_parameter_source(parameter.name), "name", "DEFAULT")
-    if source == "COMMANDLINE":
-        return "option"
-    if source == "ENVIRONMENT":
-        return f"environment {variable_in_use(parameter)}"
-    if source == "DEFAULT_MAP":
-        setting = find_setting(files, path, option)
-        return str(setting[1]) if setting else "default"
-    return "default"

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from regengine.errors import ConfigError
-from regengine.settings import SettingsFile, find_setting, read_settings
+from regengine.settings import Settings, read_settings, settings_of
 
 
 class LazyGroup(TyperGroup):
@@ -38,8 +38,9 @@ class LazyGroup(TyperGroup):
             return name, command, rest
         command = load_command(name)
         rest = getattr(importlib.import_module(f"regengine.commands.{name}"), "tidied", list)(rest)
-        files = read_settings(ctx.params.get("config"), known_tables=tuple(self.summaries))
-        ctx.default_map = {name: defaults(files, command, (name,))}
+        settings = read_settings(ctx.params.get("config"))
+        settings_of(settings, (), self.summaries)
+        ctx.default_map = {name: defaults(settings, command, (name,))}
         return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -99,26 +100,19 @@ def options(command: Any) -> dict[str, Any]:
     }
 
 
-def defaults(
-    files: tuple[SettingsFile, ...], command: Any, path: tuple[str, ...]
-) -> dict[str, Any]:
+def defaults(settings: Settings, command: Any, path: tuple[str, ...]) -> dict[str, Any]:
     """Click's default map of one command, from the settings files."""
     if isinstance(command, TyperGroup):
-        for file in files:
-            file.check_names(path, set(command.commands))
+        settings_of(settings, path, command.commands)
         return {
-            name: defaults(files, child, (*path, name)) for name, child in command.commands.items()
+            name: defaults(settings, child, (*path, name))
+            for name, child in command.commands.items()
         }
     known = options(command)
-    for file in files:
-        file.check_names(path, set(known))
     found: dict[str, Any] = {}
-    for name, parameter in known.items():
-        setting = find_setting(files, path, name)
-        if setting is not None:
-            many = parameter.multiple or parameter.nargs != 1
-            value = setting[0]
-            found[parameter.name] = [value] if many and not isinstance(value, list) else value
+    for name, (value, _) in settings_of(settings, path, known).items():
+        many = known[name].multiple or known[name].nargs != 1
+        found[known[name].name] = [value] if many and not isinstance(value, list) else value
     return found
 
 
@@ -133,9 +127,11 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
         return f"environment variable {variable} = {os.environ.get(variable, '')!r}"
     if source == "DEFAULT_MAP":
         path = tuple(where.command_path.split()[1:])
+        settings = settings_of(
+            read_settings(ctx.params.get("config")), path, options(where.command)
+        )
         name = option_name(parameter)
-        setting = find_setting(read_settings(ctx.params.get("config")), path, name)
-        return f"{setting[1]}, [{'.'.join(path)}] {name} = {setting[0]!r}" if setting else None
+        return f"{settings[name][1]}, [{'.'.join(path)}] {name} = {settings[name][0]!r}"
     return None
 
 

@@ -115,8 +115,13 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of text: an object, or one a line.")
 ]
-ForceFile, ForceFiles, ForceMap = Force, Force, Force
-JsonRecords, JsonNotCsv, JsonPhotos, JsonLine = Json, Json, Json, Json
+ForceFile = Force
+ForceFiles = Force
+ForceMap = Force
+JsonRecords = Json
+JsonNotCsv = Json
+JsonPhotos = Json
+JsonLine = Json
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
 NoMessages = Quiet
 LogJson = Annotated[
