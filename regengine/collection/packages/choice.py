@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -51,38 +50,10 @@ def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, A
 
     Frames without a quality come last; of equals the earlier ids come first.
     """
-    conditions, values = _conditions(choice)
-    asked = (
-        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # noqa: S608
-        "ORDER BY quality DESC NULLS LAST, frame, sha256"
-    )
-    rows: list[dict[str, Any]] = []
-    for row in catalogue.ask(asked, values).dicts():
-        if len(rows) == choice.best:
-            break
-        if choice.place is None or _shows(row, choice.place, choice.radius_km):
-            rows.append({name: value for name, value in row.items() if name != "geometry"})
-    return rows
-
-
-def _conditions(choice: PackageChoice) -> tuple[list[str], list[Any]]:
-    pairs = list(_simple(choice))
     place, radius_km = choice.place, choice.radius_km
-    if place is not None and radius_km is None:
-        pairs.append(("f.geometry IS NOT NULL", []))
-        # Numbers of our own making, written out: they stand in the condition several times
-        box = IN_BOX.format(lon=f"({place.lon!r}::DOUBLE)", lat=f"({place.lat!r}::DOUBLE)")
-        pairs.append((f"({box})", []))
-    elif place is not None and radius_km is not None:
-        reach = radius_km / KM_PER_DEGREE
-        pairs.append(("f.centre_lat BETWEEN ? AND ?", [place.lat - reach, place.lat + reach]))
-    return [text for text, _ in pairs], [value for _, values in pairs for value in values]
-
-
-def _simple(choice: PackageChoice) -> Iterator[tuple[str, list[Any]]]:
-    yield "list_contains(?, f.verdict)", [list(choice.verdicts)]
+    conditions: dict[str, list[Any]] = {"list_contains(?, f.verdict)": [list(choice.verdicts)]}
     if choice.frames:
-        yield "list_contains(?, f.frame)", [list(choice.frames)]
+        conditions["list_contains(?, f.frame)"] = [list(choice.frames)]
     for condition, value in (
         ("f.place_id = ?", choice.place_id),
         ("f.time_utc >= ?", choice.first_utc),
@@ -91,11 +62,31 @@ def _simple(choice: PackageChoice) -> Iterator[tuple[str, list[Any]]]:
         ("f.off_nadir_deg <= ?", choice.max_off_nadir_deg),
     ):
         if value is not None:
-            yield condition, [value]
-
-
-def _shows(row: dict[str, Any], place: PackagePlace, radius_km: float | None) -> bool:
-    if radius_km is None:
-        return covers(row["geometry"], place.lon, place.lat)
-    _, _, apart_m = WGS84.inv(place.lon, place.lat, row["centre_lon"], row["centre_lat"])
-    return float(apart_m) <= 1e3 * radius_km
+            conditions[condition] = [value]
+    if place is not None and radius_km is None:
+        # Numbers of our own making, written out: they stand in the condition several times
+        box = IN_BOX.format(lon=f"({place.lon!r}::DOUBLE)", lat=f"({place.lat!r}::DOUBLE)")
+        conditions[f"f.geometry IS NOT NULL AND ({box})"] = []
+    elif place is not None and radius_km is not None:
+        reach = radius_km / KM_PER_DEGREE
+        conditions["f.centre_lat BETWEEN ? AND ?"] = [place.lat - reach, place.lat + reach]
+    asked = (
+        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # noqa: S608
+        "ORDER BY quality DESC NULLS LAST, frame, sha256"
+    )
+    rows: list[dict[str, Any]] = []
+    for row in catalogue.ask(
+        asked, [one for found in conditions.values() for one in found]
+    ).dicts():
+        if len(rows) == choice.best:
+            break
+        if place is None:
+            shown = True
+        elif radius_km is None:
+            shown = covers(row["geometry"], place.lon, place.lat)
+        else:
+            centre = row["centre_lon"], row["centre_lat"]
+            shown = WGS84.inv(place.lon, place.lat, *centre)[2] <= 1e3 * radius_km
+        if shown:
+            rows.append({name: value for name, value in row.items() if name != "geometry"})
+    return rows
