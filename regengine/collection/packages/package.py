@@ -147,7 +147,8 @@ def readme(contents: Contents) -> str:
     parts = [
         f"# Night photographs: {plain_text(contents.title)}\n",
         f"{len(frames)} photograph{'s' * (len(frames) != 1)} from the International Space Station, "
-        f"placed on the map and packed by regengine {version('regengine')}. {plain_text(contents.chosen)}\n",
+        f"placed on the map and packed by regengine {version('regengine')}. "
+        f"{plain_text(contents.chosen)}\n",
         _photo_table(frames),
         _placed(frames),
         _credit(frames),
