@@ -260,3 +260,15 @@ def test_astropy_never_downloads() -> None:
     ]
     assert len(users) <= 1, "astropy is imported in more than one module"
     assert [path for path in users if ASTROPY_GUARD not in path.read_text(encoding="utf-8")] == []
+
+
+def test_tests_of_use_come_in_by_the_front_door() -> None:
+    """They import what users may import, and change nothing within."""
+    doors = {"regengine", "regengine.errors"}
+    wrong = []
+    for path in (ROOT / "tests" / "use").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        inside = {n for n in imported_names(ast.parse(text)) if n.startswith("regengine")} - doors
+        changed = re.findall(r"setattr\(\s*(?:\"regengine|rg\b|regengine\b).*", text)
+        wrong += [(path.name, what) for what in [*inside, *changed]]
+    assert wrong == []
