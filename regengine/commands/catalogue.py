@@ -129,8 +129,7 @@ def places(
     """
     from regengine.collection.catalogue import query as asked
 
-    wanted = asked.Wanted(place=place, country=country, month=month, limit=limit)
-    _ask(catalogue, asked.places(wanted), form)
+    _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), form)
 
 
 @app.command(no_args_is_help=True)
@@ -150,8 +149,7 @@ def best(
     """
     from regengine.collection.catalogue import query as asked
 
-    wanted = asked.Wanted(place=place, country=country, month=month, limit=limit)
-    _ask(catalogue, asked.best(wanted), form)
+    _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), form)
 
 
 @app.command(no_args_is_help=True)
@@ -194,8 +192,7 @@ def changes(
     """
     from regengine.collection.catalogue import query as asked
 
-    wanted = asked.Wanted(place=place, country=country, limit=limit)
-    _ask(catalogue, asked.changes(wanted, each, least_days), form)
+    _ask(catalogue, asked.changes(place, country, limit, each, least_days), form)
 
 
 @app.command(no_args_is_help=True)

@@ -14,7 +14,6 @@ import numpy as np
 from regengine.collection.catalogue.arrange import Arranged, arrange, cell_of
 from regengine.collection.catalogue.ground import (
     area_km2,
-    month_of,
     night_of,
     resolution_m,
     simplified,
@@ -38,44 +37,37 @@ from regengine.review.reviewed import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 
 Row = dict[str, Any]
-# As the exports have them
+# Columns that mean what they mean in ``--table frames``
 SAME = (
     "frame", "sha256", "frame_index", "path", "verdict", "probability", "decision", "reviewer",
     "category", "category_probability", "camera_body", "focal_mm", "width_px", "height_px",
-    "sigma_m", "residual_px", "held_out_residual_px", "matched_lights", "ncc",
+    "sigma_m", "residual_px", "held_out_residual_px", "matched_lights", "ncc", "quality",
+    "time_utc",
 )  # fmt: skip
-OF_STANCE = {
-    "centre_lon": "centre_lon",
-    "centre_lat": "centre_lat",
-    "off_nadir_deg": "off_nadir_deg",
-    "nadir_lon": "camera_lon",
-    "nadir_lat": "camera_lat",
-    "altitude_km": "camera_altitude_km",
-}
-TOLD = {
-    column.name: column for column in FRAME_COLUMNS if column.name in (*SAME, "quality", "time_utc")
-}
+EXPORTED = [column for column in FRAME_COLUMNS if column.name in SAME]
 
 
 def catalogue_row(frame: ExportFrame, seen: PictureFacts = NOTHING_SEEN) -> Row:
     """What a store and a photo tell of a frame, but for what only all frames together tell."""
-    told = {name: known(column.value(frame, 0)) for name, column in TOLD.items()}
-    row: Row = {name: _printable(told[name]) for name in SAME}
-    row["rating"] = told["quality"]
-    row["reviewed_utc"] = None if frame.review is None else frame.review.time_utc
-    row["store"] = _printable(str(frame.store.absolute()))
-    row["time_utc"] = parse_iso_time(told["time_utc"] or "")
-    focal_mm = told["focal_mm"]
-    row["lens"] = None if focal_mm is None else f"{focal_mm:.0f} mm"
-    row |= {"sharpness": seen.sharpness, "cloud": seen.cloud, "cloud_source": seen.cloud_source}
-    rejected = frame.review is not None and frame.review.decision == "rejected"
-    if not rejected:
+    row: Row = {column.name: _printable(known(column.value(frame, 0))) for column in EXPORTED}
+    row |= {
+        "rating": row["quality"],
+        "reviewed_utc": None if frame.review is None else frame.review.time_utc,
+        "store": _printable(str(frame.store.absolute())),
+        "time_utc": parse_iso_time(row["time_utc"] or ""),
+        "lens": None if row["focal_mm"] is None else f"{row['focal_mm']:.0f} mm",
+        "sharpness": seen.sharpness,
+        "cloud": seen.cloud,
+        "cloud_source": seen.cloud_source,
+    }
+    if frame.review is None or frame.review.decision != "rejected":
         row |= _of_camera(frame)
-    row |= _night(row)
-    row["quality"] = quality_score(
-        **{name: row.get(name) for name in ("sharpness", "cloud", "off_nadir_deg", "altitude_km")},
-        resolution_m=row.get("resolution_m"),
-    )
+    lon = row.get("nadir_lon") if row.get("centre_lon") is None else row["centre_lon"]
+    if row["time_utc"] is not None and lon is not None:
+        night = night_of(row["time_utc"], lon)
+        row |= {"night": night, "month": f"{night:%Y-%m}"}
+    measured = ("sharpness", "cloud", "off_nadir_deg", "altitude_km", "resolution_m")
+    row["quality"] = quality_score(**{name: row.get(name) for name in measured})
     return row
 
 
@@ -89,27 +81,26 @@ def _of_camera(frame: ExportFrame) -> Row:
         place = {"nadir_lon": start.lon, "nadir_lat": start.lat, "altitude_km": start.altitude_km}
         return {name: _finite(value) for name, value in place.items()}
     try:
-        known = {name: _finite(value) for name, value in stance.items()}
         rings = frame.footprint
-        box = rings_bbox(rings) or (None, None, None, None)
-        row: Row = dict(zip(("west", "south", "east", "north"), box, strict=True))
-        row |= {own: known[name] for own, name in OF_STANCE.items()}
-        row["resolution_m"] = resolution_m(camera)
-        row["area_km2"] = area_km2(rings) if rings else None
+        west, south, east, north = rings_bbox(rings) or (None, None, None, None)
         shape = Feature(row={}, polygons=tuple(simplified(rings)))
-        row["geometry"] = wkb(shape) if rings else None
+        return {
+            "west": west,
+            "south": south,
+            "east": east,
+            "north": north,
+            "centre_lon": _finite(stance["centre_lon"]),
+            "centre_lat": _finite(stance["centre_lat"]),
+            "off_nadir_deg": _finite(stance["off_nadir_deg"]),
+            "nadir_lon": _finite(stance["camera_lon"]),
+            "nadir_lat": _finite(stance["camera_lat"]),
+            "altitude_km": _finite(stance["camera_altitude_km"]),
+            "resolution_m": resolution_m(camera),
+            "area_km2": area_km2(rings) if rings else None,
+            "geometry": wkb(shape) if rings else None,
+        }
     except ABSURD:
         return {}
-    return row
-
-
-def _night(row: Row) -> Row:
-    lon = row.get("centre_lon")
-    lon = row.get("nadir_lon") if lon is None else lon
-    if row["time_utc"] is None or lon is None:
-        return {}
-    night = night_of(row["time_utc"], lon)
-    return {"night": night, "month": month_of(night)}
 
 
 def _finite(value: float) -> float | None:

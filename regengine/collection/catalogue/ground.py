@@ -145,8 +145,3 @@ def night_of(time_utc: datetime, lon: float) -> date:
     which goes from one mean solar noon to the next.
     """
     return (time_utc + timedelta(hours=lon * HOURS_PER_DEGREE - 12.0)).date()
-
-
-def month_of(night: date) -> str:
-    """The month of a night, such as ``2012-03``."""
-    return f"{night.year:04d}-{night.month:02d}"

@@ -53,12 +53,12 @@ class Catalogue:
     def __exit__(self, *_: object) -> None:
         self._base.close()
 
-    def ask(self, sql: str, values: Sequence[Any] = ()) -> Answer:
+    def ask(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> Answer:
         """Ask a question of our own, whose answer is to be read before the next one.
 
         It is one statement on the view ``frames``, which has the columns of
-        `regengine.collection.catalogue.table.COLUMNS`; ``values`` stand for its question marks.
-        StoreError if the file is damaged.
+        `regengine.collection.catalogue.table.COLUMNS`; ``values`` stand for its question marks, or
+        for its names behind dollars. StoreError if the file is damaged.
         """
         return self._answer(sql, values, None)
 
@@ -73,9 +73,11 @@ class Catalogue:
             raise ConfigError(f'{sql!r} is not one question: write one such as "{example}".')
         return self._answer(sql, (), sql)
 
-    def _answer(self, sql: str, values: Sequence[Any], asked: str | None) -> Answer:
+    def _answer(
+        self, sql: str, values: Sequence[Any] | dict[str, Any], asked: str | None
+    ) -> Answer:
         with self._told(asked):
-            batches = self._base.sql(sql, params=list(values) or None).to_arrow_reader(ROWS)
+            batches = self._base.sql(sql, params=values or None).to_arrow_reader(ROWS)
         return Answer(names=_distinct(batches.schema.names), rows=self._rows(batches, asked))
 
     def _rows(self, batches: Any, asked: str | None) -> Iterator[tuple[Any, ...]]:
@@ -161,14 +163,40 @@ def _locked(file: Path) -> DuckDBPyConnection:
 
 # The questions that everybody asks, as SQL on ``frames``.
 
+Question = tuple[str, dict[str, Any]]
+# Rows of a place by its name or number, of a country, of a month or year; NULL asks for all
+OF_PLACES = """
+place_id IS NOT NULL
+    AND ($place::VARCHAR IS NULL OR lower(place) = lower($place) OR place_id::VARCHAR = $place)
+    AND ($country::VARCHAR IS NULL OR lower(place_country) = lower($country))
+    AND ($month::VARCHAR IS NULL OR starts_with(month, $month))
+"""
+PLACES = f"""
+SELECT place_id, any_value(place) AS place, any_value(place_country) AS country,
+    round(any_value(place_lon), 3) AS lon, round(any_value(place_lat), 3) AS lat,
+    count(*) AS frames, count(DISTINCT night) AS nights,
+    min(night) AS first_night, max(night) AS last_night,
+    round(max(quality) FILTER (verdict = 'accepted'), 3) AS best_quality,
+    arg_max(frame, quality) FILTER (verdict = 'accepted') AS best_frame
+FROM frames WHERE {OF_PLACES}
+GROUP BY place_id ORDER BY frames DESC, place_id LIMIT $limit
+"""  # noqa: S608
+BEST = f"""
+SELECT place_id, place, place_country AS country, month, frame,
+    round(quality, 3) AS quality, round(sharpness, 3) AS sharpness,
+    round(cloud, 3) AS cloud, round(off_nadir_deg, 1) AS off_nadir_deg,
+    round(resolution_m, 1) AS resolution_m, time_utc, path
+FROM frames WHERE best_of_month AND {OF_PLACES}
+ORDER BY place_id, month LIMIT $limit
+"""  # noqa: S608
 LEAST_DAYS = 180  # between two frames that are to show a change
 CHANGES = """
 WITH best AS MATERIALIZED (
     SELECT place_id, place, place_country AS country, frame, night,
-        night + ?::INTEGER AS next_night, quality,
+        night + $least_days::INTEGER AS next_night, quality,
         off_nadir_deg AS off_nadir, resolution_m AS resolution, west,
         (east - west + 360.0) % 360.0 AS width, south, north
-    FROM frames WHERE $best AND west IS NOT NULL AND $places
+    FROM frames WHERE {best} AND west IS NOT NULL AND {places}
 ), pairs AS (
     SELECT a.place_id, a.night AS night_before, b.night AS night_after,
         least(a.quality, b.quality)
@@ -183,7 +211,7 @@ WITH best AS MATERIALIZED (
     SELECT place_id, night_before, night_after, common / either AS overlap,
         alike * overlap AS score
     FROM pairs WHERE common > 0.0
-    ORDER BY score DESC, place_id, night_before, night_after $limit
+    ORDER BY score DESC, place_id, night_before, night_after LIMIT $limit
 )
 SELECT place_id, a.place, a.country, a.frame AS before, b.frame AS after, night_before,
     night_after, night_after - night_before AS days, round(overlap, 3) AS overlap,
@@ -193,75 +221,22 @@ FROM top JOIN best a USING (place_id) JOIN best b USING (place_id)
 WHERE a.night = night_before AND b.night = night_after
 ORDER BY top.score DESC, place_id, night_before, night_after
 """
-BEST = {"year": "best_of_year", "month": "best_of_month"}
+BEST_OF = {"year": "best_of_year", "month": "best_of_month"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which places."""
-
-    place: str | None = None  # its name, or its number
-    country: str | None = None
-    month: str | None = None  # its beginning: 2012 or 2012-03
-    limit: int = 0  # most rows; 0 for all
-
-
-Question = tuple[str, list[Any]]
+def about_places(
+    place: str | None, country: str | None, month: str | None, limit: int
+) -> dict[str, Any]:
+    """Values for `PLACES` and `BEST`; ConfigError where the limit is none."""
+    if limit < 0:
+        raise ConfigError(f"--limit {limit}: give the most rows, or 0 for all.")
+    return {"place": place, "country": country, "month": month, "limit": limit or None}
 
 
-def where(wanted: Wanted) -> tuple[str, list[Any]]:
-    """A condition on rows of ``frames`` that have a place, and its values."""
-    if wanted.limit < 0:
-        raise ConfigError(f"--limit {wanted.limit}: give the most rows, or 0 for all.")
-    conditions, values = ["place_id IS NOT NULL"], []
-    if wanted.place is not None and wanted.place.isdecimal():
-        conditions.append("place_id = ?::BIGINT")
-        values.append(wanted.place)
-    elif wanted.place is not None:
-        conditions.append("lower(place) = lower(?)")
-        values.append(wanted.place)
-    if wanted.country is not None:
-        conditions.append("lower(place_country) = lower(?)")
-        values.append(wanted.country)
-    if wanted.month is not None:
-        conditions.append("starts_with(month, ?)")
-        values.append(wanted.month)
-    return " AND ".join(conditions), values
-
-
-def places(wanted: Wanted) -> Question:
-    """Places, those with most frames first."""
-    return _limited(
-        """
-        SELECT place_id, any_value(place) AS place, any_value(place_country) AS country,
-            round(any_value(place_lon), 3) AS lon, round(any_value(place_lat), 3) AS lat,
-            count(*) AS frames, count(DISTINCT night) AS nights,
-            min(night) AS first_night, max(night) AS last_night,
-            round(max(quality) FILTER (verdict = 'accepted'), 3) AS best_quality,
-            arg_max(frame, quality) FILTER (verdict = 'accepted') AS best_frame
-        FROM frames WHERE $places
-        GROUP BY place_id ORDER BY frames DESC, place_id $limit
-        """,
-        wanted,
-    )
-
-
-def best(wanted: Wanted) -> Question:
-    """The best frame of each place and month, by place and month."""
-    return _limited(
-        """
-        SELECT place_id, place, place_country AS country, month, frame,
-            round(quality, 3) AS quality, round(sharpness, 3) AS sharpness,
-            round(cloud, 3) AS cloud, round(off_nadir_deg, 1) AS off_nadir_deg,
-            round(resolution_m, 1) AS resolution_m, time_utc, path
-        FROM frames WHERE best_of_month AND $places
-        ORDER BY place_id, month $limit
-        """,
-        wanted,
-    )
-
-
-def changes(wanted: Wanted, each: str = "year", least_days: int = LEAST_DAYS) -> Question:
+def changes(
+    place: str | None, country: str | None, limit: int, each: str = "year",
+    least_days: int = LEAST_DAYS,
+) -> Question:  # fmt: skip
     """Pairs of frames of one place at different dates, the best pairs first.
 
     The score of a pair is the lower of the two qualities, times the share of ground that both
@@ -271,38 +246,27 @@ def changes(wanted: Wanted, each: str = "year", least_days: int = LEAST_DAYS) ->
     to change with the angle alone). Pairs are of the best frames of each ``year``, or, of one
     place, of each ``month``, at least so many days apart.
     """
-    if each not in BEST:
-        raise ConfigError(f"--each {each}: it is none of {', '.join(BEST)}.")
-    if each == "month" and wanted.place is None:
+    if each not in BEST_OF:
+        raise ConfigError(f"--each {each}: it is none of {', '.join(BEST_OF)}.")
+    if each == "month" and place is None:
         raise ConfigError("--each month needs --place: of all places, compare years.")
     if least_days < 1:
         raise ConfigError(f"--least-days {least_days}: a change needs at least one day.")
-    sql = CHANGES.replace("$best", BEST[each])
-    question, values = _limited(sql, wanted)
-    return question, [least_days, *values]
-
-
-def _limited(sql: str, wanted: Wanted) -> Question:
-    """A question with its condition on places and its number of rows put in."""
-    condition, values = where(wanted)
-    limit = "LIMIT ?" if wanted.limit else ""
-    if wanted.limit:
-        values.append(wanted.limit)
-    return sql.replace("$places", condition).replace("$limit", limit), values
+    values = about_places(place, country, None, limit) | {"least_days": least_days}
+    return CHANGES.format(best=BEST_OF[each], places=OF_PLACES), values
 
 
 BY = ("all", "country", "month", "lens")
-OF_ALL = """
-SELECT
+COVERAGE = """
+SELECT {key} AS key,
     count(*) AS frames, count(*) FILTER (verdict = 'accepted') AS accepted,
     count(DISTINCT night) FILTER (verdict = 'accepted') AS nights,
     count(DISTINCT place_id) FILTER (verdict = 'accepted') AS places,
     min(night) FILTER (verdict = 'accepted') AS first_night,
     max(night) FILTER (verdict = 'accepted') AS last_night,
     round(median(quality) FILTER (verdict = 'accepted'), 3) AS median_quality
-FROM frames
+FROM frames {grouped}
 """
-OF_EACH = OF_ALL.replace("SELECT", "SELECT $by AS key,") + "GROUP BY key ORDER BY $order"
 NAMES = (
     "frames", "accepted", "nights", "places", "area_seen_km2", "first_night", "last_night",
     "median_quality",
@@ -318,16 +282,12 @@ def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
     if by not in BY:
         raise ConfigError(f"--by {by}: it is none of {', '.join(BY)}.")
     areas = json.loads(catalogue.metadata.get(AREAS, "{}")).get(by, {})
-    if by == "all":
-        rows = catalogue.ask(OF_ALL).dicts()
-        keyed = [("", row) for row in rows]
-    else:
-        order = "key" if by == "month" else "accepted DESC, key"
-        question = OF_EACH.replace("$by", by).replace("$order", order)
-        keyed = [(row["key"], row) for row in catalogue.ask(question).dicts()]
-    head = () if by == "all" else (by,)
-    found = [
-        (*((key,) if head else ()), *({**row, "area_seen_km2": areas.get(key)}[n] for n in NAMES))
-        for key, row in keyed
-    ]
-    return Answer(names=(*head, *NAMES), rows=iter(found))
+    order = "key" if by == "month" else "accepted DESC, key"
+    key, grouped = ("''", "") if by == "all" else (by, f"GROUP BY key ORDER BY {order}")
+    rows = catalogue.ask(COVERAGE.format(key=key, grouped=grouped)).dicts()
+    told = [row | {"area_seen_km2": areas.get(row["key"])} for row in rows]
+    names = NAMES if by == "all" else ("key", *NAMES)
+    return Answer(
+        names=NAMES if by == "all" else (by, *NAMES),
+        rows=iter([tuple(row[name] for name in names) for row in told]),
+    )
