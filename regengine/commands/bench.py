@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from detectors.types import FloatArray
     from regengine.api import Kind
     from regengine.evaluate.detections import DetectionScore
-    from regengine.evaluate.labelled_streaks import StreakTruth
     from regengine.evaluate.streak_scores import StreakScore
     from regengine.evaluate.tables import FactTable
     from regengine.sky.detection.detect import DetectJob
@@ -315,12 +314,8 @@ def _place_scoring(labels: Path, tolerance_px: float) -> Scoring:
 
 
 def _streak_scoring(labels: Path) -> Scoring:
-    from functools import cache
-
     from regengine.evaluate.labelled_streaks import (
         STREAK_TABLE,
-        FoundStreaks,
-        read_streak_truth,
         recall_lines,
         score_streak_photo,
         streak_summary,
@@ -330,15 +325,11 @@ def _streak_scoring(labels: Path) -> Scoring:
 
     photos = {photo.path: photo for photo in read_streak_labels(labels)}
 
-    @cache
-    def truth(path: Path) -> StreakTruth:
-        return read_streak_truth(photos[path])
-
     def score(job: DetectJob, path: Path, picture: Path | None) -> StreakScore:
-        def find(photo: Path) -> FoundStreaks:
+        def find(photo: Path) -> tuple[FloatArray, float]:
             found = job(photo)
-            return FoundStreaks(rows=streak_rows(found.found), seconds=found.seconds)
+            return streak_rows(found.found), found.seconds
 
-        return score_streak_photo(truth(path), find, picture)
+        return score_streak_photo(photos[path], find, picture)
 
     return Scoring(list(photos), score, streak_summary, STREAK_TABLE, recall_lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors.types import BoolImage, FloatArray
 from regengine.errors import FrameError
-from regengine.evaluate.streak_labels import LabelledStreaks, MaskScore, score_mask
+from regengine.evaluate.streak_labels import LabelledStreaks, score_mask
 from regengine.evaluate.streak_scores import (
     StreakScore,
     match_streaks,
@@ -46,44 +46,24 @@ STREAK_TABLE = FactTable(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoundStreaks:
-    """What a method found in a photo: ends and bow, pixels as stored, shape (M, 5)."""
-
-    rows: FloatArray
-    seconds: float
+# From a photo to what was found in it, rows of ends and bow in pixels as stored, shape (M, 5), and
+# the seconds it took
+StreakFinder = Callable[[Path], tuple[FloatArray, float]]
 
 
-StreakFinder = Callable[[Path], FoundStreaks]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreakTruth:
-    """One photo's labels, and its size."""
-
-    photo: LabelledStreaks
-    width_px: int
-    height_px: int
-
-
-def read_streak_truth(photo: LabelledStreaks) -> StreakTruth:
-    """A labelled photo and its size; FrameError if it cannot be read."""
+def _read_mask(photo: LabelledStreaks, mask: Path) -> BoolImage:
     header = read_image_header(photo.path)
-    return StreakTruth(photo=photo, width_px=header.width_px, height_px=header.height_px)
-
-
-def _read_mask(path: Path, truth: StreakTruth) -> BoolImage:
-    rgb = read_display_rgb(path, WHOLE_PX)[0]
-    if rgb.shape[:2] != (truth.height_px, truth.width_px):
+    rgb = read_display_rgb(mask, WHOLE_PX)[0]
+    if rgb.shape[:2] != (header.height_px, header.width_px):
         raise FrameError(
-            f"{path} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {truth.width_px} x "
-            f"{truth.height_px}; give a mask of the photo's size"
+            f"{mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo {header.width_px} x "
+            f"{header.height_px}; give a mask of the photo's size"
         )
     return np.asarray(rgb.max(axis=2) >= MASK_LEVEL)
 
 
 def score_streak_photo(
-    truth: StreakTruth, find: StreakFinder, picture: Path | None = None
+    photo: LabelledStreaks, find: StreakFinder, picture: Path | None = None
 ) -> StreakScore:
     """Score of one method on one photo.
 
@@ -91,57 +71,35 @@ def score_streak_photo(
     brightness is known. FrameError if the photo or its mask cannot be read or their sizes differ,
     or the picture cannot be written.
     """
-    found = find(truth.photo.path)
-    if truth.photo.mask is not None:
-        counts = score_mask(_read_mask(truth.photo.mask, truth), found.rows)
-        outside = counts.outside
-        score, missed = _score_of_mask(counts, found.seconds), np.zeros((0, 5))
-    else:
-        rows = truth.photo.rows
-        matches = match_streaks(rows, found.rows)
-        outside = np.zeros(len(found.rows), bool)
-        outside[matches.false] = True
-        score = score_streaks(
-            rows, found.rows, peak_snr=truth.photo.peak_snr, seconds=found.seconds
+    found, seconds = find(photo.path)
+    if photo.mask is not None:
+        counts = score_mask(_read_mask(photo, photo.mask), found)
+        outside, missed = counts.outside, np.zeros((0, 5))
+        unknown = np.full(counts.wanted, np.nan)
+        score = StreakScore(
+            frames=1,
+            peak_snr=unknown,
+            matched_snr=unknown,
+            length_px=unknown,
+            found=np.arange(counts.wanted) < counts.found,
+            end_error_px=np.full((counts.wanted, 2), np.nan),
+            false=np.array([counts.false]),
+            pieces=np.zeros(1, int),
+            seconds=np.array([seconds]),
         )
-        missed = rows[~score.found & ~truth.photo.ignored]
-        score = _without(score, truth.photo.ignored)
+    else:
+        outside = np.zeros(len(found), bool)
+        outside[match_streaks(photo.rows, found).false] = True
+        score = score_streaks(photo.rows, found, peak_snr=photo.peak_snr, seconds=seconds)
+        missed = photo.rows[~score.found & ~photo.ignored]
+        # What was found of the ignored ones is not false
+        told = ("peak_snr", "matched_snr", "length_px", "found", "end_error_px")
+        score = replace(score, **{name: getattr(score, name)[~photo.ignored] for name in told})
     if picture is not None:
         draw_comparison(
-            truth.photo.path,
-            found.rows[~outside][:, :4],
-            found.rows[outside][:, :4],
-            missed[:, :4],
-            picture,
+            photo.path, found[~outside][:, :4], found[outside][:, :4], missed[:, :4], picture
         )
     return score
-
-
-def _score_of_mask(counts: MaskScore, seconds: float) -> StreakScore:
-    unknown = np.full(counts.wanted, np.nan)
-    return StreakScore(
-        frames=1,
-        peak_snr=unknown,
-        matched_snr=unknown,
-        length_px=unknown,
-        found=np.arange(counts.wanted) < counts.found,
-        end_error_px=np.full((counts.wanted, 2), np.nan),
-        false=np.array([counts.false]),
-        pieces=np.zeros(1, int),
-        seconds=np.array([seconds]),
-    )
-
-
-def _without(score: StreakScore, ignored: BoolImage) -> StreakScore:
-    """The score without some of the true streaks; what was found of them is not false."""
-    return replace(
-        score,
-        peak_snr=score.peak_snr[~ignored],
-        matched_snr=score.matched_snr[~ignored],
-        length_px=score.length_px[~ignored],
-        found=score.found[~ignored],
-        end_error_px=score.end_error_px[~ignored],
-    )
 
 
 def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]:
@@ -164,9 +122,9 @@ def streak_summary(method: str, scores: Sequence[StreakScore]) -> dict[str, Any]
 def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
     """Recall in each cell of brightness and length that holds a label."""
     cells = []
-    for snr in _bins(SNR_EDGES):
+    for snr in itertools.pairwise(SNR_EDGES):
         bright = (total.peak_snr >= snr[0]) & (total.peak_snr < snr[1])
-        for length in _bins(LENGTH_EDGES_PX):
+        for length in itertools.pairwise(LENGTH_EDGES_PX):
             here = bright & (total.length_px >= length[0]) & (total.length_px < length[1])
             if here.any():
                 cells.append(
@@ -178,10 +136,6 @@ def recall_cells(total: StreakScore) -> list[dict[str, Any]]:
                     }
                 )
     return cells
-
-
-def _bins(edges: tuple[float, ...]) -> list[tuple[float, float]]:
-    return list(itertools.pairwise(edges))
 
 
 def recall_lines(methods: list[dict[str, Any]]) -> list[str]:

@@ -8,8 +8,6 @@ from PIL import Image
 
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.labelled_streaks import (
-    FoundStreaks,
-    read_streak_truth,
     recall_lines,
     score_streak_photo,
     streak_summary,
@@ -78,9 +76,7 @@ def test_a_table_that_is_not_there(tmp_path):
 def scored(tmp_path, text, found):
     (labelled,) = read_streak_labels(table(tmp_path, text))
     rows = np.array(found, float).reshape(-1, 5)
-    return score_streak_photo(
-        read_streak_truth(labelled), lambda path: FoundStreaks(rows=rows, seconds=0.5)
-    )
+    return score_streak_photo(labelled, lambda path: (rows, 0.5))
 
 
 def test_what_is_to_be_ignored_is_neither_missed_nor_false(tmp_path):
