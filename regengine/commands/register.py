@@ -148,6 +148,7 @@ def main(
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
               regengine register --blind night.jpg --lights lights.tif
     """
+    given = dict(locals())  # options have the names of `regengine.api.RunOptions`
     from functools import partial
 
     from regengine import api
@@ -158,35 +159,12 @@ def main(
 
     configure = partial(configure_logging, quiet=quiet, as_json=log_json)
     configure()
-    run = api.register_run(
-        photos,
-        store,
-        lights=lights,
-        tle=tle,
-        metadata=metadata,
-        time=None if time is None else common.parse_time(time),
-        nadir=nadir,
-        altitude_km=altitude_km,
-        focal_mm=focal_mm,
-        pixel_pitch_um=pixel_pitch_um,
-        lens=lens,
-        clock_window=clock_window,
-        max_seconds=max_seconds,
-        any_category=any_category,
-        share=share,
-        stars=stars,
-        blind=blind,
-        index=index,
-        bbox=bbox,
-        mission=mission,
-        overlay=overlay,
-        workers=workers,
-        resume=resume,
-        retry=[part.strip() for part in (retry or "").split(",") if part.strip()],
-        shard=shard,
-        scheduler=scheduler,
-        max_memory_mb=max_memory_mb,
-    )
+    options = {name: given[name] for name in api.RunOptions.__annotations__}
+    options |= {
+        "time": None if time is None else common.parse_time(time),
+        "retry": [part.strip() for part in (retry or "").split(",") if part.strip()],
+    }
+    run = api.register_run(photos, store, **options)
     if dry_run:
         for line in run.preview(as_json=as_json):
             typer.echo(line) if as_json else say(line)
