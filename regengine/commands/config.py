@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lazy import defaults, leaves, load_command, options, variable_in_use
+from regengine.commands.lazy import defaults, leaves, load_command, options
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
 from regengine.settings import Settings, read_settings, settings_of
@@ -121,7 +121,7 @@ def command_settings(
             source = getattr(context.get_parameter_source(parameter.name), "name", "")
             named = {
                 "COMMANDLINE": "option",
-                "ENVIRONMENT": f"environment {variable_in_use(parameter)}",
+                "ENVIRONMENT": f"environment {parameter.envvar}",
                 "DEFAULT_MAP": str(of_files[option][1]) if option in of_files else "default",
             }
             yield Setting(

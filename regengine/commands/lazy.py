@@ -72,15 +72,13 @@ def load_command(name: str) -> Any:
 
 
 def give_variables(command: Any, path: tuple[str, ...]) -> None:
-    """Let every option be set by REGENGINE_COMMAND_OPTION, beside a variable of its own.
+    """Let every option be set by REGENGINE_COMMAND_OPTION.
 
     The help does not repeat these names: the documentation states the rule once.
     """
     for name, parameter in options(command).items():
-        variable = "_".join(["regengine", *path, name]).replace("-", "_").upper()
-        own = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or []
-        parameter.show_envvar = bool(own)
-        parameter.envvar = [*own, variable]
+        parameter.envvar = "_".join(["regengine", *path, name]).replace("-", "_").upper()
+        parameter.show_envvar = False
 
 
 def leaves(command: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -123,7 +121,7 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
         return None
     source = getattr(where.get_parameter_source(parameter.name), "name", "")
     if source == "ENVIRONMENT":
-        variable = variable_in_use(parameter)
+        variable = str(parameter.envvar)
         return f"environment variable {variable} = {os.environ.get(variable, '')!r}"
     if source == "DEFAULT_MAP":
         path = tuple(where.command_path.split()[1:])
@@ -133,12 +131,6 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
         name = option_name(parameter)
         return f"{settings[name][1]}, [{'.'.join(path)}] {name} = {settings[name][0]!r}"
     return None
-
-
-def variable_in_use(parameter: Any) -> str:
-    """Environment variable that sets a parameter now; "" if none does."""
-    names = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar or []
-    return next((name for name in names if os.environ.get(name)), "")
 
 
 def option_name(parameter: Any) -> str:
