@@ -37,7 +37,7 @@ from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites, load_catalogue
 from regengine.sky.satellites.naming import StreakRecord, satellites_in_picture
-from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, Station
+from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SatelliteObserver
 
 WIDTH_PX, HEIGHT_PX = 3000, 2000
 FIELDS_DEG, EXPOSURES_S = (6.0, 70.0), (1.0, 30.0)
@@ -194,7 +194,7 @@ def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Obser
         path=Path("simulated"),
         line_number=1,
     )
-    return frame, Station(element_set=own), False
+    return frame, SatelliteObserver(element_set=own), False
 
 
 def below(sky: SimulatedSky, row: int, time: datetime) -> tuple[float, float]:

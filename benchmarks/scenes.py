@@ -30,9 +30,8 @@ from regengine.evaluate.scene_report import (
 )
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
-from regengine.scene.classify import NO_NIGHT_GROUND, not_worth_trying
+from regengine.scene.classify import NO_NIGHT_GROUND, find_skip_reason
 from regengine.scene.crossval import CrossValidation
-from regengine.scene.evidence import checked_priors, with_factors
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.measures import class_scores, confusion_matrix
 from regengine.scene.model import SceneAnswer, SceneModel, also_shown, most_probable
@@ -48,7 +47,7 @@ from regengine.scene.samples import (
     joined,
 )
 from regengine.scene.supervised import Candidate
-from regengine.scene.training import COPIES, measure_photos, train_scene_model
+from regengine.scene.training import measure_photos, train_scene_model
 
 # Chosen by groups left out on the half that is not kept back, and fixed
 CHOSEN = Candidate(method="softmax", strength=0.3)
@@ -74,8 +73,8 @@ def page_lines(
         "Every photo is told by models that have seen none of its group; classes of fewer than "
         "five groups are left out one group at a time and are not scored. Everything that is "
         "learned (mean and scale, axes, number of clusters, the gate, the probabilities) is "
-        "learned anew without the fold. Changed copies of the other "
-        "photos and simulated frames train and are never scored. Nothing but the picture is "
+        "learned anew without the fold. Simulated frames "
+        "train and are never scored. Nothing but the picture is "
         "known: neither camera nor hour.",
         "",
         "## Goals",
@@ -138,32 +137,23 @@ def kept_back_lines(samples: Samples, *, seed: int) -> list[str]:
     p, explained = model.probabilities(samples.features[rows])
     other = samples.classes.index(OTHER)
     truth = samples.primary[rows]
-    priors = checked_priors({}, samples.classes)
-    moved = np.array(
-        [
-            list(with_factors(dict(zip(samples.classes, one, strict=True)), priors).values())
-            for one in p.tolist()
-        ]
-    )
-    plain, shifted = (most_probable(one, explained, other) for one in (p, moved))
+    plain = most_probable(p, explained, other)
     groups = [samples.groups[i] for i in rows]
-    scores = [class_scores(truth, said, groups, samples.classes) for said in (plain, shifted)]
+    scores = class_scores(truth, plain, groups, samples.classes)
     told = [
-        [a.name, str(a.frames), str(a.groups), *map(_number, (a.precision, a.recall, b.recall))]
-        for a, b in zip(*scores, strict=True)
-        if a.frames
+        [one.name, str(one.frames), str(one.groups), *map(_number, (one.precision, one.recall))]
+        for one in scores
+        if one.frames
     ]
-    means = [np.mean([one.recall for one in part if one.frames]) for part in scores]
     known = int((~away & ~samples.simulated).sum())
     return [
         "Within each class the groups are sorted by the hash of their names, and every second one "
         f"is kept back. Features and models were chosen on the other half ({known} photos), which "
         f"alone trained this model (*{model.method}*); the {len(rows)} photos kept back are told "
-        "once. *Priors*: with the priors that ship, by which infrared is rare. Mean recall "
-        f"{means[0]:.3f}, with priors {means[1]:.3f}; {int((plain == truth).sum())} and "
-        f"{int((shifted == truth).sum())} of {len(rows)} right.",
+        f"once. Mean recall {np.mean([one.recall for one in scores if one.frames]):.3f}; "
+        f"{int((plain == truth).sum())} of {len(rows)} right.",
         "",
-        *table(["class", "photos", "groups", "precision", "recall", "priors"], told),
+        *table(["class", "photos", "groups", "precision", "recall"], told),
         "",
         *confusion_lines(samples.classes, confusion_matrix(truth, plain, len(samples.classes))),
         "",
@@ -196,10 +186,10 @@ def _number(value: float) -> str:
 def training_lines(samples: Samples) -> list[str]:
     """Photos, groups and simulated frames of each class."""
     real = samples.targets[~samples.simulated].sum(axis=0)
-    copies, made = (samples.targets[part].sum(axis=0) for part in (samples.copies, samples.drawn))
-    counts = np.column_stack([real, samples.group_counts(), copies, made])
+    made = samples.targets[samples.simulated].sum(axis=0)
+    counts = np.column_stack([real, samples.group_counts(), made])
     rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
-    return table(["class", "photos", "groups", "changed copies", "simulated frames"], rows)
+    return table(["class", "photos", "groups", "simulated frames"], rows)
 
 
 # What a photo of a class should be: searched; left out; either, for towns may stand beside aurora
@@ -216,7 +206,7 @@ def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
         shows = samples.labels[index]
         seen = model.answer(samples.features[index])
         left_out = _answer(samples.classes, unseen[number], bool(explained[number]))
-        tried = [not_worth_trying(answer) is None for answer in (seen, left_out)]
+        tried = [find_skip_reason(answer) is None for answer in (seen, left_out)]
         for is_left_out, is_tried in zip((False, True), tried, strict=True):
             wrong[is_left_out] += not agrees(shows, is_tried)
         rows.append(
@@ -354,11 +344,12 @@ def source(samples: Samples) -> str:
     """What the shipped model says that it was trained on."""
     real = ~samples.simulated
     groups = {g for g, is_real in zip(samples.groups, real, strict=True) if is_real}
-    kinds = sorted({shows[0] for shows, d in zip(samples.labels, samples.drawn, strict=True) if d})
+    drawn = np.flatnonzero(samples.simulated)
+    kinds = sorted({samples.labels[i][0] for i in drawn})
     return (
         f"{int(real.sum())} public photographs, most from the International Space Station, in "
-        f"{len(groups)} groups, {int(samples.copies.sum())} changed copies of them, and "
-        f"{int(samples.drawn.sum())} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
+        f"{len(groups)} groups, and "
+        f"{len(drawn)} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
     )
 
 
@@ -383,7 +374,7 @@ def main(argv: list[str]) -> int:
     if not (real / "photos" / "index.csv").is_file():
         print(f"no photographs at {real}: set REGENGINE_REAL_DATA to their folder", file=sys.stderr)
         return 3
-    samples = measure_photos(real_labels(real), copies=COPIES, seed=options.seed)
+    samples = measure_photos(real_labels(real))
     if options.simulated and options.kinds:
         seeds = range(options.seed, options.seed + options.draws)
         made = [simulated_samples(options.kinds, options.simulated, seed) for seed in seeds]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, signature
 from os import PathLike, fspath
 from pathlib import Path
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from regengine.pipeline import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
-    from regengine.sky.detection.detect import DetectJob
-    from regengine.sky.detection.overlay import PicturePaths
+    from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
 
 AnyPath = str | PathLike[str]
@@ -98,7 +97,6 @@ class ClassifyOptions(TypedDict, total=False):
     """Options of `classify`, by the names of the command's."""
 
     model: AnyPath | None
-    priors: Mapping[str, float] | None
     tle: AnyPath | None
     metadata: AnyPath | None
     time: Time | None
@@ -115,7 +113,6 @@ class SolveOptions(TypedDict, total=False):
     pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
     fov_deg: Annotated[float | None, None, Within(1.0, 140.0)]
     lens: Paths | None
-    tle: AnyPath | None
     method: str | None
     max_seconds: Annotated[float, 30.0, Within(0.1)]
     wcs: AnyPath | None
@@ -417,11 +414,12 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 @_with(ClassifyOptions)
 def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
     """What photos that are classified share, checked and read."""
+    from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
+    from regengine.scene.model_file import load_scene_model
 
     inputs = ClassifyInputs(
         model=_path(options["model"]),
-        priors=dict(options["priors"] or {}),
         tle=_path(options["tle"]),
         metadata=_path(options["metadata"]),
         frame=_frame_options(options["time"], options["nadir"]),
@@ -429,7 +427,12 @@ def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
         quality=options["quality"],
         thumbnails=options["thumbnails"],
     )
-    inputs.open()
+    # What cannot be used is told before the first photo
+    load_scene_model(inputs.model)
+    if inputs.tle is not None:
+        element_sets(inputs.tle)
+    if inputs.metadata is not None:
+        frame_records(inputs.metadata)
     return inputs
 
 
@@ -480,54 +483,48 @@ def detect(
     ConfigError
         If there is no such kind or method.
     """
-    job = detect_job(kind, method=method, max_side_px=max_side_px, whole_frame=whole_frame)
-    return Detections(job(Path(photo)), kind)
+    return Detections(detect_job(kind, method, max_side_px, whole_frame)(Path(photo)), kind)
 
 
 def detect_job(
-    kind: str,
-    *,
-    method: str | None = None,
-    max_side_px: int | None = None,
-    whole_frame: bool = False,
-    pictures: PicturePaths | None = None,
-) -> DetectJob:
-    """What `detect` does with a photo; pickles."""
-    from regengine.sky.detection.detect import DetectJob
+    kind: str, method: str | None = None, max_side_px: int | None = None, whole_frame: bool = False
+) -> Callable[[Path], PhotoDetections[Any]]:
+    """What `detect` does with the path of a photo."""
     from regengine.sky.detection.kinds import SOUGHT
 
     if kind not in SOUGHT:
         raise ConfigError(f"{kind!r} is nothing to detect: it is one of {', '.join(SOUGHT)}.")
     check_within("max_side_px", max_side_px, Within(64))
-    sought = SOUGHT[kind]
-    return DetectJob(
-        sought=sought,
-        detector=sought.detector(method),
-        max_long_side_px=sought.long_side_px if max_side_px is None else max_side_px,
+    return partial(
+        SOUGHT[kind].in_photo,
+        detector=SOUGHT[kind].detector(method),
+        max_long_side_px=max_side_px,
         sky_only=not whole_frame,
-        pictures=pictures,
     )
 
 
 @_with(SolveOptions)
 def solve_job(photos: Sequence[Path], **options: Unpack[SolveOptions]) -> SolveJob:
     """What `solve` does with each of these photos; pickles."""
-    from regengine.orbit.tle import load_tle_file
+    from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
+    from regengine.sky.detection.kinds import STARS
+    from regengine.sky.drawing import picture_paths
+    from regengine.sky.stars import solve as solver
     from regengine.sky.stars.photo import SolveJob, sky
 
-    lens, tle = options["lens"], options["tle"]
-    job = SolveJob.prepared(
-        photos,
-        focal_mm=options["focal_mm"],
-        pixel_pitch_um=options["pixel_pitch_um"],
+    wcs, overlay = _path(options["wcs"]), _path(options["overlay"])
+    job = SolveJob(
+        detector=STARS.detector(options["method"]),
+        frame_options=FrameOptions(
+            focal_mm=options["focal_mm"],
+            pixel_pitch_um=options["pixel_pitch_um"],
+            lenses=load_profiles(_paths(options["lens"])),
+        ),
+        options=solver.SolveOptions(max_seconds=options["max_seconds"]),
         fov_deg=options["fov_deg"],
-        method=options["method"],
-        max_seconds=options["max_seconds"],
-        wcs=_path(options["wcs"]),
-        overlay=_path(options["overlay"]),
-        lenses=load_profiles(_paths(lens)),
-        tles=None if tle is None else load_tle_file(Path(tle)),
+        headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
+        overlays=None if overlay is None else picture_paths(photos, overlay, "solved"),
     )
     sky()
     return job

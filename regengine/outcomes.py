@@ -356,12 +356,9 @@ class Detections(Table):
 
     def to_dict(self) -> dict[str, Any]:
         """The record of docs/records.md."""
-        import json
-
         from regengine.sky.detection.kinds import SOUGHT
 
-        record: dict[str, Any] = json.loads(SOUGHT[self.kind].answer(self.photo).line)
-        return record
+        return SOUGHT[self.kind].to_dict(self.photo)
 
     @property
     def method(self) -> str:

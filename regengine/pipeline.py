@@ -29,7 +29,7 @@ from regengine.registration.overlay import draw_result
 from regengine.registration.register import register_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult, Reason
-from regengine.scene.classify import SceneOfSearch
+from regengine.scene.classify import SceneForSearch, assess_for_search
 
 if TYPE_CHECKING:
     from matchers.camera import Camera
@@ -138,9 +138,9 @@ def _register(
             position = choose_position(frame, tles)
     except EphemerisError as error:
         unknown = error
-    scene = SceneOfSearch.of(frame, position)
+    scene = assess_for_search(frame, position)
     # Before the index is read, which takes longer
-    futile = None if inputs.register.any_category else scene.not_worth_trying
+    futile = None if inputs.register.any_category else scene.skip_reason
     if futile is None:
         result = _searched(frame, unknown or position, scene, light_map, inputs, hints)
     else:
@@ -154,7 +154,7 @@ def _register(
 def _searched(
     frame: Frame,
     position: CameraPosition | EphemerisError | None,
-    scene: SceneOfSearch,
+    scene: SceneForSearch,
     light_map: LightMap,
     inputs: RunInputs,
     hints: NeighbourPrior | None,

@@ -15,7 +15,13 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-pytest_plugins = ("tests.kit.runs", "tests.kit.stores", "tests.kit.pages", "tests.kit.services")
+pytest_plugins = (
+    "tests.kit.runs",
+    "tests.kit.stores",
+    "tests.kit.pages",
+    "tests.kit.services",
+    "tests.kit.skies",
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 # What this user keeps of maps and element sets is no part of a test, and none may be put there

@@ -64,7 +64,6 @@ def read_labels(path: Path) -> None:
     from regengine.evaluate.detections import read_light_labels
     from regengine.evaluate.streak_labels import read_streak_labels, read_yolo_labels
     from regengine.scene.samples import read_scene_labels
-    from regengine.sky.satellites.naming import read_streaks, streak_of
     from regengine.sky.stars.photo import camera_of_record, read_solved
 
     if path.name == "scenes.csv":
@@ -78,10 +77,6 @@ def read_labels(path: Path) -> None:
         path.with_suffix(".png").touch()
         for photo in read_yolo_labels(path.parent):
             photo.candidates(96, 72)
-    elif path.name == "streaks.ndjson":
-        for records in read_streaks(path, [Path("a.jpg")]).values():
-            for record in records:
-                streak_of(record, 96, 72, path)
     else:
         for record in read_solved(path).values():
             try:

@@ -232,9 +232,6 @@ def labels() -> Seeds:
             b"path,x1,y1,x2,y2,bow_px,snr,ignore\na.jpg,1,2,60.5,40,0.5,3,0\nb.jpg,,,,,,,\n"
         ),
         "boxes.txt": b"0 0.5 0.5 0.2 0.1\n0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2\n",
-        "streaks.ndjson": (
-            b'{"frame": "a", "path": "a.jpg", "streaks": [{"x1": 1, "y1": 2, "x2": 3, "y2": 40}]}\n'
-        ),
         "solved.ndjson": (
             b'{"frame": "a", "solved": true, "quaternion_icrs": [0, 0, 0, 1], "fov_x_deg": 24.0, '
             b'"distortion": [0.01, 0, 0, 0, 0]}\n{"frame": "b", "solved": false}\n'

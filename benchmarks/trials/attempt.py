@@ -33,7 +33,7 @@ from regengine.registration.propose_manual import position_of
 from regengine.registration.register import kinds_of, search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
-from regengine.scene.classify import SceneOfSearch
+from regengine.scene.classify import assess_for_search
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
@@ -195,8 +195,8 @@ def register_trial(
         frame = read_frame(photo)
         if told == "all":
             position = choose_position(frame, load_tle_file(elements))
-        scene = SceneOfSearch.of(frame, position)
-        futile = scene.not_worth_trying
+        scene = assess_for_search(frame, position)
+        futile = scene.skip_reason
         if futile is None:
             aids = replace(aids or SearchAids(), cities=scene.may_show_cities)
             search = search_frame(frame, position, light_map, parameters, aids)

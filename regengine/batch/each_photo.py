@@ -87,7 +87,6 @@ class Taken:
 
 
 Told: TypeAlias = "tuple[Path, Answer | Failure | Taken]"
-Unit: TypeAlias = "Sequence[Path]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +98,6 @@ class AnswerOptions(TeamOptions):
     out: Path | None = None  # that the lines go to
     resume: bool = True  # take up what the file has
     retry_failed: bool = False  # of that, do photos again that failed
-    # Gives the photos in groups whose answers become final together; None: each by itself.
-    units: Callable[[Sequence[Path]], Iterator[Unit]] | None = None
-    # From the results of a unit to its answers; None where the results are answers.
-    finish: Callable[[list[Any]], list[Answer | Failure]] | None = None
 
 
 def answers(
@@ -113,15 +108,14 @@ def answers(
 ) -> Generator[Told]:
     """Work through photos; each is told once its line is safe, in the order of the photos.
 
-    ``function`` takes a photo's path and must pickle if there are workers; it gives an `Answer`, or
-    what ``options.finish`` makes one of. As soon as ``stop`` gives True, what is under way is
+    ``function`` takes a photo's path and must pickle if there are workers; it gives an `Answer`. As
+    soon as ``stop`` gives True, what is under way is
     finished, and nothing else. StoreError if the file cannot be used, or not be written any more;
     WorkerError if no worker can be started.
     """
     if options.out is None:
         with closing(_worked(photos, function, options, stop, None)) as work:
-            for told, _ in work:
-                yield from told
+            yield from (one[0] for one in work if one is not None)
         return
     file = LineFile(
         options.out,
@@ -131,8 +125,9 @@ def answers(
     )
     waiting: list[Told] = []
     with closing(file), closing(_worked(photos, function, options, stop, file)) as work:
-        for told, hashes in work:
-            for (path, outcome), sha256 in zip(told, hashes, strict=True):
+        for one in work:
+            if one is not None:
+                (path, outcome), sha256 = one
                 waiting.append((path, _added(file, path, outcome, sha256, options)))
             # In this process, the next turn comes only after the next photo
             if options.workers == 0 or file.due() or not file.pending:
@@ -172,38 +167,28 @@ def _worked(
     options: AnswerOptions,
     stop: Callable[[], bool],
     file: LineFile | None,
-) -> Generator[tuple[list[Told], list[str]]]:
-    """What became of photos and their hashes, unit by unit; empty at a turn."""
-    expected: deque[tuple[Unit, list[str], list[Taken | None]]] = deque()
-    taken: list[tuple[list[Told], list[str]]] = []
+) -> Generator[tuple[Told, str] | None]:
+    """What became of each photo, and its hash; None at a turn."""
+    hashes: deque[str] = deque()  # of the photos that are under way
+    taken: list[tuple[Told, str]] = []
 
     def to_do() -> Iterator[Path | None]:
-        units: Iterable[Unit] = (
-            ((photo,) for photo in photos) if options.units is None else options.units(photos)
-        )
-        for unit in units:
-            hashes = ["" if file is None else file_sha256(path) for path in unit]
-            there = [_taken(file, *one, options) for one in zip(unit, hashes, strict=True)]
-            if all(there):
-                taken.append(([(p, t) for p, t in zip(unit, there, strict=True) if t], hashes))
-                yield None
+        for path in photos:
+            sha256 = "" if file is None else file_sha256(path)
+            there = _taken(file, path, sha256, options)
+            if there is None:
+                hashes.append(sha256)
+                yield path
             else:
-                expected.append((unit, hashes, there))
-                yield from unit
+                taken.append(((path, there), sha256))
+                yield None
 
-    collected: list[Any] = []
     with closing(each_photo(to_do(), function, options, stop)) as results:
         for result in results:
             if result is None:
-                yield taken.pop() if taken else ([], [])
-                continue
-            collected.append(result[1])
-            if len(collected) == len(expected[0][0]):
-                unit, hashes, there = expected.popleft()
-                final = collected if options.finish is None else options.finish(collected)
-                outcomes = [own or one for own, one in zip(there, final, strict=True)]
-                yield list(zip(unit, outcomes, strict=True)), hashes
-                collected = []
+                yield taken.pop() if taken else None
+            else:
+                yield result, hashes.popleft()
 
 
 def _taken(file: LineFile | None, path: Path, sha256: str, options: AnswerOptions) -> Taken | None:

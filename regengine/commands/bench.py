@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from regengine.evaluate.detections import DetectionScore
     from regengine.evaluate.streak_scores import StreakScore
     from regengine.evaluate.tables import FactTable
-    from regengine.sky.detection.detect import DetectJob
+    from regengine.sky.detection.detect import PhotoDetections
+
+    DetectJob = Callable[[Path], PhotoDetections[Any]]
 
 app = typer.Typer(
     help="Score detection and classification on labelled samples.\n\n"
@@ -161,7 +163,7 @@ def scenes(
     from regengine.scene.samples import grouped_folds
 
     configure_logging(quiet=quiet, as_json=log_json)
-    samples, complete = labelled_samples(labels, seed=seed, quiet=quiet)
+    samples, complete = labelled_samples(labels, quiet=quiet)
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
@@ -248,11 +250,11 @@ def _bench(
     from regengine.batch.console import configure_logging, progress
     from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
-    from regengine.sky.detection.overlay import picture_paths
+    from regengine.sky.drawing import picture_paths
 
     configure_logging(quiet=output.quiet, as_json=output.log_json)
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
-    jobs = {name: detect_job(kind, method=name, **looked_at) for name in methods}
+    jobs = {name: detect_job(kind, name, **looked_at) for name in methods}
     scoring = _streak_scoring(labels) if kind == "streaks" else _place_scoring(labels, tolerance_px)
     check_labelled(labels, scoring.photos)
     if not output.as_json:

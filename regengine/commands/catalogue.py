@@ -275,15 +275,15 @@ def stars(
             failed += 1
             say(f"Error: {error}", err=True)
     counts = ranked(counts)[:best]
+    rows = TABLES[table](counts)
     if out is not None and counts:
         with in_place_of((out,)) as (temporary,):
-            write_rows(TABLES[table](counts), temporary)
+            write_rows(rows, temporary)
     if as_json:
-        for row in TABLES[table](counts):
+        for row in rows:
             typer.echo(json_line(row))
     elif out is None:
-        for line in text_lines(TABLES[table](counts)):
-            say(line)
+        say(*text_lines(rows))
     if not quiet:
         where = "" if out is None or not counts else f"{out}: "
         say(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)

@@ -22,13 +22,6 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Model of `regengine train`; without it the shipped one.")
     ] = None,
-    priors: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS=N,...",
-            help="How frequent classes are in these photos, 1 as in training: infrared=1,stars=3.",
-        ),
-    ] = None,
     tle: Annotated[
         Path | None, typer.Option(help="TLE file: tells where the Sun stood for each photo.")
     ] = None,
@@ -69,15 +62,15 @@ def main(
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
     from dataclasses import replace
+    from functools import partial
 
     from regengine import api
     from regengine.batch.console import configure_logging, say
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
     from regengine.result import Answer
-    from regengine.scene.classify import SceneAnswers
-    from regengine.scene.evidence import parse_priors
-    from regengine.scene.result import entry_of, table_header, write_sheet
+    from regengine.scene.classify import answer_scene
+    from regengine.scene.result import table_header, write_sheet
 
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
@@ -93,7 +86,6 @@ def main(
     found = existing_photos(named)
     inputs = api.classify_inputs(
         model=model,
-        priors=parse_priors(priors or ""),
         tle=tle,
         metadata=metadata,
         time=None if time is None else common.parse_time(time),
@@ -104,7 +96,6 @@ def main(
     )
     settings = {
         "model": model,
-        "priors": inputs.priors,
         "tle": tle,
         "metadata": metadata,
         "frame": inputs.frame,
@@ -124,7 +115,7 @@ def main(
     run = replace(run, limit_s=120.0)
     code = run.work_through(
         found,
-        SceneAnswers(inputs, keep=sheet is not None or fit is not None),
+        partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
         run.answer_options("classify", settings, found),
         tell=tell,
         doing="classifying",
@@ -132,7 +123,7 @@ def main(
     if fit is not None and code != common.EXIT_INTERRUPTED:
         _propose(scenes, sheet, labels, seed)
     elif fit is None and sheet is not None:
-        write_sheet(sheet, map(entry_of, scenes))
+        write_sheet(sheet, scenes)
     if code:
         raise typer.Exit(code)
 
@@ -142,16 +133,16 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     from collections import Counter
 
     from regengine.batch.console import say
-    from regengine.scene.clustering import propose_clusters, sheet_entries, write_proposals
+    from regengine.scene.clustering import guess_of, propose_clusters, write_proposals
     from regengine.scene.result import write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)
     write_proposals(labels, proposals)
     if sheet is not None:
-        write_sheet(sheet, sheet_entries(proposals))
+        write_sheet(sheet, proposals)
     say(f"{'cluster':<12} {'photos':>6}  what the present model says")
-    for name in dict.fromkeys(proposal.cluster for proposal in proposals):
-        guesses = Counter(p.scene.category for p in proposals if p.cluster == name)
+    for name in dict.fromkeys(scene.category for scene in proposals):
+        guesses = Counter(guess_of(scene) for scene in proposals if scene.category == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
         say(f"{name:<12} {guesses.total():>6}  {said}")
     say(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)

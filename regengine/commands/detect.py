@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from regengine import api
 from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
 from regengine.sky.detection import LONG_SIDE_PX
@@ -59,15 +58,14 @@ def stars(
     """Find the stars of photos: sub-pixel centre, flux, signal-to-noise ratio and width.
 
     Positions are pixels of the picture as stored; of trails, their middle. Where the Earth's limb
-    is seen, what lies below it is left out. What stays at its pixel in three photos of one camera
-    while the stars move is flagged as hot.
+    is seen, what lies below it is left out.
 
     \b
     Examples:
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
     _detect("stars", photos, run, overlay, method=method, **looked_at)
 
 
@@ -78,9 +76,6 @@ def streaks(
     method: common.Method = None,
     max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
     whole_frame: common.WholeFrame = False,
-    profiles: Annotated[
-        bool, typer.Option("--profiles", help="With --json: the light along each streak.")
-    ] = False,
     overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
@@ -95,8 +90,8 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _detect("streaks", photos, run, overlay, method=method, profiles=profiles, **looked_at)
+    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _detect("streaks", photos, run, overlay, method=method, **looked_at)
 
 
 def _detect(
@@ -105,39 +100,37 @@ def _detect(
     run: LineRun,
     overlay: Path | None,
     *,
-    profiles: bool = False,
-    **looked_at: Any,
+    method: str | None,
+    max_side_px: int,
+    whole_frame: bool = False,
 ) -> None:
-    """Go through photos and print what was found; ``looked_at`` is of `api.detect_job`."""
-    from dataclasses import replace
+    """Go through photos and print what was found."""
+    from functools import partial
 
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.sky.detection.detect import HEAD_COLUMNS, DetectAnswers
-    from regengine.sky.detection.overlay import picture_paths
+    from regengine.sky.detection.kinds import SOUGHT
+    from regengine.sky.drawing import picture_paths
 
-    job = api.detect_job(kind, **looked_at)
+    sought = SOUGHT[kind]
+    detector = sought.detector(method)
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay])
-    if overlay is not None:
-        job = replace(job, pictures=picture_paths(found, overlay, kind))
-    together = job.sought.sequences is not None
-    options = run.answer_options(
-        f"detect {kind}",
-        {
-            "method": job.detector.name,
-            "max_side_px": job.max_long_side_px,
-            "whole_frame": not job.sky_only,
-            "profiles": profiles,
-        },
-        found,
-        units=job.sought.sequences,
-        finish=job.sought.answers_of_sequence if together else None,
-    )
+    settings = {
+        "method": detector.name,
+        "max_side_px": max_side_px,
+        "whole_frame": whole_frame,
+    }
     run.tell_each(
         found,
-        job if together else DetectAnswers(job, profiles=profiles),
-        options,
-        header=",".join((*HEAD_COLUMNS, *job.sought.columns)),
+        partial(
+            sought.answer,
+            detector=detector,
+            max_long_side_px=max_side_px,
+            sky_only=not whole_frame,
+            overlays=None if overlay is None else picture_paths(found, overlay, kind),
+        ),
+        run.answer_options(f"detect {kind}", settings, found),
+        header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )

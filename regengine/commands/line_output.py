@@ -35,12 +35,11 @@ class LineRun:
     limit_s: float = 600.0  # a photo that takes longer is given up
 
     def answer_options(
-        self, command: str, settings: Mapping[str, Any], photos: Sequence[Path], **by_units: Any
+        self, command: str, settings: Mapping[str, Any], photos: Sequence[Path]
     ) -> AnswerOptions:
         """The same for `regengine.batch.each_photo.answers`.
 
-        ``settings`` is what lines depend on, beside the photo; ``by_units`` are ``units`` and
-        ``finish`` of `AnswerOptions`.
+        ``settings`` is what lines depend on, beside the photo.
         """
         from regengine.batch.console import configure_logging
         from regengine.batch.each_photo import AnswerOptions
@@ -57,7 +56,6 @@ class LineRun:
             limit_s=self.limit_s,
             memory_mb=self.max_memory_mb,
             prepare=partial(configure_logging, quiet=self.quiet, as_json=self.log_json),
-            **by_units,
         )
 
     def tell_each(

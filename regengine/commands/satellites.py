@@ -56,13 +56,6 @@ def main(
         Path | None,
         typer.Option(metavar="FILE", help="FITS header of the solved field, for one photo."),
     ] = None,
-    streaks: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Streaks to name: what detect streaks --json printed; else they are detected.",
-        ),
-    ] = None,
     method: common.Method = None,
     tracks_only: Annotated[
         bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
@@ -80,7 +73,7 @@ def main(
     \b
     Examples:
       regengine satellites sky.jpg --tle catalogue.txt --site 40.4,-3.7,650
-      regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --streaks streaks.ndjson
+      regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --clock-sigma-s 5
       regengine satellites photos/ --tle all.txt --site 40.4,-3.7,650 --out named.ndjson
     """
     import logging
@@ -90,9 +83,10 @@ def main(
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
     from regengine.sky.detection.kinds import STREAKS
+    from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue
-    from regengine.sky.satellites.naming import CSV_COLUMNS, read_streaks
-    from regengine.sky.satellites.photo import SatelliteAnswers, SatelliteJob, picture_files
+    from regengine.sky.satellites.naming import CSV_COLUMNS
+    from regengine.sky.satellites.photo import SatelliteJob
 
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     logger = logging.getLogger("regengine")
@@ -120,10 +114,8 @@ def main(
         clock_sigma_s=clock_sigma_s,
         mount=str(mount),
         wcs=wcs,
-        streaks=None if streaks is None else read_streaks(streaks, found),
-        streak_source=streaks,
         detector=None if tracks_only else STREAKS.detector(method),
-        pictures=picture_files(found, overlay),
+        overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
     )
     settings = {
         "tle": tle,
@@ -134,12 +126,11 @@ def main(
         "clock_sigma_s": clock_sigma_s,
         "mount": str(mount),
         "wcs": wcs,
-        "streaks": streaks,
         "method": None if job.detector is None else job.detector.name,
     }
     run.tell_each(
         found,
-        SatelliteAnswers(job),
+        job,
         run.answer_options("satellites", settings, found),
         header=",".join(CSV_COLUMNS),
         doing="naming",

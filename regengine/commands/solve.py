@@ -29,10 +29,6 @@ def main(
         typer.Option(min=1.0, max=140.0, help="Field of view along x, tried first."),
     ] = None,
     lens: common.Lens = None,
-    tle: Annotated[
-        Path | None,
-        typer.Option(help="Element sets of the ISS: from there the Moon is up to a degree aside."),
-    ] = None,
     method: common.Method = None,
     max_seconds: Annotated[
         float, typer.Option(min=0.1, help="Processor time to search for each photo.")
@@ -62,11 +58,11 @@ def main(
       regengine solve photos/ --out solved.ndjson --workers 4
     """
     from dataclasses import replace
+    from functools import partial
 
     from regengine import api
     from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
-    from regengine.sky.stars.photo import SolveAnswers
 
     configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay, wcs])
@@ -76,7 +72,6 @@ def main(
         pixel_pitch_um=pixel_pitch_um,
         fov_deg=fov_deg,
         lens=lens,
-        tle=tle,
         method=method,
         max_seconds=max_seconds,
         wcs=wcs,
@@ -87,7 +82,6 @@ def main(
         "pixel_pitch_um": pixel_pitch_um,
         "fov_deg": fov_deg,
         "lens": lens,
-        "tle": tle,
         "method": job.detector.name,
         "max_seconds": max_seconds,
         "matches": matches,
@@ -95,7 +89,7 @@ def main(
     run = replace(run, limit_s=60.0 + 10.0 * max_seconds)
     run.tell_each(
         found,
-        SolveAnswers(job, matches=matches),
+        partial(job.answer, matches=matches),
         run.answer_options("solve", settings, found),
         header="",
         doing="solving",

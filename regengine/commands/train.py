@@ -46,7 +46,7 @@ def main(
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: there is no folder {out.absolute().parent}; make it.")
-    samples, complete = labelled_samples(labels, seed=seed, quiet=quiet)
+    samples, complete = labelled_samples(labels, quiet=quiet)
     with progress(len(grouped_folds(samples, seed=seed)), quiet=quiet, doing="training") as advance:
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
@@ -58,18 +58,18 @@ def main(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def labelled_samples(labels: Path, *, seed: int, quiet: bool) -> tuple[Samples, bool]:
-    """Labelled photos and changed copies, measured with a bar, and whether all could be read."""
+def labelled_samples(labels: Path, *, quiet: bool) -> tuple[Samples, bool]:
+    """Labelled photos, measured with a bar, and whether all could be read."""
     from regengine.batch.console import progress
     from regengine.scene.samples import read_scene_labels
-    from regengine.scene.training import COPIES, check_samples, measure_photos
+    from regengine.scene.training import check_samples, measure_photos
 
     wanted = read_scene_labels(labels)
     check_labelled(labels, [label.path for label in wanted])
     with progress(len(wanted), quiet=quiet, doing="measuring") as advance:
-        samples = measure_photos(wanted, copies=COPIES, seed=seed, advance=advance)
+        samples = measure_photos(wanted, advance=advance)
     check_samples(samples)
-    return samples, int((~samples.simulated).sum()) == len(wanted)
+    return samples, len(samples) == len(wanted)
 
 
 def check_labelled(labels: Path, photos: Sequence[Path]) -> None:

@@ -14,7 +14,7 @@ from detectors.types import BoolImage, FloatArray, IndexArray
 from regengine.errors import ConfigError
 from regengine.evaluate.tables import FactTable, labelled_rows, numbers
 from regengine.records import plain
-from regengine.sky.detection.overlay import draw_comparison
+from regengine.sky.drawing import draw_comparison
 
 # A detection within this of a light is that light: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0

@@ -24,7 +24,7 @@ from regengine.evaluate.tables import FactTable
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import read_display_rgb
 from regengine.records import plain
-from regengine.sky.detection.overlay import draw_comparison
+from regengine.sky.drawing import draw_comparison
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)

@@ -40,11 +40,9 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
 def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     """The whole report as Markdown, which reads as well on a terminal."""
     best = report.chosen_report
-    real, simulated = int((~samples.simulated).sum()), int(samples.drawn.sum())
-    copies = int(samples.copies.sum())
+    real, simulated = int((~samples.simulated).sum()), int(samples.simulated.sum())
     return [
         f"{real} photos in {len(set(_real_groups(samples)))} groups"
-        + (f", {copies} changed copies of them in training" if copies else "")
         + (f", and {simulated} simulated frames in training" if simulated else "")
         + f"; macro-F1 over {', '.join(report.scored)}.",
         "",

@@ -85,7 +85,7 @@ def camera_position(tles: TleSet, time_utc: datetime) -> CameraPosition:
 def position_from_elements(element_set: ElementSet, time_utc: datetime) -> CameraPosition:
     """Position of the satellite at a time, by SGP4 from one given element set."""
     days = days_since_j2000(time_utc)
-    position_km, velocity_km_s = _propagate(element_set, np.array([days]))
+    position_km, velocity_km_s = propagate_teme(element_set, np.array([days]))
     angle = sidereal_angle_rad(days)
     position = teme_to_ecef(position_km[0], angle) * 1000.0
     inertial_velocity = teme_to_ecef(velocity_km_s[0], angle) * 1000.0
@@ -130,13 +130,13 @@ def track_positions(
         np.atleast_1d(np.asarray(slide_offsets_s, float)),
     )
     photo_days = days_since_j2000(time_utc) + clock_s / SECONDS_PER_DAY
-    position_km, _ = _propagate(element_set, photo_days + slide_s / SECONDS_PER_DAY)
+    position_km, _ = propagate_teme(element_set, photo_days + slide_s / SECONDS_PER_DAY)
     node_rate_rad_s = element_set.satrec().nodedot / 60.0
     position_km = turn_about_pole(position_km, -node_rate_rad_s * slide_s)
     return teme_to_ecef(position_km, sidereal_angle_rad(photo_days)) * 1000.0
 
 
-def _propagate(element_set: ElementSet, days: FloatArray) -> tuple[FloatArray, FloatArray]:
+def propagate_teme(element_set: ElementSet, days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Position (km) and velocity (km/s) in SGP4's frame at days since J2000, shape (n, 3) each."""
     from sgp4.api import SGP4_ERRORS
 

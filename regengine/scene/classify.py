@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from regengine.errors import EphemerisError
 from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.propagation import CameraPosition
-from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.frame_records import FrameRecords, frame_id_of
+from regengine.photo.frame_records import frame_id_of
 from regengine.result import Answer, Reason
-from regengine.scene.ephemeris import SceneEphemeris, disagreement, prior, scene_ephemeris
-from regengine.scene.evidence import camera_factors, checked_priors, with_factors
+from regengine.scene.context import MAX_SIGMA_ALONG_KM, apply_context
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.model import SceneAnswer, SceneModel, also_shown
+from regengine.scene.model import SceneAnswer
 from regengine.scene.model_file import load_scene_model
-from regengine.scene.moon import LIKELY_MOON, measure_moon_disc, moon_check
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
-from regengine.scene.result import Scene, scene_line, table_line
+from regengine.scene.result import Scene, table_line
 from regengine.scene.samples import OTHER
 
-# One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
-MOST_ALONG_KM = 1100.0
 # Classes without night ground. The Moon is not among them: the model has seen simulated Moons
 # alone, and takes one dim night in a hundred for one
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
@@ -36,9 +30,9 @@ KNOWN_OTHER = "something else"
 # Their probabilities added up to 0.56 at most in 349 registrable frames of the simulated
 # benchmark's training half, without something else, by the first model that shipped; with it to
 # 0.07 at most in 68 more by the present one
-SURE = 0.7
+SKIP_PROBABILITY = 0.7
 # and nothing is left untried that may show cities beside them
-LEAST_CITIES = 0.1
+MIN_CITIES_PROBABILITY = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +40,6 @@ class ClassifyInputs:
     """What all photos of a run share; pickles, so that workers can have it."""
 
     model: Path | None = None  # model file; the shipped model for None
-    # How frequent classes are, over `DEFAULT_PRIORS`; 1 is as in training, all classes alike
-    priors: Mapping[str, float] = field(default_factory=dict)
     # Element sets and frame records, for the ephemeris
     tle: Path | None = None
     metadata: Path | None = None
@@ -57,31 +49,22 @@ class ClassifyInputs:
     quality: bool = False
     thumbnails: bool = False
 
-    def open(self) -> tuple[SceneModel, TleSet | None, FrameRecords | None]:
-        """Model, element sets and records, read once per process.
-
-        Raises ConfigError or EphemerisError if one of them cannot be used.
-        """
-        tles = None if self.tle is None else element_sets(self.tle)
-        records = None if self.metadata is None else frame_records(self.metadata)
-        model = load_scene_model(self.model)
-        checked_priors(self.priors, model.classes)
-        return model, tles, records
-
 
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
-    """Tell what a photo shows."""
-    model, tles, records = inputs.open()
+    """Tell what a photo shows.
+
+    Raises FrameError if it cannot be read; ConfigError or EphemerisError if model, element sets or
+    records cannot be used, which are read once per process.
+    """
+    model = load_scene_model(inputs.model)
     picture = read_scene_picture(path)
     features = measure_features(picture)
+    records = None if inputs.metadata is None else frame_records(inputs.metadata)
     frame = read_frame(path, records=records, options=inputs.frame)
-    position, problem = _position(frame, tles)
-    answer, ephemeris, contradiction = in_its_place(
-        model.answer(features), frame, position, checked_priors(inputs.priors, model.classes)
+    position, problem = _find_position(frame, inputs.tle)
+    answer, ephemeris, contradiction = apply_context(
+        model.answer(features), frame.camera_body, position
     )
-    moon = None
-    if position is not None and answer.probabilities.get("moon", 0.0) > LIKELY_MOON:
-        moon = moon_check(position, measure_moon_disc(picture))
     return Scene(
         frame=frame_id_of(path),
         path=path,
@@ -90,7 +73,6 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         also=answer.also,
         explained=answer.explained,
         ephemeris=ephemeris,
-        moon=moon,
         disagreement=contradiction,
         no_ephemeris=problem,
         quality=photo_quality(read_for_quality(path), picture, answer.category)
@@ -103,119 +85,78 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     )
 
 
-def in_its_place(
-    answer: SceneAnswer,
-    frame: Frame,
-    position: CameraPosition | None,
-    priors: Mapping[str, float],
-) -> tuple[SceneAnswer, SceneEphemeris | None, str | None]:
-    """What a picture shows once its camera, Sun and Moon are asked, too.
-
-    Besides these two, and in which way they contradict the picture: a clock that is wrong tells
-    nothing.
-    """
-    ephemeris = None
-    if position is not None and position.sigma_along_km <= MOST_ALONG_KM:
-        ephemeris = scene_ephemeris(position)
-    probabilities = with_factors(answer.probabilities, priors)
-    probabilities = with_factors(probabilities, camera_factors(frame.camera_body))
-    contradiction = None
-    if ephemeris is not None:
-        contradiction = disagreement(ephemeris, probabilities)
-        if contradiction is None:
-            probabilities = with_factors(probabilities, prior(ephemeris))
-    category = answer.category
-    if answer.explained:
-        category = max(probabilities, key=lambda name: probabilities[name])
-    moved = replace(
-        answer,
-        category=category,
-        probabilities=probabilities,
-        also=also_shown(probabilities, category),
-    )
-    return moved, ephemeris, contradiction
+def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
+    """What ``regengine classify`` says of a photo; with ``keep`` the whole `Scene`, too."""
+    scene = classify_photo(path, inputs)
+    return Answer(line=scene.to_json(), text=table_line(scene), kept=scene if keep else None)
 
 
-def _position(frame: Frame, tles: TleSet | None) -> tuple[CameraPosition | None, str | None]:
+def _find_position(frame: Frame, tle: Path | None) -> tuple[CameraPosition | None, str | None]:
     """Where and when a photo was taken, well enough for Sun and Moon, or why it is not known."""
     try:
-        position = choose_position(frame, tles)
+        position = choose_position(frame, None if tle is None else element_sets(tle))
     except EphemerisError as error:
         return None, str(error)
-    if position.sigma_along_km > MOST_ALONG_KM:
+    if position.sigma_along_km > MAX_SIGMA_ALONG_KM:
         return None, f"the place below the camera is known to {position.sigma_along_km:.0f} km only"
     if position.time_utc is None:
         return None, f"{frame.path} says no time"
     return position, None
 
 
-@dataclass(frozen=True)
-class SceneAnswers:
-    """What ``regengine classify`` says of each photo: call it with a path."""
-
-    inputs: ClassifyInputs
-    keep: bool = False  # the whole `Scene`, too
-
-    def __call__(self, path: Path) -> Answer:
-        """The photo's record and line."""
-        scene = classify_photo(path, self.inputs)
-        return Answer(
-            line=scene_line(scene), text=table_line(scene), kept=scene if self.keep else None
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
-class SceneOfSearch:
-    """What a photo that may be searched shows: by its picture, and in its place.
+class SceneForSearch:
+    """Whether a photo is to be searched for city lights, and what it shows in its place."""
+
+    in_place: SceneAnswer
+    may_show_cities: bool  # by its picture, or in its place
+    skip_reason: Reason | None  # why it need not be searched; None where it must
+
+
+def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneForSearch:
+    """Tell what a photo shows by its picture, and what it does where it was taken.
 
     A clock may be wrong, and a picture deceive: what either leaves open is tried.
     """
-
-    picture: SceneAnswer
-    in_place: SceneAnswer
-    night: bool  # as far as it is known where and when it was taken
-
-    @classmethod
-    def of(cls, frame: Frame, position: CameraPosition | None) -> SceneOfSearch:
-        """Tell what a photo shows, and what it does where it was taken, if that is known."""
-        model = load_scene_model()
-        picture = model.answer(measure_features(read_scene_picture(frame.path)))
-        priors = checked_priors({}, model.classes)
-        in_place, ephemeris, _ = in_its_place(picture, frame, position, priors)
-        night = ephemeris is not None and ephemeris.light == "night"
-        return cls(picture=picture, in_place=in_place, night=night)
-
-    @property
-    def may_show_cities(self) -> bool:
-        """Whether it is not unlikely to show city lights."""
-        return may_show_cities(self.picture) or may_show_cities(self.in_place)
-
-    @property
-    def not_worth_trying(self) -> Reason | None:
-        """Why it need not be searched for city lights; None where it must."""
-        reasons = [not_worth_trying(seen, self.night) for seen in (self.picture, self.in_place)]
-        return reasons[1] if all(reasons) else None
+    picture = load_scene_model().answer(measure_features(read_scene_picture(frame.path)))
+    in_place, ephemeris, _ = apply_context(picture, frame.camera_body, position)
+    return combine_for_search(
+        picture, in_place, night=ephemeris is not None and ephemeris.light == "night"
+    )
 
 
-def may_show_cities(scene: SceneAnswer) -> bool:
+def combine_for_search(
+    picture: SceneAnswer, in_place: SceneAnswer, *, night: bool
+) -> SceneForSearch:
+    """The same of both answers; ``night`` where it is known that the photo was taken then."""
+    seen = (picture, in_place)
+    reasons = [find_skip_reason(answer, night=night) for answer in seen]
+    return SceneForSearch(
+        in_place=in_place,
+        may_show_cities=any(map(may_show_cities, seen)),
+        skip_reason=reasons[1] if all(reasons) else None,
+    )
+
+
+def may_show_cities(answer: SceneAnswer) -> bool:
     """Whether a photo is not unlikely to show city lights."""
-    return scene.probabilities.get("cities", 0.0) >= LEAST_CITIES
+    return answer.probabilities.get("cities", 0.0) >= MIN_CITIES_PROBABILITY
 
 
-def not_worth_trying(scene: SceneAnswer, night: bool = False) -> Reason | None:
+def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | None:
     """Why a photo need not be searched for city lights; None where it must.
 
     Night frames are tried whatever they seem to show: towns under moonlit cloud are hard to see at
     the size at which scenes are told. Where it was ``night``, towns may stand behind hardware.
     """
-    said = {name: scene.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
-    if scene.explained and not night:
-        said[KNOWN_OTHER] = scene.probabilities.get(OTHER, 0.0)
-    if sum(said.values()) < SURE or may_show_cities(scene):
+    found = {name: answer.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
+    if answer.explained and not night:
+        found[KNOWN_OTHER] = answer.probabilities.get(OTHER, 0.0)
+    if sum(found.values()) < SKIP_PROBABILITY or may_show_cities(answer):
         return None
-    likeliest = max(said, key=lambda name: said[name])
+    likeliest = max(found, key=lambda name: found[name])
     return Reason(
         code="not_a_night_city_frame",
-        text=f"the photo looks like {likeliest} (probability {said[likeliest]:.2f}), not like "
+        text=f"the photo looks like {likeliest} (probability {found[likeliest]:.2f}), not like "
         "cities at night; use --any-category to try it all the same",
     )

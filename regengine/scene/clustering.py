@@ -13,8 +13,9 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.tables import csv_lines, name_cell, path_cell
-from regengine.scene.result import Scene, SheetEntry
 from regengine.scene.supervised import Standardiser, fit_standardiser, with_principal_axes
+
+if TYPE_CHECKING:
+    from regengine.scene.result import Scene
 
 # Numbers of clusters that are tried, as far as there are rows for them
 COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
@@ -235,20 +238,14 @@ def name_clusters(
     return NamedClusters(clusters=clusters, classes=classes, shares=shares)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proposal:
-    """A photo's place among the clusters of an unlabelled folder, for a person to name."""
-
-    scene: Scene  # what the present model says
-    cluster: str  # such as ``cluster_03``; the largest is the first
-    belonging: float  # probability, by Bayes' rule
-
-
-def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
+def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Scene]:
     """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
 
-    They come by cluster, the most typical photo of each first. Raises ConfigError if there are
-    fewer than `LEAST_PHOTOS` photos.
+    The category of each scene becomes the name of its cluster, such as ``cluster_03`` (the largest
+    is the first), with the probability that it belongs there, by Bayes' rule; beside it stands what
+    the present model says alone. They come by cluster, the most typical photo of each first.
+
+    Raises ConfigError if there are fewer than `LEAST_PHOTOS` photos.
     """
     if len(scenes) < LEAST_PHOTOS:
         raise ConfigError(
@@ -264,31 +261,26 @@ def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[Proposal]:
     typical = clusters.log_joint(features)[np.arange(len(member)), member]
     order = sorted(range(len(scenes)), key=lambda i: (names[int(member[i])], -typical[i]))
     return [
-        Proposal(
-            scene=scenes[i], cluster=names[int(member[i])], belonging=float(share[i, member[i]])
+        replace(
+            scenes[i],
+            category=names[int(member[i])],
+            probabilities={
+                names[int(member[i])]: float(share[i, member[i]]),
+                scenes[i].category: scenes[i].probabilities[scenes[i].category],
+            },
+            explained=True,
+            disagreement=None,
         )
         for i in order
     ]
 
 
-def sheet_entries(proposals: Sequence[Proposal]) -> list[SheetEntry]:
-    """The clusters as a contact sheet; the present model's guess stands with each photo."""
-    return [
-        SheetEntry(
-            frame=proposal.scene.frame,
-            path=proposal.scene.path,
-            category=proposal.cluster,
-            probabilities={
-                proposal.cluster: proposal.belonging,
-                proposal.scene.category: proposal.scene.probabilities[proposal.scene.category],
-            },
-            thumbnail=proposal.scene.thumbnail or b"",
-        )
-        for proposal in proposals
-    ]
+def guess_of(proposed: Scene) -> str:
+    """What the present model says of a photo of `propose_clusters`."""
+    return list(proposed.probabilities)[1]
 
 
-def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
+def write_proposals(path: Path, proposals: Sequence[Scene]) -> None:
     """Write a table of labels to edit: replace each cluster's name by that of its class.
 
     A CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
@@ -299,11 +291,10 @@ def write_proposals(path: Path, proposals: Sequence[Proposal]) -> None:
         raise ConfigError(f"{path} exists, perhaps with labels of yours; name another file.")
     rows: list[tuple[object, ...]] = [("path", "label", "group", "guess")]
     folder = path.absolute().parent
-    for proposal in proposals:
-        scene = proposal.scene
+    for scene in proposals:
         # An edit and its original have one frame id: they are never parted
         photo = os.path.relpath(scene.path.absolute(), folder)
-        rows.append((path_cell(photo), proposal.cluster, name_cell(scene.frame), scene.category))
+        rows.append((path_cell(photo), scene.category, name_cell(scene.frame), guess_of(scene)))
     text = "".join(f"{line}\n" for line in csv_lines(rows))
     try:
         write_whole(path, text.encode("utf-8", "surrogateescape"))

@@ -125,7 +125,7 @@ class CrossValidation:
         """
         samples, kept = self.samples, self.fold_of != but
         rows = self.tested[kept]
-        simulated = samples.targets[samples.drawn].sum(axis=0)
+        simulated = samples.targets[samples.simulated].sum(axis=0)
         return fit_odds(
             self._alike(classifier, method)[kept],
             samples.targets[rows],
@@ -232,12 +232,10 @@ def choose_candidate(
 
 
 def thinned(samples: Samples, most: int) -> Samples:
-    """All real rows and of each class so many simulated ones at most, the first; no copies."""
+    """All real rows and of each class so many simulated ones at most, the first."""
     seen = np.zeros(len(samples.classes), int)
     kept = []
     for row, kind in enumerate(samples.primary):
-        if samples.copies[row]:
-            continue
         if samples.simulated[row]:
             seen[kind] += 1
         if not samples.simulated[row] or seen[kind] <= most:

@@ -39,11 +39,6 @@ LEAST_DETAIL = 2.0  # of 255, standard deviation of a tile's coarse samples
 DIFFERENCE = np.array([[-0.5, 0.0, 0.5]], np.float32)
 # Half of the sharpness is lost at this sigma
 HALF_SHARP_PX = 1.6
-# Below this a photo is about as sharp as its pixels: demosaicing and a good lens leave 1.0 to 1.3
-SHARP_BELOW_PX = 1.5
-# Motion blurs along itself so many times more than across. Of 26 real photos blurred by 2 px of
-# defocus two exceed both, of those smeared over 16 px all but four.
-MOTION_FROM, LEAST_ANISOTROPY = 1.4, 1.35
 # Clouds, by day and by moonlight
 DAY, NIGHT = ("day",), ("night_nocity", "cities")
 # Space, station and window frames are darker than ground by day
@@ -72,20 +67,6 @@ MOST_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blur:
-    """Blur of a photo at full resolution."""
-
-    # 1 for detail as fine as the pixels, towards 0 for a smear; 0 where there is no detail
-    sharpness: float
-    # Of the Gaussian that blurs as much in the worst direction, pixels; None where there is no
-    # detail to measure
-    sigma_px: float | None
-    anisotropy: float  # fine detail left in the best direction over that in the worst, 1 or more
-    direction_deg: float  # of the worst, from +x towards +y, 0 to 180
-    kind: str  # "sharp", "defocus", "motion", or "unknown" where there is no detail
-
-
-@dataclass(frozen=True, kw_only=True)
 class Exposure:
     """How a photo is exposed."""
 
@@ -99,7 +80,9 @@ class Exposure:
 class PhotoQuality:
     """What ``classify --quality`` says of a photo."""
 
-    blur: Blur  # at full resolution, with the sharpness made of it
+    # At full resolution: 1 for detail as fine as the pixels, towards 0 for a smear; 0 where there
+    # is no detail
+    sharpness: float
     # Share of the visible ground under clouds; None where it cannot be told
     cloud_fraction: float | None
     exposure: Exposure
@@ -107,11 +90,8 @@ class PhotoQuality:
     def record(self) -> dict[str, Any]:
         """As it stands in a photo's NDJSON record."""
         cloud = self.cloud_fraction
-        sigma_px = self.blur.sigma_px
         return {
-            "sharpness": round(self.blur.sharpness, 3),
-            "blur": self.blur.kind,
-            "blur_sigma_px": None if sigma_px is None else round(sigma_px, 2),
+            "sharpness": round(self.sharpness, 3),
             "cloud_fraction": None if cloud is None else round(cloud, 3),
             "exposure_stops": round(self.exposure.stops, 2),
             "clipped_share": round(self.exposure.clipped, 4),
@@ -130,7 +110,7 @@ def read_for_quality(path: Path) -> NDArray[np.uint8]:
 def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:
     """Quality of a photo at full resolution, shape (h, w, 3); `picture` is its standard size."""
     return PhotoQuality(
-        blur=measure_blur(rgb[..., 1]),
+        sharpness=measure_sharpness(rgb[..., 1]),
         cloud_fraction=cloud_fraction(picture, category),
         exposure=measure_exposure(picture),
     )
@@ -147,11 +127,8 @@ def measure_exposure(picture: ScenePicture) -> Exposure:
     )
 
 
-NO_DETAIL = Blur(sharpness=0.0, sigma_px=None, anisotropy=1.0, direction_deg=0.0, kind="unknown")
-
-
-def measure_blur(grey: NDArray[np.uint8]) -> Blur:
-    """Blur of a photo.
+def measure_sharpness(grey: NDArray[np.uint8]) -> float:
+    """Sharpness of a photo, from 0 to 1, by the sigma of the Gaussian that blurs as much.
 
     A scene whose power falls as a power of frequency, seen through a Gaussian blur of sigma b and
     through a Gaussian window of sigma s, has gradients of the energy ``A (b^2 + s^2)^-p``: p is
@@ -167,28 +144,18 @@ def measure_blur(grey: NDArray[np.uint8]) -> Blur:
     """
     measured = [_tensors(tile) for tile in _chosen_tiles(np.ascontiguousarray(grey))]
     if not measured:
-        return NO_DETAIL
+        return 0.0
     tensors, noise = (np.array(part) for part in zip(*measured, strict=True))
     shares = tensors - SURE_NOISE * noise
     shares = shares / np.maximum(_energy(shares)[:, -1:, None], 1e-9)
-    anisotropy, direction = _anisotropy(np.median(shares, axis=0))
-    worst = np.radians(direction)
+    worst = _worst_direction(np.median(shares, axis=0))
     sigmas = []
     for along in (worst, worst + 0.5 * np.pi):
         signal, noisy = _energy(tensors, along), _energy(noise, along)
         fitted = [_fitted_sigma(e, n) for e, n in zip(signal, noisy, strict=True)]
         # Soft clouds and empty air are in many tiles; the sharper third shows what the lens can do
         sigmas.append(float(np.quantile(fitted, 0.33)))
-    sigma = max(sigmas)
-    moved = sigma > MOTION_FROM * min(sigmas) and anisotropy > LEAST_ANISOTROPY
-    kind = "sharp" if sigma < SHARP_BELOW_PX else "motion" if moved else "defocus"
-    return Blur(
-        sharpness=1.0 / (1.0 + (sigma / HALF_SHARP_PX) ** 2),
-        sigma_px=sigma,
-        anisotropy=anisotropy,
-        direction_deg=direction,
-        kind=kind,
-    )
+    return 1.0 / (1.0 + (max(sigmas) / HALF_SHARP_PX) ** 2)
 
 
 def _energy(tensors: FloatArray, along: float | None = None) -> FloatArray:
@@ -269,8 +236,8 @@ def _fitted_sigma(energy: FloatArray, noise: FloatArray) -> float:
     return sigma
 
 
-def _anisotropy(tensors: FloatArray) -> tuple[float, float]:
-    """Ratio of the eigenvalues of the fine tensor against the coarse one; the worse direction."""
+def _worst_direction(tensors: FloatArray) -> float:
+    """Direction, radians, in which the fine tensor has least of the coarse one."""
     from scipy.linalg import eigh
 
     fine, coarse = (np.array([[xx, xy], [xy, yy]]) for xx, yy, xy in (tensors[0], tensors[-1]))
@@ -278,11 +245,10 @@ def _anisotropy(tensors: FloatArray) -> tuple[float, float]:
     try:
         values, vectors = eigh(fine, coarse)
     except np.linalg.LinAlgError:
-        return 1.0, 0.0
+        return 0.0
     if values[0] <= 0.0:
-        return 1.0, 0.0
-    direction = float(np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0])) % 180.0)
-    return float(values[1] / values[0]), direction
+        return 0.0
+    return float(np.arctan2(vectors[1, 0], vectors[0, 0]) % np.pi)
 
 
 def cloud_fraction(picture: ScenePicture, category: str) -> float | None:

@@ -117,7 +117,7 @@ class Samples:
     features: FloatArray  # shape (N, F): in the order of `regengine.scene.features.feature_names`
     labels: tuple[tuple[str, ...], ...]  # length N: what each photo shows, most important first
     groups: tuple[str, ...]  # length N: photos of one group are never parted into training and test
-    # Shape (N,): simulated frames and changed copies of photos, which are used in training alone
+    # Shape (N,): simulated frames, which are used in training alone
     simulated: NDArray[np.bool_]
     names: tuple[str, ...]  # length N: for reports
     # Length C: all classes, `OTHER` among them; those of the labels where not given
@@ -143,37 +143,16 @@ class Samples:
         return np.array([[name in labels for name in self.classes] for labels in self.labels])
 
     @cached_property
-    def copies(self) -> NDArray[np.bool_]:
-        """Changed copies of real photos, shape (N,): simulated rows of a real photo's group."""
-        groups = np.array(self.groups)
-        return np.asarray(self.simulated & np.isin(groups, groups[~self.simulated]))
-
-    @cached_property
-    def drawn(self) -> NDArray[np.bool_]:
-        """Simulated frames, shape (N,), without changed copies."""
-        return np.asarray(self.simulated & ~self.copies)
-
-    @cached_property
     def weights(self) -> FloatArray:
         """One vote a group, shape (N,): each photo counts as one over the photos of its group.
 
-        A changed copy counts as a photo does. The simulated frames of a class share
-        `SIMULATED_VOTES`, or have one each if that is less.
+        The simulated frames of a class share `SIMULATED_VOTES`, or have one each if that is less.
         """
-        drawn = np.bincount(self.primary[self.drawn], minlength=len(self.classes))
+        drawn = np.bincount(self.primary[self.simulated], minlength=len(self.classes))
         shared = np.minimum(1.0, SIMULATED_VOTES / np.maximum(drawn, 1))[self.primary]
-        return np.where(self.drawn, shared, 1.0 / np.maximum(self._of_group(~self.simulated), 1))
-
-    @cached_property
-    def taught(self) -> FloatArray:
-        """The same for training, shape (N,): a photo shares its vote with its changed copies."""
-        repeats = self._of_group(~self.drawn) / np.maximum(self._of_group(~self.simulated), 1)
-        return np.where(self.drawn, self.weights, self.weights / np.maximum(repeats, 1.0))
-
-    def _of_group(self, counted: NDArray[np.bool_]) -> FloatArray:
-        """How many of the rows that count each row's group has, shape (N,)."""
         of = np.unique(np.array(self.groups), return_inverse=True)[1]
-        return np.asarray(np.bincount(of, counted)[of], np.float64)
+        alike = np.bincount(of, ~self.simulated)[of]
+        return np.where(self.simulated, shared, 1.0 / np.maximum(alike, 1))
 
     def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
         """Some of the rows, with the classes of all."""

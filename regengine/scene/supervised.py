@@ -208,8 +208,8 @@ def _odds(discriminants: FloatArray) -> FloatArray:
 
 def _balanced(samples: Samples) -> FloatArray:
     """Weights by which every class counts the same, with a mean of one."""
-    totals = np.bincount(samples.primary, samples.taught, len(samples.classes))
-    weights = samples.taught / totals[samples.primary]
+    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
+    weights = samples.weights / totals[samples.primary]
     return np.asarray(weights * len(weights) / weights.sum(), np.float64)
 
 

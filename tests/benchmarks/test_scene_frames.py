@@ -29,7 +29,7 @@ from benchmarks.simulate.scenes_sky import (
     sun_disc,
     twilight_arc,
 )
-from regengine.scene.ephemeris import SUN_FACTORS
+from regengine.scene.context import SUN_FACTORS
 
 pytestmark = pytest.mark.slow
 

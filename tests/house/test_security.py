@@ -20,7 +20,7 @@ from regengine.io.tables import FORMULA_STARTS, name_cell, path_cell
 from regengine.lights.tiles import read_tile
 from regengine.photo.frame_records import frame_id_of
 from regengine.registration.overlay import overlay_path
-from regengine.sky.detection.overlay import picture_paths
+from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found
 
 ROOT = Path(__file__).resolve().parents[2]

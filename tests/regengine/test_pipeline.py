@@ -22,7 +22,12 @@ from regengine.pipeline import RunInputs, process_photo
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import FrameResult
-from regengine.scene.classify import ClassifyInputs, SceneOfSearch, classify_photo
+from regengine.scene.classify import (
+    ClassifyInputs,
+    SceneForSearch,
+    classify_photo,
+    combine_for_search,
+)
 from regengine.scene.model import SceneAnswer
 from tests.conftest import ROOT
 from tests.example_results import proposal
@@ -44,10 +49,10 @@ def fake_register(*args: object) -> FrameResult:
     return replace(proposal(), lights="")
 
 
-def scene_of(**probabilities: float) -> SceneOfSearch:
+def scene_of(**probabilities: float) -> SceneForSearch:
     category = max(probabilities, key=lambda name: probabilities[name])
     answer = SceneAnswer(category=category, probabilities=probabilities, also=(), explained=True)
-    return SceneOfSearch(picture=answer, in_place=answer, night=False)
+    return combine_for_search(answer, answer, night=False)
 
 
 def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
@@ -63,7 +68,9 @@ def test_a_photo_without_time_and_place_is_no_match(photo: Path) -> None:
 def test_a_photo_not_worth_a_search_costs_no_index(
     photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SceneOfSearch, "of", lambda *_: scene_of(day=0.9, cities=0.01))
+    monkeypatch.setattr(
+        "regengine.pipeline.assess_for_search", lambda *_: scene_of(day=0.9, cities=0.01)
+    )
     monkeypatch.setattr(pipeline, "earth_index", lambda *_: pytest.fail("the index was read"))
     (reason,) = process_photo(photo, INPUTS).reasons
     assert reason.code == "not_a_night_city_frame"
@@ -80,7 +87,7 @@ def test_a_search_is_told_whether_the_photo_may_show_cities(
         given.append(args[4])
         return fake_register()
 
-    monkeypatch.setattr(SceneOfSearch, "of", lambda *_: scene)
+    monkeypatch.setattr("regengine.pipeline.assess_for_search", lambda *_: scene)
     monkeypatch.setattr(pipeline, "register_frame", register)
     inputs = replace(INPUTS, frame=FrameOptions(nadir=(10.0, 45.0), altitude_km=400.0))
     process_photo(photo, inputs)

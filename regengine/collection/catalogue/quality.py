@@ -120,7 +120,7 @@ def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFact
     cloud = quality.cloud_fraction if hidden is None else hidden
     source: Source = "photo" if hidden is None else "lights"
     return PictureFacts(
-        sharpness=None if quality.blur.sigma_px is None else quality.blur.sharpness,
+        sharpness=quality.sharpness or None,
         cloud=cloud,
         cloud_source=None if cloud is None else source,
     )

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.features import Family
 from regengine.scene.layers import Edge
 from regengine.scene.picture import ScenePicture, linear_light
 
@@ -375,9 +374,3 @@ def _peakedness(ordered: NDArray[np.float32]) -> float:
 
 def _log(value: float) -> float:
     return float(np.log10(value + FLOOR / 4.0))
-
-
-FAMILIES = (
-    Family(name="points", version=1, meaning=POINTS, measure=measure_points),
-    Family(name="texture", version=1, meaning=TEXTURE, measure=measure_texture),
-)

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.features import Family
 from regengine.scene.picture import ScenePicture
 
 GRADIENT = {
@@ -118,9 +117,3 @@ def _across(strip: NDArray[np.float64]) -> dict[str, float]:
         "limb_layer_warm": float((colour[0] - colour[2]) / colour.sum()),
         "limb_blue": float((shown[:, 2] - shown[:, 0]).max()),
     }
-
-
-FAMILIES = (
-    Family(name="gradient", version=1, meaning=GRADIENT, measure=measure_gradient),
-    Family(name="limb", version=1, meaning=LIMB, measure=measure_limb),
-)

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.features import Family
 from regengine.scene.picture import ScenePicture
 
 COLOUR = {
@@ -211,9 +210,3 @@ def measure_luminance(picture: ScenePicture) -> dict[str, float]:
         "luminance_spread": float(np.std(value)),
         "luminance_tail": float(brightest.sum() / max(float(light.sum()), 1e-9)),
     }
-
-
-FAMILIES = (
-    Family(name="colour", version=2, meaning=COLOUR, measure=measure_colour),
-    Family(name="luminance", version=2, meaning=LUMINANCE, measure=measure_luminance),
-)

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.scene.features import Family
 from regengine.scene.picture import ScenePicture
 
 DISC = {
@@ -250,9 +249,3 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
         "structure_round_size": certain * float(size),
         "structure_rim_dark": certain * float(within - beyond),
     }
-
-
-FAMILIES = (
-    Family(name="disc", version=1, meaning=DISC, measure=measure_disc),
-    Family(name="structure", version=1, meaning=STRUCTURE, measure=measure_structure),
-)

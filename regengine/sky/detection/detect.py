@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from detectors.registry import Kind
-from detectors.types import BoolImage, Detections, Detector, PointDetections
+from detectors.types import BoolImage, Detections, Detector, PointDetections, StarDetections
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
-from regengine.result import Answer, Failure
-from regengine.sky.detection.overlay import PicturePaths
+from regengine.result import Answer
+from regengine.sky.drawing import PicturePaths
 
 D = TypeVar("D", bound=Detections)
 Record = dict[str, Any]
 
 HEAD_COLUMNS = ("frame", "path", "method")
 PLACES = ("x", "y", "x1", "y1", "x2", "y2")
-# Light in units of the image times square pixels, and that per pixel of length
-POWERS = {"flux": 2, "profiles": 1}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +41,7 @@ class PhotoDetections(Generic[D]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sought(Generic[D]):
+class DetectionKind(Generic[D]):
     """One thing that is sought on photos: by which methods, at which size, and what is said."""
 
     kind: Kind[D]  # of the methods that find it
@@ -57,39 +55,25 @@ class Sought(Generic[D]):
     hidden: Callable[[LinearLight], BoolImage] | None = None
     # The mosaics of raw files are taken as one grey picture of all their pixels
     whole_mosaic: bool = False
-    of_image: Callable[[D], Record] | None = None  # what the record says of the whole image
-    # Photos that are to be looked at together
-    sequences: Callable[[Sequence[Path]], Iterator[list[Path]]] | None = None
-    # What was found in such photos, changed by what the others show
-    compared: Callable[[Sequence[Any]], list[Any]] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What is told of each detection, in records and in CSV alike."""
-        return (*self.values, "flags")
+        """Header of the CSV."""
+        return (*HEAD_COLUMNS, *self.values, "flags")
 
     def detector(self, name: str | None = None) -> Detector[D]:
         """The method of that name; the best one for None.
 
         Raises ConfigError if there is no such method.
         """
-        wanted = self.best_method if name is None else name
-        return self.detectors(wanted)[wanted]
-
-    def detectors(self, name: str | None = None) -> dict[str, Detector[D]]:
-        """All methods by their names, or the one of that name.
-
-        Raises ConfigError if there is no such method.
-        """
         methods = self.kind.detectors()
-        if name is None:
-            return methods
-        if name not in methods:
+        wanted = self.best_method if name is None else name
+        if wanted not in methods:
             raise ConfigError(
-                f"--method {name!r} is no method that finds {self.kind.name}: use one of "
+                f"--method {wanted!r} is no method that finds {self.kind.name}: use one of "
                 f"{', '.join(methods)}."
             )
-        return {name: methods[name]}
+        return methods[wanted]
 
     def in_photo(
         self,
@@ -98,14 +82,16 @@ class Sought(Generic[D]):
         *,
         max_long_side_px: int | None = None,
         sky_only: bool = True,
+        overlays: PicturePaths | None = None,
     ) -> PhotoDetections[D]:
         """Read a photo (JPEG, PNG, TIFF, FITS or raw) and find it there.
 
         `detector`: the method; the best one if not given; `max_long_side_px`: larger photos are
         averaged down to this first; `long_side_px` if not given; `sky_only`: leave out what
-        `hidden` tells: captions, and what lies below the Earth's limb.
+        `hidden` tells: captions, and what lies below the Earth's limb; `overlays`: where a picture
+        of it is drawn.
 
-        Raises FrameError if the file is no readable image.
+        Raises FrameError if the file is no readable image, or the picture cannot be written.
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
@@ -113,6 +99,9 @@ class Sought(Generic[D]):
         started = time.perf_counter()
         mask = self.hidden(picture) if sky_only and self.hidden is not None else None
         found = detect_in_picture(picture, method, mask=mask)
+        seconds = time.perf_counter() - started
+        if overlays is not None:
+            self.draw(path, found, overlays.of(path))
         height, width = picture.light.shape
         return PhotoDetections(
             path=path,
@@ -121,82 +110,42 @@ class Sought(Generic[D]):
             found=found,
             width_px=round(width / picture.factor),
             height_px=round(height / picture.factor),
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
         )
 
-    def records(self, found: D) -> list[Record]:
-        """Plain values of each detection, in their order, rounded to what they are worth."""
+    def to_dict(self, photo: PhotoDetections[D]) -> Record:
+        """The record of one photo; values are rounded to what they are worth."""
+        found = photo.found
         told = [
-            [plain(value, rounding) for value in _column(found, name)]
+            [round_as(value, rounding) for value in _column(found, name)]
             for name, rounding in self.values.items()
         ]
-        return [
+        listed = [
             {**dict(zip(self.values, row, strict=True)), "flags": list(found.flag_names(i))}
             for i, row in enumerate(zip(*told, strict=True))
         ]
+        head = {"frame": photo.frame, "path": str(photo.path), "method": photo.method}
+        record: Record = {**head, self.kind.name: listed}
+        if isinstance(found, StarDetections):  # the common trail; None where stars are points
+            trail = found.trail_px
+            record["trail_px"] = None if trail is None else [round(side, 2) for side in trail]
+        return record
 
-    def answer(self, photo: PhotoDetections[D], *, profiles: bool = False) -> Answer:
-        """The record of one photo as a line of JSON, and its rows of CSV.
+    def answer(self, path: Path, **looked_at: Any) -> Answer:
+        """What ``regengine detect`` says of a photo: its record as JSON, its rows of CSV.
 
-        A photo without detections is a row without a position, so that it does not vanish.
+        ``looked_at`` is of `in_photo`. A photo without detections is a row without a position, so
+        that it does not vanish.
         """
-        records = self.records(photo.found)
-        if profiles:
-            for record, profile in zip(records, getattr(photo.found, "profiles", ()), strict=True):
-                record["profile"] = [plain(value, ".4g") for value in profile]
-        line: Record = {"frame": photo.frame, "path": str(photo.path), "method": photo.method}
-        line |= {self.kind.name: records}
-        line |= {} if self.of_image is None else self.of_image(photo.found)
+        photo = self.in_photo(path, **looked_at)
+        record = self.to_dict(photo)
         head: list[object] = [name_cell(photo.frame), path_cell(photo.path), photo.method]
         rows = [
-            [*head, *("|".join(one[k]) if k == "flags" else one[k] for k in self.columns)]
-            for one in records
+            [*head, *("|".join(v) if k == "flags" else v for k, v in one.items())]
+            for one in record[self.kind.name]
         ]
-        return Answer(
-            line=json.dumps(line), text=csv_text(rows or [[*head, *[""] * len(self.columns)]])
-        )
-
-    def answers_of_sequence(
-        self, found: Sequence[PhotoDetections[D] | Failure]
-    ) -> list[Answer | Failure]:
-        """The answers for photos that were looked at together."""
-        changed = found if self.compared is None else self.compared(found)
-        return [one if isinstance(one, Failure) else self.answer(one) for one in changed]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectJob:
-    """What to do with each photo; call it with a path; pickles."""
-
-    sought: Sought[Any]
-    detector: Detector[Any]
-    max_long_side_px: int
-    sky_only: bool = True  # as of `Sought.in_photo`
-    pictures: PicturePaths | None = None  # overlays to draw
-
-    def __call__(self, path: Path) -> PhotoDetections[Any]:
-        """Find, and draw the overlay if one is wanted.
-
-        Raises FrameError if the photo cannot be read, or the overlay not be written.
-        """
-        found = self.sought.in_photo(
-            path, self.detector, max_long_side_px=self.max_long_side_px, sky_only=self.sky_only
-        )
-        if self.pictures is not None:
-            self.sought.draw(path, found.found, self.pictures.of(path))
-        return found
-
-
-@dataclass(frozen=True)
-class DetectAnswers:
-    """The answers of a job, with the light along streaks if that is wanted."""
-
-    job: DetectJob
-    profiles: bool = False
-
-    def __call__(self, path: Path) -> Answer:
-        """The photo's record and rows."""
-        return self.job.sought.answer(self.job(path), profiles=self.profiles)
+        nothing = [*head, *[""] * (len(self.columns) - len(head))]
+        return Answer(line=json.dumps(record), text="\n".join(csv_lines(rows or [nothing])))
 
 
 def detect_in_picture(
@@ -221,27 +170,22 @@ def in_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
     changed: dict[str, Any] = {}
     for name in (field.name for field in fields(found)):
         value = getattr(found, name)
+        if value is None:
+            continue
         if name in PLACES:
             changed[name] = (value + 0.5) / factor - 0.5
-        elif power := _power(name):
-            unit = full_scale if name in POWERS else 1.0
-            changed[name] = _over(value, factor**power / unit)
+        elif name == "flux":
+            changed[name] = value / (factor**2 / full_scale)
+        elif name == "trail_px":
+            changed[name] = tuple(side / factor for side in value)
+        elif name.endswith("_px2"):
+            changed[name] = value / factor**2
+        elif name.endswith("_px"):
+            changed[name] = value / factor
     return replace(found, **changed)
 
 
-def _power(name: str) -> int:
-    """How often a column counts pixels."""
-    return POWERS.get(name, 2 if name.endswith("_px2") else int(name.endswith("_px")))
-
-
-def _over(value: Any, divisor: float) -> Any:
-    """A column divided; a tuple one by one."""
-    if value is None:
-        return None
-    return tuple(one / divisor for one in value) if isinstance(value, tuple) else value / divisor
-
-
-def plain(value: Any, rounding: str) -> float | str | None:
+def round_as(value: Any, rounding: str) -> float | str | None:
     """A value rounded as a format does; None for digits of what JSON has no word for."""
     if not rounding:
         return str(value)
@@ -256,8 +200,3 @@ def _column(found: Detections, name: str) -> Sequence[Any]:
     if axis is None or not isinstance(found, PointDetections):
         return cast("Sequence[Any]", getattr(found, name))
     return [float(one[axis, axis]) ** 0.5 for one in found.covariance_px2]
-
-
-def csv_text(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV, without the end of the last line."""
-    return "\n".join(csv_lines(rows))

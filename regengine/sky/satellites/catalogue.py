@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import EphemerisError
@@ -42,20 +41,20 @@ class SatelliteCatalogue:
     pairs: tuple[TlePair, ...] = field(repr=False)  # the lines of each set
     # Shape (n,): their epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
-    numbers: NDArray[np.str_] = field(repr=False)  # shape (n,): their catalogue numbers
     skipped: int = 0
 
     def at(self, time_utc: datetime) -> Satellites:
         """One set of each satellite, the best for a time; those too old are left out.
 
-        Raises EphemerisError if all sets are too far from the time.
+        Raises EphemerisError if all sets are too far from the time, or SGP4 refuses them.
         """
+        from sgp4.api import WGS72, Satrec
+
         age = days_since_j2000(time_utc) - self.epoch_days
         cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
-        order = np.lexsort([cost, self.numbers])
-        first = np.ones(len(order), bool)
-        first[1:] = self.numbers[order][1:] != self.numbers[order][:-1]
-        best = np.sort(order[first])
+        numbers = np.array([pair.satellite for pair in self.pairs])
+        order = np.lexsort([cost, numbers])
+        best = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
         fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
         if not fresh.size:
             nearest = int(np.argmin(np.abs(age)))
@@ -66,7 +65,29 @@ class SatelliteCatalogue:
                 "satellites are no longer where it says: take a catalogue of the photo's date.",
                 code="tle_stale",
             )
-        return _satellites(self, fresh, age, stale=int(best.size - fresh.size))
+        records, kept = [], []
+        for row in fresh.tolist():
+            lines = (line[:LINE_LENGTH] for line in (self.pairs[row].line1, self.pairs[row].line2))
+            try:
+                record = Satrec.twoline2rv(*lines, WGS72)
+            except ValueError:
+                continue
+            if record.error == 0:
+                records.append(record)
+                kept.append(row)
+        if not kept:
+            raise EphemerisError(
+                f"{self.path}: SGP4 refuses every element set: download the catalogue again."
+            )
+        return Satellites(
+            records=tuple(records),
+            names=tuple(self.pairs[row].name for row in kept),
+            numbers=tuple(self.pairs[row].satellite for row in kept),
+            age_h=24.0 * age[kept],
+            perigee_km=np.array([record.radiusearthkm * record.altp for record in records]),
+            skipped=self.skipped + len(fresh) - len(kept),
+            stale=int(best.size - fresh.size),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,39 +128,7 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
         path=file,
         pairs=tuple(good),
         epoch_days=epoch_days,
-        numbers=np.array([pair.satellite for pair in good]),
         skipped=len(lone) + len(wrong),
-    )
-
-
-def _satellites(
-    catalogue: SatelliteCatalogue, rows: NDArray[np.intp], age: FloatArray, stale: int
-) -> Satellites:
-    from sgp4.api import WGS72, Satrec
-
-    records, kept = [], []
-    for row in rows:
-        pair = catalogue.pairs[row]
-        try:
-            record = Satrec.twoline2rv(pair.line1[:LINE_LENGTH], pair.line2[:LINE_LENGTH], WGS72)
-        except ValueError:
-            continue
-        if record.error == 0:
-            records.append(record)
-            kept.append(int(row))
-    if not kept:
-        raise EphemerisError(
-            f"{catalogue.path}: SGP4 refuses every element set: download the catalogue again."
-        )
-    radius = records[0].radiusearthkm
-    return Satellites(
-        records=tuple(records),
-        names=tuple(catalogue.pairs[row].name for row in kept),
-        numbers=tuple(catalogue.pairs[row].satellite for row in kept),
-        age_h=24.0 * age[kept],
-        perigee_km=np.array([radius * record.altp for record in records]),
-        skipped=catalogue.skipped + len(rows) - len(kept),
-        stale=stale,
     )
 
 

@@ -6,23 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
-from detectors.types import FloatArray
-from matchers.earth import FLATTENING, SEMI_MAJOR_M, ecef_to_geodetic, geodetic_to_ecef
-from regengine.errors import ConfigError, EphemerisError
+from detectors.types import BoolArray, FloatArray
+from matchers.earth import FLATTENING, SEMI_MAJOR_M, geodetic_to_ecef
+from matchers.sky_camera import HeaderField, SkyCamera
+from regengine.errors import ConfigError
+from regengine.orbit.propagation import position_from_elements, propagate_teme
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
+    SECONDS_PER_DAY,
     days_since_j2000,
     earth_velocity,
     icrs_to_itrf,
     sidereal_angle_rad,
-    teme_to_ecef,
     turn_about_pole,
     utc_of,
 )
@@ -33,8 +35,6 @@ from regengine.orbit.uncertainty import orbit_sigma
 if TYPE_CHECKING:
     from sgp4.api import Satrec
 
-BoolArray = NDArray[np.bool_]
-
 HIGHEST_SITE_M, LOWEST_SITE_M = 9000.0, -500.0
 LIGHT_KM_S = 299792.458
 EARTH_KM = SEMI_MAJOR_M / 1000.0
@@ -42,28 +42,7 @@ EARTH_KM = SEMI_MAJOR_M / 1000.0
 # dips so far passes this much below a site at sea level
 DIP_KM = 0.4
 SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
-SECONDS_PER_DAY = 86400.0
 EDGE_PLACES = 9  # along each side, for the cone that holds the picture
-
-
-class Observer(Protocol):
-    """A place from which photos are taken, moving or not; SGP4's axes (TEME), kilometres."""
-
-    def position_km(self, days: FloatArray) -> FloatArray:
-        """Positions, shape (T, 3), at days since J2000 (UTC), shape (T,)."""
-        ...
-
-    def uncertainty_km(self, days: float) -> FloatArray:
-        """One sigma of the position along each of k directions, vectors of shape (k, 3)."""
-        ...
-
-    def turning_rad_s(self, days: float) -> FloatArray:
-        """How a camera that is held still there turns in space: rotation vector, shape (3,)."""
-        ...
-
-    def describe(self, days: float) -> dict[str, object]:
-        """Where it is, as plain values."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +69,22 @@ class GroundSite:
             )
 
     def position_km(self, days: FloatArray) -> FloatArray:
-        """Of the turning Earth; polar motion (15 m) is left out."""
+        """Positions, shape (T, 3), at days since J2000 (UTC).
+
+        The Earth turns; polar motion (15 m) is left out.
+        """
         fixed = geodetic_to_ecef(self.lon, self.lat, self.height_m) / 1000.0
         return turn_about_pole(np.broadcast_to(fixed, (len(days), 3)), sidereal_angle_rad(days))
 
     def uncertainty_km(self, days: float) -> FloatArray:
-        """None worth mention: a tenth of a kilometre is a hundredth of what orbits leave open."""
+        """One sigma along k directions, shape (k, 3).
+
+        None worth mention: a tenth of a kilometre is a hundredth of what orbits leave open.
+        """
         return np.zeros((0, 3))
 
     def turning_rad_s(self, days: float) -> FloatArray:
-        """With the Earth."""
+        """Rotation vector of a camera that is held still: with the Earth."""
         return np.array([0.0, 0.0, EARTH_RATE_RAD_S])
 
     def describe(self, days: float) -> dict[str, object]:
@@ -113,19 +98,19 @@ class GroundSite:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Station:
+class SatelliteObserver:
     """A satellite with a camera, such as the ISS, by one of its element sets."""
 
     element_set: ElementSet
 
     def position_km(self, days: FloatArray) -> FloatArray:
         """By SGP4."""
-        return self._states(np.asarray(days, float))[0]
+        return propagate_teme(self.element_set, np.asarray(days, float))[0]
 
     def uncertainty_km(self, days: float) -> FloatArray:
         """Along, across and above its orbit, by the age of the set."""
-        position, velocity = (state[0] for state in self._states(np.array([days])))
-        sigma = orbit_sigma(self.age_h(days))
+        position, velocity = self._state(days)
+        sigma = orbit_sigma(self.element_set.age_h(utc_of(days)))
         up = position / np.linalg.norm(position)
         across = np.cross(position, velocity)
         across /= np.linalg.norm(across)
@@ -134,68 +119,38 @@ class Station:
 
     def turning_rad_s(self, days: float) -> FloatArray:
         """Once in an orbit, as the Station flies: its nadir stays its nadir."""
-        position, velocity = (state[0] for state in self._states(np.array([days])))
+        position, velocity = self._state(days)
         return np.asarray(np.cross(position, velocity) / (position @ position))
-
-    def age_h(self, days: float) -> float:
-        """Hours from the set's epoch to a moment."""
-        return self.element_set.age_h(utc_of(days))
 
     def describe(self, days: float) -> dict[str, object]:
         """Nadir and height above WGS84, and the age of the set."""
-        position = self.position_km(np.array([days]))[0]
-        lon, lat, height_m = ecef_to_geodetic(
-            1000.0 * teme_to_ecef(position, sidereal_angle_rad(days))
-        )
+        where = position_from_elements(self.element_set, utc_of(days))
         return {
             "kind": "station",
             "norad": self.element_set.satellite,
             "name": self.element_set.name,
-            "lat": round(float(lat), 4),
-            "lon": round(float(lon), 4),
-            "altitude_km": round(float(height_m) / 1000.0, 2),
-            "tle_age_h": round(self.age_h(days), 2),
+            "lat": round(where.lat, 4),
+            "lon": round(where.lon, 4),
+            "altitude_km": round(where.altitude_km, 2),
+            "tle_age_h": round(self.element_set.age_h(utc_of(days)), 2),
         }
 
-    def _states(self, days: FloatArray) -> tuple[FloatArray, FloatArray]:
-        error, position, velocity = self.element_set.satrec().sgp4_array(
-            np.full(len(days), J2000_JULIAN_DATE), days
-        )
-        if error.any():
-            raise EphemerisError(
-                f"{self.element_set.path}, line {self.element_set.line_number}: SGP4 cannot take "
-                "this element set to the photo's time: use one nearer to it."
-            )
-        return position, velocity
+    def _state(self, days: float) -> tuple[FloatArray, FloatArray]:
+        position, velocity = propagate_teme(self.element_set, np.array([days]))
+        return position[0], velocity[0]
 
 
-class SkyField(Protocol):
-    """A picture among the stars: `matchers.sky_camera.SkyCamera`, or a header's projection."""
-
-    @property
-    def width_px(self) -> int:
-        """Of the picture as stored."""
-        ...
-
-    @property
-    def height_px(self) -> int:
-        """Of the picture as stored."""
-        ...
-
-    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors in ICRS of pixels, shape (..., 3)."""
-        ...
-
-    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """Pixels of directions; NaN where the picture cannot tell."""
-        ...
+# A place from which photos are taken, moving or not, in SGP4's axes (TEME), kilometres; and a
+# picture among the stars
+Observer = GroundSite | SatelliteObserver
+SkyProjection = SkyCamera | HeaderField
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Exposure:
     """When and from where a picture was taken, and where it looks in the middle of that time."""
 
-    field: SkyField  # attitude in the middle of the exposure, fitted to stars of a catalogue
+    field: SkyProjection  # attitude in the middle of the exposure, fitted to stars of a catalogue
     start_utc: datetime  # when the exposure began
     exposure_s: float  # how long it was
     observer: Observer

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from detectors.types import StreakDetector
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import FrameError
+from regengine.io.tables import csv_lines
 from regengine.orbit.tle import TleSet
 from regengine.photo.fits import header_field, is_fits, read_headers
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.result import Answer
-from regengine.sky.detection.detect import csv_text
 from regengine.sky.detection.kinds import STREAKS
-from regengine.sky.detection.overlay import PicturePaths, picture_paths
+from regengine.sky.drawing import PicturePaths, draw_satellites
 from regengine.sky.satellites.catalogue import SatelliteCatalogue
 from regengine.sky.satellites.naming import (
     NamedPhoto,
+    StreakRecord,
     csv_rows,
     record_of,
     satellites_in_picture,
-    streak_of,
+    streak_records,
 )
-from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SkyField, Station
-from regengine.sky.satellites.overlay import draw_satellites
+from regengine.sky.satellites.observer import (
+    Exposure,
+    GroundSite,
+    Observer,
+    SatelliteObserver,
+    SkyProjection,
+)
 from regengine.sky.stars.photo import solve_photo
 from regengine.sky.stars.solve import StarSolution
 
@@ -43,7 +47,7 @@ TRAIL_PX = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class SatelliteJob:
-    """What to do with each photo; call it with a path."""
+    """What ``regengine satellites`` says of each photo; call it with a path; pickles."""
 
     catalogue: SatelliteCatalogue
     site: GroundSite | None  # where the camera stood; without it `station` must be given
@@ -54,18 +58,22 @@ class SatelliteJob:
     clock_sigma_s: float = 1.0
     mount: str = "auto"  # "stars", "still" or "auto"
     wcs: Path | None = None
-    # Records of each photo's streaks; None: they are detected
-    streaks: dict[Path, list[dict[str, Any]]] | None = None
-    streak_source: Path | None = None  # where the records come from
-    # The method that detects them; None leaves photos without streaks
-    detector: StreakDetector | None = None
-    pictures: PicturePaths | None = None
+    detector: StreakDetector | None = None  # finds the streaks; None leaves photos without any
+    overlays: PicturePaths | None = None
 
-    def __call__(self, path: Path) -> NamedPhoto:
-        """Predict and name; draws the overlay if one is wanted.
+    def __call__(self, path: Path) -> Answer:
+        """The photo's record and rows; draws the overlay if one is wanted.
 
         Raises RegengineError if something is missing: one sentence says what.
         """
+        photo = self.named(path)
+        if self.overlays is not None:
+            draw_satellites(photo, self.overlays.of(path))
+        record = record_of(photo)
+        return Answer(line=json.dumps(record), text="\n".join(csv_lines(csv_rows(record))))
+
+    def named(self, path: Path) -> NamedPhoto:
+        """Predict the satellites in a photo, and name its streaks."""
         frame = read_frame(path, options=FrameOptions(time_utc=self.time_utc))
         exposure_s = self.exposure_s if self.exposure_s is not None else frame.exposure_s
         if frame.time_utc is None:
@@ -91,33 +99,21 @@ class SatelliteJob:
             attitude_sigma_px=sigma_px,
         )
         exposure = replace(exposure, held_still=self._held_still(exposure, trail_px))
-        records = tuple(
-            streak_of(one, frame.width_px, frame.height_px, self.streak_source or path)
-            for one in self._streaks(path)
-        )
-        named = NamedPhoto(
+        streaks: tuple[StreakRecord, ...] = ()
+        if self.detector is not None:
+            streaks = streak_records(STREAKS.in_photo(path, self.detector).found)
+        return NamedPhoto(
             frame=frame,
             exposure=exposure,
             satellites=satellites,
-            found=satellites_in_picture(satellites, exposure, records),
-            streaks=records,
-            solved=trail_px is not None,
+            found=satellites_in_picture(satellites, exposure, streaks),
+            streaks=streaks,
         )
-        if self.pictures is not None:
-            draw_satellites(named, self.pictures.of(path))
-        return named
-
-    def _streaks(self, path: Path) -> list[dict[str, Any]]:
-        if self.streaks is not None:
-            return self.streaks.get(path, [])
-        if self.detector is None:
-            return []
-        return STREAKS.records(STREAKS.in_photo(path, self.detector).found)
 
     def _observer(self, frame: Frame) -> Observer:
         if self.station is not None:
             assert frame.time_utc is not None
-            return Station(element_set=self.station.best_for(frame.time_utc))
+            return SatelliteObserver(element_set=self.station.best_for(frame.time_utc))
         if self.site is not None:
             return self.site
         place = header_site(frame.path) if is_fits(frame.path) else None
@@ -129,7 +125,7 @@ class SatelliteJob:
             )
         return place
 
-    def _field(self, frame: Frame) -> tuple[SkyField, float, float | None]:
+    def _field(self, frame: Frame) -> tuple[SkyProjection, float, float | None]:
         """Where the picture looks, one sigma of that, and by how much its stars trail (solved)."""
         size = (frame.width_px, frame.height_px)
         if self.wcs is not None:
@@ -186,20 +182,3 @@ def header_site(path: Path) -> GroundSite | None:
                 height_m=float(height) if isinstance(height, float) else 0.0,
             )
     return None
-
-
-def picture_files(photos: Sequence[Path], overlay: Path | None) -> PicturePaths | None:
-    """Where the photos' overlays go."""
-    return None if overlay is None else picture_paths(photos, overlay, "satellites")
-
-
-@dataclass(frozen=True)
-class SatelliteAnswers:
-    """What is said of the satellites of each photo of a job; call it with a path."""
-
-    job: SatelliteJob
-
-    def __call__(self, path: Path) -> Answer:
-        """The photo's record and rows."""
-        photo = self.job(path)
-        return Answer(line=json.dumps(record_of(photo)), text=csv_text(csv_rows(photo)))

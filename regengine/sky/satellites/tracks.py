@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.types import FloatArray
+from detectors.types import BoolArray, FloatArray
 from regengine.sky.satellites.catalogue import (
     TAIL_FACTOR,
     ElementErrors,
@@ -16,7 +16,6 @@ from regengine.sky.satellites.catalogue import (
 )
 from regengine.sky.satellites.observer import (
     EARTH_KM,
-    BoolArray,
     Exposure,
     hidden_by_earth,
     lines_of_sight,
@@ -68,8 +67,6 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     rows = _near_the_picture(satellites, exposure, half_s, errors.along_km)
     steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, FEWEST_STEPS, MOST_STEPS))
     seconds = np.linspace(-half_s, half_s, steps)
-    if not rows.size:
-        return _no_tracks(seconds)
     records = [satellites.records[row] for row in rows]
     position, velocity = states(records, exposure.days(seconds))
     observer = exposure.observer.position_km(exposure.days(seconds))
@@ -171,17 +168,3 @@ def _offsets_km(
     ]
     others = exposure.observer.uncertainty_km(exposure.middle_days)
     return [*own, *(np.broadcast_to(-other, position.shape) for other in others)]
-
-
-def _no_tracks(seconds: FloatArray) -> Tracks:
-    t = len(seconds)
-    empty = np.zeros((0, t))
-    return Tracks(
-        rows=np.zeros(0, np.intp),
-        seconds=seconds,
-        xy=np.zeros((0, t, 2)),
-        per_sigma=np.zeros((0, t, 2, 3)),
-        range_km=empty,
-        height_km=empty,
-        sunlit=empty,
-    )

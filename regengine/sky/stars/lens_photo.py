@@ -16,6 +16,7 @@ from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
+from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, read_solved, sky
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
@@ -24,7 +25,6 @@ from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 CLIPPED_LIGHT = 0.97
 APERTURE_FWHMS = 2.5  # radius: 98 % of a Moffat star of beta 3
 MASKED_FWHMS = 3.0  # around every star, before the sky's light is measured
-LARGEST_SIDE_PX = 5000  # as stars are detected
 
 # The camera of a photo with these stars, or the sentence why there is none
 CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
@@ -42,11 +42,11 @@ class LensPhoto:
 
 
 def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
-    """Read a solved photo's colours once more and measure its stars and its sky.
+    """Read a solved photo's colours at the size that stars are sought at; measure them and the sky.
 
     Raises FrameError if the photo cannot be read.
     """
-    light, factor = read_linear_channels(frame.path, max_long_side_px=LARGEST_SIDE_PX)
+    light, factor = read_linear_channels(frame.path, max_long_side_px=STARS.long_side_px)
     return measure_light(frame, camera, stars, light, factor)
 
 
@@ -92,21 +92,21 @@ def check_one_lens(frames: Sequence[Frame]) -> None:
     """Refuse photos that were not taken with one camera, lens and focal length, at one size."""
     first = frames[0]
     for frame in frames[1:]:
-        for what, one, other in (
-            ("camera", first.camera_body, frame.camera_body),
-            ("lens", first.lens, frame.lens),
-            ("focal length", first.focal_mm, frame.focal_mm),
-            ("size", _size(first), _size(frame)),
-        ):
-            if one != other:
+        theirs, ours = (
+            {
+                "camera": one.camera_body,
+                "lens": one.lens,
+                "focal length": one.focal_mm,
+                "size": f"{one.width_px} x {one.height_px}",
+            }
+            for one in (frame, first)
+        )
+        for what, value in theirs.items():
+            if value != ours[what]:
                 raise ConfigError(
-                    f"{frame.path}: its {what} is {other}, that of {first.path} is {one}; "
+                    f"{frame.path}: its {what} is {value}, that of {first.path} is {ours[what]}; "
                     "calibrate each camera, lens and size of picture on its own."
                 )
-
-
-def _size(frame: Frame) -> str:
-    return f"{frame.width_px} x {frame.height_px}"
 
 
 def _discs(

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.types import StarDetections, StarDetector
 from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
-from regengine.errors import ConfigError, EphemerisError, shown
-from regengine.orbit.propagation import camera_position
-from regengine.orbit.tle import TleSet
+from regengine.errors import ConfigError, shown
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.lens_profile import LensProfile
 from regengine.result import Answer
 from regengine.sky.detection.kinds import STARS
-from regengine.sky.detection.overlay import PicturePaths, picture_paths
-from regengine.sky.stars.bodies import BodyInFrame, bodies_in_frame
+from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.wcs import write_wcs
@@ -51,17 +44,6 @@ class SolvedPhoto:
     stars: StarDetections  # in pixels of the picture as stored
     outcome: StarSolution | NotSolved
     seconds: float
-    # Shape (3,): where the camera was, if it is known: the Moon's place depends on it
-    position_ecef_m: NDArray[np.float64] | None = None
-
-    @property
-    def bodies(self) -> tuple[BodyInFrame, ...] | None:
-        """The Moon and the planets in a solved frame; None if unsolved or without a time."""
-        outcome, time_utc = self.outcome, self.frame.time_utc
-        if not isinstance(outcome, StarSolution) or time_utc is None:
-            return None
-        faintest = float(outcome.magnitude_g.max())
-        return bodies_in_frame(outcome.camera, time_utc, self.position_ecef_m, faintest)
 
 
 @cache
@@ -108,7 +90,7 @@ def solve_photo(
 
 @dataclass(frozen=True, kw_only=True)
 class SolveJob:
-    """What to do with each photo; call it with a path."""
+    """What to do with each photo; call it with a path; pickles."""
 
     detector: StarDetector
     frame_options: FrameOptions
@@ -116,39 +98,7 @@ class SolveJob:
     fov_deg: float | None = None  # field of view along x, where it was given
     # Files to write for each photo
     headers: PicturePaths | None = None
-    pictures: PicturePaths | None = None
-    tles: TleSet | None = None  # element sets of the Station, for where the camera was
-
-    @classmethod
-    def prepared(
-        cls,
-        photos: Sequence[Path],
-        *,
-        focal_mm: float | None,
-        pixel_pitch_um: float | None,
-        fov_deg: float | None,
-        method: str | None,
-        max_seconds: float,
-        wcs: Path | None,
-        overlay: Path | None,
-        lenses: tuple[LensProfile, ...] = (),
-        tles: TleSet | None = None,
-    ) -> SolveJob:
-        """The job for these photos and options.
-
-        Raises ConfigError if there is no such method.
-        """
-        return cls(
-            detector=STARS.detector(method),
-            frame_options=FrameOptions(
-                focal_mm=focal_mm, pixel_pitch_um=pixel_pitch_um, lenses=lenses
-            ),
-            options=SolveOptions(max_seconds=max_seconds),
-            fov_deg=fov_deg,
-            headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
-            pictures=None if overlay is None else picture_paths(photos, overlay, "solved"),
-            tles=tles,
-        )
+    overlays: PicturePaths | None = None
 
     def __call__(self, path: Path) -> SolvedPhoto:
         """Solve a photo and write its files.
@@ -165,43 +115,17 @@ class SolveJob:
         )
         solution = solved.outcome
         if isinstance(solution, StarSolution):
-            solved = replace(solved, position_ecef_m=self._position(solved.frame))
             if self.headers is not None:
                 write_wcs(solution, self.headers.of(path))
-            if self.pictures is not None:
-                from regengine.sky.stars.overlay import draw_solution
-
-                target = self.pictures.of(path)
-                bodies = solved.bodies or ()
-                draw_solution(path, solved.stars, solution, sky()[0], target, bodies=bodies)
+            if self.overlays is not None:
+                target = self.overlays.of(path)
+                draw_solution(path, solved.stars, solution, sky()[0], target)
         return solved
 
-    def _position(self, frame: Frame) -> NDArray[np.float64] | None:
-        """Where the Station was; None without element sets, a time, or a set that is near to it."""
-        if self.tles is None or frame.time_utc is None:
-            return None
-        try:
-            return camera_position(self.tles, frame.time_utc).position_ecef_m
-        except EphemerisError as error:
-            logging.getLogger("regengine").warning(
-                "%s: the Moon's place is told as from the Earth's centre: %s", frame.path, error
-            )
-            return None
-
-
-@dataclass(frozen=True)
-class SolveAnswers:
-    """What is said of each photo of a job; call it with a path."""
-
-    job: SolveJob
-    matches: bool = False
-
-    def __call__(self, path: Path) -> Answer:
-        """The photo's record and line."""
-        solved = self.job(path)
-        return Answer(
-            line=json.dumps(record_of(solved, matches=self.matches)), text=text_line(solved)
-        )
+    def answer(self, path: Path, *, matches: bool) -> Answer:
+        """What ``regengine solve`` says of a photo."""
+        solved = self(path)
+        return Answer(line=json.dumps(record_of(solved, matches=matches)), text=text_line(solved))
 
 
 def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
@@ -219,7 +143,6 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         }
     camera = outcome.camera
     ra, dec = camera.ra_dec_deg
-    bodies = solved.bodies
     record: dict[str, Any] = {
         **head,
         "solved": True,
@@ -239,34 +162,26 @@ def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:
         "height_px": camera.height_px,
         "rms_px": round(outcome.rms_px, 4),
         "faintest_g": round(float(outcome.magnitude_g.max()), 2),
-        "bodies": None if bodies is None else [one.record() for one in bodies],
         "stars": len(solved.stars),
         "seconds": round(solved.seconds, 3),
     }
-    if matches:
-        record["matches"] = _matches(outcome)
-    return record
-
-
-def _matches(outcome: StarSolution) -> list[dict[str, Any]]:
-    """Each identified star: where it was seen, which it is, and by how far it is off."""
-    catalogue, _ = sky()
-    listed = []
-    for i in range(len(outcome)):
-        x, y, z = outcome.vectors_icrs[i]
-        listed.append(
+    if matches:  # each identified star: where it was seen, which it is, by how far it is off
+        x, y, z = outcome.vectors_icrs.T
+        ra, dec = np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arcsin(z))
+        record["matches"] = [
             {
                 "x": round(float(outcome.x[i]), 3),
                 "y": round(float(outcome.y[i]), 3),
-                "ra_deg": round(math.degrees(math.atan2(y, x)) % 360.0, 6),
-                "dec_deg": round(math.degrees(math.asin(z)), 6),
+                "ra_deg": round(float(ra[i]), 6),
+                "dec_deg": round(float(dec[i]), 6),
                 "g": round(float(outcome.magnitude_g[i]), 3),
-                "id": int(catalogue.identifier[outcome.star[i]]),
+                "id": int(sky()[0].identifier[outcome.star[i]]),
                 "dx_px": round(float(outcome.residual_px[i, 0]), 3),
                 "dy_px": round(float(outcome.residual_px[i, 1]), 3),
             }
-        )
-    return listed
+            for i in range(len(outcome))
+        ]
+    return record
 
 
 def text_line(solved: SolvedPhoto) -> str:

@@ -53,32 +53,6 @@ class StarSolution:
     def __bool__(self) -> bool:
         return True
 
-    @classmethod
-    def of(
-        cls,
-        camera: SkyCamera,
-        log10_odds: float,
-        stars: StarDetections,
-        catalogue: StarCatalogue,
-        pairs: tuple[IndexArray, IndexArray],
-    ) -> StarSolution:
-        """Of a camera and its pairs: numbers of detections, and of the catalogue's stars."""
-        detection, star = pairs
-        x, y, vectors = stars.x[detection], stars.y[detection], catalogue.vectors[star]
-        px, py = camera.project(vectors)
-        return cls(
-            camera=camera,
-            log10_odds=log10_odds,
-            x=x,
-            y=y,
-            detection=detection,
-            star=star,
-            vectors_icrs=vectors,
-            magnitude_g=catalogue.magnitude_g[star],
-            residual_px=np.stack([x - px, y - py], axis=1),
-            catalogue_epoch=catalogue.epoch_year,
-        )
-
     @property
     def rms_px(self) -> float:
         """Root mean square of the residuals, per axis, pixels."""
@@ -156,7 +130,7 @@ def solve_stars(
         odds = verified.log10_odds - float(np.log10(tried))
         if odds < ACCEPT_LOG10_ODDS:
             return None
-        return _finished(verified, odds, chosen, stars, catalogue, parameters)
+        return _finish(verified, odds, chosen, stars, catalogue, parameters)
 
     tried = 1.0
     for look, lenses in _looks_and_lenses(width_px, height_px, options):
@@ -186,7 +160,7 @@ def solve_stars(
 
 def _usable(stars: StarDetections) -> NDArray[np.intp]:
     """Detections that may be stars, the most significant first."""
-    good = (stars.flags & (StarFlag.HOT | StarFlag.EDGE)) == 0
+    good = (stars.flags & StarFlag.EDGE) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
     order = np.argsort(-stars.snr, kind="stable")
     return order[good[order]][:ALL_DETECTIONS]
@@ -226,7 +200,7 @@ def _looks_and_lenses(
         yield look, [replace(blank, focal_px=focal) for focal in rungs]
 
 
-def _finished(
+def _finish(
     verified: Verified,
     log10_odds: float,
     chosen: NDArray[np.intp],
@@ -235,15 +209,26 @@ def _finished(
     parameters: VerifyParameters,
 ) -> StarSolution:
     """The solution with all detections and fainter stars, its lens fitted once more."""
-    x, y = stars.x[chosen], stars.y[chosen]
-    final = replace(FINAL, ceiling_px=parameters.ceiling_px, prior=parameters.prior)
     deeper = verify(
         verified.fit.camera,
         verified.pairs,
         np.zeros(0, np.intp),
-        StarField(x=x, y=y, vectors_icrs=catalogue.vectors),
-        final,
+        StarField(x=stars.x[chosen], y=stars.y[chosen], vectors_icrs=catalogue.vectors),
+        replace(FINAL, ceiling_px=parameters.ceiling_px, prior=parameters.prior),
     )
     best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified
-    pairs = chosen[best.pairs[:, 0]], best.pairs[:, 1]
-    return StarSolution.of(best.fit.camera, log10_odds, stars, catalogue, pairs)
+    detection, star = chosen[best.pairs[:, 0]], best.pairs[:, 1]
+    x, y, vectors = stars.x[detection], stars.y[detection], catalogue.vectors[star]
+    px, py = best.fit.camera.project(vectors)
+    return StarSolution(
+        camera=best.fit.camera,
+        log10_odds=log10_odds,
+        x=x,
+        y=y,
+        detection=detection,
+        star=star,
+        vectors_icrs=vectors,
+        magnitude_g=catalogue.magnitude_g[star],
+        residual_px=np.stack([x - px, y - py], axis=1),
+        catalogue_epoch=catalogue.epoch_year,
+    )

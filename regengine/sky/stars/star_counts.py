@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,11 @@ LOOKED_FOR = FINAL.depths[-1]
 _REMEDY = "solve it again with regengine solve --json --matches"
 _MOST_PIXELS = 100_000  # of a side
 ENDINGS = (".csv", ".ndjson")
-_TOLD = ("ra_deg", "dec_deg", "fov_x_deg")
+FRAME_COLUMNS = (
+    *("rank", "frame", "path", "limiting_g", "limiting_g_sigma", "limit_reached"),
+    *("expected", "found", "completeness", "plateau", "slope_per_mag", "faintest_sought_g"),
+    *("detections", "identified", "unidentified", "rms_px", "ra_deg", "dec_deg", "fov_x_deg"),
+)
 
 Row = dict[str, Any]
 
@@ -70,21 +73,11 @@ class Completeness:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MagnitudeBin:
-    """Stars of half a magnitude: those of the catalogue in the picture, and those found."""
-
-    from_g: float
-    to_g: float
-    expected: int
-    found: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class StarCounts:
     """Stars of one frame."""
 
     record: dict[str, Any]  # of `regengine solve --json`
-    bins: tuple[MagnitudeBin, ...]  # counts by magnitude
+    bins: list[Row]  # counts by magnitude
     depth: Completeness | None  # none of too few stars
     # Stars of the catalogue in the picture to the limit, and those of them that were found
     expected: int
@@ -127,7 +120,7 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     limit = np.inf if depth is None else depth.limit_g
     return StarCounts(
         record=record,
-        bins=tuple(magnitude_bins(magnitude, found)),
+        bins=magnitude_bins(magnitude, found),
         depth=depth,
         expected=int((magnitude <= limit).sum()),
         found=int((found & (magnitude <= limit)).sum()),
@@ -180,21 +173,23 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     )
 
 
-def magnitude_bins(
-    magnitude_g: FloatArray, found: NDArray[np.bool_], width: float = BIN_MAG
-) -> list[MagnitudeBin]:
-    """Counts by magnitude, from the brightest bin that has a star to the faintest."""
+def magnitude_bins(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> list[Row]:
+    """Counts by half magnitude, from the brightest that has a star to the faintest."""
     if len(magnitude_g) == 0:
         return []
-    number = np.floor(magnitude_g / width).astype(int)
+    number = np.floor(magnitude_g / BIN_MAG).astype(int)
+    first = int(number.min())
+    expected, seen = (np.bincount(part - first) for part in (number, number[found]))
+    seen = np.append(seen, np.zeros(len(expected) - len(seen), int))
     return [
-        MagnitudeBin(
-            from_g=width * one,
-            to_g=width * (one + 1),
-            expected=int((number == one).sum()),
-            found=int(found[number == one].sum()),
-        )
-        for one in range(int(number.min()), int(number.max()) + 1)
+        {
+            "from_g": BIN_MAG * (first + k),
+            "to_g": BIN_MAG * (first + k + 1),
+            "expected": int(expected[k]),
+            "found": int(seen[k]),
+            "completeness": round(seen[k] / expected[k], 4) if expected[k] else None,
+        }
+        for k in range(len(expected))
     ]
 
 
@@ -234,66 +229,63 @@ def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
     return sorted(counts, key=order)
 
 
-def frame_rows(counts: Sequence[StarCounts]) -> Iterator[Row]:
+def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
     """A row for each frame; None for what is missing."""
-    for rank, one in enumerate(counts, start=1):
-        record, depth = one.record, one.depth
-        detections, identified = _number(record, "stars"), len(record["matches"])
-        yield {
-            "rank": None if depth is None else rank,
-            "frame": one.frame,
-            "path": _text(record.get("path")),
-            "limiting_g": None if depth is None else round(depth.limit_g, 3),
-            "limiting_g_sigma": None
-            if depth is None or depth.limit_sigma is None
-            else round(depth.limit_sigma, 3),
-            "limit_reached": None if depth is None else depth.reached,
-            "expected": one.expected,
-            "found": one.found,
-            "completeness": round(one.found / one.expected, 4) if one.expected else None,
-            "plateau": None if depth is None else round(depth.plateau, 4),
-            "slope_per_mag": None if depth is None else round(depth.slope, 3),
-            "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
-            "detections": detections,
-            "identified": identified,
-            "unidentified": None if detections is None else int(detections) - identified,
-            "rms_px": _number(record, "rms_px"),
-            **{name: _number(record, name) for name in _TOLD},
+    return [_frame_row(rank, one) for rank, one in enumerate(counts, start=1)]
+
+
+def _frame_row(rank: int, one: StarCounts) -> Row:
+    record, depth = one.record, one.depth
+    stars, identified = _number(record.get("stars")), len(record["matches"])
+    row: Row = dict.fromkeys(FRAME_COLUMNS)
+    row |= {
+        "frame": one.frame,
+        "path": record["path"] if isinstance(record.get("path"), str) else None,
+        "expected": one.expected,
+        "found": one.found,
+        "completeness": round(one.found / one.expected, 4) if one.expected else None,
+        "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
+        "detections": stars,
+        "identified": identified,
+        "unidentified": None if stars is None else int(stars) - identified,
+    }
+    row |= {
+        name: _number(record.get(name)) for name in ("rms_px", "ra_deg", "dec_deg", "fov_x_deg")
+    }
+    if depth is not None:
+        sigma = depth.limit_sigma
+        row |= {
+            "rank": rank,
+            "limiting_g": round(depth.limit_g, 3),
+            "limiting_g_sigma": None if sigma is None else round(sigma, 3),
+            "limit_reached": depth.reached,
+            "plateau": round(depth.plateau, 4),
+            "slope_per_mag": round(depth.slope, 3),
         }
+    return row
 
 
-def magnitude_rows(counts: Sequence[StarCounts]) -> Iterator[Row]:
+def magnitude_rows(counts: Sequence[StarCounts]) -> list[Row]:
     """A row for each half magnitude of each frame."""
-    for one in counts:
-        for part in one.bins:
-            yield {
-                "frame": one.frame,
-                "from_g": part.from_g,
-                "to_g": part.to_g,
-                "expected": part.expected,
-                "found": part.found,
-                "completeness": round(part.found / part.expected, 4) if part.expected else None,
-            }
+    return [{"frame": one.frame, **part} for one in counts for part in one.bins]
 
 
-TABLES: Mapping[str, Callable[[Sequence[StarCounts]], Iterator[Row]]] = {
+TABLES: Mapping[str, Callable[[Sequence[StarCounts]], list[Row]]] = {
     "frames": frame_rows,
     "magnitudes": magnitude_rows,
 }
 
 
-def write_rows(rows: Iterator[Row], path: Path) -> None:
+def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write a table into a new file: NDJSON, or CSV where its name ends so."""
     if path.suffix.lower() == ".ndjson":
-        with path.open("w", encoding="utf-8") as stream:
-            stream.writelines(json_line(row) + "\n" for row in rows)
+        path.write_text("".join(json_line(row) + "\n" for row in rows), encoding="utf-8")
         return
-    first = next(rows, None)
-    if first is None:
-        path.write_bytes(b"")
-        return
-    cells = ([_cell(*one) for one in row.items()] for row in chain((first,), rows))
-    write_csv(path, tuple(first), cells)
+    cells = (
+        [cell(k, visible_text(v) if isinstance(v, str) else v) for k, v in row.items()]
+        for row in rows
+    )
+    write_csv(path, tuple(rows[0]) if rows else (), cells)
 
 
 def json_line(row: Row) -> str:
@@ -301,18 +293,17 @@ def json_line(row: Row) -> str:
     return json.dumps(row, allow_nan=False)
 
 
-def text_lines(rows: Iterator[Row]) -> Iterator[str]:
+def text_lines(rows: Sequence[Row]) -> Iterator[str]:
     """A table for a terminal: columns of a width, without paths; a bar where nothing is known."""
     texts = [{name: _short(value) for name, value in row.items() if name != "path"} for row in rows]
     if not texts:
         return
     widths = {name: max(len(name), *(len(text[name]) for text in texts)) for name in texts[0]}
     for text in ({name: name for name in widths}, *texts):
-        cells = (
+        yield "  ".join(
             text[name].ljust(width) if name == "frame" else text[name].rjust(width)
             for name, width in widths.items()
-        )
-        yield "  ".join(cells).rstrip()
+        ).rstrip()
 
 
 def _short(value: Any) -> str:
@@ -323,15 +314,6 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else visible_text(str(value))
 
 
-def _cell(name: str, value: Any) -> object:
-    return cell(name, visible_text(value) if isinstance(value, str) else value)
-
-
-def _number(record: Row, name: str) -> float | int | None:
-    value = record.get(name)
+def _number(value: Any) -> float | int | None:
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return value if known else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

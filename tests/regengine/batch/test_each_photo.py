@@ -125,23 +125,6 @@ def test_a_photo_whose_worker_dies_is_tried_again_and_costs_no_other(tmp_path, o
     assert frames(out) == ["a", "b", "deadly", "c", "d"]
 
 
-def test_photos_of_a_unit_become_final_together(photos, out):
-    def pairs(given):
-        for number in range(0, len(given), 2):
-            yield given[number : number + 2]
-
-    def numbered(found):
-        return [type(one)(line=one.line, text=f"{one.text} of {len(found)}") for one in found]
-
-    unit = {"units": pairs, "finish": numbered}
-    told(photos[:3], out)
-    said = told(photos[:6], out, **unit)
-    assert [said[name] for name in NAMES[:6]] == [
-        *("there", "there", "there", "f03 4 of 2", "f04 5 of 2", "f05 6 of 2"),
-    ]
-    assert frames(out) == [name[:3] for name in NAMES[:6]]
-
-
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_after_kills_the_file_is_that_of_an_uninterrupted_run(photos, out, tmp_path, workers):
     whole = tmp_path / "whole.ndjson"

@@ -17,7 +17,7 @@ from regengine.batch.console import print_data
 from regengine.records import record_line
 from regengine.store.snapshot import read_store
 from tests.command_line import invoke
-from tests.regengine.commands.test_detect_lights import photo
+from tests.kit.skies import night, save
 
 LONGEST_S = 120
 
@@ -40,7 +40,7 @@ def _waits_for_nothing() -> Iterator[None]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "photos"
     made.mkdir()
-    photo(made / "sound.png")
+    save(night(), made / "sound.png")
     for name, (make, _) in ENTRIES.items():
         make(made / f"{name}.jpg")
     (made / "round").symlink_to(made)
@@ -102,7 +102,7 @@ def test_a_map_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo(tmp_path / "a.png")
+    save(night(), tmp_path / "a.png")
     (tmp_path / "locked").mkdir()
     scan = os.scandir
 

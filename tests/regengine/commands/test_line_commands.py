@@ -9,13 +9,11 @@ import signal
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-from test_detect_lights import photo
-from test_detect_stars import write_sky
 
 from tests.command_line import invoke
 from tests.conftest import ROOT
+from tests.kit.skies import night, save
 
 
 def records(path):
@@ -27,7 +25,7 @@ def folder(tmp_path):
     made = tmp_path / "photos"
     made.mkdir()
     for name in ("a", "b", "d"):
-        photo(made / f"{name}.png")
+        save(night(), made / f"{name}.png")
     (made / "c.jpg").write_bytes(b"\xff\xd8\xff no photo")
     return made
 
@@ -40,7 +38,7 @@ def test_lines_go_to_the_file_and_are_taken_up_from_there(folder, tmp_path):
     good = [line for line in out.read_text().splitlines() if '"failed"' not in line]
     assert first.stdout.splitlines() == good
     assert records(out)[2]["failed"]["code"] == "unreadable"
-    photo(folder / "e.png", scale=2)
+    save(night(2), folder / "e.png")
     second = invoke("detect", "lights", folder, "--out", out, "--workers", 0)
     assert second.exit_code == 1
     assert "5 photos (4 were there already)" in second.stderr
@@ -63,23 +61,6 @@ def test_settings_that_change_lines_have_them_made_again(folder, tmp_path):
     assert not hashes & {record["parameters_sha256"] for record in changed}
 
 
-def test_stars_of_a_sequence_are_those_of_one_run_wherever_it_stopped(tmp_path):
-    """Hot pixels are told by three photos of a camera, also by those that were done before."""
-    stars = np.random.default_rng(1).uniform((20.0, 20.0), (240.0, 180.0), (14, 2))
-    folder = tmp_path / "sky"
-    folder.mkdir()
-    for number in range(3):
-        moved = stars + number * np.array([11.3, -2.1])
-        write_sky(folder / f"s{number}.png", moved, [(150.2, 60.4), (33.0, 101.0)], number)
-    given = ("detect", "stars", "--workers", 0, "--out")
-    whole, resumed = tmp_path / "whole.ndjson", tmp_path / "resumed.ndjson"
-    assert invoke(*given, whole, folder).exit_code == 0
-    assert any("hot" in star["flags"] for record in records(whole) for star in record["stars"])
-    resumed.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:2]))
-    assert "2 were there" in invoke(*given, resumed, folder).stderr
-    assert resumed.read_bytes() == whole.read_bytes()
-
-
 @pytest.mark.parametrize("command", [("detect", "stars"), ("classify",), ("solve",)])
 def test_a_file_that_is_not_theirs_is_refused(folder, tmp_path, command):
     out = tmp_path / "notes.txt"
@@ -99,7 +80,7 @@ def test_a_sheet_needs_all_photos(folder, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on(folder, tmp_path):
-    photo(folder / "f.png", scale=1)
+    save(night(1), folder / "f.png")
     for number in range(300):  # a slow machine must not be done before the signal
         shutil.copyfile(folder / "f.png", folder / f"f{number}.png")
     out = tmp_path / "lights.ndjson"

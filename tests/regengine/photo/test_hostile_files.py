@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import math
 import re
 import struct
 import threading
@@ -37,7 +36,6 @@ from regengine.photo.formats import read_image_header
 from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
 from regengine.photo.lens_profile_file import load_profile
 from regengine.settings import read_settings
-from regengine.sky.satellites.naming import read_streaks, streak_of
 from regengine.sky.stars.photo import read_solved
 
 BLOCK = 2880
@@ -317,7 +315,6 @@ DEEP = "[" * 100_000
     [
         ("regengine.toml", f"a = {DEEP}", read_settings),
         ("lens.toml", f"a = {DEEP}", load_profile),
-        ("streaks.ndjson", DEEP, lambda path: read_streaks(path, [])),
         ("solved.ndjson", DEEP, read_solved),
         ("map.toml", f"a = {DEEP}", lambda path: read_sidecar(path.with_suffix(".tif"))),
     ],
@@ -402,12 +399,3 @@ def test_wavelets_that_say_another_size_are_not_unpacked(tmp_path: Path) -> None
     for sides in ((4096, 4096), (17, 96), (0, 96), (-16, -96)):
         path.write_bytes(data[:at] + struct.pack(">ii", *sides) + data[at + 8 :])
         assert "another size than its place" in refused(path, decode)
-
-
-def test_streaks_whose_ends_are_no_numbers_are_refused() -> None:
-    ends = {"x1": 1.0, "y1": 2.0, "x2": 30.0, "y2": 40.0}
-    assert streak_of(ends, 96, 72, Path("streaks.ndjson")).x2 == 30.0
-    for value in (10**400, None, "far", math.nan):
-        with pytest.raises(FrameError, match="streak"):
-            streak_of({**ends, "x2": value}, 96, 72, Path("streaks.ndjson"))
-    assert streak_of({**ends, "sigma_end_px": 10**400}, 96, 72, Path("streaks.ndjson"))

@@ -13,7 +13,7 @@ from regengine.scene.model import (
     fit_gate,
     fit_odds,
 )
-from tests.regengine.scene.made_up import samples, with_more
+from tests.regengine.scene.made_up import samples
 
 FEATURES = 12
 MADE = samples(60, features=FEATURES)
@@ -24,20 +24,6 @@ def test_new_photos_of_known_classes_are_explained() -> None:
     """As many fall as the quantile says, within what 300 draws allow."""
     explained = GATE.explains(samples(100, seed=3, features=FEATURES).features)
     assert 1.0 - explained.mean() < 5.0 * QUANTILE
-
-
-def test_odd_photos_that_are_called_other_do_not_open_the_gate() -> None:
-    rng = np.random.default_rng(5)
-    odd = rng.normal(size=(12, FEATURES)) * 30.0
-    more = with_more(MADE, odd, "other", [f"odd{n}" for n in range(12)])
-    gate = fit_gate(GATE.clusters, more, seed=0)
-    assert gate.threshold == pytest.approx(GATE.threshold, abs=3.0)
-
-
-def test_a_gate_of_few_photos() -> None:
-    few = MADE.subset([0, 60, 120])
-    gate = fit_gate(fit_gmm(few.features, seed=0), few, seed=0)
-    assert gate.explains(few.features).all()
 
 
 def drawn(count: int, slope: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,14 +65,6 @@ def test_few_photos_never_give_certainty() -> None:
     p = odds.probabilities(np.array([[1e3, -1e3], [-1e3, 1e3]]), np.ones(2, bool), 1)
     assert p.max() <= 3 / 4
     assert p.min() >= 1 / 6
-
-
-def test_few_photos_of_a_class_are_no_disadvantage_in_doubt() -> None:
-    ceiling = np.array([0.98, 0.8])
-    odds = Odds(slope=1.0, lead=0.1, offset=0.0, floor=0.01, ceiling=ceiling, unexplained=0.6)
-    p = odds.probabilities(np.array([[0.0, 0.0], [-2.0, -2.0], [9.0, 9.0]]), np.ones(3, bool), 1)
-    assert p[:2, 1] == pytest.approx(p[:2, 0], abs=0.01)
-    assert p[2] == pytest.approx([0.98, 0.8], abs=0.01)
 
 
 def test_what_fell_before_says_how_sure_other_is() -> None:

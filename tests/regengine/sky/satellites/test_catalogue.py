@@ -21,15 +21,6 @@ def file(tmp_path, *parts):
     return path
 
 
-def test_names_where_there_are_any(tmp_path):
-    path = file(tmp_path, "0 BRIGHT ONE\n", ONE.text(), OTHER.text())
-    satellites = load_catalogue(path).at(NOON)
-    assert satellites.names == ("BRIGHT ONE", None)
-    assert satellites.numbers == ("40001", "40002")
-    assert satellites.age_h == pytest.approx([3.0, 3.0])
-    assert satellites.perigee_km == pytest.approx([817.0, 35780.0], abs=15.0)
-
-
 def test_each_satellite_by_its_best_set(tmp_path):
     """A day after the photo costs as much as eight hours before it."""
     early, late = ONE.later(-0.5), ONE.later(1.0)

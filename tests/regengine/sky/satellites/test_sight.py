@@ -34,7 +34,7 @@ from regengine.orbit.tle import ElementSet, load_tle_file
 from regengine.photo.fits import read_headers
 from regengine.sky.satellites.observer import (
     GroundSite,
-    Station,
+    SatelliteObserver,
     among_stars,
     hidden_by_earth,
     lines_of_sight,
@@ -138,7 +138,7 @@ def test_the_station_is_where_the_engine_has_it():
         line1=line1, line2=line2, epoch_utc=ORBITS[0].epoch, satellite="25544", path=Path("iss"),
         line_number=1,
     )  # fmt: skip
-    station = Station(element_set=elements)
+    station = SatelliteObserver(element_set=elements)
     days = days_since_j2000(TIME)
     found = station.describe(days)
     known = position_from_elements(elements, TIME)
@@ -204,7 +204,7 @@ def test_the_station_is_where_others_have_it(real_data):
     time = datetime.fromisoformat(str(header["DATE-OBS"])).replace(tzinfo=UTC)
     days = days_since_j2000(time)
     tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
-    station = Station(element_set=tles.best_for(time))
+    station = SatelliteObserver(element_set=tles.best_for(time))
     to_icrs = teme_to_icrs(time)
     there = np.array([float(header[f"POS{axis}"]) for axis in "XYZ"])
     apart = there - to_icrs @ station.position_km(np.array([days]))[0]

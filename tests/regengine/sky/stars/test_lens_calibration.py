@@ -14,7 +14,6 @@ from scipy.spatial.transform import Rotation
 from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
 from matchers.lens_stars import LENS_PARAMETERS, lens_values
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from matchers.star_fit import pair_stars
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
@@ -117,12 +116,6 @@ def test_the_lens_lies_within_its_sigmas() -> None:
     assert fit.rms_px < 0.15
 
 
-def test_photos_are_placed_to_a_fraction_of_an_arc_second_in_their_middle() -> None:
-    for found, true in zip(calibrated().choice.fit.cameras, photos()[1], strict=True):
-        apart = np.linalg.norm(found.centre_icrs - true.centre_icrs)
-        assert np.degrees(apart) * 3600.0 < 3.0  # 165 arc seconds a pixel
-
-
 def test_falloff_zero_points_and_colour_terms_are_the_true_ones() -> None:
     profile = calibrated().profile
     assert float(profile.falloff.arrives(0.9)) == pytest.approx(0.569, abs=0.02)
@@ -157,34 +150,6 @@ def test_photos_of_two_cameras_are_refused() -> None:
         calibrate([first, other], catalogue())
 
 
-def test_a_photo_with_hardly_a_star_is_refused() -> None:
-    first, second = photos()[0]
-    poor = replace(second, stars=second.stars.select(slice(0, 5)))
-    with pytest.raises(ConfigError, match=r"1\.jpg: only \d stars stand alone"):
-        calibrate([first, poor], catalogue())
-
-
-def test_pairs_are_mutual_and_know_neighbours() -> None:
-    x, y = np.array([100.0, 300.0, 304.0, 500.0]), np.full(4, 200.0)
-    sky = TRUE.to_sky(x, y)
-    pairs = pair_stars(
-        TRUE,
-        np.array([100.2, 301.0, 100.9]),
-        np.array([200.0, 200.0, 200.0]),
-        sky,
-        np.array([3.0, 4.0, 5.0, 6.0]),
-        tolerance_px=1.5,
-        blend_px=6.0,
-    )
-    assert pairs.detection.tolist() == [0, 1]
-    assert pairs.star.tolist() == [0, 1]
-    assert pairs.alone.tolist() == [True, False]
-    none = pair_stars(
-        TRUE, np.zeros(0), np.zeros(0), sky, np.ones(4), tolerance_px=1.0, blend_px=2.0
-    )
-    assert len(none.star) == 0
-
-
 def made_stars(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
     magnitude = 8.0 - rng.exponential(1.0, count)
     colour = rng.normal(0.9, 0.5, count)
@@ -211,26 +176,11 @@ def test_zero_point_and_colour_term_lie_within_their_sigmas() -> None:
     assert np.abs(np.mean(off, axis=0)).max() < 0.6
 
 
-def test_without_colours_there_is_a_zero_point_and_its_scatter_tells() -> None:
-    magnitude, colour, flux, sigma = made_stars(np.random.default_rng(2), 200)
-    plain = fit_channel("red", magnitude, np.full(200, np.nan), flux, sigma)
-    known = fit_channel("red", magnitude, colour, flux, sigma)
-    assert plain.colour_term == plain.colour_term_sigma == 0.0
-    assert plain.scatter_mag > 3.0 * known.scatter_mag
-    assert known.scatter_mag == pytest.approx(0.05, rel=0.3)
-
-
 def test_faint_stars_do_not_pull_the_zero_point_by_their_noise() -> None:
     rng = np.random.default_rng(3)
     magnitude, colour, flux, sigma = made_stars(rng, 2000)
     noisy = fit_channel("red", magnitude, colour, flux + rng.normal(0.0, 10.0, 2000), sigma + 10.0)
     assert noisy.zero_point_mag == pytest.approx(12.0, abs=4 * noisy.zero_point_sigma)
-
-
-def test_too_few_stars_give_nothing() -> None:
-    magnitude, colour, flux, sigma = made_stars(np.random.default_rng(4), 9)
-    assert fit_channel("red", magnitude, colour, flux, sigma) is None
-    assert limiting_magnitude(magnitude, np.full(9, 20.0)) is None
 
 
 def test_limiting_magnitude_is_where_the_signal_is_five_times_the_noise() -> None:

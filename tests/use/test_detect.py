@@ -1,0 +1,273 @@
+"""Lights, stars and streaks are found where they were drawn, and methods are scored on labels."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from PIL import Image
+
+import regengine as rg
+from tests.kit import skies
+from tests.kit.program import run
+
+KINDS = ("lights", "stars", "streaks")
+PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}
+ENDS = ["x1", "y1", "x2", "y2"]
+
+
+def detect(kind: str, *words: object) -> dict[str, Any]:
+    """The record of the only photo."""
+    said = run("detect", kind, "--json", *words)
+    assert said.code == 0, said.err
+    (record,) = said.records
+    return record
+
+
+def assert_lights(lights: list[dict[str, Any]], scale: float = 1.0) -> None:
+    """Each light that was drawn is there, and nothing else; of a picture made larger."""
+    assert len(lights) == len(skies.LIGHTS)
+    for x, y, sigma in skies.LIGHTS:
+        wanted = np.array([(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5])
+        apart = [np.hypot(*(wanted - (one["x"], one["y"]))) for one in lights]
+        one = lights[int(np.argmin(apart))]
+        assert min(apart) < 0.15 * scale
+        assert one["radius_px"] == pytest.approx(1.177 * sigma * scale, rel=0.2)
+        assert one["flux"] == pytest.approx(0.3 * 2 * np.pi * (sigma * scale) ** 2, rel=0.2)
+
+
+def test_lights_are_where_they_were_drawn(drawn: Path) -> None:
+    record = detect("lights", drawn / "night.png")
+    assert list(record) == ["frame", "path", "method", "lights"]
+    assert (record["frame"], record["method"]) == ("night", "blobs")
+    assert_lights(record["lights"])
+    fluxes = [one["flux"] for one in record["lights"]]
+    assert fluxes == sorted(fluxes, reverse=True)
+    for one in record["lights"]:
+        assert list(one) == [
+            *("x", "y", "flux", "snr", "radius_px", "sigma_x_px", "sigma_y_px", "flags"),
+        ]
+        assert 0.0 < one["sigma_x_px"] < 0.1
+        assert one["flags"] == []
+
+
+def test_stars_are_where_they_were_drawn(drawn: Path) -> None:
+    record = detect("stars", drawn / "stars.png")
+    assert list(record) == ["frame", "path", "method", "stars", "trail_px"]
+    assert record["trail_px"] is None
+    assert len(record["stars"]) == len(skies.STARS)
+    found = np.array([(one["x"], one["y"]) for one in record["stars"]])
+    for place in skies.STARS:
+        assert np.hypot(*(found - place).T).min() < 0.1
+    for one in record["stars"]:
+        assert one["fwhm_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.15)
+        assert one["flags"] == []
+
+
+def test_trails_have_their_common_length_and_direction(tmp_path: Path) -> None:
+    light = skies.dim_sky(260, 360, noise=0.002)
+    middles = [(40.0 + 31.3 * k, 40.0 + 61.7 * (k % 4)) for k in range(10)]
+    for x, y in middles:
+        skies.line(light, (x - 8.0, y - 3.0, x + 8.0, y + 3.0), 0.12)
+    record = detect("stars", skies.save(light, tmp_path / "trails.png"))
+    assert record["trail_px"] == pytest.approx([16.0, 6.0], abs=1.5)
+    found = np.array([(one["x"], one["y"]) for one in record["stars"]])
+    for place in middles:
+        assert np.hypot(*(found - place).T).min() < 0.5
+    assert all("trailed" in one["flags"] for one in record["stars"])
+
+
+def test_a_streak_is_where_it_was_drawn(drawn: Path) -> None:
+    record = detect("streaks", drawn / "streak.png")
+    (one,) = record["streaks"]
+    assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
+    assert one["kind"] == "satellite"
+    assert one["length_px"] == pytest.approx(np.hypot(170.0, 110.0), abs=1.0)
+    assert one["width_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.2)
+    assert one["log10_false_alarm"] < -1.0
+    assert list(one)[:8] == [*ENDS, "snr", "width_px", "log10_false_alarm", "kind"]
+
+
+def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(
+    drawn: Path, tmp_path: Path
+) -> None:
+    large = skies.save(skies.night(scale=4), tmp_path / "large.png")
+    assert_lights(detect("lights", large, "--max-side-px", 260)["lights"], scale=4.0)
+    triple = np.kron(skies.streaked(), np.ones((3, 3)))
+    wide = skies.save(triple, tmp_path / "wide.png")
+    (one,) = detect("streaks", wide, "--max-side-px", 256, "--whole-frame")["streaks"]
+    (same,) = detect("streaks", drawn / "streak.png", "--whole-frame")["streaks"]
+    wanted = [3.0 * (same[name] + 0.5) - 0.5 for name in ENDS]
+    assert [one[name] for name in ENDS] == pytest.approx(wanted, abs=0.5)
+    assert one["flux"] == pytest.approx(9.0 * same["flux"], rel=0.05)
+    assert one["width_px"] == pytest.approx(3.0 * same["width_px"], rel=0.05)
+
+
+def test_exif_orientation_turns_nothing(tmp_path: Path) -> None:
+    turned = skies.save(skies.night(), tmp_path / "turned.png", orientation=6)
+    assert_lights(detect("lights", turned)["lights"])
+
+
+def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path: Path) -> None:
+    light = skies.streaked()
+    counts = (1000.0 * light - 20.0).astype(np.float32)
+    counts[:30, 200:] = np.nan
+    path = tmp_path / "a.fits"
+    fits.PrimaryHDU(counts).writeto(path)
+    (one,) = detect("streaks", path)["streaks"]
+    assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
+    drawn_light = np.zeros_like(light)
+    skies.line(drawn_light, skies.STREAK, 0.08)
+    assert one["flux"] == pytest.approx(1000.0 * drawn_light.sum(), rel=0.15)
+
+
+def below_a_limb() -> np.ndarray:
+    """A sky of stars above an arc of airglow, and lamps on the dark ground below."""
+    light = skies.dim_sky(400, 600, noise=0.001)
+    rows, cols = np.mgrid[:400, :600]
+    height = rows - (220.0 + (cols - 300.0) ** 2 / 2200.0)
+    light += 0.06 * np.exp(-0.5 * (height / 5.0) ** 2)
+    light -= np.where(height > 0.0, 0.007, 0.0)
+    for k in range(6):
+        skies.spot(light, 60.0 + 90.0 * k, 40.0 + 23.0 * (k % 4), skies.STAR_PX, 0.2)
+        skies.spot(light, 90.0 + 80.0 * k, 340.0 + 9.0 * (k % 4), skies.STAR_PX, 0.4)
+    return np.clip(light, 0.0, 1.0)
+
+
+def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path: Path) -> None:
+    """And a telescope's picture has no such limb, whatever it shows."""
+    photo = skies.save(below_a_limb(), tmp_path / "limb.png")
+    seen, whole = (detect("stars", photo, *more) for more in ((), ("--whole-frame",)))
+    assert max(one["y"] for one in seen["stars"]) < 300.0
+    assert sum(one["y"] < 150.0 for one in seen["stars"]) == 6
+    assert sum(one["y"] > 330.0 for one in whole["stars"]) == 6
+    path = tmp_path / "telescope.fits"
+    fits.PrimaryHDU((1000.0 * below_a_limb()).astype(np.float32)).writeto(path)
+    assert sum(one["y"] > 330.0 for one in detect("stars", path)["stars"]) == 6
+
+
+def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path: Path) -> None:
+    light = skies.streaked()
+    light[-14:] = 1.0
+    light[:, -9:] = 0.0
+    (one,) = detect("streaks", skies.save(light, tmp_path / "caption.png"))["streaks"]
+    assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_the_record_and_python_say_the_same(drawn: Path, kind: str) -> None:
+    photo = drawn / PHOTOS[kind]
+    record = detect(kind, photo)
+    table = pd.read_csv(io.StringIO(run("detect", kind, photo).out), keep_default_na=False)
+    listed = record[kind]
+    assert list(table) == ["frame", "path", "method", *listed[0]]
+    assert set(table["path"]) == {str(photo)}
+    for name in listed[0]:
+        if name == "flags":
+            assert table[name].tolist() == ["|".join(one[name]) for one in listed]
+        else:
+            assert table[name].tolist() == [one[name] for one in listed]
+    found = rg.detect(photo, kind)
+    assert found.to_dict() == record
+    assert len(found) == len(listed)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_overlays_mark_what_was_found_and_leave_its_light_seen(
+    drawn: Path, tmp_path: Path, kind: str
+) -> None:
+    photos = [tmp_path / name / PHOTOS[kind] for name in ("a", "b")]
+    for photo in photos:
+        photo.parent.mkdir()
+        photo.write_bytes((drawn / PHOTOS[kind]).read_bytes())
+    said = run("detect", kind, *photos, "--overlay", tmp_path / "new" / "out", "--workers", 0)
+    assert said.code == 0
+    written = sorted((tmp_path / "new" / "out").iterdir())
+    assert len(written) == 2  # of one name, told apart
+    assert all(path.name.endswith(f"_{kind}.png") for path in written)
+    picture, photo = (
+        cv2.imread(str(path))[..., ::-1].astype(int) for path in (written[0], photos[0])
+    )
+    assert picture.shape == photo.shape
+    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
+    places = {
+        "lights": [(x, y) for x, y, _ in skies.LIGHTS],
+        "stars": skies.STARS,
+        "streaks": [(115.0, 95.0)],
+    }[kind]
+    for x, y in places:
+        column, row = round(x), round(y)
+        assert not green[row, column]
+        assert green[max(row - 9, 0) : row + 10, max(column - 9, 0) : column + 10].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_photo_of_nothing_does_not_vanish(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "=black.png"
+    Image.new("L", (60, 50)).save(path)
+    assert detect(kind, path)[kind] == []
+    (row,) = pd.read_csv(io.StringIO(run("detect", kind, path).out)).to_dict("records")
+    assert row["frame"] == "'=black"  # no formula
+    assert row["path"] == str(path)
+    assert np.isnan(row[next(iter(set(row) & {"x", "x1"}))])
+
+
+def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(
+    drawn: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes((drawn / "night.png").read_bytes()[:3000])
+    said = run("detect", "lights", bad, drawn / "night.png", "--json", "--workers", 0, "--quiet")
+    assert (said.code, len(said.records), said.err.count("\n")) == (1, 1, 1)
+    assert "bad.png" in said.err
+    said = run("detect", "streaks", drawn / "streak.png", "--method", "magic")
+    assert said.code == 2
+    assert "radon" in said.err
+    said = run("detect", "lights", drawn / "night.png", "--overlay", bad)
+    assert said.code == 1
+    assert "cannot be written" in said.err
+    with pytest.raises(rg.RegengineError, match="nothing to detect"):
+        rg.detect(drawn / "night.png", "towns")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_detect_prints_serves_as_labels(drawn: Path, tmp_path: Path, kind: str) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(run("detect", kind, drawn / PHOTOS[kind]).out, encoding="utf-8")
+    best = {"lights": "blobs", "stars": "matched", "streaks": "radon"}[kind]
+    words = ("--method", best) if kind == "streaks" else ()  # the others take seconds each
+    said = run("bench", kind, labels, "--json", "--plot", tmp_path / "figures", *words)
+    assert said.code == 0, said.err
+    facts = {one["method"]: one for one in said.records}
+    assert best in facts
+    assert len(list((tmp_path / "figures").iterdir())) == len(facts)
+    share = "recall" if kind == "streaks" else "completeness"
+    assert (facts[best][share], facts[best]["false_per_photo"]) == (1.0, 0.0)
+    assert json.loads(json.dumps(facts[best], allow_nan=False))
+
+
+def test_a_score_counts_what_is_missed_and_what_is_false(drawn: Path, tmp_path: Path) -> None:
+    (x0, y0, _), (x1, y1, _), _ = skies.LIGHTS
+    labels = tmp_path / "labels.csv"
+    photo = drawn / "night.png"
+    labels.write_text(
+        f"path,x,y,flux\n{photo},{x0 + 0.5},{y0},30\n{photo},{x1},{y1},10\n{photo},20,120,10\n"
+        "gone.png,1,2,3\n",
+        encoding="utf-8",
+    )
+    said = run("bench", "lights", labels, "--json", "--method", "blobs")
+    assert said.code == 1
+    assert "gone.png" in said.err
+    (facts,) = said.records
+    assert (facts["photos"], facts["labels"]) == (1, 3)
+    assert facts["completeness"] == pytest.approx(2 / 3)
+    assert facts["false_per_photo"] == 1.0
+    assert facts["flux_completeness"] == pytest.approx(0.8)
+    assert 0.1 < facts["centroid_error_px"] < 0.4

@@ -1,0 +1,354 @@
+"""Star fields are solved, lenses calibrated, satellites named and stars counted."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+from PIL import Image
+
+import regengine as rg
+from tests.kit import skies
+from tests.kit.program import Said, run
+
+FIELD_DEG = 39.78  # along x, of the lens that was drawn with
+
+
+@pytest.fixture(scope="module")
+def solved(star_fields: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Said, Path]:
+    """What `solve` says of both photos, and the folder of its files."""
+    folder = tmp_path_factory.mktemp("solved")
+    photos = [star_fields / f"star{k}.jpg" for k in range(2)]
+    said = run(
+        *("solve", *photos, "--json", "--matches", "--workers", 0, "--quiet"),
+        *("--wcs", folder, "--overlay", folder),
+    )
+    (folder / "solved.ndjson").write_text(said.out, encoding="utf-8")
+    return said, folder
+
+
+def read_truth(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+
+
+def apart_deg(one: list[float], other: list[float]) -> float:
+    """Angle between two rotations."""
+    return float(np.degrees(2.0 * np.arccos(min(1.0, abs(np.dot(one, other))))))
+
+
+def test_a_field_is_solved_to_its_true_camera(star_fields: Path, solved: tuple[Said, Path]) -> None:
+    said, _ = solved
+    assert said.code == 0
+    truth = read_truth(star_fields)
+    assert [one["frame"] for one in said.records] == ["star0", "star1"]
+    for one in said.records:
+        assert one["solved"] is True
+        assert apart_deg(one["quaternion_icrs"], truth[one["frame"]]["quaternion_icrs"]) < 0.05
+        assert one["focal_px"] == pytest.approx(skies.LENS["focal_px"], abs=1.0)
+        assert one["principal_point"] == pytest.approx(skies.LENS["principal_point"], abs=2.0)
+        assert one["fov_x_deg"] == pytest.approx(FIELD_DEG, abs=0.02)
+        assert one["log10_odds"] > 9.0
+        assert one["mirrored"] is False
+        assert one["rms_px"] < 0.5
+        assert len(one["matches"]) == one["matched_stars"] <= one["stars"]
+
+
+@pytest.mark.filterwarnings("ignore:The WCS transformation has more axes")
+def test_astropy_finds_the_stars_where_the_header_says(
+    star_fields: Path, solved: tuple[Said, Path]
+) -> None:
+    said, folder = solved
+    truth = read_truth(star_fields)
+    for one in said.records:
+        wcs = WCS(fits.getheader(folder / f"{one['frame']}_wcs.fits"))
+        true = truth[one["frame"]]
+        sky = wcs.pixel_to_world(np.array(true["x"]), np.array(true["y"]))
+        where = SkyCoord(*np.array(true["vectors"]).T, representation_type="cartesian")
+        away = sky.separation(SkyCoord(where.spherical.lon, where.spherical.lat)).arcsec
+        assert np.median(away) < 15.0  # a tenth of a pixel
+        assert away.max() < 60.0
+        middle = wcs.pixel_to_world((skies.WIDTH - 1) / 2, (skies.HEIGHT - 1) / 2)
+        assert middle.ra.deg == pytest.approx(one["ra_deg"], abs=1e-3)
+        assert middle.dec.deg == pytest.approx(one["dec_deg"], abs=1e-3)
+        listed = pd.DataFrame(one["matches"])
+        there = wcs.pixel_to_world(listed["x"].to_numpy(), listed["y"].to_numpy())
+        named = SkyCoord(listed["ra_deg"].to_numpy(), listed["dec_deg"].to_numpy(), unit="deg")
+        assert np.median(there.separation(named).arcsec) < 60.0
+
+
+def test_a_picture_shows_which_stars_were_told(solved: tuple[Said, Path]) -> None:
+    said, folder = solved
+    (first, _) = said.records
+    picture = cv2.imread(str(folder / "star0_solved.png"))[..., ::-1].astype(int)
+    assert picture.shape == (skies.HEIGHT, skies.WIDTH, 3)
+    green = (picture[..., 1] > picture[..., 0] + 60) & (picture[..., 1] > picture[..., 2] + 60)
+    brightest = sorted(first["matches"], key=lambda one: one["g"])[:20]
+    ringed = [
+        green[max(round(one["y"]) - 8, 0) :, max(round(one["x"]) - 8, 0) :][:17, :17].any()
+        for one in brightest
+    ]
+    assert sum(ringed) >= 18
+
+
+def test_python_says_what_the_command_says(star_fields: Path, solved: tuple[Said, Path]) -> None:
+    field = rg.solve(star_fields / "star0.jpg")
+    record = dict(solved[0].records[0])
+    mine = field.to_dict(matches=True)
+    assert field.solved
+    assert {k: v for k, v in mine.items() if k != "seconds"} == {
+        k: v for k, v in record.items() if k != "seconds"
+    }
+    text = run("solve", star_fields / "star0.jpg").out
+    assert text.startswith(f"star0: RA {record['ra_deg']:.4f}")
+
+
+def test_a_mirrored_picture_is_told_as_mirrored(
+    star_fields: Path, solved: tuple[Said, Path]
+) -> None:
+    words = ("--fov-deg", FIELD_DEG, "--json")
+    (one,) = run("solve", star_fields / "mirrored.png", *words).records
+    as_it_was = solved[0].records[0]
+    assert (one["solved"], one["mirrored"]) == (True, True)
+    assert apart_deg(one["quaternion_icrs"], as_it_was["quaternion_icrs"]) < 0.01
+    assert one["roll_deg"] == pytest.approx(as_it_was["roll_deg"], abs=0.01)
+
+
+def test_what_is_no_star_field_is_a_record_and_no_error(drawn: Path, tmp_path: Path) -> None:
+    noise = skies.save(skies.dim_sky(200, 300), tmp_path / "noise.png")
+    words = ("--json", "--max-seconds", 1, "--workers", 0, "--fov-deg", 40)
+    said = run("solve", noise, drawn / "stars.png", *words)
+    assert said.code == 0
+    noise_record, stars_record = said.records
+    assert (noise_record["solved"], noise_record["reason"]) == (False, "few_stars")
+    assert (stars_record["solved"], stars_record["reason"]) == (False, "no_match")
+    assert "\n" not in stars_record["text"]
+    field = rg.solve(noise)
+    assert (field.solved, field.camera, len(field.stars)) == (False, None, 0)
+    assert field.reason is not None
+
+
+def fit_lens(star_fields: Path, solutions: Path, *words: object) -> Said:
+    photos = [star_fields / f"star{k}.jpg" for k in range(2)]
+    return run("lens", "fit", *photos, "--solutions", solutions, "--quiet", *words)
+
+
+def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(
+    star_fields: Path, solved: tuple[Said, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "lens.toml"
+    said = fit_lens(star_fields, solved[1] / "solved.ndjson", "--out", out)
+    assert said.code == 0, said.err
+    profile = json.loads(said.out)
+    sigma = dict(zip(profile["free"], np.sqrt(np.diag(profile["covariance"])), strict=True))
+    assert profile["focal_px"] == pytest.approx(skies.LENS["focal_px"], abs=5.0 * sigma["focal_px"])
+    assert profile["principal_point"] == pytest.approx(skies.LENS["principal_point"], abs=1.5)
+    assert (profile["camera"], profile["frames"]) == ("NIKON D3S", 2)
+    zero = {one["channel"]: one["zero_point_mag"] for one in profile["channels"]}
+    # A full well is 1 of light: the colours' ratios are those that the frames were drawn with
+    assert zero["green"] - zero["red"] == pytest.approx(15.9 - 15.2, abs=0.15)
+    assert zero["green"] - zero["blue"] == pytest.approx(15.9 - 15.3, abs=0.15)
+    shown = run("lens", "info", out).out
+    assert shown.startswith("NIKON D3S, 50 mm: 900 x 600 px")
+    assert json.loads(run("lens", "info", tmp_path, "--json").out) == profile
+    (again,) = run("solve", star_fields / "star1.jpg", "--lens", out, "--json").records
+    assert again["solved"] is True
+
+
+def test_a_lens_is_fitted_without_solutions_and_past_broken_photos(
+    star_fields: Path, solved: tuple[Said, Path], tmp_path: Path
+) -> None:
+    broken, dark = tmp_path / "broken.jpg", tmp_path / "dark.jpg"
+    broken.write_bytes(b"\xff\xd8 no picture")
+    Image.new("RGB", (900, 600)).save(dark)
+    out = tmp_path / "lens.toml"
+    said = run("lens", "fit", broken, dark, star_fields / "star0.jpg", "--out", out)
+    assert said.code == 1
+    assert "broken.jpg" in said.err
+    assert "dark.jpg" in said.err
+    assert json.loads(said.out)["focal_px"] == pytest.approx(skies.LENS["focal_px"], abs=3.0)
+    out.unlink()
+    said = run("lens", "fit", dark, "--solutions", solved[1] / "solved.ndjson", "--out", out)
+    assert said.code == 1
+    assert "none of the photos was solved" in said.err
+    assert not out.exists()
+
+
+def name_satellites(folder: Path, name: str, *words: object, **changes: object) -> Said:
+    """`satellites` of a photo with all that it needs; a change to None leaves an option out."""
+    given: dict[str, object] = {
+        "tle": folder / "catalogue.txt",
+        "time": f"{skies.NIGHT:%Y-%m-%dT%H:%M:%SZ}",
+        "exposure-s": skies.EXPOSURE_S,
+        "site": skies.SITE if name == "ground" else None,
+        "station-tle": folder / "station.txt" if name == "station" else None,
+        "mount": "stars",
+        "wcs": folder / f"{name}_wcs.fits",
+    }
+    given |= {key.replace("_", "-"): value for key, value in changes.items()}
+    options = [word for k, v in given.items() if v is not None for word in (f"--{k}", v)]
+    return run("satellites", folder / f"{name}.png", *options, "--quiet", *words)
+
+
+@pytest.mark.parametrize("name", ["ground", "station"])
+def test_streaks_are_named_and_tracks_lie_on_them(
+    satellites: Path, name: str, tmp_path: Path
+) -> None:
+    said = name_satellites(satellites, name, "--json", "--overlay", tmp_path)
+    assert said.code == 0, said.err
+    (record,) = said.records
+    truth = read_truth(satellites)[name]
+    tracks = {track["norad"]: track for track in record["tracks"]}
+    middles = {
+        k: ((one["x1"] + one["x2"]) / 2, (one["y1"] + one["y2"]) / 2)
+        for k, one in enumerate(record["streaks"])
+    }
+    assert len(record["streaks"]) == len(truth) + 1
+    for one in truth:
+        x1, y1, x2, y2 = one["ends"]
+        middle = (x1 + x2) / 2, (y1 + y2) / 2
+        k = min(middles, key=lambda k: np.hypot(*np.subtract(middles[k], middle)))
+        streak = record["streaks"][k]
+        assert (streak["name"], streak["norad"]) == (one["name"], one["norad"])
+        assert streak["probability"] >= 0.9
+        assert streak["candidates"][0]["sunlit"] is True
+        points = tracks[one["norad"]]["points"]
+        assert np.hypot(*np.subtract(points[4], middle)) < 8.0
+    stranger = max(record["streaks"], key=lambda one: one["x2"] - one["x1"])
+    assert (stranger["name"], stranger["norad"], stranger["probability"]) == (None, None, None)
+    assert stranger["not_in_catalogue"] > 0.9
+    assert record["observer"]["kind"] == ("site" if name == "ground" else "station")
+    picture = cv2.imread(str(tmp_path / f"{name}_satellites.png"))[..., ::-1].astype(int)
+    assert ((picture[..., 1] > 200) & (picture[..., 0] < 150)).any()
+
+
+def test_the_table_of_satellites_has_a_row_for_each_track_and_streak(satellites: Path) -> None:
+    (record,) = name_satellites(satellites, "ground", "--json").records
+    said = name_satellites(satellites, "ground", tle=satellites / "bare.txt")
+    table = pd.read_csv(io.StringIO(said.out), dtype={"norad": str})
+    assert table["what"].tolist() == ["track"] * len(record["tracks"]) + ["streak"] * len(
+        record["streaks"]
+    )
+    assert table["name"].isna().all()  # the catalogue has numbers alone
+    streaks = table[table["what"] == "streak"]
+    assert streaks["norad"].fillna("").tolist() == [one["norad"] or "" for one in record["streaks"]]
+    assert streaks["x1"].tolist() == pytest.approx([one["x1"] for one in record["streaks"]])
+    tracks = table[table["what"] == "track"]
+    assert tracks["range_km"].tolist() == [one["range_km"] for one in record["tracks"]]
+
+
+def test_tracks_alone_need_no_streak(satellites: Path) -> None:
+    (record,) = name_satellites(satellites, "station", "--json", "--tracks-only").records
+    assert record["streaks"] == []
+    assert {one["norad"] for one in read_truth(satellites)["station"]} <= {
+        one["norad"] for one in record["tracks"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "says"),
+    [
+        ({"time": None}, 1, "--time"),
+        ({"exposure_s": None}, 1, "--exposure-s"),
+        ({"site": None}, 1, "--site"),
+        ({"station_tle": "station.txt"}, 2, "two places"),
+        ({"site": "north"}, 2, "--site"),
+        ({"site": "95,0"}, 2, "--site"),
+        ({"time": "2027-03-01T00:00:00Z"}, 1, "catalogue"),
+        ({"tle": "ground.png"}, 3, "element set"),
+        ({"wcs": "ground.png"}, 1, "FITS"),
+    ],
+)
+def test_what_satellites_lack_is_one_sentence(
+    satellites: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], code: int, says: str
+) -> None:
+    monkeypatch.chdir(satellites)
+    said = name_satellites(satellites, "ground", "--tracks-only", **changes)
+    assert (said.code, said.out.count("\n") < 2) == (code, True), said.err
+    assert says in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_stars_are_counted_against_the_catalogue(solved: tuple[Said, Path], tmp_path: Path) -> None:
+    records = solved[1] / "solved.ndjson"
+    out, bins = tmp_path / "stars.csv", tmp_path / "bins.ndjson"
+    assert run("catalogue", "stars", records, "--out", out).code == 0
+    table = pd.read_csv(out)
+    assert table["rank"].tolist() == [1, 2]
+    assert table["limiting_g"].is_monotonic_decreasing
+    assert table["limiting_g"].between(7.0, 9.0).all()
+    assert (table["plateau"] > 0.9).all()
+    assert (table["found"] <= table["expected"]).all()
+    told = {one["frame"]: one for one in solved[0].records}
+    for row in table.to_dict("records"):
+        one = told[row["frame"]]
+        assert row["identified"] == one["matched_stars"]
+        assert row["unidentified"] == one["stars"] - one["matched_stars"]
+        assert (row["ra_deg"], row["dec_deg"]) == (one["ra_deg"], one["dec_deg"])
+    run("catalogue", "stars", records, "--table", "magnitudes", "--out", bins)
+    counts = pd.read_json(bins, lines=True)
+    assert (counts["found"] <= counts["expected"]).all()
+    sums = counts.groupby("frame")["found"].sum()
+    identified = table.set_index("frame")["identified"].loc[sums.index]
+    assert (sums <= identified).all()
+    assert (sums > 0.9 * identified).all()
+    printed = run("catalogue", "stars", records, "--table", "magnitudes", "--json")
+    assert printed.out == bins.read_text(encoding="utf-8")
+    lines = run("catalogue", "stars", records, "--best", 1, "--quiet").out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[:2] == ["1", table["frame"][0]]
+
+
+def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(
+    solved: tuple[Said, Path], tmp_path: Path
+) -> None:
+    first = dict(solved[0].records[0])
+    path, out = tmp_path / "solved.ndjson", tmp_path / "stars.csv"
+    hostile = first | {"frame": "=cmd|' /C calc'!A0", "path": "../=a\n🌃.jpg"}
+    bad = [{"width_px": "wide"}, {"matches": [{"id": "x"}]}, {"matches": None}, {"fov_x_deg": 1e9}]
+    lines = [hostile, {"frame": "city", "solved": False, "reason": "no_match"}]
+    lines += [first | {"frame": f"bad{k}"} | change for k, change in enumerate(bad)]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    said = run("catalogue", "stars", path, "--out", out)
+    assert said.code == 1
+    assert said.err.count("Error: ") == len(bad)
+    assert "--matches" in said.err
+    (row,) = pd.read_csv(out).to_dict("records")
+    assert row["frame"] == "'=cmd|' /C calc'!A0"
+    assert "\n" not in row["path"]
+    for words, says in (
+        ((tmp_path / "none.ndjson",), "cannot be read"),
+        ((path, "--table", "planets"), "frames, magnitudes"),
+        ((path, "--out", tmp_path / "a.xlsx"), "ends in .csv"),
+        ((path, "--out", out), "exists"),
+    ):
+        said = run("catalogue", "stars", *words)
+        assert (said.code, says in said.err, said.err.count("\n")) == (2, True, 1), said.err
+    shutil.copy(out, tmp_path / "before.csv")
+    assert run("catalogue", "stars", path, "--out", out, "--force").code == 1
+    assert out.read_bytes() == (tmp_path / "before.csv").read_bytes()
+
+
+def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) -> None:
+    """Field, time and place stand in its header; the camera followed the stars."""
+    pixels = np.asarray(cv2.imread(str(satellites / "ground.png"), cv2.IMREAD_GRAYSCALE), float)
+    header = fits.getheader(satellites / "ground_wcs.fits")
+    header["DATE-OBS"] = f"{skies.NIGHT:%Y-%m-%dT%H:%M:%S}"
+    header["EXPTIME"] = skies.EXPOSURE_S
+    lat, lon, height = map(float, skies.SITE.split(","))
+    header["SITELAT"], header["SITELONG"], header["SITEELEV"] = lat, lon, height
+    fits.PrimaryHDU(pixels, header).writeto(tmp_path / "frame.fits")
+    words = ("--tle", satellites / "catalogue.txt", "--tracks-only", "--json", "--quiet")
+    (record,) = run("satellites", tmp_path / "frame.fits", *words).records
+    (wanted,) = name_satellites(satellites, "ground", "--tracks-only", "--json").records
+    for name in ("time_utc", "exposure_s", "observer", "mount", "catalogue", "tracks"):
+        assert record[name] == wanted[name]
