@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import typer
@@ -25,16 +24,6 @@ app = typer.Typer(
 @app.callback()
 def config() -> None:
     """Keep ``show`` a sub-command although it is the only one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One option of one command, what it is set to, and what set it."""
-
-    command: str
-    option: str
-    value: Any
-    source: str
 
 
 @app.command(
@@ -78,29 +67,25 @@ def show(
     ]
     if as_json:
         for row in rows:
-            typer.echo(json.dumps(asdict(row), default=str))
+            typer.echo(json.dumps(row, default=str))
         return
     for path in settings:
         say(f"# read {path}")
-    widths = [max(len(text) for text in column) for column in zip(*map(cells, rows), strict=True)]
+    table = []
     for row in rows:
-        texts = zip(cells(row), widths, strict=True)
-        say("  ".join(text.ljust(width) for text, width in texts).rstrip())
-
-
-def cells(row: Setting) -> tuple[str, str, str]:
-    """A setting as the three columns of the table."""
-    value = row.value
-    if isinstance(value, list | tuple):
-        value = " ".join(str(item) for item in value)
-    shown = "-" if value in (None, "") else str(value)
-    return f"{row.command} --{row.option}", shown, row.source
+        value = row["value"]
+        if isinstance(value, list | tuple):
+            value = " ".join(map(str, value))
+        shown = "-" if value in (None, "") else str(value)
+        table.append((f"{row['command']} --{row['option']}", shown, row["source"]))
+    first, second = (max(len(line[column]) for line in table) for column in (0, 1))
+    say(*(f"{name:{first}}  {value:{second}}  {source}" for name, value, source in table))
 
 
 def command_settings(
     root: Any, settings: Settings, name: str, arguments: list[str]
-) -> Iterator[Setting]:
-    """Settings of one command and its sub-commands."""
+) -> Iterator[dict[str, Any]]:
+    """Settings of one command and its sub-commands: their values, and what set them."""
     loaded = load_command(name)
     root.default_map = {name: defaults(settings, loaded, (name,))}
     chosen = tuple(arguments)
@@ -124,9 +109,9 @@ def command_settings(
                 "ENVIRONMENT": f"environment {parameter.envvar}",
                 "DEFAULT_MAP": str(of_files[option][1]) if option in of_files else "default",
             }
-            yield Setting(
-                command=" ".join(names),
-                option=option,
-                value=context.params.get(parameter.name),
-                source=named.get(source, "default"),
-            )
+            yield {
+                "command": " ".join(names),
+                "option": option,
+                "value": context.params.get(parameter.name),
+                "source": named.get(source, "default"),
+            }
