@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +16,6 @@ from regengine.sky.detection import LONG_SIDE_PX
 if TYPE_CHECKING:
     from detectors.types import FloatArray
     from regengine.api import Kind
-    from regengine.evaluate.detections import DetectionScore
-    from regengine.evaluate.streak_scores import StreakScore
-    from regengine.evaluate.tables import FactTable
     from regengine.sky.detection.detect import PhotoDetections
 
     DetectJob = Callable[[Path], PhotoDetections[Any]]
@@ -39,9 +36,6 @@ Plot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Draw what was found, false and missed into this folder."),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print NDJSON, a line per method, instead of a table.")
-]
 
 
 @app.command(no_args_is_help=True)
@@ -51,7 +45,7 @@ def lights(
     tolerance_px: Tolerance = 3.0,
     max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
     plot: Plot = None,
-    as_json: AsJson = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
@@ -77,7 +71,7 @@ def stars(
     max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
     whole_frame: common.WholeFrame = False,
     plot: Plot = None,
-    as_json: AsJson = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
@@ -105,7 +99,7 @@ def streaks(
     max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
     whole_frame: common.WholeFrame = False,
     plot: Plot = None,
-    as_json: AsJson = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
@@ -132,9 +126,7 @@ def scenes(
         Path | None,
         typer.Option(metavar="DIR", help="Draw figures and the worst mistakes into this folder."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON, a line per row, instead of tables.")
-    ] = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
@@ -187,9 +179,7 @@ def registration(
             help="CSV or HDF5: photo, x, y, lon, lat[, probability]; or a store of `register`."
         ),
     ],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print NDJSON, a line per split, instead of tables.")
-    ] = False,
+    as_json: common.Json = False,
     quiet: common.Quiet = False,
     log_json: common.LogJson = False,
 ) -> None:
@@ -244,94 +234,63 @@ def _bench(
     """Score methods on labelled photos, a line each; ``looked_at`` is of `api.detect_job`."""
     import json
     import logging
+    from functools import partial
+
+    import numpy as np
 
     from detectors import registry
     from regengine.api import detect_job
     from regengine.batch.console import configure_logging, progress
     from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
+    from regengine.evaluate import detections, labelled_streaks
+    from regengine.evaluate.streak_labels import read_streak_labels
+    from regengine.evaluate.streak_scores import streak_rows
     from regengine.sky.drawing import picture_paths
 
     configure_logging(quiet=output.quiet, as_json=output.log_json)
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
     jobs = {name: detect_job(kind, name, **looked_at) for name in methods}
-    scoring = _streak_scoring(labels) if kind == "streaks" else _place_scoring(labels, tolerance_px)
-    check_labelled(labels, scoring.photos)
+    photos: dict[Path, Any]
+    score: Callable[..., Any]
+    summary: Callable[..., dict[str, Any]]
+    if kind == "streaks":
+        photos = {photo.path: photo for photo in read_streak_labels(labels)}
+        score, summary = labelled_streaks.score_streak_photo, labelled_streaks.streak_summary
+        table = labelled_streaks.STREAK_TABLE
+    else:
+        photos = {photo.path: photo for photo in detections.read_light_labels(labels)}
+        score = partial(detections.score_photo, tolerance_px=tolerance_px)
+        summary, table = detections.summary, detections.DETECTION_TABLE
+    check_labelled(labels, list(photos))
     if not output.as_json:
-        say(scoring.table.header)
+        say(table.header)
     failed, summaries = 0, []
-    with progress(len(methods) * len(scoring.photos), quiet=output.quiet) as advance:
+    with progress(len(jobs) * len(photos), quiet=output.quiet) as advance:
         for name, job in jobs.items():
             pictures = None
             if output.plot is not None:
-                pictures = picture_paths(scoring.photos, output.plot, name)
-            scores = []
-            for path in scoring.photos:
+                pictures = picture_paths(list(photos), output.plot, name)
+
+            def find(path: Path, job: DetectJob = job) -> tuple[FloatArray, float]:
+                of = job(path)
+                if kind == "streaks":
+                    return streak_rows(of.found), of.seconds
+                return np.column_stack([of.found.x, of.found.y]), of.seconds
+
+            scores: list[Any] = []
+            for path, photo in photos.items():
                 try:
                     picture = None if pictures is None else pictures.of(path)
-                    scores.append(scoring.score(job, path, picture))
+                    scores.append(score(photo, find, picture=picture))
                 except FrameError as error:
                     failed += 1
                     logging.getLogger("regengine").error("Error: %s", error)
                 advance()
-            one = scoring.summary(name, scores)
-            summaries.append(one)
-            typer.echo(json.dumps(one) if output.as_json else scoring.table.line(one))
-    if not output.as_json:
-        say(*scoring.at_end(summaries))
+            summaries.append(summary(name, scores))
+            line = json.dumps(summaries[-1]) if output.as_json else table.line(summaries[-1])
+            typer.echo(line)
+    if kind == "streaks" and not output.as_json:
+        say(*labelled_streaks.recall_lines(summaries))
     if failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
-
-
-class Scoring(NamedTuple):
-    """Labelled photos, and how what is found in one is scored, summed up and printed."""
-
-    photos: list[Path]
-    score: Callable[[DetectJob, Path, Path | None], Any]  # with the picture to draw, if any
-    summary: Callable[[str, list[Any]], dict[str, Any]]
-    table: FactTable
-    at_end: Callable[[list[dict[str, Any]]], list[str]] = lambda summaries: []
-
-
-def _place_scoring(labels: Path, tolerance_px: float) -> Scoring:
-    import numpy as np
-
-    from regengine.evaluate.detections import (
-        DETECTION_TABLE,
-        read_light_labels,
-        score_photo,
-        summary,
-    )
-
-    photos = {photo.path: photo for photo in read_light_labels(labels)}
-
-    def score(job: DetectJob, path: Path, picture: Path | None) -> DetectionScore:
-        def find(photo: Path) -> tuple[FloatArray, float]:
-            found = job(photo)
-            return np.column_stack([found.found.x, found.found.y]), found.seconds
-
-        return score_photo(photos[path], find, tolerance_px, picture)
-
-    return Scoring(list(photos), score, summary, DETECTION_TABLE)
-
-
-def _streak_scoring(labels: Path) -> Scoring:
-    from regengine.evaluate.labelled_streaks import (
-        STREAK_TABLE,
-        recall_lines,
-        score_streak_photo,
-        streak_summary,
-    )
-    from regengine.evaluate.streak_labels import read_streak_labels
-    from regengine.evaluate.streak_scores import streak_rows
-
-    photos = {photo.path: photo for photo in read_streak_labels(labels)}
-
-    def score(job: DetectJob, path: Path, picture: Path | None) -> StreakScore:
-        def find(photo: Path) -> tuple[FloatArray, float]:
-            found = job(photo)
-            return streak_rows(found.found), found.seconds
-
-        return score_streak_photo(photos[path], find, picture)
-
-    return Scoring(list(photos), score, streak_summary, STREAK_TABLE, recall_lines)

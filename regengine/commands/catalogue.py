@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from regengine.batch.console import print_data, say
 from regengine.commands.catalogue_package import package
 from regengine.commands.catalogue_tasking import tasking
-from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFile, NoMessages, Quiet
+from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
@@ -69,10 +69,8 @@ def build(
         list[Path] | None,
         typer.Option(help="Night-light maps, to tell clouds by the lights that they hide."),
     ] = None,
-    force: ForceFile = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was built as a JSON object.")
-    ] = False,
+    force: Force = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Build a catalogue: a row for each photo of all stores, by place and time.
@@ -232,11 +230,9 @@ def stars(
     best: Annotated[
         int | None, typer.Option(min=1, help="Only so many frames, the deepest.")
     ] = None,
-    force: ForceFile = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the rows as NDJSON instead of text.")
-    ] = False,
-    quiet: NoMessages = False,
+    force: Force = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Count the stars of solved frames against the catalogue, and rank the frames.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from regengine.scene.result import Scene
 
 
-@with_line_options(common.JsonRecords)
+@with_line_options
 def main(
     photos: Annotated[
         list[str] | None, typer.Argument(help="Photos, folders of them, or patterns.")
@@ -65,14 +65,13 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.console import configure_logging, say
+    from regengine.batch.console import say
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
     from regengine.result import Answer
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import table_header, write_sheet
 
-    configure_logging(quiet=run.quiet, as_json=run.log_json)
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
     if not named:
         raise ConfigError("no photo given; name photos or a folder, or a folder after --fit.")

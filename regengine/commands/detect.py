@@ -22,7 +22,7 @@ app = typer.Typer(
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(common.JsonNotCsv)
+@with_line_options
 def lights(
     photos: common.Photos,
     method: common.Method = None,
@@ -41,11 +41,11 @@ def lights(
       regengine detect lights photos/ --json --overlay overlays
       regengine detect lights photos/ --out lights.ndjson --workers 4
     """
-    _detect("lights", photos, run, overlay, method=method, max_side_px=max_side_px)
+    _detect("lights", photos, run, overlay, method, max_side_px)
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(common.JsonNotCsv)
+@with_line_options
 def stars(
     photos: common.Photos,
     method: common.Method = None,
@@ -65,12 +65,11 @@ def stars(
       regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
     """
-    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _detect("stars", photos, run, overlay, method=method, **looked_at)
+    _detect("stars", photos, run, overlay, method, max_side_px, whole_frame)
 
 
 @app.command(no_args_is_help=True)
-@with_line_options(common.JsonNotCsv)
+@with_line_options
 def streaks(
     photos: common.Photos,
     method: common.Method = None,
@@ -90,8 +89,7 @@ def streaks(
       regengine detect streaks sky.jpg > streaks.csv
       regengine detect streaks frames/ --json --overlay overlays
     """
-    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _detect("streaks", photos, run, overlay, method=method, **looked_at)
+    _detect("streaks", photos, run, overlay, method, max_side_px, whole_frame)
 
 
 def _detect(
@@ -99,7 +97,6 @@ def _detect(
     photos: list[str],
     run: LineRun,
     overlay: Path | None,
-    *,
     method: str | None,
     max_side_px: int,
     whole_frame: bool = False,
@@ -107,14 +104,12 @@ def _detect(
     """Go through photos and print what was found."""
     from functools import partial
 
-    from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
     from regengine.sky.detection.kinds import SOUGHT
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
     detector = sought.detector(method)
-    configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay])
     settings = {
         "method": detector.name,

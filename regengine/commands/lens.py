@@ -11,10 +11,8 @@ from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet
 
 if TYPE_CHECKING:
-    from regengine.photo.frame import FrameOptions
-    from regengine.photo.frame_records import FrameRecords
     from regengine.photo.lens_profile import LensProfile
-    from regengine.sky.stars.lens_photo import CameraSource, LensPhoto
+    from regengine.sky.stars.lens_photo import LensPhoto
 
 app = typer.Typer(
     help="Calibrate lenses on photographs of stars, and show profiles.\n\n"
@@ -65,16 +63,23 @@ def fit(
               regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml
     """
     import logging
+    from dataclasses import replace
 
     from regengine.batch.console import configure_logging, progress
     from regengine.batch.discover import existing_photos
     from regengine.errors import FrameError
     from regengine.orbit.position import frame_records
-    from regengine.photo.frame import FrameOptions
+    from regengine.photo.frame import FrameOptions, read_frame
     from regengine.photo.lens_profile_file import save_profile
+    from regengine.sky.detection.kinds import STARS
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.sky.stars.lens_photo import mean_epoch, recorded_cameras, solved_cameras
+    from regengine.sky.stars.lens_photo import (
+        mean_epoch,
+        measure_photo,
+        recorded_cameras,
+        solved_cameras,
+    )
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
@@ -87,15 +92,18 @@ def fit(
     with progress(len(found), quiet=quiet) as advance:
         for path in found:
             try:
-                photo = _measured(path, records, options, camera, lens, source)
+                frame = read_frame(path, records=records, options=options)
+                body = frame.camera_body or camera
+                frame = replace(frame, camera_body=body, lens=frame.lens or lens)
+                stars = STARS.in_photo(path).found
+                where = source(frame, stars)
+                if isinstance(where, str):
+                    logger.warning("%s: %s", path, where)
+                else:
+                    measured.append(measure_photo(frame, where, stars))
             except FrameError as error:
                 failed += 1
                 logger.error("Error: %s", error)
-            else:
-                if isinstance(photo, str):
-                    logger.warning("%s: %s", path, photo)
-                else:
-                    measured.append(photo)
             advance()
     if not measured:
         typer.echo(
@@ -140,28 +148,6 @@ def info(
             typer.echo(_json(profile))
         else:
             say(*([""] if k else []), *profile_lines(profile))
-
-
-def _measured(
-    path: Path,
-    records: FrameRecords | None,
-    options: FrameOptions,
-    camera: str | None,
-    lens: str | None,
-    source: CameraSource,
-) -> LensPhoto | str:
-    """A photo's stars and sky, or why there are none."""
-    from dataclasses import replace
-
-    from regengine.photo.frame import read_frame
-    from regengine.sky.detection.kinds import STARS
-    from regengine.sky.stars.lens_photo import measure_photo
-
-    frame = read_frame(path, records=records, options=options)
-    frame = replace(frame, camera_body=frame.camera_body or camera, lens=frame.lens or lens)
-    stars = STARS.in_photo(path).found
-    where = source(frame, stars)
-    return where if isinstance(where, str) else measure_photo(frame, where, stars)
 
 
 def _json(profile: LensProfile) -> str:

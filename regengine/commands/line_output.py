@@ -144,11 +144,8 @@ class LineRun:
             logger.warning("interrupted; give the same command%s again to go on", how)
 
 
-def with_line_options(json_option: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a `LineRun` in the place of its parameter ``run``.
-
-    ``json_option`` is the annotated type of ``--json``.
-    """
+def with_line_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a `LineRun` in the place of its parameter ``run``."""
     given = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, annotation, default in (
@@ -157,24 +154,24 @@ def with_line_options(json_option: Any) -> Callable[[Callable[..., None]], Calla
             ("retry", common.LinesRetry, None),
             ("workers", common.Workers, 1),
             ("max_memory_mb", common.MaxMemory, MAX_MEMORY_MB),
-            ("as_json", json_option, False),
+            ("as_json", common.Json, False),
             ("quiet", common.Quiet, False),
             ("log_json", common.LogJson, False),
         )
     ]
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def with_options(**arguments: Any) -> None:
-            run = LineRun(**{option.name: arguments.pop(option.name) for option in given})
-            command(**arguments, run=run)
+    @wraps(command)
+    def with_options(**arguments: Any) -> None:
+        from regengine.batch.console import configure_logging
 
-        own = signature(command, eval_str=True)
-        parameters: list[Parameter] = []
-        for parameter in own.parameters.values():
-            parameters += given if parameter.name == "run" else [parameter]
-        with_options.__dict__["__signature__"] = own.replace(parameters=parameters)
-        with_options.__annotations__ = {one.name: one.annotation for one in parameters}
-        return with_options
+        run = LineRun(**{option.name: arguments.pop(option.name) for option in given})
+        configure_logging(quiet=run.quiet, as_json=run.log_json)
+        command(**arguments, run=run)
 
-    return decorate
+    own = signature(command, eval_str=True)
+    parameters: list[Parameter] = []
+    for parameter in own.parameters.values():
+        parameters += given if parameter.name == "run" else [parameter]
+    with_options.__dict__["__signature__"] = own.replace(parameters=parameters)
+    with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_options

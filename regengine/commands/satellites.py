@@ -23,7 +23,7 @@ class Mount(StrEnum):
     STILL = "still"
 
 
-@with_line_options(common.JsonNotCsv)
+@with_line_options
 def main(
     photos: common.Photos,
     tle: Annotated[
@@ -78,7 +78,6 @@ def main(
     """
     import logging
 
-    from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
@@ -88,7 +87,6 @@ def main(
     from regengine.sky.satellites.naming import CSV_COLUMNS
     from regengine.sky.satellites.photo import SatelliteJob
 
-    configure_logging(quiet=run.quiet, as_json=run.log_json)
     logger = logging.getLogger("regengine")
     if site is not None and station_tle is not None:
         raise ConfigError("--site and --station-tle say two places: give the one that is true.")

@@ -11,9 +11,7 @@ from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
 
 
-@with_line_options(
-    Annotated[bool, typer.Option("--json", help="Print NDJSON records instead of a line of text.")]
-)
+@with_line_options
 def main(
     photos: common.Photos,
     focal_mm: Annotated[
@@ -57,35 +55,18 @@ def main(
       regengine solve photos/ --json --wcs wcs --overlay overlays > solved.ndjson
       regengine solve photos/ --out solved.ndjson --workers 4
     """
+    given = dict(locals())  # options have the names of `regengine.api.SolveOptions`
     from dataclasses import replace
     from functools import partial
 
     from regengine import api
-    from regengine.batch.console import configure_logging
     from regengine.batch.discover import existing_photos
 
-    configure_logging(quiet=run.quiet, as_json=run.log_json)
     found = existing_photos(photos, exclude=[overlay, wcs])
-    job = api.solve_job(
-        found,
-        focal_mm=focal_mm,
-        pixel_pitch_um=pixel_pitch_um,
-        fov_deg=fov_deg,
-        lens=lens,
-        method=method,
-        max_seconds=max_seconds,
-        wcs=wcs,
-        overlay=overlay,
-    )
-    settings = {
-        "focal_mm": focal_mm,
-        "pixel_pitch_um": pixel_pitch_um,
-        "fov_deg": fov_deg,
-        "lens": lens,
-        "method": job.detector.name,
-        "max_seconds": max_seconds,
-        "matches": matches,
-    }
+    options = {name: given[name] for name in api.SolveOptions.__annotations__}
+    job = api.solve_job(found, **options)
+    settings = options | {"method": job.detector.name, "matches": matches}
+    del settings["wcs"], settings["overlay"]
     run = replace(run, limit_s=60.0 + 10.0 * max_seconds)
     run.tell_each(
         found,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import EXIT_FRAMES_FAILED, LogJson, Quiet, SceneLabels
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
 
 if TYPE_CHECKING:
     from regengine.scene.model import SceneModel
@@ -20,9 +20,7 @@ def main(
     labels: SceneLabels,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The model's file, JSON.")],
     seed: Annotated[int, typer.Option(help="Of folds and fits; equal seeds, equal models.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object instead of tables.")
-    ] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
