@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.kit.program import begin, run, start
+from tests.kit.skies import night, save
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
@@ -320,6 +321,39 @@ def test_doctor_says_what_is_missing_and_the_command_that_brings_it(folder: Path
     code, found = doctor()
     assert code == 1
     assert "make it anew with regengine lights index" in found["index"]["fix"]
+
+
+def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder: Path) -> None:
+    for name in "ab":
+        save(night(), folder / f"{name}.png")
+    Path("c.jpg").write_bytes(b"no photo")
+    words = ("detect", "lights", ".", "--out", "out.ndjson", "--workers", 0)
+    first = run(*words, "--json")
+    assert first.code == 1
+    kept = [json.loads(line) for line in Path("out.ndjson").read_text().splitlines()]
+    assert [one["frame"] for one in kept] == ["a", "b", "c"]
+    assert (kept[:2], kept[2]["failed"]["code"]) == (first.records, "unreadable")
+    save(night(2), folder / "d.png")
+    again = run(*words)
+    assert (again.code, "4 photos (3 were there already)" in again.err) == (1, True)
+    assert {line.split(",")[0] for line in again.out.splitlines()} == {"frame", "d"}
+    Path("c.jpg").unlink()
+    assert "(3 were there already)" in run(*words, "--overlay", "drawn").err  # changes no line
+    assert "were there" not in run(*words, "--max-side-px", 200).err
+    changed = [json.loads(line) for line in Path("out.ndjson").read_text().splitlines()]
+    assert sorted(one["frame"] for one in changed) == ["a", "b", "c", "d"]
+    assert [one["frame"] for one in changed if one in kept] == ["c"]  # which is not there any more
+
+
+@pytest.mark.parametrize("command", [("detect", "stars"), ("classify",), ("solve",)])
+def test_a_file_that_the_command_has_not_written_is_left_alone(
+    folder: Path, command: tuple[str, ...]
+) -> None:
+    Path("notes.txt").write_text("remember the milk")
+    said = run(*command, PHOTO, "--out", "notes.txt")
+    assert said.code == 3
+    assert "was not written by" in said.err
+    assert Path("notes.txt").read_text() == "remember the milk"
 
 
 # Ends
