@@ -546,15 +546,13 @@ def solve(photo: AnyPath, **options: Unpack[SolveOptions]) -> StarField:
     return StarField(solve_job([Path(photo)], **options)(Path(photo)))
 
 
-def open_light_map(maps: Paths, *, classes: Mapping[int, float] | None = None) -> LightMap:
+def open_light_map(maps: Paths) -> LightMap:
     """Night-light maps as one, of which ``window(west, south, east, north, …)`` gives a part.
 
     Parameters
     ----------
     maps : path or sequence of paths
         Files, or folders of files or tiles.
-    classes : mapping of int to float, optional
-        Where maps hold classes: the radiance of each, nW/cm²/sr.
 
     Raises
     ------
@@ -563,4 +561,4 @@ def open_light_map(maps: Paths, *, classes: Mapping[int, float] | None = None) -
     """
     from regengine.lights import map as lights
 
-    return lights.open_light_map(_paths(maps), classes=classes)
+    return lights.open_light_map(_paths(maps))

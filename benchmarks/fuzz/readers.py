@@ -22,7 +22,8 @@ class Unforeseen(Exception):
 def read_photo(path: Path) -> None:
     """Header, EXIF and hash; then the picture as it is measured, classified and drawn."""
     from regengine.photo.fits import is_fits, read_headers
-    from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
+    from regengine.photo.frame import read_frame
+    from regengine.photo.image import read_display_rgb, read_linear_light
     from regengine.scene.picture import read_scene_picture
 
     if is_fits(path):
@@ -134,14 +135,10 @@ def read_map(path: Path) -> None:
 
 
 def read_sidecars(path: Path) -> None:
-    """What stands beside maps."""
-    from regengine.lights.source import read_sidecar
+    """The description of a folder of tiles."""
     from regengine.lights.tiles import read_description
 
-    if path.suffix == ".toml":
-        read_sidecar(path.with_suffix(".tif"))
-    else:
-        read_description(path.parent)
+    read_description(path.parent)
 
 
 # The same photos through whole commands

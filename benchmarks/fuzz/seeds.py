@@ -188,8 +188,8 @@ max-seconds = 30
 lights = ["~/maps/lights.tif"]
 nadir = "136.9,35.7"
 
-[lights.fetch]
-radius-km = 900
+[lights.get]
+level = 7
 
 [detect.stars]
 max-side-px = 1500
@@ -410,8 +410,6 @@ def _netcdf(path: Path, lamps: NDArray[np.float32]) -> None:
 
 
 def sidecars() -> Seeds:
-    """What stands beside maps: a sidecar, the description of tiles."""
-    return {
-        "radiance.toml": b'product = "VIIRS"\nnodata = -1\nband = 1\n[classes]\n5 = 1.4\n',
-        "tiles.json": json.dumps({"order": "{z}/{x}/{y}", "product": "Black Marble"}).encode(),
-    }
+    """The description of a folder of tiles."""
+    said = {"order": "{z}/{x}/{y}", "product": "Black Marble"}
+    return {"tiles.json": json.dumps(said).encode()}

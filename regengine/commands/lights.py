@@ -28,10 +28,6 @@ app = typer.Typer(
 Maps = Annotated[
     list[Path], typer.Argument(help="Night-light maps: files, or folders of files or tiles.")
 ]
-Classes = Annotated[
-    str | None,
-    typer.Option(help="The maps hold classes: radiance of each in nW/cm²/sr, as 5=1.4,6=2.7."),
-]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
@@ -57,9 +53,19 @@ def get(
         str | None,
         typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
     ] = None,
+    product: Annotated[
+        str | None,
+        typer.Option(help="VNP46A2, A3 or A4 of the region instead; needs EARTHDATA_TOKEN."),
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option(help="Of the product: 2020-03-14, 2020-03 or 2020.")
+    ] = None,
     url: Annotated[
         str | None,
-        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}; NASA's Black Marble if not."),
+        typer.Option(
+            help="Tile service with {z}, {x}, {y} or {-y}, or archive of the product; NASA's if "
+            "not given."
+        ),
     ] = None,
     level: Annotated[
         int, typer.Option(min=0, max=8, help="Zoom level of the tiles; each less is a quarter.")
@@ -77,6 +83,7 @@ def get(
       regengine lights get
       regengine lights get --region -12,34,32,60
       regengine lights get --from VNP46A4/
+      regengine lights get --product VNP46A4 --date 2020 --region -12,34,32,60
     """
     from regengine.batch.at_hand import usual_map
     from regengine.lights.build import BuildOptions, build_map
@@ -87,7 +94,11 @@ def get(
 
     bounds = None if region is None else parse_bounds(region, "--region")
     if source and url is not None:
-        raise ConfigError("--url is for tiles that are downloaded: leave it out with --from.")
+        raise ConfigError("--url is for what is downloaded: leave it out with --from.")
+    if (product is None) != (date is None) or (product and (source or region is None)):
+        raise ConfigError(
+            "--product, --date and --region go together, without --from: VNP46A4 of 2020, say."
+        )
     out = usual_map()
     index = index_beside(out)
     if out.exists() and index.exists() and not force:
@@ -95,7 +106,10 @@ def get(
     _make_folder(out.parent)
     if force or not out.exists():
         if source:
-            light_map = _open(source, None)
+            light_map = _open(source)
+        elif product and date and bounds:
+            folder = _fetch_product(bounds, product, date, url, quiet)
+            light_map = _open([folder])
         else:
             folder = _fetched(bounds or SEEN, url, level, out, quiet)
             light_map = LightMap(
@@ -106,7 +120,7 @@ def get(
             build_map(light_map, out, options, progress)
         _tell_size(out, quiet)
         if not quiet and not source:
-            say(f"The tiles in {folder} are not needed any more.", err=True)
+            say(f"The files in {folder} are not needed any more.", err=True)
     _make_index_if_towns(out, quiet)
     if not quiet:
         say("regengine register PHOTO finds them from now on.", err=True)
@@ -163,6 +177,29 @@ def _fetched(
     return job.folder
 
 
+def _fetch_product(
+    bounds: tuple[float, float, float, float],
+    product: str,
+    date: str,
+    archive: str | None,
+    quiet: bool,
+) -> Path:
+    """Fetch the tiles of a radiance product, of about 100 MB each; their folder."""
+    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
+    from regengine.lights.fetch import LAADS, fetch_vnp46
+
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    with progress_bar("Fetching", quiet=quiet) as progress:
+        return fetch_vnp46(
+            bounds,
+            product=product,
+            when=date,
+            downloader=Downloader(connections=2, token=token),
+            archive=archive or LAADS,
+            progress=progress,
+        )
+
+
 def _tell_size(path: Path, quiet: bool) -> None:
     if not quiet:
         say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB", err=True)
@@ -171,7 +208,6 @@ def _tell_size(path: Path, quiet: bool) -> None:
 @app.command(no_args_is_help=True)
 def info(
     maps: Maps,
-    classes: Classes = None,
     as_json: JsonLine = False,
 ) -> None:
     """Show product, date, resolution, extent and the spread of radiances of maps.
@@ -183,7 +219,7 @@ def info(
       regengine lights info earth.tif
       regengine lights info PAR_2019_01.tif earth.tif --json
     """
-    light_map = _open(maps, classes)
+    light_map = _open(maps)
     from regengine.lights.describe import facts_of, table
 
     facts = facts_of(light_map)
@@ -199,7 +235,6 @@ def build(
     bbox: Annotated[
         str | None, typer.Option(help="Only this part: WEST,SOUTH,EAST,NORTH in degrees.")
     ] = None,
-    classes: Classes = None,
     with_index: Annotated[
         bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
     ] = True,
@@ -212,13 +247,12 @@ def build(
     Examples:
       regengine lights build BlackMarble_2016.tif --out earth.tif
       regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
-      regengine lights build classes.tif --out earth.tif --classes 5=1.4,6=2.7,7=6.7
     """
     from regengine.lights.build import BuildOptions, build_map
     from regengine.lights.source import parse_bounds
 
     region = None if bbox is None else parse_bounds(bbox)
-    light_map = _open(sources, classes)
+    light_map = _open(sources)
     start = time.monotonic()
     with progress_bar("Building", quiet=quiet) as progress:
         build_map(
@@ -277,7 +311,7 @@ def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
     """Make the index of a map and say so."""
     from regengine.registration.index.earth import build_earth_index, write_earth_index
 
-    light_map = _open(maps, None)
+    light_map = _open(maps)
     start = time.monotonic()
     with progress_bar("Indexing", quiet=quiet) as progress:
         earth = build_earth_index(light_map, progress)
@@ -291,93 +325,10 @@ def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
         )
 
 
-@app.command(no_args_is_help=True)
-def fetch(
-    nadir: Annotated[str, typer.Option(help="Centre: LON,LAT in degrees.")],
-    radius_km: Annotated[
-        float, typer.Option(help="Radius on the ground; the ISS sees 2200 km far.")
-    ],
-    url: Annotated[
-        str | None,
-        typer.Option(help="Tile service with {z}, {x}, {y} or {-y}; NASA's Black Marble if not."),
-    ] = None,
-    level: Annotated[
-        int | None, typer.Option(help="Zoom level of the tiles; 8 if not given.")
-    ] = None,
-    product: Annotated[
-        str | None,
-        typer.Option(help="VNP46A2, A3 or A4 instead of tiles; needs EARTHDATA_TOKEN."),
-    ] = None,
-    date: Annotated[
-        str | None, typer.Option(help="Of the product: 2020-03-14, 2020-03 or 2020.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder; one in the cache if not.")] = None,
-    timeout_s: Annotated[float, typer.Option(help="Longest silence of the server.")] = 30.0,
-    quiet: Quiet = False,
-) -> None:
-    """Download the map around a place; prints the folder, which --lights takes as it is.
-
-    What is there already is not downloaded again, so an interrupted download goes on.
-
-    \b
-    Examples:
-      regengine lights fetch --nadir 136.9,35.7 --radius-km 1000
-      regengine lights fetch --nadir 2.3,48.9 --radius-km 300 --product VNP46A4 --date 2020
-    """
-    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
-    from regengine.lights.fetch import DEFAULT_LEVEL, GIBS_BLACK_MARBLE, fetch_tiles, fetch_vnp46
-    from regengine.lights.tiles import Circle
-
-    try:
-        lon, lat = (float(part) for part in nadir.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--nadir {nadir!r} makes no sense: write LON,LAT such as 136.9,35.7."
-        ) from None
-    circle = Circle(lon, lat, radius_km)
-    with progress_bar("Fetching", quiet=quiet) as progress:
-        if product is None:
-            if date is not None:
-                raise ConfigError("--date goes with --product: tiles have their date in the --url.")
-            fetched = fetch_tiles(
-                circle,
-                out,
-                template=GIBS_BLACK_MARBLE if url is None else url,
-                level=DEFAULT_LEVEL if level is None else level,
-                downloader=Downloader(timeout_s=timeout_s),
-                progress=progress,
-            )
-        else:
-            if url is not None or level is not None:
-                raise ConfigError("--url and --level are for tiles: leave them out with --product.")
-            if date is None:
-                raise ConfigError(f"{product} needs --date, such as 2020 for VNP46A4.")
-            fetched = fetch_vnp46(
-                circle,
-                out,
-                product=product,
-                when=date,
-                downloader=Downloader(
-                    timeout_s=timeout_s,
-                    connections=2,  # each file has about 100 MB
-                    token=os.environ.get(TOKEN_VARIABLE, "").strip(),
-                ),
-                progress=progress,
-            )
-    if not quiet:
-        say(
-            f"{fetched.downloaded} downloaded, {fetched.present} there already, "
-            f"{fetched.absent} do not exist",
-            err=True,
-        )
-    say(str(fetched.folder))
-
-
-def _open(maps: list[Path], classes: str | None) -> LightMap:
+def _open(maps: list[Path]) -> LightMap:
     from regengine.lights import open_light_map
-    from regengine.lights.source import parse_classes
 
-    return open_light_map(maps, classes=None if classes is None else parse_classes(classes))
+    return open_light_map(maps)
 
 
 @contextmanager

@@ -16,17 +16,16 @@ from rasterio.windows import Window
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import writing
-from regengine.lights.geotiff import RasterSource, is_complete
-from regengine.lights.map import LightMap, names_of
+from regengine.lights.geotiff import is_complete
+from regengine.lights.map import LightMap
 from regengine.lights.mosaic import FACTORS, fill, placed_in, snapped
 from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG, LIGHTS_TAG
-from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, display_table, encode
+from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, encode
 from regengine.lights.source import Bounds, PixelGrid
 
 BLOCK_PX = 512
 STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies
 MIN_LEVEL_PX = 256  # smaller maps need no coarser overview
-MAX_CLASS = 20
 UNITS = "log10(1 + L / 1 nW cm-2 sr-1)"
 
 Progress = Callable[[int, int], None]
@@ -66,8 +65,7 @@ def build_map(
     plain = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
     final = out.with_name(f".{out.name}.{os.getpid()}.tif")
     with writing(out, leftovers=(plain, final, Path(f"{final}.ovr.tmp"))):
-        brightest = _write_plain(light_map, grid, plain, tags, progress)
-        _refuse_raw_classes(light_map, options, brightest)
+        _write_plain(light_map, grid, plain, tags, progress)
         _write_cog(plain, final, overviews=len(level_factors(grid)) - 1)
         if not is_complete(final):
             raise OSError("not all of it reached the disk")
@@ -120,8 +118,8 @@ def _tags(light_map: LightMap, options: BuildOptions) -> dict[str, str]:
 
 def _write_plain(
     light_map: LightMap, grid: PixelGrid, path: Path, tags: dict[str, str], progress: Progress
-) -> float:
-    """Write all pixels as a tiled GeoTIFF without overviews, which is fast; the highest value.
+) -> None:
+    """Write all pixels as a tiled GeoTIFF without overviews, which is fast.
 
     What tells these lights from others is written among the tags.
     """
@@ -146,7 +144,7 @@ def _write_plain(
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.update_tags(**tags)
         dataset.scales, dataset.offsets, dataset.units = (CODE_SCALE,), (0.0,), (UNITS,)
-        done, brightest = 0, 0.0
+        done = 0
         place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
         digest = hashlib.sha256(place.encode())
         for row, col, block in _blocks(grid):
@@ -157,12 +155,10 @@ def _write_plain(
                 codes = encode(filled.values, filled.valid)
                 window = Window(col, row, block.cols, block.rows)
                 dataset.write(codes, 1, window=window)
-                brightest = max(brightest, float(filled.values.max()))
             digest.update(np.ascontiguousarray(codes).data)
             done += block.cols * block.rows
             progress(done, grid.cols * grid.rows)
         dataset.update_tags(**{LIGHTS_TAG: digest.hexdigest()})
-    return brightest
 
 
 def _blocks(grid: PixelGrid) -> Iterator[tuple[int, int, PixelGrid]]:
@@ -171,19 +167,6 @@ def _blocks(grid: PixelGrid) -> Iterator[tuple[int, int, PixelGrid]]:
         for col in range(0, grid.cols, STRIP_COLS):
             rows, cols = min(BLOCK_PX, grid.rows - row), min(STRIP_COLS, grid.cols - col)
             yield row, col, grid.part(row, col, rows, cols)
-
-
-def _refuse_raw_classes(light_map: LightMap, options: BuildOptions, brightest: float) -> None:
-    """Raise if a whole world of grey pictures has no level that a city would have.
-
-    Maps of classes hold small numbers; taken for grey levels they would be a map of darkness.
-    """
-    grey = all(isinstance(s, RasterSource) and s.coding.kind == "grey" for s in light_map.sources)
-    if options.region is None and grey and 0.0 < brightest <= display_table()[MAX_CLASS]:
-        raise ConfigError(
-            f"{names_of(light_map.info)} has no level above {MAX_CLASS} and looks like a map of "
-            "classes: give the radiance of each class with --classes, such as 5=1.4,6=2.7."
-        )
 
 
 def _write_cog(plain: Path, final: Path, *, overviews: int) -> None:

@@ -1,4 +1,4 @@
-"""Fetch what shows the lights of a circle: map tiles of any service, or NASA's Black Marble."""
+"""Fetch what shows the lights of a region: map tiles of any service, or NASA's Black Marble."""
 
 from __future__ import annotations
 
@@ -26,16 +26,14 @@ from regengine.lights.downloader import (
     WrongContent,
     may_have_token,
 )
-from regengine.lights.source import date_of_name, product_of_name
+from regengine.lights.source import Bounds, date_of_name, product_of_name
 from regengine.lights.tiles import (
     DESCRIPTION_FILE,
     MAX_TILE_PX,
     PICTURE_FORMATS,
-    Circle,
     list_tiles,
-    map_tiles_in_circle,
     read_description,
-    ten_degree_tiles_in_circle,
+    ten_degree_tiles_in_region,
 )
 
 # NASA's Global Imagery Browse Services; needs no key.
@@ -43,11 +41,9 @@ GIBS_BLACK_MARBLE = (
     "https://gibs.earthdata.nasa.gov/wmts/epsg3857/best/VIIRS_Black_Marble/default/2016-01-01/"
     "GoogleMapsCompatible_Level8/{z}/{y}/{x}.png"
 )
-DEFAULT_LEVEL = 8  # 20 arcsec a pixel, the finest of Black Marble
 MAX_LEVEL = 22
 SAMPLED = 24  # tiles by whose sizes those of the others are told
 ORDER = "{z}/{x}/{y}"
-MAX_TILES = 20_000  # at level 8 the horizon of the ISS encloses 600 to 2,500
 # NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
 # the token
 LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
@@ -57,57 +53,11 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """What a fetch did: the folder, and how many tiles came, were there, and do not exist."""
-
-    folder: Path
-    downloaded: int
-    present: int
-    absent: int
-
-
 def tile_folder_name(template: str) -> str:
     """Name of the folder of a service's tiles in the cache: its host and layer."""
     parts = urlsplit(template)
     words = [parts.hostname or "tiles", *parts.path.split("{")[0].strip("/").split("/")]
     return "-".join(word for word in words if word).replace(":", "-")[:120]
-
-
-def fetch_tiles(
-    circle: Circle,
-    folder: Path | None = None,
-    *,
-    template: str = GIBS_BLACK_MARBLE,
-    level: int = DEFAULT_LEVEL,
-    downloader: Downloader | None = None,
-    progress: Progress = lambda done, total: None,
-) -> Fetched:
-    """Fetch all tiles that a circle touches; those already there are not fetched again.
-
-    They go into ``folder``, or one in the cache, together with ``tiles.json``. ``template`` is an
-    address with {z}, {x} and {y} (or {-y}, counted from the south), ``level`` the zoom level; the
-    horizon of the ISS is 2,200 km away. ``progress`` is called with tiles done and in total.
-    ConfigError if the address or the level makes no sense, or the folder holds other tiles;
-    LightMapError if the service cannot be reached or answers something else: what came is kept.
-    """
-    wanted = map_tiles_in_circle(circle, level) if 0 <= level <= MAX_LEVEL else []
-    if len(wanted) > MAX_TILES:
-        raise ConfigError(
-            f"The circle of {circle.radius_km:g} km takes {len(wanted)} tiles at level {level}, "
-            f"more than {MAX_TILES}: choose a lower --level or a smaller --radius-km."
-        )
-    job = TileJob.prepared(wanted, folder, template=template, level=level, downloader=downloader)
-    missing = job.missing()
-    absent = job.absent(wanted)
-    job.fetch(missing, progress)
-    absent_now = job.absent(missing)
-    return Fetched(
-        folder=job.folder,
-        downloaded=len(missing) - absent_now,
-        present=len(wanted) - len(missing) - absent,
-        absent=absent + absent_now,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,12 +77,14 @@ class TileJob:
         folder: Path | None = None,
         *,
         template: str = GIBS_BLACK_MARBLE,
-        level: int = DEFAULT_LEVEL,
+        level: int = 8,
         downloader: Downloader | None = None,
     ) -> TileJob:
         """A job whose address and level make sense and whose folder says what it holds.
 
-        ConfigError or LightMapError as `fetch_tiles` has them.
+        ``template`` is an address with {z}, {x} and {y} (or {-y}, counted from the south),
+        ``level`` the zoom level. ConfigError if the address or the level makes no sense, or the
+        folder holds other tiles.
         """
         _check_template(template, level)
         folder = folder or cache_folder() / "tiles" / tile_folder_name(template)
@@ -239,8 +191,8 @@ def _describe(folder: Path, template: str) -> None:
         said = read_description(folder)
         if said.get("url") != template or said["order"] != ORDER:
             raise ConfigError(
-                f"{folder} holds tiles of another service ({said.get('url', 'unknown')}): choose "
-                "another folder with --out."
+                f"{folder} holds tiles of another service ({said.get('url', 'unknown')}): remove "
+                "it, or let REGENGINE_CACHE name another folder."
             )
         return
     said = {
@@ -254,28 +206,27 @@ def _describe(folder: Path, template: str) -> None:
         write_whole(path, (json.dumps(said, indent=1) + "\n").encode())
     except OSError as error:
         raise LightMapError(
-            f"{folder} cannot be written to ({error.strerror}): choose another folder with --out."
+            f"{folder} cannot be written to ({error.strerror}): let REGENGINE_CACHE name a "
+            "folder that you may write to."
         ) from error
 
 
 def fetch_vnp46(
-    circle: Circle,
-    folder: Path | None = None,
+    bounds: Bounds,
     *,
     product: str,
     when: str,
     downloader: Downloader,
     archive: str = LAADS,
     progress: Progress = lambda done, total: None,
-) -> Fetched:
-    """Fetch the 10-degree tiles that a circle touches; those already there are kept.
+) -> Path:
+    """Fetch the 10-degree tiles of a region into a folder of the cache; those there are kept.
 
-    They go into ``folder``, or one in the cache. ``product`` is "VNP46A2" (daily), "VNP46A3"
-    (monthly) or "VNP46A4" (annual); ``when`` is "2020", "2020-03" or "2020-03-14", as fine as the
-    product is. ``downloader`` has the Earthdata token, ``archive`` is the address of the archive's
-    listing; ``progress`` is called with files done and in total. ConfigError if product or date
-    make no sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or
-    has no such files.
+    ``product`` is "VNP46A2" (daily), "VNP46A3" (monthly) or "VNP46A4" (annual); ``when`` is "2020",
+    "2020-03" or "2020-03-14", as fine as the product is. ``downloader`` has the Earthdata token,
+    ``archive`` is the address of the archive's listing; ``progress`` is called with files done and
+    in total. ConfigError if product or date make no sense, or there is no token; LightMapError if
+    the archive cannot be reached, refuses, or has no such files.
     """
     day = day_of(product, when)
     if not downloader.token:
@@ -283,32 +234,25 @@ def fetch_vnp46(
             f"{product} needs an Earthdata token: get one at urs.earthdata.nasa.gov and put it "
             f"into the environment variable {TOKEN_VARIABLE}."
         )
-    folder = folder or cache_folder() / product / when
-    wanted = set(ten_degree_tiles_in_circle(circle))
+    folder = cache_folder() / product / when
+    wanted = ten_degree_tiles_in_region(bounds)
     links = _list_files(downloader, f"{archive}/{product}/{day:%Y/%j}", folder, product)
-    chosen = {tile: link for tile, link in links.items() if tile in wanted}
+    chosen = {
+        folder / link.rsplit("/", 1)[-1]: links[t] for t, link in links.items() if t in wanted
+    }
     if not chosen:
         raise LightMapError(
             f"{urlsplit(archive).hostname} has no {product} of {when} for that place: choose "
             "another date."
         )
-    missing = {
-        link: folder / link.rsplit("/", 1)[-1]
-        for link in chosen.values()
-        if not (folder / link.rsplit("/", 1)[-1]).exists()
-    }
 
-    def fetch_one(link: str, path: Path) -> None:
+    def fetch_one(path: Path, link: str) -> None:
         if not downloader.save(link, path, _check_hdf5):
             raise LightMapError(f"{path.name} is listed but not there: try again later.")
 
-    downloader.save_all([partial(fetch_one, *item) for item in missing.items()], progress)
-    return Fetched(
-        folder=folder,
-        downloaded=len(missing),
-        present=len(chosen) - len(missing),
-        absent=len(wanted) - len(chosen),
-    )
+    missing = [partial(fetch_one, *item) for item in chosen.items() if not item[0].exists()]
+    downloader.save_all(missing, progress)
+    return folder
 
 
 def day_of(product: str, when: str) -> date:

@@ -20,7 +20,7 @@ from regengine.io.gdal import open_raster, reading
 from regengine.lights.pieces import Block, Pieces
 from regengine.lights.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
 from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import LightMapInfo, PixelGrid, Sidecar, file_version
+from regengine.lights.source import LightMapInfo, PixelGrid, file_version
 
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.
@@ -97,7 +97,6 @@ class RasterSource:
     ) -> AbstractContextManager[rasterio.DatasetReader]:
         if not self.warp:
             return nullcontext(dataset)
-        classes = self.coding.kind == "classes"
         return WarpedVRT(
             dataset,
             src_crs=self.crs,
@@ -105,7 +104,7 @@ class RasterSource:
             transform=self.grid.transform(),
             width=self.grid.cols,
             height=self.grid.rows,
-            resampling=Resampling.nearest if classes else Resampling.bilinear,
+            resampling=Resampling.bilinear,
             tolerance=WARP_TOLERANCE_PX,
             src_nodata=self.coding.nodata,
             nodata=self.coding.nodata,
@@ -118,7 +117,7 @@ class RasterSource:
         return self.coding.nodata is None and not self.coding.has_alpha
 
 
-def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
+def open_geotiff(path: Path) -> RasterSource:
     """A GeoTIFF as a source of lights."""
     with open_raster(path, driver="GTiff") as dataset:
         if dataset.crs is None or dataset.transform == Affine.identity():
@@ -140,7 +139,7 @@ def open_geotiff(path: Path, sidecar: Sidecar) -> RasterSource:
         assert grid is not None
         if not _on_earth(grid):
             raise _beyond(path, grid.west, grid.north)
-        coding = coding_of(path, dataset, sidecar, grid.step_deg)
+        coding = coding_of(path, dataset, grid.step_deg)
         factors: tuple[int, ...] = ()
         if coding.kind == "built":
             factors = tuple(f for f in dataset.overviews(1) if _exact(grid, f))

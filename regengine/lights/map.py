@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from regengine.io.regular import open_regular
 from regengine.lights.geotiff import open_geotiff
 from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
 from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
-from regengine.lights.source import Bounds, LightMapInfo, LightSource, read_sidecar
+from regengine.lights.source import Bounds, LightMapInfo, LightSource
 from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
 from regengine.store.hdf5 import file_heaps_sound
 
@@ -102,19 +102,16 @@ class LightMap:
         )
 
 
-def open_light_map(
-    paths: Sequence[Path | str], *, classes: Mapping[int, float] | None = None
-) -> LightMap:
+def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, folders of those or of map tiles.
 
     Radiance comes before pictures, finer before clearly coarser, else the order given counts; so
-    a clip of a city with true radiance replaces its part of a world picture. ``classes`` are the
-    radiances, nW cm^-2 sr^-1, of class codes, if the maps are maps of classes. LightMapError if a
+    a clip of a city with true radiance replaces its part of a world picture. LightMapError if a
     file is missing, unknown, damaged or without coordinate system.
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    sources = [source for path in paths for source in _open_source(Path(path), classes or {})]
+    sources = [source for path in paths for source in _open_source(Path(path))]
     # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
     sources.sort(key=lambda s: (s.info.kind != "radiance", round(math.log2(s.grid.step_deg))))
     return LightMap(sources=tuple(sources))
@@ -126,23 +123,20 @@ def light_map_of(paths: tuple[Path, ...]) -> LightMap:
     return open_light_map(paths)
 
 
-def _open_source(path: Path, classes: Mapping[int, float]) -> list[LightSource]:
+def _open_source(path: Path) -> list[LightSource]:
     """The map or maps at a path."""
     if path.is_dir():
-        return _open_folder(path, classes)
+        return _open_folder(path)
     magic = _first_bytes(path)
-    sidecar = read_sidecar(path)
-    if classes:
-        sidecar = replace(sidecar, classes=tuple(sorted(classes.items())))
     if magic.startswith(TIFF_MAGICS):
-        return [open_geotiff(path, sidecar)]
+        return [open_geotiff(path)]
     # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
     if magic == HDF5_MAGIC and not file_heaps_sound(path):
         raise broken_hdf5(path)
     if magic.startswith(NETCDF_MAGIC) or (magic == HDF5_MAGIC and path.suffix.lower() == ".nc"):
-        return [open_netcdf(path, sidecar)]
+        return [open_netcdf(path)]
     if magic == HDF5_MAGIC:
-        return [open_vnp46(path, sidecar)]
+        return [open_vnp46(path)]
     for start, sentence in OTHER_FORMATS:
         if magic.startswith(start):
             raise LightMapError(f"{path} {sentence}.")
@@ -168,7 +162,7 @@ def _first_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _open_folder(folder: Path, classes: Mapping[int, float]) -> list[LightSource]:
+def _open_folder(folder: Path) -> list[LightSource]:
     if (folder / DESCRIPTION_FILE).exists():
         return list(open_tiles(folder))
     # Newest name first: of two tiles of the same place the later one counts.
@@ -176,7 +170,7 @@ def _open_folder(folder: Path, classes: Mapping[int, float]) -> list[LightSource
         (path for path in folder.iterdir() if path.suffix.lower() in MAP_SUFFIXES), reverse=True
     )
     if files:
-        return [source for path in files for source in _open_source(path, classes)]
+        return [source for path in files for source in _open_source(path)]
     if any(path.suffix.lower() in PICTURES for path in folder.glob("*/*/*")):
         return list(open_tiles(folder))  # says what tiles.json must hold
     raise LightMapError(

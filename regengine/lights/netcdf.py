@@ -21,7 +21,6 @@ from regengine.lights.radiance import Mask, Values, radiance_values
 from regengine.lights.source import (
     LightMapInfo,
     PixelGrid,
-    Sidecar,
     date_of_name,
     file_version,
     product_of_name,
@@ -40,10 +39,10 @@ DATA_SETS = (
 )
 
 
-def open_netcdf(path: Path, sidecar: Sidecar) -> RasterSource:
+def open_netcdf(path: Path) -> RasterSource:
     """A netCDF file as a source of lights.
 
-    Of several times the last one is read, unless the sidecar names a ``band``.
+    Of several times the last one is read.
     """
     with open_raster(path, driver="netCDF") as dataset:
         if dataset.count == 0:
@@ -52,19 +51,15 @@ def open_netcdf(path: Path, sidecar: Sidecar) -> RasterSource:
                 "gdal_translate NETCDF:file.nc:variable out.tif and give that file."
             )
         grid = _lonlat_grid(path, dataset)
-        band = sidecar.band or dataset.count
-        if not 1 <= band <= dataset.count:
-            raise LightMapError(
-                f"{path} has no band {band}: its sidecar must name one of 1 to {dataset.count}."
-            )
+        band = dataset.count
         coding = PixelCoding(
             kind="radiance",
             bands=(band,),
-            nodata=sidecar.nodata if sidecar.nodata is not None else dataset.nodatavals[band - 1],
+            nodata=dataset.nodatavals[band - 1],
             scale=dataset.scales[band - 1],
             offset=dataset.offsets[band - 1],
-            product=sidecar.product or product_of_name(path.name),
-            date=sidecar.date or _date_of(dataset, band),
+            product=product_of_name(path.name),
+            date=_date_of(dataset, band),
         )
     return RasterSource(
         path=path,
@@ -135,7 +130,7 @@ class Vnp46Source:
         return np.where(valid, values, np.float32(0.0)), valid
 
 
-def open_vnp46(path: Path, sidecar: Sidecar) -> Vnp46Source:
+def open_vnp46(path: Path) -> Vnp46Source:
     """A Black Marble tile as a source of lights."""
     with _open_hdf5(path) as file:
         name, data_set = _find_lights(path, file)
@@ -149,8 +144,7 @@ def open_vnp46(path: Path, sidecar: Sidecar) -> Vnp46Source:
         cols=cols,
         rows=rows,
     )
-    product = sidecar.product or product_of_name(path.name) or "Black Marble"
-    date = sidecar.date or date_of_name(path.name)
+    product, date = product_of_name(path.name) or "Black Marble", date_of_name(path.name)
     fill = attributes.get("_FillValue")
     return Vnp46Source(
         path=path,

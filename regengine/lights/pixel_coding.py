@@ -1,4 +1,4 @@
-"""What the samples of a raster mean: radiance, grey levels, classes or codes of our own.
+"""What the samples of a raster mean: radiance, grey levels or codes of our own.
 
 Of a GeoTIFF it is found out from its tags, its type and its name.
 """
@@ -22,7 +22,6 @@ from regengine.lights.source import (
     Kind,
     LightMapInfo,
     PixelGrid,
-    Sidecar,
     date_of_name,
     product_of_name,
 )
@@ -38,15 +37,13 @@ DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
 RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
 
-CodingKind = Literal["built", "radiance", "grey", "colour", "classes", "dmsp"]
+CodingKind = Literal["built", "radiance", "grey", "colour"]
 
 _MEANING = {
     "built": "built map of log radiance",
     "radiance": "radiance",
     "grey": "grey picture, radiance estimated from its levels",
     "colour": "colour picture, radiance estimated from its lights",
-    "classes": "classes of radiance",
-    "dmsp": "DMSP digital numbers, radiance estimated from them",
 }
 
 
@@ -61,7 +58,6 @@ class PixelCoding:
     has_mask: bool = False  # of the file, beside its bands
     scale: float = 1.0  # radiance = sample * scale + offset
     offset: float = 0.0
-    classes: tuple[tuple[int, float], ...] = ()  # radiance of each class code
     product: str = ""
     date: str = ""
     map_kind: Kind = "radiance"  # as in `LightMapInfo`, and so `saturation`
@@ -78,7 +74,7 @@ class PixelCoding:
             values, valid = radiance.radiance_values(lights)
         else:
             grey = radiance.lights_only_luma(samples[:3]) if self.kind == "colour" else band
-            values = self._table()[_as_index(grey)]
+            values = radiance.display_table()[_as_index(grey)]
             valid = np.isfinite(grey)
         if self.nodata is not None and self.kind != "colour":
             with np.errstate(over="ignore", invalid="ignore"):
@@ -86,11 +82,6 @@ class PixelCoding:
         if self.has_alpha:
             valid &= samples[-1] > 0
         return np.where(valid, values, np.float32(0.0)), valid
-
-    def _table(self) -> Values:
-        if self.kind == "classes":
-            return radiance.class_table(dict(self.classes))
-        return radiance.dmsp_table() if self.kind == "dmsp" else radiance.display_table()
 
     def info(self, path: Path, grid: PixelGrid, crs: str) -> LightMapInfo:
         """Description of the map that these samples come from."""
@@ -115,9 +106,7 @@ def _as_index(grey: NDArray[Any]) -> NDArray[Any]:
     return np.clip(np.nan_to_num(grey), 0, 255).astype(np.uint8)
 
 
-def coding_of(
-    path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar, step_deg: float
-) -> PixelCoding:
+def coding_of(path: Path, dataset: rasterio.DatasetReader, step_deg: float) -> PixelCoding:
     """Find out what the samples of a file mean."""
     tags = dataset.tags()
     if FORMAT_TAG in tags:
@@ -126,14 +115,14 @@ def coding_of(
     about = tags.get("PRODUCT", "")
     known = PixelCoding(
         kind="radiance",
-        product=sidecar.product or product_of_name(path.name) or product_of_name(about),
-        date=sidecar.date or date_of_name(path.name) or date_of_name(about),
+        product=product_of_name(path.name) or product_of_name(about),
+        date=date_of_name(path.name) or date_of_name(about),
         has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
     )
     colour = dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}
-    if sidecar.band is None and colour:
+    if colour:
         return _colour(dataset, known)
-    band = chosen_band(path, dataset, sidecar)
+    band = chosen_band(dataset)
     if "complex" in dataset.dtypes[band - 1]:
         raise LightMapError(
             f"{path} holds complex numbers, not lights: give the radiances as real numbers."
@@ -143,18 +132,12 @@ def coding_of(
             f"{path} holds counts of observations, not lights: give the avg_rad file of the same "
             "composite."
         )
-    nodata = sidecar.nodata if sidecar.nodata is not None else dataset.nodatavals[band - 1]
-    known = replace(known, bands=(band,), nodata=nodata)
-    if sidecar.classes:
-        return replace(known, kind="classes", classes=sidecar.classes)
+    known = replace(known, bands=(band,), nodata=dataset.nodatavals[band - 1])
     bytes_only = dataset.dtypes[band - 1] == "uint8"
     if "DMSP" in known.product or (bytes_only and abs(step_deg / DMSP_STEP_DEG - 1.0) < 0.01):
-        return replace(
-            known,
-            kind="dmsp",
-            map_kind="display",
-            product=known.product or "DMSP-OLS stable lights",
-            saturation=radiance.dmsp_saturation(),
+        raise LightMapError(
+            f"{path} holds DMSP numbers, not radiance: convert it once, about 0.4 nW/cm²/sr a "
+            f"number, as with gdal_translate -ot Float32 -scale 0 63 0 25 {path.name} radiance.tif."
         )
     return _grey(known) if bytes_only else _radiance(dataset, band, known)
 
@@ -197,18 +180,12 @@ def _radiance(dataset: rasterio.DatasetReader, band: int, known: PixelCoding) ->
     )
 
 
-def chosen_band(path: Path, dataset: rasterio.DatasetReader, sidecar: Sidecar) -> int:
-    """The sidecar's band, else one that is called radiance, else the first."""
-    if sidecar.band is None:
-        for number, description in enumerate(dataset.descriptions, start=1):
-            if description and re.search(RADIANCE_BAND_PATTERN, description):
-                return number
-    band = sidecar.band or 1
-    if not 1 <= band <= dataset.count:
-        raise LightMapError(
-            f"{path} has no band {band}: its sidecar must name one of 1 to {dataset.count}."
-        )
-    return band
+def chosen_band(dataset: rasterio.DatasetReader) -> int:
+    """A band that is called radiance, else the first."""
+    for number, description in enumerate(dataset.descriptions, start=1):
+        if description and re.search(RADIANCE_BAND_PATTERN, description):
+            return number
+    return 1
 
 
 def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:

@@ -6,8 +6,6 @@ digital number from which it is estimated by a measured curve.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -29,11 +27,6 @@ DISPLAY_SCALE_NW = 6.6
 DISPLAY_TOP_DN = 253
 # The median DN of the classes of 31, 47, 63, 83 and 134 nW is 250, 252, 253, 253 and 253.
 DISPLAY_SATURATED_DN = 250
-
-# DMSP-OLS stable lights are linear in radiance and end at 63. Sao Tome 1992 against VIIRS 2014,
-# equal ranks: 0.2-0.3 nW per step for DN 5-10, 0.3-0.5 for 11-15, 0.45 in the sum of all lights.
-DMSP_NW_PER_DN = 0.4
-DMSP_SATURATED_DN = 63
 
 CODE_SCALE = 1.0e-4  # log10(1 + L) per step of a built map: 0.023 % of 1 + L
 CODE_NODATA = 65535
@@ -66,24 +59,6 @@ def display_table() -> Values:
 def display_saturation() -> float:
     """Map value at and above which Black Marble pictures are saturated."""
     return float(log_radiance(display_radiance(DISPLAY_SATURATED_DN)))
-
-
-def dmsp_table() -> Values:
-    """Map values of DMSP-OLS digital numbers 0..63 (and 63 for what lies above)."""
-    return log_radiance(DMSP_NW_PER_DN * np.minimum(np.arange(256), DMSP_SATURATED_DN))
-
-
-def dmsp_saturation() -> float:
-    """Map value at which DMSP-OLS is saturated."""
-    return float(log_radiance(DMSP_NW_PER_DN * DMSP_SATURATED_DN))
-
-
-def class_table(classes: Mapping[int, float]) -> Values:
-    """Map values of class codes."""
-    table = np.zeros(256)
-    for code, radiance_nw in classes.items():
-        table[code] = radiance_nw
-    return log_radiance(table)
 
 
 def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal, Protocol
 
 from affine import Affine
 
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError
 from regengine.lights.radiance import Mask, Values
 
 Kind = Literal["radiance", "display"]
@@ -154,72 +153,11 @@ def date_of_name(name: str) -> str:
         parts = found.groupdict()
         if parts.get("doy"):
             day = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["doy"]) - 1)
+            if day.year != int(parts["y"]):
+                continue  # a year has no day 000 or 400
             return day.isoformat()
         return "-".join(parts[key] for key in ("y", "m", "d") if parts.get(key))
     return ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sidecar:
-    """What a user says of a map beside it, in ``NAME.toml`` next to ``NAME.tif``.
-
-    A product or date of "" leaves what the file or its name says.
-    """
-
-    product: str = ""
-    date: str = ""
-    classes: tuple[tuple[int, float], ...] = ()  # radiance, nW cm^-2 sr^-1, of each class code
-    nodata: float | None = None  # value that means "no data"
-    band: int | None = None  # band to read, counted from 1
-
-
-def read_sidecar(path: Path) -> Sidecar:
-    """Read the sidecar of a map; an empty one where there is none.
-
-    LightMapError if the sidecar is not TOML or holds what it may not.
-    """
-    beside = path.with_suffix(".toml")
-    if not beside.is_file():
-        return Sidecar()
-    try:
-        with beside.open("rb") as file:
-            said = tomllib.load(file)
-        known = {"product", "date", "classes", "nodata", "band"}
-        if set(said) - known:
-            raise ValueError(f"unknown key {min(set(said) - known)!r}")
-        return Sidecar(
-            product=str(said.get("product", "")),
-            date=str(said.get("date", "")),
-            classes=checked_classes(said.get("classes", {})),
-            nodata=float(said["nodata"]) if "nodata" in said else None,
-            band=int(said["band"]) if "band" in said else None,
-        )
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise LightMapError(
-            f"{beside} does not describe a map ({error}): it may hold product, date, nodata, band "
-            "and a [classes] table such as 5 = 1.4."
-        ) from error
-
-
-def checked_classes(said: Mapping[str, object]) -> tuple[tuple[int, float], ...]:
-    """Classes as sorted (code, radiance) pairs."""
-    pairs = tuple(sorted((int(code), float(str(value))) for code, value in said.items()))
-    for code, radiance_nw in pairs:
-        if not (0 <= code <= 255 and 0.0 <= radiance_nw < float("inf")):
-            raise ValueError(f"class {code} = {radiance_nw}")
-    return pairs
-
-
-def parse_classes(text: str) -> dict[int, float]:
-    """Read ``5=1.4,6=2.7`` as given on the command line; ConfigError if it is not of that form."""
-    try:
-        items = [item.split("=") for item in text.split(",")]
-        return dict(checked_classes(dict(items)))
-    except ValueError as error:
-        raise ConfigError(
-            f"classes {text!r} make no sense ({error}): write code=radiance pairs such as "
-            "5=1.4,6=2.7 with codes 0 to 255 and radiances in nW/cm²/sr."
-        ) from error
 
 
 def parse_bounds(text: str, option: str = "--bbox") -> Bounds:

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
-from matchers.earth import great_circle_km
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import LightMapError
 from regengine.lights import radiance
 from regengine.lights.radiance import Mask, Values
 from regengine.lights.source import Bounds, LightMapInfo, PixelGrid
@@ -31,8 +30,6 @@ PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_TILE_PX = 4096
 # Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side
 MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
-SPHERE_MARGIN = 1.005  # great_circle_km is on a sphere: within 0.5 % of the ellipsoid
-KM_PER_DEG = 111.19  # of a great circle on that sphere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +88,7 @@ def read_tile(path: Path, tile_px: int) -> tuple[Values, Mask]:
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
         raise LightMapError(
             f"{path} is no whole map tile of {tile_px} by {tile_px} pixels: delete it and run "
-            "`regengine lights fetch` again."
+            "`regengine lights get` again."
         ) from error
     grey = radiance.lights_only_luma(np.moveaxis(rgba[..., :3], -1, 0))
     valid = rgba[..., 3] > 0
@@ -125,7 +122,7 @@ def open_tiles(folder: Path) -> list[TileSource]:
     if not levels:
         raise LightMapError(
             f"{folder} holds no tile in the order {said['order']} that its {DESCRIPTION_FILE} "
-            "names: run `regengine lights fetch` or correct the order."
+            "names: run `regengine lights get` or correct the order."
         )
     return [_level(folder, zoom, levels[zoom], said) for zoom in sorted(levels, reverse=True)]
 
@@ -212,7 +209,7 @@ def _tile_size(path: Path) -> int:
         width, height = 0, 1
     if width != height or width > MAX_TILE_PX:
         raise LightMapError(
-            f"{path} is no whole square map tile: delete it and run `regengine lights fetch` again."
+            f"{path} is no whole square map tile: delete it and run `regengine lights get` again."
         )
     return width
 
@@ -229,67 +226,6 @@ def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
     return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 
 
-@dataclass(frozen=True)
-class Circle:
-    """A circle on the ground around a place, degrees and kilometres; ConfigError if it is none."""
-
-    lon: float
-    lat: float
-    radius_km: float
-
-    def __post_init__(self) -> None:
-        on_earth = -360.0 <= self.lon <= 360.0 and -90.0 <= self.lat <= 90.0
-        if not (on_earth and 0.0 < self.radius_km <= 20_000.0):
-            raise ConfigError(
-                f"A circle of {self.radius_km:g} km around longitude {self.lon:g}, latitude "
-                f"{self.lat:g} is not on the Earth: give --nadir LON,LAT in degrees and "
-                "--radius-km between 0 and 20000."
-            )
-
-    def touches(
-        self, west: ArrayLike, south: ArrayLike, east: ArrayLike, north: ArrayLike
-    ) -> NDArray[np.bool_]:
-        """Whether it reaches boxes of longitudes and latitudes."""
-        lon, lat = self.lon, self.lat
-        west, south, east, north = (
-            np.asarray(edge, float) for edge in np.broadcast_arrays(west, south, east, north)
-        )
-        beside = (lon - west) % 360.0 <= east - west
-        straight_km = great_circle_km(lon, lat, lon, np.clip(lat, south, north))
-        nearest_km = np.where(beside, straight_km, np.inf)
-        for edge in (west, east):
-            # On a meridian at some difference of longitude: tan(lat') = tan(lat) / cos(difference).
-            difference = np.radians(edge - lon)
-            turning = np.degrees(
-                np.arctan2(np.sin(np.radians(lat)), np.cos(np.radians(lat)) * np.cos(difference))
-            )
-            for place in (np.clip(turning, south, north), south, north):
-                nearest_km = np.minimum(nearest_km, great_circle_km(lon, lat, edge, place))
-        return np.asarray(nearest_km <= self.radius_km * SPHERE_MARGIN)
-
-
-def map_tiles_in_circle(circle: Circle, zoom: int) -> list[tuple[int, int]]:
-    """Web-Mercator tiles (x, y) that a circle touches, row by row from the north."""
-    lon, lat, count = circle.lon, circle.lat, 2**zoom
-    reach_deg = circle.radius_km * SPHERE_MARGIN / KM_PER_DEG
-    north, south = (min(max(lat + d, -MAX_LAT_DEG), MAX_LAT_DEG) for d in (reach_deg, -reach_deg))
-    first_y = min(max(math.floor(mercator_row(north, zoom)), 0), count - 1)
-    last_y = min(max(math.floor(mercator_row(south, zoom)), 0), count - 1)
-    first_x, last_x = 0, count - 1
-    if abs(lat) + reach_deg < 90.0:
-        width = math.degrees(
-            math.asin(math.sin(math.radians(reach_deg)) / math.cos(math.radians(lat)))
-        )
-        if width < 179.0:
-            first_x = math.floor((lon - width + 180.0) / 360.0 * count)
-            last_x = min(math.floor((lon + width + 180.0) / 360.0 * count), first_x + count - 1)
-    x, y = np.meshgrid(np.arange(first_x, last_x + 1), np.arange(first_y, last_y + 1))
-    tile_deg = 360.0 / count
-    west = -180.0 + tile_deg * x
-    touched = circle.touches(west, row_lat_deg(y + 1, zoom), west + tile_deg, row_lat_deg(y, zoom))
-    return [(int(a) % count, int(b)) for a, b in zip(x[touched], y[touched], strict=True)]
-
-
 def map_tiles_in_region(bounds: Bounds, zoom: int) -> list[tuple[int, int]]:
     """Web-Mercator tiles (x, y) of west, south, east, north, row by row from the north."""
     west, south, east, north = bounds
@@ -302,9 +238,9 @@ def map_tiles_in_region(bounds: Bounds, zoom: int) -> list[tuple[int, int]]:
     return [(x % count, y) for y in rows for x in columns]
 
 
-def ten_degree_tiles_in_circle(circle: Circle) -> list[tuple[int, int]]:
-    """Black Marble tiles (horizontal, vertical) that a circle touches, rows from the north."""
-    h, v = np.meshgrid(np.arange(36), np.arange(18))
-    west, north = -180.0 + 10.0 * h, 90.0 - 10.0 * v
-    touched = circle.touches(west, north - 10.0, west + 10.0, north)
-    return [(int(a), int(b)) for a, b in zip(h[touched], v[touched], strict=True)]
+def ten_degree_tiles_in_region(bounds: Bounds) -> set[tuple[int, int]]:
+    """Black Marble tiles (horizontal, vertical) of west, south, east, north."""
+    west, south, east, north = bounds
+    columns = range(math.floor((west + 180.0) / 10.0), math.ceil((east + 180.0) / 10.0))
+    rows = range(math.floor((90.0 - north) / 10.0), math.ceil((90.0 - south) / 10.0))
+    return {(h % 36, v) for v in rows for h in columns}

@@ -16,7 +16,6 @@ from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
 from regengine.lights import open_light_map
-from regengine.lights.pieces import Piece, Pieces
 from regengine.lights.radiance import display_saturation, display_table
 
 
@@ -140,73 +139,11 @@ def test_a_colour_picture_without_opacity_is_all_valid(tmp_path: Path) -> None:
     assert whole(light_map).valid is None
 
 
-def test_classes_become_the_radiance_that_is_named(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "c.tif", np.array([[0, 5], [6, 13]], np.uint8))
-    light_map = open_light_map([path], classes={5: 1.4, 6: 2.7, 13: 134.0})
-    assert light_map.info.kind == "radiance"
-    assert light_map.info.saturation is None
-    assert radiance_of(whole(light_map)).ravel() == pytest.approx([0, 1.4, 2.7, 134], rel=1e-4)
-
-
-def test_a_file_beside_the_map_says_what_it_is(tmp_path: Path) -> None:
-    bands = np.stack([np.zeros((5, 5), np.uint8), np.full((5, 5), 6, np.uint8)])
-    path = write_geotiff(tmp_path / "c.tif", bands)
-    path.with_suffix(".toml").write_text(
-        'product = "My map"\ndate = "2021"\nband = 2\nnodata = 255\n[classes]\n6 = 2.7\n'
-    )
-    light_map = open_light_map([path])
-    assert (light_map.info.product, light_map.info.date) == ("My map", "2021")
-    assert radiance_of(whole(light_map)) == pytest.approx(2.7, rel=1e-4)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["product = ", "colour = 1", 'classes = "5"', "[classes]\n300 = 1.0", "[classes]\n5 = -1.0",
-     "[classes]\nfive = 1.0", "band = 'two'"],
-)  # fmt: skip
-def test_a_wrong_file_beside_the_map_is_named(tmp_path: Path, text: str) -> None:
-    path = write_geotiff(tmp_path / "c.tif", ones())
-    path.with_suffix(".toml").write_text(text)
-    with pytest.raises(LightMapError, match=r"c\.toml does not describe a map"):
-        open_light_map([path])
-
-
 def test_the_band_of_radiance_is_chosen_by_name(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "m.tif", np.stack([ones() + 90.0, ones()]))
     with rasterio.open(path, "r+") as dataset:
         dataset.descriptions = ("stray", "avg_rad")
     assert radiance_of(whole(open_light_map([path]))) == pytest.approx(3.0, rel=1e-4)
-
-
-def test_a_band_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "m.tif", ones())
-    path.with_suffix(".toml").write_text("band = 4")
-    with pytest.raises(LightMapError, match="no band 4"):
-        open_light_map([path])
-
-
-def test_counts_of_observations_are_refused(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "SVDNB_npp_20160101-20160131.cf_cvg.tif", ones())
-    with pytest.raises(LightMapError, match=r"counts of observations.*avg_rad"):
-        open_light_map([path])
-
-
-@pytest.mark.parametrize("name", ["F101992.v4b.tif", "m.tif"])
-def test_dmsp_is_known_by_name_or_by_its_thirty_arcseconds(tmp_path: Path, name: str) -> None:
-    samples = np.array([[0, 10], [63, 63]], np.uint8)
-    light_map = open_light_map([write_geotiff(tmp_path / name, samples, step=1.0 / 120.0)])
-    assert "DMSP" in light_map.info.product
-    assert light_map.info.kind == "display"
-    grid = whole(light_map)
-    assert grid.values[1, 0] == pytest.approx(light_map.info.saturation)
-    assert grid.saturation == pytest.approx(light_map.info.saturation)
-
-
-def test_dmsp_as_floats_with_gaps(tmp_path: Path) -> None:
-    samples = np.array([[np.nan, 10.0], [63.0, -3.4e38]], np.float32)
-    path = write_geotiff(tmp_path / "DMSP_1992.tif", samples, step=1 / 120, nodata=-3.4e38)
-    grid = whole(open_light_map([path]))
-    assert grid.valid.tolist() == [[False, True], [True, False]]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +236,6 @@ def test_a_mask_inside_the_file_counts(tmp_path: Path) -> None:
         ("PAR_BM_2019_01.tif", "2019-01", (0.7, 0.8)),
         ("EOG_VIIRS_2016_01_burundi.tif", "2016-01", (0.5, 0.6)),
         ("EOG_VIIRS_201401_vcmcfg_sao_tome.tif", "2014-01", (0.03, 0.06)),
-        ("DMSP_OLS_1992_sao_tome.tif", "1992", (0.03, 0.06)),
     ],
 )
 def test_real_clips(
@@ -331,26 +267,6 @@ def test_holes_in_a_patch_of_lights_are_dark(tmp_path: Path) -> None:
     assert whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)])).valid is None
 
 
-@pytest.mark.parametrize(
-    ("crs", "transform"),
-    [(None, Affine(STEP, 0, 0, 0, -STEP, 0)), ("EPSG:4326", Affine.identity())],
-)
-def test_a_map_without_position_is_refused(
-    tmp_path: Path, crs: str | None, transform: Affine, capfd: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "m.tif"
-    with pytest.warns(rasterio.errors.NotGeoreferencedWarning) if transform.is_identity else _no():
-        write_geotiff(path, ones(), crs=crs, transform=transform)
-    with pytest.raises(LightMapError, match=r"m\.tif has no coordinate system.*gdal_translate"):
-        open_light_map([path])
-    assert capfd.readouterr().err == ""
-
-
-class _no:
-    def __enter__(self) -> None: ...
-    def __exit__(self, *_: object) -> None: ...
-
-
 @pytest.mark.parametrize("kept", [0.3, 0.95])
 @pytest.mark.parametrize("layout", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
 def test_a_truncated_map_is_refused(
@@ -362,21 +278,6 @@ def test_a_truncated_map_is_refused(
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(LightMapError, match=r"m\.tif .*(cut short|damaged).*get it again"):
         open_light_map([path])
-    assert capfd.readouterr().err == ""
-
-
-def test_damage_inside_a_map_is_told_when_it_is_read(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    rng = np.random.default_rng(3)
-    path = tmp_path / "m.tif"
-    write_geotiff(path, rng.random((256, 256)).astype(np.float32), compress="deflate")
-    content = bytearray(path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 400] = bytes(400)
-    path.write_bytes(bytes(content))
-    with pytest.raises(LightMapError, match=r"m\.tif cannot be read: it is damaged"):
-        whole(open_light_map([path]))
     assert capfd.readouterr().err == ""
 
 
@@ -405,61 +306,9 @@ def test_other_files_are_told_apart(
     assert capfd.readouterr().err == ""
 
 
-def test_a_missing_map_and_no_map_are_named(tmp_path: Path) -> None:
-    with pytest.raises(LightMapError, match=r"nowhere\.tif does not exist"):
-        open_light_map([tmp_path / "nowhere.tif"])
-    with pytest.raises(LightMapError, match="No night-light map was given"):
-        open_light_map([])
-
-
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(LightMapError, match="holds no night-light map"):
         open_light_map([tmp_path])
-
-
-def test_a_map_that_may_not_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_geotiff(tmp_path / "m.tif", ones())
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("regengine.io.regular.os.open", refuse)
-    with pytest.raises(LightMapError, match=r"m\.tif cannot be opened \(Permission denied\)"):
-        open_light_map([path])
-
-
-def test_a_map_that_vanishes_is_told(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "m.tif", ones())
-    light_map = open_light_map([path])
-    path.unlink()
-    with pytest.raises(LightMapError, match=r"m\.tif does not exist"):
-        whole(light_map)
-
-
-@pytest.mark.slow
-def test_windows_are_the_same_whatever_was_read_before(tmp_path: Path) -> None:
-    """Windows cross the squares that are kept of a map, and reach beyond its edges."""
-    rng = np.random.default_rng(6)
-    picture = rng.random((1100, 1300), np.float32) * 40.0
-    picture[500:530, 500:700] = -999.0
-    west, north = 10.0, 50.0
-    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", picture, west=west, north=north)])
-    for _ in range(12):
-        row, col = rng.integers(-20, (1050, 1250))
-        rows, cols = rng.integers(40, (700, 700))
-        left, top = west + col * STEP, north - row * STEP
-        grid = light_map.window(left, top - rows * STEP, left + cols * STEP, top, STEP)
-        assert grid.values.shape == (rows, cols)
-        expected = np.full((rows, cols), -999.0)
-        there = picture[max(row, 0) : row + rows, max(col, 0) : col + cols]
-        first = max(-row, 0), max(-col, 0)
-        expected[first[0] : first[0] + there.shape[0], first[1] : first[1] + there.shape[1]] = there
-        known = expected >= 0.0
-        assert known.all() if grid.valid is None else (grid.valid == known).all()
-        assert radiance_of(grid)[known] == pytest.approx(expected[known], abs=1e-3)
-        assert (grid.values[~known] == 0.0).all()
 
 
 @pytest.mark.parametrize("factor", [2, 8, 32])
@@ -521,11 +370,3 @@ def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(LightMapError, match="does not exist"):
         whole(light_map)
-
-
-def test_what_is_kept_of_maps_is_bounded() -> None:
-    pieces = Pieces(10, most_pixels=250)
-    piece = Piece(values=np.zeros((10, 10), np.float32), valid=None)
-    for name in ("a", "b", "a", "c"):
-        pieces.put(name, piece)
-    assert [name for name in "abc" if pieces.get(name) is not None] == ["a", "c"]

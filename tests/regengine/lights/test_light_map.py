@@ -193,15 +193,6 @@ def test_a_finer_map_counts_before_a_coarser_one(tmp_path: Path) -> None:
     assert grid.values[45:, 45:] == pytest.approx(np.log10(2.0), abs=1e-5)
 
 
-def test_descriptions_of_several_maps_are_joined(clip_and_world: tuple[Path, Path]) -> None:
-    info = open_light_map(list(clip_and_world)).info
-    assert info.paths == clip_and_world
-    assert info.saturation == pytest.approx(display_saturation())
-    assert info.bounds == pytest.approx((2.0, 48.0, 3.0, 49.0))
-    assert "radiance" in info.description
-    assert "grey picture" in info.description
-
-
 def test_a_window_far_from_the_greenwich_turn_is_the_same(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "m.tif", blob(50, 50, 20, 30), west=200.0, north=10.0)
     light_map = open_light_map([path])  # 200° east, as in maps of 0 to 360
@@ -214,45 +205,6 @@ def test_a_map_may_be_sent_to_another_process(clip_and_world: tuple[Path, Path])
     copy = pickle.loads(pickle.dumps(light_map))
     box = (2.1, 48.2, 2.9, 48.95, STEP)
     np.testing.assert_array_equal(copy.window(*box).values, light_map.window(*box).values)
-
-
-def test_names_of_many_maps_are_cut_short(tmp_path: Path) -> None:
-    for number in range(6):
-        write_geotiff(tmp_path / f"m{number}.tif", np.ones((9, 9), np.float32), west=number)
-    with pytest.raises(LightMapError, match=r"m5\.tif, m4\.tif, m3\.tif and 3 more does not cover"):
-        open_light_map([tmp_path]).window(100, 0, 101, 1, STEP)
-
-
-@pytest.mark.real
-def test_the_two_real_worlds_agree_on_where_cities_are(real_data: Path) -> None:
-    """Two independent products: the shift between them is far below a pixel."""
-    from skimage.registration import phase_cross_correlation
-
-    classes = {5: 1.4, 6: 2.7, 7: 6.7, 8: 17.0, 9: 31.0, 10: 47.0, 11: 63.0, 12: 83.0, 13: 134.0}
-    picture = open_light_map([real_data / "lights" / "blackmarble_15as.tif"])
-    other = open_light_map(
-        [real_data / "lights" / "viirs2023_classes_15as_old_world.tif"], classes=classes
-    )
-    box = (2.0, 44.0, 6.0, 48.0, STEP)
-    one, two = picture.window(*box), other.window(*box)
-    assert (one.lon0_deg, one.lat0_deg) == pytest.approx((two.lon0_deg, two.lat0_deg))
-    shift = phase_cross_correlation(one.values, two.values, upsample_factor=20)[0]
-    assert np.abs(shift).max() <= 0.5
-
-
-def test_a_hairs_breadth_of_overlap_is_none(tmp_path: Path) -> None:
-    near = write_geotiff(tmp_path / "near.tif", np.full((30, 30), 9.0, np.float32))
-    hair = 1e-7 * STEP
-    with pytest.raises(LightMapError) as caught:
-        open_light_map([near]).window(-1.0, -0.1, hair, 0.0, STEP)
-    assert caught.value.code == "outside_map"
-    # a map of another grid that begins where the last pixel ends
-    far = write_geotiff(
-        tmp_path / "far.tif", np.full((30, 30), 99.0, np.float32), west=30 * STEP, step=0.0043
-    )
-    grid = open_light_map([near, far]).window(0.0, -30 * STEP, 30 * STEP + hair, 0.0, STEP)
-    assert grid.values.shape == (30, 30)
-    assert grid.values.max() == 1.0
 
 
 def test_an_overview_is_all_of_the_map_at_a_coarse_resolution(world: LightMap) -> None:

@@ -63,18 +63,8 @@ def test_coarse_or_damaged_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_months_are_bands_and_the_last_one_counts(real_data: Path, tmp_path: Path) -> None:
+def test_of_months_the_last_one_counts(real_data: Path) -> None:
     source = real_data / "lights" / "samples" / "EOG_VIIRS_monthly_mumbai_radiance.nc"
     last = open_light_map([source])
     assert last.info.date == "2023-01-01"
     assert last.info.bounds == pytest.approx((72.78125, 18.847916, 72.98125, 19.26875), abs=1e-5)
-    link = tmp_path / "mumbai.nc"
-    link.symlink_to(source)
-    link.with_suffix(".toml").write_text("band = 1")
-    first = open_light_map([link])
-    assert first.info.date == "2012-04-01"
-    box = (*first.info.bounds, first.info.resolution_deg)
-    assert not np.allclose(first.window(*box).values, last.window(*box).values, atol=0.01)
-    link.with_suffix(".toml").write_text("band = 999")
-    with pytest.raises(LightMapError, match="no band 999"):
-        open_light_map([link])
