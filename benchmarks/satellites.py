@@ -188,8 +188,6 @@ def _frame(sky: SimulatedSky, rng: np.random.Generator) -> tuple[SkyFrame, Obser
     own = ElementSet(
         line1=sky.lines[station][0],
         line2=sky.lines[station][1],
-        epoch_utc=sky.time_utc - timedelta(days=float(sky.age_days[station])),
-        satellite=sky.numbers[station],
         name=sky.names[station],
         path=Path("simulated"),
         line_number=1,

@@ -175,7 +175,6 @@ def fits_files() -> Seeds:
         "zipped.fits.gz": gzip.compress(scaled, 6, mtime=0),
         "rice.fits.fz": packed("RICE_1", whole),
         "gzip.fits.fz": packed("GZIP_2", gaps),
-        "wavelet.fits.fz": packed("HCOMPRESS_1", whole),
         "plio.fits.fz": packed("PLIO_1", whole),
     }
 

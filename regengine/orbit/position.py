@@ -42,28 +42,33 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     the other one is kept as the alternative. EphemerisError if nothing is known, or the element
     sets do not reach the photo's time.
     """
-    orbit, problem = _orbit(frame, tles)
+    orbit = None
+    if tles is not None and frame.time_utc is not None:
+        try:
+            orbit = camera_position(tles, frame.time_utc)
+        except EphemerisError:
+            if frame.nadir is None:
+                raise
     if frame.nadir is None:
         if orbit is not None:
             return orbit
-        raise problem or EphemerisError(_nothing_known(frame, tles))
+        if tles is None:
+            what = (
+                "neither a TLE file nor a nadir says where the camera was: give --tle, --nadir or "
+            )
+            what += "--metadata, or keep element sets with regengine tle add FILE"
+        else:
+            what = (
+                "the photo's time is unknown, so the TLE file does not say where the camera was: "
+            )
+            what += "give --time, --nadir or --metadata"
+        raise EphemerisError(f"{frame.path}: {what}.")
     given = _nadir(frame, orbit)
     if given.source == "option" or orbit is None:
         return given
     trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
     first, second = (orbit, given) if trusted else (given, orbit)
     return replace(first, alternative=second)
-
-
-def _orbit(
-    frame: Frame, tles: TleSet | None
-) -> tuple[CameraPosition | None, EphemerisError | None]:
-    if tles is None or frame.time_utc is None:
-        return None, None
-    try:
-        return camera_position(tles, frame.time_utc), None
-    except EphemerisError as error:
-        return None, error
 
 
 def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
@@ -96,18 +101,6 @@ def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
     return (
         cross_km > WRONG_CROSS_KM + 4.0 * orbit.sigma_cross_km
         or along_km > WRONG_ALONG_KM + 4.0 * orbit.sigma_along_km
-    )
-
-
-def _nothing_known(frame: Frame, tles: TleSet | None) -> str:
-    if tles is None:
-        return (
-            f"{frame.path}: neither a TLE file nor a nadir says where the camera was: "
-            "give --tle, --nadir or --metadata, or keep element sets with regengine tle add FILE."
-        )
-    return (
-        f"{frame.path}: the photo's time is unknown, so the TLE file does not say where the camera "
-        "was: give --time, --nadir or --metadata."
     )
 
 

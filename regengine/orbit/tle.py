@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
-from regengine.orbit.tle_format import SkippedSet, TlePair, check_pairs, pair_lines, read_tle_text
+from regengine.orbit.tle_format import (
+    LINE_LENGTH,
+    ElementSet,
+    SkippedSet,
+    check_pairs,
+    pair_lines,
+    read_tle_text,
+)
 from regengine.orbit.uncertainty import along_track_p90_km
-
-if TYPE_CHECKING:
-    from sgp4.api import Satrec
 
 ISS = "25544"
 ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
@@ -39,47 +42,11 @@ ALONG_MAX_AGE_DAYS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ElementSet:
-    """One element set: its two lines of 69 characters, and where they stand in which file.
-
-    ``satellite`` is the catalogue number, ``name`` what stands above the lines, ``line_number``
-    counts from one.
-    """
-
-    line1: str
-    line2: str
-    epoch_utc: datetime
-    satellite: str
-    name: str | None = None
-    path: Path
-    line_number: int
-
-    def satrec(self) -> Satrec:
-        """SGP4's own record of the set (WGS72 constants, as the elements were made with).
-
-        EphemerisError if SGP4 cannot use the lines.
-        """
-        from sgp4.api import Satrec
-
-        try:
-            return Satrec.twoline2rv(self.line1, self.line2)
-        except ValueError as error:
-            raise EphemerisError(
-                f"{self.path}, line {self.line_number}: SGP4 cannot read the element set "
-                f"({error}); download it again"
-            ) from error
-
-    def age_h(self, time_utc: datetime) -> float:
-        """Hours from the epoch to a time: positive where the set is older than the photograph."""
-        return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
-
-
-@dataclass(frozen=True, kw_only=True)
 class TleSet:
     """The usable element sets of one satellite in a file, by epoch."""
 
     path: Path
-    pairs: tuple[TlePair, ...]
+    pairs: tuple[ElementSet, ...]
     epoch_days: FloatArray = field(repr=False)  # since 2000-01-01 12:00 UTC, ascending, shape (n,)
     skipped: tuple[SkippedSet, ...] = ()  # left out on reading
     other_satellites: tuple[str, ...] = ()  # catalogue numbers
@@ -89,15 +56,8 @@ class TleSet:
 
     def __getitem__(self, index: int) -> ElementSet:
         pair = self.pairs[index]
-        return ElementSet(
-            line1=pair.line1[:69],
-            line2=pair.line2[:69],
-            epoch_utc=utc_of(self.epoch_days[index]),
-            satellite=pair.satellite,
-            name=pair.name,
-            path=pair.path or self.path,
-            line_number=pair.line_number,
-        )
+        line1, line2 = pair.line1[:LINE_LENGTH], pair.line2[:LINE_LENGTH]
+        return replace(pair, line1=line1, line2=line2, path=pair.path or self.path)
 
     @property
     def satellite(self) -> str:
@@ -242,16 +202,16 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     )
 
 
-def _read(file: Path) -> tuple[list[TlePair], FloatArray, tuple[SkippedSet, ...]]:
+def _read(file: Path) -> tuple[list[ElementSet], FloatArray, tuple[SkippedSet, ...]]:
     """The good sets of a file, their epochs as days since 2000-01-01 12:00 UTC, and the others."""
     pairs, lone = pair_lines(read_tle_text(file))
     good, epoch_days, wrong = check_pairs(pairs)
     return good, epoch_days, tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
 
 
-def _read_folder(folder: Path) -> tuple[list[TlePair], FloatArray, tuple[SkippedSet, ...]]:
+def _read_folder(folder: Path) -> tuple[list[ElementSet], FloatArray, tuple[SkippedSet, ...]]:
     """The same of all files of a folder, each set with its file."""
-    pairs: list[TlePair] = []
+    pairs: list[ElementSet] = []
     epoch_days = [np.zeros(0)]
     skipped: list[SkippedSet] = []
     for file in sorted(one for one in folder.iterdir() if one.is_file() and one.name[0] != "."):

@@ -8,13 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import EphemerisError
+from regengine.orbit.rotation import days_since_j2000, utc_of
+
+if TYPE_CHECKING:
+    from sgp4.api import Satrec
 
 LINE_LENGTH = 69
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
@@ -45,20 +51,44 @@ class SkippedSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TlePair:
-    """Two lines that belong together, where the first stands, and the name above them."""
+class ElementSet:
+    """One element set: its two lines, where they stand in which file, and the name above them."""
 
     line1: str
     line2: str
-    line_number: int
-    line2_number: int
-    name: str | None
-    path: Path | None = None  # of the file, where a set of files was read
+    line_number: int  # from one
+    line2_number: int = 0
+    name: str | None = None
+    path: Path | None = None
 
     @property
     def satellite(self) -> str:
         """Catalogue number as written, without padding."""
         return self.line1[2:7].strip().zfill(5)
+
+    @property
+    def epoch_utc(self) -> datetime:
+        """Time that the elements are of."""
+        return utc_of(float(_epoch_days(_columns([self]))[0]))
+
+    def satrec(self) -> Satrec:
+        """SGP4's own record of the set (WGS72 constants, as the elements were made with).
+
+        EphemerisError if SGP4 cannot use the lines.
+        """
+        from sgp4.api import Satrec
+
+        try:
+            return Satrec.twoline2rv(self.line1[:LINE_LENGTH], self.line2[:LINE_LENGTH])
+        except ValueError as error:
+            raise EphemerisError(
+                f"{self.path}, line {self.line_number}: SGP4 cannot read the element set "
+                f"({error}); download it again"
+            ) from error
+
+    def age_h(self, time_utc: datetime) -> float:
+        """Hours from the epoch to a time: positive where the set is older than the photograph."""
+        return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
 
 
 def read_tle_text(path: Path) -> str:
@@ -74,9 +104,9 @@ def read_tle_text(path: Path) -> str:
     return content.decode(encoding, errors="replace")
 
 
-def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
+def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     """Pairs of lines among names, comments and blank lines, unchecked; lines without partner."""
-    pairs: list[TlePair] = []
+    pairs: list[ElementSet] = []
     skipped: list[SkippedSet] = []
     first: tuple[int, str] | None = None
     name: str | None = None
@@ -99,13 +129,10 @@ def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
             alone(number, "second", "first")
             name = None
         else:
+            number1, line1 = first
             pairs.append(
-                TlePair(
-                    line1=first[1],
-                    line2=line,
-                    line_number=first[0],
-                    line2_number=number,
-                    name=name,
+                ElementSet(
+                    line1=line1, line2=line, line_number=number1, line2_number=number, name=name
                 )
             )
             first, name = None, None
@@ -114,7 +141,9 @@ def pair_lines(text: str) -> tuple[list[TlePair], list[SkippedSet]]:
     return pairs, skipped
 
 
-def check_pairs(pairs: Sequence[TlePair]) -> tuple[list[TlePair], FloatArray, list[SkippedSet]]:
+def check_pairs(
+    pairs: Sequence[ElementSet],
+) -> tuple[list[ElementSet], FloatArray, list[SkippedSet]]:
     """The pairs whose two lines are whole, sum up, belong together and hold numbers; the others.
 
     Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
@@ -122,8 +151,8 @@ def check_pairs(pairs: Sequence[TlePair]) -> tuple[list[TlePair], FloatArray, li
     skipped: list[SkippedSet] = []
 
     def keep(
-        candidates: Sequence[TlePair], complaint: Callable[[TlePair, int], str | None]
-    ) -> list[TlePair]:
+        candidates: Sequence[ElementSet], complaint: Callable[[ElementSet, int], str | None]
+    ) -> list[ElementSet]:
         kept = []
         for row, pair in enumerate(candidates):
             reason = complaint(pair, row)
@@ -152,7 +181,7 @@ def check_pairs(pairs: Sequence[TlePair]) -> tuple[list[TlePair], FloatArray, li
     return good, _epoch_days(columns), skipped
 
 
-def _columns(pairs: Sequence[TlePair]) -> NDArray[np.uint8]:
+def _columns(pairs: Sequence[ElementSet]) -> NDArray[np.uint8]:
     """All lines as characters, shape (n, 2, 69)."""
     text = "".join(pair.line1[:LINE_LENGTH] + pair.line2[:LINE_LENGTH] for pair in pairs)
     characters = np.frombuffer(text.encode("ascii", errors="replace"), np.uint8)
@@ -184,12 +213,12 @@ def _epoch_days(columns: NDArray[np.uint8]) -> FloatArray:
     return whole_days + _field(columns, 0, EPOCH_DAY) - 1.5
 
 
-def _numbered_lines(pair: TlePair) -> Iterator[tuple[int, str]]:
+def _numbered_lines(pair: ElementSet) -> Iterator[tuple[int, str]]:
     yield pair.line_number, pair.line1
     yield pair.line2_number, pair.line2
 
 
-def _wrong_length(pair: TlePair) -> str | None:
+def _wrong_length(pair: ElementSet) -> str | None:
     for number, line in _numbered_lines(pair):
         if len(line) < LINE_LENGTH:
             return f"line {number} has {len(line)} characters instead of 69: it is cut"
@@ -198,7 +227,7 @@ def _wrong_length(pair: TlePair) -> str | None:
     return None
 
 
-def _wrong_sum_or_satellite(pair: TlePair, wanted: NDArray[np.int64]) -> str:
+def _wrong_sum_or_satellite(pair: ElementSet, wanted: NDArray[np.int64]) -> str:
     for (number, line), right in zip(_numbered_lines(pair), wanted, strict=True):
         written = line[LINE_LENGTH - 1]
         if written != str(right):
@@ -209,7 +238,7 @@ def _wrong_sum_or_satellite(pair: TlePair, wanted: NDArray[np.int64]) -> str:
     )
 
 
-def _wrong_number(pair: TlePair) -> str | None:
+def _wrong_number(pair: ElementSet) -> str | None:
     for line, place, what, low, high in CHECKED_FIELDS:
         number, text = list(_numbered_lines(pair))[line]
         try:

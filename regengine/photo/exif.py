@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from regengine.io.regular import open_regular
 from regengine.photo.fits import fits_headers
@@ -82,26 +82,11 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
             exif.load_from_fp(file)
             return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
         file.seek(0)
-        late = _png_exif(file)
-        file.seek(0)
         with Image.open(file, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
-            if late:
-                image.info["exif"] = late
-            # Not image.getexif(): Pillow's own for PNG decodes the whole picture first.
+            # Not image.getexif(): Pillow's own for PNG decodes the whole picture first, for EXIF
+            # that stands behind it
             exif = Image.Image.getexif(image)
             return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
-
-
-def _png_exif(file: BinaryIO) -> bytes | None:
-    """Contents of a PNG's eXIf chunk, which may stand behind the picture."""
-    if file.read(8) != b"\x89PNG\r\n\x1a\n":
-        return None
-    while len(head := file.read(8)) == 8:
-        length = int.from_bytes(head[:4], "big")
-        if head[4:] == b"eXIf":
-            return file.read(length)
-        file.seek(length + 4, 1)  # contents and checksum
-    return None
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:

@@ -9,10 +9,9 @@ import gzip
 import io
 import math
 import re
-import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
 FITS_SIGNATURE, GZIP_SIGNATURE = b"SIMPLE  =", b"\x1f\x8b"
-HCOMPRESS_SIGNATURE = b"\xdd\x99"
 # Headers of real files have some hundred cards, 3 to 20 blocks, and mosaics some hundred units
 MOST_BLOCKS = 400
 MOST_UNITS = 1000
@@ -161,13 +159,10 @@ def unpacked(path: Path) -> Iterator[BinaryIO]:
                 raise damaged(path, "its gzip cannot be unpacked") from error
 
 
-def units(path: Path, stream: BinaryIO, *, may_be_cut: bool = False) -> Iterator[FitsUnit]:
-    """Units of a FITS file from the first on; data are passed over.
-
-    A header alone ``may_be_cut``: without its END, or without blanks to the end of its block.
-    """
+def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
+    """Units of a FITS file from the first on; data are passed over."""
     for _ in range(MOST_UNITS):
-        text = _header_text(path, stream, may_be_cut)
+        text = _header_text(path, stream)
         if text is None:
             return
         unit = FitsUnit(path, text, stream.tell())
@@ -181,7 +176,7 @@ def units(path: Path, stream: BinaryIO, *, may_be_cut: bool = False) -> Iterator
         stream.seek(after)
 
 
-def _header_text(path: Path, stream: BinaryIO, may_be_cut: bool) -> bytes | None:
+def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
     """Blocks up to the END card; None where the file is over."""
     blocks: list[bytes] = []
     while len(blocks) < MOST_BLOCKS:
@@ -191,10 +186,10 @@ def _header_text(path: Path, stream: BinaryIO, may_be_cut: bool) -> bytes | None
         if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
             return None  # what may stand behind the last unit (FITS Standard 4.0, 3.5)
         whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
-        if len(block) < BLOCK and not may_be_cut:
+        if len(block) < BLOCK:
             raise damaged(path, "a header has no end")
         blocks.append(block)
-        if whole or len(block) < BLOCK:
+        if whole:
             return b"".join(blocks)
     raise damaged(path, f"a header has no end within {MOST_BLOCKS} blocks")
 
@@ -312,37 +307,14 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
 
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
     content = first + unit.text + data + bytes(-len(data) % BLOCK)
-    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":
-        tile = [int(unit.header.get(f"ZTILE{k}", 1)) for k in range(len(layout.shape), 0, -1)]
-        table = fits.open(io.BytesIO(content), memmap=False, disable_image_compression=True)
-        with table as hdus:
-            _check_wavelets(path, hdus[1].data["COMPRESSED_DATA"], layout.shape, tuple(tile))
+    if str(unit.header.get("ZCMPTYPE")).strip() == "HCOMPRESS_1":  # unpacked beyond its memory
+        raise FrameError(f"{path} is packed by HCOMPRESS, which is not read: unpack it by funpack")
     # Samples as stored: astropy scales integers with a BLANK in other ways than those without
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
         if samples.shape != layout.shape:
             raise damaged(path, "it unpacks to another size than it says")
         return hdus[1].header.copy(), samples
-
-
-def _check_wavelets(
-    path: Path, tiles: Sequence[Any], shape: tuple[int, ...], tile: tuple[int, ...]
-) -> None:
-    """Make sure that every tile of HCOMPRESS_1 is as large as its place in the picture."""
-    counts = [-(-side // step) for side, step in zip(shape, tile, strict=True)]
-    for number, packed in enumerate(tiles):
-        head = bytes(packed[:10])
-        if not head:
-            continue
-        pixels, rest = 1, number
-        for side, step, count in zip(shape[::-1], tile[::-1], counts[::-1], strict=True):
-            rest, place = divmod(rest, count)
-            pixels *= min(step, side - place * step)
-        if len(head) < 10 or not head.startswith(HCOMPRESS_SIGNATURE):
-            raise damaged(path, "a tile does not begin as it should")
-        sides = struct.unpack(">ii", head[2:])
-        if min(sides) < 1 or math.prod(sides) != pixels:
-            raise damaged(path, "a tile has another size than its place")
 
 
 def _longest(path: Path, stream: BinaryIO) -> int:
@@ -432,14 +404,14 @@ def _noise(values: NDArray[Any]) -> float:
 def read_headers(path: Path) -> list[Keywords]:
     """Keywords of each unit of a FITS file, also in gzip, or of a header alone (``.wcs``).
 
-    Pictures are passed over. The end of a header alone may be missing; what follows a unit whose
-    size makes no sense is not looked for. Numbers are float, texts without trailing blanks.
-    FrameError if the file cannot be read or is no FITS file.
+    Pictures are passed over; what follows a unit whose size makes no sense is not looked for.
+    Numbers are float, texts without trailing blanks. FrameError if the file cannot be read or is
+    no FITS file.
     """
     found: list[Keywords] = []
     try:
         with unpacked(path) as stream, suppress(FrameError):
-            for unit in units(path, stream, may_be_cut=True):
+            for unit in units(path, stream):
                 found.append(_keywords(unit))
     except (OSError, EOFError) as error:
         what = getattr(error, "strerror", None) or str(error)
@@ -471,11 +443,11 @@ def _keywords(unit: FitsUnit) -> Keywords:
     return found
 
 
-def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
+def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
     """The projection of the first unit of a FITS file that has one.
 
-    ``size_px`` is the picture's width and height; without it as the header says. FrameError if
-    there is none, or one that is neither TAN nor TAN-SIP.
+    ``size_px`` is the picture's width and height. FrameError if there is none, or one that is
+    neither TAN nor TAN-SIP.
     """
     for header in read_headers(path):
         if str(header.get("CTYPE1", "")).strip():
@@ -486,7 +458,7 @@ def header_field(path: Path, size_px: tuple[int, int] | None = None) -> HeaderFi
     )
 
 
-def _field_of(header: Keywords, path: Path, size_px: tuple[int, int] | None = None) -> HeaderField:
+def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderField:
     """The projection of a header; FrameError where it cannot be used."""
     kinds = [str(header.get(f"CTYPE{k}", "")).upper() for k in (1, 2)]
     swapped = kinds[0].startswith("DEC")
@@ -502,7 +474,6 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int] | None = No
         values = (_wcs_number(header, "CRVAL1"), _wcs_number(header, "CRVAL2"))
         reference = (_wcs_number(header, "CRPIX1") - 1.0, _wcs_number(header, "CRPIX2") - 1.0)
         pole = _wcs_number(header, "LONPOLE", 180.0)
-        size = size_px or _size(header)
         bends = (_polynomial(header, "A"), _polynomial(header, "B"))
     except KeyError as error:
         raise FrameError(
@@ -513,8 +484,8 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int] | None = No
     if not abs(np.linalg.det(matrix)) > 1e-16:
         raise FrameError(f"{path}: its projection has no scale (CD is singular): solve it again.")
     return HeaderField(
-        width_px=size[0],
-        height_px=size[1],
+        width_px=size_px[0],
+        height_px=size_px[1],
         reference_px=reference,
         reference_deg=values,
         matrix_deg=matrix,
@@ -530,7 +501,7 @@ def _wcs_number(header: Keywords, key: str, default: float | None = None) -> flo
             value = float(value)
         except ValueError:
             value = default
-    if value is None:
+    if value is None or not math.isfinite(value):
         raise KeyError(key)
     return float(value)
 
@@ -550,13 +521,6 @@ def _matrix(header: Keywords) -> np.ndarray:
             [steps[0] * math.sin(angle), steps[1] * math.cos(angle)],
         ]
     )
-
-
-def _size(header: Keywords) -> tuple[int, int]:
-    for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
-        if all(name in header for name in names):
-            return int(_wcs_number(header, names[0])), int(_wcs_number(header, names[1]))
-    raise KeyError("the picture's size (IMAGEW, IMAGEH)")
 
 
 def _polynomial(header: Keywords, name: str) -> Polynomial:

@@ -27,17 +27,7 @@ from regengine.photo.frame_records import (
     record_beside,
     wrap_lon,
 )
-from regengine.photo.image import LinearLight, read_display_rgb, read_linear_light
 from regengine.photo.lens_profile import LensProfile, choose_profile
-
-__all__ = [
-    "Frame",
-    "FrameOptions",
-    "LinearLight",
-    "read_display_rgb",
-    "read_frame",
-    "read_linear_light",
-]
 
 NAIVE_AS_UTC = "naive, taken as UTC"
 # LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.

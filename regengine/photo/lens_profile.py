@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from matchers.camera import Lens
 from matchers.lens_stars import LENS_PARAMETERS
 
 Matrix = tuple[tuple[float, ...], ...]
+# What a file may say of a number
+ABOVE_ZERO, FROM_ZERO = {"above": 0.0}, {"min": 0.0}
 
 # The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
 SAME_FOCAL = 0.03
@@ -29,7 +31,7 @@ class Falloff:
     coefficients: tuple[float, float, float]  # a1, a2, a3
     covariance: Matrix  # 3 x 3
     frames: int  # whose backgrounds tell it
-    reach: float  # largest r of those
+    reach: float = field(metadata=ABOVE_ZERO)  # largest r of those
 
     def arrives(self, r: FloatArray | float) -> FloatArray:
         """Share of the light that arrives at some distances."""
@@ -57,10 +59,10 @@ class ChannelPhotometry:
 
     channel: str
     zero_point_mag: float
-    zero_point_sigma: float
+    zero_point_sigma: float = field(metadata=FROM_ZERO)
     colour_term: float
-    colour_term_sigma: float
-    scatter_mag: float
+    colour_term_sigma: float = field(metadata=FROM_ZERO)
+    scatter_mag: float = field(metadata=FROM_ZERO)
     stars: int
 
 
@@ -73,11 +75,11 @@ class Exposure:
     robust spread of single stars' own values of that.
     """
 
-    exposure_s: float | None
-    aperture_f: float | None
-    iso: float | None
+    exposure_s: float | None = field(metadata=ABOVE_ZERO)
+    aperture_f: float | None = field(metadata=ABOVE_ZERO)
+    iso: float | None = field(metadata=ABOVE_ZERO)
     limiting_mag: float
-    limiting_scatter_mag: float
+    limiting_scatter_mag: float = field(metadata=FROM_ZERO)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +88,22 @@ class LensProfile:
 
     camera: str | None  # names as the photos have them
     lens: str | None
-    focal_mm: float | None  # as the camera writes it: what photos are recognised by
+    # As the camera writes it: what photos are recognised by
+    focal_mm: float | None = field(metadata=ABOVE_ZERO)
     width_px: int  # of the picture that all pixels of this profile belong to
     height_px: int
-    focal_px: float
+    focal_px: float = field(metadata=ABOVE_ZERO)
     principal_point: tuple[float, float]
     distortion: tuple[float, float, float, float, float]
     free: tuple[str, ...]  # which of `LENS_PARAMETERS` the stars determined
     covariance: Matrix  # 8 x 8, of `LENS_PARAMETERS`
     stars: int
     frames: int
-    rms_px: float  # residual per axis of its stars
-    held_out_px: float | None  # and of stars left out; None: too few to leave any out
+    rms_px: float = field(metadata=ABOVE_ZERO)  # residual per axis of its stars
+    # And of stars left out; None: too few to leave any out
+    held_out_px: float | None = field(metadata=ABOVE_ZERO)
     catalogue: str  # stars it was held against
-    catalogue_epoch: float  # Julian year of their positions
+    catalogue_epoch: float = field(metadata=ABOVE_ZERO)  # Julian year of their positions
     made_with: str  # program and version
     made_at: str  # ISO 8601, UTC
     falloff: Falloff | None = None
@@ -185,55 +189,61 @@ def profile_lines(profile: LensProfile) -> list[str]:
     name = " with ".join(part for part in (profile.camera, profile.lens) if part) or "unnamed"
     nominal = "" if profile.focal_mm is None else f", {profile.focal_mm:g} mm"
     px, py = profile.principal_point
-    middle = ((profile.width_px - 1) / 2.0, (profile.height_px - 1) / 2.0)
-    held_out = (
-        "" if profile.held_out_px is None else f", {profile.held_out_px:.3f} of stars left out"
-    )
-    lines = [
-        f"{name}{nominal}: {profile.width_px} x {profile.height_px} px",
-        f"  focal length     {profile.focal_px:.3f} +- {profile.sigma('focal_px'):.3f} px",
-        f"  principal point  {px:.2f} +- {profile.sigma('x_px'):.2f}, "
-        f"{py:.2f} +- {profile.sigma('y_px'):.2f} px "
-        f"({px - middle[0]:+.2f}, {py - middle[1]:+.2f} from the middle)",
+    off = px - (profile.width_px - 1) / 2.0, py - (profile.height_px - 1) / 2.0
+
+    def with_sigma(value: float, parameter: str, form: str) -> str:
+        return f"{value:{form}} +- {profile.sigma(parameter):{form.lstrip('+')}}"
+
+    told = [
+        ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
+        (
+            "principal point",
+            f"{with_sigma(px, 'x_px', '.2f')}, {with_sigma(py, 'y_px', '.2f')} px "
+            f"({off[0]:+.2f}, {off[1]:+.2f} from the middle)",
+        ),
     ]
     for term, value in zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True):
         if term in profile.free:
-            lines.append(f"  {term}               {value:+.6f} +- {profile.sigma(term):.6f}")
-    lines.append(
-        f"  from             {profile.stars} stars of {profile.frames} photos, residual "
-        f"{profile.rms_px:.3f} px per axis{held_out}"
+            told.append((term, with_sigma(value, term, "+.6f")))
+    left_out = profile.held_out_px
+    held_out = "" if left_out is None else f", {left_out:.3f} of stars left out"
+    told.append(
+        (
+            "from",
+            f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px "
+            f"per axis{held_out}",
+        )
     )
     if profile.falloff is not None:
-        corner = float(profile.falloff.arrives(1.0))
-        sigma = float(profile.falloff.sigma(1.0))
-        lines.append(
-            f"  falloff          {100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in "
-            f"the corners ({profile.falloff.frames} photos)"
-        )
-    if profile.exposure is not None:
-        given = profile.exposure
-        settings = [
-            f"{value:g}{unit}" if unit == " s" else f"{unit}{value:g}"
-            for value, unit in (
-                (given.exposure_s, " s"),
-                (given.aperture_f, "f/"),
-                (given.iso, "ISO "),
+        corner, sigma = profile.falloff.arrives(1.0), profile.falloff.sigma(1.0)
+        told.append(
+            (
+                "falloff",
+                f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in the corners "
+                f"({profile.falloff.frames} photos)",
             )
-            if value is not None
+        )
+    if (given := profile.exposure) is not None:
+        words = [
+            (given.exposure_s, "{:g} s"),
+            (given.aperture_f, "f/{:g}"),
+            (given.iso, "ISO {:g}"),
         ]
-        lines.append(
-            f"  limit            G {given.limiting_mag:.2f} at a signal-to-noise ratio of 5"
-            + (f" ({', '.join(settings)})" if settings else "")
+        settings = ", ".join(form.format(value) for value, form in words if value is not None)
+        limit = f"G {given.limiting_mag:.2f} at a signal-to-noise ratio of 5"
+        told.append(("limit", f"{limit} ({settings})" if settings else limit))
+    told += [
+        (
+            one.channel,
+            f"zero point {one.zero_point_mag:.3f} +- {one.zero_point_sigma:.3f}, colour term "
+            f"{one.colour_term:+.3f} +- {one.colour_term_sigma:.3f}, scatter "
+            f"{one.scatter_mag:.3f} mag ({one.stars} stars)",
         )
-    for channel in profile.channels:
-        lines.append(
-            f"  {channel.channel:16s} zero point {channel.zero_point_mag:.3f} +- "
-            f"{channel.zero_point_sigma:.3f}, colour term {channel.colour_term:+.3f} +- "
-            f"{channel.colour_term_sigma:.3f}, scatter {channel.scatter_mag:.3f} mag "
-            f"({channel.stars} stars)"
-        )
-    lines.append(
-        f"  made             {profile.made_at} by {profile.made_with}, {profile.catalogue} at "
-        f"{np.round(profile.catalogue_epoch, 1)}"
-    )
-    return lines
+        for one in profile.channels
+    ]
+    epoch = np.round(profile.catalogue_epoch, 1)
+    made = f"{profile.made_at} by {profile.made_with}, {profile.catalogue} at {epoch}"
+    return [
+        f"{name}{nominal}: {profile.width_px} x {profile.height_px} px",
+        *(f"  {label:16s} {text}" for label, text in [*told, ("made", made)]),
+    ]

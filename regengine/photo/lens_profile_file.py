@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from matchers.lens_stars import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
-from regengine.photo.lens_profile import ChannelPhotometry, Exposure, Falloff, LensProfile
+from regengine.photo.lens_profile import LensProfile
 
 FORMAT, VERSION = "regengine lens profile", 1
 CHANNELS = ("red", "green", "blue", "light")
@@ -90,111 +92,75 @@ def load_profile(path: Path) -> LensProfile:
 
 def _profile(content: dict[str, Any]) -> LensProfile:
     """A profile out of the file's tables; ValueError tells what is wrong."""
-    channels = content.pop("channels", [])
-    if not isinstance(channels, list):
-        raise ValueError("channels is no list of tables")
-    tables = {
-        "falloff": _table("falloff", content, Falloff),
-        "exposure": _table("exposure", content, Exposure),
-        "channels": tuple(
-            _read(f"channels[{k}]", c, ChannelPhotometry) for k, c in enumerate(channels)
-        ),
-    }
-    profile: LensProfile = _read("the file", content, LensProfile, tables)
+    profile: LensProfile = _read("the file", content, LensProfile)
     unknown = set(profile.free) - set(LENS_PARAMETERS)
     if unknown:
         raise ValueError(f"free has no parameter {sorted(unknown)[0]!r}")
-    _covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
+    _check_covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
     if profile.falloff is not None:
-        _covariance("falloff.covariance", profile.falloff.covariance, 3)
+        _check_covariance("falloff.covariance", profile.falloff.covariance, 3)
     if any(channel.channel not in CHANNELS for channel in profile.channels):
         raise ValueError(f"a channel is none of {', '.join(CHANNELS)}")
     return profile
 
 
-def _table(name: str, content: dict[str, Any], kind: type) -> Any:
-    return _read(name, content.pop(name), kind) if name in content else None
-
-
-def _read(where: str, table: Any, kind: type, given: Mapping[str, Any] = {}) -> Any:
+def _read(where: str, table: Any, kind: type) -> Any:
     """A dataclass out of a table with exactly its names."""
     if not isinstance(table, dict):
         raise ValueError(f"{where} is no table")
-    checks = _CHECKS[kind]
-    unknown = table.keys() - checks.keys()
+    types = get_type_hints(kind)
+    unknown = table.keys() - types.keys()
     if unknown:
         raise ValueError(f"{where} has a value {sorted(unknown)[0]!r} that means nothing")
-    values = dict(given)
-    for name, check in checks.items():
-        if name in table:
-            values[name] = check(name, table[name])
-        elif name in _OPTIONAL:
-            values[name] = None
-        else:
-            raise ValueError(f"{where} lacks {name}")
+    values = {}
+    for one in fields(kind):
+        if one.name in table:
+            values[one.name] = _value(one.name, table[one.name], types[one.name], one.metadata)
+        elif NoneType in get_args(types[one.name]):
+            values[one.name] = None
+        elif one.default is MISSING:
+            raise ValueError(f"{where} lacks {one.name}")
     return kind(**values)
 
 
-_Check = Callable[[str, Any], Any]
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{name} is no text")
-    return value
-
-
-def _number(name: str, value: Any) -> float:
+def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any:
+    """A value of an annotated type; ValueError where it is none, or beyond the limits."""
+    if NoneType in get_args(kind):
+        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+    if is_dataclass(kind):
+        return _read(name, value, kind)
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if not isinstance(value, list):
+            raise ValueError(f"{name} is no list" + " of tables" * is_dataclass(kinds[0]))
+        if kinds[-1] is Ellipsis:
+            kinds = (kinds[0],) * len(value)
+        if len(kinds) != len(value):
+            raise ValueError(f"{name} is no list of {len(kinds)} numbers")
+        pairs = zip(value, kinds, strict=True)
+        return tuple(_value(f"{name}[{k}]", *pair, {}) for k, pair in enumerate(pairs))
+    if kind is str:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"{name} is no text")
+        return value
+    if kind is int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is no whole number above zero")
+        return value
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not abs(value) <= sys.float_info.max:
         raise ValueError(f"{name} is no finite number")
-    return float(value)
-
-
-def _positive(name: str, value: Any) -> float:
-    if _number(name, value) <= 0.0:
+    if value <= limits.get("above", -math.inf):
         raise ValueError(f"{name} is not above zero")
-    return float(value)
-
-
-def _not_negative(name: str, value: Any) -> float:
-    if _number(name, value) < 0.0:
+    if value < limits.get("min", -math.inf):
         raise ValueError(f"{name} is below zero")
     return float(value)
 
 
-def _count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is no whole number above zero")
-    return int(value)
-
-
-def _several(count: int) -> _Check:
-    def check(name: str, value: Any) -> tuple[float, ...]:
-        if not isinstance(value, list) or len(value) != count:
-            raise ValueError(f"{name} is no list of {count} numbers")
-        return tuple(_number(name, item) for item in value)
-
-    return check
-
-
-def _matrix(size: int) -> _Check:
-    def check(name: str, value: Any) -> tuple[tuple[float, ...], ...]:
-        if not isinstance(value, list) or len(value) != size:
-            raise ValueError(f"{name} has not {size} rows")
-        return tuple(_several(size)(name, row) for row in value)
-
-    return check
-
-
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"{name} is no list of texts")
-    return tuple(_text(name, item) for item in value)
-
-
-def _covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: int) -> None:
-    values = np.array(matrix).reshape(size, size)
+def _check_covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: int) -> None:
+    if [len(row) for row in matrix] != [size] * size:
+        raise ValueError(f"{name} has not {size} rows of {size} numbers")
+    values = np.array(matrix)
     scale = np.sqrt(np.maximum(np.diag(values), 0.0))
     scale = np.where(scale > 0.0, scale, 1.0)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -205,53 +171,6 @@ def _covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: int) -> 
         or np.linalg.eigvalsh(scaled).min() < -1e-6
     ):
         raise ValueError(f"{name} is no covariance matrix")
-
-
-_OPTIONAL = ("camera", "lens", "focal_mm", "held_out_px", "exposure_s", "aperture_f", "iso")
-_CHECKS: dict[type, dict[str, _Check]] = {
-    LensProfile: {
-        "camera": _text,
-        "lens": _text,
-        "focal_mm": _positive,
-        "width_px": _count,
-        "height_px": _count,
-        "focal_px": _positive,
-        "principal_point": _several(2),
-        "distortion": _several(5),
-        "free": _texts,
-        "covariance": _matrix(len(LENS_PARAMETERS)),
-        "stars": _count,
-        "frames": _count,
-        "rms_px": _positive,
-        "held_out_px": _positive,
-        "catalogue": _text,
-        "catalogue_epoch": _positive,
-        "made_with": _text,
-        "made_at": _text,
-    },
-    Falloff: {
-        "coefficients": _several(3),
-        "covariance": _matrix(3),
-        "frames": _count,
-        "reach": _positive,
-    },
-    Exposure: {
-        "exposure_s": _positive,
-        "aperture_f": _positive,
-        "iso": _positive,
-        "limiting_mag": _number,
-        "limiting_scatter_mag": _not_negative,
-    },
-    ChannelPhotometry: {
-        "channel": _text,
-        "zero_point_mag": _number,
-        "zero_point_sigma": _not_negative,
-        "colour_term": _number,
-        "colour_term_sigma": _not_negative,
-        "scatter_mag": _not_negative,
-        "stars": _count,
-    },
-}
 
 
 def _assignments(part: Any) -> list[str]:

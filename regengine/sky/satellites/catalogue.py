@@ -13,7 +13,13 @@ from detectors.types import FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
-from regengine.orbit.tle_format import LINE_LENGTH, TlePair, check_pairs, pair_lines, read_tle_text
+from regengine.orbit.tle_format import (
+    LINE_LENGTH,
+    ElementSet,
+    check_pairs,
+    pair_lines,
+    read_tle_text,
+)
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
@@ -38,7 +44,7 @@ class SatelliteCatalogue:
     """The usable element sets of a file; damaged ones are skipped."""
 
     path: Path
-    pairs: tuple[TlePair, ...] = field(repr=False)  # the lines of each set
+    pairs: tuple[ElementSet, ...] = field(repr=False)  # the lines of each set
     # Shape (n,): their epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
     skipped: int = 0

@@ -84,21 +84,6 @@ def test_a_record_counts_more_than_a_stale_tle(tles: TleSet) -> None:
     assert chosen.sigma_radial_km == RECORD_SIGMA_KM[2]
 
 
-def test_without_a_time_the_record_is_all(tles: TleSet) -> None:
-    known = frame(None, nadir=(10.0, 20.0), altitude_km=390.0, sources={"nadir": "record"})
-    for available in (tles, None):
-        chosen = choose_position(known, available)
-        assert (chosen.source, chosen.altitude_km) == ("record", 390.0)
-
-
-def test_a_record_a_little_beside_the_orbit_still_counts(tles: TleSet) -> None:
-    time = stale(tles)
-    known = frame(time, nadir=beside(tles, time, 0.9), sources={"nadir": "record"})
-    assert choose_position(known, tles).source == "record"
-    known = frame(time, nadir=beside(tles, time, 2.0), sources={"nadir": "record"})
-    assert choose_position(known, tles).source == "tle"
-
-
 @pytest.mark.parametrize("when", [fresh, stale])
 def test_of_orbit_and_record_the_other_one_is_kept(when: Callable, tles: TleSet) -> None:
     """For a search that finds nothing where the better known one has the camera."""
@@ -124,14 +109,6 @@ def test_an_unknown_height_is_assumed_by_year(time: datetime | None, altitude_km
     chosen = choose_position(frame(time, nadir=(10.0, 20.0)), None)
     assert chosen.altitude_km == altitude_km
     assert chosen.sigma_radial_km == ASSUMED_ALTITUDE_SIGMA_KM
-
-
-def test_nothing_known_says_what_to_give(tles: TleSet) -> None:
-    with pytest.raises(EphemerisError, match=r"night\.jpg.*--tle, --nadir or --metadata") as error:
-        choose_position(frame(datetime(2014, 1, 1, tzinfo=UTC)), None)
-    assert error.value.code == "no_ephemeris"
-    with pytest.raises(EphemerisError, match="time is unknown.*--time"):  # noqa: RUF043
-        choose_position(frame(None), tles)
 
 
 def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:

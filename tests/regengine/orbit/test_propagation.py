@@ -16,13 +16,9 @@ from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
 from matchers.earth import ecef_to_geodetic, great_circle_km
-from regengine.errors import EphemerisError
 from regengine.orbit.propagation import (
-    NADIR_SIGMA_KM,
-    RECORD_SIGMA_KM,
     TYPICAL_BSTAR,
     USUAL_BSTAR,
-    camera_position,
     drag_shift_km,
     nadir_track_positions,
     position_from_elements,
@@ -46,14 +42,7 @@ PROJ = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
 
 def element_set(elements: Elements = BASE) -> ElementSet:
     line1, line2 = elements.lines()
-    return ElementSet(
-        line1=line1,
-        line2=line2,
-        epoch_utc=elements.epoch,
-        satellite=elements.satellite,
-        path=Path("iss.txt"),
-        line_number=1,
-    )
+    return ElementSet(line1=line1, line2=line2, path=Path("iss.txt"), line_number=1)
 
 
 @pytest.fixture
@@ -108,23 +97,6 @@ def test_the_velocity_is_that_over_the_turning_earth():
     assert 7100.0 < np.linalg.norm(ours.velocity_ecef_m_s) < 7500.0
 
 
-def test_camera_position_takes_the_best_set_and_says_how_old(tles):
-    ours = camera_position(tles, PHOTO.replace(tzinfo=None))
-    assert ours.source == "tle"
-    assert ours.time_utc == PHOTO
-    assert ours.tle_age_h == pytest.approx(5.3958, abs=1e-3)
-    assert ours.element_set == tles[0]
-    assert 0.3 <= ours.sigma_cross_km < ours.sigma_along_km < 10.0
-    later = camera_position(tles, PHOTO + timedelta(hours=12))
-    assert later.tle_age_h == pytest.approx(-30.6, abs=0.1)
-
-
-def test_a_set_that_sgp4_cannot_carry_so_far():
-    falling = replace(BASE, drag=" 90000-1", revolutions_a_day=16.3)
-    with pytest.raises(EphemerisError, match=r"iss\.txt, line 1: SGP4 cannot propagate"):
-        position_from_elements(element_set(falling), BASE.epoch + timedelta(days=200))
-
-
 @given(st.floats(-4000.0, 4000.0))
 @settings(deadline=None)
 def test_a_clock_offset_is_another_time(offset):
@@ -163,33 +135,6 @@ def test_position_from_a_nadir(lon, lat, altitude_km):
     assert -180.0 <= given_nadir.lon < 180.0
     assert given_nadir.velocity_ecef_m_s is None
     assert given_nadir.tle_age_h is None
-
-
-def test_a_nadir_has_the_sigma_of_its_source():
-    def sigma(**options):
-        found = position_from_nadir(135.0, 35.0, 400.0, **options)
-        return found.sigma_along_km, found.sigma_cross_km, found.sigma_radial_km
-
-    assert sigma(source="option") == NADIR_SIGMA_KM
-    assert sigma(source="record") == RECORD_SIGMA_KM
-    assert sigma(source="record", sigma_km=(1.0, 2.0, 3.0)) == (1.0, 2.0, 3.0)
-    naive = position_from_nadir(0.0, 0.0, 400.0, "record", time_utc=PHOTO.replace(tzinfo=None))
-    assert naive.time_utc == PHOTO
-
-
-@pytest.mark.parametrize(
-    ("lon", "lat", "altitude_km", "says"),
-    [
-        (35.0, 135.0, 400.0, "no place on Earth"),
-        (400.0, 35.0, 400.0, "no place on Earth"),
-        (math.nan, 35.0, 400.0, "no place on Earth"),
-        (135.0, 35.0, 0.0, "not that of an orbit"),
-        (135.0, 35.0, 400_000.0, "give it in kilometres"),
-    ],
-)
-def test_impossible_nadirs(lon, lat, altitude_km, says):
-    with pytest.raises(EphemerisError, match=says):
-        position_from_nadir(lon, lat, altitude_km, "option")
 
 
 @pytest.mark.real

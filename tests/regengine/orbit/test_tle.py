@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-import sgp4.model
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sgp4.api import Satrec
 from tle_lines import Elements, with_checksum
 
-from regengine.errors import EphemerisError
 from regengine.orbit.tle import COST_OF_AGE_BEFORE, TleSet, load_tle_file
 
 BASE = Elements()
@@ -63,12 +60,6 @@ def test_every_way_of_writing_a_file_is_read(tle_file, content):
     assert abs(tles[0].epoch_utc - BASE.epoch) < timedelta(milliseconds=1)
 
 
-def test_names_and_line_numbers_are_kept(tle_file):
-    tles = load_tle_file(tle_file("0 ISS (ZARYA)\n" + BASE.text() + "\n" + LATER.text()))
-    assert [s.name for s in tles] == ["ISS (ZARYA)", None]
-    assert [s.line_number for s in tles] == [2, 5]
-
-
 def test_fields_with_and_without_leading_zeros_are_the_same(tle_file):
     padded = with_checksum(SECOND.replace("  51.6400", " 051.6400"))
     assert padded != SECOND
@@ -91,19 +82,6 @@ def test_epochs_are_those_that_sgp4_reads(tle_file):
         assert days == pytest.approx(record.jdsatepoch - 2451545.0 + record.jdsatepochF, abs=1e-8)
 
 
-def test_a_wrong_checksum_is_refused_although_sgp4_takes_it(tle_file):
-    wrong = SECOND[:-1] + str((int(SECOND[-1]) + 1) % 10)
-    Satrec.twoline2rv(FIRST, wrong)  # no complaint: so the check is ours to make
-    path = tle_file(f"# comment\n{FIRST}\n{wrong}\n")
-    with pytest.raises(EphemerisError) as caught:
-        load_tle_file(path)
-    message = str(caught.value)
-    assert str(path) in message
-    assert "line 3 ends with checksum" in message
-    assert f"its digits give {SECOND[-1]}" in message
-    assert "download" in message
-
-
 @given(place=st.integers(0, 137), digit=st.integers(1, 9))
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_digit_is_noticed(tle_file, place, digit):
@@ -114,89 +92,6 @@ def test_any_changed_digit_is_noticed(tle_file, place, digit):
     tles = load_tle_file(tle_file(f"{changed[:69]}\n{changed[69:]}\n{LATER.text()}"))
     assert len(tles) == 1
     assert len(tles.skipped) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (FIRST + "\n", "line 1 is the first line of a set whose second is missing"),
-        (SECOND + "\n", "line 1 is the second line of a set whose first is missing"),
-        (f"{FIRST}\n{FIRST}\n", "line 1 is the first line of a set whose second is missing"),
-        (f"{FIRST}\n{SECOND[:68]}\n", "line 2 has 68 characters instead of 69"),
-        (f"{FIRST[:40]}\n{SECOND}\n", "line 1 has 40 characters instead of 69"),
-        (f"{FIRST}\n{SECOND}7\n", "line 2 has 70 characters instead of 69"),
-        (f"{FIRST}\n{SECOND[:68]}x\n", "line 2 ends with checksum 'x'"),
-        (
-            f"{FIRST}\n{replace(BASE, satellite='25338').lines()[1]}\n",
-            "lines 1 and 2 belong to different satellites (25544 and 25338)",
-        ),
-        (
-            f"{FIRST}\n{with_checksum(SECOND[:52] + '15.x4000000' + SECOND[63:])}\n",
-            "line 2 has '15.x4000000' as its mean motion",
-        ),
-        (
-            f"{with_checksum(FIRST[:20] + '400.00000000' + FIRST[32:])}\n{SECOND}\n",
-            "line 1 has '400.00000000' as its epoch day",
-        ),
-        ("", "holds no element set"),
-        ("<html><body>404 Not Found</body></html>\n", "holds no element set"),
-        (b"\x00\xff\xfe" * 100, "holds no element set"),
-    ],
-)
-def test_a_file_without_a_usable_set_says_where_and_why(tle_file, content, says):
-    path = tle_file(content)
-    with pytest.raises(EphemerisError) as caught:
-        load_tle_file(path)
-    assert says in str(caught.value)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_bad_sets_among_good_ones_are_skipped_and_listed(tle_file):
-    wrong = SECOND[:-1] + str((int(SECOND[-1]) + 1) % 10)
-    third = BASE.later(2.0)
-    tles = load_tle_file(
-        tle_file(f"{FIRST}\n{wrong}\n{LATER.text()}{FIRST}\n{third.text()}{SECOND[:50]}\n")
-    )
-    assert [(s.line1, s.line2) for s in tles] == [LATER.lines(), third.lines()]
-    assert [skipped.line_number for skipped in tles.skipped] == [1, 5, 8]
-    assert "checksum" in tles.skipped[0].reason
-
-
-def test_several_bad_sets_and_no_good_one_are_counted(tle_file):
-    with pytest.raises(EphemerisError, match="and 2 more like it"):
-        load_tle_file(tle_file(f"{FIRST}\n" * 3))
-
-
-def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(
-        EphemerisError, match=r"no\.txt: the TLE file cannot be read \(no such file"
-    ):
-        load_tle_file(tmp_path / "no.txt")
-    with pytest.raises(EphemerisError, match="holds no element set"):
-        load_tle_file(tmp_path)
-
-
-def test_the_iss_is_chosen_among_satellites(tle_file):
-    other = replace(BASE, satellite="20580")
-    tles = load_tle_file(tle_file(other.text() + BASE.text()))
-    assert tles.satellite == "25544"
-    assert len(tles) == 1
-    assert tles.other_satellites == ("20580",)
-    assert load_tle_file(tle_file(other.text())).satellite == "20580"
-    both = other.text() + BASE.text()
-    assert load_tle_file(tle_file(both), satellite="20580").satellite == "20580"
-    with pytest.raises(EphemerisError, match="no element set of satellite 00005"):
-        load_tle_file(tle_file(both), satellite="5")
-
-
-def test_several_satellites_without_the_iss_need_a_choice():
-    published = Path(sgp4.__file__).with_name("SGP4-VER.TLE")
-    with pytest.raises(EphemerisError, match=r"not the ISS \(25544\); use a file of the ISS"):
-        load_tle_file(published)
-    tles = load_tle_file(published, satellite="5")
-    assert tles[0].line2.startswith("2 00005  34.2682 348.7242")
-    assert len(tles.other_satellites) > 20
 
 
 @pytest.mark.parametrize(("days_after", "chosen"), [(5.0, 1), (7.0, 0)])
@@ -227,47 +122,6 @@ def test_the_chosen_set_has_the_least_cost(tle_file, epochs, photo):
 
     best = tles.best_for(time)
     assert cost(best.age_h(time)) == min(cost(one.age_h(time)) for one in tles)
-
-
-def test_a_time_without_zone_is_utc(tle_file):
-    tles = load_tle_file(tle_file(TWO))
-    naive = datetime(2016, 5, 1, 20)
-    assert tles.best_for(naive) == tles.best_for(naive.replace(tzinfo=UTC))
-    assert tles[0].age_h(naive) == pytest.approx(8.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("days", [-370.0, 370.0])
-def test_a_year_from_every_set_is_too_far(tle_file, days):
-    path = tle_file(BASE.text())
-    with pytest.raises(EphemerisError) as caught:
-        load_tle_file(path).best_for(BASE.epoch + timedelta(days=days))
-    message = str(caught.value)
-    assert str(path) in message
-    assert "370 days from the nearest usable element set (2016-05-01)" in message
-    assert "use a TLE file that covers the date" in message
-
-
-def test_a_time_before_the_station_existed(tle_file):
-    first = replace(BASE, epoch=datetime(1998, 11, 21, tzinfo=UTC))
-    with pytest.raises(EphemerisError, match="before the launch of the ISS"):
-        load_tle_file(tle_file(first.text())).best_for(datetime(1998, 11, 19, tzinfo=UTC))
-
-
-def test_sgp4_refusing_the_lines_is_told_with_the_line(tle_file, monkeypatch):
-    # The compiled SGP4 takes anything of the right length; its Python twin, which stands in where
-    # that could not be built, does not.
-    monkeypatch.setattr("sgp4.api.Satrec", sgp4.model.Satrec)
-    broken = with_checksum(FIRST[:53] + "x0000-0" + FIRST[60:])
-    tles = load_tle_file(tle_file(f"{broken}\n{SECOND}\n"))
-    with pytest.raises(EphemerisError, match=r"iss\.txt, line 1: SGP4 cannot read"):
-        tles[0].satrec()
-
-
-def test_a_set_travels_to_worker_processes(tle_file):
-    tles = load_tle_file(tle_file(TWO))
-    copy = pickle.loads(pickle.dumps(tles))
-    assert copy[1] == tles[1]
-    assert copy.skipped == tles.skipped
 
 
 def archive(folder: Path, sets: list[Elements]) -> TleSet:
@@ -332,11 +186,6 @@ def test_sparse_sets_are_judged_by_their_plane_alone(tmp_path):
     sets[2] = replace(sets[2], anomaly_deg=sets[2].anomaly_deg + 120.0)
     sets[4] = replace(sets[4], node_deg=sets[4].node_deg + 40.0)
     assert doubtful(archive(tmp_path, sets)) == [4]
-
-
-def test_too_few_sets_to_judge(tmp_path):
-    wrong = replace(BASE.later(1.0), node_deg=0.0)
-    assert doubtful(archive(tmp_path, [BASE, wrong])) == []
 
 
 @pytest.mark.real

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import math
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from regengine.errors import ConfigError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecord, FrameRecords
 
@@ -118,27 +116,6 @@ def test_options_override_both(tmp_path: Path) -> None:
         assert frame.sources[name] == "option"
 
 
-def test_a_naive_option_is_utc_and_says_so(tmp_path: Path) -> None:
-    frame = read_frame(photo(tmp_path), options=FrameOptions(time_utc=datetime(2012, 3, 28)))
-    assert frame.time_utc == datetime(2012, 3, 28, tzinfo=UTC)
-    assert frame.sources["time"] == "option (naive, taken as UTC)"
-
-
-def test_exif_with_a_time_zone_is_not_called_naive(tmp_path: Path) -> None:
-    exposure = {0x9003: "2024:06:26 10:44:52", 0x9011: "+02:00", 0x9291: "99"}
-    frame = read_frame(photo(tmp_path, exposure=exposure))
-    assert frame.time_utc == datetime(2024, 6, 26, 8, 44, 52, 990_000, tzinfo=UTC)
-    assert frame.sources["time"] == "exif"
-
-
-def test_nothing_known_is_no_error(tmp_path: Path) -> None:
-    frame = read_frame(photo(tmp_path, name="espana.png", size=(455, 455)), records=RECORDS)
-    assert frame.frame_id == "espana"
-    assert frame.time_utc is frame.focal_mm is frame.camera_body is frame.focal_px is None
-    assert frame.sources == {"pixel_pitch_um": "assumed"}
-    assert frame.may_be_cropped
-
-
 def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None:
     frame = read_frame(photo(tmp_path, exposure={0xA405: 24}, size=(600, 400)), records=RECORDS)
     assert frame.focal_mm == pytest.approx(24.0)
@@ -149,32 +126,6 @@ def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None
     for one in (frame, dx):
         assert one.focal_px is not None
         assert one.focal_px / one.width_px == pytest.approx(24.0 / 36.0)
-
-
-def test_unknown_body_with_both_focal_lengths(tmp_path: Path) -> None:
-    frame = read_frame(
-        photo(tmp_path, model="Some Camera", exposure={0x920A: 16.0, 0xA405: 24}, size=(600, 400))
-    )
-    assert frame.camera_body == "Some Camera"
-    assert frame.pixel_pitch_um == pytest.approx(40.0)
-    assert frame.sources["pixel_pitch_um"] == "exif"
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"focal_mm": 0.0},
-        {"focal_mm": math.nan},
-        {"pixel_pitch_um": -1.0},
-        {"altitude_km": math.inf},
-        {"nadir": (0.0, 91.0)},
-        {"nadir": (-181.0, 0.0)},
-        {"nadir": (math.nan, 0.0)},
-    ],
-)
-def test_impossible_options(values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=next(iter(values))):
-        FrameOptions(**values)
 
 
 @pytest.fixture(scope="module")

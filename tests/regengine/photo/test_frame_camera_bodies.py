@@ -85,32 +85,16 @@ def test_full_picture_and_full_scale_crop_have_the_native_pitch() -> None:
         assert cropped.may_be_cropped
 
 
-def test_square_crop_is_at_most_as_wide_as_the_sensor_is_high() -> None:
-    pitch = body_pitch(body("NIKON D4"), 450, 450)
-    assert pitch.may_be_cropped
-    assert pitch.pitch_um * 450 == pytest.approx(3280 * 36_000.0 / 4928)
-
-
 def test_wide_crop_is_at_most_as_wide_as_the_sensor() -> None:
     pitch = body_pitch(body("NIKON D5"), 1200, 630)
     assert pitch.may_be_cropped
     assert pitch.pitch_um * 1200 == pytest.approx(35_900.0)
 
 
-def test_two_missing_rows_in_a_thousand_are_noticed() -> None:
-    assert body_pitch(body("NIKON D5"), 1000, 665).may_be_cropped  # 666.7 would be whole
-    assert not body_pitch(body("NIKON D3S"), 1000, 665).may_be_cropped  # 665.4
-
-
 def test_dx_crop_told_by_the_focal_lengths() -> None:
     pitch = body_pitch(body("NIKON D3S"), 2784, 1848, crop_factor=1.5)
     assert pitch.pitch_um == pytest.approx(8.46, rel=0.003)
     assert not pitch.may_be_cropped
-
-
-def test_dx_body_is_no_dx_crop() -> None:
-    pitch = body_pitch(body("NIKON D2Xs"), 4288, 2848, crop_factor=24 / 16)
-    assert pitch.pitch_um == pytest.approx(5.527, rel=0.001)
 
 
 def test_unknown_body_is_taken_for_full_frame() -> None:

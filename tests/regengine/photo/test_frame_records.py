@@ -12,17 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.errors import ConfigError
 from regengine.photo.frame_records import (
     archive_altitude_km,
     frame_id_of,
     load_frame_records,
     parse_aperture,
-    parse_date_and_time,
     parse_exposure_s,
     parse_iso,
-    parse_iso_time,
-    parse_number,
 )
 
 
@@ -124,42 +120,6 @@ def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> Non
         assert word in text
 
 
-def test_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
-    records = load_frame_records(table(tmp_path, HEADER + ROW + HEADER))
-    assert list(records.by_id) == ["ISS030-E-184140"]
-    assert records.problems == ()
-
-
-def test_rows_without_an_id_and_short_rows(tmp_path: Path) -> None:
-    records = load_frame_records(table(tmp_path, HEADER + ",20120328\nISS030-E-3\n"))
-    assert len(records) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [("", "no column frame_id"), ("a,b\n1,2\n", "no column frame_id"), ("frame_id\n\0", "")],
-)
-def test_no_table(tmp_path: Path, text: str, words: str) -> None:
-    path = table(tmp_path, text)
-    if words:
-        with pytest.raises(ConfigError, match=words) as caught:
-            load_frame_records(path)
-        assert str(path) in str(caught.value)
-    else:
-        assert len(load_frame_records(path)) <= 1
-
-
-def test_field_without_an_end(tmp_path: Path) -> None:
-    path = table(tmp_path, 'frame_id\n"' + "x" * 200_000)
-    with pytest.raises(ConfigError, match="no table of frame records"):
-        load_frame_records(path)
-
-
-def test_missing_table(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.csv"):
-        load_frame_records(tmp_path / "nowhere.csv")
-
-
 EXPOSURES = {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0, "1/10\\r\\nAperture:": 0.1}
 APERTURES = {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0}
 SENSITIVITIES = {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0, "25600\\r\\nAF": 25600.0}
@@ -178,15 +138,6 @@ def test_settings_as_archives_write_them(
 ) -> None:
     assert {text: parse(text) for text in known} == known
     assert [text for text in unknown if parse(text) is not None] == []
-
-
-def test_numbers_and_times_that_are_none() -> None:
-    assert parse_number("inf") is None
-    assert parse_number("12,5") is None
-    assert parse_iso_time("yesterday") is None
-    assert parse_date_and_time("2012-03-28", "154641") is None
-    naive = parse_iso_time("2012-03-28 15:46:41")
-    assert naive == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
 
 
 @pytest.mark.real

@@ -29,11 +29,11 @@ from benchmarks.simulate.photo_files import write_dng
 from regengine.errors import ConfigError, FrameError, RegengineError
 from regengine.io.gdal import CACHE_BYTES, gdal_session
 from regengine.lights import open_light_map
-from regengine.lights.source import read_sidecar
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.fits import read_headers
 from regengine.photo.formats import read_image_header
-from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
+from regengine.photo.frame import read_frame
+from regengine.photo.image import read_display_rgb, read_linear_light
 from regengine.photo.lens_profile_file import load_profile
 from regengine.settings import read_settings
 from regengine.sky.stars.photo import read_solved
@@ -316,7 +316,6 @@ DEEP = "[" * 100_000
         ("regengine.toml", f"a = {DEEP}", read_settings),
         ("lens.toml", f"a = {DEEP}", load_profile),
         ("solved.ndjson", DEEP, read_solved),
-        ("map.toml", f"a = {DEEP}", lambda path: read_sidecar(path.with_suffix(".tif"))),
     ],
 )
 def test_endless_nesting_is_refused(
@@ -386,16 +385,3 @@ def test_a_black_marble_tile_shows_no_other_file(tmp_path: Path) -> None:
             external=[(str(secret), 0, 64 * 64 * 4)],
         )
     assert "no night lights" in refused(path, lambda path: open_light_map([path]))
-
-
-def test_wavelets_that_say_another_size_are_not_unpacked(tmp_path: Path) -> None:
-    path = tmp_path / "a.fits.fz"
-    data = sound_files("fits")["wavelet.fits.fz"]
-    path.write_bytes(data)
-    decode(path)
-    start = struct.pack(">ii", 16, 96)
-    assert data.count(b"\xdd\x99" + start) == 4
-    at = data.index(b"\xdd\x99" + start) + 2
-    for sides in ((4096, 4096), (17, 96), (0, 96), (-16, -96)):
-        path.write_bytes(data[:at] + struct.pack(">ii", *sides) + data[at + 8 :])
-        assert "another size than its place" in refused(path, decode)

@@ -49,22 +49,6 @@ def save(folder: Path, samples: NDArray[np.uint8], name: str = "image.png") -> P
     return path
 
 
-def test_every_grey_value(tmp_path: Path) -> None:
-    samples = np.arange(256, dtype=np.uint8).repeat(16).reshape(64, 64)
-    result = read_linear_light(save(tmp_path, samples), max_long_side_px=WHOLE)
-    assert result.factor == 1.0
-    assert result.light.dtype == result.saturated.dtype == np.float32
-    np.testing.assert_allclose(result.light, srgb_to_linear(samples / 255.0), rtol=2e-6, atol=1e-9)
-    np.testing.assert_array_equal(result.saturated, samples >= 252)
-
-
-def test_colours_are_weighted_after_linearising(tmp_path: Path) -> None:
-    samples = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    result = read_linear_light(save(tmp_path, samples), max_long_side_px=WHOLE)
-    np.testing.assert_allclose(result.light, luminance(samples / 255.0), rtol=1e-5, atol=1e-7)
-    np.testing.assert_array_equal(result.saturated, samples.max(axis=-1) >= 252)
-
-
 @pytest.mark.parametrize("extension", ["png", "tif"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sixteen_bits_keep_their_low_byte(tmp_path: Path, extension: str, channels: int) -> None:
@@ -153,20 +137,3 @@ def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
         assert [len(strip) for strip in strips] == [rows] * (101 // rows) + (
             [101 % rows] if 101 % rows else []
         )
-
-
-def test_display_colours(tmp_path: Path) -> None:
-    samples = np.zeros((60, 90, 3), np.uint8)
-    samples[:, :45] = (200, 100, 50)
-    path = save(tmp_path, samples)
-    rgb, factor = read_display_rgb(path, 30)
-    assert factor == pytest.approx(1 / 3)
-    assert rgb.shape == (20, 30, 3)
-    assert rgb.dtype == np.uint8
-    assert rgb[10, 5].tolist() == [200, 100, 50]
-    assert rgb[10, 25].tolist() == [0, 0, 0]
-
-
-def test_long_side_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="max_long_side_px"):
-        plan_reduction(100, 100, 0)

@@ -303,7 +303,8 @@ from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
 warnings.simplefilter("error")
 from regengine.errors import FrameError
-from regengine.photo.frame import read_display_rgb, read_frame, read_linear_light
+from regengine.photo.frame import read_frame
+from regengine.photo.image import read_display_rgb, read_linear_light
 
 class TooLong(BaseException):
     pass

@@ -82,15 +82,6 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert load_profiles([tmp_path]) == (bare,)
 
 
-@given(name=st.text(min_size=1, max_size=30))
-def test_any_name_of_a_lens_survives_or_loses_only_what_cannot_be_printed(name: str) -> None:
-    import tomllib
-
-    text = profile_text(replace(PROFILE, lens=f"a{name}"))
-    printable = "".join(c for c in f"a{name}" if c.isprintable())
-    assert tomllib.loads(text)["lens"] == printable
-
-
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [

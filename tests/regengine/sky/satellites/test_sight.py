@@ -134,10 +134,7 @@ def test_light_time_and_the_earths_motion_are_those_of_the_solar_system():
 
 def test_the_station_is_where_the_engine_has_it():
     line1, line2 = ORBITS[0].lines()
-    elements = ElementSet(
-        line1=line1, line2=line2, epoch_utc=ORBITS[0].epoch, satellite="25544", path=Path("iss"),
-        line_number=1,
-    )  # fmt: skip
+    elements = ElementSet(line1=line1, line2=line2, path=Path("iss"), line_number=1)
     station = SatelliteObserver(element_set=elements)
     days = days_since_j2000(TIME)
     found = station.describe(days)

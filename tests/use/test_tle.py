@@ -1,0 +1,209 @@
+"""Element sets: fetched, kept, told; where the station was at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import ephem
+import pytest
+
+from tests.conftest import ROOT
+from tests.kit.program import Said, run
+from tests.kit.services import Service
+
+SETS = ROOT / "data_samples" / "tle.txt"
+
+
+def with_checksum(line: str) -> str:
+    """The line's first 68 characters with the right sum behind them."""
+    digits = sum(int(c) if c.isdigit() else c == "-" for c in line[:68])
+    return line[:68] + str(digits % 10)
+
+
+# The samples' satellite is made up: here its sets are the ISS's
+LINES = [
+    with_checksum(f"{line[:2]}25544{line[7:]}")
+    for line in SETS.read_text().splitlines()
+    if line[:2] in ("1 ", "2 ")
+]
+FIRST, SECOND = LINES[:2]
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of element sets that are kept, which is not there yet; retries do not wait."""
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return tmp_path / "data" / "tle"
+
+
+@pytest.fixture
+def celestrak(service: Service, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    monkeypatch.setenv("REGENGINE_CELESTRAK", service.url("/gp.php?CATNR=25544"))
+    service.files["/gp.php"] = SETS.read_bytes()
+    return service
+
+
+def info(path: Path, *words: str) -> dict[str, Any]:
+    said = run("tle", "info", path, "--json", *words)
+    assert said.code == 0, said.err
+    (facts,) = said.records
+    return facts
+
+
+def test_the_latest_sets_are_fetched_and_found_by_the_next_command(
+    celestrak: Service, kept: Path
+) -> None:
+    said = run("tle", "get")
+    assert said.code == 0
+    (path,) = kept.iterdir()
+    assert said.out.startswith(f"{path}: ")
+    assert path.read_bytes() == SETS.read_bytes()
+    photo, lights = (ROOT / "data_samples" / name for name in ("ISS990-E-000102.jpg", "lights.tif"))
+    planned = run("register", photo, "--lights", lights, "--dry-run", "--json")
+    assert planned.code == 0
+
+
+@pytest.mark.parametrize("fault", [500, 429, "cut", "long"])
+def test_faults_that_pass_are_tried_again(celestrak: Service, kept: Path, fault: object) -> None:
+    celestrak.faults["/gp.php"] = [fault]
+    assert run("tle", "get").code == 0
+    assert celestrak.asked["/gp.php"] == 2
+    assert [path.read_bytes() for path in kept.iterdir()] == [SETS.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (404, "cannot be asked for element sets"),
+        (503, "cannot be asked for element sets"),
+        ("cut", "cannot be asked for element sets"),
+        ("login", "something else than element sets"),
+        (b"No GP data found", "something else than element sets"),
+        (f"{FIRST}\n{SECOND[:-1]}x\n".encode(), "something else than element sets"),
+        ("to:http://localhost:1/x", "cannot be asked for element sets"),
+    ],
+)
+def test_what_is_no_element_set_is_told_and_not_kept(
+    celestrak: Service, kept: Path, fault: object, sentence: str
+) -> None:
+    celestrak.always["/gp.php"] = fault
+    said = run("tle", "get")
+    assert (said.code, said.out) == (3, "")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert not kept.exists()
+
+
+def test_of_the_past_it_says_where_to_get_a_file(celestrak: Service) -> None:
+    said = run("tle", "get", "--around", "2012-03-28T15:46:41Z")
+    assert said.code == 3
+    for words in ("2012-03-28", "space-track.org", "regengine tle add FILE"):
+        assert words in said.err
+    assert not celestrak.requests
+
+
+def test_files_are_kept_once_and_all_or_none(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("nothing")
+    said = run("tle", "add", SETS, tmp_path / "note.txt")
+    assert (said.code, said.out) == (3, "")
+    assert "note.txt" in said.err
+    assert not kept.exists()
+    for _ in range(2):
+        assert run("tle", "add", SETS).out.startswith(f"{kept / 'tle.txt'}: ")
+        assert [path.name for path in kept.iterdir()] == ["tle.txt"]
+    other = tmp_path / "tle.txt"
+    other.write_bytes(b"# another\n" + SETS.read_bytes())
+    assert run("tle", "add", other).code == 0
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_a_file_is_told_with_what_cannot_be_used_of_it(tmp_path: Path) -> None:
+    wrong = SECOND[:-1] + str((int(SECOND[-1]) + 1) % 10)
+    another = [with_checksum(line[:2] + "20580" + line[7:]) for line in (FIRST, SECOND)]
+    path = tmp_path / "mixed.txt"
+    path.write_text("\n".join([*another, "ISS (ZARYA)", FIRST, SECOND, FIRST, wrong]) + "\n")
+    facts = info(path)
+    assert (facts["satellite"], facts["name"], facts["element_sets"]) == (
+        *("25544", "ISS (ZARYA)", 1),
+    )
+    assert facts["other_satellites"] == ["20580"]
+    (skipped,) = facts["skipped"]
+    assert skipped["line"] == 6
+    assert "checksum" in skipped["reason"]
+    assert info(path, "--satellite", "20580")["element_sets"] == 1
+    table = run("tle", "info", path).out
+    assert "checksum" in table
+    assert "20580" in table
+
+
+def test_the_nadir_at_a_time_is_the_one_of_another_program(tmp_path: Path) -> None:
+    """PyEphem has its own SGP4 and its own rotation of the Earth."""
+    path = tmp_path / "iss.txt"
+    path.write_text(f"{FIRST}\n{SECOND}\n")
+    body = ephem.readtle("ISS", FIRST, SECOND)
+    year, day = 2000 + int(FIRST[18:20]), float(FIRST[20:32])
+    epoch = ephem.Date(ephem.Date(f"{year}/1/1") + day - 1.0)
+    for hours in (0.3, 1.0, 7.7):
+        date = ephem.Date(epoch + hours / 24.0)
+        body.compute(date)
+        when = date.datetime().isoformat(timespec="milliseconds")
+        at = info(path, "--time", f"{when}Z")["at"]
+        assert at["tle_age_h"] == pytest.approx(hours, abs=0.01)
+        # PyEphem's latitude is geocentric; e squared, and N / (N + h) of the station
+        latitude = math.atan(math.tan(body.sublat) / (1.0 - 0.00669438 * 0.94))
+        assert at["nadir"]["lat"] == pytest.approx(math.degrees(latitude), abs=0.05)
+        turn = (at["nadir"]["lon"] - math.degrees(body.sublong) + 180.0) % 360.0 - 180.0
+        assert abs(turn) < 0.05
+        assert at["nadir"]["altitude_km"] == pytest.approx(body.elevation / 1e3, abs=25.0)
+        assert at["sigma_along_km"] > at["sigma_cross_km"] > 0.0
+
+
+def test_a_set_that_contradicts_its_neighbours_is_passed_over(tmp_path: Path) -> None:
+    """Its checksum is right, its orbital plane is not."""
+    sets = [LINES[k : k + 2] for k in range(0, len(LINES), 2)]
+    middle = len(sets) // 2
+    first, second = sets[middle]
+    node = (float(second[17:25]) + 20.0) % 360.0
+    sets[middle] = [first, with_checksum(f"{second[:17]}{node:8.4f}{second[25:]}")]
+    path = tmp_path / "sets.txt"
+    path.write_text("".join("\n".join(one) + "\n" for one in sets))
+    year, day = 2000 + int(first[18:20]), float(first[20:32])
+    when = ephem.Date(ephem.Date(f"{year}/1/1") + day - 1.0).datetime().isoformat()
+    at = info(path, "--time", f"{when}Z")["at"]
+    assert [one["line"] for one in at["passed_over"]] == [2 * middle + 1]
+    assert at["line"] != 2 * middle + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "code", "sentence"),
+    [
+        (None, [], 3, "no such file"),
+        ("", [], 3, "holds no element set"),
+        ("<html>404</html>\n", [], 3, "holds no element set"),
+        (f"{FIRST}\n", [], 3, "line 1 is the first line of a set whose second is missing"),
+        (f"{FIRST}\n{SECOND[:60]}\n", [], 3, "line 2 has 60 characters instead of 69"),
+        (f"{FIRST}\n{SECOND}\n", ["--satellite", "5"], 3, "no element set of satellite 00005"),
+        (
+            f"{FIRST}\n{SECOND}\n",
+            ["--time", "1997-01-01T00:00Z"],
+            3,
+            "before the launch of the ISS",
+        ),
+        (f"{FIRST}\n{SECOND}\n", ["--time", "2050-01-01T00:00Z"], 3, "more than a year"),
+        (f"{FIRST}\n{SECOND}\n", ["--time", "yesterday"], 2, "'yesterday' is"),
+    ],
+)
+def test_what_cannot_be_told_is_one_sentence(
+    tmp_path: Path, content: str | None, words: list[str], code: int, sentence: str
+) -> None:
+    path = tmp_path / "iss.txt"
+    if content is not None:
+        path.write_text(content)
+    said: Said = run("tle", "info", path, *words)
+    assert (said.code, said.out) == (code, "")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
