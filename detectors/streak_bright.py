@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
 from detectors.streak_frame import StreakFrame
@@ -36,7 +37,7 @@ STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic s
 LEAST_SNR = 30.0
 SHORTEST_PX = 12
 SHORT_PX, MOST_SHORT, SHORT_SNR = 160.0, 3, 45.0
-FWHM_PER_SIGMA, LEFT_TO_COARSER_PX = 2.355, 5.5  # of wider ones the median takes light away
+LEFT_TO_COARSER_PX = 5.5  # of wider ones the median takes light away
 MOST_AREAS, MOST_LINES = 40, 4
 PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
 MOST_RIDGE = 2000
@@ -46,7 +47,7 @@ CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
     """Judge a fitted line, in pixels of that frame."""
-    width = 2.355 * line.sigma_px
+    width = FWHM_PER_SIGMA * line.sigma_px
     length = line.path.length_px
     if length * bin_px < SHORTEST_VERDICT_PX or length < SHORTEST_WIDTHS * width:
         return False
@@ -88,7 +89,7 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
         if min(x, y, w - 1 - x, h - 1 - y) < BORDER_PX:
             return True
     # A star is wider than what bleeds from it
-    width = 2.355 * line.sigma_px
+    width = FWHM_PER_SIGMA * line.sigma_px
     beside = (np.abs(v) > CORE_WIDTHS * 0.5 * width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
     core = lights[:, beside].mean(axis=1)
     return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
@@ -146,7 +147,7 @@ def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) ->
     free = known > 0.5
     for least in LIT_SIGMA:
         lit = (above > size * least + LIT_SHARE * np.maximum(level, 0.0)) & free
-        for rough, sigma in _rough_lines(lit):
+        for rough, sigma in rough_lines(lit):
             line = _fitted(above, known, rough, sigma)
             if line is None or FWHM_PER_SIGMA * line.sigma_px > widest_px:
                 continue
@@ -165,8 +166,11 @@ def _median(light: FloatImage) -> FloatImage:
     return np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / STEPS_PER_FOLD))
 
 
-def _rough_lines(lit: BoolImage) -> list[tuple[Path, float]]:
-    """Straight lines in the largest connected areas, with a width of each."""
+def rough_lines(lit: BoolImage, min_filled: float = FILLED) -> list[tuple[Path, float]]:
+    """Straight lines in the largest connected areas, with a width of each.
+
+    `min_filled`: places of its ridge to a pixel of a line.
+    """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(lit.astype(np.uint8))
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     area = stats[:, cv2.CC_STAT_AREA].astype(float)
@@ -184,11 +188,13 @@ def _rough_lines(lit: BoolImage) -> list[tuple[Path, float]]:
         ridge = (depth > 0.0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.01)
         row, col = np.nonzero(ridge)
         places = np.stack([col + left - 1.0, row + top - 1.0], axis=1)
-        found += _lines_through(places, depth[row, col].astype(float))
+        found += _lines_through(places, depth[row, col].astype(float), min_filled)
     return found
 
 
-def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, float]]:
+def _lines_through(
+    places: FloatArray, depth: FloatArray, min_filled: float
+) -> list[tuple[Path, float]]:
     """Lines along which most places of a ridge lie, one after the other (RANSAC)."""
     rng = np.random.default_rng(0)
     found: list[tuple[Path, float]] = []
@@ -213,7 +219,7 @@ def _lines_through(places: FloatArray, depth: FloatArray) -> list[tuple[Path, fl
         width = 2.0 * float(np.median(depth[near]))
         u1, u2 = longest_run(along, GAP_PX + width)
         filled = np.count_nonzero((along >= u1) & (along <= u2))
-        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < FILLED * (u2 - u1):
+        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < min_filled * (u2 - u1):
             break
         first, last = start[best] + u1 * step[best], start[best] + u2 * step[best]
         if first[0] > last[0]:

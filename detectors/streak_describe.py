@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import BOTH_OUTSIDE, Line, Path, measured, streak_flags
@@ -23,8 +24,6 @@ TUMBLING_AMPLITUDE, TUMBLING_SIGMAS = 0.2, 5.0
 FEWEST_PERIODS = 1.5
 METEOR_ENDS = 0.55  # both ends, a tenth each, over the brightest tenth
 FEWEST_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
-
-FWHM_PER_SIGMA = 2.3548
 
 # Distance of a piece's ends from the longer one's path, going on beyond its ends
 NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02

@@ -67,7 +67,7 @@ NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
 BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
 BENT_PIECE_PX = 4.0
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
-WIDE_SNR, WIDE_SIGMAS, WIDE_REST = 12.0, 24.0, 0.5
+WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
 FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
 BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
@@ -121,7 +121,7 @@ class Radon:
             for line in gone:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
-        lines = without_crowds(lines)[: self.max_streaks]
+        lines = sorted(without_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
         chance = [
             float(log10_false_alarm(one.snr, pixels))
             if np.isnan(one.log10_false_alarm)
@@ -159,7 +159,7 @@ class Radon:
         whole, hunt = hunt, hunt.copied()
         waiting, dark = hunt.candidates(SEGMENT_SHARE * least)
         tries = 0
-        while len(waiting) and tries < self.max_tries and len(lines) < self.max_streaks:
+        while len(waiting) and tries < self.max_tries:
             rough, sigma = path_of(waiting, 0), float(waiting.sigma_px[0])
             waiting = waiting.select(np.arange(len(waiting)) > 0)
             tries += 1

@@ -68,7 +68,6 @@ class StreakKind(StrEnum):
     SATELLITE = "satellite"  # straight and even, or slowly tumbling
     METEOR = "meteor"  # swells and fades, thicker in the middle
     AIRCRAFT = "aircraft"  # dashed or several lines side by side
-    COSMIC_RAY = "cosmic_ray"  # narrower than starlight
     TRAIN = "train"  # one of several in a row, as satellites soon after their launch
     UNKNOWN = "unknown"  # its shape says nothing
 

@@ -7,7 +7,7 @@ is wrong raises an error of `regengine.errors`; what is not known is None, with 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial, wraps
 from inspect import Parameter, signature

@@ -23,7 +23,6 @@ from detectors.types import (
     FloatArray,
     IndexArray,
     StreakDetections,
-    StreakKind,
 )
 
 LINE_RMS_PX = 3.0
@@ -90,13 +89,8 @@ class StreakScore:
 
 
 def streak_rows(found: StreakDetections) -> FloatArray:
-    """Detections as rows of ends and bow, shape (M, 5).
-
-    What a detector itself calls a cosmic ray is no streak that it reports.
-    """
-    rows = np.column_stack([found.x1, found.y1, found.x2, found.y2, found.bow_px])
-    kept = [kind is not StreakKind.COSMIC_RAY for kind in found.kind]
-    return rows[np.array(kept, bool)]
+    """Detections as rows of ends and bow, shape (M, 5)."""
+    return np.column_stack([found.x1, found.y1, found.x2, found.y2, found.bow_px])
 
 
 def as_rows(streaks: FloatArray) -> FloatArray:

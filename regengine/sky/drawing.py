@@ -40,7 +40,6 @@ KIND_COLOURS: dict[StreakKind, Colour] = {
     StreakKind.SATELLITE: GREEN,
     StreakKind.METEOR: YELLOW,
     StreakKind.AIRCRAFT: RED,
-    StreakKind.COSMIC_RAY: CYAN,
     StreakKind.TRAIN: MAGENTA,
     StreakKind.UNKNOWN: WHITE,
 }

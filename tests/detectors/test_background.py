@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from light_scene import draw, spread_lights
 
 from detectors.background import (
@@ -19,7 +17,6 @@ from detectors.background import (
 
 SHAPE = (300, 400)
 
-sides = st.integers(min_value=1, max_value=90)
 
 
 def rng(seed=0):
@@ -80,12 +77,6 @@ def test_noise_is_at_least_that_of_rounding():
     np.testing.assert_allclose(found.noise, ROUNDING_SIGMA, rtol=1e-6)
 
 
-@pytest.mark.parametrize("scale_px", [3.9, 0.0, -5.0, float("nan")])
-def test_a_scale_without_meaning_is_refused(scale_px):
-    with pytest.raises(ValueError, match="scale_px"):
-        diffuse_background(np.zeros(SHAPE), scale_px=scale_px)
-
-
 def test_hot_pixels_are_found_where_they_are():
     image = draw([], SHAPE, level=0.01, noise=0.001)
     places = [(0, 0), (5, 399), (150, 200), (299, 100)]
@@ -104,28 +95,6 @@ def test_lamps_are_not_hot():
         image = cv2.resize(blurred, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
         image += rng(2).normal(0.01, 0.0005, SHAPE).astype(np.float32)
         assert hot_pixels(image).sum() == 0
-
-
-def test_hot_pixels_of_images_without_inside():
-    assert hot_pixels(np.zeros((2, 5))).sum() == 0
-    assert hot_pixels(np.full((9, 9), np.nan)).sum() == 0
-
-
-@given(sides, sides, st.floats(min_value=4.0, max_value=60.0))
-def test_every_pixel_is_in_one_box(height, width, scale_px):
-    mesh = Mesh.with_scale((height, width), scale_px)
-    image = np.arange(height * width, dtype=np.float32).reshape(height, width)
-    samples = mesh.samples(image, across=1000)
-    seen = np.sort(samples[np.isfinite(samples)])
-    assert np.array_equal(seen, image.ravel())
-
-
-@given(sides, sides, st.floats(min_value=4.0, max_value=60.0))
-def test_upsampling_has_the_image_size_and_keeps_constants(height, width, scale_px):
-    mesh = Mesh.with_scale((height, width), scale_px)
-    full = mesh.upsample(np.full((mesh.rows, mesh.cols), 0.7, np.float32))
-    assert full.shape == (height, width)
-    assert np.allclose(full, 0.7)
 
 
 def test_a_slope_goes_on_beyond_the_outermost_boxes_but_not_below_zero():

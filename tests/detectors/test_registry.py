@@ -55,19 +55,6 @@ def test_all_methods_of_a_file_are_found_by_being_there(drop, kind):
     assert all(isinstance(one, Detector) and one.name == name for name, one in methods.items())
 
 
-def test_commands_and_benchmarks_have_a_dropped_method_at_once(drop, capsys):
-    from benchmarks import streaks
-    from regengine.errors import ConfigError
-    from regengine.sky.detection.kinds import SOUGHT
-
-    drop("streaks", "one")
-    assert SOUGHT["streaks"].detector("one").name == "one"
-    with pytest.raises(ConfigError, match="'none' is no method that finds streaks: use one of one"):
-        SOUGHT["streaks"].detector("none")
-    assert streaks.main(["--methods", "none"]) == 2
-    assert "there are one" in capsys.readouterr().err
-
-
 def test_two_of_one_name_are_refused(drop):
     drop("lights", "blobs")
     with pytest.raises(TypeError, match="two light detectors are called 'blobs'"):

@@ -8,12 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from detectors.masks import (
-    GRAIN_PX,
-    LEAST_GRAIN,
-    NOISE_SHARE,
     RIM_SHARE,
     STRONG_SIGMAS,
-    WIDEST_GRAIN_PX,
     WINDOW_PX,
     grainy_light,
     smooth_light,
@@ -85,40 +81,11 @@ def test_the_unit_of_light_does_not_matter(unit: float) -> None:
     assert (masked(light, unit=unit) == masked(light)).mean() > 0.999
 
 
-def test_how_much_grain_makes_a_city() -> None:
-    """Light that scatters from pixel to pixel by a share of itself: white, and so mostly fine.
-
-    The share of white noise that is finer than the grain's scale is computed here from the
-    filter's own taps.
-    """
-    tap = np.zeros((21, 21))
-    tap[10, 10] = 1.0
-    share = float(np.sqrt(((tap - cv2.GaussianBlur(tap, (0, 0), GRAIN_PX)) ** 2).sum()))
-    assert pytest.approx(share, abs=0.05) == NOISE_SHARE
-    area = around(25.0)
-    for part, expected in ((0.6, True), (0.85, True), (1.3, False), (3.0, False)):
-        scatter = np.random.default_rng(3).normal(1.0, part * LEAST_GRAIN / share, area.shape)
-        mask = masked(night() + blob(area, 0.2) * np.maximum(scatter, 0.0))
-        assert bool(mask[area].all()) is expected
-        assert bool(mask.any()) is expected
-
-
 @pytest.mark.parametrize("seed", range(10))
 def test_noise_alone_is_not_masked(seed: int) -> None:
     assert not masked(night(seed)).any()
     # Nor where the level is taken a little too low, as long as the light is not strong
     assert not masked(night(seed) + 0.7 * STRONG_SIGMAS * NOISE).any()
-
-
-def test_noise_is_no_grain() -> None:
-    """A weak glow with a little grain of its own; with the noise's it would be a city's."""
-    area = around(40.0)
-    scatter = np.random.default_rng(4).normal(1.0, 0.11, area.shape)
-    glow = blob(area, 1.1 * STRONG_SIGMAS * NOISE) * scatter
-    inner = around(25.0)
-    mean = float(glow[inner].mean())
-    assert np.hypot(0.11 * mean, NOISE) > 1.05 * LEAST_GRAIN * mean
-    assert masked(night() + glow)[inner].all()
 
 
 def glowing(peak: float) -> tuple[Light, Mask]:
@@ -136,33 +103,11 @@ def test_a_clipped_core_inside_smooth_light_is_masked() -> None:
     assert not mask[~around(80.0)].any()
 
 
-def test_a_clipped_core_of_a_city_is_not() -> None:
-    core = around(10.0)
-    light = np.where(core, 1.0, np.minimum(night() + lamps(around(25.0), 0.6), 1.0))
-    assert not masked(light, light >= 1.0).any()
-    alone = np.where(core, 1.0, night())
-    assert not masked(alone, core).any()
-
-
-def test_clipped_light_has_no_grain_to_judge_by() -> None:
-    """A plateau at the sensor's limit, however broad, is no smooth light without some around it."""
-    broad = around(60.0)
-    light = np.where(broad, 1.0, night())
-    assert masked(light)[around(40.0)].all()
-    assert not masked(light, broad).any()
-
-
 @pytest.mark.parametrize(("radius", "expected"), [(3.0, False), (4.5, False), (8.0, True)])
 def test_small_lights_are_left_alone(radius: float, expected: bool) -> None:
     """A lamp out of focus is smooth, but small."""
     spot = cv2.GaussianBlur(around(radius).astype(float), (0, 0), 1.5) * 0.3
     assert bool(masked(night() + spot).any()) is expected
-
-
-def test_the_least_width_decides() -> None:
-    light = night() + blob(around(14.0), 0.2)
-    assert masked(light, least_px=LEAST_PX)[around(14.0)].all()
-    assert not masked(light, least_px=81).any()
 
 
 def test_lamps_stay_and_smooth_light_goes() -> None:
@@ -176,10 +121,3 @@ def test_lamps_stay_and_smooth_light_goes() -> None:
     assert found.min() >= 0.0
     assert found[lit] == pytest.approx(1.0, abs=0.25)
     assert found[~lit].max() < 0.25  # of a glow five times as bright
-
-
-@pytest.mark.parametrize(("side", "left"), [(WIDEST_GRAIN_PX - 2, 1.0), (WIDEST_GRAIN_PX, 0.0)])
-def test_what_is_as_wide_as_the_disc_is_smooth(side: int, left: float) -> None:
-    light = np.zeros((40, 40), np.float32)
-    light[15 : 15 + side, 20 : 20 + side] = 1.0
-    assert grainy_light(light)[15 + side // 2, 20 + side // 2] == left

@@ -8,9 +8,6 @@ import pytest
 from light_scene import NOISE, Light, draw, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
-from detectors.psf import PointSpread
-from detectors.star_fit import draw_stars, fit_stars
-from detectors.star_peaks import slope_of_light, stabilised
 from detectors.stars_matched import Matched
 from detectors.types import StarFlag
 
@@ -71,14 +68,6 @@ def test_an_edge_of_hardware_is_no_row_of_stars():
     assert np.count_nonzero(np.abs(found.y - 150 - 0.3 * found.x) < 8.0) <= 3
 
 
-def test_the_brightest_are_measured_where_there_are_too_many():
-    stars = star_list(40, LARGE, gap=20.0)
-    found = Matched(max_stars=10).detect(star_frame(stars, LARGE))
-    assert len(found) <= 10
-    brightest = max(stars, key=lambda one: one.flux)
-    assert nearest(found, brightest.x, brightest.y)[1] < 0.3
-
-
 def test_completeness_at_the_limit_is_that_of_an_ideal_filter():
     shape = (420, 420)
     stars = star_list(75, shape, snr=(6.0, 6.0), gap=20.0)
@@ -120,22 +109,6 @@ def test_a_hot_pixel_on_a_star_moves_it_not():
     assert max(nearest(found, one.x, one.y)[1] for one in hit) < 0.15
 
 
-def test_a_bright_trail_is_no_clutter_to_itself():
-    stars = star_list(10, snr=(40.0, 1500.0), gap=45.0)
-    found = Matched().detect(trail_frame(stars, (6.0, 26.0)))
-    gaps = np.array([nearest(found, one.x, one.y)[1] for one in stars])
-    assert np.median(gaps) < 0.25
-    assert (gaps < 1.0).all()
-
-
-def test_a_trail_by_the_border_is_where_it_is():
-    stars = [one for one in star_list(12, snr=(150.0, 400.0), gap=35.0) if one.y > 45.0]
-    border = [Light(x, 3.0, stars[0].flux, SIGMA_PX) for x in (90.0, 190.0, 280.0)]
-    found = Matched().detect(trail_frame([*stars, *border], (7.0, 12.0)))
-    for one in border:
-        assert nearest(found, one.x, one.y)[1] < 0.5
-
-
 def test_tracks_across_the_trails_are_no_stars():
     shape = (300, 360)
     stars = star_list(20, shape, snr=(60.0, 400.0), gap=30.0)
@@ -166,34 +139,6 @@ def test_a_lamp_reflected_in_the_window_is_no_star(size_px, edge_px):
     known = [nearest(found, one.x, one.y)[0] for one in stars]
     assert set(np.flatnonzero(near)) <= set(known)
     assert len(found) >= 0.8 * len(stars)
-
-
-def test_a_level_darker_than_no_light_does_not_silence_the_noise():
-    """Levels carried on over masked ground can be: a photo of the limb had 0 at its border."""
-    none = stabilised(np.zeros(1, np.float32)).astype(float)
-    slopes = slope_of_light(np.array([0.0, -0.1, none[0], 0.5]))
-    np.testing.assert_allclose(slopes, [2 * none[0]] * 3 + [1.0], rtol=1e-6)
-
-
-def test_a_picture_without_noise_is_fitted_all_the_same():
-    psf = PointSpread(sigma_px=1.2)
-    x, y = np.array([20.0, 40.3]), np.array([20.0, 30.6])
-    image = draw_stars((60, 60), x, y, np.array([3.0, 5.0]), psf)
-    usable = np.ones(image.shape, bool)
-    none = np.zeros(2)
-    found = fit_stars(image, usable, x + 0.1, y, psf=psf, noise=none, gain=none)
-    np.testing.assert_allclose(found.x, x, atol=1e-3)
-    np.testing.assert_allclose(found.flux, [3.0, 5.0], rtol=1e-2)
-
-
-def test_a_hot_column_holds_no_stars():
-    stars = star_list(30, LARGE, gap=25.0)
-    frame = star_frame(stars, LARGE)
-    rng = np.random.default_rng(0)
-    frame[100:, 222] += rng.normal(5.0, 2.0, LARGE[0] - 100).astype(np.float32) * NOISE
-    found = Matched().detect(frame)
-    assert np.count_nonzero(np.abs(found.x - 222.0) < 2.0) <= 1
-    assert len(found) >= 28
 
 
 def behind_a_mosaic(frame, noise, seed):

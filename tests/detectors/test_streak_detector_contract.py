@@ -105,9 +105,3 @@ def test_a_frame_that_is_clipped_by_half_ends_in_an_answer(name):
     image[:, :55] = 1.0
     saturated = (image >= 1.0).astype(np.float32)
     assert len(DETECTORS[name].detect(image, None, saturated)) <= 2
-
-
-def test_coarse_steps_end_in_an_answer(name):
-    """Dark frames of eight bits have two or three values."""
-    image = np.clip(np.rint(frame()[:90, :110] * 40.0), 0, 255).astype(np.uint8)
-    assert len(DETECTORS[name].detect(image)) <= 2

@@ -104,6 +104,18 @@ def test_several_that_cross_each_other():
         assert min(gap(found, k, one) for k in range(3)) < 4.0
 
 
+def test_the_clearest_so_many_are_given():
+    """Straight pieces show less of the bent one, which is found last and is the clearest."""
+    bent = (40.0, 60.0, 400.0, 90.0)
+    frame = noise_frame(4) + streak(SHAPE, bent, 1.3 * NOISE, bow=14.0)
+    frame += streak(SHAPE, (60.0, 300.0, 200.0, 200.0), 1.5 * NOISE)
+    found = FIND.detect(frame)
+    assert len(found) == 2
+    assert found.snr[0] > found.snr[1]
+    assert abs(found.bow_px[0] - 14.0) < 1.0
+    assert Radon(max_streaks=1).detect(frame).snr.tolist() == [found.snr[0]]
+
+
 def test_noise_alone_shows_nothing():
     for seed in range(8):
         assert len(FIND.detect(noise_frame(100 + seed, (256, 256)))) == 0

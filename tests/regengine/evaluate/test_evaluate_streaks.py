@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.types import StreakDetections, StreakKind
 from regengine.evaluate.streak_labels import score_mask
 from regengine.evaluate.streak_scores import (
     line_measures,
     match_streaks,
     score_streaks,
-    streak_rows,
     total_streak_score,
 )
 
@@ -125,18 +123,6 @@ def test_frames_add_up():
     assert both.recall(both.peak_snr < 4) == 1.0
     assert both.false_per_frame == 0.5
     assert both.end_error(0.9) == pytest.approx(0.0)
-
-
-def test_what_is_called_a_cosmic_ray_is_no_streak():
-    two = StreakDetections.empty()
-    columns = {name: np.ones(2) for name in vars(two) if name not in ("flags", "kind", "profiles")}
-    made = StreakDetections(
-        **columns,
-        flags=np.zeros(2, np.uint8),
-        kind=(StreakKind.COSMIC_RAY, StreakKind.SATELLITE),
-        profiles=(np.zeros(1), np.zeros(1)),
-    )
-    assert streak_rows(made).shape == (1, 5)
 
 
 def test_objects_of_a_mask_are_found_along_their_length():

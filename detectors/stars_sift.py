@@ -1,26 +1,19 @@
-"""Stars as other programs find them: DAOFIND, SExtractor (SEP) and SIFT's key-points."""
+"""Stars by SIFT's key-points."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.background import hot_pixels
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import FWHM_PER_SIGMA
-from detectors.scale_space import local_maxima
 from detectors.stamps import cut_stamps, first_of_each, nearest_pixels
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
-
-KERNEL_RADIUS_SIGMAS = 1.5  # where DAOFIND cuts its Gaussian off, and at least two pixels
-MARGIN_PX = 2.0  # beyond the kernel: the sky of the marginal fits
-
-MOST_PASSES = 6  # doublings of the threshold where a frame is too full
-LEAST_NOISE = 1e-9
-WIDEST_SIGMA_PX = 6.0
+from detectors.types import FloatArray, FloatImage, StarDetections
 
 ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
 LARGEST_KEYPOINT_PX = 24.0
@@ -29,163 +22,6 @@ CENTROID_PASSES = 3
 
 NARROWEST_SIGMA_PX = 0.3
 CENTROID_FLOOR_PX = 0.02
-
-
-@dataclass(frozen=True, kw_only=True)
-class DaoFind(StarMethod):
-    """The detector of DAOPHOT.
-
-    References
-    ----------
-    Stetson, P. B. (1987). DAOPHOT: a computer program for crowded-field stellar photometry.
-    PASP 99, 191-222.
-    """
-
-    threshold_sigma: float = 5.0  # height of a star's Gaussian above the sky, sigma of a pixel
-    fwhm_px: float = 2.5  # of the Gaussian that is sought
-    # Limits of the brightest pixel over its surroundings, over the Gaussian's height
-    sharpness: tuple[float, float] = (0.2, 1.0)
-    roundness: float = 1.0  # limit of the difference of the marginal heights over their mean
-    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
-    max_stars: int = 5000  # the brightest so many peaks are measured
-    name: ClassVar[str] = "daofind"
-
-    def found_in(self, frame: StarFrame) -> StarDetections:
-        """See `detectors.frame.StarMethod`."""
-        sky = frame.background(self.background_scale_px)
-        above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
-        sigma = self.fwhm_px / FWHM_PER_SIGMA
-        kernel, inside = lowered_gaussian(sigma)
-        height = np.asarray(
-            cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE), np.float32
-        )
-        # Sigma of the kernel's answer to white noise of one
-        error = float(np.sqrt(np.square(kernel).sum()))
-        row, col = local_maxima(height / sky.noise, self.threshold_sigma * error)
-        strongest = np.argsort(-height[row, col], kind="stable")[: self.max_stars]
-        row, col = row[strongest], col[strongest]
-        keep = ~frame.ignored[row, col] & self._sharp_enough(above, height, inside, row, col)
-        row, col = row[keep], col[keep]
-        dx, dy, unround = _marginal_fits(above, row, col, sigma)
-        keep = (np.abs(unround) < self.roundness) & (np.maximum(np.abs(dx), np.abs(dy)) < 1.5)
-        row, col = row[keep], col[keep]
-        x, y = col + dx[keep], row + dy[keep]
-        noise = sky.noise[row, col].astype(float)
-        window = np.full(x.size, sigma)
-        sums = window_sums(above, x, y, window, gaussian=True)
-        return described_stars(frame, x, y, noise, sums, window_sigma_px=window)
-
-    def _sharp_enough(
-        self,
-        above: FloatImage,
-        height: FloatImage,
-        inside: BoolImage,
-        row: IndexArray,
-        col: IndexArray,
-    ) -> BoolImage:
-        """Whether a peak is neither a single pixel nor a slope."""
-        half = inside.shape[0] // 2
-        stamps = cut_stamps(above, row, col, half)
-        peak = stamps[:, half, half]
-        others = (stamps * inside).sum(axis=(1, 2)) - peak
-        sharp = (peak - others / (inside.sum() - 1)) / height[row, col]
-        return np.asarray((sharp > self.sharpness[0]) & (sharp < self.sharpness[1]))
-
-
-def lowered_gaussian(sigma_px: float) -> tuple[FloatImage, BoolImage]:
-    """DAOFIND's kernel, whose answer is the height of the Gaussian that fits best; and its disc."""
-    radius = max(2.0, KERNEL_RADIUS_SIGMAS * sigma_px)
-    half = int(radius)
-    squared = np.square(np.arange(-half, half + 1))
-    squared = squared[:, None] + squared[None, :]
-    inside = squared <= radius**2
-    gaussian = np.exp(-0.5 * squared / sigma_px**2) * inside
-    count, total = inside.sum(), gaussian.sum()
-    power = np.square(gaussian).sum() - total**2 / count
-    return (inside * (gaussian - total / count) / power).astype(np.float32), inside
-
-
-def _marginal_fits(
-    above: FloatImage, row: IndexArray, col: IndexArray, sigma_px: float
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Offsets in x and y, and unroundness, by Gaussians fitted to the marginal sums.
-
-    Height, shift and sky of each marginal are a linear least-squares fit, near pixels weighing
-    more, as DAOFIND does it.
-    """
-    half = int(np.ceil(KERNEL_RADIUS_SIGMAS * sigma_px + MARGIN_PX))
-    offsets = np.arange(-half, half + 1).astype(float)
-    weight = half + 1.0 - np.abs(offsets)
-    stamps = cut_stamps(above, row, col, half)
-    gaussian = np.exp(-0.5 * (offsets / sigma_px) ** 2)
-    design = np.stack([gaussian, gaussian * offsets / sigma_px**2, np.ones_like(offsets)], axis=1)
-    solve = np.linalg.pinv(np.sqrt(weight)[:, None] * design) * np.sqrt(weight)
-    across = weight / weight.sum()
-    in_x, in_y = (across[:, None] * stamps).sum(axis=1), (across * stamps).sum(axis=2)
-    (hx, sx, _), (hy, sy, _) = (in_x @ solve.T).T, (in_y @ solve.T).T
-    good = (hx > 0.0) & (hy > 0.0)
-    safe_x, safe_y = np.where(good, hx, 1.0), np.where(good, hy, 1.0)
-    far = np.inf  # no Gaussian at all in one direction
-    unround = np.where(good, 2.0 * (hx - hy) / (safe_x + safe_y), far)
-    return np.where(good, sx / safe_x, far), np.where(good, sy / safe_y, far), unround
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sep(StarMethod):
-    """SExtractor's detection and windowed centroids.
-
-    References
-    ----------
-    Bertin, E., Arnouts, S. (1996). SExtractor: software for source extraction. A&AS 117, 393-404.
-    Barbary, K. (2016). SEP: Source Extractor as a library. JOSS 1(6), 58.
-    """
-
-    threshold_sigma: float = 3.0  # of a pixel of the filtered frame above the sky
-    least_pixels: int = 5  # connected above it
-    background_scale_px: int = 64  # size of the boxes in which the diffuse light is estimated
-    most_objects: int = 20_000  # where more are found the threshold is doubled
-    name: ClassVar[str] = "sep"
-
-    def found_in(self, frame: StarFrame) -> StarDetections:
-        """See `detectors.frame.StarMethod`."""
-        import sep
-
-        image, ignored = frame.light.copy(), frame.ignored
-        box = min(self.background_scale_px, *image.shape)
-        sky = sep.Background(image, mask=ignored, bw=box, bh=box)
-        noise = np.maximum(sky.rms(dtype=np.float32), np.float32(LEAST_NOISE))
-        above = np.where(ignored, np.float32(0.0), image - sky.back(dtype=np.float32))
-        objects = self._extracted(above, noise, ignored)
-        if objects is None or len(objects) == 0:
-            return StarDetections.empty()
-        # SExtractor's window: as wide as the half-light circle of the star
-        sigma = np.clip(np.sqrt(objects["a"] * objects["b"]), 0.6, WIDEST_SIGMA_PX)
-        x, y, _ = sep.winpos(above, objects["x"], objects["y"], sigma, mask=ignored)
-        sums = window_sums(above, x, y, sigma, gaussian=True)
-        at = noise[nearest_pixels(image.shape, x, y)].astype(float)
-        return described_stars(frame, x, y, at, sums, window_sigma_px=sigma)
-
-    def _extracted(self, above: FloatImage, noise: FloatImage, ignored: BoolImage) -> Any:
-        """SEP's objects; None where even a high threshold leaves too many."""
-        import sep
-
-        sep.set_extract_pixstack(max(300_000, above.size))
-        threshold = self.threshold_sigma
-        for _ in range(MOST_PASSES):
-            # More pixels than that above the threshold are no stars
-            if np.count_nonzero(above > threshold * noise) < above.size // 4:
-                try:
-                    objects = sep.extract(
-                        above, threshold, err=noise, mask=ignored, minarea=self.least_pixels
-                    )
-                except Exception as error:  # SEP has no class of its own for a full buffer
-                    if "overflow" not in str(error) and "full" not in str(error):
-                        raise
-                else:
-                    if len(objects) <= self.most_objects:
-                        return objects
-            threshold *= 2.0
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,21 +72,16 @@ class Sift(StarMethod):
         # A root keeps faint stars and bright ones within 255 grey levels
         scaled = np.arcsinh(snr / 4.0) * np.float32(4.0 * GREY_PER_SIGMA / 4.0)
         grey = np.clip(np.rint(DARK_GREY + scaled), 0, 255).astype(np.uint8)
-        sift = cv2.SIFT.create(
-            0, self.layers, self.contrast, self.edge_ratio, self.sigma, cv2.CV_32F, True
+        x, y, size = find_keypoints(
+            grey,
+            layers=self.layers,
+            contrast=self.contrast,
+            edge_ratio=self.edge_ratio,
+            sigma=self.sigma,
         )
-        points = [
-            (point.response, *point.pt)
-            for point in sift.detect(grey, None)
-            if point.size < LARGEST_KEYPOINT_PX
-        ]
-        if not points:
-            return np.zeros(0), np.zeros(0)
-        strength, x, y = np.array(points, float).T
         h, w = snr.shape
-        bright = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-        order = np.flatnonzero(bright)
-        order = order[np.argsort(-strength[order], kind="stable")][: 4 * self.max_stars]
+        inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+        order = np.flatnonzero(inside & (size < LARGEST_KEYPOINT_PX))[: 4 * self.max_stars]
         # SIFT marks dark spots, too
         blurred = np.asarray(cv2.blur(snr, (3, 3)))
         order = order[blurred[nearest_pixels((h, w), x[order], y[order])] > 1.0]
@@ -275,6 +106,19 @@ class Sift(StarMethod):
         rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
         first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
         return np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
+
+
+def find_keypoints(
+    grey: NDArray[np.uint8], *, layers: int, contrast: float, edge_ratio: float, sigma: float
+) -> FloatArray:
+    """Place x and y and size of SIFT's key-points, shape (3, N), the strongest first.
+
+    With the precise upscale (the last argument): without, OpenCV's points lie 0.25 px off.
+    """
+    sift = cv2.SIFT.create(0, layers, contrast, edge_ratio, sigma, cv2.CV_32F, True)
+    points = sift.detect(grey, None)
+    rows = np.array([(-one.response, *one.pt, one.size) for one in points], float).reshape(-1, 4)
+    return np.asarray(rows[np.argsort(rows[:, 0], kind="stable"), 1:].T)
 
 
 @dataclass(frozen=True, kw_only=True)
