@@ -62,14 +62,14 @@ KINDS = {
     "model": Kind(seeds.models, harm.JSON_DAMAGE, readers.read_model),
     "store": Kind(seeds.stores, harm.HDF5_DAMAGE, readers.read_result_store),
     "map": Kind(seeds.maps, harm.TIFF_DAMAGE, readers.read_map),
-    "sidecar": Kind(seeds.sidecars, harm.LINES, readers.read_sidecars),
+    "tiles": Kind(seeds.tile_folders, harm.LINES, readers.read_tile_folder),
 }
 # Of twenty files in a row: what comes from strangers, and in many ways, more often
 ROUND: tuple[str, ...] = (
     ("jpeg",) * 3 + ("png",) * 3 + ("tiff",) * 3 + ("raw",) + ("fits",) * 2 + ("map",) * 2
 )
 ROUND += ("store", "tle", "records", "labels")
-RARE = ("lens", "settings", "model", "sidecar")  # take turns for what is left of the twenty
+RARE = ("lens", "settings", "model", "tiles")  # take turns for what is left of the twenty
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,7 +134,7 @@ def read_map(path: Path) -> None:
         light_map.window(*region, max(light_map.info.resolution_deg, 1 / 960) * factor)
 
 
-def read_sidecars(path: Path) -> None:
+def read_tile_folder(path: Path) -> None:
     """The description of a folder of tiles."""
     from regengine.lights.tiles import read_description
 

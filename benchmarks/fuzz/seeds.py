@@ -408,7 +408,7 @@ def _netcdf(path: Path, lamps: NDArray[np.float32]) -> None:
         variable[:] = lamps[None]
 
 
-def sidecars() -> Seeds:
+def tile_folders() -> Seeds:
     """The description of a folder of tiles."""
     said = {"order": "{z}/{x}/{y}", "product": "Black Marble"}
     return {"tiles.json": json.dumps(said).encode()}

@@ -18,7 +18,6 @@ from detectors.background import (
 SHAPE = (300, 400)
 
 
-
 def rng(seed=0):
     return np.random.default_rng(seed)
 

@@ -12,7 +12,6 @@ TRUE = np.array([-0.75, 0.35, -0.10])
 WIDTH, HEIGHT, AXIS = 600, 400, (306.0, 196.0)
 
 
-
 def powers(r: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([r**2, r**4, r**6], axis=-1)
 
