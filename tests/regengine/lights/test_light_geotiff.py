@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,11 +133,6 @@ def test_a_colour_picture_gives_its_lights_and_its_opacity(tmp_path: Path) -> No
     assert radiance_of(grid)[10, 10] > 20.0
 
 
-def test_a_colour_picture_without_opacity_is_all_valid(tmp_path: Path) -> None:
-    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", np.zeros((3, 9, 9), np.uint8))])
-    assert whole(light_map).valid is None
-
-
 def test_the_band_of_radiance_is_chosen_by_name(tmp_path: Path) -> None:
     path = write_geotiff(tmp_path / "m.tif", np.stack([ones() + 90.0, ones()]))
     with rasterio.open(path, "r+") as dataset:
@@ -178,13 +172,6 @@ def test_zeros_around_a_clip_are_no_data(tmp_path: Path) -> None:
     grid = whole(open_light_map([write_geotiff(tmp_path / "PAR_BM_2019_01.tif", samples)]))
     assert not grid.valid[outside].any()
     assert grid.valid[~outside].mean() > 0.99
-
-
-def test_zeros_between_the_lights_of_a_masked_composite_are_dark(tmp_path: Path) -> None:
-    rng = np.random.default_rng(1)
-    samples = np.where(rng.random((80, 80)) < 0.2, 5.0, 0.0).astype(np.float32)
-    grid = whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)]))
-    assert grid.valid is None
 
 
 def test_no_data_of_a_projected_map_does_not_bleed_into_its_neighbours(tmp_path: Path) -> None:
@@ -260,13 +247,6 @@ def test_clips_with_other_signs_of_no_data_keep_their_zeros(tmp_path: Path) -> N
         assert whole(open_light_map([path])).valid is None
 
 
-def test_holes_in_a_patch_of_lights_are_dark(tmp_path: Path) -> None:
-    samples = np.zeros((60, 60), np.float32)
-    samples[10:50, 10:50] = 5.0
-    samples[20:40, 20:40] = 0.0  # a lake in a masked composite
-    assert whole(open_light_map([write_geotiff(tmp_path / "m.tif", samples)])).valid is None
-
-
 @pytest.mark.parametrize("kept", [0.3, 0.95])
 @pytest.mark.parametrize("layout", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}])
 def test_a_truncated_map_is_refused(
@@ -304,58 +284,6 @@ def test_other_files_are_told_apart(
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
-
-
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LightMapError, match="holds no night-light map"):
-        open_light_map([tmp_path])
-
-
-@pytest.mark.parametrize("factor", [2, 8, 32])
-def test_coarse_windows_are_means_whatever_was_read_before(tmp_path: Path, factor: int) -> None:
-    """Of a map without overviews; what lies half in a hole may go either way."""
-    rng = np.random.default_rng(7)
-    picture = rng.random((1100, 1300), np.float32) * 40.0
-    picture[500:530, 500:700] = -999.0
-    side = np.array(picture.shape) // factor
-    blocks = picture[: side[0] * factor, : side[1] * factor]
-    blocks = blocks.reshape(side[0], factor, side[1], factor).swapaxes(1, 2)
-    lit, full = (blocks >= 0.0).any(axis=(2, 3)), (blocks >= 0.0).all(axis=(2, 3))
-    mean = np.log10(1.0 + np.maximum(blocks, 0.0)).mean(axis=(2, 3))
-    west, north = 10.0, 50.0
-    light_map = open_light_map([write_geotiff(tmp_path / "m.tif", picture, west=west, north=north)])
-    step = factor * STEP
-    for _ in range(8):
-        row, col = rng.integers(0, side - 1)
-        rows, cols = rng.integers(1, side - (row, col) + 1)
-        left, top = west + col * step, north - row * step
-        grid = light_map.window(left, top - rows * step, left + cols * step, top, step)
-        assert grid.values.shape == (rows, cols)
-        there = np.s_[row : row + rows, col : col + cols]
-        known = np.ones((rows, cols), bool) if grid.valid is None else grid.valid
-        assert known[full[there]].all()
-        assert not known[~lit[there]].any()
-        assert grid.values[full[there]] == pytest.approx(mean[there][full[there]], abs=1e-5)
-        assert (grid.values[~known] == 0.0).all()
-
-
-@pytest.mark.parametrize("factor", [1, 2, 8])
-def test_windows_of_a_warped_map_are_the_same_whatever_was_read_before(
-    tmp_path: Path, factor: int
-) -> None:
-    """To the bit; near the pole, where what GDAL warps at a time moves a pixel's place."""
-    lights = np.random.default_rng(8).random((1000, 1100), np.float32) ** 8 * 200.0
-    turned = Affine(1350.0, 300.0, 4e5, 300.0, -1350.0, -3.5e6)
-    path = write_geotiff(tmp_path / "m.tif", lights, crs="EPSG:3995", transform=turned)
-    light_map = open_light_map([path])
-    resolution_deg = factor * light_map.info.resolution_deg
-    windows = [(14.0, 50.0, 21.0, 53.0), (16.0, 48.0, 18.0, 51.5), (12.0, 47.0, 22.0, 54.0)]
-    alone = []
-    for number, window in enumerate(windows):
-        of_its_own = shutil.copy(path, tmp_path / f"{number}.tif")  # nothing of it is kept
-        alone.append(open_light_map([Path(of_its_own)]).window(*window, resolution_deg).values)
-    for window, expected in zip(windows, alone, strict=True):
-        assert (light_map.window(*window, resolution_deg).values == expected).all()
 
 
 def test_a_map_that_was_exchanged_is_read_anew(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -97,13 +96,6 @@ def test_no_region_is_told(world: LightMap, region: tuple[float, float, float, f
         world.window(0, 0, 1, 1, 0.0)
 
 
-def test_a_map_that_does_not_cover_the_place_is_told(tmp_path: Path) -> None:
-    path = write_geotiff(tmp_path / "europe.tif", np.ones((20, 20), np.float32), north=50.0)
-    with pytest.raises(LightMapError, match=r"europe\.tif does not cover the place") as caught:
-        open_light_map([path]).window(130.0, 30.0, 140.0, 40.0, STEP)
-    assert caught.value.code == "outside_map"
-
-
 def test_a_map_without_data_at_the_place_does_not_cover_it(tmp_path: Path) -> None:
     samples = np.ones((40, 40), np.float32)
     samples[:20] = np.nan
@@ -122,47 +114,6 @@ def test_beyond_the_edge_is_dark_and_not_valid(tmp_path: Path) -> None:
     assert (grid.values[~grid.valid] == 0.0).all()
     assert np.argwhere(grid.valid).min(axis=0).tolist() == [5, 10]
     assert np.argwhere(grid.valid).max(axis=0).tolist() == [34, 19]
-
-
-@pytest.fixture
-def clip_and_world(tmp_path: Path) -> tuple[Path, Path]:
-    """A radiance clip of 16.17 arcsec, a ring of zeros around it, over a grey picture of 15."""
-    step = 0.004491576420597607
-    clip = blob(80, 80, 38.3, 41.6, sigma=4.0) + 1.0
-    row, col = np.mgrid[:80, :80]
-    clip[np.hypot(row - 40, col - 40) > 30] = np.nan
-    picture = np.full((240, 240), 120, np.uint8)
-    return (
-        write_geotiff(tmp_path / "clip.tif", clip, west=2.3, north=48.9, step=step),
-        write_geotiff(tmp_path / "picture.tif", picture, west=2.0, north=49.0),
-    )
-
-
-def test_radiance_replaces_its_part_of_a_picture(clip_and_world: tuple[Path, Path]) -> None:
-    clip, picture = clip_and_world
-    step = 0.004491576420597607
-    truth = (2.3 + 42.1 * step, 48.9 - 38.8 * step)
-    for paths in ([clip, picture], [picture, clip]):
-        light_map = open_light_map(paths)
-        assert light_map.info.kind == "display"
-        assert light_map.info.resolution_deg == pytest.approx(STEP)
-        grid = light_map.window(2.1, 48.2, 2.9, 48.95, STEP)
-        assert grid.step_deg == pytest.approx(STEP)
-        assert grid.valid is None
-        col = (grid.lon0_deg - 2.0) / STEP - 0.5  # the output has the finer map's pixels
-        assert col == pytest.approx(round(col), abs=1e-6)
-        background = np.median(grid.values[:10])
-        light = 10.0 ** grid.values.astype(float) - 1.0
-        rows, cols = np.indices(light.shape)
-        peak = np.unravel_index(light.argmax(), light.shape)
-        near = np.hypot(rows - peak[0], cols - peak[1]) < 14
-        weight = np.where(near, light - 1.0, 0.0)
-        lon = grid.lon0_deg + (weight * cols).sum() / weight.sum() * STEP
-        lat = grid.lat0_deg - (weight * rows).sum() / weight.sum() * STEP
-        assert (lon, lat) == pytest.approx(truth, abs=0.05 * STEP)
-        assert light.max() > 40.0  # the clip's, which a picture cannot show
-        assert background == pytest.approx(grid.values[-1, -1])
-        assert grid.saturation is None  # the picture's part is not saturated here
 
 
 def test_a_picture_saturated_in_the_window_says_so(tmp_path: Path) -> None:
@@ -198,20 +149,6 @@ def test_a_window_far_from_the_greenwich_turn_is_the_same(tmp_path: Path) -> Non
     light_map = open_light_map([path])  # 200° east, as in maps of 0 to 360
     grid = light_map.window(-160.0, 9.8, -159.8, 10.0, STEP)
     assert centroid(grid) == pytest.approx((-160.0 + 30.5 * STEP, 10 - 20.5 * STEP), abs=1e-4)
-
-
-def test_a_map_may_be_sent_to_another_process(clip_and_world: tuple[Path, Path]) -> None:
-    light_map = open_light_map(list(clip_and_world))
-    copy = pickle.loads(pickle.dumps(light_map))
-    box = (2.1, 48.2, 2.9, 48.95, STEP)
-    np.testing.assert_array_equal(copy.window(*box).values, light_map.window(*box).values)
-
-
-def test_an_overview_is_all_of_the_map_at_a_coarse_resolution(world: LightMap) -> None:
-    whole = world.overview(2.0)
-    assert (whole.values.shape, whole.step_deg) == ((90, 180), 2.0)
-    means = log_radiance(world_samples()).reshape(90, 4, 180, 4).mean(axis=(1, 3))
-    np.testing.assert_allclose(whole.values, means, atol=1e-5)
 
 
 def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> None:

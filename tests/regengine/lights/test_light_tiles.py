@@ -66,31 +66,6 @@ def test_a_window_across_the_antimeridian_is_continuous(tmp_path: Path) -> None:
     assert centroid(grid) == pytest.approx((179.999, -17.0), abs=0.05 * STEP)
 
 
-def test_missing_tiles_are_no_data(tmp_path: Path) -> None:
-    write_world(tmp_path, "{z}/{x}/{y}", 10.0, 50.0)
-    col, row = mercator_pixel(10.0, 50.0, ZOOM)
-    x, y = int(col // 256), int(row // 256)
-    (tmp_path / str(ZOOM) / str(x + 1) / f"{y}.png").unlink()
-    light_map = open_light_map([tmp_path])
-    grid = light_map.window(*light_map.info.bounds, STEP)
-    assert grid.valid.mean() == pytest.approx(8 / 9, abs=0.01)
-    east = grid.to_pixel(np.array([(x + 1.5) / 2**ZOOM * 360.0 - 180.0]), np.array([50.0]))
-    assert not grid.valid[int(east[1][0]), int(east[0][0])]
-
-
-def test_the_finer_zoom_counts_and_the_coarser_fills_in(tmp_path: Path) -> None:
-    write_world(tmp_path, "{z}/{x}/{y}", 10.0, 50.0, reach=0)
-    for x in range(4):
-        for y in range(4):
-            write_tile(tmp_path / "2" / str(x) / f"{y}.png", np.full((256, 256), 100, np.uint8))
-    light_map = open_light_map([tmp_path])
-    grid = light_map.window(0.0, 40.0, 20.0, 60.0, STEP)
-    assert grid.valid is None
-    # dark around the light in the fine tile, bright in the coarse ones around that
-    assert np.isclose(grid.values, 0.0).any()
-    assert np.median(grid.values) > 0.3
-
-
 def test_transparency_and_palettes_are_understood(tmp_path: Path) -> None:
     write_tiles_json(tmp_path, "{z}/{x}/{y}")
     rgba = np.zeros((256, 256, 4), np.uint8)

@@ -95,19 +95,6 @@ def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None
     assert 10.0 ** grid.values[120:] - 1.0 == pytest.approx(4.0, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("horizontal", "vertical", "where"),
-    [("08", "05", "/HDFEOS/ADDITIONAL/FILE_ATTRIBUTES"), (np.int32(8), np.int32(5), "/"),
-     (np.array([b"08"]), np.array([b"05"]), "/HDFEOS/GRIDS/G")],
-)  # fmt: skip
-def test_tile_numbers_are_found_wherever_they_are_and_count_more_than_the_name(
-    tmp_path: Path, horizontal: Any, vertical: Any, where: str
-) -> None:
-    numbers = {"horizontal": horizontal, "vertical": vertical, "numbers_in": where}
-    path = tile(tmp_path / "renamed.h01v01.h5", stored(2, np.ones((SIZE, SIZE))), **numbers)
-    assert open_light_map([path]).info.bounds == pytest.approx((-100.0, 30.0, -90.0, 40.0))
-
-
 def test_a_folder_of_tiles_is_one_map(tmp_path: Path) -> None:
     even_tile(tmp_path, "VNP46A4.A2020001.h31v05.002.1.h5", 1.0)
     even_tile(tmp_path, "VNP46A4.A2020001.h32v05.002.1.h5", 2.0)
@@ -121,16 +108,6 @@ def test_a_folder_of_tiles_is_one_map(tmp_path: Path) -> None:
     assert radiance[:, radiance.shape[1] // 2 :] == pytest.approx(2.0, rel=1e-4)
 
 
-def test_tiles_on_both_sides_of_the_antimeridian_are_joined(tmp_path: Path) -> None:
-    even_tile(tmp_path, "VNP46A4.A2020001.h35v10.002.1.h5", 1.0)
-    even_tile(tmp_path, "VNP46A4.A2020001.h00v10.002.1.h5", 2.0)
-    grid = open_light_map([tmp_path]).window(179.0, -17.0, 181.0, -15.0, PIXEL)
-    assert grid.valid is None
-    east = grid.lon0_deg + grid.step_deg * np.arange(grid.values.shape[1]) > 180.0
-    assert 10.0 ** grid.values[:, ~east] - 1.0 == pytest.approx(1.0, rel=1e-4)
-    assert 10.0 ** grid.values[:, east] - 1.0 == pytest.approx(2.0, rel=1e-4)
-
-
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.95])
 def test_a_truncated_tile_is_refused(tmp_path: Path, kept: float) -> None:
     rng = np.random.default_rng(4)
@@ -139,18 +116,6 @@ def test_a_truncated_tile_is_refused(tmp_path: Path, kept: float) -> None:
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
     with pytest.raises(LightMapError, match=r"h31v05.*cannot be read as HDF5: it was cut short"):
         open_light_map([path])
-
-
-def test_damage_inside_a_tile_is_told_when_it_is_read(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    samples = stored(2, rng.random((SIZE, SIZE)))
-    path = tile(tmp_path / "VNP46A4.A2020001.h31v05.002.1.h5", samples)
-    content = bytearray(path.read_bytes())
-    start = len(content) // 2
-    content[start : start + 4000] = bytes(4000)
-    path.write_bytes(bytes(content))
-    with pytest.raises(LightMapError, match="cannot be read as HDF5"):
-        open_light_map([path]).window(130.0, 30.0, 140.0, 40.0, PIXEL)
 
 
 def test_other_hdf5_files_are_refused(tmp_path: Path) -> None:

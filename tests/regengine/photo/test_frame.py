@@ -152,11 +152,3 @@ def test_real_photos_agree_with_their_index(
             assert frame.focal_mm == pytest.approx(float(row["focal_mm"]), rel=0.01), row["file"]
             compared += 1
     assert compared >= 50
-
-
-@pytest.mark.real
-def test_real_archive_copies_are_whole(real_frames: list[tuple[dict[str, str], Frame]]) -> None:
-    copies = [frame for row, frame in real_frames if "unproc_" in row["file"]]
-    assert len(copies) >= 15
-    assert not any(frame.may_be_cropped for frame in copies)
-    assert all(frame.sources["pixel_pitch_um"] == "table" for frame in copies)

@@ -153,11 +153,3 @@ def test_archive_tables_are_read_whole(real_data: Path, name: str, count: int) -
     assert all(r.time_utc and r.nadir and r.altitude_km for r in everything)
     altitudes = [r.altitude_km for r in everything if r.altitude_km]
     assert 320.0 < min(altitudes) < max(altitudes) < 440.0
-
-
-@pytest.mark.real
-def test_raw_archive_answers_are_read(real_data: Path) -> None:
-    for path in sorted((real_data / "orbit/samples/jsc_tsv").glob("*.tsv")):
-        records = load_frame_records(path)
-        assert len(records) > 10, path.name
-        assert all(key.startswith("ISS") and "-E-" in key for key in records.by_id), path.name

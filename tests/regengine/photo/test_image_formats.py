@@ -97,29 +97,6 @@ def test_sixteen_bit_alpha(tmp_path: Path) -> None:
         assert light_of(tmp_path / name) == pytest.approx(0.2, abs=1e-4)
 
 
-def test_transparent_colour_of_a_png(tmp_path: Path) -> None:
-    path = tmp_path / "image.png"
-    Image.new("RGB", SIZE, (255, 0, 255)).save(path, transparency=(255, 0, 255))
-    assert rgb_of(path) == (0, 0, 0)
-    Image.new("L", SIZE, 200).save(path, transparency=200)
-    assert rgb_of(path) == (0, 0, 0)
-
-
-def test_twelve_bits_in_sixteen(tmp_path: Path) -> None:
-    import rasterio
-
-    path = tmp_path / "image.tif"
-    samples = np.full((1, SIZE[1], SIZE[0]), 4095, np.uint16)
-    with (
-        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
-        rasterio.open(
-            path, "w", width=SIZE[0], height=SIZE[1], count=1, dtype="uint16", nbits=12
-        ) as target,
-    ):
-        target.write(samples)
-    assert light_of(path) == pytest.approx(1.0)
-
-
 def test_progressive_jpeg_and_compressed_tiff(tmp_path: Path) -> None:
     image = Image.new("RGB", SIZE, (200, 120, 40))
     image.save(tmp_path / "image.jpg", progressive=True)
