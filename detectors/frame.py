@@ -95,7 +95,7 @@ class StarFrame:
     def flags(
         self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0
     ) -> NDArray[np.uint8]:
-        """Bits of `detectors.types.StarFlag` but HOT, of stars inside the image."""
+        """Bits of `detectors.types.StarFlag` of stars inside the image."""
         flags = light_flags(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
         if trail_length_px > 0.0:
             flags |= np.uint8(StarFlag.TRAILED)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
 
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread
 from detectors.stamps import cut_stamps
@@ -18,8 +14,6 @@ from detectors.types import (
     FloatArray,
     FloatImage,
     IndexArray,
-    StarDetections,
-    StarFlag,
 )
 
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
@@ -39,11 +33,6 @@ ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
 # Of the length: a hand shakes. A bow must explain so much more of the light
 BOW_STEPS, LEAST_BOW_GAIN = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24), 0.01
-
-SAME_PIXEL_PX = 0.7
-LEAST_FRAMES = 3  # two stars of two frames may take each other's place by chance
-# About the pole of the camera's turning stars move little: there, neighbours hardly move, either
-NEIGHBOURS, MOST_STAYING, SLOW = 8, 0.4, 3.0
 
 
 def common_trail(above: FloatImage, seen: Filtered, usable: BoolImage) -> PointSpread | None:
@@ -199,44 +188,3 @@ def _best_trail(
         turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(look(step, stretch, wider, bow)))
     fine = max(FINE_STEPS, key=lambda step: explained(look(turn, stretch * step, wider, bow)))
     return look(turn, stretch * fine, wider, bow)
-
-
-def fixed_to_the_sensor(
-    frames: Sequence[StarDetections],
-    *,
-    least_frames: int = LEAST_FRAMES,
-    same_px: float = SAME_PIXEL_PX,
-) -> list[BoolImage]:
-    """Detections that are seen at one place of the sensor in several frames of a sequence.
-
-    Where many of the detections around one stay, too, the sky did not move there between the two
-    frames (a short interval, the pole of the camera's turning, one photo twice), and the two tell
-    nothing of it.
-    """
-    places = [np.column_stack([stars.x, stars.y]) for stars in frames]
-    seen = [np.ones(len(stars), int) for stars in frames]
-    for i, mine in enumerate(places):
-        for j, others in enumerate(places):
-            if i == j or len(mine) == 0 or len(others) == 0:
-                continue
-            gap, _ = cKDTree(others).query(mine, distance_upper_bound=SLOW * same_px)
-            slow = _share_around(mine, np.isfinite(gap)) > MOST_STAYING
-            seen[i] += (gap < same_px) & ~slow
-    return [count >= least_frames for count in seen]
-
-
-def marked_hot(frames: Sequence[StarDetections]) -> list[StarDetections]:
-    """The detections of a sequence, those that are hot pixels flagged."""
-    return [
-        replace(stars, flags=stars.flags | hot * np.uint8(StarFlag.HOT))
-        for stars, hot in zip(frames, fixed_to_the_sensor(frames), strict=True)
-    ]
-
-
-def _share_around(places: FloatArray, again: BoolImage) -> FloatArray:
-    """Share of the nearest neighbours of each place that are seen again; 1 without neighbours."""
-    count = min(NEIGHBOURS, len(places) - 1)
-    if count < 1:
-        return np.ones(len(places))
-    _, nearest = cKDTree(places).query(places, k=count + 1)
-    return np.asarray(again[nearest[:, 1:]].mean(axis=1))

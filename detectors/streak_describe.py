@@ -151,9 +151,6 @@ def described(
         np.uint8,
     )
     flags |= np.array([shape.flags for shape in shapes], np.uint8)
-    profiles = tuple(
-        _profile(frame, line)[:: 1 if line.path.x1 <= line.path.x2 else -1] for line in lines
-    )
 
     def column(values: list[float]) -> FloatArray:
         return np.array(values, float)
@@ -166,9 +163,7 @@ def described(
         y2=column([p.y2 for p in paths]),
         snr=column([line.snr for line in lines]),
         width_px=column([FWHM_PER_SIGMA * line.sigma_px for line in lines]),
-        flux=column(
-            [line.bin_px * float(one.sum()) for line, one in zip(lines, profiles, strict=True)]
-        ),
+        flux=column([_flux(frame, line) for line in lines]),
         log10_false_alarm=chance,
         bow_px=column([p.bow_px for p in paths]),
         sigma_end_px=column(ends),
@@ -178,7 +173,6 @@ def described(
             StreakKind.TRAIN if train else shape.kind
             for shape, train in zip(shapes, trains, strict=True)
         ),
-        profiles=profiles,
     )
 
 
@@ -201,13 +195,14 @@ def _end_sigma(line: Line, flags: int) -> float:
     return float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
 
 
-def _profile(frame: StreakFrame, line: Line) -> FloatArray:
+def _flux(frame: StreakFrame, line: Line) -> float:
+    """Light above the background, in units of the image times square pixels."""
     inside = line.inside
-    u = line.u[inside]
-    x, y = line.path.at(u, 0.0)
+    x, y = line.path.at(line.u[inside], 0.0)
     noise = frame.noise[nearest_pixels(frame.noise.shape, x, y)]
     level = line.signal[inside] / np.maximum(line.weight[inside], 1e-3) / line.bin_px
-    return np.asarray(level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px, float)
+    along = level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px
+    return line.bin_px * float(along.sum())
 
 
 def joined_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:

@@ -48,7 +48,6 @@ class StarFlag(IntFlag):
     EDGE = 2  # the frame's border or a masked pixel cuts it
     BLENDED = 4  # a neighbour's light reaches into its window
     TRAILED = 8  # drawn out along the field's common trail
-    HOT = 16  # at its pixel in frame after frame while stars move: a defect of the sensor
 
 
 class StreakFlag(IntFlag):
@@ -87,7 +86,7 @@ class Detections:
     def empty(cls) -> Self:
         """None at all."""
         columns: dict[str, Any] = {f.name: np.zeros(0) for f in fields(cls)}
-        columns |= {name: () for name in ("kind", "profiles") if name in columns}
+        columns |= {name: () for name in ("kind",) if name in columns}
         if "covariance_px2" in columns:
             columns["covariance_px2"] = np.zeros((0, 2, 2))
         columns |= {"flags": np.zeros(0, np.uint8), **dict.fromkeys(cls.of_image)}
@@ -165,8 +164,6 @@ class StreakDetections(Detections):
     sigma_end_px: FloatArray  # of each end along the streak; NaN where the border cuts both
     sigma_line_px: FloatArray  # of the ends across the streak
     kind: tuple[StreakKind, ...]  # what each looks like
-    # Flux per pixel of length from the first end to the second, at equal steps
-    profiles: tuple[FloatArray, ...]
     flag_type: ClassVar[type[IntFlag]] = StreakFlag
 
     @property

@@ -43,7 +43,6 @@ def assert_sound(found, shape=SHAPE):
     assert {len(column) for column in columns.values()} == {len(found)}
     assert columns.pop("flags").dtype == np.uint8
     assert all(isinstance(kind, StreakKind) for kind in columns.pop("kind", ()))
-    columns.pop("profiles", ())
     for name, values in columns.items():
         assert values.dtype == np.float64, name
         assert np.isfinite(values).all() or name == "sigma_end_px", name
