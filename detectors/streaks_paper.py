@@ -211,7 +211,7 @@ def measure_pixel_features(grey: FloatImage, usable: BoolImage) -> FloatImage:
     return features
 
 
-def draw_sample(features: FloatArray, params: PaperParams, rng: np.random.Generator) -> FloatArray:
+def draw_sample(features: FloatImage, params: PaperParams, rng: np.random.Generator) -> FloatArray:
     """Some of the pixels' features, shape (n, d), half of them of bright pixels.
 
     Streaks are a thousandth of the pixels: the best two clusters of all would cut the noise in

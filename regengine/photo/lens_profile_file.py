@@ -127,7 +127,7 @@ def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any
     """A value of an annotated type; ValueError where it is none, or beyond the limits."""
     if NoneType in get_args(kind):
         (kind,) = (one for one in get_args(kind) if one is not NoneType)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         return _read(name, value, kind)
     if get_origin(kind) is tuple:
         kinds = get_args(kind)
