@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import ForceMap, JsonLine
+from regengine.commands.options import Force, Json, Quiet
 from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ app = typer.Typer(
 Maps = Annotated[
     list[Path], typer.Argument(help="Night-light maps: files, or folders of files or tiles.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
-
-
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
 # Of all that at level 8; other levels and regions by their number of pixels
@@ -70,7 +67,7 @@ def get(
     level: Annotated[
         int, typer.Option(min=0, max=8, help="Zoom level of the tiles; each less is a quarter.")
     ] = 8,
-    force: ForceMap = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Get the night lights of the Earth once; every command finds them from then on.
@@ -208,7 +205,7 @@ def _tell_size(path: Path, quiet: bool) -> None:
 @app.command(no_args_is_help=True)
 def info(
     maps: Maps,
-    as_json: JsonLine = False,
+    as_json: Json = False,
 ) -> None:
     """Show product, date, resolution, extent and the spread of radiances of maps.
 
@@ -238,7 +235,7 @@ def build(
     with_index: Annotated[
         bool, typer.Option("--index/--no-index", help="Make its index beside it, OUT.idx.")
     ] = True,
-    force: ForceMap = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Build one map that opens in milliseconds out of maps of any format, and its index.
@@ -274,7 +271,7 @@ def index(
     out: Annotated[
         Path | None, typer.Option(help="File to make; beside the map, MAP.idx, if not given.")
     ] = None,
-    force: ForceMap = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Index the towns of a map, so that photos are found anywhere on Earth.

@@ -122,7 +122,7 @@ JsonRecords = Json
 JsonNotCsv = Json
 JsonPhotos = Json
 JsonLine = Json
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
 NoMessages = Quiet
 LogJson = Annotated[
     bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
