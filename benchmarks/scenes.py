@@ -46,11 +46,8 @@ from regengine.scene.samples import (
     SceneLabel,
     joined,
 )
-from regengine.scene.supervised import Candidate
 from regengine.scene.training import measure_photos, train_scene_model
 
-# Chosen by groups left out on the half that is not kept back, and fixed
-CHOSEN = Candidate(method="softmax", strength=0.3)
 GOAL_RECALL = 0.90
 GOAL_CITIES_RECALL = 0.95
 GOAL_CITIES_PRECISION = 0.95
@@ -130,9 +127,7 @@ def kept_back_lines(samples: Samples, *, seed: int) -> list[str]:
     real = np.flatnonzero(~samples.simulated)
     kept = halves([samples.labels[i] for i in real], [samples.groups[i] for i in real])
     away = np.array([kept.get(group, False) for group in samples.groups])
-    model, _ = train_scene_model(
-        samples.subset(~away), source="a half", seed=seed, candidate=CHOSEN
-    )
+    model, _ = train_scene_model(samples.subset(~away), source="a half", seed=seed)
     rows = np.flatnonzero(away & ~samples.simulated)
     p, explained = model.probabilities(samples.features[rows])
     other = samples.classes.index(OTHER)
@@ -379,9 +374,7 @@ def main(argv: list[str]) -> int:
         seeds = range(options.seed, options.seed + options.draws)
         made = [simulated_samples(options.kinds, options.simulated, seed) for seed in seeds]
         samples = joined([samples, *made])
-    model, validation = train_scene_model(
-        samples, source=source(samples), seed=options.seed, candidate=CHOSEN
-    )
+    model, validation = train_scene_model(samples, source=source(samples), seed=options.seed)
     report = evaluate_scenes(validation)
     told = [str(word) for word in argv if word != str(options.mistakes)]
     page = page_lines(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import textwrap
 import unicodedata
@@ -20,15 +19,13 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, great_circle_km, incidence_deg
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.io.atomic import write_whole
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.registration.map_window import KM_PER_DEG, HasWindows
 from regengine.result import ControlPoint, FrameResult
+from regengine.sky.drawing import Colour, Picture, write_picture
 
-Picture = NDArray[np.uint8]
-Colour = tuple[int, int, int]
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 # The night-light map as a camera would see it.
@@ -287,7 +284,7 @@ def draw_result(
 ) -> Path:
     """Draw the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
-    write_overlay(overlay_picture(result, photo, light_map), path)
+    write_picture(overlay_picture(result, photo, light_map), path)
     return path
 
 
@@ -325,14 +322,6 @@ def grid_for(result: FrameResult, light_map: HasWindows) -> LightGrid | None:
         return light_map.window(*region)
     except LightMapError:
         return None
-
-
-def write_overlay(picture: Picture, path: Path) -> None:
-    """Write a picture as PNG, whole or not at all; makes the folder."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG", compress_level=3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, stream.getvalue())
 
 
 def draw_overlay(

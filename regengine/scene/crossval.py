@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.scene.clustering import NamedClusters, fit_gmm, fit_kmeans, name_clusters
-from regengine.scene.measures import balanced_log_loss, confusion_matrix, macro_f1
+from regengine.scene.measures import confusion_matrix, macro_f1
 from regengine.scene.model import Gate, Odds, fit_gate, fit_odds, most_probable
 from regengine.scene.samples import (
     LEAST_GROUPS,
@@ -22,10 +22,7 @@ from regengine.scene.samples import (
     grouped_folds,
 )
 from regengine.scene.supervised import (
-    CANDIDATES,
-    Candidate,
     Supervised,
-    fit_candidates,
     fit_standardiser,
     fit_supervised,
     with_discriminant_axes,
@@ -40,7 +37,6 @@ METHODS = (*CLUSTERINGS, SUPERVISED)
 # rows. With 72 in place of 24 real photos were outvoted, and macro-F1 of the mixtures fell from
 # 0.47 to 0.35.
 CLUSTERED_SIMULATED = 24
-INNER_FOLDS = 5  # of the choice among supervised models, which sees training rows alone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,38 +92,13 @@ class CrossValidation:
         """Whether gates that had not seen them explain the tested rows, shape (M,)."""
         return self._left_out(lambda f, rows: f.gate.explains(rows), features).astype(bool)
 
-    @cached_property
-    def _of_candidate(self) -> dict[Candidate, FloatArray]:
-        """Scores of tested rows by one supervised candidate in all folds, as asked for."""
-        return {}
-
-    def _alike(self, classifier: Classifier, method: str) -> FloatArray:
-        """Scores of tested rows by models of one scale: the same candidate in every fold."""
-        if isinstance(classifier, NamedClusters):
-            return self.scores(method)
-        candidate = classifier.candidate
-        if candidate not in self._of_candidate:
-            order = np.argsort(np.concatenate([fold.test for fold in self.folds]))
-            told = [
-                fit_supervised(candidate, self.samples.subset(fold.train)).scores(
-                    self.samples.features[fold.test]
-                )
-                for fold in self.folds
-            ]
-            self._of_candidate[candidate] = np.concatenate(told)[order]
-        return self._of_candidate[candidate]
-
-    def odds(self, method: str, classifier: Classifier, but: int | None = None) -> Odds:
-        """Curve from a classifier's scores to probabilities, fitted to all folds but one (`but`).
-
-        It is for this `classifier`: kinds of supervised models differ in scale, and folds may have
-        chosen others.
-        """
+    def odds(self, method: str, but: int | None = None) -> Odds:
+        """Curve from a method's scores to probabilities, fitted to all folds but one (`but`)."""
         samples, kept = self.samples, self.fold_of != but
         rows = self.tested[kept]
         simulated = samples.targets[samples.simulated].sum(axis=0)
         return fit_odds(
-            self._alike(classifier, method)[kept],
+            self.scores(method)[kept],
             samples.targets[rows],
             self.explained()[kept],
             samples.weights[rows],
@@ -152,7 +123,7 @@ class CrossValidation:
         probabilities = np.empty_like(scores)
         for number in range(len(self.folds)):
             now = self.fold_of == number
-            curve = self.odds(method, self.fitted[number].classifiers[method], but=number)
+            curve = self.odds(method, but=number)
             probabilities[now] = curve.probabilities(scores[now], explained[now], other)
         return Answers(
             probabilities=probabilities, said=most_probable(probabilities, explained, other)
@@ -185,12 +156,8 @@ def scored_classes(samples: Samples) -> IndexArray:
     return enough if len(enough) else np.flatnonzero(counts)
 
 
-def fit_methods(samples: Samples, *, seed: int, candidate: Candidate | None = None) -> Fitted:
-    """Fit the gate and one classifier of each kind to training rows.
-
-    The supervised one is the `candidate`, or else chosen by groups left out.
-    """
-    chosen = candidate or choose_candidate(samples, seed=seed)
+def fit_methods(samples: Samples, *, seed: int) -> Fitted:
+    """Fit the gate and one classifier of each kind to training rows."""
     few = thinned(samples, CLUSTERED_SIMULATED)
     gmm = fit_gmm(few.features, seed=seed)
     turned = with_discriminant_axes(fit_standardiser(few.features), few.features, few.primary)
@@ -202,33 +169,9 @@ def fit_methods(samples: Samples, *, seed: int, candidate: Candidate | None = No
             "gmm": name_clusters(gmm, *told),
             "kmeans": name_clusters(fit_kmeans(few.features, seed=seed), *told),
             "gmm_discriminant": name_clusters(on_turned, *told),
-            SUPERVISED: fit_supervised(chosen, samples),
+            SUPERVISED: fit_supervised(samples),
         },
     )
-
-
-def choose_candidate(
-    samples: Samples, *, seed: int, candidates: Sequence[Candidate] = CANDIDATES
-) -> Candidate:
-    """The supervised model that does best on groups left out, of equals the simplest."""
-    folds = [
-        fold
-        for fold in grouped_folds(samples, count=INNER_FOLDS, seed=seed, alone_below=0)
-        if len(np.unique(samples.primary[fold.train])) > 1
-    ]
-    if not folds:
-        return candidates[0]
-    rows = np.concatenate([fold.test for fold in folds])
-    told = [
-        [model.scores(samples.features[fold.test]) for model in fit_candidates(candidates, train)]
-        for fold, train in ((fold, samples.subset(fold.train)) for fold in folds)
-    ]
-    losses = [
-        balanced_log_loss(np.concatenate(scores), samples.primary[rows], samples.weights[rows])
-        for scores in zip(*told, strict=True)
-    ]
-    losses = [round(loss, 9) for loss in losses]
-    return candidates[losses.index(min(losses))]
 
 
 def thinned(samples: Samples, most: int) -> Samples:
@@ -244,22 +187,17 @@ def thinned(samples: Samples, most: int) -> Samples:
 
 
 def cross_validate(
-    samples: Samples,
-    *,
-    seed: int,
-    candidate: Candidate | None = None,
-    advance: Callable[[], None] = lambda: None,
+    samples: Samples, *, seed: int, advance: Callable[[], None] = lambda: None
 ) -> CrossValidation:
     """Fit every kind of model to all folds but one, in turn.
 
-    Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters, the
-    choice among supervised models (without a `candidate`) and the gate's threshold are found anew
-    for each. The samples are
-    of two classes or more with two groups or more.
+    Nothing of a fold is seen by what judges it: mean and scale, axes, number of clusters and the
+    gate's threshold are found anew for each. The samples are of two classes or more with two groups
+    or more.
     """
     folds = grouped_folds(samples, seed=seed)
     fitted = []
     for fold in folds:
-        fitted.append(fit_methods(samples.subset(fold.train), seed=seed, candidate=candidate))
+        fitted.append(fit_methods(samples.subset(fold.train), seed=seed))
         advance()
     return CrossValidation(samples=samples, folds=folds, fitted=tuple(fitted))

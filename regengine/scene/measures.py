@@ -12,9 +12,6 @@ from detectors.types import FloatArray
 from regengine.scene.samples import IndexArray
 
 BINS = 10
-# A class of one or two groups must not decide alone
-LEAST_VOTES = 3.0
-TEMPERATURES = np.geomspace(0.02, 20.0, 25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,20 +95,6 @@ def macro_f1(
         total = w[truth == index].sum() + w[said == index].sum()
         values.append(2.0 * right / total if total else 0.0)
     return float(np.mean(values)) if values else float("nan")
-
-
-def balanced_log_loss(scores: FloatArray, truth: IndexArray, weights: FloatArray) -> float:
-    """Mean of -log P(truth), every class the same, of scores at their best temperature."""
-    from scipy.special import log_softmax
-
-    totals = np.bincount(truth, weights)
-    balanced = weights / np.maximum(totals[truth], LEAST_VOTES)
-    rows = np.arange(len(truth))
-    losses = [
-        -np.sum(balanced * log_softmax(factor * scores, axis=1)[rows, truth]) / balanced.sum()
-        for factor in TEMPERATURES
-    ]
-    return float(min(losses))
 
 
 def calibration_score(

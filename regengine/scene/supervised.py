@@ -1,17 +1,13 @@
-"""Models that are taught classes by labels: candidates, fitted by scikit-learn, kept as arrays.
+"""Models that are taught classes by labels: fitted by scikit-learn, kept as arrays.
 
-Logistic regression with an L2 penalty, of all classes at once ("softmax") or one class against the
-rest; linear discriminants with a shrunk covariance (Ledoit and Wolf 2004); support vectors with a
-Gaussian kernel, one class against the rest; and the sum of the second and the last, since a line
-and a kernel err on different photos. All are the same few arrays, which numpy evaluates.
+Logistic regression of all classes at once with an L2 penalty ("softmax") is what is fitted: on
+photos left out it told more than one class against the rest, discriminants and support vectors.
+Model files may hold those, too: all are the same few arrays, which numpy evaluates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp
@@ -32,13 +28,6 @@ LEAST_WIDTH = 0.01
 NEVER = -50.0
 # Its log density: below any other
 NOWHERE = -1e9
-# Log odds that a margin of one is worth in a sum: Platt's curve of support vectors, as fitted to
-# photos that were left out, has a slope of about two
-MARGIN_ODDS = 2.0
-# C of the support vectors in a sum
-MIXED_SVM_STRENGTH = 1.0
-# Support vectors are kept to 1e-4 standard deviations: the file is a third as large
-SUPPORT_DECIMALS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,14 +104,8 @@ class Candidate:
     strength: float
 
 
-# From the simplest to the most flexible: of equals the first is taken
-CANDIDATES = (
-    *(Candidate(method="softmax", strength=c) for c in (0.1, 0.3, 1.0)),
-    *(Candidate(method="logistic", strength=c) for c in (0.1, 0.3)),
-    Candidate(method="lda", strength=0.3),
-    *(Candidate(method="svm", strength=c) for c in (1.0, 10.0)),
-    Candidate(method="mixed", strength=0.1),
-)
+# Chosen by groups left out on a half of the shipped model's photos
+CHOSEN = Candidate(method="softmax", strength=0.3)
 # Of a photo that shows several classes the first has this share of its vote, the others the rest
 FIRST_SHARE = 0.7
 
@@ -159,41 +142,6 @@ class Supervised:
         return _odds(margins) if joint else margins
 
 
-def fit_supervised(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser | None = None
-) -> Supervised:
-    """Fit a candidate; each class weighs the same, and within it each group.
-
-    Linear discriminants know no weights of photos, only equal classes. The samples are of two
-    classes or more; classes that no row shows get the log odds `NEVER`. A `standardiser`, without
-    axes, may be of more rows than those with labels.
-    """
-    return fit_candidates([candidate], samples, standardiser)[0]
-
-
-def fit_candidates(
-    candidates: Sequence[Candidate], samples: Samples, standardiser: Standardiser | None = None
-) -> list[Supervised]:
-    """Fit several candidates to the same rows; what they share is fitted once."""
-    standardiser = standardiser or fit_standardiser(samples.features)
-    z = standardiser.apply(samples.features)
-    simple = {
-        "softmax": _softmax,
-        "logistic": _logistic,
-        "lda": _discriminants,
-        "svm": _support_vectors,
-    }
-
-    @cache
-    def fitted(candidate: Candidate) -> Supervised:
-        if candidate.method != "mixed":
-            return simple[candidate.method](candidate, samples, standardiser, z)
-        line = fitted(Candidate(method="logistic", strength=candidate.strength))
-        return _mixed(candidate, line, fitted(Candidate(method="svm", strength=MIXED_SVM_STRENGTH)))
-
-    return [fitted(candidate) for candidate in candidates]
-
-
 def _odds(discriminants: FloatArray) -> FloatArray:
     """Log odds of each class against all others, from the log of joint densities."""
     others = np.stack(
@@ -206,44 +154,28 @@ def _odds(discriminants: FloatArray) -> FloatArray:
     return np.clip(discriminants - others, NEVER, -NEVER)
 
 
-def _balanced(samples: Samples) -> FloatArray:
-    """Weights by which every class counts the same, with a mean of one."""
-    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
-    weights = samples.weights / totals[samples.primary]
-    return np.asarray(weights * len(weights) / weights.sum(), np.float64)
+def fit_supervised(samples: Samples) -> Supervised:
+    """Fit all classes at once; each class weighs the same, and within it each group.
 
-
-def _taught(samples: Samples) -> list[int]:
-    """Classes that some rows show and others do not."""
-    return [i for i, shows in enumerate(samples.targets.T) if shows.any() and not shows.all()]
-
-
-def _softmax(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
-) -> Supervised:
-    """All classes at once; a photo of several stands for each with a part of its vote."""
+    A photo of several classes stands for each with a part of its vote. The samples are of two
+    classes or more; classes that no row shows get the log odds `NEVER`.
+    """
     from sklearn.linear_model import LogisticRegression
 
+    standardiser = fit_standardiser(samples.features)
+    z = standardiser.apply(samples.features)
+    totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
+    balanced = samples.weights / totals[samples.primary]
+    balanced *= len(balanced) / balanced.sum()
     rows, shown = np.nonzero(samples.targets)
     number = samples.targets.sum(axis=1)
     others = (1.0 - FIRST_SHARE) / np.maximum(number - 1, 1)
     share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
     share[number[rows] == 1] = 1.0
     present = np.unique(shown)
-    fitted = LogisticRegression(C=candidate.strength, max_iter=2000)
-    fitted.fit(z[rows], shown, sample_weight=_balanced(samples)[rows] * share)
-    return _joint(candidate, samples, standardiser, present, fitted)
-
-
-def _joint(
-    candidate: Candidate,
-    samples: Samples,
-    standardiser: Standardiser,
-    present: IndexArray,
-    fitted: Any,
-) -> Supervised:
-    """What scikit-learn fitted to all classes that are present at once."""
-    coefficients = np.zeros((fitted.coef_.shape[1], len(samples.classes)))
+    fitted = LogisticRegression(C=CHOSEN.strength, max_iter=2000)
+    fitted.fit(z[rows], shown, sample_weight=balanced[rows] * share)
+    coefficients = np.zeros((z.shape[1], len(samples.classes)))
     intercepts = np.full(len(samples.classes), NOWHERE)
     # Two classes have one function, the second against the first
     if len(present) == 2:
@@ -253,86 +185,9 @@ def _joint(
         coefficients[:, present] = fitted.coef_.T
         intercepts[present] = fitted.intercept_
     return Supervised(
-        candidate=candidate,
+        candidate=CHOSEN,
         classes=samples.classes,
         standardiser=standardiser,
         coefficients=coefficients,
         intercepts=intercepts,
-    )
-
-
-def _logistic(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
-) -> Supervised:
-    from sklearn.linear_model import LogisticRegression
-
-    coefficients = np.zeros((z.shape[1], len(samples.classes)))
-    intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
-    weights = _balanced(samples)
-    for index in _taught(samples):
-        fitted = LogisticRegression(C=candidate.strength, solver="newton-cholesky", max_iter=1000)
-        fitted.fit(z, samples.targets[:, index], sample_weight=weights)
-        coefficients[:, index] = fitted.coef_[0]
-        intercepts[index] = fitted.intercept_[0]
-    return Supervised(
-        candidate=candidate,
-        classes=samples.classes,
-        standardiser=standardiser,
-        coefficients=coefficients,
-        intercepts=intercepts,
-    )
-
-
-def _discriminants(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
-) -> Supervised:
-    """Of the first class of each photo alone: a discriminant knows no second."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
-    present = np.unique(samples.primary)
-    fitted = LinearDiscriminantAnalysis(
-        solver="lsqr",
-        shrinkage=candidate.strength,
-        priors=np.full(len(present), 1.0 / len(present)),
-        # Twice each row: the same means and covariance, but more rows than classes, as it asks for
-    ).fit(np.repeat(z, 2, axis=0), np.repeat(samples.primary, 2))
-    return _joint(candidate, samples, standardiser, present, fitted)
-
-
-def _support_vectors(
-    candidate: Candidate, samples: Samples, standardiser: Standardiser, z: FloatArray
-) -> Supervised:
-    from sklearn.svm import SVC
-
-    # scikit-learn's "scale": the mean squared distance of rows is about 2 F times the variance
-    gamma = 1.0 / (z.shape[1] * max(float(z.var()), 1e-12))
-    coefficients = np.zeros((len(z), len(samples.classes)))
-    intercepts = np.where(samples.targets.all(axis=0), -NEVER, NEVER)
-    weights = _balanced(samples)
-    for index in _taught(samples):
-        fitted = SVC(C=candidate.strength, gamma=gamma)
-        fitted.fit(z, samples.targets[:, index], sample_weight=weights)
-        coefficients[fitted.support_, index] = fitted.dual_coef_[0]
-        intercepts[index] = fitted.intercept_[0]
-    used = np.any(coefficients != 0.0, axis=1)
-    return Supervised(
-        candidate=candidate,
-        classes=samples.classes,
-        standardiser=standardiser,
-        coefficients=coefficients[used],
-        intercepts=intercepts,
-        support=z[used].round(SUPPORT_DECIMALS),
-        gamma=gamma,
-    )
-
-
-def _mixed(candidate: Candidate, line: Supervised, kernels: Supervised) -> Supervised:
-    """Log odds of the logistic regression plus what the support vectors' margins are worth."""
-    intercepts = line.intercepts + MARGIN_ODDS * kernels.intercepts
-    return replace(
-        kernels,
-        candidate=candidate,
-        coefficients=MARGIN_ODDS * kernels.coefficients,
-        intercepts=np.clip(intercepts, NEVER, -NEVER),
-        linear=line.coefficients,
     )

@@ -23,7 +23,6 @@ from regengine.scene.features import feature_names, feature_versions, measure_fe
 from regengine.scene.model import SceneModel, TrainingRecord
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.samples import Samples, SceneLabel
-from regengine.scene.supervised import Candidate
 
 # Clusters are taken unless a supervised model's macro-F1 is greater by more than this
 WORTH_SUPERVISION = 0.02
@@ -62,21 +61,18 @@ def train_scene_model(
     *,
     source: str,
     seed: int,
-    candidate: Candidate | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[SceneModel, CrossValidation]:
     """Fit a model to all samples, judged by groups left out in turn.
-
-    The supervised model is the `candidate`, or else chosen anew in each fold.
 
     Simulated frames are used in training alone; `source` says which photos these are, for the
     record. The choice of the classifier and its probabilities rest on the cross-validation
     returned. Raises ConfigError if the samples are too few.
     """
     check_samples(samples)
-    validation = cross_validate(samples, seed=seed, candidate=candidate, advance=advance)
+    validation = cross_validate(samples, seed=seed, advance=advance)
     method = chosen_method(validation)
-    fitted = fit_methods(samples, seed=seed, candidate=candidate)
+    fitted = fit_methods(samples, seed=seed)
     model = SceneModel(
         feature_names=feature_names(),
         feature_versions=feature_versions(),
@@ -84,7 +80,7 @@ def train_scene_model(
         method=method,
         classifier=fitted.classifiers[method],
         gate=fitted.gate,
-        odds=validation.odds(method, fitted.classifiers[method]),
+        odds=validation.odds(method),
         training=_record(validation, method, source),
     )
     return model, validation

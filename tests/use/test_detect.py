@@ -271,3 +271,14 @@ def test_a_score_counts_what_is_missed_and_what_is_false(drawn: Path, tmp_path: 
     assert facts["false_per_photo"] == 1.0
     assert facts["flux_completeness"] == pytest.approx(0.8)
     assert 0.1 < facts["centroid_error_px"] < 0.4
+
+
+def test_masks_serve_as_labels_of_streaks(drawn: Path, tmp_path: Path) -> None:
+    mask = np.zeros((208, 256), np.uint8)
+    x1, y1, x2, y2 = (round(value) for value in skies.STREAK)
+    cv2.line(mask, (x1, y1), (x2, y2), 255, 5)
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    labels = tmp_path / "labels.csv"
+    labels.write_text(f"path,mask\n{drawn / 'streak.png'},mask.png\n", encoding="utf-8")
+    (facts,) = run("bench", "streaks", labels, "--method", "radon", "--json").records
+    assert (facts["labels"], facts["recall"], facts["false_per_photo"]) == (1, 1.0, 0.0)

@@ -254,6 +254,17 @@ def test_tracks_alone_need_no_streak(satellites: Path) -> None:
     }
 
 
+def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(
+    satellites: Path,
+) -> None:
+    """In two hours low satellites rise and set between two of the nine points of a track."""
+    said = name_satellites(satellites, "ground", "--tracks-only", exposure_s=7200)
+    assert said.code == 0, said.err
+    table = pd.read_csv(io.StringIO(said.out))
+    assert table["x1"].isna().any()
+    assert table["norad"].notna().all()
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "says"),
     [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score, log_loss
+from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score
 
 from regengine.evaluate.scene_report import report_facts, report_lines
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
 from regengine.scene.crossval import cross_validate
 from regengine.scene.features import feature_names
-from regengine.scene.measures import balanced_log_loss, calibration_score, class_scores, macro_f1
+from regengine.scene.measures import calibration_score, class_scores, macro_f1
 from regengine.scene.measures import confusion_matrix as ours
 from regengine.scene.samples import Samples
 
@@ -63,16 +63,6 @@ def test_calibration_error() -> None:
     assert honest.counts.tolist() == [100]
     boaster = calibration_score(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
     assert boaster.expected_error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.05) / 4)
-
-
-def test_log_loss_is_that_of_sklearn_at_the_best_temperature() -> None:
-    """Scores of log probabilities, three times too bold; two classes of equal votes."""
-    truth = np.arange(2000) % 2
-    shift = RNG.normal(size=2000) + truth
-    logit = np.column_stack([np.zeros(2000), 1.0 * shift - 0.5])
-    p = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
-    expected = log_loss(truth, p)
-    assert balanced_log_loss(3.0 * logit, truth, np.ones(2000)) == pytest.approx(expected, rel=0.02)
 
 
 def made() -> Samples:

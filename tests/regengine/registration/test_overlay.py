@@ -37,7 +37,6 @@ from regengine.registration.overlay import (
     town_labels,
     visible_region,
     write_labels,
-    write_overlay,
 )
 from regengine.result import FrameResult, SolvedCamera
 from tests.example_results import nadir_camera, nothing_found, proposal
@@ -348,9 +347,6 @@ def test_overlays_are_written_whole_under_the_name_of_the_photo(tmp_path: Path) 
     hashed = overlay_path(result, folder, hashed=True).name
     assert hashed == f"ISS030-E-184140-{result.sha256[:8]}.overlay.png"
     assert [p.name for p in folder.iterdir()] == [path.name]
-    write_overlay(np.zeros((2, 2, 3), np.uint8), path)
-    with Image.open(path) as picture:
-        assert picture.size == (2, 2)
 
 
 def test_words_tell_what_the_result_says() -> None:
