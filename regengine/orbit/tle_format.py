@@ -6,7 +6,7 @@ SGP4 itself accepts wrong checksums and cut lines, so nothing here leaves the ch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,36 +149,29 @@ def check_pairs(
     Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
     skipped: list[SkippedSet] = []
-
-    def keep(
-        candidates: Sequence[ElementSet], complaint: Callable[[ElementSet, int], str | None]
-    ) -> list[ElementSet]:
-        kept = []
-        for row, pair in enumerate(candidates):
-            reason = complaint(pair, row)
-            if reason is None:
-                kept.append(pair)
-            else:
-                skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
-        return kept
-
-    whole = keep(pairs, lambda pair, _: _wrong_length(pair))
+    whole = _sound(pairs, [_wrong_length(pair) for pair in pairs], skipped)
     columns = _columns(whole)
     digits = CHECKSUM_VALUE[columns]
     wanted = digits[:, :, :-1].sum(axis=2) % 10
     wrong_sum = (wanted != digits[:, :, -1]) | (columns[:, :, -1] < ord("0"))
     doubtful = wrong_sum.any(axis=1) | (columns[:, 0, 2:7] != columns[:, 1, 2:7]).any(axis=1)
-    summed = keep(
-        whole,
-        lambda pair, row: _wrong_sum_or_satellite(pair, wanted[row]) if doubtful[row] else None,
-    )
-    columns = columns[~doubtful]
-    good = summed
+    reasons: list[str | None] = [None] * len(whole)
+    for row in np.flatnonzero(doubtful):
+        reasons[row] = _wrong_sum_or_satellite(whole[row], wanted[row])
+    good, columns = _sound(whole, reasons, skipped), columns[~doubtful]
     if not _numbers_are_fine(columns):
-        wrong = [_wrong_number(pair) for pair in summed]
-        good = keep(summed, lambda _, row: wrong[row])
-        columns = columns[[reason is None for reason in wrong]]
+        good = _sound(good, [_wrong_number(pair) for pair in good], skipped)
+        columns = _columns(good)
     return good, _epoch_days(columns), skipped
+
+
+def _sound(
+    pairs: Sequence[ElementSet], reasons: Sequence[str | None], skipped: list[SkippedSet]
+) -> list[ElementSet]:
+    """The sets that there is no reason to leave out; the others are noted."""
+    told = list(zip(pairs, reasons, strict=True))
+    skipped += [SkippedSet(line_number=one.line_number, reason=why) for one, why in told if why]
+    return [one for one, why in told if why is None]
 
 
 def _columns(pairs: Sequence[ElementSet]) -> NDArray[np.uint8]:
