@@ -223,7 +223,6 @@ LEAST_BOX = "bbox=-10,35,30,60"
 
 OTHERS = {
     "values of the filters": "api/facets",
-    "statistics": "api/stats",
     "names of towns on the map": f"api/places?{LEAST_BOX}",
     "coast, borders and lakes of the world": "api/outlines/0/0/0.json",
     "the same of a region": "api/outlines/5/28/12.json",

@@ -17,8 +17,8 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, great_circle_km, incidence_deg
 from matchers.footprint import diagonal_km
 from matchers.pose import moved, off_nadir_attitude, with_attitude
-from regengine.review.reviewed import ReviewedPoint
-from regengine.review.solving import Solved, Whereabouts, solve
+from regengine.registration.solve_points import Solved, Whereabouts, solve
+from regengine.result import ReviewedPoint
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832
 SENSOR_MM = 36.0

@@ -50,6 +50,22 @@ class ControlPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReviewedPoint:
+    """A control point as a person left it.
+
+    Pixel ``(x, y)``; longitude and latitude, degrees, WGS84; ``sigma_px`` is one sigma per axis,
+    None where nobody knows it; ``origin`` is "engine", "person", "snap" or "search".
+    """
+
+    x: float
+    y: float
+    lon: float
+    lat: float
+    sigma_px: float | None
+    origin: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SolvedCamera:
     """A camera together with how it sits on its orbit."""
 

@@ -59,8 +59,7 @@ def main(
     from regengine.exchange.importing.decisions import keep as keep_points
     from regengine.exchange.importing.points import read_points
     from regengine.io.plain import plain, printable
-    from regengine.review.decisions import Decisions, decisions_path
-    from regengine.review.server import reviewer_name
+    from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
     name = reviewer_name(reviewer)
     if frame is not None and len(files) > 1:

@@ -45,9 +45,6 @@ def main(
             "internet. May be given several times.",
         ),
     ] = None,
-    stats: Annotated[
-        bool, typer.Option("--stats", help="Print what was decided, and stop.")
-    ] = False,
     as_json: Json = False,
 ) -> None:
     """Verify proposals in the browser: accept, reject, put right.
@@ -57,7 +54,6 @@ def main(
     \b
     Examples: regengine review run.h5
               regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
-              regengine review run.h5 --stats
     """
     import json
 
@@ -65,9 +61,6 @@ def main(
     from regengine.io.extras import need
     from regengine.io.plain import printable
 
-    if stats:
-        print_stats(store, as_json=as_json)
-        return
     need("The review page", "fastapi", "uvicorn")
     from regengine.review.server import ServerOptions, open_review, serve
 
@@ -90,19 +83,3 @@ def main(
         layers=layer or (),
     ) as context:
         serve(context, ServerOptions(host=host, port=port, browser=browser), started)
-
-
-def print_stats(store: Path, *, as_json: bool) -> None:
-    """Print what was decided of a store's frames."""
-    import json
-    from contextlib import closing
-
-    from regengine.review.frames import ReviewFrames
-    from regengine.review.stats import review_stats, stats_lines
-
-    with closing(ReviewFrames(store)) as frames:
-        figures = review_stats(store, frames.rows)
-    if as_json:
-        typer.echo(json.dumps(figures, allow_nan=False))
-    else:
-        say(*stats_lines(figures))

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic
-from regengine.errors import ConfigError
 from regengine.result import FrameResult
-from regengine.review.decisions import Choice, Decision, KeptSearch
+from regengine.store.reviews import Choice, Decision
 
 MOST_POINTS = 1000
 # A camera farther away than this, or a lens longer, is no photograph from orbit
 FARTHEST_M = 1e8
 MOST_PX = 1e7
-# Cameras of photographs from orbit
-HEIGHT_RANGE_KM = (50.0, 5000.0)
-# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
-FOCAL_RANGE = (0.2, 40.0)
 
 
 def _without_controls(text: str) -> str:
@@ -105,7 +98,7 @@ class NadirBody(Body):
 
     lon: Lon
     lat: Lat
-    altitude_km: Annotated[float, Field(gt=HEIGHT_RANGE_KM[0], lt=HEIGHT_RANGE_KM[1])]
+    altitude_km: Annotated[float, Field(gt=50.0, lt=5000.0)]
 
 
 class GivenBody(Body):
@@ -142,12 +135,22 @@ class DraftBody(Body):
         return {name: work[name] for name in names}
 
 
+FEWEST_POINTS = 4  # of what is accepted
+
+
 class DecisionBody(DraftBody):
     """A person's work with what was decided."""
 
     base: Annotated[int, Field(ge=0, lt=2**63)]
     decision: Choice
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_accepted(self) -> Self:
+        places = {(point.x, point.y) for point in self.points}
+        if self.decision == "accepted" and (self.camera is None or len(places) < FEWEST_POINTS):
+            raise ValueError("accepting needs a camera and four control points")
+        return self
 
 
 def camera_json(camera: Camera) -> dict[str, Any]:
@@ -168,41 +171,3 @@ def decision_json(decision: Decision) -> dict[str, Any]:
     """A decision as the page has it."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
     return {name: getattr(decision, name) for name in names} | decision.work
-
-
-def search_json(search: KeptSearch) -> dict[str, Any]:
-    """What a search found as the page has it."""
-    names = ("reviewer", "time_utc", "seconds", "verdict", "probability")
-    return {name: getattr(search, name) for name in names} | search.found
-
-
-# A remark of the command line: options between brackets, or a clause that names one
-_BRACKETED_OPTION = re.compile(r"\s*\([^()]*--[a-z][^()]*\)")
-_CLAUSE = re.compile(r"(?<=[;:.])\s+")
-
-
-def page_words(text: str) -> str:
-    """A sentence of the engine without what it says of the command line's options."""
-    clauses = _CLAUSE.split(_BRACKETED_OPTION.sub("", text))
-    kept = " ".join(clause for clause in clauses if "--" not in clause)
-    return kept.rstrip(" ;:,") or text
-
-
-def check_above_earth(camera: Camera) -> None:
-    """Refuse a camera that is in the Earth or far away."""
-    height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
-    if not HEIGHT_RANGE_KM[0] < height_km < HEIGHT_RANGE_KM[1]:
-        raise ConfigError("the camera is not above the Earth: place the photo on the map first.")
-
-
-def check_of_photo(camera: Camera, result: FrameResult) -> None:
-    """Refuse a camera that cannot have taken a photo: its light would be looked for for hours."""
-    check_above_earth(camera)
-    if (camera.width_px, camera.height_px) != (result.width_px, result.height_px):
-        raise ConfigError("the camera is for a picture of another size than the photo's.")
-    ratio = camera.focal_px / max(camera.width_px, camera.height_px)
-    if not FOCAL_RANGE[0] <= ratio <= FOCAL_RANGE[1]:
-        raise ConfigError(
-            f"the focal length is {ratio:.2g} times the photo's long side, which no lens has: "
-            "zoom the photo on the map."
-        )

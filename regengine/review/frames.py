@@ -25,7 +25,7 @@ KEPT_FRAMES = 256
 # A run writes a part every ten seconds; 100,000 frames are read anew in less than one
 LOOK_AGAIN_S = 5.0
 READ_FRAMES = 131072  # at once, for the columns
-CODED = ("verdict", "reasons", "category", "camera_body", "nadir_source")
+CODED = ("verdict", "reasons", "category", "camera_body")
 ODDS = ("log10_odds", "runner_up_log10_odds")
 PLAIN = ("frame", "path", "sha256", "probability", "time_utc", "orientation", *ODDS)
 PLACES = ("nadir_lon", "nadir_lat", "centre_lon", "centre_lat")
@@ -35,7 +35,6 @@ OF_QUEUE = select(
     "control_points/lat",
     "control_points/sigma_m",
 )
-FEWEST_POINTS = 4  # of an accepted camera
 # The order in which a person should look at frames: proposals that need a look; those that may be
 # used without one; frames to place from nothing; files that could not be read
 VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
@@ -88,7 +87,6 @@ class FrameColumns:
     reasons: Coded
     category: Coded
     camera_body: Coded
-    nadir_source: Coded
     # Degrees; NaN where there is none
     probability: NDArray[np.float64]
     nadir_lon: NDArray[np.float64]
@@ -102,8 +100,7 @@ class FrameColumns:
     # Evidence for the proposal, and for the best distinct other one; NaN where there is none
     log10_odds: NDArray[np.float64]
     runner_up_log10_odds: NDArray[np.float64]
-    # Of the control points: how many, and the greatest sigma on the ground; NaN without points
-    point_count: NDArray[np.int64]
+    # Of the control points: the greatest on the ground; NaN without points
     sigma_m: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -143,12 +140,6 @@ class FrameColumns:
         return self.log10_odds - self.runner_up_log10_odds
 
     @cached_property
-    def acceptable(self) -> NDArray[np.bool_]:
-        """Which frames have a proposal that can be accepted as it is."""
-        proposed = self.verdict.are(("accepted", "review"))
-        return proposed & (self.point_count >= FEWEST_POINTS)
-
-    @cached_property
     def by_time(self) -> NDArray[np.int64]:
         """Rows, the oldest photo first, those of unknown time last."""
         return np.lexsort((self.time_utc, self.time_utc == b""))
@@ -183,7 +174,6 @@ def read_columns(snapshot: Snapshot) -> FrameColumns:
     sky = ~np.isfinite(table["centre_lon"])
     lon, lat = _amid_points(table["frame_index"], sky, tables["control_points"])
     of_points = np.searchsorted(table["frame_index"], tables["control_points"]["frame_index"])
-    table["point_count"] = np.bincount(of_points, minlength=len(sky))
     table["sigma_m"] = np.full(len(sky), np.nan)
     np.fmax.at(table["sigma_m"], of_points, tables["control_points"]["sigma_m"])
     table["shown_lon"] = np.where(sky, lon, table["centre_lon"])

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from detectors.types import FloatArray
 from matchers.earth import (
     SEMI_MAJOR_M,
     SEMI_MINOR_M,
@@ -15,10 +14,8 @@ from matchers.earth import (
     surface_to_lonlat,
 )
 from regengine.errors import EphemerisError
-from regengine.orbit.propagation import camera_position, nadir_track_positions, track_positions
+from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import TleSet
-from regengine.result import NadirInput
-from regengine.review.frames import FrameColumns
 
 LonLat = tuple[float, float]
 HORIZON_POINTS = 72
@@ -26,31 +23,17 @@ HORIZON_POINTS = 72
 REACH_S = 600.0
 STEP_S = 20.0
 OFFSETS_S = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
-GROUND_SPEED_KM_S = 7.2  # along the track, below the station
-# Nadirs so far apart in time tell whether it flew northward
-APART_S = (2.0, 300.0)
 
 
-def track(
-    rows: FrameColumns, row: int, nadir: NadirInput | None, tles: TleSet | None
-) -> list[LonLat]:
-    """Nadirs from ten minutes before a photo's time to ten minutes after it."""
-    time_utc = time_of(rows.time_utc[row].decode())
-    if tles is not None and time_utc is not None:
-        try:
-            found = track_at(tles, time_utc)
-        except EphemerisError:  # too far from all of them: the nadir serves
-            found = []
-        if found:
-            return found
-    ascending = _flies_northward(rows, row, time_utc)
-    if nadir is None or ascending is None:
+def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
+    """Nadirs from ten minutes before a photo's time to ten minutes after it; none where unknown."""
+    when = time_of(time_utc or "")
+    if tles is None or when is None:
         return []
-    return ground_track(
-        nadir_track_positions(
-            nadir.lon, nadir.lat, nadir.altitude_km, OFFSETS_S * GROUND_SPEED_KM_S, ascending
-        )
-    )
+    try:
+        return track_at(tles, when)
+    except EphemerisError:  # too far from all of them: the nadir serves
+        return []
 
 
 def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
@@ -61,23 +44,8 @@ def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
     elements = camera_position(tles, time_utc).element_set
     if elements is None:
         return []
-    return ground_track(track_positions(elements, time_utc, OFFSETS_S, 0.0))
-
-
-def _flies_northward(rows: FrameColumns, row: int, time_utc: datetime | None) -> bool | None:
-    """Whether nadirs of element sets went northward around a time; None where none tell."""
-    if time_utc is None:
-        return None
-    place = int(np.searchsorted(rows.time_utc[rows.by_time_known], rows.time_utc[row]))
-    for other in rows.by_time_known[max(0, place - 100) : place + 100].tolist():
-        if rows.nadir_source[other] != "tle" or rows.nadir_source[row] != "tle":
-            continue
-        other_time = time_of(rows.time_utc[other].decode())
-        apart_s = (other_time - time_utc).total_seconds() if other_time is not None else 0.0
-        northward = rows.nadir_lat[other] - rows.nadir_lat[row]
-        if APART_S[0] <= abs(apart_s) <= APART_S[1] and northward:
-            return bool((northward > 0) == (apart_s > 0))
-    return None
+    lon, lat, _ = ecef_to_geodetic(track_positions(elements, time_utc, OFFSETS_S, 0.0))
+    return _unbroken(lon.tolist(), lat.tolist())
 
 
 def time_of(text: str) -> datetime | None:
@@ -107,12 +75,6 @@ def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
     across = np.sqrt(1.0 - 1.0 / distance**2) * (np.cos(turn) * beside + np.sin(turn) * upright)
     ring_lon, ring_lat = surface_to_lonlat((towards / distance + across) * axes)
     return _unbroken(ring_lon.tolist(), ring_lat.tolist())
-
-
-def ground_track(positions_ecef_m: FloatArray) -> list[LonLat]:
-    """Nadirs below positions (ECEF, metres, shape (n, 3)), unbroken at the antimeridian."""
-    lon, lat, _ = ecef_to_geodetic(positions_ecef_m)
-    return _unbroken(lon.tolist(), lat.tolist())
 
 
 def _unbroken(lon: list[float], lat: list[float]) -> list[LonLat]:

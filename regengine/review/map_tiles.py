@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections import OrderedDict
-from threading import Lock
+from functools import lru_cache
 
 import numpy as np
 from affine import Affine
@@ -25,10 +24,7 @@ MAX_ZOOM = 22
 # log10(1 + L) that is white: 999 nW cm^-2 sr^-1. The cores of cities are a few hundred, and keep
 # their streets below it
 WHITE = 3.0
-MOST_BYTES = 64_000_000
-# Read for a single tile. A tile of more, such as the whole world of a map without overviews (2.9
-# gigapixels, 20 s), is put together from smaller ones, which are kept
-MOST_PIXELS = 8_000_000
+KEPT_TILES = 4096  # of some kilobytes
 
 Tile = NDArray[np.uint8]  # (256, 256, 2): grey, and alpha of 0 or 255
 Place = tuple[int, int, int]  # zoom, column, row
@@ -37,45 +33,27 @@ Place = tuple[int, int, int]  # zoom, column, row
 class MapTiles:
     """Tiles of a night-light map, the most recent ones kept; may be asked by many threads.
 
-    ``most_bytes`` is of the tiles kept.
+    ``max_pixels`` of the map are read for a single tile. A tile of more, such as the whole world of
+    a map without overviews (2.9 gigapixels, 20 s), is put together from smaller ones.
     """
 
-    def __init__(self, light_map: LightMap, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, light_map: LightMap, max_pixels: int = 8_000_000) -> None:
         self._map = light_map
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._kept: OrderedDict[Place, bytes] = OrderedDict()
-        self._lock = Lock()
+        self._max_pixels = max_pixels
+        self.tile = lru_cache(maxsize=KEPT_TILES)(self._tile)
 
-    def tile(self, z: int, x: int, y: int) -> bytes:
+    def _tile(self, z: int, x: int, y: int) -> bytes:
         """One tile of the map."""
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             raise LookupError(f"The map has no tile {z}/{x}/{y}.")
-        place = z, x, y
-        with self._lock:
-            if place in self._kept:
-                self._kept.move_to_end(place)
-                return self._kept[place]
-        made = _png(self._pixels(place))
-        with self._lock:
-            if place not in self._kept:  # two threads may have made it
-                self._kept[place] = made
-                self._bytes += len(made)
-            while self._bytes > self._most_bytes:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-        return made
-
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of tiles that are kept now."""
-        return self._bytes
+        return _png(self._pixels((z, x, y)))
 
     def _pixels(self, place: Place) -> Tile:
         z, x, y = place
         edge = np.array([x, x + 1]) * 360.0 / 2**z - 180.0
         north, south = row_lat_deg([y, y + 1], z)
         region = float(edge[0]), float(south), float(edge[1]), float(north)
-        if z < MAX_ZOOM and pixels_to_read(self._map, region) > MOST_PIXELS:
+        if z < MAX_ZOOM and pixels_to_read(self._map, region) > self._max_pixels:
             return self._from_smaller(place)
         try:
             values = warped(self._map, region)

@@ -7,10 +7,11 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from threading import Lock, Timer
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, Field
 
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
@@ -18,20 +19,23 @@ from regengine.result import Hypothesis
 from regengine.review.bodies import (
     camera_json,
     decision_json,
-    page_words,
     points_json,
-    search_json,
 )
-from regengine.review.context import FIRST_PICTURE_S, ReviewContext
-from regengine.review.decisions import Brief, Decisions
+from regengine.review.context import ReviewContext
 from regengine.review.frames import FrameColumns
 from regengine.review.ground_track import horizon, track
 from regengine.review.photo_tiles import TILE_PX, max_zoom
+from regengine.store.reviews import Brief, Decisions
 
+Bounds = tuple[float, float, float, float]
 Status = Literal["open", "done", "disputed", "second", "all"]
-Sort = Literal["doubt", "time", "name"]
+Texts = Annotated[list[str], Field(max_length=64)]
+# The start of an ISO 8601 time, UTC
+Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
 # Leading digits of a photo's sha256 that addresses of its pictures repeat
 VERSION_DIGITS = 16
+# First pictures do not wait for the list of towns: they are made within this
+FIRST_PICTURE_S = 2.0
 NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
@@ -170,27 +174,46 @@ class FramePlaces:
             self._rows, self._numbers, self._names = rows, numbers, names
 
 
-@dataclass(frozen=True, kw_only=True)
-class QueueFilter:
-    """Which frames to show; empty says nothing."""
+def edges_of(text: str) -> Bounds:
+    """Four numbers out of ``west,south,east,north``, degrees; ValueError if they are no box."""
+    try:
+        west, south, east, north = (float(edge) for edge in text.split(","))
+    except ValueError:
+        west = south = east = north = math.nan
+    if not all(map(math.isfinite, (west, south, east, north))) or south > north:
+        raise ValueError("write west,south,east,north in degrees, such as 130,30,146,46")
+    return west, south, east, north
 
-    verdict: tuple[str, ...] = ()
-    reason: tuple[str, ...] = ()
-    category: tuple[str, ...] = ()
-    camera: tuple[str, ...] = ()
-    # Starts of ISO 8601 times, UTC; the last day (or hour) counts whole
-    date_from: str = ""
-    date_to: str = ""
+
+def _box(text: str) -> str:
+    if text:
+        edges_of(text)
+    return text
+
+
+class QueueFilter(BaseModel):
+    """Which frames to show, as an address has it; empty says nothing."""
+
+    id: Annotated[list[int], Field(max_length=500)] = []
+    verdict: Texts = []
+    reason: Texts = []
+    category: Texts = []
+    camera: Texts = []
+    # The last day (or hour) counts whole
+    date_from: Date = ""
+    date_to: Date = ""
     # West, south, east, north, degrees, around a place that the photo shows, or the nadir where
     # none is known; west > east crosses the antimeridian
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: Annotated[str, Field(max_length=100), AfterValidator(_box)] = ""
     # In the frame id, the path, or the name of the town or country, in small or capital letters
-    text: str = ""
+    text: Annotated[str, Field(max_length=200)] = ""
     # "open": nobody decided; "done": somebody did; "disputed": people differ; "second": others
     # decided, the reviewer did not yet
     status: Status = "all"
-    tag: str = ""
-    sort: Sort = "doubt"
+    tag: Annotated[str, Field(max_length=100)] = ""
+    sort: Literal["doubt", "time", "name"] = "doubt"
+    offset: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    limit: Annotated[int, Field(ge=0, le=500)] = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,13 +223,11 @@ class Queue:
     rows: FrameColumns
     standings: Standings
     places: FramePlaces
-    drafted: frozenset[int] = frozenset()  # numbers of frames on which somebody has begun to work
 
-    def chosen(self, wanted: QueueFilter) -> NDArray[np.int64]:
-        """Rows of the frames to show, in the order to show them."""
-        keep = self.passing(wanted)
+    def chosen(self, wanted: QueueFilter, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows of the frames to show out of those that pass, in the order to show them."""
         if wanted.status != "all":
-            keep &= _standing(self.standings, wanted.status)
+            keep = keep & _standing(self.standings, wanted.status)
         order: NDArray[np.int64] = getattr(self.rows, f"by_{wanted.sort}")
         return order[keep[order]]
 
@@ -214,6 +235,8 @@ class Queue:
         """Which frames a filter asks for, whoever decided them."""
         rows = self.rows
         keep = np.ones(len(rows), bool)
+        if wanted.id:
+            keep &= np.isin(rows.frame_index, wanted.id)
         if wanted.verdict:
             keep &= rows.verdict.are(wanted.verdict)
         if wanted.reason:
@@ -228,8 +251,8 @@ class Queue:
             keep &= rows.time_utc >= wanted.date_from.encode()
         if wanted.date_to:
             keep &= rows.time_utc <= wanted.date_to.encode() + b"\xff"
-        if wanted.bbox is not None:
-            keep &= _within(rows, wanted.bbox)
+        if wanted.bbox:
+            keep &= _within(rows, edges_of(wanted.bbox))
         if wanted.text:
             sought = wanted.text.casefold()
             named = np.array([sought in text for text in rows.searched], bool)
@@ -237,27 +260,6 @@ class Queue:
         if wanted.tag:
             keep &= self.standings.tagged(wanted.tag)
         return keep
-
-    def progress(self, wanted: QueueFilter) -> dict[str, int]:
-        """Of the frames that a filter asks for, whoever decided them: how far one is.
-
-        ``acceptable`` counts `acceptable`.
-        """
-        passing = self.passing(wanted)
-        return {
-            "all": int(passing.sum()),
-            "decided": int((passing & self.standings.decided).sum()),
-            "acceptable": len(self.acceptable(wanted)),
-        }
-
-    def acceptable(self, wanted: QueueFilter) -> list[int]:
-        """Numbers of the frames that a filter asks for and that can be accepted as they are.
-
-        Nobody has decided them or begun to work on them, and they have a proposal.
-        """
-        keep = self.passing(wanted) & ~self.standings.decided & self.rows.acceptable
-        numbers: list[int] = self.rows.frame_index[keep].tolist()
-        return [number for number in numbers if number not in self.drafted]
 
     def line(self, row: int) -> dict[str, Any]:
         """One frame in the list of the page."""
@@ -318,7 +320,7 @@ class Queue:
         said = self.line(row) | {
             "path": result.path,
             "sha256": result.sha256,
-            "reason_texts": [page_words(reason.text) for reason in result.reasons],
+            "reason_texts": [reason.text for reason in result.reasons],
             "category_probability": result.category_probability,
             "width_px": result.width_px,
             "height_px": result.height_px,
@@ -326,7 +328,7 @@ class Queue:
             "focal_mm": result.focal_mm,
             "pixel_pitch_um": result.pixel_pitch_um,
             "nadir": nadir and {name: getattr(nadir, name) for name in about_nadir},
-            "track": track(self.rows, row, nadir, context.tles),
+            "track": track(result.time_utc, context.tles),
             "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
             "camera": None if result.solved is None else camera_json(result.solved.camera),
             "points": points_json(result, origin="engine"),
@@ -338,9 +340,6 @@ class Queue:
         }
         heads = context.decisions.heads(number, result.sha256)
         return plain(said, visible_text) | {
-            "searches": [
-                search_json(each) for each in context.decisions.searches(number, result.sha256)
-            ],
             "draft": context.decisions.draft(number, result.sha256, context.reviewer),
             "decisions": [decision_json(head) for head in heads],
         }
@@ -365,7 +364,7 @@ def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:
     return standings.decided if status == "done" else ~standings.decided
 
 
-def _within(rows: FrameColumns, bbox: tuple[float, float, float, float]) -> NDArray[np.bool_]:
+def _within(rows: FrameColumns, bbox: Bounds) -> NDArray[np.bool_]:
     west, south, east, north = bbox
     lon = np.where(np.isfinite(rows.shown_lon), rows.shown_lon, rows.nadir_lon)
     lat = np.where(np.isfinite(rows.shown_lon), rows.shown_lat, rows.nadir_lat)

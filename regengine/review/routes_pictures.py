@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
-from regengine.errors import FrameError, LightMapError
 from regengine.review.context import ReviewContext, registered_photo
 from regengine.review.queue import VERSION_DIGITS
 
@@ -39,7 +38,10 @@ def cached_response(
     headers = {"ETag": tag, "Cache-Control": FOR_EVER if for_ever else ASK_AGAIN}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(make(), media_type=media_type, headers=headers)
+    try:
+        return Response(make(), media_type=media_type, headers=headers)
+    except LookupError as error:
+        raise HTTPException(404, str(error.args[0])) from error
 
 
 PHOTO = described("image/jpeg", "JPEG")
@@ -56,13 +58,16 @@ def router(context: ReviewContext) -> APIRouter:
         from regengine.review.map_tiles import MapTiles
 
         map_tiles = MapTiles(context.light_map)
-        map_state = _state_of(context.light_map.info.paths)
+        states = [
+            (path.absolute(), path.stat().st_mtime_ns) for path in context.light_map.info.paths
+        ]
+        map_state = f"{states}"
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
         path, sha256 = registered_photo(context.frames, number)
         return cached_response(
             request,
-            lambda: _made(lambda: make(path)),
+            lambda: make(path),
             media_type="image/jpeg",
             made_of=sha256,
             version=sha256[:VERSION_DIGITS],
@@ -89,30 +94,9 @@ def router(context: ReviewContext) -> APIRouter:
             raise HTTPException(404, "The review has no night-light map.")
         return cached_response(
             request,
-            lambda: _made(lambda: map_tiles.tile(z, x, y)),
+            lambda: map_tiles.tile(z, x, y),
             media_type="image/png",
             made_of=map_state,
         )
 
     return routes
-
-
-def _made(make: Callable[[], bytes]) -> bytes:
-    try:
-        return make()
-    except (FrameError, LightMapError) as error:
-        raise HTTPException(422, str(error)) from error
-    except LookupError as error:
-        raise HTTPException(404, str(error.args[0])) from error
-
-
-def _state_of(paths: tuple[Path, ...]) -> str:
-    """Names the map's files as they are now."""
-    states = []
-    for path in paths:
-        try:
-            status = path.stat()
-            states.append(f"{path.absolute()} {status.st_mtime_ns} {status.st_size}")
-        except OSError:
-            states.append(str(path))
-    return "\n".join(states)

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
+from regengine.errors import ConfigError
 from regengine.places import Place, outlines, place_index
 from regengine.review.context import ReviewContext
-from regengine.review.routes_frames import edges_of
+from regengine.review.queue import edges_of
 from regengine.review.routes_pictures import cached_response, described
 
 JSON = "application/json"
@@ -29,7 +30,11 @@ def router(context: ReviewContext) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=MOST_PLACES)] = 60,
     ) -> dict[str, list[dict[str, Any]]]:
         """The largest towns of a box: west, south, east and north edge, degrees."""
-        return _answer(place_index().inside(*_box(bbox), limit))
+        try:
+            edges = edges_of(bbox)
+        except ValueError as error:
+            raise ConfigError(f"bbox: {error}.") from error
+        return _answer(place_index().inside(*edges, limit))
 
     @routes.get("/places/search")
     def search(
@@ -54,16 +59,6 @@ def router(context: ReviewContext) -> APIRouter:
 
 def _answer(found: list[Place]) -> dict[str, list[dict[str, Any]]]:
     return {"places": [asdict(place) for place in found]}
-
-
-def _box(text: str) -> tuple[float, float, float, float]:
-    edges = edges_of(text)
-    if edges is None:
-        raise HTTPException(
-            422,
-            "bbox must be four numbers, degrees: west,south,east,north; south below north.",
-        )
-    return edges
 
 
 def _outline_json(z: int, x: int, y: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
+import errno
 import hashlib
 import os
 import signal
@@ -11,14 +11,14 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
 from regengine.review.context import ReviewContext, parse_layers
-from regengine.review.decisions import Decisions, decisions_path
 from regengine.review.frames import ReviewFrames
+from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
-LONGEST_NAME = 80  # of a reviewer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,20 +44,16 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     ``started`` is told the address of the page, with its token, once the server listens.
     ConfigError if it cannot listen there.
     """
-    from regengine.review.app import prepare_first_picture
-
-    prepare_first_picture(context)
     import uvicorn
 
-    from regengine.io.folders import cache_folder
     from regengine.review.app import guarded_app
-    from regengine.review.security import Access, kept_key, own_names
+    from regengine.review.security import Access, own_names
 
     listening = listen(options, usual_port(context.store))
     port = listening.getsockname()[1]
-    access = Access(key=kept_key(context.store, cache_folder() / "review"))
+    access = Access()
     names = () if options.host == LOOPBACK else (options.host, *own_names())
-    app = guarded_app(context, access, port=port, hosts=names, whole_soon=True)
+    app = guarded_app(context, access, port=port, hosts=names)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -104,29 +99,28 @@ def usual_port(store: Path) -> int:
 
 
 def listen(options: ServerOptions, usual: int) -> socket.socket:
-    """A socket that listens."""
-    if options.port == 0:
+    """A socket that listens; for port 0 on the usual one, or where that is taken, any other."""
+    for port in (usual, 0) if options.port == 0 else (options.port,):
         try:
-            return listen(replace(options, port=usual), usual)
-        except ConfigError:  # taken
-            pass
-    try:
-        family = socket.getaddrinfo(options.host, options.port, type=socket.SOCK_STREAM)[0][0]
-        # By its name: asyncio sends small answers at once only on what is known to be TCP
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((options.host, options.port))
-            listening.listen(128)
-        except BaseException:
-            listening.close()
-            raise
-    except (OSError, OverflowError, UnicodeError) as error:
-        raise ConfigError(
-            f"the server cannot listen on {options.host}, port {options.port} ({error}): "
-            "name another with --port, or 0 for any that is free."
-        ) from error
-    return listening
+            family = socket.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)[0][0]
+            # By its name: asyncio sends small answers at once only on what is known to be TCP
+            listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            try:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listening.bind((options.host, port))
+                listening.listen(128)
+                return listening
+            except BaseException:
+                listening.close()
+                raise
+        except (OSError, UnicodeError) as error:
+            if port and options.port == 0 and getattr(error, "errno", None) == errno.EADDRINUSE:
+                continue
+            raise ConfigError(
+                f"the server cannot listen on {options.host}, port {port} ({error}): "
+                "name another with --port, or 0 for any that is free."
+            ) from error
+    raise AssertionError("port 0 is never taken")
 
 
 def _page_host(host: str) -> str:
@@ -190,22 +184,3 @@ def _maps_and_orbits(
     from regengine.lights.map import open_light_map
 
     return open_light_map([path.absolute() for path in lights]), tles
-
-
-def reviewer_name(given: str | None) -> str:
-    """Under which name decisions are kept; the user's on this machine for None.
-
-    ConfigError if there is none, or it is no name.
-    """
-    name = given
-    if name is None:
-        try:
-            name = getpass.getuser()
-        except (OSError, KeyError):  # a user without an entry, as in containers
-            name = ""
-    name = name.strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise ConfigError(
-            f"--reviewer: name the person who decides, in at most {LONGEST_NAME} letters."
-        )
-    return name

@@ -33,7 +33,7 @@ from regengine.exchange.export.frame import (
 from regengine.exchange.export.layers import Feature, wkb
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.photo.frame_records import parse_iso_time
-from regengine.review.reviewed import reviewed
+from regengine.store.reviews import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 
 Row = dict[str, Any]

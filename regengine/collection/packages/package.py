@@ -26,8 +26,8 @@ from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.io.html import visible_text
 from regengine.photo.frame_records import archive_frame_id
-from regengine.review.reviewed import reviewed
 from regengine.store.file import photo_file
+from regengine.store.reviews import reviewed
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import frames_numbered
 

@@ -13,7 +13,7 @@ from matchers.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame, same_camera
 from regengine.io.plain import plain, printable
-from regengine.review.reviewed import Reviewed
+from regengine.store.reviews import Reviewed
 from regengine.store.schema import COLUMNS, Field, Kind
 
 Row = dict[str, Any]

@@ -16,8 +16,8 @@ from matchers.camera import Camera
 from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, SceneView, Stance, scene_views, stances
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import FrameResult
-from regengine.review.reviewed import Reviewed, ReviewedPoint
+from regengine.result import FrameResult, ReviewedPoint
+from regengine.store.reviews import Reviewed
 from regengine.store.rows import StoredFrame
 
 METRES = 3  # decimals of kilometres: a city's middle is not known better

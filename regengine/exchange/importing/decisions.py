@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from matchers.camera import Camera
 from matchers.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import ForeignPoint, PhotoPoints
 from regengine.photo.frame_records import archive_frame_id
-from regengine.result import FrameResult
-from regengine.review.bodies import DraftBody
-from regengine.review.decisions import Decisions, Judged, Work
-from regengine.review.reviewed import ReviewedPoint, state_of
-from regengine.review.solving import solve
+from regengine.registration.solve_points import solve
+from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.index import find_frames
+from regengine.store.reviews import Decisions, Work, check_points, judged_state
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 from regengine.store.snapshot import frames_numbered, iter_blocks
@@ -30,7 +27,7 @@ from regengine.store.snapshot import frames_numbered, iter_blocks
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
 
-    ConfigError if points lie nowhere near a photo, or there are too many.
+    ConfigError if points lie outside of the photo.
     """
     points = [
         ReviewedPoint(
@@ -44,37 +41,29 @@ def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
         for point in imported.points
     ]
     try:
-        return DraftBody.model_validate(
-            {
-                "camera": _camera(result, points),
-                "points": [vars(point) for point in points],
-                "hypothesis": None,
-                "comment": f"imported from {imported.file.name}",
-                "tags": ["imported"],
-                "quality": None,
-                "place": None,
-            }
-        ).work()
-    except ValidationError as error:
+        check_points(((point.x, point.y) for point in points), result)
+    except ConfigError as error:
         raise ConfigError(
-            f"{imported.file}: its points cannot be those of a photo "
-            f"({error.errors()[0]['msg']}): check its columns and units."
+            f"{imported.file}: its points cannot be those of the photo ({error}): check its "
+            "columns and units."
         ) from error
+    return {
+        "camera": _camera(result, points),
+        "points": [asdict(point) for point in points],
+        "hypothesis": None,
+        "comment": f"imported from {imported.file.name}",
+        "tags": ["imported"],
+        "quality": None,
+        "place": None,
+    }
 
 
 def keep(
     decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
 ) -> None:
     """Save a decision that accepts the frame with this work; StoreError if that fails."""
-    sha256, proposal = state_of(stored.result)
-    judged = Judged(
-        frame_index=stored.frame_index,
-        sha256=sha256,
-        verdict=stored.result.verdict,
-        probability=stored.result.probability,
-        proposal_sha256=proposal,
-    )
-    heads = decisions.heads(stored.frame_index, sha256)
+    judged = judged_state(stored.frame_index, stored.result)
+    heads = decisions.heads(stored.frame_index, judged.sha256)
     own = [head.revision for head in heads if head.reviewer == reviewer]
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from PIL import Image
 
 from regengine.errors import FrameError
 from regengine.photo.formats import read_image_header
-from regengine.review import photo_tiles as photo_pyramid
 from regengine.review.photo_tiles import TILE_PX, PhotoPyramids, level_size, max_zoom, read_level
 
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
@@ -169,25 +167,6 @@ def test_what_is_kept_is_bounded_and_the_last_photo_stays(
     assert tiny.kept_bytes == photo.nbytes
 
 
-def test_many_threads_decode_a_photo_once(
-    tmp_path: Path, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = saved(tmp_path, photo, ".jpg")
-    decoded = []
-
-    def counted(header: object, z: int) -> object:
-        decoded.append(z)
-        return read_level(header, z)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(photo_pyramid, "read_level", counted)
-    pyramids = PhotoPyramids()
-    with ThreadPoolExecutor(8) as pool:
-        tiles = list(pool.map(lambda n: pyramids.tile(path, 2, n % 4, n % 3), range(24)))
-        assert tiles[:12] == tiles[12:]
-    pyramids.preview(path, 700)  # out of what is there
-    assert decoded == [2]
-
-
 def test_a_file_that_changes_is_read_anew(tmp_path: Path, photo: NDArray[np.uint8]) -> None:
     path = saved(tmp_path, photo, ".png")
     pyramids = PhotoPyramids()
@@ -212,4 +191,3 @@ def test_damaged_photos_are_refused_in_a_sentence(
     path.unlink()
     with pytest.raises(FrameError, match="does not exist"):
         pyramids.preview(path, 256)
-    assert pyramids.kept_bytes == 0

@@ -1,7 +1,7 @@
 // The review page: everything is made and tied together here.
 
 import "./app.css";
-import type { Decision, Session, Shown } from "./types";
+import type { Session } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
@@ -9,27 +9,23 @@ import { adjustBox } from "./work/adjust_box";
 import { ApiError, api, UNKNOWN } from "./work/api";
 import { coordinatesIn } from "./work/coordinates";
 import { decisionForm } from "./work/decision_form";
-import { showHelp, showHistory, showStats } from "./work/dialogs";
+import { showHelp, showHistory } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
 import { complain, say, sentenceOf, settled } from "./work/notices";
-import { decisionLine, showDecisions, showHypotheses, showSearches } from "./work/others_box";
-import { pageButtons } from "./work/page_buttons";
+import { showDecisions, showHypotheses } from "./work/others_box";
+import { buttons } from "./work/toolbar";
 import { placeBox } from "./work/place_box";
-import { pointsFiles } from "./work/points_files";
 import { showPoints } from "./work/points_table";
-import { othersLine, Presence } from "./work/presence";
 import { showGiven } from "./work/given_box";
-import { QueueFilters } from "./work/queue_filters";
+import { queueFilters } from "./work/queue_filters";
 import { QueueHead } from "./work/queue_head";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
 import { SearchRun } from "./work/search_run";
 import { remember, remembered } from "./work/settings";
-import { statsTable } from "./work/stats_table";
-import { ownBox, takeLeftOvers } from "./work/tab_box";
 import { lonLat } from "./work/text";
 import { topBar } from "./work/top_bar";
 
@@ -47,14 +43,10 @@ const findAnywhere = async (text: string, signal: AbortSignal) => {
 
 const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
 
-/** How often to look for what tabs that were closed had not sent. */
-const LEFT_OVERS_MS = 10_000;
-
-function begin(session: Session, box: string): void {
+function begin(session: Session): void {
   const address = readAddress(location.hash);
   const review: Review = new Review({
     session,
-    box,
     filter: address.filter,
     changed: () => refresh(),
     opened: () => {
@@ -63,7 +55,7 @@ function begin(session: Session, box: string): void {
       showFrame();
     },
     queueChanged: () => {
-      list.show(review.queue.rows, review.queue.index);
+      list.show(review.queue);
       if (!review.unsent) void head.refresh();
       bar.setProgress(review.decidedNow);
       if (review.decidedNow > 0) remember("hints", { decided: 1 });
@@ -89,7 +81,6 @@ function begin(session: Session, box: string): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
-    lost: () => link.lost(),
   });
   review.views.offer(session);
   for (const side of ["photo", "map"] as const) {
@@ -99,7 +90,7 @@ function begin(session: Session, box: string): void {
     });
   }
 
-  const filters = new QueueFilters(
+  const filters = queueFilters(
     byId("queue"),
     address.filter,
     (filter) => {
@@ -108,17 +99,12 @@ function begin(session: Session, box: string): void {
     find,
     failed,
   );
-  const head = new QueueHead(byId("queue"), {
-    progress: () => review.queue.progress(),
-    acceptAll: (count) => review.acceptAll(count),
-    readonly: session.readonly,
-    failed,
-  });
+  const head = new QueueHead(byId("queue"), () => review.queue.progress(), failed);
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)), failed);
   const form = decisionForm({ editor, find, failed, goTo: (place) => review.goTo(place) });
   const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
   const search = new SearchRun(
-    (frame, result) => wait(review.searched(frame, result.camera, result.points)),
+    (...found) => wait(review.searched(...found)),
     (sentence) => {
       searching.textContent = sentence ?? "";
       if (byId("progress").hidden !== (sentence === null)) {
@@ -168,17 +154,18 @@ function begin(session: Session, box: string): void {
       },
       adjust,
       hideQueue: () => setQueueHidden(!byId("queue").hidden),
+      isOpen: { adjust: () => !adjust.element.hidden, queue: () => !byId("queue").hidden },
       help: () => showHelp(keyboard),
-      stats: () => wait(api.stats().then((stats) => showStats(statsTable(stats)))),
     }),
   );
   keyboard.letters = remembered("keys", { letters: true }).letters;
   const { actions } = keyboard;
-  const look = pageButtons(actions, review, { adjust: () => !adjust.element.hidden, queue: () => !byId("queue").hidden });
-  const bar = topBar(byId("bar"), session, look.page);
-  byId("tools").append(look.view.element, jump.element, look.tool.element, look.points.element, adjust.element);
-  byId("engine").append(look.engine.element);
-  byId("choices").append(look.decide.element);
+  const rows = (["Page", "View", "Tool", "Points", "Engine", "Decide"] as const).map((row) => buttons(actions, row));
+  const [pageRow, view, tool, points, engine, decide] = rows.map((row) => row.element);
+  const bar = topBar(byId("bar"), session, pageRow!);
+  byId("tools").append(view!, jump.element, tool!, points!, adjust.element);
+  byId("engine").append(engine!);
+  byId("choices").append(decide!);
   byId("about-frame").append(form.element);
 
   const drawHypotheses = drawnOnChange(
@@ -186,9 +173,8 @@ function begin(session: Session, box: string): void {
     () => review.frame,
     () => editor.draft.hypothesis,
   );
-  const files = pointsFiles(editor, wait, () => review.views?.fit());
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor, files),
+    () => showPoints(byId("points"), editor, wait),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
@@ -205,28 +191,6 @@ function begin(session: Session, box: string): void {
     () => review.frame,
     () => review.frame && meant(review.frame, editor.draft),
   );
-  const drawSearches = drawnOnChange(
-    () => showSearches(byId("searches"), review.frame?.searches ?? [], editor),
-    () => review.frame?.searches,
-  );
-  let others: Shown = { others: [], decisions: [] };
-  const presence = new Presence((id, shown) => {
-    const { frame } = review;
-    if (frame?.id !== id) return;
-    const known = new Set([...frame.decisions, ...others.decisions].map((each) => each.revision));
-    const news = shown.decisions.filter((each) => each.reviewer !== session.reviewer && !known.has(each.revision));
-    others = shown;
-    byId("others").textContent = othersLine(shown.others, session.reviewer);
-    if (news.length === 0) return;
-    review.outdated(id);
-    say(`${news.map(decisionLine).join("; ")}.`);
-    drawDecisions(shown.decisions);
-  });
-  const drawDecisions = (decisions: Decision[]): void =>
-    showDecisions(byId("decisions"), decisions, editor, () =>
-      wait(review.history().then((all) => all && showHistory(all, editor))),
-    );
-
   function refresh(): void {
     const { frame } = review;
     byId("views").dataset.layout = review.layout;
@@ -235,25 +199,23 @@ function begin(session: Session, box: string): void {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
       drawVerdict();
       drawHypotheses();
-      drawSearches();
       drawPoints();
     }
-    for (const each of Object.values(look)) each.refresh();
+    for (const row of rows) row.refresh();
   }
 
   function showFrame(): void {
     const { frame } = review;
     byId("panel").hidden = frame === null;
     byId("empty").hidden = frame !== null;
-    byId("empty").textContent = review.queue.rows.total === 0 ? "No frame passes this filter." : "This queue is done.";
+    byId("empty").textContent = review.queue.ids.length === 0 ? "No frame passes this filter." : "This queue is done.";
     document.title = frame === null ? "regengine review" : `${frame.frame} · regengine review`;
-    list.setCurrent(review.queue.index);
-    presence.show(frame?.id ?? null);
+    list.show(review.queue);
     if (frame === null) return refresh();
     form.show(editor.draft, review.placeName);
-    others = { others: [], decisions: [] };
-    byId("others").textContent = "";
-    drawDecisions(frame.decisions);
+    showDecisions(byId("decisions"), frame.decisions, editor, () =>
+      wait(review.history().then((all) => all && showHistory(all, editor))),
+    );
     showGiven(byId("given"), frame, { editor, orbits: session.orbits, changed: () => review.views?.fit() });
     byId("panel").scrollTop = 0;
     refresh();
@@ -282,11 +244,8 @@ function begin(session: Session, box: string): void {
     const { frame } = readAddress(location.hash);
     if (frame !== null && frame !== review.frame?.id) wait(review.open(frame));
   });
-  const leftOvers = (): void => wait(takeLeftOvers(session.store, box, (text) => wait(review.adopt(text))));
-  leftOvers();
-  window.setInterval(leftOvers, LEFT_OVERS_MS);
-  window.addEventListener("focus", leftOvers);
-  void link.begin({
+  window.addEventListener("focus", () => review.sendLeftOvers());
+  link.begin({
     away: (why) => complain(why === "unknown" ? UNKNOWN : AWAY, undefined, "server"),
     back: (was) => {
       settled("server");
@@ -304,7 +263,7 @@ function begin(session: Session, box: string): void {
       list.showPictures();
       const facets = await api.facets();
       filters.setFacets(facets);
-      form.setTags(filters.tags);
+      form.setTags(Object.keys(facets.tag));
       await review.queue.name(() => {
         list.draw();
         refresh();
@@ -313,9 +272,4 @@ function begin(session: Session, box: string): void {
   );
 }
 
-async function start(): Promise<void> {
-  const session = await api.session();
-  begin(session, await ownBox(session.store));
-}
-
-start().catch((error: unknown) => complain(sentenceOf(error)));
+api.session().then(begin).catch((error: unknown) => complain(sentenceOf(error)));

@@ -23,8 +23,6 @@ export type Choice = "accepted" | "rejected" | "unsure";
 export interface Progress {
   all: number;
   decided: number;
-  /** Those that nobody has worked on and whose proposal can be accepted as it is. */
-  acceptable: number;
 }
 
 export type Origin = "engine" | "person" | "snap" | "search";
@@ -40,49 +38,6 @@ export interface Point {
 }
 
 /** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */
-/** GET /api/stats: how far the review is, and how people agree; null where there is too little. */
-export interface Tally {
-  accepted: number;
-  rejected: number;
-  unsure: number;
-}
-
-export interface Agreement {
-  /** Pairs of decisions of two people on one frame. */
-  compared: number;
-  same: number;
-  /** Cohen's kappa: agreement beyond chance, 1 is full. */
-  kappa: number | null;
-  /** Median distance of the two accepted cameras over the photo. */
-  apart_px: number | null;
-}
-
-export interface Stats {
-  store: string;
-  frames: number;
-  decided: number;
-  open: number;
-  decisions: Tally;
-  by_verdict: Record<string, Tally & { frames: number }>;
-  disputed: number;
-  /** Decided on a proposal that the engine has changed since. */
-  stale: number;
-  work: { as_proposed: number; put_right: number; from_nothing: number; with_comment: number };
-  /** Median of the time a frame was in view. */
-  seconds: Record<Choice, number | null>;
-  quality: Record<string, number>;
-  tags: Record<string, number>;
-  reviewers: {
-    reviewer: string;
-    decisions: number;
-    frames: number;
-    median_seconds: number | null;
-    first_utc: string;
-    last_utc: string;
-  }[];
-  agreement: Agreement & { frames: number; pairs: (Agreement & { reviewers: string[] })[] };
-}
-
 export interface Place {
   name: string;
   country: string;
@@ -109,7 +64,7 @@ export interface Session {
   layers: { name: string; url: string; attribution: string }[];
 }
 
-/** One row of the queue: GET /api/frames -> { total, progress, offset, named, frames: QueueRow[] }
+/** One row of the queue: GET /api/queue -> { ids, progress, named, frames: QueueRow[] }
  *  named is false for the first second or two: places are null until the towns are read. */
 export interface QueueRow {
   id: number;
@@ -212,20 +167,6 @@ export interface Nadir {
   sigma_along_km: number;
 }
 
-/** What a search found from where somebody had placed the photo; kept with the frame. */
-export interface KeptSearch extends Found {
-  reviewer: string;
-  time_utc: string;
-  seconds: number;
-}
-
-/** PUT /api/frames/{id}/shown?page= */
-export interface Shown {
-  /** Reviewers whose other pages show the frame. */
-  others: string[];
-  decisions: Decision[];
-}
-
 /** Unfinished work of this reviewer: what a reload brings back. Same shape, no choice yet. */
 export interface Draft {
   given?: Given | null;
@@ -266,8 +207,6 @@ export interface Frame extends QueueRow {
    *  Levels of the photo's tiles: 0 to max_zoom; level z is the photo times 2^(z - max_zoom). */
   max_zoom: number;
   tile_px: number;
-  /** Newest first. */
-  searches: KeptSearch[];
   draft: Draft | null;
   /** Heads of all reviewers, newest first. */
   decisions: Decision[];

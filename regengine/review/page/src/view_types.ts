@@ -28,8 +28,6 @@ export interface ViewEvents {
   /** The photo was moved over the map by hand (tool "place"). */
   placed(camera: Camera, done: boolean): void;
   cursor(pixel: [number, number] | null, place: LonLat | null): void;
-  /** A picture or a tile could not be fetched. */
-  lost(): void;
 }
 
 /** Where the tool "add" waits for a click: on this side, of the point that the camera guessed there. */

@@ -16,8 +16,7 @@ from typer.testing import CliRunner, Result
 from matchers.camera import Camera
 from regengine.commands import app
 from regengine.result import FrameResult
-from regengine.review.decisions import Choice, Decisions, Judged, decisions_path
-from regengine.review.reviewed import state_of
+from regengine.store.reviews import Choice, Decisions, decisions_path, judged_state
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
@@ -79,16 +78,9 @@ def engine_points(result: FrameResult) -> list[dict[str, Any]]:
 def decide(
     store: Path, number: int, result: FrameResult, choice: Choice, done: dict[str, Any], who: str
 ) -> None:
-    sha256, state = state_of(result)
     decisions = Decisions(decisions_path(store))
     decisions.save(
-        Judged(
-            frame_index=number,
-            sha256=sha256,
-            verdict=result.verdict,
-            probability=result.probability,
-            proposal_sha256=state,
-        ),
+        judged_state(number, result),
         who,
         choice,
         done,

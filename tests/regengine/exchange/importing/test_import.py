@@ -21,8 +21,7 @@ from regengine.commands import app
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import read_csv_points, read_gdal_xml, read_qgis_points
 from regengine.io.gdal import gdal_session
-from regengine.review.decisions import decisions_path
-from regengine.review.reviewed import reviewed
+from regengine.store.reviews import decisions_path, reviewed
 from tests.example_results import nadir_camera, nothing_found, proposal
 from tests.regengine.exchange.export.exported import export, photographed, write_store
 
@@ -166,7 +165,7 @@ def test_frames_without_a_camera_take_points_all_the_same(store: Path, tmp_path:
         ("a.csv", "x,y,lon,lat\n", "it has no points"),
         ("a.doc", "", "tells no kind"),
         ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "holds no frame of the name b"),
-        ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "cannot be those of a photo"),
+        ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "cannot be those of the photo"),
     ],
 )
 def test_what_is_no_file_of_points_is_told(

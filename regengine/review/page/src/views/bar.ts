@@ -1,5 +1,7 @@
 // The few buttons that lie in a corner of a view.
 
+import { element } from "../work/dom";
+
 export interface Toggle {
   element: HTMLButtonElement;
   pressed(): boolean;
@@ -7,35 +9,17 @@ export interface Toggle {
 }
 
 export function bar(host: HTMLElement, name: string, ...buttons: HTMLElement[]): void {
-  const element = document.createElement("div");
-  element.className = "view-bar";
-  element.setAttribute("role", "toolbar");
-  element.setAttribute("aria-label", name);
-  element.append(...buttons);
-  host.append(element);
+  host.append(element("div", { className: "view-bar", attributes: { role: "toolbar", "aria-label": name } }, ...buttons));
 }
 
-export function button(text: string, title: string, onClick: () => void): HTMLButtonElement {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  element.title = title;
-  element.addEventListener("click", onClick);
-  return element;
-}
-
-export function toggle(
-  text: string,
-  title: string,
-  on: boolean,
-  onChange: (on: boolean) => void,
-): Toggle {
-  const element = button(text, title, () => {
+export function toggle(text: string, title: string, on: boolean, onChange: (on: boolean) => void): Toggle {
+  const onclick = (): void => {
     press(!pressed());
     onChange(pressed());
-  });
-  const pressed = () => element.getAttribute("aria-pressed") === "true";
-  const press = (state: boolean) => element.setAttribute("aria-pressed", String(state));
+  };
+  const made = element("button", { type: "button", title, onclick }, text);
+  const pressed = (): boolean => made.getAttribute("aria-pressed") === "true";
+  const press = (state: boolean): void => made.setAttribute("aria-pressed", String(state));
   press(on);
-  return { element, pressed, press };
+  return { element: made, pressed, press };
 }

@@ -1,12 +1,12 @@
 // What lies under everything on the map: night lights, or an online layer that was allowed.
 
-import type { Extent } from "ol/extent";
 import TileLayer from "ol/layer/Tile";
 import type Tile from "ol/Tile";
 import type OlMap from "ol/Map";
-import { get as getProjection } from "ol/proj";
 import XYZ from "ol/source/XYZ";
 import type { Session } from "../types";
+import { element } from "../work/dom";
+import { link } from "../work/link";
 import type { Adjuster } from "./adjust";
 import { LIGHT_TILES } from "./light_mosaic";
 
@@ -15,8 +15,6 @@ export interface BaseMaps {
   offer(session: Pick<Session, "lights" | "layers">): void;
   /** Load from now on: not before the first photo has come, which would have to wait. */
   start(): void;
-  /** Ask for the night lights of an extent, so that they are at hand when they are shown. */
-  prefetch(extent: Extent, resolution: number): void;
   /** Ask again for tiles that could not be fetched. */
   retry(): void;
   /** Where a person chooses; hidden where there is no choice. */
@@ -29,7 +27,7 @@ const WHY =
   "There is no map of night lights here: coast, borders and towns are all there is to see. " +
   "It is fetched once by “regengine lights get”; reviews begun after that have it.";
 
-export function createBaseMaps(map: OlMap, adjuster: Adjuster, lost: () => void): BaseMaps {
+export function createBaseMaps(map: OlMap, adjuster: Adjuster): BaseMaps {
   const lights = new TileLayer<XYZ>({ className: "view-lights", zIndex: 0 });
   const online = new TileLayer({ className: "view-online", zIndex: 0, visible: false });
   adjuster.follow("map", lights, true);
@@ -37,17 +35,12 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster, lost: () => void)
   map.addLayer(lights);
   map.addLayer(online);
   const host = map.getTargetElement()!;
-  const why = document.createElement("p");
-  why.className = "view-why";
-  why.textContent = WHY;
-  why.hidden = true;
+  const why = element("p", { className: "view-why", hidden: true }, WHY);
   host.append(why);
   let session: Pick<Session, "lights" | "layers"> = { lights: true, layers: [] };
   let started = false;
 
-  const chooser = document.createElement("select");
-  chooser.setAttribute("aria-label", "Map");
-  chooser.hidden = true;
+  const chooser = element("select", { hidden: true, attributes: { "aria-label": "Map" } });
   const use = () => {
     const layer = session.layers[Number(chooser.value)];
     lights.setVisible(!layer);
@@ -65,7 +58,7 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster, lost: () => void)
   const followed = (source: XYZ): XYZ => {
     source.on("tileloaderror", ({ tile }) => {
       failed.add(tile);
-      lost();
+      link.lost();
     });
     return source;
   };
@@ -87,29 +80,11 @@ export function createBaseMaps(map: OlMap, adjuster: Adjuster, lost: () => void)
       use();
       load();
     },
-    prefetch(extent, resolution) {
-      const source = lights.getSource();
-      if (source && lights.getVisible()) for (const url of tilesOf(source, extent, resolution)) new Image().src = url;
-    },
     start() {
       started = true;
       load();
     },
   };
-}
-
-const MOST_TILES = 24;
-
-function tilesOf(source: XYZ, extent: Extent, resolution: number): string[] {
-  const projection = source.getProjection() ?? getProjection("EPSG:3857")!;
-  const grid = source.getTileGridForProjection(projection);
-  const urls: string[] = [];
-  grid.forEachTileCoord(extent, grid.getZForResolution(resolution), (tile) => {
-    const inWorld = source.getTileCoordForTileUrlFunction(tile, projection);
-    const url = inWorld && source.getTileUrlFunction()(inWorld, 1, projection);
-    if (url && urls.length < MOST_TILES) urls.push(url);
-  });
-  return urls;
 }
 
 function lightTiles(): XYZ {

@@ -2,6 +2,7 @@
 
 import type { Coordinate } from "ol/coordinate";
 import Overlay from "ol/Overlay";
+import { element } from "../work/dom";
 
 export interface CrossHair {
   overlay: Overlay;
@@ -9,9 +10,7 @@ export interface CrossHair {
 }
 
 export function createCrossHair(): CrossHair {
-  const element = document.createElement("div");
-  element.className = "view-cross";
-  element.setAttribute("aria-hidden", "true");
-  const overlay = new Overlay({ element, positioning: "center-center", stopEvent: false });
+  const cross = element("div", { className: "view-cross", attributes: { "aria-hidden": "true" } });
+  const overlay = new Overlay({ element: cross, positioning: "center-center", stopEvent: false });
   return { overlay, show: (at) => overlay.setPosition(at ?? undefined) };
 }

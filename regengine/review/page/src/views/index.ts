@@ -7,6 +7,7 @@ import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { radians } from "../geometry/earth";
 import { atHorizon, azimuthOf } from "../geometry/horizon";
 import type { Camera, Frame, LonLat, Point, PointResidual } from "../types";
+import { link } from "../work/link";
 import type { Awaited, Layout, Side, Tool, ViewEvents, Views } from "../view_types";
 import { createAdjuster } from "./adjust";
 import { bar, toggle } from "./bar";
@@ -20,7 +21,7 @@ import { toLonLat, toMercator } from "./mercator";
 import { keepInStep, mapTurn } from "./follow";
 import { createPhotoView } from "./photo_view";
 import { createPlaceMode } from "./place_mode";
-import { pixelToPlane, planeToPixel, uprightTurn, type Pixel } from "./pixel_plane";
+import { pixelToPlane, planeToPixel, type Pixel } from "./pixel_plane";
 import { createPreviews } from "./previews";
 import { createSplit } from "./split";
 import type { StageHooks } from "./stage";
@@ -39,21 +40,20 @@ export function createViews(
   let layout: Layout = "side";
   let tool: Tool = "select";
   let hidden = false; // flicker
-  let blinked = false;
   let held = false; // a point is under the pointer
   let pointed: { side: Side; at: Coordinate | null } = { side: "photo", at: null };
   let lacking: Frame | null = null; // its picture could not be fetched
   let shown = 0; // counts frames, so that a late one does not show over a newer
   const previews = createPreviews();
   const adjuster = createAdjuster(mapElement);
-  const photo = createPhotoView(photoElement, hooks("photo"), adjuster, events.lost);
-  const map = createMapView(mapElement, hooks("map"), adjuster, events.lost);
+  const photo = createPhotoView(photoElement, hooks("photo"), adjuster);
+  const map = createMapView(mapElement, hooks("map"), adjuster);
 
   const drawn = createDrawnMap(photo.stage);
   adjuster.follow("map", drawn.lights, true);
   const inStep = toggle("In step", "Photo and map show the same place, at the same scale", true, () => turn());
   const north = toggle("North up", "Turn photo and map so that north is up; else the photo is upright", false, turn);
-  const link = keepInStep(
+  const takeMapAlong = keepInStep(
     photo,
     map,
     () => (inStep.pressed() && layout === "side" ? camera : null),
@@ -66,18 +66,11 @@ export function createViews(
   });
   const look = new LookTool({ camera: () => (tool === "place" ? camera : null), onPlaced: events.placed });
   photo.stage.map.addInteraction(look);
-  const compare = createCompare(
-    [{ map: map.stage.map, layer: map.photo }, { map: photo.stage.map, layer: drawn.lights }],
-    adjuster,
-    (next) => {
-      blinked = next;
-      showOverlays();
-    },
-  );
+  const compare = createCompare([map.stage.map, photo.stage.map], adjuster);
   const brighten = createBrighten(adjuster);
   const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
-  bar(photoElement, "Photo view", compare.choosers[1]!, north.element, drawIn.element, brighten.buttons[0], inStep.element);
-  bar(mapElement, "Map view", map.base.chooser, compare.choosers[0]!, brighten.buttons[1]);
+  bar(photoElement, "Photo view", compare.buttons[1]!, north.element, drawIn.element, brighten.buttons[0], inStep.element);
+  bar(mapElement, "Map view", map.base.chooser, compare.buttons[0]!, brighten.buttons[1]);
   const split = createSplit(photoElement, () => {
     for (const { stage } of [photo, map]) stage.map.updateSize();
   });
@@ -121,7 +114,7 @@ export function createViews(
     photo.turnNorth(north.pressed() ? camera : null);
     const turned = photo.stage.map.getView().getRotation();
     map.turn(camera && inStep.pressed() ? mapTurn(camera, turned) : 0);
-    if (!photo.untouched()) link();
+    if (!photo.untouched()) takeMapAlong();
   }
 
   /** The other view shows where the other half of a pair is guessed, as widely as that is unsure. */
@@ -145,11 +138,10 @@ export function createViews(
   function showOverlays(): void {
     const over = layout === "over" || tool === "place";
     const through = layout === "through" || drawIn.pressed() || tool === "place";
-    const away = hidden || blinked;
     // Beside each other, a held key swaps the two
-    map.setPhoto(over ? !away : hidden && layout === "side");
+    map.setPhoto(over ? !hidden : hidden && layout === "side");
     drawn.show(through);
-    drawn.hideLights(away);
+    drawn.hideLights(hidden);
     compare.use(0, over && layout !== "through");
     compare.use(1, through && layout !== "over");
   }
@@ -178,7 +170,7 @@ export function createViews(
       let why = "The photo's file is not where it was.";
       const failed = (error: unknown) => {
         why = error instanceof Error ? error.message : String(error);
-        events.lost();
+        link.lost();
         return null;
       };
       const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
@@ -262,12 +254,7 @@ export function createViews(
       events.moved(index, side, position(side, stage.shifted(at, dx, dy)), true);
     },
     prefetch(frame) {
-      if (!frame.photo) return;
-      const picture = previews.get(frame.id).catch(() => null);
-      const { camera: seenBy } = frame;
-      const turned = north.pressed() ? null : uprightTurn(frame.orientation);
-      const mapTurned = seenBy && turned !== null && inStep.pressed() ? mapTurn(seenBy, turned) : 0;
-      if (seenBy) void picture.then(() => map.prefetch(seenBy, mapTurned));
+      if (frame.photo) previews.get(frame.id).catch(() => null);
     },
   };
   return views;

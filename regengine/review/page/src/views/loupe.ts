@@ -2,6 +2,7 @@
 
 import type { Coordinate } from "ol/coordinate";
 import type OlMap from "ol/Map";
+import { element } from "../work/dom";
 
 export const LOUPE_PX = 150;
 const TIMES = 4;
@@ -19,15 +20,10 @@ export function createLoupe(
   draw?: (context: CanvasRenderingContext2D, at: Coordinate, times: number) => void,
   filter?: (canvas: HTMLElement) => void,
 ): Loupe {
-  const element = document.createElement("div");
-  element.className = "view-loupe";
-  element.hidden = true;
-  element.setAttribute("aria-hidden", "true");
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = LOUPE_PX;
-  element.append(canvas);
+  const canvas = element("canvas", { width: LOUPE_PX, height: LOUPE_PX });
+  const loupe = element("div", { className: "view-loupe", hidden: true, attributes: { "aria-hidden": "true" } }, canvas);
   filter?.(canvas);
-  map.getTargetElement()!.append(element);
+  map.getTargetElement()!.append(loupe);
   let at: Coordinate | null = null;
   const refresh = () => {
     if (!at) return;
@@ -39,7 +35,7 @@ export function createLoupe(
     // Above on the right, where there is room; never under the hand
     const left = x + room < width! ? x + BESIDE_PX : x - room;
     const top = y - room > 0 ? y - room : y + BESIDE_PX;
-    element.style.transform = `translate(${left}px, ${top}px)`;
+    loupe.style.transform = `translate(${left}px, ${top}px)`;
     const context = canvas.getContext("2d")!;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, LOUPE_PX, LOUPE_PX);
@@ -51,7 +47,7 @@ export function createLoupe(
     show(next) {
       const first = at === null;
       at = next;
-      element.hidden = next === null;
+      loupe.hidden = next === null;
       if (first) refresh(); // then each time that the point is drawn
     },
   };

@@ -1,9 +1,7 @@
 // The map: night lights, coast, names, what is known of the photo, and the photo itself over it.
 
 import ScaleLine from "ol/control/ScaleLine";
-import { boundingExtent, getCenter, getHeight, getWidth } from "ol/extent";
 import MultiPoint from "ol/geom/MultiPoint";
-import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
 import type { Camera, Frame, LonLat } from "../types";
@@ -47,8 +45,6 @@ export interface MapView {
   turn(turn: number): void;
   /** Ask again for what could not be fetched. */
   retry(): void;
-  /** Have the tiles ready that the map will show when it is fitted to this camera's ground. */
-  prefetch(seenBy: Camera, turn: number): void;
   goTo(place: LonLat, km: number): void;
   /** Centre between two places that lie so many screen pixels apart. */
   follow(a: LonLat, b: LonLat, apart_px: number): void;
@@ -56,15 +52,13 @@ export interface MapView {
   seek(guess: LonLat, known: LonLat[], like: Likeness): void;
   /** Places on both sides of the view's middle, so many screen pixels apart. */
   ends(apart_px: number): LonLat[];
-  /** The photo that lies over the map. */
-  photo: BaseLayer;
   loupe: Loupe;
 }
 
-export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): MapView {
+export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): MapView {
   const stage = createStage(host, hooks, true, (at, near) => nearestCopy(at, near[0]!));
-  const base = createBaseMaps(stage.map, adjuster, lost);
-  const warp = createWarpSource(lost);
+  const base = createBaseMaps(stage.map, adjuster);
+  const warp = createWarpSource();
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
   adjuster.follow("photo", photo, true);
@@ -104,19 +98,6 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
       base.retry();
       warp.source.changed();
       outlines.retry();
-    },
-    prefetch(seenBy, turn) {
-      const [width, height] = stage.map.getSize() ?? [0, 0];
-      const room = [width! - 2 * MARGIN_PX, height! - 2 * MARGIN_PX] as [number, number];
-      if (room.some((each) => each <= 0)) return;
-      const [cos, sin] = [Math.cos(turn), Math.sin(turn)];
-      const turned = framePlaces(null, seenBy).map(([x, y]) => [x! * cos + y! * sin, y! * cos - x! * sin]);
-      const ground = boundingExtent(turned);
-      const resolution = Math.max(getWidth(ground) / room[0], getHeight(ground) / room[1]);
-      const [across, down] = turnedSize([width! * resolution, height! * resolution], turn);
-      const [u, v] = getCenter(ground) as [number, number];
-      const [x, y] = [u * cos - v * sin, u * sin + v * cos];
-      base.prefetch([x - across / 2, y - down / 2, x + across / 2, y + down / 2], resolution);
     },
     goTo(place, km) {
       const [width, height] = stage.map.getSize() ?? [600, 400];
@@ -160,13 +141,6 @@ export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Ad
       const centre = stage.map.getView().getCenter() ?? [0, 0];
       return [-apart_px / 2, apart_px / 2].map((dx) => toLonLat(stage.shifted(centre, dx, 0)));
     },
-    photo,
     loupe,
   };
-}
-
-/** Size of what holds a rectangle that is turned. */
-function turnedSize([wide, high]: [number, number], turn: number): [number, number] {
-  const [cos, sin] = [Math.abs(Math.cos(turn)), Math.abs(Math.sin(turn))];
-  return [wide * cos + high * sin, wide * sin + high * cos];
 }

@@ -30,7 +30,7 @@ export class PhotoLayer extends Layer {
   private room: [number, number] = [0, 0]; // of the canvas, pixels of CSS
   private told: (() => void) | null = null;
 
-  constructor(private readonly lost: () => void) {
+  constructor() {
     super({ className: "view-photo" });
     this.element.className = "view-photo";
     this.element.append(this.canvas);
@@ -43,7 +43,7 @@ export class PhotoLayer extends Layer {
     this.told = null;
     this.photo = null;
     if (preview && width_px && height_px) {
-      const tiles = createTileTextures(frame, () => this.redraw(), this.lost);
+      const tiles = createTileTextures(frame, () => this.redraw());
       this.photo = { frame, preview, width_px, height_px, tiles };
     }
     this.redraw();

@@ -34,9 +34,9 @@ export interface PhotoView {
 const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
-export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster, lost: () => void): PhotoView {
+export function createPhotoView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): PhotoView {
   const stage = createStage(host, hooks, false, (at) => at);
-  const layer = new PhotoLayer(lost);
+  const layer = new PhotoLayer();
   adjuster.filter("photo", layer.element, false);
   stage.map.addLayer(layer);
   const loupe = createLoupe(

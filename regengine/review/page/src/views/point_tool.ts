@@ -4,21 +4,14 @@ import type { Coordinate } from "ol/coordinate";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
 import PointerInteraction from "ol/interaction/Pointer";
 import { CONFIRM_PX, markerAt } from "./markers";
+import type { StageHooks } from "./stage";
 import { textScale } from "./text_scale";
 
-export interface PointToolHooks {
+export interface PointToolHooks extends StageHooks {
   /** Coordinates of all points, each the copy nearest to where the pointer is. */
   positions(near: Coordinate): Coordinate[];
-  selected(): number | null;
-  adding(): boolean;
-  /** Whether the next click here completes a pair: it counts where it is made. */
-  awaited(): boolean;
   /** The point whose place here is a guess, which a mark beside it confirms. */
   guess(): number | null;
-  onSelect(index: number | null): void;
-  onMove(index: number, at: Coordinate, done: boolean): void;
-  onAdd(at: Coordinate): void;
-  onConfirm(): void;
 }
 
 const REACH_PX = { mouse: 13, touch: 26 };

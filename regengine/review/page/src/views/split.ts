@@ -1,6 +1,7 @@
 // Photo and map beside each other, or one above the other where the photo is larger then; and the
 // line between them, which gives one of them more room.
 
+import { element } from "../work/dom";
 import { remember, remembered } from "../work/settings";
 
 const LEAST = 0.15; // of the room
@@ -15,12 +16,12 @@ export interface Split {
 /** The line, put after the first view; `moved` is told when the views have other sizes. */
 export function createSplit(first: HTMLElement, moved: () => void): Split {
   const host = first.parentElement!;
-  const line = document.createElement("div");
-  line.id = "split";
-  line.tabIndex = 0;
-  line.title = "Drag for more room; double-click for halves";
-  line.setAttribute("role", "separator");
-  line.setAttribute("aria-label", "Room for photo and map");
+  const line = element("div", {
+    id: "split",
+    tabIndex: 0,
+    title: "Drag for more room; double-click for halves",
+    attributes: { role: "separator", "aria-label": "Room for photo and map" },
+  });
   let share = 0.5;
   let shape = 1.5;
   let above = false;

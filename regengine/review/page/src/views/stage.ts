@@ -6,6 +6,7 @@ import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
 import OlMap from "ol/Map";
+import { element } from "../work/dom";
 import { createCrossHair, type CrossHair } from "./cross_hair";
 import type { Marker } from "./markers";
 import { createPointLayer } from "./point_layer";
@@ -14,7 +15,7 @@ import { PointTool } from "./point_tool";
 export interface StageHooks {
   selected(): number | null;
   adding(): boolean;
-  /** Whether the next click here completes a pair. */
+  /** Whether the next click here completes a pair: it counts where it is made. */
   awaited(): boolean;
   /** Whether the arrow keys pan: not while they move a point or the photo. */
   panning(): boolean;
@@ -71,13 +72,9 @@ export function createStage(
       zoomDuration: ZOOM_MS,
     }),
   });
-  const keyboardPan = map.getInteractions().getArray().find((each) => each instanceof KeyboardPan);
-  if (keyboardPan) map.removeInteraction(keyboardPan);
+  for (const each of [...map.getInteractions().getArray()]) if (each instanceof KeyboardPan) map.removeInteraction(each);
   map.addInteraction(
-    new KeyboardPan({
-      condition: (event) =>
-        hooks.panning() && noModifierKeys(event) && targetNotEditable(event),
-    }),
+    new KeyboardPan({ condition: (event) => hooks.panning() && noModifierKeys(event) && targetNotEditable(event) }),
   );
   const tool = new PointTool({
     ...hooks,
@@ -95,8 +92,7 @@ export function createStage(
     event.stopPropagation();
     hooks.onAdd(at);
   });
-  const note = document.createElement("div");
-  note.className = "view-note";
+  const note = element("div", { className: "view-note" });
   host.append(note);
   const sayScale = () => {
     const resolution = map.getView().getResolution();

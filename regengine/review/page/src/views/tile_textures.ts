@@ -1,6 +1,7 @@
 // Tiles of a photo as textures: asked for once, decoded off the main thread, the last ones kept.
 
 import type { Frame } from "../types";
+import { link } from "../work/link";
 import type { DetailTile } from "./detail";
 
 const KEPT = 120; // 1 MB each; more than are drawn at once
@@ -10,7 +11,7 @@ export interface TileTextures {
   get(tile: DetailTile): ImageBitmap | null;
 }
 
-export function createTileTextures(frame: Frame, loaded: () => void, lost: () => void): TileTextures {
+export function createTileTextures(frame: Frame, loaded: () => void): TileTextures {
   const kept = new Map<string, ImageBitmap | null>();
   const load = async (path: string, key: string) => {
     const answer = await fetch(path);
@@ -27,7 +28,7 @@ export function createTileTextures(frame: Frame, loaded: () => void, lost: () =>
         kept.set(key, null);
         load(photoTile(frame, z, x, y), key).catch(() => {
           kept.delete(key); // asked for again later
-          lost();
+          link.lost();
         });
       } else {
         kept.delete(key);

@@ -18,7 +18,7 @@ export interface WarpSource {
   setCamera(camera: Camera | null): void;
 }
 
-export function createWarpSource(lost: () => void): WarpSource {
+export function createWarpSource(): WarpSource {
   let preview: ImageBitmap | null = null;
   let camera: Camera | null = null;
   // made when they are first drawn: beside each other, the views need neither
@@ -66,7 +66,7 @@ export function createWarpSource(lost: () => void): WarpSource {
     source,
     setPhoto(next, picture) {
       frame = next;
-      tiles = createTileTextures(next, () => source.changed(), lost);
+      tiles = createTileTextures(next, () => source.changed());
       preview = picture;
       levels = null;
       source.changed();

@@ -22,8 +22,8 @@ export interface ActionNeeds {
   focus: (what: "comment" | "tags" | "place" | "quality" | "filter" | "queue" | "find") => void;
   adjust: { toggle(): void; changeOpacity(step: number): void };
   hideQueue: () => void;
+  isOpen: { adjust: () => boolean; queue: () => boolean };
   help: () => void;
-  stats: () => void;
 }
 
 export function reviewActions(needs: ActionNeeds): Action[] {
@@ -48,25 +48,25 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   };
 
   return [
-    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", run: () => wait(review.decide("accepted")), enabled: canEdit },
-    { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", run: () => wait(review.decide("rejected")), enabled: canEdit },
-    { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", run: () => wait(review.decide("unsure")), enabled: canEdit },
-    { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", run: () => wait(review.next()), enabled: hasFrame },
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit },
+    { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
+    { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
+    { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
     { id: "back", keys: ["b"], label: "Back to the frame before", group: "Decide", run: () => wait(review.previous()) },
 
-    { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
-    { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
-    { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
-    { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", run: () => fullScreen() },
-    { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", run: () => review.views?.fit(), enabled: hasFrame },
-    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", run: needs.adjust.toggle },
+    { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", button: { bar: "View", text: "Over the map", pressed: () => review.layout === "over" }, run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
+    { id: "through", keys: ["h"], label: "The map drawn into the photo: lights, coast, towns, limb", group: "Look", button: { bar: "View", text: "In the photo", pressed: () => review.layout === "through" }, run: () => review.setLayout(review.layout === "through" ? "side" : "through") },
+    { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
+    { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
+    { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
+    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", button: { bar: "View", text: "Adjust", pressed: needs.isOpen.adjust }, run: needs.adjust.toggle },
     { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => needs.adjust.changeOpacity(-0.1), enabled: free },
     { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => needs.adjust.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
     { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
-    { id: "select", keys: ["v"], label: "Tool: select and drag points", group: "Points", run: () => review.setTool("select") },
-    { id: "add", keys: ["p"], label: "Tool: add points", group: "Points", run: () => review.setTool("add"), enabled: canEdit },
+    { id: "select", keys: ["v"], label: "Tool: select and drag points", group: "Points", button: { bar: "Tool", text: "Select", pressed: () => review.tool === "select" }, run: () => review.setTool("select") },
+    { id: "add", keys: ["p"], label: "Tool: add points", group: "Points", button: { bar: "Tool", text: "Add", pressed: () => review.tool === "add" }, run: () => review.setTool("add"), enabled: canEdit },
     { id: "next-point", keys: ["]"], label: "Next point", group: "Points", run: step(1), enabled: free },
     { id: "previous-point", keys: ["["], label: "Previous point", group: "Points", run: step(-1), enabled: free },
     { id: "side", keys: ["w"], label: "Move points in the other view (photo or map)", group: "Points", run: () => switchSide(review) },
@@ -74,27 +74,26 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "hold", keys: ["k"], label: "Hold the selected point: it is right", group: "Points", run: selected((index) => editor.hold(index)), enabled: () => canEdit() && hasPoint() },
     { id: "confirm", keys: ["Enter"], label: "The guess (✓) of the point just added is right", group: "Points", run: () => editor.confirm(), enabled: () => canEdit() && editor.awaited?.index != null },
-    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && needs.canSnap() },
-    { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
     { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },
-    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo", group: "Points", run: () => editor.undo(), enabled: () => editor.canUndo },
-    { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", run: () => editor.redo(), enabled: () => editor.canRedo },
+    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => editor.undo(), enabled: () => editor.canUndo },
+    { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
+    { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
+    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && needs.canSnap() },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
-    { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", run: () => review.setTool("place"), enabled: canEdit },
-    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", run: () => review.beginAtHorizon(), enabled: canEdit },
-    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", run: needs.search, enabled: () => canEdit() && needs.canSearch() },
+    { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", button: { bar: "Tool", text: "Place", pressed: () => review.tool === "place" }, run: () => review.setTool("place"), enabled: canEdit },
+    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon" }, run: () => review.beginAtHorizon(), enabled: canEdit },
+    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: needs.search, enabled: () => canEdit() && needs.canSearch() },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: () => focus("quality"), enabled: canEdit },
     { id: "location", keys: ["l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
     { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
     { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
 
-    { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", run: needs.hideQueue },
+    { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", button: { bar: "Page", text: "Queue", pressed: needs.isOpen.queue }, run: needs.hideQueue },
     { id: "filter", keys: ["/"], label: "Filter the queue by name", group: "Page", run: () => focus("filter") },
-    { id: "stats", keys: ["Shift+s"], label: "Progress and agreement", group: "Page", run: needs.stats },
-    { id: "help", keys: ["?"], label: "All keys", group: "Page", run: needs.help },
+    { id: "help", keys: ["?"], label: "All keys", group: "Page", button: { bar: "Page", text: "Keys" }, run: needs.help },
   ];
 }
 

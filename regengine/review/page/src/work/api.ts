@@ -15,12 +15,10 @@ import type {
   QueueRow,
   Saved,
   Session,
-  Shown,
   SnapAnswer,
   SnapRequest,
   SolveAnswer,
   SolveRequest,
-  Stats,
 } from "../types";
 import { link } from "./link";
 
@@ -102,17 +100,14 @@ export type DecisionBody = Draft & Pick<Decision, "decision" | "seconds"> & { ba
 export const api = {
   session: () => call<Session>("GET", "session"),
   facets: () => call<Facets>("GET", "facets"),
-  frames(filter: QueueFilter, offset: number, limit: number, signal?: AbortSignal) {
+  /** All frames that pass, in order, and what the rows of the first ones say. */
+  queue(filter: QueueFilter, limit: number) {
     const query = filterQuery(filter);
-    query.set("offset", String(offset));
     query.set("limit", String(limit));
-    return call<{ total: number; progress: Progress; offset: number; frames: QueueRow[]; named: boolean }>(
-      "GET",
-      `frames?${query.toString()}`,
-      undefined,
-      signal ? { signal } : {},
-    );
+    return call<{ ids: number[]; progress: Progress; frames: QueueRow[]; named: boolean }>("GET", `queue?${query.toString()}`);
   },
+  rows: (ids: number[]) =>
+    call<{ frames: QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
   frame: (id: number) => call<Frame>("GET", `frames/${id}`),
   history: (id: number) => call<Decision[]>("GET", `frames/${id}/history`),
   solve: (id: number, body: SolveRequest, signal: AbortSignal) =>
@@ -130,17 +125,7 @@ export const api = {
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
   dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
   decide: (id: number, body: DecisionBody) => call<Saved>("PUT", `frames/${id}/decision`, body),
-  /** Accept what nobody has worked on and this filter asks for; refused where it is not so many. */
-  acceptAll(filter: QueueFilter, count: number) {
-    const query = filterQuery(filter);
-    query.set("count", String(count));
-    return call<{ accepted: number }>("POST", `frames/accept?${query.toString()}`);
-  },
-  shown: (id: number, page: string) => call<Shown>("PUT", `frames/${id}/shown?page=${page}`),
   nadir: (time: string) => call<NadirAnswer>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
-  writePoints: (id: number, kind: "points" | "csv", points: Point[], camera: Camera | null) =>
-    call<{ name: string; text: string }>("POST", `frames/${id}/points/${kind}`, { points, camera }),
-  readPoints: (id: number, name: string, text: string) =>
-    call<{ points: Point[] }>("POST", `frames/${id}/points`, { name, text }),
-  stats: () => call<Stats>("GET", "stats"),
+  pointsFile: (id: number, points: Point[], camera: Camera | null) =>
+    call<{ name: string; text: string }>("POST", `frames/${id}/points`, { points, camera }),
 };

@@ -1,4 +1,4 @@
-// The dialogs of the page: help with all keys, agreement of the reviewers, history of a frame.
+// The dialogs of the page: help with all keys, history of a frame.
 
 import type { Decision } from "../types";
 import type { Editor } from "./editor";
@@ -8,7 +8,7 @@ import { decisionList } from "./others_box";
 import { remember } from "./settings";
 
 /** Open a dialog that goes away with Escape or its button. */
-function open(title: string, ...content: (Node | null)[]): HTMLDialogElement {
+function open(title: string, ...content: Node[]): HTMLDialogElement {
   const close = element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close"));
   const heading = element("div", { className: "heading" }, element("h2", { id: "dialog-title" }, title), close);
   const dialog = element("dialog", { attributes: { "aria-labelledby": "dialog-title" } }, heading);
@@ -42,34 +42,6 @@ export function showHelp(keyboard: Keyboard): void {
   );
 }
 
-export interface Question {
-  title: string;
-  text: string;
-  /** The button that does it. */
-  yes: string;
-  run: () => void;
-}
-
-/** Ask before something is done; the dialog's own button leaves it undone. */
-export function ask({ title, text, yes, run }: Question): void {
-  const dialog = open(
-    title,
-    element("p", { className: "question" }, text),
-    element(
-      "button",
-      {
-        type: "button",
-        className: "accept",
-        onclick: () => {
-          dialog.close();
-          run();
-        },
-      },
-      yes,
-    ),
-  );
-}
-
 const HOW =
   "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
   "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";
@@ -98,8 +70,4 @@ export function showHistory(decisions: Decision[], editor: Editor): void {
   dialog.addEventListener("click", (event) => {
     if ((event.target as HTMLElement).matches(".quiet")) dialog.close();
   });
-}
-
-export function showStats(content: Node): void {
-  open("Progress and agreement", content);
 }

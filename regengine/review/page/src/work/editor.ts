@@ -108,7 +108,7 @@ export class Editor {
     this.selected = index;
     this.pairs.forget();
     // From the step before the drag, so that the way of the hand leaves no trace
-    this.dragged = drafts.movePoint(this.history.now.draft, index, side, at, "person");
+    this.dragged = drafts.movePoint(this.history.now.draft, index, side, this.inside(side, at), "person");
     // The camera of the last answer until the next one comes, so that nothing jumps back
     const camera = this.solution?.camera;
     if (camera) this.dragged = drafts.follow(this.dragged, camera, anyGround);
@@ -128,6 +128,7 @@ export class Editor {
   /** A click of the tool "add": a point where the camera is known, else half of a pair. */
   add(side: Side, at: [number, number]): void {
     if (this.refused() || this.frame === null) return;
+    if (this.inside(side, at).some((each, i) => each !== at[i])) return this.needs.say("That is outside of the photo.");
     if (this.draft.camera === null && !this.beginCamera(null) && side === "map") {
       // Where nobody knows the nadir, a click on the map says it
       const began = this.beginCamera(at);
@@ -242,16 +243,6 @@ export class Editor {
     if (camera !== base) this.solve();
   }
 
-  /** Points of a file; they are held, and the camera is solved from them. */
-  takePoints(points: Point[]): void {
-    const { frame } = this;
-    const [first] = points;
-    if (frame === null || first === undefined || this.refused()) return;
-    const begun = startCamera(frame, [first.lon, first.lat], this.draft.given);
-    this.take(this.draft.camera ?? begun, points, this.draft.hypothesis);
-    this.solve();
-  }
-
   takeDecision(decision: Decision): void {
     this.take(decision.camera, decision.points, decision.hypothesis);
   }
@@ -285,6 +276,13 @@ export class Editor {
   /** The frame was decided: what is in view is what is kept. */
   decided(): void {
     this.start = this.draft;
+  }
+
+  /** The place itself on the map; in the photo, the nearest one that it shows. */
+  private inside(side: Side, at: [number, number]): [number, number] {
+    const { width_px, height_px } = this.frame ?? {};
+    if (side === "map" || !width_px || !height_px) return at;
+    return [Math.min(width_px - 0.5, Math.max(-0.5, at[0])), Math.min(height_px - 0.5, Math.max(-0.5, at[1]))];
   }
 
   private append(pixel: [number, number], place: LonLat, origin: Point["origin"]): void {

@@ -20,10 +20,6 @@ export class FrameCache {
     return fetching;
   }
 
-  clear(): void {
-    this.kept.clear();
-  }
-
   /** What is known of a frame is old: something was decided, or drafted. */
   forget(id: number): void {
     this.kept.delete(id);

@@ -1,6 +1,8 @@
 // What is known of the frame in view: the engine's verdict and why, when, where from, how it fits.
 
 import { aimOf } from "../geometry/aim";
+import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
+import { dot, unit, type Vec3 } from "../geometry/vector";
 import type { Camera, Draft, Frame } from "../types";
 import { element, refill } from "./dom";
 import { evidenceOf, fixed, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
@@ -122,19 +124,18 @@ function fit(frame: Frame): string {
   return parts.filter((part) => part !== "").join(", ") || MISSING;
 }
 
-/** Angle at the camera between straight down and the boresight. */
+/** Angle at the camera between the geodetic vertical and the boresight, and what lies there. */
 function offNadir(camera: Camera | null): string {
   if (camera === null) return MISSING;
   const aim = aimOf(camera);
   if (aim === null) return "the middle of the photo shows the sky";
-  return `${fixed(offNadirDeg(camera), 0)}°, looking at ${lonLat(aim.place)}`;
+  return `${fixed(offNadirDeg(camera), 1)}°, looking at ${lonLat(aim.place)}`;
 }
 
 function offNadirDeg(camera: Camera): number {
   const [x, y, z, w] = camera.quaternion;
   // Third column of the rotation: the boresight in ECEF
-  const ahead = [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)];
-  const down = camera.position_ecef_m.map((each) => -each);
-  const dot = ahead.reduce((sum, each, i) => sum + each * (down[i] ?? 0), 0);
-  return (180 / Math.PI) * Math.acos(Math.min(1, Math.max(-1, dot / (Math.hypot(...ahead) * Math.hypot(...down)))));
+  const ahead: Vec3 = [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)];
+  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
+  return degrees(Math.acos(Math.min(1, Math.max(-1, -dot(unit(ahead), localAxes(lon, lat).up)))));
 }

@@ -1,7 +1,8 @@
 // How the photo was taken, where neither its file nor the run tells: fields for what is missing.
 
-import type { Frame, Given, LonLat } from "../types";
+import type { Frame, Given } from "../types";
 import { api } from "./api";
+import { coordinatesIn } from "./coordinates";
 import { element, refill } from "./dom";
 import type { Editor } from "./editor";
 import { sentenceOf } from "./notices";
@@ -45,7 +46,7 @@ export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, cha
   }
 
   function nadirTold(text: string): void {
-    const place = placeOf(text);
+    const place = coordinatesIn(text);
     if (text.trim() !== "" && place === null) return tell("Write latitude, longitude: 35.68, 139.77.");
     tell("");
     give({ nadir: place && { lon: place[0], lat: place[1], altitude_km: USUAL_ALTITUDE_KM } });
@@ -92,13 +93,4 @@ export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, cha
       labelled("Focal length, on a sensor so long (mm)", lens, sensor),
   ].filter((row) => row !== false);
   refill(host, rows.length > 0 && element("h3", {}, "What the file does not tell"), ...rows, rows.length > 0 && outcome);
-}
-
-/** "35.68, 139.77", latitude first, as people write it; null for what is no place. */
-export function placeOf(text: string): LonLat | null {
-  const found = /^\s*([+-]?\d+(?:\.\d*)?)\s*°?\s*([NS])?[\s,;]+([+-]?\d+(?:\.\d*)?)\s*°?\s*([EW])?\s*$/i.exec(text);
-  if (found === null) return null;
-  const lat = Number(found[1]) * (found[2]?.toUpperCase() === "S" ? -1 : 1);
-  const lon = Number(found[3]) * (found[4]?.toUpperCase() === "W" ? -1 : 1);
-  return Math.abs(lat) <= 90 && Math.abs(lon) <= 180 ? [lon, lat] : null;
 }

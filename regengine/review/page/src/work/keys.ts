@@ -1,5 +1,6 @@
 // Keys by name, and what they do: one table for the keyboard, the buttons and the help.
 
+export type Bar = "Page" | "View" | "Tool" | "Points" | "Engine" | "Decide";
 export type Group = "Decide" | "Look" | "Points" | "Camera" | "Write" | "Page";
 
 export interface Action {
@@ -13,6 +14,8 @@ export interface Action {
   /** For keys that are held. */
   release?: () => void;
   enabled?: () => boolean;
+  /** Where it has a button, with a text shorter than the label. */
+  button?: { bar: Bar; text: string; pressed?: () => boolean; className?: string };
 }
 
 /** The name of a key press: letters small, modifiers in front: "a", "Shift+z", "Ctrl+z", "?". */

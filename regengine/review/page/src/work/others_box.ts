@@ -1,12 +1,12 @@
 // What people decided on the frame, and the hypotheses of the engine to start from.
 
-import type { Decision, Frame, KeptSearch } from "../types";
+import type { Decision, Frame } from "../types";
 import type { Editor } from "./editor";
 import { element, redraw, refill } from "./dom";
-import { CHOICE_WORDS, evidenceOf, fixed, lonLat, power, utc, VERDICT_WORDS } from "./text";
+import { CHOICE_WORDS, fixed, lonLat, power, utc } from "./text";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
-export function decisionLine(decision: Decision): string {
+function decisionLine(decision: Decision): string {
   const choice = CHOICE_WORDS[decision.decision];
   return `${choice[0]?.toUpperCase()}${choice.slice(1)} by ${decision.reviewer}, ${utc(decision.time_utc)}`;
 }
@@ -78,32 +78,5 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
           ),
         ),
       ),
-  );
-}
-
-/** What searches from a place found, newest first: verdict, reasons, and the proposal to use. */
-export function showSearches(host: HTMLElement, searches: KeptSearch[], editor: Editor): void {
-  refill(
-    host,
-    searches.length > 0 && element("h3", {}, "Searched from here"),
-    searches.length > 0 && element("ul", { className: "decisions" }, ...searches.map((search) => searchLine(search, editor))),
-  );
-}
-
-function searchLine(search: KeptSearch, editor: Editor): HTMLElement {
-  const { camera, fit, points } = search;
-  const sigmas = points.flatMap((point) => point.sigma_px ?? []);
-  const lead = fit === null ? null : fit.log10_odds - fit.runner_up_log10_odds;
-  const evidence = fit === null ? "" : evidenceOf(fit.log10_odds, lead, null);
-  return element(
-    "li",
-    { data: { verdict: search.verdict } },
-    element("span", { className: "badge", data: { verdict: search.verdict } }, VERDICT_WORDS[search.verdict]),
-    ` ${search.reviewer}, ${utc(search.time_utc)}`,
-    search.reason_texts.length > 0 && element("ul", { className: "reasons" }, ...search.reason_texts.map((text) => element("li", {}, text))),
-    evidence !== "" && element("p", { className: "hint" }, `${evidence}; ${fit?.matched_lights ?? 0} lights${sigmas.length === 0 ? "" : `, ± ${fixed(Math.max(...sigmas), 1)} px`}.`),
-    camera !== null &&
-      !editor.readonly &&
-      element("button", { type: "button", className: "quiet", onclick: () => editor.take(camera, points, null) }, "Use what it found"),
   );
 }

@@ -1,134 +1,145 @@
-// What must reach the server: kept in the browser until it has, sent in order, tried again.
+// What must reach the server: kept in the browser until it has, a key an item for all tabs of the
+// store, sent in order, tried again. What is sent twice does no harm: the server keeps the same
+// decision once, and of drafts the last.
 
-import type { Draft } from "../types";
+import type { Draft, Saved } from "../types";
+import { ApiError, api, type DecisionBody } from "./api";
 import { workOf } from "./draft";
-import type { DecisionBody } from "./api";
+import { link } from "./link";
+import { complain, say, sentenceOf, type NoticeAction } from "./notices";
+import { CHOICE_WORDS } from "./text";
 
-export type Item =
+type Item =
   /** Unfinished work; null where there is none any more. */
   | { kind: "draft"; frame: number; draft: Draft | null }
   | { kind: "decision"; frame: number; body: DecisionBody };
 
 export type Sending = "saved" | "saving" | "waiting";
 
-/** The part of the browser's localStorage that is used. */
-export interface Shelf {
-  getItem(key: string): string | null;
-  setItem(key: string, text: string): void;
-  removeItem(key: string): void;
-}
-
-export interface OutboxNeeds<Answer> {
-  send: (item: Item) => Promise<Answer>;
-  sent: (item: Item, answer: Answer) => void;
-  /** The server refused it for good. */
-  refused: (item: Item, error: unknown) => void;
-  /** Whether the same may succeed later. */
-  passing: (error: unknown) => boolean;
-  /** `why` it has to wait. */
-  changed: (sending: Sending, why?: unknown) => void;
-  wait: (ms: number) => Promise<void>;
-  shelf: Shelf;
-  key: string;
+export interface OutboxNeeds {
+  store: string;
+  sending: (sending: Sending, why?: unknown) => void;
+  /** What was known of a frame is old. */
+  outdated: (frame: number) => void;
+  nameOf: (frame: number) => string;
+  open: (frame: number) => Promise<void>;
 }
 
 /** Doubled from the first to the last while the server does not answer. */
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 
-export class Outbox<Answer> {
-  private items: Item[];
+export class Outbox {
+  private readonly shelf = window.localStorage;
+  private readonly prefix: string;
   private working = false;
+  private last = 0;
+  /** Heads of this reviewer that were saved since their frames were fetched. */
+  private readonly heads = new Map<number, number>();
 
-  constructor(private readonly needs: OutboxNeeds<Answer>) {
-    this.items = restored(needs.shelf.getItem(needs.key));
-  }
-
-  /** Send what an earlier page left. */
-  begin(): void {
-    if (this.items.length > 0) void this.work();
-  }
-
-  /** Send, too, what a tab that is gone had not sent. Gives the frames that it is about. */
-  adopt(text: string): number[] {
-    // Later work of this tab on the same frame stands
-    const found = restored(text).filter(
-      (item) => item.kind === "decision" || !this.items.some((each) => each.frame === item.frame),
-    );
-    this.items = [...this.items, ...found];
-    this.keep();
-    this.begin();
-    return found.map((item) => item.frame);
+  constructor(private readonly needs: OutboxNeeds) {
+    this.prefix = `regengine-review.outbox.${needs.store}.`;
   }
 
   get empty(): boolean {
-    return this.items.length === 0;
+    return this.keys().length === 0;
+  }
+
+  /** Send what is there, of this page or of one that is gone. */
+  begin(): void {
+    if (!this.empty) void this.work();
   }
 
   /** The work on a frame that the server may not have yet; undefined where it has all. */
-  draftOf(frame: number): Draft | null | undefined {
-    const found = this.items.findLast((each) => each.frame === frame);
-    if (found?.kind !== "decision") return found?.draft;
-    return workOf(found.body);
+  unsentOf(frame: number): Draft | null | undefined {
+    const found = this.keys().map((key) => this.read(key)).findLast((each) => each?.frame === frame);
+    return found?.kind === "decision" ? workOf(found.body) : found?.draft;
   }
 
   /** Later work on a frame replaces its draft that has not been sent yet. */
   put(item: Item): void {
-    const first = this.working ? this.items.slice(0, 1) : [];
-    const rest = this.items.slice(first.length);
-    this.items = [
-      ...first,
-      ...rest.filter((each) => !(each.kind === "draft" && each.frame === item.frame)),
-      item,
-    ];
-    this.keep();
+    for (const key of this.keys()) {
+      const each = this.read(key);
+      if (each?.kind === "draft" && each.frame === item.frame) this.shelf.removeItem(key);
+    }
+    this.last = Math.max(Date.now(), this.last + 1);
+    this.shelf.setItem(`${this.prefix}${this.last}`, JSON.stringify(item));
+    this.needs.outdated(item.frame);
     void this.work();
+  }
+
+  private keys(): string[] {
+    return Object.keys(this.shelf).filter((key) => key.startsWith(this.prefix)).sort();
+  }
+
+  private read(key: string): Item | null {
+    try {
+      return JSON.parse(this.shelf.getItem(key) ?? "null") as Item | null;
+    } catch {
+      return null;
+    }
   }
 
   private async work(): Promise<void> {
     if (this.working) return;
     this.working = true;
-    this.needs.changed("saving");
     let wait = FIRST_WAIT_MS;
-    for (let item = this.items[0]; item !== undefined; item = this.items[0]) {
+    for (let [key] = this.keys(); key !== undefined; [key] = this.keys()) {
+      const item = this.read(key);
+      this.needs.sending("saving");
       try {
-        const answer = await this.needs.send(item);
-        this.done();
-        this.needs.sent(item, answer);
+        if (item !== null) await this.send(item);
         wait = FIRST_WAIT_MS;
-        this.needs.changed("saving");
       } catch (error) {
-        if (this.needs.passing(error)) {
-          this.needs.changed("waiting", error);
-          await this.needs.wait(wait);
+        if (error instanceof ApiError && error.passing) {
+          this.needs.sending("waiting", error);
+          await link.wait(wait);
           wait = Math.min(2 * wait, LONGEST_WAIT_MS);
-        } else {
-          this.done();
-          this.needs.refused(item, error);
+          continue;
         }
+        const what = item?.kind === "draft" ? "drafted" : "decided";
+        complain(`What was ${what} was not kept. ${sentenceOf(error)}`, this.link(item?.frame ?? 0));
       }
+      this.shelf.removeItem(key);
+      // What was asked for while this was under way came without it
+      if (item !== null) this.needs.outdated(item.frame);
     }
     this.working = false;
-    this.needs.changed("saved");
+    this.needs.sending("saved");
   }
 
-  private done(): void {
-    this.items = this.items.slice(1);
-    this.keep();
+  private async send(item: Item): Promise<void> {
+    if (item.kind === "draft") {
+      await (item.draft === null ? api.dropDraft(item.frame) : api.saveDraft(item.frame, item.draft));
+      return;
+    }
+    const base = Math.max(item.body.base, this.heads.get(item.frame) ?? 0);
+    const saved = await api.decide(item.frame, { ...item.body, base });
+    this.heads.set(item.frame, saved.revision);
+    this.tell(item.frame, item.body.decision, saved);
   }
 
-  private keep(): void {
-    const { shelf, key } = this.needs;
-    if (this.items.length === 0) shelf.removeItem(key);
-    else shelf.setItem(key, JSON.stringify(this.items));
+  private tell(frame: number, decision: DecisionBody["decision"], { conflict, others }: Saved): void {
+    const chosen = CHOICE_WORDS[decision];
+    const against = others.find((each) => each.decision !== decision);
+    if (conflict !== null) {
+      const theirs = CHOICE_WORDS[conflict.decision];
+      complain(
+        `You had decided this frame in another tab, too (${theirs}). Both are kept; the later one, ${chosen}, counts.`,
+        this.link(frame),
+      );
+    } else if (against !== undefined) {
+      const theirs = CHOICE_WORDS[against.decision];
+      say(`Saved. ${against.reviewer} decided otherwise: ${theirs}. The frame is disputed.`, this.link(frame));
+    } else {
+      say(`${this.needs.nameOf(frame)}: ${chosen}. Saved.`, this.link(frame, "Back to it"));
+    }
   }
-}
 
-function restored(text: string | null): Item[] {
-  if (text === null) return [];
-  try {
-    return JSON.parse(text) as Item[];
-  } catch {
-    return [];
+  private link(frame: number, label = "Look at it"): NoticeAction {
+    return {
+      label,
+      run: () => void this.needs.open(frame).catch((error: unknown) => complain(sentenceOf(error))),
+    };
   }
 }

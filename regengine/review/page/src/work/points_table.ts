@@ -1,5 +1,6 @@
 // The control points with their residuals, and how the camera is solved from them.
 
+import { api } from "./api";
 import type { Editor } from "./editor";
 import { isHeld } from "./draft";
 import { element, redraw } from "./dom";
@@ -14,8 +15,8 @@ const FREE_WORDS: [Free, string][] = [
   ["all", "attitude, focal length, position and distortion"],
 ];
 
-export function showPoints(host: HTMLElement, editor: Editor, files: HTMLElement): void {
-  const { points } = editor.draft;
+export function showPoints(host: HTMLElement, editor: Editor, wait: (work: Promise<unknown>) => void): void {
+  const { points, camera } = editor.draft;
   const residuals = editor.residuals;
   const strict = editor.solution?.attitudeOnly ?? new Map();
   redraw(
@@ -25,9 +26,22 @@ export function showPoints(host: HTMLElement, editor: Editor, files: HTMLElement
       ? element("p", { className: "hint" }, "None yet. Add points with the tool Add, in the photo and on the map.")
       : table(),
     points.length > 0 && solving(),
-    files,
+    points.length > 0 &&
+      element(
+        "button",
+        { type: "button", className: "quiet", title: TO_QGIS, onclick: () => wait(write()) },
+        "To QGIS",
+      ),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
   );
+
+  async function write(): Promise<void> {
+    if (editor.frame === null) return;
+    const { name, text } = await api.pointsFile(editor.frame.id, points, camera);
+    const link = element("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: name });
+    link.click();
+    window.setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  }
 
   function table(): HTMLElement {
     const head = ["", "Residual", "Ground", ...(strict.size > 0 ? ["3 d.o.f."] : []), "Held"];
@@ -116,6 +130,8 @@ export function showPoints(host: HTMLElement, editor: Editor, files: HTMLElement
 }
 
 let solvingOpen = false;
+
+const TO_QGIS = "Save the points as a .points file, which QGIS's georeferencer opens";
 
 const TITLES: Record<string, string> = {
   Residual: "Between the point and where the camera has its place, in pixels of the photo",

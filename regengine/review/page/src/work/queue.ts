@@ -1,29 +1,34 @@
-// The queue that is worked off: its filter, its rows, and where one stands in it.
+// The queue that is worked off: the frames that pass a filter, and where one stands among them. The
+// list keeps its order while one works through it; what was decided leaves it, but for the frame in
+// view.
 
 import type { Progress, QueueFilter, QueueRow } from "../types";
 import { api } from "./api";
-import { QueueRows } from "./queue_rows";
-import { nextIndex } from "./queue_walk";
 import { delay } from "./watch";
 
+const PAGE_ROWS = 100;
 const NAMING_TRIES = 20;
 const NAMING_MS = 1500;
 
 export class Queue {
-  rows: QueueRows;
-  /** The row in view; null where the frame in view is none of the queue's. */
+  /** All frames, in order; of those in sight and before them, what a row says. */
+  ids: number[] = [];
+  /** The place in the list of the frame in view; null where it is none of the queue's. */
   index: number | null = null;
+  private places = new Map<number, number>();
+  private rows = new Map<number, QueueRow>();
+  private asked = new Map<number, Promise<void>>();
+  /** What was decided since the list was asked for; the server may not have known it. */
+  private said = new Map<number, Partial<QueueRow>>();
+  private coming = 0;
+  private named = true;
 
-  /** Those of another filter that are on their way; the list in view stands until they have come. */
-  private coming: QueueRows | null = null;
-
-  constructor(public filter: QueueFilter) {
-    this.rows = this.made(filter);
-  }
+  constructor(public filter: QueueFilter) {}
 
   /** Whether decided frames leave the list. */
   get leaves(): boolean {
-    return leaves(this.filter);
+    const { status } = this.filter;
+    return status === "open" || status === "second" || status === undefined;
   }
 
   /** Whether the list is one to work off; the other ones are lists of what was decided. */
@@ -33,64 +38,105 @@ export class Queue {
 
   /** How far the work on what the filter asks for has come. */
   async progress(): Promise<Progress> {
-    return (await api.frames(this.filter, 0, 0)).progress;
+    return (await api.queue(this.filter, 0)).progress;
   }
 
   get row(): QueueRow | undefined {
-    return this.index === null ? undefined : this.rows.row(this.index);
+    return this.index === null ? undefined : this.rowAt(this.index);
   }
 
-  /** Other frames. Gives whether this is still the filter that is wanted when they have come. */
+  rowAt(index: number): QueueRow | undefined {
+    const id = this.ids[index];
+    return id === undefined ? undefined : this.rows.get(id);
+  }
+
+  indexOf(id: number): number | undefined {
+    return this.places.get(id);
+  }
+
+  /** Places of the rows to show. */
+  shown(): number[] {
+    const places = this.ids.map((_, index) => index);
+    if (!this.leaves || this.said.size === 0) return places;
+    return places.filter((index) => index === this.index || !this.said.has(this.ids[index]!));
+  }
+
+  /** Other frames: the list in view stands until they have come. Gives whether this is still the
+   *  filter that is wanted then. */
   async setFilter(filter: QueueFilter, inView: () => number | null): Promise<boolean> {
-    const rows = this.made(filter);
-    this.coming = rows;
-    await rows.ensure(0, 1);
-    if (this.coming !== rows) return false;
-    this.coming = null;
+    const mine = ++this.coming;
+    const before = new Set(this.said.keys());
+    const { ids, frames, named } = await api.queue(filter, PAGE_ROWS);
+    if (mine !== this.coming) return false;
     this.filter = filter;
-    this.rows = rows;
+    this.ids = ids;
+    this.places = new Map(ids.map((id, index) => [id, index]));
+    this.rows = new Map();
+    this.asked = new Map([[0, Promise.resolve()]]);
+    for (const id of before) this.said.delete(id);
+    this.named = named;
+    this.take(frames);
     const frame = inView();
-    this.index = frame === null ? null : (rows.indexOf(frame) ?? null);
+    this.index = frame === null ? null : (this.indexOf(frame) ?? null);
     return true;
   }
 
-  /** A frame was decided: lists on their way know it, too. */
-  decided(frame: number, change: Partial<QueueRow>): void {
-    this.rows.decided(frame, change);
-    this.coming?.decided(frame, change);
+  /** Fetch what is missing of the rows in [from, to). */
+  async ensure(from: number, to: number): Promise<void> {
+    const wanted: Promise<void>[] = [];
+    for (let page = Math.floor(Math.max(from, 0) / PAGE_ROWS); page * PAGE_ROWS < Math.min(to, this.ids.length); page += 1) {
+      const asked = this.asked.get(page) ?? this.fetch(this.ids.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS));
+      asked.catch(() => this.asked.delete(page));
+      this.asked.set(page, asked);
+      wanted.push(asked);
+    }
+    await Promise.all(wanted);
   }
 
-  next(from: number | null = this.index): Promise<number | null> {
-    return nextIndex(this.rows, from, !this.leaves);
+  /** A frame was decided: its row says so. */
+  decided(id: number, change: Partial<QueueRow>): void {
+    this.said.set(id, change);
+    const row = this.rows.get(id);
+    if (row) this.rows.set(id, { ...row, ...change });
+  }
+
+  /** The row after one that is still to be done; those that were skipped come again at the end. */
+  async next(from: number | null = this.index): Promise<number | null> {
+    const start = from === null ? 0 : from + 1;
+    for (let index = start; index < this.ids.length; index += 1) {
+      await this.ensure(index, index + 1);
+      if (!this.leaves || this.rowAt(index)?.decision === null) return index;
+    }
+    for (let index = 0; index < Math.min(start, this.ids.length); index += 1) {
+      if (index !== from && this.rowAt(index)?.decision === null) return index;
+    }
+    return null;
   }
 
   previous(): number | null {
     return this.index === null || this.index === 0 ? null : this.index - 1;
   }
 
-  async frameAt(index: number): Promise<number | undefined> {
-    await this.rows.ensure(index, index + 1);
-    return this.rows.row(index)?.id;
-  }
-
   nameOf(frame: number): string {
-    return this.rows.row(this.rows.indexOf(frame) ?? -1)?.frame ?? "Frame";
+    return this.rows.get(frame)?.frame ?? "Frame";
   }
 
   /** Wait for the names of towns that the server did not know yet when the rows were asked for. */
   async name(changed: () => void): Promise<void> {
-    for (let i = 0; i < NAMING_TRIES && this.rows.nameless; i += 1) {
+    for (let i = 0; i < NAMING_TRIES && !this.named; i += 1) {
       await delay(NAMING_MS);
-      await this.rows.name();
+      await this.fetch([...this.rows.keys()].slice(0, PAGE_ROWS));
       changed();
     }
   }
 
-  private made(filter: QueueFilter): QueueRows {
-    return new QueueRows((offset, limit) => api.frames(filter, offset, limit), leaves(filter));
+  private async fetch(ids: number[]): Promise<void> {
+    const { frames, named } = await api.rows(ids);
+    this.named = named;
+    this.take(frames);
   }
-}
 
-function leaves(filter: QueueFilter): boolean {
-  return filter.status === "open" || filter.status === "second" || filter.status === undefined;
+  private take(frames: QueueRow[]): void {
+    for (const row of frames) this.rows.set(row.id, { ...row, ...this.said.get(row.id) });
+  }
 }

@@ -2,7 +2,7 @@
 
 import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
-import type { QueueRows } from "./queue_rows";
+import type { Queue } from "./queue";
 import { CHOICE_WORDS, count, evidenceOf, lonLat, power, probability, VERDICT_WORDS, words } from "./text";
 
 /** Rows made above and below what is in sight. */
@@ -16,11 +16,11 @@ export class QueueList {
   private readonly list: HTMLElement;
   private readonly sheet: HTMLElement;
   private readonly heading: HTMLElement;
-  private rows: QueueRows | null = null;
-  private current: number | null = null;
+  private queue: Queue | null = null;
+  private ids: number[] = [];
   private active = 0;
-  /** Rows that are not shown; where a row lies goes by those before it. */
-  private left: number[] = [];
+  /** Places in the queue of the rows that are shown. */
+  private shown: number[] = [];
   private pictures = false;
   private rowPx = 14 * ROW_REM;
   /** Rows on the screen with what they show. */
@@ -48,20 +48,16 @@ export class QueueList {
     new ResizeObserver(() => this.measure()).observe(this.list);
   }
 
-  /** These rows, with the current one in sight. */
-  show(rows: QueueRows, current: number | null): void {
-    if (rows !== this.rows) {
-      this.rows = rows;
+  /** The queue, with the frame in view in sight. */
+  show(queue: Queue): void {
+    this.queue = queue;
+    if (queue.ids !== this.ids) {
+      this.ids = queue.ids;
       this.active = 0;
       this.list.scrollTop = 0;
     }
-    this.setCurrent(current);
-  }
-
-  /** The row in view of the other panels; scrolled into sight. */
-  setCurrent(index: number | null): void {
-    this.current = index;
-    if (index !== null) this.reveal(index);
+    this.shown = queue.shown();
+    if (queue.index !== null) this.reveal(queue.index);
     this.draw();
   }
 
@@ -70,10 +66,10 @@ export class QueueList {
   }
 
   draw(): void {
-    const rows = this.rows;
-    if (rows === null) return;
-    this.left = rows.left(this.current);
-    const total = rows.total - this.left.length;
+    const { queue } = this;
+    if (queue === null) return;
+    this.shown = queue.shown();
+    const total = this.shown.length;
     refill(this.heading, total === 0 ? "Nothing in the queue" : count(total, "frame"));
     this.sheet.style.height = `${total * this.rowPx}px`;
     const from = Math.max(0, Math.floor(this.list.scrollTop / this.rowPx) - SPARE_ROWS);
@@ -82,20 +78,20 @@ export class QueueList {
     const shown = new Map<string, HTMLElement>();
     let missing = false;
     for (let rank = from; rank < to; rank += 1) {
-      const index = this.indexAt(rank);
-      const row = rows.row(index);
+      const index = this.shown[rank]!;
+      const row = queue.rowAt(index);
       if (row === undefined) {
         missing = true;
         continue;
       }
       const key = JSON.stringify([
-        rank, index, row, total, index === this.current, index === this.active, this.rowPx, this.pictures,
+        rank, index, row, total, index === queue.index, index === this.active, this.rowPx, this.pictures,
       ]);
       shown.set(key, this.lines.get(key) ?? this.line(row, index, rank, total));
     }
     this.put(shown);
-    this.list.setAttribute("aria-activedescendant", rows.row(this.active) ? `row-${this.active}` : "");
-    if (missing) rows.ensure(this.indexAt(from), this.indexAt(to - 1) + 1).then(() => rows === this.rows && this.draw(), this.failed);
+    this.list.setAttribute("aria-activedescendant", queue.rowAt(this.active) ? `row-${this.active}` : "");
+    if (missing) queue.ensure(this.shown[from]!, this.shown[to - 1]! + 1).then(() => this.draw(), this.failed);
   }
 
   /** Rows that stay as they are stay where they are: one that is being clicked must not be replaced. */
@@ -115,16 +111,6 @@ export class QueueList {
     this.draw();
   }
 
-  private indexAt(rank: number): number {
-    let index = rank;
-    for (const gone of this.left) if (gone <= index) index += 1;
-    return index;
-  }
-
-  private rankOf(index: number): number {
-    return index - this.left.filter((gone) => gone < index).length;
-  }
-
   private line(row: QueueRow, index: number, rank: number, total: number): HTMLElement {
     const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
     const why = row.reasons.slice(0, 2).map(words).join(", ");
@@ -137,7 +123,7 @@ export class QueueList {
         data: { verdict: row.verdict },
         attributes: {
           role: "option",
-          "aria-selected": String(index === this.current),
+          "aria-selected": String(index === this.queue?.index),
           "aria-setsize": String(total),
           "aria-posinset": String(rank + 1),
         },
@@ -162,10 +148,10 @@ export class QueueList {
 
   private key(event: KeyboardEvent): void {
     const page = Math.max(1, Math.floor(this.list.clientHeight / this.rowPx) - 1);
-    const last = (this.rows?.total ?? 0) - this.left.length - 1;
+    const last = this.shown.length - 1;
     const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -page, PageDown: page, Home: -last, End: last }[event.key];
     if (step !== undefined && last >= 0) {
-      this.active = this.indexAt(Math.min(last, Math.max(0, this.rankOf(this.active) + step)));
+      this.active = this.shown[Math.min(last, Math.max(0, this.shown.indexOf(this.active) + step))]!;
       this.reveal(this.active);
       this.draw();
     } else if (event.key === "Enter" || event.key === " ") {
@@ -178,7 +164,7 @@ export class QueueList {
 
   private reveal(index: number): void {
     this.active = index;
-    const top = this.rankOf(index) * this.rowPx;
+    const top = Math.max(0, this.shown.indexOf(index)) * this.rowPx;
     const room = this.list.clientHeight;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
     else if (top + this.rowPx > this.list.scrollTop + room) this.list.scrollTop = top + this.rowPx - room;

@@ -3,11 +3,11 @@
 import type { Camera, Choice, Decision, Frame, Place, Point, QueueFilter, Session } from "../types";
 import type { Layout, Side, Tool, Views } from "../view_types";
 import { api } from "./api";
+import { begun } from "./draft";
 import { Editor } from "./editor";
 import { FrameCache } from "./frame_cache";
-import { Keeper } from "./keeper";
 import { say } from "./notices";
-import type { Sending } from "./outbox";
+import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
 import { VERDICT_WORDS } from "./text";
 import { delay, Watch } from "./watch";
@@ -27,8 +27,6 @@ const LONGEST_DRAWING_MS = 5000;
 export interface ReviewNeeds {
   session: Session;
   filter: QueueFilter;
-  /** Where the browser keeps what has not been sent. */
-  box: string;
   /** The frame, its points, or the tools changed. */
   changed: () => void;
   /** Another frame is in view, or none. */
@@ -49,7 +47,7 @@ export class Review {
   decidedNow = 0;
   views: Views | null = null;
 
-  private readonly keeper: Keeper;
+  private readonly outbox: Outbox;
   private readonly cache = new FrameCache(api.frame);
   private readonly watch = new Watch();
   private opening = 0;
@@ -62,12 +60,12 @@ export class Review {
     this.editor = new Editor({
       ask: api.solve,
       changed: () => this.changed(),
-      save: (frame, draft) => this.keeper.draft(frame, draft),
+      save: (frame, draft) => this.outbox.put({ kind: "draft", frame, draft }),
       say,
     });
     this.editor.readonly = needs.session.readonly;
-    this.keeper = new Keeper({
-      box: needs.box,
+    this.outbox = new Outbox({
+      store: needs.session.store,
       sending: needs.sending,
       outdated: (frame) => this.cache.forget(frame),
       nameOf: (frame) => this.queue.nameOf(frame),
@@ -83,22 +81,20 @@ export class Review {
     return this.frame?.place ?? this.queue.row?.place ?? null;
   }
   get unsent(): boolean {
-    return !this.keeper.empty;
+    return !this.outbox.empty;
   }
 
   /** Send what an earlier page left, and show the first frame: this one, or the queue's. */
   async begin(frame: number | null): Promise<void> {
-    this.keeper.begin();
-    await this.queue.rows.ensure(0, 1);
+    this.outbox.begin();
+    await this.queue.setFilter(this.queue.filter, () => null);
     this.needs.queueChanged();
     await (frame === null ? this.next() : this.open(frame));
   }
 
-  /** What a tab that is gone had not sent; shown where it is about the frame in view. */
-  async adopt(text: string): Promise<void> {
-    const { frame } = this;
-    const frames = this.keeper.adopt(text);
-    if (frame !== null && frames.includes(frame.id) && !this.editor.touched) await this.open(frame.id);
+  /** Send what a tab that is gone had not sent. */
+  sendLeftOvers(): void {
+    this.outbox.begin();
   }
 
   async setFilter(filter: QueueFilter): Promise<void> {
@@ -108,18 +104,20 @@ export class Review {
   }
 
   async openIndex(index: number): Promise<void> {
-    const id = await this.arrived(this.queue.frameAt(index));
-    if (id !== undefined) await this.open(id);
+    const id = this.queue.ids[index];
+    if (id === undefined) return;
+    void this.queue.ensure(index, index + 1);
+    await this.open(id);
   }
 
   async open(id: number): Promise<void> {
     const before = this.editor.draft;
-    const unsent = this.keeper.unsentOf(id);
+    const unsent = this.outbox.unsentOf(id);
     const frame = await this.arrived(this.cache.get(id));
     // Work on the same frame that went on meanwhile is newer than what has come
     if (frame === undefined || (this.frame?.id === id && this.editor.draft !== before)) return;
     const mine = this.opening;
-    this.queue.index = this.queue.rows.indexOf(id) ?? this.queue.index;
+    this.queue.index = this.queue.indexOf(id) ?? this.queue.index;
     this.inView = null;
     this.views?.setPoints([], null, null, null);
     this.editor.open(frame, this.needs.session.reviewer, unsent);
@@ -174,7 +172,7 @@ export class Review {
     const own = frame.decisions.find((each) => each.reviewer === this.needs.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
     this.editor.decided();
-    this.keeper.decision(frame.id, body);
+    this.outbox.put({ kind: "decision", frame: frame.id, body });
     this.decidedNow += 1;
     this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers) });
     this.needs.queueChanged();
@@ -248,33 +246,20 @@ export class Review {
     }
   }
 
-  /** What a search found, where the frame is still in view. */
-  async searched(frame: number, camera: Camera | null, points: Point[]): Promise<void> {
-    this.cache.forget(frame);
-    if (this.frame?.id !== frame) return;
-    if (camera !== null) {
+  /** What a search found from a camera: in view, or kept as the work on a frame that was left as it was. */
+  async searched(id: number, start: Camera, camera: Camera, points: Point[]): Promise<void> {
+    if (this.frame?.id === id) {
       this.editor.take(camera, points, null);
       this.views?.fit();
+      return;
     }
-    const { searches } = await this.cache.get(frame);
-    if (this.frame?.id === frame) this.frame.searches = searches;
-    this.needs.changed();
-  }
-
-  /** Accept what the filter asks for and nobody has worked on, where it is so many frames. */
-  async acceptAll(count: number): Promise<void> {
-    const { accepted } = await api.acceptAll(this.queue.filter, count);
-    this.cache.clear();
-    say(`${accepted.toLocaleString("en")} frames: accepted. Saved.`);
-    const { frame } = this;
-    await this.queue.setFilter(this.queue.filter, () => frame?.id ?? null);
-    this.needs.queueChanged();
-    if (frame === null || this.queue.index === null) await this.next();
-  }
-
-  /** Others decided on the frame in view. */
-  outdated(frame: number): void {
-    this.cache.forget(frame);
+    this.cache.forget(id);
+    const frame = await this.cache.get(id);
+    const { reviewer } = this.needs.session;
+    const work = begun(frame, reviewer);
+    const decided = frame.decisions.some((each) => each.reviewer === reviewer);
+    if (decided || JSON.stringify(work.camera) !== JSON.stringify(start)) return;
+    this.outbox.put({ kind: "draft", frame: id, draft: { ...work, camera, points, hypothesis: null } });
   }
 
   goTo(place: Place): void {
@@ -324,7 +309,7 @@ export class Review {
     let index = this.queue.index;
     for (let step = 0; step < AHEAD; step += 1) {
       index = await this.queue.next(index);
-      const row = index === null ? undefined : this.queue.rows.row(index);
+      const row = index === null ? undefined : this.queue.rowAt(index);
       if (row === undefined || row.id === id || this.frame?.id !== id) return;
       this.views?.prefetch(await this.cache.get(row.id));
     }

@@ -1,6 +1,6 @@
 // "Search from here": the engine's own search from the camera in view, watched and cancellable.
 
-import type { Camera, Job } from "../types";
+import type { Camera, Job, Point } from "../types";
 import { ApiError, api } from "./api";
 import { link } from "./link";
 import { complain, say, sentenceOf } from "./notices";
@@ -14,7 +14,7 @@ export class SearchRun {
   private unwanted = false;
 
   constructor(
-    private readonly found: (frame: number, result: NonNullable<Job["result"]>) => void,
+    private readonly found: (frame: number, start: Camera, camera: Camera, points: Point[]) => void,
     /** null: none is running. */
     private readonly progress: (sentence: string | null) => void,
   ) {}
@@ -32,7 +32,7 @@ export class SearchRun {
       const { job } = await api.search(frame, camera);
       this.job = job;
       if (this.unwanted) this.cancel();
-      await this.watch(frame, job);
+      await this.watch(frame, camera, job);
     } catch (error) {
       complain(sentenceOf(error));
     }
@@ -46,7 +46,7 @@ export class SearchRun {
     if (this.job) api.cancel(this.job).catch((error: unknown) => complain(sentenceOf(error)));
   }
 
-  private async watch(frame: number, id: string): Promise<void> {
+  private async watch(frame: number, start: Camera, id: string): Promise<void> {
     for (;;) {
       let job: Job;
       try {
@@ -59,7 +59,8 @@ export class SearchRun {
         continue;
       }
       if (job.state === "done" && job.result !== null) {
-        this.found(frame, job.result);
+        const { camera, points } = job.result;
+        if (camera !== null) this.found(frame, start, camera, points);
         return say(ended(job.result));
       }
       if (job.state === "cancelled") return say("The search was cancelled.");

@@ -1,30 +1,21 @@
 // Rows of buttons made of actions: what a key does, a button does, too.
 
 import { element } from "./dom";
-import { keyLabel, type Action } from "./keys";
-
-export interface ButtonLook {
-  /** Shorter than the action's label. */
-  text: string;
-  pressed?: () => boolean;
-  className?: string;
-}
+import { keyLabel, type Action, type Bar } from "./keys";
 
 export interface Buttons {
   element: HTMLElement;
   refresh(): void;
 }
 
-export function buttons(actions: Action[], looks: Record<string, ButtonLook>, label: string): Buttons {
-  const made = Object.entries(looks).map(([id, look]) => {
-    const action = actions.find((each) => each.id === id);
-    if (action === undefined) throw new Error(`there is no action ${id}`);
+export function buttons(actions: Action[], bar: Bar): Buttons {
+  const made = actions.flatMap((action) => (action.button?.bar === bar ? [{ action, look: action.button }] : [])).map(({ action, look }) => {
     const [key] = action.keys;
     const button = element(
       "button",
       {
         type: "button",
-        id: `do-${id}`,
+        id: `do-${action.id}`,
         className: look.className ?? "",
         title: key === undefined ? action.label : `${action.label} (${keyLabel(key)})`,
         onclick: () => {
@@ -41,8 +32,8 @@ export function buttons(actions: Action[], looks: Record<string, ButtonLook>, la
   return {
     element: element(
       "div",
-      { className: "buttons", attributes: { role: "group", "aria-label": label } },
-      element("span", { className: "caption", attributes: { "aria-hidden": "true" } }, label),
+      { className: "buttons", attributes: { role: "group", "aria-label": bar } },
+      element("span", { className: "caption", attributes: { "aria-hidden": "true" } }, bar),
       ...made.map(({ button }) => button),
     ),
     refresh() {

@@ -5,7 +5,6 @@ import { element, refill } from "./dom";
 import { sentenceOf } from "./notices";
 import type { Sending } from "./outbox";
 import { count } from "./text";
-import type { Buttons } from "./toolbar";
 
 const SENDING_WORDS: Record<Sending, string> = {
   saved: "All saved",
@@ -18,7 +17,7 @@ export interface TopBar {
   setProgress(decidedNow: number): void;
 }
 
-export function topBar(host: HTMLElement, session: Session, keys: Buttons): TopBar {
+export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement): TopBar {
   const sending = element("span", { id: "sending", attributes: { role: "status" } });
   const progress = element("span", { id: "done" });
   const setSending = (state: Sending, why?: unknown): void => {
@@ -33,7 +32,7 @@ export function topBar(host: HTMLElement, session: Session, keys: Buttons): TopB
     progress,
     element("span", { className: "reviewer" }, `Reviewer: ${session.reviewer}`),
     session.readonly ? element("strong", { className: "badge" }, "read-only") : sending,
-    keys.element,
+    buttons,
   );
   setSending("saved");
   return {

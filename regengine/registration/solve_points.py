@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
-from matchers.earth import incidence_deg
+from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage
 from matchers.refine import FLOOR_PX
@@ -40,9 +40,12 @@ from matchers.view import render_known
 from regengine.errors import ConfigError
 from regengine.registration.control_points import GOOD_NCC
 from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
-from regengine.review.bodies import check_above_earth
-from regengine.review.reviewed import ReviewedPoint
+from regengine.result import FrameResult, ReviewedPoint
 
+# Cameras of photographs from orbit
+HEIGHT_RANGE_KM = (50.0, 5000.0)
+# Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
+FOCAL_RANGE = (0.2, 40.0)
 # Precision of a click on a light, and of what is taken for the same light in a map of 0.46 km
 CLICK_SIGMA_PX = 1.5
 MAP_SIGMA_M = 250.0
@@ -307,6 +310,8 @@ def snap(
     assert ncc is not None
     if ncc < GOOD_NCC:
         return Snapped(ncc=ncc, why="photo and map look too different there: try another light.")
+    if not (-0.5 <= now.x <= camera.width_px - 0.5 and -0.5 <= now.y <= camera.height_px - 0.5):
+        return Snapped(ncc=ncc, why="the match lies outside of the photo.")
     x, y = held_by(camera, point).lonlat_to_pixel(now.lon, now.lat)
     away = (now.x - point.x, now.y - point.y) if photo_moves else (x - point.x, y - point.y)
     return Snapped(
@@ -359,3 +364,23 @@ def moved(
 def _sigma_px(found: PatchMatches) -> float:
     variance = float(np.trace(found.covariance[0])) / 2.0
     return float(np.sqrt(variance + FLOOR_PX**2))
+
+
+def check_above_earth(camera: Camera) -> None:
+    """Refuse a camera that is in the Earth or far away."""
+    height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
+    if not HEIGHT_RANGE_KM[0] < height_km < HEIGHT_RANGE_KM[1]:
+        raise ConfigError("the camera is not above the Earth: place the photo on the map first.")
+
+
+def check_of_photo(camera: Camera, result: FrameResult) -> None:
+    """Refuse a camera that cannot have taken a photo: its light would be looked for for hours."""
+    check_above_earth(camera)
+    if (camera.width_px, camera.height_px) != (result.width_px, result.height_px):
+        raise ConfigError("the camera is for a picture of another size than the photo's.")
+    ratio = camera.focal_px / max(camera.width_px, camera.height_px)
+    if not FOCAL_RANGE[0] <= ratio <= FOCAL_RANGE[1]:
+        raise ConfigError(
+            f"the focal length is {ratio:.2g} times the photo's long side, which no lens has: "
+            "zoom the photo on the map."
+        )

@@ -13,14 +13,14 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from benchmarks.registration.truth import read_reference_cameras
-from benchmarks.review import ReviewProcess
 from matchers.camera import Camera
 from regengine.result import FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.example_results import proposal
-from tests.regengine.review.hand import ReviewHand, ground_error_km, head
-from tests.regengine.review.sample import camera_of, turned_camera
+from tests.kit.hand import ReviewHand, ground_error_km, head
+from tests.kit.pages import ReviewProcess
+from tests.kit.samples import camera_of, turned_camera
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 
@@ -67,7 +67,7 @@ def proposed(photo: Path, camera: Camera) -> FrameResult:
 
 @pytest.fixture(scope="module")
 def real_hand(
-    context: BrowserContext, real_data: Path, tmp_path_factory: pytest.TempPathFactory
+    desk: BrowserContext, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ReviewHand]:
     store = tmp_path_factory.mktemp("real") / "run.h5"
     with StoreWriter(store) as writer:
@@ -77,9 +77,9 @@ def real_hand(
             result = proposed(real_data / "photos" / file, shown)
             writer.add(StoredFrame(frame_index=number, result=result))
         writer.flush()
-    lights = str(real_data / "lights" / "blackmarble_15as.tif")
+    lights = real_data / "lights" / "blackmarble_15as.tif"
     with ReviewProcess(store, "--lights", lights, "--reviewer", "Ada") as server:
-        hand = ReviewHand(context.new_page(), server.address)
+        hand = ReviewHand(desk.new_page(), server.address)
         yield hand
         assert hand.problems == []
         hand.page.close()

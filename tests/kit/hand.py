@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import numpy as np
+from pyproj import Transformer
+from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.earth import great_circle_km
-from tests.regengine.review.sample import camera_of, true_camera, truth_of
+from tests.kit.samples import camera_of, true_camera, truth_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page, Request
@@ -137,13 +139,10 @@ class ReviewHand:
         mouse.up()
         self.actions["drags"] += 1
 
-    def search(self, frame_id: int) -> None:
+    def search(self) -> None:
         """One key: the engine searches from here, and what it found is shown."""
         self.press("g")
-        for _ in range(MOST_LOOKS):
-            if self.told_of(frame_id)["searches"]:
-                break
-            self.page.wait_for_timeout(LOOK_MS)
+        self.page.wait_for_selector("#progress", state="visible")
         self.page.wait_for_selector("#progress", state="hidden")
         self.wait_until_kept()
 
@@ -233,6 +232,35 @@ def camera_error_km(told: dict[str, Any], frame: str) -> float:
     places = camera_of(told).pixel_to_lonlat(x, y)
     lon, lat = [p["lon"] for p in known], [p["lat"] for p in known]
     return float(np.max(great_circle_km(*places, lon, lat)))
+
+
+def look(camera: str | dict[str, Any], a: float, b: float, *, to_pixel: bool = False) -> Any:
+    """Where a sample's true camera, or one as the server tells it, sees a pixel; or a place."""
+    seen_by = true_camera(camera) if isinstance(camera, str) else camera_of(camera)
+    there = seen_by.lonlat_to_pixel(a, b) if to_pixel else seen_by.pixel_to_lonlat(a, b)
+    return float(there[0]), float(there[1])
+
+
+def off_nadir_deg(frame: str) -> float:
+    """Angle of a sample's optical axis to the geodetic vertical, by PROJ."""
+    camera = true_camera(frame)
+    ecef = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    lon, lat, _ = ecef.transform(*camera.position_ecef_m, direction="INVERSE")
+    down = np.subtract(ecef.transform(lon, lat, 0.0), ecef.transform(lon, lat, 1.0))
+    ahead = Rotation.from_quat(camera.quaternion).apply([0.0, 0.0, 1.0])
+    return float(np.degrees(np.arccos(down @ ahead)))
+
+
+def limb_row(camera: dict[str, Any], x: float) -> float:
+    """Where the limb crosses a column of the photo, the sky above it."""
+    sky, ground = -0.5, camera["height_px"] - 0.5
+    for _ in range(40):
+        middle = (sky + ground) / 2.0
+        if math.isnan(look(camera, x, middle)[0]):
+            sky = middle
+        else:
+            ground = middle
+    return float(ground)
 
 
 def ground_error_km(camera: Camera, truth: Camera) -> float:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from regengine.result import (
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
-SAMPLES = Path(__file__).resolve().parents[3] / "data_samples"
+SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 LIGHTS = SAMPLES / "lights.tif"
 # What is wrong with a wrong proposal: turned about the camera's axes, some 45 km on the ground;
 # the lens by 1.5 %; the station by 19 km
@@ -65,7 +65,7 @@ PROPOSALS: Mapping[str, Proposal] = {
     "ISS990-E-000106": Proposal(verdict="review", probability=0.62, reason="few_lights"),
 }
 # What it says of a copy of a sample that goes by another name
-FAR = "ISS990-E-000503"
+FAR = "far"
 OF_COPIES: Mapping[str, Proposal] = {
     FAR: Proposal(
         verdict="review",
@@ -116,6 +116,16 @@ def turned_camera(camera: Camera, away_km: float = 0.0) -> Camera:
         focal_px=camera.focal_px * WRONG_FOCAL,
         position_ecef_m=(x, y, z),
     )
+
+
+def true_json(frame: str) -> dict[str, Any]:
+    """The camera that a sample was taken with, as the review's server takes it."""
+    return asdict(true_camera(frame))
+
+
+def turned_json(frame: str, away_km: float) -> dict[str, Any]:
+    """A wrong camera of a sample, so much farther along a great circle."""
+    return asdict(turned_camera(true_camera(frame), away_km))
 
 
 def sample_result(frame: str, photo: Path, proposal: Proposal | None = None) -> FrameResult:
@@ -188,7 +198,11 @@ def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) 
         for index, (frame, name) in enumerate(frames or zip(PROPOSALS, PROPOSALS, strict=True)):
             photo = folder / "photos" / f"{name}.jpg"
             shutil.copyfile(SAMPLES / f"{frame}.jpg", photo)
-            result = replace(sample_result(frame, photo, OF_COPIES.get(name)), frame=name)
+            result = replace(
+                sample_result(frame, photo, OF_COPIES.get(name)),
+                frame=name,
+                path=f"photos/{name}.jpg",
+            )
             writer.add(
                 StoredFrame(
                     frame_index=index,

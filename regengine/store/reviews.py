@@ -1,0 +1,489 @@
+"""What people decided of a store's frames: added, never changed, kept beside the store.
+
+With it lies unfinished work. What counts of it, for exports, is told by `reviewed`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from matchers.camera import Camera
+from regengine.errors import ConfigError, StoreError
+from regengine.result import FrameResult, ReviewedPoint
+from regengine.store.schema import select
+from regengine.store.snapshot import iter_blocks
+from regengine.store.writer import utc_now
+
+Choice = Literal["accepted", "rejected", "unsure"]
+Work = dict[str, Any]  # camera, points, hypothesis, comment, tags, quality, place, given: JSON
+
+APPLICATION_ID = 0x52454752  # "REGR"
+FORMAT_VERSION = 1
+# Another process writes for milliseconds; a slow disk may make it seconds
+BUSY_S = 10.0
+LONGEST_NAME = 80  # of a reviewer
+READ_FRAMES = 4096
+STATE = select(
+    "frames/sha256",
+    *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
+)
+
+# Decisions are added and never changed: triggers refuse everything else
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT_VERSION};
+CREATE TABLE IF NOT EXISTS decisions (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    frame_index INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL,
+    decision TEXT NOT NULL CHECK (decision IN ('accepted', 'rejected', 'unsure')),
+    base INTEGER NOT NULL,
+    seconds REAL,
+    verdict TEXT NOT NULL,
+    probability REAL,
+    proposal_sha256 TEXT NOT NULL,
+    work TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS decisions_of_frame ON decisions (frame_index, reviewer, revision);
+CREATE TRIGGER IF NOT EXISTS decisions_stay BEFORE UPDATE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decisions are not changed'); END;
+CREATE TRIGGER IF NOT EXISTS decisions_remain BEFORE DELETE ON decisions
+    BEGIN SELECT RAISE(ABORT, 'decisions are not deleted'); END;
+CREATE TABLE IF NOT EXISTS drafts (
+    frame_index INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    time_utc TEXT NOT NULL,
+    work TEXT NOT NULL,
+    PRIMARY KEY (frame_index, reviewer)
+);
+COMMIT;
+"""
+COLUMNS = (
+    "revision, frame_index, sha256, reviewer, time_utc, decision, base, seconds, verdict, "
+    "probability, proposal_sha256, work"
+)
+
+
+def decisions_path(store: Path) -> Path:
+    """Where the decisions on a store's frames lie: ``run.h5.review.sqlite`` beside ``run.h5``."""
+    return store.with_name(f"{store.name}.review.sqlite")
+
+
+def reviewer_name(given: str | None) -> str:
+    """Under which name decisions are kept; the user's on this machine for None.
+
+    ConfigError if there is none, or it is no name.
+    """
+    name = given
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):  # a user without an entry, as in containers
+            name = ""
+    name = name.strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise ConfigError(
+            f"--reviewer: name the person who decides, in at most {LONGEST_NAME} letters."
+        )
+    return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a decision is about: the photo, and what the engine said of it then."""
+
+    frame_index: int
+    sha256: str
+    verdict: str
+    probability: float | None
+    proposal_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision of one person, as it was saved: `work` is what the page sent.
+
+    Times are ISO 8601, UTC; `seconds` is how long the frame was in view; `base` is the reviewer's
+    latest revision of the frame that the page knew, 0 for none.
+    """
+
+    revision: int  # counts all decisions of the file
+    judged: Judged
+    reviewer: str
+    time_utc: str
+    decision: Choice
+    base: int
+    seconds: float | None
+    work: Work
+
+
+class Brief(NamedTuple):
+    """A decision without the work."""
+
+    revision: int
+    frame_index: int
+    sha256: str
+    reviewer: str
+    decision: Choice
+    tags: tuple[str, ...]
+
+
+class Decisions:
+    """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
+
+    The file, see `decisions_path`, is made where there is none; with ``readonly`` nothing is
+    written, and a file that is not there counts as empty. StoreError if the file cannot be used; of
+    every method, too.
+    """
+
+    def __init__(self, path: Path, readonly: bool = False) -> None:
+        self._path = path
+        self._connection = _open_file(path, readonly=readonly)
+        self._lock = RLock()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def save(
+        self,
+        judged: Judged,
+        reviewer: str,
+        decision: Choice,
+        work: Work,
+        *,
+        base: int = 0,
+        seconds: float | None = None,
+    ) -> tuple[Decision, Decision | None]:
+        """Add a decision; the reviewer's draft of the frame goes.
+
+        The same decision once more adds nothing: its answer was lost when the server ended.
+        ``base`` is the reviewer's latest revision of this frame that the page knew, 0 for none;
+        ``seconds`` is how long the frame was in view. Gives what was saved, and a decision of the
+        same reviewer that the page had not seen, if any.
+        """
+        work = json.loads(json.dumps(work))  # as it is read again
+        with self._written() as connection:
+            about = "frame_index = ? AND sha256 = ? AND reviewer = ?"
+            before = self._heads(about, judged.frame_index, judged.sha256, reviewer)
+            for head in before:
+                told = (head.judged, head.decision, head.seconds, head.work, head.base)
+                if told == (judged, decision, seconds, work, base):
+                    return head, None
+            row = (
+                judged.frame_index,
+                judged.sha256,
+                reviewer,
+                utc_now(),
+                decision,
+                base,
+                seconds,
+                judged.verdict,
+                judged.probability,
+                judged.proposal_sha256,
+                json.dumps(work),
+            )
+            added = connection.execute(
+                f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)}) RETURNING {COLUMNS}",  # noqa: S608
+                row,
+            )
+            saved = _decision(added.fetchone())
+            _delete_draft(connection, judged.frame_index, reviewer)
+        unseen = [head for head in before if head.revision != base]
+        return saved, unseen[0] if unseen else None
+
+    def heads(self, frame_index: int, sha256: str) -> list[Decision]:
+        """The latest decision of each reviewer on a photo, newest first."""
+        with self._read():
+            return self._heads("frame_index = ? AND sha256 = ?", frame_index, sha256)
+
+    def all_heads(self) -> list[Decision]:
+        """The latest decision of each reviewer on every photo, newest first."""
+        with self._read():
+            return self._heads("TRUE")
+
+    def history(self, frame_index: int, sha256: str) -> list[Decision]:
+        """All decisions on a photo, newest first."""
+        with self._read():
+            return self._select("frame_index = ? AND sha256 = ?", frame_index, sha256)
+
+    def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
+        """Keep unfinished work in place of what was there; when it was kept (ISO 8601, UTC)."""
+        now = utc_now()
+        with self._written() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
+                (frame_index, sha256, reviewer, now, json.dumps(work)),
+            )
+        return now
+
+    def draft(self, frame_index: int, sha256: str, reviewer: str) -> Work | None:
+        """Unfinished work on a photo, if there is any."""
+        with self._read() as connection:
+            row = connection.execute(
+                "SELECT work FROM drafts WHERE frame_index = ? AND sha256 = ? AND reviewer = ?",
+                (frame_index, sha256, reviewer),
+            ).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def drop_draft(self, frame_index: int, reviewer: str) -> None:
+        """Forget unfinished work."""
+        with self._written() as connection:
+            _delete_draft(connection, frame_index, reviewer)
+
+    def since(self, revision: int) -> list[Brief]:
+        """What was decided after a revision, oldest first; quick for many."""
+        with self._read() as connection:
+            rows = connection.execute(
+                "SELECT revision, frame_index, sha256, reviewer, decision, "
+                "json_extract(work, '$.tags') FROM decisions WHERE revision > ? ORDER BY revision",
+                (revision,),
+            ).fetchall()
+        return [
+            Brief(*about, () if tags in (None, "[]") else tuple(json.loads(tags)))
+            for *about, tags in rows
+        ]
+
+    def _heads(self, where: str, *values: object) -> list[Decision]:
+        # Conditions are this module's own words; what comes from outside is bound
+        return self._select(
+            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # noqa: S608
+            "GROUP BY frame_index, sha256, reviewer)",
+            *values,
+        )
+
+    def _select(self, where: str, *values: object) -> list[Decision]:
+        question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # noqa: S608
+        return [_decision(row) for row in self._connection.execute(question, values)]
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise StoreError(f"{self._path} cannot be read ({error}).") from error
+
+    @contextmanager
+    def _written(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is on the disk, or none."""
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                with self._connection:
+                    yield self._connection
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"{self._path} cannot be written ({error}): nothing was saved; check its "
+                    "permissions and the space on the disk."
+                ) from error
+
+
+def _delete_draft(connection: sqlite3.Connection, frame_index: int, reviewer: str) -> None:
+    connection.execute(
+        "DELETE FROM drafts WHERE frame_index = ? AND reviewer = ?", (frame_index, reviewer)
+    )
+
+
+def _decision(row: tuple[Any, ...]) -> Decision:
+    revision, number, sha256, reviewer, time_utc, choice, base, seconds = row[:8]
+    verdict, probability, proposal, work = row[8:]
+    return Decision(
+        revision=revision,
+        judged=Judged(
+            frame_index=number,
+            sha256=sha256,
+            verdict=verdict,
+            probability=probability,
+            proposal_sha256=proposal,
+        ),
+        reviewer=reviewer,
+        time_utc=time_utc,
+        decision=choice,
+        base=base,
+        seconds=seconds,
+        work=json.loads(work),
+    )
+
+
+def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    """Open the file, making it where there is none."""
+    there = path.exists() and path.stat().st_size > 0
+    address = path.absolute().as_uri()
+    try:
+        if not readonly:
+            connection = _connect(f"{address}?mode=rwc", path)
+            # What was answered to the page is on the disk, also after a power cut
+            connection.executescript(
+                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
+            )
+        elif there:
+            try:
+                connection = _connect(f"{address}?mode=ro", path)
+            except sqlite3.OperationalError:
+                # Beside a file in a folder that is not writable there is no place for the shared
+                # memory of a write-ahead log; nobody can be writing it there
+                connection = _connect(f"{address}?mode=ro&immutable=1", path)
+        else:
+            connection = _connect(":memory:", path)
+            connection.executescript(SCHEMA)
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
+            "its decisions in; check its permissions (--readonly only looks), or move it away to "
+            "begin a new one."
+        ) from error
+    return connection
+
+
+def _connect(address: str, path: Path) -> sqlite3.Connection:
+    """Open a database; StoreError if it is another program's, or a later version's."""
+    connection = sqlite3.connect(
+        address,
+        uri=address.startswith("file:"),
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        (own,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if tables and own != APPLICATION_ID:
+            raise StoreError(
+                f"{path} is another program's database: move it away, since the decisions on the "
+                "store would lie there."
+            )
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{path} is of format {version}, newer than {FORMAT_VERSION}: use a newer "
+                "regengine."
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """The decision that counts for a frame: the latest of all reviewers."""
+
+    frame_index: int
+    decision: Choice
+    reviewer: str
+    time_utc: str  # when, ISO 8601
+    camera: Camera | None  # the camera that was decided on, with its control points
+    points: tuple[ReviewedPoint, ...]
+    comment: str
+    tags: tuple[str, ...]
+    quality: int | None  # 0 (useless) to 5 (excellent)
+    # name, country, lon, lat and population of a place that the person named.
+    place: dict[str, Any] | None
+    disputed: bool  # whether the latest decisions of two people differ
+    stale: bool  # whether the engine proposes something else by now
+
+
+def reviewed(store: Path) -> dict[int, Reviewed]:
+    """What people decided of a store's frames, by their numbers, ascending.
+
+    Decisions on a photo that the store does not have under the same number any more are left out;
+    empty where nobody decided anything. StoreError if the store or the file beside it cannot be
+    read.
+    """
+    if not decisions_path(store).exists():
+        return {}
+    heads: defaultdict[tuple[int, str], list[Decision]] = defaultdict(list)
+    with closing(Decisions(decisions_path(store), readonly=True)) as decisions:
+        for head in decisions.all_heads():
+            heads[head.judged.frame_index, head.judged.sha256].append(head)
+    if not heads:
+        return {}
+    return {
+        number: _reviewed(heads[number, sha256], proposal)
+        for number, sha256, proposal in _states(store, {number for number, _ in heads})
+        if (number, sha256) in heads
+    }
+
+
+def check_points(pixels: Iterable[tuple[float, float]], result: FrameResult) -> None:
+    """Refuse points that lie outside of a frame's photo: ConfigError."""
+    width_px, height_px = result.width_px or 0, result.height_px or 0
+    for x, y in pixels:
+        if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
+            raise ConfigError(
+                f"pixel ({x:.1f}, {y:.1f}) is outside of the photo, which has "
+                f"{width_px} x {height_px} pixels"
+            )
+
+
+def judged_state(frame_index: int, result: FrameResult) -> Judged:
+    """What a decision on a frame is about."""
+    points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
+    return Judged(
+        frame_index=frame_index,
+        sha256=result.sha256,
+        verdict=result.verdict,
+        probability=result.probability,
+        proposal_sha256=_proposal_sha256(points),
+    )
+
+
+def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
+    text = json.dumps([[float(value) for value in point] for point in points])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _states(store: Path, wanted: Collection[int]) -> Iterator[tuple[int, str, str]]:
+    """Number, hash of the photo and hash of the proposal of some frames of a store."""
+    sought = np.array(sorted(wanted), dtype=np.int64)
+    for tables in iter_blocks(store, STATE, READ_FRAMES):
+        frames, points = tables["frames"], tables["control_points"]
+        values = np.stack([points[name] for name in ("x", "y", "lon", "lat")], axis=-1)
+        numbers = frames["frame_index"]
+        first = np.searchsorted(points["frame_index"], numbers, side="left").tolist()
+        beyond = np.searchsorted(points["frame_index"], numbers, side="right").tolist()
+        for row in np.flatnonzero(np.isin(numbers, sought)).tolist():
+            proposal = _proposal_sha256(values[first[row] : beyond[row]].tolist())
+            yield int(numbers[row]), frames["sha256"][row].decode(), proposal
+
+
+def _reviewed(heads: list[Decision], proposal: str) -> Reviewed:
+    counts = heads[0]
+    work, camera = counts.work, counts.work["camera"]
+    if camera is not None:
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in camera.items()
+        }
+        camera = Camera(**values)
+    return Reviewed(
+        frame_index=counts.judged.frame_index,
+        decision=counts.decision,
+        reviewer=counts.reviewer,
+        time_utc=counts.time_utc,
+        camera=camera,
+        points=tuple(ReviewedPoint(**point) for point in work["points"]),
+        comment=work["comment"],
+        tags=tuple(work["tags"]),
+        quality=work["quality"],
+        place=work["place"],
+        disputed=len({head.decision for head in heads}) > 1,
+        stale=counts.judged.proposal_sha256 != proposal,
+    )

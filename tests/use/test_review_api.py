@@ -1,0 +1,691 @@
+"""The review's server, asked as its page asks: who is let in, what is kept and worked out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from pyproj import Transformer
+
+from regengine.errors import RegengineError
+from tests.kit.hand import camera_error_km
+from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
+from tests.kit.program import run
+from tests.kit.runs import ELEMENTS, LIGHTS
+from tests.kit.samples import true_json, truth_of, turned_json
+
+WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
+FRAME = "ISS990-E-000103"
+LAYER = "Streets | https://tiles.example.org/{z}/{x}/{y}.png | them"
+
+
+def is_refused(answer: httpx.Response, status: int) -> bool:
+    """Whether that is the status, and a sentence says why."""
+    return answer.status_code == status and len(answer.json()["detail"]) > 8
+
+
+@pytest.fixture
+def client(review_server: Serve, review_store: Path) -> Iterator[Client]:
+    """A review of the 40 hand-made frames."""
+    with review_server(review_store) as client:
+        yield client
+
+
+def known_points(count: int = 4, **changed: Any) -> list[dict[str, Any]]:
+    """Known pixels of the wrong sample with their places, far from each other."""
+    known = truth_of(FRAME)["reference_points"]
+    shares = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5), (0.3, 0.6), (0.7, 0.4)]
+    size = truth_of(FRAME)["camera"]
+    chosen = [
+        min(
+            known,
+            key=lambda p: np.hypot(p["x"] - u * size["width_px"], p["y"] - v * size["height_px"]),
+        )
+        for u, v in shares[:count]
+    ]
+    said = {"sigma_px": None, "origin": "person"} | changed
+    return [{name: one[name] for name in ("x", "y", "lon", "lat")} | said for one in chosen]
+
+
+# Who is let in
+
+
+def test_only_the_printed_address_lets_in(review_server: Serve, review_store: Path) -> None:
+    with review_server(review_store, admitted=False) as client:
+        for path in ("/", "/app.js", "/api/session", "/api/frames/0", "/?token=guess", "/?token="):
+            assert is_refused(client.ask("GET", path), 401)
+        answer = client.ask("GET", f"/?token={client.token}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        cookie = answer.headers["set-cookie"].lower()
+        assert {"httponly", "samesite=strict"} <= {part.strip() for part in cookie.split(";")}
+        assert client.token not in answer.headers["set-cookie"]
+        assert client.ask("GET", "/").headers["content-type"].startswith("text/html")
+        kept = client.cookies
+    with review_server(review_store, admitted=False) as other:
+        assert other.token != client.token
+        other.cookies = kept
+        assert is_refused(other.ask("GET", "/api/session"), 401)
+
+
+def test_the_token_of_the_started_browser_works_once(
+    review_server: Serve, review_store: Path
+) -> None:
+    with review_server(review_store, admitted=False) as client:
+        assert client.ask("GET", f"/?token={client.once}").status_code == 303
+        assert is_refused(client.ask("GET", f"/?token={client.once}"), 401)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": f"evil.example:{PORT}"}, 421),  # a stranger's name that has come to point here
+        ({"host": "127.0.0.1:1"}, 421),
+        ({"host": f"127.0.0.1.evil:{PORT}"}, 421),
+        ({"host": f"localhost@evil:{PORT}"}, 421),
+        ({"host": ""}, 421),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": f"http://localhost:{PORT}"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),  # another port of this machine
+        ({"content-type": "text/plain"}, 422),  # what a foreign form can send
+        ({"content-type": "application/x-www-form-urlencoded"}, 422),
+        ({"origin": BASE, "sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+def test_other_pages_and_names_cannot_ask(
+    client: Client, headers: dict[str, str], status: int
+) -> None:
+    body = json.dumps(WORK | {"decision": "unsure", "base": 0})
+    sent = {"content-type": "application/json"} | headers
+    answer = client.ask("PUT", "/api/frames/0/decision", content=body, headers=sent)
+    assert answer.status_code == status, answer.text
+    assert len(client.told("frames/0/history")) == (status == 200)
+
+
+def test_a_link_from_elsewhere_leads_to_the_page(client: Client) -> None:
+    answer = client.ask("GET", "/", headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, 'http-equiv="refresh"' in answer.text) == (200, True)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_long_requests_are_not_read(client: Client, announced: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(1000):
+            yield b" " * 1024
+
+    body = b" " * (300 * 1024) if announced else pieces()
+    headers = {"content-type": "application/json"}
+    answer = client.ask("PUT", "/api/frames/0/draft", content=body, headers=headers)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../app.py",
+        "/..%2fapp.py",
+        "/%2e%2e/%2e%2e/context.py",
+        "/..%5c..%5cpyproject.toml",
+        "/%2fetc%2fpasswd",
+        "/static/index.html",
+        "/index.html%00.js",
+        "/api/frames/..%2f..%2f..%2fetc%2fpasswd",
+        "/api/frames/0/photo/0/0/..%2f..%2fphoto.jpg",
+    ],
+)
+def test_no_path_leads_out_of_the_page(client: Client, path: str) -> None:
+    answer = client.ask("GET", path)
+    assert answer.status_code in (404, 422)
+    assert set(answer.json()) == {"detail"}
+
+
+@pytest.mark.parametrize("path", ["/", "/app.js", "/api/session", "/nothing", "/api/x"])
+def test_every_answer_forbids_framing_and_foreign_scripts(
+    review_server: Serve, review_store: Path, path: str
+) -> None:
+    with review_server(review_store, layers=[LAYER]) as client:
+        headers = client.ask("GET", path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert policy.count("http") == policy.count("https://tiles.example.org") == 2
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in headers
+    assert headers["cache-control"] in ("no-store", "no-cache")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"points": [{"x": 1, "y": 1, "lon": 0, "lat": 91, "sigma_px": None, "origin": "person"}]},
+        {"points": [{"x": 1, "y": 1, "lon": 0, "lat": 9, "sigma_px": None, "origin": "nobody"}]},
+        {"quality": 6},
+        {"comment": "x" * 10_001},
+        {"tags": ["x"] * 33},
+        {"camera": {"focal_px": -1}},
+        {"decision": "perhaps"},
+        {"base": 10**20},
+        {"surprise": 1},
+        {"seconds": float("nan")},
+        "[" * 5000,
+        "\x00",
+    ],
+)
+def test_nonsense_is_refused_in_a_sentence_and_saves_nothing(client: Client, wrong: Any) -> None:
+    body = WORK | {"decision": "unsure", "base": 0}
+    text = wrong if isinstance(wrong, str) else json.dumps(body | wrong)
+    headers = {"content-type": "application/json"}
+    answer = client.ask("PUT", "/api/frames/0/decision", content=text, headers=headers)
+    assert is_refused(answer, 400) or is_refused(answer, 422)
+    assert client.told("frames/0/history") == []
+
+
+# The queue
+
+FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "verdict=review&verdict=failed": lambda row: row["verdict"] in ("review", "failed"),
+    "reason=low_margin": lambda row: "low_margin" in row["reasons"],
+    "category=cities": lambda row: row["category"] == "cities",
+    "text=iss055": lambda row: "ISS055" in row["frame"],
+    "text=japan": lambda row: "Japan" in (row["place"] or ""),
+    "date_from=2012-03-28T17&date_to=2012-03-28T18": lambda row: (
+        "2012-03-28T17" <= (row["time_utc"] or "") <= "2012-03-28T18:59:59Z"
+    ),
+    "status=done": lambda row: row["id"] in (1, 2),
+    "status=open": lambda row: row["id"] not in (1, 2),
+    "status=disputed": lambda row: row["id"] == 1,
+    "status=second": lambda row: row["id"] == 2,
+    "tag=fog": lambda row: row["id"] == 2,
+}
+
+
+def test_a_filter_keeps_what_says_so_and_facets_count_it(
+    client: Client, review_server: Serve, review_store: Path
+) -> None:
+    client.decide(1, "rejected")
+    with review_server(review_store, reviewer="Bo") as other:
+        other.decide(1, "unsure")
+        other.decide(2, "unsure", tags=["fog"])
+    deadline = time.monotonic() + 60.0
+    while not client.told("frames?limit=0")["named"] and time.monotonic() < deadline:
+        time.sleep(0.1)  # the towns are read after the first pictures
+    everything = client.told("frames?limit=100")["frames"]
+    assert len(everything) == 40
+    for query, says_so in FILTERS.items():
+        found = client.told(f"frames?limit=100&{query}")
+        expected = {row["id"] for row in everything if says_so(row)}
+        assert {row["id"] for row in found["frames"]} == expected, query
+        assert found["total"] == len(expected) > 0, query
+    facets = client.told("facets")
+    for name in ("verdict", "reason", "category", "tag"):
+        for value, count in facets[name].items():
+            query = httpx.QueryParams({name: value, "limit": 0})
+            assert client.told(f"frames?{query}")["total"] == count
+    assert client.told("frames?limit=0&verdict=accepted")["progress"] == {
+        "all": facets["verdict"]["accepted"],
+        "decided": 2,
+    }
+
+
+def test_boxes_cross_the_antimeridian_and_hold_the_poles(client: Client) -> None:
+    def names(bbox: str) -> set[str]:
+        rows = client.told(f"frames?limit=100&bbox={bbox}")["frames"]
+        return {row["frame"] for row in rows if row["frame"].startswith(("ISS055", "ISS061"))}
+
+    everywhere = names("-180,-90,180,90")
+    assert len(everywhere) == 8
+    assert names("170,-90,-170,90") >= {name for name in everywhere if "ISS055" in name}
+    assert len(names("-180,80,180,90")) == 2
+    for wrong in ("1,2,3", "0,9,0,8", "a,b,c,d", "nan,0,1,1"):
+        assert is_refused(client.ask("GET", f"/api/frames?bbox={wrong}"), 422)
+
+
+def test_the_most_doubtful_come_first(client: Client) -> None:
+    rows = client.told("frames?limit=100")["frames"]
+    order = ["review", "accepted", "no_match", "failed"]
+    ranks = [order.index(row["verdict"]) for row in rows]
+    assert ranks == sorted(ranks)
+    for verdict in ("review", "accepted"):
+        doubts = [abs(row["probability"] - 0.5) for row in rows if row["verdict"] == verdict]
+        assert doubts == sorted(doubts)
+    times = [row["time_utc"] or "9" for row in client.told("frames?limit=100&sort=time")["frames"]]
+    assert times == sorted(times)
+    pages = [client.told(f"frames?offset={k}&limit=15")["frames"] for k in (0, 15, 30)]
+    assert [row["id"] for page in pages for row in page] == [row["id"] for row in rows]
+
+
+def test_names_and_texts_command_no_terminal_and_no_page(client: Client) -> None:
+    client.decide(39, "unsure", comment="ESC\x1b[31m <b>", tags=["<i>"])
+    for path in ("frames?limit=100", "frames/39", "frames/39/history", "facets"):
+        answer = client.ask("GET", f"/api/{path}")
+        assert answer.headers["content-type"] == "application/json"
+        assert "\x1b" not in answer.text
+    frame = client.told("frames/39")
+    assert "\x1b" not in frame["frame"] + frame["category"] + frame["camera_body"]
+    assert frame["decisions"][0]["comment"] == "ESC[31m <b>"
+    assert "\u202e" not in json.dumps(client.told("frames/35"), ensure_ascii=False)
+
+
+def test_a_store_that_a_run_adds_to_is_seen(
+    sample_review: Path,
+    review_server: Serve,
+    review_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with review_server(sample_review) as client:
+        client.decide(0, "unsure")
+        os.replace(review_store, sample_review)
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
+        rows = client.told("frames?limit=100&sort=name")["frames"]
+        # Frame 0 is another photo by now: the decision is not about it
+        assert (len(rows), {row["decision"] for row in rows}) == (40, {None})
+
+
+# What is decided
+
+
+def test_a_decision_shows_everywhere_and_is_exported(client: Client, review_store: Path) -> None:
+    saved = client.accept(8, comment="two\nlines", tags=[" a  b "], quality=4)
+    assert saved.status_code == 200, saved.text
+    assert (saved.json()["conflict"], saved.json()["others"]) == (None, [])
+    (row,) = client.told("frames?status=done")["frames"]
+    assert (row["id"], row["decision"], row["reviewers"]) == (8, "accepted", 1)
+    assert client.told("facets")["tag"] == {"a b": 1}
+    frame = client.told("frames/8")
+    (kept,) = frame["decisions"]
+    assert (kept["comment"], kept["reviewer"], kept["seconds"]) == ("two\nlines", "Ada", 1.5)
+    assert (kept["camera"], kept["points"]) == (frame["camera"], frame["points"])
+    assert client.told("frames/8/history") == [kept]
+    out = review_store.parent / "out.csv"
+    words = ("--format", "csv", "--out", out, "--reviewed")
+    assert run("export", review_store, *words).code == 0
+    assert frame["frame"] in out.read_text(encoding="utf-8")
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 5  # a line a point
+
+
+def test_accepting_needs_a_camera_and_four_points(client: Client) -> None:
+    told = client.told("frames/8")
+    same = [told["points"][0]] * 4
+    for work in (
+        {},
+        {"camera": told["camera"]},
+        {"points": told["points"]},
+        {"camera": told["camera"], "points": told["points"][:3]},
+        {"camera": told["camera"], "points": same},
+    ):
+        answer = client.decide(8, "accepted", **work)
+        assert is_refused(answer, 422)
+        assert "four" in answer.json()["detail"]
+        assert client.decide(8, "rejected", **work).status_code == 200
+    assert {one["decision"] for one in client.told("frames/8/history")} == {"rejected"}
+
+
+@pytest.mark.parametrize("at", [(-0.6, 10.0), (10.0, 480.0), (700.0, 10.0)])
+def test_points_outside_of_the_photo_are_refused(
+    client: Client, review_store: Path, at: tuple[float, float]
+) -> None:
+    point = client.told("frames/8")["points"][0] | {"x": at[0], "y": at[1]}
+    for sent in (
+        client.decide(8, "unsure", points=[point]),
+        client.ask("PUT", "/api/frames/8/draft", json=WORK | {"points": [point]}),
+    ):
+        assert is_refused(sent, 422)
+        assert "outside of the photo" in sent.json()["detail"]
+    table = review_store.parent / "points.csv"
+    name = client.told("frames/8")["frame"]
+    table.write_text(f"frame,x,y,lon,lat\n{name},{at[0]},{at[1]},10,10\n", encoding="utf-8")
+    said = run("import", review_store, table)
+    assert (said.code, "outside of the photo" in said.err) == (2, True)
+    assert client.told("frames/8/history") == []
+
+
+def test_the_same_decision_again_adds_nothing_and_an_unseen_one_is_told(client: Client) -> None:
+    first = client.decide(1, "rejected").json()
+    assert client.decide(1, "rejected").json()["revision"] == first["revision"]  # sent again
+    second = client.decide(1, "unsure").json()
+    assert second["conflict"]["revision"] == first["revision"]
+    third = client.decide(1, "rejected", base=second["revision"]).json()
+    assert third["conflict"] is None
+    kept = [one["decision"] for one in client.told("frames/1/history")]
+    assert kept == ["rejected", "unsure", "rejected"]
+
+
+def test_unfinished_work_comes_back_to_its_person_until_it_is_decided(
+    client: Client, review_server: Serve, review_store: Path
+) -> None:
+    points = client.told("frames/8")["points"]
+    nadir = {"lon": 190.0, "lat": 4.0, "altitude_km": 410.0}
+    given = {"time_utc": "2012-03-28T15:46:41Z", "nadir": nadir, "focal_px": 2000.0}
+    draft = WORK | {"comment": "so far", "points": points, "given": given}
+    assert client.ask("PUT", "/api/frames/8/draft", json=draft).status_code == 200
+    with review_server(review_store) as after_a_crash:
+        kept = after_a_crash.told("frames/8")["draft"]
+        assert kept == draft | {"given": given | {"nadir": nadir | {"lon": -170.0}}}
+    with review_server(review_store, reviewer="Bo") as other:
+        assert other.told("frames/8")["draft"] is None
+    client.decide(8, "unsure")
+    assert client.told("frames/8")["draft"] is None
+    client.ask("PUT", "/api/frames/8/draft", json=draft)
+    assert client.ask("DELETE", "/api/frames/8/draft").status_code == 204
+    assert client.told("frames/8")["draft"] is None
+
+
+def test_looking_only_changes_nothing(review_server: Serve, review_store: Path) -> None:
+    before = sorted(review_store.parent.rglob("*"))
+    with review_server(review_store, readonly=True) as client:
+        assert client.told("session")["readonly"] is True
+        for answer in (
+            client.decide(0, "rejected"),
+            client.ask("PUT", "/api/frames/0/draft", json=WORK),
+            client.ask("DELETE", "/api/frames/0/draft"),
+        ):
+            assert is_refused(answer, 403)
+        assert client.told("frames/0")["decisions"] == []
+    assert sorted(review_store.parent.rglob("*")) == before
+
+
+def test_decisions_are_sqlite_that_others_read_and_nobody_changes(
+    client: Client, review_store: Path
+) -> None:
+    client.accept(8)
+    with closing(sqlite3.connect(f"{review_store}.review.sqlite")) as others:
+        question = "SELECT frame_index, reviewer, decision, verdict, work FROM decisions"
+        ((number, reviewer, decision, verdict, work),) = others.execute(question)
+        assert (number, reviewer, decision, verdict) == (8, "Ada", "accepted", "review")
+        assert len(json.loads(work)["points"]) == 4
+        for change in ("UPDATE decisions SET decision = 'rejected'", "DELETE FROM decisions"):
+            with pytest.raises(sqlite3.IntegrityError, match="decisions are not"):
+                others.execute(change)
+
+
+@pytest.mark.parametrize("readonly", [False, True])
+@pytest.mark.parametrize("kind", ["text", "stranger", "newer"])
+def test_other_programs_files_are_refused_and_left_alone(
+    review_server: Serve, review_store: Path, kind: str, readonly: bool
+) -> None:
+    file = Path(f"{review_store}.review.sqlite")
+    if kind == "text":
+        file.write_text("no database, but long enough to be taken for something" * 20)
+    else:
+        with closing(sqlite3.connect(file)) as other, other:
+            other.execute("CREATE TABLE stamps (id INTEGER)")
+            if kind == "newer":
+                other.execute(f"PRAGMA application_id = {0x52454752}")
+                other.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    with (
+        pytest.raises(RegengineError, match=r"run\.h5\.review\.sqlite"),
+        review_server(review_store, readonly=readonly),
+    ):
+        pass
+    assert file.read_bytes() == before
+
+
+def test_what_was_answered_outlives_kill_9_and_a_signal_ends_in_order(review_store: Path) -> None:
+    with ReviewProcess(review_store, "--reviewer", "Ada", "--port", 0) as review:
+        with httpx.Client(follow_redirects=True, timeout=60.0) as person:
+            page = person.get(review.address)
+            assert "token" not in str(page.url)
+            body = WORK | {"decision": "unsure", "base": 0}
+            saved = person.put(str(page.url.join("/api/frames/5/decision")), json=body)
+            assert saved.status_code == 200, saved.text
+        review.process.send_signal(signal.SIGKILL)
+        review.end()
+    with ReviewProcess(review_store, "--reviewer", "Bo") as again:
+        # The store's usual port: what a browser had not sent belongs to it
+        assert httpx.URL(again.address).port == page.url.port
+        with httpx.Client(follow_redirects=True, timeout=60.0) as person:
+            page = person.get(again.address)
+            (kept,) = person.get(page.url.join("/api/frames/5/history")).json()
+        assert (kept["decision"], kept["reviewer"]) == ("unsure", "Ada")
+        again.process.send_signal(signal.SIGTERM)
+        again.end()
+        assert again.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--host", "999.999.1.1"), "cannot listen on 999.999.1.1, port"),
+        (("--reviewer", " "), "--reviewer"),
+        (("--layer", "Streets | ftp://x/{z}/{x}/{y}"), "--layer"),
+        (("--layer", "A | https://user@x.org/{z}/{x}/{y}"), "--layer"),
+        (("--layer", LAYER, "--layer", LAYER), "same name"),
+    ],
+)
+def test_a_review_that_cannot_begin_says_why(
+    review_store: Path, words: tuple[str, ...], said: str
+) -> None:
+    answer = run("review", review_store, "--no-browser", *words)
+    assert (answer.code, said in answer.err, answer.err.count("\n")) == (2, True, 1)
+
+
+# What the engine works out
+
+
+def test_four_drags_put_a_wrong_proposal_right(sample_client: Client) -> None:
+    start = sample_client.told(f"frames/{WRONG}")["camera"]
+    errors_km = [camera_error_km(start, FRAME)]
+    for count in (1, 2, 3, 4):
+        body = {"points": known_points(count), "start": start}
+        answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+        errors_km.append(camera_error_km(answer["camera"], FRAME))
+    assert errors_km[0] > 20.0 > 1.0 > errors_km[-1]
+    assert (answer["rms_px"] < 1.0, answer["rms_m"] < 300.0) == (True, True)
+    assert answer["freed"] == ["attitude", "focal length", "position"]
+    assert answer["warning"] is None
+    assert len(answer["attitude_only"]["points"]) == 4
+    body = {"points": known_points(4), "start": turned_json(FRAME, away_km=1473.0)}
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert camera_error_km(answer["camera"], FRAME) < 1.0
+
+
+def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client: Client) -> None:
+    points = known_points(7)
+    points[5]["x"] += 30.0
+    body = {"points": points, "start": true_json(FRAME), "free": "focal"}
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert [point["suspect"] for point in answer["points"]] == [k == 5 for k in range(7)]
+    assert answer["points"][5]["left_out_px"] == pytest.approx(30.0, rel=0.15)
+    assert "fitted without it" in answer["warning"]
+    assert camera_error_km(answer["camera"], FRAME) < 1.0
+
+
+def test_points_snap_to_the_lights_or_say_why_not(sample_client: Client) -> None:
+    truth = sample_client.told(f"frames/{RIGHT}")
+    known = truth_of("ISS990-E-000104")["reference_points"]
+    found = 0
+    for one in known[:6]:
+        point = {"x": one["x"] + 6.0, "y": one["y"] - 4.0, "lon": one["lon"], "lat": one["lat"]}
+        point |= {"sigma_px": None, "origin": "person"}
+        body = {"camera": truth["camera"], "point": point, "moves": "photo"}
+        answer = sample_client.post(f"frames/{RIGHT}/snap", body).json()
+        if answer["found"]:
+            at = answer["point"]
+            found += np.hypot(at["x"] - one["x"], at["y"] - one["y"]) < 2.5
+            assert (at["lon"], at["origin"]) == (one["lon"], "snap")
+        else:
+            assert answer["why"]
+    assert found >= 3
+    hidden = body | {"point": point | {"lon": 20.0, "lat": -50.0}}
+    assert "horizon" in sample_client.post(f"frames/{RIGHT}/snap", hidden).json()["why"]
+    lost = body | {"camera": truth["camera"] | {"position_ecef_m": [0.0, 0.0, 0.0]}}
+    assert is_refused(sample_client.post(f"frames/{RIGHT}/snap", lost), 422)
+    assert is_refused(sample_client.post("frames/99/snap", body), 404)
+
+
+def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
+    def ended(job: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 240.0
+        while (told := sample_client.told(f"jobs/{job}"))["state"] in ("waiting", "running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        return told  # type: ignore[no-any-return]
+
+    start = sample_client.told(f"frames/{RIGHT}")["camera"]
+    first, second = (
+        sample_client.post(f"frames/{RIGHT}/search", {"camera": start, "seconds": 30.0}).json()
+        for _ in range(2)
+    )
+    stopped = sample_client.ask("DELETE", f"/api/jobs/{second['job']}").json()
+    assert stopped["state"] == "cancelled"
+    found = ended(first["job"])
+    assert (found["state"], found["result"]["verdict"]) == ("done", "accepted")
+    assert camera_error_km(found["result"]["camera"], "ISS990-E-000104") < 1.0
+    assert len(found["result"]["points"]) == 4
+    assert is_refused(sample_client.ask("GET", f"/api/jobs/{'0' * 16}"), 404)
+
+
+def test_without_a_map_search_and_snap_say_so(client: Client) -> None:
+    told = client.told("frames/8")
+    body = {"camera": told["camera"], "point": told["points"][0], "moves": "map"}
+    for path, sent in (("snap", body), ("search", {"camera": told["camera"]})):
+        answer = client.post(f"frames/8/{path}", sent)
+        assert (answer.status_code, "night-light map" in answer.json()["detail"]) == (422, True)
+    assert is_refused(client.ask("GET", "/api/lights/0/0/0.png"), 404)
+
+
+def test_a_time_tells_the_nadir(review_server: Serve, sample_review: Path) -> None:
+    with review_server(sample_review, tle=ELEMENTS) as client:
+        truth = truth_of("ISS990-E-000101")
+        told = client.told(f"nadir?time_utc={truth['time_utc']}")
+        assert told["source"] == "tle"
+        assert abs(told["lat"]) < 52.0
+        assert len(told["track"]) == 61
+        for wrong in ("noon", "1990-01-01"):
+            assert is_refused(client.ask("GET", f"/api/nadir?time_utc={wrong}"), 422)
+
+
+def test_points_for_qgis_lie_at_pixel_edges(client: Client) -> None:
+    """QGIS counts from the upper left corner of the first pixel, downwards as negative."""
+    told = client.told("frames/8")
+    answer = client.post(
+        "frames/8/points", {"points": told["points"], "camera": told["camera"]}
+    ).json()
+    assert answer["name"].endswith(".points")
+    rows = [line.split(",") for line in answer["text"].splitlines() if line[0] in "-0123456789"]
+    assert len(rows) == 4
+    for row, point in zip(rows, told["points"], strict=True):
+        assert float(row[0]) == pytest.approx(point["lon"], abs=1e-7)
+        assert float(row[2]) == pytest.approx(point["x"] + 0.5)
+        assert float(row[3]) == pytest.approx(-(point["y"] + 0.5))
+
+
+# Pictures
+
+
+def test_tiles_and_previews_are_the_photo_and_kept_by_the_browser(
+    sample_client: Client, sample_review: Path
+) -> None:
+    frame = sample_client.told(f"frames/{RIGHT}")
+    path = sample_review.parent / frame["path"]
+    with Image.open(path) as photo:
+        whole = np.asarray(photo.convert("L"), float)
+    assert whole.shape == (frame["height_px"], frame["width_px"])
+
+    def picture(address: str, **headers: str) -> np.ndarray:
+        answer = sample_client.ask("GET", f"/api/frames/{RIGHT}/{address}", headers=headers)
+        assert answer.headers["content-type"] == "image/jpeg", answer.text
+        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("L"), float)
+
+    top = frame["max_zoom"]
+    tile = picture(f"photo/{top}/0/0.jpg")
+    assert tile.shape == (512, 512)
+    rows = min(512, whole.shape[0])
+    assert np.abs(tile[:rows] - whole[:rows, :512]).mean() < 2.0
+    small = picture("preview.jpg?size=320")
+    assert max(small.shape) == 320
+    expected = Image.open(path).convert("L").resize(small.shape[::-1], Image.Resampling.BOX)
+    assert np.abs(small - np.asarray(expected, float)).mean() < 4.0
+    address = f"/api/frames/{RIGHT}/preview.jpg?size=320"
+    first = sample_client.ask("GET", address)
+    again = sample_client.ask("GET", address, headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    named = sample_client.ask("GET", f"{address}&v={frame['version']}")
+    assert "immutable" in named.headers["cache-control"]
+    for wrong in (f"photo/{top + 1}/0/0.jpg", f"photo/{top}/99/0.jpg", "photo/-1/0/0.jpg"):
+        assert is_refused(sample_client.ask("GET", f"/api/frames/{RIGHT}/{wrong}"), 404)
+
+
+def test_another_photo_is_not_shown_in_place_of_one_that_changed(
+    review_server: Serve, sample_review: Path
+) -> None:
+    photo = sample_review.parent / "photos" / "ISS990-E-000104.jpg"
+    with review_server(sample_review) as client:
+        address = f"/api/frames/{RIGHT}/preview.jpg"
+        Image.new("RGB", (640, 426)).save(photo)
+        answer = client.ask("GET", address)
+        assert (answer.status_code, "has changed" in answer.json()["detail"]) == (409, True)
+        photo.unlink()
+        answer = client.ask("GET", address)
+        assert (answer.status_code, "is gone" in answer.json()["detail"]) == (404, True)
+
+
+def test_map_tiles_show_the_lights_where_they_are(sample_client: Client) -> None:
+    """Grey is log10(1 + L) of the radiance L, black at 0 and white at 3."""
+    place = truth_of(FRAME)["reference_points"][0]
+    zoom, half_turn = 9, np.arcsinh(np.tan(np.radians(place["lat"]))) / np.pi
+    x = int((place["lon"] + 180.0) / 360.0 * 2**zoom)
+    y = int((1.0 - half_turn) / 2.0 * 2**zoom)
+    answer = sample_client.ask("GET", f"/api/lights/{zoom}/{x}/{y}.png")
+    tile = np.asarray(Image.open(io.BytesIO(answer.content)).convert("LA"), float)
+    across = (np.arange(256) + 0.5) / 256.0
+    lon = (x + across) / 2**zoom * 360.0 - 180.0
+    lat = np.degrees(np.arctan(np.sinh(np.pi * (1.0 - 2.0 * (y + across) / 2**zoom))))
+    with rasterio.open(LIGHTS) as lights:
+        values = lights.read(1)
+        columns = np.floor((lon - lights.bounds.left) / lights.res[0]).astype(int)
+        rows = np.floor((lights.bounds.top - lat) / lights.res[1]).astype(int)
+    expected = np.log10(1.0 + np.maximum(values[np.ix_(rows, columns)], 0.0)) / 3.0 * 255.0
+    assert tile[..., 1].min() == 255
+    assert np.corrcoef(expected.ravel(), tile[..., 0].ravel())[0, 1] > 0.95
+    assert abs((expected - tile[..., 0]).mean()) < 3.0
+    sea = sample_client.ask("GET", "/api/lights/5/0/16.png")
+    assert np.asarray(Image.open(io.BytesIO(sea.content)).convert("LA"))[..., 1].max() == 0
+    assert is_refused(sample_client.ask("GET", "/api/lights/3/8/0.png"), 404)
+
+
+def test_towns_are_found_by_name_and_in_a_box(client: Client) -> None:
+    (paris, *_) = client.told("places/search?q=paris, us")["places"]
+    assert (paris["name"], paris["country"]) == ("Paris", "United States")
+    assert client.told("places/search?q=東京&limit=1")["places"][0]["name"] == "Tokyo"
+    inside = client.told("places?bbox=138,34,141,37&limit=5")["places"]
+    assert inside[0]["name"] == "Tokyo"
+    assert all(138 <= one["lon"] <= 141 and 34 <= one["lat"] <= 37 for one in inside)
+    outline = client.told("outlines/5/28/12.json")
+    assert outline["unit_deg"] > 0
+    assert len(outline) > 1
+    assert is_refused(client.ask("GET", "/api/outlines/4/0/0.json"), 404)
+
+
+def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(client: Client) -> None:
+    ecef = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    for number in (3, 8, 24, 28):
+        frame = client.told(f"frames/{number}")
+        nadir, ring = frame["nadir"], np.array(frame["horizon"])
+        eye = np.array(ecef.transform(nadir["lon"], nadir["lat"], 1e3 * nadir["altitude_km"]))
+        ground, above = (
+            np.stack(ecef.transform(*ring.T, np.full(len(ring), height_m)), axis=1)
+            for height_m in (0.0, 1000.0)
+        )
+        sight = (eye - ground) / np.linalg.norm(eye - ground, axis=1)[:, None]
+        rise = (sight * (above - ground)).sum(axis=1) / 1000.0
+        assert np.abs(np.degrees(np.arcsin(rise))).max() < 0.01
