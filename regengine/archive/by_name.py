@@ -90,7 +90,7 @@ class ArchivePhotos:
         why = f"{host_of(address)} does not tell"
         try:
             if self._failed_in_a_row < GIVE_UP:
-                row = read_page(self._web.text(address, PAGE_MB), frame_id, address)
+                row = read_page(self._web.fetch(address, PAGE_MB), frame_id, address)
                 if row is not None:
                     write_whole(record_place(picture), csv_text([row]).encode())
                     return

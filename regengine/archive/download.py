@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from regengine.archive.camera_text import fetch_text
 from regengine.archive.interpret import composed_id
-from regengine.archive.web import Absent, ArchiveClient, PartFile, UnreachableError
-from regengine.errors import ArchiveError, StoreError
+from regengine.archive.table import read_tables
+from regengine.archive.web import Absent, ArchiveClient, UnreachableError
+from regengine.errors import ArchiveError, ConfigError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, read_sums, sha256_of
 from regengine.io.plain import printable
+from regengine.photo.frame_records import archive_frame_id
 
 PICTURES = "https://eol.jsc.nasa.gov/DatabaseImages/ESC"
 SIZES = ("large", "small")
@@ -91,36 +92,24 @@ def download(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{folder} cannot be made ({error.strerror}): name another.") from error
-    sums, came, attempts = read_sums(folder), 0, _Attempts()
+    sums, came, failed_in_a_row = read_sums(folder), 0, 0
     for frame_id in dict.fromkeys(frame_ids):
         if came >= options.max_gigabytes * 1e9:
             return f"{options.max_gigabytes:g} GB have come: allow more with --max-gigabytes"
-        outcome = attempts.outcome(frame_id, lambda name: _one(name, folder, options, web, sums))
-        came += outcome.bytes
-        told(outcome)
-        if attempts.failed_in_a_row == GIVE_UP:
-            return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
-    return ""
-
-
-@dataclass
-class _Attempts:
-    """Frames one after the other; a server that fails for several in a row is left alone."""
-
-    failed_in_a_row: int = 0
-
-    def outcome(self, frame_id: str, fetch_one: Callable[[str], Outcome]) -> Outcome:
-        """What becomes of a frame; what the archive lacks or refuses stops no other."""
+        unreachable = False
         try:
-            outcome = fetch_one(frame_id)
+            outcome = _one(frame_id, folder, options, web, sums)
         except Absent:
             outcome = Outcome(frame=frame_id, status="absent")
         except ArchiveError as error:
             unreachable = isinstance(error, UnreachableError)
-            self.failed_in_a_row = self.failed_in_a_row + 1 if unreachable else 0
-            return Outcome(frame=frame_id, status="failed", why=str(error))
-        self.failed_in_a_row = 0
-        return outcome
+            outcome = Outcome(frame=frame_id, status="failed", why=str(error))
+        failed_in_a_row = failed_in_a_row + 1 if unreachable else 0
+        came += outcome.bytes
+        told(outcome)
+        if failed_in_a_row == GIVE_UP:
+            return f"{GIVE_UP} pictures in a row did not come: run the same command again later"
+    return ""
 
 
 def _one(
@@ -135,17 +124,18 @@ def _one(
         sha256 = _known(target, sums)
         return Outcome(frame=frame_id, status="present", file=target, sha256=sha256)
     address = picture_address(frame_id, options.size, options.pictures)
-    part = PartFile(target)
+    picture = web.fetch(address, options.max_megabytes, larger="allow it with --max-megabytes")
+    _check_picture(picture, address)
+    sha256 = hashlib.sha256(picture).hexdigest()
     try:
-        web.fetch_file(address, target, options.max_megabytes)
-    except Absent:
-        part.drop()
-        raise
-    _check_picture(part, address)
-    sha256 = sha256_of(part.path)
-    part.become()
+        write_whole(target, picture)
+    except OSError as error:
+        raise StoreError(
+            f"{target} cannot be written ({error.strerror}): make sure that the folder may be "
+            "written to and has room, then run the same command again."
+        ) from error
     _note(target, sha256, sums)
-    size = target.stat().st_size
+    size = len(picture)
     return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
 
 
@@ -175,49 +165,42 @@ def _known(target: Path, sums: dict[str, str]) -> str:
     return sha256
 
 
-def _check_picture(part: PartFile, address: str) -> None:
-    """See to it that a part is a whole JPEG; what is none is thrown away."""
-    with part.path.open("rb") as stream:
-        start = stream.read(512)
-        stream.seek(max(part.path.stat().st_size - TAIL, 0))
-        tail = stream.read()
-    if start.startswith(JPEG) and JPEG_END in tail:
+def _check_picture(picture: bytes, address: str) -> None:
+    """See to it that what came is a whole JPEG."""
+    if picture.startswith(JPEG) and JPEG_END in picture[-TAIL:]:
         return
-    part.drop()
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+    if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
         what = "a web page"
+    elif picture.startswith(JPEG):
+        what = "a JPEG without its end"
     else:
-        what = "a JPEG without its end" if start.startswith(JPEG) else "something else"
+        what = "something else" if picture else "empty"
     raise ArchiveError(f"{address} is {what} instead of a whole picture: try again later.")
 
 
-def fetch_texts(
-    frame_ids: Iterable[str], folder: Path, web: ArchiveClient, *, page: str, force: bool
-) -> Iterator[Outcome]:
-    """Fetch the camera texts of photos into ``ISS030-E-184140.txt``, one after the other.
+def frames_given(arguments: Sequence[str]) -> list[str]:
+    """Archive ids that arguments stand for, each once, in their order.
 
-    ``page`` is the address of the archive's pages of photos. An outcome is "absent" where the
-    archive keeps no text; they end early where the server keeps failing. StoreError if the folder
-    cannot be written to.
+    Arguments are ids in any spelling, and files as `regengine frames read` takes them. ConfigError
+    if an argument is neither.
     """
-    attempts = _Attempts()
-    for frame_id in frame_ids:
-        yield attempts.outcome(frame_id, lambda name: _text(name, folder, web, page, force))
-        if attempts.failed_in_a_row == GIVE_UP:
-            return
+    found: dict[str, None] = {}
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_file():
+            found.update(dict.fromkeys(row.frame_id for row in read_tables([path]).rows))
+        elif (frame_id := _id(argument)) is not None:
+            found[frame_id] = None
+        else:
+            raise ConfigError(
+                f"{argument} is neither a photo's id, such as ISS030-E-184140, nor a table of them."
+            )
+    return list(found)
 
 
-def _text(frame_id: str, folder: Path, web: ArchiveClient, page: str, force: bool) -> Outcome:
-    target = folder / f"{frame_id}.txt"
-    if target.exists() and not force:
-        return Outcome(frame=frame_id, status="present", file=target)
-    text = fetch_text(web, frame_id, page)
-    if text is None:
-        return Outcome(frame=frame_id, status="absent")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text)
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written ({error.strerror}).") from error
-    sha256 = hashlib.sha256(text).hexdigest()
-    return Outcome(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=len(text))
+def _id(argument: str) -> str | None:
+    parts = argument.split("-")
+    composed = composed_id(*parts) if len(parts) == 3 else None
+    if composed is None and "/" not in argument and "." not in argument:
+        composed = archive_frame_id(argument)
+    return composed

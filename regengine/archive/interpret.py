@@ -31,7 +31,8 @@ _ANY_ID = re.compile(
 )
 _MISSION = re.compile(r"(?<![A-Z0-9])([A-Z]{2,4})(\d{1,3})([A-Z]?)(?![A-Z0-9])", re.IGNORECASE)
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
-_PAIR = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*[,;]\s*([+-]?\d+(?:\.\d+)?)$")
+_DECIMAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
+_PAIR = re.compile(rf"({_DECIMAL})\s*[,;]\s*({_DECIMAL})$")
 _COMMA_PAIR = re.compile(r"([+-]?\d+,\d+)\s*[,;]\s*([+-]?\d+,\d+)$")
 _ARCS = re.compile(
     r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([NS])[\s,;]*"
@@ -70,7 +71,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "roll": ("roll",),
     "frame": ("frame",),
     "bare_id": ("id",),
-    "time": ("timeutc", "datetimeutc", "datetime", "fechadate", "datetimeoriginal"),
+    "time": ("timeutc", "datetimeutc", "datetime", "fechadate"),
     "gmt_date": ("gmtdate", "photodate", "pdate", "date"),
     "gmt_time": ("gmttime", "phototimegmt", "ptime", "hour"),
     "nadir_lat": ("nadirlat", "nlat", "framesnlat"),
@@ -151,8 +152,11 @@ def interpret(
         return (None, None) if lat is None or lon is None else (lat, wrap_lon(lon))
 
     nadir = place("nadir_lat", "nadir_lon")
-    if nadir[0] is None and (linked := linked_coordinates(cell("map_link"))) is not None:
-        nadir = linked[0], wrap_lon(linked[1])
+    if nadir[0] is None and (link := cell("map_link")):
+        if (linked := linked_coordinates(link)) is not None:
+            nadir = linked[0], wrap_lon(linked[1])
+        elif "MapCoordinate" in link:
+            problems.append(f"nadir {clean_text(link)[-40:]!r} is no latitude and longitude")
     centre, shown = place("centre_lat", "centre_lon"), place("place_lat", "place_lon")
     if centre[0] is None and cell("centre"):
         told = parse_coordinates(cell("centre"))

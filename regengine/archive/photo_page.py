@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from html import unescape
 from urllib.parse import urlencode
 
 from regengine.archive.interpret import interpret
@@ -12,6 +12,8 @@ from regengine.errors import ArchiveError
 from regengine.io.urls import host_of
 
 PAGE_MB = 4
+# Tags, and what lies between those of scripts and styles
+_UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 # Values behind their labels, whatever marks them up
 _LABELLED = {
     "date": r"Date taken\s*:?\s*(\d{4})\D(\d{1,2})\D(\d{1,2})\b",
@@ -21,25 +23,6 @@ _LABELLED = {
     "focal": r"Focal Length\s*:?\s*([\d.]+)\s*mm",
     "camera": r"\bCamera\s*:\s*(?:[A-Z][A-Z0-9]\s*:\s*)?(\S.{0,60}?)\s*(?:Focal Length|$)",
 }
-
-
-class _Words(HTMLParser):
-    """The words of a page, but for its scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self._unseen = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._unseen += tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._unseen -= tag in ("script", "style")
-
-    def handle_data(self, data: str) -> None:
-        if self._unseen <= 0:
-            self.words += data.split()
 
 
 def page_address(frame_id: str, page: str) -> str:
@@ -53,9 +36,8 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRow | None:
 
     ArchiveError if it is the page of something else.
     """
-    parser = _Words()
-    parser.feed(content.decode("utf-8", errors="replace"))
-    text = " ".join(parser.words)
+    words = _UNSEEN.sub(" ", content.decode("utf-8", errors="replace"))
+    text = " ".join(unescape(words).split())
     if frame_id.rpartition("-")[2] not in text:
         raise ArchiveError(
             f"{host_of(address)} answered with a page that does not tell of {frame_id}: the "

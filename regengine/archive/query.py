@@ -16,6 +16,7 @@ from regengine.archive.table import FrameTable, gathered
 from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.urls import host_of
+from regengine.lights.source import Bounds
 
 DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
 ANSWER_MB = 64
@@ -28,7 +29,6 @@ LAST_FRAME = 9_999_999
 TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
 NIGHT_DEG = (-90.0, -6.0)  # civil twilight has ended: city lights are seen
 Range = tuple[float, float]
-Box = tuple[float, float, float, float]
 
 # Fields of the database by table. Two tables asked for in one question are joined: a photo that
 # one of them lacks is not in the answer.
@@ -49,8 +49,7 @@ class FrameQuery:
     missions: tuple[str, ...] = ()  # such as ``ISS030``
     first: date | None = None  # GMT days, both included
     last: date | None = None
-    # West, south, east, north, degrees; west above east crosses the antimeridian.
-    nadir_box: Box | None = None
+    bbox: Bounds | None = None  # of nadirs; east runs beyond 180 across the antimeridian
     # focal_mm, sun_elevation_deg: lowest and highest.
     focal_mm: Range | None = None
     sun_elevation_deg: Range | None = None
@@ -70,10 +69,8 @@ class FrameQuery:
             )
         if unknown := [table for table in self.tables if table not in TABLES]:
             raise ConfigError(f"--table {unknown[0]!r} is none of {', '.join(TABLES)}.")
-        if self.nadir_box is not None:
-            west, south, east, north = self.nadir_box
-            if not (max(abs(west), abs(east)) <= 180.0 and -90.0 <= south <= north <= 90.0):
-                raise ConfigError("--nadir-box is none: write WEST,SOUTH,EAST,NORTH in degrees.")
+        if self.bbox is not None and not -180.0 <= self.bbox[0] <= 180.0:
+            raise ConfigError("--bbox begins outside -180 to 180: write WEST,SOUTH,EAST,NORTH.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ class Question:
     with_camera: bool = False  # whether the table of cameras is joined
     mission: str | None = None
     days: tuple[date, date] | None = None
-    box: Box | None = None  # west, south, east, north; west is not above east
+    box: Bounds | None = None  # within -180 to 180
     frames: tuple[int, int] | None = None
 
     @property
@@ -147,7 +144,7 @@ def questions(wanted: FrameQuery) -> list[Question]:
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for mission in wanted.missions or (None,):
             for days in _months(wanted.first, wanted.last):
-                for box in _boxes(wanted.nadir_box):
+                for box in _boxes(wanted.bbox):
                     found += [
                         Question(
                             wanted=wanted,
@@ -173,11 +170,11 @@ def _months(first: date | None, last: date | None) -> Iterator[tuple[date, date]
         begin = end + timedelta(days=1)
 
 
-def _boxes(box: Box | None) -> tuple[Box | None, ...]:
-    if box is None or box[0] <= box[2]:
+def _boxes(box: Bounds | None) -> tuple[Bounds | None, ...]:
+    if box is None or box[2] <= 180.0:
         return (box,)
     west, south, east, north = box
-    return (west, south, 180.0, north), (-180.0, south, east, north)
+    return (west, south, 180.0, north), (-180.0, south, east - 360.0, north)
 
 
 def _number(value: float) -> str:
@@ -255,7 +252,7 @@ def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[
         )
     address = f"{address_of(question, url)}&{urlencode({'key': key})}"
     try:
-        body = web.text(address, ANSWER_MB)
+        body = web.fetch(address, ANSWER_MB)
     except Absent:
         raise ArchiveError(
             f"{host_of(url)} has no photo database at that address: check --url."
@@ -287,14 +284,10 @@ def fits(row: FrameRow, wanted: FrameQuery) -> bool:
         day = row.time_utc.date()
         if day < wanted.first or day > wanted.last:
             return False
-    if wanted.nadir_box is not None and row.nadir_lat is not None and row.nadir_lon is not None:
-        west, south, east, north = wanted.nadir_box
-        inside = west <= row.nadir_lon <= east
-        if west > east:
-            inside = row.nadir_lon >= west or row.nadir_lon <= east
-        # A place on the antimeridian is written as either of its longitudes
-        on_edge = row.nadir_lon == -180.0 and 180.0 in (west, east)
-        if not (south <= row.nadir_lat <= north and (inside or on_edge)):
+    if wanted.bbox is not None and row.nadir_lat is not None and row.nadir_lon is not None:
+        west, south, east, north = wanted.bbox
+        inside = (row.nadir_lon - west) % 360.0 <= east - west
+        if not (south <= row.nadir_lat <= north and inside):
             return False
     pairs = (
         (row.focal_mm, wanted.focal_mm),

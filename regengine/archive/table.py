@@ -10,15 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.archive.camera_text import (
-    interpret_dump,
-    interpret_text,
-    looks_like_camera_text,
-    looks_like_exif,
-)
 from regengine.archive.interpret import (
     clean_text,
-    id_in,
     interpret,
     known_columns,
     mission_in,
@@ -42,16 +35,8 @@ OLDEST_SET_H = 72.0
 _ANY_ALTITUDE_KM = 400.0  # what lies below does not depend on it by more than the tolerance
 
 
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """A row: its line or number in the file, and text by heading."""
-
-    number: int
-    by_heading: dict[str, str]
-
-
-def read_cells(path: Path) -> Iterator[Cells]:
-    """Rows of a file of any of the kinds that archives and volunteers keep."""
+def read_cells(path: Path) -> Iterator[dict[str, str]]:
+    """Rows, as texts by heading, of a file of any kind that archives and volunteers keep."""
     text = read_any_text(path)
     start = text.lstrip()[:512]
     if start.lower().startswith(WEB_PAGE):
@@ -99,19 +84,19 @@ def refused(path: Path, why: str) -> ConfigError:
     )
 
 
-def _of_table(path: Path, text: str) -> Iterator[Cells]:
+def _of_table(path: Path, text: str) -> Iterator[dict[str, str]]:
     rows = read_csv(text)
     try:
         _, headings = next(rows, (0, []))
         names = [heading.strip() or f"#{index}" for index, heading in enumerate(headings)]
-        for line, cells in rows:
+        for _, cells in rows:
             if any(cells):
-                yield Cells(line, dict(zip(names, cells, strict=False)))
+                yield dict(zip(names, cells, strict=False))
     except csv.Error as error:
         raise refused(path, str(error)) from error
 
 
-def _of_json(path: Path, text: str) -> Iterator[Cells]:
+def _of_json(path: Path, text: str) -> Iterator[dict[str, str]]:
     try:
         said = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -126,10 +111,10 @@ def _of_json(path: Path, text: str) -> Iterator[Cells]:
     for number, record in enumerate(said, start=1):
         if not isinstance(record, dict):
             raise refused(path, f"its item {number} is no object")
-        yield Cells(number, _texts(record))
+        yield _texts(record)
 
 
-def _of_lines(path: Path, text: str) -> Iterator[Cells]:
+def _of_lines(path: Path, text: str) -> Iterator[dict[str, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -141,7 +126,7 @@ def _of_lines(path: Path, text: str) -> Iterator[Cells]:
             raise refused(path, f"line {number} is no record ({error})") from error
         if not isinstance(record, dict):
             raise refused(path, f"line {number} is no record")
-        yield Cells(number, _texts(record))
+        yield _texts(record)
 
 
 def _record(line: str) -> Any:
@@ -203,18 +188,8 @@ def read_tables(paths: Iterable[Path]) -> FrameTable:
 
 
 def _rows(path: Path) -> list[FrameRow | None]:
-    name, frame_id = clean_text(path.name), id_in(path.stem)
-    if frame_id is not None and path.suffix.lower() == ".txt":
-        text = read_any_text(path)
-        if looks_like_camera_text(text):
-            return [interpret_text(text, frame_id, name)]
-    mission = mission_in(path.stem)
-    rows: list[FrameRow | None] = []
-    for cells in read_cells(path):
-        if looks_like_exif(cells.by_heading):
-            rows.append(interpret_dump(cells.by_heading, source=name))
-        else:
-            rows.append(interpret(cells.by_heading, source=name, mission=mission))
+    name, mission = clean_text(path.name), mission_in(path.stem)
+    rows = [interpret(row, source=name, mission=mission) for row in read_cells(path)]
     if not any(row is not None for row in rows):
         raise refused(path, "none of its rows names a photo, such as ISS030-E-184140")
     return rows

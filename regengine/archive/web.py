@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from io import BufferedWriter
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from urllib3 import BaseHTTPResponse
-
-from regengine.errors import ArchiveError, ConfigError, StoreError
-from regengine.io.atomic import put_in_place, write_whole
+from regengine.errors import ArchiveError, ConfigError
 from regengine.io.http import (
-    MEGABYTE,
     PASSING,
     CutShort,
     HttpClient,
@@ -30,12 +18,10 @@ from regengine.io.http import (
     StatusFailure,
     TooLarge,
     Unreached,
-    content_length,
 )
 from regengine.io.urls import host_of, is_loopback
 
 ABSENT = (404, 410)
-RANGE_REFUSED = 416
 TOO_MUCH = (413, 504)  # a smaller question may be answered
 MANNERS = Patience(
     pause_s=1.0,
@@ -47,7 +33,6 @@ MANNERS = Patience(
     total_s=1800.0,
     passing=PASSING | {413},
 )
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class Absent(Exception):
@@ -66,12 +51,6 @@ class CutError(UnreachableError, TooMuchError):
     """The server keeps failing, but less may come through."""
 
 
-class _PartRefused(HttpFailure):
-    """The server cannot go on with the part that is there."""
-
-    passes = True
-
-
 class ArchiveClient(HttpClient):
     """One client of the archive's server.
 
@@ -81,73 +60,20 @@ class ArchiveClient(HttpClient):
     def __init__(self, **manners: Any) -> None:
         super().__init__(replace(MANNERS, **manners), may_follow=_same_server)
 
-    def text(self, url: str, megabytes: int) -> bytes:
-        """A whole answer.
+    def fetch(self, url: str, megabytes: int, *, larger: str = "which is refused") -> bytes:
+        """A whole answer; failures are sentences that name the host alone, no key.
 
         UnreachableError if the server keeps failing, or asks to be left alone for long;
-        TooMuchError if it is larger than allowed, or was cut (`CutError`); ArchiveError if the
-        server refuses; Absent if it does not exist.
+        TooMuchError if it is larger than allowed (``larger`` says what to do), or was cut
+        (`CutError`); ArchiveError if the server refuses; Absent if it does not exist.
         """
-        with self._told(url):
-            try:
-                return self.read(url, megabytes)
-            except TooLarge:
-                raise TooMuchError(
-                    f"{host_of(url)} sends more than {megabytes} MB, which is refused."
-                ) from None
-
-    def fetch_file(self, url: str, target: Path, megabytes: int) -> None:
-        """Fetch a file into the part beside its target, going on where an earlier try ended.
-
-        `PartFile.become` puts it in the target's place; ``megabytes`` is the largest size. Absent
-        if the server has no such file; ArchiveError if it cannot be fetched (what came stays),
-        TooMuchError if it is too large; StoreError if it cannot be written.
-        """
-        part = PartFile(target)
-        with part.opened() as stream, self._told(url):
-            self.patiently(lambda: self._go_on(url, part, stream, megabytes))
-            if stream.tell() == 0:
-                raise ArchiveError(f"{host_of(url)} sends {target.name} empty: try again later.")
-
-    def _go_on(self, url: str, part: PartFile, stream: BufferedWriter, megabytes: int) -> None:
-        headers = part.request_headers()
+        host = host_of(url)
         try:
-            with self.get(url, headers) as response:
-                begin = _begin(response, stream.tell() if headers else None)
-                size = begin + (content_length(response) or 0)
-                if size > megabytes * MEGABYTE:
-                    raise TooMuchError(
-                        f"{host_of(url)} has a file of {size / MEGABYTE:.0f} MB, more than "
-                        f"{megabytes} MB: allow it with --max-megabytes."
-                    )
-                if begin == 0:
-                    part.begin_anew(stream, _mark(response))
-                for chunk in self.chunks(response, megabytes):
-                    with _written():
-                        stream.write(chunk)
-                        stream.flush()
-            with _written():
-                os.fsync(stream.fileno())
+            return self.read(url, megabytes)
         except TooLarge:
-            raise TooMuchError(
-                f"{host_of(url)} sends more than {megabytes} MB, which is refused."
-            ) from None
-        except StatusFailure as failure:
-            if failure.code != RANGE_REFUSED:
-                raise
-            part.begin_anew(stream, "")
-            raise _PartRefused(str(failure)) from None
-        except _PartRefused:
-            part.begin_anew(stream, "")
-            raise
-
-    @contextmanager
-    def _told(self, url: str) -> Iterator[None]:
-        """Failures in sentences that name the host alone: the address may hold the key."""
-        try:
-            yield
+            raise TooMuchError(f"{host} sends more than {megabytes} MB, {larger}.") from None
         except HttpFailure as failure:
-            raise self._sentence(failure, host_of(url)) from None
+            raise self._sentence(failure, host) from None
 
     def _sentence(self, failure: HttpFailure, host: str) -> Exception:
         code = failure.code if isinstance(failure, StatusFailure) else None
@@ -189,103 +115,6 @@ def _same_server(source: str, target: str) -> bool:
     return (
         safe and new.hostname == old.hostname and (new.port == old.port or new.scheme != old.scheme)
     )
-
-
-def _begin(response: BaseHTTPResponse, size: int | None) -> int:
-    """Where in the file the body begins; ``size`` is that of the part whose rest was asked for."""
-    if response.status != 206:
-        return 0
-    found = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
-    if size is None or found is None or int(found[1]) != size:
-        raise _PartRefused("another part came than was asked for")
-    return size
-
-
-def _mark(response: BaseHTTPResponse) -> str:
-    """A strong ETag, else the time of the last change."""
-    tag: str = response.headers.get("ETag", "")
-    return tag if tag.startswith('"') else str(response.headers.get("Last-Modified", ""))
-
-
-@dataclass(frozen=True)
-class PartFile:
-    """The beginning of a file that becomes ``target``, and how the server knows it again."""
-
-    target: Path
-
-    @property
-    def path(self) -> Path:
-        """Where the beginning lies."""
-        return self.target.with_name(f".{self.target.name}.part")
-
-    @property
-    def note(self) -> Path:
-        """Where the server's mark of the file's version lies."""
-        return self.target.with_name(f".{self.target.name}.part.json")
-
-    def request_headers(self) -> dict[str, str]:
-        """Headers that ask for the rest, if there is a beginning and a mark; else none."""
-        try:
-            size = self.path.stat().st_size
-            mark = json.loads(self.note.read_text(encoding="utf-8"))["mark"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
-        if not size or not isinstance(mark, str) or not mark or not mark.isprintable():
-            return {}
-        return {"Range": f"bytes={size}-", "If-Range": mark}
-
-    @contextmanager
-    def opened(self) -> Iterator[BufferedWriter]:
-        """The part, to be written on at its end, by this program alone.
-
-        ArchiveError if another program fetches it; StoreError if it cannot be written.
-        """
-        with _written():
-            stream = self.path.open("ab")
-        with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ArchiveError(f"{self.target} is being fetched by another program.") from None
-            try:
-                yield stream
-            finally:
-                if stream.tell() == 0:  # nothing came
-                    self.drop()
-
-    def begin_anew(self, stream: BufferedWriter, mark: str) -> None:
-        """Empty the part, and note by what its rest can be asked for."""
-        with _written():
-            stream.truncate(0)
-            stream.seek(0)
-            if mark:
-                write_whole(self.note, json.dumps({"mark": mark}).encode())
-            else:
-                self.note.unlink(missing_ok=True)
-
-    def become(self) -> None:
-        """Put the whole part in its target's place; StoreError if that cannot be done."""
-        with _written():
-            put_in_place(self.path, self.target)
-            self.note.unlink(missing_ok=True)
-
-    def drop(self) -> None:
-        """Forget the beginning."""
-        for path in (self.path, self.note):
-            with suppress(OSError):
-                path.unlink()
-
-
-@contextmanager
-def _written() -> Iterator[None]:
-    """Errors of the disk, apart from those of the network: another try is of no use."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(
-            f"{error.filename or 'The file'} cannot be written ({error.strerror or error}): make "
-            "sure that the folder may be written to and has room, then run the same command again."
-        ) from error
 
 
 def check_address(url: str, named: str = "--url") -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +14,6 @@ from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
 
 if TYPE_CHECKING:
-    from regengine.archive.download import Outcome
     from regengine.archive.table import FrameTable
 
 
@@ -45,35 +43,20 @@ def put_out(
         say(f"{where}{len(table.rows):,} photos{tail}", err=True)
 
 
-@contextmanager
-def fetching(
-    out: Path, wanted: int, bad: tuple[str, ...], *, as_json: bool, quiet: bool
-) -> Iterator[Callable[[Outcome], None]]:
-    """Tell what becomes of so many wanted photos that are fetched into a folder, and sum it up.
+def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
+    """A lowest and a highest number, ``28,85``, or one that is both."""
+    from regengine.errors import ConfigError
 
-    Exits with 1 unless all that is wanted is there.
-    """
-    from regengine.batch.console import progress
-
-    counts: Counter[str] = Counter()
-    with progress(wanted, quiet=quiet, doing="fetching") as advance:
-
-        def tell(outcome: Outcome) -> None:
-            counts[outcome.status] += 1
-            if as_json:
-                typer.echo(json.dumps(outcome.record()))
-            elif outcome.why and not quiet:
-                say(f"{outcome.frame}: {outcome.why}", err=True)
-            advance()
-
-        yield tell
-    left = wanted - counts.total()
-    if not quiet:
-        told = [f"{count:,} {status}" for status, count in counts.items()]
-        told += [f"{left:,} not asked for"] if left else []
-        say(f"{out}: {', '.join(told)}", err=True)
-    if left or any(counts[status] for status in bad):
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+    if text is None:
+        return None
+    try:
+        low, *rest = (float(part) for part in text.split(","))
+        (high,) = rest or (low,)
+    except ValueError:
+        low = high = float("nan")
+    if not -float("inf") < low <= high < float("inf"):
+        raise ConfigError(f"{option} {text!r} is no range: write LOW,HIGH.")
+    return low, high
 
 
 app = typer.Typer(
@@ -86,7 +69,9 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
 ]
+DAY = "%Y-%m-%d"
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
+Pause = Annotated[float, typer.Option(min=0.0, help="From one request to the next, seconds.")]
 Tle = Annotated[
     Path | None,
     typer.Option(help="TLE file: tells where time and nadir cannot both be right."),
@@ -129,16 +114,16 @@ def query(
         list[str] | None, typer.Option(help="Mission, such as ISS030; may be given again.")
     ] = None,
     first: Annotated[
-        str | None, typer.Option("--from", metavar="DAY", help="First day: 2012-03-01.")
+        datetime | None, typer.Option("--from", formats=[DAY], help="First day: 2012-03-01.")
     ] = None,
     last: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", help="Last day: 2012-03-31.")
+        datetime | None, typer.Option("--to", formats=[DAY], help="Last day: 2012-03-31.")
     ] = None,
-    nadir_box: Annotated[
+    bbox: Annotated[
         str | None,
         typer.Option(
-            metavar="BOX",
-            help="Nadirs in WEST,SOUTH,EAST,NORTH; 170,-20,-170,10 crosses the antimeridian.",
+            metavar="W,S,E,N",
+            help="Where the nadirs lie, degrees; 170,-20,-170,10 crosses the antimeridian.",
         ),
     ] = None,
     focal_mm: Annotated[
@@ -159,9 +144,7 @@ def query(
     max_age_days: Annotated[
         float, typer.Option(help="Answers of the last days are not asked for again; 0 asks anew.")
     ] = 7.0,
-    pause_s: Annotated[
-        float, typer.Option(min=0.0, help="From one request to the next, seconds.")
-    ] = 1.0,
+    pause_s: Pause = 1.0,
     url: Annotated[str | None, typer.Option(help="Of the database, if it has moved.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the questions, without the key; ask nothing.")
@@ -176,13 +159,12 @@ def query(
 
     \b
     Examples: regengine frames query --mission ISS030 --night --out iss030.csv
-              regengine frames query --from 2012-03-01 --to 2012-03-31 --nadir-box 120,20,150,50
+              regengine frames query --from 2012-03-01 --to 2012-03-31 --bbox 120,20,150,50
               regengine frames query --mission ISS030 --focal-mm 28,85 --dry-run
     """
     import os
 
     from regengine.archive.answers import KEY_VARIABLE, AnswerCache
-    from regengine.archive.options import parse_box, parse_day, parse_range
     from regengine.archive.query import (
         DATABASE,
         NIGHT_DEG,
@@ -196,14 +178,15 @@ def query(
     from regengine.commands.lights import progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
+    from regengine.lights.source import parse_bounds
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")
     wanted = FrameQuery(
         missions=tuple(name.strip().upper() for name in mission or ()),
-        first=parse_day("--from", first),
-        last=parse_day("--to", last),
-        nadir_box=parse_box("--nadir-box", nadir_box),
+        first=None if first is None else first.date(),
+        last=None if last is None else last.date(),
+        bbox=None if bbox is None else parse_bounds(bbox),
         focal_mm=parse_range("--focal-mm", focal_mm),
         sun_elevation_deg=NIGHT_DEG if night else parse_range("--sun-elevation", sun_elevation),
         tables=tuple(name.strip() for name in table.split(",")),
@@ -231,48 +214,12 @@ def query(
         typer.echo(f"{asked.requests:,} questions, {asked.kept:,} from the cache{strays}", err=True)
 
 
-Frames = Annotated[
-    list[str],
-    typer.Argument(metavar="FRAME...", help="Archive ids, or tables that tell of photos."),
-]
-Pause = Annotated[float, typer.Option(min=0.0, help="From one request to the next, seconds.")]
-
-
-@app.command(no_args_is_help=True)
-def exif(
-    frames: Frames,
-    out: Annotated[Path, typer.Option(help="Folder for the texts.", show_default=False)],
-    pause_s: Pause = 1.0,
-    url: Annotated[str | None, typer.Option(help="Of the photos' pages.")] = None,
-    force: ForceFiles = False,
-    as_json: JsonPhotos = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fetch the archive's texts of cameras' own records.
-
-    A text for each photo that has one; frames read makes a table of them.
-
-    \b
-    Examples: regengine frames exif ISS030-E-184140 --out texts
-              regengine frames exif iss030.csv --out texts --json
-    """
-    from regengine.archive.camera_text import PAGE
-    from regengine.archive.download import fetch_texts
-    from regengine.archive.options import frames_given
-    from regengine.archive.web import ArchiveClient, check_address
-
-    address = PAGE if url is None else url
-    check_address(address)
-    wanted = frames_given(frames)
-    with fetching(out, len(wanted), ("failed",), as_json=as_json, quiet=quiet) as tell:
-        client = ArchiveClient(pause_s=pause_s)
-        for outcome in fetch_texts(wanted, out, client, page=address, force=force):
-            tell(outcome)
-
-
 @app.command(no_args_is_help=True)
 def download(
-    frames: Frames,
+    frames: Annotated[
+        list[str],
+        typer.Argument(metavar="FRAME...", help="Archive ids, or tables that tell of photos."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.", show_default=False)],
     size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
     max_megabytes: Annotated[int, typer.Option(min=1, help="Largest picture.")] = 100,
@@ -285,17 +232,16 @@ def download(
 ) -> None:
     """Fetch pictures with their check sums.
 
-    Each appears whole or not at all. What is there is not fetched again; a picture that was
-    interrupted goes on.
+    Each appears whole or not at all; what is there is not fetched again.
 
     \b
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.archive.download import PICTURES, SIZES, DownloadOptions
+    from regengine.archive.download import PICTURES, SIZES, DownloadOptions, Outcome, frames_given
     from regengine.archive.download import download as fetch_pictures
-    from regengine.archive.options import frames_given
     from regengine.archive.web import ArchiveClient, check_address
+    from regengine.batch.console import progress
     from regengine.errors import ConfigError
 
     if size not in SIZES:
@@ -310,7 +256,24 @@ def download(
         max_gigabytes=max_gigabytes,
         force=force,
     )
-    with fetching(out, len(wanted), ("failed", "absent"), as_json=as_json, quiet=quiet) as tell:
+    counts: Counter[str] = Counter()
+    with progress(len(wanted), quiet=quiet, doing="fetching") as advance:
+
+        def tell(outcome: Outcome) -> None:
+            counts[outcome.status] += 1
+            if as_json:
+                typer.echo(json.dumps(outcome.record()))
+            elif outcome.why and not quiet:
+                say(f"{outcome.frame}: {outcome.why}", err=True)
+            advance()
+
         stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), tell)
         if stopped:
             say(f"Stopped: {stopped}.", err=True)
+    left = len(wanted) - counts.total()
+    if not quiet:
+        told = [f"{count:,} {status}" for status, count in counts.items()]
+        told += [f"{left:,} not asked for"] if left else []
+        say(f"{out}: {', '.join(told)}", err=True)
+    if left or counts["failed"] or counts["absent"]:
+        raise typer.Exit(EXIT_FRAMES_FAILED)

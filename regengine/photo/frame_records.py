@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from regengine.errors import ConfigError
+from regengine.io.extras import missing
 from regengine.io.tables import read_csv
 
 NAUTICAL_MILE_KM = 1.852
@@ -39,12 +41,12 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "time": ("timeutc", "datetimeutc", "datetime"),
     "gmt_date": ("gmtdate", "photodate", "pdate"),
     "gmt_time": ("gmttime", "phototimegmt", "ptime"),
-    "nadir_lat": ("nadirlat",),
-    "nadir_lon": ("nadirlon",),
+    "nadir_lat": ("nadirlat", "nlat"),
+    "nadir_lon": ("nadirlon", "nlon"),
     "altitude_km": ("altitudekm",),
     "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
     "camera": ("camera", "camerabody"),
-    "focal_mm": ("focalmm", "lensmm", "focallengthmm"),
+    "focal_mm": ("focalmm", "lensmm", "focallengthmm", "fclt"),
     "exposure": ("shutter", "exposures", "exposure"),
     "aperture": ("aperture", "aperturef"),
     "iso": ("iso",),
@@ -190,9 +192,10 @@ class FrameRecords:
 def load_frame_records(path: Path) -> FrameRecords:
     """Read a table of frame records.
 
-    Comma, semicolon or tab separated, columns by their header: ``frame_id`` (or the archive's
-    ``mission``, ``roll`` and ``frame``), ``time_utc`` or ``gmt_date`` (YYYYMMDD) and ``gmt_time``
-    (HHMMSS), ``nadir_lat`` and ``nadir_lon``, ``altitude_km`` (above WGS84) or ``altitude_nmi``
+    CSV (comma, semicolon or tab separated), NDJSON or Parquet, columns by their names:
+    ``frame_id`` (or the archive's ``mission``, ``roll`` and ``frame``), ``time_utc`` or
+    ``gmt_date`` (YYYYMMDD) and ``gmt_time`` (HHMMSS),
+    ``nadir_lat`` and ``nadir_lon``, ``altitude_km`` (above WGS84) or ``altitude_nmi``
     (nautical miles above a sphere of the equator's radius, as the archive prints it), ``camera``,
     ``focal_mm``, ``shutter``, ``aperture``, ``iso``. Any may lack, others are passed over. Of two
     rows of one frame the first counts. ConfigError if the file cannot be read or is no table of
@@ -227,15 +230,7 @@ def record_place(path: Path) -> Path:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells, by our names of the columns, of every row."""
-    try:
-        # JSC tables that passed through several hands hold bytes of several encodings.
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be read as a table of frame records ({error.strerror}); "
-            "give the path of a CSV file"
-        ) from error
-    rows = read_csv(text)
+    rows = _cells(path)
     try:
         _, header = next(rows, (0, []))
         columns = _columns(header)
@@ -247,10 +242,39 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         for line, cells in rows:
             known = ((name, at) for name, at in columns.items() if at < len(cells))
             yield line, {name: cells[at].strip() for name, at in known}
-    except csv.Error as error:
+    except OSError as error:
         raise ConfigError(
-            f"{path} is no table of frame records ({error}); give a CSV file"
+            f"{path} cannot be read as a table of frame records ({error.strerror or error}); "
+            "give the path of a CSV, NDJSON or Parquet file"
         ) from error
+    except (csv.Error, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{path} is no table of frame records ({error}); give a CSV, NDJSON or Parquet file"
+        ) from error
+
+
+def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Numbers and cells of a table's rows, the header first."""
+    if path.suffix.lower() == ".parquet":
+        try:
+            from pyarrow import parquet
+        except ImportError as error:
+            raise missing("Parquet", error, instead="give a .csv or .ndjson file") from error
+        records = parquet.read_table(path).to_pylist()
+    else:
+        # JSC tables that passed through several hands hold bytes of several encodings.
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        if not text.startswith("{"):
+            yield from read_csv(text)
+            return
+        records = [json.loads(line) for line in text.splitlines() if line.strip()]
+        if not all(isinstance(record, dict) for record in records):
+            raise ValueError("not every line is an object")
+    header = list(dict.fromkeys(name for record in records for name in record))
+    yield 0, header
+    for number, record in enumerate(records, start=1):
+        cells = (record.get(name) for name in header)
+        yield number, ["" if cell is None else str(cell) for cell in cells]
 
 
 def _columns(header: list[str]) -> dict[str, int]:

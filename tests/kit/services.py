@@ -7,6 +7,7 @@ import json
 import operator
 import re
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -294,3 +295,18 @@ def archive(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
     monkeypatch.setenv("REGENGINE_ARCHIVE", server.address)
     yield server
     server.close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that a client would have waited; no test waits longer than a moment."""
+    waited: list[float] = []
+    sleep = time.sleep
+
+    def sleep_a_moment(seconds: float) -> None:
+        if seconds > 0.1:  # others may look every moment whether something has happened
+            waited.append(seconds)
+        sleep(min(seconds, 0.01))
+
+    monkeypatch.setattr("time.sleep", sleep_a_moment)
+    return waited
