@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,29 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+from scipy.spatial.transform import Rotation
 
-from benchmarks.simulate import MOONLIT_CLOUDS, PHOTO_LIGHTS, sample_world, true_orbit
+from benchmarks.simulate import MAP_LIGHTS, MOONLIT_CLOUDS, PHOTO_LIGHTS, sample_world, true_orbit
 from benchmarks.simulate import utc_of_2014 as utc
-from benchmarks.simulate.camera import Pointing, SimCamera, wgs84
-from benchmarks.simulate.orbit import state_ecef
-from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
-from benchmarks.simulate.render import render, to_jpeg
+from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of, geodetic_of, wgs84
+from benchmarks.simulate.cases import SAMPLE_MAP
+from benchmarks.simulate.land import Region
+from benchmarks.simulate.light_map import (
+    LightMapParameters,
+    RadianceMap,
+    draw_light_map,
+    lamp_planes,
+    read_geotiff,
+    write_geotiff,
+)
+from benchmarks.simulate.noise import blurred
+from benchmarks.simulate.orbit import elements_at, nadir_for, slipped, state_ecef, tle_lines
+from benchmarks.simulate.photo_files import WHITE, CameraSettings, exif_bytes, write_dng
+from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.weather import SceneParameters
-from benchmarks.simulate.worlds import Realisation, World
+from benchmarks.simulate.worlds import RasterWorld, Realisation, TownWorld, World, draw_town_world
+from tests.conftest import ROOT
 
 WIDTH, HEIGHT = 480, 320
 SENSOR_MM = 36.0
@@ -126,8 +141,7 @@ EXPOSURES = {
 
 def draw(camera: SimCamera, world: World | None, scene: SceneParameters) -> NDArray[np.uint8]:
     """The picture that a camera takes, in other lights than those of the map."""
-    realisation: Realisation = PHOTO_LIGHTS
-    return render(camera, world, realisation, scene)
+    return render(camera, world, PHOTO_LIGHTS, scene)
 
 
 def write_photos(folder: Path) -> None:
@@ -146,6 +160,151 @@ def true_camera(photo: Path) -> SimCamera:
     """The camera that took a photo of `write_photos`."""
     values = json.loads(photo.with_suffix(".json").read_text(encoding="utf-8"))
     return SimCamera(**{**values, "axes": np.array(values["axes"])})
+
+
+def camera_over(place: tuple[float, float], *, off_nadir_deg: float = 8.0) -> SimCamera:
+    """A camera with a 50 mm lens that has a place in the middle of its picture."""
+    lon, lat, azimuth = nadir_for(*place, 412e3, off_nadir_deg, 40.0)
+    exposure = Exposure(
+        time_utc=utc(1, 30, 10, 0, 0), pointing=_pointing(off_nadir_deg, azimuth, 25)
+    )
+    return exposure.camera_at(ecef_of(lon, lat, 412e3))
+
+
+def write_png(path: Path, picture: NDArray[np.uint8], exif: bytes = b"") -> Path:
+    """A picture as a file without loss, which by itself says nothing of its camera."""
+    Image.fromarray(picture).save(path, exif=exif)
+    return path
+
+
+def write_raw(path: Path, picture: NDArray[np.uint8]) -> Path:
+    """A picture as what the sensor saw: red-green/green-blue, linear."""
+    value = np.arange(256) / 255.0
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    light = np.round(WHITE * linear).astype(np.uint16)[picture]
+    mosaic = light[..., 1].copy()
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = light[::2, ::2, 0], light[1::2, 1::2, 2]
+    return write_dng(path, mosaic)
+
+
+def picture_of(photo: Path) -> NDArray[np.uint8]:
+    """The pixels of a file, as stored."""
+    with Image.open(photo) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def write_land(folder: Path, region: Region, seed: int) -> TownWorld:
+    """Draw a land of its own, and its map ``lights.tif``."""
+    world = draw_town_world(seed, region)
+    parameters = LightMapParameters(lamps_per_pixel=2.0)
+    write_geotiff(
+        folder / "lights.tif", draw_light_map(world, region.bounds, MAP_LIGHTS, parameters)
+    )
+    return world
+
+
+def city_map() -> RadianceMap:
+    """The samples' map within five degrees of the city."""
+    given = read_geotiff(SAMPLE_MAP)
+    left = round((CITY[0] - 5.0 - given.west) / given.step_deg)
+    top = round((given.north - CITY[1] - 5.0) / given.step_deg)
+    side = round(10.0 / given.step_deg)
+    return RadianceMap(
+        radiance=given.radiance[top : top + side, left : left + side],
+        west=given.west + left * given.step_deg,
+        north=given.north - top * given.step_deg,
+        step_deg=given.step_deg,
+    )
+
+
+def write_city_map(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray) -> Path:
+    """The map of the city, north up, its radiance changed."""
+    given = city_map()
+    write_geotiff(path, replace(given, radiance=np.ascontiguousarray(change(given.radiance))))
+    return path
+
+
+def write_shifted_map(folder: Path, east_deg: float) -> list[Path]:
+    """The map of the city farther east, in two files that meet at the antimeridian.
+
+    ``east_deg`` is a whole number of the map's pixels.
+    """
+    given = city_map()
+    west = given.west + east_deg
+    cut = round((-180.0 - west) / given.step_deg)
+    paths = [folder / "west.tif", folder / "east.tif"]
+    parts = (given.radiance[:, :cut], west + 360.0), (given.radiance[:, cut:], -180.0)
+    for path, (part, start) in zip(paths, parts, strict=True):
+        write_geotiff(path, replace(given, radiance=np.ascontiguousarray(part), west=start))
+    return paths
+
+
+def write_photo_of_map(path: Path, camera: SimCamera) -> Path:
+    """The samples' map itself as a camera sees it: lens blur and tone curve, nothing random."""
+    given: RadianceMap = read_geotiff(SAMPLE_MAP)
+    world = RasterWorld.from_raster(
+        given.radiance, west=given.west, north=given.north, step_deg=given.step_deg
+    )
+    mapped = Realisation(number=1, gain_sigma=0.0, gone_fraction=0.0, district_sigma=0.0)
+    planes = lamp_planes(camera, world, mapped, extinction=0.0, side_light=0.0)
+    light = blurred(planes.sum(axis=0), 0.8)
+    return write_png(
+        path, np.dstack([tone(light / np.float32(np.quantile(light, 0.998)), 0.0)] * 3)
+    )
+
+
+def enlarged(camera: SimCamera, factor: float) -> SimCamera:
+    """The camera of the same view in more pixels."""
+    return replace(
+        camera,
+        width_px=round(camera.width_px * factor),
+        height_px=round(camera.height_px * factor),
+        focal_px=camera.focal_px * factor,
+        principal_x=(camera.principal_x + 0.5) * factor - 0.5,
+        principal_y=(camera.principal_y + 0.5) * factor - 0.5,
+    )
+
+
+def moved(camera: SimCamera, east_deg: float = 0.0, x: float = 0.0, y: float = 0.0) -> SimCamera:
+    """The camera over a place so much farther east, its picture without the first pixels.
+
+    Turned with the Earth about its axis: it sees the same in a map that is moved as far.
+    """
+    turn = Rotation.from_euler("z", east_deg, degrees=True).as_matrix()
+    return replace(
+        camera,
+        lon_deg=(camera.lon_deg + east_deg + 180.0) % 360.0 - 180.0,
+        axes=turn @ camera.axes,
+        principal_x=camera.principal_x - x,
+        principal_y=camera.principal_y - y,
+    )
+
+
+def write_stale_elements(path: Path, time_utc: datetime, days: float, ahead_km: float) -> Path:
+    """Elements of days before, by which the station is that far ahead of where it is."""
+    old = elements_at(true_orbit(), time_utc - timedelta(days=days))
+    path.write_text(tle_lines(slipped(old, ahead_km / days), "STALE"), encoding="ascii")
+    return path
+
+
+def sample_camera(name: str) -> SimCamera:
+    """The camera that took a sample photo, by its truth file."""
+    text = (ROOT / "data_samples" / "truth" / f"{name}.json").read_text(encoding="utf-8")
+    said = json.loads(text)["camera"]
+    lon, lat, height_m = (float(value) for value in geodetic_of(said["position_ecef_m"]))
+    return SimCamera(
+        width_px=said["width_px"],
+        height_px=said["height_px"],
+        focal_px=said["focal_px"],
+        principal_x=said["principal_point"][0],
+        principal_y=said["principal_point"][1],
+        k1=said["distortion"][0],
+        lon_deg=lon,
+        lat_deg=lat,
+        height_m=height_m,
+        axes=Rotation.from_quat(said["quaternion"]).as_matrix(),
+        mirrored=said["mirrored"],
+    )
 
 
 def point_misses_m(camera: SimCamera, points: Any) -> NDArray[np.float64]:

@@ -10,16 +10,13 @@ import pytest
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.align import (
-    LEAST_COVERED,
     Alignment,
     align,
     correlation,
     even_correlation,
     gauss_newton_step,
-    lattice_motion,
 )
 from matchers.camera import Camera
-from matchers.compiled_align import designed
 from matchers.light_grid import pyramid
 from matchers.pose import (
     ALONG,
@@ -28,7 +25,6 @@ from matchers.pose import (
     ROTATION,
     PosePrior,
     moved,
-    pixel_derivatives,
     stepped,
 )
 from tests.matchers.lamp_world import (
@@ -110,20 +106,6 @@ def test_it_converges_from_a_few_pixels_away(lamps: LampWorld, levels: Levels, s
     assert found.ncc > 0.9
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_it_never_returns_worse_than_the_start(lamps: LampWorld, levels: Levels, seed: int) -> None:
-    """Also for photos of other places, where no step leads anywhere."""
-    true = truth()
-    photo = log_picture(truth(azimuth=40.0 + 90.0 * seed), lamps)
-    start = perturbed(true, seed, 3.0)
-    before, after = (
-        aligned(levels, photo, start, prior_of(true), ROTATION, FOCAL, ALONG, iterations=count)
-        for count in (0, 8)
-    )
-    assert before.camera == start
-    assert after.ncc >= before.ncc
-
-
 def test_what_is_not_free_stays(lamps: LampWorld, levels: Levels) -> None:
     true = truth()
     photo = log_picture(true, lamps)
@@ -138,21 +120,6 @@ def test_what_is_not_free_stays(lamps: LampWorld, levels: Levels) -> None:
     found = aligned(levels, photo, start, prior_of(true), FOCAL, ALONG).camera
     assert angle_between_deg(found, start) < 1e-6
     assert found.focal_px != pytest.approx(start.focal_px)
-
-
-def test_a_tight_belief_holds_and_a_loose_one_gives_way(lamps: LampWorld, levels: Levels) -> None:
-    """The photo was taken with a focal length 3 % longer than believed."""
-    true = truth()
-    photo = log_picture(true, lamps)
-    believed = replace(true, focal_px=true.focal_px / 1.03)
-    found = {}
-    for sigma in (1e-5, 3e-3, 0.05):
-        prior = prior_of(believed, sigma_log_focal=sigma)
-        camera = aligned(levels, photo, believed, prior, ROTATION, FOCAL, iterations=12).camera
-        found[sigma] = camera.focal_px / believed.focal_px
-    assert found[1e-5] == pytest.approx(1.0, abs=1e-3)
-    assert found[0.05] == pytest.approx(1.03, abs=0.005)
-    assert found[1e-5] < found[3e-3] <= found[0.05] + 1e-3
 
 
 def test_a_slide_along_the_track_is_found(lamps: LampWorld, levels: Levels) -> None:
@@ -186,27 +153,6 @@ def test_masked_pixels_do_not_count(lamps: LampWorld, levels: Levels) -> None:
     assert found.ncc == pytest.approx(same.ncc)
 
 
-def test_where_the_map_ends_nothing_counts(lamps: LampWorld, levels: Levels) -> None:
-    true = truth(off_nadir=0.0, roll=0.0)
-    photo = log_picture(true, lamps)
-    grid = levels[0]
-    given = {"iterations": 10, "supersample": 2}
-    for share, least in ((0.6, 0.9), (0.1, None)):
-        lon, lat = true.pixel_to_lonlat(128 * (1.0 - share), 48.0)
-        col, _ = grid.to_pixel(lon, lat)
-        valid = np.zeros(grid.values.shape, bool)
-        valid[:, int(col) :] = True
-        part = replace(grid, values=np.where(valid, grid.values, np.float32(0.0)), valid=valid)
-        found = aligned(pyramid(part, 5), photo, true, prior_of(true), ROTATION, **given)
-        if least is None:
-            assert share < LEAST_COVERED
-            assert found.ncc == 0.0
-            assert found.camera == true
-        else:
-            assert found.ncc > least
-            assert apart_px(found.camera, true) < 0.3
-
-
 def test_flat_images_say_nothing(levels: Levels) -> None:
     camera = truth()
     flat = np.full((96, 128), 0.5, np.float32)
@@ -216,49 +162,6 @@ def test_flat_images_say_nothing(levels: Levels) -> None:
     assert found.camera == camera
     dark, ones = np.zeros_like(flat), np.ones_like(flat)
     assert gauss_newton_step(flat, dark, ones, camera, prior, free(ROTATION)) is None
-
-
-def test_correlation_is_numpys() -> None:
-    rng = np.random.default_rng(1)
-    a, b = rng.random((2, 20, 30)).astype(np.float32)
-    weight = np.ones_like(a)
-    expected = np.corrcoef(a.ravel(), b.ravel())[0, 1]
-    assert correlation(a, b, weight) == pytest.approx(expected, abs=1e-5)
-    weight[5:] = 0.0
-    expected = np.corrcoef(a[:5].ravel(), b[:5].ravel())[0, 1]
-    assert correlation(a, b, weight) == pytest.approx(expected, abs=1e-5)
-    assert correlation(a, 2.0 * a + 1.0, weight) == pytest.approx(1.0, abs=1e-5)
-    assert correlation(a, b, np.zeros_like(a)) == 0.0
-    assert correlation(a, np.ones_like(a), weight) == 0.0
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-def test_compiled_motion_and_design_are_the_plain_ones(mirrored: bool) -> None:
-    """The sky moves nowhere, and a lens that bends counts."""
-    rng = np.random.default_rng(2)
-    bent = (-0.2, 0.03, 0.01, -0.02, 0.0)
-    camera = truth(off_nadir=64.0, distortion=bent, mirrored=mirrored)
-    prior = prior_of(camera)
-    motion = lattice_motion(camera, prior)
-    nodes = np.meshgrid(np.linspace(0.0, 127.0, 14), np.linspace(0.0, 95.0, 14))
-    plain = pixel_derivatives(camera, VELOCITY, camera.pixel_to_ecef(*nodes))
-    assert 0.0 < np.mean(motion == 0.0) < 0.9
-    assert motion == pytest.approx(plain, rel=1e-6, abs=1e-6)
-
-    view, weight = rng.random((2, 96, 128)).astype(np.float32)
-    columns, scale = [0, 2, FOCAL, 8], np.array([0.1, 0.2, 1.0, 3.0])
-    design, weighted = np.empty((2, 6, 96, 128), np.float32)
-    designed(view, weight, np.ascontiguousarray(motion[..., columns]), scale, design, weighted)
-    weights = [
-        np.maximum(0.0, 1.0 - np.abs(np.linspace(0, 13, n)[:, None] - np.arange(14)))
-        for n in (96, 128)
-    ]
-    fields = np.einsum("yi,ijcp,xj->pcyx", weights[0], motion[..., columns], weights[1])
-    along_y, along_x = np.gradient(view)
-    changes = -scale[:, None, None] * (fields[:, 0] * along_x + fields[:, 1] * along_y)
-    expected = np.concatenate([[np.ones_like(view), view], changes])
-    assert design == pytest.approx(expected, rel=1e-4, abs=1e-3)
-    assert weighted == pytest.approx(expected * weight, rel=1e-4, abs=1e-3)
 
 
 def test_evened_correlation_tells_the_right_towns_from_a_great_city_laid_on_another() -> None:

@@ -15,7 +15,6 @@ from detectors.types import FloatArray
 from matchers.asterism_fit import (
     MatchParameters,
     fitted_rotations,
-    fitted_scales,
     rescaled,
 )
 from matchers.asterism_match import Attitude, match
@@ -144,15 +143,6 @@ def test_nothing_is_sure_about_random_fields(whole_sky: AsterismIndex) -> None:
     assert highest < SURE
 
 
-def test_few_points_give_nothing(whole_sky: AsterismIndex) -> None:
-    for count in (0, 1, 2):
-        assert match(whole_sky, sky(1, count, 3.0), np.ones(count), HOW) == []
-    nothing = build_index(np.zeros((0, 3)), np.zeros(0), STARS)
-    assert match(nothing, sky(1, 20, 3.0), np.ones(20), HOW) == []
-    with pytest.raises(ValueError, match="zero or not finite"):
-        match(whole_sky, np.full((5, 3), np.nan), np.ones(5), HOW)
-
-
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(2, 20))
 def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
@@ -167,19 +157,6 @@ def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
     if count > 2:
         expected, _ = Rotation.align_vectors(targets, points, weights=share)
         assert found == pytest.approx(expected.as_matrix(), abs=1e-6)
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), scale=st.floats(0.9, 1.1))
-def test_the_fitted_scale_is_the_true_one(seed: int, scale: float) -> None:
-    rays = sky(seed, 12, 10.0)
-    targets = rescaled(rays, scale) @ turned(seed).T
-    once = np.ones((1, 12))
-    found = np.ones(1)
-    for _ in range(3):
-        found = fitted_scales(rays, targets[None], once, found, 0.2)
-    assert found[0] == pytest.approx(scale, rel=1e-4)
-    assert fitted_scales(rays, targets[None], 0.0 * once, np.ones(1), 0.2)[0] == 1.0
 
 
 SIGMA_RAD = 3e-4

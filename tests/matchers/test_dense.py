@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import fft
-from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.dense import (
-    LEAST_OVERLAP,
     DenseParameters,
-    TileGrid,
     boresights,
-    camera_at,
     correlate,
-    correlate_covered,
-    peaks_of,
     search,
     stereographic,
     templates_for,
-    tile_grid,
     turned_templates,
 )
 from matchers.light_grid import pyramid
@@ -41,7 +33,6 @@ from tests.matchers.lamp_world import (
     drawn_camera,
     light_grid,
     log_picture,
-    look_matrix,
     miss_px,
     town_lamps,
 )
@@ -122,40 +113,6 @@ def vectors(angles_deg: FloatArray) -> FloatArray:
     )
 
 
-def anywhere_in(nearest: float, farthest: float, count: int = 3000) -> FloatArray:
-    """Directions spread evenly over a zone of the sphere: off-nadir angle and azimuth, degrees."""
-    rng = np.random.default_rng(0)
-    low, high = np.cos(np.radians([farthest, nearest]))
-    lean = np.degrees(np.arccos(rng.uniform(low, high, count)))
-    return np.stack([lean, rng.uniform(0.0, 360.0, count)], axis=1)
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "focal_px"),
-    [(64, 43, 50.0), (64, 43, 90.0), (64, 43, 150.0), (36, 24, 396)],
-)
-def test_tiles_and_their_shifts_leave_no_holes(width: int, height: int, focal_px: float) -> None:
-    """Wherever the photo's middle is, some tile is compared with the photo near there.
-
-    Alignment makes up for some pixels: one direction in a hundred may be missed by up to three.
-    """
-    image = np.ones((height, width), np.float32)
-    templates = templates_for(image, image, focal_px, DenseParameters())
-    reach_px = 0.5 * (templates.fft_px - templates.side_px)
-    for zone in ((0.0, 40.0), (40.0, 70.0)):
-        sight = vectors(anywhere_in(*zone))
-        missed = np.full(len(sight), np.inf)
-        for lean, azimuth in boresights(templates.step_deg, *zone):
-            axis = vectors(np.array([[lean, azimuth]]))[0]
-            up = vectors(np.array([[lean + 90.0, azimuth]]))[0]  # the tile's top: along the azimuth
-            along = np.stack([sight @ np.cross(up, axis), sight @ up], axis=1)
-            scale = 2.0 * focal_px / np.maximum(1.0 + sight @ axis, 1e-9)  # 2 f tan(theta / 2)
-            beyond = np.abs(along * scale[:, None]).max(axis=1) - reach_px
-            missed = np.minimum(missed, beyond)
-        assert (missed > 0.5).mean() < 0.01
-        assert missed.max() < 3.0
-
-
 def brute_correlation(tile: FloatImage, image: FloatImage, mask: FloatImage) -> FloatArray:
     """Correlation at every shift, the image's about its mean and the tile's about 0."""
     n = tile.shape[0] - image.shape[0] + 1
@@ -194,32 +151,6 @@ def test_correlation_is_that_of_the_definition(
         assert found[k] == pytest.approx(expected, abs=2e-3)
 
 
-def test_correlation_with_a_partly_known_tile_is_that_of_the_definition(
-    noise_templates: tuple[FloatImage, FloatImage, list[float]],
-) -> None:
-    template, tile, rolls = noise_templates
-    templates = turned_templates(template, np.ones_like(template), np.array(rolls), 40)
-    side = templates.side_px
-    known = np.ones_like(tile)
-    known[:, :10] = 0.0
-    found = correlate_covered(tile, known, templates, 1e-6)
-    window = np.round(fft.irfft2(np.conj(templates.mask_spectra[0]), (40, 40))[:side, :side])
-    image = templates.images[0, :side, :side]
-    n = 40 - side + 1
-    for i, j in ((0, 0), (3, 8), (n - 1, n - 1), (0, n - 1)):
-        inside = (window > 0) & (known[i : i + side, j : j + side] > 0)
-        if inside.sum() < LEAST_OVERLAP * window.sum():
-            assert found[0, i, j] == 0.0
-            continue
-        part = tile[i : i + side, j : j + side][inside]
-        expected = np.corrcoef(part, image[inside])[0, 1]
-        assert found[0, i, j] == pytest.approx(expected, abs=2e-3)
-    everywhere = correlate_covered(tile, np.ones_like(tile), templates, 1e-6)
-    about_zero = correlate(tile, templates, 1e-6)
-    assert (np.abs(about_zero) <= np.abs(everywhere) + 2e-3).all()
-    assert (np.sign(about_zero) == np.sign(everywhere))[np.abs(everywhere) > 0.01].all()
-
-
 def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None:
     """A window that is not quite the template's leaves out a town that the product has."""
     rng = np.random.default_rng(5)
@@ -231,86 +162,9 @@ def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None
     assert np.abs(correlate(tile, templates, 1e-3)).max() <= 1.001
 
 
-def test_a_template_masked_on_one_side_has_windows_for_every_roll(
-    noise_templates: tuple[FloatImage, FloatImage, list[float]],
-) -> None:
-    """As under the limb: half a turn on, the window must not lie where the photo shows sky."""
-    template, tile, _ = noise_templates
-    mask = np.ones_like(template)
-    mask[:5] = 0.0
-    tile[20:] *= 0.05  # a spread taken on the wrong side would be far too small
-    templates = turned_templates(template, mask, np.arange(0.0, 360.0, 90.0), 40)
-    found = correlate(tile, templates, 1e-6)
-    side = templates.side_px
-    for k in (0, 2):
-        image = templates.images[k, :side, :side]
-        assert found[k] == pytest.approx(
-            brute_correlation(tile, image, (image != 0.0).astype(float)), abs=2e-3
-        )
-
-
-@given(seed=st.integers(0, 10_000), count=st.integers(1, 4), reach=st.integers(0, 4))
-def test_peaks_are_those_of_looking_at_one_roll_after_the_other(
-    seed: int, count: int, reach: int
-) -> None:
-    """The highest, then the highest outside its surroundings, and so on; never one twice."""
-    scores = np.random.default_rng(seed).normal(-0.3, 1.0, (3, 9, 9)).astype(np.float32)
-    parameters = DenseParameters(peaks_per_view=count, peak_reach_px=reach)
-    expected = []
-    rows, columns = np.mgrid[:9, :9]
-    for roll, surface in enumerate(scores):
-        free = np.ones((9, 9), bool)
-        for _ in range(count):
-            best = max(((surface[p], p) for p in zip(*np.nonzero(free), strict=True)), default=None)
-            if best is None or best[0] <= 0.0:
-                break
-            i, j = best[1]
-            expected.append((roll, int(i), int(j), float(best[0])))
-            free &= (abs(rows - i) > reach) | (abs(columns - j) > reach)
-    assert sorted(peaks_of(scores, parameters)) == sorted(expected)
-
-
 PHOTO = camera_over(12.0, 42.0, width=64, height=43, focal_px=90.0)
-# A boresight anywhere that sees ground, and the tile's turn about it
-ATTITUDE = look_matrix(12.0, 42.0, 35.0, 200.0, 0.0)
 PLACES = st.floats(-80.0, 80.0)
 ROLLS = st.floats(-180.0, 180.0)
-
-
-def on_tile(grid: TileGrid, directions: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Pixels of directions in the tile's frame (Snyder 1987, eq. 21-2 to 21-4, polar aspect)."""
-    x, y, z = np.moveaxis(directions / np.linalg.norm(directions, axis=-1, keepdims=True), -1, 0)
-    radius = 2.0 * grid.focal_px * np.tan(0.5 * np.arctan2(np.hypot(x, y), z))
-    azimuth = np.arctan2(y, x)
-    middle = (grid.side_px - 1) / 2.0
-    return middle + radius * np.cos(azimuth), middle + radius * np.sin(azimuth)
-
-
-def seen_on_tile(grid: TileGrid, camera: Camera, x: float, y: float) -> FloatArray:
-    """Where the tile shows what a pixel of a camera looks at."""
-    ray = camera.rays(x, y) @ Rotation.from_quat(camera.quaternion).as_matrix().T
-    return np.array(on_tile(grid, ray @ ATTITUDE))
-
-
-@settings(deadline=None)
-@given(dx=PLACES, dy=PLACES, roll=ROLLS)
-def test_a_camera_lies_in_the_tile_where_it_was_put(dx: float, dy: float, roll: float) -> None:
-    """Its middle is there, its right edge turned by the roll, its top to the left of that."""
-    grid = tile_grid(181, 120.0)
-    x, y = 90.0 + dx, 90.0 + dy
-    camera = camera_at(PHOTO, grid, ATTITUDE, x, y, roll)
-    middle = seen_on_tile(grid, camera, 31.5, 21.0)
-    assert middle == pytest.approx([x, y], abs=1e-6)
-    c, s = math.cos(math.radians(roll)), math.sin(math.radians(roll))
-    small = 1e-3
-    for (px, py), direction in {
-        (31.5 + small, 21.0): (c, s),
-        (31.5, 21.0 - small): (s, -c),
-    }.items():
-        step = seen_on_tile(grid, camera, px, py) - middle
-        assert step / np.linalg.norm(step) == pytest.approx(direction, abs=1e-4)
-    assert camera.position_ecef_m == PHOTO.position_ecef_m
-    assert camera.focal_px == PHOTO.focal_px
 
 
 @given(

@@ -152,13 +152,6 @@ def test_one_patch_in_each_cell_at_its_best_texture() -> None:
     assert left[:, 0].max() + 10 < 110
 
 
-def test_no_texture_no_patch() -> None:
-    flat = np.ones((80, 80), np.float32)
-    assert choose_patches(flat, flat, 21, (2, 2), 4).shape == (0, 2)
-    tiny = random_lights(1)[:20, :20]
-    assert choose_patches(tiny, np.ones_like(tiny), 21, (2, 2), 4).shape == (0, 2)
-
-
 SIZE_PX = 31
 
 
@@ -185,7 +178,3 @@ def test_patches_side_by_side_in_a_city_are_groups_of_their_own() -> None:
     view = np.asarray(rng.uniform(size=(120, 200)), np.float32)
     places = [(x, y) for x in (20, 51, 82, 113) for y in (20, 51, 82)]
     assert groups_of(view, patches_at(places)).tolist() == list(range(12))
-
-
-def test_no_patch_has_no_group() -> None:
-    assert groups_of(lights_at((60, 50)), patches_at([(60, 50)]).chosen(np.zeros(0, int))).size == 0

@@ -8,11 +8,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from matchers.asterisms import frames
-from matchers.compiled_patches import best_met
 from matchers.polar_patches import (
     ANGLES,
-    HARMONICS,
-    UNIT,
     PatchMap,
     PatchPhoto,
     PatchTable,
@@ -22,7 +19,6 @@ from matchers.polar_patches import (
     harmonics,
     lay,
     sampled,
-    sides_of,
     table_of,
     turns_at,
 )
@@ -72,33 +68,6 @@ def sphere(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(there / np.linalg.norm(there, axis=-1, keepdims=True))
 
 
-def correlations(
-    table: PatchTable,
-    rows: np.ndarray,
-    queries: np.ndarray,
-    turns_rad: np.ndarray,
-    beside_rad: tuple[float, ...],
-) -> np.ndarray:
-    """What patches say of a row of the table each, at turns and at others beside them."""
-    count = len(rows)
-    best, which = np.full((1, count), -1.0), np.zeros((1, count), np.int64)
-    right = np.stack([np.cos(turns_rad), np.sin(turns_rad), np.zeros(count)], axis=1)
-    best_met(
-        np.zeros((1, count, 1)),
-        rows.astype(np.int64).reshape(1, count, 1),
-        np.ones((1, count)),
-        np.eye(3)[None],
-        np.tile(np.eye(3), (len(table), 1, 1)),
-        right,
-        table.coefficients,
-        sides_of(queries),
-        np.array(beside_rad),
-        best,
-        which,
-    )
-    return best[0]
-
-
 def test_each_patch_finds_its_place_and_turn(
     towns: np.ndarray, table: PatchTable, photo: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -116,32 +85,6 @@ def test_each_patch_finds_its_place_and_turn(
     assert right.mean() >= 0.75
     turned = 360.0 / ANGLES * turn[right]
     assert np.abs((turned - TURN_DEG + 180.0) % 360.0 - 180.0).max() < 360.0 / ANGLES
-    steps = 2.0 * np.pi / ANGLES * turn.astype(float)
-    met = correlations(table, first, queries, steps, (0.0,))
-    assert met == pytest.approx(best[np.arange(len(first)), first], abs=1e-4)
-    # Of several turns the best counts
-    around = correlations(table, first, queries, steps + 0.1, (-0.1, 0.0, 0.1))
-    assert around == pytest.approx(np.maximum(met, around), abs=1e-6)
-    nearest = correlations(table, first, queries, steps, tuple(np.linspace(-np.pi, np.pi, 399)))
-    rows = table.coefficients[:, first].astype(float).transpose(1, 2, 0) / UNIT
-    half = rows.shape[1] // 2
-    plain = (np.conj(rows[:, :half] + 1j * rows[:, half:]) * queries).sum(axis=1)
-    angles = np.arange(1, HARMONICS + 1)[:, None] * np.linspace(0.0, 2.0 * np.pi, 2000)
-    expected = (plain @ np.exp(-1j * angles)).real.max(axis=1)
-    assert nearest == pytest.approx(expected, abs=0.02)
-
-
-def test_what_is_masked_says_nothing(photo: tuple[np.ndarray, np.ndarray]) -> None:
-    picture, _ = photo
-    weight = np.ones_like(picture)
-    weight[:, 120:] = 0.0
-    glare = picture.copy()
-    glare[:, 120:] += 30.0
-    clean, covered = (sampled(it, weight, [110.0], [110.0]) for it in (picture, glare))
-    assert harmonics(*covered) == pytest.approx(harmonics(*clean), abs=1e-4)
-    assert 0.0 < clean[1].mean() < 1.0
-    bare = harmonics(*sampled(glare, None, [110.0], [110.0]))
-    assert np.abs(bare - harmonics(*clean)).max() > 1.0
 
 
 def test_patches_that_agree_place_the_photo(

@@ -119,7 +119,3 @@ def test_the_other_pose_sees_the_same_from_afar(
     assert again is not None
     assert np.allclose(again.position_ecef_m, narrow.position_ecef_m, atol=1.0)
     assert np.allclose(again.matrix, narrow.matrix, atol=1e-6)
-
-
-def test_a_camera_whose_middle_shows_sky_has_no_other_pose() -> None:
-    assert other_pose(camera_over(11.0, 43.0, off_nadir=85.0)) is None

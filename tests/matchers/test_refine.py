@@ -22,7 +22,6 @@ from matchers.pose import (
     ROTATION,
     UP,
     PosePrior,
-    other_pose,
     pixel_derivatives,
     stepped,
 )
@@ -32,7 +31,6 @@ from matchers.refine import (
     Refinement,
     RefineParameters,
     aside_log10_odds,
-    blocks_of,
     fit_pose,
     jackknife,
     local_offsets,
@@ -153,24 +151,6 @@ def test_the_covariance_is_honest(outliers: float) -> None:
     assert 0.5 < np.sqrt(np.mean(np.square(pixels))) < 1.6
 
 
-def test_noise_beyond_what_was_stated_widens_the_covariance() -> None:
-    start = start_camera()
-    honest, noisy = (
-        fit_pose(
-            start,
-            replace(
-                matches_of(start, start, np.random.default_rng(3), sigma_px=sigma),
-                covariance=np.tile(0.03 * np.eye(2), (100, 1, 1)),
-            ),
-            prior_of(start),
-            ALL,
-        )
-        for sigma in (0.3, 1.5)
-    )
-    grown = np.diag(noisy.covariance)[:3] / np.diag(honest.covariance)[:3]
-    assert (grown > 3.0).all()
-
-
 def test_belief_decides_what_the_lights_cannot_tell() -> None:
     """A long lens straight down: focal length and height do the same to the picture."""
     start = camera_over(10.5, 42.5, width=600, height=400, focal_px=5000.0)
@@ -217,17 +197,6 @@ def test_a_crop_off_the_middle_moves_the_principal_point() -> None:
     assert (sigma < 120.0).all()
 
 
-def test_patches_of_the_sky_are_left_out() -> None:
-    start = camera_over(10.5, 42.5, off_nadir=68.0, width=600, height=400, focal_px=700.0)
-    rng = np.random.default_rng(6)
-    matches = matches_of(start, start, rng)
-    sky = np.isnan(matches.dx)
-    assert sky.any()
-    matches = replace(matches, dx=np.nan_to_num(matches.dx), dy=np.nan_to_num(matches.dy))
-    found = fit_pose(start, matches, prior_of(start), ALL)
-    assert len(found.matches) == len(found.weights) == (~sky).sum()
-
-
 @pytest.fixture(scope="module")
 def lamps() -> LampWorld:
     return town_lamps(3, 4.0, 37.0, 20.0, 50.0, towns=1800, lamps_per_town=60, radius_km=3.0)
@@ -264,49 +233,6 @@ def bent_start(true: Camera, longer: float) -> Camera:
     return replace(true, focal_px=longer * true.focal_px)
 
 
-@pytest.mark.parametrize(("longer", "near_px"), [(0.9, (4, 3)), (1.2, (8, 5, 4))])
-def test_a_camera_that_holds_itself_to_other_lights_is_followed_farther(
-    lamps: LampWorld, levels: Levels, longer: float, near_px: tuple[int, ...]
-) -> None:
-    """Beside its middle a light of the map lies near one of the photo, but the wrong one."""
-    true = camera_over(11.0, 43.0, off_nadir=30.0, roll=40.0, width=450, height=300, focal_px=650.0)
-    photo = log_picture(true, lamps, blur_px=1.2)
-    start = bent_start(true, longer)
-    prior = prior_of(start, sigma_log_focal=0.12)
-    lattice = np.meshgrid(np.linspace(10, 439, 9), np.linspace(10, 289, 7))
-    worst_px = []
-    for reaches_px in (near_px, RefineParameters().reaches_px):
-        parameters = RefineParameters(patch_px=25, reaches_px=reaches_px)
-        found = refine(levels, photo, np.ones_like(photo), start, prior, ALL, parameters)
-        assert found is not None
-        worst_px.append(float(np.max(miss_px(found.camera, true, *lattice))))
-    assert found.settled
-    assert worst_px[0] > 10.0
-    assert worst_px[1] < 0.5
-
-
-@pytest.mark.parametrize(("off_nadir", "focal_px"), [(22.0, 650.0), (30.0, 1000.0)])
-def test_a_camera_on_the_other_side_of_what_it_sees_is_found(
-    lamps: LampWorld, levels: Levels, off_nadir: float, focal_px: float
-) -> None:
-    """A camera that is believed there fits the middle of the picture, and no step leads away."""
-    true = camera_over(
-        11.0, 43.0, off_nadir=off_nadir, azimuth=70.0, width=450, height=300, focal_px=focal_px
-    )
-    photo = log_picture(true, lamps, blur_px=1.2)
-    other = other_pose(true)
-    assert other is not None
-    x, y, z = np.asarray(true.position_ecef_m) - np.asarray(other.position_ecef_m)
-    prior = replace(prior_of(other, sigma_along_m=2e5), velocity_ecef=(x, y, z))
-    lattice = np.meshgrid(np.linspace(10, 439, 9), np.linspace(10, 289, 7))
-    parameters = RefineParameters(patch_px=25)
-    found = refine(levels, photo, np.ones_like(photo), other, prior, ALL, parameters)
-    assert found is not None
-    assert found.settled
-    assert np.max(miss_px(other, true, *lattice)) > 50.0
-    assert np.max(miss_px(found.camera, true, *lattice)) < 0.5
-
-
 def test_a_bent_camera_is_told_by_what_lies_farther_away() -> None:
     """And a right one is not: what scatters around it fits no other."""
     true = start_camera()
@@ -329,24 +255,6 @@ def test_a_dark_picture_cannot_be_fitted(levels: Levels) -> None:
     assert (
         refine(levels, dark, np.ones_like(dark), camera, prior_of(camera), ALL, parameters) is None
     )
-
-
-def test_patches_on_top_of_each_other_count_once() -> None:
-    """Four copies of every match, as of patches that overlap all but wholly: nothing is new."""
-    start = start_camera()
-    true = stepped(start, np.array(VELOCITY), 1e-3 * np.eye(PARAMETERS)[0])
-    single = matches_of(start, true, np.random.default_rng(5), count=40)
-    prior, free = prior_of(start), ALL
-    spread = replace(single, size_px=8)
-    copies = spread.chosen(np.tile(np.arange(40), 4))
-    once = fit_pose(start, spread, prior, free)
-    again = fit_pose(start, copies, prior, free)
-    apart = replace(copies, size_px=1, x=copies.x + 1.5 * np.repeat(np.arange(4), 40))
-    new = fit_pose(start, apart, prior, free)
-    sigma = np.sqrt(np.diag(once.covariance)[ROTATION])
-    assert np.sqrt(np.diag(again.covariance)[ROTATION]) == pytest.approx(sigma, rel=0.02)
-    assert again.camera.focal_px == pytest.approx(once.camera.focal_px, rel=1e-6)
-    assert (np.sqrt(np.diag(new.covariance)[ROTATION]) < 0.75 * sigma).all()
 
 
 SIZE = 30
@@ -391,18 +299,6 @@ def test_a_common_displacement_is_found_within_its_sigma() -> None:
     assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.4
 
 
-def test_noise_of_single_patches_is_left_to_the_camera() -> None:
-    x, y = side_by_side()
-    rng = np.random.default_rng(1)
-    size = []
-    for _ in range(20):
-        residual = rng.normal(0.0, 0.5, (len(x), 2))
-        size.append(
-            np.sqrt(np.mean(local_offsets(refinement_of(x, y, residual, 0.5)).offset_px ** 2))
-        )
-    assert np.median(size) < 0.1
-
-
 def test_overlapping_patches_share_their_noise_and_prove_nothing() -> None:
     """Every place is matched by four patches almost on top of each other."""
     rng = np.random.default_rng(2)
@@ -412,35 +308,6 @@ def test_overlapping_patches_share_their_noise_and_prove_nothing() -> None:
     at_x, at_y = (x + shift[:, 0]).ravel(), (y + shift[:, 1]).ravel()
     found = local_offsets(refinement_of(at_x, at_y, np.tile(noise, (4, 1)), 0.6))
     assert np.sqrt(np.mean(found.offset_px**2)) < 0.15
-
-
-def test_between_patches_the_common_displacement_is_told_too() -> None:
-    """At the patches as without places; halfway between them nearly as well; far away nothing."""
-    x, y = side_by_side()
-    residual = bulge(x, y) + np.random.default_rng(3).normal(0.0, 0.4, (len(x), 2))
-    fit = refinement_of(x, y, residual, 0.4)
-    here = local_offsets(fit, np.stack([x, y], axis=1))
-    assert here.offset_px == pytest.approx(local_offsets(fit).offset_px)
-    assert here.covariance == pytest.approx(local_offsets(fit).covariance)
-    between = np.stack([x[:40] + 20.0, y[:40] + 20.0], axis=1)
-    found = local_offsets(fit, between)
-    off = found.offset_px - bulge(*between.T)
-    assert np.sqrt(np.mean(off**2)) < 0.4
-    sigma = np.sqrt(np.diagonal(found.covariance, axis1=1, axis2=2))
-    assert 0.5 < np.sqrt(np.mean((off / sigma) ** 2)) < 1.6
-    away = local_offsets(fit, np.array([[5000.0, 5000.0]]))
-    assert away.offset_px == pytest.approx(np.zeros((1, 2)), abs=1e-6)
-    assert away.covariance[0].max() > 5.0 * np.median(sigma) ** 2
-
-
-@pytest.mark.parametrize("count", [0, 1, 4])
-def test_a_few_patches_have_no_neighbours(count: int) -> None:
-    x, y = np.arange(count) * 120.0 + 50.0, np.full(count, 100.0)
-    found = local_offsets(refinement_of(x, y, np.full((count, 2), 2.0), 0.5))
-    assert found.offset_px.shape == (count, 2)
-    assert (found.offset_px == 0.0).all()
-    assert (found.covariance == 0.0).all()
-    assert found.noise.shape == (count, 2, 2)
 
 
 LIGHTS, PATCHES = 40, 4
@@ -483,77 +350,6 @@ def test_lights_left_out_tell_how_far_the_camera_is_off() -> None:
             ratios.append(np.einsum("ki,kij,kj->k", off, np.linalg.inv(covariance), off) / 2.0)
     assert 0.4 < np.mean(by_lights) < 2.0
     assert np.mean(by_patches) > 2.5
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 16, 40, 333])
-def test_parts_lie_side_by_side_and_hold_whole_groups(count: int) -> None:
-    rng = np.random.default_rng(count)
-    places = rng.uniform(0.0, 1000.0, (count, 2))
-    groups = np.concatenate([np.arange(count), rng.integers(0, count, 50)])
-    order = rng.permutation(len(groups))
-    groups = groups[order]
-    at = places[groups]
-    parts = blocks_of(matched(*at.T, np.zeros_like(at), 1e-4), groups, 16)
-    assert parts.max() + 1 == min(count, 16)
-    part_of = dict(zip(groups, parts, strict=True))
-    assert (parts == [part_of[group] for group in groups]).all()
-    sizes = np.bincount(list(part_of.values()))
-    assert sizes.max() - sizes.min() <= 1
-    # What lies in one is nearer to its middle than the picture is wide, as cells of 4 by 4 are
-    if count > 100:
-        for part in range(16):
-            assert np.ptp(at[parts == part], axis=0).max() < 400.0
-
-
-def test_a_string_of_lights_taken_for_the_next_ones_is_not_believed() -> None:
-    """Lights that are wrong together bend the camera, and agree with each other."""
-    true = start_camera()
-    prior = prior_of(true, **LOOSE)
-    rng = np.random.default_rng(7)
-    x = np.concatenate([rng.uniform(20, 579, 80), np.linspace(150, 450, 6)])
-    y = np.concatenate([rng.uniform(260, 379, 80), np.full(6, 25.0)])
-    off = rng.normal(0.0, 0.3, (len(x), 2))
-    off[80:] += [0.0, 6.0]
-    fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE)
-    there = true.pixel_to_ecef(np.array([300.0]), np.array([25.0]))
-    wrong_px = float(np.hypot(*(np.stack(fit.camera.ecef_to_pixel(there), -1)[0] - [300.0, 25.0])))
-    assert wrong_px > 3.0  # the fit has followed them
-    refits = jackknife(fit, rng.permutation(len(x)))
-    assert refits is not None
-    assert np.sqrt(np.linalg.eigvalsh(refits.covariance_px(there)[0]).max()) > 0.5 * wrong_px
-
-
-def test_what_errs_together_shows_without_parts_that_are_as_large() -> None:
-    """All lights of one quarter lie beside by 2 px: without a sixteenth the rest of them hold."""
-    true = start_camera()
-    prior = prior_of(true, **LOOSE)
-    there = true.pixel_to_ecef(np.array([60.0]), np.array([60.0]))
-    ratios: dict[int, list[float]] = {4: [], 16: []}
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        x, y = rng.uniform(20, 579, 60), rng.uniform(20, 379, 60)
-        off = rng.normal(0.0, 0.3, (len(x), 2))
-        off[(x < 300) & (y < 200)] += [0.0, 2.0]
-        fit = fit_pose(true, matched(x, y, off, 1e-2), prior, FREE)
-        wrong_px = np.hypot(*(np.stack(fit.camera.ecef_to_pixel(there), -1)[0] - [60.0, 60.0]))
-        for parts, found in ratios.items():
-            refits = jackknife(fit, np.arange(len(x)), parts)
-            assert refits is not None
-            assert len(refits.without) == parts
-            widest = np.linalg.eigvalsh(refits.covariance_px(there)[0]).max()
-            found.append(float(wrong_px / np.sqrt(widest)))
-    assert 0.7 < np.median(ratios[4]) < 1.5
-    assert np.median(ratios[16]) > 3.0
-
-
-def test_few_lights_tell_nothing() -> None:
-    """Three lights can be left out in turn; of how much that says nothing is known."""
-    true = start_camera()
-    matches, groups = crowded(np.random.default_rng(0), light_px=1.0)
-    prior = prior_of(true, **LOOSE)
-    fit = fit_pose(true, matches, prior, FREE)
-    assert jackknife(fit, groups % 3) is None
-    assert jackknife(fit, groups) is not None
 
 
 def test_of_two_covariances_the_wider_counts_in_every_direction() -> None:

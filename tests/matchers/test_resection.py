@@ -128,13 +128,6 @@ def test_more_points_free_more(count: int, freed: tuple[str, ...]) -> None:
     assert np.hypot(*found.residual_px.T).max() < 0.1
 
 
-def test_one_point_shifts_the_picture_and_does_not_turn_it() -> None:
-    truth = view(off_nadir=5.0)
-    start = turned(truth, (0.01, -0.02, 0.0))
-    found, _ = fitted(start, pairs_of(truth, np.array([[0.5, 0.5]]), 0.01))
-    assert worst_px(found.camera, truth) < 0.002 * WIDTH
-
-
 def test_asked_for_by_name_only_that_is_free() -> None:
     truth = view()
     start = rough(truth, 30.0, 1.04, (0.0, 0.0, 0.0))
@@ -177,15 +170,6 @@ def test_two_wrong_points_are_told_from_many() -> None:
     points.pixels[3] += [50.0, 0.0]
     points.pixels[11] -= [50.0, 0.0]
     assert np.flatnonzero(fitted(truth, points)[1].suspect).tolist() == [3, 11]
-
-
-def test_where_too_few_points_disagree_none_is_blamed() -> None:
-    truth = view()
-    points = pairs_of(truth, CORNERS, 2.0)
-    points.pixels[1] += [60.0, -45.0]
-    found = fitted(truth, points)[1]
-    assert not found.suspect.any()
-    assert found.undecided
 
 
 @pytest.mark.parametrize("free", ["attitude", "focal", "auto"])

@@ -111,14 +111,6 @@ def test_stars_of_their_brightness_gain_and_others_lose_little() -> None:
     assert np.log10(wrong).min() > -2.0
 
 
-def test_what_was_not_met_says_nothing() -> None:
-    rng = np.random.default_rng(2)
-    predicted = magnitudes(rng)
-    met = rng.random(40) < 0.3
-    ratios = light_ratios(rng.uniform(-15, -10, 40), rng.choice(predicted, 40), met, predicted)
-    assert (ratios[~met] == 1.0).all()
-
-
 def test_by_chance_the_expected_ratio_is_one() -> None:
     rng = np.random.default_rng(3)
     products = []

@@ -113,17 +113,6 @@ def test_probabilities_are_honest(clock_sigma_s):
     assert abs(np.sum(~right) - expected) < 3.5 * scatter
 
 
-def test_what_is_in_no_catalogue_gets_no_name():
-    rng = np.random.default_rng(3)
-    names = []
-    for _ in range(20):
-        tracks = made_up_tracks(30, rng)
-        ends = rng.uniform([100, 100], [1900, 1400], (2, 2))
-        names += name([measured(ends)], tracks, 0.5)
-    assert np.mean([naming.unlisted > 0.9 for naming in names]) > 0.9
-    assert not any(len(naming.order) and naming.probability[0] > 0.9 for naming in names)
-
-
 def test_the_clock_of_one_streak_names_the_others():
     """Satellites 2 s apart on one track, a clock good to 2 s, and one satellite far from them."""
     rng = np.random.default_rng(5)
@@ -143,19 +132,3 @@ def test_the_clock_of_one_streak_names_the_others():
     assert best_of(together[0]) == 2
     assert together[0].probability[0] > 0.85
     assert best_of(together[1]) == 5
-
-
-def test_an_end_at_the_border_says_nothing_of_the_time():
-    along, across = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    xy = np.stack([1000.0 + 400.0 * SECONDS, 700.0 + 0.0 * SECONDS], -1)[None]
-    per_sigma = np.broadcast_to(np.stack([8 * along, 2 * across], -1), (1, len(SECONDS), 2, 2))
-    border = np.array([[0.0, 700.0], [1999.0, 700.0]])
-    whole = Streak(
-        ends=np.stack([border, border]), cut=(True, True), sigma_end_px=1.5, sigma_line_px=0.4
-    )
-    for late_s, named in ((0.0, True), (0.4, True), (9.0, False)):
-        moved = xy + 400.0 * late_s * along
-        tracks = (moved, per_sigma, along[None], np.array([400.0]), across[None])
-        naming = name([whole], tracks, 0.2)[0]
-        best = naming.probability[0] if len(naming.order) else 0.0
-        assert (best > 0.9) == named, late_s

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from pyproj import Geod
-from scipy.ndimage import map_coordinates
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, filled, pyramid
 from matchers.view import render, render_known, shown
-from tests.matchers.lamp_world import Levels, blob_grid, camera_over, ecef, project
+from tests.matchers.lamp_world import camera_over, ecef, project
 
 WGS84 = Geod(ellps="WGS84")
 
@@ -85,21 +83,6 @@ def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) ->
         assert found == pytest.approx((x, y), abs=0.1)
 
 
-@pytest.mark.parametrize("focal_px", [500.0, 120.0, 60.0])
-def test_coarse_views_use_coarser_levels_and_keep_places(focal_px: float) -> None:
-    camera = camera_over(30.0, -20.0, focal_px=focal_px, roll=10.0)
-    pixel_deg = 410.0 / focal_px / 111.2
-    grid = blob_grid(30.413, -20.277, 1.2 * pixel_deg, 0.004, 900)
-    x, y = project(camera, ecef(30.413, -20.277)[None])[0]
-    levels = pyramid(grid, 6)
-    dark_first = (replace(grid, values=0.0 * grid.values), *levels[1:])
-    image = render(levels, camera, 1)
-    assert centroid(image, x, y, 9) == pytest.approx((x, y), abs=0.1)
-    if pixel_deg > 3 * 0.004:
-        # Only the coarser levels are looked at: the finest would alias
-        assert render(dark_first, camera, 1) == pytest.approx(image)
-
-
 def test_a_grid_across_the_antimeridian_is_continuous() -> None:
     camera = camera_over(179.95, -17.0, focal_px=1000.0)
     for lon in (179.8, -179.9):
@@ -111,14 +94,6 @@ def test_a_grid_across_the_antimeridian_is_continuous() -> None:
         assert 0.0 < x < 299.0
         found = centroid(render(pyramid(grid, 3), camera, 2), x, y, 10)
         assert found == pytest.approx((x, y), abs=0.1)
-
-
-@pytest.mark.parametrize("turn", [-360.0, 0.0, 360.0])
-def test_grid_positions_in_any_turn(turn: float) -> None:
-    grid = grid_of(np.zeros((20, 40), np.float32), 178.5, 10.0, 0.1)
-    col, row = grid.to_pixel(np.array([-179.5 + turn, 179.0 + turn]), np.array([9.5, 10.0]))
-    assert col == pytest.approx([20.0, 5.0])
-    assert row == pytest.approx([5.0, 0.0])
 
 
 def test_the_sky_is_dark_and_the_rest_bright() -> None:
@@ -134,12 +109,6 @@ def test_the_sky_is_dark_and_the_rest_bright() -> None:
         edge[:-1] |= edge[1:]
     assert image[sky & ~edge].max() == 0.0
     assert image[~sky & ~edge].min() > 0.999
-
-
-def test_outside_the_map_is_dark() -> None:
-    camera = camera_over(12.0, 42.0)
-    grid = grid_of(np.ones((50, 50), np.float32), 100.0, 42.0, 0.1)
-    assert render([grid], camera, 2).max() == 0.0
 
 
 def numbered_levels(count: int, side: int) -> list[LightGrid]:
@@ -164,54 +133,6 @@ def test_the_level_grows_with_the_footprint() -> None:
     assert level_of(16 * col, 2 * row) == 1  # a slanted footprint goes by its narrow side
     assert level_of(1.414 * (col - row) + 20.0, 1.414 * (col + row)) == 1
     assert level_of(9 * col[:3, :3], 9 * row[:3, :3]) == 0  # too small to tell
-
-
-def plainly_rendered(levels: Levels, camera: Camera, s: int) -> tuple[FloatImage, FloatImage]:
-    """The view and what is known of it, with every ray traced and every level drawn."""
-    fine = camera.scaled(s, camera.width_px * s, camera.height_px * s)
-    x, y = np.meshgrid(np.arange(float(fine.width_px)), np.arange(float(fine.height_px)))
-    grid = levels[0]
-    col, row = grid.to_pixel(*fine.pixel_to_lonlat(x, y))
-    sky = np.isnan(col)
-    (col_y, col_x), (row_y, row_x) = (np.gradient(each[::4, ::4]) for each in (col, row))
-    longest = np.sqrt(np.maximum(col_x**2 + row_x**2, col_y**2 + row_y**2))
-    narrow = np.abs(col_x * row_y - col_y * row_x) / longest / 4.0
-    best = np.clip(np.floor(np.log2(np.maximum(narrow, 1.0)) + 0.25), 0, len(levels) - 1)
-    best = np.kron(best, np.ones((4, 4)))[: fine.height_px, : fine.width_px]
-    light = np.zeros(col.shape)
-    for number, level in enumerate(levels):
-        at = [(each + 0.5) * 0.5**number - 0.5 for each in (row, col)]
-        here = map_coordinates(level.values, np.nan_to_num(at, nan=-9.0), order=1, cval=0.0)
-        light = np.where(best == number, here, light)
-    at_row, at_col = (np.nan_to_num(np.rint(each), nan=-9.0).astype(int) for each in (row, col))
-    inside = (at_row >= 0) & (at_col >= 0)
-    inside &= (at_row < grid.values.shape[0]) & (at_col < grid.values.shape[1])
-    if grid.valid is not None:
-        inside[inside] = grid.valid[at_row[inside], at_col[inside]]
-    blocks = (camera.height_px, s, camera.width_px, s)
-    return light.reshape(blocks).mean(axis=(1, 3)), (inside | sky).reshape(blocks).mean(axis=(1, 3))
-
-
-@pytest.mark.parametrize(("size", "supersample"), [((60, 40), 1), ((90, 60), 3), ((244, 170), 2)])
-@pytest.mark.parametrize("name", VIEWS)
-def test_the_compiled_view_is_the_plain_one(
-    name: str, size: tuple[int, int], supersample: int
-) -> None:
-    """Small views trace every ray, large ones every fourth; the map ends within some of them."""
-    whole = VIEWS[name]
-    camera = whole.scaled(size[0] / whole.width_px, *size)
-    rng = np.random.default_rng(3)
-    values = cv2.GaussianBlur(rng.random((900, 1200), np.float32), (0, 0), 3.0)
-    valid = np.ones(values.shape, bool)
-    valid[655:680] = False
-    grid = grid_of(values, 9.0, 46.0, 0.006, valid=valid)
-    levels = pyramid(grid, 6)
-    light, known = render_known(levels, camera, supersample)
-    plain, plain_known = plainly_rendered(levels, camera, supersample)
-    # Where the level changes, or the map ends, a thousandth of a pixel counts
-    assert np.mean(np.abs(light - plain) > 0.005) < 0.01
-    assert np.mean(np.abs(known - plain_known) > 0.01) < 0.01
-    assert 0.0 < known.mean() < 1.0
 
 
 def ending_grid() -> LightGrid:
@@ -266,16 +187,6 @@ def test_a_pyramid_keeps_means_and_places() -> None:
         assert level.lat0_deg + 0.5 * level.step_deg == pytest.approx(50.0 + 0.125)
     assert levels[1].values[3, 5] == pytest.approx(grid.values[6:8, 10:12].mean())
     assert len(pyramid(grid, 2)) == 2
-
-
-def test_a_pyramid_of_odd_size_drops_the_last_row_and_column() -> None:
-    values = np.zeros((33, 17), np.float32)
-    values[2, 3] = 4.0
-    grid = grid_of(values, 0.0, 0.0, 1.0, saturation=2.0)
-    half = pyramid(grid, 2)[1]
-    assert half.values.shape == (16, 8)
-    assert half.values[1, 1] == 1.0
-    assert half.saturation == 2.0
 
 
 def test_a_pixel_of_a_pyramid_is_valid_if_all_its_parts_are() -> None:

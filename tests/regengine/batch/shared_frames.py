@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from regengine.registration.neighbour_priors import FrameFacts, NeighbourPrior
 from regengine.registration.search import RegisterParams
 from regengine.result import FrameResult
 from tests.conftest import ROOT
-from tests.regengine.registration.time_lapse import Ticks
 
 SAMPLES = ROOT / "data_samples"
 BEHIND_S = 40.0  # what the camera's clock is behind
@@ -29,6 +29,18 @@ APART_S = 10.0
 SAMPLE = FRAMES[2]
 WIDTH, HEIGHT = 480, 320
 NAMES = ("lapse_1.jpg", "lapse_2_hard.jpg", "lapse_3.jpg")
+
+
+@dataclass
+class Ticks:
+    """A clock that is one second on at each look at it: a budget of so many looks."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        self.seconds += 1.0
+        return self.seconds
 
 
 def inputs(looks: float) -> RunInputs:

@@ -1,71 +1,64 @@
-"""Simulated photographs that several modules look at, registered once."""
+"""Simulated photos, searched once with everything that is found on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
-import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from matchers.light_grid import pyramid
-from tests.matchers.lamp_world import LampWorld, light_grid, town_lamps
-from tests.regengine.registration.simulated_frames import (
-    CITY,
-    PLAIN,
-    MemoryMap,
-    Solved,
-    shoot,
-    solve_shot,
-)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
-    """The machine is shared: threads only wait for each other."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    yield
-    cv2.setNumThreads(before)
+from benchmarks.simulate.camera import SimCamera
+from regengine.lights.map import open_light_map
+from regengine.orbit.position import choose_position
+from regengine.orbit.tle import load_tle_file
+from regengine.photo.frame import read_frame
+from regengine.registration.evidence import Verified
+from regengine.registration.outcome import result_of
+from regengine.registration.register import search_frame
+from regengine.registration.search import RegisterParams, Search
+from regengine.result import FrameResult
+from tests.kit.runs import ELEMENTS, LIGHTS
+from tests.kit.simulated import picture_of, true_camera
 
 
-@pytest.fixture(scope="session")
-def near_nadir(tmp_path_factory: pytest.TempPathFactory) -> Solved:
-    """A great city and its coast from nearly above."""
-    shot = shoot(CITY, off_nadir_deg=6.0)
-    return solve_shot(shot, tmp_path_factory.mktemp("near") / "near.png")
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """A photo that was placed: its true camera, its picture, its search and its result."""
+
+    truth: SimCamera
+    picture: NDArray[np.uint8]
+    search: Search
+    result: FrameResult
+
+    @property
+    def best(self) -> Verified:
+        """What the search proved."""
+        assert self.search.best is not None
+        return self.search.best
 
 
-@pytest.fixture(scope="session")
-def oblique(tmp_path_factory: pytest.TempPathFactory) -> Solved:
-    """Towns seen at 50 degrees from the vertical."""
-    shot = shoot(PLAIN, off_nadir_deg=50.0, roll_deg=-70.0)
-    return solve_shot(shot, tmp_path_factory.mktemp("oblique") / "oblique.png")
-
-
-@pytest.fixture(scope="session")
-def slanted(tmp_path_factory: pytest.TempPathFactory) -> Solved:
-    """Many towns seen at 30 degrees from the vertical."""
-    shot = shoot(PLAIN, off_nadir_deg=30.0)
-    return solve_shot(shot, tmp_path_factory.mktemp("slanted") / "slanted.png")
-
-
-@pytest.fixture(params=["near_nadir", "oblique", "slanted"])
-def solved(request: pytest.FixtureRequest) -> Solved:
-    """Each of the three."""
-    found: Solved = request.getfixturevalue(request.param)
-    return found
-
-
-LAMPS_BOX = -8.0, 30.0, 32.0, 56.0  # west, south, east, north
+def solve(photo: Path) -> Solved:
+    """Place one of the simulated photos."""
+    frame = read_frame(photo)
+    position = choose_position(frame, load_tle_file(ELEMENTS))
+    search = search_frame(frame, position, open_light_map([LIGHTS]), RegisterParams())
+    return Solved(
+        truth=true_camera(photo),
+        picture=picture_of(photo),
+        search=search,
+        result=result_of(search),
+    )
 
 
 @pytest.fixture(scope="session")
-def lamps() -> LampWorld:
-    """Four thousand towns about the Mediterranean."""
-    return town_lamps(2, *LAMPS_BOX, towns=4000, lamps_per_town=15, radius_km=4.0)
+def over_city(simulated: Path) -> Solved:
+    """A great city from nearly above."""
+    return solve(simulated / "nadir.jpg")
 
 
 @pytest.fixture(scope="session")
-def light_map(lamps: LampWorld) -> MemoryMap:
-    """Their map."""
-    return MemoryMap(levels=pyramid(light_grid(lamps, *LAMPS_BOX, 1.0 / 120.0), 6))
+def slanted(simulated: Path) -> Solved:
+    """Many towns at a slant."""
+    return solve(simulated / "slanted.jpg")

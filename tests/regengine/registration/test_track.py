@@ -20,8 +20,7 @@ from regengine.orbit.propagation import (
     track_positions,
 )
 from regengine.orbit.tle import ElementSet, load_tle_file
-from regengine.registration.tracks import ALTERNATIVE_SURPRISE, Track, tracks_for
-from tests.matchers.lamp_world import camera_over
+from regengine.registration.tracks import Track, tracks_for
 from tests.tle_lines import Elements
 
 TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
@@ -67,21 +66,6 @@ def test_a_stale_element_set_slides_along_its_orbit(elements: ElementSet) -> Non
     assert track.reach_km > 15_000.0
 
 
-def test_between_them_the_likelier_one_gets_the_larger_share(elements: ElementSet) -> None:
-    """Equal sigmas: half of an offset is the clock's."""
-    clock_sigma_km = 21.0 * 7.66
-    (track,) = tracks_for(fresh(elements, clock_sigma_km), 120.0)
-    expected = track_positions(elements, TIME, [40.0], [40.0])[0]
-    assert apart_km(track.position(80.0 * track.speed_km_s), expected) < 0.5
-
-
-def test_the_clock_stays_within_its_window(elements: ElementSet) -> None:
-    (track,) = tracks_for(fresh(elements, 1.0), 10.0)
-    expected = track_positions(elements, TIME, [10.0], [20.0])[0]
-    assert apart_km(track.position(30.0 * track.speed_km_s), expected) < 0.2
-    assert 10.0 * track.speed_km_s < track.reach_km < 10.0 * track.speed_km_s + 150.0
-
-
 @pytest.mark.parametrize("sigma", [0.5, 50.0, 2000.0])
 def test_an_offset_is_a_distance_along_the_orbit(elements: ElementSet, sigma: float) -> None:
     position = fresh(elements, sigma)
@@ -95,20 +79,6 @@ def test_an_offset_is_a_distance_along_the_orbit(elements: ElementSet, sigma: fl
     ahead = track.position(50.0) - start
     unit = track.velocity(0.0) / np.linalg.norm(track.velocity(0.0))
     assert unit @ ahead / np.linalg.norm(ahead) == pytest.approx(1.0, abs=1e-3)
-
-
-def test_an_unknown_share_of_the_clock_widens_the_track(elements: ElementSet) -> None:
-    (track,) = tracks_for(fresh(elements, 1000.0), 120.0)
-    sigmas = [track.sigma_across_km(offset) for offset in (0.0, 500.0, 1000.0, 9000.0, 90_000.0)]
-    assert sigmas == sorted(sigmas)
-    assert sigmas[0] >= fresh(elements, 1.0).sigma_cross_km
-    # The Earth turns below the station by less than half a kilometre a second
-    assert sigmas[-1] <= 0.5 * 120.0 + 5.0
-
-
-def test_the_reach_is_never_more_than_half_an_orbit(elements: ElementSet) -> None:
-    for track in tracks_for(fresh(elements, 12_300.0), 3600.0):
-        assert track.reach_km == pytest.approx(21_300.0)
 
 
 def ground_of(track: Track, offset_km: float) -> tuple[float, float]:
@@ -133,42 +103,6 @@ def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> N
     for track in (up, down):
         azimuth = WGS84.inv(lon, lat, *ground_of(track, offset))[0]
         assert 0.0 < azimuth < 180.0  # always eastward
-
-
-def test_a_known_velocity_gives_one_track(elements: ElementSet) -> None:
-    position = replace(fresh(elements, 10.0), element_set=None, source="record")
-    (track,) = tracks_for(position, 60.0)
-    (orbit,) = tracks_for(fresh(elements, 0.01), 60.0)
-    seconds = 30.0
-    along = track.position(seconds * track.speed_km_s)
-    assert apart_km(along, orbit.position(seconds * orbit.speed_km_s)) < 5.0
-    assert track.reach_km == pytest.approx(60.0 * track.speed_km_s + 30.0)
-    assert track.sigma_across_km(0.0) == track.sigma_across_km(500.0) >= 1.0
-    unit = track.velocity(0.0) / np.linalg.norm(track.velocity(0.0))
-    flight = position.velocity_ecef_m_s / np.linalg.norm(position.velocity_ecef_m_s)
-    assert unit @ flight == pytest.approx(1.0, abs=1e-3)
-
-
-def test_the_belief_around_a_place_is_in_metres(elements: ElementSet) -> None:
-    position = fresh(elements, 10.0)
-    (track,) = tracks_for(position, 60.0)
-    stored = camera_over(0.0, 0.0, focal_px=1500.0)
-    prior = track.prior(200.0, 55.0, stored, 0.03, 40.0)
-    assert prior.position_ecef_m == pytest.approx(track.position(200.0))
-    assert prior.velocity_ecef == pytest.approx(track.velocity(200.0))
-    assert prior.sigma_along_m == 55e3
-    assert prior.sigma_across_m == pytest.approx(1e3 * track.sigma_across_km(200.0))
-    assert prior.sigma_up_m == pytest.approx(1e3 * position.sigma_radial_km)
-    assert (prior.focal_px, prior.sigma_log_focal) == (1500.0, 0.03)
-    assert np.isinf(prior.sigmas[:3]).all()
-    assert np.isfinite(prior.sigmas[3:]).all()
-    small = prior.for_image(0.25)
-    assert small.focal_px == 375.0
-    assert small.sigma_principal_px == 10.0
-    assert small.principal_point == stored.scaled(0.25, 75, 50).principal_point
-    assert prior.departure(replace(stored, position_ecef_m=prior.position_ecef_m)) == pytest.approx(
-        np.zeros(len(prior.sigmas)), abs=1e-6
-    )
 
 
 def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
@@ -212,27 +146,3 @@ def test_minutes_are_the_clock_s_and_the_earth_turns_below(elements: ElementSet)
     # What is beyond the ten minutes is the orbit's
     farther = track_positions(elements, TIME, [-600.0], [-100.0])[0]
     assert apart_km(minutes.position(-700.0 * here.speed_km_s), farther) < 0.1
-
-
-def test_a_bare_nadir_is_looked_at_whatever_the_clock_says() -> None:
-    nadir = position_from_nadir(10.0, 40.0, 410.0, "option")
-    up, down = tracks_for(nadir, None)
-    assert (up.shares_start, down.shares_start) == (False, True)
-    assert up.may_be_night(np.array([100.0, 2000.0])).all()
-    assert up.reach_km == tracks_for(nadir, 9.0)[0].reach_km
-
-
-def test_what_another_source_says_is_tried_later(elements: ElementSet) -> None:
-    """A record that contradicts the orbit, or an orbit too old to be believed first."""
-    orbit = fresh(elements, 10.0)
-    record = position_from_nadir(orbit.lon + 8.0, orbit.lat, 410.0, "record")
-    for first, second in ((orbit, record), (record, orbit)):
-        alone, others = tracks_for(first, None), tracks_for(second, None)
-        both = tracks_for(replace(first, alternative=second), None)
-        assert len(both) == len(alone) + len(others)
-        for track, same in zip(both, alone, strict=False):
-            assert track.surprise == same.surprise
-        for track, same in zip(both[len(alone) :], others, strict=True):
-            assert track.surprise == same.surprise + ALTERNATIVE_SURPRISE
-            assert track.position(50.0) == pytest.approx(same.position(50.0))
-    assert len(tracks_for(replace(orbit, alternative=record), 60.0)) == 3

@@ -10,21 +10,17 @@ import h5py
 import numpy as np
 import pytest
 
-from matchers.asterism_match import match
-from matchers.asterisms import build_index
-from matchers.earth import great_circle_km, surface_to_lonlat
+from matchers.earth import great_circle_km
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.registration.index.earth import (
     FORMAT_VERSION,
     PIXELS_KM,
     EarthIndex,
-    figure_parameters,
     read_earth_index,
     towns_of_map,
     write_earth_index,
 )
-from regengine.registration.index.figures import match_parameters
 from tests.regengine.registration.index.conftest import LIGHTS
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
@@ -81,27 +77,6 @@ def test_each_town_is_found_once_where_it_is() -> None:
     assert (np.abs(found[:, 0]) <= 180.0).all()
 
 
-def test_a_map_that_cannot_be_read_is_told() -> None:
-    class Damaged(TownsOnly):
-        def window(self, *_: float) -> LightGrid:
-            raise LightMapError("damaged", code="light_map")
-
-    with pytest.raises(LightMapError, match="damaged"):
-        towns_of_map(Damaged(), 5.2)
-
-
-LEVEL_KM = 1.3
-
-
-def turned_piece(index: EarthIndex) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Forty neighbouring towns of the index, turned: as a photo would have them."""
-    level = index.levels[LEVEL_KM]
-    chosen = level.point_tree.query(level.vectors[np.argmax(level.brightness)], k=40)[1]
-    q, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))
-    rotation = q * np.linalg.det(q)
-    return level.vectors[chosen] @ rotation, level.brightness[chosen], rotation
-
-
 def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path) -> None:
     read = read_earth_index(index_path, [LIGHTS])
     assert tuple(sorted(read.levels)) == PIXELS_KM
@@ -109,39 +84,6 @@ def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path) -> Non
         same = read.levels[pixel_km]
         assert same.vectors == pytest.approx(level.vectors)
         assert np.array_equal(same.figures.members, level.figures.members)
-    points, brightness, rotation = turned_piece(index)
-    for kind in (index, read):
-        best = match(kind.levels[LEVEL_KM], points, brightness, match_parameters(LEVEL_KM))[0]
-        assert best.rotation == pytest.approx(rotation, abs=2e-4)
-        assert len(best.inliers) >= 36
-
-
-def test_its_figures_are_those_of_an_index_made_at_once(index: EarthIndex) -> None:
-    level = index.levels[5.2]
-    plain = build_index(level.vectors, level.brightness, figure_parameters(5.2))
-    assert sorted(map(tuple, plain.figures.members.tolist())) == sorted(
-        map(tuple, level.figures.members.tolist())
-    )
-    assert level.code_table is not None
-    rows = np.arange(0, len(level.figures), 37)
-    asked, found = level.code_table.alike(level.code_table.codes[rows])
-    own = {(a, rows[a]) for a in range(len(rows))}
-    assert own <= set(zip(asked.tolist(), found.tolist(), strict=True))
-
-
-def test_bounds_leave_the_figures_within(index: EarthIndex) -> None:
-    bounds = (-155.0, 33.0, -150.0, 37.0)
-    for pixel_km, level in index.within(bounds).levels.items():
-        whole = index.levels[pixel_km]
-        assert 0 < len(level.figures) < len(whole.figures)
-        lon, lat = surface_to_lonlat(level.vectors[level.figures.members.ravel()])
-        assert lon.min() >= -155.0
-        assert lon.max() <= -150.0
-        assert lat.min() >= 33.0
-        assert lat.max() <= 37.0
-    nowhere = index.within((10.0, 0.0, 20.0, 5.0)).levels[LEVEL_KM]
-    points, brightness, _ = turned_piece(index)
-    assert match(nowhere, points, brightness, match_parameters(LEVEL_KM)) == []
 
 
 def test_bounds_may_cross_the_antimeridian(index: EarthIndex) -> None:

@@ -1,0 +1,391 @@
+"""One result in four forms that say the same: Python object, NDJSON record, store row, CSV row."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from jsonschema import Draft202012Validator
+from numpy.typing import NDArray
+from pyproj import Geod, Transformer
+
+import regengine
+from tests.conftest import ROOT
+from tests.kit.program import run
+from tests.kit.shared import records_of
+
+Record = dict[str, Any]
+GEOD = Geod(ellps="WGS84")
+RUNS = ("demo_run", "simulated")
+
+
+@pytest.fixture(params=RUNS)
+def a_run(request: pytest.FixtureRequest) -> Path:
+    """Each of the two runs."""
+    folder: Path = request.getfixturevalue(request.param)
+    return folder
+
+
+def by_frame(folder: Path) -> dict[str, Record]:
+    """Records of a run; they were printed in the order in which the photos were done."""
+    return {record["frame"]: record for record in records_of(folder)}
+
+
+def placed(folder: Path) -> list[Record]:
+    """Records of a run that have a proposal."""
+    return [record for record in records_of(folder) if record["camera"] is not None]
+
+
+# The four forms
+
+
+def test_the_python_object_is_the_record(a_run: Path) -> None:
+    store = regengine.open_store(a_run / "run.h5")
+    assert {one.frame: one.to_dict() for one in store} == by_frame(a_run)
+    assert len(store) == len(records_of(a_run))
+
+
+def test_show_prints_the_records_of_the_run(demo_run: Path) -> None:
+    shown = run("show", demo_run / "run.h5", "--json")
+    assert {record["frame"]: record for record in shown.records} == by_frame(demo_run)
+
+
+def at(record: Record, path: str) -> Any:
+    """A value of a record by its path; None below what is null."""
+    value: Any = record
+    for key in path.split("."):
+        value = value[int(key) if key.isdigit() else key] if value is not None else None
+    return value
+
+
+IN_FRAMES = {
+    **{name: name for name in ("frame", "path", "sha256", "verdict", "probability", "category")},
+    **{name: name for name in ("probability_low", "probability_high", "category_probability")},
+    **{name: name for name in ("time_utc", "footprint_diagonal_km")},
+    **{name: f"image.{name}" for name in ("width_px", "height_px", "orientation", "camera_body")},
+    **{name: f"image.{name}" for name in ("focal_mm", "pixel_pitch_um")},
+    **{f"nadir_{name}": f"nadir.{name}" for name in ("lon", "lat", "altitude_km", "source")},
+    **{name: f"nadir.{name}" for name in ("tle_age_h", "sigma_along_km", "sigma_cross_km")},
+    **{name: f"camera.{name}" for name in ("focal_px", "along_track_offset_s", "off_nadir_deg")},
+    **{name: f"camera.{name}" for name in ("principal_point", "distortion", "quaternion")},
+    **{name: f"camera.{name}" for name in ("position_ecef_m", "mirrored")},
+    **{name: f"fit.{name}" for name in ("residual_px", "residual_m", "matched_lights", "ncc")},
+    **{name: f"fit.{name}" for name in ("held_out_residual_px", "log10_odds", "runner_up_ncc")},
+    "runner_up_log10_odds": "fit.runner_up_log10_odds",
+}
+
+
+def plain(value: Any) -> Any:
+    """A value of a column as the record has it: what is missing is None."""
+    if isinstance(value, np.ndarray):
+        values = [plain(one) for one in value]
+        return None if all(one is None for one in values) else values
+    value = value.decode() if isinstance(value, bytes) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    if value == "" or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value
+
+
+def test_the_row_of_the_store_is_the_record(a_run: Path) -> None:
+    said_of = by_frame(a_run)
+    with h5py.File(a_run / "run.h5") as store:
+        frames = {name: column[()] for name, column in store["frames"].items()}
+        provenance = {name: column[()] for name, column in store["provenance"].items()}
+    assert len(frames["frame"]) == len(said_of)
+    for row, name in enumerate(frames["frame"]):
+        record = said_of[name.decode()]
+        for column, path in IN_FRAMES.items():
+            said, kept = at(record, path), plain(frames[column][row])
+            if said is None and column in ("mirrored", "matched_lights"):
+                assert kept in (0, -1), column
+            else:
+                assert kept == said, (record["frame"], column)
+        assert (plain(frames["reasons"][row]) or "") == ",".join(record["reasons"])
+        corners = np.stack([frames["footprint_lon"][row], frames["footprint_lat"][row]], axis=1)
+        assert [plain(corner) for corner in corners] == (record["footprint"] or [None] * 4)
+    assert list(provenance["frame_index"]) == list(range(len(said_of)))
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "columns"),
+    [
+        ("control_points", "control_points", "x y lon lat sigma_px sigma_m lights"),
+        ("hypotheses", "hypotheses", "rank log10_odds ncc off_nadir_deg along_track_offset_s"),
+    ],
+)
+def test_what_a_photo_has_several_of_is_joined_by_its_number(
+    a_run: Path, group: str, key: str, columns: str
+) -> None:
+    with h5py.File(a_run / "run.h5") as store:
+        table = pd.DataFrame({name: store[group][name][()] for name in columns.split()})
+        table["frame_index"] = store[group]["frame_index"][()]
+        names = [name.decode() for name in store["frames/frame"][()]]
+    for number, name in enumerate(names):
+        record = by_frame(a_run)[name]
+        rows = table[table.frame_index == number].drop(columns="frame_index")
+        said = [{name: one[name] for name in columns.split()} for one in record[key]]
+        assert rows.to_dict("records") == said
+
+
+def test_the_rows_of_the_csv_are_the_control_points(a_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "points.csv"
+    told = run("export", a_run / "run.h5", "--format", "csv", "--out", out)
+    assert told.code == 0, told.err
+    table = pd.read_csv(out)
+    assert set(table["frame"]) == {record["frame"] for record in placed(a_run)}
+    for record in placed(a_run):
+        rows = table[table["frame"] == record["frame"]]
+        assert len(rows) == 4
+        for name in ("x", "y", "lon", "lat", "sigma_px", "sigma_m"):
+            there = np.array([point[name] for point in record["control_points"]])
+            assert rows[name].to_numpy() == pytest.approx(there, rel=1e-6, abs=1e-6)
+
+
+# The form of a record
+
+TOP = "frame path sha256 verdict probability reasons reason_texts category category_probability "
+TOP += "time_utc nadir camera control_points footprint fit engine"
+ORDER = {
+    "nadir": "lon lat altitude_km source tle_age_h sigma_along_km sigma_cross_km",
+    "camera": "model focal_px principal_point distortion quaternion position_ecef_m "
+    "along_track_offset_s off_nadir_deg mirrored",
+    "fit": "residual_px residual_m matched_lights held_out_residual_px log10_odds "
+    "runner_up_log10_odds",
+    "engine": "version lights seconds",
+}
+POINT = "x y lon lat sigma_px sigma_m lights"
+
+
+def test_keys_come_in_the_documented_order(demo_run: Path) -> None:
+    for record in records_of(demo_run):
+        assert " ".join(record).startswith(TOP)
+        for name, keys in ORDER.items():
+            assert record[name] is None or " ".join(record[name]).startswith(keys)
+        assert all(" ".join(point) == POINT for point in record["control_points"])
+
+
+def keys_of(value: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield prefix + key
+            yield from keys_of(item, f"{prefix}{key}.")
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_of(item, prefix)
+
+
+def test_every_key_is_documented_and_every_documented_key_comes(a_run: Path) -> None:
+    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    rows = text.split("## Keys")[1].split("\n## ")[0].splitlines()
+    documented = set(re.findall(r"`([\w.]+)`", " ".join(row.split(" | ")[0] for row in rows)))
+    made = {key for record in records_of(a_run) for key in keys_of(record)}
+    made = {key for key in made if not key.startswith("sources.")}
+    assert made - documented == set()
+    assert {key for key in documented - made if not key.startswith("decoy")} == set()
+
+
+def schema_of(kind: object) -> dict[str, Any]:
+    """JSON schema of a short description: a type, ``[type]`` for lists, mappings for objects."""
+    if isinstance(kind, list):
+        return {"type": "array", "items": schema_of(kind[0])}
+    if isinstance(kind, dict):
+        properties = {key: schema_of(value) for key, value in kind.items()}
+        return {"type": ["object", "null"], "properties": properties, "required": [*properties]}
+    return {"type": str(kind).split("|")}
+
+
+NUMBER, TEXT = "number|null", "string|null"
+PLACE = {"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+RECORD = schema_of(
+    {
+        **dict.fromkeys(("frame", "path", "sha256"), "string"),
+        **dict.fromkeys(("probability", "category_probability", "footprint_diagonal_km"), NUMBER),
+        **dict.fromkeys(("category", "time_utc"), TEXT),
+        "reasons": ["string"],
+        "reason_texts": ["string"],
+        "nadir": {"lon": "number", "lat": "number", "altitude_km": "number", "source": "string"},
+        "camera": {
+            "model": "string",
+            **dict.fromkeys(("focal_px", "along_track_offset_s", "off_nadir_deg"), "number"),
+            **{key: ["number"] for key in ("distortion", "quaternion", "position_ecef_m")},
+            "mirrored": "boolean",
+        },
+        "control_points": [dict.fromkeys(POINT.split(), "number")],
+        "fit": {"residual_px": "number", "matched_lights": "integer", "log10_odds": "number"},
+        "engine": {"version": "string", "lights": "string", "seconds": "number"},
+        "hypotheses": [{"rank": "integer", "ncc": "number", "mirrored": "boolean"}],
+        "image": {"width_px": "integer|null", "orientation": "integer"},
+    }
+)
+RECORD["properties"]["verdict"] = {"enum": ["accepted", "review", "no_match", "failed"]}
+RECORD["properties"]["footprint"] = {"type": ["array", "null"], "items": PLACE}
+
+
+def test_a_record_is_a_line_of_ascii_with_finite_numbers_of_the_documented_types(
+    a_run: Path,
+) -> None:
+    def forbidden(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    data = (a_run / "records.ndjson").read_bytes()
+    assert data.isascii()
+    assert data.endswith(b"\n")
+    validator = Draft202012Validator(RECORD)
+    for line in data.splitlines():
+        record = json.loads(line, parse_constant=forbidden)
+        assert [error.message for error in validator.iter_errors(record)] == []
+
+
+def test_what_a_name_has_of_other_letters_is_escaped(simulated: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "naïve\t東京 .png"
+    odd.write_bytes(b"no image")
+    said = run("register", odd, "--lights", ROOT / "data_samples" / "lights.tif", "--json",
+               "--store", tmp_path / "run.h5", "--workers", 0)  # fmt: skip
+    assert said.out.isascii()
+    (record,) = said.records
+    assert record["path"] == str(odd)
+    assert (record["verdict"], record["reasons"]) == ("failed", ["unreadable"])
+    assert record["camera"] is record["nadir"] is record["fit"] is record["probability"] is None
+
+
+# What the values mean
+
+
+def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
+    reasons = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split("## Verdicts")[1]
+    documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", reasons, re.M))))
+    for record in records_of(a_run):
+        assert set(record["reasons"]) <= documented
+        assert len(record["reasons"]) == len(record["reason_texts"])
+        assert all(text and "\n" not in text for text in record["reason_texts"])
+        if record["verdict"] in ("accepted", "review"):
+            assert len(record["control_points"]) == 4
+            low, high = record["probability_low"], record["probability_high"]
+            assert 0.0 <= low <= record["probability"] <= high <= 1.0
+            assert 0.0 < record["probability"] < 1.0
+        else:
+            assert record["control_points"] == []
+            assert record["camera"] is record["fit"] is record["footprint"] is None
+        assert (record["verdict"] != "accepted") <= bool(record["reasons"])
+
+
+def test_four_points_are_spread_over_the_matched_lights(a_run: Path) -> None:
+    """As the contract has it; where they are not, the reason says so."""
+    store = regengine.open_store(a_run / "run.h5")
+    index = {one.frame: number for number, one in enumerate(store)}
+    lights = store.detections
+    for record in placed(a_run):
+        points = np.array([(p["x"], p["y"]) for p in record["control_points"]], np.float32)
+        image = record["image"]
+        assert (points >= -0.5).all()
+        assert (points <= (image["width_px"] - 0.5, image["height_px"] - 0.5)).all()
+        mine = (lights.frame_index == index[record["frame"]]) & (lights.matched == 1)
+        assert mine.sum() == record["fit"]["matched_lights"]
+        hull = cv2.convexHull(np.stack([lights.x[mine], lights.y[mine]], 1).astype(np.float32))
+        span = cv2.contourArea(cv2.convexHull(points)) / cv2.contourArea(hull)
+        apart = np.linalg.norm(points[:, None] - points[None], axis=2)[np.triu_indices(4, 1)]
+        spread = span >= 0.25 and apart.min() >= 0.1 * apart.max()
+        assert spread is not ("narrow" in record["reasons"])
+
+
+def test_covariances_are_those_of_the_sigmas_and_positive_definite(a_run: Path) -> None:
+    points = regengine.open_store(a_run / "run.h5").control_points
+    for name in ("px", "m"):
+        first, cross, second = np.asarray(points[f"covariance_{name}"]).T
+        assert (first > 0.0).all()
+        assert (first * second > cross**2).all()
+        sigma = np.asarray(points[f"sigma_{name}"])
+        assert sigma == pytest.approx(np.sqrt((first + second) / 2.0), rel=1e-6)
+    assert (np.asarray(points.sigma_m) >= 50.0).all()  # what the map's own places are good to
+
+
+def ground_of(record: Record, x: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Places that pixels show, by what docs/records.md says and OpenCV and PROJ work out."""
+    camera, image = record["camera"], record["image"]
+    pixels = np.stack(np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)), axis=-1)
+    if camera["mirrored"]:
+        pixels[..., 0] = image["width_px"] - 1 - pixels[..., 0]
+    focal, (cx, cy) = camera["focal_px"], camera["principal_point"]
+    matrix = np.array([[focal, 0.0, cx], [0.0, focal, cy], [0.0, 0.0, 1.0]])
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
+    flat = cv2.undistortPoints(
+        pixels.reshape(-1, 1, 2),
+        matrix,
+        np.array(camera["distortion"]),
+        criteria=criteria,
+    ).reshape(-1, 2)  # fmt: skip
+    rays = np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
+    qx, qy, qz, qw = camera["quaternion"]
+    vector = np.array([qx, qy, qz])
+    turned = rays + 2.0 * np.cross(vector, np.cross(vector, rays) + qw * rays)
+    start, axes = (
+        np.array(camera["position_ecef_m"]),
+        np.array([6378137.0, 6378137.0, 6356752.3142]),
+    )
+    a, b = turned / axes, start / axes
+    half, square = (a * b).sum(axis=1), (a * a).sum(axis=1)
+    root = half**2 - square * ((b * b).sum() - 1.0)
+    along = (-half - np.sqrt(np.where(root > 0.0, root, np.nan))) / square
+    place = start + along[:, None] * turned
+    to_degrees = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
+    lon, lat, _ = to_degrees.transform(*np.nan_to_num(place).T)
+    hidden = ~np.isfinite(along)
+    return np.where(hidden, np.nan, lon), np.where(hidden, np.nan, lat)
+
+
+def test_places_follow_from_the_record_alone(a_run: Path) -> None:
+    """By the documented model: as Python has it, and as the points and the footprint lie."""
+    store = regengine.open_store(a_run / "run.h5")
+    for record in placed(a_run):
+        width, height = record["image"]["width_px"], record["image"]["height_px"]
+        x, y = np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 4))
+        lon, lat = ground_of(record, x.ravel(), y.ravel())
+        found = store[record["frame"]].camera.pixel_to_lonlat(x.ravel(), y.ravel())
+        assert (np.isfinite(found[0]) == np.isfinite(lon)).all()
+        seen = np.isfinite(lon)
+        assert GEOD.inv(lon[seen], lat[seen], found[0][seen], found[1][seen])[2].max() < 0.5
+        back = store[record["frame"]].camera.lonlat_to_pixel(lon[seen], lat[seen])
+        assert np.hypot(back[0] - x.ravel()[seen], back[1] - y.ravel()[seen]).max() < 1e-3
+        for point in record["control_points"]:
+            there = ground_of(record, point["x"], point["y"])
+            away_m = GEOD.inv(point["lon"], point["lat"], there[0][0], there[1][0])[2]
+            assert away_m < 5.0 * point["sigma_m"]
+        corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
+        for corner, place in zip(corners, record["footprint"], strict=True):
+            lon, lat = ground_of(record, *corner)
+            assert np.isfinite(lon[0]) == (place is not None)
+            assert place is None or GEOD.inv(lon[0], lat[0], *place)[2] < 0.5
+
+
+def test_the_limb_leaves_corners_of_the_footprint_empty(demo_run: Path) -> None:
+    (limb,) = [r for r in records_of(demo_run) if r["frame"] == "ISS990-E-106"]
+    assert [corner is None for corner in limb["footprint"]] == [True, True, False, False]
+
+
+def test_the_diagonal_is_the_greatest_distance_on_ground_seen_at_80_degrees(a_run: Path) -> None:
+    to_ecef = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    for record in placed(a_run):
+        width, height = record["image"]["width_px"], record["image"]["height_px"]
+        x, y = np.meshgrid(np.linspace(0, width - 1, 81), np.linspace(0, height - 1, 601))
+        lon, lat = ground_of(record, x.ravel(), y.ravel())
+        lon, lat = lon[np.isfinite(lon)], lat[np.isfinite(lat)]
+        sight = np.stack(to_ecef.transform(lon, lat, np.zeros_like(lon)), axis=1)
+        sight = np.array(record["camera"]["position_ecef_m"]) - sight
+        a, b = np.radians(lon), np.radians(lat)
+        up = np.stack([np.cos(b) * np.cos(a), np.cos(b) * np.sin(a), np.sin(b)], axis=1)
+        cosine = (sight * up).sum(axis=1) / np.linalg.norm(sight, axis=1)
+        lon, lat = lon[cosine >= np.cos(np.radians(80.0))], lat[cosine >= np.cos(np.radians(80.0))]
+        hull = cv2.convexHull(np.stack([lon, lat], axis=1).astype(np.float32))[:, 0]
+        one, other = np.triu_indices(len(hull), 1)
+        apart = GEOD.inv(*hull[one].T, *hull[other].T)[2]
+        assert record["footprint_diagonal_km"] == pytest.approx(apart.max() / 1e3, rel=0.01)
