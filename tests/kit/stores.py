@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,20 +177,31 @@ def write_photo(path: Path, result: FrameResult, number: int) -> str:
 def make_store(folder: Path) -> None:
     """Write ``run.h5`` and the folder ``photos`` beside it."""
     (folder / "photos").mkdir()
-    with StoreWriter(folder / "run.h5") as writer:
-        for number, result in enumerate(make_results()):
-            sha256 = write_photo(folder / result.path, result, number)
-            writer.add(
-                StoredFrame(
-                    frame_index=number,
-                    result=result if result.verdict == "failed" else replace(result, sha256=sha256),
-                    parameters='{"lights": ["lights.tif"]}',
-                    parameters_sha256="0" * 64,
-                    processed_utc="2026-11-20T12:00:00Z",
-                )
+    results = make_results()
+    for number, result in enumerate(results):
+        sha256 = write_photo(folder / result.path, result, number)
+        if result.verdict != "failed":
+            results[number] = replace(result, sha256=sha256)
+    write_store(folder / "run.h5", results)
+
+
+def write_store(
+    path: Path, results: Iterable[FrameResult], processed_utc: str = "2026-11-20T12:00:00Z"
+) -> Path:
+    """Write results into a store as a run does; its path."""
+    with StoreWriter(path) as writer:
+        for number, result in enumerate(results):
+            stored = StoredFrame(
+                frame_index=number,
+                result=result,
+                parameters='{"lights": ["lights.tif"]}',
+                parameters_sha256="0" * 64,
+                processed_utc=processed_utc,
             )
+            writer.add(stored)
         writer.flush()
     assert not writer.problems, writer.problems
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -39,11 +39,6 @@ def refused(url: str, target: Path, limits: FetchLimits = LIMITS) -> tuple[str, 
     return told.value.code, str(told.value)
 
 
-def test_what_comes_is_the_file(tmp_path: Path, server: PhotoServer) -> None:
-    assert fetched(server.url("/x.jpg"), tmp_path / "x") == []
-    assert (tmp_path / "x").read_bytes() == server.files["/x.jpg"]
-
-
 def test_passing_faults_are_tried_again(tmp_path: Path, server: PhotoServer) -> None:
     server.answers["/x.jpg"] = [503, 429]
     assert fetched(server.url("/x.jpg"), tmp_path / "x") == [1.0, 2.0]
@@ -72,13 +67,6 @@ def test_what_will_not_be_otherwise_is_asked_for_once(
     assert told[0] == code
     assert words in told[1]
     assert server.asked[path] == 1
-
-
-def test_half_a_file_is_no_file(tmp_path: Path, server: PhotoServer) -> None:
-    server.files["/cut.jpg"] = os.urandom(200_000)
-    server.cut.add("/cut.jpg")
-    code, _ = refused(server.url("/cut.jpg"), tmp_path / "x")
-    assert (code, server.asked["/cut.jpg"]) == ("unreadable", 3)
 
 
 @pytest.mark.parametrize("hidden", [False, True])
@@ -130,20 +118,6 @@ def test_redirections_stay_on_their_host(tmp_path: Path, server: PhotoServer) ->
         assert server.asked["/x.jpg"] == before
     server.redirects["/round.jpg"] = "/round.jpg"
     assert "leads in circles" in refused(server.url("/round.jpg"), tmp_path / "y")[1]
-
-
-def test_credentials_are_sent_and_not_told(tmp_path: Path, server: PhotoServer) -> None:
-    host = server.address.removeprefix("http://")
-    fetched(f"http://me:s3cret@{host}/x.jpg?token=abc", tmp_path / "x")
-    sent = server.headers[-1]["Authorization"].removeprefix("Basic ")
-    assert base64.b64decode(sent) == b"me:s3cret"
-    for path in ("/no.jpg", "/cut2.jpg"):
-        server.cut.add("/cut2.jpg")
-        server.files["/cut2.jpg"] = bytes(100)
-        _, text = refused(f"http://me:s3cret@{host}{path}?token=abc", tmp_path / "y")
-        assert "s3cret" not in text
-        assert "abc" not in text
-        assert f"{server.address}{path}?token=***" in text
 
 
 def test_logins_of_the_home_folder_are_for_their_host(

@@ -1,0 +1,390 @@
+"""Batches: which photos they take, what one bad photo costs, what a second run does again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT
+from tests.kit.faults import write_photos
+from tests.kit.program import Said, begin, run, start
+
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+GIVEN = ("--lights", LIGHTS, "--blind", "never")  # of photos without a nadir: quick, no_match
+
+
+@pytest.fixture
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``photos`` in the working directory: three of the night."""
+    monkeypatch.chdir(tmp_path)
+    write_photos(Path("photos"), 3)
+    return Path("photos")
+
+
+def register(*words: object) -> Said:
+    return run("register", *GIVEN, "--workers", 0, "--json", *words)
+
+
+def frames(said: Said) -> list[str]:
+    return [record["frame"] for record in said.records]
+
+
+def column(name: str, store: str = "run.h5") -> list[Any]:
+    with h5py.File(store) as file:
+        values = file[f"frames/{name}"][()]
+    return [v.decode() if isinstance(v, bytes) else v for v in values.tolist()]
+
+
+NIGHTS = ["night 0", "night 1", "night 2"]
+
+
+# ---- which photos are taken
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["photos"],
+        ["photos/*.png"],
+        ["**/night ?.png"],
+        ["photos/night 0.png", "photos/night 1.png", "photos", "photos/*"],
+        ["@list"],
+        ["list.txt"],
+        ["photos/night 0.png", "@list"],
+    ],
+)
+def test_photos_are_files_folders_patterns_and_lists_each_taken_once(
+    photos: Path, given: list[str]
+) -> None:
+    lines = "# of last night\n\nphotos/night 0.png\nphotos/night 1.png\n  photos/night 2.png \n"
+    for name in ("list", "list.txt"):
+        Path(name).write_text(lines, encoding="utf-8-sig")
+    (photos / "notes.md").write_text("no photo")
+    (photos / ".hidden.png").write_bytes((photos / "night 0.png").read_bytes())
+    said = register(*given)
+    assert frames(said) == NIGHTS
+    assert column("path") == [f"photos/{name}.png" for name in NIGHTS]
+
+
+def test_maps_and_pictures_of_the_run_are_no_photos(photos: Path) -> None:
+    shutil.copy(LIGHTS, photos / "lights.tif")
+    (photos / "drawn").mkdir()
+    shutil.copy(photos / "night 0.png", photos / "drawn" / "old.png")
+    said = run("register", "photos", "--lights", photos / "lights.tif", "--blind", "never",
+               "--overlay", photos / "drawn", "--workers", 0, "--json")  # fmt: skip
+    assert frames(said) == NIGHTS
+
+
+def test_the_map_and_element_sets_of_the_data_folder_are_found(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", "data")
+    said = run("register", "photos", "--workers", 0)
+    assert (said.code, len(said.err.splitlines())) == (3, 1)
+    assert "regengine lights get" in said.err
+    Path("data/lights").mkdir(parents=True)
+    shutil.copy(LIGHTS, "data/lights/lights.tif")
+    said = run("register", "photos", "--blind", "never", "--workers", 0, "--json")
+    assert frames(said) == NIGHTS
+    moved = register("photos")  # the same map from another place
+    assert "3 taken from the store" in moved.err
+
+
+def test_a_photo_is_the_same_by_content_and_name(photos: Path) -> None:
+    register("photos")
+    Path("moved").mkdir()
+    (photos / "night 1.png").rename("moved/night 1.png")
+    shutil.copy(photos / "night 0.png", "moved/night 0.png")  # a twin
+    shutil.copy(photos / "night 0.png", "moved/other.png")  # another name: another photo
+    said = register("photos", "moved")
+    assert sorted(frames(said)) == [*NIGHTS, "other"]
+    assert "3 taken from the store" in said.err
+    assert column("frame") == [*NIGHTS, "other"]
+
+
+# ---- what one photo costs
+
+
+def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
+    (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    (photos / "empty.jpg").touch()
+    (photos / "night 3.png").write_bytes((photos / "night 2.png").read_bytes()[:200])
+    said = register("photos", "gone.jpg")
+    assert said.code == 1
+    reasons = {record["frame"]: record["reasons"] for record in said.records}
+    failed = {r["frame"] for r in said.records if r["verdict"] == "failed"}
+    assert failed == {"cut", "empty", "night 3", "gone"}
+    assert reasons["gone"] == ["unreadable"]
+    for record in said.records:
+        if record["frame"] in failed:
+            (text,) = record["reason_texts"]
+            assert Path(record["path"]).name in text
+            assert "unforeseen" not in text
+    assert "3 no_match, 4 failed; stored in run.h5, checked" in said.err
+    assert column("verdict") == [record["verdict"] for record in said.records]
+    assert run("verify", "run.h5").code == 0
+
+
+def test_names_reach_record_and_store_whatever_they_are_made_of(photos: Path) -> None:
+    names = ["new\nline", "bell\x07", "größe 東京", "=1+1", "-", "x" * 200]
+    for name in names:
+        shutil.copy(photos / "night 0.png", photos / f"{name}.png")
+    (Path(os.fsdecode(b"photos/broken \xff\xfe.png"))).write_bytes(b"no photo")
+    said = register("photos")
+    assert len(said.out.splitlines()) == 10
+    assert {*names} < {*frames(said)}
+    assert {*names} < {*column("frame")}
+    assert said.out.encode().decode("utf-8").isascii()
+    table = run("show", "run.h5").out
+    assert all(line.isprintable() for line in table.splitlines())
+
+
+def children(pid: int) -> Iterator[int]:
+    """Processes that a process has started, and theirs."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == pid:
+                yield int(entry.name)
+                yield from children(int(entry.name))
+
+
+def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Path) -> None:
+    write_photos(photos, 300)
+    alone = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "alone.ndjson")
+    words = ("detect", "lights", "photos", "--json", "--workers", 2, "--out", "two.ndjson")
+    with begin(*words) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        for child in children(process.pid):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+                break
+        else:
+            pytest.fail("no worker was found")
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert first + out == alone.out
+    assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()
+
+
+def test_a_photo_that_needs_more_memory_than_a_worker_has_fails_alone(photos: Path) -> None:
+    dark = np.zeros((9000, 7000, 3), np.uint8)
+    Image.fromarray(dark).save(photos / "large.png", compress_level=1)
+    said = start("register", "photos", *GIVEN, "--workers", 1, "--max-memory-mb", 500, "--json")
+    told = {record["frame"]: record["reasons"] for record in said.records}
+    assert told.pop("large") == ["out_of_memory"]
+    assert set(map(tuple, told.values())) == {("no_ephemeris",)}
+    assert said.code == 1
+
+
+# ---- again
+
+
+def test_a_second_run_does_what_is_new_or_has_changed(photos: Path) -> None:
+    first = register("photos")
+    assert register("photos").out == first.out
+    write_photos(photos, 5)
+    Image.new("RGB", (48, 48), (3, 2, 1)).save(photos / "night 1.png")
+    second = register("photos")
+    assert "(2 taken from the store)" in second.err
+    assert sorted(frames(second)) == [f"night {n}" for n in range(5)]
+    # What has changed is another photo: the store has both
+    assert column("frame") == [*NIGHTS, "night 1", "night 3", "night 4"]
+    assert column("frame_index") == list(range(6))
+
+
+def test_a_photo_that_could_not_be_read_takes_its_place_once_it_can(photos: Path) -> None:
+    sound = (photos / "night 1.png").read_bytes()
+    (photos / "night 1.png").unlink()
+    (photos / "night 1.png").symlink_to("gone")
+    register("photos")
+    assert column("verdict") == ["no_match", "failed", "no_match"]
+    (photos / "night 1.png").unlink()
+    (photos / "night 1.png").write_bytes(sound)
+    said = register("photos")
+    assert "2 taken from the store" in said.err
+    assert column("verdict") == ["no_match"] * 3
+
+
+def test_other_settings_and_no_resume_replace_what_is_stored(photos: Path) -> None:
+    register("photos")
+    for more in (("--any-category",), ("--any-category", "--no-resume")):
+        said = register("photos", *more)
+        assert "taken from the store" not in said.err
+        assert column("frame") == NIGHTS
+    assert "3 taken from the store" in register("photos", "--any-category", "--workers", 1).err
+
+
+def test_verdicts_can_be_worked_out_again(photos: Path) -> None:
+    register("photos")
+    assert "taken" not in register("photos", "--retry", "no_match,failed").err
+    assert "3 taken" in register("photos", "--retry", "review").err
+    wrong = register("photos", "--retry", "good")
+    assert (wrong.code, len(wrong.err.splitlines())) == (2, 1)
+    assert "--retry good is no verdict" in wrong.err
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos: Path) -> None:
+    register("photos/night 0.png")
+    before = Path("run.h5").read_bytes()
+    (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    said = register("photos", "--dry-run", "--nadir", "139.7,35.7", "--altitude-km", "400")
+    told = {record["frame"]: record for record in said.records}
+    assert told["night 1"]["would_register"] is True
+    assert told["night 1"]["nadir"]["source"] == "option"
+    assert told["cut"]["would_register"] is False
+    assert "cut.jpg" in told["cut"]["reason_text"]
+    text = run("register", *GIVEN, "photos", "--dry-run").out.splitlines()
+    assert any("night 0" in line and "done: no_match" in line for line in text)
+    assert Path("run.h5").read_bytes() == before
+
+
+# ---- shares
+
+
+def test_shares_are_all_photos_once_and_merge_into_one_run(photos: Path) -> None:
+    write_photos(photos, 7)
+    stores = []
+    for number in (1, 2, 3):
+        stores.append(f"{number}.h5")
+        register("photos", "--shard", f"{number}/3", "--store", stores[-1])
+    assert sorted(len(column("frame", store)) for store in stores) == [2, 2, 3]
+    assert run("merge", *stores, "--into", "all.h5").code == 0
+    assert sorted(column("frame", "all.h5")) == [f"night {n}" for n in range(7)]
+
+
+@pytest.mark.parametrize("share", ["0/3", "4/3", "a/3", "1/0", "2"])
+def test_a_share_that_is_none_is_a_usage_error(photos: Path, share: str) -> None:
+    said = register("photos", "--shard", share)
+    assert (said.code, said.out) == (2, "")
+    assert f"--shard '{share}'" in said.err
+
+
+# ---- how a run ends
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["nowhere"], 3, "nowhere: no photo there"),
+        (["*.nef", "x", "y", "w"], 3, "*.nef, x, y and others: no photo there"),
+        (["photos", "--tle", "gone.txt"], 3, "gone.txt"),
+        (["photos", "--lights", "gone.tif"], 3, "gone.tif"),
+        (["photos", "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
+        (["photos", "--store", "photos"], 3, "photos is a folder"),
+        (["photos", "--store", "photos/night 0.png"], 3, "is not a regengine store"),
+        (["photos", "--store", "photos/night 0.png/r.h5"], 3, "cannot be written"),
+        (["@gone"], 2, "gone cannot be read as a list"),
+        (["photos", "--scheduler", "127.0.0.1"], 2, "is no address"),
+    ],
+)
+def test_what_cannot_be_started_is_one_sentence_and_leaves_nothing(
+    photos: Path, words: list[str], code: int, sentence: str
+) -> None:
+    said = register(*words)
+    assert (said.code, said.out, len(said.err.splitlines())) == (code, "", 1)
+    assert sentence in said.err
+    assert [path.name for path in Path().iterdir()] == ["photos"]
+    assert len(list(photos.iterdir())) == 3
+
+
+def test_a_run_that_could_try_nothing_says_so(photos: Path) -> None:
+    for taken in ("", " (3 taken from the store)"):
+        said = register("photos")
+        assert said.code == 3
+        assert f"3 photos{taken}: 0 accepted, 0 review, 3 no_match, 0 failed" in said.err
+        assert "Error: No photo could be tried" in said.err
+
+
+def test_records_go_out_and_messages_aside(photos: Path) -> None:
+    assert register("photos", "--quiet").err.startswith("Error: No photo could be tried")
+    messages = register("photos", "--log-json").err.splitlines()
+    told = json.loads(messages[0])
+    assert told["level"] == "info"
+    assert told["message"].startswith("3 photos")
+    table = run("register", *GIVEN, "photos", "--workers", 0).out.splitlines()
+    assert table[0].split()[:3] == ["frame", "verdict", "probability"]
+    assert len(table) == 4
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: int) -> None:
+    write_photos(photos, 300)
+    words = ("detect", "lights", "photos", "--json", "--workers", 1, "--out", "out.ndjson")
+    with begin(*words, start_new_session=True) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        for _ in range(times):  # a terminal signals the workers, too
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.3)
+        out, err = process.communicate(timeout=120)
+    # The second may come when the program has ended and Python has not
+    assert process.returncode in (130, -signal.SIGINT)[:times], err
+    assert "give the same command again to go on" in err
+    assert "Traceback" not in err
+    lines = Path("out.ndjson").read_text().splitlines()
+    assert set((first + out).splitlines()) <= set(lines)
+    assert 0 < len(lines) < 300
+    again = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "out.ndjson")
+    assert f"{len(lines)} were there already" in again.err
+    assert len(Path("out.ndjson").read_text().splitlines()) == 300
+
+
+def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
+    with begin("register", *GIVEN, "photos", "--workers", 0, "--json") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+    assert column("frame") == NIGHTS
+
+
+# ---- a cluster
+
+
+@pytest.mark.slow
+def test_a_cluster_gives_what_this_process_gives(photos: Path, socket_enabled: None) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs distributed")
+    (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    here = register("photos", "--store", "here.h5")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=True
+    ) as cluster:
+        there = register("photos", "--scheduler", cluster.scheduler_address)
+        again = register("photos", "--scheduler", cluster.scheduler_address)
+    assert there.code == here.code == 1
+    unlike = {"engine"}
+    results = [
+        sorted(
+            json.dumps({k: v for k, v in record.items() if k not in unlike})
+            for record in said.records
+        )
+        for said in (here, there, again)
+    ]
+    assert results[0] == results[1] == results[2]
+    assert "3 taken from the store" in again.err
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_told(photos: Path, socket_enabled: None) -> None:
+    pytest.importorskip("distributed", reason="needs distributed")
+    said = register("photos", "--scheduler", "tcp://127.0.0.1:9")
+    assert (said.code, said.out) == (3, "")
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in said.err
+    assert not Path("run.h5").exists()

@@ -1,0 +1,438 @@
+"""Files and folders made to hurt: a result or one sentence, within time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.conftest import ROOT
+from tests.kit.program import run
+
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+LONGEST_S = 120
+MOST_KB = 400_000  # more than at the beginning
+COMMANDS = {
+    "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
+    "classify": ("classify",),
+    "lights": ("detect", "lights"),
+    "solve": ("solve", "--max-seconds", "0.2"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _within_time_and_memory() -> Iterator[None]:
+    def too_long(*_: object) -> None:
+        raise AssertionError(f"no end within {LONGEST_S} s")
+
+    def peak_kb() -> int:
+        return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+    before_kb = peak_kb()
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LONGEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert peak_kb() - before_kb < MOST_KB
+
+
+def answer(path: Path) -> str:
+    """What is said of a photo that is refused; empty where its lights are told."""
+    said = run("detect", "lights", path, "--json", "--workers", 0, "--quiet")
+    if said.code == 0:
+        (record,) = said.records
+        json.dumps(record, allow_nan=False)
+        return ""
+    assert (said.code, said.out) == (1, "")
+    (sentence,) = said.err.splitlines()
+    assert path.name in sentence
+    assert sentence.isprintable()
+    assert "unforeseen" not in sentence
+    assert "; " in sentence or ": " in sentence
+    return sentence
+
+
+# ---- bytes
+
+SKY = np.random.default_rng(1).poisson(40.0, (48, 64)).astype(np.uint8)
+SKY[20:23, 30:33] = 250
+
+
+def picture(kind: str) -> bytes:
+    """A sound photo of a format."""
+    data = io.BytesIO()
+    if kind == "fits":
+        fits.PrimaryHDU(SKY.astype(np.float32)).writeto(data)
+    elif kind == "fits.fz":
+        packed = fits.CompImageHDU(SKY.astype(np.int16))
+        fits.HDUList([fits.PrimaryHDU(), packed]).writeto(data)
+    elif kind == "fits.gz":
+        return gzip.compress(picture("fits"), mtime=0)
+    elif kind == "tif":
+        tifffile.imwrite(data, np.dstack([SKY] * 3), compression="zlib")
+    else:
+        form = {"jpg": "JPEG", "png": "PNG"}[kind]
+        Image.fromarray(np.dstack([SKY] * 3)).save(data, form, exif=exif())
+    return data.getvalue()
+
+
+def exif() -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x0132], tags[0x0110], tags[0x0112] = "2012:03:28 15:46:41", "NIKON D3S", 6
+    return tags
+
+
+@st.composite
+def damaged(draw: st.DrawFn, data: bytes) -> bytes:
+    """Bytes of a file of which some are changed, lost, doubled or new."""
+    content = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, max(len(content) - 1, 0)))
+        stop = min(start + draw(st.sampled_from([1, 2, 4, 8, 80, 2880])), len(content))
+        piece = content[start:stop]
+        changes = st.sampled_from(["zeros", "ones", "noise", "lost", "twice", "cut"])
+        change = draw(changes)
+        if change == "cut":
+            del content[stop:]
+        else:
+            content[start:stop] = {
+                "zeros": bytes(len(piece)),
+                "ones": b"\xff" * len(piece),
+                "noise": draw(st.binary(min_size=len(piece), max_size=len(piece))),
+                "lost": b"",
+                "twice": piece * 2,
+            }[change]
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "fits", "fits.gz", "fits.fz"])
+def test_damaged_bytes_of_every_format_are_read_or_refused(tmp_path: Path, kind: str) -> None:
+    sound = picture(kind)
+    path = tmp_path / f"a.{kind}"
+    path.write_bytes(sound)
+    assert answer(path) == ""
+
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(damaged(sound))
+    def look(content: bytes) -> None:
+        path.write_bytes(content)
+        answer(path)
+
+    look()
+
+
+@pytest.mark.parametrize("kind", ["jpg", "nef", "fits"])
+@settings(max_examples=15, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(content=st.binary(max_size=200))
+def test_any_bytes_under_a_photos_name_are_refused(
+    tmp_path: Path, kind: str, content: bytes
+) -> None:
+    starts = {
+        "jpg": b"\xff\xd8\xff\xe0",
+        "nef": b"MM\0*",
+        "fits": b"SIMPLE  =                    T",
+    }
+    path = tmp_path / f"a.{kind}"
+    for start in (b"", starts[kind]):
+        path.write_bytes(start + content)
+        assert answer(path)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "fits", "fits.fz"])
+def test_a_photo_cut_short_is_refused_and_never_grey(tmp_path: Path, kind: str) -> None:
+    sound = picture(kind)
+    path = tmp_path / f"a.{kind}"
+    for share in (0.05, 0.3, 0.6, 0.8):
+        path.write_bytes(sound[: int(share * len(sound))])
+        assert answer(path), share
+
+
+# ---- headers that lie
+
+
+def png(width: int, height: int, data: bytes, *more: tuple[bytes, bytes]) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", head), *more, (b"IDAT", zlib.compress(data)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def tiff(side: int) -> bytes:
+    """One piece of so many pixels a side, of which no byte is there."""
+    tags = [(256, 4, side), (257, 4, side), (258, 3, 16), (259, 3, 8), (262, 3, 1)]
+    tags += [(273, 4, 8), (277, 3, 2), (278, 4, side), (279, 4, 8)]
+    body = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    data = zlib.compress(b"")
+    start = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
+    return start + struct.pack("<H", len(tags)) + body + bytes(4)
+
+
+def fits_header(*cards: tuple[str, object], end: bool = True) -> bytes:
+    lines = [f"{name:8}= {value!s:>20}" for name, value in cards] + ["END"] * end
+    text = "".join(line.ljust(80) for line in lines)
+    return text.ljust(-(-len(text) // 2880) * 2880).encode()
+
+
+def fits_axes(bits: int, *sides: object, end: bool = True) -> bytes:
+    axes = [(f"NAXIS{k}", side) for k, side in enumerate(sides, 1)]
+    start = ("SIMPLE", "T"), ("BITPIX", bits), ("NAXIS", len(sides))
+    return fits_header(*start, *axes, end=end)
+
+
+def jpeg(width: int, height: int) -> bytes:
+    data = picture("jpg")
+    at = data.index(b"\xff\xc0")
+    return data[: at + 5] + struct.pack(">HH", height, width) + data[at + 9 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("wide.png", png(4_000_000, 32, b"")),
+        ("large.png", png(60_000, 60_000, b"")),
+        ("large.jpg", jpeg(65_500, 65_500)),
+        ("large.tif", tiff(60_000)),
+        ("one piece.tif", tiff(12_000)),
+        ("large.fits", fits_axes(-64, 40_000, 40_000)),
+        ("long.fits.gz", gzip.compress(fits_axes(8, 1000, 1000, 4000))),
+        ("endless.fits.gz", gzip.compress(fits_axes(16, 64, 64, end=False) + b" " * 40_000_000)),
+        ("chain.fits.gz", gzip.compress(fits_axes(8) + fits_header(
+            ("XTENSION", "'IMAGE   '"), ("BITPIX", 8), ("NAXIS", 0)) * 3000)),
+        ("nowhere.fits", fits_axes(8, "1E300", "NaN")),
+        ("less.fits", fits_axes(8, -5, 10**19)),
+        ("nest.fits", fits_axes(8, *[1] * 900)),
+    ],
+)  # fmt: skip
+def test_headers_that_promise_too_much_are_refused_at_once(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert answer(path)
+
+
+@pytest.mark.parametrize("name", [b"zTXt", b"iCCP", b"iTXt"])
+def test_packed_texts_of_a_picture_are_not_unpacked_without_end(
+    tmp_path: Path, name: bytes
+) -> None:
+    head = b"C\0\1\0en\0C\0" if name == b"iTXt" else b"Comment\0\0"
+    packed = name, head + zlib.compress(bytes(300_000_000), 1)
+    rows = b"".join(b"\0" + np.dstack([row] * 3).tobytes() for row in SKY)
+    path = tmp_path / "a.png"
+    path.write_bytes(png(64, 48, rows, packed))
+    answer(path)
+
+
+def test_what_is_said_of_a_photo_may_lead_in_circles(tmp_path: Path) -> None:
+    loop = b"II*\0" + struct.pack("<IH", 8, 2)
+    loop += struct.pack("<HHII", 0x8769, 4, 1, 8) + struct.pack("<HHII", 0x8825, 4, 1, 8)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(SKY).save(path, exif=b"Exif\0\0" + loop + struct.pack("<I", 8))
+    assert answer(path) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ZTILE1", 10**9), ("ZTILE1", 0.5), ("TFIELDS", 10**19), ("PCOUNT", 2**60), ("NAXIS2", -5),
+     ("ZBITPIX", 99), ("ZNAXIS", 10**9), ("NAXIS", "T")],
+)  # fmt: skip
+def test_lies_of_a_packed_fits_are_refused(tmp_path: Path, name: str, value: object) -> None:
+    data = picture("fits.fz")
+    at = data.index(f"{name:8}=".encode(), 2880)
+    path = tmp_path / "a.fits.fz"
+    path.write_bytes(data[:at] + f"{name:8}= {value!s:>20}".ljust(80).encode() + data[at + 80 :])
+    assert answer(path)
+
+
+# ---- pictures that are hard to make sense of
+
+
+def test_odd_pictures_are_answered(tmp_path: Path) -> None:
+    counts = SKY.astype(np.float32)
+    gaps = counts.copy()
+    gaps[:10], gaps[20] = np.nan, np.inf
+    column = fits.Column(name="a", format="J", array=[1, 2])
+    table = [fits.PrimaryHDU(), fits.BinTableHDU.from_columns([column])]
+    refused = {
+        "void.fits": [fits.PrimaryHDU(np.full((48, 64), np.nan, np.float32))],
+        "cube.fits": [fits.PrimaryHDU(np.zeros((9, 48, 64), np.float32))],
+        "narrow.fits": [fits.PrimaryHDU(np.zeros((300, 1), np.float32))],
+        "table.fits": table,
+    }
+    answered = {
+        "gaps.fits": [fits.PrimaryHDU(gaps)],
+        "below nought.fits": [fits.PrimaryHDU(counts - 700)],
+        "several.fits": [fits.PrimaryHDU(), fits.ImageHDU(counts), fits.ImageHDU(0 * counts)],
+        "scaled.fits": [fits.PrimaryHDU(SKY.astype(np.uint16) * 256)],
+    }
+    for name, units in (refused | answered).items():
+        fits.HDUList(units).writeto(tmp_path / name)
+        assert bool(answer(tmp_path / name)) == (name in refused), name
+    for level in (0, 255):
+        Image.new("L", (64, 48), level).save(tmp_path / "flat.png")
+        assert answer(tmp_path / "flat.png") == ""
+        assert run("detect", "lights", tmp_path / "flat.png", "--json").records[0]["lights"] == []
+
+
+# ---- entries of folders
+
+
+def unix_socket(path: Path) -> None:
+    here = os.getcwd()
+    os.chdir(path.parent)  # the address of a socket may not be long
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+ENTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "circle": (lambda path: path.symlink_to(path.name), "leads in circles"),
+    "nowhere": (lambda path: path.symlink_to("gone"), "a file that does not exist"),
+    "pipe": (os.mkfifo, "is a named pipe"),
+    "to_pipe": (lambda path: path.symlink_to("pipe.jpg"), "is a named pipe"),
+    "socket": (unix_socket, "is a socket"),
+    "endless": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+    "empty": (Path.touch, "is empty"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, socket_enabled: None) -> Path:
+    """``photos``: a sound one, and entries of every other kind."""
+    made = tmp_path / "photos"
+    made.mkdir()
+    (made / "sound.png").write_bytes(picture("png"))
+    for name, (make, _) in ENTRIES.items():
+        make(made / f"{name}.jpg")
+    (made / "round").symlink_to(made)
+    (made / "folder.jpg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("each", [False, True])
+def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
+    folder: Path, command: str, each: bool
+) -> None:
+    paths = {name: f"photos/{name}.jpg" for name in ENTRIES}
+    given = ["photos/sound.png", *paths.values()] if each else ["photos"]
+    said = run(*COMMANDS[command], *given, "--json", "--workers", 0)
+    assert said.code == 1, said.err
+    records = {record["path"]: record for record in said.records}
+    assert "photos/sound.png" in records
+    for name, (_, what) in ENTRIES.items():
+        told = records.get(paths[name], {}).get("reason_texts") or [
+            line for line in said.err.splitlines() if f"{paths[name]} " in line
+        ]
+        (sentence,) = told
+        assert what in sentence
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lights", "info", "pipe.jpg"),
+        ("show", "pipe.jpg"),
+        ("verify", "socket.jpg"),
+        ("merge", "endless.jpg", "--into", "all.h5"),
+        ("register", "sound.png", "--lights", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--tle", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--metadata", "pipe.jpg"),
+        ("register", "sound.png", "--lights", LIGHTS, "--store", "endless.jpg"),
+    ],
+)
+def test_what_is_no_file_is_no_map_store_or_table(
+    folder: Path, words: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    said = run(*words)
+    assert said.code in (2, 3)
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert "unforeseen" not in said.err
+
+
+def test_a_folder_called_as_an_address_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("http://a.org/a.png")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(picture("png"))
+    assert answer(path) == ""
+
+
+# ---- texts and tables
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("regengine.toml", f"a = {DEEP}", ("doctor",)),
+        ("lens.toml", f"a = {DEEP}",
+         ("register", "a.png", "--lights", LIGHTS, "--lens", "lens.toml")),
+        ("tle.txt", "\0" * 100_000, ("tle", "info", "tle.txt")),
+    ],
+)  # fmt: skip
+def test_texts_without_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, words: tuple[object, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").write_bytes(picture("png"))
+    Path(name).write_text(text)
+    said = run(*words)
+    assert said.code in (2, 3), said
+    assert name in said.err
+    assert len(said.err.splitlines()) == 1
+    assert "unforeseen" not in said.err
+
+
+@pytest.mark.parametrize("where", ["map", "store"])
+def test_texts_of_hdf5_that_lead_in_circles_are_refused(store_copy: Path, where: str) -> None:
+    """HDF5 itself never comes to an end of them, so that only another process can be timed."""
+    path = store_copy
+    if where == "map":
+        path = store_copy.with_name("VNP46A4.A2020001.h31v05.h5")
+        with h5py.File(path, "w") as file:
+            lights = file.create_dataset("AllAngle_Composite_Snow_Free", data=np.ones((8, 8), "f4"))
+            lights.attrs["units"] = "nWatts/(cm^2 sr)"
+    content = bytearray(path.read_bytes())
+    heap = content.index(b"GCOL\x01")
+    content[heap + 16 : heap + 32] = bytes(16)
+    path.write_bytes(content)
+    words = ("lights", "info") if where == "map" else ("show",)
+    said = subprocess.run(
+        [sys.executable, "-m", "regengine", *words, path],
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert (said.returncode, said.stdout, len(said.stderr.splitlines())) == (3, "", 1)
+    assert path.name in said.stderr

@@ -1,0 +1,391 @@
+"""The store: what other programs read in it, how stores are merged, and how damage is told."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+import regengine as rg
+from tests.conftest import ROOT
+from tests.kit.program import run
+from tests.kit.stores import HOSTILE, make_results, write_store
+
+GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
+DOCUMENT = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+
+
+def documented(group: str) -> dict[str, list[str]]:
+    """The row of each column in the table of a group: type, per row, units, description."""
+    table = DOCUMENT.partition(f"### `{group}`")[2].partition("\n###")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", table, re.M)
+    return {name: cells.split(" | ", 3) for name, cells in rows}
+
+
+def frames_of(store: Path, *names: str) -> pd.DataFrame:
+    with h5py.File(store) as file:
+        columns = {name: file[f"frames/{name}"][()] for name in names}
+    texts = {name: np.char.decode(v, "utf-8") for name, v in columns.items() if v.dtype.kind == "S"}
+    return pd.DataFrame(columns | texts)
+
+
+# ---- read by others
+
+
+def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> None:
+    with h5py.File(store) as file:
+        assert set(file) == set(GROUPS)
+        for group in GROUPS:
+            rows = documented(group)
+            assert set(rows) == set(file[group])
+            for name, (kind, width, units, description) in rows.items():
+                column = file[group][name]
+                assert column.dtype.kind == "S" if kind == "text" else column.dtype == kind
+                assert (column.shape[1:] or (1,)) == (int(width),)
+                assert column.attrs["units"] == units.replace("–", "")
+                told = column.attrs["description"]
+                assert told + " (volatile)" * int(column.attrs["volatile"]) == description
+                assert column.compression == "gzip"
+                assert column.fletcher32
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 4)
+        assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
+
+
+def test_groups_are_data_frames_that_frame_index_joins(store: Path) -> None:
+    with h5py.File(store) as file:
+        tables = {
+            group: pd.DataFrame(
+                {name: column[()] for name, column in file[group].items() if column.ndim == 1}
+            )
+            for group in GROUPS
+        }
+    frames = tables["frames"]
+    assert list(frames.frame_index) == list(range(40))
+    proposed = frames[frames.verdict.isin([b"accepted", b"review"])]
+    points = tables["control_points"].merge(proposed, on="frame_index")
+    assert (points.groupby("frame_index").size() == 4).all()
+    assert len(points) == 4 * len(proposed) == len(tables["control_points"])
+    assert list(tables["provenance"].frame_index) == list(range(40))
+    for table in tables.values():
+        assert table.frame_index.is_monotonic_increasing
+
+
+def test_h5dump_reads_every_column(store: Path) -> None:
+    if shutil.which("h5dump") is None:
+        pytest.skip("needs h5dump (hdf5-tools)")
+    said = subprocess.run(["h5dump", store], capture_output=True, check=True)
+    assert said.stderr == b""
+    assert b"ISS030-E-184147" in said.stdout
+
+
+def test_pytables_reads_every_column(store: Path) -> None:
+    tables = pytest.importorskip("tables", reason="needs tables (PyTables)")
+    with tables.open_file(str(store)) as file:
+        arrays = list(file.walk_nodes("/", "Array"))
+        assert len(arrays) == sum(len(documented(group)) for group in GROUPS)
+        assert all(len(array[:]) == array.nrows for array in arrays)
+
+
+def test_what_is_missing_looks_as_documented(store: Path) -> None:
+    with h5py.File(store) as file:
+        unmatched = {name: column[18] for name, column in file["frames"].items()}
+    assert np.isnan(unmatched["probability"])
+    assert np.isnan(unmatched["quaternion"]).all()
+    assert np.isnan(unmatched["footprint_lon"]).all()
+    assert (unmatched["matched_lights"], unmatched["nadir_source"]) == (-1, b"")
+    with h5py.File(store) as file:
+        horizon = file["frames/footprint_lat"][5]
+        unreadable = file["frames/width_px"][20]
+    assert list(np.isnan(horizon)) == [True, True, False, False]
+    assert unreadable == -1
+
+
+def test_names_come_back_as_they_were_whatever_is_in_them(store: Path) -> None:
+    names = frames_of(store, "frame", "camera_body").iloc[32:]
+    assert list(names.frame) == list(HOSTILE)
+    bodies = ["" if n % 5 == 3 else name for n, name in enumerate(HOSTILE, 32)]
+    assert list(names.camera_body) == bodies
+
+
+def test_the_python_object_is_what_was_stored(store: Path) -> None:
+    results = make_results()
+    for stored, made in zip(rg.open_store(store), results, strict=True):
+        assert (stored.verdict, stored.probability) == (made.verdict, made.probability)
+        assert stored.footprint == made.footprint
+        points = [(p.x, p.y, p.lon, p.lat, p.sigma_m) for p in made.control_points]
+        assert [(p.x, p.y, p.lon, p.lat, p.sigma_m) for p in stored.control_points] == points
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("ISS030-E-184141", 1),
+        ("iss030e184141", 1),
+        ("broken 2.jpg", 22),
+        ("photos/broken 2.jpg", 22),
+        ("sha256", 7),
+    ],
+)
+def test_show_finds_a_frame_by_each_of_its_names(store: Path, name: str, number: int) -> None:
+    frames = frames_of(store, "frame", "sha256")
+    wanted = frames.sha256[number][:10] if name == "sha256" else name
+    (record,) = run("show", store, wanted, "--json").records
+    assert record["frame"] == frames.frame[number]
+    said = run("show", store, "no such frame")
+    assert said.code == 2
+    assert "holds no frame no such frame" in said.err
+
+
+# ---- merged
+
+
+def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_path: Path) -> None:
+    results = make_results()[:24]
+    failed = replace(results[3], verdict="failed", control_points=(), footprint=None, solved=None,
+                     fit=None, hypotheses=(), detections=None, probability=None,
+                     reasons=results[20].reasons)  # fmt: skip
+    other = replace(results[4], probability=0.9995)
+    first = write_store(tmp_path / "1.h5", results[:16])
+    second = write_store(
+        tmp_path / "2.h5", [failed, other, *results[8:]], processed_utc="2026-11-21T12:00:00Z"
+    )
+    before = first.read_bytes(), second.read_bytes()
+    into = tmp_path / "new folder" / "all.h5"
+    said = run("merge", first, second, "--into", into, "--json")
+    assert said.code == 0, said.err
+    (summary,) = said.records
+    assert (summary["frames"], summary["repeated"]) == (24, 10)
+    assert sum(one["frames"] for one in summary["taken"]) == 24
+    merged = frames_of(into, "frame_index", "frame", "verdict", "probability")
+    assert list(merged.frame_index) == list(range(24))
+    assert list(merged.frame) == [result.frame for result in results]
+    assert merged.verdict[3] == "accepted"
+    assert merged.probability[4] == 0.9995
+    assert run("verify", into).code == 0
+    assert (first.read_bytes(), second.read_bytes()) == before
+    again = run("merge", first, "--into", into)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Path) -> None:
+    results = make_results()
+    store = write_store(tmp_path / "run.h5", results)
+    archive = write_store(tmp_path / "archive.h5", results[30:])
+    with h5py.File(archive, "r+") as file:
+        file.attrs["created"] = "2020-01-01T00:00:00Z"
+    assert run("merge", store, "--into", archive, "--grow").code == 0
+    grown = frames_of(archive, "frame_index", "frame")
+    assert list(grown.frame_index) == list(range(40))
+    assert list(grown.frame) == [r.frame for r in results[30:] + results[:30]]
+    with h5py.File(archive) as file:
+        assert file.attrs["created"] == "2020-01-01T00:00:00Z"
+
+
+def test_stores_can_be_merged_in_any_order_and_pieces(tmp_path: Path) -> None:
+    results = make_results()
+    pieces = [write_store(tmp_path / f"{n}.h5", results[n::3]) for n in range(3)]
+    run("merge", *pieces[::-1], "--into", tmp_path / "at once.h5")
+    for piece in pieces[::-1]:
+        assert run("merge", piece, "--into", tmp_path / "one by one.h5", "--grow").code == 0
+    one, other = (run("show", tmp_path / f"{name}.h5", "--json").out
+                  for name in ("at once", "one by one"))  # fmt: skip
+    assert one == other
+    assert len(one.splitlines()) == len(results)
+
+
+@pytest.mark.parametrize("wrong", ["missing.h5", "text.h5", "damaged.h5"])
+def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
+    store: Path, tmp_path: Path, wrong: str
+) -> None:
+    (tmp_path / "text.h5").write_text("no store")
+    (tmp_path / "damaged.h5").write_bytes(store.read_bytes()[:9000])
+    said = run("merge", store, tmp_path / wrong, "--into", tmp_path / "all.h5")
+    assert (said.code, len(said.err.splitlines())) == (3, 1)
+    assert wrong in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5", "text.h5"]
+
+
+# ---- looked through
+
+
+def test_a_sound_store_is_called_sound_and_left_as_it_is(store: Path) -> None:
+    before = store.read_bytes()
+    said = run("verify", store)
+    assert (said.code, said.out) == (0, f"{store} is sound: 40 frames.\n")
+    (record,) = run("verify", store, "--json").records
+    assert (record["sound"], record["frames"], record["problems"]) == (True, 40, [])
+    assert store.read_bytes() == before
+
+
+def test_damage_is_told_a_sentence_each(store_copy: Path) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file["control_points/x"][1] = 700.0
+        file["frames/probability"][3] = 1.0
+    said = run("verify", store_copy)
+    assert (said.code, said.err) == (1, "")
+    assert said.out.splitlines() == [
+        f"{store_copy}: 1 values of frames/probability are not what they can be (frame_index 3).",
+        f"{store_copy}: 1 probabilities are not within their intervals (frame_index 3).",
+        f"{store_copy}: 1 control points lie outside their frame (frame_index 0).",
+    ]
+    (record,) = run("verify", store_copy, "--json").records
+    assert [p["code"] for p in record["problems"]] == ["probability"] * 2 + ["point_outside"]
+
+
+def test_a_bit_that_flips_on_the_disk_is_found(store_copy: Path) -> None:
+    with h5py.File(store_copy) as file:
+        chunk = file["frames/focal_px"].id.get_chunk_info(0)
+    content = bytearray(store_copy.read_bytes())
+    content[chunk.byte_offset + chunk.size // 2] ^= 4
+    store_copy.write_bytes(content)
+    said = run("verify", store_copy)
+    assert said.code == 1
+    assert "column frames/focal_px is damaged" in said.out
+    for command in (("show", store_copy), ("report", store_copy, "--json")):
+        said = run(*command)
+        assert said.code == 3
+        assert "damaged store" in said.err
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.4, 0.9, 0.999])
+def test_a_store_cut_short_is_one_sentence(store_copy: Path, share: float) -> None:
+    content = store_copy.read_bytes()
+    store_copy.write_bytes(content[: int(share * len(content))])
+    for command in ("show", "verify", "report"):
+        said = run(command, store_copy, "--json")
+        assert said.code in (1, 3)
+        assert "run.h5" in (said.err + said.out)
+        assert len(said.err.splitlines()) <= 1
+        assert "unforeseen" not in said.err
+
+
+def put(name: str, value: object) -> Callable[[h5py.File], None]:
+    return lambda file: file.attrs.__setitem__(name, value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (put("format_version", 99), "newer regengine"),
+        (put("format", "other"), "of another program"),
+        (lambda file: file.__delitem__("frames/verdict"), "damaged store"),
+    ],
+)
+def test_what_this_version_cannot_read_is_refused_and_left_untouched(
+    store_copy: Path, edit: Callable[[h5py.File], None], words: str
+) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        edit(file)
+    before = store_copy.read_bytes()
+    photo = next((store_copy.parent / "photos").glob("ISS030-E-18414*.jpg"))
+    said = run("register", photo, "--lights", ROOT / "data_samples/lights.tif", "--blind", "never",
+               "--store", store_copy, "--workers", 0)  # fmt: skip
+    assert said.code == 3
+    assert words in said.err
+    assert run("show", store_copy).code == 3
+    assert store_copy.read_bytes() == before
+
+
+def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
+    store_copy: Path,
+) -> None:
+    with h5py.File(store_copy, "r+") as file:
+        file.attrs["format_version"] = 1
+        for name in ("provenance/search_pass", "provenance/hints_sha256", "frames/probability_low",
+                     "frames/probability_high"):  # fmt: skip
+            del file[name]
+    assert run("verify", store_copy).code == 0
+    assert len(run("show", store_copy, "--json").records) == 40
+    into = store_copy.with_name("new.h5")
+    assert run("merge", store_copy, "--into", into).code == 0
+    with h5py.File(into) as file:
+        assert file.attrs["format_version"] == 4
+        assert np.isnan(file["frames/probability_low"][()]).all()
+
+
+# ---- large
+
+MEASURED = """
+import resource, runpy, sys
+try:
+    runpy.run_module("regengine", run_name="__main__", alter_sys=True)
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def tile(store: Path, path: Path, times: int) -> Path:
+    """A store of many times the frames of another, under names of their own."""
+    with h5py.File(store) as old, h5py.File(path, "w", libver="v110") as new:
+        new.attrs.update(old.attrs)
+        count = len(old["frames/frame"])
+        for group in old:
+            target = new.create_group(group)
+            target.attrs.update(old[group].attrs)
+            for name, column in old[group].items():
+                values = np.concatenate([column[()]] * times)
+                if name == "frame_index":
+                    values += np.repeat(np.arange(times) * count, len(column))
+                if name == "sha256":
+                    values = np.array([b"%064x" % n for n in range(len(values))])
+                made = target.create_dataset(
+                    name, data=values.astype(column.dtype), maxshape=column.maxshape,
+                    chunks=(1024, *column.shape[1:]), compression=0, fletcher32=True,
+                )  # fmt: skip
+                made.attrs.update(column.attrs)
+    return path
+
+
+@pytest.mark.slow
+def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
+    """It is copied and gone on with, where a small one is written anew."""
+    results = make_results()
+    large = tile(write_store(tmp_path / "20.h5", results[:20]), tmp_path / "large.h5", 500)
+    assert large.stat().st_size > 5 << 20
+    more = write_store(tmp_path / "more.h5", results[20:])
+    assert run("merge", large, more, "--into", tmp_path / "anew.h5").code == 0
+    limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), large.read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, limits[1]))
+    try:
+        said = run("merge", more, "--into", large, "--grow")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert said.code == 3
+    assert "disk is full" in said.err
+    assert large.read_bytes() == before
+    assert run("merge", more, "--into", large, "--grow").code == 0
+    assert run("verify", large).code == 0
+    with h5py.File(large) as grown, h5py.File(tmp_path / "anew.h5") as anew:
+        assert len(grown["frames/frame_index"]) == 10_020
+        for group in GROUPS:
+            for name, column in grown[group].items():
+                np.testing.assert_array_equal(column[()], anew[group][name][()], err_msg=name)
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
+    small = write_store(tmp_path / "small.h5", make_results()[:20])
+    peak_kb = {}
+    for times in (50, 600):
+        large = tile(small, tmp_path / f"{times}.h5", times)
+        for command in ("verify", "show", "merge"):
+            more = ("--into", tmp_path / f"all {times}.h5") if command == "merge" else ()
+            said = subprocess.run(
+                [sys.executable, "-c", MEASURED, command, large, *more],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            peak_kb[command, times] = int(said.stderr.splitlines()[-1])
+    for command in ("verify", "show", "merge"):
+        assert peak_kb[command, 600] - peak_kb[command, 50] < 60_000, peak_kb
