@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
-from regengine.io.atomic import replacing
+from regengine.io.atomic import replacements
 from regengine.result import (
     ControlPoint,
     DetectedLights,
@@ -203,7 +203,10 @@ def make_store(
         lengths = dict.fromkeys(TEXT_COLUMNS, 1) | source.text_lengths()
     lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
     base.unlink()
-    with replacing(path) as stream, GrowingStore(stream, root_attributes(), lengths) as output:
+    with (
+        replacements((path,)) as (new,),
+        GrowingStore(new, root_attributes(), lengths) as output,
+    ):
         for start in range(0, frames, BLOCK):
             tables = renumbered(block, start, min(BLOCK, frames - start), chance)
             alter(tables, chance)

@@ -322,8 +322,7 @@ def stores() -> Seeds:
         part.write_bytes(encode(to_tables(frames), attributes))
         with (
             StoreFile(part) as source,
-            path.open("w+b", buffering=0) as stream,
-            GrowingStore(stream, attributes, source.text_lengths()) as output,
+            GrowingStore(path, attributes, source.text_lengths()) as output,
         ):
             output.append(source.tables(0, len(frames)))
         return {"run.h5": path.read_bytes(), "000001.h5": part.read_bytes()}

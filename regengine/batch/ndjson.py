@@ -18,9 +18,9 @@ from typing import Any
 
 from regengine.errors import StoreError
 from regengine.io.atomic import (
-    FULL_DISK,
     FileLock,
     put_in_place,
+    refusal,
     replacements,
     sync_folder,
 )
@@ -303,9 +303,13 @@ class LineFile:
             self._size = self._index.size
             # Unbuffered: what could not be written must not be written later, at close
             self._stream = FileIO(self._current, "a")
-            if self._stream.tell() > self._size:
-                os.ftruncate(self._stream.fileno(), self._size)
-            sync_folder(self.path.parent)
+            try:
+                if self._stream.tell() > self._size:
+                    os.ftruncate(self._stream.fileno(), self._size)
+                sync_folder(self.path.parent)
+            except BaseException:
+                self._stream.close()
+                raise
         except BaseException:
             self._lock.release()
             raise
@@ -327,17 +331,7 @@ class LineFile:
     def _failure(self, error: OSError) -> StoreError:
         if isinstance(error, StoreError):
             return error
-        why = (error.strerror or str(error)).lower()
-        safe = f"; {self.written} lines of this run are safe in it" if self.written else ""
-        if error.errno in FULL_DISK:
-            return StoreError(
-                f"{self.path} cannot be written because its disk is full ({why}){safe}: "
-                "free some space, then give the same command again.",
-            )
-        return StoreError(
-            f"{self.path} cannot be written ({why}){safe}: check its folder and permissions, "
-            "or name another file with --out.",
-        )
+        return refusal(self.path, error, safe=f"{self.written} lines" if self.written else "")
 
 
 def _write_all(stream: FileIO, content: bytes) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,12 +13,6 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, StoreFile
 
 def main(
     store: StoreFile,
-    salvage: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT", help="Write the photos that are whole into a new store; list the others."
-        ),
-    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was found as a JSON object.")
     ] = False,
@@ -32,22 +25,12 @@ def main(
     \b
     Examples: regengine verify run.h5
               regengine verify run.h5 --json | jq .problems
-              regengine verify run.h5 --salvage whole.h5
     """
-    from regengine.errors import StoreError
-    from regengine.store.salvage import salvage as save
-    from regengine.store.verify import Problem, Verification, verify_store
+    from regengine.store.verify import verify_store
 
-    saved = None if salvage is None else save(store, salvage)
-    try:
-        found = verify_store(store)
-    except StoreError as error:
-        if saved is None:
-            raise
-        refused = Problem(code=error.code, text=str(error), file=store)
-        found = Verification(frames=0, parts=0, problems=(refused,))
+    found = verify_store(store)
     if as_json:
-        said: dict[str, Any] = {
+        said = {
             "store": str(store),
             "sound": not found.problems,
             "frames": found.frames,
@@ -63,9 +46,6 @@ def main(
                 for problem in found.problems
             ],
         }
-        if saved is not None:
-            lost = [vars(lost) | {"file": str(lost.file)} for lost in saved.lost]
-            said["salvaged"] = {"out": str(salvage), "frames": saved.frames, "lost": lost}
         typer.echo(json.dumps(said))
     elif found.problems:
         for problem in found.problems:
@@ -73,11 +53,5 @@ def main(
     else:
         parts = f", {found.parts} parts not merged yet" if found.parts else ""
         say(f"{store} is sound: {found.frames:,} frames{parts}.")
-    if saved is not None and not as_json:
-        for one in saved.lost:
-            which = ", ".join(map(str, one.frame_index))
-            numbers = f" (frame_index {which})" if which else ""
-            say(f"{one.file}: not whole: {one.why}{numbers}")
-        say(f"{salvage}: {saved.frames:,} photos are whole.")
     if found.problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

@@ -45,23 +45,6 @@ def replacing(path: Path) -> Iterator[io.FileIO]:
         yield stream
 
 
-def copy_content(path: Path, stream: io.FileIO) -> None:
-    """Copy a file into one that is open; the kernel does it, and shares blocks where it can."""
-    with path.open("rb", buffering=0) as source:
-        left = os.fstat(source.fileno()).st_size
-        while left:
-            left -= _copied(source.fileno(), stream.fileno(), left) or left
-
-
-def _copied(source: int, target: int, count: int) -> int:
-    try:
-        return os.copy_file_range(source, target, count)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-        return os.sendfile(target, source, None, count)
-
-
 @contextmanager
 def in_place_of(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tuple[Path, ...]]:
     """Paths for new files of the same endings, see `replacements`; StoreError if they fail."""
@@ -77,10 +60,24 @@ def unwritable_told(out: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, RegengineError):
             raise
-        raise StoreError(
-            f"{out} could not be written ({error.strerror or error}): name a place that exists "
-            "and has room."
-        ) from error
+        raise refusal(out, error) from error
+
+
+def refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
+    """The error for what a disk or folder refuses; ``safe`` is what is in it all the same."""
+    why = (error.strerror or str(error)).lower()
+    kept = f"; {safe} of this run are safe in it" if safe else ""
+    if error.errno in FULL_DISK:
+        return StoreError(
+            f"{out} cannot be written because its disk is full ({why}){kept}: free some space, "
+            "then give the same command again.",
+            code="store_full",
+        )
+    return StoreError(
+        f"{out} cannot be written ({why}){kept}: check its folder and permissions, or name "
+        "another place.",
+        code="store_unwritable",
+    )
 
 
 @contextmanager
@@ -172,34 +169,6 @@ class FileLock:
             return os.path.samestat(self._path.stat(), os.fstat(self._handle))
         except FileNotFoundError:
             return False
-
-
-def refusal(path: Path, error: OSError, *, written: int = 0) -> StoreError:
-    """The error for a store that a disk or folder refuses; ``written`` frames are safe in it."""
-    why = (error.strerror or str(error)).lower()
-    safe = f"; {written} frames of this run are safe in it" if written else ""
-    if error.errno in FULL_DISK:
-        return StoreError(
-            f"{path} cannot be written because its disk is full ({why}){safe}: "
-            "free some space, then give the same command again.",
-            code="store_full",
-        )
-    return StoreError(
-        f"{path} cannot be written ({why}){safe}: check its folder and permissions, "
-        "or name another file with --store.",
-        code="store_unwritable",
-    )
-
-
-@contextmanager
-def refusals_told(path: Path) -> Iterator[None]:
-    """Turn every `OSError` while a store is written into its `refusal`."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except OSError as error:
-        raise refusal(path, error) from error
 
 
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:

@@ -16,8 +16,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.errors import StoreError
-from regengine.io.atomic import write_whole
+from regengine.io.atomic import unwritable_told, write_whole
 from regengine.io.plain import plain
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
@@ -72,13 +71,8 @@ def render_page(content: str, data: Any, *, title: str) -> str:
 
 def write_page(path: Path, page: str) -> None:
     """Write a page of `render_page`, whole or not at all; StoreError if that cannot be done."""
-    try:
+    with unwritable_told(path):
         write_whole(path, page.encode())
-    except OSError as error:
-        raise StoreError(
-            f"{path} could not be written ({error.strerror or error}); "
-            "name a folder that exists and has room"
-        ) from error
 
 
 def _policy(page: str) -> str:

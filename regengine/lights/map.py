@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
 from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
 from regengine.lights.source import Bounds, LightMapInfo, LightSource
 from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
-from regengine.store.hdf5 import file_heaps_sound
+from regengine.store.hdf5 import heaps_end
 
 # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
 OVERVIEW_PIXELS = 7_000_000
@@ -131,8 +132,10 @@ def _open_source(path: Path) -> list[LightSource]:
     if magic.startswith(TIFF_MAGICS):
         return [open_geotiff(path)]
     # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
-    if magic == HDF5_MAGIC and not file_heaps_sound(path):
-        raise broken_hdf5(path)
+    if magic == HDF5_MAGIC:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if not heaps_end(data):
+                raise broken_hdf5(path)
     if magic.startswith(NETCDF_MAGIC) or (magic == HDF5_MAGIC and path.suffix.lower() == ".nc"):
         return [open_netcdf(path)]
     if magic == HDF5_MAGIC:

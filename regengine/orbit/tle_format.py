@@ -93,6 +93,8 @@ class ElementSet:
 
 def read_tle_text(path: Path) -> str:
     """The file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise EphemerisError(f"{path}: the TLE file is no file; check the path given with --tle")
     try:
         content = path.read_bytes()
     except OSError as error:

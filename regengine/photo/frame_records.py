@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import parse_qs
 
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
+from regengine.io.regular import open_regular
 from regengine.io.tables import read_csv
 
 NAUTICAL_MILE_KM = 1.852
@@ -263,7 +265,8 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
         records = parquet.read_table(path).to_pylist()
     else:
         # JSC tables that passed through several hands hold bytes of several encodings.
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        with TextIOWrapper(open_regular(path), "utf-8-sig", errors="replace") as table:
+            text = table.read()
         if not text.startswith("{"):
             yield from read_csv(text)
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.atomic import copy_content
+from regengine.io.atomic import replacements
 from regengine.store.hdf5 import (
     CHUNK_ROWS,
     LIBVER,
-    HeldErrors,
     create_column,
     create_groups,
     damage_told,
@@ -50,11 +52,10 @@ class StoreFile:
     Only ``frame_index``, the numbers of its frames, ascending, is held in memory. Columns that an
     older format does not have are filled with what stands for a missing value. ``attributes`` are
     those of the root beside ``format`` and ``format_version``. StoreError, of every method, too, if
-    the file is no store, damaged, or of a newer format. Without ``frames`` the numbers are left
-    unread, so that a file can be opened in which they are damaged.
+    the file is no store, damaged, or of a newer format.
     """
 
-    def __init__(self, path: Path, *, frames: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._file = open_store(path)
         self._datasets: dict[str, h5py.h5d.DatasetID] = {}
@@ -65,9 +66,7 @@ class StoreFile:
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
-                self.frame_index: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-                if frames:
-                    self.frame_index = self.column("frames", "frame_index")
+                self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise damaged(path, "its frames are out of order")
         except BaseException:
@@ -128,25 +127,6 @@ class StoreFile:
                 GROWN_BYTES < self.path.stat().st_size < MOST_UNUSED * used
             )
 
-    def whole_chunks(
-        self, group: str, name: str, like: h5py.Dataset, start: int, stop: int
-    ) -> Iterator[bytes]:
-        """Chunks of a column as they lie in the file, compressed.
-
-        Rows are multiples of `CHUNK_ROWS`. There is nothing more from the first chunk on that does
-        not fit into a dataset ``like`` the given one.
-        """
-        with damage_told(self.path):
-            dataset = self._file[group].get(name)
-            if dataset is None or _layout(dataset) != _layout(like):
-                return
-            rest = (0,) * (dataset.ndim - 1)
-            for row in range(start, stop, CHUNK_ROWS):
-                skipped_filters, chunk = dataset.id.read_direct_chunk((row, *rest))
-                if skipped_filters:
-                    return
-                yield chunk
-
     def row_of(self, group: str, frame_index: int) -> int:
         """The first row of a group that belongs to a frame of at least this number.
 
@@ -206,31 +186,22 @@ class StoreFile:
         return self._datasets[key]
 
 
-def _layout(dataset: h5py.Dataset) -> tuple[Any, ...]:
-    """What two datasets must share for the chunks of one to be chunks of the other."""
-    creation = dataset.id.get_create_plist()
-    filters = [creation.get_filter(number) for number in range(creation.get_nfilters())]
-    return (dataset.id.get_type(), dataset.chunks, dataset.shape[1:], filters)
-
-
 class GrowingStore:
     """Writes the rows of a store in their order; at most some chunks of it are in memory.
 
-    The stream is open for reading and writing, and empty; ``attributes`` are those of the root
-    beside ``format`` and ``format_version``; ``text_lengths`` are the bytes that hold every text of
-    each text column, by group and column. OSError, of every method, too, if the disk is full or the
-    file cannot be written.
+    ``attributes`` are those of the root beside ``format`` and ``format_version``; ``text_lengths``
+    are the bytes that hold every text of each text column, by group and column. OSError, of every
+    method, too, if the disk is full or the file cannot be written.
     """
 
     def __init__(
         self,
-        stream: io.FileIO,
+        path: Path,
         attributes: Mapping[str, str],
         text_lengths: Mapping[tuple[str, str], int],
     ) -> None:
-        self._disk = HeldErrors(stream)
         # Chunks are written once and whole: a cache of them would only take memory
-        self._file = h5py.File(self._disk, "w", libver=LIBVER, rdcc_nbytes=0)
+        self._file = h5py.File(path, "w", libver=LIBVER, rdcc_nbytes=0)
         self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
         self._waiting: dict[str, Table] = {}
         for group, columns in create_groups(self._file, attributes):
@@ -242,21 +213,19 @@ class GrowingStore:
             self._waiting[name] = {
                 column: dataset[:0] for column, dataset in self._datasets[name].items()
             }
-        self._disk.check()
 
     @classmethod
     def grown(
-        cls, stream: io.FileIO, store: StoreFile, first: int, attributes: Mapping[str, str]
+        cls, path: Path, store: StoreFile, first: int, attributes: Mapping[str, str]
     ) -> GrowingStore:
         """A copy of a store, to go on behind its frames ``frame_index < first``.
 
         The file is copied as it is: no column is read, but for the last rows of each, so that it
         takes no longer for many frames than copying a file does. See `can_grow`.
         """
-        copy_content(store.path, stream)
+        shutil.copyfile(store.path, path)
         growing = cls.__new__(cls)
-        growing._disk = HeldErrors(stream)
-        growing._file = h5py.File(growing._disk, "r+", libver=LIBVER, rdcc_nbytes=0)
+        growing._file = h5py.File(path, "r+", libver=LIBVER, rdcc_nbytes=0)
         growing._file.attrs.update(attributes)
         growing._datasets, growing._waiting = {}, {}
         for group, columns in GROUPS.items():
@@ -267,7 +236,6 @@ class GrowingStore:
             growing._datasets[group] = datasets
             for dataset in datasets.values():
                 dataset.resize(whole, axis=0)
-        growing._disk.check()
         return growing
 
     def __enter__(self) -> GrowingStore:
@@ -282,38 +250,11 @@ class GrowingStore:
         finally:
             self._datasets.clear()
             self._file.close()
-        if error is None:
-            self._disk.check()
 
     def append(self, tables: Tables) -> None:
         """Add rows to all groups; texts are bytes."""
         for group, table in tables.items():
             self._append(group, table)
-
-    def copy(self, store: StoreFile, first: int, beyond: int) -> None:
-        """Add the frames ``first <= frame_index < beyond`` of another store as they are.
-
-        Chunks that come to lie as they did are not even decompressed.
-        """
-        for group in GROUPS:
-            start, stop = store.row_of(group, first), store.row_of(group, beyond)
-            # Up to the end of a chunk of ours, whole chunks, and the rest
-            ready = min(start + -self._rows(group) % CHUNK_ROWS, stop)
-            self._append_rows(store, group, start, ready)
-            if ready % CHUNK_ROWS == 0:
-                end = stop - stop % CHUNK_ROWS
-                if end > ready:
-                    self._copy_chunks(store, group, ready, end)
-                    ready = end
-            self._append_rows(store, group, ready, stop)
-
-    def _rows(self, group: str) -> int:
-        written = len(self._datasets[group]["frame_index"])
-        return written + len(self._waiting[group]["frame_index"])
-
-    def _append_rows(self, store: StoreFile, group: str, start: int, stop: int) -> None:
-        for piece in range(start, stop, PIECE_ROWS):
-            self._append(group, store.table(group, piece, min(piece + PIECE_ROWS, stop)))
 
     def _append(self, group: str, table: Table) -> None:
         waiting = self._waiting[group]
@@ -335,22 +276,39 @@ class GrowingStore:
             values = np.empty(table[name].shape, dtype=dataset.dtype)
             values[...] = table[name]
             dataset[start:] = values
-            self._disk.check()
 
-    def _copy_chunks(self, store: StoreFile, group: str, start: int, stop: int) -> None:
-        """Add whole chunks; nothing waits to be written."""
-        for name, dataset in self._datasets[group].items():
-            at = len(dataset)
-            dataset.resize(at + stop - start, axis=0)
-            rest = (0,) * (dataset.ndim - 1)
-            row = start
-            for chunk in store.whole_chunks(group, name, dataset, start, stop):
-                dataset.id.write_direct_chunk((at + row - start, *rest), chunk)
-                row += CHUNK_ROWS
-            self._disk.check()
-            for piece in range(row, stop, PIECE_ROWS):
-                end = min(piece + PIECE_ROWS, stop)
-                values = np.empty((end - piece, *dataset.shape[1:]), dtype=dataset.dtype)
-                values[...] = store.column(group, name, piece, end)
-                dataset[at + piece - start : at + end - start] = values
-                self._disk.check()
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Raise what the system refused HDF5, which tells it in long sentences, as plain OSError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+@contextmanager
+def growing(
+    path: Path,
+    store: StoreFile | None,
+    numbers: NDArray[np.int64],
+    changed: NDArray[np.bool_],
+    attributes: Mapping[str, str],
+    text_lengths: Mapping[tuple[str, str], int],
+) -> Iterator[tuple[GrowingStore, int]]:
+    """A store of these frames, which takes its place at the end of the block, and where to begin.
+
+    Where an old ``store`` begins with most of them as they are, these are copied already.
+    """
+    first = int(np.argmax(changed)) if changed.any() else len(numbers)
+    beyond = np.append(numbers, numbers[-1:] + 1)
+    with replacements((path,), ending=".tmp") as (new,), _disk_errors():
+        if store is not None and 2 * first >= len(numbers) and store.can_grow(text_lengths):
+            output = GrowingStore.grown(new, store, int(beyond[first]), attributes)
+        else:
+            first, output = 0, GrowingStore(new, attributes, text_lengths)
+        with output:
+            yield output, first

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import mmap
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.errors import StoreError
+from regengine.errors import FrameError, StoreError
+from regengine.io.regular import open_regular
 from regengine.store.rows import Tables
 from regengine.store.schema import FORMAT, FORMAT_VERSION, GROUP_DESCRIPTIONS, GROUPS, Column
 
@@ -76,15 +75,17 @@ def create_groups(
 def open_store(path: Path) -> h5py.File:
     """Open a store, or one part of it, for reading, if this version can read it."""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(SEARCHED_BYTES)
+    except FrameError as error:
+        raise StoreError(f"{error}.") from error
     except OSError as error:
         raise StoreError(
             f"{path} cannot be read ({_short(error)}): check its permissions."
         ) from error
     if not start.startswith(SIGNATURE):
         raise _foreign(path, "it is no HDF5 file")
-    if not heaps_sound(start):
+    if not heaps_end(start):
         raise damaged(path, "the texts of its attributes are no chain")
     try:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
@@ -118,8 +119,8 @@ def damage_told(path: Path) -> Iterator[None]:
 def damaged(path: Path, why: str) -> StoreError:
     """The error for a store whose content makes no sense."""
     return StoreError(
-        f"{path} is a damaged store ({why}): restore it from a copy, save what is whole with "
-        "regengine verify --salvage, or name another file with --store.",
+        f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
+        "with --store.",
         code="store_damaged",
     )
 
@@ -189,146 +190,25 @@ def _short(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split())
 
 
-# Whether the texts of a file's attributes can be walked through, before HDF5 tries: where they are
-# no chain, the library never comes to an end.
-
 HEAP_SIGNATURE = b"GCOL\x01"
-_RESERVED = b"\0\0\0"  # behind it; HDF5 does not look at them
-_BEYOND_FILES = 1 << 40  # bytes: what claims to be larger are values that look like a heap
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
-_HEAD = 16  # bytes: signature and version, size of the heap
-_ENTRY = 16  # bytes: index, references, reserved, size of the text
-# Size of the heap, and head of an entry, by the bytes that the file's lengths have
-_FORMS = {
-    4: (struct.Struct("<I"), struct.Struct("<HHII")),
-    8: (struct.Struct("<Q"), struct.Struct("<HHIQ")),
-}
 
 
-def file_heaps_sound(path: Path) -> bool:
-    """Whether all global heaps of an HDF5 file can be walked through.
+def heaps_end(data: bytes | mmap.mmap) -> bool:
+    """Whether HDF5 comes to the end of the global heaps in some bytes of a file.
 
-    It is searched whole, a matter of milliseconds for tens of megabytes. Raises OSError.
+    It goes from object to object by their sizes, for ever where free space has none (HDF5 2.0).
+    Heaps and objects have heads of 16 bytes: HDF5 File Format Specification 3.0, section III.E.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return heaps_sound(data)
-
-
-def heaps_sound(data: bytes | mmap.mmap) -> bool:
-    """Whether all global heaps in the first bytes of a file can be walked through."""
-    # Sections II.A.1 to 3: where a superblock says how long the lengths in the file are
-    at = 14 if data[8:9] < b"\x02" else 10
-    lengths = data[at] if len(data) > at else 0
-    place = data.find(HEAP_SIGNATURE)
-    if place >= 0 and lengths not in _FORMS:
-        return False
-    while place >= 0:
-        if not _sound(data, place, lengths):
-            return False
-        place = data.find(HEAP_SIGNATURE, place + len(HEAP_SIGNATURE))
+    heap = data.find(HEAP_SIGNATURE)
+    while heap >= 0:
+        end = min(heap + int.from_bytes(data[heap + 8 : heap + 16], "little"), len(data))
+        place = heap + 16
+        while place + 16 <= end:
+            index, size = struct.unpack_from("<H6xQ", data, place)
+            step = size if index == 0 else 16 + -(-size // 8) * 8  # 0 is what is free, its head too
+            if step == 0:
+                return False
+            place += step
+        heap = data.find(HEAP_SIGNATURE, heap + 1)
     return True
-
-
-def _sound(data: bytes | mmap.mmap, heap: int, lengths: int) -> bool:
-    size_form, entry_form = _FORMS[lengths]
-    if len(data) < heap + _HEAD:  # it begins where the bytes end
-        return True
-    begun = heap + len(HEAP_SIGNATURE) + len(_RESERVED)
-    (size,) = size_form.unpack_from(data, begun)
-    if size > _BEYOND_FILES and data[begun - len(_RESERVED) : begun] != _RESERVED:
-        return True
-    beyond = heap + size
-    place = heap + _HEAD
-    while place + _ENTRY <= min(beyond, len(data)):
-        index, _, _, length = entry_form.unpack_from(data, place)
-        # Entry 0 is what is free; its size counts its own head
-        step = length if index == 0 else _ENTRY + -(-length // 8) * 8
-        if step < _ENTRY or place + step > beyond:
-            return False
-        place += step
-    return True
-
-
-class HeldErrors:
-    """The file object under an `h5py.File`; what goes wrong is held back until `check`.
-
-    A write that fails inside the HDF5 library can leave it in a state in which it cannot even
-    close the file, and takes the process down with it. Here the library never sees a failure:
-    from the first one on, what it writes stays in memory, and is read back from there. That is
-    little, as long as `check` is called every few megabytes. The stream is open for reading and
-    writing.
-    """
-
-    def __init__(self, stream: io.FileIO) -> None:
-        self._handle = stream.fileno()
-        self._position, self._size = 0, os.fstat(self._handle).st_size
-        self._error: BaseException | None = None
-        self._kept: list[tuple[int, bytes]] = []
-
-    def check(self) -> None:
-        """Raise what went wrong since the file was opened, if anything did."""
-        if self._error is not None:
-            raise self._error
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place, counted from the start or the end."""
-        self._position = offset + (self._size if whence == os.SEEK_END else 0)
-        return self._position
-
-    def tell(self) -> int:
-        """The place."""
-        return self._position
-
-    def write(self, data: Bytes) -> int:
-        """Take bytes, on the disk if it can be."""
-        content = memoryview(data).cast("B")
-        try:
-            if self._error is None:
-                self._write(content, self._position)
-        except BaseException as error:  # an interrupt, too, must not be raised inside HDF5
-            self._error = error
-        if self._error is not None:
-            self._kept.append((self._position, bytes(content)))
-        self._position += len(content)
-        self._size = max(self._size, self._position)
-        return len(content)
-
-    def read(self, size: int) -> bytes:
-        """Some bytes; h5py takes nothing for a file that cannot be asked for them."""
-        content = bytearray(size)
-        self.readinto(content)
-        return bytes(content)
-
-    def readinto(self, data: Bytes) -> int:
-        """Give bytes back; places that were never written hold zeros."""
-        content = memoryview(data).cast("B")
-        start = self._position
-        try:
-            found = os.preadv(self._handle, [content], start)
-        except BaseException as error:
-            self._error, found = self._error or error, 0
-        content[found:] = bytes(len(content) - found)
-        for offset, kept in self._kept:
-            first, last = max(offset, start), min(offset + len(kept), start + len(content))
-            if first < last:
-                content[first - start : last - start] = kept[first - offset : last - offset]
-        self._position += len(content)
-        return len(content)
-
-    def truncate(self, size: int) -> int:
-        """Set the length."""
-        try:
-            if self._error is None:
-                os.ftruncate(self._handle, size)
-        except BaseException as error:
-            self._error = error
-        self._size = size
-        return size
-
-    def flush(self) -> None:
-        """Nothing is buffered here."""
-
-    def _write(self, content: memoryview, offset: int) -> None:
-        while content:
-            written = os.pwrite(self._handle, content, offset)
-            content, offset = content[written:], offset + written

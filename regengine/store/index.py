@@ -20,8 +20,8 @@ from regengine.photo.frame_records import archive_frame_id
 from regengine.result import DetectedLights
 from regengine.store.file import StoreFile
 from regengine.store.hdf5 import damage_told
-from regengine.store.rows import StoredFrame, Tables
-from regengine.store.schema import DETECTIONS, GROUPS, select
+from regengine.store.rows import StoredFrame, Tables, of_frames
+from regengine.store.schema import DETECTIONS, select
 from regengine.store.snapshot import OF_FRAMES, Snapshot, frames_of, read_snapshot
 
 READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
@@ -78,23 +78,25 @@ class StoreIndex:
             row = self._row(path, "")
         if row is None:
             return None
-        told = self._told
-        reasons = told.reasons[row]
+        verdict, reasons, parameters, hints, search_pass = (column[row] for column in self._told)
         return StoredEntry(
             frame_index=int(self._frame_index[row]),
-            verdict=told.verdict[row],
-            reason_codes=tuple(reasons.split(",")) if reasons else (),
-            parameters_sha256=told.parameters[row],
-            hints_sha256=told.hints[row].decode(),
-            search_pass=int(told.search_pass[row]),
+            verdict=verdict.decode(),
+            reason_codes=tuple(reasons.decode().split(",")) if reasons else (),
+            parameters_sha256=parameters.decode(),
+            hints_sha256=hints.decode(),
+            search_pass=int(search_pass),
         )
 
     @cached_property
-    def _told(self) -> _Told:
-        """What is told of all frames; a run of new photos alone never asks for it."""
+    def _told(self) -> list[NDArray[Any]]:
+        """The columns that decide; a run of new photos alone never asks for them."""
         assert self._store is not None  # a frame was found in it
-        with damage_told(self._store.path):
-            return _Told(self._store)
+        names = ("parameters_sha256", "hints_sha256", "search_pass")
+        return [
+            *(self._store.column("frames", name) for name in ("verdict", "reasons")),
+            *(self._store.column("provenance", name) for name in names),
+        ]
 
     def _row(self, path: str, sha256: str) -> int | None:
         first, second = identity_key(path, sha256)
@@ -105,46 +107,6 @@ class StoreIndex:
             if int(self._keys[row, 1]) == second:
                 return int(row)
         return None
-
-
-class _Told:
-    """The columns that decide whether a frame is done again."""
-
-    def __init__(self, store: StoreFile) -> None:
-        size = len(store.frame_index)
-        self.verdict, self.reasons, self.parameters = (_Texts(size) for _ in range(3))
-        self.hints = store.column("provenance", "hints_sha256")
-        self.search_pass = store.column("provenance", "search_pass")
-        for start in range(0, size, READ_ROWS):
-            rows = (start, min(start + READ_ROWS, size))
-            self.verdict.put(start, store.column("frames", "verdict", *rows))
-            self.reasons.put(start, store.column("frames", "reasons", *rows))
-            self.parameters.put(start, store.column("provenance", "parameters_sha256", *rows))
-
-
-class _Texts:
-    """A column of texts of which few differ: a number a row."""
-
-    def __init__(self, size: int) -> None:
-        self._numbers = np.zeros(size, dtype=np.int32)
-        self._texts: list[str] = []
-        self._known: dict[bytes, int] = {}
-
-    def put(self, start: int, values: NDArray[Any]) -> None:
-        # By numbers, which sort in a tenth of the time of texts
-        _, first, places = np.unique(
-            _mixed(values, FACTORS[0]), return_index=True, return_inverse=True
-        )
-        numbers = []
-        for text in values[first].tolist():
-            if text not in self._known:
-                self._known[text] = len(self._texts)
-                self._texts.append(text.decode("utf-8"))
-            numbers.append(self._known[text])
-        self._numbers[start : start + len(values)] = np.array(numbers, np.int32)[places]
-
-    def __getitem__(self, row: int) -> str:
-        return self._texts[self._numbers[row]]
 
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
@@ -255,11 +217,7 @@ class FrameCache:
         tables = self._block(path, block)
         if frame_index not in tables["frames"]["frame_index"]:
             return None
-        one: Tables = {}
-        for group, table in tables.items():
-            rows = np.flatnonzero(table["frame_index"] == frame_index)
-            one[group] = {column.name: table[column.name][rows] for column in GROUPS[group]}
-        return frames_of(one, path)[0]
+        return frames_of(of_frames(tables, np.array([frame_index])), path)[0]
 
     def _block(self, path: Path, block: int) -> Tables:
         key = (path, block)

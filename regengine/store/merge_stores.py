@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
-from regengine.io.atomic import refusals_told, replacing, sync_folder
-from regengine.store.file import GrowingStore
+from regengine.io.atomic import sync_folder, unwritable_told
+from regengine.store.file import StoreFile, growing
 from regengine.store.hdf5 import damage_told
 from regengine.store.index import identity_keys
 from regengine.store.rows import Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
-from regengine.store.snapshot import PartsFolder, Snapshot, list_parts, parts_folder
+from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts, parts_folder
 from regengine.store.verify import FAR_APART
-from regengine.store.writer import root_attributes, stretches
+from regengine.store.writer import root_attributes
 
 LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
 READ_FRAMES = 65536
@@ -68,7 +68,7 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
     for store in stores:
         distinct.setdefault(store.resolve(), store)
     named = list(distinct.values())[0 if exists else 1 :]
-    with refusals_told(into), ExitStack() as open_files:
+    with unwritable_told(into), ExitStack() as open_files:
         into.parent.mkdir(parents=True, exist_ok=True)
         held = PartsFolder(into)
         open_files.callback(held.release)
@@ -80,8 +80,11 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         for source in sources:
             for column, length in source.text_lengths().items():
                 lengths[column] = max(lengths[column], length)
-        with replacing(into) as stream, GrowingStore(stream, attributes, lengths) as output:
-            _write(output, sources, chosen, keep_first=exists)
+        old = sources[0].store if exists else None
+        changed = _changed(chosen, sources[0], old)
+        with growing(into, old, chosen.new_index, changed, attributes, lengths) as (output, first):
+            for start in range(first, len(changed), BLOCK_FRAMES):
+                output.append(_block(sources, chosen, slice(start, start + BLOCK_FRAMES)))
         held.remove(parts)
         sync_folder(held.path)
     counts = np.bincount(chosen.source, minlength=len(sources)).tolist()
@@ -136,24 +139,13 @@ def _looked_at(
     return keys, source.frame_index, made, sound
 
 
-def _write(
-    output: GrowingStore, sources: Sequence[Snapshot], chosen: _Chosen, *, keep_first: bool
-) -> None:
-    changed = np.ones(len(chosen.source), dtype=bool)
-    grown = sources[0].store if keep_first else None
-    if grown is not None:
-        changed = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
-        changed |= np.isin(chosen.old_index, sources[0].parts_index)
-        # A frame that was left out between two others must not be copied with them
-        gap = np.diff(np.searchsorted(grown.frame_index, chosen.new_index)) != 1
-        changed[:-1] |= gap
-        changed[1:] |= gap
-    for start, stop, untouched in stretches(changed):
-        if untouched and grown is not None:
-            numbers = chosen.old_index[start:stop]
-            output.copy(grown, int(numbers[0]), int(numbers[-1]) + 1)
-        else:
-            output.append(_block(sources, chosen, slice(start, stop)))
+def _changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:
+    """Which frames are not where the store that grows, if one does, has them already."""
+    if store is None:
+        return np.ones(len(chosen.source), dtype=bool)
+    moved = np.searchsorted(store.frame_index, chosen.new_index) != np.arange(len(chosen.source))
+    other = (chosen.source != 0) | (chosen.old_index != chosen.new_index)
+    return moved | other | np.isin(chosen.old_index, grown.parts_index)
 
 
 def _block(sources: Sequence[Snapshot], chosen: _Chosen, block: slice) -> Tables:

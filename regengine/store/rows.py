@@ -27,7 +27,7 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.schema import CAMERA_FIELDS, CONTROL_POINTS, DETECTIONS, FRAMES, GROUPS, Column
+from regengine.store.schema import CAMERA_FIELDS, DETECTIONS, FRAMES, GROUPS, Column
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]
@@ -123,29 +123,31 @@ def _array(column: Column, values: list[Any]) -> NDArray[Any]:
 
 Row = dict[str, Any]
 
-# Names that the columns share with the fields of the records.
-REQUIRED_FIELDS = ("frame", "path", "sha256", "verdict", "orientation")
-OPTIONAL_FIELDS = (
-    "probability", "probability_low", "probability_high", "category", "category_probability",
-    "time_utc", "width_px", "height_px", "camera_body", "focal_mm", "pixel_pitch_um",
-    "footprint_diagonal_km",
-)  # fmt: skip
-NADIR_FIELDS = {
-    "nadir_lon": "lon",
-    "nadir_lat": "lat",
-    "nadir_altitude_km": "altitude_km",
-    "nadir_source": "source",
-    "tle_age_h": "tle_age_h",
-    "sigma_along_km": "sigma_along_km",
-    "sigma_cross_km": "sigma_cross_km",
+# Where a value of a column stands in a result, if not under its name. What is not there is missing
+_OF_CAMERA = {name: f"solved.camera.{name}" for name in CAMERA_FIELDS} | {
+    name: f"solved.{name}" for name in ("along_track_offset_s", "off_nadir_deg")
 }
-FIT_FIELDS = tuple(field.name for field in fields(Fit))
-POINT_FIELDS = tuple(column.name for column in CONTROL_POINTS[2:])
-SOLVED_FIELDS = ("along_track_offset_s", "off_nadir_deg")
-SOLVED_COLUMNS = ("width_px", "height_px", *CAMERA_FIELDS, *SOLVED_FIELDS)
-CORNERS = ("footprint_lon", "footprint_lat")
-
-
+OF_HYPOTHESIS = _OF_CAMERA | {name: f"solved.camera.{name}" for name in ("width_px", "height_px")}
+OF_FRAME = _OF_CAMERA | {
+    "nadir_lon": "nadir.lon",
+    "nadir_lat": "nadir.lat",
+    "nadir_altitude_km": "nadir.altitude_km",
+    "nadir_source": "nadir.source",
+    "tle_age_h": "nadir.tle_age_h",
+    "sigma_along_km": "nadir.sigma_along_km",
+    "sigma_cross_km": "nadir.sigma_cross_km",
+    **{field.name: f"fit.{field.name}" for field in fields(Fit)},
+}
+# Columns of a frame that are made of several values, or of another record
+MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat",
+        "footprint_lon", "footprint_lat")  # fmt: skip
+# Records within records: their class, and what of them is missing where there is none
+WITHIN = {
+    "nadir": (NadirInput, "source"),
+    "solved": (SolvedCamera, "camera.focal_px"),
+    "camera": (Camera, "focal_px"),
+    "fit": (Fit, "matched_lights"),
+}
 # Of provenance, in `StoredFrame` under the same names
 ORIGIN_FIELDS = (
     "parameters", "parameters_sha256", "processed_utc", "search_pass", "hints_sha256",
@@ -174,61 +176,48 @@ def to_tables(frames: Sequence[StoredFrame]) -> Tables:
     for stored in frames:
         index, result = {"frame_index": stored.frame_index}, stored.result
         rows["frames"].append(index | _frame_row(result))
-        rows["provenance"].append(index | _provenance_row(stored))
+        origin = {name: getattr(stored, name) for name in ORIGIN_FIELDS} | {
+            name: getattr(result, name) for name in ("engine_version", "lights", "seconds")
+        }
+        origin["sources"] = json.dumps(dict(result.sources), ensure_ascii=False)
+        rows["provenance"].append(index | origin)
         for number, point in enumerate(result.control_points):
-            rows["control_points"].append(index | _point_row(number, point))
+            rows["control_points"].append(index | {"point": number} | vars(point))
         for hypothesis in result.hypotheses:
-            rows["hypotheses"].append(index | _hypothesis_row(hypothesis))
+            rows["hypotheses"].append(
+                index
+                | {
+                    column.name: _value(hypothesis, OF_HYPOTHESIS.get(column.name, column.name))
+                    for column in GROUPS["hypotheses"][1:]
+                }
+            )
         rows["detections"] += [index | row for row in _detection_rows(result)]
     return {group: table_from_rows(columns, rows[group]) for group, columns in GROUPS.items()}
 
 
+def _value(record: Any, path: str) -> Any:
+    """What a record has under a dotted name; None where one on the way is None."""
+    for name in path.split("."):
+        record = None if record is None else getattr(record, name)
+    return record
+
+
 def _frame_row(result: FrameResult) -> Row:
-    row: Row = {column.name: None for column in FRAMES[1:]}
-    row |= {name: getattr(result, name) for name in REQUIRED_FIELDS + OPTIONAL_FIELDS}
+    row = {
+        column.name: _value(result, OF_FRAME.get(column.name, column.name))
+        for column in FRAMES
+        if column.name not in MADE
+    }
     row["reasons"] = ",".join(reason.code for reason in result.reasons)
     row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
-    if result.nadir is not None:
-        row |= {name: getattr(result.nadir, field) for name, field in NADIR_FIELDS.items()}
-    if result.solved is not None:
-        lon, lat = centre_lonlat(result.solved.camera)
-        row |= _camera_row(result.solved) | {"centre_lon": lon, "centre_lat": lat}
+    centre = (None, None) if result.solved is None else centre_lonlat(result.solved.camera)
+    row["centre_lon"], row["centre_lat"] = centre
+    row["footprint_lon"] = row["footprint_lat"] = None
     if result.footprint is not None:
         corners = [corner or (float("nan"), float("nan")) for corner in result.footprint]
         row["footprint_lon"] = [lon for lon, _ in corners]
         row["footprint_lat"] = [lat for _, lat in corners]
-    if result.fit is not None:
-        row |= {name: getattr(result.fit, name) for name in FIT_FIELDS}
     return row
-
-
-def _provenance_row(stored: StoredFrame) -> Row:
-    result = stored.result
-    return {
-        "engine_version": result.engine_version,
-        "lights": result.lights,
-        "sources": json.dumps(dict(result.sources), ensure_ascii=False),
-        "parameters": stored.parameters,
-        "parameters_sha256": stored.parameters_sha256,
-        "search_pass": stored.search_pass,
-        "hints_sha256": stored.hints_sha256,
-        "processed_utc": stored.processed_utc,
-        "seconds": result.seconds,
-    }
-
-
-def _point_row(number: int, point: ControlPoint) -> Row:
-    return {name: getattr(point, name) for name in POINT_FIELDS} | {"point": number}
-
-
-def _hypothesis_row(hypothesis: Hypothesis) -> Row:
-    camera = hypothesis.solved.camera
-    own = ("rank", "ncc", "log10_odds", "centre_lon", "centre_lat")
-    return (
-        {name: getattr(hypothesis, name) for name in own}
-        | _camera_row(hypothesis.solved)
-        | {"width_px": camera.width_px, "height_px": camera.height_px}
-    )
 
 
 def _detection_rows(result: FrameResult) -> list[Row]:
@@ -244,12 +233,6 @@ def _detection_rows(result: FrameResult) -> list[Row]:
     if covariance is not None:
         columns["covariance_px"] = covariance.reshape(-1, 4)[:, [0, 1, 3]].tolist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _camera_row(solved: SolvedCamera) -> Row:
-    return {name: getattr(solved.camera, name) for name in CAMERA_FIELDS} | {
-        name: getattr(solved, name) for name in SOLVED_FIELDS
-    }
 
 
 @contextmanager
@@ -283,70 +266,62 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
         return _frames(tables)
 
 
+def _frames(tables: Tables) -> list[StoredFrame]:
+    frames, points, hypotheses = (
+        tables[group] for group in ("frames", "control_points", "hypotheses")
+    )
+    numbers = frames["frame_index"].tolist()
+    origins = first_of(tables["provenance"], frames["frame_index"])
+    of_points = {field.name: points[field.name] for field in fields(ControlPoint)}
+    of_hypotheses = {OF_HYPOTHESIS.get(name, name): array for name, array in hypotheses.items()}
+    del of_hypotheses["frame_index"]
+    of_frames = {OF_FRAME.get(name, name): array for name, array in frames.items()}
+    of_frames |= {f"solved.camera.{name}": frames[name] for name in ("width_px", "height_px")}
+    of_frames |= {name: origins[name] for name in ("lights", "engine_version", "seconds")}
+    results = _records(
+        FrameResult,
+        {path: array for path, array in of_frames.items() if path not in MADE},
+        reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
+        sources=map(_sources, values_of(origins["sources"])),
+        footprint=_footprints(frames),
+        control_points=_by_frame(points, _records(ControlPoint, of_points), numbers),
+        hypotheses=_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
+    )
+    of_stored = {name: origins[name] for name in ORIGIN_FIELDS}
+    return _records(StoredFrame, of_stored, frame_index=numbers, result=results)
+
+
 Made = TypeVar("Made")
 
 
-def _frames(tables: Tables) -> list[StoredFrame]:
-    # By columns, for all rows at once: row by row it takes twice as long
-    frames, table = tables["frames"], tables["hypotheses"]
-    origins = first_of(tables["provenance"], frames["frame_index"])
-    numbers = frames["frame_index"].tolist()
-    points = _made(ControlPoint, _columns(tables["control_points"], POINT_FIELDS))
-    hypotheses = _made(
-        Hypothesis,
-        _columns(table, ("rank", "ncc", "log10_odds"))
-        | {name: _optional(table[name]) for name in ("centre_lon", "centre_lat")}
-        | {"solved": _solved(table)},
-    )
-    solved = np.flatnonzero(~np.isnan(frames["focal_px"]))
-    placed = np.flatnonzero([bool(source) for source in values_of(frames["nadir_source"])])
-    fitted = np.flatnonzero(frames["matched_lights"] >= 0)
-    results = _made(
-        FrameResult,
-        _columns(frames, REQUIRED_FIELDS)
-        | {name: _optional(frames[name]) for name in OPTIONAL_FIELDS}
-        | {
-            "reasons": list(
-                map(reasons_of, values_of(frames["reasons"]), values_of(frames["reason_texts"]))
-            ),
-            "sources": [_sources(text) for text in values_of(origins["sources"])],
-            "nadir": _at(placed, numbers, _nadirs(_rows(frames, placed, NADIR_FIELDS))),
-            "solved": _at(solved, numbers, _solved(_rows(frames, solved, SOLVED_COLUMNS))),
-            "control_points": _by_frame(tables["control_points"], points, numbers),
-            "footprint": _at(solved, numbers, _footprints(_rows(frames, solved, CORNERS))),
-            "fit": _at(fitted, numbers, _fits(_rows(frames, fitted, FIT_FIELDS))),
-            "hypotheses": _by_frame(table, hypotheses, numbers),
-        }
-        | _columns(origins, ("lights", "engine_version", "seconds")),
-    )
-    stored = {"frame_index": numbers, "result": results} | _columns(origins, ORIGIN_FIELDS)
-    return _made(StoredFrame, stored)
-
-
-def _made(kind: type[Made], columns: Mapping[str, list[Any]]) -> list[Made]:
-    """Objects of the rows of columns, made as unpickling does: `__init__` takes twice as long."""
-    made = []
-    for values in zip(*columns.values(), strict=True):
-        one = object.__new__(kind)
-        object.__setattr__(one, "__dict__", dict(zip(columns, values, strict=True)))
-        made.append(one)
-    return made
-
-
-def _columns(table: Table, names: Iterable[str]) -> dict[str, list[Any]]:
-    return {name: values_of(table[name]) for name in names}
-
-
-def _rows(table: Table, rows: NDArray[np.intp], names: Iterable[str]) -> Table:
-    return {name: table[name][rows] for name in names}
-
-
-def _at(rows: NDArray[np.intp], numbers: list[int], made: Sequence[Made]) -> list[Made | None]:
-    """What belongs to some rows, as a column of all of them."""
-    column: list[Made | None] = [None] * len(numbers)
-    for row, one in zip(rows.tolist(), made, strict=True):
-        column[row] = one
-    return column
+def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Made]:
+    """Records of a class, one a row, of columns by the dotted names of their values."""
+    types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
+    values: dict[str, Iterable[Any]] = dict(more)
+    within: defaultdict[str, Table] = defaultdict(dict)
+    for path, array in columns.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            within[name][rest] = array
+        elif "None" in types[name]:
+            values[name] = _optional(array)
+        else:
+            values[name] = map(bool, array.tolist()) if types[name] == "bool" else values_of(array)
+    for name, parts in within.items():
+        part, sign = WITHIN[name]
+        there = np.flatnonzero(~_is_missing(parts[sign]))
+        own: list[Any] = [None] * len(parts[sign])
+        made = _records(part, {path: array[there] for path, array in parts.items()})
+        for row, record in zip(there.tolist(), made, strict=True):
+            own[row] = record
+        values[name] = own
+    # As unpickling does: `__init__` takes twice as long
+    made_of_rows = []
+    for row_values in zip(*values.values(), strict=True):
+        record = object.__new__(kind)
+        object.__setattr__(record, "__dict__", dict(zip(values, row_values, strict=True)))
+        made_of_rows.append(record)
+    return made_of_rows
 
 
 def _by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:
@@ -365,7 +340,7 @@ def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
     for row, number in enumerate(table["frame_index"].tolist()):
         found.setdefault(number, row)
     rows = np.array([found[number] for number in numbers.tolist()], dtype=np.intp)
-    return _rows(table, rows, table)
+    return {name: array[rows] for name, array in table.items()}
 
 
 @lru_cache(maxsize=1024)  # few differ
@@ -380,28 +355,11 @@ def _sources(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(json.loads(text).items())
 
 
-def _fits(table: Table) -> list[Fit]:
-    held_out = {"held_out_residual_px": _optional(table["held_out_residual_px"])}
-    return _made(Fit, _columns(table, table) | held_out)
-
-
-def _nadirs(table: Table) -> list[NadirInput]:
-    columns = {field: values_of(table[name]) for name, field in NADIR_FIELDS.items()}
-    return _made(NadirInput, columns | {"tle_age_h": _optional(table["tle_age_h"])})
-
-
-def _solved(table: Table) -> list[SolvedCamera]:
-    columns = _columns(table, ("width_px", "height_px", *CAMERA_FIELDS))
-    columns["mirrored"] = list(map(bool, columns["mirrored"]))
-    cameras = {"camera": _made(Camera, columns)}
-    return _made(SolvedCamera, cameras | _columns(table, SOLVED_FIELDS))
-
-
-def _footprints(table: Table) -> list[tuple[tuple[float, float] | None, ...]]:
-    return [
-        tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in zip(*corners, strict=True))
-        for corners in zip(*_columns(table, CORNERS).values(), strict=True)
-    ]
+def _footprints(frames: Table) -> Iterator[tuple[tuple[float, float] | None, ...] | None]:
+    """The four corners of each frame; None where there is no camera."""
+    corners = np.stack([frames["footprint_lon"], frames["footprint_lat"]], axis=2).tolist()
+    for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True):
+        yield tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
 
 
 def dict_rows(table: Table) -> list[Row]:
@@ -421,11 +379,16 @@ def values_of(array: NDArray[Any]) -> list[Any]:
     return array.tolist()
 
 
+def _is_missing(array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where what stands for a missing value is: NaN, the whole number -1, an empty text."""
+    if array.dtype.kind == "f":
+        return np.isnan(array)  # type: ignore[no-any-return]
+    return np.asarray(array == {"i": -1, "S": b""}.get(array.dtype.kind, ""))
+
+
 def _optional(array: NDArray[Any]) -> list[Any]:
-    """Values, None for what stands for a missing one: NaN, the whole number -1, an empty text."""
+    """Values, None for what is missing."""
     values = values_of(array)
-    if array.dtype.kind not in "fi":
-        return [value or None for value in values]
-    for row in np.flatnonzero(np.isnan(array) if array.dtype.kind == "f" else array == -1).tolist():
+    for row in np.flatnonzero(_is_missing(array)).tolist():
         values[row] = None
     return values

@@ -7,7 +7,7 @@ store can say, at last whether two frames are of one photo.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -23,20 +23,59 @@ from regengine.store.file import PIECE_ROWS, StoreFile
 from regengine.store.hdf5 import DAMAGE, damage_told, open_store
 from regengine.store.index import identity_keys
 from regengine.store.rows import Table, Tables
-from regengine.store.schema import FORMAT_VERSION, FRAME_INDEX, GROUPS, Column, select
+from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
 from regengine.store.snapshot import BLOCK_FRAMES, Snapshot, is_there, list_parts, parts_folder
 
-IDENTITY = select("frames/path", "frames/sha256")
 READ_FRAMES = 65536
 FAR_APART = 64  # frames between two that are worth a read of their own
 EXAMPLES = 3  # frames named in a sentence
-VERDICTS = np.array([verdict.encode() for verdict in get_args(Verdict)])
 PROPOSALS = np.array([b"accepted", b"review"])
 POINTS = 4
 HALF_PX = 0.5  # an image reaches half a pixel beyond the centres of its outermost ones
 UNIT = 1e-6  # how far a quaternion's length may be from one
-SHA256_DIGITS = 64
-LAST_PASS = 4
+
+
+def is_json_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def is_time(text: str) -> bool:
+    """Whether a text is a time in ISO 8601, or empty."""
+    return not text or parse_iso_time(text) is not None
+
+
+def is_sha256(text: str) -> bool:
+    """Whether a text is a SHA-256, or empty."""
+    return not text or (len(text) == 64 and not text.lower().strip("0123456789abcdef"))
+
+
+# What a column may hold, in whatever group: of a text, and of numbers that are not missing
+TEXTS: dict[str, Callable[[str], bool]] = {
+    "verdict": lambda text: text in get_args(Verdict),
+    "sha256": is_sha256,
+    "time_utc": is_time,
+    "processed_utc": is_time,
+    "sources": is_json_object,
+    "parameters": is_json_object,
+}
+NUMBERS: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
+    "frame_index": lambda number: number >= 0,
+    "probability": lambda p: (p > 0) & (p < 1),
+    "category_probability": lambda p: (p >= 0) & (p <= 1),
+    "orientation": lambda turn: (turn >= 1) & (turn <= 8),
+    "sigma_px": lambda sigma: sigma > 0,
+    "sigma_m": lambda sigma: sigma > 0,
+    "lights": lambda count: count >= 0,
+    "search_pass": lambda number: number <= 4,
+}
+NUMBERS |= dict.fromkeys(("width_px", "height_px"), lambda side: (side >= 1) | (side == -1))
+for _place in ("", "nadir_", "centre_", "footprint_"):
+    NUMBERS[f"{_place}lon"] = lambda lon: (lon >= -180) & (lon < 180)
+    NUMBERS[f"{_place}lat"] = lambda lat: (lat >= -90) & (lat <= 90)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,52 +93,43 @@ class Problem:
     frame_index: tuple[int, ...] = ()
 
 
-@dataclass(kw_only=True)
-class _Kind:
-    count: int = 0
-    frame_index: list[int] = field(default_factory=list)
-    more: bool = False
-
-    def examples(self) -> str:
-        return ", ".join(map(str, self.frame_index)) + (" …" if self.more else "")
-
-
+@dataclass
 class Findings:
     """Gathers what is wrong in one file while it is read in blocks."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self._whole: list[Problem] = []
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+    file: Path
+    whole: list[Problem] = field(default_factory=list)
+    rows: dict[tuple[str, str], list[NDArray[np.int64]]] = field(default_factory=dict)
 
     def file_wrong(self, code: str, text: str) -> None:
         """Note something about the file as a whole."""
-        self._whole.append(Problem(code=code, text=f"{self.file}: {text}.", file=self.file))
+        self.whole.append(Problem(code=code, text=f"{self.file}: {text}.", file=self.file))
 
     def rows_wrong(self, code: str, what: str, wrong: Any, frame_index: NDArray[np.int64]) -> None:
         """Note rows."""
-        numbers = frame_index[np.asarray(wrong, dtype=bool)]
-        if not len(numbers):
-            return
-        kind = self._kinds.setdefault((code, what), _Kind())
-        kind.count += len(numbers)
-        for number in dict.fromkeys(numbers.tolist()):
-            if number not in kind.frame_index:
-                kind.more |= len(kind.frame_index) == EXAMPLES
-                kind.frame_index += [] if kind.more else [number]
+        wrong = np.asarray(wrong, dtype=bool)
+        numbers = frame_index[wrong if wrong.ndim == 1 else wrong.any(axis=1)]
+        if len(numbers):
+            self.rows.setdefault((code, what), []).append(numbers)
 
     def problems(self) -> list[Problem]:
         """Everything that was noted."""
-        return self._whole + [
-            Problem(
-                code=code,
-                text=f"{self.file}: {kind.count:,} {what} (frame_index {kind.examples()}).",
-                file=self.file,
-                count=kind.count,
-                frame_index=tuple(kind.frame_index),
+        found = list(self.whole)
+        for (code, what), pieces in self.rows.items():
+            numbers = np.concatenate(pieces)
+            frames = list(dict.fromkeys(numbers.tolist()))
+            named = ", ".join(map(str, frames[:EXAMPLES])) + (" …" * (len(frames) > EXAMPLES))
+            text = f"{self.file}: {len(numbers):,} {what} (frame_index {named})."
+            found.append(
+                Problem(
+                    code=code,
+                    text=text,
+                    file=self.file,
+                    count=len(numbers),
+                    frame_index=tuple(frames[:EXAMPLES]),
+                )
             )
-            for (code, what), kind in self._kinds.items()
-        ]
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,19 +142,17 @@ class Verification:
 
 
 def verify_store(path: Path) -> Verification:
-    """Check a store and the parts beside it; memory is flat in the number of frames.
+    """Check a store and the parts beside it; memory is flat in the number of sound frames.
 
     StoreError if the store cannot be opened at all.
     """
     parts = list_parts(parts_folder(path))
     problems: list[Problem] = []
     if is_there(path, parts):
-        with open_store(path) as file:
-            problems += _check_file(path, file)
+        problems += _check_file(path)
     for part in parts:
         try:
-            with open_store(part) as file:
-                problems += _check_file(part, file)
+            problems += _check_file(part)
         except StoreError as error:
             if part.exists():  # else it was merged meanwhile
                 problems.append(Problem(code="part_unreadable", text=str(error), file=part))
@@ -144,108 +172,83 @@ def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
     """
     findings = Findings(path)
     with open_store(path) as file, damage_told(path):
-        _check_attributes(file, findings)
-        _check_columns(file, findings)
-    if not findings.problems():
+        _check_layout(file, findings)
+    if not findings.whole:
         with StoreFile(path) as store:
             borders = np.flatnonzero(np.diff(numbers) > FAR_APART) + 1
             for near in np.split(numbers, borders):
-                for start in range(0, len(near), BLOCK_FRAMES):
-                    block = near[start : start + BLOCK_FRAMES]
-                    check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
+                _check_blocks(store, near, findings)
     return tuple(findings.problems())
 
 
-def _check_file(path: Path, file: h5py.File) -> list[Problem]:
+def _check_file(path: Path) -> list[Problem]:
     findings = Findings(path)
-    with damage_told(path):
-        _check_attributes(file, findings)
-        _check_columns(file, findings)
-    if findings.problems():
-        return findings.problems()
-    try:
-        with StoreFile(path) as store:
-            _check_joins(store, findings)
-            for start in range(0, len(store.frame_index), BLOCK_FRAMES):
-                block = store.frame_index[start : start + BLOCK_FRAMES]
-                check_rows(store.tables(int(block[0]), int(block[-1]) + 1), findings)
-    except StoreError as error:
-        _check_bytes(file, findings)
-        if not findings.problems():
-            findings.file_wrong("damaged", str(error).rstrip("."))
+    with open_store(path) as file:
+        with damage_told(path):
+            _check_layout(file, findings)
+        if findings.whole:
+            return findings.problems()
+        try:
+            with StoreFile(path) as store:
+                _check_joins(store, findings)
+                _check_blocks(store, store.frame_index, findings)
+        except StoreError as error:
+            _check_bytes(file, findings)
+            if not findings.problems():
+                findings.file_wrong("damaged", str(error).rstrip("."))
     return findings.problems()
 
 
-def _check_joins(store: StoreFile, findings: Findings) -> None:
-    """Note rows that are out of order, or that belong to no frame."""
-    for group in GROUPS:
-        rows, last = store.rows(group), -1
-        for start in range(0, rows, READ_FRAMES):
-            index = store.column(group, "frame_index", start, min(start + READ_FRAMES, rows))
-            before = np.concatenate([[last], index[:-1]])
-            what = f"rows of {group} are out of order"
-            findings.rows_wrong("order", what, index < before, index)
-            place = np.searchsorted(store.frame_index, index)
-            place = np.minimum(place, max(len(store.frame_index) - 1, 0))
-            known = store.frame_index[place] == index if len(store.frame_index) else index < index
-            what = f"rows of {group} belong to no frame"
-            findings.rows_wrong("orphan", what, ~known, index)
-            last = int(index[-1])
-
-
-def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
-    """Note photos that the store holds twice."""
-    keys = np.empty((len(snapshot.frame_index), 2), dtype=np.uint64)
-    row = 0
-    for tables in snapshot.blocks(groups=IDENTITY, frames=READ_FRAMES):
-        frames = tables["frames"]
-        rows = slice(row, row + len(frames["frame_index"]))
-        keys[rows] = identity_keys(frames["path"], frames["sha256"])
-        row = rows.stop
-    order = np.lexsort((snapshot.frame_index, keys[:, 1], keys[:, 0]))
-    again = np.zeros(len(order), dtype=bool)
-    again[order[1:]] = (np.diff(keys[order], axis=0) == 0).all(axis=1)
-    findings = Findings(path)
-    what = "frames are of a photo that has a frame already"
-    findings.rows_wrong("identity", what, again, snapshot.frame_index)
-    return findings.problems()
-
-
-def _check_attributes(file: h5py.File, findings: Findings) -> None:
-    """Note root attributes that are missing or make no sense."""
-    for name in ("created", "command_line", "package_versions"):
-        if not isinstance(file.attrs.get(name), str):
+def _check_layout(file: h5py.File, findings: Findings) -> None:
+    """Note root attributes and columns that are missing, or not as the format says."""
+    forms = {
+        "created": is_time,
+        "command_line": str.isprintable,
+        "package_versions": is_json_object,
+    }
+    for name, is_right in forms.items():
+        value = file.attrs.get(name)
+        if not isinstance(value, str):
             findings.file_wrong("attribute_missing", f"the root attribute {name} is missing")
-    if not 1 <= int(file.attrs["format_version"]) <= FORMAT_VERSION:
-        findings.file_wrong("attribute_wrong", "the root attribute format_version makes no sense")
-    created, versions = file.attrs.get("created"), file.attrs.get("package_versions")
-    if isinstance(created, str) and parse_iso_time(created) is None:
-        findings.file_wrong("attribute_wrong", "the root attribute created is no time")
-    if isinstance(versions, str) and not is_json_object(versions):
-        findings.file_wrong("attribute_wrong", "the root attribute package_versions is no JSON")
-
-
-def _check_columns(file: h5py.File, findings: Findings) -> None:
-    """Note columns that are missing, of another type or shape, or longer than their group's."""
+        elif not is_right(value):
+            findings.file_wrong("attribute_wrong", f"the root attribute {name} makes no sense")
     version = int(file.attrs["format_version"])
+    if not 1 <= version <= FORMAT_VERSION:
+        findings.file_wrong("attribute_wrong", "the root attribute format_version makes no sense")
     for name, columns in GROUPS.items():
-        group = file.get(name)
-        if group is None and file.id.links.exists(name.encode()):
-            findings.file_wrong("bytes_damaged", f"the head of the group {name} is damaged")
-            continue
-        if not isinstance(group, h5py.Group):
-            findings.file_wrong("group_missing", f"the group {name} is missing")
-            continue
         lengths: dict[str, int] = {}
         for column in columns:
             if column.since <= version:
-                _check_column(group, column, findings, lengths)
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{column} {rows}" for column, rows in _odd_ones(lengths).items())
-            usual = max(lengths.values(), key=list(lengths.values()).count)
+                _check_column(file, name, column, findings, lengths)
+        usual = max(lengths.values(), key=list(lengths.values()).count, default=0)
+        if odd := [f"{one} {rows}" for one, rows in lengths.items() if rows != usual]:
             findings.file_wrong(
-                "lengths_differ", f"columns of {name} are not {usual} rows long as others: {told}"
+                "lengths_differ",
+                f"columns of {name} are not {usual} rows long as others: {', '.join(odd)}",
             )
+
+
+def _check_column(
+    file: h5py.File, group: str, column: Column, findings: Findings, lengths: dict[str, int]
+) -> None:
+    name = f"{group}/{column.name}"
+    try:
+        dataset = file.get(name)
+    except DAMAGE:
+        dataset = None
+    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
+        findings.file_wrong("column_missing", f"the column {name} is missing, or its head damaged")
+        return
+    lengths[column.name] = dataset.shape[0]
+    right = dataset.dtype.kind == "S" if column.dtype == "text" else dataset.dtype == column.dtype
+    if not right or dataset.shape[1:] != (() if column.width == 1 else (column.width,)):
+        findings.file_wrong(
+            "column_wrong",
+            f"the column {name} is {dataset.dtype} of shape {dataset.shape}, not "
+            f"{column.dtype} with {column.width} a row",
+        )
+    if dataset.attrs.get("units") != column.units:
+        findings.file_wrong("attribute_wrong", f"the units of the column {name} are not as stated")
 
 
 def _check_bytes(file: h5py.File, findings: Findings) -> None:
@@ -264,112 +267,111 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
                     break
 
 
-def is_json_object(text: str) -> bool:
-    """Whether a text is a JSON object."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+def _check_joins(store: StoreFile, findings: Findings) -> None:
+    """Note rows that are out of order, or that belong to no frame."""
+    for group in GROUPS:
+        rows, last = store.rows(group), -1
+        for start in range(0, rows, READ_FRAMES):
+            index = store.column(group, "frame_index", start, min(start + READ_FRAMES, rows))
+            out_of_order = index < np.concatenate([[last], index[:-1]])
+            findings.rows_wrong("order", f"rows of {group} are out of order", out_of_order, index)
+            unknown = ~np.isin(index, store.frame_index)
+            findings.rows_wrong("orphan", f"rows of {group} belong to no frame", unknown, index)
+            last = int(index[-1])
 
 
-def _check_column(
-    group: h5py.Group, column: Column, findings: Findings, lengths: dict[str, int]
-) -> None:
-    name = f"{group.name[1:]}/{column.name}"
-    try:
-        dataset = group.get(column.name)
-        there = group.id.links.exists(column.name.encode())
-    except DAMAGE:
-        dataset, there = None, True
-    if dataset is None and there:
-        findings.file_wrong("bytes_damaged", f"the head of the column {name} is damaged")
+def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
+    """Note photos that the store holds twice."""
+    keys = [np.empty((0, 2), dtype=np.uint64)]
+    columns = select("frames/path", "frames/sha256")
+    for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
+        keys.append(identity_keys(tables["frames"]["path"], tables["frames"]["sha256"]))
+    _, first, number = np.unique(
+        np.concatenate(keys), axis=0, return_index=True, return_inverse=True
+    )
+    again = first[number.reshape(-1)] != np.arange(len(number))
+    findings = Findings(path)
+    what = "frames are of a photo that has a frame already"
+    findings.rows_wrong("identity", what, again, snapshot.frame_index)
+    return findings.problems()
+
+
+def _check_blocks(store: StoreFile, numbers: NDArray[np.int64], findings: Findings) -> None:
+    """Note what is wrong with the rows of frames that lie near each other."""
+    for start in range(0, len(numbers), BLOCK_FRAMES):
+        block = numbers[start : start + BLOCK_FRAMES]
+        tables = store.tables(int(block[0]), int(block[-1]) + 1)
+        for group, columns in GROUPS.items():
+            for column in columns:
+                _check_values(tables[group], group, column, findings)
+        _check_frames(tables, findings)
+        _check_points(tables, findings)
+        hypotheses = tables["hypotheses"]
+        index = hypotheses["frame_index"]
+        what = "hypotheses are not ranked 0, 1, 2 within their frame"
+        findings.rows_wrong("rank", what, ~_counted(index, hypotheses["rank"]), index)
+        _check_cameras(hypotheses, "hypotheses", np.ones(len(index), dtype=bool), findings)
+        outside = ~_inside(tables["detections"], tables["frames"])
+        what, index = "detections lie outside their frame", tables["detections"]["frame_index"]
+        findings.rows_wrong("detection_outside", what, outside, index)
+
+
+def _check_values(table: Table, group: str, column: Column, findings: Findings) -> None:
+    """Note values of one column that it cannot have."""
+    index, values, name = table["frame_index"], table[column.name], f"{group}/{column.name}"
+    if column.dtype == "text":
+        codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
+        for code in set(filter(None, codes.values())):
+            wrong = [codes[text] == code for text in values.tolist()]
+            what = "no UTF-8" if code == "not_utf8" else "not what they can be"
+            findings.rows_wrong(code, f"texts of {name} are {what}", wrong, index)
         return
-    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-        findings.file_wrong("column_missing", f"the column {name} is missing")
-        return
-    lengths[column.name] = dataset.shape[0]
-    right = dataset.dtype.kind == "S" if column.dtype == "text" else dataset.dtype == column.dtype
-    if not right or dataset.shape[1:] != (() if column.width == 1 else (column.width,)):
-        findings.file_wrong(
-            "column_wrong",
-            f"the column {name} is {dataset.dtype} of shape {dataset.shape}, not "
-            f"{column.dtype} with {column.width} a row",
-        )
-    if dataset.attrs.get("units") != column.units:
-        findings.file_wrong("attribute_wrong", f"the units of the column {name} are not as stated")
+    known = np.ones(values.shape, dtype=bool)
+    if column.dtype.startswith("float"):
+        known = np.isfinite(values)
+        findings.rows_wrong("infinite", f"values of {name} are infinite", np.isinf(values), index)
+        if column.required:
+            wrong = np.isnan(values)
+            findings.rows_wrong("missing", f"values of {name} are missing", wrong, index)
+    if column.name in NUMBERS:
+        wrong = known & ~NUMBERS[column.name](values)
+        findings.rows_wrong(column.name, f"values of {name} are not what they can be", wrong, index)
 
 
-def _odd_ones(lengths: Mapping[str, int]) -> dict[str, int]:
-    usual = max(lengths.values(), key=list(lengths.values()).count)
-    return {name: rows for name, rows in lengths.items() if rows != usual}
+def _wrong_text(name: str, content: bytes) -> str:
+    """The code of what is wrong with a text; empty where nothing is."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "not_utf8"
+    return "" if name not in TEXTS or TEXTS[name](text) else name
 
 
-def check_rows(tables: Tables, findings: Findings) -> None:
-    """Note what is wrong with the rows of some frames."""
-    _check_values(tables, findings)
-    _check_frames(tables["frames"], findings)
-    _check_provenance(tables, findings)
-    _check_points(tables, findings)
-    _check_hypotheses(tables["hypotheses"], findings)
-    _check_detections(tables, findings)
-
-
-def _check_values(tables: Tables, findings: Findings) -> None:
-    """Infinite numbers, which are never right, and texts that are no UTF-8."""
-    for group, columns in GROUPS.items():
-        index = tables[group]["frame_index"]
-        for column in columns:
-            values = tables[group][column.name]
-            name = f"{group}/{column.name}"
-            if column.dtype.startswith("float"):
-                wrong = _any(np.isinf(values))
-                findings.rows_wrong("infinite", f"values of {name} are infinite", wrong, index)
-                if column.required:
-                    wrong = _any(np.isnan(values))
-                    findings.rows_wrong("missing", f"values of {name} are missing", wrong, index)
-            elif column.dtype == "text":
-                odd = [not _is_utf8(text) for text in values.tolist()]
-                findings.rows_wrong("not_utf8", f"texts of {name} are no UTF-8", odd, index)
-
-
-def _check_frames(frames: Table, findings: Findings) -> None:
-    index = frames[FRAME_INDEX.name]
+def _check_frames(tables: Tables, findings: Findings) -> None:
+    frames = tables["frames"]
+    index = frames["frame_index"]
 
     def note(code: str, what: str, wrong: Any) -> None:
         findings.rows_wrong(code, what, wrong, index)
 
     proposed = np.isin(frames["verdict"], PROPOSALS)
-    note("frame_index", "frames have a negative number", index < 0)
-    note("verdict", "frames have no known verdict", ~np.isin(frames["verdict"], VERDICTS))
-    probability, category = frames["probability"], frames["category_probability"]
-    note(
-        "probability",
-        "probabilities are not between 0 and 1, or not within their intervals",
-        (probability <= 0)
-        | (probability >= 1)
-        | (proposed & np.isnan(probability))
-        | (frames["probability_low"] > probability)
-        | (frames["probability_high"] < probability),
-    )
-    note(
-        "category_probability",
-        "probabilities of a category are not from 0 to 1",
-        (category < 0) | (category > 1),
-    )
-    note("sha256", "hashes of photos are no SHA-256", [not _is_hash(t) for t in frames["sha256"]])
-    note("time_utc", "times are not in ISO 8601", [not _is_time(t) for t in frames["time_utc"]])
-    note("orientation", "orientations are not 1 to 8", ~np.isin(frames["orientation"], range(1, 9)))
-    sides = np.stack([frames["width_px"], frames["height_px"]])
-    note("size", "frames have no possible size", ((sides < 1) & (sides != -1)).any(axis=0))
+    probability = frames["probability"]
+    outside = (frames["probability_low"] > probability) | (frames["probability_high"] < probability)
+    note("probability", "probabilities are not within their intervals", outside)
+    note("probability", "proposals have no probability", proposed & np.isnan(probability))
     for name in ("nadir", "centre", "footprint"):
-        lon, lat = frames[f"{name}_lon"], frames[f"{name}_lat"]
-        wrong = ~(np.isnan(lon) & np.isnan(lat)) & ~_on_earth(lon, lat)
-        note(f"{name}_place", f"places of the {name} are none", _any(wrong))
+        half = np.isnan(frames[f"{name}_lon"]) != np.isnan(frames[f"{name}_lat"])
+        note(f"{name}_place", f"places of the {name} are none", half)
     codes, texts = frames["reasons"].tolist(), frames["reason_texts"].tolist()
     differ = [
         bool(c or t) and c.count(b",") != t.count(b"\n") for c, t in zip(codes, texts, strict=True)
     ]
     note("reasons", "frames have other than one sentence to each reason", differ)
+    rows = _rows_per_frame(index, tables["provenance"]["frame_index"])
+    note("provenance", "frames do not have one row of provenance", rows != 1)
+    rows = _rows_per_frame(index, tables["control_points"]["frame_index"])
+    what = "frames do not have four control points with a proposal and none without"
+    note("control_points", what, rows != np.where(proposed, POINTS, 0))
     _check_cameras(frames, "frames", proposed, findings)
 
 
@@ -380,124 +382,42 @@ def _check_cameras(table: Table, group: str, there: NDArray[np.bool_], findings:
     length = np.linalg.norm(table["quaternion"], axis=1)
     wrong = there & ~(whole & (np.abs(length - 1.0) < UNIT))
     what = f"solved cameras of {group} are incomplete or impossible"
-    findings.rows_wrong("camera", what, wrong, table[FRAME_INDEX.name])
-
-
-def _check_provenance(tables: Tables, findings: Findings) -> None:
-    frames, origin = tables["frames"]["frame_index"], tables["provenance"]
-    index = origin["frame_index"]
-    _, counts = _per_frame(frames, index)
-    findings.rows_wrong(
-        "provenance", "frames do not have one row of provenance", counts != 1, frames
-    )
-    for name in ("sources", "parameters"):
-        known = {
-            text: is_json_object(text.decode("utf-8", "replace")) for text in set(origin[name])
-        }
-        wrong = [not known[text] for text in origin[name]]
-        findings.rows_wrong(name, f"texts of provenance/{name} are no JSON object", wrong, index)
-    wrong = [not _is_time(text) for text in origin["processed_utc"]]
-    findings.rows_wrong("processed_utc", "times of making are not in ISO 8601", wrong, index)
-    unknown = origin["search_pass"] > LAST_PASS
-    findings.rows_wrong("search_pass", "search passes are unknown", unknown, index)
+    findings.rows_wrong("camera", what, wrong, table["frame_index"])
 
 
 def _check_points(tables: Tables, findings: Findings) -> None:
-    frames, points = tables["frames"], tables["control_points"]
+    points = tables["control_points"]
     index = points["frame_index"]
-    place, counts = _per_frame(frames["frame_index"], index)
-    proposed = np.isin(frames["verdict"], PROPOSALS)
 
-    def note(code: str, what: str, wrong: Any) -> None:
-        findings.rows_wrong(code, f"control points {what}", wrong, index)
+    def note(code: str, what: str, right: Any) -> None:
+        findings.rows_wrong(code, f"control points {what}", ~right, index)
 
-    findings.rows_wrong(
-        "control_points",
-        "frames do not have four control points with a proposal and none without",
-        counts != np.where(proposed, POINTS, 0),
-        frames["frame_index"],
-    )
-    note(
-        "point_number",
-        "are not numbered 0 to 3 within their frame",
-        ~_counted(index, points["point"]),
-    )
-    inside = _inside(points["x"], points["y"], frames, place)
-    note("point_outside", "lie outside their frame", ~inside)
-    note("point_place", "have no place on Earth", ~_on_earth(points["lon"], points["lat"]))
-    sigmas = np.column_stack([points["sigma_px"], points["sigma_m"]])
-    note("point_sigma", "have no positive sigma", ~((sigmas > 0) & np.isfinite(sigmas)).all(axis=1))
+    what = "are not numbered 0 to 3 within their frame"
+    note("point_number", what, _counted(index, points["point"]))
+    note("point_outside", "lie outside their frame", _inside(points, tables["frames"]))
     for name in ("covariance_px", "covariance_m"):
         xx, xy, yy = points[name].T
         with np.errstate(invalid="ignore", over="ignore"):
             good = (xx > 0) & (yy > 0) & (xx * yy >= xy * xy)
-        note(f"point_{name}", f"have a {name} that is none", ~good)
-    note("point_lights", "are supported by fewer than no lights", points["lights"] < 0)
+        note(f"point_{name}", f"have a {name} that is none", good)
 
 
-def _check_hypotheses(table: Table, findings: Findings) -> None:
-    index = table[FRAME_INDEX.name]
-    wrong = ~_counted(index, table["rank"])
-    findings.rows_wrong(
-        "rank", "hypotheses are not ranked 0, 1, 2 within their frame", wrong, index
-    )
-    _check_cameras(table, "hypotheses", np.ones(len(index), dtype=bool), findings)
-
-
-def _check_detections(tables: Tables, findings: Findings) -> None:
-    table = tables["detections"]
-    index = table["frame_index"]
-    place, _ = _per_frame(tables["frames"]["frame_index"], index)
-    outside = ~_inside(table["x"], table["y"], tables["frames"], place)
-    findings.rows_wrong("detection_outside", "detections lie outside their frame", outside, index)
-
-
-def _per_frame(
-    frames: NDArray[np.int64], index: NDArray[np.int64]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Place of each row's frame among the frames, and how many rows each frame has."""
+def _rows_per_frame(frames: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.intp]:
     place = np.minimum(np.searchsorted(frames, index), len(frames) - 1)
-    return place, np.bincount(place, minlength=len(frames))
+    return np.bincount(place, minlength=len(frames))
 
 
 def _counted(index: NDArray[np.int64], numbers: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether each row has the number of its place among the rows of its frame."""
     place = np.arange(len(index)) - np.searchsorted(index, index)
-    return place == numbers
+    return np.asarray(place == numbers)
 
 
-def _inside(
-    x: NDArray[np.float64], y: NDArray[np.float64], frames: Table, place: NDArray[np.intp]
-) -> NDArray[np.bool_]:
-    width, height = frames["width_px"][place], frames["height_px"][place]
-    across = (x >= -HALF_PX) & (x <= width - 1 + HALF_PX)
-    return across & (y >= -HALF_PX) & (y <= height - 1 + HALF_PX)
-
-
-def _on_earth(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-    return (lon >= -180) & (lon < 180) & (lat >= -90) & (lat <= 90)
-
-
-def _any(wrong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """By row, whether any of its values is wrong."""
-    return np.asarray(wrong if wrong.ndim == 1 else wrong.any(axis=1))
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _is_hash(text: bytes) -> bool:
-    """Whether a text is a SHA-256, or empty."""
-    if not text:
-        return True
-    return len(text) == SHA256_DIGITS and not text.lower().strip(b"0123456789abcdef")
-
-
-def _is_time(text: bytes) -> bool:
-    """Whether a text is a time, or empty."""
-    return not text or parse_iso_time(text.decode("utf-8", "replace")) is not None
+def _inside(table: Table, frames: Table) -> NDArray[np.bool_]:
+    """Whether the place of each row lies within the image of its frame."""
+    place = np.searchsorted(frames["frame_index"], table["frame_index"])
+    place = np.minimum(place, len(frames["frame_index"]) - 1)
+    right, x, y = np.ones(len(place), dtype=bool), table["x"], table["y"]
+    for at, side in ((x, frames["width_px"][place]), (y, frames["height_px"][place])):
+        right &= (at >= -HALF_PX) & (at <= side - 1 + HALF_PX)
+    return right

@@ -10,19 +10,18 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regengine.errors import StoreError
-from regengine.io.atomic import refusal, replacing, sync_folder, write_whole
+from regengine.io.atomic import refusal, sync_folder, write_whole
 from regengine.io.urls import command_line
-from regengine.store.file import GrowingStore, StoreFile
+from regengine.store.file import StoreFile, growing
 from regengine.store.hdf5 import check, encode
 from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
@@ -80,36 +79,10 @@ def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) 
     """Write all frames of a snapshot to a file, which appears whole or not at all."""
     numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
     changed = np.isin(numbers, snapshot.parts_index)
-    first = int(np.argmax(changed))
-    store, behind = snapshot.store, 2 * first >= len(numbers)
-    if store is not None and behind and store.can_grow(lengths):
-        with (
-            replacing(path) as stream,
-            GrowingStore.grown(stream, store, int(numbers[first]), attributes) as output,
-        ):
-            for start in range(first, len(numbers), BLOCK_FRAMES):
-                block = numbers[start : start + BLOCK_FRAMES]
-                output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
-        return
-    with replacing(path) as stream, GrowingStore(stream, attributes, lengths) as output:
-        for start, stop, untouched in stretches(changed):
-            first, beyond = int(numbers[start]), int(numbers[stop - 1]) + 1
-            if untouched and snapshot.store is not None:
-                output.copy(snapshot.store, first, beyond)
-            else:
-                output.append(snapshot.tables(first, beyond))
-
-
-def stretches(changed: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
-    """Frames in stretches: blocks in which frames have changed, and all that lies between them."""
-    borders = range(0, len(changed), BLOCK_FRAMES)
-    untouched = [not changed[start : start + BLOCK_FRAMES].any() for start in borders]
-    begun = 0
-    for block, start in enumerate(borders):
-        if untouched[block] and block + 1 < len(borders) and untouched[block + 1]:
-            continue
-        yield begun, min(start + BLOCK_FRAMES, len(changed)), untouched[block]
-        begun = start + BLOCK_FRAMES
+    with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (output, first):
+        for start in range(first, len(numbers), BLOCK_FRAMES):
+            block = numbers[start : start + BLOCK_FRAMES]
+            output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
 
 
 PART_FRAMES = 64
@@ -148,7 +121,7 @@ class StoreWriter:
         except StoreError:
             raise
         except OSError as error:
-            raise refusal(self.path, error, written=self._written) from error
+            raise self._refused(error) from error
 
     def __enter__(self) -> StoreWriter:
         return self
@@ -164,7 +137,7 @@ class StoreWriter:
             raise
         except OSError as failure:
             if not isinstance(error, StoreError):  # the first failure is the one to tell
-                raise refusal(self.path, failure, written=self._written) from failure
+                raise self._refused(failure) from failure
         finally:
             self._parts.release()
 
@@ -202,7 +175,7 @@ class StoreWriter:
         try:
             write_whole(part, encode(to_tables(frames), root_attributes()))
         except OSError as error:
-            raise refusal(self.path, error, written=self._written) from error
+            raise self._refused(error) from error
         self._frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
         self._written += len(frames)
         self._pending = []
@@ -218,6 +191,9 @@ class StoreWriter:
             if target.exists() and not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
         return PartsFolder(self.path)
+
+    def _refused(self, error: OSError) -> StoreError:
+        return refusal(self.path, error, safe=f"{self._written} frames" if self._written else "")
 
     def _merge(self, *, set_aside: bool = False) -> None:
         """Merge the parts; those that are damaged are set aside, or raise StoreError."""
