@@ -368,7 +368,7 @@ def register_many(
 @_with(RunOptions)
 def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOptions]) -> RegisterRun:
     """A run that is ready to begin; see `register_many`."""
-    from regengine.batch.discover import no_photo, parse_shard
+    from regengine.batch.discover import no_photo, select_share
     from regengine.batch.register import RegisterRun
     from regengine.batch.remote import any_there, find_given
 
@@ -379,7 +379,7 @@ def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOption
         raise no_photo(photos)
     of_photos = {name: options[name] for name in RegisterOptions.__annotations__}  # type: ignore[literal-required]
     return RegisterRun(
-        photos=found if shard is None else parse_shard(shard).of(found),
+        photos=found if shard is None else select_share(found, shard),
         inputs=run_inputs(found, **of_photos),
         store=store,
         workers=options["workers"],

@@ -38,7 +38,6 @@ BODIES = ("NIKON D3S", "NIKON D4", "NIKON D5")
 # Small parts and stretches: a short run then has as many moments of danger as a long one
 PART_FRAMES = 8
 BLOCK_PHOTOS = 32
-SHARD_FRAMES = 16
 
 
 def make_photos(folder: Path, count: int) -> list[Path]:
@@ -118,7 +117,6 @@ def main(argv: list[str]) -> int:
                 options,
                 report,
                 scheduler=args.scheduler,
-                shard_frames=SHARD_FRAMES,
             )
     return 130 if summary.interrupted else 0
 

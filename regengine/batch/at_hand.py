@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,7 +105,7 @@ class RunFiles:
 
 
 def files_of_run(store: Path) -> RunFiles:
-    """Map, element sets and records of a run, where its store says, or in the data folder.
+    """Map, element sets and records of a run where its store says, if they are the same still.
 
     None of a store that cannot be read or does not say.
     """
@@ -114,40 +114,25 @@ def files_of_run(store: Path) -> RunFiles:
     try:
         first = next(iter_frames(store), None)
         known = {} if first is None else json.loads(first.parameters)
-        lights, tle = known.get("lights") or [], known.get("tle")
-        wanted = [("--lights", one, maps_at_hand()) for one in lights]
-        wanted.append(("--tle", tle, tuple(_files(element_set_folder()))))
-        wanted.append(("--metadata", known.get("metadata"), ()))
-        found: dict[str, list[Path]] = {option: [] for option, _, _ in wanted}
+        entries = [("--lights", entry) for entry in known.get("lights") or []]
+        entries += [(f"--{name}", known[name]) for name in ("tle", "metadata") if known.get(name)]
+        found: dict[str, list[Path]] = {"--lights": [], "--tle": [], "--metadata": []}
         lost = []
-        for option, entry, others in wanted:
-            if not entry:
-                continue
-            path = _found(entry, others)
-            if path is not None:
+        for option, entry in entries:
+            path = Path(entry.get("path") or entry["name"])
+            # Element sets are added to a folder, and map tiles
+            if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
                 found[option].append(path)
-                continue
-            place = entry.get("path") or entry["name"]
-            lost.append((option, f"{place}, of this run, has moved or changed: give {option}."))
+            else:
+                lost.append((option, f"{path}, of this run, has moved or changed: give {option}."))
     except (StoreError, ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
     return RunFiles(
-        lights=tuple(found.get("--lights", ())),
+        lights=tuple(found["--lights"]),
         tle=next(iter(found["--tle"]), None),
         metadata=next(iter(found["--metadata"]), None),
         lost=tuple(lost),
     )
-
-
-def _found(entry: Mapping[str, str], others: Sequence[Path]) -> Path | None:
-    """A file that a store speaks of: where it was, or the same one among others."""
-    given = Path(entry["path"]) if "path" in entry else None
-    if given is not None and given.is_dir():  # element sets are added to it, and map tiles
-        return given
-    for path in ([] if given is None else [given]) + list(others):
-        if path.is_file() and fingerprint(path) == entry["fingerprint"]:
-            return path
-    return None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -13,65 +13,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from regengine.errors import shown
 from regengine.io.plain import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 LINE_EVERY_S = 30.0
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
 
-class Advance(Protocol):
-    """To be called after each photo."""
-
-    def __call__(
-        self, outcome: str = "", *, resumed: bool = False, instead_of: str | None = None
-    ) -> None:
-        """Count a photo."""
-
-
-class Tally:
-    """Counts of a batch under way, and the time that the rest will take."""
-
-    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.total = total
-        self.outcomes: Counter[str] = Counter()
-        self.done = 0
-        self._fresh = 0
-        self._clock = clock
-        self._start_s = clock()
-
-    def count(self, outcome: str, resumed: bool, instead_of: str | None) -> None:
-        """Count a photo; see `Advance`."""
-        if instead_of is None:
-            self.done += 1
-            self._fresh += not resumed
-        else:
-            self.outcomes[instead_of] -= 1
-        if outcome:
-            self.outcomes[outcome] += 1
-
-    @property
-    def rate(self) -> float:
-        """Photos a second, without those that were done before."""
-        return self._fresh / max(self._clock() - self._start_s, 1e-9)
-
-    @property
-    def rest_s(self) -> float | None:
-        """Seconds that the rest will take; None while nothing tells."""
-        return (self.total - self.done) / self.rate if self._fresh else None
-
-    def text(self) -> str:
-        """Rate, time to go and counts as one line."""
-        rate = self.rate
-        speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
-        rest = self.rest_s
-        to_go = "" if rest is None else f", {timedelta(seconds=round(rest))} to go"
-        others = sorted(set(self.outcomes) - set(VERDICTS))
-        words = [word for word in (*VERDICTS, *others) if self.outcomes[word]]
-        counts = ", ".join(f"{self.outcomes[word]} {word}" for word in words)
-        return f"{speed}{to_go}" + (f"; {counts}" if counts else "")
+Advance = Callable[..., None]  # to be called after each photo, with its outcome
 
 
 @contextmanager
@@ -79,40 +33,41 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
     """Show on standard error how far the block is; it calls what it gets after each photo.
 
     On a terminal that is a bar with rate, time to go and counts; elsewhere a line of the log
-    every half minute.
+    every half minute. Photos that were done before (``resumed``) count for no rate.
     """
-    tally = Tally(total)
-    if quiet:
-        yield lambda outcome="", *, resumed=False, instead_of=None: None
-    elif sys.stderr.isatty():
-        with _bar(tally, doing) as advance:
-            yield advance
-    else:
-        yield _lines(tally, doing)
+    outcomes: Counter[str] = Counter()
+    done = fresh = 0
+    begun_s = last_s = time.monotonic()
 
+    def text() -> str:
+        rate = fresh / max(time.monotonic() - begun_s, 1e-9)
+        speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
+        to_go = f", {timedelta(seconds=round((total - done) / rate))} to go" if fresh else ""
+        words = [word for word in dict.fromkeys((*VERDICTS, *sorted(outcomes))) if outcomes[word]]
+        counts = ", ".join(f"{outcomes[word]} {word}" for word in words)
+        return f"{speed}{to_go}" + (f"; {counts}" if counts else "")
 
-def _lines(tally: Tally, doing: str, clock: Callable[[], float] = time.monotonic) -> Advance:
-    last_s = clock()
-
-    def advance(outcome: str = "", *, resumed: bool = False, instead_of: str | None = None) -> None:
-        nonlocal last_s
-        tally.count(outcome, resumed, instead_of)
-        now_s = clock()
-        if now_s - last_s >= LINE_EVERY_S and tally.done < tally.total:
-            last_s = now_s
+    def advance(outcome: str = "", *, resumed: bool = False) -> None:
+        nonlocal done, fresh, last_s
+        done += 1
+        fresh += not resumed
+        outcomes[outcome] += bool(outcome)
+        if bars:
+            bars[0].update(bars[0].task_ids[0], completed=done, description=text())
+        elif not quiet and time.monotonic() - last_s >= LINE_EVERY_S and done < total:
+            last_s = time.monotonic()
             logging.getLogger("regengine").info(
-                "%s: %d of %d photos, %s", doing, tally.done, tally.total, tally.text()
+                "%s: %d of %d photos, %s", doing, done, total, text()
             )
 
-    return advance
-
-
-@contextmanager
-def _bar(tally: Tally, doing: str) -> Generator[Advance]:
+    bars: list[Progress] = []
+    if quiet or not sys.stderr.isatty():
+        yield advance
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    bar = Progress(
+    with Progress(
         doing,
         BarColumn(),
         MofNCompleteColumn(),
@@ -121,16 +76,9 @@ def _bar(tally: Tally, doing: str) -> Generator[Advance]:
         transient=True,
         # Lines for the same terminal must go above the bar; lines for a file must not touch it.
         redirect_stdout=sys.stdout.isatty(),
-    )
-    with bar:
-        task = bar.add_task("", total=tally.total)
-
-        def advance(
-            outcome: str = "", *, resumed: bool = False, instead_of: str | None = None
-        ) -> None:
-            tally.count(outcome, resumed, instead_of)
-            bar.update(task, completed=tally.done, description=tally.text())
-
+    ) as bar:
+        bar.add_task("", total=total)
+        bars.append(bar)
         yield advance
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -95,36 +94,16 @@ def _tell_unread(error: OSError) -> None:
 Photo = TypeVar("Photo")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """The ``number``-th of ``count`` shards, counted from 1; each photo is in one of them."""
+def select_share(photos: Sequence[Photo], share: str) -> list[Photo]:
+    """A share of the photos, written ``3/16``: the third of sixteen; neighbours stay together.
 
-    number: int
-    count: int
-
-    def of(self, photos: Sequence[Photo]) -> list[Photo]:
-        """The photos of this shard.
-
-        Whole blocks of photos that learn from each other (`regengine.batch.sharing`) are dealt
-        out in turn, as far as the photos reach; fewer photos than that are dealt out in smaller
-        pieces, so that no shard is left without work.
-        """
-        from regengine.batch.sharing import BLOCK_PHOTOS
-
-        piece = min(BLOCK_PHOTOS, max(1, -(-len(photos) // self.count)))
-        starts = range((self.number - 1) * piece, len(photos), self.count * piece)
-        return [path for start in starts for path in photos[start : start + piece]]
-
-
-def parse_shard(text: str) -> Shard:
-    """A shard as options write it, ``3/16``.
-
-    ConfigError if it is no such text, or there is no such shard.
+    ConfigError if it is no such text, or there is no such share.
     """
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"--shard {text!r} is no share of a batch: write its number and how many there are, "
+            f"--shard {share!r} is no share of a batch: write its number and how many there are, "
             "like 3/16 (from 1/16 to 16/16)."
         )
-    return Shard(number=int(match[1]), count=int(match[2]))
+    number, count = int(match[1]), int(match[2])
+    return list(photos[(number - 1) * len(photos) // count : number * len(photos) // count])

@@ -180,6 +180,9 @@ def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
             f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
         )
         return Failure(code="out_of_memory", text=text)
+    if isinstance(error, OSError) and error.errno is not None:  # of a network's disk: ETIMEDOUT
+        text = f"{path} cannot be read ({error.strerror}): check its disk, then try it again."
+        return Failure(code="unreadable", text=text)
     if isinstance(error, TimeoutError):
         text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
         return Failure(code="timed_out", text=text)

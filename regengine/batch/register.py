@@ -181,23 +181,25 @@ def _preview(
         return facts | {"would_fetch": stored is None}
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)
-        facts |= _known(frame) | _start(_position(frame, tles, inputs))
+        position = _position(frame, tles, inputs)
     except (FrameError, EphemerisError) as error:
         return facts | {
             "would_register": False,
             "reason": error.code,
             "reason_text": str(error),
         }
-    return facts | {"would_register": stored is None}
-
-
-def _known(frame: Frame) -> dict[str, Any]:
-    return {
+    nadir = None
+    if position is not None:
+        nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
+        nadir |= {"source": position.source, "tle_age_h": position.tle_age_h}
+    return facts | {
         "time_utc": None if frame.time_utc is None else iso_utc(frame.time_utc),
         "camera_body": frame.camera_body,
         "focal_mm": frame.focal_mm,
         "pixel_pitch_um": frame.pixel_pitch_um,
         "sources": frame.sources,
+        "nadir": nadir,
+        "would_register": stored is None,
     }
 
 
@@ -211,13 +213,6 @@ def _position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPos
         if inputs.blind.mode == "never" or earth_index(inputs.blind, inputs.lights) is None:
             raise
         return None
-
-
-def _start(position: CameraPosition | None) -> dict[str, Any]:
-    if position is None:
-        return {"nadir": None}
-    nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
-    return {"nadir": nadir | {"source": position.source, "tle_age_h": position.tle_age_h}}
 
 
 def _preview_text(facts: dict[str, Any]) -> str:

@@ -5,19 +5,15 @@ What is not at hand is fetched a few ahead of the search.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import count
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.at_hand import frame_to_fetch, kept_photo
@@ -40,8 +36,6 @@ Item = TypeVar("Item")
 LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # photos that are being fetched at the same time
 READ_ROWS = 65536  # of a store
-PREFIX = "regengine-fetched-"
-LOCK = "lock"
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
@@ -154,9 +148,15 @@ def photos_at_hand(
         )
         return sha256 if current else None
 
-    with passing_folder() as folder:
-        remote = RemotePhotos(photos, folder, done)
-        yield remote, replace(options, again=remote.again)
+    with (
+        tempfile.TemporaryDirectory(prefix="regengine-", ignore_cleanup_errors=True) as folder,
+        ThreadPoolExecutor(AHEAD) as fetchers,
+    ):
+        remote = RemotePhotos(photos, Path(folder), done, fetchers)
+        try:
+            yield remote, replace(options, again=remote.again)
+        finally:
+            fetchers.shutdown(wait=False, cancel_futures=True)
 
 
 class RemotePhotos:
@@ -174,8 +174,10 @@ class RemotePhotos:
         photos: Sequence[Path | Url],
         folder: Path,
         done: Callable[[str], str | None],
+        fetchers: Executor,
     ) -> None:
         self._photos = photos
+        self._fetchers = fetchers
         self._folder = folder
         self._done = done
         self._numbers = count()
@@ -223,26 +225,15 @@ class RemotePhotos:
             photo = wanted(item)
             waiting.append((item, None if photo is None else self._begin(photo)))
             if len(waiting) > AHEAD or waiting[0][1] is None:
-                yield _come(*waiting.popleft())
-        while waiting:
-            yield _come(*waiting.popleft())
+                first, fetched = waiting.popleft()
+                yield first, fetched and fetched.result()
+        for one, fetched in waiting:
+            yield one, fetched and fetched.result()
 
     def _begin(self, photo: Path | Url) -> Future[Source]:
-        """Fetch in a thread that keeps no program from ending."""
-        future: Future[Source] = Future()
         if isinstance(photo, Url):
-            fetched = partial(self._fetch, photo, self._place(photo))
-        else:
-            fetched = partial(_fetch_named, photo, self._archive)
-
-        def work() -> None:
-            try:
-                future.set_result(fetched())
-            except BaseException as error:
-                future.set_exception(error)
-
-        Thread(target=work, daemon=True).start()
-        return future
+            return self._fetchers.submit(self._fetch, photo, self._place(photo))
+        return self._fetchers.submit(_fetch_named, photo, self._archive)
 
     def _place(self, url: Url) -> Path:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
@@ -275,53 +266,6 @@ def _fetch_named(place: Path, archive: ArchivePhotos) -> Source:
     except FrameError as error:
         return Source(path=place, failure=Failure(code=error.code, text=str(error)))
     return Source(path=place)
-
-
-def _come(item: Item, future: Future[Source] | None) -> tuple[Item, Source | None]:
-    return item, None if future is None else future.result()
-
-
-@contextmanager
-def passing_folder() -> Iterator[Path]:
-    """A new folder that is deleted at the end of the block.
-
-    Folders of runs that were killed are deleted first: the kernel has dropped their locks.
-    """
-    _delete_leftovers(Path(tempfile.gettempdir()))
-    begun = Path(tempfile.mkdtemp(prefix=".regengine-"))
-    lock = os.open(begun / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    # Only now that it is locked it gets the name that others look for
-    folder = begun.rename(begun.with_name(PREFIX + begun.name.removeprefix(".regengine-")))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def _delete_leftovers(parent: Path) -> None:
-    with os.scandir(parent) as entries:
-        ours = [
-            Path(entry.path)
-            for entry in entries
-            if entry.name.startswith(PREFIX)
-            and entry.is_dir(follow_symlinks=False)
-            and entry.stat(follow_symlinks=False).st_uid == os.getuid()
-        ]
-    for folder in ours:
-        try:
-            lock = os.open(folder / LOCK, os.O_RDWR)
-        except OSError:  # another run deletes it just now
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pass
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(lock)
 
 
 def stored_urls(store: Path) -> dict[str, str]:

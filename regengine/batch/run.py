@@ -56,7 +56,7 @@ class BatchOptions(TeamOptions):
     # Time and body of a photo, so that photos can help each other; None to do each by itself.
     facts_of: FactsOf | None = None
     stop: Stop = bool  # true when what is under way is to be finished and no more to be begun
-    advance: Advance | None = None  # called when a photo is done, be its result final or not
+    advance: Advance | None = None  # called when a photo is done for the first time
     # Brings the copies of photos back that the tasks of the second pass need; None where photos are
     # no copies.
     again: Again | None = None
@@ -186,13 +186,13 @@ class _Loop:
         self._under_way -= 1
         if task.given_as is not None:
             discard(task.path)
-        before = None
         if self._second is not None and task.search_pass == AGAIN:
-            before, result = self._second.finished(task, result)
-        elif self._sharing is not None:
-            self._sharing.finished(task, result)
-        if self._options.advance is not None:
-            self._options.advance(result.verdict, instead_of=before)
+            result = self._second.finished(task, result)
+        else:
+            if self._sharing is not None:
+                self._sharing.finished(task, result)
+            if self._options.advance is not None:
+                self._options.advance(result.verdict)
         frame = StoredFrame(
             frame_index=task.frame_index,
             result=result,

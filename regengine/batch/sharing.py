@@ -225,11 +225,11 @@ class SecondPass:
                     search_pass=AGAIN,
                 )
 
-    def finished(self, task: Task, result: FrameResult) -> tuple[str, FrameResult]:
-        """Take in the result of a second search."""
+    def finished(self, task: Task, result: FrameResult) -> FrameResult:
+        """Take in the result of a second search: the one that stands."""
         self._open.discard(task.frame_index)
         old = self._read(task.frame_index, detections=True).result
-        return old.verdict, the_better(old, result)
+        return the_better(old, result)
 
     def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
         facts = facts_of_result(stored.result)
