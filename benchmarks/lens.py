@@ -1,4 +1,4 @@
-"""How well lenses are calibrated on simulated photos of the real sky: geometry, falloff, light.
+"""How well lenses are calibrated on simulated photos of the real sky: attitudes and parameters.
 
 ``python -m benchmarks lens`` prints the tables; ``--out FOLDER`` writes them as a dated page with a
 figure.
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
-from benchmarks.simulate.sky import COLOUR_TERMS, SkyLens, SkySettings, sky_frame
+from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
 from matchers.lens_fit import fit_lens
 from matchers.lens_stars import LENS_PARAMETERS, LensFrame, lens_values
@@ -63,8 +63,6 @@ class Trial:
     """One lens, calibrated on its photos, and what is true of it."""
 
     shots: tuple[Shot, ...]
-    lens: SkyLens  # the true falloff
-    settings: SkySettings  # zero points, of the first photo
     calibration: Calibration
     seconds: float  # of the calibration
 
@@ -160,28 +158,25 @@ def take(
     return Shot(photo=measure_light(frame, start, stars, light), true=true)
 
 
-def photograph(seed: int, frames: int, focal_mm: float) -> tuple[list[Shot], SkyLens]:
+def photograph(seed: int, frames: int, focal_mm: float) -> list[Shot]:
     """Draw a lens and take photos with it."""
     rng = np.random.default_rng(seed)
     sky = stars_to(FAINTEST_G)
     seen = apparent_directions(sky.vectors, TAKEN)
     camera, lens = draw_lens(rng, focal_mm)
-    shots = [
+    return [
         take(rng, f"{seed}-{k}", camera, draw_settings(rng, lens), sky, seen, focal_mm)
         for k in range(frames)
     ]
-    return shots, lens
 
 
-def calibrated(shots: Sequence[Shot], lens: SkyLens) -> Trial:
+def calibrated(shots: Sequence[Shot]) -> Trial:
     """Calibrate a lens on photos."""
     known = stars_to(FAINTEST_G)
     started = time.process_time()
     calibration = calibrate([shot.photo for shot in shots], known)
     return Trial(
         shots=tuple(shots),
-        lens=lens,
-        settings=SkySettings(lens=lens),
         calibration=calibration,
         seconds=time.process_time() - started,
     )
@@ -286,8 +281,6 @@ def rms(values: ArrayLike) -> float:
 
 
 GOAL_ARCSEC = 10.0
-RADII = (0.3, 0.6, 0.9, 1.0)
-CHANNELS = ("red", "green", "blue")
 
 
 @dataclass(kw_only=True)
@@ -305,9 +298,9 @@ def run(lenses: int, frames: int, new: int, focal_mm: float, seed: int) -> list[
     """Calibrate each lens on its first photo and on all; place new photos with both."""
     results = [Results(frames=1), Results(frames=frames)]
     for k in range(lenses):
-        shots, lens = photograph(seed + k, frames + new, focal_mm)
+        shots = photograph(seed + k, frames + new, focal_mm)
         for result in results:
-            tried = calibrated(shots[: result.frames], lens)
+            tried = calibrated(shots[: result.frames])
             result.trials.append(tried)
             for shot in shots[frames:]:
                 found = placed_by(tried.calibration.choice.fit.cameras[0], shot.photo)
@@ -323,10 +316,6 @@ ATTITUDE_HEADER = (
 )
 PARAMETER_HEADER = (
     "photos | parameter | fitted in | error, RMS | sigma, median | error / sigma, RMS"
-)
-LIGHT_HEADER = (
-    "photos | channel | zero point, mean error | RMS about it | sigma, median | "
-    "colour term, RMS error | scatter of a star | stars"
 )
 
 
@@ -360,56 +349,8 @@ def parameter_cells(result: Results) -> Iterator[list[str]]:
             yield [str(result.frames), name, str(len(fitted)), *cells]
 
 
-def falloff_cells(result: Results) -> list[str]:
-    """Error of the share of light that arrives, by distance from the axis."""
-    radii = np.array(RADII)
-    powers = np.stack([radii**2, radii**4, radii**6], axis=1)
-    off, pulls = [], []
-    for tried in result.trials:
-        found = tried.calibration.profile.falloff
-        if found is None:
-            continue
-        away = found.arrives(radii) - (1.0 + powers @ np.array(tried.lens.falloff))
-        off.append(away)
-        pulls.append(float(away[2] / found.sigma(0.9)))
-    cells = [f"{100 * rms(column):.2f} %" for column in np.array(off).T]
-    return [str(result.frames), *cells, f"{rms(pulls):.1f}"]
-
-
-def light_cells(result: Results) -> Iterator[list[str]]:
-    """Error of zero points and colour terms, by channel."""
-    for name in CHANNELS:
-        found = [
-            (channel, *true_light(tried, name))
-            for tried in result.trials
-            for channel in tried.calibration.profile.channels
-            if channel.channel == name
-        ]
-        if not found:
-            continue
-        off = [channel.zero_point_mag - zero_point for channel, zero_point, _ in found]
-        yield [
-            str(result.frames),
-            name,
-            f"{np.mean(off):+.3f}",
-            f"{np.std(off):.3f}",
-            f"{np.median([channel.zero_point_sigma for channel, _, _ in found]):.3f}",
-            f"{rms([channel.colour_term - term for channel, _, term in found]):.3f}",
-            f"{np.median([channel.scatter_mag for channel, _, _ in found]):.3f}",
-            f"{np.median([channel.stars for channel, _, _ in found]):.0f}",
-        ]
-
-
-def true_light(tried: Trial, channel: str) -> tuple[float, float]:
-    """True zero point, in full scales a second, and colour term of a channel."""
-    k = CHANNELS.index(channel)
-    full = tried.settings.sensor.full_scale_electrons
-    return tried.settings.zero_point_mag[k] - 2.5 * float(np.log10(full)), COLOUR_TERMS[k]
-
-
 def report(results: Sequence[Results]) -> list[str]:
     """All tables, as Markdown lines."""
-    falloff = ("photos", *(f"r = {r:g}" for r in RADII), "error / sigma at 0.9, RMS")
     return [
         f"Goal: new photos placed to {GOAL_ARCSEC:g}″ RMS across the axis. The axis is where the "
         "attitude's quaternion points; the middle is what the picture's middle shows.",
@@ -420,13 +361,6 @@ def report(results: Sequence[Results]) -> list[str]:
         "",
         *table(PARAMETER_HEADER, chain.from_iterable(map(parameter_cells, results)), right=4),
         "",
-        "## Falloff: error of the share of light, RMS over the lenses",
-        "",
-        *table(falloff, map(falloff_cells, results), right=len(falloff)),
-        "",
-        "## Zero points and colour terms, magnitudes",
-        "",
-        *table(LIGHT_HEADER, chain.from_iterable(map(light_cells, results)), right=6),
     ]
 
 

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
-from scipy.spatial import cKDTree
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.registry import LIGHTS
@@ -276,7 +275,6 @@ SNR_EDGES = (3.0, 5.0, 10.0, 20.0, 50.0, 200.0, np.inf)
 GOAL_SNR = 10.0
 # Skies: smooth glow with large clouds, and broken cloud whose scraps look like towns
 SKIES = {"glow": FieldSettings(), "broken cloud": FieldSettings(finest_cloud_px=8.0)}
-CROWDED_RADII = 3.0  # a brighter light nearer than this many times the sum of both radii
 
 Method = Callable[[LightField], FloatArray]
 
@@ -333,20 +331,6 @@ def score_between(results: list[FrameResult], low: float, high: float) -> Detect
     )
 
 
-def is_crowded(field: LightField) -> NDArray[np.bool_]:
-    """Lights that have a brighter one close by."""
-    places = np.column_stack([field.x, field.y])
-    reach = CROWDED_RADII * (field.radius_px + field.radius_px.max())
-    crowded = np.zeros(field.x.size, bool)
-    for i, others in enumerate(cKDTree(places).query_ball_point(places, reach)):
-        near = np.array([j for j in others if field.flux[j] > field.flux[i]], int)
-        gap = np.hypot(*(places[near] - places[i]).T)
-        crowded[i] = bool(
-            (gap < CROWDED_RADII * (field.radius_px[near] + field.radius_px[i])).any()
-        )
-    return crowded
-
-
 SNR_HEADER = "SNR | lights | completeness | centroid error px, median | 90 %"
 
 
@@ -359,12 +343,6 @@ def snr_table(results: list[FrameResult]) -> list[str]:
         for low, high in itertools.pairwise(SNR_EDGES)
     }
     scores[f"**{GOAL_SNR:g} and more**"] = score_between(results, GOAL_SNR, np.inf)
-    scores[f"{GOAL_SNR:g} and more, no brighter neighbour"] = total_score(
-        [
-            r.score(r.field.resolved & (r.field.snr >= GOAL_SNR) & ~is_crowded(r.field))
-            for r in results
-        ]
-    )
     rows = [
         (name, f"{score.wanted:,}", f"{score.completeness:.3f}", *errors(score))
         for name, score in scores.items()

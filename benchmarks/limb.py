@@ -1,7 +1,7 @@
-"""How well the limb is found: nadir and sky on simulated obliques, false limbs where there is none.
+"""How well the limb is found: nadir and sky on simulated photographs, false limbs where none is.
 
-``python -m benchmarks limb --frames 200`` takes half of them with the horizon in or near the
-picture and half as the random cases of registration come, at 640 px.
+``python -m benchmarks limb --frames 200`` takes trials of the self-made land by their seeds, half
+of them of aurorae and stars, which have the limb in or near the picture.
 """
 
 from __future__ import annotations
@@ -15,24 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.simulate.camera import Pointing, SimCamera, east_north_up, ecef_of
-from benchmarks.simulate.cases import (
-    CaseSource,
-    Shot,
-    default_source,
-    draw_case,
-    draw_lights,
-    draw_scene,
-)
-from benchmarks.simulate.orbit import nadir_for
-from benchmarks.simulate.render import render, to_jpeg
+from benchmarks.simulate.camera import SimCamera, east_north_up
+from benchmarks.trials.draw import draw_trial
+from benchmarks.trials.exposures import Kind
+from benchmarks.trials.source import Trial, made_source
 from detectors.limb import find_limb, sky_mask
 from detectors.types import FloatArray
 
-LENSES_MM = (24.0, 28.0, 35.0, 50.0, 58.0, 85.0)
-LENS_SHARES = (0.2, 0.3, 0.1, 0.25, 0.1, 0.05)
-LONG_SIDE_PX, SHORT_SIDE_PX = 640, 426
-SENSOR_MM = 36.0
+KINDS: tuple[Kind, ...] = ("city", "aurora", "dark", "stars")
 SKY_M = 60_000.0  # a frame has a limb to find where it looks past this height
 STEEP_M = 1.0e6  # the closest point of sights that lead away from the Earth means nothing
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # IEC 61966-2-1
@@ -68,45 +58,12 @@ def linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(curve[picture] @ LUMINANCE, np.float32)
 
 
-def oblique_frame(seed: int, source: CaseSource | None = None) -> LimbFrame:
-    """A photograph with the horizon in or near it, any roll."""
-    source = source or default_source()
-    rng = np.random.default_rng([seed, 77])
-    focal_mm = float(rng.choice(LENSES_MM, p=LENS_SHARES))
-    error = float(np.clip(0.012 * rng.standard_normal(), -0.03, 0.03))
-    lon, lat, _ = source.targets[int(rng.integers(len(source.targets)))]
-    height_m = float(rng.uniform(395e3, 425e3))
-    half_field = float(np.degrees(np.arctan(0.5 * SENSOR_MM / focal_mm)))
-    off_nadir = float(rng.uniform(max(35.0, 70.0 - half_field), 68.0 + 0.5 * half_field))
-    below = nadir_for(lon, lat, height_m, min(off_nadir, 60.0), float(rng.uniform(0.0, 360.0)))
-    roll = rng.uniform(-180.0, 180.0) if rng.random() < 0.5 else rng.normal(0.0, 15.0)
-    pointing = Pointing(off_nadir_deg=off_nadir, azimuth_deg=below[2], roll_deg=float(roll))
-    upright = rng.random() < 0.15
-    camera = SimCamera.pointed(
-        position_ecef_m=ecef_of(below[0], below[1], height_m),
-        pointing=pointing,
-        width_px=SHORT_SIDE_PX if upright else LONG_SIDE_PX,
-        height_px=LONG_SIDE_PX if upright else SHORT_SIDE_PX,
-        focal_px=focal_mm * (1.0 + error) / SENSOR_MM * LONG_SIDE_PX,
-        k1=float(rng.uniform(-0.04, 0.01)),
-        mirrored=bool(rng.random() < 0.03),
+def limb_frame(trial: Trial) -> LimbFrame:
+    """A trial's photograph in linear light, with its true camera."""
+    picture = np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
+    return LimbFrame(
+        light=linear(picture), camera=trial.camera, focal_px=float(trial.camera.focal_px)
     )
-    shot = Shot(camera=camera, focal_mm=focal_mm)
-    scene = draw_scene(rng, "city", seed, shot, large=False)
-    picture = render(camera, source.world, draw_lights(rng, seed), scene)
-    return _stored(to_jpeg(picture, scene.jpeg_quality), camera, focal_mm)
-
-
-def any_frame(seed: int) -> LimbFrame:
-    """One of the random cases of registration, seldom with a limb."""
-    case = draw_case(seed, long_side_px=LONG_SIDE_PX)
-    return _stored(case.photo, case.camera, case.focal_mm)
-
-
-def _stored(photo: bytes, camera: SimCamera, focal_mm: float) -> LimbFrame:
-    picture = np.asarray(Image.open(BytesIO(photo)).convert("RGB"))
-    focal_px = focal_mm / SENSOR_MM * LONG_SIDE_PX
-    return LimbFrame(light=linear(picture), camera=camera, focal_px=focal_px)
 
 
 def main(argv: list[str]) -> int:
@@ -121,10 +78,10 @@ def main(argv: list[str]) -> int:
     small: list[bool] = []
     large: list[bool] = []
     false: list[int] = []
-    clear = 0
+    clear, source = 0, made_source("test")
     for index in range(options.frames):
         seed = options.seed + index
-        frame = oblique_frame(seed) if index % 2 else any_frame(seed)
+        frame = limb_frame(draw_trial(seed, source, KINDS[index % len(KINDS)]))
         start = time.perf_counter()
         altitude_km = frame.camera.height_m / 1e3
         limb = find_limb(frame.light, focal_px=frame.focal_px, altitude_km=altitude_km)

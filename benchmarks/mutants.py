@@ -57,8 +57,9 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
 }
 KINDS = ("number", "operator", "rest")  # drawn equally often
 FIRST_TESTS = 12
+UNTIMED_S = 1.0  # of a test that the report does not have
 REST_S = 40.0  # of further tests, where those pass
-LIMIT_S = 30.0  # beside four times what the tests took without an error
+LIMIT_S = 90.0  # beside eight times what the tests took without an error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,14 +203,13 @@ class Tests:
 
         self.data = CoverageData(str(contexts))
         self.data.read()
-        passed = {
-            f"{case.get('classname')}.{case.get('name')}": float(case.get("time") or 0.0)
-            for case in ET.parse(times).iter("testcase")  # noqa: S314
-            if not {child.tag for child in case} & {"failure", "error", "skipped"}
-        }
-        self.seconds = {
-            test: passed[_junit_name(test)] for test in known if _junit_name(test) in passed
-        }
+        cases = list(ET.parse(times).iter("testcase"))  # noqa: S314
+        taken = {f"{case.get('classname')}.{case.get('name')}": case for case in cases}
+        self.seconds: dict[str, float] = {}
+        for test in known:
+            case = taken.get(_junit_name(test))
+            if case is None or not {child.tag for child in case} & {"failure", "error", "skipped"}:
+                self.seconds[test] = UNTIMED_S if case is None else float(case.get("time") or 0.0)
         self.also = [test for test in self.seconds if test.startswith(tuple(also))] if also else []
         self.files = {name: name for name in self.data.measured_files()}
 
@@ -288,7 +288,7 @@ def judge(tree: Path, original: Path, mutant: Mutant, tests: Tests) -> str:
     path.write_bytes(mutant.apply(path.read_bytes()))
     try:
         for some in filter(None, (first, rest)):
-            limit_s = LIMIT_S + 4.0 * sum(tests.seconds[test] for test in some)
+            limit_s = LIMIT_S + 8.0 * sum(tests.seconds[test] for test in some)
             code, _ = run_pytest(tree, ["-x", *some], limit_s)
             if code != 0:
                 return "unended" if code is None else "found"

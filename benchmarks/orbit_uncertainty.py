@@ -4,22 +4,18 @@ Every element set of a real archive is propagated to the epochs of others, up to
 after its own. The other set at its own epoch stands for the truth (it is good to about 0.3 km).
 Sets that contradict their neighbours are left out on both sides, as the engine leaves them out.
 ``python -m benchmarks orbit-uncertainty --real FOLDER`` prints the table that
-``regengine/orbit/uncertainty.py`` holds; ``--out FILE`` writes it as well.
+``regengine/orbit/uncertainty.py`` holds; ``--out FOLDER`` writes it as a dated page.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import platform
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import commit, table
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray
 from regengine.orbit.propagation import ORBIT_RADIUS_KM, drag_shift_km, turn_ahead_rad
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, turn_about_pole, utc_of
@@ -28,8 +24,8 @@ from regengine.orbit.uncertainty import HALF_ORBIT_KM, LEAST_DRAG_SHIFT_KM
 
 NEAREST_DAYS, FARTHEST_DAYS = 1.0, 10.0
 PAIRS = 5  # drawn for each set
+FAR_KM = 800.0
 LEVELS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-SHIFTS_KM = ((300.0, 800.0), (800.0, 3000.0), (3000.0, HALF_ORBIT_KM), (800.0, HALF_ORBIT_KM))
 
 
 def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
@@ -55,28 +51,16 @@ def drag_pairs(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> FloatArray:
     return np.array(found).reshape(-1, 2)
 
 
-def drag_section(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> list[str]:
-    """The result as lines of Markdown."""
+def drag_line(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> str:
+    """How far along the shift that usual drag makes of unusual sets the station was."""
     pairs = drag_pairs(tles, keep, seed)
-    rows = []
-    for least, most in SHIFTS_KM:
-        chosen = pairs[(np.abs(pairs[:, 0]) >= least) & (np.abs(pairs[:, 0]) < most)]
-        if len(chosen):
-            found = np.quantile(chosen[:, 1] / chosen[:, 0], LEVELS)
-            shift = f"{least:,.0f} to {most:,.0f}"
-            rows.append([shift, f"{len(chosen):,}", *(f"{value:.2f}" for value in found)])
-    header = ("shift (km)", "pairs", *(f"{level:.0%}" for level in LEVELS))
-    return [
-        "",
-        "## Sets with unusual drag",
-        "",
-        f"{len(pairs):,} pairs {NEAREST_DAYS:g} to {FARTHEST_DAYS:g} days apart of sets whose B* "
-        "lies outside the usual. *Shift* is the distance along the orbit from where such a set has "
-        "the station to where it has it with the middle B* of all. Quantiles of the share of it at "
-        "which the station was.",
-        "",
-        *table(header, rows, right=len(header) - 1),
-    ]
+    far = pairs[np.abs(pairs[:, 0]) >= FAR_KM]
+    found = ", ".join(f"{value:.2f}" for value in np.quantile(far[:, 1] / far[:, 0], LEVELS))
+    return (
+        f"Sets whose B* lies outside the usual, {NEAREST_DAYS:g} to {FARTHEST_DAYS:g} days apart: "
+        f"of {len(far):,} pairs with a shift of {FAR_KM:g} km and more from where the middle B* of "
+        f"all has the station, it was at these shares of the shift (quantiles {LEVELS}): {found}."
+    )
 
 
 AGES_DAYS = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 30.0, 60.0, 120.0, 240.0)
@@ -184,9 +168,8 @@ def by_age(pairs: FloatArray) -> list[tuple[float, FloatArray]]:
     return groups
 
 
-def report(path: Path, since_year: int, seed: int) -> str:
-    """The whole result as Markdown."""
-    started = time.perf_counter()
+def report(path: Path, since_year: int, seed: int) -> list[str]:
+    """The tables, as lines of Markdown."""
     tles = load_tle_file(path)
     recent = tles.epoch_days >= days_since_j2000(datetime(since_year, 1, 1, tzinfo=UTC))
     sound = np.array([tles.disagreement(row) is None for row in range(len(tles))])
@@ -194,14 +177,7 @@ def report(path: Path, since_year: int, seed: int) -> str:
     pairs = differences(tles, keep, seed)
     everyone = differences(tles, sound, seed)
     first, last = (tles[int(np.flatnonzero(keep)[end])].epoch_utc for end in (0, -1))
-    lines = [
-        "# Error of a propagated element set by its age",
-        "",
-        f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}, {os.cpu_count()} CPUs, "
-        f"Python {platform.python_version()}, {time.perf_counter() - started:.0f} s: "
-        f"`python -m benchmarks orbit-uncertainty --real FOLDER --since {since_year} "
-        f"--seed {seed}`.",
-        "",
+    return [
         f"{np.count_nonzero(keep):,} ISS element sets from {first:%Y-%m-%d} to {last:%Y-%m-%d} "
         f"({np.count_nonzero(recent & ~keep)} that contradict their neighbours left out), each "
         "propagated with SGP4 to the epochs of others, which stand for the truth: "
@@ -227,21 +203,21 @@ def report(path: Path, since_year: int, seed: int) -> str:
             ],
             right=2 + len(SIGNED_QUANTILES),
         ),
-        *drag_section(tles, sound, seed),
+        "",
+        drag_line(tles, sound, seed),
     ]
-    return "\n".join(lines) + "\n"
 
 
 def main(argv: list[str]) -> int:
     """Measure and print; 0 when done."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks orbit-uncertainty")
-    parser.add_argument("--real", type=Path, required=True, help="folder with orbit/iss_tles.txt")
-    parser.add_argument("--since", type=int, default=2003, help="first year of the sets used")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="also write the Markdown here")
-    options = parser.parse_args(argv)
-    text = report(options.real / "orbit" / "iss_tles.txt", options.since, options.seed)
-    print(text, end="")
-    if options.out is not None:
-        options.out.write_text(text, encoding="utf-8")
+    given = parser("orbit-uncertainty", __doc__)
+    given.add_argument("--real", type=Path, required=True, help="folder with orbit/iss_tles.txt")
+    given.add_argument("--since", type=int, default=2003, help="first year of the sets used")
+    given.add_argument("--seed", type=int, default=0)
+    options = given.parse_args(argv)
+    lines = report(options.real / "orbit" / "iss_tles.txt", options.since, options.seed)
+    shown = ["--real", "FOLDER", "--since", str(options.since), "--seed", str(options.seed)]
+    command = command_of("orbit-uncertainty", shown)
+    title = title_lines("Error of a propagated element set by its age", command, "")
+    write_page(options.out, "orbit-uncertainty", [*title, *lines])
     return 0

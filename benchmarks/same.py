@@ -2,10 +2,10 @@
 
 ``python -m benchmarks same RUN_A RUN_B`` compares two files, or two folders file by file. Whatever
 the format, a file is read as *rows* of named values: the frames of a store with their rows of all
-groups, the records of an NDJSON file, the features of a layer, the cards of a FITS header, the
-lines of a text. Rows are joined by what names them, not by where they stand, and what two equal
-runs may differ in is left out: columns that a store marks volatile, times of running, seconds,
-versions, and the names of the runs' own folders where a text tells them.
+groups, the records of an NDJSON file, the features of a layer, the lines of a text. Rows are joined
+by what names them, not by where they stand, and what two equal runs may differ in is left out:
+columns that a store marks volatile, times of running, seconds, versions, and the names of the runs'
+own folders where a text tells them.
 """
 
 from __future__ import annotations
@@ -44,9 +44,6 @@ VOLATILE = (
     "last_change",
     "TIFFTAG_DATETIME",
     "TIFFTAG_SOFTWARE",
-    "CHECKSUM",
-    "DATASUM",
-    "DATE",
 )
 LOGS = {".err", ".log", ".lock", ".tmp"}  # what was said on the way is no result
 
@@ -314,18 +311,6 @@ def _geopackage_rows(path: Path) -> Rows:
     return rows
 
 
-def _fits_rows(path: Path) -> Rows:
-    from astropy.io import fits
-
-    rows: Rows = {}
-    with fits.open(path) as units:
-        for number, unit in enumerate(units):
-            cards = _unique(card.keyword for card in unit.header.cards)
-            row = {name: card.value for name, card in zip(cards, unit.header.cards, strict=True)}
-            rows[f"unit {number}"] = row | {"data": np.asarray(unit.data)}
-    return rows
-
-
 def _geotiff_rows(path: Path) -> Rows:
     import rasterio
 
@@ -375,7 +360,6 @@ READERS: dict[str, Callable[[Path], Rows]] = {
     ".parquet": _parquet_rows,
     ".geoparquet": _parquet_rows,
     ".gpkg": _geopackage_rows,
-    ".fits": _fits_rows,
     ".tif": _geotiff_rows,
     ".tiff": _geotiff_rows,
     ".png": _picture_rows,

@@ -1,7 +1,7 @@
 """How often streaks of simulated satellites get their right names out of a catalogue of 30,000.
 
 ``python -m benchmarks satellites`` prints the tables; ``--out FOLDER`` writes them as Markdown,
-dated; ``--real FOLDER`` adds the Station by its real element sets.
+dated.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.satellites import (
     SimulatedSky,
     SkyFrame,
@@ -32,9 +32,9 @@ from benchmarks.simulate.satellites import (
     true_streaks,
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef, utc_of
+from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
 from regengine.orbit.sun_moon import sun_moon
-from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
+from regengine.orbit.tle import ElementSet
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites, load_catalogue
 from regengine.sky.satellites.naming import StreakRecord, satellites_in_picture
 from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SatelliteObserver
@@ -254,111 +254,8 @@ def _stranger(frame: SkyFrame, rng: np.random.Generator) -> TrueStreak:
             return TrueStreak(ends=(x, y, x2, y2), cut=(False, False), row=None)
 
 
-MOMENTS = 50
-AGES_DAYS, WITHIN = (0.25, 1.0, 1.6), 1.25
-EXPOSURE_S, CLOCK_S, FOCAL_PX = 5.0, 0.3, 2600.0
-
-
-def station_section(real: Path, seed: int) -> list[str]:
-    """A table by the age of the sets, as Markdown lines."""
-    tles = load_tle_file(real / "orbit" / "iss_tles.txt")
-    rng = np.random.default_rng([seed, 5])
-    rows = []
-    for least in AGES_DAYS:
-        ahead, probability = np.array(_outcomes(tles, least, rng)).T
-        middle, most = np.nanquantile(np.abs(ahead), [0.5, 0.9])
-        rows.append(
-            [
-                f"{least:g} to {WITHIN * least:g}",
-                str(len(ahead)),
-                f"{middle:.2f} / {most:.1f}",
-                f"{np.mean(probability >= 0.5):.1%}",
-                f"{np.mean(probability >= 0.9):.1%}",
-            ]
-        )
-    header = ("age, days", "frames", "off by s, median / 90 %", "P ≥ 0.5", "P ≥ 0.9")
-    return [
-        "## Real element sets",
-        "",
-        "Moments of 1998 to 2026 at which the Station was sunlit: its orbit is that of its nearest "
-        "real set, the catalogue has it alone, by a real set older than that; reboosts are part "
-        f"of it. Frames of 60° from the ground, {EXPOSURE_S:g} s, clocks of {CLOCK_S:g} s.",
-        "",
-        *table(header, rows, 4),
-        "",
-    ]
-
-
-def _outcomes(tles: TleSet, least: float, rng: np.random.Generator) -> list[tuple[float, float]]:
-    """By how many seconds the Station was ahead, and the probability of its name, of each frame."""
-    days = tles.epoch_days
-    found: list[tuple[float, float]] = []
-    for true in rng.permutation(len(tles)).tolist():
-        old = int(np.searchsorted(days, days[true] - least, side="right")) - 1
-        if old < 0 or days[true] - days[old] > WITHIN * least:
-            continue
-        if tles.disagreement(true) or tles.disagreement(old):
-            continue
-        outcome = _outcome(_sky(tles, true, old), rng)
-        if outcome is not None:
-            found.append(outcome)
-        if len(found) == MOMENTS:
-            break
-    return found
-
-
-def _sky(tles: TleSet, true: int, old: int) -> SimulatedSky:
-    """A sky with the Station alone."""
-    told = tles[old]
-    return SimulatedSky(
-        time_utc=utc_of(tles.epoch_days[true]),
-        names=("ISS",),
-        numbers=(told.satellite,),
-        true=(tles[true].satrec(),),
-        lines=((told.line1, told.line2),),
-        age_days=np.array([tles.epoch_days[true] - tles.epoch_days[old]]),
-        magnitude=np.array([-1.0]),
-        trains=np.zeros(0, np.intp),
-    )
-
-
-def _outcome(sky: SimulatedSky, rng: np.random.Generator) -> tuple[float, float] | None:
-    start = sky.time_utc
-    if not sunlit(true_states(sky, np.array([0]), start)[0], start)[0]:
-        return None
-    lat, lon = below(sky, 0, start)
-    site = GroundSite(
-        lat=float(np.clip(lat + rng.normal(0.0, 3.0), -89.0, 89.0)), lon=lon + rng.normal(0.0, 3.0)
-    )
-    blank = SkyFrame(
-        start_utc=start,
-        exposure_s=EXPOSURE_S,
-        site=(site.lat, site.lon, site.height_m),
-        station=None,
-        width_px=WIDTH_PX,
-        height_px=HEIGHT_PX,
-        focal_px=FOCAL_PX,
-        k1=0.0,
-        limit_mag=9.0,
-    )
-    frame = aimed(sky, blank, 0, rng)
-    drawn = true_streaks(sky, frame)
-    if not drawn:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "station.txt"
-        path.write_text(sky.text(), encoding="utf-8")
-        satellites = load_catalogue(path).at(start)
-    exposure = exposed(frame, site, CLOCK_S, rng)
-    naming = satellites_in_picture(satellites, exposure, [measured(drawn[0], rng)]).namings[0]
-    if not len(naming.order):
-        return np.nan, 0.0
-    return float(naming.evidence.ahead_s[naming.order[0]]), float(naming.probability[0])
-
-
 NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)
 UNLISTED_SHARE = 0.08
-BINS = (0.0, 0.5, 0.7, 0.9, 0.99, 1.0)
 
 
 def summary_row(title: str, streaks: Iterable[Named]) -> list[str]:
@@ -401,19 +298,6 @@ CHOICES: tuple[Choice, ...] = (
 )
 
 
-def calibration_rows(streaks: list[Named]) -> list[list[str]]:
-    """Mean probability and share of right names, by probability."""
-    rows = []
-    for low, high in itertools.pairwise(BINS):
-        chosen = [one for one in streaks if one.best is not None and low <= one.probability < high]
-        if chosen:
-            mean = float(np.mean([one.probability for one in chosen]))
-            right = float(np.mean([one.right for one in chosen]))
-            name = f"{low:g} to {high:g}"
-            rows.append([name, str(len(chosen)), number(mean, 4), number(right, 4)])
-    return rows
-
-
 def report(streaks: list[Named], seconds: list[float], load_s: float, count: int) -> list[str]:
     """All tables as Markdown lines."""
     none = [
@@ -430,13 +314,8 @@ def report(streaks: list[Named], seconds: list[float], load_s: float, count: int
         )
     ]
     named = ("streaks of", "streaks", "named with P ≥ 0.5", "with P ≥ 0.9")
-    bins = ("probability of the best name", "streaks", "mean probability", "share right")
     return [
         *table(HEADER, [summary_row(t, filter(f, streaks)) for t, f in CHOICES], right=6),
-        "",
-        "## Probabilities",
-        "",
-        *table(bins, calibration_rows(streaks), right=3),
         "",
         "## What no catalogue has",
         "",
@@ -453,10 +332,6 @@ def report(streaks: list[Named], seconds: list[float], load_s: float, count: int
 
 def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
     """What was run, where and when."""
-    shown = [
-        "FOLDER" if before == "--real" else word
-        for before, word in zip(["", *arguments], arguments, strict=False)
-    ]
     note = (
         f"{frames} simulated frames under {count:,} satellites "
         "(`benchmarks/simulate/satellites.py`): constellations in planes, trains, "
@@ -469,7 +344,7 @@ def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
         "have one line that is no satellite. Some frames are pointed at a train (satellites 1 to "
         "12 s apart on one track), far more than chance would have: they are counted apart."
     )
-    return title_lines("Names of satellites' streaks", command_of("satellites", shown), note)
+    return title_lines("Names of satellites' streaks", command_of("satellites", arguments), note)
 
 
 def main(argv: list[str]) -> int:
@@ -478,7 +353,6 @@ def main(argv: list[str]) -> int:
     given.add_argument("--frames", type=int, default=200)
     given.add_argument("--count", type=int, default=30000, help="satellites in the sky")
     given.add_argument("--seed", type=int, default=11)
-    given.add_argument("--real", type=Path, help="folder with orbit/iss_tles.txt")
     options = given.parse_args(argv)
     sky = simulate_satellites(options.count, NIGHT, np.random.default_rng(options.seed))
     listed = np.random.default_rng([options.seed, 1]).random(len(sky.names)) > UNLISTED_SHARE
@@ -498,7 +372,5 @@ def main(argv: list[str]) -> int:
         if done % 20 == 0:
             print(f"{done} frames, {len(streaks)} streaks", file=sys.stderr)
     lines = report(streaks, seconds, load_s, len(catalogue.pairs))
-    if options.real is not None:
-        lines += station_section(options.real, options.seed)
     write_page(options.out, "satellites", [*preamble(argv, options.frames, len(sky.names)), *lines])
     return 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import os
 import re
 import sys
@@ -23,25 +22,17 @@ from numpy.typing import NDArray
 
 from benchmarks.pages import command_of, title_lines
 from regengine.evaluate.scene_report import (
-    confusion_lines,
     draw_mistakes,
     draw_report,
     report_lines,
 )
 from regengine.evaluate.scenes import SceneReport, evaluate_scenes
 from regengine.evaluate.tables import table
-from regengine.scene.classify import NO_NIGHT_GROUND, find_skip_reason
-from regengine.scene.crossval import CrossValidation
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.measures import class_scores, confusion_matrix
-from regengine.scene.model import SceneAnswer, SceneModel, also_shown, most_probable
 from regengine.scene.model_file import write_scene_model
 from regengine.scene.picture import scene_picture
 from regengine.scene.samples import (
-    OTHER,
     USUAL_CLASSES,
-    FloatArray,
-    IndexArray,
     Samples,
     SceneLabel,
     joined,
@@ -58,8 +49,6 @@ def page_lines(
     arguments: Sequence[str],
     samples: Samples,
     report: SceneReport,
-    kept_back: Sequence[str] = (),
-    tried: Sequence[str] = (),
 ) -> list[str]:
     """The page as Markdown lines."""
     title = "Scenes of real photographs"
@@ -77,14 +66,12 @@ def page_lines(
         "## Goals",
         "",
         *goal_lines(report),
-        *(["", "## The half kept back", "", *kept_back] if kept_back else []),
         "",
         "## Training",
         "",
         *training_lines(samples),
         "",
         *report_lines(samples, report),
-        *(["", "## What `register` tries", "", *tried] if tried else []),
     ]
 
 
@@ -105,79 +92,6 @@ def goal_lines(report: SceneReport) -> list[str]:
     return table(["", "at least", f"reached by {best.name}", ""], rows)
 
 
-def halves(labels: Sequence[tuple[str, ...]], groups: Sequence[str]) -> dict[str, bool]:
-    """Whether each group is kept back: every second one of a class, by the hash of its name."""
-    kinds: dict[str, list[str]] = {}
-    for shows, group in zip(labels, groups, strict=True):
-        kinds.setdefault(group, []).append(shows[0])
-    of: dict[str, list[str]] = {}
-    for group, shown in kinds.items():
-        of.setdefault(max(sorted(set(shown)), key=shown.count), []).append(group)
-    return {
-        group: number % 2 == 0
-        for members in of.values()
-        for number, group in enumerate(
-            sorted(members, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-        )
-    }
-
-
-def kept_back_lines(samples: Samples, *, seed: int) -> list[str]:
-    """What a model of one half's groups says of the other half's."""
-    real = np.flatnonzero(~samples.simulated)
-    kept = halves([samples.labels[i] for i in real], [samples.groups[i] for i in real])
-    away = np.array([kept.get(group, False) for group in samples.groups])
-    model, _ = train_scene_model(samples.subset(~away), source="a half", seed=seed)
-    rows = np.flatnonzero(away & ~samples.simulated)
-    p, explained = model.probabilities(samples.features[rows])
-    other = samples.classes.index(OTHER)
-    truth = samples.primary[rows]
-    plain = most_probable(p, explained, other)
-    groups = [samples.groups[i] for i in rows]
-    scores = class_scores(truth, plain, groups, samples.classes)
-    told = [
-        [one.name, str(one.frames), str(one.groups), *map(_number, (one.precision, one.recall))]
-        for one in scores
-        if one.frames
-    ]
-    known = int((~away & ~samples.simulated).sum())
-    return [
-        "Within each class the groups are sorted by the hash of their names, and every second one "
-        f"is kept back. Features and models were chosen on the other half ({known} photos), which "
-        f"alone trained this model (*{model.method}*); the {len(rows)} photos kept back are told "
-        f"once. Mean recall {np.mean([one.recall for one in scores if one.frames]):.3f}; "
-        f"{int((plain == truth).sum())} of {len(rows)} right.",
-        "",
-        *table(["class", "photos", "groups", "precision", "recall"], told),
-        "",
-        *confusion_lines(samples.classes, confusion_matrix(truth, plain, len(samples.classes))),
-        "",
-        *also_lines(samples, rows, p, plain),
-    ]
-
-
-def also_lines(samples: Samples, rows: IndexArray, p: FloatArray, said: IndexArray) -> list[str]:
-    """How often a second class that a photo shows was named, and one that it does not show."""
-    wanted = named = false = 0
-    for place, row in enumerate(rows):
-        first = samples.classes[said[place]]
-        also = also_shown(dict(zip(samples.classes, p[place].tolist(), strict=True)), first)
-        shows = set(samples.labels[row])
-        second = shows - {first}
-        if len(shows) > 1:
-            wanted += 1
-            named += bool(second & set(also)) and first in shows
-        false += bool(set(also) - shows)
-    return [
-        f"`also`: of {wanted} photos labelled with two classes {named} had both named; "
-        f"{false} of {len(rows)} photos had a class named beside that they are not labelled with."
-    ]
-
-
-def _number(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.2f}"
-
-
 def training_lines(samples: Samples) -> list[str]:
     """Photos, groups and simulated frames of each class."""
     real = samples.targets[~samples.simulated].sum(axis=0)
@@ -185,79 +99,6 @@ def training_lines(samples: Samples) -> list[str]:
     counts = np.column_stack([real, samples.group_counts(), made])
     rows = [[name, *map(str, row)] for name, row in zip(samples.classes, counts, strict=True)]
     return table(["class", "photos", "groups", "simulated frames"], rows)
-
-
-# What a photo of a class should be: searched; left out; either, for towns may stand beside aurora
-# or under moonlit cloud and be too small to be seen at the size at which scenes are told
-MUST, MUST_NOT, MAY = "must", "must not", "may"
-
-
-def tried_lines(model: SceneModel, validation: CrossValidation) -> list[str]:
-    """A row for each photo: what it should be, and what happens to it."""
-    samples, unseen = validation.samples, validation.answers(model.method).probabilities
-    explained = validation.explained()
-    rows, wrong = [], {True: 0, False: 0}
-    for number, index in enumerate(validation.tested):
-        shows = samples.labels[index]
-        seen = model.answer(samples.features[index])
-        left_out = _answer(samples.classes, unseen[number], bool(explained[number]))
-        tried = [find_skip_reason(answer) is None for answer in (seen, left_out)]
-        for is_left_out, is_tried in zip((False, True), tried, strict=True):
-            wrong[is_left_out] += not agrees(shows, is_tried)
-        rows.append(
-            [
-                "/".join(Path(samples.names[index]).parts[-2:]),
-                ";".join(shows),
-                wanted(shows),
-                *("tried" if is_tried else "left out" for is_tried in tried),
-                f"{left_out.probabilities.get(CITIES, 0.0):.2f}",
-                f"{_no_night(left_out):.2f}",
-                "" if all(agrees(shows, is_tried) for is_tried in tried) else "differs",
-            ]
-        )
-    cities = [row for row in rows if row[2] == MUST]
-    missed = sum(row[4] != "tried" for row in cities)
-    return [
-        "A photo is searched unless `regengine.scene.classify` says that it shows no night "
-        "ground. Photos of cities must be searched, those of day, inside, infrared, sunset and "
-        "other must not, night without cities, aurora, stars and the Moon may be. By the model "
-        f"that was trained on all {len(rows)} photos {wrong[False]} differ from that; by models "
-        f"that have not seen the photo's group {wrong[True]}, of {len(cities)} photos of cities "
-        f"{missed} left out. The probabilities are those of the latter.",
-        "",
-        *table(
-            ["photo", "shows", "search", "shipped", "unseen", "P(cities)", "P(no night)", ""],
-            sorted(rows, key=lambda row: (not row[-1], row[0])),
-        ),
-    ]
-
-
-def wanted(shows: Sequence[str]) -> str:
-    """Whether photos of a class are to be searched: `MUST`, `MUST_NOT` or `MAY`."""
-    if CITIES in shows:
-        return MUST
-    return MUST_NOT if shows[0] in (*NO_NIGHT_GROUND, OTHER) else MAY
-
-
-def agrees(shows: Sequence[str], tried: bool) -> bool:
-    """Whether searching a photo, or not, is what should be done."""
-    return wanted(shows) == MAY or tried == (wanted(shows) == MUST)
-
-
-def _no_night(answer: SceneAnswer) -> float:
-    names = (*NO_NIGHT_GROUND, OTHER) if answer.explained else NO_NIGHT_GROUND
-    return sum(answer.probabilities.get(name, 0.0) for name in names)
-
-
-def _answer(classes: Sequence[str], probabilities: FloatArray, explained: bool) -> SceneAnswer:
-    told = dict(zip(classes, np.asarray(probabilities).tolist(), strict=True))
-    first = max(told, key=lambda name: told[name])
-    return SceneAnswer(
-        category=first,
-        probabilities=told,
-        also=also_shown(told, first),
-        explained=explained,
-    )
 
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -381,8 +222,6 @@ def main(argv: list[str]) -> int:
         [word for word in told if word != "--mistakes"],
         samples,
         report,
-        kept_back_lines(samples, seed=options.seed),
-        tried_lines(model, validation),
     )
     print("\n".join(page))
     if options.model:

@@ -1,34 +1,27 @@
 """How many star fields the blind solver solves, how fast, and whether any wrongly.
 
 ``python -m benchmarks solve`` prints the tables: simulated star lists with and without a notion of
-the focal length, lists of no sky; ``--real`` adds the real star fields of REGENGINE_REAL_DATA;
-``--out FOLDER`` writes them as Markdown, dated.
+the focal length, lists of no sky; ``--out FOLDER`` writes them as Markdown, dated.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
-from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import corner_tangent
 from matchers.star_search import StarIndices
 from regengine.evaluate.tables import most_share
-from regengine.sky.detection.detect import PhotoDetections
-from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
@@ -170,94 +163,6 @@ def report(arguments: argparse.Namespace) -> Iterator[str]:
         ("regengine, focal length told", arguments.negatives, told),
     )
     yield from negatives(arguments.seed, catalogue, solvers)
-    folder = os.environ.get("REGENGINE_REAL_DATA")
-    if arguments.real and folder and (Path(folder) / "starfields").is_dir():
-        yield from ("", "## Real star fields", "")
-        yield from real_table(Path(folder) / "starfields", catalogue, indices)
-
-
-PEERS = ("cedar", "tetra3rs", "anet")
-SAME_DEG = 0.1
-FOV_SIGMA = 0.03
-LINEAR_SCALE_DEG = 90.0  # index.csv gives pixels times scale: beyond, no angle between two edges
-
-
-REAL_HEADER = (
-    "field | blind | CPU s | stars | rms px | log10 odds | field of view told | peers that agree"
-)
-
-
-def real_table(folder: Path, catalogue: StarCatalogue, indices: StarIndices) -> list[str]:
-    """A row per real star field: our answers blind and with a field of view, and the peers'."""
-    with (folder / "solver_answers.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    lines = []
-    solved = {"blind": 0, "told": 0}
-    for row in rows:
-        found = STARS.in_photo(folder / row["file"])
-        started = time.process_time()
-        blind = _solve(found, catalogue, indices, None)
-        seconds = time.process_time() - started
-        told = _solve(found, catalogue, indices, known_field_deg(row))
-        solved["blind"] += blind is not None
-        solved["told"] += told is not None
-        best = blind or told
-        agree = [peer for peer in PEERS if best and agrees(best.camera, row, peer)]
-        if best and row["truth_ra"] and agrees(best.camera, row, "truth"):
-            agree.append("published header")
-        fit = ("", "", "")
-        if blind:
-            fit = (str(len(blind)), f"{blind.rms_px:.2f}", f"{blind.log10_odds:.0f}")
-        line = (row["file"], place(blind), f"{seconds:.2f}", *fit, place(told), ", ".join(agree))
-        print(" | ".join(line), file=sys.stderr, flush=True)
-        lines.append(line)
-    counts = [f"**{count} answered**" for count in solved.values()]
-    lines.append((f"**{len(rows)}**", counts[0], "", "", "", "", counts[1], ""))
-    return table(REAL_HEADER, lines, right=4)
-
-
-def place(solution: StarSolution | None) -> str:
-    """Where a solution looks, in a cell."""
-    if solution is None:
-        return "–"
-    ra, dec = solution.camera.ra_dec_deg
-    return f"{ra:.3f} {dec:+.3f}, {solution.camera.fov_x_deg:.2f}°"
-
-
-def known_field_deg(row: dict[str, str]) -> float | None:
-    """Field of view that somebody knows, without any answer of ours."""
-    for column in ("truth_fov", "tetra3rs_fov"):
-        if row[column]:
-            value = float(row[column])
-            if value < LINEAR_SCALE_DEG:
-                return value
-            return 2.0 * math.degrees(math.atan(math.radians(value) / 2.0))
-    return None
-
-
-def agrees(camera: SkyCamera, row: dict[str, str], peer: str) -> bool:
-    """Whether a peer's centre is ours within a tenth of a degree."""
-    if not row[f"{peer}_ra"]:
-        return False
-    theirs = sky_vectors(float(row[f"{peer}_ra"]), float(row[f"{peer}_dec"]))
-    return bool(np.degrees(np.linalg.norm(camera.centre_icrs - theirs)) < SAME_DEG)
-
-
-def _solve(
-    found: PhotoDetections[StarDetections],
-    catalogue: StarCatalogue,
-    indices: StarIndices,
-    field_deg: float | None,
-) -> StarSolution | None:
-    options = SolveOptions()
-    if field_deg is not None:
-        options = SolveOptions(
-            focal_px=found.width_px / 2.0 / math.tan(math.radians(field_deg / 2.0)),
-            log_focal_sigma=FOV_SIGMA,
-            focal_only=True,
-        )
-    outcome = solve_stars(found.found, found.width_px, found.height_px, catalogue, indices, options)
-    return outcome if isinstance(outcome, StarSolution) else None
 
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
@@ -411,13 +316,12 @@ def main(argv: list[str]) -> int:
     )
     given.add_argument("--max-seconds", type=float, default=30.0, help="a list")
     given.add_argument("--seed", type=int, default=1)
-    given.add_argument("--real", action="store_true", help="also the real star fields")
     arguments = given.parse_args(argv)
     lines = []
     for line in report(arguments):
         print(line, file=sys.stderr, flush=True)
         lines.append(line)
-    note = "Star lists of the catalogue through simulated lenses, lists of no sky, real fields."
+    note = "Star lists of the catalogue through simulated lenses, lists of no sky."
     title = title_lines("Star fields solved", command_of("solve", argv), note)
     write_page(arguments.out, "solve", [*title, *lines])
     return 0

@@ -16,9 +16,10 @@ from scipy.spatial import cKDTree
 
 from benchmarks.arrays import BoolArray
 from benchmarks.pages import command_of, number, parser, table, title_lines, write_page
-from benchmarks.simulate.starfield import Starfield, simulate_starfield
+from benchmarks.simulate.starfield import Starfield
 from benchmarks.simulate.streaks_camera import camera_exposure
 from benchmarks.simulate.streaks_crowded import crowded_exposure
+from benchmarks.simulate.streaks_open import open_exposure
 from detectors.registry import STARS
 from detectors.types import FloatArray, StarDetector
 from regengine.evaluate.detections import Matches, match_positions
@@ -64,7 +65,7 @@ class StarResult:
 
 # Of a seed and the frame's number; three that take different things for granted
 GENERATORS: Mapping[str, Callable[[int, int], Starfield]] = {
-    "open": lambda seed, k: simulate_starfield(np.random.default_rng([seed, k])),
+    "open": lambda seed, k: open_exposure(SEED_STEP * seed + k, streaks=False).starfield(),
     "crowded": lambda seed, k: crowded_exposure(SEED_STEP * seed + k, streaks=False).starfield(),
     "camera": lambda seed, k: camera_exposure(SEED_STEP * seed + k, streaks=False).starfield(),
 }
@@ -181,20 +182,9 @@ def method_cells(name: str, results: list[StarResult]) -> list[str]:
 
 
 def tables(every: dict[str, list[StarResult]]) -> list[str]:
-    """Tables of all frames, of those without trails and of those with, as Markdown lines."""
-    lines: list[str] = []
-    for title, kinds in (
-        ("All frames", (False, True)),
-        ("Without trails", (False,)),
-        ("Trails", (True,)),
-    ):
-        rows = []
-        for name, results in every.items():
-            chosen = [r for r in results if (r.field.trail_px is not None) in kinds]
-            if chosen:
-                rows.append(method_cells(name, chosen))
-        lines += [f"### {title}", "", *table(HEADER, rows, right=len(HEADER) - 1), ""]
-    return lines
+    """A row for each method, as Markdown lines."""
+    rows = [method_cells(name, results) for name, results in every.items()]
+    return [*table(HEADER, rows, right=len(HEADER) - 1), ""]
 
 
 def preamble(arguments: list[str], fields: Mapping[str, list[Starfield]]) -> list[str]:

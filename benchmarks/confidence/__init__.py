@@ -75,7 +75,7 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
     if plot and judged:
         from benchmarks.confidence.report import plot_reliability
 
-        lines += [f"Figure: {plot_reliability(judged, steps, threshold, plot)}", ""]
+        lines += [f"Figure: {plot_reliability(judged, plot)}", ""]
     return lines
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.arrays import BoolArray
 from benchmarks.confidence.fit import DELTA, Proposals, Tested, acceptance, trials_needed
 from benchmarks.pages import NONE, table
-from benchmarks.trials.outcomes import CALIBRATION_BINS, roc
+from benchmarks.trials.outcomes import CALIBRATION_BINS, roc_area
 from benchmarks.trials.outcomes import calibration as calibration_figures
 from detectors.types import FloatArray
-from regengine.evaluate.tables import most_share
-from regengine.registration.calibration import Calibration, Steps
+from regengine.registration.calibration import Steps
 
 REDRAWS = 300
 
@@ -33,9 +33,10 @@ class Bin:
     interval: tuple[float, float]
 
 
-def exact_interval(successes: int, of: int) -> tuple[float, float]:
-    """Exact two-sided 95 % confidence interval of a rate."""
-    return 1.0 - most_share(of - successes, of, 0.975), most_share(successes, of, 0.975)
+def exact_interval(hits: int, tried: int) -> tuple[float, float]:
+    """Clopper and Pearson's two-sided 95 % interval of a rate."""
+    found = binomtest(hits, tried).proportion_ci(0.95, "exact")
+    return float(found.low), float(found.high)
 
 
 def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
@@ -64,10 +65,8 @@ def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
     return float(np.mean(drawn)), float(np.quantile(drawn, 0.95))
 
 
-WORST = 5
-# Odds and thresholds that tables show
+# Odds that tables show
 SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
-SHOWN_THRESHOLDS = (0.05, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,14 +167,13 @@ def odds_text(steps: Steps, threshold: float) -> str:
 
 
 def accepted_lines(judged: Judged, threshold: float) -> list[str]:
-    """What the threshold accepts by kind, and what others would."""
+    """What the threshold accepts, by kind."""
     p, trials = judged.p, judged.trials
-    total, wanted = len(trials), int(trials.right.sum())
+    total = len(trials)
     by_kind = [("all", total, acceptance(p, trials, threshold))] + [
         (kind, int(of_kind.sum()), acceptance(p, trials, threshold, kind))
         for kind, of_kind in trials.kinds.items()
     ]
-    moved = [(t, acceptance(p, trials, t)) for t in sorted({*SHOWN_THRESHOLDS, threshold})]
     return [
         f"Accepted from {threshold:g} on, without doubts:",
         "",
@@ -188,46 +186,6 @@ def accepted_lines(judged: Judged, threshold: float) -> list[str]:
             right=4,
         ),
         "",
-        f"Right and wrong as the threshold moves, of {wanted} right and {total - wanted} wrong "
-        f"proposals, without doubts:",
-        "",
-        *table(
-            "P from | right | wrong | 95 % bound",
-            [
-                (
-                    f"**{t:g}**" if t == threshold else f"{t:g}",
-                    f"{one.accepted - one.wrong}",
-                    f"{one.wrong}",
-                    f"{100.0 * one.upper_95:.2f} %",
-                )
-                for t, one in moved
-            ],
-            right=3,
-        ),
-        "",
-    ]
-
-
-def statement_rows(calibration: Calibration) -> list[tuple[str, str]]:
-    """What the data file says, as names and values of the documentation."""
-    told, tested, steps = calibration.trials, calibration.tested, calibration.steps
-    least, most = steps.probability([-np.inf, np.inf])
-    return [
-        ("training cases", f"{told['cases']}"),
-        ("proposals", f"{told['proposals']}"),
-        ("right", f"{told['right']}"),
-        ("lowest and highest probability", f"{least:.4f}, {most:.4f}"),
-        ("expected calibration error, left out", f"{told['expected_calibration_error']:.4f}"),
-        ("Brier score, left out", f"{told['brier_score']:.4f}"),
-        ("acceptance threshold", f"{calibration.accept_probability:g}"),
-        ("most wrong among accepted, 95 % confidence", f"{100.0 * tested['wrong_rate']:.2f} %"),
-        *(
-            (
-                f"{one['kind']}: accepted, wrong, 95 % bound",
-                f"{one['accepted']}, {one['wrong']}, {100.0 * one['wrong_rate_upper_95']:.2f} %",
-            )
-            for one in tested["kinds"]
-        ),
     ]
 
 
@@ -259,18 +217,9 @@ def judgement_lines(judged: Judged) -> list[str]:
         "",
         f"Expected calibration error {figures.expected_error:.4f} (true "
         f"probabilities would show {by_chance:.4f}, in 95 % at most {most_by_chance:.4f}), Brier "
-        f"score {figures.brier:.4f}, area under the ROC curve {roc(p, right).area:.4f}. "
-        f"Likeliest wrong: {extremes(judged, False)}. Unlikeliest right: {extremes(judged, True)}.",
+        f"score {figures.brier:.4f}, area under the ROC curve {roc_area(p, right):.4f}.",
         "",
     ]
-
-
-def extremes(judged: Judged, right: bool) -> str:
-    """Seeds, kinds and probabilities of the worst mistakes of one sort."""
-    of_sort = np.flatnonzero(judged.trials.right == right)
-    order = of_sort[np.argsort(judged.p[of_sort] if right else -judged.p[of_sort], kind="stable")]
-    named = [f"{judged.trials.labels[k]} {judged.p[k]:.4f}" for k in order[:WORST]]
-    return ", ".join(named) or "none"
 
 
 NAME = "reliability.png"
@@ -278,44 +227,21 @@ COLOURS = ("tab:blue", "tab:orange")
 WIDE = (-0.03, 1.03)
 
 
-def plot_reliability(
-    judged: Sequence[Judged], steps: Steps, threshold: float, folder: Path
-) -> Path:
-    """Draw both diagrams into one picture."""
+def plot_reliability(judged: Sequence[Judged], folder: Path) -> Path:
+    """Draw share right over stated probability, and how many proposals have it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 6.0), layout="constrained")
+    figure = Figure(figsize=(6.0, 6.0), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(2, 2, height_ratios=(3.2, 1.0))
-    curve, counts = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
-    moved = figure.add_subplot(grid[:, 1])
+    curve, counts = figure.subplots(2, 1, height_ratios=(3.2, 1.0))
     for one, colour in zip(judged, COLOURS, strict=False):
         draw_reliability(curve, one, colour)
         counts.hist(one.p, list(np.linspace(0.0, 1.0, 21)), histtype="step", color=colour)
-        draw_moved(moved, one, colour)
     curve.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
     curve.set(xlim=WIDE, ylim=WIDE, ylabel="share right (95 % interval)")
-    legend_above(curve, columns=1)
+    curve.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8, frameon=False)
     counts.set(xlim=WIDE, yscale="log", ylim=(0.7, None), xlabel="probability", ylabel="proposals")
-    at = np.asarray(steps.log10_odds)
-    moved.fill_between(
-        at,
-        100 * np.asarray(steps.low[1:]),
-        100 * np.asarray(steps.high[1:]),
-        step="post",
-        color="0.85",
-        label="probability, low to high",
-    )
-    reached = at[steps.probability(at) >= threshold]
-    moved.axvline(reached[0], color="0.4", linestyle=":", label="acceptance threshold")
-    moved.set(
-        xlabel="log₁₀ odds over the runner-up's, accepted from there on",
-        ylabel="of all proposals, %",
-        xscale="symlog",
-        ylim=(0.0, 101.0),
-    )
-    legend_above(moved, columns=2)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / NAME
     # Without the version of the library, equal tables give equal bytes
@@ -337,22 +263,4 @@ def draw_reliability(axes: Any, judged: Judged, colour: str) -> None:
         color=colour,
         capsize=3,
         label=f"{judged.name}: n = {len(judged.p)}, calibration error {error:.3f}",
-    )
-
-
-def draw_moved(axes: Any, judged: Judged, colour: str) -> None:
-    """Right and wrong proposals, doubts not counted, as the threshold on the odds moves."""
-    trials = judged.trials
-    for wanted, line, what in ((True, "-", "right"), (False, "--", "wrong")):
-        of_sort = trials.right == wanted
-        odds = np.sort(trials.log10_odds[of_sort])
-        share = 100.0 * np.arange(len(odds), 0, -1) / len(trials)
-        label = f"{judged.name}: {what}"
-        axes.step(odds, share, line, where="pre", color=colour, label=label)
-
-
-def legend_above(axes: Any, columns: int) -> None:
-    """A legend that hides nothing of the diagram."""
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=8, frameon=False
     )

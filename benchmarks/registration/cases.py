@@ -9,18 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.row_tables import read_rows
-from matchers.earth import ecef_to_geodetic
 from regengine.errors import ConfigError
-from regengine.orbit.propagation import nadir_track_positions
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.index.options import BlindOptions, earth_index, index_file
 from regengine.registration.search import RegisterParams
 
 CATEGORIES = ("cities", "cities_oblique")
-NADIR_MOVED_KM = (-100.0, 100.0)
 WORLD_MAP = "lights/blackmarble_15as.tif"
 PARIS_CLIP = "lights/samples/PAR_BM_2019_01.tif"
 ELEMENT_SETS = "orbit/iss_tles.txt"
@@ -79,14 +74,13 @@ class Case:
     options: FrameOptions = field(default_factory=FrameOptions)
     note: str = ""
     same_frame: str = ""  # frame id, for copies of one frame; "" if unknown.
-    moved_km: float = 0.0  # how far the nadir was moved
     variant: str = ""  # how the picture was changed; "" for the photo as it is.
     any_category: bool = False  # whether it is tried though it does not look like a city at night
 
     @property
     def plain(self) -> bool:
         """Whether this is the photo itself, told as well as can be."""
-        return not (self.variant or self.moved_km or self.any_category)
+        return not (self.variant or self.any_category)
 
 
 def search_parameters(max_work: float, **settings: Any) -> RegisterParams:
@@ -112,25 +106,11 @@ def index_words(told: str, index: Path | None, lights: Path) -> str:
     return "made in memory" if file is None else file.name
 
 
-def list_cases(real: Path) -> list[Case]:
-    """All city photos of a folder of real data, and those with a nadir again with it moved."""
-    cases = []
-    for row in _rows_of(real):
-        if row["category"] in CATEGORIES:
-            for case in _cases_of(real, row):
-                cases += [case, *moved(case)]
+def list_cases(real: Path, *, cities: bool = True) -> list[Case]:
+    """All city photos of a folder of real data; or all others, none of which shows a place."""
+    rows = (row for row in _rows_of(real) if (row["category"] in CATEGORIES) == cities)
+    cases = [case for row in rows for case in _cases_of(real, row)]
     return sorted(cases, key=lambda case: (not case.file.startswith("cities/"), case.file))
-
-
-def list_other_cases(real: Path) -> list[Case]:
-    """The photos of all other categories: none of them should be placed somewhere."""
-    rows = (row for row in _rows_of(real) if row["category"] not in CATEGORIES)
-    return sorted((c for row in rows for c in _cases_of(real, row)), key=lambda case: case.file)
-
-
-def with_any_category(case: Case) -> Case:
-    """A case again, tried though it does not look like a city at night."""
-    return replace(case, name=f"{case.name}, any category", any_category=True)
 
 
 def _rows_of(real: Path) -> Iterator[dict[str, str]]:
@@ -155,22 +135,6 @@ def _cases_of(real: Path, row: Mapping[str, str]) -> Iterator[Case]:
     if told.clip:
         yield replace(case, name=f"{path.stem}, radiance clip", lights=told.clip)
     yield case
-
-
-def moved(case: Case) -> list[Case]:
-    """A case with a nadir again, the nadir moved along an ascending track, back and forth."""
-    if case.options.nadir is None:
-        return []
-    lon, lat = case.options.nadir
-    altitude_km = case.options.altitude_km or 415.0
-    places = nadir_track_positions(lon, lat, altitude_km, np.array(NADIR_MOVED_KM), True)
-    found = []
-    for km, place in zip(NADIR_MOVED_KM, places, strict=True):
-        there = tuple(float(value) for value in ecef_to_geodetic(place)[:2])
-        options = replace(case.options, nadir=(there[0], there[1]))
-        name = f"{case.name}, nadir {km:+.0f} km"
-        found.append(replace(case, name=name, options=options, moved_km=km))
-    return found
 
 
 def pixel_pitch_um(case: Case) -> float | None:

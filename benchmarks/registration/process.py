@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -22,18 +20,13 @@ from benchmarks.registration.scores import (
 )
 from benchmarks.registration.truth import NamedPlace, Truth, misses_px
 from benchmarks.registration.variants import VARIANTS, kept_part, stored_pixels
-from benchmarks.registration.windows import Windows, held_back
 from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
-from regengine.lights.map import LightMap
 from regengine.pipeline import RunInputs, process_photo
-from regengine.registration import register
 from regengine.registration.index.options import earth_index
 from regengine.registration.preparation import load_compiled
-from regengine.registration.register import search_frame
-from regengine.registration.search import Search
 from regengine.result import ControlPoint, FrameResult
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
@@ -138,7 +131,6 @@ class Outcome(Scores):
     cpu_s: float = float("nan")
     # Largest resident memory of the process until then, without the files that workers share
     peak_mb: float = float("nan")
-    windows: Windows | None = None  # of accepted photos as they are, held back from the fit
 
     @property
     def verdict(self) -> str:
@@ -153,13 +145,7 @@ class Outcome(Scores):
 
 
 def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
-    """Register a case's photo in this process and measure what it takes; hold windows back."""
-    searches: list[Search] = []
-
-    def kept(*given: Any) -> Search:
-        searches.append(search_frame(*given))
-        return searches[-1]
-
+    """Register a case's photo in this process and measure what it takes."""
     cv2.setNumThreads(1)
     inputs.open()
     earth_index(inputs.blind, inputs.lights)
@@ -167,11 +153,10 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
     wall, cpu = time.perf_counter(), time.process_time()
     result, problem = None, ""
     try:
-        with patch.object(register, "search_frame", kept):  # which a result does not hold
-            result = process_photo(case.photo, inputs)
+        result = process_photo(case.photo, inputs)
     except RegengineError as error:
         problem = error.code
-    outcome = Outcome(
+    return Outcome(
         case=case,
         result=result,
         problem=problem,
@@ -180,31 +165,21 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
         cpu_s=time.process_time() - cpu,
         peak_mb=peak_memory_mb(own=True),
     )
-    best = searches[-1].best if case.plain and outcome.verdict == "accepted" else None
-    if best is None:
-        return outcome
-    windows = held_back(best.solution, searches[-1].frame.exposure_s)
-    return replace(outcome, windows=windows)
 
 
 def run_case(job: Job) -> Outcome:
     """Register a case, score it and draw it: the work of a child process."""
+    from regengine.registration.overlay import draw_result
+
     outcome = measured(job.case, job.inputs, job.truth)
     result, light_map = outcome.result, job.inputs.open()[0]
     if result is not None:
         scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
-            draw(result, job.case, light_map, job.overlays)
+            drawn = draw_result(result, job.case.photo, light_map, job.overlays)
+            drawn.rename(job.overlays / overlay_name(job.case))
     return outcome
-
-
-def draw(result: FrameResult, case: Case, light_map: LightMap, folder: Path) -> Path:
-    """Write a case's overlay, named after the case; the path."""
-    from regengine.registration.overlay import draw_result
-
-    drawn = draw_result(result, case.photo, light_map, folder)
-    return drawn.rename(folder / overlay_name(case))
 
 
 def overlay_name(case: Case) -> str:

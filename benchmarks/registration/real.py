@@ -23,56 +23,34 @@ from benchmarks.registration.cases import (
     Case,
     index_words,
     list_cases,
-    list_other_cases,
     search_parameters,
-    with_any_category,
 )
 from benchmarks.registration.process import Job, Outcome, run_case
 from benchmarks.registration.report import (
-    CHANGED_HEADER,
     RESULT_HEADER,
-    TWIN_HEADER,
-    category_lines,
-    changed_rows,
     headline,
-    of_photos,
     result_row,
     summary_lines,
-    twin_rows,
     was_turned_away,
 )
 from benchmarks.registration.truth import load_truth, read_reference_cameras
 from benchmarks.registration.variants import variants_of
-from benchmarks.registration.windows import window_lines
 from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.search import RegisterParams
 
 
-def page_lines(
-    outcomes: Sequence[Outcome],
-    others: Sequence[Outcome] | None = None,
-    overlays: Path | None = None,
-) -> list[str]:
+def page_lines(outcomes: Sequence[Outcome], others: Sequence[Outcome] = ()) -> list[str]:
     """All tables, as Markdown lines."""
     references = read_reference_cameras().values()
-    twins, changed = twin_rows(outcomes), changed_rows(outcomes)
-    lines = ["## The frames that must be placed", ""]
-    lines += headline(references, outcomes, others or ())
-    lines += ["", "## In short", "", *summary_lines(outcomes), "", "## Photographs", ""]
-    lines += table(RESULT_HEADER, [result_row(o) for o in outcomes if not o.case.variant])
-    windows = window_lines([o.windows for o in outcomes if o.windows is not None])
-    if windows:
-        lines += ["", "## Sigma: windows held back from the fit", "", *windows]
-    if others is not None:
-        lines += ["", "## All categories", "", *category_lines(outcomes, others, overlays)]
-    if twins:
-        lines += ["", "## Copies of the same frame", "", *table(TWIN_HEADER, twins)]
-    if changed:
-        lines += ["", "## The same photo, told or shown otherwise", ""]
-        lines += table(CHANGED_HEADER, changed)
-    return lines
+    accepted = [outcome for outcome in others if outcome.verdict == "accepted"]
+    rows = [result_row(outcome) for outcome in (*outcomes, *accepted)]
+    return [
+        *("## The frames that must be placed", "", *headline(references, outcomes, others)),
+        *("", "## In short", "", *summary_lines(outcomes)),
+        *("", "## Photographs", "", *table(RESULT_HEADER, rows)),
+    ]
 
 
 BUILT_MAP = "world-lights.tif"
@@ -95,11 +73,6 @@ class Settings:
     workers: int = 1
 
 
-def run_cases(settings: Settings, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
-    """Run all cases, each in a process of its own."""
-    return run_all(wanted_cases(settings, folder), settings, tell)
-
-
 def run_all(
     cases: Iterable[Case], settings: Settings, tell: Callable[[str], None]
 ) -> list[Outcome]:
@@ -112,11 +85,15 @@ def run_others(
     settings: Settings, outcomes: Sequence[Outcome], tell: Callable[[str], None]
 ) -> list[Outcome]:
     """Run the photos of other categories, and again all that do not look like a night city."""
-    cases = list_other_cases(settings.real)
+    cases = list_cases(settings.real, cities=False)
     wanted = (case for case in cases if settings.only.lower() in case.name.lower())
     others = run_all(wanted, settings, tell)
-    refused = filter(was_turned_away, of_photos([*outcomes, *others]))
-    return others + run_all((with_any_category(o.case) for o in refused), settings, tell)
+    again = [
+        replace(o.case, name=f"{o.case.name}, any category", any_category=True)
+        for o in (*outcomes, *others)
+        if o.case.plain and o.case.lights == WORLD and was_turned_away(o)
+    ]
+    return others + run_all(again, settings, tell)
 
 
 def run(case: Case, settings: Settings, tell: Callable[[str], None]) -> Outcome:
@@ -146,8 +123,6 @@ def wanted_cases(settings: Settings, folder: Path) -> Iterator[Case]:
     rows = read_rows([settings.real / "photos" / "reference_points.csv"])
     varied = {row["file"] for row in rows}
     for case in list_cases(settings.real):
-        if case.moved_km and settings.told == "nothing":
-            continue
         if settings.only.lower() in case.name.lower():
             yield case
         if settings.variants and case.file in varied and case.plain:
@@ -220,13 +195,13 @@ def real_report(given: argparse.Namespace, tell: Callable[[str], None]) -> list[
         note += f" Index: {index_words(given.told, given.index, world_map)}."
         if given.overlays is not None:
             given.overlays.mkdir(parents=True, exist_ok=True)
-        outcomes = run_cases(settings, Path(variants), tell)
-        others = run_others(settings, outcomes, tell) if settings.all_categories else None
+        outcomes = run_all(wanted_cases(settings, Path(variants)), settings, tell)
+        others = run_others(settings, outcomes, tell) if settings.all_categories else []
     note += f" Budget of a search: {settings.max_work:g} s of work."
     heading = "Registration of real photographs"
     heading += ", nothing told" if settings.told == "nothing" else ""
     title = title_lines(heading, command_words(given), note)
-    return [*title, *page_lines(outcomes, others, settings.overlays)]
+    return [*title, *page_lines(outcomes, others)]
 
 
 def command_words(given: argparse.Namespace) -> str:

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.registration.cases import Case, pixel_pitch_um
-from benchmarks.registration.scores import MAP_PIXEL_M, distance_m
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.earth import incidence_deg
-from matchers.footprint import MAX_INCIDENCE_DEG
 
 Size = tuple[int, int]  # width and height
-GRID = 17  # scene pixels compared along each side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,22 +113,3 @@ def kept_part(camera: Camera, name: str) -> Camera:
         height_px=kept.shape[0],
         principal_point=(float(x[0]), float(y[0])),
     )
-
-
-def places_moved_px(base: Camera, other: Camera, name: str) -> FloatArray:
-    """How far apart the same scene lies under a photo's camera and its variant's."""
-    size = base.width_px, base.height_px
-    x, y = (
-        side.ravel()
-        for side in np.meshgrid(
-            np.linspace(0.0, size[0] - 1.0, GRID), np.linspace(0.0, size[1] - 1.0, GRID)
-        )
-    )
-    to_x, to_y = VARIANTS[name].place(x, y, size)
-    held = (to_x >= 0) & (to_x <= other.width_px - 1) & (to_y >= 0) & (to_y <= other.height_px - 1)
-    slant = incidence_deg(base.position_ecef_m, base.pixel_to_ecef(x, y))
-    held &= slant <= MAX_INCIDENCE_DEG
-    apart = distance_m(
-        *base.pixel_to_lonlat(x[held], y[held]), *other.pixel_to_lonlat(to_x[held], to_y[held])
-    )
-    return apart / MAP_PIXEL_M

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray, ImageArray
-from benchmarks.simulate.hardware import PARTS, Hardware, draw_foreground
 from benchmarks.simulate.noise import bilinear, blurred, fractal_tile
 from benchmarks.simulate.render import smear, to_jpeg, tone, vignette
-
-HARDWARE_RGB = ((1.0, 0.55, 0.2), (1.0, 0.75, 0.45), (1.0, 0.97, 0.92), (0.7, 0.8, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +23,6 @@ class Look:
     level: tuple[float, float]
     # Range of the noise of a full pixel's hundredth, as a share of it, logarithmic
     noise: tuple[float, float] = (0.03, 0.3)
-    hardware: float = 0.3  # share of frames with parts of the station in front
-    lit: float = 0.3  # most brightness of those parts, as a share of what fills the sensor
     cast: float = 0.12  # spread of the logarithm of the white balance's gains
     crop: float = 0.3  # share of frames of which a part is kept
     grey: float = 0.0  # share of frames by sensors that see no colour
@@ -37,12 +32,13 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     """Take a picture of light."""
     full = max(float(np.quantile(light.mean(axis=2), look.quantile)), 1e-9)
     picture = light * np.float32(np.exp(rng.uniform(*np.log(look.level))) / full)
-    if rng.random() < look.hardware:
-        picture = _behind_hardware(picture, look, rng)
     picture = _through_lens(picture, rng)
     gains = np.exp(look.cast * rng.standard_normal(3))
     picture = picture * (gains / gains[1]).astype(np.float32)
-    picture = _colours(picture, rng)
+    level = picture.mean(axis=2, keepdims=True)  # more or less colourful than the light
+    picture = np.maximum(
+        level + np.float32(rng.uniform(0.65, 1.5)) * (np.minimum(picture, 30.0) - level), 0.0
+    )
     picture = picture + _noise(picture, look, rng)
     picture += np.float32(max(rng.normal(0.0, 0.004), -0.004)) * np.float32(
         rng.uniform(0.7, 1.3, 3)
@@ -52,26 +48,7 @@ def develop(light: ImageArray, look: Look, rng: np.random.Generator) -> NDArray[
     contrast = float(rng.uniform(-0.15, 0.5))
     gamma = float(np.exp(0.12 * rng.standard_normal()))
     stored = tone(np.clip(picture, 0.0, 1.0) ** np.float32(gamma), contrast)
-    return stored_file(_sharpened(stored, rng), rng, crop=look.crop)
-
-
-def _behind_hardware(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageArray:
-    height, width = picture.shape[:2]
-    chosen = rng.choice(PARTS, size=int(rng.integers(1, 4)), replace=False)
-    front = draw_foreground(
-        Hardware(
-            seed=int(rng.integers(2**31)),
-            parts=tuple(str(part) for part in chosen),
-            size=float(rng.uniform(0.2, 0.7)),
-            lit_by="dark",
-            brightness=look.lit * float(rng.random() ** 2),
-            blur_px=float(np.exp(rng.uniform(np.log(0.5), np.log(4.0)))),
-        ),
-        width,
-        height,
-    )
-    colour = np.array(HARDWARE_RGB[int(rng.integers(len(HARDWARE_RGB)))], np.float32)
-    return picture * (1.0 - front.cover[..., None]) + front.light[..., None] * colour
+    return stored_file(stored, rng, crop=look.crop)
 
 
 def _through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
@@ -93,13 +70,6 @@ def _through_lens(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
     return np.stack(planes, axis=-1).astype(np.float32)
 
 
-def _colours(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """More or less colourful than the light; a few cameras see no colour."""
-    grey = picture.mean(axis=2, keepdims=True)
-    colourful = 0.0 if rng.random() < 0.02 else float(rng.uniform(0.65, 1.5))
-    return np.maximum(grey + np.float32(colourful) * (np.minimum(picture, 30.0) - grey), 0.0)
-
-
 def _noise(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageArray:
     height, width = picture.shape[:2]
     share = float(np.exp(rng.uniform(*np.log(look.noise))))
@@ -109,13 +79,6 @@ def _noise(picture: ImageArray, look: Look, rng: np.random.Generator) -> ImageAr
     noise = noise + rng.uniform(0.0, 1.0) * (noise.mean(axis=2, keepdims=True) - noise)
     spread = share * np.sqrt(0.01 * np.clip(picture, 0.0, 1.0) + np.float32(2e-5))
     return np.asarray(spread * noise, np.float32)
-
-
-def _sharpened(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Unsharp masking, as cameras and editors do it."""
-    amount = max(float(rng.uniform(-0.4, 1.5)), 0.0)
-    soft = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.6, 1.6)))
-    return np.asarray(cv2.addWeighted(picture, 1.0 + amount, soft, -amount, 0.0), np.uint8)
 
 
 def stored_file(
@@ -301,13 +264,9 @@ def star_field(
     height: int,
     number: int,
     trail: FloatArray | None = None,
-    band: ImageArray | None = None,
 ) -> ImageArray:
     """Stars as points or as trails, shape (height, width, 3)."""
     x, y = rng.uniform(0, width, number), rng.uniform(0, height, number)
-    if band is not None:
-        more = rng.random(number) < 0.15 + band[y.astype(int), x.astype(int)]
-        x, y = x[more], y[more]
     flux = np.minimum((1.0 - rng.random(len(x))) ** (-1.0 / rng.uniform(0.5, 1.4)), 400.0)
     # Stars are nearly white, but a single pixel of a mosaic sensor catches one colour of them
     warm = rng.normal(0.1, rng.uniform(0.15, 0.8), len(x))
@@ -332,19 +291,3 @@ def add_points(image: ImageArray, x: FloatArray, y: FloatArray, light: FloatArra
             seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             weight = (share[:, None] * light)[seen].astype(np.float32)
             np.add.at(image, (row[seen], column[seen]), weight)
-
-
-def milky_way(rng: np.random.Generator, width: int, height: int) -> ImageArray:
-    """A ragged band with dark lanes, 0 to about 1, shape (height, width)."""
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    turn, size = rng.uniform(0.0, np.pi), float(max(width, height))
-    across = (np.cos(turn) * (columns - width * rng.random())) / size
-    across = across + np.sin(turn) * (rows - height * rng.random()) / size
-    rough, lanes = (
-        cv2.resize(fractal_tile(rng, 256, slope), (width, height), interpolation=cv2.INTER_CUBIC)
-        for slope in (1.5, 1.3)
-    )
-    thick = rng.uniform(0.06, 0.2)
-    band = np.exp(-0.5 * ((across + 0.03 * rough) / thick) ** 2) * np.exp(0.35 * rough - 0.35)
-    dark = np.exp(-0.5 * ((across + 0.04 * lanes) / (0.25 * thick)) ** 2)
-    return blurred(np.clip(band * (1.0 - 0.6 * dark), 0.0, 1.5).astype(np.float32), 1.5)

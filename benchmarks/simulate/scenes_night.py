@@ -18,29 +18,20 @@ from benchmarks.simulate.scene_canvas import (
     ground_texture,
     star_field,
 )
-from benchmarks.simulate.scenes_ground import clouds, port_hole, surface
+from benchmarks.simulate.scenes_ground import clouds, surface
 
-MOONLIT_LOOK = Look(
-    quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), hardware=0.25, lit=0.15, cast=0.15
-)
-DARK_LOOK = Look(
-    quantile=0.95, level=(0.02, 0.12), noise=(0.05, 1.0), hardware=0.3, lit=0.08, cast=0.2
-)
+MOONLIT_LOOK = Look(quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), cast=0.15)
+DARK_LOOK = Look(quantile=0.95, level=(0.02, 0.12), noise=(0.05, 1.0), cast=0.2)
 # All but black: nothing to be seen but what is brightest
 DIM_LOOK = replace(DARK_LOOK, level=(0.004, 0.025))
 MOST_LAMPS, MOST_LAMPS_DIM = 80, 6
 MOONLIGHT_RGB = (0.93, 0.98, 1.05)
 AIR_RGB = (0.02, 0.035, 0.06)  # its own veil: moonlight is the Sun's
-BLACK_LOOK = Look(
-    quantile=0.99, level=(0.0005, 0.008), noise=(0.05, 1.0), hardware=0.0, lit=0.0, cast=0.3
-)
 
 
 def night_nocity(rng: np.random.Generator) -> tuple[ImageArray, Look]:
     """A night frame without towns: linear light and how to develop it."""
     kind = rng.random()
-    if kind < 0.15:
-        return _nearly_black(rng), BLACK_LOOK
     if kind < 0.25:
         view = draw_view(rng, off_nadir_deg=(0.0, 55.0), field_deg=(15.0, 90.0))
     else:
@@ -135,20 +126,7 @@ def _texture(rng: np.random.Generator, view: View) -> ImageArray:
     return np.asarray(cv2.resize(tile, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _nearly_black(rng: np.random.Generator) -> ImageArray:
-    """Nothing but noise, a faint glow, at times of a window's rim."""
-    view = draw_view(rng)
-    glow = blurred(np.abs(_texture(rng, view)), float(rng.uniform(20.0, 120.0)))
-    tint = rng.uniform(0.0, 1.0, 3).astype(np.float32)
-    light = glow[..., None] * tint
-    if rng.random() < 0.5:
-        light = port_hole(light, view, rng)
-    return np.asarray(light, np.float32)
-
-
-TOWN_LOOK = Look(
-    quantile=0.995, level=(0.2, 3.0), noise=(0.03, 0.5), hardware=0.35, lit=0.15, cast=0.12
-)
+TOWN_LOOK = Look(quantile=0.995, level=(0.2, 3.0), noise=(0.03, 0.5), cast=0.12)
 # Sodium lamps, and white ones, as a camera balanced for daylight sees them
 SODIUM_RGB, WHITE_RGB = (1.9, 0.9, 0.25), (1.0, 0.95, 0.85)
 TOWNS = (300, 6000)  # in the whole sight, most of them beyond the middle distance
@@ -181,11 +159,8 @@ def town_light(view: View, rng: np.random.Generator) -> ImageArray:
     which = np.repeat(np.arange(len(place)), lamps)
     reach_km = 2.0 + 2.5 * np.sqrt(power[which])
     spot = place[which] + reach_km[:, None] * rng.normal(0.0, 1.0, (len(which), 2))
-    arc = np.hypot(spot[:, 0], spot[:, 1])
-    flat = EARTH_RADIUS_KM * np.sin(arc / EARTH_RADIUS_KM) / np.maximum(arc, 1e-9)
-    height = EARTH_RADIUS_KM * np.cos(arc / EARTH_RADIUS_KM)
     # A little above the ground, so that rounding does not hide them
-    points = np.stack([spot[:, 0] * flat, spot[:, 1] * flat, height], axis=1) * (1.0 + 2e-5)
+    points = _raised(spot, np.full(len(spot), 0.1))
     x, y, seen = view.pixels_of(points)
     origin = np.array([0.0, 0.0, EARTH_RADIUS_KM + view.altitude_km])
     distance = np.linalg.norm(points - origin, axis=1)
@@ -214,9 +189,7 @@ def _towns(view: View, rng: np.random.Generator) -> tuple[FloatArray, FloatArray
     return place + spread, np.minimum(rng.pareto(1.1, number), 60.0)
 
 
-AURORA_LOOK = Look(
-    quantile=0.97, level=(0.25, 1.6), noise=(0.05, 0.6), hardware=0.55, lit=0.5, cast=0.12
-)
+AURORA_LOOK = Look(quantile=0.97, level=(0.25, 1.6), noise=(0.05, 0.6), cast=0.12)
 # Oxygen's green line of 557.7 nm is brightest near 110 km, its red one of 630.0 nm above 200 km;
 # nitrogen adds violet tops in sunlight and a pink lower border.
 LINES_RGB = ((0.12, 1.0, 0.25), (1.0, 0.16, 0.22), (0.6, 0.25, 1.0), (1.0, 0.35, 0.75))
@@ -237,8 +210,6 @@ def aurora(rng: np.random.Generator) -> tuple[ImageArray, Look]:
         light += sum(curtain(view, rng) for _ in range(int(rng.integers(1, 4))))
         if float(np.mean(light[..., 1] > 0.2 * light[..., 1].max())) > LEAST_SEEN:
             break
-    if rng.random() < 0.6:
-        light += np.float32(rng.uniform(0.3, 1.5)) * curtain(view, rng, diffuse=True)
     light /= max(float(np.quantile(light.max(axis=2), 0.97)), 1e-6)
     moonlit = rng.uniform(0.02, 0.9) if rng.random() < 0.7 else 0.0
     ground = night_ground(view, rng)
@@ -250,22 +221,19 @@ def aurora(rng: np.random.Generator) -> tuple[ImageArray, Look]:
         sky = np.clip(view.perigee_km / 80.0, 0.0, 1.0).astype(np.float32)[..., None]
         number = int(np.exp(rng.uniform(np.log(50), np.log(1500))))
         light += 0.1 * sky * star_field(rng, view.width_px, view.height_px, number)
-    if rng.random() < 0.25:
-        light += _town_lights(view, rng)
     return light, AURORA_LOOK
 
 
-def curtain(view: View, rng: np.random.Generator, *, diffuse: bool = False) -> ImageArray:
+def curtain(view: View, rng: np.random.Generator) -> ImageArray:
     """Light of one folded curtain, shape (height, width, 3).
 
     It hangs over a winding line on the ground and is drawn as points between 95 and 330 km; what
     lies one behind the other adds up, as in thin air it does.
     """
-    place, strength = _line(view, rng, diffuse=diffuse)
+    place, strength = _line(view, rng)
     red, violet = rng.exponential((0.08, 0.03))
     pink = rng.uniform(0.0, 0.6)
     reach = np.exp(rng.normal(0.0, 0.3))
-    spread_km = float(rng.uniform(60.0, 250.0)) if diffuse else 2.0
     # Every point of the line at every height, shaken so that no row of them shows
     thick_km = np.repeat(np.gradient(HEIGHTS_KM), STEPS)
     height_km = np.repeat(HEIGHTS_KM, STEPS) + thick_km * rng.uniform(-0.5, 0.5, len(thick_km))
@@ -276,17 +244,17 @@ def curtain(view: View, rng: np.random.Generator, *, diffuse: bool = False) -> I
     lines = zip((green, red * top, violet * top, pink * border), LINES_RGB, strict=True)
     colour = sum(share[:, None] * np.array(rgb) for share, rgb in lines)
     ground = np.tile(place, (len(HEIGHTS_KM), 1))
-    ground = ground + rng.normal(0.0, spread_km, ground.shape)
+    ground = ground + rng.normal(0.0, 2.0, ground.shape)
     x, y, seen = view.pixels_of(_raised(ground, height_km))
     light = np.zeros((view.height_px, view.width_px, 3), np.float32)
     add_points(
         light, x, y, (np.tile(strength, len(HEIGHTS_KM)) * seen * thick_km)[:, None] * colour
     )
-    sigma = float(rng.uniform(8.0, 25.0)) if diffuse else float(rng.uniform(1.5, 3.5))
+    sigma = float(rng.uniform(1.5, 3.5))
     return np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
 
 
-def _line(view: View, rng: np.random.Generator, *, diffuse: bool) -> tuple[FloatArray, FloatArray]:
+def _line(view: View, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Points of a winding line on the ground, ahead and aside in km, (n, 2); their brightness."""
     rows = rng.integers(0, view.height_px, 60)
     columns = rng.integers(0, view.width_px, 60)
@@ -308,17 +276,15 @@ def _line(view: View, rng: np.random.Generator, *, diffuse: bool) -> tuple[Float
         bend = bend + rng.exponential(size_km) * np.sin(wave + rng.uniform(0.0, 6.3))
     heading, side = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
     place = middle + along[:, None] * heading + bend[:, None] * side
-    rays = np.ones(STEPS)
-    if not diffuse:
-        rough = sum(
-            np.interp(
-                along,
-                np.arange(-0.5, 0.501, 1.0 / knots) * length_km,
-                rng.normal(0.0, 1.0, knots + 1),
-            )
-            for knots in (8, 30, 90, 250)
+    rough = sum(
+        np.interp(
+            along,
+            np.arange(-0.5, 0.501, 1.0 / knots) * length_km,
+            rng.normal(0.0, 1.0, knots + 1),
         )
-        rays = np.exp(rng.uniform(0.3, 0.8) * rough)
+        for knots in (8, 30, 90, 250)
+    )
+    rays = np.exp(rng.uniform(0.3, 0.8) * rough)
     return place, rays * np.cos(np.pi * along / length_km) ** 2
 
 
@@ -329,14 +295,3 @@ def _raised(ground_km: FloatArray, height_km: FloatArray) -> FloatArray:
     flat = np.sin(angle) / np.maximum(arc, 1e-9)
     unit = np.stack([ground_km[:, 0] * flat, ground_km[:, 1] * flat, np.cos(angle)], axis=1)
     return np.asarray((EARTH_RADIUS_KM + height_km)[:, None] * unit)
-
-
-def _town_lights(view: View, rng: np.random.Generator) -> ImageArray:
-    light = np.zeros((view.height_px, view.width_px, 3), np.float32)
-    for _ in range(int(rng.integers(1, 8))):
-        centre = rng.uniform(0.0, 1.0, 2) * (view.width_px, view.height_px)
-        number = int(rng.integers(5, 60))
-        place = centre + rng.normal(0.0, rng.uniform(3.0, 25.0), (number, 2)) * (1.0, 0.5)
-        power = 2.0 * rng.exponential(1.0, (number, 1))
-        add_points(light, place[:, 0], place[:, 1], power * np.array([1.3, 0.9, 0.45]))
-    return np.asarray(cv2.GaussianBlur(light, (0, 0), 0.9), np.float32) * view.ground[..., None]

@@ -1,22 +1,18 @@
-"""Simulated frames for streak detectors: streaks of known place and strength over a starry sky.
+"""Streaks of known place and strength: their truth, courses, and what full pixels spill.
 
-Nothing here is shared with ``detectors``. ``streak_frame(seed)`` is a frame; seeds 0 to 999 are
-for tuning, those from 10,000 on for the benchmark alone.
+Nothing here is shared with ``detectors``. Seeds 0 to 999 of the generators are for tuning, those
+from 10,000 on for the benchmark alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.noise import fractal_tile
-from benchmarks.simulate.render import Moffat
-from benchmarks.simulate.starfield import add_cosmic_rays, add_hot_pixels, add_stamp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,84 +54,6 @@ OUTSIDE_CELLS = 0.12
 SHORT_PX, LONG_PX, FAINT_SNR = (20.0, 30.0), (1200.0, 1500.0), (0.3, 0.5)
 STEP_PX = 0.5
 MARGIN_PX = 3.0  # of streaks that lie inside
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreakSettings:
-    """What streaks are like; shares are probabilities."""
-
-    counts: tuple[float, ...] = (0.2, 0.3, 0.2, 0.15, 0.1, 0.05)  # of 0, 1, 2 ... in a frame
-    meteor: float = 0.08
-    aircraft: float = 0.08
-    tumbling: float = 0.2  # of the satellites
-    cut: float = 0.15  # by the border
-    curved: float = 0.12
-    bow_share: tuple[float, float] = (0.003, 0.015)  # of the length; wide lenses
-    widen: tuple[float, float] = (1.0, 1.4)  # over a star: near things are out of focus
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnStreak:
-    """A streak before light falls on a sensor."""
-
-    # x and y: shape (M,): Places about half a pixel apart, from end to end, some perhaps outside of
-    # the frame
-    x: FloatArray
-    y: FloatArray
-    light: FloatArray  # shape (M,): Relative light of each
-    widen: FloatArray  # shape (M,): Width over that of a star
-    # Distances of parallel lines of light from the path: wing lamps of an aircraft
-    lanes_px: tuple[float, ...]
-    bow_px: float  # of the whole path
-    peak_snr: float  # wanted
-    kind: str
-
-
-def draw_streaks(
-    rng: np.random.Generator, seed: int, width: int, height: int, settings: StreakSettings
-) -> list[DrawnStreak]:
-    """Draw the streaks of a frame; the cells of SNR and length follow each other with the seed."""
-    count = int(rng.choice(len(settings.counts), p=settings.counts))
-    return [_one(rng, 7 * seed + 5 * k, width, height, settings) for k in range(count)]
-
-
-def _one(
-    rng: np.random.Generator, turn: int, width: int, height: int, settings: StreakSettings
-) -> DrawnStreak:
-    snr, length = cell_values(rng, turn)
-    length = min(length, 0.95 * float(np.hypot(width, height)))
-    x1, y1, x2, y2 = _ends(rng, length, width, height, cut=rng.random() < settings.cut)
-    bow = 0.0
-    if rng.random() < settings.curved:
-        share = rng.uniform(*settings.bow_share) * rng.choice([-1.0, 1.0])
-        bow = float(share * np.hypot(x2 - x1, y2 - y1))
-    x, y = curve(x1, y1, x2, y2, bow)
-    kind = str(
-        rng.choice(
-            ["meteor", "aircraft", "satellite"],
-            p=[settings.meteor, settings.aircraft, 1.0 - settings.meteor - settings.aircraft],
-        )
-    )
-    tumbling = kind == "satellite" and rng.random() < settings.tumbling
-    widen = np.full(x.size, rng.uniform(*settings.widen))
-    light = np.ones(x.size)
-    lanes: tuple[float, ...] = (0.0,)
-    t = (np.arange(x.size) + 0.5) / x.size
-    if kind == "meteor":
-        light = meteor_light(t, rng.uniform(0.4, 0.8))
-        widen = widen * (1.0 + 0.6 * light)
-    elif kind == "aircraft":
-        light = dashes(t * x.size * STEP_PX, rng.uniform(12.0, 80.0), rng.uniform(0.3, 0.7))
-        if rng.random() < 0.5:
-            apart = rng.uniform(1.5, 4.0)
-            lanes = (-apart / 2.0, apart / 2.0)
-    elif tumbling:
-        period = float(np.exp(rng.uniform(np.log(15.0), np.log(200.0))))
-        phase = 2.0 * np.pi * (t * x.size * STEP_PX / period + rng.random())
-        light = 1.0 + rng.uniform(0.3, 0.95) * np.cos(phase)
-    return DrawnStreak(
-        x=x, y=y, light=light, widen=widen, lanes_px=lanes, bow_px=bow, peak_snr=snr, kind=kind
-    )  # fmt: skip
 
 
 def cell_values(rng: np.random.Generator, turn: int) -> tuple[float, float]:
@@ -219,102 +137,6 @@ def dashes(along_px: FloatArray, period_px: float, lit: float) -> FloatArray:
     return np.asarray(np.where((along_px / period) % 1.0 <= lit + 1e-9, 1.0, 0.0))
 
 
-PHASES = 5  # places within a pixel that faint stars are drawn at, per axis
-HALF_PX, MAX_HALF_PX = 12, 80
-END_OF_NOISE = 0.2  # of a star's wings, over sigma
-TRAIL_STEP_PX = 0.5
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarSettings:
-    """What the stars are like."""
-
-    per_megapixel: tuple[int, int] = (100, 400)
-    faintest_peak_sigma: float = 2.0
-    flux_slope: tuple[float, float] = (0.6, 1.1)  # N(> F) ~ F^-slope; 0.6 to 1 along the Milky Way
-    brightest: float = 2e4  # over the faintest
-    fwhm_px: tuple[float, float] = (1.8, 3.5)
-    moffat_beta: tuple[float, float] = (2.5, 5.0)
-    trailed: float = 0.25  # share of frames in which the camera turned
-    trail_px: tuple[float, float] = (4.0, 40.0)
-    bleeding: float = 0.5  # share of frames: sensors without a drain
-
-
-def draw_point(rng: np.random.Generator, settings: StarSettings) -> Moffat:
-    """Image of a star."""
-    return Moffat(
-        fwhm_px=float(rng.uniform(*settings.fwhm_px)),
-        beta=float(rng.uniform(*settings.moffat_beta)),
-    )
-
-
-def draw_trail(rng: np.random.Generator, settings: StarSettings) -> tuple[float, float] | None:
-    """From end to end of every star's trail, x >= 0; None where stars are points."""
-    if rng.random() >= settings.trailed:
-        return None
-    length = np.exp(rng.uniform(*np.log(settings.trail_px)))
-    angle = rng.uniform(-0.5, 0.5) * np.pi
-    return float(length * np.cos(angle)), float(length * np.sin(angle))
-
-
-def add_stars(
-    rng: np.random.Generator,
-    scene: FloatArray,
-    sigma: float,
-    point: Moffat,
-    trail_px: tuple[float, float] | None,
-    settings: StarSettings,
-) -> int:
-    """Add stars to a scene in electrons, in place; returns their number."""
-    h, w = scene.shape
-    density = rng.uniform(*settings.per_megapixel)
-    count = round(density * h * w / 2**20)
-    slope = rng.uniform(*settings.flux_slope)
-    strength = np.minimum(1.0 + rng.pareto(slope, count), settings.brightest)
-    x, y = rng.uniform(-0.5, w - 0.5, count), rng.uniform(-0.5, h - 0.5, count)
-    flux = settings.faintest_peak_sigma * strength * sigma / float(point.point(0.0))
-    phased: dict[tuple[int, int], FloatArray] = {}
-    for i in range(count):
-        row, col = round(y[i]), round(x[i])
-        half = _half_px(float(flux[i]), sigma, point)
-        if half > HALF_PX:
-            stamp = star_stamp(x[i] - col, y[i] - row, point, trail_px, half)
-        else:
-            phase = (int(PHASES * (x[i] - col + 0.5)), int(PHASES * (y[i] - row + 0.5)))
-            if phase not in phased:
-                dx, dy = ((k + 0.5) / PHASES - 0.5 for k in phase)
-                phased[phase] = star_stamp(dx, dy, point, trail_px, HALF_PX)
-            stamp = phased[phase]
-        add_stamp(scene, flux[i] * stamp, row, col)
-    return count
-
-
-def _half_px(flux: float, sigma: float, point: Moffat) -> int:
-    """Half side of the square beyond which a star is lost in the noise."""
-    reach = np.arange(HALF_PX, MAX_HALF_PX + 1)
-    below = flux * point.point(reach**2) < END_OF_NOISE * sigma
-    return int(reach[below.argmax()]) if below.any() else MAX_HALF_PX
-
-
-def star_stamp(
-    dx: float, dy: float, point: Moffat, trail_px: tuple[float, float] | None, half: int
-) -> FloatArray:
-    """A star of unit flux about (dx, dy), its middle if it is trailed, shape (n, n)."""
-    steps = np.zeros((1, 2))
-    if trail_px is not None:
-        half += int(np.ceil(0.5 * max(np.abs(trail_px))))
-        count = int(np.ceil(np.hypot(*trail_px) / TRAIL_STEP_PX)) + 1
-        along = (np.arange(count) + 0.5) / count - 0.5
-        steps = along[:, None] * np.array(trail_px)
-    side = np.arange(-half, half + 1)
-    drawn = np.zeros((side.size, side.size))
-    for step_x, step_y in steps:
-        drawn += point.point(
-            np.square(side - dy - step_y)[:, None] + np.square(side - dx - step_x)[None, :]
-        )
-    return drawn / len(steps)
-
-
 def bleed(electrons: FloatArray, well: float) -> None:
     """Spill what a full pixel cannot hold into its column, half up and half down; in place."""
     full = electrons > well
@@ -338,18 +160,6 @@ def _spill(column: FloatArray, rows: range, charge: float, well: float) -> None:
         charge -= taken
 
 
-BATCH = 2000  # places whose stamps are held at a time
-REACH_FWHM = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ground:
-    """What streaks are seen against, each of shape (h, w), electrons."""
-
-    variance: FloatArray  # of sky and read-out
-    passed: FloatArray  # share of the light that clouds and the lens's corners let through
-
-
 def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int) -> dict[str, Any]:
     """Ends, bow and cuts of `TrueStreak`, of a path as far as it is seen; from left to right."""
     ends = [
@@ -365,173 +175,7 @@ def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int
     return {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "bow_px": bow, **cuts}
 
 
-def add_streak(
-    scene: FloatArray, drawn: DrawnStreak, point: Moffat, ground: Ground, well: float
-) -> TrueStreak | None:
-    """Add a streak to a scene in electrons, in place, with the peak SNR that it was drawn with."""
-    h, w = scene.shape
-    inside = (np.abs(drawn.x - (w - 1) / 2) <= w / 2) & (np.abs(drawn.y - (h - 1) / 2) <= h / 2)
-    seen = np.flatnonzero(inside)
-    if seen.size < 2:
-        return None
-    first, last = int(seen[0]), int(seen[-1])
-    row = np.clip(np.rint(drawn.y[seen]).astype(int), 0, h - 1)
-    col = np.clip(np.rint(drawn.x[seen]).astype(int), 0, w - 1)
-    drawn_light = drawn.light[seen] * ground.passed[row, col]
-    sigma = float(np.sqrt(ground.variance[row, col].mean()))
-    profile = _mean_cross_profile(drawn, drawn_light, point, drawn.widen[seen])
-    scale = drawn.peak_snr * sigma / float(profile.max())
-    alone = np.zeros_like(scene)
-    spacing = float(np.hypot(np.diff(drawn.x), np.diff(drawn.y)).mean())
-    for lane in drawn.lanes_px:
-        x, y = _beside(drawn, lane)
-        _add_points(
-            alone, x, y, scale * spacing / len(drawn.lanes_px) * drawn.light, drawn.widen, point
-        )
-    alone *= ground.passed
-    lit = alone > 0.0
-    matched = float(np.sqrt((alone[lit] ** 2 / ground.variance[lit]).sum()))
-    scene += alone
-    return TrueStreak(
-        **ends_seen(drawn.x, drawn.y, drawn.bow_px, first, last),
-        peak_snr=drawn.peak_snr,
-        matched_snr=matched,
-        flux=float(alone.sum()) / well,
-        kind=drawn.kind,
-    )
-
-
-def _mean_cross_profile(
-    drawn: DrawnStreak, light: FloatArray, point: Moffat, widen: FloatArray
-) -> FloatArray:
-    """Mean light per square pixel by the distance across, for light 1 per pixel."""
-    reach = 4.0 * point.fwhm_px * float(widen.max()) + max(np.abs(drawn.lanes_px))
-    across = np.linspace(-reach, reach, 401)
-    total = np.zeros_like(across)
-    # A few widths stand for all: they change slowly along a streak
-    for some in np.array_split(np.argsort(widen), 1 if np.ptp(widen) == 0.0 else 12):
-        for lane in drawn.lanes_px:
-            profile = point.across(across - lane, float(widen[some].mean()))
-            total += light[some].sum() / light.size / len(drawn.lanes_px) * profile
-    return total
-
-
-def _beside(drawn: DrawnStreak, lane_px: float) -> tuple[FloatArray, FloatArray]:
-    """The path moved to its right."""
-    along_x, along_y = np.gradient(drawn.x), np.gradient(drawn.y)
-    norm = np.hypot(along_x, along_y)
-    return drawn.x - lane_px * along_y / norm, drawn.y + lane_px * along_x / norm
-
-
-def _add_points(
-    scene: FloatArray,
-    x: FloatArray,
-    y: FloatArray,
-    flux: FloatArray,
-    widen: FloatArray,
-    point: Moffat,
-) -> None:
-    """Add points of light, each with a width of its own; in place."""
-    h, w = scene.shape
-    half = int(np.ceil(REACH_FWHM * point.fwhm_px * float(widen.max())))
-    side = np.arange(-half, half + 1)
-    near = (x > -half) & (x < w - 1 + half) & (y > -half) & (y < h - 1 + half) & (flux > 0.0)
-    for some in np.array_split(np.flatnonzero(near), max(1, int(near.sum()) // BATCH)):
-        row, col = np.rint(y[some]).astype(int), np.rint(x[some]).astype(int)
-        dx2 = np.square(side[None, :] + (col - x[some])[:, None])
-        dy2 = np.square(side[None, :] + (row - y[some])[:, None])
-        stamps = flux[some, None, None] * point.point(
-            dy2[:, :, None] + dx2[:, None, :], widen[some, None, None]
-        )
-        for stamp, stamp_row, stamp_col in zip(stamps, row, col, strict=True):  # they overlap
-            add_stamp(scene, stamp, stamp_row, stamp_col)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SkySettings:
-    """Ranges that are drawn from uniformly (electrons: log-uniformly)."""
-
-    electrons: tuple[float, float] = (20.0, 500.0)
-    gradient: tuple[float, float] = (0.0, 0.6)  # from side to side
-    vignetting: tuple[float, float] = (0.0, 0.45)  # loss in the corners
-    cloudy: float = 0.2  # share of frames
-    cloud_light: tuple[float, float] = (0.15, 1.5)  # brightest cloud over the sky
-    cloud_opacity: tuple[float, float] = (0.1, 0.8)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sky:
-    """A sky, each of shape (h, w)."""
-
-    electrons: FloatArray  # light of sky and clouds
-    passed: FloatArray  # share of the light of stars and streaks that arrives
-    cloudy: bool
-
-
-def draw_sky(rng: np.random.Generator, width: int, height: int, settings: SkySettings) -> Sky:
-    """Draw a sky."""
-    x = (np.arange(width) / width - 0.5)[None, :]
-    y = (np.arange(height) / height - 0.5)[:, None]
-    level = np.exp(rng.uniform(*np.log(settings.electrons)))
-    angle = rng.uniform(0.0, 2.0 * np.pi)
-    along = np.cos(angle) * x + np.sin(angle) * y
-    bow = 0.5 * np.exp(-0.5 * ((along - rng.uniform(-0.4, 0.4)) / 0.15) ** 2)
-    light = 1.0 + rng.uniform(*settings.gradient) * (along + bow)
-    aspect = height / width
-    corner2 = (x**2 + (y * aspect) ** 2) / (0.25 * (1.0 + aspect**2))  # 1 in the corners
-    lens = 1.0 - rng.uniform(*settings.vignetting) * corner2
-    passed = lens
-    cloudy = bool(rng.random() < settings.cloudy)
-    if cloudy:
-        cloud = _clouds(rng, width, height)
-        light = light + rng.uniform(*settings.cloud_light) * cloud
-        passed = lens * (1.0 - rng.uniform(*settings.cloud_opacity) * cloud)
-    return Sky(electrons=level * light * lens, passed=np.asarray(passed), cloudy=cloudy)
-
-
-def _clouds(rng: np.random.Generator, width: int, height: int) -> FloatArray:
-    """How thick the clouds are, 0 to 1: fractal, with edges, sometimes drawn out by the wind."""
-    size = 1024
-    tile = fractal_tile(rng, size, rng.uniform(1.3, 1.9))
-    step = rng.uniform(0.4, 1.0) * size / max(width, height)  # samples of the tile a pixel
-    stretch = rng.uniform(1.0, 4.0)
-    turn = rng.uniform(0.0, np.pi)
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    u = (np.cos(turn) * x + np.sin(turn) * y) * step / stretch
-    v = (np.cos(turn) * y - np.sin(turn) * x) * step
-    field = cv2.remap(
-        tile,
-        (u % size).astype(np.float32),
-        (v % size).astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )
-    # Samples of the tile are wider than pixels in large frames: no creases between them
-    field = cv2.GaussianBlur(field, (0, 0), max(1.5, stretch / step))
-    low, high = np.quantile(field[::8, ::8], [rng.uniform(0.1, 0.6), 0.99])
-    return np.asarray(np.clip((field - low) / (high - low), 0.0, 1.0) ** 0.8, dtype=np.float64)
-
-
 TEST_SEED0 = 10_000
-LONG_RAYS, LONG_RAY_PX = 0.2, (15.0, 40.0)  # share of the cosmic rays that graze the sensor
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreakFrameSettings:
-    """What the frames are like; ranges are drawn uniformly (electrons: log-uniformly) for each."""
-
-    width_px: int = 1024
-    height_px: int = 1024
-    sky: SkySettings = field(default_factory=SkySettings)
-    stars: StarSettings = field(default_factory=StarSettings)
-    streaks: StreakSettings = field(default_factory=StreakSettings)
-    read_noise_electrons: tuple[float, float] = (2.0, 12.0)
-    full_well_electrons: float = 30_000.0
-    hot_pixels_per_megapixel: tuple[int, int] = (0, 80)
-    cosmic_rays_per_megapixel: tuple[int, int] = (0, 20)
-
-
-LARGE = StreakFrameSettings(width_px=4000, height_px=3000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -547,54 +191,3 @@ class StreakFrame:
     trail_px: tuple[float, float] | None  # of all stars, from end to end
     fwhm_px: float  # of a star
     stars: int
-
-
-def streak_frame(seed: int, settings: StreakFrameSettings = StreakFrameSettings()) -> StreakFrame:
-    """Draw one frame."""
-    rng = np.random.default_rng([seed, settings.width_px, settings.height_px])
-    width, height = settings.width_px, settings.height_px
-    drawn = draw_streaks(rng, seed, width, height, settings.streaks)
-    sky = draw_sky(rng, width, height, settings.sky)
-    return compose(rng, seed, drawn, sky, settings)
-
-
-def compose(
-    rng: np.random.Generator,
-    seed: int,
-    drawn: list[DrawnStreak],
-    sky: Sky,
-    settings: StreakFrameSettings,
-) -> StreakFrame:
-    """The frame of these streaks before this sky; stars, noise and defects are drawn."""
-    width, height = settings.width_px, settings.height_px
-    read = float(np.exp(rng.uniform(*np.log(settings.read_noise_electrons))))
-    ground = Ground(variance=sky.electrons + read**2, passed=sky.passed)
-    point = draw_point(rng, settings.stars)
-    trail = draw_trail(rng, settings.stars)
-    scene = np.zeros((height, width))
-    sigma = float(np.sqrt(np.median(ground.variance)))
-    stars = add_stars(rng, scene, sigma, point, trail, settings.stars)
-    scene *= sky.passed
-    well = settings.full_well_electrons
-    true = [add_streak(scene, one, point, ground, well) for one in drawn]
-    electrons = rng.poisson(sky.electrons + scene) + rng.normal(0.0, read, scene.shape)
-    megapixels = width * height / 2**20
-    hot = round(megapixels * rng.uniform(*settings.hot_pixels_per_megapixel))
-    rays = round(megapixels * rng.uniform(*settings.cosmic_rays_per_megapixel))
-    add_hot_pixels(rng, electrons, hot, well)
-    grazing = int(rng.binomial(rays, LONG_RAYS))
-    add_cosmic_rays(rng, electrons, rays - grazing)
-    add_cosmic_rays(rng, electrons, grazing, LONG_RAY_PX)
-    if rng.random() < settings.stars.bleeding:
-        bleed(electrons, well)
-    light = np.clip(np.rint(electrons), 0.0, well) / well
-    return StreakFrame(
-        light=light.astype(np.float32),
-        saturated=(electrons >= well).astype(np.float32),
-        truth=tuple(one for one in true if one is not None),
-        seed=seed,
-        cloudy=sky.cloudy,
-        trail_px=trail,
-        fwhm_px=point.fwhm_px,
-        stars=stars,
-    )

@@ -16,17 +16,15 @@ from benchmarks.arrays import FloatArray
 from benchmarks.simulate.exposures import (
     BRIGHT_HALF_PX,
     COUNTS,
-    Course,
     Exposure,
     Optics,
     Spread,
     add_course,
     add_stars,
     add_track,
-    draw_course,
     fine_grid,
 )
-from benchmarks.simulate.noise import fractal_tile
+from benchmarks.simulate.streaks_open import draw_kind, draw_sky
 
 CELLS = 5
 DISC_HALF_PX = 10  # beyond that there is nothing of a disc out of focus
@@ -39,7 +37,7 @@ def camera_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> 
     rng = np.random.default_rng([3, seed, side_px])
     shape = (side_px, side_px)
     megapixels = side_px**2 / 2**20
-    sky, passed, cloudy = _sky(rng, side_px)
+    sky, passed, cloudy = draw_sky(rng, side_px, (3.0, 150.0), cloudy=0.45)
     read = float(np.exp(rng.uniform(np.log(1.5), np.log(5.0))))
     well = float(np.exp(rng.uniform(np.log(4e3), np.log(4e4))))
     variance = sky + read**2
@@ -50,7 +48,7 @@ def camera_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) -> 
     places = rng.uniform(-0.5, side_px - 0.5, (count, 2))
     stars = add_stars(scene, optics, places, strength, variance, passed)
     number = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
-    courses = [_course(rng, 7 * seed + 5 * k + 1, shape) for k in range(number)]
+    courses = [draw_kind(rng, 7 * seed + 5 * k + 1, shape) for k in range(number)]
     truth = [add_course(scene, one, optics, variance, passed) for one in courses]
     light, full = _developed(rng, sky, scene, read, well, megapixels)
     return Exposure(
@@ -136,33 +134,6 @@ def _defects(
         add_track(electrons, rng, length, loss, bend=0.2 if rng.random() < 0.3 else 0.0)
 
 
-def _sky(rng: np.random.Generator, side: int) -> tuple[FloatArray, FloatArray, bool]:
-    """Sky in electrons, what passes clouds and lens, and whether there are clouds."""
-    x = np.linspace(-1.0, 1.0, side)[None, :]
-    y = np.linspace(-1.0, 1.0, side)[:, None]
-    level = np.exp(rng.uniform(np.log(3.0), np.log(150.0)))
-    radius2 = 0.5 * (x**2 + y**2)
-    lens = 1.0 - rng.uniform(0.0, 0.6) * radius2**2
-    turn = rng.uniform(0.0, 2.0 * np.pi)
-    up = np.cos(turn) * x + np.sin(turn) * y
-    glow = rng.uniform(0.0, 0.8) / (1.0 + np.exp(-6.0 * (up - rng.uniform(-0.3, 0.8))))
-    band = rng.uniform(0.0, 0.5) * np.exp(-0.5 * ((up - rng.uniform(-0.6, 0.6)) / 0.12) ** 2)
-    light, passed = 1.0 + glow + band, lens
-    cloudy = bool(rng.random() < 0.45)
-    if cloudy:
-        tile = fractal_tile(rng, 1024, rng.uniform(1.4, 2.0))
-        if rng.random() < 0.4:  # drawn out by the wind
-            tile = np.asarray(
-                cv2.resize(tile[:, : int(rng.integers(200, 700))], (1024, 1024)), np.float32
-            )
-        cloud = cv2.GaussianBlur(cv2.resize(tile, (side, side)), (0, 0), rng.uniform(1.5, 6.0))
-        low, high = np.quantile(cloud[::8, ::8], [rng.uniform(0.2, 0.7), 0.99])
-        thick = np.clip((cloud - low) / (high - low), 0.0, 1.0)
-        light = light + rng.uniform(0.1, 2.0) * thick
-        passed = lens * np.exp(-rng.uniform(0.1, 2.5) * thick)
-    return np.asarray(level * light * lens), np.asarray(passed), cloudy
-
-
 def _optics(rng: np.random.Generator) -> Optics:
     """A disc out of focus and a Gaussian, with coma that grows from the middle; a shaken hand."""
     disc, sigma = rng.uniform(0.2, 1.8), rng.uniform(0.55, 1.0)
@@ -202,22 +173,3 @@ def _optics(rng: np.random.Generator) -> Optics:
     stars = tuple(tuple(one.drawn_out(path) for one in row) for row in still)
     trail = (float(path[-1, 0] - path[0, 0]), float(path[-1, 1] - path[0, 1]))
     return Optics(still=still, stars=stars, trail_px=trail)
-
-
-def _course(rng: np.random.Generator, turn: int, shape: tuple[int, int]) -> Course:
-    """A streak: even light that comes up or fades, an aircraft's lamps, or a meteor."""
-    x, y, bow, snr = draw_course(rng, turn, shape, cut=0.15, curved=0.25, bow_share=0.012)
-    t = np.linspace(0.0, 1.0, x.size)
-    kind, which, blur = "satellite", rng.random(), rng.uniform(0.0, 0.4)
-    light = np.ones(x.size)
-    if which < 0.15:  # it enters the shadow
-        light = 0.3 + 0.7 / (1.0 + np.exp((t - rng.uniform(0.4, 0.9)) / 0.05))
-    elif which < 0.25:  # it turns slowly
-        light = 0.6 + 0.4 * np.sin(2.0 * np.pi * (t * rng.uniform(0.5, 8.0) + rng.random()))
-    elif which < 0.33:
-        kind = "aircraft"
-        light = np.where((t * rng.integers(3, 12)) % 1.0 < 0.25, 3.0, 0.6)
-    elif which < 0.42:
-        kind, blur = "meteor", rng.uniform(0.2, 1.0)
-        light = 0.1 + 0.9 * np.sin(np.pi * t ** rng.uniform(1.0, 2.0)) ** 2
-    return Course(x=x, y=y, light=light, blur_px=blur, bow_px=bow, peak_snr=snr, kind=kind)

@@ -15,19 +15,18 @@ from benchmarks.arrays import FloatArray
 from benchmarks.simulate.exposures import (
     BRIGHT_HALF_PX,
     COUNTS,
-    Course,
     Exposure,
     Optics,
     Spread,
     add_course,
     add_stars,
     add_track,
-    draw_course,
     fine_grid,
 )
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.starfield import add_hot_pixels, add_stamp
 from benchmarks.simulate.streaks import bleed
+from benchmarks.simulate.streaks_open import draw_kind
 
 CELLS = 3
 
@@ -48,7 +47,7 @@ def crowded_exposure(seed: int, *, side_px: int = 1024, streaks: bool = True) ->
     for _ in range(rng.poisson(3.0 * megapixels)):
         _add_galaxy(rng, scene, float(np.sqrt(np.median(variance))), optics.middle.fwhm_px)
     count = int(rng.choice(len(COUNTS), p=COUNTS)) if streaks else 0
-    courses = [_course(rng, 7 * seed + 5 * k + 3, shape) for k in range(count)]
+    courses = [draw_kind(rng, 7 * seed + 5 * k + 3, shape) for k in range(count)]
     truth = [add_course(scene, one, optics, variance, passed) for one in courses]
     electrons = rng.poisson(sky + scene) + rng.normal(0.0, read, shape)
     add_hot_pixels(rng, electrons, int(megapixels * rng.uniform(0, 120)), well)
@@ -183,27 +182,6 @@ def _add_galaxy(rng: np.random.Generator, scene: FloatArray, sigma: float, fwhm:
     peak = sigma * np.exp(rng.uniform(np.log(0.5), np.log(30.0)))
     row, col = rng.integers(0, side, 2)
     add_stamp(scene, peak * disc / disc.max(), int(row), int(col))
-
-
-def _course(rng: np.random.Generator, turn: int, shape: tuple[int, int]) -> Course:
-    """A streak: even or sloping light, a flare, flashes, or a meteor."""
-    x, y, bow, snr = draw_course(rng, turn, shape, cut=0.2, curved=0.1, bow_share=0.01)
-    t = np.linspace(0.0, 1.0, x.size)
-    kind, which, blur = "satellite", rng.random(), rng.uniform(0.0, 0.6)
-    light = 1.0 + rng.uniform(-0.4, 0.4) * (2.0 * t - 1.0)
-    if which < 0.1:  # a flare on an even light
-        light = light + rng.uniform(1.0, 4.0) * np.exp(
-            -0.5 * ((t - rng.uniform(0.2, 0.8)) / rng.uniform(0.05, 0.2)) ** 2
-        )
-    elif which < 0.25:  # it tumbles, with narrow maxima
-        period = np.exp(rng.uniform(np.log(20.0), np.log(250.0)))
-        wave = np.abs(np.cos(np.pi * 0.5 * x.size * (t - rng.random()) / period))
-        light = 0.25 + 0.75 * wave ** rng.uniform(1.0, 4.0)
-    elif which < 0.35:
-        kind, blur = "meteor", rng.uniform(0.3, 1.2)
-        peak = rng.uniform(0.4, 0.75)
-        light = np.where(t < peak, 0.15 + 0.85 * t / peak, 0.15 + 0.85 * (1.0 - t) / (1.0 - peak))
-    return Course(x=x, y=y, light=light, blur_px=blur, bow_px=bow, peak_snr=snr, kind=kind)
 
 
 def _columns(rng: np.random.Generator, electrons: FloatArray, read: float) -> None:

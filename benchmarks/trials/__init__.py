@@ -15,7 +15,7 @@ from benchmarks.registration.cases import index_words, search_parameters
 from benchmarks.registration.real import search_words
 from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.exposures import KINDS
-from benchmarks.trials.report import Page, in_order
+from benchmarks.trials.report import Page, in_order, page_lines
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
 from regengine.io.extras import need
@@ -25,48 +25,9 @@ if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
 
 
-# Columns before the verdict that are no factor to put into bins
-NO_FACTORS = {
-    *("seed", "half", "kind", "registrable", "places", "lon", "lat", "time_utc", "seconds_draw")
-}
-
-
 def rows_of(given: argparse.Namespace) -> list[Row]:
     """Trials of the half, of all tables."""
     return in_order(read_rows(given.table), given.half)
-
-
-def drawn_columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Columns that hold what was drawn: those before the verdict."""
-    names = list(rows[0]) if rows else ["verdict"]
-    return tuple(name for name in names[: names.index("verdict")] if name not in NO_FACTORS)
-
-
-def page_of(given: argparse.Namespace) -> Page:
-    """What the page is made from."""
-    rows = rows_of(given)
-    return Page(
-        rows=rows,
-        ablations=[in_order(read_rows([table]), given.half) for table in given.ablation],
-        command=command_words(given),
-        drawn=drawn_columns(rows),
-        note=note_on(rows, given.half),
-    )
-
-
-def note_on(rows: Sequence[Row], half: str) -> str:
-    """A sentence on what the trials of a table were run with."""
-    made = any((row.get("continent") or "").startswith("made") for row in rows)
-    world = "the self-made land of `data_samples/`" if made else "VIIRS 2023 (product B)"
-    used = {
-        name: ", ".join(sorted({row.get(name) or "not known" for row in rows}))
-        for name in ("map", "index", "budget_s", "commit")
-    }
-    return (
-        f"World: {world}; {half} half; map: {used['map']}; its index: {used['index']}; budget of a "
-        f"search, s of work: {used['budget_s']}; run at commit: {used['commit']}. "
-        "docs/benchmarks.md explains *right*, the factors and the figures."
-    )
 
 
 def command_words(given: argparse.Namespace) -> str:
@@ -76,14 +37,12 @@ def command_words(given: argparse.Namespace) -> str:
     words += [f"--seeds {given.seeds}"] if given.seeds and not given.smoke else []
     words += [] if given.real is None else ["--real FOLDER --lights MAP_A.tif"]
     words += [] if given.frames == "all" else [f"--frames {given.frames}"]
-    words += ["--placed"] if given.placed else []
     words += [] if given.kinds == KINDS else [f"--kinds {' '.join(given.kinds)}"]
     return " ".join(words + ([] if given.smoke else search_words(given)))
 
 
 Tell = Callable[[str], None]
 SMOKE_SEEDS, SMOKE_WORK = (0, 24), 1.5
-NEEDED_COLUMNS = ("seed", "half", "verdict")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -105,13 +64,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what may propose cameras: an ablation leaves some out",
     )
     group.add_argument(
-        "--ablation",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="tables of runs with other --methods, to stand beside",
-    )
-    group.add_argument(
         "--frames",
         choices=FRAMES,
         default="all",
@@ -124,12 +76,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=KINDS,
         help="only trials of these, drawn by their seeds: all but city are controls",
-    )
-    group.add_argument(
-        "--placed",
-        action="store_true",
-        help="register each photo that was missed once more with the true camera told (not with "
-        "--told nothing)",
     )
     group.add_argument("--report-only", action="store_true", help="no trial is run")
     group.add_argument("--smoke", action="store_true", help="24 trials of the self-made world")
@@ -162,9 +108,9 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         raise ConfigError("no table of trials: say --table CASES.csv")
     if given.out is not None:
         need("--out", "matplotlib.figure")  # for its picture; after hours of trials is too late
+    if given.real is not None and given.lights is None:
+        raise ConfigError("no map to register the real world on: say --lights MAP.tif")
     settings, seeds = settings_of(given), seeds_of(given.seeds)
-    for table in (*given.table, *given.ablation):
-        check_table(table, given.told)
     if settings.lights is None and not given.report_only:
         settings = replace(settings, lights=built_map(settings, folder))
     if given.overlays is not None:
@@ -178,14 +124,13 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         if any(seed >= FIRST_MIRRORED for seed in wanted):
             _ = shop.mirrored_index
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
-    page = page_of(given)
+    rows = rows_of(given)
+    page = Page(rows=rows, command=command_words(given))
     if given.out is not None:
         from benchmarks.trials.pictures import plot_run
 
         page = replace(page, picture=f"{dated(given.page)}.png")
         plot_run(page.rows, given.out / page.picture)
-    from benchmarks.trials.report import page_lines
-
     return page_lines(page)
 
 
@@ -193,15 +138,12 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
     """What the options say of every trial."""
     from benchmarks.trials.run import TrialSettings
 
-    if given.real is not None and given.lights is None:
-        raise ConfigError("no map to register the real world on: say --lights MAP.tif")
     return TrialSettings(
         half=given.half,
         real=given.real,
         lights=given.lights,
         register=search_parameters(given.max_work, methods=methods_of(given.methods)),
         told=given.told,
-        placed=given.placed,
         index=given.index,
         mirrored_index=given.table[0].with_name("mirrored.idx"),
     )
@@ -237,20 +179,6 @@ def seeds_of(text: str) -> range:
         return range(int(first), int(last))
     except ValueError:
         raise ConfigError(f"{text!r} is no range of seeds: say FIRST:LAST, as in 0:100") from None
-
-
-def check_table(table: Path, told: str) -> None:
-    """Refuse to continue or report what is no table of trials, or of trials told otherwise."""
-    rows = read_rows([table])
-    lacking = [name for name in NEEDED_COLUMNS if rows and name not in rows[0]]
-    if lacking:
-        raise ConfigError(
-            f"{table} is no table of trials, it lacks {', '.join(lacking)}: give another --table"
-        )
-    if rows and (rows[0].get("told") or "all") != told:
-        raise ConfigError(
-            f"{table} holds trials that were told otherwise: say --told as then, or another --table"
-        )
 
 
 def run_seeds(

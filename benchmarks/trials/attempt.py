@@ -26,11 +26,9 @@ from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.registration.candidates import SAME_SHARE
 from regengine.registration.control_points import propose
 from regengine.registration.outcome import no_match_result, result_of
-from regengine.registration.propose_manual import position_of
-from regengine.registration.register import kinds_of, search_frame
+from regengine.registration.register import search_frame
 from regengine.registration.search import RegisterParams, SearchAids
 from regengine.result import ControlPoint, FrameResult, Reason
 from regengine.scene.classify import assess_for_search
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
 
 GRID = 17  # pixels along each side at which the solved camera is compared with the true one
-NEAR = 9  # pixels along each side that tell whether two cameras show the same
 
 
 def camera_of(simulated: SimCamera) -> Camera:
@@ -101,21 +98,6 @@ def normalised_errors(
     return z[:, 0], z[:, 1]
 
 
-def shows_the_same(camera: Camera, truth: Camera) -> bool:
-    """Whether a camera is the true one but for what a finer fit would mend."""
-    ground = ground_grid(truth, NEAR)
-    if not len(ground):
-        return False
-    x, y = camera.lonlat_to_pixel(ground.lon, ground.lat)
-    moved = np.nan_to_num(np.hypot(x - ground.x, y - ground.y), nan=np.inf)
-    return bool(np.median(moved) < SAME_SHARE * max(truth.width_px, truth.height_px))
-
-
-def rank_of_truth(cameras: Sequence[Camera], truth: Camera) -> int | None:
-    """Place of the first camera in a list that shows what the true one does; None for none."""
-    return next((k for k, camera in enumerate(cameras) if shows_the_same(camera, truth)), None)
-
-
 def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
     """Columns of the table that say how good a proposal is."""
     grid = ground_grid(truth)
@@ -146,7 +128,6 @@ if TYPE_CHECKING:
 
 Told = Literal["all", "nothing"]  # of time and orbit
 REASON_MARK = "|"
-WORK_OF = "work of "  # a kind of proposer: its column
 EVIDENCE = "ev_"  # before the names of the evidence's fields
 
 
@@ -156,7 +137,6 @@ class Registration:
 
     result: FrameResult | None  # none where the photo failed
     search: Search | None = None  # none where the search never began
-    placed: FrameResult | None = None  # with the true camera told, if that was asked for
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -181,13 +161,8 @@ def register_trial(
     aids: SearchAids | None = None,
     *,
     told: Told = "all",
-    placed: bool = False,
 ) -> Registration:
-    """Write a trial's files, read them again and register the photo.
-
-    With ``placed`` one that should have been accepted and was not is registered once more as if a
-    person had placed it.
-    """
+    """Write a trial's files, read them again and register the photo."""
     photo, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
     result, search, position, problem = None, None, None, ""
@@ -209,27 +184,13 @@ def register_trial(
             result = no_match_result(frame, position, light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")
-    done = Registration(
+    return Registration(
         result=result,
         search=search,
         problem=problem,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
     )
-    missed = trial.registrable and result is not None and result.verdict != "accepted"
-    if placed and missed and told == "all":
-        done = replace(done, placed=placed_truly(trial, photo, elements, light_map, parameters))
-    return done
-
-
-def placed_truly(
-    trial: Trial, photo: Path, elements: Path, light_map: HasOverview, parameters: RegisterParams
-) -> FrameResult:
-    """Register a trial's photo as if a person had placed it where it was taken."""
-    truth, frame = camera_of(trial.camera), read_frame(photo)
-    position = position_of(truth, frame, load_tle_file(elements))
-    aids = SearchAids(placement=truth)
-    return result_of(search_frame(frame, position, light_map, parameters, aids))
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
@@ -263,24 +224,13 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
-    truth, placed = camera_of(trial.camera), registration.placed
-    columns["placed_verdict"] = None if placed is None else placed.verdict
-    if placed is not None and placed.solved is not None:
-        score = score_columns(placed.solved.camera, placed.control_points, truth)
-        columns["placed_right"] = score["right"]
     if result is None or search is None:
         return columns
-    columns |= {f"{WORK_OF}{kind}": work for kind, work in search.work_of.items()}
-    columns["truth_in_candidates"] = rank_of_truth([c.camera for c in search.candidates], truth)
     best = search.best
     if best is None or result.probability is None:
         return columns
     points = proposed_points(result, search)
-    columns |= score_columns(best.camera, points, truth)
-    kinds = kinds_of(search, best.camera)
-    columns["kinds"] = sorted(kinds)
-    columns["found_by"] = next((kind for kind, _ in search.proposed if kind in kinds), "")
-    columns["truth_in_finalists"] = rank_of_truth([f.camera for f in best.finalists], truth)
+    columns |= score_columns(best.camera, points, camera_of(trial.camera))
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}
 
 
@@ -290,19 +240,3 @@ def proposed_points(result: FrameResult, search: Search) -> tuple[ControlPoint, 
         return result.control_points
     best = search.best
     return propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
-
-
-def with_true_camera(result: FrameResult, trial: Trial) -> FrameResult:
-    """A result that says what would be true of a trial, to be drawn beside the proposal."""
-    from regengine.result import SolvedCamera
-
-    truth = camera_of(trial.camera)
-    solved = SolvedCamera(camera=truth, along_track_offset_s=0.0, off_nadir_deg=truth.off_nadir_deg)
-    return replace(
-        result,
-        frame=f"{result.frame}, seen through its true camera",
-        solved=solved,
-        fit=None,
-        control_points=(),
-        probability=None,
-    )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
 
-from benchmarks.row_tables import Row, flags, number_of, numbers
+from benchmarks.row_tables import Row, flags, numbers
 from detectors.types import FloatArray
 
 RIGHT_ACCEPTED = "right and accepted"
@@ -21,11 +22,6 @@ WRONG_REVIEW = "wrong, review"
 NO_MATCH = "no match"
 FAILED = "failed"
 OUTCOMES = (RIGHT_ACCEPTED, RIGHT_REVIEW, WRONG_ACCEPTED, WRONG_REVIEW, NO_MATCH, FAILED)
-
-# A column without bins of its own that has no more values than this is a choice; of words that are
-# more the commonest stand by themselves
-FEW_VALUES = 6
-QUARTERS = (0.25, 0.5, 0.75)
 
 
 def outcome_of(row: Row) -> str:
@@ -67,66 +63,27 @@ class Factor:
     # Between bins of numbers, the lower edge belonging to its bin; () where each value is a bin.
     edges: tuple[float, ...] = ()
     size: bool = False  # whether the sign does not matter
-    choices: tuple[str, ...] = ()  # order of values that are no numbers
-
-    def order(self, text: str) -> tuple[int, float, str]:
-        """Sorting key of a value: by the choices, else by its number, else by its letters."""
-        number = number_of(text)
-        place = self.choices.index(text) if text in self.choices else len(self.choices)
-        return place, np.inf if np.isnan(number) else number, text
 
 
 YES_NO = {"1": "yes", "0": "no"}
 FACTORS = (
     Factor(column="off_nadir_deg", title="off-nadir, °", edges=(15, 30, 45, 55)),
     Factor(column="focal_mm", title="focal length, mm", edges=(35, 70, 135, 250)),
-    Factor(
-        column="focal_told",
-        title="focal length told",
-        choices=("exact", "error", "wrong", "unknown"),
-    ),
-    Factor(column="clock_class", title="clock error up to", choices=("2s", "120s", "10min", "1h")),
+    Factor(column="focal_told", title="focal length told"),
     Factor(column="clock_error_s", title="clock error, s", edges=(2, 30, 120, 600), size=True),
     Factor(column="tle_age_days", title="age of the TLE, days", edges=(1, 3, 5, 7), size=True),
-    Factor(
-        column="along_track_error_km",
-        title="along-track error, km",
-        edges=(10, 50, 200, 1000),
-        size=True,
-    ),
-    Factor(
-        column="cross_track_error_km", title="cross-track error, km", edges=(1, 3, 10), size=True
-    ),
     Factor(column="cloud_opaque", title="opaque cloud", edges=(0.01, 0.2, 0.4, 0.6)),
-    Factor(column="cloud_thin", title="thin cloud", edges=(0.01, 0.2, 0.4, 0.6)),
-    Factor(column="limb_visible", title="limb in view"),
     Factor(column="ground_share", title="share of ground", edges=(0.4, 0.6, 0.8, 0.999)),
     Factor(column="hardware_share", title="share of hardware", edges=(0.001, 0.1, 0.2, 0.3)),
-    Factor(column="lightning", title="lightning"),
-    Factor(column="airglow", title="airglow"),
-    Factor(column="stars", title="stars"),
-    Factor(column="aurora", title="aurora"),
-    Factor(column="reflection", title="reflection"),
     Factor(column="crop_share", title="share left by the crop", edges=(0.5, 0.75, 0.999)),
-    Factor(column="turned_deg", title="turned, °"),
-    Factor(column="mirrored", title="mirrored"),
     Factor(column="resize_px", title="long side, px", edges=(640, 1000, 1500, 3000)),
     Factor(column="jpeg_quality", title="JPEG quality", edges=(70, 80, 90)),
-    Factor(column="boats", title="fishing boats", edges=(1, 30)),
-    Factor(column="flares", title="gas flares", edges=(1, 10)),
     Factor(column="places", title="lit places", edges=(12, 20, 50, 200)),
+    Factor(column="aurora", title="aurora"),
+    Factor(column="lightning", title="lightning"),
+    Factor(column="reflection", title="reflection"),
+    Factor(column="mirrored", title="mirrored"),
     Factor(column="continent", title="continent"),
-    Factor(column="roll_deg", title="roll, °"),
-    Factor(column="k1", title="k1"),
-    Factor(column="iso_noise", title="sensor noise"),
-    Factor(column="motion_px", title="motion blur, px"),
-    Factor(column="defocus_px", title="defocus, px"),
-    Factor(column="saturation_nw", title="saturation, nW"),
-    Factor(column="bloom", title="blooming"),
-    Factor(column="vignetting", title="vignetting"),
-    Factor(column="gain_spread", title="spread of the gains"),
-    Factor(column="lights_changed_share", title="share of lights changed"),
-    Factor(column="tone_contrast", title="contrast of the tone curve"),
 )
 
 
@@ -135,14 +92,11 @@ def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
     texts = [row.get(factor.column) or "" for row in rows]
     values = numbers(rows, factor.column)
     values = np.abs(values) if factor.size else values
-    edges = factor.edges or quarters(values, texts)
+    edges = factor.edges
     if not edges:
-        common = Counter(text for text in texts if text).most_common(FEW_VALUES)
-        labels = sorted((text for text, _ in common), key=factor.order)
-        binary = set(labels) <= set(YES_NO)
+        labels = sorted(set(texts) - {""})
         chosen = [[text == label for text in texts] for label in labels]
-        chosen += [[text not in {"", *labels} for text in texts]]
-        names = [*(YES_NO[label] if binary else label for label in labels), "others"]
+        names = [YES_NO.get(label, label) for label in labels]
     else:
         ends = [-np.inf, *edges, np.inf]
         chosen = [list((values >= low) & (values < high)) for low, high in pairwise(ends)]
@@ -154,14 +108,6 @@ def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
     return [(name, inside) for name, inside in found if inside]
 
 
-def quarters(values: NDArray[np.float64], texts: Sequence[str]) -> tuple[float, ...]:
-    """Edges that put many different numbers into quarters; none for choices."""
-    known = values[np.isfinite(values)]
-    if len(set(texts) - {""}) <= FEW_VALUES or len(known) < sum(text != "" for text in texts):
-        return ()
-    return tuple(sorted({float(f"{edge:.3g}") for edge in np.quantile(known, QUARTERS)}))
-
-
 def range_words(low: float, high: float) -> str:
     """A bin's range in words."""
     if np.isinf(low):
@@ -169,34 +115,15 @@ def range_words(low: float, high: float) -> str:
     return f"≥ {low:g}" if np.isinf(high) else f"{low:g} to {high:g}"
 
 
-def factors_of(rows: Sequence[Row], drawn: Iterable[str] = ()) -> list[Factor]:
-    """The factors that the rows have: those listed here, then others that were drawn."""
-    columns = {name for row in rows[:1] for name in row}
-    known = [factor for factor in FACTORS if factor.column in columns]
-    named = {factor.column for factor in known}
-    extra = [name for name in drawn if name in columns and name not in named]
-    return [*known, *(Factor(column=name, title=name.replace("_", " ")) for name in extra)]
-
-
-NORMAL_95 = 1.959963984540054
 CALIBRATION_BINS = 15  # of equal width, as Guo et al. 2017 count the calibration error
 
 
 def wilson_interval(hits: int, tried: int) -> tuple[float, float]:
-    """Two-sided 95 % interval of a share.
-
-    References
-    ----------
-    Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference.
-    Journal of the American Statistical Association 22, 209-212.
-    """
+    """Two-sided 95 % interval of a share; NaN of nothing."""
     if tried == 0:
         return float("nan"), float("nan")
-    share, z2 = hits / tried, NORMAL_95**2
-    middle = (share + z2 / (2 * tried)) / (1 + z2 / tried)
-    spread = math.sqrt(share * (1 - share) / tried + z2 / (4 * tried**2))
-    half = NORMAL_95 * spread / (1 + z2 / tried)
-    return max(middle - half, 0.0), min(middle + half, 1.0)
+    found = binomtest(hits, tried).proportion_ci(0.95, "wilson")
+    return float(found.low), float(found.high)
 
 
 TAIL_SHARE = 0.1  # of some sizes, the largest, that are taken for the tail
@@ -283,28 +210,10 @@ def calibration(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Roc:
-    """Receiver operating characteristic: shares above each threshold, from none to all."""
-
-    # false_positive and true_positive: shape (k,)
-    false_positive: FloatArray
-    true_positive: FloatArray
-    # Probability that a right one scores above a wrong one, ties half; NaN without both kinds.
-    area: float
-
-
-def roc(score: ArrayLike, right: ArrayLike) -> Roc:
-    """Receiver operating characteristic of a score."""
-    height, hit = np.asarray(score, float), np.asarray(right, bool)
-    positives, negatives = int(hit.sum()), int((~hit).sum())
-    if not positives or not negatives:
-        return Roc(false_positive=np.zeros(0), true_positive=np.zeros(0), area=float("nan"))
-    order = np.argsort(-height, kind="stable")
-    last = np.flatnonzero(np.diff(height[order], append=-np.inf))  # of each run of equal scores
-    true = np.concatenate([[0.0], np.cumsum(hit[order])[last] / positives])
-    false = np.concatenate([[0.0], np.cumsum(~hit[order])[last] / negatives])
-    return Roc(false_positive=false, true_positive=true, area=float(np.trapezoid(true, false)))
+def roc_area(score: ArrayLike, right: ArrayLike) -> float:
+    """Probability that a right one scores above a wrong one, ties half; NaN without both kinds."""
+    hit = np.asarray(right, bool)
+    return float(roc_auc_score(hit, score)) if hit.any() and not hit.all() else float("nan")
 
 
 def within_one_sigma(z: Sequence[float] | FloatArray) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 from scipy.special import erf
 
 from benchmarks.row_tables import Row, numbers, values
-from benchmarks.trials.attempt import with_true_camera
 from benchmarks.trials.outcomes import (
     FACTORS,
     RIGHT_ACCEPTED,
@@ -19,45 +18,29 @@ from benchmarks.trials.outcomes import (
     having,
     registrable,
     wilson_interval,
-    with_verdict,
 )
 from benchmarks.trials.run import TrialSettings, open_workshop
-from detectors.types import FloatArray
 
-TRUTH = "truth"
 MOST_SIGMAS = 4.0
 
 
 def plot_run(rows: Sequence[Row], path: Path) -> None:
-    """Draw recall by angle, seconds, and errors over their sigmas into one picture."""
+    """Draw recall by angle, and the control points' errors over their sigmas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    angle, seconds, sigmas = figure.subplots(1, 3)
+    angle, sigmas = figure.subplots(1, 2)
     draw_recall(angle, registrable(rows))
-    accepted = with_verdict(rows, "accepted")
-    for name, some in ((f"{len(accepted)} accepted", accepted), (f"all {len(rows)}", rows)):
-        draw_shares(seconds, numbers(some, "seconds_cpu"), name)
-    seconds.set(xscale="log", xlabel="CPU, s", ylabel="photographs that took no more, %")
-    seconds.xaxis.set_major_formatter("{x:g}")
     right = having(rows, RIGHT_ACCEPTED)
-    z = np.abs(np.concatenate([values(right, "z_east"), values(right, "z_north")]))
-    draw_shares(sigmas, z, f"{len(z)} errors of {len(right)} right and accepted")
+    z = np.sort(np.abs(np.concatenate([values(right, "z_east"), values(right, "z_north")])))
+    shares = 100.0 * np.arange(1, len(z) + 1) / max(len(z), 1)
+    sigmas.step(z, shares, where="post", label=f"{len(z)} errors, right and accepted")
     normal = np.linspace(0.0, MOST_SIGMAS, 200)
-    told = 100.0 * erf(normal / np.sqrt(2.0))
-    sigmas.plot(normal, told, color="0.4", linestyle=":", label="normal, as sigmas tell")
-    sigmas.set(
-        xlim=(0.0, MOST_SIGMAS),
-        xlabel="control point's error east or north over sigma",
-        ylabel="errors no larger, %",
-    )
-    for axes in (angle, seconds, sigmas):
-        axes.set_ylim(0.0, 102.0)
-        axes.grid(color="0.9")
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower left" if axes is angle else "lower right", fontsize="small")
+    sigmas.plot(normal, 100.0 * erf(normal / np.sqrt(2.0)), color="0.4", label="normal")
+    sigmas.set(xlim=(0.0, MOST_SIGMAS), xlabel="error over sigma", ylabel="errors no larger, %")
+    sigmas.legend(loc="lower right", fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of the library, equal tables give equal bytes
     figure.savefig(path, dpi=100, metadata={"Software": None})
@@ -77,18 +60,10 @@ def draw_recall(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_ylabel("right and accepted of registrable, %\n(95 % interval, number of trials)")
 
 
-def draw_shares(axes: Any, found: FloatArray, label: str) -> None:
-    """How many of some numbers are no larger than each of them, per cent."""
-    known = np.sort(found[~np.isnan(found)])
-    if len(known):
-        shares = 100.0 * np.arange(1, len(known) + 1) / len(known)
-        axes.step(known, shares, where="post", label=label)
-
-
 def draw_trials(
     seeds: Iterable[int], settings: TrialSettings, folder: Path, tell: Callable[[str], None]
 ) -> list[Path]:
-    """Register some trials again and draw two overlays of each."""
+    """Register some trials again and draw an overlay of each."""
     from regengine.registration.overlay import draw_result
 
     shop = open_workshop(settings)
@@ -101,14 +76,6 @@ def draw_trials(
             if result is None:
                 tell(f"seed {seed}: {found.problem}")
                 continue
-            photo = Path(result.path)
-            light_map = shop.map_of(trial)
-            proposal = draw_result(result, photo, light_map, folder)
-            true = draw_result(
-                with_true_camera(result, trial), photo, light_map, Path(name) / TRUTH
-            )
-            target = folder / f"{photo.stem}.{TRUTH}.png"
-            target.write_bytes(true.read_bytes())
-        drawn += [proposal, target]
+            drawn.append(draw_result(result, Path(result.path), shop.map_of(trial), folder))
         tell(f"seed {seed}: {result.verdict}")
     return drawn

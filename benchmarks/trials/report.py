@@ -9,22 +9,21 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.pages import NONE, number, table, title_lines
-from benchmarks.row_tables import LIST_MARK, Row, flags, number_of, numbers, values
-from benchmarks.trials.attempt import REASON_MARK, WORK_OF
+from benchmarks.row_tables import Row, flags, number_of, numbers, values
+from benchmarks.trials.attempt import REASON_MARK
 from benchmarks.trials.outcomes import (
+    FACTORS,
     OUTCOMES,
     RIGHT_ACCEPTED,
     RIGHT_REVIEW,
     WRONG_ACCEPTED,
     bins_of,
     calibration,
-    factors_of,
     having,
     outcome_of,
     proposals,
     quantile,
     registrable,
-    roc,
     share_beyond,
     wilson_interval,
     with_verdict,
@@ -40,7 +39,6 @@ STEEP_DEG = 45.0
 WELL_LIT = 15
 LONG_LENS_MM = 250.0
 MOST_WRONG = 1e-3
-LEAST_WORK = 1.0  # s; below, what is not counted as work outweighs it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,28 +88,6 @@ def recall_figure(what: str, least: float, rows: Sequence[Row]) -> Figure:
         interval=interval_words(hits, len(rows)),
         met=hits >= least * len(rows) if rows else None,
     )
-
-
-def ceiling_figures(rows: Sequence[Row]) -> list[Figure]:
-    """How many would be right and accepted if no search missed them; none unless all were tried."""
-    missed = [row for row in rows if row.get("verdict") in {"review", "no_match"}]
-    if not missed or not all(row.get("placed_verdict") for row in missed):
-        return []
-    hits = sum(
-        outcome_of(row) == RIGHT_ACCEPTED
-        or (row.get("placed_verdict") == "accepted" and row.get("placed_right") == "1")
-        for row in rows
-    )
-    return [
-        Figure(
-            what="right and accepted, or so once the true camera is told",
-            asked=NONE,
-            measured=percent(hits / len(rows)),
-            n=len(rows),
-            interval=interval_words(hits, len(rows)),
-            met=None,
-        )
-    ]
 
 
 def wrong_figure(rows: Sequence[Row]) -> Figure:
@@ -210,7 +186,6 @@ def figures_of(rows: Sequence[Row]) -> list[Figure]:
         ]
     return [
         *recalls,
-        *ceiling_figures(can),
         wrong_figure(rows),
         *tail_figures(rows),
         *probability_figures(rows),
@@ -270,34 +245,14 @@ def seconds_figures(rows: Sequence[Row]) -> list[Figure]:
         seconds = numbers(some, "seconds_cpu")
         words, n = f"CPU seconds a frame, {name}", int(np.isfinite(seconds).sum())
         found.append(limit_figure(words, limit, quantile(seconds, share), n))
-    return [*found, *machine_figures(rows)]
+    return found
 
 
-def machine_figures(rows: Sequence[Row]) -> list[Figure]:
-    """How slow the machine was: work is counted alike everywhere; nothing where it is not known."""
-    work = numbers(rows, "work")
-    known = work >= LEAST_WORK
-    if not known.any():
-        return []
-    return [
-        Figure(
-            what="CPU seconds for a second of work, median (tells machines apart)",
-            asked=NONE,
-            measured=number(quantile(numbers(rows, "seconds_cpu")[known] / work[known], 0.5)),
-            n=int(known.sum()),
-            interval=NONE,
-            met=None,
-        )
-    ]
-
-
-MOST_LISTED = 40
 WORST = 10
 NO_CODE = "no reason given"
 CASE_HEADER = (
     *("seed", "kind", "lit places", "off-nadir", "lens mm", "told", "clock", "TLE days"),
-    *("along-track km", "cloud", "verdict", "probability", "right", "error km", "truth was found"),
-    "reasons",
+    *("along-track km", "cloud", "verdict", "probability", "right", "error km", "reasons"),
 )
 
 
@@ -319,14 +274,6 @@ def code_of(row: Row) -> str:
     if row.get("problem"):
         return row["problem"].partition(":")[0]
     return (row.get("reasons") or "").partition(REASON_MARK)[0] or NO_CODE
-
-
-def truth_found(row: Row) -> str:
-    """How far the true camera came in the search."""
-    finalist, candidate = row.get("truth_in_finalists"), row.get("truth_in_candidates")
-    if finalist:
-        return "chosen" if finalist == "0" else f"finalist {int(finalist) + 1}"
-    return f"candidate {int(candidate) + 1}" if candidate else "no"
 
 
 def worst_point_km(row: Row) -> float:
@@ -354,7 +301,6 @@ def case_cells(row: Row) -> list[str]:
         NONE if p != p else probability_text(p),
         {"1": "yes", "0": "no"}.get(row.get("right") or "", NONE),
         number(worst_point_km(row), 1),
-        truth_found(row),
         (row.get("reasons") or row.get("problem") or NONE).replace(REASON_MARK, ", "),
     ]
 
@@ -367,10 +313,7 @@ def wrong_lines(rows: Sequence[Row]) -> list[str]:
     return table(CASE_HEADER, [case_cells(row) for row in wrong])
 
 
-REASON_HEADER = (
-    *("reason", "trials", *OUTCOMES[1:]),
-    *("truth was a finalist", "a candidate", "never found"),
-)
+REASON_HEADER = ("reason", "trials", *OUTCOMES[1:])
 
 
 def reason_lines(rows: Sequence[Row]) -> list[str]:
@@ -378,133 +321,11 @@ def reason_lines(rows: Sequence[Row]) -> list[str]:
     groups: dict[str, list[Row]] = {}
     for row in missed(rows):
         groups.setdefault(code_of(row), []).append(row)
-    lines = []
-    for code, group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
-        kinds = [outcome_of(row) for row in group]
-        finalists = sum(1 for row in group if row.get("truth_in_finalists"))
-        candidates = sum(
-            1
-            for row in group
-            if row.get("truth_in_candidates") and not row.get("truth_in_finalists")
-        )
-        found = (finalists, candidates, len(group) - finalists - candidates)
-        counts = [len(group), *(kinds.count(name) for name in OUTCOMES[1:]), *found]
-        lines.append([code, *(str(value) for value in counts)])
+    lines = [
+        [code, str(len(group)), *outcome_cells(group)[1:]]
+        for code, group in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    ]
     return table(REASON_HEADER, lines, right=len(REASON_HEADER) - 1) if lines else ["None."]
-
-
-def missed_lines(rows: Sequence[Row], most: int = MOST_LISTED) -> list[str]:
-    """The best-lit registrable trials that were missed, by their first reason."""
-    listed = missed(rows)[:most]
-    if not listed:
-        return ["None."]
-    listed.sort(key=lambda row: (code_of(row), -number_of(row.get("places"))))
-    return table(CASE_HEADER, [case_cells(row) for row in listed])
-
-
-def problem_lines(rows: Sequence[Row]) -> list[str]:
-    """Trials that failed, with what was said."""
-    failed = [row for row in rows if row.get("problem")]
-    cells = [[row["seed"], row.get("kind") or "not drawn", row["problem"][:200]] for row in failed]
-    return table(("seed", "kind", "problem"), cells) if cells else ["None."]
-
-
-def seconds_lines(rows: Sequence[Row]) -> list[str]:
-    """Median and 95th percentile of the CPU and wall seconds by outcome."""
-    header = ("outcome", "trials", "CPU s median", "95th percentile", "wall s median", "95th")
-    lines = []
-    for name in (*OUTCOMES, "all"):
-        group = list(rows) if name == "all" else having(rows, name)
-        cells = [name, str(len(group))]
-        for column in ("seconds_cpu", "seconds_wall"):
-            taken = numbers(group, column)
-            cells += [number(quantile(taken, share), 1) for share in (0.5, 0.95)]
-        lines.append(cells)
-    return table(header, lines, right=5)
-
-
-def proposer_lines(rows: Sequence[Row]) -> list[str]:
-    """What each kind of proposer found, and how much of that for its work."""
-    known = [row for row in proposals(rows) if row.get("right") == "1" and "kinds" in row]
-    groups = [set((row["kinds"] or "").split(LIST_MARK)) - {""} for row in known]
-    if not known:
-        return []
-    cells = []
-    for kind in sorted(set().union(*groups)):
-        with_it = [row for row, kinds in zip(known, groups, strict=True) if kind in kinds]
-        alone = [row for row, kinds in zip(known, groups, strict=True) if kinds == {kind}]
-        first = having([row for row in known if row.get("found_by") == kind], RIGHT_ACCEPTED)
-        work = float(np.nansum(numbers(rows, f"{WORK_OF}{kind}"))) or float("nan")
-        accepted = (len(having(some, RIGHT_ACCEPTED)) for some in (with_it, alone))
-        gain = 10.0 * len(first) / work
-        found = (len(with_it), len(alone), *accepted, len(first))
-        cells.append([kind, *map(str, found), number(work, 0), number(gain, 2)])
-    counts = [len(kinds) for kinds in groups]
-    return [
-        *table(PROPOSER_HEADER, cells, right=len(PROPOSER_HEADER) - 1),
-        "",
-        f"Of {len(known)} right proposals {sum(n > 1 for n in counts)} were found by several, "
-        f"{counts.count(0)} by none closely enough to count. Work is that of all {len(rows)} "
-        "trials, in seconds of the machine where costs were measured.",
-    ]
-
-
-PROPOSER_HEADER = (
-    *("proposer", "right", "by it alone", "right and accepted", "by it alone", "by it first"),
-    *("work, s", "by it first in 10 s of its work"),
-)
-TELEPHOTO_MM = 135.0
-ABLATION_HEADER = (
-    *("methods", "trials", "registrable", "right and accepted", "95 % interval"),
-    *(f"≤ {STEEP_DEG:g}°", f"> {STEEP_DEG:g}°", f"≥ {TELEPHOTO_MM:g} mm"),
-    *("lost to all", "won from all", "wrong and accepted", "CPU s median, registrable"),
-)
-
-
-def ablation_lines(rows: Sequence[Row], ablations: Sequence[Sequence[Row]]) -> list[str]:
-    """A table of the whole engine and of runs that left something out, on the same seeds."""
-    runs = [{row["seed"]: row for row in run} for run in (rows, *ablations)]
-    common = [row["seed"] for row in rows if all(row["seed"] in run for run in runs)]
-    if not ablations or not common:
-        return []
-    whole = [runs[0][seed] for seed in common]
-    cells = [run_cells([run[seed] for seed in common], whole) for run in runs]
-    return [
-        *table(ABLATION_HEADER, cells, right=len(ABLATION_HEADER) - 1),
-        "",
-        f"The same {len(common)} seeds. *Lost to all*: right and accepted by the whole engine and "
-        "not by this one; *won from all*: the other way round.",
-    ]
-
-
-def run_cells(run: Sequence[Row], whole: Sequence[Row]) -> list[str]:
-    """One row of the table."""
-    able = registrable(run)
-    right = having(able, RIGHT_ACCEPTED)
-    seeds, of_whole = (
-        {row["seed"] for row in having(registrable(group), RIGHT_ACCEPTED)}
-        for group in (run, whole)
-    )
-    steep = [row for row in able if number_of(row["off_nadir_deg"]) <= STEEP_DEG]
-    oblique = [row for row in able if number_of(row["off_nadir_deg"]) > STEEP_DEG]
-    telephoto = [row for row in able if number_of(row["focal_mm"]) >= TELEPHOTO_MM]
-    return [
-        ", ".join(sorted({row.get("methods") or "not known" for row in run})),
-        str(len(run)),
-        str(len(able)),
-        percent(len(right) / len(able) if able else float("nan")),
-        interval_words(len(right), len(able)),
-        *(shares_right(group) for group in (steep, oblique, telephoto)),
-        str(len(of_whole - seeds)),
-        str(len(seeds - of_whole)),
-        str(len(having(run, WRONG_ACCEPTED))),
-        number(quantile(numbers(able, "seconds_cpu"), 0.5), 1),
-    ]
-
-
-def shares_right(group: Sequence[Row]) -> str:
-    """How many of a group are right and accepted."""
-    return f"{len(having(group, RIGHT_ACCEPTED))} of {len(group)}"
 
 
 PROBABILITY_EDGES = (0.0, 0.05, 0.5, 0.9, 0.99, 0.999, 1.1)
@@ -515,12 +336,7 @@ class Page:
     """What a page is made from."""
 
     rows: Sequence[Row]  # trials of one half, ordered by seed
-    # command and note: what was run, and a sentence on world and map
-    command: str
-    note: str
-    ablations: Sequence[Sequence[Row]] = ()  # runs that left ways of proposing cameras out
-    # Columns that hold what was drawn, those without bins of their own among them
-    drawn: tuple[str, ...] = ()
+    command: str  # what was run
     picture: str = ""  # file beside the page; "" where none is kept
 
 
@@ -539,17 +355,12 @@ def page_lines(page: Page) -> list[str]:
         ("Outcomes by kind of trial", kind_lines(rows)),
         ("Registrable trials by factor", factor_lines(page)),
         ("Errors", error_lines(rows)),
-        ("Probability", probability_lines(page)),
-        ("Seconds", seconds_lines(rows)),
-        ("Which proposers found the right camera", proposer_lines(rows)),
-        ("What is lost without some", ablation_lines(rows, page.ablations)),
+        ("Probability", probability_bins(rows)),
         ("Wrong and accepted", wrong_lines(rows)),
         ("Registrable trials that were missed, by reason", reason_lines(rows)),
-        ("The best-lit of them", missed_lines(rows)),
-        ("Trials that failed", problem_lines(rows)),
     )
     heading = "Simulated registrations" + (", nothing told" if told_nothing(rows) else "")
-    lines = title_lines(heading, page.command, page.note)
+    lines = title_lines(heading, page.command, "docs/benchmarks.md explains the terms.")
     lines += [f"{len(rows)} trials, {len(registrable(rows))} of them registrable."]
     if page.picture:
         lines += ["", f"![Recall by angle, seconds, errors over their sigmas]({page.picture})"]
@@ -586,7 +397,7 @@ def factor_lines(page: Page) -> list[str]:
     rows = registrable(page.rows)
     header = ("factor", "", "n", "recall", "95 % interval", *OUTCOMES)
     cells: list[list[str]] = []
-    for factor in factors_of(rows, page.drawn):
+    for factor in FACTORS:
         title = factor.title
         for label, group in bins_of(rows, factor):
             cells.append([title, label, *recall_cells(group), *outcome_cells(group)])
@@ -621,28 +432,6 @@ def error_lines(rows: Sequence[Row]) -> list[str]:
         shown += [percent(within_one_sigma(values(group, name))) for name in ("z_east", "z_north")]
         cells.append(shown)
     return table(header, cells, right=len(header) - 1)
-
-
-def probability_lines(page: Page) -> list[str]:
-    """Calibration and separation of the probability."""
-    rows = page.rows
-    header = (
-        *("trials", "n", "right", "expected calibration error", "Brier score"),
-        "area under the ROC curve",
-    )
-    cells = []
-    for what, some in (
-        ("proposals", proposals(rows)),
-        ("all with a probability", stated(rows)),
-        ("all, 0 where there is none", list(rows)),
-    ):
-        p, right = np.nan_to_num(numbers(some, "probability")), flags(some, "right")
-        found = calibration(p, right)
-        figures = (found.expected_error, found.brier, roc(p, right).area)
-        cells.append(
-            [what, str(len(some)), str(int(right.sum())), *(number(f, 4) for f in figures)]
-        )
-    return [*table(header, cells, right=5), "", *probability_bins(rows)]
 
 
 def probability_bins(rows: Sequence[Row]) -> list[str]:

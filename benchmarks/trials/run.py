@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
 LIMIT_BUDGETS, LIMIT_REST_S = 8.0, 120.0
 FRAMES = ("all", "steep", "limb", "unknown", "telephoto")
-STEEP_DEG = 30.0
+STEEP_DEG, TELEPHOTO_MM = 30.0, 135.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,6 @@ class TrialSettings:
     lights: Path | None = None  # map to register on; the source's own where None.
     register: RegisterParams = field(default_factory=RegisterParams)  # settings of the registration
     told: Told = "all"  # or "nothing" of time and orbit
-    placed: bool = False  # register what was missed once more with the true camera told
     index: Path | None = None  # of the map, where it is not the one beside it
     index_words: str = ""  # which that is
     mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need
@@ -83,16 +82,9 @@ class Workshop:
         from regengine.registration.search import SearchAids
 
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
-        light_map, settings = self.map_of(trial), self.settings
-        aids = SearchAids(index=index)
+        told, aids = self.settings.told, SearchAids(index=index)
         return register_trial(
-            trial,
-            light_map,
-            settings.register,
-            folder,
-            aids,
-            told=settings.told,
-            placed=settings.placed,
+            trial, self.map_of(trial), self.settings.register, folder, aids, told=told
         )
 
     def map_of(self, trial: Trial) -> HasOverview:
@@ -180,7 +172,6 @@ def wanted_seeds(
     """Those seeds that draw trials of some kinds, and photographs of some frames."""
     from benchmarks.trials.draw import WITH_LIGHTS, kind_of, told_shot
     from benchmarks.trials.mirrored import FIRST_MIRRORED
-    from benchmarks.trials.report import TELEPHOTO_MM
     from benchmarks.trials.shot import off_nadir_deg, view_shares
 
     half = shop.settings.half

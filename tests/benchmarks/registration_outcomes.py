@@ -12,7 +12,7 @@ from pyproj import Geod
 from benchmarks.registration.cases import Case
 from benchmarks.registration.process import Outcome, grid_points
 from benchmarks.registration.scores import RegistrationScore, score_registration
-from benchmarks.registration.truth import ReferenceCamera, Truth
+from benchmarks.registration.truth import Truth
 
 CAMERA = nadir_camera()
 POINTS = grid_points(CAMERA)
@@ -43,43 +43,3 @@ def scored(error_m: float = 100.0, name: str = "Osaka", **known: object) -> Outc
     """An outcome whose control points and camera err by so much against the reference."""
     given = {"truth": Truth(camera=CAMERA), "score": score_of(error_m), **known}
     return outcome(name, **given)  # type: ignore[arg-type]
-
-
-def with_case(one: Outcome, **case: object) -> Outcome:
-    return replace(one, case=replace(one.case, **case))  # type: ignore[arg-type]
-
-
-def reference(
-    name: str,
-    frame_id: str = "",
-    *,
-    enough_lights: bool = True,
-    age_days: float | None = -1.0,
-    record: bool = False,
-    placed: bool = True,
-) -> ReferenceCamera:
-    """A row of the table of reference cameras."""
-    return ReferenceCamera(
-        file=f"cities/{name}.jpg",
-        frame_id=frame_id,
-        registrable=enough_lights,
-        tle_age_days=age_days,
-        has_record_nadir=record,
-        width_px=640,
-        height_px=426,
-        camera=CAMERA if placed else None,
-        true_time_offset_s=None,
-        residual_px=None,
-        remark="",
-    )
-
-
-def elsewhere(one: Outcome, tilt_deg: float, **case: object) -> Outcome:
-    assert one.result is not None
-    assert one.result.solved is not None
-    solved = replace(one.result.solved, camera=nadir_camera(tilt_deg=tilt_deg))
-    return replace(
-        one,
-        result=replace(one.result, solved=solved),
-        case=replace(one.case, name=f"{one.case.name}, other", **case),  # type: ignore[arg-type]
-    )

@@ -20,6 +20,7 @@ from benchmarks.simulate.exposures import (
 from benchmarks.simulate.streaks import curve
 from benchmarks.simulate.streaks_camera import camera_exposure
 from benchmarks.simulate.streaks_crowded import crowded_exposure
+from benchmarks.simulate.streaks_open import open_exposure
 
 SIGMA_PX = 1.1
 SHAPE = (200, 240)
@@ -72,14 +73,14 @@ def test_a_track_is_a_pixel_wide() -> None:
 
 
 @pytest.mark.parametrize(
-    "draw", [crowded_exposure, pytest.param(camera_exposure, marks=pytest.mark.slow)]
+    "draw", [open_exposure, crowded_exposure, pytest.param(camera_exposure, marks=pytest.mark.slow)]
 )
 def test_equal_seeds_equal_frames_that_hold_their_truth(draw) -> None:
-    one, same, other = (draw(seed, side_px=256) for seed in (5, 5, 6))
+    one, same, other = (draw(seed, side_px=384) for seed in (8, 8, 6))
     assert np.array_equal(one.light, same.light)
     assert not np.array_equal(one.light, other.light)
     frame: Exposure = one
-    assert frame.light.shape == (256, 256)
+    assert frame.light.shape == (384, 384)
     assert np.isfinite(frame.light).all()
     # Brighter than the frame where bright stars are said to be
     bright = frame.stars.resolved & (frame.stars.peak_snr > 20.0)

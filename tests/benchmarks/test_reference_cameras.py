@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 
 from benchmarks.registration.cases import CATEGORIES, ELEMENT_SETS
 from benchmarks.registration.truth import (
-    CAMERAS,
     ReferenceCamera,
     misses_px,
     read_named_places,
@@ -20,7 +18,6 @@ from benchmarks.registration.truth import (
 )
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import diagonal_km
-from matchers.pose import turned
 from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.formats import read_image_header
@@ -54,17 +51,6 @@ def test_named_places_lie_where_the_camera_has_them(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", PLACED)
-def test_named_places_would_betray_a_camera_that_is_turned(file: str) -> None:
-    reference = CITIES[file]
-    assert reference.camera is not None
-    angle = 2.0 * LARGEST_SHARE * long_side_px(reference) / reference.camera.focal_px
-    for axis in np.eye(2, 3):
-        wrong = turned(reference.camera, angle * axis)
-        misses = misses_px(wrong, PLACES[file]) / long_side_px(reference)
-        assert np.median(misses) > MEDIAN_SHARE
-
-
-@pytest.mark.parametrize("file", PLACED)
 def test_a_camera_is_where_the_station_flies_and_looks_at_the_ground(file: str) -> None:
     reference = CITIES[file]
     camera = reference.camera
@@ -79,14 +65,6 @@ def test_a_camera_is_where_the_station_flies_and_looks_at_the_ground(file: str) 
     assert "overlay" in reference.remark
 
 
-def test_what_is_not_placed_says_why_and_claims_nothing() -> None:
-    for file in CITIES.keys() - set(PLACED):
-        reference = CITIES[file]
-        assert len(reference.remark) > 20
-        assert reference.residual_px is None
-        assert file not in PLACES
-
-
 @pytest.mark.parametrize(("first", "second"), TWINS)
 def test_two_copies_of_a_frame_were_taken_from_one_place(first: str, second: str) -> None:
     a, b = CITIES[first].camera, CITIES[second].camera
@@ -99,33 +77,6 @@ def test_two_copies_of_a_frame_were_taken_from_one_place(first: str, second: str
         ground_a, ground_b = a.pixel_to_lonlat(p.x, p.y), b.pixel_to_lonlat(q.x, q.y)
         apart_km = float(great_circle_km(*ground_a, *ground_b))
         assert apart_km < 0.03 * diagonal_km(a)
-
-
-def test_photos_that_must_be_placed_are_counted_by_element_set_or_record() -> None:
-    reference = CITIES["cities/Nagoya_ISS038-E-11205.jpg"]
-    assert reference.must_be_placed
-    assert not replace(reference, registrable=False).must_be_placed
-    assert not replace(reference, tle_age_days=-10.1).must_be_placed
-    assert replace(reference, tle_age_days=None, has_record_nadir=True).must_be_placed
-    frames = {r.frame_id for r in CITIES.values() if r.must_be_placed}
-    assert len(frames) == 10
-
-
-def test_a_place_behind_the_earth_is_missed_without_bound() -> None:
-    file = "cities/Nagoya_ISS038-E-11205.jpg"
-    camera, place = CITIES[file].camera, PLACES[file][0]
-    assert camera is not None
-    assert misses_px(camera, [replace(place, lon=place.lon - 180.0, lat=-place.lat)]) == np.inf
-
-
-def test_every_row_is_whole() -> None:
-    with CAMERAS.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert sum(row["status"] != "nothing" for row in rows) == len(CITIES)
-    for row in rows:
-        assert row["status"] in ("placed", "unplaced", "nothing")
-        numbers = [row[key] for key in row if key.startswith(("quat", "position", "focal", "k1"))]
-        assert all(numbers) if row["status"] == "placed" else not any(numbers)
 
 
 def test_every_city_photo_has_a_row(real_data: Path) -> None:

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 from affine import Affine
-from astropy.io import fits
 
 from benchmarks import same
 
@@ -61,8 +60,6 @@ def write_exports(folder: Path) -> None:
         database.execute("CREATE TABLE points (frame TEXT, x REAL)")
         database.execute("INSERT INTO points VALUES ('ISS001-E-1', 1.0)")
     database.close()
-    header = fits.Header({"DATE": str(folder)[-10:], "CRVAL1": 1.5})
-    fits.PrimaryHDU(np.ones((2, 2)), header).writeto(folder / "sky.fits")
     profile = {"driver": "GTiff", "width": 2, "height": 2, "count": 1, "dtype": "uint8"}
     transform = Affine(0.1, 0, 1, 0, -0.1, 2)
     with rasterio.open(folder / "p.tif", "w", **profile, crs=4326, transform=transform) as image:
@@ -138,10 +135,6 @@ def _change_layer(path: Path) -> None:
     database.close()
 
 
-def _change_header(path: Path) -> None:
-    fits.setval(path, "CRVAL1", value=1.25)
-
-
 def _change_pixel(path: Path) -> None:
     with rasterio.open(path, "r+") as image:
         image.write(np.array([[[1, 1], [1, 2]]], dtype=np.uint8))
@@ -154,7 +147,6 @@ def _change_pixel(path: Path) -> None:
         ("text.sql", _change_text, "line 2", ""),
         ("t.parquet", _change_parquet, "ISS001-E-3", "x"),
         ("layers.gpkg", _change_layer, "points ISS001-E-1", "x"),
-        ("sky.fits", _change_header, "unit 0", "CRVAL1"),
         ("p.tif", _change_pixel, "band 1", "pixels[1, 1]"),
     ],
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from numpy.typing import NDArray
 
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.light_map import (
@@ -18,7 +17,7 @@ from benchmarks.simulate.light_map import (
     read_geotiff,
     write_geotiff,
 )
-from benchmarks.simulate.noise import GroundNoise, blurred, fractal_tile, key_of, normal, uniform
+from benchmarks.simulate.noise import blurred
 from benchmarks.simulate.worlds import (
     Clusters,
     Lamps,
@@ -65,29 +64,6 @@ def world() -> TownWorld:
     return draw_town_world(5, REGION)
 
 
-def test_hashed_numbers_look_random() -> None:
-    key = key_of(7, np.arange(200_000))
-    draws = uniform(key, 1)
-    assert 0.0 < draws.min() < draws.max() < 1.0
-    assert draws.mean() == pytest.approx(0.5, abs=0.005)
-    assert np.corrcoef(draws[1:], draws[:-1])[0, 1] == pytest.approx(0.0, abs=0.01)
-    assert np.corrcoef(draws, uniform(key, 2))[0, 1] == pytest.approx(0.0, abs=0.01)
-    bell = normal(key, 3)
-    assert bell.mean() == pytest.approx(0.0, abs=0.01)
-    assert bell.std() == pytest.approx(1.0, abs=0.01)
-
-
-def test_fields_are_periodic_and_bilinear() -> None:
-    tile = fractal_tile(np.random.default_rng(0), 64, 1.5)
-    assert tile.mean() == pytest.approx(0.0, abs=1e-5)
-    assert tile.std() == pytest.approx(1.0, abs=1e-5)
-    noise = GroundNoise(tile=tile, spacing_km=111.2, lat0_deg=0.0)  # one sample a degree
-    np.testing.assert_allclose(noise.at([3.0, 67.0], [5.0, 5.0]), tile[5, 3], atol=1e-4)
-    middle = 0.5 * (tile[5, 3] + tile[5, 4])
-    np.testing.assert_allclose(noise.at(3.5, 5.0), middle, atol=1e-4)
-    assert noise.at(np.zeros(0), np.zeros(0)).shape == (0,)
-
-
 def test_wide_blur_keeps_light_and_place() -> None:
     image = np.zeros((121, 161), np.float32)
     image[60, 80] = 1.0
@@ -111,15 +87,6 @@ def test_a_world_is_a_land_with_towns_on_it(world: TownWorld) -> None:
     assert power[: len(power) // 10].sum() > 0.6 * power.sum()
 
 
-def test_more_lamps_begin_with_the_same_ones(world: TownWorld) -> None:
-    largest = world.near(*REGION.bounds)
-    largest = largest.take(np.argsort(-largest.power)[:1])
-    few = world.scatter(largest, np.array([500]), FRAMES)
-    many = world.scatter(largest, np.array([5000]), FRAMES)
-    np.testing.assert_array_equal(few.lon, many.lon[: len(few.lon)])
-    assert many.power.sum() == pytest.approx(few.power.sum(), rel=0.25)
-
-
 def test_realisations_share_places_and_differ_in_lamps(world: TownWorld) -> None:
     clusters = world.near(*REGION.bounds)
     clusters = clusters.take((clusters.power > 200.0) & ~world.places.is_road[clusters.row])
@@ -136,16 +103,6 @@ def test_realisations_share_places_and_differ_in_lamps(world: TownWorld) -> None
     total = one.power.sum() / two.power.sum()
     assert 0.5 < total < 2.0
     assert total != pytest.approx(1.0, abs=1e-6)
-
-
-def test_some_villages_are_dark_in_one_state_and_lit_in_the_other(world: TownWorld) -> None:
-    villages = world.near(*REGION.bounds)
-    villages = villages.take(villages.power < 3.0)
-    counts = np.ones(len(villages.row), np.int64)
-    always = replace(FRAMES, gone_fraction=0.0)
-    lit = len(world.scatter(villages, counts, FRAMES).lon)
-    everything = len(world.scatter(villages, counts, always).lon)
-    assert 0.7 < lit / everything < 0.9  # 12 % by half as much again for the faintest
 
 
 def test_no_lamps_at_sea(world: TownWorld) -> None:
@@ -172,14 +129,6 @@ def test_a_lamp_falls_into_its_pixel_of_the_map_on_disk(tmp_path: Path) -> None:
     again = read_geotiff(tmp_path / "map.tif")
     assert (again.west, again.north, again.step_deg) == pytest.approx((-159.0, 37.0, 1.0 / 240.0))
     np.testing.assert_allclose(again.radiance, drawn.radiance, rtol=0.009)
-
-
-def test_faint_glow_is_taken_for_background() -> None:
-    parameters = LightMapParameters(floor_nw=1.0)
-    drawn = draw_light_map(OneLamp(-158.5, 36.5), (-159.0, 36.0, -158.0, 37.0), MAP, parameters)
-    lit = drawn.radiance[drawn.radiance > 0.0]
-    assert 0 < len(lit) < 60
-    assert lit.min() >= 1.0
 
 
 def small_map() -> RadianceMap:
@@ -210,44 +159,6 @@ def test_raster_lamps_lie_inside_their_pixels() -> None:
     assert 0.3 < lamps.power[:4000].sum() / (20.0 * area) < 3.0
 
 
-def test_raster_windows_beyond_the_date_line_and_outside() -> None:
-    given = small_map()
-    world = RasterWorld.from_raster(
-        given.radiance, west=given.west, north=given.north, step_deg=given.step_deg
-    )
-    assert len(world.near(-181.0, 9.0, -178.0, 12.0).row) == 2  # the same place, said otherwise
-    assert len(world.near(0.0, 9.0, 2.0, 12.0).row) == 0
-    assert len(world.near(179.0, 30.0, 182.0, 40.0).row) == 0
-
-
-def test_a_raster_whose_grid_is_off_shines_from_the_true_places() -> None:
-    given = small_map()
-
-    def east_of_there(
-        lon: NDArray[np.float64], lat: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return lon + 0.02, lat - 0.01 * (lat > 10.5)
-
-    plain, placed = (
-        RasterWorld(
-            read=lambda row, col, rows, cols: given.radiance[row : row + rows, col : col + cols],
-            shape=given.radiance.shape,
-            west=given.west,
-            north=given.north,
-            step_deg=given.step_deg,
-            true_place=place,
-        )
-        for place in (None, east_of_there)
-    )
-    before, after = (world.near(179.0, 9.0, 182.0, 12.0) for world in (plain, placed))
-    np.testing.assert_allclose(after.lon - before.lon, 0.02)
-    np.testing.assert_allclose(after.lat - before.lat, [-0.01, 0.0], atol=1e-12)
-    assert (after.key == before.key).all()
-    counts, steady = np.array([500, 500]), replace(FRAMES, gone_fraction=0.0)
-    lamps = [w.scatter(c, counts, steady) for w, c in ((plain, before), (placed, after))]
-    np.testing.assert_allclose(lamps[1].lon - lamps[0].lon, 0.02)
-
-
 def test_raster_of_classes_on_disk(tmp_path: Path) -> None:
     classes = np.zeros((50, 40), np.uint8)
     classes[10, 20] = 6
@@ -271,15 +182,3 @@ def test_raster_of_classes_on_disk(tmp_path: Path) -> None:
     assert clusters.power[0] == pytest.approx(17.0 * size_km2, rel=1e-6)
     plain = RasterWorld.from_file(tmp_path / "classes.tif").near(0.0, 40.0, 10.0, 46.0)
     assert plain.power[0] == pytest.approx(6.0 * size_km2, rel=1e-6)
-
-
-def test_crowded_views_are_thinned_without_losing_light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.simulate.worlds.MOST_PATCHES", 2000)
-    rng = np.random.default_rng(1)
-    radiance = rng.exponential(5.0, (150, 150)).astype(np.float32)
-    world = RasterWorld.from_raster(radiance, west=0.0, north=1.0, step_deg=0.01)
-    clusters = world.near(-1.0, -2.0, 3.0, 3.0)
-    assert 1500 < len(clusters.row) < 2500
-    lat = 1.0 - (np.arange(150) + 0.5) * 0.01
-    area = (0.01 * 111.2) ** 2 * np.cos(np.radians(lat))
-    assert clusters.power.sum() == pytest.approx((radiance * area[:, None]).sum(), rel=0.05)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,25 +11,19 @@ from PIL import ExifTags, Image
 from trial_parts import CLEAN, Beacons
 
 from benchmarks.simulate.camera import Pointing, SimCamera, ecef_of
-from benchmarks.simulate.light_map import lamp_planes, upward_share, visible_bounds
+from benchmarks.simulate.light_map import lamp_planes
 from benchmarks.simulate.photo_files import CameraSettings, exif_bytes
 from benchmarks.simulate.render import (
     expose,
     render,
-    smear,
     to_jpeg,
     tone,
-    vignette,
 )
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
 from benchmarks.simulate.weather import (
     CloudLayer,
     SceneParameters,
-    boat_light,
     cloud_depth,
-    flash_light,
-    limb_light,
-    star_light,
     view_grid,
 )
 from benchmarks.simulate.worlds import Realisation
@@ -86,22 +79,6 @@ def test_radiance_is_intensity_over_ground_area() -> None:
     assert planes[[0, 2]].sum() == 0.0
 
 
-def test_air_and_slant_take_light() -> None:
-    share = upward_share(np.array([1.0, 0.5, 0.1]), 0.25, 0.4)
-    assert share[0] == pytest.approx(np.exp(-0.25), rel=0.01)
-    assert share[0] > share[1] > share[2] > 0.0
-    assert share[1] == pytest.approx(0.8 * np.exp(-0.5), rel=0.02)
-
-
-def test_sky_only_pictures_have_no_ground() -> None:
-    camera = camera_at(100.0)
-    assert visible_bounds(camera) is None
-    picture = render(camera, Beacons([-150.0], [36.0], 10.0), FRAMES, SceneParameters(seed=1))
-    assert picture.shape == (320, 480, 3)
-    assert footprint(camera) == [None] * 4
-    assert reference_points(camera, Beacons([-150.0], [36.0], 10.0), FRAMES) == []
-
-
 def test_same_parameters_same_bytes_and_other_seed_other_noise() -> None:
     camera, world = camera_at(), Beacons([-150.0], [36.0], 10.0)
     scene = SceneParameters(seed=4, clouds=(CloudLayer(),), reflection_nw=3.0, motion_px=2.0)
@@ -120,56 +97,6 @@ def test_clouds_cover_the_share_asked_for(coverage: float) -> None:
     assert not none.any()
 
 
-def test_thick_cloud_hides_a_lamp() -> None:
-    camera, world = camera_at(), Beacons([-150.0], [36.0], 400.0)
-    overcast = replace(CLEAN, clouds=(CloudLayer(coverage=1.0, optical_depth=500.0),))
-    contrast = []
-    for scene in (CLEAN, overcast):
-        part = render(camera, world, FRAMES, scene)[140:180, 220:260].astype(float)
-        contrast.append(part.max() - np.median(part))
-    assert contrast[0] > 200.0
-    assert contrast[1] < 10.0
-
-
-def test_clouds_stay_on_the_ground_when_the_camera_turns() -> None:
-    turned = SimCamera.pointed(
-        position_ecef_m=ecef_of(-150.0, 36.0, 415e3),
-        pointing=Pointing(off_nadir_deg=0.0, azimuth_deg=0.0, roll_deg=180.0 + 42.0),
-        width_px=480,
-        height_px=320,
-        focal_px=672.0,
-        k1=-0.03,
-    )
-    straight = camera_at()  # azimuth 30 and roll 12 make 42 degrees in all
-    layer = CloudLayer(coverage=0.5)
-    one, two = (
-        cloud_depth(layer, view_grid(c, 6000), np.random.default_rng(3)) for c in (straight, turned)
-    )
-    np.testing.assert_allclose(one, two[::-1, ::-1], atol=1.0)
-
-
-def test_airglow_peaks_at_its_height_and_stars_need_sky() -> None:
-    height_m = np.linspace(-50e3, 200e3, 501, dtype=np.float32)[:, None].repeat(4, axis=1)
-    green = limb_light(height_m, 6.0)[1, :, 0]
-    assert height_m[green.argmax(), 0] == pytest.approx(93e3, abs=2e3)
-    stars = star_light(camera_at(), height_m, 5000.0, np.random.default_rng(1))
-    assert stars[height_m > 20e3].sum() > 0.0
-    assert stars[height_m < 8e3].sum() == 0.0
-
-
-def test_boats_and_lightning_are_seen_on_the_ground_only() -> None:
-    rng = np.random.default_rng(2)
-    boats = boat_light(camera_at(), 40, rng)
-    assert 5 < (boats[1] > 0).sum() <= 40
-    assert boats[2].sum() > boats[0].sum()
-    flash = flash_light(camera_at(), 500.0, rng)
-    assert 50.0 < flash[1].max() < 550.0
-    assert not flash_light(camera_at(), 0.0, rng).any()
-    sky = camera_at(110.0)
-    assert not boat_light(sky, 40, rng).any()
-    assert not flash_light(sky, 500.0, rng).any()
-
-
 def test_noise_has_the_electrons_spread() -> None:
     scene = SceneParameters(
         psf_sigma_px=0.0, halo_share=0.0, vignetting=0.0, tone_contrast=0.0, hot_pixels=0.0,
@@ -181,22 +108,6 @@ def test_noise_has_the_electrons_spread() -> None:
     expected = np.sqrt(0.25 / 2000.0 + (20.0 / 2000.0) ** 2)
     assert linear.std() == pytest.approx(expected, rel=0.05)
     assert linear.mean() == pytest.approx(0.25, rel=0.02)
-
-
-def test_hot_pixels_corners_and_smear() -> None:
-    hot = SceneParameters(hot_pixels=1e-3, psf_sigma_px=0.0)
-    picture = expose(np.zeros((3, 200, 300), np.float32), hot, np.random.default_rng(0))
-    assert 20 < (picture.max(axis=2) > 100).sum() < 400
-    falloff = vignette(301, 201, 0.4)
-    assert falloff[100, 150] == pytest.approx(1.0)
-    assert falloff[0, 0] == pytest.approx(0.6)
-    dot = np.zeros((41, 41), np.float32)
-    dot[20, 20] = 1.0
-    line = smear(dot, 7.0, 30.0)
-    np.testing.assert_allclose(centroid(line, 20, 20, 15), (20.0, 20.0), atol=1e-3)
-    columns, rows = line.sum(axis=0), line.sum(axis=1)
-    assert (columns > 0.01).sum() > (rows > 0.01).sum() > 1
-    assert smear(dot, 0.0, 0.0) is dot
 
 
 def test_exif_says_what_the_camera_knows() -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from trial_parts import Beacons, looking
 
-from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.lights import SeenWorld, street_gain, thinned
 
 
@@ -39,11 +38,6 @@ def test_the_drawn_share_of_faint_lights_changes() -> None:
     assert set(other.shown.key.tolist()) != set(seen.shown.key.tolist())
 
 
-def test_centres_of_towns_stay() -> None:
-    seen = SeenWorld(field_of_beacons(power=200.0), looking(55.0), 0.3, 7)
-    assert np.mean(~np.isin(seen.mapped.key, seen.shown.key)) < 0.01
-
-
 def test_thinning_keeps_the_light() -> None:
     rng = np.random.default_rng(0)
     lon, lat = rng.uniform(0, 1, (2, 40_000))
@@ -59,15 +53,3 @@ def test_streets_neither_add_nor_take_light() -> None:
     gain = street_gain(rng.uniform(0, 20, 100_000), rng.uniform(-10, 10, 100_000))
     assert gain.mean() == pytest.approx(1.0, abs=0.05)
     assert gain.min() > 0.0
-
-
-def test_lamps_of_a_map_pixel_stay_about_it() -> None:
-    step = 1.0 / 240.0
-    radiance = np.zeros((480, 480), np.float32)
-    radiance[240, 240] = 40.0
-    world = RasterWorld.from_raster(radiance, west=9.0, north=46.0, step_deg=step)
-    seen = SeenWorld(world, looking(), 0.0, 3)
-    lamps = seen.scatter(seen.mapped, np.array([4000]), Realisation(number=2, gone_fraction=0.0))
-    assert lamps.lon.mean() == pytest.approx(9.0 + 240.5 * step, abs=0.05 * step)
-    assert lamps.lat.mean() == pytest.approx(46.0 - 240.5 * step, abs=0.05 * step)
-    assert 0.3 * step < lamps.lon.std() < 0.7 * step

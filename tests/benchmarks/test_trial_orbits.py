@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from benchmarks.simulate.orbit import vantage_over
-from benchmarks.trials.draw import CLOCK_SHARES, apart_km, draw_clock_error_s, never_in_view
+from benchmarks.trials.draw import apart_km, never_in_view
 from benchmarks.trials.orbits import (
-    NIGHT_SUN_DEG,
     MadeOrbits,
     RealOrbits,
     State,
     days_of,
-    draw_age_days,
     nadirs_of,
     state_at,
     sun_elevation_deg,
-    time_of,
 )
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import load_tle_file
@@ -40,40 +37,6 @@ def test_sun_elevation_agrees_with_ephem(time_utc: datetime, lon: float, lat: fl
     assert float(sun_elevation_deg(days_of(time_utc), lon, lat)) == pytest.approx(
         expected, abs=0.05
     )
-
-
-def test_times_go_there_and_back() -> None:
-    time_utc = datetime(2017, 5, 6, 7, 8, 9, 250000, tzinfo=UTC)
-    assert abs(time_of(days_of(time_utc)) - time_utc) < timedelta(milliseconds=1)
-
-
-def test_quick_nadirs_lie_near_the_exact_ones() -> None:
-    night = MADE.night(np.random.default_rng(0))
-    for index in (0, len(night.days) // 2):
-        state = state_at(night.satellite, float(night.days[index]))
-        assert state.lat == pytest.approx(night.lat[index], abs=0.25)
-        assert state.lon == pytest.approx(night.lon[index], abs=0.4)
-
-
-def test_nights_are_dark() -> None:
-    night = MADE.night(np.random.default_rng(1))
-    assert len(night.days) > 0
-    for days, lon, lat in zip(night.days, night.lon, night.lat, strict=True):
-        assert sun_moon(time_of(days), lon, lat).sun_elevation_deg < NIGHT_SUN_DEG + 0.1
-
-
-def test_ages_and_clock_errors_stay_in_their_classes() -> None:
-    rng = np.random.default_rng(2)
-    ages = np.array([draw_age_days(rng) for _ in range(2000)])
-    assert np.abs(ages).max() <= 10.0
-    assert 0.2 < (ages < 0).mean() < 0.3
-    assert sum(CLOCK_SHARES.values()) == pytest.approx(1.0)
-    for name, most in (("2s", 2.0), ("120s", 120.0), ("10min", 600.0)):
-        errors = [abs(draw_clock_error_s(rng, name)) for _ in range(300)]
-        assert 0.8 * most < max(errors) <= most
-    hours = np.array([draw_clock_error_s(rng, "1h") for _ in range(300)])
-    assert np.all(np.abs(np.abs(hours) - 3600.0) <= 30.0)
-    assert 0.3 < (hours > 0).mean() < 0.7
 
 
 def test_a_made_set_is_of_its_age_and_slides_along_the_track() -> None:

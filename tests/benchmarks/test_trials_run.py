@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
-from trial_rows import MadeUpSettings, columns_of, drawn, mishap, not_ready, ready
+from trial_rows import MadeUpSettings, columns_of, drawn, mishap, ready
 
-from benchmarks.processes import Columns, work_through
+from benchmarks.processes import Columns
 from benchmarks.row_tables import Row, read_rows
 from benchmarks.trials.run import run_trials
 
@@ -46,13 +45,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     assert by_seed(whole)[3]["odd"] == "0.3"
 
 
-def test_another_half_in_the_table_is_not_this_one(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("seed,half\n0,train\n")
-    run_trials([0], path, MadeUpSettings(), tell=lambda _: None, work=columns_of, prepare=ready)
-    assert [row["half"] for row in read_rows([path])] == ["train", "test"]
-
-
 def test_a_mishap_is_a_row(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     run_trials(
@@ -72,8 +64,3 @@ def test_a_mishap_is_a_row(tmp_path: Path) -> None:
     assert "died (exit code 3)" in rows[2]["problem"]
     assert rows[3]["problem"] == "killed after 2 s"
     assert [row["kind"] for row in rows[2:4]] == ["stars", "stars"]
-
-
-def test_processes_that_cannot_be_made_ready_end_the_run() -> None:
-    with pytest.raises((BrokenExecutor, RuntimeError)):
-        list(work_through([1], columns_of, workers=1, limit_s=60.0, prepare=not_ready))

@@ -39,11 +39,8 @@ def made_row(seed: int, **known: Any) -> Row:
         "grid_max_m": 500.0,
         "grid_median_units": 0.3,
         "grid_median_percent": 0.05,
-        "truth_in_finalists": 0,
-        "truth_in_candidates": 0,
         "map": "map-a.tif",
         "budget_s": 15.0,
-        "kinds": ["index figures", "pictures"],
         "told": "all",
         "index": "map-a.tif.idx",
         "commit": "abc",
@@ -65,8 +62,6 @@ def unmatched(seed: int, **known: Any) -> Row:
         "right": None,
         "reasons": "no_agreement",
         "point_error_m": None,
-        "truth_in_finalists": None,
-        "truth_in_candidates": 4,
     }
     return made_row(seed, **(kind | known))
 
@@ -87,11 +82,6 @@ class MadeUpSettings:
 
 def ready(_: object) -> None:
     """Nothing to prepare."""
-
-
-def not_ready(_: object) -> None:
-    """What cannot be prepared."""
-    raise RuntimeError("no world")
 
 
 def columns_of(seed: int) -> dict[str, Any]:

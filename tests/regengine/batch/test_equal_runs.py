@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks.kills.cluster import local_cluster
+from benchmarks.dask_cluster import local_cluster
 from benchmarks.same import compare
 from tests.conftest import ROOT
 

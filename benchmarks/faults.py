@@ -1,0 +1,183 @@
+"""Whether runs that are killed at random moments lose anything that they have reported.
+
+``python -m benchmarks faults`` registers a folder of small photos in two workers, with ``--dask``
+on a cluster of processes, and sends SIGKILL to the whole run or to one of its workers at moments
+that are drawn. Every record that was printed must be in the store, with the same content, however
+the run ended. A run that is killed is started again until it is done; its store must then be equal
+to that of an undisturbed run. Nothing is used but the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.same import compare
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "data_samples"
+MOST_KILLS = 12  # of one store; then it may finish
+
+
+def make_photos(folder: Path, count: int) -> None:
+    """A sample that is registered, and small noisy pictures in which there is nothing."""
+    folder.mkdir(parents=True)
+    shutil.copy(SAMPLES / "ISS990-E-000103.jpg", folder)
+    rng = np.random.default_rng(0)
+    for number in range(count - 1):
+        picture = rng.integers(0, 40, (72, 96, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"f{number:04d}.png"), picture)
+
+
+def regengine(*words: object) -> list[str]:
+    """A command of the program, as a process of its own takes it."""
+    return [sys.executable, "-m", "regengine", *map(str, words)]
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def begin(
+    photos: Path, store: Path, printed: Path, extra: Sequence[str]
+) -> subprocess.Popen[bytes]:
+    """A run with a process group of its own, which prints to a file."""
+    maps = ("--lights", SAMPLES / "lights.tif", "--tle", SAMPLES / "tle.txt")
+    words = regengine("register", photos, *maps, "--store", store, "--json", "--quiet", *extra)
+    with printed.open("wb") as output, store.with_suffix(".err").open("ab") as errors:
+        return subprocess.Popen(
+            words, cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=errors, start_new_session=True
+        )
+
+
+def whole_records(text: str) -> dict[str, dict[str, Any]]:
+    """Records of the lines that were printed to their end, by photo, without seconds."""
+    found = {}
+    for line in text.split("\n")[:-1]:
+        if line.startswith("{"):
+            record = json.loads(line)
+            record.get("engine", {}).pop("seconds", None)
+            found[record["path"]] = record
+    return found
+
+
+def lost(reported: dict[str, dict[str, Any]], store: Path) -> list[str]:
+    """What is wrong with a store that runs have reported these records for."""
+    if not reported:
+        return []
+    shown = subprocess.run(
+        regengine("show", store, "--json"), capture_output=True, text=True, env=ENVIRONMENT
+    )
+    if shown.returncode != 0:
+        return [f"does not open: {shown.stderr.strip()[-200:]}"]
+    kept = whole_records(shown.stdout)
+    return [
+        f"reported, but {'changed' if path in kept else 'lost'}: {path}"
+        for path, record in reported.items()
+        if kept.get(path) != record
+    ]
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the local workers of a run."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == pid and b"spawn_main" in (status.parent / "cmdline").read_bytes():
+                found.append(int(status.parent.name))
+    return found
+
+
+def kill_until_done(
+    photos: Path, store: Path, reference: Path, run_s: float, kills: int, chance: random.Random,
+    extra: Sequence[str],
+) -> tuple[int, int, int, list[str]]:  # fmt: skip
+    """Kill runs into one store up to so often, then let it finish.
+
+    Returns how many runs and workers were killed, records looked for, and what is wrong.
+    """
+    killed = workers_killed = checked = 0
+    problems: list[str] = []
+    told: dict[str, dict[str, Any]] = {}
+    while True:
+        printed = store.with_suffix(f".{killed}.ndjson")
+        run = begin(photos, store, printed, extra)
+        end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
+        while run.poll() is None and (killed == kills or time.monotonic() < end):
+            time.sleep(chance.uniform(0.0, 0.5))
+            if chance.random() < 0.1 and workers_killed < kills and (some := workers_of(run.pid)):
+                workers_killed += 1
+                with suppress(ProcessLookupError):
+                    os.kill(chance.choice(some), signal.SIGKILL)
+        over = run.poll() is not None
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        told |= whole_records(printed.read_text("utf-8", errors="replace"))
+        checked += len(told)
+        problems += lost(told, store)
+        if over:
+            break
+        killed += 1
+    if run.returncode not in (0, 1):  # 1: a photo cost too many workers
+        problems.append(f"exit {run.returncode}: {store.with_suffix('.err').read_text()[-300:]}")
+    problems += [str(difference) for difference in compare(reference, store)]
+    return killed, workers_killed, checked, problems
+
+
+def main(argv: list[str]) -> int:
+    """Kill runs; 1 if anything was lost, doubled or otherwise than undisturbed."""
+    given = parser("faults", __doc__)
+    given.add_argument("--kills", type=int, default=20, help="runs to kill")
+    given.add_argument("--photos", type=int, default=60)
+    given.add_argument("--dask", action="store_true", help="on a Dask cluster of two workers")
+    given.add_argument("--seed", type=int, default=1)
+    args = given.parse_args(argv)
+    chance = random.Random(args.seed)
+    stores, totals, problems = 0, [0, 0, 0], []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults")))
+        extra = ["--workers", "2"]
+        if args.dask:
+            from distributed import LocalCluster
+
+            cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+            extra = ["--scheduler", stack.enter_context(cluster).scheduler_address]
+        make_photos(folder / "photos", args.photos)
+        reference, begun = folder / "reference.h5", time.monotonic()
+        if begin(folder / "photos", reference, folder / "reference.ndjson", extra).wait() != 0:
+            print(reference.with_suffix(".err").read_text(), file=sys.stderr)
+            return 2
+        run_s = time.monotonic() - begun
+        while totals[0] < args.kills:
+            kills = min(MOST_KILLS, args.kills - totals[0])
+            store = folder / f"run{stores}.h5"
+            *counts, wrong = kill_until_done(
+                folder / "photos", store, reference, run_s, kills, chance, extra
+            )
+            stores += 1
+            totals = [before + more for before, more in zip(totals, counts, strict=True)]
+            totals[0] += counts[0] == 0  # a run that ended before its moment
+            problems += wrong
+            print(f"{totals[0]} of {args.kills} kills", file=sys.stderr)
+    header = ("stores", "runs killed", "workers killed", "records looked for", "problems")
+    row = tuple(map(str, (stores, *totals, len(problems))))
+    title = title_lines("Killed runs", command_of("faults", argv), "")
+    lines = [*table(header, [row], right=5), *(f"- {problem}" for problem in problems)]
+    write_page(args.out, "faults", [*title, *lines])
+    return int(bool(problems))

@@ -1,0 +1,28 @@
+"""`python -m benchmarks faults` sees what is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import faults
+from tests.kit.program import run
+
+
+def test_what_was_reported_and_is_not_there_is_seen(store_copy: Path) -> None:
+    store = store_copy
+    records = faults.whole_records(run("show", store, "--json").out + '{"torn')
+    assert faults.lost(records, store) == []
+    path = next(iter(records))
+    changed = {path: records[path] | {"verdict": "review"}}
+    assert faults.lost(changed, store) == [f"reported, but changed: {path}"]
+    missing = {"no.jpg": json.loads(json.dumps(records[path]))}
+    assert faults.lost(missing, store) == ["reported, but lost: no.jpg"]
+
+
+@pytest.mark.slow
+def test_killed_runs_lose_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert faults.main(["--kills", "2", "--photos", "12"]) == 0
+    assert "runs killed" in capsys.readouterr().out
