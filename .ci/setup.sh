@@ -5,83 +5,50 @@ set -eu
 cd "$(dirname "$0")/.."
 
 fail() {
+    rm -f .venv/stamp-core-*
     echo "$*" >&2
     exit 1
-}
-
-new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-}
-
-version_of() {
-    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none
-}
-
-find_python() {
-    if [ -n "${PYTHON:-}" ]; then
-        new_enough "$PYTHON" || fail "PYTHON=$PYTHON is no Python 3.11 or newer (it is $(version_of "$PYTHON")): name another one."
-        echo "$PYTHON"
-        return
-    fi
-    for candidate in python3 python3.13 python3.12 python3.11; do
-        if new_enough "$candidate"; then
-            echo "$candidate"
-            return
-        fi
-    done
-    fail "Python 3.11 or newer is needed, and python3 here is $(version_of python3): install one, or name it with make PYTHON=/path/to/python3."
-}
-
-make_environment() {
-    # Keep what works, unless another Python is asked for by name.
-    if .venv/bin/python -m pip --version >/dev/null 2>&1; then
-        if [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of .venv/bin/python)" ]; then
-            return
-        fi
-    fi
-    python=$(find_python)
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        fail "$python has no venv module: install it (on Debian and Ubuntu: apt-get install python3-venv) and run make again."
-    echo "Making .venv with Python $(version_of "$python")"
-    "$python" -m venv --clear .venv
 }
 
 pip() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input --quiet "$@"
 }
 
-checksum() {
-    cat "$@" | cksum | tr ' ' '-'
+python=${PYTHON:-python3}
+here=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
+there=$(.venv/bin/python -c 'import pip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo none)
+# Keep what works, unless another Python is asked for by name
+if [ "$there" = none ] || { [ -n "${PYTHON:-}" ] && [ "$here" != "$there" ]; }; then
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        fail "Python 3.11 or newer is needed, and $python is $here: name another one with make PYTHON=/path/to/python3."
+    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
+        fail "$python has no venv module: install it (on Debian and Ubuntu: apt-get install python3-venv) and run make again."
+    echo "Making .venv with Python $here"
+    "$python" -m venv --clear .venv
+fi
+
+# install_once STAMP FILE WORDS...: pip's words, unless they were done for this file
+install_once() {
+    stamp=".venv/stamp-$1-$({ pwd; cat "$2"; } | cksum | tr ' ' '-')"
+    [ -f "$stamp" ] && return 1
+    kind=$1
+    shift 2
+    echo "Installing $kind"
+    pip install --no-deps "$@" || exit 1
+    rm -f .venv/stamp-"$kind"-*
+    touch "$stamp"
 }
 
-# Wheels carry nearly all they need: OpenCV's lacks libGL (there is another build of it),
-# rasterio's lacks libexpat (there is none).
-check_libraries() {
-    .venv/bin/python .ci/ensure_cv2.py
+core=.ci/requirements-core.txt
+if install_once core "$core" --requirement "$core"; then
+    # OpenCV's ordinary build needs libGL, which slim systems lack: there the headless one of the same version
+    if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
+        pip uninstall --yes opencv-contrib-python
+        pip install --no-deps "$(sed -n 's/^opencv-contrib-python==/opencv-contrib-python-headless==/p' "$core")"
+        .venv/bin/python -c 'import cv2' || fail "OpenCV cannot be imported in its headless build either."
+    fi
     said=$(.venv/bin/python -c 'import rasterio' 2>&1) ||
         fail "rasterio cannot be imported ($(echo "$said" | tail -n 1)): install the library that it misses (on Debian and Ubuntu: apt-get install libexpat1) and run make again."
-}
-
-install_lock() {
-    stamp=".venv/stamp-$1-$(checksum ".ci/requirements-$1.txt")"
-    [ -f "$stamp" ] && return
-    echo "Installing .ci/requirements-$1.txt"
-    pip install --no-deps --requirement ".ci/requirements-$1.txt"
-    [ "$1" != core ] || check_libraries
-    rm -f .venv/stamp-"$1"-*
-    touch "$stamp"
-}
-
-install_project() {
-    # The folder counts too: an editable installation points to where the checkout was.
-    stamp=".venv/stamp-project-$(checksum pyproject.toml)-$(pwd | checksum)"
-    [ -f "$stamp" ] && return
-    pip install --no-deps --no-build-isolation --editable .
-    rm -f .venv/stamp-project-*
-    touch "$stamp"
-}
-
-make_environment
-install_lock core
-install_project
-[ "${1:-core}" = core ] || install_lock "$1"
+fi
+install_once project pyproject.toml --no-build-isolation --editable . || true
+[ "${1:-core}" = core ] || install_once dev .ci/requirements-dev.txt --requirement .ci/requirements-dev.txt || true

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import re
 import unicodedata
@@ -18,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from regengine.io.extras import missing
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -293,21 +290,7 @@ class PlaceIndex:
 
     @cached_property
     def _read_towns(self) -> PlaceTable:
-        try:
-            return read_places(MAP_PEOPLE)[0]
-        except ImportError as error:
-            # They are a help, not the matter
-            reason = missing("The name of a town", error)
-            logging.getLogger("regengine").warning("%s", reason)
-            return PlaceTable(
-                lon=np.zeros(0),
-                lat=np.zeros(0),
-                population=np.zeros(0, np.int64),
-                names=(),
-                codes=(),
-                states=(),
-                countries={},
-            )
+        return read_places(MAP_PEOPLE)[0]
 
     @cached_property
     def _named(self) -> NDArray[np.int64]:

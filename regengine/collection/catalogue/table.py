@@ -108,4 +108,4 @@ def file_metadata() -> dict[str, str]:
 
 def need_packages() -> None:
     """See to it that DuckDB and PyArrow are there."""
-    need("The catalogue", "duckdb", "pyarrow", extra="catalogue")
+    need("The catalogue", "duckdb", "pyarrow")
