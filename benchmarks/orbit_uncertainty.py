@@ -55,6 +55,8 @@ def drag_line(tles: TleSet, keep: NDArray[np.bool_], seed: int) -> str:
     """How far along the shift that usual drag makes of unusual sets the station was."""
     pairs = drag_pairs(tles, keep, seed)
     far = pairs[np.abs(pairs[:, 0]) >= FAR_KM]
+    if not len(far):
+        return "No set with unusual drag is far from where the middle B* has the station."
     found = ", ".join(f"{value:.2f}" for value in np.quantile(far[:, 1] / far[:, 0], LEVELS))
     return (
         f"Sets whose B* lies outside the usual, {NEAREST_DAYS:g} to {FARTHEST_DAYS:g} days apart: "
