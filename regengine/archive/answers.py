@@ -120,7 +120,7 @@ class AnswerCache:
     """
 
     folder: Path
-    max_age_days: float
+    max_age_days: float = 7.0
 
     def find(self, question: str) -> list[Row] | None:
         """Rows of a question that was asked lately; None where it was not."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from threading import Lock
 
 from regengine.archive.download import (
     GIVE_UP,
+    PICTURES,
     SIZES,
     DownloadOptions,
     Outcome,
@@ -16,15 +16,13 @@ from regengine.archive.download import (
 )
 from regengine.archive.photo_page import PAGE_MB, page_address, read_page
 from regengine.archive.row import csv_text
-from regengine.archive.web import Absent, ArchiveClient, check_address
+from regengine.archive.web import Absent, ArchiveClient, archive_address
 from regengine.errors import ArchiveError, FrameError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import host_of
 from regengine.photo.frame_records import archive_name, record_place
 
-ARCHIVE_VARIABLE = "REGENGINE_ARCHIVE"
-ARCHIVE = "https://eol.jsc.nasa.gov"
-PICTURES, PAGE = "/DatabaseImages/ESC", "/SearchPhotos/photo.pl"
+PAGE = "/SearchPhotos/photo.pl"
 
 
 class ArchivePhotos:
@@ -36,8 +34,7 @@ class ArchivePhotos:
 
     def __init__(self, web: ArchiveClient | None = None) -> None:
         self._web = web or ArchiveClient(connect_attempts=1)
-        self._archive = (os.environ.get(ARCHIVE_VARIABLE) or ARCHIVE).rstrip("/")
-        check_address(self._archive, ARCHIVE_VARIABLE)
+        self._archive = archive_address("")
         self._one_at_a_time = Lock()
         self._failed_in_a_row = 0
 

@@ -17,7 +17,7 @@ from regengine.io.checksums import add_sum, read_sums, sha256_of
 from regengine.io.plain import printable
 from regengine.photo.frame_records import archive_frame_id
 
-PICTURES = "https://eol.jsc.nasa.gov/DatabaseImages/ESC"
+PICTURES = "/DatabaseImages/ESC"
 SIZES = ("large", "small")
 JPEG = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
@@ -55,14 +55,14 @@ class DownloadOptions:
     """What is fetched, and how much."""
 
     size: str = "large"  # of `SIZES`: the original's, or 640 pixels
-    pictures: str = PICTURES  # address of the folder of sizes
+    pictures: str  # address of the folder of sizes
     # max_megabytes, max_gigabytes: of one file, and in all.
     max_megabytes: int = 100
     max_gigabytes: float = 20.0
     force: bool = False  # fetch again what is there
 
 
-def picture_address(frame_id: str, size: str, pictures: str = PICTURES) -> str:
+def picture_address(frame_id: str, size: str, pictures: str) -> str:
     """Address of a frame's picture: ``…/large/ISS030/ISS030-E-184140.JPG``."""
     return f"{pictures.rstrip('/')}/{size}/{frame_id.partition('-')[0]}/{picture_name(frame_id)}"
 

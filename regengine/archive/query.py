@@ -18,7 +18,7 @@ from regengine.errors import ArchiveError, ConfigError
 from regengine.io.urls import host_of
 from regengine.lights.source import Bounds
 
-DATABASE = "https://eol.jsc.nasa.gov/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
+DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
 ANSWER_MB = 64
 # Servers cut answers at round numbers of rows. One answer in fifty is as long by chance, and costs
 # two further questions.
@@ -198,7 +198,7 @@ def ask(
     web: ArchiveClient,
     key: str,
     cache: AnswerCache,
-    url: str = DATABASE,
+    url: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Asked:
     """Ask the database for all photos that are wanted, in parts, finer where answers are cut.
@@ -255,12 +255,12 @@ def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[
         body = web.fetch(address, ANSWER_MB)
     except Absent:
         raise ArchiveError(
-            f"{host_of(url)} has no photo database at that address: check --url."
+            f"{host_of(url)} has no photo database at that address: check REGENGINE_ARCHIVE."
         ) from None
     return rows_of(body, question.table, host_of(url), secret=key)
 
 
-def address_of(question: Question, url: str = DATABASE) -> str:
+def address_of(question: Question, url: str) -> str:
     """Address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"

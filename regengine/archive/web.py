@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,7 +118,21 @@ def _same_server(source: str, target: str) -> bool:
     )
 
 
-def check_address(url: str, named: str = "--url") -> None:
+ARCHIVE_VARIABLE = "REGENGINE_ARCHIVE"
+ARCHIVE = "https://eol.jsc.nasa.gov"
+
+
+def archive_address(path: str) -> str:
+    """Address of a page of the archive, or of the copy that REGENGINE_ARCHIVE names.
+
+    ConfigError if that is no address.
+    """
+    archive = (os.environ.get(ARCHIVE_VARIABLE) or ARCHIVE).rstrip("/")
+    check_address(archive, ARCHIVE_VARIABLE)
+    return archive + path
+
+
+def check_address(url: str, named: str) -> None:
     """Refuse, by ConfigError, an address to which no key may be sent: none of https but our own."""
     try:
         parts = urlsplit(url)

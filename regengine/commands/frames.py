@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import print_data, say
-from regengine.commands.options import EXIT_FRAMES_FAILED, ForceFiles, JsonPhotos
+from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
 
 if TYPE_CHECKING:
     from regengine.archive.table import FrameTable
@@ -70,8 +70,6 @@ Out = Annotated[
     typer.Option(help="Table to write: .csv, .ndjson or .parquet.", show_default=False),
 ]
 DAY = "%Y-%m-%d"
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-Pause = Annotated[float, typer.Option(min=0.0, help="From one request to the next, seconds.")]
 Tle = Annotated[
     Path | None,
     typer.Option(help="TLE file: tells where time and nadir cannot both be right."),
@@ -86,8 +84,8 @@ def read(
     ],
     out: Out = None,
     tle: Tle = None,
-    force: ForceFiles = False,
-    as_json: JsonPhotos = False,
+    force: Force = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Read tables that tell of photos into one.
@@ -140,16 +138,11 @@ def query(
     ] = "frames,nadir",
     out: Out = None,
     tle: Tle = None,
-    force: ForceFiles = False,
-    max_age_days: Annotated[
-        float, typer.Option(help="Answers of the last days are not asked for again; 0 asks anew.")
-    ] = 7.0,
-    pause_s: Pause = 1.0,
-    url: Annotated[str | None, typer.Option(help="Of the database, if it has moved.")] = None,
+    force: Force = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the questions, without the key; ask nothing.")
     ] = False,
-    as_json: JsonPhotos = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Ask the archive's photo database.
@@ -174,7 +167,7 @@ def query(
         questions,
     )
     from regengine.archive.row import check_table
-    from regengine.archive.web import ArchiveClient, check_address
+    from regengine.archive.web import ArchiveClient, archive_address
     from regengine.commands.lights import progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
@@ -191,8 +184,7 @@ def query(
         sun_elevation_deg=NIGHT_DEG if night else parse_range("--sun-elevation", sun_elevation),
         tables=tuple(name.strip() for name in table.split(",")),
     )
-    address = DATABASE if url is None else url
-    check_address(address)
+    address = archive_address(DATABASE)
     if dry_run:
         for question in questions(wanted):
             typer.echo(address_of(question, address))
@@ -202,9 +194,9 @@ def query(
     with progress_bar("Asking", quiet=quiet) as progress:
         asked = ask(
             wanted,
-            web=ArchiveClient(pause_s=pause_s),
+            web=ArchiveClient(),
             key=os.environ.get(KEY_VARIABLE, "").strip(),
-            cache=AnswerCache(folder=cache_folder() / "frames", max_age_days=max_age_days),
+            cache=AnswerCache(folder=cache_folder() / "frames"),
             url=address,
             progress=progress,
         )
@@ -224,10 +216,8 @@ def download(
     size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
     max_megabytes: Annotated[int, typer.Option(min=1, help="Largest picture.")] = 100,
     max_gigabytes: Annotated[float, typer.Option(help="Most that is fetched in all.")] = 20.0,
-    pause_s: Pause = 1.0,
-    url: Annotated[str | None, typer.Option(help="Of the folder of sizes.")] = None,
-    force: ForceFiles = False,
-    as_json: JsonPhotos = False,
+    force: Force = False,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Fetch pictures with their check sums.
@@ -240,18 +230,16 @@ def download(
     """
     from regengine.archive.download import PICTURES, SIZES, DownloadOptions, Outcome, frames_given
     from regengine.archive.download import download as fetch_pictures
-    from regengine.archive.web import ArchiveClient, check_address
+    from regengine.archive.web import ArchiveClient, archive_address
     from regengine.batch.console import progress
     from regengine.errors import ConfigError
 
     if size not in SIZES:
         raise ConfigError(f"--size {size}: it is one of {', '.join(SIZES)}.")
-    address = PICTURES if url is None else url
-    check_address(address)
     wanted = frames_given(frames)
     options = DownloadOptions(
         size=size,
-        pictures=address,
+        pictures=archive_address(PICTURES),
         max_megabytes=max_megabytes,
         max_gigabytes=max_gigabytes,
         force=force,
@@ -267,7 +255,7 @@ def download(
                 say(f"{outcome.frame}: {outcome.why}", err=True)
             advance()
 
-        stopped = fetch_pictures(wanted, out, options, ArchiveClient(pause_s=pause_s), tell)
+        stopped = fetch_pictures(wanted, out, options, ArchiveClient(), tell)
         if stopped:
             say(f"Stopped: {stopped}.", err=True)
     left = len(wanted) - counts.total()

@@ -115,15 +115,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what exists.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON instead of text: an object, or one a line.")
 ]
-ForceFile = Force
-ForceFiles = Force
-ForceMap = Force
-JsonRecords = Json
-JsonNotCsv = Json
-JsonPhotos = Json
-JsonLine = Json
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no messages.")]
-NoMessages = Quiet
 LogJson = Annotated[
     bool, typer.Option("--log-json", help="Messages on standard error as JSON lines.")
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import random
 import shutil
 import socket
@@ -332,10 +333,10 @@ def ask(
     """``frames query``, with a key and a cache of the test's own."""
     monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
     monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("REGENGINE_ARCHIVE", archive.url(""))
 
     def ask(*words: object) -> Said:
-        url = ("--url", archive.url(archive.DATABASE))
-        return run("frames", "query", "--mission", "iss990", *url, *words)
+        return run("frames", "query", "--mission", "iss990", *words)
 
     return ask
 
@@ -367,7 +368,7 @@ def test_both_tables_are_asked_and_put_together(
     asked = len(archive.requests)
     said = ask("--out", tmp_path / "found.csv")  # never replaced, nothing asked
     assert (said.code, len(archive.requests)) == (2, asked)
-    said = ask("--dry-run", "--max-age-days", "0")
+    said = ask("--dry-run")
     assert (len(said.out.splitlines()), len(archive.requests)) == (3, asked)
     assert archive.KEY not in said.out
 
@@ -436,7 +437,9 @@ def test_an_interrupted_query_goes_on(
     monkeypatch.delenv("JSC_PHOTOS_KEY")
     asked = len(archive.requests)
     assert (numbers(ask(*wanted)), len(archive.requests)) == ([1, 2], asked)
-    said = ask(*wanted, "--max-age-days", "0")
+    for path in kept:  # a week later
+        os.utime(path, (0, path.stat().st_mtime - 8 * 86_400))
+    said = ask(*wanted)
     assert (said.code, "needs a key of your own" in said.err) == (2, True)
     # Damaged answers are asked for anew
     monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
@@ -467,7 +470,7 @@ def without(name: str) -> dict[str, Any]:
         ([{**NADIR, "nadir.pdate": "2014-01-17T07:46"}], "'2014-01-17T07:46' for 'nadir.pdate'"),
         ([{**NADIR, "nadir.frame": "E101"}], "'E101' for 'nadir.frame'"),
         (403, "refuses access (status 403)"),
-        (404, "has no photo database at that address: check --url"),
+        (404, "has no photo database at that address: check REGENGINE_ARCHIVE"),
         ("to:http://localhost:1/x", "sends us to http://localhost, which is not followed"),
     ],
 )
@@ -507,11 +510,6 @@ def test_rows_that_were_not_asked_for_are_left_out(archive: ArchiveService, ask:
         (["--mission", "ISS990", "--bbox", "200,0,210,1"], "--bbox"),
         (["--mission", "ISS990", "--table", "users"], "--table 'users'"),
         (["--mission", "ISS990", "--night", "--sun-elevation", "-9,0"], "not both"),
-        (["--mission", "ISS990", "--url", "http://example.org/x"], "everyone to read"),
-        (["--mission", "ISS990", "--url", "https://me:pw@example.org/x"], "write https"),
-        (["--mission", "ISS990", "--url", "https://example.org/x?key=1"], "write https"),
-        (["--mission", "ISS990", "--url", "file:" + "///etc/passwd"], "write https"),
-        (["--mission", "ISS990", "--url", "https://example.org:x/"], "no address"),
     ],
 )
 def test_questions_without_sense_are_refused_before_anything_is_asked(
@@ -523,17 +521,42 @@ def test_questions_without_sense_are_refused_before_anything_is_asked(
     assert "pw" not in said.err.replace("passwd", "")
 
 
+@pytest.mark.parametrize(
+    ("copy", "why"),
+    [
+        ("http://example.org", "everyone to read"),
+        ("https://me:pw@example.org", "write https"),
+        ("https://example.org/x?key=1", "write https"),
+        ("file:///etc/passwd", "write https"),
+        ("https://example.org:x/", "no address"),
+    ],
+)
+@pytest.mark.parametrize("command", [("query", "--mission", "ISS990"), ("download", FRAME)])
+def test_a_copy_of_the_archive_without_an_address_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], copy: str, why: str
+) -> None:
+    monkeypatch.setenv("REGENGINE_ARCHIVE", copy)
+    out = ("--out", tmp_path / "photos") if command[0] == "download" else ()
+    said = run("frames", *command, *out)
+    assert (said.code, why in said.err) == (2, True)
+    assert "REGENGINE_ARCHIVE" in said.err
+    assert "pw" not in said.err.replace("passwd", "")
+
+
 # Pictures ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def fetch(archive: ArchiveService, tmp_path: Path, pauses: list[float]) -> Any:
+def fetch(
+    archive: ArchiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> Any:
     """``frames download`` into a folder that is not there yet."""
     for number in (101, 102, 103):
         archive.add_picture(f"ISS990-E-{number}", picture())
+    monkeypatch.setenv("REGENGINE_ARCHIVE", archive.url(""))
 
     def fetch(*words: object) -> Said:
-        out = ("--out", tmp_path / "photos", "--url", archive.url(archive.PICTURES), "--json")
+        out = ("--out", tmp_path / "photos", "--json")
         return run("frames", "download", *words, *out)
 
     return fetch
@@ -636,16 +659,14 @@ def test_a_limit_on_all_that_comes_is_kept(fetch: Any) -> None:
         (["no-such.csv"], 2, "neither a photo's id"),
         ([FRAME, "--size", "huge"], 2, "--size huge"),
         ([FRAME, "--out", "{tmp}/file"], 3, "cannot be made"),
-        ([FRAME, "--url", "http://example.org/x"], 2, "write https"),
     ],
 )
 def test_downloads_without_sense_are_refused(
     archive: ArchiveService, tmp_path: Path, words: list[str], code: int, why: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    url = () if "--url" in words else ("--url", archive.url(archive.PICTURES))
     words = [word.replace("{tmp}", str(tmp_path)) for word in words]
-    said = run("frames", "download", "--out", tmp_path / "photos", *url, *words)
+    said = run("frames", "download", "--out", tmp_path / "photos", *words)
     assert (said.code, why in said.err) == (code, True)
     assert archive.requests == []
 
