@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import EXIT_FRAMES_FAILED, StoreFile
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json, StoreFile
 
 
 def main(
     store: StoreFile,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was found as a JSON object.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Check that a store is sound.
 
