@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG); the ellipsoid moves the limb by up to 0.2 degrees
 # The emission of atomic oxygen at 557.7 nm peaks at 93-97 km and is some 10 km deep, so its upper
 # edge, the first rise of light from the sky down, lies near 100 km (Leinert et al. 1998, A&AS 127)
 AIRGLOW_TOP_KM = 99.0

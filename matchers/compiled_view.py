@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from detectors.constants import SEMI_MAJOR_M
 from matchers.camera import CONVERGED, SINGULAR
 from matchers.compiled import array, compiled, helper
-from matchers.earth import ECCENTRICITY_SQ, SEMI_MAJOR_M, SEMI_MINOR_M
+from matchers.earth import ECCENTRICITY_SQ, SEMI_MINOR_M
 from matchers.pose import ALONG, K1, PRINCIPAL_X, PRINCIPAL_Y, UP
 from matchers.pose import FOCAL as LOG_FOCAL
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from detectors.constants import EARTH_RADIUS_KM, FLATTENING, SEMI_MAJOR_M
 from detectors.types import FloatArray
 
-SEMI_MAJOR_M = 6378137.0  # WGS84, NIMA TR8350.2, table 3.1
-FLATTENING = 1.0 / 298.257223563
 SEMI_MINOR_M = SEMI_MAJOR_M * (1.0 - FLATTENING)
 ECCENTRICITY_SQ = FLATTENING * (2.0 - FLATTENING)
 
@@ -184,4 +183,4 @@ def great_circle_km(
         np.sin((lat2 - lat1) / 2) ** 2
         + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
     )
-    return 2.0 * 6371.0088 * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0)))
+    return 2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0)))

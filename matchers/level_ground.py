@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.asterisms import lengths
 from matchers.camera import Camera
@@ -20,7 +21,6 @@ from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
 
-EARTH_RADIUS_KM = 6371.0  # mean radius (IUGG)
 # Flatter ground is lost in haze and too compressed to tell towns apart
 FARTHEST_INCIDENCE_DEG = 80.0
 NOWHERE = -9.0

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.constants import EARTH_RADIUS_KM
+
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
 
@@ -73,9 +75,6 @@ class PlaceNames:
             if len(found) >= most:
                 break
         return list(found)[:most]
-
-
-EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detectors.constants import DAY_S
 from regengine.archive.interpret import clean_text
 from regengine.archive.web import TooMuchError
 from regengine.errors import ArchiveError
@@ -24,7 +25,6 @@ KEY_VARIABLE = "JSC_PHOTOS_KEY"
 _TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
 _ABOUT_KEY = re.compile(r"\bkey\b|authori[sz]|denied|credential", re.IGNORECASE)
 CHANGED = "the database may have changed: report it"
-DAY_S = 86_400.0
 
 Row = dict[str, str]
 

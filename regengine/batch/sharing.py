@@ -24,7 +24,7 @@ from pathlib import Path
 
 from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Task
 from regengine.registration.neighbour_priors import (
-    DAY_S,
+    HALF_DAY_S,
     SEARCHED_AGAIN,
     SOURCE,
     FrameFacts,
@@ -262,7 +262,7 @@ def the_better(old: FrameResult, new: FrameResult) -> FrameResult:
 def _nearest(teachers: list[tuple[float, int]], moment: datetime) -> list[int]:
     """Numbers of the frames within half a day that were taken next to a moment, in their order."""
     moment_s = moment.timestamp()
-    first = bisect_left(teachers, (moment_s - DAY_S, -1))
-    last = bisect_right(teachers, (moment_s + DAY_S, 1 << 62))
+    first = bisect_left(teachers, (moment_s - HALF_DAY_S, -1))
+    last = bisect_right(teachers, (moment_s + HALF_DAY_S, 1 << 62))
     near = sorted(teachers[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
     return sorted(frame_index for _, frame_index in near[:MOST_TEACHERS])

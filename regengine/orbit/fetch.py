@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
+from detectors.constants import DAY_S
 from regengine.errors import EphemerisError
 from regengine.io.http import HttpClient, HttpFailure, Patience
 from regengine.io.urls import host_of
@@ -22,7 +23,7 @@ WHERE_ELSE = (
 
 def check_reach(around: datetime, now: datetime | None = None) -> None:
     """EphemerisError, with where to get a file, for a time that today's sets do not reach."""
-    days = abs(((now or datetime.now(UTC)) - around).total_seconds()) / 86_400.0
+    days = abs(((now or datetime.now(UTC)) - around).total_seconds()) / DAY_S
     if days > LATEST_DAYS:
         raise EphemerisError(
             f"No source without an account has element sets of {around:%Y-%m-%d}: {WHERE_ELSE}."

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sgp4.api import WGS72, Satrec
 
+from detectors.constants import DAY_S
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
-    SECONDS_PER_DAY,
     days_since_j2000,
     sidereal_angle_rad,
     teme_to_ecef,
@@ -43,7 +43,7 @@ INCLINATION_DEG = 51.64  # the ISS's, within 0.03 degrees since 1998
 GRAVITATION_M3_S2 = 3.986004418e14  # WGS84, NIMA TR8350.2, table 3.1
 # The plane turns westward by 5.0 degrees a day (the Earth's oblateness, at 400 km), the Earth
 # eastward below it: what a track on the ground shows is both together.
-NODE_RATE_RAD_S = np.radians(-5.0) / 86400.0
+NODE_RATE_RAD_S = np.radians(-5.0) / DAY_S
 GROUND_RATE_RAD_S = EARTH_RATE_RAD_S - NODE_RATE_RAD_S
 
 
@@ -129,8 +129,8 @@ def track_positions(
         np.atleast_1d(np.asarray(clock_offsets_s, float)),
         np.atleast_1d(np.asarray(slide_offsets_s, float)),
     )
-    photo_days = days_since_j2000(time_utc) + clock_s / SECONDS_PER_DAY
-    position_km, _ = propagate_teme(element_set, photo_days + slide_s / SECONDS_PER_DAY)
+    photo_days = days_since_j2000(time_utc) + clock_s / DAY_S
+    position_km, _ = propagate_teme(element_set, photo_days + slide_s / DAY_S)
     node_rate_rad_s = element_set.satrec().nodedot / 60.0
     position_km = turn_about_pole(position_km, -node_rate_rad_s * slide_s)
     return teme_to_ecef(position_km, sidereal_angle_rad(photo_days)) * 1000.0

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from detectors.constants import DAY_S
 from detectors.types import FloatArray
 
 J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
@@ -23,7 +24,6 @@ J2000_JULIAN_DATE = 2451545.0
 J2000_MODIFIED_JULIAN_DATE = 51544.5
 EARTH_RATE_RAD_S = 7.292115e-5  # WGS84, NIMA TR8350.2, table 3.1
 
-SECONDS_PER_DAY = 86400.0
 LIGHT_AU_PER_DAY = 173.1446326846693  # IAU 2012 system of astronomical constants
 
 
@@ -78,15 +78,15 @@ def sidereal_angle_rad(days: ArrayLike) -> FloatArray:
     Vallado, D. et al. (2006). Revisiting Spacetrack Report #3, AIAA 2006-6753, appendix C.
     """
     utc = np.asarray(days, float)
-    ut1 = utc + ut1_minus_utc_s(utc) / 86400.0
+    ut1 = utc + ut1_minus_utc_s(utc) / DAY_S
     century = ut1 / 36525.0
     # Whole turns leave by the remainder of the day, so that nothing is lost to rounding.
     seconds = (
         67310.54841
-        + 86400.0 * np.mod(ut1, 1.0)
+        + DAY_S * np.mod(ut1, 1.0)
         + century * (8640184.812866 + century * (0.093104 - 6.2e-6 * century))
     )
-    return np.mod(seconds * (2.0 * np.pi / 86400.0), 2.0 * np.pi)
+    return np.mod(seconds * (2.0 * np.pi / DAY_S), 2.0 * np.pi)
 
 
 def teme_to_ecef(vector_teme: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
@@ -142,7 +142,7 @@ def icrs_to_itrf(time_utc: datetime) -> FloatArray:
     import erfa
 
     days = days_since_j2000(time_utc)
-    ut1 = days + float(ut1_minus_utc_s(days)) / SECONDS_PER_DAY
+    ut1 = days + float(ut1_minus_utc_s(days)) / DAY_S
     terrestrial = terrestrial_time(days)
     return np.asarray(erfa.c2t06a(*terrestrial, J2000_JULIAN_DATE, ut1, 0.0, 0.0), float)
 

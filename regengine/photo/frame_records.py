@@ -13,13 +13,13 @@ from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import parse_qs
 
+from detectors.constants import SEMI_MAJOR_M
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular
 from regengine.io.tables import read_csv
 
 NAUTICAL_MILE_KM = 1.852
-_EQUATOR_KM = 6378.137  # WGS84, NIMA TR8350.2, table 3.1
 _ECCENTRICITY_SQ = 0.00669437999014
 # Matches ISS030-E-184140, iss030e184140_lrg, Osaka_ISS006-E-22876 and iss073e0206244: expedition,
 # "E" for an electronic camera, number. The archive writes three digits for the expedition and the
@@ -117,9 +117,9 @@ def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
     The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
     of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
     """
-    radius_km = altitude_nmi * NAUTICAL_MILE_KM + _EQUATOR_KM
+    radius_km = altitude_nmi * NAUTICAL_MILE_KM + (1e-3 * SEMI_MAJOR_M)
     sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
-    prime_vertical = _EQUATOR_KM / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
+    prime_vertical = (1e-3 * SEMI_MAJOR_M) / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
     # |((N + h) cos, (N (1 - e2) + h) sin)| = radius, solved for h.
     across, along = prime_vertical, prime_vertical * (1.0 - _ECCENTRICITY_SQ)
     half_linear = across * cosine**2 + along * sine**2

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.align import ITERATIONS, align
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
-from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import ALONG, FOCAL, PARAMETERS, ROTATION, PosePrior

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
-from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
-from regengine.registration.map_window import KM_PER_DEG, HasOverview
+from regengine.registration.map_window import HasOverview
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
 # 1,134 km. Records tell the orbit's places apart best with 400 km (1.3 nats) and as well with 800
@@ -69,7 +69,7 @@ def cells(overview: LightGrid) -> FloatArray:
     light = overview.values[row, col] * np.cos(np.radians(lat))
     which = np.floor(lat + 90.0).clip(0, 179) * 360 + np.floor(lon + 180.0) % 360
     summed = np.bincount(which.astype(int), light, minlength=180 * 360).astype(np.float64)
-    return summed.reshape(180, 360) * (overview.step_deg * KM_PER_DEG) ** 2
+    return summed.reshape(180, 360) * (overview.step_deg * KM_PER_DEGREE) ** 2
 
 
 def within_reach(light: FloatArray) -> FloatArray:

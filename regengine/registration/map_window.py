@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from detectors.constants import KM_PER_DEGREE, SEMI_MAJOR_M
 from matchers.camera import Camera
 from matchers.dense import DenseParameters
-from matchers.earth import SEMI_MAJOR_M, ecef_to_geodetic, great_circle_km
+from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import visible_outline
 from matchers.light_grid import LightGrid, filled, pyramid
 from matchers.sparse import MapTowns, SparseParameters, map_towns
@@ -21,7 +22,6 @@ from regengine.registration.lens_prior import is_telephoto
 
 PYRAMID_LEVELS = 6
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
-KM_PER_DEG = 111.2
 REGIONAL_DEG = 120.0  # a map wider than this is not cut
 RIM_PX = 4.0
 
@@ -65,14 +65,14 @@ def window_around(
     """Pyramid of the window that holds some places."""
     middle = lon_deg[0]
     lon = middle + (lon_deg - middle + 180.0) % 360.0 - 180.0
-    south = max(-89.9, float(lat_deg.min()) - margin_km / KM_PER_DEG)
-    north = min(89.9, float(lat_deg.max()) + margin_km / KM_PER_DEG)
+    south = max(-89.9, float(lat_deg.min()) - margin_km / KM_PER_DEGREE)
+    north = min(89.9, float(lat_deg.max()) + margin_km / KM_PER_DEGREE)
     shrink = max(0.15, np.cos(np.radians(max(abs(south), abs(north)))))
-    margin_lon = margin_km / KM_PER_DEG / shrink
+    margin_lon = margin_km / KM_PER_DEGREE / shrink
     west, east = float(lon.min()) - margin_lon, float(lon.max()) + margin_lon
     if east - west > 360.0:
         west, east = float(middle) - 180.0, float(middle) + 180.0
-    resolution = max(MAP_STEP_DEG, step_km / KM_PER_DEG)
+    resolution = max(MAP_STEP_DEG, step_km / KM_PER_DEGREE)
     west, south, east, north = clamped((west, south, east, north), light_map, resolution)
     if east <= west or north <= south:
         return None
@@ -114,7 +114,7 @@ def footprint_window(
 
 
 # Window pixels are never smaller than map pixels
-LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEG
+LEAST_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEGREE
 # Telephoto frames are taken near nadir (400 mm: nadir to city 284 km median, 736 km p90): this
 # far off nadir the ground lies 1,100 km away
 TELE_OFF_NADIR_DEG = 65.0
@@ -209,7 +209,7 @@ class SearchWindow:
         """Map pyramid around the nadir of a position; None where the map holds none of it."""
         lon, lat, _ = ecef_to_geodetic(position_ecef_m)
         # Maps are read at their own pixels or those doubled: in between nothing is to be had
-        finest_km = self._map.info.resolution_deg * KM_PER_DEG
+        finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
         octave = max(0, int(np.floor(np.log2(step_km / finest_km * (1.0 + ROUNDING)))))
         for held in self._held:
             if held.serves(octave, reach_km, float(lon), float(lat)):

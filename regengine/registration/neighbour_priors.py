@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.constants import DAY_S
 from matchers.camera import Camera
 from regengine.photo.frame import Frame
 from regengine.registration.lens_prior import USUAL_LENSES_MM
@@ -21,7 +22,7 @@ from regengine.result import FrameResult
 NEAR_S = 600.0
 # and mostly over a day, which two frames must show by agreeing. EXIF counts whole seconds, and an
 # element set of a day before is wrong by 13 km or 1.7 s in one frame of ten
-DAY_S = 43_200.0
+HALF_DAY_S = 0.5 * DAY_S
 AGREE_S = 5.0
 LEAST_SPREAD_S = 2.0
 # Zooms and focusing change the focal length by 2-3 %
@@ -187,7 +188,7 @@ def neighbour_prior(
         lesson
         for lesson in lessons
         if lesson.facts.camera_body == facts.camera_body
-        and abs(facts.seconds_after(lesson.facts)) <= DAY_S
+        and abs(facts.seconds_after(lesson.facts)) <= HALF_DAY_S
     ]
     known.sort(key=lambda k: (abs(facts.seconds_after(k.facts)), k.facts.frame))
     near = [k for k in known if abs(facts.seconds_after(k.facts)) <= NEAR_S]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from detectors.constants import KM_PER_DEGREE
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, great_circle_km, incidence_deg
 from matchers.light_grid import LightGrid
@@ -22,7 +23,7 @@ from regengine.errors import LightMapError
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
-from regengine.registration.map_window import KM_PER_DEG, HasWindows
+from regengine.registration.map_window import HasWindows
 from regengine.result import ControlPoint, FrameResult
 from regengine.sky.drawing import Colour, Picture, write_picture
 
@@ -49,7 +50,7 @@ def visible_region(camera: Camera) -> tuple[float, float, float, float, float] |
     next_lon, next_lat = _ground(camera, x + 1.0, y)
     step_km = great_circle_km(lon, lat, next_lon, next_lat)[seen]
     step_km = step_km[np.isfinite(step_km)]
-    step_deg = float(np.percentile(step_km, 10)) / KM_PER_DEG if step_km.size else 0.05
+    step_deg = float(np.percentile(step_km, 10)) / KM_PER_DEGREE if step_km.size else 0.05
     west, east = float(turned.min()), float(turned.max())
     south, north = float(lat[seen].min()), float(lat[seen].max())
     margin = max(2.0 * step_deg, 0.02 * max(east - west, north - south))
@@ -145,7 +146,7 @@ def draw_contours(picture: Picture, rendered: NDArray[np.float32]) -> None:
 def draw_coast(picture: Picture, camera: Camera) -> None:
     """Draw the coast, in place, where it is known as precisely as the picture shows it."""
     region = visible_region(camera)
-    if region is None or region[4] * KM_PER_DEG < COAST_TOLERANCE_KM / COAST_OFF_PX:
+    if region is None or region[4] * KM_PER_DEGREE < COAST_TOLERANCE_KM / COAST_OFF_PX:
         return
     shade = picture.copy()
     for line in coast_lines(*region[:4]):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.asterisms import unit
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
-from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from matchers.pose import with_attitude
 from regengine.orbit.propagation import CameraPosition, position_from_nadir

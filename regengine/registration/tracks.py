@@ -10,9 +10,9 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.earth import SEMI_MAJOR_M
 from matchers.pose import PosePrior, moved
 from regengine.orbit.propagation import (
     CameraPosition,
@@ -172,7 +172,7 @@ def tracks_for(
 def circular_speed_km_s(position: CameraPosition) -> float:
     """Speed on a circular orbit through a position (WGS84 GM)."""
     radius_km = float(np.linalg.norm(position.position_ecef_m)) / 1e3
-    return float(np.sqrt(398600.4418 / radius_km))
+    return float(np.sqrt(EARTH_GM_M3_S2 / 1e9 / radius_km))
 
 
 def believed_clock(
@@ -295,6 +295,6 @@ def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
         belief=nadir_belief(position.sigma_along_km),
         sigma_across_km=lambda _: max(position.sigma_cross_km, NADIR_SIGMA_ACROSS_KM),
         sigma_up_km=position.sigma_radial_km,
-        speed_km_s=7.66,
+        speed_km_s=ORBITAL_SPEED_KM_S,
         shares_start=not ascending,
     )

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from detectors.constants import DAY_S
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from regengine.orbit.propagation import CameraPosition, track_positions
@@ -39,7 +40,7 @@ LOOSE_FIT = Reason(
 )
 
 
-SEARCHED_S, STEP_S = 86_400.0, 10.0
+SEARCHED_S, STEP_S = DAY_S, 10.0
 NEAR_KM = 150.0
 NIGHT_SINE = np.sin(np.radians(NIGHT_SUN_DEG))
 

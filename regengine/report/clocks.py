@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.registration.neighbour_priors import AGREE_S, agreeing
 from regengine.report.figures import Photos
 
-# On its orbit; the ground below passes at 7.2 km a second
-ORBITAL_SPEED_KM_S = 7.66
 NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation
 # Agreement is looked for among so many, evenly spread over the day
 MOST_COMPARED = 500

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
 from regengine.io.plain import plain
-from regengine.report.clocks import ORBITAL_SPEED_KM_S, CameraTally
+from regengine.report.clocks import CameraTally
 from regengine.report.figures import (
     VERDICTS,
     Distribution,

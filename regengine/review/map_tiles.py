@@ -11,6 +11,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
+from detectors.constants import SEMI_MAJOR_M
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
 from regengine.lights.map import LightMap, pixels_read
@@ -19,7 +20,6 @@ from regengine.lights.tiles import row_lat_deg
 
 TILE_PX = 256
 MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges
-RADIUS_M = 6_378_137.0  # of Web Mercator's sphere
 MAX_ZOOM = 22
 # log10(1 + L) that is white: 999 nW cm^-2 sr^-1. The cores of cities are a few hundred, and keep
 # their streets below it
@@ -154,4 +154,4 @@ def _step_deg(region: Bounds) -> float:
 
 def _mercator_m(lon_deg: float, lat_deg: float) -> tuple[float, float]:
     height = math.asinh(math.tan(math.radians(lat_deg)))
-    return RADIUS_M * math.radians(lon_deg), RADIUS_M * height
+    return SEMI_MAJOR_M * math.radians(lon_deg), SEMI_MAJOR_M * height

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.limb_geometry import nadir_vector
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.level_ground import (
-    EARTH_RADIUS_KM,
     farthest_rad,
     ground_plane,
     ground_points,

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from regengine.collection.catalogue.ground import AREAS, AreaSeen
 from regengine.collection.catalogue.table import GEOMETRY, NAMES, ROWS, file_metadata
-from regengine.places import EARTH_RADIUS_KM, chord, place_index
+from regengine.places import chord, place_index
 from regengine.records import degrees_text
 
 if TYPE_CHECKING:

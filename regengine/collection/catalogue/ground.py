@@ -9,12 +9,12 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import WGS84
 from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.layers import wkb_rings
-from regengine.places import EARTH_RADIUS_KM
 
 # Share of a ring's extent by which a corner may be moved: polygons of 65 corners become some ten
 SIMPLER = 0.004

@@ -26,6 +26,7 @@ from typing import Literal
 import numpy as np
 from scipy.spatial import cKDTree
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
@@ -34,7 +35,6 @@ from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
-from regengine.places import EARTH_RADIUS_KM
 from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
 from regengine.report.places import ABSURD
 from regengine.store.file import photo_file

@@ -12,7 +12,7 @@ from regengine.collection.catalogue.ground import IN_BOX, covers
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Catalogue
 
-KM_PER_DEGREE = 110.5  # of latitude, at least
+MIN_KM_PER_DEGREE = 110.5  # of latitude, at the equator
 _COLUMNS = (
     *("frame", "sha256", "store", "frame_index", "path", "time_utc", "quality", "sharpness"),
     *("cloud", "off_nadir_deg", "resolution_m", "centre_lon", "centre_lat", "geometry"),
@@ -68,7 +68,7 @@ def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, A
         box = IN_BOX.format(lon=f"({place.lon!r}::DOUBLE)", lat=f"({place.lat!r}::DOUBLE)")
         conditions[f"f.geometry IS NOT NULL AND ({box})"] = []
     elif place is not None and radius_km is not None:
-        reach = radius_km / KM_PER_DEGREE
+        reach = radius_km / MIN_KM_PER_DEGREE
         conditions["f.centre_lat BETWEEN ? AND ?"] = [place.lat - reach, place.lat + reach]
     asked = (
         f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # noqa: S608

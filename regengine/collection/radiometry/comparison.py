@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from detectors.background import diffuse_background
+from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, MapCells, PhotoCells
 from regengine.exchange.export.format import LeftOutError
@@ -21,7 +22,6 @@ FINE_CELLS = 1.5
 # Blurs that are tried, cells; between them straight lines
 TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 
-KM_PER_DEGREE = 111.2
 FULLY = 0.99  # share of a cell that is seen
 CLIPPED = 0.002  # share of a cell that is clipped: less is a single lamp's core
 MOST_PIXEL_CELLS = 3.0  # cells that share a pixel of the photo with more others tell nothing

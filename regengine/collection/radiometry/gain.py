@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
 from regengine.collection.radiometry.cells import FEWEST_CELLS, PhotoCells
-from regengine.collection.radiometry.comparison import DARK_NW, KM_PER_DEGREE, Comparison
+from regengine.collection.radiometry.comparison import DARK_NW, Comparison
 from regengine.exchange.export.format import LeftOutError
 
 Values = NDArray[np.floating]

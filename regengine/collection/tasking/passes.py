@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import DAY_S, EARTH_GM_M3_S2, EARTH_RADIUS_KM, ORBITAL_SPEED_KM_S
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.footprint import WGS84
@@ -29,15 +30,12 @@ from regengine.orbit.uncertainty import orbit_sigma
 Orbit = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 STEP_S = 60.0
-SECONDS_PER_DAY = 86400.0
-EARTH_GM = 3.986004418e14  # m3/s2, WGS84
 # How far the nearest of moments a step apart may be from the closest approach, over the ground:
 # half a step at 7.4 km/s, as an angle about the Earth's centre
-SLACK_RAD = 0.5 * STEP_S * 7.4 / 6371.0
+SLACK_RAD = 0.5 * STEP_S * 7.4 / EARTH_RADIUS_KM
 BLOCK = 4_000_000  # cosines of angles at a time: 32 MB
 ROUNDS = 5  # each leaves a fifth of a second's share of what the one before left
 
-SPEED_KM_S = 7.66  # along the orbit
 KNOT_DAYS = 0.25  # between ages at which the uncertainty is looked up
 
 
@@ -86,7 +84,7 @@ def find_passes(
     max_off_nadir_deg: float,
 ) -> Passes:
     """Closest approaches to places in a span of time."""
-    step = STEP_S / SECONDS_PER_DAY
+    step = STEP_S / DAY_S
     grid = np.arange(first_day - step, last_day + 2.0 * step, step)
     track, _ = orbit(grid)
     ground = geodetic_to_ecef(lon, lat)
@@ -138,10 +136,10 @@ def _closest(orbit: Orbit, days: FloatArray, ground: FloatArray) -> FloatArray:
     for _ in range(ROUNDS if len(days) else 0):
         position, velocity = orbit(days)
         apart = position - ground
-        pull = -EARTH_GM * position / np.linalg.norm(position, axis=-1, keepdims=True) ** 3
+        pull = -EARTH_GM_M3_S2 * position / np.linalg.norm(position, axis=-1, keepdims=True) ** 3
         slope = np.sum(velocity**2, axis=-1) + np.sum(apart * pull, axis=-1)
         seconds = np.sum(apart * velocity, axis=-1) / slope
-        days = days - np.clip(seconds, -STEP_S, STEP_S) / SECONDS_PER_DAY
+        days = days - np.clip(seconds, -STEP_S, STEP_S) / DAY_S
     return days
 
 
@@ -228,7 +226,7 @@ class StationOrbit:
             for sigma, day in zip(sigmas, knots.tolist(), strict=True)
         ]
         cross = [sigma.cross_km for sigma in sigmas]
-        return np.interp(days, knots, along) / SPEED_KM_S, np.interp(days, knots, cross)
+        return np.interp(days, knots, along) / ORBITAL_SPEED_KM_S, np.interp(days, knots, cross)
 
 
 def station_orbit(tles: TleSet, first_day: float) -> StationOrbit:

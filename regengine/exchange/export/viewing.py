@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.camera import Camera, ManyCameras, is_turned
 from matchers.earth import (
@@ -134,7 +135,6 @@ def stances(cameras: Sequence[Camera]) -> list[Stance]:
 # Where among the stars a camera looks that was placed by the lights of the ground, and where the
 # Earth stands there.
 
-EARTH_RADIUS_M = 6371008.8  # mean radius: the limb lies within 0.3 degrees of its circle
 LIMB_DEG = 1.0  # a picture that ends so far within the Earth's disc need not be looked at
 
 
@@ -202,7 +202,9 @@ def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
     earth_ra, earth_dec = _ra_dec(to_earth)
     distance = np.linalg.norm(position)
     radius_deg = float(np.degrees(np.arccos(np.clip(np.min(corners @ middle), -1.0, 1.0))))
-    earth_radius_deg = float(np.degrees(np.arcsin(np.minimum(1.0, EARTH_RADIUS_M / distance))))
+    earth_radius_deg = float(
+        np.degrees(np.arcsin(np.minimum(1.0, 1e3 * EARTH_RADIUS_KM / distance)))
+    )
     aside_deg = float(np.degrees(np.arccos(np.clip(to_earth @ middle / distance, -1.0, 1.0))))
     on_earth = aside_deg + radius_deg < earth_radius_deg - LIMB_DEG
     return SkyPosition(

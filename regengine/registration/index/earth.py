@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers import polar_patches
 from matchers.asterisms import (
@@ -29,7 +30,6 @@ from matchers.asterisms import (
 )
 from matchers.code_table import CodeTable
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
-from matchers.level_ground import EARTH_RADIUS_KM
 from matchers.light_grid import LightGrid
 from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled
 from matchers.verify import find_towns
@@ -38,7 +38,7 @@ from regengine.io.atomic import replacing, unwritable_told
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
 from regengine.lights.source import Bounds
-from regengine.registration.map_window import KM_PER_DEG, HasWindows
+from regengine.registration.map_window import HasWindows
 
 T = TypeVar("T")
 
@@ -502,7 +502,7 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
     """The picture of one piece with what surrounds it; None where the map has nothing of it."""
     east, north = west + PIECE_DEG, south + STRIP_DEG
     shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
-    margin_lat = MARGIN_PX * pixel_km / KM_PER_DEG
+    margin_lat = MARGIN_PX * pixel_km / KM_PER_DEGREE
     margin_lon = margin_lat / shrink
     try:
         grid = light_map.window(
@@ -510,7 +510,7 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
             max(south - margin_lat, -89.0),
             east + margin_lon,
             min(north + margin_lat, 89.0),
-            pixel_km / KM_PER_DEG,
+            pixel_km / KM_PER_DEGREE,
         )
     except LightMapError as error:
         if error.code != "outside_map":
@@ -519,7 +519,7 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
     if float(grid.values.max()) < LEAST_LIGHT:
         return None
     height, width = grid.values.shape
-    step_km = grid.step_deg * KM_PER_DEG
+    step_km = grid.step_deg * KM_PER_DEGREE
     size = (
         max(8, round(width * step_km * shrink / pixel_km)),
         max(8, round(height * step_km / pixel_km)),
@@ -534,7 +534,7 @@ def towns_of_piece(piece: Piece, west: float, south: float, pixel_km: float) -> 
     towns = find_towns(smooth, None, MOST_TOWNS)
     lon, lat = piece.places(towns.x, towns.y)
     # Places found in two pieces differ by parts of a pixel: those on a border are in both of them
-    rim_lat = SAME_PX * pixel_km / KM_PER_DEG
+    rim_lat = SAME_PX * pixel_km / KM_PER_DEGREE
     rim_lon = rim_lat / piece.shrink
     inside = (lon >= west - rim_lon) & (lon < west + PIECE_DEG + rim_lon)
     inside &= (lat >= south - rim_lat) & (lat < south + STRIP_DEG + rim_lat)

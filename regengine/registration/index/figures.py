@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.asterism_fit import MatchParameters, fitted_rotations, fitted_scales, rescaled
 from matchers.asterism_match import Attitude, match
@@ -15,7 +16,6 @@ from matchers.asterisms import AsterismIndex, unit
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.level_ground import (
-    EARTH_RADIUS_KM,
     ground_points,
     leaning,
     leant_points,

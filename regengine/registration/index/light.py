@@ -7,16 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.asterisms import frames
 from matchers.camera import Camera
-from matchers.level_ground import (
-    EARTH_RADIUS_KM,
-    GroundPlane,
-    ground_plane,
-    level_axes,
-    placed_camera,
-)
+from matchers.level_ground import GroundPlane, ground_plane, level_axes, placed_camera
 from matchers.polar_patches import (
     Laid,
     PatchMap,

@@ -9,8 +9,9 @@ from functools import partial
 from itertools import product
 from typing import Literal
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.limb import Limb
-from detectors.limb_geometry import EARTH_RADIUS_KM, nadir_vector
+from detectors.limb_geometry import nadir_vector
 from detectors.types import FloatArray
 from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.registration.candidates import unmirrored, unmirrored_ray

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from detectors.constants import DAY_S, FLATTENING, SEMI_MAJOR_M
 from detectors.types import BoolArray, FloatArray
-from matchers.earth import FLATTENING, SEMI_MAJOR_M, geodetic_to_ecef
+from matchers.earth import geodetic_to_ecef
 from matchers.sky_camera import HeaderField, SkyCamera
 from regengine.errors import ConfigError
 from regengine.orbit.propagation import position_from_elements, propagate_teme
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
-    SECONDS_PER_DAY,
     days_since_j2000,
     earth_velocity,
     icrs_to_itrf,
@@ -171,7 +171,7 @@ class Exposure:
 
     def days(self, seconds: ArrayLike) -> FloatArray:
         """Days since J2000 of seconds from the middle."""
-        return self.middle_days + np.asarray(seconds, float) / SECONDS_PER_DAY
+        return self.middle_days + np.asarray(seconds, float) / DAY_S
 
     @cached_property
     def to_icrs(self) -> FloatArray:

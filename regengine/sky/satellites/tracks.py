@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import ORBITAL_SPEED_KM_S
 from detectors.types import BoolArray, FloatArray
 from regengine.sky.satellites.catalogue import (
     TAIL_FACTOR,
@@ -28,7 +29,6 @@ MOST_INSTANTS = 24  # of the cull; longer exposures take longer steps
 TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
 FEWEST_STEPS, MOST_STEPS = 17, 385
 CLOCK_SIGMAS = 5.0
-ORBIT_SPEED_KM_S = 7.6
 MOST_SLIDE_S = 15.0  # how far ahead or behind satellites are followed, beside the clock
 MARGIN_SIGMAS = 4.0
 ATTACHED_KM = 5.0  # the observer itself, and what is docked to it
@@ -61,7 +61,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     errors = element_errors(satellites.age_h, satellites.perigee_km)
     usual_km = float(np.median(errors.along_km))
     slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
-        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBIT_SPEED_KM_S, MOST_SLIDE_S
+        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, MOST_SLIDE_S
     )
     half_s = 0.5 * exposure.exposure_s + slack_s
     rows = _near_the_picture(satellites, exposure, half_s, errors.along_km)

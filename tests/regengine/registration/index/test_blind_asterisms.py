@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.limb_geometry import nadir_vector
 from matchers.asterism_match import match
 from matchers.asterisms import build_index, unit
 from matchers.camera import Camera
-from matchers.level_ground import (
-    EARTH_RADIUS_KM,
-    ground_points,
-    leaning,
-    level_axes,
-    placed_camera,
-)
+from matchers.level_ground import ground_points, leaning, level_axes, placed_camera
 from matchers.pose import PosePrior
 from regengine.registration.index.earth import figure_parameters
 from regengine.registration.index.figures import (

@@ -1,0 +1,15 @@
+"""Constants of the Earth and of the station's orbit, each once, with its source.
+
+They stand in the lowest package, so that every other may use them.
+"""
+
+from __future__ import annotations
+
+DAY_S = 86_400.0
+SEMI_MAJOR_M = 6_378_137.0  # of the Earth: WGS84, NIMA TR8350.2, table 3.1
+FLATTENING = 1.0 / 298.257223563  # the same
+EARTH_GM_M3_S2 = 3.986004418e14  # the same
+# Mean radius (IUGG: 6371.0088), for formulas on a sphere: the ellipsoid is up to 0.3 % off it
+EARTH_RADIUS_KM = 6371.0
+KM_PER_DEGREE = 111.2  # of a great circle on that sphere, rounded
+ORBITAL_SPEED_KM_S = 7.66  # of the ISS at 410 km; the ground below passes at 7.2 km/s
