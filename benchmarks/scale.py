@@ -20,7 +20,7 @@ from regengine.store.writer import StoreWriter
 
 ADDED = 1000  # frames of the run that is merged into the store
 # Formats whose files do not need the photos themselves
-EXPORTS = ("csv", "parquet", "geojson", "gpkg", "kml", "stac", "gcp", "qgis")
+EXPORTS = ("csv", "parquet", "geojson", "gpkg", "stac", "gcp", "qgis")
 
 
 def run_store(path: Path, first: int, count: int) -> None:

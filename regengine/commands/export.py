@@ -46,7 +46,7 @@ def main(
         typer.Option(
             "--layers",
             metavar="LIST",
-            help="geojson, kml, gpkg: which of footprints, nadirs, points, by commas.  [all]",
+            help="geojson, gpkg: which of footprints, nadirs, points, by commas.  [all]",
         ),
     ] = None,
     crs: Annotated[

@@ -52,7 +52,6 @@ def main(
         frame_named,
         frames_by_name,
         imported_work,
-        photo_of_points,
         score,
         summary,
     )
@@ -68,7 +67,10 @@ def main(
     imported = [photo for path in files for photo in read_points(path)]
     if frame is not None:
         stored = [frame_named(store, frame)]
-        imported = [photo_of_points(files[0], imported)]
+        if len(imported) != 1:
+            raise ConfigError(
+                f"{files[0]} holds points of {len(imported)} photos: leave --frame out."
+            )
     else:
         known = frames_by_name(store, [photo.photo for photo in imported])
         stored = [known[photo.photo] for photo in imported]
@@ -81,7 +83,13 @@ def main(
         scores = score(one.result, photo.points)
         told = summary(scores)
         if as_json:
-            points = [asdict(p) | asdict(s) for p, s in zip(photo.points, scores, strict=True)]
+            columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
+            points = [
+                asdict(point) | dict(zip(columns, row, strict=True))
+                for point, row in zip(
+                    photo.points, zip(*columns.values(), strict=True), strict=True
+                )
+            ]
             record = {"frame": one.result.frame, "file": str(photo.file), "kept": keep}
             value = plain(record | told | {"points": points}, printable)
             typer.echo(json.dumps(value, allow_nan=False))

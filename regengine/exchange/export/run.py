@@ -103,17 +103,6 @@ def check_out(out: Path, name: str, force: bool) -> None:
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What is to be written where; ``advance`` is called after each frame."""
-
-    chosen: Chosen
-    out: Path
-    options: ExportOptions
-    force: bool
-    advance: Callable[[], object]
-
-
 def write_chosen(
     chosen: Chosen,
     name: str,
@@ -130,36 +119,38 @@ def write_chosen(
     if the store cannot be read or the output not be written.
     """
     kind = known_format(name)
-    job = _Job(chosen=chosen, out=out, options=options, force=force, advance=advance)
-    return _write_file(kind, job) if isinstance(kind, FileFormat) else _write_folder(kind, job)
-
-
-def _write_file(kind: FileFormat, job: _Job) -> Exported:
-    """Write all chosen frames into one file."""
+    if isinstance(kind, FolderFormat):
+        return _write_folder(kind, chosen, out, options, force, advance)
     count = reviewed = 0
 
     def counted() -> Iterator[ExportFrame]:
         nonlocal count, reviewed
-        for frame in job.chosen.frames():
+        for frame in chosen.frames():
             count += 1
             reviewed += frame.accepted_by_person
             yield frame
-            job.advance()
+            advance()
 
-    with in_place_of((job.out,)) as (temporary,):
-        kind.write(counted(), temporary, job.options)
-    return Exported(frames=count, reviewed=reviewed, files=1, left_out=job.chosen.left_out)
+    with in_place_of((out,)) as (temporary,):
+        kind.write(counted(), temporary, options)
+    return Exported(frames=count, reviewed=reviewed, files=1, left_out=chosen.left_out)
 
 
-def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
+def _write_folder(
+    kind: FolderFormat,
+    chosen: Chosen,
+    out: Path,
+    options: ExportOptions,
+    force: bool,
+    advance: Callable[[], object],
+) -> Exported:
     """Write files for each chosen frame into a folder, and the file that tells of them all."""
-    chosen, out, options = job.chosen, job.out, job.options
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
     names = file_names(own, hashes, lambda name: kind.names(name, options))
     last = None if kind.last is None else out / kind.last.name
-    if not job.force:
+    if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
     left_out, failed = chosen.left_out.copy(), {}
@@ -171,7 +162,7 @@ def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
             lacks = kind.lacks(frame)
             if lacks:
                 left_out[lacks] += 1
-                job.advance()
+                advance()
                 continue
             paths = tuple(out / name for name in names[frame.stored.frame_index])
             try:
@@ -186,7 +177,7 @@ def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
                 yield said
-            job.advance()
+            advance()
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -198,6 +189,5 @@ def _write_folder(kind: FolderFormat, job: _Job) -> Exported:
     else:
         with in_place_of((last,)) as (temporary,):
             kind.last.write(written(), temporary, last, options)
-            os.sync()  # before it is there: one call, where one for each file takes minutes
         files += 1
     return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)

@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pystac
-from pystac.extensions.eo import Band, EOExtension
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
 from pystac.extensions.view import ViewExtension
@@ -75,8 +74,6 @@ MEDIA_TYPES = {
     ".cr2": "image/x-canon-cr2",
 }
 SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
-COLOURS = ("red", "green", "blue")
-DEVELOPED = (".jpg", ".jpeg", ".png", ".tif", ".tiff")  # raw files have no colours yet
 # Key, ending of the file, role, title of what `--format geotiff` writes
 MAPS = (
     ("warped", ".warped.tif", "visual", "The photo on the map"),
@@ -104,9 +101,6 @@ def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
     if result.width_px is not None and result.height_px is not None:
         shape = [result.height_px, result.width_px]
         ProjectionExtension.ext(asset, add_if_missing=True).shape = shape
-    if found is not None and is_coloured(found):
-        bands = [Band.create(name=colour, common_name=colour) for colour in COLOURS]
-        EOExtension.ext(asset, add_if_missing=True).bands = bands
 
 
 def add_points(item: pystac.Item, name: str) -> None:
@@ -165,22 +159,6 @@ def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
             return None
 
 
-def is_coloured(path: Path) -> bool:
-    """Whether a file is a picture with red, green and blue."""
-    from PIL import Image
-
-    from regengine.errors import FrameError
-    from regengine.io.decoding import decoding
-
-    if path.suffix.lower() not in DEVELOPED:
-        return False
-    try:
-        with decoding(path), Image.open(path, formats=["JPEG", "PNG", "TIFF"]) as image:
-            return image.mode in ("RGB", "RGBA", "YCbCr")
-    except (FrameError, OSError):
-        return False
-
-
 def is_file(path: str) -> bool:
     """Whether there is such a file; names that no file can have are none."""
     try:
@@ -193,8 +171,9 @@ PREFIX = "regengine:"
 # Columns that STAC has a place of its own for
 TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
 PLATFORM = "iss"
-# The station's first module was launched then: no photo from it is older
+# No photo is older than the launch of the station's first module, or younger than its planned end
 FIRST_MOMENT = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
+LAST_MOMENT = datetime(2031, 1, 1, tzinfo=UTC)
 DIGITS = 4  # of degrees: the Sun is known to 0.01
 GSD_FIGURES = 4
 
@@ -214,7 +193,9 @@ def photo_item(frame: ExportFrame, catalogue: Catalogue, name: str, points: str)
     result = frame.result
     rings = frame.footprint
     time = parse_iso_time(result.time_utc or "")
-    start, end = (None, None) if time is not None else whenever(frame)
+    # A photo without a time was taken before it was looked at
+    seen = max(parse_iso_time(frame.stored.processed_utc) or LAST_MOMENT, FIRST_MOMENT)
+    start, end = (FIRST_MOMENT, seen) if time is None else (None, None)
     item = pystac.Item(
         id=name,
         geometry=_geometry(rings),
@@ -252,14 +233,6 @@ def _geometry(rings: list[Ring]) -> dict[str, Any] | None:
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": [rings[0]]}
     return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
-
-
-def whenever(frame: ExportFrame) -> tuple[datetime, datetime]:
-    """What is known of when a photo without a time was taken: before it was looked at."""
-    seen = parse_iso_time(frame.stored.processed_utc)
-    if seen is None or seen < FIRST_MOMENT:
-        seen = datetime.now(UTC).replace(microsecond=0)
-    return FIRST_MOMENT, seen
 
 
 def _add_view(item: pystac.Item, view: SceneView, time: datetime | None) -> None:

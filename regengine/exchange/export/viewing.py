@@ -24,7 +24,6 @@ from matchers.earth import (
     local_axes,
     surface_to_lonlat,
 )
-from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import icrs_to_itrf
 
 # The middle of a pixel, and half a pixel to its left, right, upper and lower side
@@ -136,19 +135,6 @@ def stances(cameras: Sequence[Camera]) -> list[Stance]:
 # Earth stands there.
 
 LIMB_DEG = 1.0  # a picture that ends so far within the Earth's disc need not be looked at
-
-
-def sky_camera(camera: Camera, time_utc: datetime) -> SkyCamera:
-    """The same camera among the stars."""
-    return SkyCamera(
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-        focal_px=camera.focal_px,
-        principal_point=camera.principal_point,
-        distortion=camera.distortion,
-        mirrored=camera.mirrored,
-        quaternion_icrs=matrix_quaternion(icrs_to_itrf(time_utc).T @ camera.matrix),
-    )
 
 
 def sees_sky(camera: Camera, per_side: int = 33) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from matchers.camera import Camera
+from detectors.types import FloatArray
 from matchers.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import ForeignPoint, PhotoPoints
@@ -68,13 +68,6 @@ def keep(
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
-def photo_of_points(path: Path, imported: list[PhotoPoints]) -> PhotoPoints:
-    """The points of a file that has those of one photo."""
-    if len(imported) != 1:
-        raise ConfigError(f"{path} holds points of {len(imported)} photos: leave --frame out.")
-    return imported[0]
-
-
 def _camera(result: FrameResult, points: list[ReviewedPoint]) -> dict[str, object] | None:
     if result.solved is None:
         return None
@@ -90,61 +83,49 @@ RIGHT_KM = 1.0
 READ_FRAMES = 65536
 
 
-@dataclass(frozen=True, kw_only=True)
-class PointScore:
-    """A point against our camera.
+def score(result: FrameResult, points: tuple[ForeignPoint, ...]) -> dict[str, FloatArray]:
+    """Points against the camera that the engine solved, arrays of shape (n,).
 
-    Pixels are point minus camera, None where the camera does not see the place; ``residual_m`` is
-    between the place and what the camera shows at the pixel, None where that is sky; ``right``
-    tells whether our camera is right there, taking the point for the truth.
+    ``dx_px``, ``dy_px`` and ``residual_px`` are point minus camera, NaN where the camera does not
+    see the place; ``residual_m`` is between the place and what the camera shows at the pixel, NaN
+    where that is sky; ``right`` tells (1 or 0) whether our camera is right there, taking the point
+    for the truth. All are NaN where there is no camera.
     """
-
-    dx_px: float | None
-    dy_px: float | None
-    residual_px: float | None
-    residual_m: float | None
-    right: bool | None
-
-
-def score(result: FrameResult, points: tuple[ForeignPoint, ...]) -> list[PointScore]:
-    """Points against the camera that the engine solved; nothing but None where there is none."""
-    if result.solved is None:
-        nothing = PointScore(dx_px=None, dy_px=None, residual_px=None, residual_m=None, right=None)
-        return [nothing] * len(points)
-    camera = result.solved.camera
+    px, py, lon, lat = np.array([(p.x, p.y, p.lon, p.lat) for p in points]).T
+    x = y = ground_lon = ground_lat = np.full(len(points), np.nan)
+    if result.solved is not None:
+        camera = result.solved.camera
+        with np.errstate(all="ignore"):
+            x, y = camera.lonlat_to_pixel(lon, lat)
+            ground_lon, ground_lat = camera.pixel_to_lonlat(px, py)
+    shown = np.isfinite(ground_lon)
+    metres = np.full(len(points), np.nan)
+    metres[shown] = WGS84.inv(ground_lon[shown], ground_lat[shown], lon[shown], lat[shown])[2]
     allowed_m = max(RIGHT_KM, RIGHT_SHARE * (result.footprint_diagonal_km or 0.0)) * 1e3
-    return [_score(camera, point, allowed_m) for point in points]
-
-
-def summary(scores: list[PointScore]) -> dict[str, Any]:
-    """Root mean squares and shares over some points; None where nothing is known."""
     return {
-        "count": len(scores),
-        "rms_px": _rms([one.residual_px for one in scores]),
-        "rms_m": _rms([one.residual_m for one in scores]),
-        "right": sum(one.right is True for one in scores),
-        "unseen": sum(one.right is None for one in scores),
+        "dx_px": px - x,
+        "dy_px": py - y,
+        "residual_px": np.hypot(px - x, py - y),
+        "residual_m": metres,
+        "right": np.where(shown, metres <= allowed_m, np.nan),
     }
 
 
-def _score(camera: Camera, point: ForeignPoint, allowed_m: float) -> PointScore:
-    with np.errstate(all="ignore"):
-        x, y = (float(value) for value in camera.lonlat_to_pixel(point.lon, point.lat))
-        lon, lat = (float(value) for value in camera.pixel_to_lonlat(point.x, point.y))
-    seen, ground = bool(np.isfinite(x)), bool(np.isfinite(lon))
-    metres = float(WGS84.inv(lon, lat, point.lon, point.lat)[2]) if ground else None
-    return PointScore(
-        dx_px=point.x - x if seen else None,
-        dy_px=point.y - y if seen else None,
-        residual_px=float(np.hypot(point.x - x, point.y - y)) if seen else None,
-        residual_m=metres,
-        right=None if metres is None else metres <= allowed_m,
-    )
+def summary(scores: dict[str, FloatArray]) -> dict[str, Any]:
+    """Root mean squares and shares over some points; None where nothing is known."""
+    right = scores["right"]
+    return {
+        "count": len(right),
+        "rms_px": _rms(scores["residual_px"]),
+        "rms_m": _rms(scores["residual_m"]),
+        "right": int(np.nansum(right)),
+        "unseen": int(np.isnan(right).sum()),
+    }
 
 
-def _rms(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.sqrt(np.mean(np.square(known)))) if known else None
+def _rms(values: FloatArray) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else None
 
 
 def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:

@@ -31,7 +31,8 @@ ALSO_CALLED = {
 INSTEAD = {
     **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "write gpkg, which every GIS reads"),
     **dict.fromkeys(("excel", "xlsx", "ods"), "write csv, which spreadsheets open"),
-    "kmz": "write kml",
+    **dict.fromkeys(("kml", "kmz"), "write geojson, which Google Earth opens"),
+    "fits": "regengine solve --wcs writes the sky's coordinates",
     **dict.fromkeys(("mysql", "mariadb"), "write sql with --dialect mysql"),
     **dict.fromkeys(("postgres", "postgresql", "postgis"), "write sql with --dialect postgresql"),
 }

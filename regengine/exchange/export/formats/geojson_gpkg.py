@@ -1,4 +1,4 @@
-"""The layers of a map as GeoJSON, GeoPackage and KML.
+"""The layers of a map as GeoJSON and GeoPackage.
 
 GeoPackage is written with SQLite alone: a library for vector layers (Fiona, pyogrio) brings a
 second GDAL beside that of rasterio.
@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import struct
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from html import escape
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from regengine.exchange.export.columns import Row
-from regengine.exchange.export.format import UNHOLDABLE_IN_XML, ExportOptions, FileFormat
+from regengine.exchange.export.format import ExportOptions, FileFormat
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.layers import Feature, Layer, chosen_layers, features, wkb
 from regengine.io.plain import printable
+from regengine.photo.frame_records import parse_iso_time
 from regengine.store.schema import Kind
 
 # GeoJSON as RFC 7946 has it: WGS84, polygons counter-clockwise and cut at the antimeridian. One
@@ -146,37 +145,6 @@ CREATE TABLE gpkg_geometry_columns (
 """
 
 
-class SpatialIndex:
-    """The index of the geometries of one of our tables, whose names need no quoting."""
-
-    def __init__(self, base: sqlite3.Connection, table: str) -> None:
-        self._base = base
-        self._names = {
-            "index": f"rtree_{table}_{GEOM}",
-            "table": table,
-            "column": GEOM,
-            "key": KEY,
-        }
-        index = self._names["index"]
-        base.execute(
-            "INSERT INTO gpkg_extensions VALUES (?, ?, 'gpkg_rtree_index', ?, 'write-only')",
-            (table, GEOM, RTREE_DEFINITION),
-        )
-        base.execute(f'CREATE VIRTUAL TABLE "{index}" USING rtree(id, minx, maxx, miny, maxy)')
-        self._insert = f'INSERT INTO "{index}" VALUES (?, ?, ?, ?, ?)'  # noqa: S608
-
-    def add(self, number: int, bounds: tuple[float, float, float, float]) -> None:
-        """Add a geometry by its key and its west, south, east and north."""
-        west, south, east, north = bounds
-        self._base.execute(self._insert, (number, west, east, south, north))
-
-    def finish(self) -> None:
-        """Have it kept up to date from now on: SQLite alone has not the triggers' functions."""
-        for name, (event, when, then) in TRIGGERS.items():
-            words = f'CREATE TRIGGER "{{index}}_{name}" AFTER {event} WHEN {when} BEGIN {then} END'
-            self._base.execute(words.format(**self._names))
-
-
 class GeoPackage:
     """A new GeoPackage, in a file that does not exist."""
 
@@ -194,7 +162,7 @@ class GeoPackage:
             "INSERT INTO gpkg_spatial_ref_sys VALUES (?, ?, ?, ?, ?, ?)", _reference_systems()
         )
         self._bounds: dict[str, list[float]] = {}
-        self._indexes: dict[str, SpatialIndex] = {}
+        self._layers: list[str] = []  # whose names need no quoting
 
     def add_layer(self, layer: Layer) -> None:
         """Make a layer's table."""
@@ -206,15 +174,24 @@ class GeoPackage:
             f'"{GEOM}" {layer.geometry.upper()}, {columns})'
         )
         self._base.execute(
-            "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, srs_id) "
-            "VALUES (?, 'features', ?, ?, ?)",
+            "INSERT INTO gpkg_contents "
+            "(table_name, data_type, identifier, description, last_change, srs_id) "
+            "VALUES (?, 'features', ?, ?, '', ?)",
             (layer.name, layer.name, layer.description, SRS_ID),
         )
         self._base.execute(
             "INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, 0, 0)",
             (layer.name, GEOM, layer.geometry.upper(), SRS_ID),
         )
-        self._indexes[layer.name] = SpatialIndex(self._base, layer.name)
+        self._base.execute(
+            "INSERT INTO gpkg_extensions VALUES (?, ?, 'gpkg_rtree_index', ?, 'write-only')",
+            (layer.name, GEOM, RTREE_DEFINITION),
+        )
+        self._base.execute(
+            f'CREATE VIRTUAL TABLE "{_index_of(layer.name)}" '
+            "USING rtree(id, minx, maxx, miny, maxy)"
+        )
+        self._layers.append(layer.name)
 
     def add(self, layer: Layer, feature: Feature) -> None:
         """Add a feature to a layer that was added."""
@@ -226,17 +203,26 @@ class GeoPackage:
             [None, geometry_blob(feature), *cells],
         )
         assert cursor.lastrowid is not None
-        bounds = _bounds_of(feature)
-        self._indexes[layer.name].add(cursor.lastrowid, bounds)
-        west, south, east, north = bounds
+        west, south, east, north = _bounds_of(feature)
+        self._base.execute(
+            f'INSERT INTO "{_index_of(layer.name)}" VALUES (?, ?, ?, ?, ?)',  # noqa: S608
+            (cursor.lastrowid, west, east, south, north),
+        )
         held = self._bounds.setdefault(layer.name, [west, south, east, north])
         held[:2] = [min(held[0], west), min(held[1], south)]
         held[2:] = [max(held[2], east), max(held[3], north)]
 
-    def finish(self) -> None:
+    def finish(self, last_change: str) -> None:
         """Write what is left, and close the file."""
-        for index in self._indexes.values():
-            index.finish()
+        self._base.execute("UPDATE gpkg_contents SET last_change = ?", (last_change,))
+        # From now on the indices are kept up to date: SQLite alone has not the triggers' functions
+        for table in self._layers:
+            names = {"index": _index_of(table), "table": table, "column": GEOM, "key": KEY}
+            for name, (event, when, then) in TRIGGERS.items():
+                words = (
+                    f'CREATE TRIGGER "{{index}}_{name}" AFTER {event} WHEN {when} BEGIN {then} END'
+                )
+                self._base.execute(words.format(**names))
         for name, bounds in self._bounds.items():
             self._base.execute(
                 "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ? "
@@ -249,6 +235,10 @@ class GeoPackage:
     def close(self) -> None:
         """Close the file, whatever is in it."""
         self._base.close()
+
+
+def _index_of(table: str) -> str:
+    return f"rtree_{table}_{GEOM}"
 
 
 def geometry_blob(feature: Feature) -> bytes:
@@ -283,121 +273,13 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
     with closing(GeoPackage(path)) as package:
         for layer in layers:
             package.add_layer(layer)
+        changed = datetime(1970, 1, 1, tzinfo=UTC)
         for frame in frames:
+            changed = max(changed, parse_iso_time(frame.stored.processed_utc) or changed)
             for layer, feature in features(frame, layers):
                 package.add(layer, feature)
-        package.finish()
-
-
-# KML 2.2 for Google Earth: a folder a layer, typed fields, times, colours by verdict.
-
-KML_TYPES: dict[Kind, str] = {
-    "text": "string",
-    "moment": "string",
-    "real": "double",
-    "whole": "int",
-    "flag": "bool",
-}
-# Opacity, blue, green, red
-COLOURS = {
-    "accepted": "ff5aff5a",
-    "review": "ff3cc8ff",
-    "no_match": "ffbebebe",
-    "failed": "ff5a5aff",
-}
-BLOCK = 1 << 20
-
-
-def xml_text(value: Any) -> str:
-    """A value as text in XML; what XML cannot hold in any spelling becomes ``_``."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return escape(UNHOLDABLE_IN_XML.sub("_", str(value))).replace("\r", "&#13;")
-
-
-def placemark(feature: Feature, layer: Layer) -> str:
-    """A feature as an element ``Placemark``."""
-    row = feature.row
-    name = row["frame"] if layer.name != "points" else f"{row['frame']} {row['point'] + 1}"
-    lines = ["<Placemark>", f"<name>{xml_text(name)}</name>"]
-    if row["time_utc"]:
-        lines.append(f"<TimeStamp><when>{xml_text(row['time_utc'])}</when></TimeStamp>")
-    lines.append(f"<styleUrl>#{xml_text(row['verdict'])}</styleUrl>")
-    lines += [_kml_fields(row, layer), _kml_geometry(feature), "</Placemark>\n"]
-    return "\n".join(lines)
-
-
-def _kml_fields(row: Row, layer: Layer) -> str:
-    told = [
-        f'<SimpleData name="{column.name}">{xml_text(row[column.name])}</SimpleData>'
-        for column in layer.columns
-        if row[column.name] is not None
-    ]
-    data = "\n".join(told)
-    return (
-        f'<ExtendedData><SchemaData schemaUrl="#{layer.name}_fields">\n{data}\n'
-        "</SchemaData></ExtendedData>"
-    )
-
-
-def _kml_geometry(feature: Feature) -> str:
-    if feature.place is not None:
-        lon, lat = feature.place
-        return f"<Point><coordinates>{lon!r},{lat!r}</coordinates></Point>"
-    polygons = []
-    for ring in feature.polygons:
-        places = " ".join(f"{lon!r},{lat!r}" for lon, lat in ring)
-        polygons.append(
-            "<Polygon><tessellate>1</tessellate><outerBoundaryIs><LinearRing><coordinates>"
-            f"{places}</coordinates></LinearRing></outerBoundaryIs></Polygon>"
-        )
-    return (
-        polygons[0] if len(polygons) == 1 else f"<MultiGeometry>{''.join(polygons)}</MultiGeometry>"
-    )
-
-
-def _kml_head(layers: list[Layer]) -> str:
-    lines = [
-        '<?xml version="1.0" encoding="UTF-8"?>',
-        '<kml xmlns="http://www.opengis.net/kml/2.2">',
-    ]
-    lines += ["<Document>", "<name>regengine</name>"]
-    for verdict, colour in COLOURS.items():
-        lines.append(
-            f'<Style id="{verdict}"><IconStyle><color>{colour}</color></IconStyle><LineStyle>'
-            f"<color>{colour}</color><width>2</width></LineStyle><PolyStyle>"
-            f"<color>30{colour[2:]}</color></PolyStyle></Style>"
-        )
-    for layer in layers:
-        fields = "".join(
-            f'<SimpleField type="{KML_TYPES[column.kind]}" name="{column.name}"></SimpleField>'
-            for column in layer.columns
-        )
-        lines.append(f'<Schema name="{layer.name}" id="{layer.name}_fields">{fields}</Schema>')
-    return "\n".join([*lines, ""])
-
-
-def _write_kml(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layers = chosen_layers(options.layers)
-    with ExitStack() as stack, path.open("w", encoding="utf-8", newline="\n") as out:
-        # A folder a layer, and frames come one by one: each layer waits in a file of its own
-        parts: dict[str, IO[str]] = {
-            layer.name: stack.enter_context(
-                tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent)
-            )
-            for layer in layers
-        }
-        for frame in frames:
-            for layer, feature in features(frame, layers):
-                parts[layer.name].write(placemark(feature, layer))
-        out.write(_kml_head(layers))
-        for name, part in parts.items():
-            out.write(f"<Folder><name>{name}</name>\n")
-            part.seek(0)
-            while block := part.read(BLOCK):
-                out.write(block)
-            out.write("</Folder>\n")
-        out.write("</Document>\n</kml>\n")
+        # When the last frame was registered, not now: equal exports have equal bytes
+        package.finish(f"{changed:%Y-%m-%dT%H:%M:%S.000Z}")
 
 
 FORMATS = {
@@ -410,10 +292,5 @@ FORMATS = {
         summary="footprints, nadirs and control points as a GeoPackage",
         endings=(".gpkg",),
         write=_write_geopackage,
-    ),
-    "kml": FileFormat(
-        summary="footprints, nadirs and control points for Google Earth",
-        endings=(".kml",),
-        write=_write_kml,
     ),
 }

@@ -1,0 +1,215 @@
+"""Control points of other programs: scored against our camera, kept as reviewed points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+import rasterio.shutil
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pyproj import CRS, Transformer
+from rasterio.control import GroundControlPoint
+
+from tests.kit.exports import (
+    export,
+    nadir_camera,
+    nothing_found,
+    photographed,
+    proposal,
+    write_store,
+)
+from tests.kit.program import Said, run
+
+PIXELS = [(60.0, 50.0), (600.0, 60.0), (590.0, 400.0), (50.0, 390.0), (300.0, 200.0)]
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Path:
+    results = [proposal(), proposal("ISS030-E-184141", "review"), nothing_found("ISS001-E-000001")]
+    return write_store(tmp_path / "run.h5", results)
+
+
+def told(*words: object) -> dict[str, Any]:
+    """The one object that ``regengine import`` prints."""
+    said = run("import", *words, "--json")
+    assert said.code == 0, said.err
+    (record,) = said.records
+    return record
+
+
+def reviewed(store: Path, out: Path, *words: object) -> pd.DataFrame:
+    """What was kept, as exports of reviewed photos tell it."""
+    export(store, "csv", out, "--reviewed", "--force", *words)
+    return pd.read_csv(out)
+
+
+def is_as_before(store: Path) -> bool:
+    """Whether nothing was kept."""
+    (said,) = export(store, "csv", store.parent / "r.csv", "--reviewed", "--json").records
+    return said["frames"] == 0
+
+
+def qgis_file(path: Path, crs: str, shift_px: float = 0.0, extra: str = "") -> Path:
+    """What QGIS writes for a photo of `nadir_camera`."""
+    to_map = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+    lines = [f"#CRS: {CRS.from_user_input(crs).to_wkt('WKT2_2019')}"]
+    lines.append("mapX,mapY,sourceX,sourceY,enable,dX,dY,residual")
+    for x, y in PIXELS:
+        map_x, map_y = to_map.transform(*map(float, nadir_camera().pixel_to_lonlat(x, y)))
+        lines.append(f"{map_x!r},{map_y!r},{x + 0.5 + shift_px},{-(y + 0.5)},1,0,0,0")
+    path.write_text("\n".join(lines) + "\n" + extra)
+    return path
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857", "EPSG:32653"])
+def test_qgis_points_are_scored_and_kept(ours: Path, tmp_path: Path, crs: str) -> None:
+    file = qgis_file(tmp_path / "ISS030-E-184140.JPG.points", crs, 3.0, "0,0,9,-9,0,0,0,0\n")
+    record = told(ours, file, "--reviewer", "eva")
+    assert record["frame"] == "ISS030-E-184140"
+    assert record["count"] == record["right"] == 5
+    # Three pixels, each 391.2 km / 1506.1 px
+    assert record["rms_px"] == pytest.approx(3.0, abs=1e-3)
+    assert record["rms_m"] == pytest.approx(3.0 * 391.2e3 / 1506.1, rel=0.02)
+    assert [point["dx_px"] for point in record["points"]] == pytest.approx([3.0] * 5, abs=1e-3)
+    points = reviewed(ours, tmp_path / "p.csv")
+    assert list(zip(points.x, points.y, strict=True)) == [(x + 3.0, y) for x, y in PIXELS]
+    assert set(points.origin) == {"person"}
+    (frame,) = reviewed(ours, tmp_path / "f.csv", "--table", "frames").to_dict("records")
+    assert (frame["decision"], frame["reviewer"], frame["tags"]) == ("accepted", "eva", "imported")
+    # The camera that is kept is that of the points
+    camera = replace(
+        nadir_camera(),
+        focal_px=frame["focal_px"],
+        quaternion=tuple(frame[name] for name in ("qx", "qy", "qz", "qw")),
+        position_ecef_m=tuple(frame[f"ecef_{axis}_m"] for axis in "xyz"),
+    )
+    x, y = camera.lonlat_to_pixel(points.lon.to_numpy(), points.lat.to_numpy())
+    assert np.hypot(x - points.x, y - points.y).max() < 0.5
+
+
+def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
+    result = photographed(proposal(), tmp_path / "a photo.jpg")
+    store = write_store(tmp_path / "run.h5", [result])
+    out = tmp_path / "o"
+    export(store, "qgis", out)
+    export(store, "gcp", out, "--as", "vrt,aux,tif")
+    export(store, "csv", tmp_path / "points.csv")
+    files = [*sorted(out.iterdir()), tmp_path / "points.csv"]
+    assert len(files) == 5
+    for file in files:
+        record = told(store, file, "--no-keep")
+        assert record["frame"] == result.frame
+        for point, own in zip(record["points"], result.control_points, strict=True):
+            for name in ("x", "y", "lon", "lat"):
+                assert point[name] == pytest.approx(getattr(own, name), abs=1e-8)
+    assert is_as_before(store)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_gdals_own_files_are_read(ours: Path, tmp_path: Path) -> None:
+    """A GeoTIFF in UTM, and a VRT that GDAL wrote, with its order of axes."""
+    to_map = Transformer.from_crs("EPSG:4326", "EPSG:32653", always_xy=True)
+    points = []
+    for x, y in PIXELS:
+        east, north = to_map.transform(*map(float, nadir_camera().pixel_to_lonlat(x, y)))
+        points.append(GroundControlPoint(row=y + 0.5, col=x + 0.5, x=east, y=north))
+    tif = tmp_path / "ISS030-E-184141.tif"
+    profile = {"driver": "GTiff", "width": 640, "height": 426, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tif, "w", **profile) as dataset:
+        dataset.gcps = (points, rasterio.crs.CRS.from_epsg(32653))
+    rasterio.shutil.copy(tif, tmp_path / "b.vrt", driver="VRT")
+    for file in (tif, tmp_path / "b.vrt"):
+        record = told(ours, file, "--no-keep", "--frame", "ISS030-E-184141")
+        assert record["rms_px"] < 1e-3
+
+
+def test_files_of_older_programs_and_both_orders_of_axes_are_read(
+    ours: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "old.points").write_text(
+        "mapX\tmapY\tpixelX\tpixelY\tenable\n10\t50\t1.5\t-2.5\t1\n"
+    )
+    gcp = (
+        '<VRTDataset><GCPList Projection="EPSG:4326" dataAxisToSRSAxisMapping="{}">'
+        '<GCP Pixel="1.5" Line="2.5" X="{}" Y="{}"/></GCPList></VRTDataset>'
+    )
+    (tmp_path / "a.vrt").write_text(gcp.format("2,1", 10, 50))
+    (tmp_path / "b.vrt").write_text(gcp.format("1,2", 50, 10))
+    for name in ("old.points", "a.vrt", "b.vrt"):
+        record = told(ours, tmp_path / name, "--no-keep", "--frame", "ISS030-E-184140")
+        (point,) = record["points"]
+        assert [point[key] for key in ("x", "y", "lon", "lat")] == [1.0, 2.0, 10.0, 50.0]
+
+
+def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
+    lon, lat = (float(v) for v in nadir_camera().pixel_to_lonlat(100.0, 100.0))
+    rows = [f"{name};100;100;{lon!r};{lat!r};0.5" for name in ("184140", "184141")]
+    table = "Photo;Column;Row;Longitude;Latitude;sigma_px\n"
+    (tmp_path / "p.csv").write_text(table + "\n".join(f"ISS030-E-{row}" for row in rows) + "\n")
+    said = run("import", ours, tmp_path / "p.csv", "--reviewer", "eva")
+    assert said.code == 0
+    frames = [line.split(":")[0] for line in said.out.splitlines()]
+    assert frames == ["ISS030-E-184140", "ISS030-E-184141"]
+    kept = reviewed(ours, tmp_path / "k.csv")
+    assert list(kept.frame) == frames
+    assert list(kept.sigma_px) == [0.5, 0.5]
+
+
+def test_frames_without_a_camera_take_points_all_the_same(ours: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ISS001-E-000001.csv"
+    file.write_text("x,y,lon,lat\n1,2,185,4\n")
+    assert "no camera of ours" in run("import", ours, file, "--reviewer", "eva").out
+    (point,) = reviewed(ours, tmp_path / "k.csv").to_dict("records")
+    assert (point["lon"], point["lat"]) == (-175.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.points", "", "no point that is enabled"),
+        ("a.points", "h\n1,2,3\n", "fewer than four"),
+        ("a.points", "h\n1,2,3,x\n", "is no point"),
+        ("a.points", "h\n1,2,3,4,1\n", "had a place on the map already"),
+        ("a.points", "#CRS: +proj=nothing\nh\n1,2,3,-4,1\n", "PROJ does not know"),
+        ("a.points", "#CRS: +proj=longlat +nadgrids=/x\nh\n1,2,3,-4,1\n", "none that can be used"),
+        ("a.points", "h\n500000,4000000,3,-4,1\n", "no place on Earth"),
+        ("a.points", "h\n1,nan,3,-4,1\n", "a number that is none"),
+        ("a.vrt", "<VRTDataset/>", "no control points"),
+        ("a.vrt", "<VRT", "no XML"),
+        ("a.aux.xml", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "declares entities"),
+        ("a.vrt", "<V><GCPList><GCP X='1'/></GCPList></V>", "lacks Pixel"),
+        ("a.tif", "no tiff", "GDAL cannot read"),
+        ("a.csv", "x,y,lon\n1,2,3\n", "no column lat"),
+        ("a.csv", "x,y,lon,lat\n1,2,3,four\n", "line 2 holds no point"),
+        ("a.csv", "x,y,lon,lat\n", "it has no points"),
+        ("a.doc", "", "tells no kind"),
+        ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "holds no frame of the name b"),
+        ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "cannot be those of the photo"),
+    ],
+)
+def test_of_several_files_none_is_kept_where_one_is_wrong(
+    ours: Path, tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    good = qgis_file(tmp_path / "ISS030-E-184140.points", "EPSG:4326")
+    (tmp_path / name).write_text(text)
+    said = run("import", ours, good, tmp_path / name)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert why in said.err
+    assert is_as_before(ours)
+
+
+@example("x,y,lon,lat\r1,2,3,4", "csv")
+@given(st.text(max_size=60), st.sampled_from(["points", "vrt", "csv"]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_points_or_refused(ours: Path, text: str, ending: str) -> None:
+    path = ours.parent / f"ISS030-E-184140.{ending}"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    said: Said = run("import", ours, path, "--no-keep", "--json")
+    assert said.code in (0, 2)
+    assert all(record["count"] for record in said.records)
