@@ -188,7 +188,7 @@ def _preview(
             "reason": error.code,
             "reason_text": str(error),
         }
-    nadir = None
+    nadir: dict[str, Any] | None = None
     if position is not None:
         nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
         nadir |= {"source": position.source, "tle_age_h": position.tle_age_h}

@@ -226,9 +226,9 @@ class RemotePhotos:
             waiting.append((item, None if photo is None else self._begin(photo)))
             if len(waiting) > AHEAD or waiting[0][1] is None:
                 first, fetched = waiting.popleft()
-                yield first, fetched and fetched.result()
+                yield first, None if fetched is None else fetched.result()
         for one, fetched in waiting:
-            yield one, fetched and fetched.result()
+            yield one, None if fetched is None else fetched.result()
 
     def _begin(self, photo: Path | Url) -> Future[Source]:
         if isinstance(photo, Url):

@@ -42,7 +42,7 @@ def utc_of(days: float) -> datetime:
 @lru_cache(maxsize=1)
 def ut1_table() -> tuple[FloatArray, FloatArray, FloatArray]:
     """UT1 − UTC by day, from the IERS table that comes with the package astropy-iers-data."""
-    import astropy_iers_data  # type: ignore[import-untyped]
+    import astropy_iers_data
 
     days, offsets = [], []
     with Path(astropy_iers_data.IERS_A_FILE).open(encoding="ascii") as table:

@@ -257,7 +257,7 @@ class Decisions:
                 (revision,),
             ).fetchall()
         return [
-            Brief(*about, () if tags in (None, "[]") else tuple(json.loads(tags)))
+            Brief(*about, tags=tuple(json.loads(tags or "[]")))  # type: ignore[misc]
             for *about, tags in rows
         ]
 

@@ -311,7 +311,7 @@ def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Ma
         part, sign = WITHIN[name]
         there = np.flatnonzero(~_is_missing(parts[sign]))
         own: list[Any] = [None] * len(parts[sign])
-        made = _records(part, {path: array[there] for path, array in parts.items()})
+        made: list[Any] = _records(part, {path: array[there] for path, array in parts.items()})
         for row, record in zip(there.tolist(), made, strict=True):
             own[row] = record
         values[name] = own
@@ -382,7 +382,7 @@ def values_of(array: NDArray[Any]) -> list[Any]:
 def _is_missing(array: NDArray[Any]) -> NDArray[np.bool_]:
     """Where what stands for a missing value is: NaN, the whole number -1, an empty text."""
     if array.dtype.kind == "f":
-        return np.isnan(array)  # type: ignore[no-any-return]
+        return np.isnan(array)
     return np.asarray(array == {"i": -1, "S": b""}.get(array.dtype.kind, ""))
 
 

@@ -322,7 +322,7 @@ def _check_values(table: Table, group: str, column: Column, findings: Findings) 
     if column.dtype == "text":
         codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
         for code in set(filter(None, codes.values())):
-            wrong = [codes[text] == code for text in values.tolist()]
+            wrong = np.array([codes[text] == code for text in values.tolist()], bool)
             what = "no UTF-8" if code == "not_utf8" else "not what they can be"
             findings.rows_wrong(code, f"texts of {name} are {what}", wrong, index)
         return
