@@ -162,8 +162,8 @@ def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
 PRODUCT = ("regengine", "detectors", "matchers", "cli")
 DOORS = ("regengine", "regengine.errors", "detectors", "matchers")
 OF_TESTS = ("tests.kit", "tests.command_line", "tests.conftest", "tests.tle_lines")
-MOST_REPLACED = 68  # of the product by tests; this only goes down
-LEAST_SHARE_BY_DOORS = 0.33  # and this only up
+MOST_REPLACED = 3  # of the product by tests; this only goes down
+LEAST_SHARE_BY_DOORS = 0.44  # and this only up
 
 
 def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
