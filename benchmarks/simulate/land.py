@@ -11,8 +11,14 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from benchmarks.arrays import FloatArray
-from benchmarks.simulate.noise import GroundNoise, UintArray, bilinear, fractal_tile, key_of
-from detectors.constants import KM_PER_DEGREE
+from benchmarks.simulate.noise import (
+    KM_PER_DEGREE,
+    GroundNoise,
+    UintArray,
+    bilinear,
+    fractal_tile,
+    key_of,
+)
 
 GRID_KM = 1.4  # of the tables below; coasts are interpolated between its points
 

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.arrays import FloatArray, ImageArray
 from benchmarks.simulate.noise import blurred, fractal_tile
 from benchmarks.simulate.scene_canvas import (
+    EARTH_RADIUS_KM,
     Look,
     View,
     add_points,
@@ -18,7 +19,6 @@ from benchmarks.simulate.scene_canvas import (
     star_field,
 )
 from benchmarks.simulate.scenes_ground import clouds, surface
-from detectors.constants import EARTH_RADIUS_KM
 
 MOONLIT_LOOK = Look(quantile=0.9, level=(0.02, 0.28), noise=(0.05, 0.6), cast=0.15)
 DARK_LOOK = Look(quantile=0.95, level=(0.02, 0.12), noise=(0.05, 1.0), cast=0.2)

@@ -14,12 +14,17 @@ from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.cases import SAMPLE_MAP, SAMPLE_REGION, SAMPLE_SEED
 from benchmarks.simulate.light_map import read_geotiff
 from benchmarks.simulate.truth import camera_truth, footprint, reference_points
-from benchmarks.simulate.worlds import RasterWorld, Realisation, World, draw_town_world
+from benchmarks.simulate.worlds import (
+    KM_PER_DEGREE,
+    RasterWorld,
+    Realisation,
+    World,
+    draw_town_world,
+)
 from benchmarks.trials.exposures import Exposure, Kind, made_exposures, read_exposures
 from benchmarks.trials.lights import SeenWorld, true_place
 from benchmarks.trials.lit import HALVES, Cells, cells_of
 from benchmarks.trials.orbits import MadeOrbits, Orbits, RealOrbits
-from detectors.constants import KM_PER_DEGREE
 from regengine.orbit.tle import load_tle_file
 
 Half = Literal["train", "test"]

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.simulate import scenes_night
 from benchmarks.simulate.scene_canvas import (
+    EARTH_RADIUS_KM,
     limb_off_nadir_deg,
     view_at,
 )
@@ -15,7 +16,6 @@ from benchmarks.simulate.scenes_sky import (
     MoonDisc,
     moon_light,
 )
-from detectors.constants import EARTH_RADIUS_KM
 from regengine.scene.context import SUN_FACTORS
 
 pytestmark = pytest.mark.slow

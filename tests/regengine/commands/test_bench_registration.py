@@ -136,7 +136,7 @@ def test_the_table_for_people(three: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("photo,x,y,lon\n", "lacks the column 'lat'"),
+        ("photo,x,y,lon\n", "lacks the column lat"),
         ("photo,x,y,lon,lat\nnobody.jpg,1,1,1,1\n", "no photo of the benchmark"),
         (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,one\n", "write a number"),
         (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,91\n", "within 90 degrees"),
