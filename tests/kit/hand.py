@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -19,11 +16,8 @@ from matchers.earth import great_circle_km
 from tests.kit.samples import camera_of, true_camera, truth_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+    from playwright.sync_api import ConsoleMessage, Page, Request
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None
-)
 MERCATOR_RADIUS_M = 6378137.0
 LOOK_MS, QUIET_LOOKS, MOST_LOOKS = 40, 4, 750
 CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are told apart
@@ -31,21 +25,6 @@ MOST_NOTCHES, NOTCH_MS = 8, 100  # of the wheel, so far apart: the page takes ne
 DRAG_STEPS = 6  # a drag of the hand is no jump
 REST_MS = 150  # before it lets go: what it drags is put down, not thrown
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
-
-
-@contextmanager
-def open_browser(*arguments: str) -> Iterator[Browser]:
-    """Chromium without a window, until the block is left."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", *arguments]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class ReviewHand:

@@ -17,7 +17,8 @@ import pytest
 from regengine.review.app import guarded_app
 from regengine.review.security import Access
 from regengine.review.server import open_review
-from tests.kit.hand import CHROMIUM, ReviewHand, open_browser
+from tests.kit.browser import CHROMIUM, open_browser
+from tests.kit.hand import ReviewHand
 from tests.kit.program import begin
 from tests.kit.runs import LIGHTS
 from tests.kit.samples import sample_store
