@@ -89,14 +89,6 @@ def test_h5dump_reads_every_column(store: Path) -> None:
     assert b"ISS030-E-184147" in said.stdout
 
 
-def test_pytables_reads_every_column(store: Path) -> None:
-    tables = pytest.importorskip("tables", reason="needs tables (PyTables)")
-    with tables.open_file(str(store)) as file:
-        arrays = list(file.walk_nodes("/", "Array"))
-        assert len(arrays) == sum(len(documented(group)) for group in GROUPS)
-        assert all(len(array[:]) == array.nrows for array in arrays)
-
-
 def test_what_is_missing_looks_as_documented(store: Path) -> None:
     with h5py.File(store) as file:
         unmatched = {name: column[18] for name, column in file["frames"].items()}
