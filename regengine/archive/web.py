@@ -8,23 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from regengine.errors import ArchiveError, ConfigError
-from regengine.io.http import (
-    PASSING,
-    CutShort,
-    HttpClient,
-    HttpFailure,
-    LedAway,
-    Overdue,
-    Patience,
-    StatusFailure,
-    TooLarge,
-    Unreached,
-)
+from regengine.io.http import PASSING, HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of, is_loopback
 
 ABSENT = (404, 410)
 TOO_MUCH = (413, 504)  # a smaller question may be answered
-MANNERS = Patience(
+MANNERS = RetryPolicy(
     pause_s=1.0,
     attempts=5,
     backoff_s=2.0,
@@ -55,7 +44,7 @@ class CutError(UnreachableError, TooMuchError):
 class ArchiveClient(HttpClient):
     """One client of the archive's server.
 
-    ``manners`` are fields of `Patience` that are other than in `MANNERS`, such as ``pause_s``.
+    ``manners`` are fields of `RetryPolicy` that are other than in `MANNERS`, such as ``pause_s``.
     """
 
     def __init__(self, **manners: Any) -> None:
@@ -71,37 +60,35 @@ class ArchiveClient(HttpClient):
         host = host_of(url)
         try:
             return self.read(url, megabytes)
-        except TooLarge:
-            raise TooMuchError(f"{host} sends more than {megabytes} MB, {larger}.") from None
         except HttpFailure as failure:
+            if failure.kind == "too_large":
+                raise TooMuchError(f"{host} sends more than {megabytes} MB, {larger}.") from None
             raise self._sentence(failure, host) from None
 
     def _sentence(self, failure: HttpFailure, host: str) -> Exception:
-        code = failure.code if isinstance(failure, StatusFailure) else None
-        if code in ABSENT:
+        later = "run the same command again later; what came is kept."
+        if failure.status in ABSENT:
             return Absent(host)
-        if code in (401, 403):
+        if failure.status in (401, 403):
             return ArchiveError(
-                f"{host} refuses access (status {code}): check the key, or ask the archive."
+                f"{host} refuses access (status {failure.status}): check the key, or ask the "
+                "archive."
             )
-        if failure.passes and (failure.asked_s or 0.0) > self.patience.longest_wait_s:
+        if failure.wait_s > self.policy.longest_wait_s:
             return UnreachableError(
-                f"{host} asks to be left alone for {failure.asked_s:.0f} s: run the same command "
+                f"{host} asks to be left alone for {failure.wait_s:.0f} s: run the same command "
                 "again then; what came is kept."
             )
-        if isinstance(failure, Unreached) and failure.nobody_there:
-            return UnreachableError(
-                f"{host} cannot be reached: check the network, and run the same command again "
-                "later; what came is kept."
-            )
-        if failure.passes:
-            too_much = code in TOO_MUCH or isinstance(failure, CutShort | Overdue)
+        if failure.kind == "nobody":
+            return UnreachableError(f"{host} cannot be reached: check the network, and {later}")
+        too_much = failure.status in TOO_MUCH or failure.kind in ("cut", "overdue")
+        if failure.passes or too_much:
             kind = CutError if too_much else UnreachableError
             return kind(
                 f"{host} keeps failing ({failure}, {failure.tries} times): check the network, and "
-                "run the same command again later; what came is kept."
+                f"{later}"
             )
-        if isinstance(failure, LedAway):
+        if failure.kind == "away":
             return ArchiveError(
                 f"{host} sends us to {failure.place}, which is not followed: check the address, or "
                 "log in to the network first."

@@ -19,18 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.atomic import FULL_DISK
-from regengine.io.http import (
-    MEGABYTE,
-    BadAddress,
-    HttpClient,
-    HttpFailure,
-    LedAway,
-    LedInCircles,
-    Overdue,
-    Patience,
-    StatusFailure,
-    TooLarge,
-)
+from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import scheme_of, without_secrets
 
 CHUNK_BYTES = MEGABYTE
@@ -46,20 +35,6 @@ class FetchLimits:
     total_s: float = 600.0  # longest time for one file
     tries: int = 3  # how often it is tried where the fault may be a passing one
     pause_s: float = 1.0  # before the second try; doubled before each further one
-
-
-class _Refused(HttpFailure):
-    """What will not be otherwise the next time; with the code for the record."""
-
-    def __init__(self, why: str, code: str = "unreadable") -> None:
-        super().__init__(why)
-        self.code = code
-
-
-class _Passing(HttpFailure):
-    """What may be over in a moment."""
-
-    passes = True
 
 
 def require(url: str) -> None:
@@ -86,53 +61,46 @@ def fetch(
     waits between tries. FrameError if it cannot be fetched: ``not_found``, ``too_large``, else
     ``unreadable``.
     """
-    patience = Patience(
+    policy = RetryPolicy(
         attempts=limits.tries,
         backoff_s=limits.pause_s,
         idle_s=limits.idle_s,
         total_s=limits.total_s,
         longest_wait_s=LONGEST_WAIT_S,
     )
-    client = HttpClient(patience, may_follow=_stays, authorization=_Credentials(url))
-    client.sleep = sleep
-    once = _of_the_web if scheme_of(url) in ("http", "https") else _of_a_filesystem
-    try:
-        client.patiently(lambda: _written(once, client, url, target, limits))
-    except HttpFailure as failure:
-        target.unlink(missing_ok=True)
-        if isinstance(failure, _Refused):
-            raise FrameError(f"{without_secrets(url)} {failure}.", code=failure.code) from None
-        raise FrameError(
-            f"{without_secrets(url)} cannot be fetched ({failure}, {failure.tries} times): check "
-            "the address and the network, and try again later."
-        ) from None
-    except BaseException:
-        target.unlink(missing_ok=True)
-        raise
+    login = _login(url)
+    client = HttpClient(
+        policy,
+        may_follow=_stays,
+        authorization=lambda asked: login if _origin(asked) == _origin(url) else None,
+        sleep=sleep,
+    )
+    is_web = scheme_of(url) in ("http", "https")
 
-
-_Once = Callable[[HttpClient, str, BinaryIO, FetchLimits], None]
-
-
-def _written(once: _Once, client: HttpClient, url: str, target: Path, limits: FetchLimits) -> None:
-    try:
+    def once() -> None:
         with target.open("wb") as stream:
-            once(client, url, stream, limits)
-    except HttpFailure as failure:
-        raise _sorted(failure, limits) from None
-    except OSError as error:
-        if error.errno in FULL_DISK:
-            raise _Refused(f"cannot be fetched: the disk of {target.parent} is full") from None
-        raise _Passing(type(error).__name__) from None
+            if is_web:
+                client.copy(url, stream, limits.megabytes)
+            else:
+                _copy_from_filesystem(url, stream, limits)
+
+    try:
+        client.retry(once)
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        code = "unreadable"
+        if isinstance(error, HttpFailure):
+            code, why = _refusal(error, limits)
+        elif isinstance(error, OSError):
+            full = error.errno in FULL_DISK
+            what = f"the disk of {target.parent} is full" if full else type(error).__name__
+            why = f"cannot be fetched: {what}"
+        else:
+            raise
+        raise FrameError(f"{without_secrets(url)} {why}.", code=code) from None
 
 
-def _of_the_web(client: HttpClient, url: str, stream: BinaryIO, limits: FetchLimits) -> None:
-    with client.get(url) as response:
-        for chunk in client.chunks(response, limits.megabytes):
-            stream.write(chunk)
-
-
-def _of_a_filesystem(client: HttpClient, url: str, stream: BinaryIO, limits: FetchLimits) -> None:
+def _copy_from_filesystem(url: str, stream: BinaryIO, limits: FetchLimits) -> None:
     import fsspec
 
     end_s, left = time.monotonic() + limits.total_s, limits.megabytes * MEGABYTE
@@ -142,53 +110,53 @@ def _of_a_filesystem(client: HttpClient, url: str, stream: BinaryIO, limits: Fet
             while chunk := source.read(CHUNK_BYTES):
                 left -= len(chunk)
                 if left < 0:
-                    raise TooLarge
+                    raise HttpFailure("too_large", "it is too large")
                 if time.monotonic() > end_s:
-                    raise Overdue
+                    raise HttpFailure("overdue", "it takes too long")
                 stream.write(chunk)
     except (HttpFailure, MemoryError):
         raise
     except FileNotFoundError:
-        raise StatusFailure(404) from None
+        raise HttpFailure("status", "it is not there", status=404) from None
     except PermissionError:
-        raise _Refused("may not be read: it asks for other credentials") from None
+        raise HttpFailure("status", "it is not allowed", status=403) from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL_DISK:
             raise
         # What libraries say may hold the URL with its secrets: only the kind of it is told
-        raise _Passing(type(error).__name__) from None
+        raise HttpFailure("broken", type(error).__name__, passes=True) from None
 
 
-def _sorted(failure: HttpFailure, limits: FetchLimits) -> HttpFailure:
-    """A failure as what becomes of the photo: another try, or a sentence about its address."""
-    match failure:
-        case TooLarge():
+def _refusal(failure: HttpFailure, limits: FetchLimits) -> tuple[str, str]:
+    """Code and sentence, behind the address, for what went wrong."""
+    match failure.kind, failure.status:
+        case "too_large", _:
             why = f"has more than {limits.megabytes} MB: fetch it yourself, and give its path"
-            return _Refused(why, "too_large")
-        case Overdue():
-            return _Refused(f"takes more than {limits.total_s:.0f} s to fetch")
-        case BadAddress():
-            return _Refused("is no address: check how it is written")
-        case LedInCircles():
-            return _Refused("leads in circles: give the photo's own address")
-        case LedAway(place=place):
-            return _Refused(
-                f"leads to {place}, where nothing is fetched without being asked: give the photo's "
-                "own address"
+            return "too_large", why
+        case "overdue", _:
+            return "unreadable", f"takes more than {limits.total_s:.0f} s to fetch"
+        case "address", _:
+            return "unreadable", "is no address: check how it is written"
+        case "circles", _:
+            return "unreadable", "leads in circles: give the photo's own address"
+        case "away", _:
+            return "unreadable", (
+                f"leads to {failure.place}, where nothing is fetched without being asked: give the "
+                "photo's own address"
             )
-        case StatusFailure(passes=True, code=code):
-            passing = _Passing(f"its server answers {code}")
-            passing.asked_s = failure.asked_s
-            return passing
-        case StatusFailure(code=404):
-            return _Refused("does not exist: check the address", "not_found")
-        case StatusFailure(code=410):
-            return _Refused("does not exist any more: check the address", "not_found")
-        case StatusFailure(code=401 | 403 as code):
-            return _Refused(f"may not be read: its server answers {code}")
-        case StatusFailure(code=code):
-            return _Refused(f"cannot be fetched: its server answers {code}")
-    return failure
+        case "status", 404:
+            return "not_found", "does not exist: check the address"
+        case "status", 410:
+            return "not_found", "does not exist any more: check the address"
+        case "status", 401 | 403:
+            return "unreadable", "may not be read: it asks for other credentials"
+        case "status", _ if not failure.passes:
+            return "unreadable", f"cannot be fetched: its server answers {failure.status}"
+    what = f"its server answers {failure.status}" if failure.kind == "status" else failure
+    return "unreadable", (
+        f"cannot be fetched ({what}, {failure.tries} times): check the address and the network, "
+        "and try again later"
+    )
 
 
 def _stays(source: str, target: str) -> bool:
@@ -197,26 +165,16 @@ def _stays(source: str, target: str) -> bool:
     return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
 
 
-class _Credentials:
-    """User and password of a URL, else those that ~/.netrc has for its host; for it alone."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._origin = _origin(url)
-        self._login: tuple[str, str] | None = None
-        if parts.username or parts.password:
-            self._login = unquote(parts.username or ""), unquote(parts.password or "")
-        else:
-            with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
-                logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
-                found = logins.authenticators(parts.hostname or "")
-                if found is not None:
-                    self._login = found[0], found[2] or ""
-
-    def __call__(self, url: str) -> str | None:
-        if self._login is None or _origin(url) != self._origin:
-            return None
-        return "Basic " + b64encode(":".join(self._login).encode()).decode()
+def _login(url: str) -> str | None:
+    """The header for user and password of a URL, else for those that ~/.netrc has for its host."""
+    parts = urlsplit(url)
+    login = unquote(parts.username or ""), unquote(parts.password or "")
+    if not any(login):
+        with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
+            logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
+            found = logins.authenticators(parts.hostname or "")
+            login = (found[0], found[2]) if found else login
+    return f"Basic {b64encode(':'.join(login).encode()).decode()}" if any(login) else None
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

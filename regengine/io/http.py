@@ -7,106 +7,61 @@ puts it into a sentence: what a user can do about it differs between maps, archi
 from __future__ import annotations
 
 import http.client
+import io
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from itertools import count
+from typing import BinaryIO, Literal, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout, make_headers
-from urllib3.exceptions import (
-    HTTPError,
-    IncompleteRead,
-    InvalidHeader,
-    LocationValueError,
-    MaxRetryError,
-)
+from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader, LocationValueError
 
 MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18
-MOST_REDIRECTIONS = 10
+MAX_REDIRECTS = 10
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses: may be over in a moment
 Answer = TypeVar("Answer")
+# The server answered with a status that is none of success, more redirections than are followed
+# among them; it was silent, nobody is there, or the connection broke; fewer bytes came than were
+# announced; the whole takes too long, or is larger than it may be; what should be an address is
+# none; a redirection may not be followed
+Kind = Literal[
+    "status", "circles", "silent", "nobody", "broken", "cut", "overdue", "too_large", "address",
+    "away",
+]  # fmt: skip
 
 
 class HttpFailure(Exception):
-    """A request that failed; as text part of a sentence, without the address: it may be secret."""
+    """A request that failed; as text part of a sentence, without the address: it may be secret.
 
-    passes = False  # whether another try may help
-    asked_s: float | None = None  # how long the server asks to wait
-    tries = 1  # how often it was tried
+    ``passes`` says whether another try may help, ``wait_s`` how long the server asks to wait,
+    ``place`` where a redirection leads, ``tries`` how often it was tried.
+    """
 
-
-class StatusFailure(HttpFailure):
-    """The server answered with a status that is none of success."""
-
-    def __init__(self, code: int, *, passes: bool = False, asked_s: float | None = None) -> None:
-        super().__init__(f"status {code}")
-        self.code, self.passes, self.asked_s = code, passes, asked_s
-
-
-class Unreached(HttpFailure):
-    """There is no connection, or it broke; ``reason`` is what the system said."""
-
-    passes = True
-
-    def __init__(self, reason: BaseException) -> None:
-        self.reason = reason
-        self.silent = isinstance(reason, TimeoutError)
-        self.nobody_there = isinstance(reason, socket.gaierror | ConnectionRefusedError)
-        # What libraries say may hold the address with a key: the kind of it is enough
-        super().__init__("it does not answer in time" if self.silent else type(reason).__name__)
-
-
-class CutShort(HttpFailure):
-    """Fewer bytes came than were announced."""
-
-    passes = True
-
-    def __init__(self, received: int, expected: int) -> None:
-        super().__init__(f"{received} of {expected} bytes arrived")
-
-
-class Overdue(HttpFailure):
-    """The whole takes longer than it may."""
-
-    passes = True
-
-    def __init__(self) -> None:
-        super().__init__("it takes too long")
-
-
-class TooLarge(HttpFailure):
-    """More comes, or is announced, than is allowed."""
-
-
-class BadAddress(HttpFailure):
-    """What should be an address is none."""
-
-
-class LedAway(HttpFailure):
-    """A redirection to ``target`` that may not be followed."""
-
-    def __init__(self, target: str) -> None:
-        super().__init__("it leads elsewhere")
-        try:
-            parts = urlsplit(target)
-            self.place = f"{parts.scheme}://{parts.hostname or 'nowhere'}"
-        except ValueError:
-            self.place = "nowhere"
-
-
-class LedInCircles(StatusFailure):
-    """More redirections than are followed."""
+    def __init__(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        passes: bool = False,
+        status: int = 0,
+        wait_s: float = 0.0,
+        place: str = "",
+    ) -> None:
+        super().__init__(text)
+        self.kind, self.passes, self.status = kind, passes, status
+        self.wait_s, self.place, self.tries = wait_s, place, 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How often, how patiently, how long."""
 
     attempts: int = 5  # per request
@@ -132,139 +87,133 @@ class HttpClient:
 
     def __init__(
         self,
-        patience: Patience,
+        policy: RetryPolicy,
         *,
         may_follow: Callable[[str, str], bool],
         authorization: Callable[[str], str | None] = lambda url: None,
         connections: int = 1,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
-        self.patience = patience
-        self.sleep: Callable[[float], object] = time.sleep
-        self.clock = time.monotonic
-        self.random = random.Random()
+        self.policy = policy
         self._may_follow = may_follow
         self._authorization = authorization
         self._connections = connections
+        self._sleep = sleep or time.sleep
         self._pools: dict[str | None, PoolManager] = {}
         self._making_pools = threading.Lock()
-        self._last: float | None = None
+        self._next_s = 0.0  # not to begin a request before, by the monotonic clock
 
-    def patiently(self, once: Callable[[], Answer]) -> Answer:
+    def retry(self, once: Callable[[], Answer]) -> Answer:
         """What the first try that works returns; the failure, with its ``tries``, if none does."""
-        patience = self.patience
-        retries = Retry(total=patience.attempts - 1, allowed_methods=None)
-        while True:
-            self._keep_distance()
+        policy = self.policy
+        for attempt in count(1):
+            pause_s = self._next_s - time.monotonic()
+            if pause_s > 0.0:
+                self._sleep(pause_s)
+            self._next_s = time.monotonic() + policy.pause_s
             try:
                 return once()
             except HttpFailure as failure:
-                failure.tries = len(retries.history) + 1
-                asked_s = failure.asked_s or 0.0
-                if not failure.passes or asked_s > patience.longest_wait_s:
+                failure.tries = attempt
+                attempts = policy.attempts
+                if failure.kind == "nobody":
+                    attempts = min(attempts, policy.connect_attempts or attempts)
+                may_help = failure.passes and failure.wait_s <= policy.longest_wait_s
+                if not may_help or attempt >= attempts:
                     raise
-                nobody_there = isinstance(failure, Unreached) and failure.nobody_there
-                if nobody_there and failure.tries == patience.connect_attempts:
-                    raise
-                try:
-                    retries = retries.increment(error=failure)
-                except MaxRetryError:
-                    raise failure from None
-            spread = self.random.uniform(1.0 - patience.jitter, 1.0 + patience.jitter)
-            backoff_s = patience.backoff_s * 2.0 ** (len(retries.history) - 1) * spread
-            self.sleep(max(backoff_s, asked_s))
+                spread = random.uniform(1.0 - policy.jitter, 1.0 + policy.jitter)
+                self._sleep(max(policy.backoff_s * 2.0 ** (attempt - 1) * spread, failure.wait_s))
+        raise AssertionError  # count has no end
 
     def read(self, url: str, megabytes: int) -> bytes:
-        """A whole body of a bounded size, patiently."""
+        """A whole body of a bounded size, tried again where that may help."""
 
         def once() -> bytes:
-            with self.get(url) as response:
-                return b"".join(self.chunks(response, megabytes))
+            body = io.BytesIO()
+            self.copy(url, body, megabytes)
+            return body.getvalue()
 
-        return self.patiently(once)
+        return self.retry(once)
 
-    @contextmanager
-    def get(self, url: str, headers: Mapping[str, str] = {}) -> Iterator[BaseHTTPResponse]:
-        """One request, followed where it may be led; statuses but 2xx are failures."""
-        for _ in range(MOST_REDIRECTIONS + 1):
-            with self._asked(url, headers) as response:
+    def copy(self, url: str, stream: BinaryIO, megabytes: float = float("inf")) -> None:
+        """One request, followed where it may be led: its body, whole, in time and of bounded size.
+
+        Statuses but 2xx are failures. OSError where the stream takes no more.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._ask(url) as response:
                 location = response.get_redirect_location()
                 if not location:
-                    if not 200 <= response.status < 300:
-                        raise self._status_failure(response)
-                    yield response
+                    self._check_status(response)
+                    self._copy_body(response, stream, megabytes)
                     return
-                url = self._led(url, location)
-        raise LedInCircles(response.status)
+                url = self._redirected(url, location)
+        raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
-    def chunks(self, response: BaseHTTPResponse, megabytes: int | None = None) -> Iterator[bytes]:
-        """Pieces of a body as they come; all that was announced must come, and in time."""
-        announced = content_length(response) or 0
-        limit = float("inf") if megabytes is None else megabytes * MEGABYTE
-        if announced > limit:
-            raise TooLarge(f"more than {megabytes} MB")
-        deadline, received = self.clock() + self.patience.total_s, 0
-        while chunk := _piece(response):
-            received += len(chunk)
-            if received > limit:
-                raise TooLarge(f"more than {megabytes} MB")
-            if self.clock() > deadline:
-                raise Overdue
-            yield chunk
+    def _copy_body(self, response: BaseHTTPResponse, stream: BinaryIO, megabytes: float) -> None:
+        deadline_s = time.monotonic() + self.policy.total_s
+        received = 0
+        left = response.length_remaining or 0
+        while received + left <= megabytes * MEGABYTE:
+            with _as_failures():
+                chunk = response.read1(CHUNK_BYTES)  # what has come, not more
+            if not chunk:
+                return
+            if time.monotonic() > deadline_s:
+                raise HttpFailure("overdue", "it takes too long")
+            stream.write(chunk)
+            received, left = received + len(chunk), 0
+        raise HttpFailure("too_large", f"more than {megabytes} MB")
 
-    def _keep_distance(self) -> None:
-        if self._last is not None:
-            left_s = self._last + self.patience.pause_s - self.clock()
-            if left_s > 0.0:
-                self.sleep(left_s)
-        self._last = self.clock()
-
-    def _asked(self, url: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
-        sent = {"User-Agent": "regengine", **headers}
+    def _ask(self, url: str) -> BaseHTTPResponse:
+        headers = {"User-Agent": "regengine"}
         if (authorization := self._authorization(url)) is not None:
-            sent["Authorization"] = authorization
-        with _failures_sorted():
+            headers["Authorization"] = authorization
+        with _as_failures():
             # Authorization goes as a header: of the address it might go on to other hosts
             parts = urlsplit(url)
             bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
             return self._pool(bare).urlopen(
                 "GET",
                 bare,
-                headers=sent,
+                headers=headers,
                 redirect=False,
                 retries=False,
                 preload_content=False,
-                timeout=Timeout(connect=self.patience.idle_s, read=self.patience.idle_s),
+                timeout=Timeout(connect=self.policy.idle_s, read=self.policy.idle_s),
             )
 
     def _pool(self, url: str) -> PoolManager:
         """Connections to where an address is asked for: its host, or the environment's proxy."""
         parts = urlsplit(url)
-        proxy = getproxies().get(parts.scheme)
-        if proxy is not None and proxy_bypass(parts.netloc):
-            proxy = None
+        proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
         with self._making_pools:
             if proxy not in self._pools:
-                self._pools[proxy] = _proxied(proxy, self._connections)
+                self._pools[proxy] = _connect(proxy, self._connections)
             return self._pools[proxy]
 
-    def _led(self, url: str, location: str) -> str:
-        try:
+    def _redirected(self, url: str, location: str) -> str:
+        place = "nowhere"
+        with suppress(ValueError):
             target = urljoin(url, location)
-            may_follow = urlsplit(target).scheme in ("http", "https")
-        except ValueError:
-            raise LedAway("") from None
-        if not may_follow or not self._may_follow(url, target):
-            raise LedAway(target)
-        return target
+            parts = urlsplit(target)
+            if parts.scheme in ("http", "https") and self._may_follow(url, target):
+                return target
+            place = f"{parts.scheme}://{parts.hostname or 'nowhere'}"
+        raise HttpFailure("away", "it leads elsewhere", place=place)
 
-    def _status_failure(self, response: BaseHTTPResponse) -> StatusFailure:
-        passes = response.status in self.patience.passing
-        return StatusFailure(
-            response.status, passes=passes, asked_s=retry_after_s(response) if passes else None
-        )
+    def _check_status(self, response: BaseHTTPResponse) -> None:
+        status, wait_s = response.status, 0.0
+        if 200 <= status < 300:
+            return
+        passes = status in self.policy.passing
+        if passes:  # how long a server asks to wait (RFC 9110, 10.2.3)
+            with suppress(InvalidHeader, ValueError, OverflowError):
+                wait_s = Retry(retry_after_max=10**9).get_retry_after(response) or 0.0
+        raise HttpFailure("status", f"status {status}", passes=passes, status=status, wait_s=wait_s)
 
 
-def _proxied(proxy: str | None, connections: int) -> PoolManager:
+def _connect(proxy: str | None, connections: int) -> PoolManager:
     if proxy is None:
         return PoolManager(maxsize=connections)
     proxy = proxy if "://" in proxy else f"http://{proxy}"
@@ -273,38 +222,24 @@ def _proxied(proxy: str | None, connections: int) -> PoolManager:
     return ProxyManager(proxy, proxy_headers=headers, maxsize=connections)
 
 
-def content_length(response: BaseHTTPResponse) -> int | None:
-    """Bytes that a response announces; None where it does not."""
-    told = response.headers.get("Content-Length", "")
-    return int(told) if told.isascii() and told.isdecimal() else None
-
-
-def retry_after_s(response: BaseHTTPResponse) -> float | None:
-    """Seconds that a server asks to wait (RFC 9110, 10.2.3); None where it tells none."""
-    try:
-        return Retry(retry_after_max=10**9).get_retry_after(response)
-    except (InvalidHeader, ValueError, OverflowError):
-        return None
-
-
-def _piece(response: BaseHTTPResponse) -> bytes:
-    """What has come, not more: of a body that is cut what came before counts."""
-    with _failures_sorted():
-        return response.read1(CHUNK_BYTES)
-
-
 @contextmanager
-def _failures_sorted() -> Iterator[None]:
-    """What urllib3 and the system raise, as failures of ours."""
+def _as_failures() -> Iterator[None]:
+    """Raise what urllib3 and the system raise as failures of ours."""
     try:
         yield
     except (LocationValueError, UnicodeError) as error:
-        raise BadAddress("it is no address") from error
+        raise HttpFailure("address", "it is no address") from error
     except (HTTPError, OSError, http.client.HTTPException) as error:
         reason: BaseException = error
         while isinstance(reason, HTTPError) and (inner := reason.__cause__ or reason.__context__):
             reason = inner
         if isinstance(reason, IncompleteRead) and isinstance(reason.partial, int):
             expected = reason.partial + (reason.expected or 0)
-            raise CutShort(reason.partial, expected) from error
-        raise Unreached(reason) from error
+            text = f"{reason.partial} of {expected} bytes arrived"
+            raise HttpFailure("cut", text, passes=True) from error
+        if isinstance(reason, TimeoutError):
+            raise HttpFailure("silent", "it does not answer in time", passes=True) from error
+        nobody = isinstance(reason, socket.gaierror | ConnectionRefusedError)
+        # What libraries say may hold the address with a key: the kind of it is enough
+        text = type(reason).__name__
+        raise HttpFailure("nobody" if nobody else "broken", text, passes=True) from error

@@ -11,16 +11,7 @@ from urllib.parse import urlsplit
 
 from regengine.errors import LightMapError
 from regengine.io.atomic import replacements
-from regengine.io.http import (
-    CutShort,
-    HttpClient,
-    HttpFailure,
-    LedAway,
-    Overdue,
-    Patience,
-    StatusFailure,
-    Unreached,
-)
+from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 
 # The name of a variable, not what is in it
@@ -29,12 +20,6 @@ TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov
 
 Check = Callable[[Path], None]
 Progress = Callable[[int, int], None]  # done, in total
-
-
-class BrokenDownload(HttpFailure):
-    """What came is not whole; another try may help."""
-
-    passes = True
 
 
 class WrongContent(Exception):
@@ -57,21 +42,19 @@ class Downloader:
     def save(self, url: str, path: Path, check: Check) -> bool:
         """Download one file; it appears under its name only when it is whole and checked.
 
-        ``check`` raises BrokenDownload or WrongContent if the file at a path is not what it should
-        be. False if the server has no such file (404). LightMapError if the host cannot be reached,
-        refuses, or keeps failing.
+        ``check`` raises WrongContent, or an HttpFailure, after which it is tried again, if the file
+        at a path is not what it should be. False if the server has no such file (404).
+        LightMapError if the host cannot be reached, refuses, or keeps failing.
         """
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacements((path,), ending=".part", sync=False) as (part,):
-                self._client.patiently(lambda: self._transfer(url, part, check))
+                self._client.retry(lambda: self._transfer(url, part, check))
             return True
-        except StatusFailure as failure:
-            if failure.code in (404, 410):
-                return False
-            raise _refusal(failure, host_of(url)) from failure
         except HttpFailure as failure:
-            raise _broken(failure, host_of(url)) from failure
+            if failure.status in (404, 410):
+                return False
+            raise _sentence(failure, host_of(url)) from failure
         except WrongContent as error:
             raise LightMapError(f"{host_of(url)} answered {error}.") from error
         except OSError as error:
@@ -100,7 +83,7 @@ class Downloader:
 
     @cached_property
     def _client(self) -> HttpClient:
-        patience = Patience(
+        policy = RetryPolicy(
             attempts=self.attempts,
             connect_attempts=self.connect_attempts,
             backoff_s=self.backoff_s,
@@ -108,7 +91,7 @@ class Downloader:
             total_s=self.file_timeout_s,
         )
         return HttpClient(
-            patience,
+            policy,
             may_follow=lambda source, target: True,
             authorization=self._authorization,
             connections=self.connections,
@@ -118,9 +101,8 @@ class Downloader:
         return f"Bearer {self.token}" if self.token and may_have_token(url) else None
 
     def _transfer(self, url: str, part: Path, check: Check) -> None:
-        with self._client.get(url) as response, part.open("wb") as file:
-            for chunk in self._client.chunks(response):
-                file.write(chunk)
+        with part.open("wb") as file:
+            self._client.copy(url, file)
         check(part)
 
 
@@ -133,36 +115,28 @@ def may_have_token(url: str) -> bool:
     )
 
 
-def _refusal(failure: StatusFailure, host: str) -> LightMapError:
-    if failure.code in (401, 403):
+def _sentence(failure: HttpFailure, host: str) -> LightMapError:
+    status = failure.status
+    if status in (401, 403):
         return LightMapError(
-            f"{host} refuses access (status {failure.code}): get a token at "
+            f"{host} refuses access (status {status}): get a token at "
             f"urs.earthdata.nasa.gov, put it into the environment variable {TOKEN_VARIABLE}, "
             "and accept the product's terms there if it has any."
         )
-    if not failure.passes:
+    if status and not failure.passes:
         return LightMapError(
-            f"{host} rejects the request with status {failure.code}: check the address and the "
-            "level."
+            f"{host} rejects the request with status {status}: check the address and the level."
         )
-    return LightMapError(
-        f"{host} failed with status {failure.code} in {failure.tries} attempts: try again later; "
-        "what was fetched is kept."
-    )
-
-
-def _broken(failure: HttpFailure, host: str) -> LightMapError:
-    if isinstance(failure, LedAway):
+    if status:
+        return LightMapError(
+            f"{host} failed with status {status} in {failure.tries} attempts: try again later; "
+            "what was fetched is kept."
+        )
+    if failure.kind == "away":
         return LightMapError(
             f"{host} answered with a redirection to something that is no web address."
         )
-    detail = str(failure)
-    if isinstance(failure, CutShort):
-        detail = f"only {failure}"
-    elif isinstance(failure, Overdue):
-        detail = "it does not answer in time"
-    elif isinstance(failure, Unreached) and not failure.silent:
-        detail = str(failure.reason)
+    detail = f"only {failure}" if failure.kind == "cut" else failure
     return LightMapError(
         f"{host} cannot be reached ({detail}): check the network connection and run the same "
         "command again; what was fetched is kept.",

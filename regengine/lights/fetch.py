@@ -18,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import write_whole
 from regengine.io.folders import cache_folder
+from regengine.io.http import HttpFailure
 from regengine.lights.downloader import (
     TOKEN_VARIABLE,
-    BrokenDownload,
     Downloader,
     Progress,
     WrongContent,
@@ -165,7 +165,7 @@ def _check_picture(path: Path) -> None:
                 raise WrongContent(f"with a picture of {picture.width} x {picture.height} pixels")
             picture.load()
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise BrokenDownload(f"a picture arrived broken ({error})") from error
+        raise HttpFailure("broken", f"a picture arrived broken ({error})", passes=True) from error
 
 
 def _check_template(template: str, level: int) -> None:
@@ -284,7 +284,7 @@ def _check_hdf5(path: Path) -> None:
         with h5py.File(path, "r"):
             pass
     except OSError as error:
-        raise BrokenDownload("an HDF5 file arrived broken") from error
+        raise HttpFailure("broken", "an HDF5 file arrived broken", passes=True) from error
 
 
 def _list_files(

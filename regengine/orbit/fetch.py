@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from detectors.constants import DAY_S
 from regengine.errors import EphemerisError
-from regengine.io.http import HttpClient, HttpFailure, Patience
+from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.orbit.tle_format import check_pairs, pair_lines
 
@@ -37,7 +37,7 @@ def fetch_latest() -> bytes:
     """
     url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
-        Patience(attempts=3, connect_attempts=2),
+        RetryPolicy(attempts=3, connect_attempts=2),
         # To another host only where that is as safe
         may_follow=lambda source, target: target.startswith("https://"),
     )
