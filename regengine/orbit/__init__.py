@@ -1,1 +1,62 @@
-"""Where the station was: element sets, propagation and its uncertainty, Earth, Sun and Moon."""
+"""Where the station was: element sets, propagation and its uncertainty, Earth, Sun and Moon.
+
+Documented for use from Python: times are UTC, arrays in kilometres, radians or degrees as their
+names say, whatever the shape of the times.
+"""
+
+from regengine.orbit.propagation import (
+    CameraPosition,
+    camera_position,
+    nadir_track_positions,
+    position_from_elements,
+    position_from_nadir,
+    track_positions,
+)
+from regengine.orbit.rotation import (
+    EARTH_RATE_RAD_S,
+    J2000_JULIAN_DATE,
+    aberration_turn,
+    days_since_j2000,
+    earth_velocity,
+    icrs_to_itrf,
+    sidereal_angle_rad,
+    teme_to_ecef,
+    turn_about_pole,
+    turned_by_clock,
+    ut1_minus_utc_s,
+    utc_of,
+)
+from regengine.orbit.sun_moon import SunMoon, SunMoonOver, sun_direction, sun_moon, sun_moon_over
+from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
+from regengine.orbit.uncertainty import OrbitSigma, orbit_sigma
+
+__all__ = [
+    "EARTH_RATE_RAD_S",
+    "J2000_JULIAN_DATE",
+    "CameraPosition",
+    "ElementSet",
+    "OrbitSigma",
+    "SunMoon",
+    "SunMoonOver",
+    "TleSet",
+    "aberration_turn",
+    "camera_position",
+    "days_since_j2000",
+    "earth_velocity",
+    "icrs_to_itrf",
+    "load_tle_file",
+    "nadir_track_positions",
+    "orbit_sigma",
+    "position_from_elements",
+    "position_from_nadir",
+    "sidereal_angle_rad",
+    "sun_direction",
+    "sun_moon",
+    "sun_moon_over",
+    "teme_to_ecef",
+    "track_positions",
+    "turn_about_pole",
+    "turned_by_clock",
+    "ut1_minus_utc_s",
+    "utc_of",
+]

@@ -10,7 +10,7 @@ from tle_lines import Elements
 
 from benchmarks import __main__ as launcher
 from benchmarks import orbit_uncertainty
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import load_tle_file
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from benchmarks.registration.truth import (
 )
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import diagonal_km
-from regengine.orbit.propagation import camera_position, track_positions
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import camera_position, load_tle_file, track_positions
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import read_frame
 

@@ -18,8 +18,7 @@ from benchmarks.trials.orbits import (
     state_at,
     sun_elevation_deg,
 )
-from regengine.orbit.sun_moon import sun_moon
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import load_tle_file, sun_moon
 
 MADE = MadeOrbits(west=-160.0, south=25.0, east=-140.0, north=48.0)
 

@@ -160,10 +160,10 @@ def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
 # Tests rely on what users have: the doors, and not what lies behind them
 
 PRODUCT = ("regengine", "detectors", "matchers", "cli")
-DOORS = ("regengine", "regengine.errors", "detectors", "matchers")
+DOORS = ("regengine", "regengine.errors", "regengine.orbit", "detectors", "matchers")
 OF_TESTS = ("tests.kit", "tests.command_line", "tests.conftest", "tests.tle_lines")
 MOST_REPLACED = 3  # of the product by tests; this only goes down
-LEAST_SHARE_BY_DOORS = 0.44  # and this only up
+LEAST_SHARE_BY_DOORS = 0.5  # and this only up
 
 
 def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
@@ -237,7 +237,7 @@ def test_tests_of_use_go_through_the_doors_alone() -> None:
 def test_names_come_through_the_doors_as_often_as_before() -> None:
     """Of those of the product that tests import."""
     names = [where for _, tree in sources_of_tests() for _, where in bound_names(tree)]
-    by_door = [name for name in names if name in DOORS or name.split(".")[0] in DOORS[2:]]
+    by_door = [name for name in names if name in DOORS or name.split(".")[0] in PURE]
     assert len(by_door) / len(names) >= LEAST_SHARE_BY_DOORS, (len(by_door), len(names))
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sgp4.api import Satrec
 from tle_lines import Elements, with_checksum
 
-from regengine.orbit.tle import COST_OF_AGE_BEFORE, TleSet, load_tle_file
+from regengine.orbit import TleSet, load_tle_file
+from regengine.orbit.tle import COST_OF_AGE_BEFORE
 
 BASE = Elements()
 FIRST, SECOND = BASE.lines()

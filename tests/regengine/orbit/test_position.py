@@ -11,9 +11,9 @@ import pytest
 
 from matchers.earth import great_circle_km
 from regengine.errors import EphemerisError
+from regengine.orbit import TleSet, camera_position, load_tle_file
 from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, choose_position
-from regengine.orbit.propagation import NADIR_SIGMA_KM, RECORD_SIGMA_KM, camera_position
-from regengine.orbit.tle import TleSet, load_tle_file
+from regengine.orbit.propagation import NADIR_SIGMA_KM, RECORD_SIGMA_KM
 from regengine.photo.frame import Frame
 from tests.conftest import ROOT
 

@@ -16,23 +16,20 @@ from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
 from matchers.earth import ecef_to_geodetic, great_circle_km
-from regengine.orbit.propagation import (
-    TYPICAL_BSTAR,
-    USUAL_BSTAR,
-    drag_shift_km,
+from regengine.orbit import (
+    EARTH_RATE_RAD_S,
+    ElementSet,
+    days_since_j2000,
+    load_tle_file,
     nadir_track_positions,
     position_from_elements,
     position_from_nadir,
-    track_positions,
-)
-from regengine.orbit.rotation import (
-    EARTH_RATE_RAD_S,
-    days_since_j2000,
     sidereal_angle_rad,
+    track_positions,
     turn_about_pole,
     ut1_minus_utc_s,
 )
-from regengine.orbit.tle import ElementSet, load_tle_file
+from regengine.orbit.propagation import TYPICAL_BSTAR, USUAL_BSTAR, drag_shift_km
 from tests.tle_lines import Elements
 
 BASE = Elements()

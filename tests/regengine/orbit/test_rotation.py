@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.orbit.rotation import (
+from regengine.orbit import (
     EARTH_RATE_RAD_S,
     aberration_turn,
     days_since_j2000,
@@ -20,9 +20,9 @@ from regengine.orbit.rotation import (
     turn_about_pole,
     turned_by_clock,
     ut1_minus_utc_s,
-    ut1_table,
     utc_of,
 )
+from regengine.orbit.rotation import ut1_table
 
 DAYS = np.linspace(days_since_j2000(datetime(1998, 11, 20, tzinfo=UTC)), 9700.0, 400)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from regengine.orbit.sun_moon import sun_direction, sun_moon
+from regengine.orbit import sun_direction, sun_moon
 
 RNG = np.random.default_rng(5)
 CASES = [

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regengine.orbit import orbit_sigma
 from regengine.orbit import uncertainty as table
 from regengine.orbit.uncertainty import (
     AGE_DAYS,
@@ -18,7 +19,6 @@ from regengine.orbit.uncertainty import (
     LEVELS,
     OffsetBelief,
     even,
-    orbit_sigma,
     slide_belief,
     usual_clock,
     with_clock,

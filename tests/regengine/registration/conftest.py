@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from regengine.lights.map import open_light_map
+from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
-from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
 from regengine.registration.evidence import Verified
 from regengine.registration.outcome import result_of

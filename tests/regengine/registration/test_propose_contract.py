@@ -16,10 +16,8 @@ from matchers.camera import Camera
 from matchers.pose import turned
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.lights.map import open_light_map
+from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
-from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.orbit.rotation import icrs_to_itrf
-from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
 from regengine.registration.candidates import SAME_SHARE, Candidate, same_view
 from regengine.registration.index.earth import EarthIndex, index_in_memory

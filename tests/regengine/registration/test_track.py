@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from matchers.earth import ecef_to_geodetic
-from regengine.orbit.propagation import (
+from regengine.orbit import (
     CameraPosition,
+    ElementSet,
+    load_tle_file,
     position_from_elements,
     position_from_nadir,
     track_positions,
 )
-from regengine.orbit.tle import ElementSet, load_tle_file
 from regengine.registration.tracks import Track, tracks_for
 from tests.tle_lines import Elements
 

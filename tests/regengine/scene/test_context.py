@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.limb_geometry import limb_angle_deg
-from regengine.orbit.propagation import position_from_nadir
+from regengine.orbit import position_from_nadir
 from regengine.scene.classify import combine_for_search, find_skip_reason
 from regengine.scene.context import (
     SUN_FACTORS,

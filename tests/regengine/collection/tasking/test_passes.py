@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from matchers.earth import geodetic_to_ecef
 from regengine.collection.tasking.passes import StationOrbit, find_passes, station_orbit
-from regengine.orbit.rotation import J2000_JULIAN_DATE
-from regengine.orbit.sun_moon import sun_moon_over
-from regengine.orbit.tle import load_tle_file
+from regengine.orbit import J2000_JULIAN_DATE, load_tle_file, sun_moon_over
 from tests.tle_lines import Elements
 
 FIRST_DAY = 5965.3  # 2016-05-01 19:12 UTC

@@ -23,14 +23,15 @@ from sgp4.api import Satrec
 from tle_lines import Elements
 
 from matchers.earth import local_axes
-from regengine.orbit.propagation import position_from_elements
-from regengine.orbit.rotation import (
+from regengine.orbit import (
     J2000_JULIAN_DATE,
+    ElementSet,
     days_since_j2000,
     earth_velocity,
     icrs_to_itrf,
+    load_tle_file,
+    position_from_elements,
 )
-from regengine.orbit.tle import ElementSet, load_tle_file
 from regengine.photo.fits import read_headers
 from regengine.sky.satellites.observer import (
     GroundSite,

@@ -11,7 +11,7 @@ from tle_lines import Elements
 
 from benchmarks.simulate.satellites import simulate_satellites
 from matchers.sky_camera import SkyCamera, matrix_quaternion
-from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000
+from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
 from regengine.sky.satellites.catalogue import load_catalogue
 from regengine.sky.satellites.observer import Exposure, GroundSite, hidden_by_earth, teme_to_icrs
 from regengine.sky.satellites.photo import expected_trail_px
