@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import math
@@ -453,6 +454,26 @@ def test_photo_and_map_lie_alike_and_go_in_step(hand: ReviewHand) -> None:
     box = hand.page.locator("#map").bounding_box()
     assert box is not None
     assert math.dist(seen, (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)) < 8.0
+
+
+def test_a_photo_that_is_stored_mirrored_is_shown_as_it_was_held(hand: ReviewHand) -> None:
+    frame_id = FRAMES["seen"]
+
+    def drawn(orientation: int) -> np.ndarray:
+        told = hand.page.request.get(urljoin(hand.address, f"/api/frames/{frame_id}")).json()
+        told["orientation"] = orientation
+        where = f"**/api/frames/{frame_id}"
+        hand.page.route(where, lambda route: route.fulfill(json=told))
+        hand.go_to(frame_id)
+        hand.page.unroute(where)
+        url = hand.page.evaluate("document.querySelector('.view-photo canvas').toDataURL()")
+        with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as image:
+            return np.asarray(image.convert("L").reduce(4), float)
+
+    hand.go_to(frame_id)
+    for plain, mirrored, across in ((1, 2, 1), (3, 4, 1), (8, 5, 0), (6, 7, 0)):
+        upright, flipped = drawn(plain), np.flip(drawn(mirrored), across)
+        assert np.corrcoef(upright.ravel(), flipped.ravel())[0, 1] > 0.95, mirrored
 
 
 def test_photo_over_map_and_map_in_photo_are_compared(hand: ReviewHand) -> None:

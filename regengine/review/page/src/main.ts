@@ -68,7 +68,7 @@ function begin(session: Session): void {
   });
   const { editor } = review;
 
-  review.views = createViews(byId("photo"), byId("map"), {
+  review.views = createViews(byId("photo"), byId("map"), session, {
     moved: (index, side, at, done) => editor.move(index, side, at, done),
     added: (side, at) => editor.add(side, at),
     selected: (index) => editor.select(index),
@@ -82,7 +82,6 @@ function begin(session: Session): void {
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
   });
-  review.views.offer(session);
   for (const side of ["photo", "map"] as const) {
     byId(side).addEventListener("focusin", () => {
       review.side = side;

@@ -1,6 +1,6 @@
-// What the views (photo, map, photo over map) offer to the rest of the page, and what they tell it.
+// What the views (photo, map, photo over map) take from the rest of the page, and what they tell it.
 
-import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "./types";
+import type { Camera, LonLat } from "./types";
 
 export type Side = "photo" | "map";
 /** side: photo and map beside each other; over: the photo warped over the map; through: the map
@@ -35,34 +35,4 @@ export interface Awaited {
   side: Side;
   /** null: there is no guess, only the first half of a pair. */
   index: number | null;
-}
-
-export interface Views {
-  /** What maps there are; told once, before the first frame. */
-  offer(session: Pick<Session, "lights" | "layers">): void;
-  /** Another frame; resolves when its first picture is drawn. */
-  show(frame: Frame, camera: Camera | null): Promise<void>;
-  setCamera(camera: Camera | null): void;
-  setPoints(
-    points: Point[],
-    residuals: PointResidual[] | null,
-    selected: number | null,
-    awaited: Awaited | null,
-  ): void;
-  setLayout(layout: Layout): void;
-  setTool(tool: Tool): void;
-  setAdjust(side: Side, adjust: Adjust): void;
-  /** While on, the photo over the map is hidden (or, beside each other, swapped for the map). */
-  flicker(on: boolean): void;
-  goTo(place: LonLat, km: number): void;
-  /** The camera turned to the horizon, ahead along the track, as a start for a photo of the limb. */
-  atHorizon(camera: Camera, frame: Frame): Camera;
-  /** Fit the views to the photo and to the ground it shows. */
-  fit(): void;
-  /** Move a point by a step of the keyboard, in screen pixels of the side that has the focus. */
-  nudge(index: number, side: Side, dx: number, dy: number): void;
-  /** Ask again for what could not be fetched. */
-  retry(): void;
-  /** Load what the next frame needs first. */
-  prefetch(frame: Frame): void;
 }

@@ -2,24 +2,23 @@
 
 import { element } from "../work/dom";
 
-export interface Toggle {
-  element: HTMLButtonElement;
-  pressed(): boolean;
-  press(on: boolean): void;
-}
-
 export function bar(host: HTMLElement, name: string, ...buttons: HTMLElement[]): void {
   host.append(element("div", { className: "view-bar", attributes: { role: "toolbar", "aria-label": name } }, ...buttons));
 }
 
-export function toggle(text: string, title: string, on: boolean, onChange: (on: boolean) => void): Toggle {
-  const onclick = (): void => {
-    press(!pressed());
-    onChange(pressed());
+export interface Toggle {
+  /** One for each view's bar; they go together. */
+  buttons: HTMLButtonElement[];
+  pressed(): boolean;
+}
+
+export function toggle(text: string, title: string, on: boolean, onChange: () => void, count = 1): Toggle {
+  const press = (): void => {
+    on = !on;
+    for (const each of buttons) each.setAttribute("aria-pressed", String(on));
+    onChange();
   };
-  const made = element("button", { type: "button", title, onclick }, text);
-  const pressed = (): boolean => made.getAttribute("aria-pressed") === "true";
-  const press = (state: boolean): void => made.setAttribute("aria-pressed", String(state));
-  press(on);
-  return { element: made, pressed, press };
+  const made = () => element("button", { type: "button", title, onclick: press, attributes: { "aria-pressed": String(on) } }, text);
+  const buttons = Array.from({ length: count }, made);
+  return { buttons, pressed: () => on };
 }

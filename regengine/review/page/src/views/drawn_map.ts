@@ -17,7 +17,7 @@ import { geodeticToEcef } from "../geometry/earth";
 import { limbPoints, seesGround } from "../geometry/horizon";
 import type { Vec3 } from "../geometry/vector";
 import type { Camera, LonLat, Place } from "../types";
-import { createLightMosaic, type LightMosaic } from "./light_mosaic";
+import { createLightMosaic } from "./light_mosaic";
 import { WORLD_M as WORLD } from "./mercator";
 import { flatMesh, wholePhoto, type MeshTriangle } from "./mesh";
 import { NEAR_ZOOM, outlinesOf, STROKES, WORLD_ZOOM, type OutlineKind } from "./outlines";
@@ -38,35 +38,22 @@ const LIMB_POINTS = 720;
 const BEYOND = 0.2; // of the photo's size: beyond it a lens is not known
 const LIMB = new Style({ stroke: new Stroke({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }) });
 
-export interface DrawnMap {
-  /** What lies over the photo. */
-  lights: ImageLayer<ImageCanvas>;
-  /** Whether there is a map of lights. */
-  offer(lights: boolean): void;
-  /** Another photo, of this size. */
-  setPhoto(width_px: number, height_px: number): void;
-  setCamera(camera: Camera | null): void;
-  show(on: boolean): void;
-  /** Hide the lights for a moment. */
-  hideLights(hidden: boolean): void;
-}
-
 interface Line {
   kind: OutlineKind;
   points: Vec3[];
 }
 
-export function createDrawnMap(stage: Stage): DrawnMap {
+/** `lights`: whether there is a map of lights. */
+export function createDrawnMap(stage: Stage, lights: boolean) {
   let camera: Camera | null = null;
   let on = false;
-  let hidden = false;
   let mesh: MeshTriangle[] | null = null;
   let lines: Line[] = [];
   let places: { place: Place; at: Vec3 }[] = [];
   let asked = ""; // which outlines
   let timer = 0;
   let asking: AbortController | null = null;
-  let mosaic: LightMosaic | null = null;
+  const mosaic = lights ? createLightMosaic(() => source?.changed()) : null;
 
   const draw = (context: CanvasRenderingContext2D, extent: Extent, scale: number) => {
     if (!camera || !mosaic) return;
@@ -88,7 +75,7 @@ export function createDrawnMap(stage: Stage): DrawnMap {
       fillTriangle(context, pattern, from, to);
     }
   };
-  const lights = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
+  const lightLayer = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
   let source: ImageCanvas | null = null;
   const lightSource = (width_px: number, height_px: number) =>
     new ImageCanvas({
@@ -121,7 +108,7 @@ export function createDrawnMap(stage: Stage): DrawnMap {
     updateWhileInteracting: true,
     style: (feature) => placeStyle(feature.get("place") as Place, textScale()),
   });
-  for (const layer of [lights, lineLayer, nameLayer]) stage.map.addLayer(layer);
+  for (const layer of [lightLayer, lineLayer, nameLayer]) stage.map.addLayer(layer);
 
   const refresh = () => {
     source?.changed();
@@ -185,16 +172,13 @@ export function createDrawnMap(stage: Stage): DrawnMap {
   };
 
   return {
-    lights,
-    offer(there) {
-      mosaic = there ? createLightMosaic(() => source?.changed()) : null;
-    },
-    setPhoto(width_px, height_px) {
+    /** Another photo, of this size. */
+    setPhoto(width_px: number, height_px: number): void {
       source = lightSource(width_px, height_px);
-      lights.setSource(source);
+      lightLayer.setSource(source);
       [lines, places, asked] = [[], [], ""];
     },
-    setCamera(next) {
+    setCamera(next: Camera | null): void {
       if (camera === next) return;
       camera = next;
       mesh = null;
@@ -202,19 +186,16 @@ export function createDrawnMap(stage: Stage): DrawnMap {
       refresh();
       lookSoon();
     },
-    show(next) {
+    /** `hidden`: without its lights, for a moment. */
+    show(next: boolean, hidden: boolean): void {
+      const begins = next && !on;
       on = next;
-      lights.setVisible(on && !hidden);
+      lightLayer.setVisible(on && !hidden);
       lineLayer.setVisible(on);
       nameLayer.setVisible(on);
-      if (on) {
-        refresh();
-        void look();
-      }
-    },
-    hideLights(next) {
-      hidden = next;
-      lights.setVisible(on && !hidden);
+      if (!begins) return;
+      refresh();
+      void look();
     },
   };
 }

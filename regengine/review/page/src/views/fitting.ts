@@ -3,15 +3,10 @@
 import type OlMap from "ol/Map";
 import type View from "ol/View";
 
-export interface Fitting {
-  now(): void;
-  /** Whether nobody has moved the view since it was fitted last. */
-  untouched(): boolean;
-}
-
-export function fitting(map: OlMap, fit: (view: View) => void): Fitting {
+export function fitting(map: OlMap, fit: (view: View) => void) {
   let fitted = "";
   const where = () => [...(map.getView().getCenter() ?? []), map.getView().getResolution()].join(" ");
+  /** Whether nobody has moved the view since it was fitted last. */
   const untouched = () => where() === fitted;
   const now = () => {
     map.updateSize();

@@ -25,16 +25,16 @@ export function keepInStep(
   };
   const toMap = () => {
     const seen = camera();
-    const ends = seen && photo.ends(APART_PX).map((pixel) => pixelToLonLat(seen, ...pixel));
+    const ends = seen && photo.stage.ends(APART_PX).map((pixel) => pixelToLonLat(seen, ...pixel));
     if (seen && ends?.[0] && ends[1]) {
       map.follow(ends[0], ends[1], APART_PX);
-      map.turn(mapTurn(seen, photo.stage.map.getView().getRotation()));
+      map.turn(mapTurn(seen, photo.stage.view.getRotation()));
     }
     remember();
   };
   const toPhoto = () => {
     const seen = leads() ? camera() : null;
-    const ends = seen && map.ends(APART_PX).map((place) => lonLatToPixel(seen, ...place));
+    const ends = seen && map.stage.ends(APART_PX).map((place) => lonLatToPixel(seen, ...place));
     if (seen && ends?.[0] && ends[1]) {
       // Where the map leaves what the photo shows, the photo stays at its edge, as it is zoomed
       const inside = ends.every((pixel) => withinPhoto(seen, pixel!));
@@ -48,11 +48,11 @@ export function keepInStep(
     };
     // What a view does by itself, as when it is fitted, is no reason for the other one to move
     view.stage.map.on("postrender", () => {
-      const now = view.stage.map.getView();
+      const now = view.stage.view;
       if (now.getInteracting() || now.getAnimating()) follow();
     });
     view.stage.map.on("moveend", () => {
-      if (view.untouched()) remember();
+      if (view.fit.untouched()) remember();
       else follow();
     });
   }
@@ -65,8 +65,7 @@ export function mapTurn(camera: Camera, photoTurn: number): number {
   return north === null ? 0 : photoTurn - north;
 }
 
-function stateOf({ map }: Stage): string {
-  const view = map.getView();
+function stateOf({ view }: Stage): string {
   const numbers = [...(view.getCenter() ?? []), view.getResolution() ?? 0, view.getRotation()];
   return numbers.map((each) => each.toPrecision(9)).join(" ");
 }

@@ -8,29 +8,20 @@ export const LOUPE_PX = 150;
 const TIMES = 4;
 const BESIDE_PX = 30; // from the point to the loupe's edge
 
-export interface Loupe {
-  /** null: nothing is dragged. */
-  show(at: Coordinate | null): void;
-}
+/** Draws around a coordinate, in the middle of the canvas, so many times larger than on the screen. */
+export type DrawLoupe = (context: CanvasRenderingContext2D, at: Coordinate, times: number) => void;
 
-/** `draw`: around a coordinate, in the middle of the canvas, so many times larger than on the screen;
- *  without it, what is on the screen is enlarged. */
-export function createLoupe(
-  map: OlMap,
-  draw?: (context: CanvasRenderingContext2D, at: Coordinate, times: number) => void,
-  filter?: (canvas: HTMLElement) => void,
-): Loupe {
+/** Without `draw`, what is on the screen is enlarged. */
+export function createLoupe(map: OlMap, draw?: DrawLoupe) {
   const canvas = element("canvas", { width: LOUPE_PX, height: LOUPE_PX });
   const loupe = element("div", { className: "view-loupe", hidden: true, attributes: { "aria-hidden": "true" } }, canvas);
-  filter?.(canvas);
   map.getTargetElement()!.append(loupe);
   let at: Coordinate | null = null;
   const refresh = () => {
-    if (!at) return;
-    const on = map.getPixelFromCoordinate(at) as Coordinate | null;
+    const on = at && (map.getPixelFromCoordinate(at) as [number, number] | null);
+    if (!at || !on) return;
+    const [x, y] = on;
     const [width] = map.getSize() ?? [0];
-    if (!on) return;
-    const [x, y] = on as [number, number];
     const room = LOUPE_PX + BESIDE_PX;
     // Above on the right, where there is room; never under the hand
     const left = x + room < width! ? x + BESIDE_PX : x - room;
@@ -44,7 +35,8 @@ export function createLoupe(
   };
   map.on("postrender", refresh);
   return {
-    show(next) {
+    /** null: nothing is dragged. */
+    show(next: Coordinate | null): void {
       const first = at === null;
       at = next;
       loupe.hidden = next === null;

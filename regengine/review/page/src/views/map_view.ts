@@ -4,16 +4,15 @@ import ScaleLine from "ol/control/ScaleLine";
 import MultiPoint from "ol/geom/MultiPoint";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
-import type { Camera, Frame, LonLat } from "../types";
-import type { Adjuster } from "./adjust";
-import { createBaseMaps, type BaseMaps } from "./base_maps";
-import { createLoupe, type Loupe } from "./loupe";
-import { nearestCopy, toLonLat, toMercator } from "./mercator";
+import type { Camera, Frame, LonLat, Session } from "../types";
+import type { ViewEvents } from "../view_types";
+import { createBaseMaps } from "./base_maps";
+import { fitting } from "./fitting";
+import { framePlaces } from "./frame_places";
+import { nearestCopy, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
-import { SEEK_MS, createStage, type Stage, type StageHooks } from "./stage";
-import { framePlaces } from "./frame_places";
-import { fitting } from "./fitting";
+import { SEEK_MS, Stage, type Work } from "./stage";
 import { createSurroundings } from "./surroundings";
 import { createWarpSource } from "./warp_source";
 
@@ -31,116 +30,88 @@ export interface Likeness {
   turn: number | null;
 }
 
-export interface MapView {
-  stage: Stage;
-  base: BaseMaps;
-  show(frame: Frame, preview: ImageBitmap | null): void;
-  setCamera(camera: Camera | null): void;
-  /** Whether the photo lies over the map. */
-  setPhoto(over: boolean): void;
-  fit(): void;
-  /** Whether nobody has moved the view since it was fitted last. */
-  untouched(): boolean;
-  /** Turn the view, radians clockwise from north up. */
-  turn(turn: number): void;
-  /** Ask again for what could not be fetched. */
-  retry(): void;
-  goTo(place: LonLat, km: number): void;
-  /** Centre between two places that lie so many screen pixels apart. */
-  follow(a: LonLat, b: LonLat, apart_px: number): void;
-  /** Show a guess, and around it where else it may be by the places that are known already. */
-  seek(guess: LonLat, known: LonLat[], like: Likeness): void;
-  /** Places on both sides of the view's middle, so many screen pixels apart. */
-  ends(apart_px: number): LonLat[];
-  loupe: Loupe;
-}
+export type MapView = ReturnType<typeof createMapView>;
 
-export function createMapView(host: HTMLElement, hooks: StageHooks, adjuster: Adjuster): MapView {
-  const stage = createStage(host, hooks, true, (at, near) => nearestCopy(at, near[0]!));
-  const base = createBaseMaps(stage.map, adjuster);
+export function createMapView(host: HTMLElement, work: Work, events: ViewEvents, session: Session) {
+  const stage = new Stage(host, "map", work, events);
+  const base = createBaseMaps(stage.map, session);
   const warp = createWarpSource();
   const photo = new ImageLayer({ className: "view-warp", source: warp.source, zIndex: 10, visible: false });
   const surroundings = createSurroundings();
-  adjuster.follow("photo", photo, true);
   const outlines = outlineLayers();
   for (const layer of [photo, ...outlines.layers, surroundings.layer]) stage.map.addLayer(layer);
   addPlaceNames(stage.map);
   stage.map.addControl(new ScaleLine());
   stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true, constrainRotation: false }));
-  const loupe = createLoupe(stage.map, undefined, (canvas) => adjuster.filter("map", canvas, false));
   let frame: Frame | null = null;
   let camera: Camera | null = null;
   const fit = fitting(stage.map, (view) => {
     view.fit(new MultiPoint(framePlaces(frame, camera)), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
   });
+  const apart = (a: number[], b: number[]) => Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!);
+  /** The copy of a place on the map that is nearest to what is in view. */
+  const inView = (place: LonLat) => stage.near(toMercator(place), stage.view.getCenter() ?? [0, 0]);
   return {
     stage,
     base,
-    show(next, preview) {
+    fit,
+    show(next: Frame, preview: ImageBitmap | null): void {
       frame = next;
       base.start();
       outlines.start();
       surroundings.setFrame(next);
       warp.setPhoto(next, preview);
     },
-    setCamera(next) {
+    setCamera(next: Camera | null): void {
       const first = !camera && next !== null;
       camera = next;
       surroundings.setCamera(next);
       warp.setCamera(next);
       if (first) fit.now();
     },
-    setPhoto: (over) => photo.setVisible(over),
-    fit: fit.now,
-    untouched: fit.untouched,
-    turn: (turn) => stage.map.getView().setRotation(turn),
-    retry() {
+    /** Whether the photo lies over the map. */
+    setPhoto: (over: boolean) => photo.setVisible(over),
+    /** Turn the view, radians clockwise from north up. */
+    turn: (turn: number) => stage.view.setRotation(turn),
+    /** Ask again for what could not be fetched. */
+    retry(): void {
       base.retry();
       warp.source.changed();
       outlines.retry();
     },
-    goTo(place, km) {
-      const [width, height] = stage.map.getSize() ?? [600, 400];
+    goTo(place: LonLat, km: number): void {
       const wide = (km * 1000) / Math.cos((place[1] * Math.PI) / 180);
-      const view = stage.map.getView();
-      const at = nearestCopy(toMercator(place), view.getCenter()?.[0] ?? 0);
-      view.setCenter(at);
-      view.setResolution(wide / Math.max(1, Math.min(width!, height!)));
+      stage.view.setCenter(inView(place));
+      stage.view.setResolution(wide / Math.max(1, Math.min(...stage.size)));
     },
-    follow(a, b, apart_px) {
-      const from = toMercator(a);
-      const to = nearestCopy(toMercator(b), from[0]!);
-      const view = stage.map.getView();
-      const centre = [(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2];
-      view.setCenter(nearestCopy(centre, view.getCenter()?.[0] ?? 0));
-      view.setResolution(Math.hypot(to[0]! - from[0]!, to[1]! - from[1]!) / apart_px);
+    /** Centre between two places that lie so many screen pixels apart. */
+    follow(a: LonLat, b: LonLat, apart_px: number): void {
+      const from = inView(a);
+      const to = stage.near(toMercator(b), from);
+      stage.view.setCenter([(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2]);
+      stage.view.setResolution(apart(from, to) / apart_px);
     },
-    seek(guess, known, like) {
+    /** Show a guess, and around it where else it may be by the places that are known already. */
+    seek(guess: LonLat, known: LonLat[], like: Likeness): void {
       if (known.length === 0) return stage.reveal(toMercator(guess));
-      const view = stage.map.getView();
-      const at = nearestCopy(toMercator(guess), view.getCenter()?.[0] ?? 0);
+      const at = inView(guess);
       const places = known.map((place) => nearestCopy(toMercator(place), at[0]!));
-      const way = Math.min(...places.map((place) => Math.hypot(place[0]! - at[0]!, place[1]! - at[1]!)));
+      const way = Math.min(...places.map((place) => apart(place, at)));
       // One place tells how far the guess is from it, and nothing of the direction
       const sure = known.length > 1;
       const [centre, radius] = sure ? [at, UNSURE * way] : [places[0]!, way];
-      const [width, height] = stage.map.getSize() ?? [600, 400];
-      const needed = (2 * radius) / Math.max(1, Math.min(width!, height!) - 2 * MARGIN_PX);
+      const least = Math.min(...stage.size);
+      const needed = (2 * radius) / Math.max(1, least - 2 * MARGIN_PX);
       const [from, to] = like.ends.map((place) => place && nearestCopy(toMercator(place), at[0]!));
-      const scale = from && to ? Math.hypot(to[0]! - from[0]!, to[1]! - from[1]!) / like.apart_px : needed;
+      const scale = from && to ? apart(from, to) / like.apart_px : needed;
       const coarsest = sure ? Math.max(needed, FINEST_SHARE * scale) : needed;
-      const now = view.getResolution() ?? coarsest;
-      const away = view.getCenter() ?? centre;
-      const room = (Math.min(width!, height!) / 2 - MARGIN_PX) * now - radius;
-      const seen = Math.hypot(away[0]! - centre[0]!, away[1]! - centre[1]!) <= room;
+      const now = stage.view.getResolution() ?? coarsest;
+      const room = (least / 2 - MARGIN_PX) * now - radius;
+      const seen = apart(stage.view.getCenter() ?? centre, centre) <= room;
       if (seen && now <= TOLERATED * coarsest) return;
       const turned = like.turn === null ? {} : { rotation: like.turn };
-      view.animate({ center: centre, resolution: Math.min(Math.max(now, needed), coarsest), ...turned, duration: SEEK_MS });
+      const resolution = Math.min(Math.max(now, needed), coarsest);
+      stage.view.animate({ center: centre, resolution, ...turned, duration: SEEK_MS });
     },
-    ends(apart_px) {
-      const centre = stage.map.getView().getCenter() ?? [0, 0];
-      return [-apart_px / 2, apart_px / 2].map((dx) => toLonLat(stage.shifted(centre, dx, 0)));
-    },
-    loupe,
   };
 }

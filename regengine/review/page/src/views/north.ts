@@ -3,6 +3,7 @@
 import { lonLatToPixel } from "../geometry/camera";
 import type { Camera } from "../types";
 import { groundMiddle } from "./ground_middle";
+import { pixelToPlane } from "./pixel_plane";
 
 const STEP_DEG = 0.02;
 
@@ -14,6 +15,7 @@ export function northTurn(camera: Camera): number | null {
   const southward = lat + STEP_DEG > 90;
   const ahead = lonLatToPixel(camera, lon, southward ? lat - STEP_DEG : lat + STEP_DEG);
   if (!ahead) return null;
-  const [right, down] = [ahead[0] - at.pixel[0], ahead[1] - at.pixel[1]];
-  return -Math.atan2(southward ? -right : right, southward ? down : -down);
+  const [from, to] = [pixelToPlane(at.pixel), pixelToPlane(ahead)];
+  const [right, up] = [to[0]! - from[0]!, to[1]! - from[1]!];
+  return -Math.atan2(southward ? -right : right, southward ? -up : up);
 }

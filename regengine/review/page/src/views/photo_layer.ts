@@ -8,6 +8,7 @@ import { apply, compose, create, invert, multiply, type Transform } from "ol/tra
 import type { Frame } from "../types";
 import { detailTiles } from "./detail";
 import type { Part } from "./mesh";
+import { pixelToPlane } from "./pixel_plane";
 import { createTileTextures, type TileTextures } from "./tile_textures";
 
 const MARGIN = 0.2; // of the view's size, drawn on each side of it
@@ -52,15 +53,13 @@ export class PhotoLayer extends Layer {
 
   /** A part of the photo around a coordinate, into the middle of another canvas. */
   drawAround(context: CanvasRenderingContext2D, at: Coordinate, scale: number, turn: number): void {
-    const { photo } = this;
-    if (!photo) return;
+    if (!this.photo) return;
     const { width, height } = context.canvas;
     context.translate(width / 2, height / 2);
     context.rotate(turn);
     context.scale(scale, scale);
     context.translate(-at[0]!, at[1]!);
-    context.drawImage(photo.preview, 0, 0, photo.width_px, photo.height_px);
-    if (scale * photo.width_px > photo.preview.width) this.drawTiles(context, photo, scale);
+    this.paint(context, this.photo, scale);
   }
 
   override render(state: FrameState | null): HTMLElement {
@@ -90,19 +89,16 @@ export class PhotoLayer extends Layer {
     const drawn = this.drawn!;
     const back = multiply(drawn.slice() as Transform, invert(now.slice() as Transform));
     const [a, b, , , e, f] = back as number[];
-    if (!this.inside(size, back)) return false;
+    const [width, height] = size as [number, number];
+    const inside = [[0, 0], [width, 0], [width, height], [0, height]].every((corner) => {
+      const [x, y] = apply(back, corner) as [number, number];
+      return x >= 0 && y >= 0 && x <= this.room[0] && y <= this.room[1];
+    });
+    if (!inside) return false;
     const stretch = Math.hypot(a!, b!);
     if (moving) return stretch < MOST_STRETCH && stretch > 1 / MOST_STRETCH;
     // at rest each pixel lies on one of the screen
     return [a! - 1, b!, e! - Math.round(e!), f! - Math.round(f!)].every((off) => Math.abs(off) < 1e-6);
-  }
-
-  private inside([width, height]: number[], back: Transform): boolean {
-    const most = this.room;
-    return [[0, 0], [width!, 0], [width!, height!], [0, height!]].every((corner) => {
-      const [x, y] = apply(back, corner) as [number, number];
-      return x >= 0 && y >= 0 && x <= most[0] && y <= most[1];
-    });
   }
 
   private draw({ size, pixelRatio }: FrameState, now: Transform, photo: Photo): void {
@@ -120,13 +116,16 @@ export class PhotoLayer extends Layer {
     // pixels of the photo run down, the plane runs up
     const [a, b, c, d, e, f] = this.drawn.map((each) => each * pixelRatio) as Transform & number[];
     context.setTransform(a!, b!, -c!, -d!, e!, f!);
-    context.drawImage(photo.preview, 0, 0, photo.width_px, photo.height_px);
-    const scale = Math.hypot(a!, b!);
-    if (scale * photo.width_px > photo.preview.width) this.drawTiles(context, photo, scale);
+    this.paint(context, photo, Math.hypot(a!, b!));
   }
 
-  private drawTiles(context: CanvasRenderingContext2D, photo: Photo, scale: number): void {
-    const { frame, tiles } = photo;
+  /** Onto a canvas whose unit is a pixel of the plane, X to the right, Y down. */
+  private paint(context: CanvasRenderingContext2D, photo: Photo, scale: number): void {
+    const { frame, preview, tiles, width_px, height_px } = photo;
+    const [edge] = pixelToPlane([-0.5, -0.5]);
+    if (edge) context.transform(-1, 0, 0, 1, edge, 0); // it is stored mirrored
+    context.drawImage(preview, 0, 0, width_px, height_px);
+    if (scale * width_px <= preview.width) return;
     for (const tile of detailTiles(frame, partOnCanvas(context, photo), scale)) {
       const picture = tiles.get(tile);
       if (!picture) continue;

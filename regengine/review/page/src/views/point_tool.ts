@@ -4,15 +4,8 @@ import type { Coordinate } from "ol/coordinate";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
 import PointerInteraction from "ol/interaction/Pointer";
 import { CONFIRM_PX, markerAt } from "./markers";
-import type { StageHooks } from "./stage";
+import type { Stage } from "./stage";
 import { textScale } from "./text_scale";
-
-export interface PointToolHooks extends StageHooks {
-  /** Coordinates of all points, each the copy nearest to where the pointer is. */
-  positions(near: Coordinate): Coordinate[];
-  /** The point whose place here is a guess, which a mark beside it confirms. */
-  guess(): number | null;
-}
 
 const REACH_PX = { mouse: 13, touch: 26 };
 /** A hand that trembles less, in pixels of the screen, clicks where a click is waited for. */
@@ -22,13 +15,19 @@ const CONFIRM_REACH_PX = 12;
 export class PointTool extends PointerInteraction {
   private held: { index: number; offset: Coordinate; from: Coordinate; dragged: boolean; moved: boolean } | null = null;
 
-  constructor(private readonly hooks: PointToolHooks) {
+  constructor(private readonly stage: Stage) {
     super();
   }
 
   /** What is held is not moved any more: it belongs to another frame. */
   letGo(): void {
     this.held = null;
+  }
+
+  /** Whether the next click here completes a pair: it counts where it is made. */
+  private get awaited(): boolean {
+    const { tool, awaited } = this.stage.work;
+    return tool === "add" && awaited?.side === this.stage.side;
   }
 
   override handleEvent(event: MapBrowserEvent): boolean {
@@ -39,10 +38,10 @@ export class PointTool extends PointerInteraction {
   override handleDownEvent(event: MapBrowserEvent): boolean {
     const index = this.hit(event);
     if (index === null || (event.originalEvent as PointerEvent).button > 0 || this.confirms(event)) return false;
-    const at = this.hooks.positions(event.coordinate)[index]!;
+    const at = this.stage.near(this.stage.markers[index]!.at, event.coordinate);
     const offset = [at[0]! - event.coordinate[0]!, at[1]! - event.coordinate[1]!];
     this.held = { index, offset, from: event.pixel, dragged: false, moved: false };
-    if (!this.hooks.awaited()) this.hooks.onSelect(index);
+    if (!this.awaited) this.stage.events.selected(index);
     return true;
   }
 
@@ -50,56 +49,63 @@ export class PointTool extends PointerInteraction {
     if (!this.held) return;
     this.held.dragged = true;
     const way = Math.hypot(event.pixel[0]! - this.held.from[0]!, event.pixel[1]! - this.held.from[1]!);
-    if (!this.held.moved && this.hooks.awaited() && way < TREMBLE_PX) return;
+    if (!this.held.moved && this.awaited && way < TREMBLE_PX) return;
     this.held.moved = true;
-    this.hooks.onMove(this.held.index, this.target(event), false);
+    this.move(this.held, event, false);
   }
 
   override handleUpEvent(event: MapBrowserEvent): boolean {
-    const held = this.held;
-    const target = held && this.target(event);
+    const { held } = this;
     this.held = null;
-    if (held?.moved) this.hooks.onMove(held.index, target!, true);
+    if (held?.moved) this.move(held, event, true);
     // Where the hand did not even tremble, a click follows
-    else if (held?.dragged && this.hooks.awaited()) this.hooks.onAdd(event.coordinate);
+    else if (held?.dragged && this.awaited) this.add(event);
     return false;
   }
 
   override handleMoveEvent(event: MapBrowserEvent): void {
-    const over = this.confirms(event) || (this.hit(event) !== null && !this.hooks.awaited());
-    event.map.getTargetElement()?.classList.toggle("over-point", over);
+    const over = this.confirms(event) || (this.hit(event) !== null && !this.awaited);
+    this.stage.host.classList.toggle("over-point", over);
   }
 
-  private target(event: MapBrowserEvent): Coordinate {
-    const offset = this.held!.offset;
-    return [event.coordinate[0]! + offset[0]!, event.coordinate[1]! + offset[1]!];
+  private move({ index, offset }: { index: number; offset: Coordinate }, { coordinate }: MapBrowserEvent, done: boolean): void {
+    const { stage } = this;
+    const at = [coordinate[0]! + offset[0]!, coordinate[1]! + offset[1]!];
+    stage.events.moved(index, stage.side, stage.position(at), done);
+    stage.loupe.show(done ? null : at);
+  }
+
+  private add({ coordinate }: MapBrowserEvent): void {
+    this.stage.events.added(this.stage.side, this.stage.position(coordinate));
+  }
+
+  /** Where a coordinate is on the screen. */
+  private onScreen(event: MapBrowserEvent, at: Coordinate): Coordinate | null {
+    return event.map.getPixelFromCoordinate(this.stage.near(at, event.coordinate)) as Coordinate | null;
   }
 
   private hit(event: MapBrowserEvent): number | null {
     const pointer = event.originalEvent as PointerEvent;
     const reach = pointer.pointerType === "touch" ? REACH_PX.touch : REACH_PX.mouse;
-    const onScreen = this.hooks
-      .positions(event.coordinate)
-      .map((at) => event.map.getPixelFromCoordinate(at) as Coordinate | null);
-    return markerAt(event.pixel, onScreen, reach, this.hooks.selected());
+    const onScreen = this.stage.markers.map(({ at }) => this.onScreen(event, at));
+    return markerAt(event.pixel, onScreen, reach, this.stage.work.selected);
   }
 
   /** Whether the pointer is on the mark beside a guess. */
   private confirms(event: MapBrowserEvent): boolean {
-    const index = this.hooks.guess();
-    if (index === null || !this.hooks.awaited()) return false;
-    const at = this.hooks.positions(event.coordinate)[index];
-    const on = at && (event.map.getPixelFromCoordinate(at) as Coordinate | null);
+    const guess = this.awaited && this.stage.markers.find((each) => each.guess);
+    const on = guess && this.onScreen(event, guess.at);
     if (!on) return false;
     const [right, down] = CONFIRM_PX.map((each) => each * textScale()) as [number, number];
     return Math.hypot(event.pixel[0]! - on[0]! - right, event.pixel[1]! - on[1]! - down) <= CONFIRM_REACH_PX * textScale();
   }
 
   private click(event: MapBrowserEvent): void {
-    if (this.confirms(event)) return this.hooks.onConfirm();
-    if (this.hooks.awaited()) return this.hooks.onAdd(event.coordinate);
+    const { work, events } = this.stage;
+    if (this.confirms(event)) return events.confirmed();
+    if (this.awaited) return this.add(event);
     if (this.hit(event) !== null) return;
-    if (this.hooks.adding()) this.hooks.onAdd(event.coordinate);
-    else if (this.hooks.selected() !== null) this.hooks.onSelect(null);
+    if (work.tool === "add") this.add(event);
+    else if (work.selected !== null) events.selected(null);
   }
 }

@@ -5,137 +5,161 @@ import { defaults as defaultControls } from "ol/control/defaults";
 import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
+import KeyboardZoom from "ol/interaction/KeyboardZoom";
 import OlMap from "ol/Map";
+import Overlay from "ol/Overlay";
+import type { Camera, Point } from "../types";
+import type { Awaited, Side, Tool, ViewEvents } from "../view_types";
 import { element } from "../work/dom";
-import { createCrossHair, type CrossHair } from "./cross_hair";
-import type { Marker } from "./markers";
+import { createLoupe, type DrawLoupe } from "./loupe";
+import { exaggeration, type Marker } from "./markers";
+import { nearestCopy, toLonLat, toMercator } from "./mercator";
+import { pixelToPlane, planeToPixel } from "./pixel_plane";
 import { createPointLayer } from "./point_layer";
 import { PointTool } from "./point_tool";
 
-export interface StageHooks {
-  selected(): number | null;
-  adding(): boolean;
-  /** Whether the next click here completes a pair: it counts where it is made. */
-  awaited(): boolean;
-  /** Whether the arrow keys pan: not while they move a point or the photo. */
-  panning(): boolean;
-  onSelect(index: number | null): void;
-  onMove(index: number, at: Coordinate, done: boolean): void;
-  onAdd(at: Coordinate): void;
-  onConfirm(): void;
-  /** null: the pointer has left. */
-  onPointer(at: Coordinate | null): void;
-}
-
-export interface Stage {
-  map: OlMap;
-  cross: CrossHair;
-  setMarkers(markers: Marker[]): void;
-  /** End a drag of a point. */
-  letGo(): void;
-  /** A coordinate moved by so much on the screen, x right and y down. */
-  shifted(at: Coordinate, dx: number, dy: number): Coordinate;
-  /** Bring a coordinate into sight where it is not. */
-  reveal(at: Coordinate): void;
+/** What is worked on, in both views. */
+export interface Work {
+  camera: Camera | null;
+  points: Point[];
+  selected: number | null;
+  awaited: Awaited | null;
+  tool: Tool;
 }
 
 /** Who asked the system for less motion sees views jump where they would glide. */
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
 export const SEEK_MS = STILL ? 0 : 150;
 const ZOOM_MS = STILL ? 0 : 250;
+const MARGIN_PX = 16; // in sight is what lies so far inside
 
-type NearestCopy = (at: Coordinate, near: Coordinate) => Coordinate;
+export class Stage {
+  readonly map: OlMap;
+  readonly loupe;
+  markers: Marker[] = [];
+  private readonly points;
+  private readonly note = element("div", { className: "view-note" });
+  private readonly tool = new PointTool(this);
+  /** The cross that shows where the pointer is in the other view. */
+  private readonly cross = new Overlay({
+    element: element("div", { className: "view-cross", attributes: { "aria-hidden": "true" } }),
+    positioning: "center-center",
+    stopEvent: false,
+  });
 
-export function createStage(
-  host: HTMLElement,
-  hooks: StageHooks,
-  wrapX: boolean,
-  nearest: NearestCopy,
-): Stage {
-  host.classList.add("view");
-  if (!host.hasAttribute("tabindex")) host.tabIndex = 0;
-  const points = createPointLayer(wrapX);
-  const cross = createCrossHair();
-  let markers: Marker[] = [];
-  const map = new OlMap({
-    target: host,
-    layers: [points.layer],
-    overlays: [cross.overlay],
-    controls: defaultControls({
-      attributionOptions: { collapsible: false },
-      rotate: false,
-      zoomOptions: { duration: ZOOM_MS },
-    }),
-    interactions: defaultInteractions({
-      doubleClickZoom: false,
-      keyboard: true,
-      zoomDuration: ZOOM_MS,
-    }),
-  });
-  for (const each of [...map.getInteractions().getArray()]) if (each instanceof KeyboardPan) map.removeInteraction(each);
-  map.addInteraction(
-    new KeyboardPan({ condition: (event) => hooks.panning() && noModifierKeys(event) && targetNotEditable(event) }),
-  );
-  const tool = new PointTool({
-    ...hooks,
-    positions: (near) => markers.map(({ at }) => nearest(at, near)),
-    guess: () => markers.find(({ guess }) => guess)?.index ?? null,
-  });
-  map.addInteraction(tool);
-  map.on("pointermove", (event) => hooks.onPointer(event.coordinate));
-  host.addEventListener("pointerleave", () => hooks.onPointer(null));
-  host.addEventListener("keydown", (event) => {
-    const at = map.getView().getCenter();
-    if (event.target !== host || !hooks.adding() || !at) return;
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    event.stopPropagation();
-    hooks.onAdd(at);
-  });
-  const note = element("div", { className: "view-note" });
-  host.append(note);
-  const sayScale = () => {
-    const resolution = map.getView().getResolution();
-    const drawn = resolution && markers.some(({ towards }) => towards);
-    const factor = drawn ? points.exaggeration(resolution) : 1;
-    note.textContent = factor > 1 ? `Residuals drawn ${factor} ×` : "";
-  };
-  map.on("moveend", sayScale);
+  constructor(
+    readonly host: HTMLElement,
+    readonly side: Side,
+    readonly work: Work,
+    readonly events: ViewEvents,
+    drawLoupe?: DrawLoupe,
+  ) {
+    host.classList.add("view");
+    if (!host.hasAttribute("tabindex")) host.tabIndex = 0;
+    this.points = createPointLayer(side === "map");
+    // While the arrow keys move a point or the photo, they do not pan
+    const panning = () => work.selected === null && work.tool !== "place";
+    this.map = new OlMap({
+      target: host,
+      layers: [this.points.layer],
+      overlays: [this.cross],
+      controls: defaultControls({
+        attributionOptions: { collapsible: false },
+        rotate: false,
+        zoomOptions: { duration: ZOOM_MS },
+      }),
+      interactions: defaultInteractions({ doubleClickZoom: false, keyboard: false, zoomDuration: ZOOM_MS }).extend([
+        new KeyboardZoom({ duration: ZOOM_MS }),
+        new KeyboardPan({ condition: (event) => panning() && noModifierKeys(event) && targetNotEditable(event) }),
+        this.tool,
+      ]),
+    });
+    host.addEventListener("keydown", (event) => {
+      const at = this.view.getCenter();
+      if (event.target !== host || work.tool !== "add" || !at) return;
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      events.added(side, this.position(at));
+    });
+    host.append(this.note);
+    this.loupe = createLoupe(this.map, drawLoupe);
+    this.map.on("moveend", () => this.sayScale());
+    // What is in view, for reports of what went wrong, and for tests
+    this.map.on("postrender", () => {
+      const [x, y] = this.view.getCenter() ?? [];
+      if (x !== undefined) host.dataset.view = [x, y, this.view.getResolution(), this.view.getRotation()].join(" ");
+    });
+  }
 
-  const view = () => map.getView();
-  // What is in view, for reports of what went wrong, and for tests
-  map.on("postrender", () => {
-    const [x, y] = view().getCenter() ?? [];
-    if (x !== undefined) host.dataset.view = [x, y, view().getResolution(), view().getRotation()].join(" ");
-  });
-  return {
-    map,
-    cross,
-    setMarkers(next) {
-      markers = next;
-      points.set(next);
-      sayScale();
-    },
-    letGo: () => tool.letGo(),
-    shifted(at, dx, dy) {
-      const resolution = view().getResolution() ?? 1;
-      const turn = view().getRotation();
-      const [right, up] = [dx * resolution, -dy * resolution];
-      return [
-        at[0]! + right * Math.cos(turn) + up * -Math.sin(turn),
-        at[1]! + right * Math.sin(turn) + up * Math.cos(turn),
-      ];
-    },
-    reveal(at) {
-      const near = nearest(at, view().getCenter() ?? at);
-      const on = map.getPixelFromCoordinate(near) as Coordinate | null;
-      const [width, height] = map.getSize() ?? [0, 0];
-      const margin = 16;
-      const inside =
-        on !== null &&
-        on[0]! > margin && on[0]! < width! - margin &&
-        on[1]! > margin && on[1]! < height! - margin;
-      if (!inside) view().animate({ center: near, duration: SEEK_MS });
-    },
-  };
+  get view() {
+    return this.map.getView();
+  }
+
+  /** Width and height. */
+  get size(): [number, number] {
+    return (this.map.getSize() ?? [600, 400]) as [number, number];
+  }
+
+  /** [x, y] of the photo or [lon, lat], as the events tell it. */
+  position(at: Coordinate): [number, number] {
+    return this.side === "photo" ? planeToPixel(at) : toLonLat(at);
+  }
+
+  /** Where a control point lies in this view. */
+  coordinateOf({ x, y, lon, lat }: Point): Coordinate {
+    return this.side === "photo" ? pixelToPlane([x, y]) : toMercator([lon, lat]);
+  }
+
+  /** The copy of a coordinate that lies nearest to another one. */
+  near(at: Coordinate, other: Coordinate): Coordinate {
+    return this.side === "photo" ? at : nearestCopy(at, other[0]!);
+  }
+
+  setMarkers(markers: Marker[]): void {
+    this.markers = markers;
+    this.points.set(markers);
+    this.sayScale();
+  }
+
+  /** null hides it. */
+  showCross(at: Coordinate | null): void {
+    this.cross.setPosition(at ?? undefined);
+  }
+
+  /** End a drag of a point. */
+  letGo(): void {
+    this.tool.letGo();
+    this.loupe.show(null);
+  }
+
+  /** A coordinate moved by so much on the screen, x right and y down. */
+  shifted(at: Coordinate, dx: number, dy: number): Coordinate {
+    const resolution = this.view.getResolution() ?? 1;
+    const turn = this.view.getRotation();
+    const [right, up] = [dx * resolution, -dy * resolution];
+    return [
+      at[0]! + right * Math.cos(turn) + up * -Math.sin(turn),
+      at[1]! + right * Math.sin(turn) + up * Math.cos(turn),
+    ];
+  }
+
+  /** Positions on both sides of one, or of the view's middle, so many screen pixels apart. */
+  ends(apart_px: number, about = this.view.getCenter()): [number, number][] {
+    return about ? [-apart_px / 2, apart_px / 2].map((dx) => this.position(this.shifted(about, dx, 0))) : [];
+  }
+
+  /** Bring a coordinate into sight where it is not. */
+  reveal(at: Coordinate): void {
+    const near = this.near(at, this.view.getCenter() ?? at);
+    const on = this.map.getPixelFromCoordinate(near) as Coordinate | null;
+    const inside = on?.every((each, axis) => each > MARGIN_PX && each < this.size[axis]! - MARGIN_PX);
+    if (!inside) this.view.animate({ center: near, duration: SEEK_MS });
+  }
+
+  private sayScale(): void {
+    const resolution = this.view.getResolution();
+    const factor = resolution ? exaggeration(this.markers, resolution) : 1;
+    this.note.textContent = factor > 1 ? `Residuals drawn ${factor} ×` : "";
+  }
 }

@@ -1,7 +1,8 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
 import type { Camera, Choice, Decision, Frame, Place, Point, QueueFilter, Session } from "../types";
-import type { Layout, Side, Tool, Views } from "../view_types";
+import type { Layout, Side, Tool } from "../view_types";
+import type { Views } from "../views";
 import { api } from "./api";
 import { begun } from "./draft";
 import { Editor } from "./editor";
