@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter, label, maximum_filter
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
+from benchmarks.simulate.starfield import add_stamp, overlap
 from detectors.registry import LIGHTS
 from detectors.types import FloatArray, LightDetector
 from regengine.evaluate.detections import (
@@ -85,15 +87,22 @@ def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()
     radius = np.clip(radius, low * 0.3, high)
     squeeze, tilt = rng.uniform(*settings.foreshortening), rng.uniform(0.0, np.pi)
     blur = rng.uniform(*settings.blur_sigma_px)
-    stamps = [_Stamp.draw(rng, x[i], y[i], radius[i], squeeze, tilt, blur) for i in range(count)]
+    stamps = [draw_stamp(rng, x[i], y[i], radius[i], squeeze, tilt, blur) for i in range(count)]
+    places = list(zip(np.rint(y).astype(int), np.rint(x).astype(int), strict=True))
     lights = np.zeros((h, w))
-    for stamp, f in zip(stamps, relative, strict=True):
-        stamp.add_to(lights, f)
+    for (stamp, _), place, f in zip(stamps, places, relative, strict=True):
+        add_stamp(lights, f * stamp, *place)
     unit = np.exp(rng.uniform(*np.log(settings.bright_light))) / np.quantile(lights, 0.99)
     flux, scene = relative * unit, glow + lights * unit
     seen = np.minimum(scene, 1.0)
     noise_sq = seen / well + read**2 + _rounding_sigma(seen) ** 2
-    snr = np.array([s.snr(noise_sq, f, well) for s, f in zip(stamps, flux, strict=True)])
+    snr = np.empty(count)  # the shot noise of the light itself is taken away
+    for i, ((stamp, _), place) in enumerate(zip(stamps, places, strict=True)):
+        image, own = overlap((h, w), stamp.shape[0] // 2, *place)
+        profile = flux[i] * stamp[own]
+        others = np.maximum(noise_sq[image] - profile / well, 1e-12)
+        snr[i] = np.sqrt(np.sum(profile**2 / others))
+    seen_radius = np.array([half_light_px for _, half_light_px in stamps])
     electrons = rng.poisson(scene * well) + rng.normal(0.0, read * well, (h, w))
     photo = np.clip(electrons / well, 0.0, 1.0)
     hot = int(rng.integers(settings.hot_pixels[0], settings.hot_pixels[1] + 1))
@@ -106,83 +115,50 @@ def simulate(rng: np.random.Generator, settings: FieldSettings = FieldSettings()
         x=x,
         y=y,
         flux=flux,
-        radius_px=np.array([s.half_light_radius_px for s in stamps]),
+        radius_px=seen_radius,
         snr=snr,
-        resolved=_resolved(seen, x, y, np.array([s.half_light_radius_px for s in stamps])),
+        resolved=_resolved(seen, x, y, seen_radius),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Stamp:
-    """A town's light of unit flux on the pixels around it."""
+def draw_stamp(
+    rng: np.random.Generator,
+    x: float,
+    y: float,
+    radius: float,
+    squeeze: float,
+    tilt: float,
+    blur: float,
+) -> tuple[FloatArray, float]:
+    """A town's light of unit flux on the pixels around its own, and its half-light radius.
 
-    row: int
-    col: int
-    values: FloatArray
-    half_light_radius_px: float
-
-    @classmethod
-    def draw(
-        cls,
-        rng: np.random.Generator,
-        x: float,
-        y: float,
-        radius: float,
-        squeeze: float,
-        tilt: float,
-        blur: float,
-    ) -> _Stamp:
-        """A Gaussian or an exponential disc, of random axis ratio, squeezed by the view."""
-        exponential = rng.random() < 0.4
-        own_ratio, own_angle = rng.uniform(0.5, 1.0), rng.uniform(0.0, np.pi)
-        shape = _turned(own_angle, 1.0 / own_ratio**0.5, own_ratio**0.5)
-        shape = _turned(tilt, 1.0, squeeze) @ shape
-        # half-light radius 1.678 scale lengths of a disc, 1.177 sigma of a Gaussian
-        scale = radius / (1.678 if exponential else 1.177)
-        reach = int(np.ceil((7.0 if exponential else 4.5) * scale * 1.5 + 5.0 * blur)) + 1
-        col, row = round(x), round(y)
-        fine = 3 if scale < 3.0 else 1  # a cusp or a lamp smaller than a pixel
-        axis = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - 0.5 - reach
-        dx, dy = axis[None, :] + col - x, axis[:, None] + row - y
-        back = np.linalg.inv(shape)
-        u, v = back[0, 0] * dx + back[0, 1] * dy, back[1, 0] * dx + back[1, 1] * dy
-        r = np.hypot(u, v) / scale
-        values = np.exp(-r) if exponential else np.exp(-0.5 * r * r)
-        values = gaussian_filter(values, blur * fine, mode="constant")
-        size = 2 * reach + 1
-        values = values.reshape(size, fine, size, fine).mean(axis=(1, 3))
-        values /= values.sum()
-        area = np.sqrt(abs(np.linalg.det(shape)))
-        seen = np.hypot(radius * area, 1.177 * blur)
-        return cls(row=row - reach, col=col - reach, values=values, half_light_radius_px=seen)
-
-    def _overlap(self, shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-        n = self.values.shape[0]
-        r0, c0 = max(0, self.row), max(0, self.col)
-        r1, c1 = min(shape[0], self.row + n), min(shape[1], self.col + n)
-        image = (slice(r0, max(r0, r1)), slice(c0, max(c0, c1)))
-        own = (
-            slice(r0 - self.row, max(r0, r1) - self.row),
-            slice(c0 - self.col, max(c0, c1) - self.col),
-        )
-        return image, own
-
-    def add_to(self, scene: FloatArray, flux: float) -> None:
-        image, own = self._overlap(scene.shape)
-        scene[image] += flux * self.values[own]
-
-    def snr(self, noise_sq: FloatArray, flux: float, well: float) -> float:
-        """Ideal matched filter; the shot noise of the light itself is taken away."""
-        image, own = self._overlap(noise_sq.shape)
-        profile = flux * self.values[own]
-        others = np.maximum(noise_sq[image] - profile / well, 1e-12)
-        return float(np.sqrt(np.sum(profile**2 / others)))
-
-
-def _turned(angle: float, along: float, across: float) -> FloatArray:
-    c, s = np.cos(angle), np.sin(angle)
-    turn = np.array([[c, -s], [s, c]])
-    return np.asarray(turn @ np.diag([along, across]) @ turn.T)
+    A Gaussian or an exponential disc, of random axis ratio, squeezed by the view.
+    """
+    exponential = rng.random() < 0.4
+    own_ratio, own_angle = rng.uniform(0.5, 1.0), rng.uniform(0.0, np.pi)
+    shape = np.eye(2)
+    for angle, along, across in (
+        (own_angle, 1.0 / own_ratio**0.5, own_ratio**0.5),
+        (tilt, 1.0, squeeze),
+    ):
+        c, s = np.cos(angle), np.sin(angle)
+        turn = np.array([[c, -s], [s, c]])
+        shape = turn @ np.diag([along, across]) @ turn.T @ shape
+    # half-light radius 1.678 scale lengths of a disc, 1.177 sigma of a Gaussian
+    scale = radius / (1.678 if exponential else 1.177)
+    reach = int(np.ceil((7.0 if exponential else 4.5) * scale * 1.5 + 5.0 * blur)) + 1
+    fine = 3 if scale < 3.0 else 1  # a cusp or a lamp smaller than a pixel
+    size = 2 * reach + 1
+    axis = (np.arange(size * fine) + 0.5) / fine - 0.5 - reach
+    dx, dy = axis[None, :] + round(x) - x, axis[:, None] + round(y) - y
+    back = np.linalg.inv(shape)
+    u, v = back[0, 0] * dx + back[0, 1] * dy, back[1, 0] * dx + back[1, 1] * dy
+    r = np.hypot(u, v) / scale
+    values = np.exp(-r) if exponential else np.exp(-0.5 * r * r)
+    values = gaussian_filter(values, blur * fine, mode="constant")
+    values = values.reshape(size, fine, size, fine).mean(axis=(1, 3))
+    area = np.sqrt(abs(np.linalg.det(shape)))
+    return values / values.sum(), float(np.hypot(radius * area, 1.177 * blur))
 
 
 def _places(
@@ -276,73 +252,61 @@ GOAL_SNR = 10.0
 # Skies: smooth glow with large clouds, and broken cloud whose scraps look like towns
 SKIES = {"glow": FieldSettings(), "broken cloud": FieldSettings(finest_cloud_px=8.0)}
 
-Method = Callable[[LightField], FloatArray]
 
-
-@dataclass(frozen=True, kw_only=True)
-class FrameResult:
-    """A frame, what a method found in it, and how both pair."""
+class Tried(NamedTuple):
+    """A frame, what a detector found in it, shape (N, 2), and how both pair."""
 
     field: LightField
     found: FloatArray
     matches: Matches
     seconds: float
 
-    def score(self, wanted: NDArray[np.bool_]) -> DetectionScore:
-        """Score with some of the true lights wanted."""
-        return score_frame(
-            self.matches, wanted, len(self.found), flux=self.field.flux, seconds=self.seconds
-        )
 
-
-def frames(sky: str, count: int, seed: int) -> list[LightField]:
-    """Simulated frames; equal arguments give equal frames."""
-    kind = list(SKIES).index(sky)
-    return [simulate(np.random.default_rng([seed, kind, k]), SKIES[sky]) for k in range(count)]
-
-
-def detector_method(detector: LightDetector) -> Method:
-    """A detector as a function from frame to positions, shape (N, 2)."""
-
-    def run(field: LightField) -> FloatArray:
-        found = detector.detect(field.light, None, field.saturated)
-        return np.column_stack([found.x, found.y])
-
-    return run
-
-
-def run_method(method: Method, fields: Iterable[LightField]) -> list[FrameResult]:
-    """Run a method on frames and pair what it finds with the truth."""
-    results = []
+def run_detector(detector: LightDetector, fields: Sequence[LightField]) -> list[Tried]:
+    """Run a detector on frames and pair what it finds with the truth."""
+    tried = []
     for field in fields:
         started = time.process_time()
-        found = method(field)
+        lights = detector.detect(field.light, None, field.saturated)
         seconds = time.process_time() - started
+        found = np.column_stack([lights.x, lights.y])
         truth = np.column_stack([field.x, field.y])
         matches = match_positions(truth, found, match_tolerance_px(field.radius_px))
-        results.append(FrameResult(field=field, found=found, matches=matches, seconds=seconds))
-    return results
+        tried.append(Tried(field, found, matches, seconds))
+    return tried
 
 
-def score_between(results: list[FrameResult], low: float, high: float) -> DetectionScore:
+def score_between(tried: Sequence[Tried], low: float, high: float) -> DetectionScore:
     """Score of the lights with a maximum of their own and a signal-to-noise ratio in a range."""
     return total_score(
-        [r.score(r.field.resolved & (r.field.snr >= low) & (r.field.snr < high)) for r in results]
+        [
+            score_frame(
+                matches,
+                field.resolved & (field.snr >= low) & (field.snr < high),
+                len(found),
+                flux=field.flux,
+                seconds=seconds,
+            )
+            for field, found, matches, seconds in tried
+        ]
     )
 
 
 SNR_HEADER = "SNR | lights | completeness | centroid error px, median | 90 %"
+METHOD_HEADER = (
+    "method | sky | frames | lights | completeness | false a frame | false | "
+    "error px, median | 90 % | CPU s a frame"
+)
 
 
-def snr_table(results: list[FrameResult]) -> list[str]:
-    """Completeness and centroid error by signal-to-noise ratio, and of isolated lights."""
-    scores = {
-        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}": score_between(
-            results, low, high
-        )
+def snr_table(tried: Sequence[Tried]) -> list[str]:
+    """Completeness and centroid error by signal-to-noise ratio."""
+    ranges = {
+        f"{low:g} to {high:g}" if np.isfinite(high) else f"above {low:g}": (low, high)
         for low, high in itertools.pairwise(SNR_EDGES)
     }
-    scores[f"**{GOAL_SNR:g} and more**"] = score_between(results, GOAL_SNR, np.inf)
+    ranges[f"**{GOAL_SNR:g} and more**"] = GOAL_SNR, np.inf
+    scores = {name: score_between(tried, *bounds) for name, bounds in ranges.items()}
     rows = [
         (name, f"{score.wanted:,}", f"{score.completeness:.3f}", *errors(score))
         for name, score in scores.items()
@@ -355,20 +319,14 @@ def errors(score: DetectionScore) -> tuple[str, str]:
     return f"{score.error_px(0.5):.2f}", f"{score.error_px(0.9):.2f}"
 
 
-METHOD_HEADER = (
-    "method | sky | frames | lights | completeness | false a frame | false | "
-    "error px, median | 90 % | CPU s a frame"
-)
-
-
 def report(count: int, seed: int) -> list[str]:
-    """The tables of every detector, as Markdown lines."""
+    """The tables of every detector, as Markdown lines; equal arguments give equal frames."""
     rows, details = [], []
-    for sky in SKIES:
-        fields = frames(sky, count, seed)
+    for kind, (sky, settings) in enumerate(SKIES.items()):
+        fields = [simulate(np.random.default_rng([seed, kind, k]), settings) for k in range(count)]
         for name, detector in LIGHTS.detectors().items():
-            results = run_method(detector_method(detector), fields)
-            score = score_between(results, GOAL_SNR, np.inf)
+            tried = run_detector(detector, fields)
+            score = score_between(tried, GOAL_SNR, np.inf)
             rows.append(
                 [
                     *(name, sky, str(score.frames), f"{score.wanted:,}"),
@@ -376,22 +334,11 @@ def report(count: int, seed: int) -> list[str]:
                     f"{score.false / score.frames:.1f}",
                     f"{score.false_fraction:.1%}",
                     *errors(score),
-                    f"{np.median([r.seconds for r in results]):.3f}",
+                    f"{np.median([one.seconds for one in tried]):.3f}",
                 ]
             )
-            details += ["", f"## {name}, {sky}", "", *snr_table(results)]
+            details += ["", f"## {name}, {sky}", "", *snr_table(tried)]
     return [*table(METHOD_HEADER, rows, right=8), *details]
-
-
-def preamble(arguments: list[str]) -> list[str]:
-    """What was run, where and when."""
-    note = (
-        "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each (`benchmarks/"
-        "lights.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
-        "an ideal matched filter, and a maximum of their own in the noise-free scene; a detection "
-        "is false if it lies on none of the true lights, wanted or not."
-    )
-    return title_lines("Lights in simulated frames", command_of("lights", arguments), note)
 
 
 def main(argv: list[str]) -> int:
@@ -400,6 +347,12 @@ def main(argv: list[str]) -> int:
     given.add_argument("--frames", type=int, default=12, help="frames of each sky")
     given.add_argument("--seed", type=int, default=1)
     arguments = given.parse_args(argv)
-    lines = report(arguments.frames, arguments.seed)
-    write_page(arguments.out, "lights", [*preamble(argv), *lines])
+    note = (
+        "Frames of 1500 x 1000 pixels, 150 to 2,500 towns and lamps each (`benchmarks/"
+        "lights.py`). Lights are wanted that have a signal-to-noise ratio of 10 or more for "
+        "an ideal matched filter, and a maximum of their own in the noise-free scene; a detection "
+        "is false if it lies on none of the true lights, wanted or not."
+    )
+    title = title_lines("Lights in simulated frames", command_of("lights", argv), note)
+    write_page(arguments.out, "lights", [*title, *report(arguments.frames, arguments.seed)])
     return 0

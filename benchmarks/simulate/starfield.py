@@ -23,14 +23,22 @@ def add_hot_pixels(
 
 def add_stamp(scene: FloatArray, stamp: FloatArray, row: int, col: int) -> None:
     """Add a square stamp about a pixel, as far as it lies inside; in place."""
-    half = stamp.shape[0] // 2
-    h, w = scene.shape
-    top, left = max(0, row - half), max(0, col - half)
-    bottom, right = min(h, row + half + 1), min(w, col + half + 1)
-    if top < bottom and left < right:
-        scene[top:bottom, left:right] += stamp[
-            top - row + half : bottom - row + half, left - col + half : right - col + half
-        ]
+    inside, own = overlap(scene.shape, stamp.shape[0] // 2, row, col)
+    scene[inside] += stamp[own]
+
+
+Window = tuple[slice, slice]
+
+
+def overlap(shape: tuple[int, ...], half: int, row: int, col: int) -> tuple[Window, Window]:
+    """Where a square about a pixel lies in a picture, and which part of the square that is."""
+    inside, own = [], []
+    for place, size in zip((row, col), shape, strict=True):
+        first = max(0, place - half)
+        last = max(first, min(size, place + half + 1))
+        inside.append(slice(first, last))
+        own.append(slice(first - place + half, last - place + half))
+    return (inside[0], inside[1]), (own[0], own[1])
 
 
 @dataclass(frozen=True, kw_only=True)

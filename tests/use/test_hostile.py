@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -18,6 +19,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
@@ -26,9 +28,10 @@ from PIL import Image
 
 from tests.conftest import ROOT
 from tests.kit.program import run
+from tests.kit.simulated import write_raw
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
-LONGEST_S = 120
+LONGEST_S = 120  # a test, or a damaged file
 MOST_KB = 400_000  # more than at the beginning
 COMMANDS = {
     "register": ("register", "--lights", LIGHTS, "--blind", "never", "--store", "run.h5"),
@@ -57,12 +60,18 @@ def _within_time_and_memory() -> Iterator[None]:
 
 def answer(path: Path) -> str:
     """What is said of a photo that is refused; empty where its lights are told."""
-    said = run("detect", "lights", path, "--json", "--workers", 0, "--quiet")
+    return answer_to(("detect", "lights", path, "--json", "--workers", 0, "--quiet"), path)
+
+
+def answer_to(words: tuple[object, ...], path: Path) -> str:
+    """What a command says of a file that it refuses; empty where it takes it."""
+    said = run(*words)
     if said.code == 0:
-        (record,) = said.records
-        json.dumps(record, allow_nan=False)
+        for line in said.out.splitlines() if "--json" in words else ():
+            json.dumps(json.loads(line), allow_nan=False)
         return ""
-    assert (said.code, said.out) == (1, "")
+    assert said.code in (1, 2, 3)
+    assert said.out == ""
     (sentence,) = said.err.splitlines()
     assert path.name in sentence
     assert sentence.isprintable()
@@ -101,16 +110,37 @@ def exif() -> Image.Exif:
     return tags
 
 
+# So many damaged files of each kind, other ones in each run
+EXAMPLES = os.environ.get("REGENGINE_DAMAGED_FILES")
+DAMAGED = settings(
+    max_examples=int(EXAMPLES or 30),
+    derandomize=EXAMPLES is None,
+    suppress_health_check=list(HealthCheck),
+)
+NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+TOKENS = (
+    b"", b"0", b"-1", b"1e999", b"-1e308", b"nan", b"1_000", b"1e-320", b"9" * 5000, b"\0", b'"',
+    "\u0663".encode(), b"\\", b"\xff\xfe", b"\xef\xbb\xbf", b"\r", b"\n\n", b"\x1b[2J",
+    "\u202e".encode(), b"[" * 3000, b'{"a":' * 2000, b"a" * 200_000, b",,,, ", b"../../x", b"=1+1",
+    b"true", b"null", b"[]", b"9999-12-31T23:59:60Z", b"0000-00-00",
+)  # fmt: skip
+
+
 @st.composite
-def damaged(draw: st.DrawFn, data: bytes) -> bytes:
-    """Bytes of a file of which some are changed, lost, doubled or new."""
+def damaged(draw: st.DrawFn, data: bytes, text: bool = False) -> bytes:
+    """Bytes of a file of which some are changed, lost, doubled or new; of a text, numbers too."""
     content = bytearray(data)
     for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, max(len(content) - 1, 0)))
+        head = draw(st.sampled_from([64, 512, len(content)]))  # where headers are, or anywhere
+        start = draw(st.integers(0, max(min(head, len(content)) - 1, 0)))
         stop = min(start + draw(st.sampled_from([1, 2, 4, 8, 80, 2880])), len(content))
+        number = NUMBER.search(content, start) if text else None
+        if number and draw(st.booleans()):
+            content[slice(*number.span())] = draw(st.sampled_from(TOKENS))
+            continue
         piece = content[start:stop]
-        changes = st.sampled_from(["zeros", "ones", "noise", "lost", "twice", "cut"])
-        change = draw(changes)
+        changes = ["zeros", "ones", "noise", "lost", "twice", "cut", *["token"] * text]
+        change = draw(st.sampled_from(changes))
         if change == "cut":
             del content[stop:]
         else:
@@ -120,24 +150,108 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
                 "noise": draw(st.binary(min_size=len(piece), max_size=len(piece))),
                 "lost": b"",
                 "twice": piece * 2,
+                "token": draw(st.sampled_from(TOKENS)),
             }[change]
     return bytes(content)
 
 
-@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "fits", "fits.gz", "fits.fz"])
+def look_at(path: Path, content: bytes, words: tuple[object, ...]) -> None:
+    """Have a damaged file read, within the time of one test."""
+    signal.alarm(LONGEST_S)
+    path.write_bytes(content)
+    answer_to(words, path)
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif", "fits", "fits.gz", "fits.fz", "dng"])
 def test_damaged_bytes_of_every_format_are_read_or_refused(tmp_path: Path, kind: str) -> None:
-    sound = picture(kind)
     path = tmp_path / f"a.{kind}"
+    sound = picture(kind) if kind != "dng" else write_raw(path, np.dstack([SKY] * 3)).read_bytes()
     path.write_bytes(sound)
     assert answer(path) == ""
+    words = "detect", "lights", path, "--json", "--workers", 0, "--quiet"
+    DAMAGED(given(damaged(sound))(lambda content: look_at(path, content, words)))()
 
-    @settings(max_examples=30, suppress_health_check=list(HealthCheck), derandomize=True)
-    @given(damaged(sound))
-    def look(content: bytes) -> None:
-        path.write_bytes(content)
-        answer(path)
 
-    look()
+@DAMAGED
+@given(data=st.data())
+def test_chunks_of_a_png_may_say_anything_under_right_sums(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    rows = b"".join(b"\0" + np.dstack([row] * 3).tobytes() for row in SKY)
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0),
+        b"eXIf": exif().tobytes(),
+        b"tEXt": b"Comment\0night",
+        b"IDAT": zlib.compress(rows),
+    }
+    name = data.draw(st.sampled_from(list(chunks)))
+    chunks[name] = data.draw(damaged(chunks[name]))
+    look_at(
+        path := tmp_path / "a.png",
+        png_of(*chunks.items(), (b"IEND", b"")),
+        ("detect", "lights", path, "--json", "--workers", 0, "--quiet"),
+    )
+
+
+# Of each kind of file that is no photo: its name, whether it is a text, and what reads it; "a.png"
+# is a photo beside it
+LABELLED = ("classify", "a.png", "--workers", 0, "--quiet")
+OTHERS: dict[str, tuple[bool, tuple[object, ...]]] = {
+    "run.h5": (False, ("show", "run.h5", "--json")),
+    "lights.tif": (False, ("lights", "info", "lights.tif")),
+    "tle.txt": (True, ("tle", "info", "tle.txt", "--time", "2014-01-17T07:45:50Z")),
+    "records.csv": (True, (*LABELLED, "--metadata", "records.csv")),
+    "records.tsv": (True, (*LABELLED, "--metadata", "records.tsv")),
+    "model.json": (True, (*LABELLED, "--model", "model.json")),
+    "regengine.toml": (True, ("--config", "regengine.toml", "config", "show")),
+}
+TEXTS = {
+    "records.csv": "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
+    "a,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
+    'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n',
+    "records.tsv": "mission\troll\tframe\tgmt_date\tgmt_time\tnadir_lat\tnadir_lon\taltitude_nmi\n"
+    "ISS030\tE\t184140\t20120328\t154641\t35.7\t136.9\t211\n",
+    "regengine.toml": '[register]\nmax-seconds = 30\nlights = ["~/maps/lights.tif"]\n'
+    'nadir = "136.9,35.7"\n',
+}
+
+
+def write_other(path: Path, store: Path) -> bytes:
+    """A sound file of a kind that is no photo."""
+    if path.name == "lights.tif":
+        place = rasterio.Affine(1 / 240, 0.0, 136.0, 0.0, -1 / 240, 36.0)
+        with rasterio.open(
+            path, "w", driver="GTiff", dtype="float32", count=1, height=48, width=64,
+            crs="EPSG:4326", transform=place,
+        ) as lights:  # fmt: skip
+            lights.write(SKY[None].astype(np.float32))
+    elif path.name in TEXTS:
+        path.write_text(TEXTS[path.name])
+    else:
+        samples = ROOT / "data_samples"
+        shipped = ROOT / "regengine" / "scene" / "scene_model.json"
+        whole = {"run.h5": store, "tle.txt": samples / "tle.txt", "model.json": shipped}
+        path.write_bytes(whole[path.name].read_bytes())
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if words[0] == "classify" else ())
+        for name, (_, words) in OTHERS.items()
+    ],
+)
+def test_damaged_files_of_every_other_kind_are_read_or_refused(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.png").write_bytes(picture("png"))
+    path = tmp_path / name
+    sound = write_other(path, store)
+    is_text, words = OTHERS[name]
+    assert answer_to(words, path) == ""
+    DAMAGED(given(damaged(sound, is_text))(lambda content: look_at(path, content, words)))()
 
 
 @pytest.mark.parametrize("kind", ["jpg", "nef", "fits"])
@@ -171,7 +285,10 @@ def test_a_photo_cut_short_is_refused_and_never_grey(tmp_path: Path, kind: str) 
 
 def png(width: int, height: int, data: bytes, *more: tuple[bytes, bytes]) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", head), *more, (b"IDAT", zlib.compress(data)), (b"IEND", b"")]
+    return png_of((b"IHDR", head), *more, (b"IDAT", zlib.compress(data)), (b"IEND", b""))
+
+
+def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         for name, body in chunks

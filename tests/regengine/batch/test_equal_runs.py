@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks.dask_cluster import local_cluster
 from benchmarks.same import compare
 from tests.conftest import ROOT
 
@@ -78,9 +77,10 @@ def test_on_a_busy_machine_and_with_many_threads(alone: Path, tmp_path: Path) ->
     assert differences(alone, store) == []
 
 
-@pytest.mark.server
-def test_on_a_dask_cluster_two_at_a_time(alone: Path, tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="needs distributed: pip install 'regengine[dask]'")
-    with local_cluster(tmp_path / "cluster", 2) as cluster:
-        store = registered(tmp_path / "run.h5", "--scheduler", cluster.address)
+def test_on_a_dask_cluster_two_at_a_time(alone: Path, tmp_path: Path, socket_enabled: None) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None
+    ) as cluster:
+        store = registered(tmp_path / "run.h5", "--scheduler", cluster.scheduler_address)
     assert differences(alone, store) == []
