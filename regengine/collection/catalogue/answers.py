@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain, islice
@@ -12,8 +11,10 @@ from typing import Any
 
 from regengine.collection.catalogue.query import Answer
 from regengine.errors import ConfigError, one_line
+from regengine.io.plain import plain
 from regengine.io.tables import cell, csv_lines, name_cell
 
+FORMS = ("table", "csv", "json")
 LOOKED_AT = 1000  # rows that the widths of a table's columns are taken from
 WIDEST = 60  # letters of a column of a table
 
@@ -25,82 +26,48 @@ def lines_of(answer: Answer, form: str) -> Iterator[str]:
     """
     if form not in FORMS:
         raise ConfigError(f"--as {form}: it is none of {', '.join(FORMS)}.")
-    yield from FORMS[form](answer)
+    lines = (json.dumps(plain(row, str), default=_to_json) for row in answer.dicts())
+    if form == "json":
+        yield from lines
+        return
+    rows = (
+        {
+            name: json.dumps(value) if isinstance(value, list | dict) else value
+            for name, value in json.loads(line).items()
+        }
+        for line in lines
+    )
+    if form == "csv":
+        yield from csv_lines([[name_cell(name) for name in answer.names]])
+        yield from csv_lines([cell(*item) for item in row.items()] for row in rows)
+    else:
+        yield from _table(answer.names, rows)
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON knows it: times as ISO 8601 in UTC, bytes as hexadecimal digits."""
-    if isinstance(value, datetime):
+def _to_json(value: Any) -> object:
+    """A value that JSON does not know: times as ISO 8601 in UTC, bytes as hexadecimal digits."""
+    if isinstance(value, date | datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return value if isinstance(value, str | int | float | None) else str(value)
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _json(answer: Answer) -> Iterator[str]:
-    for row in answer.dicts():
-        told = {name: plain(value) for name, value in row.items()}
-        yield json.dumps(told, allow_nan=False)
-
-
-def _csv(answer: Answer) -> Iterator[str]:
-    yield from csv_lines([[name_cell(name) for name in answer.names]])
-    rows = (zip(answer.names, row, strict=True) for row in answer.rows)
-    yield from csv_lines([_cell(name, value) for name, value in row] for row in rows)
-
-
-def _cell(name: str, value: Any) -> object:
-    told = plain(value)
-    return json.dumps(told) if isinstance(told, list | dict) else cell(name, told)
-
-
-def _table(answer: Answer) -> Iterator[str]:
-    rows = ([_shown(value) for value in row] for row in answer.rows)
+def _table(names: tuple[str, ...], rows: Iterator[dict[str, Any]]) -> Iterator[str]:
     first = list(islice(rows, LOOKED_AT))
-    columns = zip(*first, strict=True) if first else [[] for _ in answer.names]
-    named = list(zip(answer.names, columns, strict=True))
-    widths = [
-        min(max(len(name), *(len(text) for text, _ in cells), 0), WIDEST) for name, cells in named
-    ]
-    right = [bool(cells) and all(number for _, number in cells) for _, cells in named]
-    yield _row(list(answer.names), widths, right)
-    for row in chain(first, rows):
-        yield _row([text for text, _ in row], widths, right)
+    forms = []
+    for name in names:
+        column = [row[name] for row in first]
+        width = min(max([len(name), *(len(_shown(value)) for value in column)]), WIDEST)
+        # Numbers stand at the right
+        numbers = column and all(value is None or type(value) in (int, float) for value in column)
+        forms.append(f"{'>' if numbers else '<'}{width}")
+    for texts in chain([names], (map(_shown, row.values()) for row in chain(first, rows))):
+        yield "  ".join(map(format, texts, forms)).rstrip()
 
 
-def _shown(value: Any) -> tuple[str, bool]:
-    """A cell, and whether it may stand at the right as numbers do."""
-    told = plain(value)
-    if told is None:
-        return "", True
-    if isinstance(told, bool):
-        return str(told).lower(), False
-    if isinstance(told, list | dict):
-        told = json.dumps(told)
-    text = one_line(str(told))
-    short = text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
-    return short, isinstance(told, int | float)
-
-
-def _row(cells: list[str], widths: list[int], right: list[bool]) -> str:
-    columns = zip(cells, widths, right, strict=True)
-    return "  ".join(
-        text.rjust(width) if number else text.ljust(width) for text, width, number in columns
-    ).rstrip()
-
-
-FORMS: dict[str, Callable[[Answer], Iterator[str]]] = {
-    "table": _table,
-    "csv": _csv,
-    "json": _json,
-}
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "" if value is None else str(value).lower()
+    text = one_line(str(value))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

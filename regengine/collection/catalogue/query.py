@@ -6,18 +6,22 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from regengine.collection.catalogue.ground import AREAS
 from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, need_packages
 from regengine.errors import ConfigError, StoreError
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 ROWS = 4096  # that are fetched at a time
+SETTINGS = (
+    "TimeZone = 'UTC'",
+    "enable_progress_bar = false",
+    "temp_directory = ''",
+    "enable_geoparquet_conversion = false",  # geometries stay bytes
+    "python_enable_replacements = false",
+    "enable_external_access = false",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +45,20 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         need_packages()
-        if set("*?") & set(str(path.absolute())):  # DuckDB takes them for a pattern
+        import duckdb
+
+        file = str(path.absolute())
+        if set("*?") & set(file):  # DuckDB takes them for a pattern
             raise StoreError(f"{path} cannot be read: rename it, without * and ?.")
         self.path = path
         self.metadata = _metadata(path)
-        self._base = _locked(path.absolute())
+        # A database in memory that may read this one file and nothing else, for good
+        self._base = duckdb.connect(":memory:")
+        self._base.execute("SET allowed_paths = $paths", {"paths": [file]})
+        for setting in SETTINGS:
+            self._base.execute(f"SET {setting}")
+        self._base.read_parquet(file).create_view("frames")
+        self._base.execute("SET lock_configuration = true")
 
     def __enter__(self) -> Catalogue:
         return self
@@ -66,57 +79,49 @@ class Catalogue:
         """Ask a stranger's question; ConfigError if it is no one statement that reads, or fails."""
         import duckdb
 
-        with self._told(sql):
+        with self._raise_in_words(sql):
             kinds = [statement.type for statement in self._base.extract_statements(sql)]
-        if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would run what it explains
-            example = "SELECT place, count(*) FROM frames GROUP BY place"
-            raise ConfigError(f'{sql!r} is not one question: write one such as "{example}".')
+            if kinds != [duckdb.StatementType.SELECT]:  # EXPLAIN ANALYZE would run what it explains
+                example = "SELECT place, count(*) FROM frames GROUP BY place"
+                raise ConfigError(f'{sql!r} is not one question: write one such as "{example}".')
         return self._answer(sql, (), sql)
 
     def _answer(
         self, sql: str, values: Sequence[Any] | dict[str, Any], asked: str | None
     ) -> Answer:
-        with self._told(asked):
+        with self._raise_in_words(asked):
             batches = self._base.sql(sql, params=values or None).to_arrow_reader(ROWS)
-        return Answer(names=_distinct(batches.schema.names), rows=self._rows(batches, asked))
+        names: list[str] = []
+        for name in batches.schema.names:
+            while name in names:
+                name += "_1"
+            names.append(name)
 
-    def _rows(self, batches: Any, asked: str | None) -> Iterator[tuple[Any, ...]]:
-        while True:
-            with self._told(asked):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        def rows() -> Iterator[tuple[Any, ...]]:
+            with self._raise_in_words(asked):
+                for batch in batches:
+                    yield from zip(*(column.to_pylist() for column in batch), strict=True)
+
+        return Answer(names=tuple(names), rows=rows())
 
     @contextmanager
-    def _told(self, asked: str | None = None) -> Iterator[None]:
+    def _raise_in_words(self, asked: str | None = None) -> Iterator[None]:
         """Tell in a sentence what DuckDB says of a stranger's question, or of the file."""
         import duckdb
         import pyarrow as pa
 
         try:
             yield
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
+        except (duckdb.Error, pa.ArrowException) as error:
             said = next(iter(str(error).splitlines()), type(error).__name__)
             damage = duckdb.IOException | duckdb.InternalException | duckdb.SerializationException
-            ours = isinstance(error, damage | pa.ArrowException | OSError)
-            if asked is None or ours or type(error) is duckdb.Error:
+            ours = isinstance(error, damage | pa.ArrowException) or type(error) is duckdb.Error
+            if asked is None or ours:
                 raise StoreError(f"{self.path} cannot be read ({said}): build it again.") from error
             raise ConfigError(
                 f"{asked!r} cannot be answered ({said}): the columns are those of "
                 "docs/catalogue.md."
             ) from error
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns, with a number where one has been there before."""
-    found: list[str] = []
-    for name in names:
-        free = (f"{name}_{number}" for number in count(1))
-        found.append(next(free) if name in found else name)
-        while found[-1] in found[:-1]:
-            found[-1] = next(free)
-    return tuple(found)
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -141,24 +146,6 @@ def _metadata(path: Path) -> dict[str, str]:
     if version != str(FORMAT_VERSION):
         raise StoreError(f"{path} is a catalogue of version {version}: build it again.")
     return told
-
-
-def _locked(file: Path) -> DuckDBPyConnection:
-    """A database in memory that may read one file and nothing else, for good."""
-    import duckdb
-
-    base = duckdb.connect(":memory:")
-    quoted = str(file).replace("'", "''")
-    base.execute("SET TimeZone = 'UTC'")
-    base.execute("SET enable_progress_bar = false")
-    base.execute(f"SET allowed_paths = ['{quoted}']")
-    base.execute("SET temp_directory = ''")
-    base.execute("SET enable_geoparquet_conversion = false")  # geometries stay bytes
-    base.execute("SET python_enable_replacements = false")
-    base.execute("SET enable_external_access = false")
-    base.read_parquet(str(file)).create_view("frames")
-    base.execute("SET lock_configuration = true")
-    return base
 
 
 # The questions that everybody asks, as SQL on ``frames``.
@@ -258,19 +245,15 @@ def changes(
 
 BY = ("all", "country", "month", "lens")
 COVERAGE = """
-SELECT {key} AS key,
-    count(*) AS frames, count(*) FILTER (verdict = 'accepted') AS accepted,
+SELECT {named} count(*) AS frames, count(*) FILTER (verdict = 'accepted') AS accepted,
     count(DISTINCT night) FILTER (verdict = 'accepted') AS nights,
     count(DISTINCT place_id) FILTER (verdict = 'accepted') AS places,
+    MAP($values::VARCHAR[], $areas::DOUBLE[])[{key}] AS area_seen_km2,
     min(night) FILTER (verdict = 'accepted') AS first_night,
     max(night) FILTER (verdict = 'accepted') AS last_night,
     round(median(quality) FILTER (verdict = 'accepted'), 3) AS median_quality
 FROM frames {grouped}
 """
-NAMES = (
-    "frames", "accepted", "nights", "places", "area_seen_km2", "first_night", "last_night",
-    "median_quality",
-)  # fmt: skip
 
 
 def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
@@ -282,12 +265,9 @@ def coverage(catalogue: Catalogue, by: str = "all") -> Answer:
     if by not in BY:
         raise ConfigError(f"--by {by}: it is none of {', '.join(BY)}.")
     areas = json.loads(catalogue.metadata.get(AREAS, "{}")).get(by, {})
-    order = "key" if by == "month" else "accepted DESC, key"
-    key, grouped = ("''", "") if by == "all" else (by, f"GROUP BY key ORDER BY {order}")
-    rows = catalogue.ask(COVERAGE.format(key=key, grouped=grouped)).dicts()
-    told = [row | {"area_seen_km2": areas.get(row["key"])} for row in rows]
-    names = NAMES if by == "all" else ("key", *NAMES)
-    return Answer(
-        names=NAMES if by == "all" else (by, *NAMES),
-        rows=iter([tuple(row[name] for name in names) for row in told]),
-    )
+    values = {"values": list(areas), "areas": list(areas.values())}
+    if by == "all":
+        return catalogue.ask(COVERAGE.format(named="", key="''", grouped=""), values)
+    order = by if by == "month" else f"accepted DESC, {by}"
+    grouped = f"GROUP BY {by} ORDER BY {order}"
+    return catalogue.ask(COVERAGE.format(named=f"{by},", key=by, grouped=grouped), values)

@@ -90,15 +90,12 @@ COLUMNS = (
 NAMES = tuple(column.name for column in COLUMNS)
 
 
-def arrow_schema(metadata: dict[str, str] | None = None) -> Any:
+def arrow_schema() -> Any:
     """The columns as Arrow knows them."""
     import pyarrow as pa
 
     types = arrow_types()
-    told = file_metadata() | (metadata or {})
-    return pa.schema(
-        [pa.field(column.name, types[column.kind]) for column in COLUMNS], metadata=told
-    )
+    return pa.schema([pa.field(column.name, types[column.kind]) for column in COLUMNS])
 
 
 def file_metadata() -> dict[str, str]:
@@ -107,5 +104,5 @@ def file_metadata() -> dict[str, str]:
 
 
 def need_packages() -> None:
-    """See to it that DuckDB and PyArrow are there."""
-    need("The catalogue", "duckdb", "pyarrow")
+    """See to it that what reads and writes catalogues is there."""
+    need("The catalogue", "duckdb", "pyarrow", "pandas", "shapely")
