@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.exchange.export.formats import format_name, format_names
+from regengine.exchange.export.formats import MODULES, format_name
 
 
 def main(
@@ -19,7 +19,7 @@ def main(
         typer.Option(
             "--format",
             metavar="NAME",
-            help=f"What to write: {', '.join(format_names())}.",
+            help=f"What to write: {', '.join(MODULES)}.",
             show_default=False,
         ),
     ],

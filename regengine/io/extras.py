@@ -19,7 +19,6 @@ EXTRAS = {
     "pyogrio": ("pyogrio", "gis"),
     "pystac": ("pystac", "gis"),
     "rawpy": ("rawpy", "raw"),
-    "shapely": ("shapely", "gis"),
     "starlette": ("fastapi", "review"),
     "uvicorn": ("uvicorn", "review"),
 }

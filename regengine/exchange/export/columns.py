@@ -311,6 +311,11 @@ def frame_record(frame: ExportFrame, **more: Any) -> str:
     return json.dumps(plain(told, printable), indent=2, allow_nan=False) + "\n"
 
 
+def held_text(text: str) -> str:
+    r"""Text as files and servers hold it: valid UTF-8, with ``\u0000`` for a zero byte."""
+    return printable(text).replace("\0", "\\u0000")
+
+
 def known(value: Any) -> Any:
     """A value, or None for what is empty or not finite."""
     if isinstance(value, float) and not -float("inf") < value < float("inf"):

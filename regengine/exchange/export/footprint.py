@@ -6,8 +6,10 @@ incidence. It is cut at the antimeridian; around a pole it is closed along the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -70,118 +72,49 @@ def polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
 
     Its corners, degrees, shape (n,), are less than 180 degrees of longitude from their neighbours.
     """
+    import shapely
+
     if len(lon) < 3:
         return []
-    steps = (np.diff(np.append(lon, lon[0])) + 180.0) % 360.0 - 180.0
-    run = lon[0] + np.concatenate([[0.0], np.cumsum(steps)])
+    run = np.unwrap(np.append(lon, lon[0]), period=360.0)
     corners = np.stack([run[:-1], lat], axis=1)
     turn = round(float(run[-1] - run[0]) / 360.0)
-    if turn:
-        corners = _around_a_pole(corners, 360.0 * turn)
-    size = area(corners)
-    if size < 0.0:
-        corners = corners[::-1]
-    first = int(np.floor((corners[:, 0].min() + 180.0) / 360.0))
-    last = int(np.floor((corners[:, 0].max() + 180.0) / 360.0))
-    found = []
-    if first == last and not (corners[:, 0] == 360.0 * first - 180.0).any():
-        ring = _ring(corners - [360.0 * first, 0.0])
-        return [ring] if abs(size) > SMALLEST and len(ring) >= 4 else []
+    if turn:  # around a pole: three times, so that one whole map is within, and along the pole
+        laps = np.concatenate([corners + np.array([360.0 * lap, 0.0]) for lap in (-turn, 0, turn)])
+        pole = 90.0 if lat.mean() > 0.0 else -90.0
+        corners = np.concatenate([laps, [[laps[-1, 0], pole], [laps[0, 0], pole]]])
+    whole = shapely.make_valid(shapely.Polygon(corners))
+    west, east = (run[0], run[0]) if turn else (run.min(), run.max())
+    first, last = (math.floor((edge + 180.0) / 360.0) for edge in (west, east))
+    found: list[Ring] = []
     for world in range(first, last + 1):
-        west = 360.0 * world - 180.0
-        for east in cut(corners, west, 1.0):
-            for part in cut(east, west + 360.0, -1.0):
-                if abs(area(part)) > SMALLEST:
-                    found.append(_ring(part - [360.0 * world, 0.0]))
-    return [ring for ring in found if len(ring) >= 4]
+        middle = 360.0 * world
+        part = whole
+        if first < last or turn:
+            part = whole.intersection(shapely.box(middle - 180.0, -90.0, middle + 180.0, 90.0))
+        found += _rings(part, middle)
+    return found
 
 
-def _around_a_pole(corners: FloatArray, turn: float) -> FloatArray:
-    """A ring about a pole as a polygon of the map: along the map's edge to the pole and back.
+def _rings(part: Any, middle: float) -> list[Ring]:
+    """Outlines of all polygons among some shapes, counter-clockwise, about a middle longitude."""
+    import shapely
 
-    It begins where it crosses the antimeridian next to the pole.
-    """
-    step = np.array([turn, 0.0])
-    pole = 90.0 if corners[:, 1].mean() > 0.0 else -90.0
-    after = np.concatenate([corners[1:], corners[:1] + step])
-    world, next_world = (np.floor((a[:, 0] + 180.0) / 360.0) for a in (corners, after))
-    crossing = np.flatnonzero(world != next_world)
-    meridian = 360.0 * np.maximum(world, next_world)[crossing] - 180.0
-    share = (meridian - corners[crossing, 0]) / (after[crossing, 0] - corners[crossing, 0])
-    lats = corners[crossing, 1] + share * (after[crossing, 1] - corners[crossing, 1])
-    nearest = int(np.argmin(np.abs(pole - lats)))
-    first, start, lat = int(crossing[nearest]) + 1, meridian[nearest], lats[nearest]
-    ring = np.concatenate([corners[first:], corners[:first] + step])
-    ends = [[start + turn, lat], [start + turn, pole], [start, pole]]
-    return np.concatenate([[[start, lat]], ring, ends])
+    part = shapely.transform(part, lambda xy: np.round(xy - [middle, 0.0], DIGITS))
+    part = shapely.remove_repeated_points(part)
+    pieces = shapely.get_parts(shapely.get_parts(part))  # of collections, too
+    return [
+        list(shapely.orient_polygons(piece).exterior.coords)
+        for piece in pieces
+        if piece.area > SMALLEST
+    ]
 
 
-def area(corners: FloatArray) -> float:
-    """Area of a polygon of shape (n, 2), positive where it runs counter-clockwise."""
-    x, y = corners[:, 0], corners[:, 1]
-    last = x[-1] * y[0] - y[-1] * x[0]
-    return float(np.dot(x[:-1], y[1:]) - np.dot(y[:-1], x[1:]) + last) / 2.0
+def as_shape(rings: Sequence[Ring]) -> Any:
+    """Rings as several polygons; None where there are none."""
+    import shapely
 
-
-def cut(corners: FloatArray, meridian: float, side: float) -> list[FloatArray]:
-    """Parts of a simple polygon on one side of a meridian.
-
-    Where the polygon's edge crosses the meridian, in order of latitude, every other stretch of
-    the meridian is inside: the parts are closed along these.
-    """
-    away = side * (corners[:, 0] - meridian)
-    away[away == 0.0] = 1e-12  # a corner on the line lies a hair inside
-    if (away > 0.0).all():
-        return [corners]
-    if (away < 0.0).all():
-        return []
-    chains: list[list[FloatArray]] = []
-    start = int(np.flatnonzero((away > 0.0) & (np.roll(away, 1) < 0.0))[0])
-    for step in range(len(corners)):
-        here, before = (start + step) % len(corners), (start + step - 1) % len(corners)
-        if (away[here] > 0.0) != (away[before] > 0.0):
-            share = away[before] / (away[before] - away[here])
-            lat = corners[before, 1] + share * (corners[here, 1] - corners[before, 1])
-            crossing = np.array([meridian, lat])
-            if away[here] > 0.0:
-                chains.append([crossing])
-            else:
-                chains[-1].append(crossing)
-        if away[here] > 0.0:
-            chains[-1].append(corners[here])
-    return _joined(chains)
-
-
-def _joined(chains: list[list[FloatArray]]) -> list[FloatArray]:
-    """Chains between crossings as rings: each end goes on along the meridian to its neighbour."""
-    ends = [(float(chain[k][1]), number, k) for number, chain in enumerate(chains) for k in (0, -1)]
-    ends.sort()
-    partner = {}
-    for lower, upper in zip(ends[::2], ends[1::2], strict=True):
-        partner[lower[1:]], partner[upper[1:]] = upper[1:], lower[1:]
-    rings, left = [], set(range(len(chains)))
-    while left:
-        number = first = min(left)
-        ring: list[FloatArray] = []
-        while number in left:
-            left.remove(number)
-            ring += chains[number]
-            number, _ = partner[number, -1]
-        if number == first:
-            rings.append(np.array(ring))
-    return rings
-
-
-def _ring(corners: FloatArray) -> Ring:
-    lon = np.clip(np.round(corners[:, 0], DIGITS), -180.0, 180.0)
-    lat = np.clip(np.round(corners[:, 1], DIGITS), -90.0, 90.0)
-    ring: Ring = []
-    for place in zip(lon.tolist(), lat.tolist(), strict=True):
-        if not ring or ring[-1] != place:
-            ring.append(place)
-    while len(ring) > 1 and ring[-1] == ring[0]:
-        ring.pop()
-    return [*ring, ring[0]]
+    return shapely.MultiPolygon([shapely.Polygon(ring) for ring in rings]) if rings else None
 
 
 # Boxes on a globe: from west to east, also where that leads across the antimeridian.

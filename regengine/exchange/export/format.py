@@ -139,7 +139,6 @@ class FileFormat:
     ``write`` takes the frames, a path of a new file, and the options.
     """
 
-    summary: str
     endings: tuple[str, ...]
     write: Callable[[Iterator[ExportFrame], Path, ExportOptions], None]
 
@@ -160,7 +159,6 @@ class LastFile:
 class FolderFormat:
     """A format with files of its own for each frame."""
 
-    summary: str  # what it is, in a few words
     # Takes the photo's name and the options; names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
     # Takes a frame, paths of new files in the order of the names, the paths whose place they take,

@@ -1,145 +1,112 @@
-"""The three layers of a map: what photos show, where they were taken, their control points.
-
-Geometries are well-known binary, little endian (OGC 06-103r4), of points and of polygons.
-"""
+"""The three layers of a map: what photos show, where they were taken, their control points."""
 
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import TABLES, Row, TableColumn
-from regengine.exchange.export.footprint import Ring
+from regengine.exchange.export.footprint import as_shape
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.viewing import LonLat
+from regengine.io.plain import printable
+from regengine.photo.frame_records import parse_iso_time
 from regengine.store.schema import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
-class Feature:
-    """A place or polygons on the map, and what is told of them.
-
-    ``place`` is a point, ``polygons`` are closed rings; a feature has one of them.
-    """
-
-    row: Row
-    place: LonLat | None = None
-    polygons: tuple[Ring, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A layer: what its features are, and which of `TABLES` has their rows.
-
-    ``features`` takes a frame and its rows of that table.
-    """
+    """A layer of a map, whose features are rows of one of `TABLES`."""
 
     name: str
     description: str
     geometry: Literal["Point", "MultiPolygon"]
     table: str
-    features: Callable[[ExportFrame, list[Row]], Iterator[Feature]]
-
-    @property
-    def columns(self) -> tuple[TableColumn, ...]:
-        """The columns of its table."""
-        return TABLES[self.table].columns
+    # Takes a frame; the shape of each of its rows in the table, or None
+    shapes: Callable[[ExportFrame], list[Any]]
 
 
-def _footprints(frame: ExportFrame, rows: list[Row]) -> Iterator[Feature]:
-    if frame.footprint:
-        yield Feature(row=rows[0], polygons=tuple(frame.footprint))
+def _footprint(frame: ExportFrame) -> list[Any]:
+    return [as_shape(frame.footprint)]
 
 
-def _nadirs(frame: ExportFrame, rows: list[Row]) -> Iterator[Feature]:
-    if frame.nadir is not None:
-        yield Feature(row=rows[0], place=frame.nadir)
+def _nadir(frame: ExportFrame) -> list[Any]:
+    from shapely import Point
+
+    return [None if frame.nadir is None else Point(frame.nadir)]
 
 
-def _points(frame: ExportFrame, rows: list[Row]) -> Iterator[Feature]:
-    for row, point in zip(rows, frame.points, strict=True):
-        yield Feature(row=row, place=(point.lon, point.lat))
+def _points(frame: ExportFrame) -> list[Any]:
+    from shapely import Point
+
+    return [Point(point.lon, point.lat) for point in frame.points]
 
 
-LAYERS = {
-    layer.name: layer
-    for layer in (
-        Layer(
-            name="footprints",
-            description="ground that photos show, up to 80 degrees of incidence",
-            geometry="MultiPolygon",
-            table="frames",
-            features=_footprints,
-        ),
-        Layer(
-            name="nadirs",
-            description="places below the camera",
-            geometry="Point",
-            table="frames",
-            features=_nadirs,
-        ),
-        Layer(
-            name="points",
-            description="control points",
-            geometry="Point",
-            table="points",
-            features=_points,
-        ),
-    )
-}
+FOOTPRINTS = Layer(
+    name="footprints",
+    description="ground that photos show, up to 80 degrees of incidence",
+    geometry="MultiPolygon",
+    table="frames",
+    shapes=_footprint,
+)
+NADIRS = Layer(
+    name="nadirs",
+    description="places below the camera",
+    geometry="Point",
+    table="frames",
+    shapes=_nadir,
+)
+POINTS = Layer(
+    name="points",
+    description="control points",
+    geometry="Point",
+    table="points",
+    shapes=_points,
+)
+LAYERS = (FOOTPRINTS, NADIRS, POINTS)
 
 
-def features(frame: ExportFrame, layers: list[Layer]) -> Iterator[tuple[Layer, Feature]]:
-    """Features of a frame, layer by layer; those of one table share their rows."""
+def features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Layer, Row, Any]]:
+    """Rows of a frame that have a shape, layer by layer; those of one table are made once."""
     rows: dict[str, list[Row]] = {}
     for layer in layers:
         if layer.table not in rows:
             rows[layer.table] = TABLES[layer.table].rows(frame)
-        for feature in layer.features(frame, rows[layer.table]):
-            yield layer, feature
+        for row, shape in zip(rows[layer.table], layer.shapes(frame), strict=True):
+            if shape is not None:
+                yield layer, row, shape
 
 
 def chosen_layers(names: tuple[str, ...]) -> list[Layer]:
     """Layers by their names, all without any; ConfigError if there is none of that name."""
-    if unknown := [name for name in names if name not in LAYERS]:
-        raise ConfigError(f"--layers {unknown[0]}: it is none of {', '.join(LAYERS)}.")
-    return [layer for layer in LAYERS.values() if not names or layer.name in names]
+    known = [layer.name for layer in LAYERS]
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"--layers {unknown[0]}: it is none of {', '.join(known)}.")
+    return [layer for layer in LAYERS if not names or layer.name in names]
 
 
-LITTLE_ENDIAN, POINT, POLYGON, MULTIPOLYGON = 1, 1, 3, 6
+def geojson_geometry(shape: Any) -> dict[str, Any] | None:
+    """A shape as GeoJSON has it; several polygons that are but one are a polygon."""
+    from shapely.geometry import mapping
+
+    if shape is None:
+        return None
+    parts = getattr(shape, "geoms", (shape,))
+    return dict(mapping(parts[0] if len(parts) == 1 else shape))
+
+
+def geojson_feature(layer: Layer, row: Row, shape: Any) -> dict[str, Any]:
+    """A feature as plain JSON values."""
+    # Rows are plain and finite already; names of files may hold what no text can
+    properties: dict[str, Any] = {"layer": layer.name}
+    for name, value in row.items():
+        properties[name] = printable(value) if isinstance(value, str) else value
+    return {"type": "Feature", "geometry": geojson_geometry(shape), "properties": properties}
+
+
 GEOMETRY = "geometry"  # the column of Parquet files
-
-
-def wkb(feature: Feature) -> bytes:
-    """A feature's geometry: a point, or several polygons."""
-    if feature.place is not None:
-        return struct.pack("<BI2d", LITTLE_ENDIAN, POINT, *feature.place)
-    parts = [struct.pack("<BII", LITTLE_ENDIAN, MULTIPOLYGON, len(feature.polygons))]
-    for ring in feature.polygons:
-        numbers = [number for place in ring for number in place]
-        head = (LITTLE_ENDIAN, POLYGON, 1, len(ring))
-        parts.append(struct.pack(f"<BIII{len(numbers)}d", *head, *numbers))
-    return b"".join(parts)
-
-
-def wkb_rings(multipolygon: bytes) -> Iterator[FloatArray]:
-    """All rings of several polygons as `wkb` writes them, shape (n, 2) each: lon, lat."""
-    _, _, polygons = struct.unpack_from("<BII", multipolygon)
-    at = 9
-    for _ in range(polygons):  # each with a header of its own
-        _, _, rings = struct.unpack_from("<BII", multipolygon, at)
-        at += 9
-        for _ in range(rings):
-            (places,) = struct.unpack_from("<I", multipolygon, at)
-            yield np.frombuffer(multipolygon, "<f8", 2 * places, at + 4).reshape(places, 2)
-            at += 4 + 16 * places
 
 
 def geoparquet_metadata(geometry: str) -> str:
@@ -165,3 +132,35 @@ def arrow_types() -> dict[Kind, Any]:
         "day": pa.date32(),
         "polygons": pa.binary(),
     }
+
+
+def arrow_schema(layer: Layer) -> Any:
+    """Columns of a layer's table and `GEOMETRY`, as GeoParquet has them."""
+    import pyarrow as pa
+
+    types = arrow_types()
+    fields = [pa.field(column.name, types[column.kind]) for column in TABLES[layer.table].columns]
+    metadata = {"geo": geoparquet_metadata(layer.geometry)}
+    return pa.schema([*fields, pa.field(GEOMETRY, pa.binary())], metadata=metadata)
+
+
+def arrow_table(
+    layer: Layer, rows: list[tuple[Row, Any]], text: Callable[[str], str] = printable
+) -> Any:
+    """Rows of a layer's table with their shapes; ``text`` makes of texts what a file can hold."""
+    import numpy as np
+    import pyarrow as pa
+    import shapely
+
+    def value(column: TableColumn, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return parse_iso_time(value) if column.kind == "moment" else text(value)
+
+    columns = {
+        column.name: [value(column, row[column.name]) for row, _ in rows]
+        for column in TABLES[layer.table].columns
+    }
+    shapes = np.array([shape for _, shape in rows], dtype=object)
+    columns[GEOMETRY] = shapely.to_wkb(shapes, byte_order=1).tolist()
+    return pa.Table.from_pydict(columns, schema=arrow_schema(layer))

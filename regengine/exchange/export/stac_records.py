@@ -29,9 +29,10 @@ from regengine.exchange.export.archive_photos import (
     is_made_up,
 )
 from regengine.exchange.export.columns import frame_row
-from regengine.exchange.export.footprint import Ring, Span, rings_bbox, shortest_span, united
+from regengine.exchange.export.footprint import Span, as_shape, rings_bbox, shortest_span, united
 from regengine.exchange.export.format import photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.layers import geojson_geometry
 from regengine.exchange.export.viewing import SceneView
 from regengine.io.html import link_to, visible_text
 from regengine.io.plain import printable
@@ -198,7 +199,7 @@ def photo_item(frame: ExportFrame, catalogue: Catalogue, name: str, points: str)
     start, end = (FIRST_MOMENT, seen) if time is None else (None, None)
     item = pystac.Item(
         id=name,
-        geometry=_geometry(rings),
+        geometry=geojson_geometry(as_shape(rings)),
         bbox=rings_bbox(rings),
         datetime=time,
         start_datetime=start,
@@ -225,14 +226,6 @@ def photo_item(frame: ExportFrame, catalogue: Catalogue, name: str, points: str)
     add_points(item, points)
     add_maps(item, frame, catalogue.folder)
     return item
-
-
-def _geometry(rings: list[Ring]) -> dict[str, Any] | None:
-    if not rings:
-        return None
-    if len(rings) == 1:
-        return {"type": "Polygon", "coordinates": [rings[0]]}
-    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
 
 
 def _add_view(item: pystac.Item, view: SceneView, time: datetime | None) -> None:

@@ -1,13 +1,8 @@
-"""Formats of export, found by being here.
-
-A module is named after the formats in it, joined by underscores, and has them by name in
-``FORMATS``; it imports what is heavy where it is used. Their names are known without importing any.
-"""
+"""Formats of export by their names; none is imported before it is used."""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
@@ -15,7 +10,18 @@ from regengine.errors import ConfigError
 if TYPE_CHECKING:
     from regengine.exchange.export.format import FileFormat, FolderFormat
 
-
+# The module of each format, which has it in ``FORMATS`` and imports what is heavy where it is used
+MODULES = {
+    "csv": "vector",
+    "gcp": "gcp_qgis",
+    "geojson": "vector",
+    "geotiff": "geotiff",
+    "gpkg": "vector",
+    "parquet": "vector",
+    "qgis": "gcp_qgis",
+    "sql": "sql",
+    "stac": "stac",
+}
 # What people call them as well
 ALSO_CALLED = {
     "gdal": "gcp",
@@ -38,32 +44,18 @@ INSTEAD = {
 }
 
 
-def format_names() -> list[str]:
-    """Names of all formats, in order."""
-    return sorted(_modules())
-
-
 def format_name(text: str) -> str:
     """The name of a format out of what people call it; ConfigError if there is none like it."""
     name = text.strip().lower().removeprefix(".")
     name = ALSO_CALLED.get(name, name)
-    if name not in (names := format_names()):
-        why = INSTEAD.get(name, f"it is none of {', '.join(names)}")
+    if name not in MODULES:
+        why = INSTEAD.get(name, f"it is none of {', '.join(MODULES)}")
         raise ConfigError(f"--format {text}: {why}.")
     return name
 
 
 def known_format(name: str) -> FileFormat | FolderFormat:
     """A format by its name; ConfigError if there is none."""
-    modules = _modules()
-    if name not in modules:
-        raise ConfigError(f"--format {name}: it is none of {', '.join(sorted(modules))}.")
-    module = importlib.import_module(f"{__name__}.{modules[name]}")
+    module = importlib.import_module(f"{__name__}.{MODULES[format_name(name)]}")
     found: FileFormat | FolderFormat = module.FORMATS[name]
     return found
-
-
-def _modules() -> dict[str, str]:
-    """The module of each format."""
-    modules = [module.name for module in pkgutil.iter_modules(__path__)]
-    return {name: module for module in modules for name in module.split("_")}

@@ -214,13 +214,11 @@ def _write_points(
 
 FORMATS = {
     "gcp": FolderFormat(
-        summary="control points for GDAL, files a photo",
         names=_gcp_names,
         write=_write_gcp,
         lacks=no_points,
     ),
     "qgis": FolderFormat(
-        summary="points of the QGIS georeferencer, a file a photo",
         names=lambda photo, options: (f"{photo}.points",),
         write=_write_points,
         lacks=no_points,

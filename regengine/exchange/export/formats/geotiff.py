@@ -283,7 +283,6 @@ def _write(
 
 FORMATS = {
     "geotiff": FolderFormat(
-        summary="photos warped onto the map, with how well each pixel is placed, files a photo",
         names=_names,
         write=_write,
         lacks=_lacks,

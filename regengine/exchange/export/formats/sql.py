@@ -101,7 +101,6 @@ def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) ->
 
 FORMATS = {
     "sql": FileFormat(
-        summary="photos and control points as a script for a database server",
         endings=(".sql",),
         write=_write,
     )

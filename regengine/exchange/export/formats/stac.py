@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regengine.exchange.export.format import ExportOptions, FolderFormat, LastFile, photo_name
-from regengine.exchange.export.formats.geojson_gpkg import geojson_feature
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import LAYERS, features
+from regengine.exchange.export.layers import POINTS, features, geojson_feature
 from regengine.io.extras import missing
 from regengine.photo.frame_records import frame_id_of
 
@@ -61,8 +60,8 @@ def stac_text(told: dict[str, Any]) -> str:
 def points_text(frame: ExportFrame) -> str:
     """Control points as GeoJSON, a line each."""
     lines = ",\n".join(
-        json.dumps(geojson_feature(feature, layer), allow_nan=False)
-        for layer, feature in features(frame, [LAYERS["points"]])
+        json.dumps(geojson_feature(*feature), allow_nan=False)
+        for feature in features(frame, [POINTS])
     )
     return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
 
@@ -104,7 +103,6 @@ def _write_collection(
 
 FORMATS = {
     "stac": FolderFormat(
-        summary="a static STAC catalogue, an item a photo",
         names=_names,
         write=_write,
         lacks=lambda frame: "",

@@ -19,11 +19,11 @@ from regengine.exchange.export.columns import (
     KEYS,
     POINT_COLUMNS,
     TableColumn,
+    held_text,
     of_frame,
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, sky_position
-from regengine.io.plain import printable
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.frame_records import parse_iso_time
 from regengine.store.file import photo_file
@@ -95,11 +95,6 @@ def moment(text: str) -> datetime | None:
     """A time in UTC that both servers can hold; None where the text is none."""
     time = parse_iso_time(text)
     return time if time is not None and time.year >= FIRST_YEAR else None
-
-
-def held_text(text: str) -> str:
-    r"""Text as both servers can hold it: valid UTF-8, with ``\u0000`` for a zero byte."""
-    return printable(text).replace("\0", "\\u0000")
 
 
 # What servers are told of a photo beside the columns of ``--table frames``.

@@ -14,7 +14,7 @@ import re
 from datetime import UTC
 from typing import Any, Protocol
 
-from regengine.exchange.export.columns import TableColumn
+from regengine.exchange.export.columns import TableColumn, held_text
 from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.sql.columns import (
     NIGHTISS_IMAGES,
@@ -24,7 +24,6 @@ from regengine.exchange.export.sql.columns import (
     POSTGRESQL_SKY,
     SqlTable,
     comment_of,
-    held_text,
 )
 from regengine.photo.frame_records import wrap_lon
 from regengine.store.schema import Kind

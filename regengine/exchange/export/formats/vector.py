@@ -1,0 +1,151 @@
+"""Tables as CSV and GeoParquet, the layers of a map as GeoJSON and GeoPackage.
+
+CSV is UTF-8 with a header; cells are empty for what is missing, numbers have all their digits.
+GeoParquet 1.1 has control points as points, and frames with their footprints. GeoJSON is as
+RFC 7946 has it; the property ``layer`` tells what a feature is.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from regengine.exchange.export.columns import TABLES, Row, TableColumn, held_text, table_of
+from regengine.exchange.export.format import ExportOptions, FileFormat
+from regengine.exchange.export.frame import ExportFrame
+from regengine.exchange.export.layers import (
+    FOOTPRINTS,
+    GEOMETRY,
+    POINTS,
+    Layer,
+    arrow_schema,
+    arrow_table,
+    chosen_layers,
+    features,
+    geojson_feature,
+)
+from regengine.io.extras import need
+from regengine.io.plain import printable
+from regengine.io.tables import cell, write_csv
+from regengine.photo.frame_records import parse_iso_time
+from regengine.store.rows import without_collection
+
+ROWS = 4096  # that wait as Python's values
+
+
+def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
+    table = table_of(options.table)
+    cells = [(column.name, _cells_of(column)) for column in table.columns]
+    rows = (
+        [cell_of(row[name]) for name, cell_of in cells]
+        for frame in frames
+        for row in table.rows(frame)
+    )
+    with without_collection():
+        write_csv(path, [column.name for column in table.columns], rows)
+
+
+def _cells_of(column: TableColumn) -> Callable[[Any], object]:
+    """What makes a value of a column a cell that no spreadsheet takes for a formula."""
+    if column.kind in ("real", "whole"):  # their own cells, and most of a table
+        return lambda value: "" if value is None else value
+
+    @lru_cache(maxsize=16)  # a frame's name, and much else, is that of all its points
+    def made(value: Any) -> object:
+        if value is not None and column.kind == "flag":
+            value = bool(value)
+        elif value is not None and column.kind in ("text", "moment"):
+            value = printable(str(value))
+        return cell(column.name, value)
+
+    return made
+
+
+def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
+    layer = POINTS if table_of(options.table) is TABLES["points"] else FOOTPRINTS
+    need("--format parquet", "pyarrow")
+    from pyarrow import parquet
+
+    rows = (
+        row
+        for frame in frames
+        for row in zip(TABLES[layer.table].rows(frame), layer.shapes(frame), strict=True)
+    )
+    with parquet.ParquetWriter(path, arrow_schema(layer), compression="zstd") as writer:
+        while some := list(islice(rows, ROWS)):
+            writer.write_table(arrow_table(layer, some))
+
+
+def _write_geojson(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
+    layers = chosen_layers(options.layers)
+    with path.open("w", encoding="ascii") as stream:
+        stream.write('{"type": "FeatureCollection", "features": [')
+        before = "\n"
+        for frame in frames:
+            for feature in features(frame, layers):
+                stream.write(before + json.dumps(geojson_feature(*feature), allow_nan=False))
+                before = ",\n"
+        stream.write("\n]}\n")
+
+
+def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
+    layers = chosen_layers(options.layers)
+    need("--format gpkg", "pyarrow", "pyogrio")
+    waiting: dict[Layer, list[tuple[Row, Any]]] = {layer: [] for layer in layers}
+    changed = datetime(1970, 1, 1, tzinfo=UTC)
+    with TemporaryDirectory() as folder:
+        # pyogrio takes some names of folders for archives or addresses
+        link = Path(folder, "link")
+        link.symlink_to(path.parent.absolute())
+        for layer in layers:
+            _append(link / path.name, layer, [])
+        for frame in frames:
+            changed = max(changed, parse_iso_time(frame.stored.processed_utc) or changed)
+            for layer, row, shape in features(frame, layers):
+                waiting[layer].append((row, shape))
+                if len(waiting[layer]) == ROWS:
+                    _append(link / path.name, layer, waiting[layer])
+                    waiting[layer].clear()
+        for layer, rows in waiting.items():
+            _append(link / path.name, layer, rows)
+    # When the last frame was registered, not now: equal exports have equal bytes
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute(
+            "UPDATE gpkg_contents SET last_change = ?", (f"{changed:%Y-%m-%dT%H:%M:%S.000Z}",)
+        )
+
+
+def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
+    """Write rows into a layer of a GeoPackage, which is made where there is none."""
+    import pyogrio
+
+    try:
+        pyogrio.write_arrow(
+            arrow_table(layer, rows, held_text),  # a text would end at a zero byte
+            path,
+            layer=layer.name,
+            driver="GPKG",
+            geometry_name=GEOMETRY,
+            geometry_type=layer.geometry,
+            crs="EPSG:4326",
+            append=path.exists(),
+            layer_options={"DESCRIPTION": layer.description},
+        )
+    except RuntimeError as error:  # as all of pyogrio's
+        raise OSError(f"GDAL says: {error}") from error
+
+
+FORMATS = {
+    "csv": FileFormat(endings=(".csv",), write=_write_csv),
+    "geojson": FileFormat(endings=(".geojson", ".json"), write=_write_geojson),
+    "gpkg": FileFormat(endings=(".gpkg",), write=_write_geopackage),
+    "parquet": FileFormat(endings=(".parquet", ".geoparquet"), write=_write_parquet),
+}
