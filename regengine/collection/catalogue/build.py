@@ -15,7 +15,7 @@ from regengine.collection.catalogue.quality import ABSURD, NOTHING_SEEN, Picture
 from regengine.collection.catalogue.table import arrow_schema, need_packages
 from regengine.errors import ConfigError, StoreError
 from regengine.exchange.export.columns import FRAME_COLUMNS, known
-from regengine.exchange.export.footprint import rings_bbox
+from regengine.exchange.export.footprint import as_shape, rings_bbox
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.io.plain import printable
@@ -57,8 +57,6 @@ def catalogue_row(frame: ExportFrame, seen: PictureFacts) -> Row:
 
 def _of_camera(frame: ExportFrame) -> Row:
     """Where the photo looks; nothing of a camera that makes no sense."""
-    import shapely
-
     camera, stance = frame.camera, frame.stance
     if camera is None or stance is None:
         start = frame.result.nadir
@@ -78,7 +76,7 @@ def _of_camera(frame: ExportFrame) -> Row:
             **vars(frame.towns.centre),
         }
         if rings := frame.footprint:
-            shape = shapely.MultiPolygon([(ring, ()) for ring in rings])
+            shape = as_shape(rings)
             row |= zip(("west", "south", "east", "north"), rings_bbox(rings) or (), strict=True)
             row |= {"area_km2": area_km2(shape), "geometry": simplify(shape).wkb}
     except ABSURD:
