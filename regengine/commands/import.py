@@ -45,7 +45,6 @@ def main(
               regengine import run.h5 warped.gcp.tif --frame ISS030-E-184140
     """
     from contextlib import closing
-    from dataclasses import asdict
 
     from regengine.errors import ConfigError
     from regengine.exchange.importing.decisions import (
@@ -85,7 +84,8 @@ def main(
         if as_json:
             columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
             points = [
-                asdict(point) | dict(zip(columns, row, strict=True))
+                {name: getattr(point, name) for name in ("x", "y", "lon", "lat", "sigma_px")}
+                | dict(zip(columns, row, strict=True))
                 for point, row in zip(
                     photo.points, zip(*columns.values(), strict=True), strict=True
                 )

@@ -591,8 +591,8 @@ def check_points(path: Path, result: Any) -> np.ndarray:
         assert crs.to_epsg() == 4326
         assert len(points) == 4
         for found, point in zip(points, result.control_points, strict=True):
-            assert (found.col, found.row) == pytest.approx((point.x + 0.5, point.y + 0.5), abs=1e-9)
-            assert (found.x, found.y) == pytest.approx((point.lon, point.lat), abs=1e-12)
+            assert (found.col, found.row) == pytest.approx((point.x + 0.5, point.y + 0.5), abs=1e-4)
+            assert (found.x, found.y) == pytest.approx((point.lon, point.lat), abs=1e-9)
         assert dataset.tags()["REGENGINE_FRAME"] == result.frame
         return np.asarray(dataset.read())
 

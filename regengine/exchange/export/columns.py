@@ -100,7 +100,8 @@ def _of_named_place(name: str, field: str, description: str) -> TableColumn:
     )
 
 
-def _of_stance(name: str, description: str) -> TableColumn:
+def of_view(name: str, description: str) -> TableColumn:
+    """A column of `regengine.exchange.export.viewing.VIEW`."""
     return of_frame(
         name,
         "real",
@@ -179,12 +180,12 @@ FRAME_COLUMNS = (
     _told("nadir_lat", "nadir"),
     _told("nadir_altitude_km", "nadir"),
     _told("nadir_source", "nadir"),
-    _of_stance("camera_lon", "longitude below the solved camera"),
-    _of_stance("camera_lat", "geodetic latitude below the solved camera"),
-    _of_stance("camera_altitude_km", "its height above WGS84"),
-    _of_stance("off_nadir_deg", COLUMNS["frames", "off_nadir_deg"].description),
-    _of_stance("centre_lon", "longitude of the image centre; none for sky"),
-    _of_stance("centre_lat", "geodetic latitude of the image centre; none for sky"),
+    of_view("camera_lon", "longitude below the solved camera"),
+    of_view("camera_lat", "geodetic latitude below the solved camera"),
+    of_view("camera_altitude_km", "its height above WGS84"),
+    of_view("off_nadir_deg", COLUMNS["frames", "off_nadir_deg"].description),
+    of_view("centre_lon", "longitude of the image centre; none for sky"),
+    of_view("centre_lat", "geodetic latitude of the image centre; none for sky"),
     *_of_town(
         "nadir_",
         "the place below the solved camera, or below where the search began",

@@ -144,32 +144,23 @@ class FileFormat:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LastFile:
-    """A file that tells of all others in a folder: where it is, they are.
-
-    ``write`` takes what the format's ``write`` said of each frame, a path of a new file, the path
-    whose place it takes, and the options. The frames are written as it asks for them.
-    """
-
-    name: str
-    write: Callable[[Iterator[Any], Path, Path, ExportOptions], None]
-
-
-@dataclass(frozen=True, kw_only=True)
 class FolderFormat:
     """A format with files of its own for each frame."""
 
     # Takes the photo's name and the options; names of the files.
     names: Callable[[str, ExportOptions], tuple[str, ...]]
     # Takes a frame, paths of new files in the order of the names, the paths whose place they take,
-    # and the options; what it returns goes to ``last``. Raises `LeftOutError`.
+    # and the options; what it returns goes to ``write_last``. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
     # Takes a frame; what a frame lacks for this format, in a few words, or nothing.
     lacks: Callable[[ExportFrame], str]
     # Takes the photo's path and the frame's number; the name that ``names`` is given, once names
     # that several photos have are told apart.
     photo_name: Callable[[str, int], str] = photo_name
-    last: LastFile | None = None  # what is written when all else is
+    # A file that tells of all others: where it is, they are. ``write_last`` takes what ``write``
+    # said of each frame, a path of a new file, and the folder; frames are written as it asks.
+    last: str | None = None
+    write_last: Callable[[Iterator[Any], Path, Path], None] | None = None
 
 
 def chosen_kinds(

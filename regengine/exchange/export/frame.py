@@ -14,7 +14,7 @@ import numpy as np
 
 from matchers.camera import Camera
 from regengine.exchange.export.footprint import Ring, footprints
-from regengine.exchange.export.viewing import LonLat, SceneView, Stance, scene_views, stances
+from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.reviews import Reviewed
@@ -72,19 +72,14 @@ class GroundBlock:
     points: tuple[tuple[LonLat, ...], ...]
 
     @cached_property
-    def stances(self) -> list[Stance | None]:
+    def stances(self) -> list[View | None]:
         """Where each camera is, and where it looks."""
-        return self._of_cameras(stances)
+        return self._of_cameras(view_geometry)
 
     @cached_property
     def footprints(self) -> list[list[Ring]]:
         """The ground that each photo shows; nothing without a camera."""
         return [rings or [] for rings in self._of_cameras(footprints)]
-
-    @cached_property
-    def views(self) -> list[SceneView | None]:
-        """How each photo looks at its scene."""
-        return self._of_cameras(scene_views)
 
     @cached_property
     def nadirs(self) -> list[LonLat | None]:
@@ -167,16 +162,10 @@ class ExportFrame:
         return max((p.sigma_m for p in self.points if p.sigma_m is not None), default=None)
 
     @property
-    def stance(self) -> Stance | None:
+    def stance(self) -> View | None:
         """Where the camera is, and where it looks; see `regengine.exchange.export.viewing`."""
         block, number = self._ground
         return block.stances[number]
-
-    @property
-    def view(self) -> SceneView | None:
-        """How the photo looks at its scene; None for a camera that is none."""
-        block, number = self._ground
-        return block.views[number]
 
     @property
     def nadir(self) -> LonLat | None:

@@ -149,7 +149,7 @@ def _write_folder(
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
     names = file_names(own, hashes, lambda name: kind.names(name, options))
-    last = None if kind.last is None else out / kind.last.name
+    last = None if kind.last is None else out / kind.last
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]
         check_free(of_frames if last is None else [*of_frames, last])
@@ -183,11 +183,11 @@ def _write_folder(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{out} cannot be made ({error.strerror}): name another.") from error
-    if kind.last is None or last is None:
+    if last is None or kind.write_last is None:
         for _ in written():
             pass
     else:
         with in_place_of((last,)) as (temporary,):
-            kind.last.write(written(), temporary, last, options)
+            kind.write_last(written(), temporary, out)
         files += 1
     return Exported(frames=frames, reviewed=reviewed, files=files, left_out=left_out, failed=failed)

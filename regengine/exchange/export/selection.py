@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -41,56 +41,35 @@ WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unk
 LONGEST = 10_000  # letters of a condition
 
 
-class Condition:
-    """A condition that frames meet or not; a context manager.
+def _meeting(base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]) -> set[int]:
+    """Numbers of frames that meet a condition, by a database in memory; ConfigError if it is none.
 
-    It is an SQL expression on columns of the store's ``frames``, such as
-    ``off_nadir_deg < 30 AND category = 'cities'``; ConfigError, of `chosen`, too, if it is none.
+    A condition is an SQL expression on columns of the store's ``frames``, such as
+    ``off_nadir_deg < 30 AND category = 'cities'``.
     """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        if not text.strip() or len(text) > LONGEST or "\0" in text:
-            raise ConfigError(self._refused("it is empty, or far too long"))
-        self._base = sqlite3.connect(":memory:")
-        names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
-        self._base.execute(f"CREATE TABLE frames ({names})")
-        # Names of our own columns alone
-        self._insert = f"INSERT INTO frames VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
-        try:
-            self.chosen([])
-        except ConfigError:
-            self._base.close()
-            raise
-
-    def __enter__(self) -> Condition:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._base.close()
-
-    def chosen(self, rows: Iterable[Mapping[str, Any]]) -> set[int]:
-        """Numbers of the frames that meet the condition."""
-        self._base.set_authorizer(None)
-        self._base.execute("DELETE FROM frames")
-        self._base.executemany(
-            self._insert, [[_cell(row.get(name), name) for name in COLUMNS] for row in rows]
-        )
-        self._base.set_authorizer(_authorise)
-        # On a line of its own a comment ends itself alone; within CASE nothing but an expression
-        # can stand, whatever its brackets; what it may do is up to _authorise
-        case = f"CASE WHEN (\n{self.text}\n) THEN 1 ELSE 0 END"
-        question = f"SELECT frame_index FROM frames WHERE {case}"  # noqa: S608
-        try:
-            return {number for (number,) in self._base.execute(question)}
-        except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
-            raise ConfigError(self._refused(str(error))) from error
-
-    def _refused(self, why: str) -> str:
-        return (
-            f"--where {self.text!r} is no condition on frames ({why}): write an SQL expression on "
+    names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
+    marks = ", ".join("?" * len(COLUMNS))
+    # On a line of its own a comment ends itself alone; within CASE nothing but an expression
+    # can stand, whatever its brackets; what it may do is up to _authorise
+    case = f"CASE WHEN (\n{where}\n) THEN 1 ELSE 0 END"
+    base.set_authorizer(None)
+    base.execute("DROP TABLE IF EXISTS frames")
+    base.execute(f"CREATE TABLE frames ({names})")
+    base.executemany(
+        f"INSERT INTO frames VALUES ({marks})",  # noqa: S608 - names of our own columns alone
+        [[_cell(row.get(name), name) for name in COLUMNS] for row in rows],
+    )
+    base.set_authorizer(_authorise)
+    try:
+        if not where.strip() or len(where) > LONGEST or "\0" in where:
+            raise sqlite3.Error("it is empty, or far too long")
+        found = base.execute(f"SELECT frame_index FROM frames WHERE {case}")  # noqa: S608
+        return {number for (number,) in found}
+    except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+        raise ConfigError(
+            f"--where {where!r} is no condition on frames ({error}): write an SQL expression on "
             "columns of docs/store.md, such as \"off_nadir_deg < 30 AND category = 'cities'\"."
-        )
+        ) from error
 
 
 def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -131,7 +110,7 @@ class FrameChoice:
     # rejected is never handed over.
     verdicts: tuple[str, ...] = ("accepted",)
     reviewed: bool = False  # only what a person accepted
-    where: str | None = None  # see `Condition`
+    where: str | None = None  # an SQL expression on columns of frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,29 +158,21 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     if choice.where is not None:
         names = [name for name in COLUMNS if ("frames", name) in STORED]
     chosen = Chosen(store=store, reviews=reviewed(store))
-    with ExitStack() as stack:
-        condition = None
+    with closing(sqlite3.connect(":memory:")) as base:
         if choice.where is not None:
-            condition = stack.enter_context(Condition(choice.where))
+            _meeting(base, choice.where, [])  # also where there is no frame
         for rows in frame_rows(store, names):
-            _choose(chosen, rows, choice, condition)
+            for row in rows:
+                if review := chosen.reviews.get(row["frame_index"]):
+                    row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
+            meets = None if choice.where is None else _meeting(base, choice.where, rows)
+            for row in rows:
+                why = _left_out(row, chosen.reviews.get(row["frame_index"]), choice, meets)
+                if why:
+                    chosen.left_out[why] += 1
+                else:
+                    chosen.numbers.append(row["frame_index"])
     return chosen
-
-
-def _choose(
-    chosen: Chosen, rows: list[dict[str, Any]], choice: FrameChoice, condition: Condition | None
-) -> None:
-    for row in rows:
-        review = chosen.reviews.get(row["frame_index"])
-        if review is not None:
-            row |= {name: getattr(review, name) for name in REVIEW_COLUMNS}
-    meets = None if condition is None else condition.chosen(rows)
-    for row in rows:
-        why = _left_out(row, chosen.reviews.get(row["frame_index"]), choice, meets)
-        if why:
-            chosen.left_out[why] += 1
-        else:
-            chosen.numbers.append(row["frame_index"])
 
 
 def _left_out(

@@ -1,9 +1,4 @@
-"""A photo drawn onto a map by its own camera, block by block.
-
-Where each pixel of the map lies in the photo is worked out exactly on every sixteenth of them, and
-in between as well where straight lines between those would be off by more than a fiftieth of a
-pixel, or where the photo, the ground or what is seen flatter than 80 degrees ends.
-"""
+"""A photo drawn onto a map by its own camera, block by block."""
 
 from __future__ import annotations
 
@@ -139,9 +134,7 @@ def _transformer(source: str, target: str) -> Any:
 
 
 BLOCK = 512
-STRIDE = 16
-GOOD_ENOUGH_PX = 0.02
-HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever lies between them
+STRIDE = 16  # pixels between nodes of what is smooth
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,10 +176,12 @@ def spread(
     found = np.full((height, width), np.nan, np.float32)
     if not block.seen.any():
         return found
-    columns, rows = _nodes(width), _nodes(height)
+    rows, columns = (np.unique([*range(0, n, STRIDE), n - 1]) for n in (height, width))
     lon, lat = _places(grid, block.column + columns, block.row + rows)
     nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
-    smooth = np.exp(_between(nodes, rows, columns, height, width))
+    # Along lines, then down columns; NaN where one of the four nodes has none
+    lines = np.array([np.interp(np.arange(width), columns, line) for line in nodes])
+    smooth = np.exp([np.interp(np.arange(height), rows, line) for line in lines.T]).T
     found[block.seen] = smooth[block.seen]
     rest = block.seen & ~np.isfinite(smooth)
     if rest.any():
@@ -197,22 +192,9 @@ def spread(
 
 
 def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
-    height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-    columns, rows = _nodes(width), _nodes(height)
-    nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
-    middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
-    exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
-    straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
-    miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
-    # Incidence in degrees is as good as that, too; NaN is never good
-    if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
-        x, y, angle = (_between(n, rows, columns, height, width) for n in nodes)
-    elif _nothing(nodes) and _nothing(exact):
-        nowhere = np.full((height, width), -2.0, np.float32)
-        return MapBlock(column=column, row=row, x=nowhere, y=nowhere, seen=nowhere > 0.0)
-    else:
-        every_column, every_row = np.arange(width, dtype=float), np.arange(height, dtype=float)
-        x, y, angle = _photo_places(camera, *_places(grid, column + every_column, row + every_row))
+    columns = np.arange(column, min(column + BLOCK, grid.width), dtype=float)
+    rows = np.arange(row, min(row + BLOCK, grid.height), dtype=float)
+    x, y, angle = _photo_places(camera, *_places(grid, columns, rows))
     with np.errstate(invalid="ignore"):
         seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
         seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
@@ -223,17 +205,6 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
         y=np.where(seen, y, -2.0).astype(np.float32),
         seen=seen,
     )
-
-
-def _nothing(places: tuple[FloatArray, FloatArray, FloatArray]) -> bool:
-    """Whether all of some places are hidden well behind the limb, or behind the camera."""
-    x, _, angle = places
-    return bool((np.isnan(x) | ~(angle < HIDDEN_DEG)).all())
-
-
-def _nodes(count: int) -> FloatArray:
-    """Every sixteenth pixel and the last."""
-    return np.append(np.arange(0, count - 1, STRIDE, dtype=float), float(count - 1))
 
 
 def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -257,27 +228,6 @@ def _photo_places(
             local = np.where(folded[..., None], np.nan, local)
         x, y = camera.image_of(local)
     return x, y, angle
-
-
-def _between(
-    nodes: FloatArray, rows: FloatArray, columns: FloatArray, height: int, width: int
-) -> FloatArray:
-    """Values between nodes along straight lines, shape (height, width)."""
-    return np.asarray(_weights(rows, height) @ nodes @ _weights(columns, width).T)
-
-
-def _weights(nodes: FloatArray, count: int) -> FloatArray:
-    """How much each node has of each pixel, shape (count, nodes)."""
-    weights = np.zeros((count, len(nodes)))
-    pixel = np.arange(count, dtype=float)
-    if len(nodes) == 1:
-        weights[:, 0] = 1.0
-        return weights
-    left = np.minimum(np.searchsorted(nodes, pixel, side="right") - 1, len(nodes) - 2)
-    share = (pixel - nodes[left]) / (nodes[left + 1] - nodes[left])
-    weights[np.arange(count), left] = 1.0 - share
-    weights[np.arange(count), left + 1] += share
-    return weights
 
 
 # Drivers of GDAL by what the file is: others follow names and addresses in a file

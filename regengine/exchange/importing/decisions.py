@@ -13,7 +13,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.footprint import WGS84
 from regengine.errors import ConfigError
-from regengine.exchange.importing.points import ForeignPoint, PhotoPoints
+from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_records import archive_frame_id
 from regengine.registration.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
@@ -29,27 +29,16 @@ def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
 
     ConfigError if points lie outside of the photo.
     """
-    points = [
-        ReviewedPoint(
-            x=point.x,
-            y=point.y,
-            lon=point.lon,
-            lat=point.lat,
-            sigma_px=point.sigma_px,
-            origin="person",
-        )
-        for point in imported.points
-    ]
     try:
-        check_points(((point.x, point.y) for point in points), result)
+        check_points(((point.x, point.y) for point in imported.points), result)
     except ConfigError as error:
         raise ConfigError(
             f"{imported.file}: its points cannot be those of the photo ({error}): check its "
             "columns and units."
         ) from error
     return {
-        "camera": _camera(result, points),
-        "points": [asdict(point) for point in points],
+        "camera": _camera(result, imported.points),
+        "points": [asdict(point) for point in imported.points],
         "hypothesis": None,
         "comment": f"imported from {imported.file.name}",
         "tags": ["imported"],
@@ -68,7 +57,7 @@ def keep(
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
-def _camera(result: FrameResult, points: list[ReviewedPoint]) -> dict[str, object] | None:
+def _camera(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, object] | None:
     if result.solved is None:
         return None
     try:
@@ -83,7 +72,7 @@ RIGHT_KM = 1.0
 READ_FRAMES = 65536
 
 
-def score(result: FrameResult, points: tuple[ForeignPoint, ...]) -> dict[str, FloatArray]:
+def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, FloatArray]:
     """Points against the camera that the engine solved, arrays of shape (n,).
 
     ``dx_px``, ``dy_px`` and ``residual_px`` are point minus camera, NaN where the camera does not

@@ -7,7 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 # Entities, with which XML could be made endless, are refused before it is parsed
@@ -16,32 +16,21 @@ from xml.etree import ElementTree
 from regengine.errors import ConfigError
 from regengine.io.tables import named
 from regengine.photo.frame_records import wrap_lon
+from regengine.result import ReviewedPoint
 
 MOST_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForeignPoint:
-    """A point as another program has it, in our coordinates.
-
-    Pixels are of the image as stored, zero-based, integers at pixel centres; places are WGS84,
-    degrees, longitude in [-180, 180); sigma is per axis, where the file tells.
-    """
-
-    x: float
-    y: float
-    lon: float
-    lat: float
-    sigma_px: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class PhotoPoints:
-    """At least one point of a photo; ``photo`` is its name or its frame's, as the file tells."""
+    """At least one point of a photo, in our coordinates.
+
+    ``photo`` is its name or its frame's, as the file tells.
+    """
 
     file: Path
     photo: str
-    points: tuple[ForeignPoint, ...]
+    points: tuple[ReviewedPoint, ...]
 
 
 def refused(path: Path, why: str) -> ConfigError:
@@ -62,20 +51,23 @@ def read_text(path: Path) -> str:
         raise refused(path, f"it cannot be read as text ({error})") from error
 
 
-def checked(path: Path, points: Iterable[ForeignPoint]) -> tuple[ForeignPoint, ...]:
+Place = tuple[float, float, float, float, float | None]  # x, y, lon, lat, sigma_px
+
+
+def checked(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]:
     """Points with longitudes in [-180, 180), all of them places and pixels."""
     found = []
-    for number, point in enumerate(points, start=1):
-        numbers = (point.x, point.y, point.lon, point.lat, point.sigma_px or 0.0)
-        if not all(math.isfinite(value) for value in numbers):
+    for number, (x, y, lon, lat, sigma_px) in enumerate(rows, start=1):
+        if not all(math.isfinite(value) for value in (x, y, lon, lat, sigma_px or 0.0)):
             raise refused(path, f"point {number} has a number that is none")
-        if not (-90.0 <= point.lat <= 90.0 and -540.0 <= point.lon <= 540.0):
+        if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
             raise refused(
                 path,
-                f"point {number} has longitude {point.lon:g}, latitude {point.lat:g}, which is no "
-                "place on Earth (is its coordinate system named in the file?)",
+                f"point {number} has longitude {lon:g}, latitude {lat:g}, which is no place on "
+                "Earth (is its coordinate system named in the file?)",
             )
-        found.append(replace(point, lon=wrap_lon(point.lon)))
+        lon = wrap_lon(lon)
+        found.append(ReviewedPoint(x=x, y=y, lon=lon, lat=lat, sigma_px=sigma_px, origin="person"))
     return tuple(found)
 
 
@@ -86,7 +78,7 @@ def _placed(
     places: list[list[float]],
     *,
     mapped: bool = True,
-) -> tuple[ForeignPoint, ...]:
+) -> tuple[ReviewedPoint, ...]:
     """Points out of pixels counted from the picture's corner, and places in a coordinate system.
 
     Places are (x, y) where they are mapped, else in the order of the system's own axes.
@@ -107,7 +99,7 @@ def _placed(
     return checked(
         path,
         (
-            ForeignPoint(x=pixel[0] - 0.5, y=pixel[1] - 0.5, lon=east, lat=north)
+            (pixel[0] - 0.5, pixel[1] - 0.5, east, north, None)
             for pixel, east, north in zip(pixels, lon, lat, strict=True)
         ),
     )
@@ -143,19 +135,16 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
     missing = [field for field in NEEDED if columns[field] is None]
     if missing:
         raise refused(path, f"it has no column {missing[0]}")
-    found: dict[str, list[ForeignPoint]] = {}
+    found: dict[str, list[Place]] = {}
     try:
         for row in rows:
             if not any(row.values()):
                 continue
             cells = {field: row.get(name or "") or "" for field, name in columns.items()}
-            numbers = [float(cells[field]) for field in NEEDED]
+            x, y, lon, lat = (float(cells[field]) for field in NEEDED)
             sigma_px = float(cells["sigma_px"]) if cells["sigma_px"].strip() else None
             photo = named(cells["photo"].strip()) or path.stem
-            point = ForeignPoint(
-                x=numbers[0], y=numbers[1], lon=numbers[2], lat=numbers[3], sigma_px=sigma_px
-            )
-            found.setdefault(photo, []).append(point)
+            found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     except (ValueError, csv.Error) as error:
         raise refused(path, f"line {rows.line_num} holds no point ({error})") from error
     if not found:

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
+from regengine.io.extras import need
 
 if TYPE_CHECKING:
     from regengine.exchange.export.format import FileFormat, FolderFormat
@@ -22,6 +23,8 @@ MODULES = {
     "sql": "sql",
     "stac": "stac",
 }
+# Packages that the core does without
+NEEDS = {"gpkg": ("pyarrow", "pyogrio"), "parquet": ("pyarrow",), "stac": ("pystac",)}
 # What people call them as well
 ALSO_CALLED = {
     "gdal": "gcp",
@@ -55,7 +58,8 @@ def format_name(text: str) -> str:
 
 
 def known_format(name: str) -> FileFormat | FolderFormat:
-    """A format by its name; ConfigError if there is none."""
+    """A format by its name; ConfigError if there is none, or a package that it needs."""
+    need(f"--format {name}", *NEEDS.get(name, ()))
     module = importlib.import_module(f"{__name__}.{MODULES[format_name(name)]}")
     found: FileFormat | FolderFormat = module.FORMATS[name]
     return found

@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
+
+# Only of what GDAL has written for us
+from xml.etree import ElementTree
+
+import numpy as np
 
 from regengine.exchange.export.format import (
     UNHOLDABLE_IN_XML,
@@ -23,9 +27,8 @@ from regengine.exchange.export.format import (
     stem,
 )
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.warp import open_photo, photo_of
-
-ROWS = 256  # of a photo, copied at a time
+from regengine.exchange.export.warp import open_photo
+from regengine.io.gdal import writing
 
 
 @cache
@@ -40,22 +43,6 @@ def continuous_lon(frame: ExportFrame) -> list[float]:
     """Longitudes of the points that run on over the antimeridian, beyond 180 or below -180."""
     first = frame.points[0].lon if frame.points else 0.0
     return [(point.lon - first + 180.0) % 360.0 - 180.0 + first for point in frame.points]
-
-
-def gcp_list_xml(frame: ExportFrame) -> str:
-    """The element ``GCPList`` of a VRT or of a ``.aux.xml``, longitude before latitude."""
-    lines = [
-        f'  <GCPList Projection="{escape(wgs84("WKT1_GDAL"))}" dataAxisToSRSAxisMapping="2,1">'
-    ]
-    for number, (point, lon) in enumerate(
-        zip(frame.points, continuous_lon(frame), strict=True), start=1
-    ):
-        sigma = "" if point.sigma_m is None else f' Info="sigma {point.sigma_m:.1f} m"'
-        lines.append(
-            f'    <GCP Id="{number}"{sigma} Pixel="{point.x + 0.5!r}" Line="{point.y + 0.5!r}"'
-            f' X="{lon!r}" Y="{point.lat!r}" Z="0" />'
-        )
-    return "\n".join([*lines, "  </GCPList>"])
 
 
 def metadata(frame: ExportFrame) -> dict[str, str]:
@@ -80,94 +67,65 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
     }
 
 
-def metadata_xml(frame: ExportFrame) -> str:
-    """The element ``Metadata`` of a VRT or of a ``.aux.xml``."""
-    items = [
-        f'    <MDI key="{key}">{escape(value)}</MDI>' for key, value in metadata(frame).items()
-    ]
-    return "\n".join(["  <Metadata>", *items, "  </Metadata>"])
-
-
-def write_aux(frame: ExportFrame, path: Path, target: Path) -> None:
-    """``PHOTO.aux.xml``, which GDAL reads with ``PHOTO`` in the same folder."""
-    photo_of(frame)
-    parts = ["<PAMDataset>", metadata_xml(frame), gcp_list_xml(frame), "</PAMDataset>", ""]
-    path.write_text("\n".join(parts), encoding="utf-8")
-
-
-def write_vrt(frame: ExportFrame, path: Path, target: Path) -> None:
+def write_vrt(frame: ExportFrame, path: Path) -> None:
     """A virtual raster of the photo's own pixels, with control points."""
-    with open_photo(frame) as photo:
-        source = Path(photo.name).resolve()
-        folder = target.parent.resolve()
-        beside = source.is_relative_to(folder)
-        name = str(source.relative_to(folder)) if beside else str(source)
-        if UNHOLDABLE_IN_XML.search(name) or "\r" in name:
-            raise LeftOutError("the name of the photo's file cannot stand in XML")
-        bands = "\n".join(
-            _band_xml(photo, band, escape(name), int(beside)) for band in photo.indexes
-        )
-        size = f'rasterXSize="{photo.width}" rasterYSize="{photo.height}"'
-    parts = [f"<VRTDataset {size}>", metadata_xml(frame), gcp_list_xml(frame), bands]
-    path.write_text("\n".join([*parts, "</VRTDataset>", ""]), encoding="utf-8")
-
-
-def write_tif(frame: ExportFrame, path: Path, target: Path) -> None:
-    """A GeoTIFF with a lossless copy of the photo's pixels, and control points."""
     import rasterio
+    import rasterio.shutil
     from rasterio.control import GroundControlPoint
-    from rasterio.windows import Window
 
     points = [
         GroundControlPoint(row=point.y + 0.5, col=point.x + 0.5, x=lon, y=point.lat, z=0.0)
         for point, lon in zip(frame.points, continuous_lon(frame), strict=True)
     ]
     with open_photo(frame) as photo:
-        profile = {
-            "width": photo.width,
-            "height": photo.height,
-            "count": photo.count,
-            "dtype": photo.dtypes[0],
-            "compress": "deflate",
-            "predictor": 2 if photo.dtypes[0].startswith(("u", "i")) else 1,
-            "tiled": True,
-            "interleave": "pixel",
-            "bigtiff": "if_safer",
-        }
-        with rasterio.open(path, "w", driver="GTiff", **profile) as copy:
-            copy.gcps = (points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL")))
-            copy.update_tags(**metadata(frame))
-            copy.colorinterp = photo.colorinterp
-            for row in range(0, photo.height, ROWS):
-                window = Window(0, row, photo.width, min(ROWS, photo.height - row))
-                copy.write(photo.read(window=window), window=window)
+        if UNHOLDABLE_IN_XML.search(photo.name) or "\r" in photo.name:
+            raise LeftOutError("the name of the photo's file cannot stand in XML")
+        rasterio.shutil.copy(photo, path, driver="VRT")
+        with rasterio.open(path, "r+", driver="VRT") as virtual:
+            virtual.gcps = points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL"))
+            virtual.update_tags(**metadata(frame))
 
 
-Writer = Callable[[ExportFrame, Path, Path], None]
+def write_aux(frame: ExportFrame, path: Path) -> None:
+    """``PHOTO.aux.xml``, which GDAL reads with ``PHOTO`` in the same folder."""
+    write_vrt(frame, path)
+    root = ElementTree.Element("PAMDataset")
+    known = ElementTree.parse(path).getroot()  # noqa: S314 - ours
+    root.extend(
+        part
+        for part in known
+        if part.tag in ("GCPList", "Metadata") and "domain" not in part.attrib
+    )
+    ElementTree.ElementTree(root).write(path, encoding="utf-8")
+
+
+def write_tif(frame: ExportFrame, path: Path) -> None:
+    """A GeoTIFF with a lossless copy of the photo's pixels, and control points."""
+    import rasterio
+    import rasterio.shutil
+
+    virtual = path.with_name(f"{path.name}.vrt")
+    write_vrt(frame, virtual)
+    with rasterio.open(virtual, driver="VRT") as photo:
+        rasterio.shutil.copy(
+            photo,
+            path,
+            driver="GTiff",
+            compress="deflate",
+            predictor=2 if np.issubdtype(photo.dtypes[0], np.integer) else 1,
+            tiled=True,
+            interleave="pixel",
+            bigtiff="if_safer",
+        )
+
+
+Writer = Callable[[ExportFrame, Path], None]
 # What a file is called after the photo, and who writes it
 KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
     "vrt": (lambda photo: f"{stem(photo)}.gcp.vrt", write_vrt),
     "aux": (lambda photo: f"{photo}.aux.xml", write_aux),
     "tif": (lambda photo: f"{stem(photo)}.gcp.tif", write_tif),
 }
-
-
-def _band_xml(photo: Any, band: int, name: str, beside: int) -> str:
-    kind = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "float32": "Float32"}.get(
-        photo.dtypes[band - 1], "Float64"
-    )
-    colour = photo.colorinterp[band - 1].name.capitalize()
-    return "\n".join(
-        [
-            f'  <VRTRasterBand dataType="{kind}" band="{band}">',
-            f"    <ColorInterp>{colour}</ColorInterp>",
-            "    <SimpleSource>",
-            f'      <SourceFilename relativeToVRT="{beside}">{name}</SourceFilename>',
-            f"      <SourceBand>{band}</SourceBand>",
-            "    </SimpleSource>",
-            "  </VRTRasterBand>",
-        ]
-    )
 
 
 def _gcp_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
@@ -178,8 +136,9 @@ def _write_gcp(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
     kinds = chosen_kinds(options, KINDS, ("vrt",))
-    for kind, path, target in zip(kinds, paths, targets, strict=True):
-        KINDS[kind][1](frame, path, target)
+    for kind, path in zip(kinds, paths, strict=True):
+        with writing(path, [path.with_name(f"{path.name}.vrt")]):
+            KINDS[kind][1](frame, path)
 
 
 HEADER = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"

@@ -1,27 +1,46 @@
 """A static STAC catalogue: ``ID.stac.json`` for each photo, and ``collection.json`` at the end.
 
-Whatever needs pystac is in `regengine.exchange.export.stac_records`, imported where it is used.
+Addresses of files are relative where they can be, so that folders can be moved.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import quote
 
-from regengine.exchange.export.format import ExportOptions, FolderFormat, LastFile, photo_name
+import pystac
+from pystac.extensions.file import FileExtension
+from pystac.extensions.projection import ProjectionExtension
+from pystac.extensions.view import ViewExtension
+
+from regengine.exchange.export.archive_photos import (
+    COURTESY,
+    GUIDELINES,
+    HOME,
+    UNIT,
+    archive_page,
+    is_made_up,
+)
+from regengine.exchange.export.columns import frame_row
+from regengine.exchange.export.footprint import as_shape, rings_bbox, shortest_span
+from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import POINTS, features, geojson_feature
-from regengine.io.extras import missing
-from regengine.photo.frame_records import frame_id_of
-
-if TYPE_CHECKING:
-    import pystac
-
-    from regengine.exchange.export.stac_records import Catalogue
+from regengine.exchange.export.layers import POINTS, features, geojson_feature, geojson_geometry
+from regengine.exchange.export.viewing import View
+from regengine.io.html import link_to, visible_text
+from regengine.io.plain import printable
+from regengine.io.urls import SCHEMES, is_url, without_secrets
+from regengine.orbit.sun_moon import sun_moon
+from regengine.photo.frame_records import frame_id_of, parse_iso_time
+from regengine.store.file import photo_file
 
 # What items are called: names that are the same in a file system, in an address and in a query.
 
@@ -39,17 +58,318 @@ def item_id(path: str, number: int) -> str:
     return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
 
 
-@lru_cache(maxsize=4)  # one folder, thousands of items
-def _catalogue(folder: Path) -> Catalogue:
-    """What is made in a folder; its collection is called after it."""
-    from regengine.exchange.export.stac_records import Catalogue
-
-    name = _plain(folder.resolve().name) or "photos"
-    return Catalogue(folder=folder, id=name, collection=COLLECTION, ending=ENDING)
+def collection_id(folder: Path) -> str:
+    """Id of the collection in a folder."""
+    return _plain(folder.resolve().name) or "photos"
 
 
 def _plain(text: str) -> str:
     return _OTHERS.sub("_", text)[:LONGEST].strip("._-")
+
+
+_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in an address as it is
+
+
+def photo_href(path: str, found: Path | None, store: Path, folder: Path) -> str:
+    """Address of a photo as seen from a folder."""
+    if is_url(path) and path.partition(":")[0].lower() in SCHEMES:
+        return quote(without_secrets(path).encode("utf-8", "replace"), safe=_OF_A_URL)
+    return href(found or store.absolute().parent / path, folder)
+
+
+def href(path: Path, folder: Path) -> str:
+    """Address of a file as seen from a folder."""
+    text = link_to(path, folder)
+    return text if text.startswith(("../", "file:")) else f"./{text}"
+
+
+# Files of an item: the photo, its control points, and the warped pictures that lie beside.
+
+# Registered with IANA where there is such a type; of raw files, what programs know them by
+MEDIA_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".fits": "image/fits",
+    ".fit": "image/fits",
+    ".fts": "image/fits",
+    ".nef": "image/x-nikon-nef",
+    ".nrw": "image/x-nikon-nrw",
+    ".dng": "image/x-adobe-dng",
+    ".cr2": "image/x-canon-cr2",
+}
+SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
+# Key, ending of the file, role, title of what `--format geotiff` writes
+MAPS = (
+    ("warped", ".warped.tif", "visual", "The photo on the map"),
+    ("sigma", ".sigma.tif", "uncertainty", "One sigma per axis of each place, metres"),
+)
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+def add_photo(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
+    """Tell of the photo itself; nothing where the store does not know its file."""
+    result = frame.result
+    if not result.path:
+        return
+    name = photo_name(result.path, frame.stored.frame_index)
+    found = photo_file(result.path, frame.store)
+    asset = pystac.Asset(
+        href=photo_href(result.path, found, frame.store, folder),
+        title=visible_text(name),
+        media_type=MEDIA_TYPES.get(Path(name).suffix.lower()),
+        roles=["data"],
+    )
+    item.add_asset("photo", asset)
+    if _HASH.fullmatch(result.sha256):
+        FileExtension.ext(asset, add_if_missing=True).checksum = SHA256 + result.sha256
+    if result.width_px is not None and result.height_px is not None:
+        shape = [result.height_px, result.width_px]
+        ProjectionExtension.ext(asset, add_if_missing=True).shape = shape
+
+
+def add_points(item: pystac.Item, name: str) -> None:
+    """Tell of the control points in a file beside the item."""
+    asset = pystac.Asset(
+        href=f"./{name}",
+        title="Control points: pixels, places and their uncertainty",
+        media_type=pystac.MediaType.GEOJSON,
+        roles=["metadata"],
+    )
+    item.add_asset("control_points", asset)
+
+
+def add_maps(item: pystac.Item, frame: ExportFrame, folder: Path) -> None:
+    """Tell of warped pictures of this very photo that lie beside the item."""
+    name = photo_stem(frame.result.path, frame.stored.frame_index)
+    for key, ending, role, title in MAPS:
+        for start in (name, f"{name}-{frame.result.sha256[:8]}"):
+            beside = os.path.join(folder, f"{start}{ending}")  # quicker than a Path, for thousands
+            found = map_facts(Path(beside), frame.result.sha256) if is_file(beside) else None
+            if found is None:
+                continue
+            path = Path(beside)
+            asset = pystac.Asset(
+                href=href(path, folder),
+                title=title,
+                media_type=pystac.MediaType.COG,
+                roles=[role],
+            )
+            item.add_asset(key, asset)
+            ProjectionExtension.ext(asset, add_if_missing=True).apply(**found)
+            break
+
+
+def map_facts(path: Path, sha256: str) -> dict[str, Any] | None:
+    """Where a warped picture lies on the map; None if it is not one of this photo."""
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    from regengine.io.gdal import gdal_session
+
+    with gdal_session():
+        try:
+            with rasterio.open(path.absolute(), driver="GTiff") as raster:
+                if raster.crs is None or raster.tags().get("REGENGINE_PHOTO_SHA256") != sha256:
+                    return None
+                authority = raster.crs.to_authority()
+                return {
+                    "code": None if authority is None else ":".join(authority),
+                    "wkt2": None if authority else raster.crs.to_wkt(version="WKT2_2019"),
+                    "bbox": list(raster.bounds),
+                    "shape": [raster.height, raster.width],
+                    "transform": list(raster.transform)[:6],
+                }
+        except RasterioError:
+            return None
+
+
+def is_file(path: str) -> bool:
+    """Whether there is such a file; names that no file can have are none."""
+    try:
+        return os.path.isfile(path)
+    except ValueError:
+        return False
+
+
+PREFIX = "regengine:"
+# Columns that STAC has a place of its own for
+TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
+PLATFORM = "iss"
+# No photo is older than the launch of the station's first module, or younger than its planned end
+FIRST_MOMENT = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
+LAST_MOMENT = datetime(2031, 1, 1, tzinfo=UTC)
+DIGITS = 4  # of degrees: the Sun is known to 0.01
+GSD_FIGURES = 4
+
+
+def photo_item(frame: ExportFrame, folder: Path, name: str) -> pystac.Item:
+    """The item of a frame."""
+    result = frame.result
+    rings = frame.footprint
+    time = parse_iso_time(result.time_utc or "")
+    # A photo without a time was taken before it was looked at
+    seen = max(parse_iso_time(frame.stored.processed_utc) or LAST_MOMENT, FIRST_MOMENT)
+    start, end = (FIRST_MOMENT, seen) if time is None else (None, None)
+    item = pystac.Item(
+        id=name,
+        geometry=geojson_geometry(as_shape(rings)),
+        bbox=rings_bbox(rings),
+        datetime=time,
+        start_datetime=start,
+        end_datetime=end,
+        properties={"title": printable(result.frame), "platform": PLATFORM},
+        collection=collection_id(folder),
+    )
+    if result.camera_body:
+        item.properties["instruments"] = [printable(result.camera_body)]
+    if frame.stance is not None:
+        _add_view(item, frame.stance, time)
+    # Photos have no coordinate system, but control points
+    ProjectionExtension.ext(item, add_if_missing=True).apply(code=None)
+    for rel in (pystac.RelType.ROOT, pystac.RelType.PARENT, pystac.RelType.COLLECTION):
+        item.add_link(pystac.Link(rel, f"./{COLLECTION}", pystac.MediaType.JSON))
+    _add_archive(item, result.frame)
+    row = frame_row(frame)
+    item.properties |= {
+        f"{PREFIX}{key}": printable(value) if isinstance(value, str) else value
+        for key, value in row.items()
+        if value is not None and key not in TOLD_ELSEWHERE
+    }
+    add_photo(item, frame, folder)
+    add_points(item, f"{name}{POINTS_ENDING}")
+    add_maps(item, frame, folder)
+    return item
+
+
+def _add_view(item: pystac.Item, view: View, time: datetime | None) -> None:
+    if isfinite(view["gsd_m"]):
+        item.common_metadata.gsd = float(f"{view['gsd_m']:.{GSD_FIGURES}g}")
+    angles = {"incidence_angle": view["incidence_deg"]}
+    if view["line_off_nadir_deg"] <= 90.0:
+        angles |= {"off_nadir": view["line_off_nadir_deg"], "azimuth": view["look_bearing_deg"]}
+    if time is not None and isfinite(view["centre_lon"]):
+        sun = sun_moon(time, view["centre_lon"], view["centre_lat"])
+        angles |= {"sun_elevation": sun.sun_elevation_deg, "sun_azimuth": sun.sun_azimuth_deg}
+    known = {key: round(value, DIGITS) for key, value in angles.items() if isfinite(value)}
+    if known:
+        ViewExtension.ext(item, add_if_missing=True).apply(**known)
+
+
+def _add_archive(item: pystac.Item, frame: str) -> None:
+    """Whose a photo is, where it is of NASA's archive."""
+    page = archive_page(frame)
+    if page is None or is_made_up(frame):
+        return
+    item.common_metadata.license = "other"
+    item.common_metadata.providers = [archive_provider()]
+    item.properties[f"{PREFIX}credit"] = f"{COURTESY}, {frame}"
+    item.add_link(pystac.Link(pystac.RelType.VIA, page, pystac.MediaType.HTML))
+    item.add_link(license_link())
+
+
+def archive_provider() -> pystac.Provider:
+    """The unit that keeps the archive of astronaut photography."""
+    roles = [pystac.ProviderRole.PRODUCER, pystac.ProviderRole.LICENSOR]
+    return pystac.Provider(name=UNIT, roles=roles, url=HOME)
+
+
+def license_link() -> pystac.Link:
+    """Where NASA tells what may be done with its pictures."""
+    return pystac.Link(pystac.RelType.LICENSE, GUIDELINES, pystac.MediaType.HTML)
+
+
+# The collection that tells of all items: where and when they are, and what they are like.
+
+DESCRIPTION = (
+    "Photographs taken at night from the International Space Station, placed on the map by their "
+    "city lights with regengine. An item's geometry is the ground that its photo shows, up to 80 "
+    "degrees of incidence; items without one are photos without a place."
+)
+RANGES = (
+    "gsd",
+    "view:off_nadir",
+    "view:incidence_angle",
+    "view:sun_elevation",
+    f"{PREFIX}probability",
+    f"{PREFIX}sigma_m",
+)
+SETS = ("platform", "instruments", f"{PREFIX}verdict", f"{PREFIX}category")
+MOST_OF_A_SET = 100
+
+
+def collection(items: Iterable[pystac.Item], folder: Path) -> dict[str, Any]:
+    """The collection of a folder's items, as plain JSON values."""
+    links: list[dict[str, str]] = []
+    boxes: list[list[float]] = []
+    times: list[datetime] = []
+    values: defaultdict[str, list[Any]] = defaultdict(list)
+    assets: set[str] = set()
+    of_archive = False
+    for item in items:
+        told = item.properties
+        address = f"./{item.id}{ENDING}"
+        kind = pystac.MediaType.GEOJSON
+        links.append({"rel": "item", "href": address, "type": kind, "title": told["title"]})
+        if item.bbox is not None:
+            boxes.append(item.bbox)
+        start, end = item.common_metadata.start_datetime, item.common_metadata.end_datetime
+        times += [time for time in (item.datetime, start, end) if time is not None]
+        for name in (*RANGES, *SETS):
+            if name in told:
+                values[name] += told[name] if isinstance(told[name], list) else [told[name]]
+        assets.update(item.assets)
+        of_archive |= f"{PREFIX}credit" in told
+    # The Earth, and any time, where there are no items
+    extent = [-180.0, -90.0, 180.0, 90.0]
+    moments: list[datetime | None] = [min(times), max(times)] if times else [None, None]
+    if boxes:
+        _, souths, _, norths = zip(*boxes, strict=True)
+        west, east = shortest_span((box[0], box[2]) for box in boxes)
+        extent = [west, min(souths), east, max(norths)]
+    summaries = pystac.Summaries.empty()
+    for name in (name for name in RANGES if name in values):
+        summaries.add(name, pystac.RangeSummary(min(values[name]), max(values[name])))
+    for name in (name for name in SETS if name in values):
+        if len(different := set(values[name])) <= MOST_OF_A_SET:
+            summaries.add(name, sorted(different))
+    found = pystac.Collection(
+        id=collection_id(folder),
+        title=f"Night photographs from the ISS: {collection_id(folder)}",
+        description=DESCRIPTION,
+        extent=pystac.Extent(
+            pystac.SpatialExtent([extent]),
+            pystac.TemporalExtent([moments]),
+        ),
+        license="other",
+        keywords=["night lights", "astronaut photography", "ISS"],
+        providers=[archive_provider()] if of_archive else None,
+        summaries=summaries,
+    )
+    found.item_assets = {**_item_assets(assets)}
+    if of_archive:
+        found.add_link(license_link())
+    plain = found.to_dict(include_self_link=False, transform_hrefs=False)
+    root = {"rel": "root", "href": f"./{COLLECTION}", "type": pystac.MediaType.JSON}
+    others = [link for link in plain["links"] if link["rel"] != "root"]
+    plain["links"] = [root, *others, *links]
+    return plain
+
+
+def _item_assets(assets: set[str]) -> dict[str, pystac.ItemAssetDefinition]:
+    """What kinds of files items have."""
+    known: dict[str, tuple[str, str | None, str]] = {
+        "photo": ("The photo as it was taken", None, "data"),
+        "control_points": ("Control points", pystac.MediaType.GEOJSON, "metadata"),
+        **{key: (title, pystac.MediaType.COG, role) for key, _, role, title in MAPS},
+    }
+    return {
+        key: pystac.ItemAssetDefinition.create(title, None, media_type, [role])
+        for key, (title, media_type, role) in known.items()
+        if key in assets
+    }
 
 
 def stac_text(told: dict[str, Any]) -> str:
@@ -66,47 +386,27 @@ def points_text(frame: ExportFrame) -> str:
     return f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
 
 
-def _need_pystac() -> None:
-    try:
-        import pystac  # noqa: F401
-    except ImportError as error:
-        raise missing("--format stac", error, instead="take geojson or parquet") from error
-
-
-def _names(name: str, options: ExportOptions) -> tuple[str, ...]:
-    _need_pystac()
-    return f"{name}{ENDING}", f"{name}{POINTS_ENDING}"
-
-
 def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> pystac.Item:
-    from regengine.exchange.export.stac_records import photo_item
-
-    item_path, points_path = targets
-    name = item_path.name.removesuffix(ENDING)
-    item = photo_item(frame, _catalogue(item_path.parent), name, points_path.name)
+    item = photo_item(frame, targets[0].parent, targets[0].name.removesuffix(ENDING))
     told = item.to_dict(include_self_link=False, transform_hrefs=False)
     paths[0].write_text(stac_text(told), encoding="ascii")
     paths[1].write_text(points_text(frame), encoding="ascii")
     return item
 
 
-def _write_collection(
-    items: Iterator[pystac.Item], path: Path, target: Path, options: ExportOptions
-) -> None:
-    _need_pystac()
-    from regengine.exchange.export.stac_records import collection
-
-    path.write_text(stac_text(collection(items, _catalogue(target.parent))), encoding="ascii")
+def _write_collection(items: Iterator[pystac.Item], path: Path, folder: Path) -> None:
+    path.write_text(stac_text(collection(items, folder)), encoding="ascii")
 
 
 FORMATS = {
     "stac": FolderFormat(
-        names=_names,
+        names=lambda name, options: (f"{name}{ENDING}", f"{name}{POINTS_ENDING}"),
         write=_write,
         lacks=lambda frame: "",
         photo_name=item_id,
-        last=LastFile(name=COLLECTION, write=_write_collection),
+        last=COLLECTION,
+        write_last=_write_collection,
     )
 }

@@ -32,7 +32,6 @@ from regengine.exchange.export.layers import (
     features,
     geojson_feature,
 )
-from regengine.io.extras import need
 from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
@@ -70,10 +69,9 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
 
 
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layer = POINTS if table_of(options.table) is TABLES["points"] else FOOTPRINTS
-    need("--format parquet", "pyarrow")
     from pyarrow import parquet
 
+    layer = POINTS if table_of(options.table) is TABLES["points"] else FOOTPRINTS
     rows = (
         row
         for frame in frames
@@ -98,7 +96,6 @@ def _write_geojson(frames: Iterator[ExportFrame], path: Path, options: ExportOpt
 
 def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     layers = chosen_layers(options.layers)
-    need("--format gpkg", "pyarrow", "pyogrio")
     waiting: dict[Layer, list[tuple[Row, Any]]] = {layer: [] for layer in layers}
     changed = datetime(1970, 1, 1, tzinfo=UTC)
     with TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -16,14 +16,14 @@ from matchers.camera import is_turned
 from regengine.exchange.export.archive_photos import archive_page
 from regengine.exchange.export.columns import (
     FRAME_COLUMNS,
-    KEYS,
-    POINT_COLUMNS,
+    OF_POINTS,
     TableColumn,
     held_text,
     of_frame,
+    of_view,
 )
 from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.viewing import Bearings, SkyPosition, bearings, sky_position
+from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.frame_records import parse_iso_time
 from regengine.store.file import photo_file
@@ -65,15 +65,6 @@ def left_to_people(name: str, kind: Kind, says: str) -> TableColumn:
 LOADED = of_frame("loaded_at", "loaded", "when the row was last loaded", lambda _: True)
 
 
-def from_table(columns: Iterable[TableColumn], without: Container[str] = ()) -> list[TableColumn]:
-    """Columns of another table, with times as moments instead of texts."""
-    return [
-        replace(column, value=partial(_moment, column)) if column.kind == "moment" else column
-        for column in columns
-        if column.name not in without
-    ]
-
-
 def unit_of(name: str) -> str:
     """Unit of a column's values by its name; empty where it has none."""
     for start, unit in COVARIANCES.items():
@@ -86,11 +77,6 @@ def unit_of(name: str) -> str:
     return WITHOUT_ENDING.get(name) or UNITS.get(ending, "")
 
 
-def _moment(column: TableColumn, frame: ExportFrame, number: int) -> Any:
-    text = column.value(frame, number)
-    return moment(text) if text else None
-
-
 def moment(text: str) -> datetime | None:
     """A time in UTC that both servers can hold; None where the text is none."""
     time = parse_iso_time(text)
@@ -98,18 +84,6 @@ def moment(text: str) -> datetime | None:
 
 
 # What servers are told of a photo beside the columns of ``--table frames``.
-
-
-def guarded(value: Callable[[ExportFrame], Any]) -> Callable[[ExportFrame], Any]:
-    """A value of a frame's camera; missing where there is none or a damaged one."""
-
-    def of(frame: ExportFrame) -> Any:
-        if frame.camera is None or not is_turned(frame.camera):
-            return None
-        with np.errstate(all="ignore"):
-            return value(frame)
-
-    return of
 
 
 def photo_key(frame: ExportFrame) -> str:
@@ -151,16 +125,15 @@ def _exif(path: str, store: Path) -> Exif:
     return Exif() if file is None else read_exif(file)
 
 
-def _of_bearings(name: str, kind: Kind, says: str, value: Callable[[Bearings], Any]) -> TableColumn:
-    return of_frame(name, kind, says, guarded(lambda frame: value(bearings(frame.camera))))
-
-
 def _of_exif(name: str, kind: Kind, says: str, field: str) -> TableColumn:
     return of_frame(name, kind, says, lambda frame: getattr(exif_of(frame), field))
 
 
-ORIENTATION = _of_bearings(
-    "orientation", "text", "which way is up in the picture as stored", lambda found: found.words
+ORIENTATION = of_frame(
+    "orientation",
+    "text",
+    "which way is up in the picture as stored",
+    lambda frame: None if frame.stance is None else describe_orientation(frame.stance),
 )
 LENS = _of_exif("lens", "text", "lens by the photo's EXIF", "lens")
 APERTURE = _of_exif("aperture_f", "real", "f-number by the photo's EXIF", "aperture_f")
@@ -179,18 +152,14 @@ LINK = of_frame(
 )
 EXTRA = (
     _of_exif("exposure_s", "real", "exposure time by the photo's EXIF", "exposure_s"),
-    _of_bearings(
+    of_view(
         "up_bearing_deg",
-        "real",
         "bearing of the upward direction of the picture as stored, at its centre, from north to "
         "east; none where the centre is sky",
-        lambda found: found.up_deg,
     ),
-    _of_bearings(
+    of_view(
         "look_bearing_deg",
-        "real",
         "bearing from the place below the camera to the image centre, from north to east",
-        lambda found: found.look_deg,
     ),
 )
 NADIR = of_frame("nadir", "point", "place below the camera", lambda frame: frame.nadir)
@@ -211,10 +180,10 @@ FOOTPRINT = of_frame(
 def sky_of(frame: ExportFrame) -> SkyPosition | None:
     """Where a frame's camera looks among the stars; None without a camera or a time."""
     time = moment(frame.result.time_utc or "")
-    if time is None:
+    if time is None or frame.camera is None or not is_turned(frame.camera):
         return None
-    found: SkyPosition | None = guarded(lambda frame: sky_position(frame.camera, time))(frame)
-    return found
+    with np.errstate(all="ignore"):
+        return sky_position(frame.camera, time)
 
 
 def _of_sky(name: str, kind: Kind, says: str) -> TableColumn:
@@ -256,13 +225,12 @@ class SqlTable:
         return tuple(column for column in self.columns if column.written)
 
 
-KEY_NAMES = {column.name for column in KEYS}
 POSTGRESQL_FRAMES = SqlTable(
     name="regengine.frames",
     description="photos, placed on the map",
     columns=(
         KEY,
-        *from_table(FRAME_COLUMNS),
+        *FRAME_COLUMNS,
         LENS,
         APERTURE,
         ISO,
@@ -281,7 +249,7 @@ POSTGRESQL_POINTS = SqlTable(
     description="control points of photos: pixel and ground",
     columns=(
         KEY,
-        *from_table(POINT_COLUMNS, without=KEY_NAMES),
+        *OF_POINTS,
         TableColumn(
             name="ground",
             kind="point",
@@ -334,7 +302,7 @@ def _author(frame: ExportFrame) -> str | None:
 
 def _renamed(name: str, of: str, says: str = "") -> TableColumn:
     """A column of ``--table frames`` under the name that it has in this record."""
-    (column,) = from_table(column for column in FRAME_COLUMNS if column.name == of)
+    (column,) = (column for column in FRAME_COLUMNS if column.name == of)
     return replace(column, name=name, description=says or column.description)
 
 
@@ -389,7 +357,7 @@ NIGHTISS_IMAGES = SqlTable(
     columns=(
         KEY,
         *RECORD,
-        *from_table(FRAME_COLUMNS, without=TOLD),
+        *(column for column in FRAME_COLUMNS if column.name not in TOLD),
         _renamed("exif_orientation", "orientation"),
         *EXTRA,
         *SKY,
@@ -401,6 +369,6 @@ NIGHTISS_IMAGES = SqlTable(
 NIGHTISS_POINTS = SqlTable(
     name="imagenesISS_points",
     description="control points of photos: pixel and ground",
-    columns=(KEY, *from_table(POINT_COLUMNS, without=KEY_NAMES)),
+    columns=(KEY, *OF_POINTS),
     rows=lambda frame: len(frame.points),
 )

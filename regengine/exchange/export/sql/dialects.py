@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import UTC
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from regengine.exchange.export.columns import TableColumn, held_text
+from regengine.exchange.export.columns import held_text
 from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.sql.columns import (
     NIGHTISS_IMAGES,
@@ -24,6 +25,7 @@ from regengine.exchange.export.sql.columns import (
     POSTGRESQL_SKY,
     SqlTable,
     comment_of,
+    moment,
 )
 from regengine.photo.frame_records import wrap_lon
 from regengine.store.schema import Kind
@@ -74,22 +76,16 @@ def _escaped(letter: Any) -> str:
     return _ESCAPES.get(letter) or f"\\x{ord(letter):02x}"
 
 
-class Dialect(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
     """A kind of server: a table of photos, and those whose rows are replaced with their photo's."""
 
     photos: SqlTable
     parts: tuple[SqlTable, ...]
+    head: str  # statements before the rows: settings, tables, the start of the transaction
     tail: str  # statements after the rows
-
-    @property
-    def head(self) -> str:
-        """Statements before the rows: settings, tables, the start of the transaction."""
-
-    def literal(self, kind: Kind, value: object) -> str:
-        """A value that is not None as a literal."""
-
-    def on_known_photo(self) -> str:
-        """End of an INSERT: what becomes of a photo that is there already."""
+    literal: Callable[[Kind, Any], str]  # a value that is not None, under any settings
+    on_known_photo: str  # end of an INSERT: what becomes of a photo that is there already
 
 
 MYSQL_TYPES: dict[Kind, str] = {
@@ -127,74 +123,74 @@ SET SESSION sql_mode = @regengine_sql_mode,
 """
 
 
-class MySql:
-    """MySQL and MariaDB: the table of registered photos of NightISS, and its control points."""
+def mysql_literal(kind: Kind, value: Any) -> str:
+    """A value as a literal under any ``sql_mode``."""
+    match kind:
+        case "text" | "key":
+            return mysql_text(str(value))
+        case "real":
+            return number(value)
+        case "moment":
+            time = moment(value)
+            return f"'{time.replace(tzinfo=None).isoformat(' ')}'" if time else NULL
+        case "polygons":
+            return f"'{polygons_wkt(value)}'" if value else NULL
+        case "loaded":
+            return "@regengine_loaded"
+        case _:
+            return str(int(value))
 
-    photos = NIGHTISS_IMAGES
-    parts: tuple[SqlTable, ...] = (NIGHTISS_POINTS,)
-    tail = f"COMMIT;\n{MYSQL_SETTINGS_BACK}"
 
-    @property
-    def head(self) -> str:
-        """Settings, tables (which MySQL makes outside of transactions), the transaction."""
-        images = _mysql_table(
-            NIGHTISS_IMAGES,
-            first=MYSQL_ID,
-            last=(
+def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
+    columns = [
+        f"{column.name} {MYSQL_TYPES[column.kind]}{' NOT NULL' if column.name == 'point' else ''} "
+        f"COMMENT {mysql_text(comment_of(column))}"
+        for column in table.columns
+    ]
+    inside = ",\n  ".join([*first, *columns, *last])
+    comment = mysql_text(table.description)
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n) "
+        f"{MYSQL_STORAGE} COMMENT={comment};\n"
+    )
+
+
+def _replaced(table: SqlTable, form: str) -> str:
+    """Of a photo that is there already: all that is written, but its key."""
+    names = [column.name for column in table.written if column.kind != "key"]
+    return ", ".join(f"{name} = {form.format(name)}" for name in names)
+
+
+# NightISS's table of registered photos, and control points; MySQL makes tables outside of
+# transactions. A row is replaced but for its number and what is left to people.
+MYSQL = Dialect(
+    photos=NIGHTISS_IMAGES,
+    parts=(NIGHTISS_POINTS,),
+    head="".join(
+        [
+            f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}",
+            _mysql_table(
+                NIGHTISS_IMAGES,
                 "UNIQUE KEY (photo_key)",
                 "KEY (image_id(64))",
                 "KEY (gmt)",
                 "KEY (centre_lat, centre_lon)",
+                first=[MYSQL_ID],
             ),
-        )
-        points = _mysql_table(
-            NIGHTISS_POINTS,
-            last=(
+            _mysql_table(
+                NIGHTISS_POINTS,
                 "PRIMARY KEY (photo_key, point)",
                 "KEY (lat, lon)",
                 f"FOREIGN KEY (photo_key) REFERENCES {NIGHTISS_IMAGES.name} (photo_key) "
                 "ON DELETE CASCADE",
             ),
-        )
-        return (
-            f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}{images}{points}BEGIN;\n"
-        )
-
-    def literal(self, kind: Kind, value: Any) -> str:
-        """A value as a literal under any ``sql_mode``."""
-        match kind:
-            case "text" | "key":
-                return mysql_text(str(value))
-            case "real":
-                return number(value)
-            case "moment":
-                return f"'{value.astimezone(UTC).replace(tzinfo=None).isoformat(' ')}'"
-            case "polygons":
-                return f"'{polygons_wkt(value)}'" if value else NULL
-            case "loaded":
-                return "@regengine_loaded"
-            case _:
-                return str(int(value))
-
-    def on_known_photo(self) -> str:
-        """The row is replaced but for its number and what is left to people."""
-        names = [column.name for column in NIGHTISS_IMAGES.written if column.kind != "key"]
-        return "\nON DUPLICATE KEY UPDATE " + ", ".join(f"{n} = VALUES({n})" for n in names)
-
-
-def _mysql_table(table: SqlTable, last: tuple[str, ...], first: str = "") -> str:
-    lines = [*filter(None, [first]), *map(_mysql_column, table.columns), *last]
-    inside = ",\n  ".join(lines)
-    comment = mysql_text(table.description)
-    storage = f"{MYSQL_STORAGE} COMMENT={comment}"
-    return f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n) {storage};\n"
-
-
-def _mysql_column(column: TableColumn) -> str:
-    kind = MYSQL_TYPES[column.kind]
-    if column.name == "point":
-        kind += " NOT NULL"
-    return f"{column.name} {kind} COMMENT {mysql_text(comment_of(column))}"
+            "BEGIN;\n",
+        ]
+    ),
+    tail=f"COMMIT;\n{MYSQL_SETTINGS_BACK}",
+    literal=mysql_literal,
+    on_known_photo=f"\nON DUPLICATE KEY UPDATE {_replaced(NIGHTISS_IMAGES, 'VALUES({})')}",
+)
 
 
 POSTGRESQL_TYPES: dict[Kind, str] = {
@@ -244,59 +240,25 @@ CREATE SCHEMA IF NOT EXISTS regengine;
 """
 
 
-class PostgreSql:
-    """PostgreSQL: PostGIS for the ground, Q3C for the sky, in the schema ``regengine``."""
-
-    photos = POSTGRESQL_FRAMES
-    parts: tuple[SqlTable, ...] = (POSTGRESQL_POINTS, POSTGRESQL_SKY)
-    tail = "COMMIT;\n"
-
-    @property
-    def head(self) -> str:
-        """The transaction, settings, extensions, tables with their comments, indices."""
-        parent = f"REFERENCES {POSTGRESQL_FRAMES.name} ON DELETE CASCADE"
-        parts = [
-            "-- Photos, control points and sky positions by regengine\n",
-            POSTGRESQL_SETTINGS,
-            _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)"),
-            _postgresql_table(
-                POSTGRESQL_POINTS,
-                "PRIMARY KEY (photo_key, point)",
-                f"FOREIGN KEY (photo_key) {parent}",
-            ),
-            _postgresql_table(
-                POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", f"FOREIGN KEY (photo_key) {parent}"
-            ),
-            *(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES),
-            IN_BOX,
-        ]
-        return "".join(parts)
-
-    def literal(self, kind: Kind, value: Any) -> str:
-        """A value as a literal whatever ``standard_conforming_strings`` is."""
-        match kind:
-            case "text" | "key":
-                return postgresql_text(str(value))
-            case "real":
-                return number(value)
-            case "moment":
-                return f"'{value.isoformat(' ')}'"
-            case "point" | "polygons":
-                wkt = (point_wkt if kind == "point" else polygons_wkt)(value)
-                return f"'SRID=4326;{wkt}'" if wkt else NULL
-            case "loaded":
-                return "now()"
-            case "flag":
-                return "true" if value else "false"
-            case _:
-                return str(int(value))
-
-    def on_known_photo(self) -> str:
-        """The row is replaced."""
-        names = [column.name for column in POSTGRESQL_FRAMES.written if column.kind != "key"]
-        values = ", ".join(f"{name} = EXCLUDED.{name}" for name in names)
-        # Names of our own columns alone
-        return f"\nON CONFLICT (photo_key) DO UPDATE SET {values}"
+def postgresql_literal(kind: Kind, value: Any) -> str:
+    """A value as a literal whatever ``standard_conforming_strings`` is."""
+    match kind:
+        case "text" | "key":
+            return postgresql_text(str(value))
+        case "real":
+            return number(value)
+        case "moment":
+            time = moment(value)
+            return f"'{time.isoformat(' ')}'" if time else NULL
+        case "point" | "polygons":
+            wkt = (point_wkt if kind == "point" else polygons_wkt)(value)
+            return f"'SRID=4326;{wkt}'" if wkt else NULL
+        case "loaded":
+            return "now()"
+        case "flag":
+            return "true" if value else "false"
+        case _:
+            return str(int(value))
 
 
 def _postgresql_table(table: SqlTable, *last: str) -> str:
@@ -310,4 +272,26 @@ def _postgresql_table(table: SqlTable, *last: str) -> str:
     )
 
 
-DIALECTS: dict[str, Dialect] = {"mysql": MySql(), "postgresql": PostgreSql()}
+PARENT = f"FOREIGN KEY (photo_key) REFERENCES {POSTGRESQL_FRAMES.name} ON DELETE CASCADE"
+# PostGIS for the ground, Q3C for the sky, in the schema ``regengine``
+POSTGRESQL = Dialect(
+    photos=POSTGRESQL_FRAMES,
+    parts=(POSTGRESQL_POINTS, POSTGRESQL_SKY),
+    head="".join(
+        [
+            "-- Photos, control points and sky positions by regengine\n",
+            POSTGRESQL_SETTINGS,
+            _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)"),
+            _postgresql_table(POSTGRESQL_POINTS, "PRIMARY KEY (photo_key, point)", PARENT),
+            _postgresql_table(POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", PARENT),
+            *(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES),
+            IN_BOX,
+        ]
+    ),
+    tail="COMMIT;\n",
+    literal=postgresql_literal,
+    on_known_photo=(
+        f"\nON CONFLICT (photo_key) DO UPDATE SET {_replaced(POSTGRESQL_FRAMES, 'EXCLUDED.{}')}"
+    ),
+)
+DIALECTS = {"mysql": MYSQL, "postgresql": POSTGRESQL}
