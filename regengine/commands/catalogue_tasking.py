@@ -13,7 +13,7 @@ from regengine.batch.console import say
 from regengine.commands.options import Force, Json, Quiet
 
 if TYPE_CHECKING:
-    from regengine.collection.tasking.plan import FrameOfPlace, Plan
+    from regengine.collection.tasking.plan import Plan
 
 
 def tasking(
@@ -88,9 +88,11 @@ def tasking(
     from regengine.collection.tasking.targets import city_targets, listed_targets
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, in_place_of
+    from regengine.io.extras import need
     from regengine.orbit.tle import load_tle_file
     from regengine.photo.frame_records import parse_iso_time
 
+    need("A plan", "pandas")
     check_new_file(out, ENDINGS, force=force)
     begin = datetime.now(UTC) if start is None else parse_iso_time(start)
     if begin is None:
@@ -102,7 +104,7 @@ def tasking(
         max_off_nadir_deg=good_off_nadir_deg,
         max_age=None if good_age_days is None else timedelta(days=good_age_days),
     )
-    best: dict[int, FrameOfPlace] = {}
+    best = None
     if catalogue is not None:
         from regengine.collection.catalogue.query import Catalogue
 
@@ -122,16 +124,17 @@ def tasking(
 
 
 def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> None:
-    element_set = plan.orbit.element_set
-    worst = float(plan.sigma_s.max()) if len(plan.passes) else None
+    element_set, passes = plan.element_set, plan.passes
+    worst = float(passes["sigma_time_s"].max()) if len(passes) else None
+    reached = passes["place"].nunique()
     if as_json:
         said = {
             "out": str(out),
             "places": places,
             "wanted": len(plan.wanted),
-            "without_any_frame": sum(one.best is None for one in plan.wanted),
-            "with_passes": plan.places,
-            "passes": len(plan.passes),
+            "without_any_frame": int(plan.wanted["frame"].isna().sum()),
+            "with_passes": reached,
+            "passes": len(passes),
             "too_uncertain": plan.uncertain,
             "tle_epoch_utc": f"{element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}",
             "worst_sigma_time_s": None if worst is None else round(worst, 1),
@@ -148,7 +151,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
         )
     known = "" if worst is None else f", their times known to {worst:.0f} s or better"
     say(
-        f"{out}: {len(plan.passes):,} passes of {plan.places:,} places{known}; "
+        f"{out}: {len(passes):,} passes of {reached:,} places{known}; "
         f"{len(plan.wanted):,} of {places:,} places have no good frame",
         err=True,
     )

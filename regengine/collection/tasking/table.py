@@ -3,74 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from regengine.collection.tasking.plan import Plan
 from regengine.io.html import visible_text
+from regengine.io.plain import plain
 from regengine.io.tables import cell, write_csv
-from regengine.orbit.rotation import utc_of
 
 ENDINGS = (".csv", ".geojson", ".json")
-COLUMNS = (
-    *("rank", "place", "country", "place_lon", "place_lat", "population", "priority", "need"),
-    *("best_frame", "best_quality", "best_off_nadir_deg", "best_time_utc", "time_utc"),
-    *("sigma_time_s", "off_nadir_deg", "sigma_ground_km", "side", "azimuth_deg", "heading_deg"),
-    *("ground_km", "slant_km", "elevation_deg", "nadir_lon", "nadir_lat", "altitude_km"),
-    *("sun_elevation_deg", "moon_elevation_deg", "moon_illumination", "tle_epoch_utc"),
-    "tle_age_h",
-)
-
-
-def plan_rows(plan: Plan) -> Iterator[dict[str, Any]]:
-    """A row for each pass; None for what is missing."""
-    passes, over = plan.passes, plan.over
-    for k in range(len(passes)):
-        wanted = plan.wanted[passes.place[k]]
-        target, best = wanted.target, wanted.best
-        # On which side of the ground track the place lies
-        turn_deg = (passes.azimuth_deg[k] - passes.heading_deg[k]) % 360.0
-        yield {
-            "rank": int(passes.place[k]) + 1,
-            "place": visible_text(target.name),
-            "country": visible_text(target.country) or None,
-            "place_lon": round(target.lon, 5),
-            "place_lat": round(target.lat, 5),
-            "population": target.population,
-            "priority": round(wanted.priority, 3),
-            "need": wanted.need,
-            "best_frame": best and visible_text(best.frame),
-            "best_quality": best and _rounded(best.quality, 3),
-            "best_off_nadir_deg": best and _rounded(best.off_nadir_deg, 1),
-            "best_time_utc": best and best.time_utc and _moment(best.time_utc),
-            "time_utc": _moment(utc_of(passes.days[k])),
-            "sigma_time_s": _rounded(plan.sigma_s[k], 1),
-            "off_nadir_deg": _rounded(passes.off_nadir_deg[k], 2),
-            "sigma_ground_km": _rounded(plan.sigma_km[k], 1),
-            "side": "right" if turn_deg < 180.0 else "left",
-            "azimuth_deg": _rounded(passes.azimuth_deg[k], 1),
-            "heading_deg": _rounded(passes.heading_deg[k], 1),
-            "ground_km": _rounded(passes.ground_km[k], 1),
-            "slant_km": _rounded(passes.slant_km[k], 1),
-            "elevation_deg": _rounded(passes.elevation_deg[k], 2),
-            "nadir_lon": _rounded(passes.nadir_lon[k], 4),
-            "nadir_lat": _rounded(passes.nadir_lat[k], 4),
-            "altitude_km": _rounded(passes.altitude_km[k], 1),
-            "sun_elevation_deg": _rounded(over.sun_elevation_deg[k], 2),
-            "moon_elevation_deg": _rounded(over.moon_elevation_deg[k], 2),
-            "moon_illumination": _rounded(over.moon_illumination[k], 3),
-            "tle_epoch_utc": _moment(plan.orbit.element_set.epoch_utc),
-            "tle_age_h": _rounded(plan.age_h[k], 2),
-        }
+# Columns, and the decimals of those that are rounded
+COLUMNS = {
+    "rank": None, "place": None, "country": None, "place_lon": 5, "place_lat": 5,
+    "population": None, "priority": 3, "need": None, "best_frame": None, "best_quality": 3,
+    "best_off_nadir_deg": 1, "best_time_utc": None, "time_utc": None, "sigma_time_s": 1,
+    "off_nadir_deg": 2, "sigma_ground_km": 1, "side": None, "azimuth_deg": 1, "heading_deg": 1,
+    "ground_km": 1, "slant_km": 1, "elevation_deg": 2, "nadir_lon": 4, "nadir_lat": 4,
+    "altitude_km": 1, "sun_elevation_deg": 2, "moon_elevation_deg": 2, "moon_illumination": 3,
+    "tle_epoch_utc": None, "tle_age_h": 2,
+}  # fmt: skip
 
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan into a new file: GeoJSON, or CSV where its name ends so."""
-    rows = list(plan_rows(plan))
+    names = {"name": "place", "lon": "place_lon", "lat": "place_lat"}
+    of_best = ("frame", "quality", "off_nadir_deg", "time_utc")
+    wanted = plan.wanted.rename(columns=names | {name: f"best_{name}" for name in of_best})
+    wanted = wanted.assign(
+        place=wanted["place"].map(visible_text),
+        country=wanted["country"].map(visible_text, na_action="ignore").replace("", None),
+        best_frame=wanted["best_frame"].map(visible_text, na_action="ignore"),
+        best_time_utc=wanted["best_time_utc"].map(_moment, na_action="ignore"),
+    )
+    passes = plan.passes.rename(columns={"place": "number"}).join(wanted, on="number")
+    # On which side of the ground track the place lies
+    turn_deg = (passes["azimuth_deg"] - passes["heading_deg"]) % 360.0
+    passes = passes.assign(
+        rank=passes["number"] + 1,
+        time_utc=[_moment(plan.start + timedelta(seconds=s)) for s in passes["seconds"]],
+        side=np.where(turn_deg < 180.0, "right", "left"),
+        tle_epoch_utc=_moment(plan.element_set.epoch_utc),
+        population=passes["population"].astype("Int64"),
+    )
+    passes = passes.round({name: digits for name, digits in COLUMNS.items() if digits is not None})
+    table = passes[list(COLUMNS)].astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
     if path.suffix.lower() == ".csv":
-        write_csv(path, COLUMNS, ([cell(name, row[name]) for name in COLUMNS] for row in rows))
+        write_csv(path, COLUMNS, ([cell(*item) for item in row.items()] for row in rows))
         return
     features = [
         {
@@ -80,13 +61,9 @@ def write_plan(plan: Plan, path: Path) -> None:
         }
         for row in rows
     ]
-    layer = {"type": "FeatureCollection", "features": features}
+    layer = {"type": "FeatureCollection", "features": plain(features, str)}
     text = json.dumps(layer, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)
 
 
 def _moment(time: datetime) -> str:
