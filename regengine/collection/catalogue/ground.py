@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 # Share of a ring's extent by which a corner may be moved: polygons of 65 corners become some ten
 SIMPLER = 0.004
-# Boxes across the antimeridian have their western edge beyond their eastern one
-IN_BOX = """
-{lat} >= f.south AND {lat} <= f.north AND CASE WHEN f.west <= f.east
-THEN {lon} BETWEEN f.west AND f.east ELSE {lon} >= f.west OR {lon} <= f.east END
-"""
 AREAS = "regengine.area_seen_km2"  # key in the file's metadata
 CELL_KM2 = 100.0
 CELL_M = 1e3 * math.sqrt(CELL_KM2)
@@ -73,10 +68,3 @@ def area_seen_km2(footprints: Iterable[bytes]) -> float:
         shapes = shapely.transform(shapely.from_wkb(some), project, interleaved=False)
         rasterize(shapes, out=seen, transform=to_cells)
     return float(np.count_nonzero(seen)) * CELL_KM2
-
-
-def covers(footprint: bytes, lon: float, lat: float) -> bool:
-    """Whether a footprint (WKB) has a place in it."""
-    import shapely
-
-    return bool(shapely.intersects_xy(shapely.from_wkb(footprint), lon, lat))

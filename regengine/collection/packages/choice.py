@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from matchers.footprint import WGS84
-from regengine.collection.catalogue.ground import IN_BOX, covers
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Catalogue
 
 MIN_KM_PER_DEGREE = 110.5  # of latitude, at the equator
-_COLUMNS = (
-    *("frame", "sha256", "store", "frame_index", "path", "time_utc", "quality", "sharpness"),
-    *("cloud", "off_nadir_deg", "resolution_m", "centre_lon", "centre_lat", "geometry"),
-    *("place", "place_country", "city", "country", "city_km"),
-)
+# What is None asks for all; boxes across the antimeridian have their western edge beyond their
+# eastern one
+CHOSEN = """
+SELECT frame, sha256, store, frame_index, path, time_utc, quality, sharpness, cloud, off_nadir_deg,
+    resolution_m, centre_lon, centre_lat, geometry, place, place_country, city, country, city_km
+FROM frames
+WHERE list_contains($verdicts, verdict)
+    AND ($frames::VARCHAR[] IS NULL OR list_contains($frames, frame))
+    AND ($place_id::BIGINT IS NULL OR place_id = $place_id)
+    AND ($first_utc::TIMESTAMPTZ IS NULL OR time_utc >= $first_utc)
+    AND ($end_utc::TIMESTAMPTZ IS NULL OR time_utc < $end_utc)
+    AND ($least_quality::DOUBLE IS NULL OR quality >= $least_quality)
+    AND ($max_off_nadir_deg::DOUBLE IS NULL OR off_nadir_deg <= $max_off_nadir_deg)
+    AND ($reach_deg::DOUBLE IS NULL OR abs(centre_lat - $lat) <= $reach_deg)
+    AND ($lon::DOUBLE IS NULL OR $reach_deg IS NOT NULL OR geometry IS NOT NULL
+        AND $lat BETWEEN south AND north AND CASE WHEN west <= east
+        THEN $lon BETWEEN west AND east ELSE $lon >= west OR $lon <= east END)
+ORDER BY quality DESC NULLS LAST, frame, sha256
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,43 +64,23 @@ def chosen_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, A
 
     Frames without a quality come last; of equals the earlier ids come first.
     """
+    import shapely
+
     place, radius_km = choice.place, choice.radius_km
-    conditions: dict[str, list[Any]] = {"list_contains(?, f.verdict)": [list(choice.verdicts)]}
-    if choice.frames:
-        conditions["list_contains(?, f.frame)"] = [list(choice.frames)]
-    for condition, value in (
-        ("f.place_id = ?", choice.place_id),
-        ("f.time_utc >= ?", choice.first_utc),
-        ("f.time_utc < ?", choice.end_utc),
-        ("f.quality >= ?", choice.least_quality),
-        ("f.off_nadir_deg <= ?", choice.max_off_nadir_deg),
-    ):
-        if value is not None:
-            conditions[condition] = [value]
-    if place is not None and radius_km is None:
-        # Numbers of our own making, written out: they stand in the condition several times
-        box = IN_BOX.format(lon=f"({place.lon!r}::DOUBLE)", lat=f"({place.lat!r}::DOUBLE)")
-        conditions[f"f.geometry IS NOT NULL AND ({box})"] = []
-    elif place is not None and radius_km is not None:
-        reach = radius_km / MIN_KM_PER_DEGREE
-        conditions["f.centre_lat BETWEEN ? AND ?"] = [place.lat - reach, place.lat + reach]
-    asked = (
-        f"SELECT {', '.join(_COLUMNS)} FROM frames f WHERE {' AND '.join(conditions)} "  # noqa: S608
-        "ORDER BY quality DESC NULLS LAST, frame, sha256"
-    )
-    rows: list[dict[str, Any]] = []
-    for row in catalogue.ask(
-        asked, [one for found in conditions.values() for one in found]
-    ).dicts():
-        if len(rows) == choice.best:
-            break
+
+    def is_shown(row: dict[str, Any]) -> bool:
+        geometry = row.pop("geometry")
         if place is None:
-            shown = True
-        elif radius_km is None:
-            shown = covers(row["geometry"], place.lon, place.lat)
-        else:
-            centre = row["centre_lon"], row["centre_lat"]
-            shown = WGS84.inv(place.lon, place.lat, *centre)[2] <= 1e3 * radius_km
-        if shown:
-            rows.append({name: value for name, value in row.items() if name != "geometry"})
-    return rows
+            return True
+        if radius_km is None:
+            return bool(shapely.intersects_xy(shapely.from_wkb(geometry), place.lon, place.lat))
+        centre = row["centre_lon"], row["centre_lat"]
+        return bool(WGS84.inv(place.lon, place.lat, *centre)[2] <= 1e3 * radius_km)
+
+    named = ("place_id", "first_utc", "end_utc", "least_quality", "max_off_nadir_deg")
+    values = {name: getattr(choice, name) for name in named}
+    values |= {"verdicts": list(choice.verdicts), "frames": list(choice.frames) or None}
+    values |= {"lon": None, "lat": None} if place is None else {"lon": place.lon, "lat": place.lat}
+    values["reach_deg"] = None if radius_km is None else radius_km / MIN_KM_PER_DEGREE
+    rows = catalogue.ask(CHOSEN, values).dicts()
+    return list(islice(filter(is_shown, rows), choice.best))

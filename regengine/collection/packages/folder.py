@@ -15,7 +15,6 @@ from regengine.io.checksums import sha256_of
 
 SUMS = "SHA256SUMS"
 README = "README.md"
-BLOCK = 1 << 20
 
 
 class ChangedError(Exception):
@@ -27,65 +26,33 @@ class PackageFolder:
 
     def __init__(self, folder: Path, *, link: bool) -> None:
         self.folder, self.link = folder, link
-        self.sums: dict[str, str] = {}
 
-    def add_text(self, name: str, text: str) -> None:
-        """A text that was made for the package."""
-        content = text.encode("utf-8")
-        with self._new(name).open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        self.sums[name] = hashlib.sha256(content).hexdigest()
-
-    def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
-        """A file as it is, byte for byte; ChangedError if it is gone or has another hash."""
-        path = self._new(name)
-        try:
-            found = file_sha256(source) if self.link else _copy(source, path)
-            if sha256 is not None and found != sha256:
-                raise ChangedError(f"{source} is not the photo that was registered")
-        except ChangedError:
-            path.unlink(missing_ok=True)
-            raise
-        if self.link:
-            path.symlink_to(source.absolute())
-        self.sums[name] = found
-
-    def _new(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where a file of the package is to be written."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def add_text(self, name: str, text: str) -> None:
+        """A text that was made for the package."""
+        self.path(name).write_text(text, encoding="utf-8", newline="")
 
-def _copy(source: Path, path: Path) -> str:
-    """Copy a file; SHA-256 of what was written. ChangedError where it cannot be read."""
-    digest = hashlib.sha256()
-    with _readable(source):
-        stream = source.open("rb")
-    with stream, path.open("xb") as target:
-        while True:
-            with _readable(source):
-                block = stream.read(BLOCK)
-            if not block:
-                break
-            digest.update(block)
-            target.write(block)
-        target.flush()
-        os.fsync(target.fileno())
-    return digest.hexdigest()
+    def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
+        """A file as it is, byte for byte; ChangedError if it is gone or has another hash."""
+        content = read_file(source)
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise ChangedError(f"{source} is not the photo that was registered")
+        path = self.path(name)
+        if self.link:
+            path.symlink_to(source.absolute())
+        else:
+            path.write_bytes(content)
 
 
-def file_sha256(source: Path) -> str:
-    """SHA-256 of a file; ChangedError where it cannot be read."""
-    with _readable(source):
-        return sha256_of(source)
-
-
-@contextmanager
-def _readable(source: Path) -> Iterator[None]:
+def read_file(source: Path) -> bytes:
+    """What is in a file; ChangedError where it cannot be read."""
     try:
-        yield
+        return source.read_bytes()
     except OSError as error:
         raise ChangedError(f"{source} cannot be read ({error.strerror})") from error
 
@@ -128,10 +95,12 @@ def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFol
             made.mkdir()
             package = PackageFolder(made, link=link)
             yield package
-            sums = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(package.sums.items()))
-            package.add_text(SUMS, sums)
-            for folder in (made, *(path for path in made.rglob("*") if path.is_dir())):
-                sync_folder(folder)
+            files = (path for path in made.rglob("*") if path.is_file())
+            sums = {path.relative_to(made).as_posix(): sha256_of(path) for path in files}
+            package.add_text(SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+            for path in (made, *made.rglob("*")):
+                if not path.is_symlink():
+                    sync_folder(path)  # or file
             if os.path.lexists(out) and not _may_replace(out, force):
                 raise ConfigError(f"--out {out} exists by now: nothing was written.")
             old = out.with_name(f"{made.name}.old")

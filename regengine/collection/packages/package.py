@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from regengine.collection.packages.folder import (
     README,
     ChangedError,
-    PackageFolder,
-    file_sha256,
     package_folder,
+    read_file,
 )
 from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.exchange.export.archive_photos import COURTESY
@@ -103,7 +102,7 @@ def calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
         if not path.is_file():
             raise ConfigError(f"{path} is no file: name the calibration files one by one.")
         try:
-            hashes[number] = file_sha256(path)
+            hashes[number] = hashlib.sha256(read_file(path)).hexdigest()
         except ChangedError as error:
             raise ConfigError(f"{error}: check its permissions.") from error
     own = {number: photo_name(path.name, number) for number, path in enumerate(paths)}
@@ -114,19 +113,47 @@ def calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
 # The README of a package: what, where, when, how well placed, and whom to credit.
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#~$])")
-_CHECK = """\
-## Check
+_TEXT = """\
+# Night photographs: {title}
 
-    sha256sum -c SHA256SUMS
+{count} from the International Space Station, placed on the map and packed by regengine {version}. \
+{chosen}
 
-tells whether every file is as it was packed. Photos are byte for byte those that were registered.
-"""
-_CONVENTIONS = """\
+## What, where, when
+
+| photo | frame | taken (UTC) | camera, lens | middle (lat, lon) | near | off nadir | m/pixel \
+| quality |
+|---|---|---|---|---|---|---|---|---|
+{photos}
+
+## How each was placed
+
+{placed}
+
+## Credit
+
+{credits}
+- Names of places: GeoNames (geonames.org), CC BY 4.0.
+
+## Files
+
+- `photos/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which loads it by \
+itself
+- `cameras/PHOTO.json`: solved camera, control points and what is known of the photo
+- `frames.csv`, `points.csv`: the same as tables
+- `footprints.geojson`: the ground that the photos show
+{calibration}
 Pixels `x`, `y` are column and row, zero-based, with whole numbers at pixel centres of the photo as
 stored: no EXIF orientation is applied. `lon`, `lat` are WGS84, degrees. Each sigma is one standard
 deviation per axis. The camera is OpenCV's pinhole with `k1, k2, p1, p2, k3`; `quaternion` is
 [x, y, z, w] and rotates camera vectors (x right, y down, z forward) into ECEF, `position_ecef_m` is
 where the camera was; `mirrored`: x is replaced by width - 1 - x before projection.
+
+## Check
+
+    sha256sum -c SHA256SUMS
+
+tells whether every file is as it was packed. Photos are byte for byte those that were registered.
 """
 
 
@@ -144,23 +171,28 @@ class Contents:
 def readme(contents: Contents) -> str:
     """The text, Markdown."""
     frames = contents.frames
-    parts = [
-        f"# Night photographs: {plain_text(contents.title)}\n",
-        f"{len(frames)} photograph{'s' * (len(frames) != 1)} from the International Space Station, "
-        f"placed on the map and packed by regengine {version('regengine')}. "
-        f"{plain_text(contents.chosen)}\n",
-        _photo_table(frames),
-        _placed(frames),
-        _credit(frames),
-        _files(contents.calibration),
-        _CHECK,
-    ]
-    if contents.failed:
-        lines = [
-            f"- {plain_text(name)}: {plain_text(why)}" for name, why in contents.failed.items()
-        ]
-        parts.append("## Chosen, but not here\n\n" + "\n".join(lines) + "\n")
-    return "\n".join(parts)
+    maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
+    credits = [_credit(one) for one in frames]
+    if maps:
+        used = ", ".join(map(plain_text, maps))
+        credits.append(
+            f"- Night-light maps that were used: {used}; cite them as their producers ask."
+        )
+    files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in contents.calibration]
+    text = _TEXT.format(
+        title=plain_text(contents.title),
+        count=f"{len(frames)} photograph{'s' * (len(frames) != 1)}",
+        version=version("regengine"),
+        chosen=plain_text(contents.chosen),
+        photos="\n".join(map(_photo_row, frames)),
+        placed="\n".join(f"- {plain_text(one.frame.result.frame)}: {_how(one)}" for one in frames),
+        credits="\n".join(credits),
+        calibration="\n".join(
+            [f"- `{CALIBRATION}/`: calibration files", *files, ""] if files else ""
+        ),
+    )
+    failed = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in contents.failed.items()]
+    return "\n".join([text, "## Chosen, but not here\n", *failed, ""]) if failed else text
 
 
 def plain_text(text: object) -> str:
@@ -168,42 +200,23 @@ def plain_text(text: object) -> str:
     return _MARKUP.sub(r"\\\1", visible_text(str(text)))
 
 
-def _photo_table(frames: Sequence[PackedFrame]) -> str:
-    lines = [
-        "## What, where, when\n",
-        "| photo | frame | taken (UTC) | camera, lens | middle (lat, lon) | near | off nadir | "
-        "m/pixel | quality |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for one in frames:
-        result, row = one.frame.result, one.row
-        lens = "" if result.focal_mm is None else f", {result.focal_mm:g} mm"
-        cells = (
-            plain_text(one.name),
-            plain_text(result.frame),
-            result.time_utc or "unknown",
-            plain_text(result.camera_body or "unknown") + lens,
-            _number(row["centre_lat"], ".4f") + ", " + _number(row["centre_lon"], ".4f"),
-            _near(row),
-            _number(row["off_nadir_deg"], ".1f", "°"),
-            _number(row["resolution_m"], ".0f"),
-            _number(row["quality"], ".2f"),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _near(row: Mapping[str, Any]) -> str:
-    if not row["city"]:
-        return ""
+def _photo_row(one: PackedFrame) -> str:
+    result, row = one.frame.result, one.row
+    town = ", ".join(filter(None, (row["city"], row["country"])))
     away = _number(row["city_km"], ".0f", " km")
-    return f"{plain_text(', '.join(filter(None, (row['city'], row['country']))))} ({away})"
-
-
-def _placed(frames: Sequence[PackedFrame]) -> str:
-    lines = ["## How each was placed\n"]
-    lines += [f"- {plain_text(one.frame.result.frame)}: {_how(one)}" for one in frames]
-    return "\n".join(lines) + "\n"
+    cells = (
+        plain_text(one.name),
+        plain_text(result.frame),
+        result.time_utc or "unknown",
+        plain_text(result.camera_body or "unknown")
+        + ("" if result.focal_mm is None else f", {result.focal_mm:g} mm"),
+        _number(row["centre_lat"], ".4f") + ", " + _number(row["centre_lon"], ".4f"),
+        f"{plain_text(town)} ({away})" if row["city"] else "",
+        _number(row["off_nadir_deg"], ".1f", "°"),
+        _number(row["resolution_m"], ".0f"),
+        _number(row["quality"], ".2f"),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _how(one: PackedFrame) -> str:
@@ -241,39 +254,14 @@ def _odds(probability: float) -> str:
     return f"{probability!r}"
 
 
-def _credit(frames: Sequence[PackedFrame]) -> str:
-    lines = ["## Credit\n"]
-    for one in frames:
-        archive = archive_frame_id(one.frame.result.frame)
-        said = (
-            f"{COURTESY} ({archive})."
-            if archive
-            else "its name is none of NASA's archive: ask whoever took it."
-        )
-        lines.append(f"- {plain_text(one.name)}: {said}")
-    maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
-    if maps:
-        lines.append(
-            f"- Night-light maps that were used: {', '.join(map(plain_text, maps))}; cite them as "
-            "their producers ask."
-        )
-    lines.append("- Names of places: GeoNames (geonames.org), CC BY 4.0.")
-    return "\n".join(lines) + "\n"
-
-
-def _files(calibration: Mapping[str, Path]) -> str:
-    lines = [
-        "## Files\n",
-        f"- `{PHOTOS}/`: the photos; beside each, `PHOTO.points` for the QGIS georeferencer, which "
-        "loads it by itself",
-        "- `cameras/PHOTO.json`: solved camera, control points and what is known of the photo",
-        "- `frames.csv`, `points.csv`: the same as tables",
-        "- `footprints.geojson`: the ground that the photos show",
-    ]
-    if calibration:
-        lines.append(f"- `{CALIBRATION}/`: calibration files")
-        lines += [f"  - {plain_text(name.rpartition('/')[2])}" for name in calibration]
-    return "\n".join([*lines, "", _CONVENTIONS])
+def _credit(one: PackedFrame) -> str:
+    archive = archive_frame_id(one.frame.result.frame)
+    said = (
+        f"{COURTESY} ({archive})."
+        if archive
+        else "its name is none of NASA's archive: ask whoever took it."
+    )
+    return f"- {plain_text(one.name)}: {said}"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
@@ -329,18 +317,11 @@ def write_package(
                 package.add_text(f"{PHOTOS}/{one.name}.points", points_text(one.frame))
             quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
             package.add_text(f"cameras/{one.name}.json", frame_record(one.frame, quality=quality))
-        _add_tables(package, [one.frame for one in there])
+        for name, (kind, options) in TABLES.items():
+            form = known_format(kind)
+            assert isinstance(form, FileFormat)
+            form.write((one.frame for one in there), package.path(name), options)
         for name, source in contents.calibration.items():
             package.add_file(name, source)
         package.add_text(README, readme(replace(contents, frames=there, failed=failed)))
     return Packed(frames=[one.frame.result.frame for one in there], failed=failed)
-
-
-def _add_tables(package: PackageFolder, frames: Sequence[ExportFrame]) -> None:
-    with TemporaryDirectory(prefix="regengine-") as folder:
-        for name, (kind, options) in TABLES.items():
-            path = Path(folder) / name
-            form = known_format(kind)
-            assert isinstance(form, FileFormat)
-            form.write(iter(frames), path, options)
-            package.add_text(name, path.read_text(encoding="utf-8"))
