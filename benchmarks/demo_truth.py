@@ -5,33 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.simulate.camera import SimCamera, geodetic_of, wgs84
+from benchmarks.simulate.camera import SimCamera, geodetic_of
+from detectors.types import FloatArray
+from regengine.evaluate.registration import distance_m, right_within_km
 from regengine.registration.overlay import overlay_path
 from regengine.result import FrameResult
 
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "truth"
-RIGHT_FRACTION, RIGHT_KM = 0.01, 1.0  # of the footprint's diagonal, or this if it is more
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One photo's control points against the truth."""
-
-    # Distance of each control point from what its pixel really shows; infinite for the sky.
-    errors_m: tuple[float, ...]
-    sigma_m: float  # median of what the points say of themselves, per axis
-    bar_km: float  # largest error that counts as right
-
-    @property
-    def right(self) -> bool:
-        """Whether every point is within the bar."""
-        return max(self.errors_m) <= 1000.0 * self.bar_km
 
 
 def true_camera(truth: dict[str, Any]) -> SimCamera:
@@ -55,38 +40,24 @@ def true_camera(truth: dict[str, Any]) -> SimCamera:
     )
 
 
-def compare(result: FrameResult, truth: dict[str, Any]) -> Comparison | None:
-    """Control points against the truth; None where there are none."""
-    points = result.control_points
-    if not points:
-        return None
-    lon, lat, _ = true_camera(truth).ground([p.x for p in points], [p.y for p in points])
-    _, _, errors = wgs84().inv([p.lon for p in points], [p.lat for p in points], lon, lat)
-    errors = np.where(np.isfinite(lon), errors, np.inf)
-    diagonal_km = result.footprint_diagonal_km or 0.0
-    return Comparison(
-        errors_m=tuple(float(error) for error in errors),
-        sigma_m=float(np.median([p.sigma_m for p in points])),
-        bar_km=max(RIGHT_KM, RIGHT_FRACTION * diagonal_km),
-    )
+def errors_m(result: FrameResult, truth: dict[str, Any]) -> FloatArray:
+    """How far control points lie from what their pixels truly show; infinite for the sky."""
+    place = np.array([[p.x, p.y, p.lon, p.lat] for p in result.control_points]).reshape(-1, 4)
+    lon, lat, _ = true_camera(truth).ground(place[:, 0], place[:, 1])
+    return distance_m(lon, lat, place[:, 2], place[:, 3])
 
 
-def verdict_on(result: FrameResult, truth: dict[str, Any], found: Comparison | None) -> str:
-    """A word on an answer: right, wrong, or missed where lights could have been matched."""
+def judge(result: FrameResult, truth: dict[str, Any]) -> tuple[str, str]:
+    """Median and largest error and the sigma, as columns; a word on the answer."""
     lit = bool(truth["reference_points"])
-    if found is None:
-        return "missed" if lit else "right: nothing to match"
-    if found.right:
-        return "right"
-    return "wrong" if lit else "wrong: nothing to match"
-
-
-def numbers(found: Comparison | None) -> str:
-    """Median and largest error and the sigma, as columns."""
-    if found is None:
-        return f"{'-':>9} {'-':>9} {'-':>8}"
-    median, largest = float(np.median(found.errors_m)), max(found.errors_m)
-    return f"{median:7.0f} m {largest:7.0f} m {found.sigma_m:6.0f} m"
+    if not result.control_points:
+        return f"{'-':>9} {'-':>9} {'-':>8}", "missed" if lit else "right: nothing to match"
+    errors = errors_m(result, truth)
+    sigma_m = float(np.median([p.sigma_m for p in result.control_points]))
+    columns = f"{np.median(errors):7.0f} m {errors.max():7.0f} m {sigma_m:6.0f} m"
+    if errors.max() <= 1000.0 * right_within_km(result.footprint_diagonal_km or 0.0):
+        return columns, "right"
+    return columns, "wrong" if lit else "wrong: nothing to match"
 
 
 def main(argv: list[str]) -> int:
@@ -104,11 +75,9 @@ def main(argv: list[str]) -> int:
     print(f"{'photo':16} {'verdict':9} {'median':>9} {'largest':>9} {'sigma':>8}  answer")
     bad = sorted(truths.keys() - results.keys())
     for name in sorted(truths.keys() & results.keys()):
-        result, truth = results[name], truths[name]
-        found = compare(result, truth)
-        answer = verdict_on(result, truth, found)
-        print(f"{name:16} {result.verdict:9} {numbers(found)}  {answer}")
-        if result.verdict == "accepted" and answer != "right":
+        columns, answer = judge(results[name], truths[name])
+        print(f"{name:16} {results[name].verdict:9} {columns}  {answer}")
+        if results[name].verdict == "accepted" and answer != "right":
             bad.append(name)
     print("\nOverlays")
     for name in sorted(results):

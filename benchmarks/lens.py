@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -60,36 +59,23 @@ class Shot:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trial:
-    """One lens, calibrated on its photos, and what is true of it."""
+    """A lens calibrated on photos, and how far that is from the truth."""
 
-    shots: tuple[Shot, ...]
     calibration: Calibration
+    away: FloatArray  # fitted less true parameters, in the order of `LENS_PARAMETERS`
+    sigmas: FloatArray  # what the fit says of them; 0 where not fitted
+    chi_square: float  # squared distance of the fitted ones from the truth by their covariance
     seconds: float  # of the calibration
-
-    @property
-    def away(self) -> FloatArray:
-        """Fitted less true parameters, in the order of `LENS_PARAMETERS`."""
-        fitted = self.calibration.choice.fit.cameras[0]
-        return lens_values(fitted) - lens_values(self.shots[0].true)
-
-    @property
-    def sigmas(self) -> FloatArray:
-        """What the fit says of them; 0 where not fitted."""
-        return np.asarray(np.sqrt(np.diag(self.calibration.choice.fit.covariance)))
-
-    def chi_square(self) -> tuple[float, int]:
-        """Squared distance of the parameters from the truth by their covariance, and its rank."""
-        fit = self.calibration.choice.fit
-        index = [LENS_PARAMETERS.index(name) for name in fit.free]
-        away = self.away[index]
-        square = away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)
-        return float(square), len(index)
+    # By how much the optical axis and the picture's middle of each new photo are off, arc seconds
+    axis: list[float]
+    middle: list[float]
 
 
 @cache
-def stars_to(faintest_g: float) -> StarCatalogue:
-    """The catalogue down to a magnitude, at the epoch of the photos."""
-    return load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=faintest_g)
+def sky() -> tuple[StarCatalogue, FloatArray]:
+    """The catalogue at the epoch of the photos, and where its stars are seen."""
+    known = load_catalogue(epoch_year=julian_year(TAKEN), faintest_g=FAINTEST_G)
+    return known, apparent_directions(known.vectors, TAKEN)
 
 
 def draw_lens(rng: np.random.Generator, focal_mm: float) -> tuple[SkyCamera, SkyLens]:
@@ -124,21 +110,14 @@ def take(
     name: str,
     lens: SkyCamera,
     settings: SkySettings,
-    sky: StarCatalogue,
-    seen: FloatArray,
     focal_mm: float,
 ) -> Shot:
     """Photograph the sky somewhere, detect stars and measure them."""
     attitude = Rotation.random(random_state=rng)
     true = replace(lens, quaternion_icrs=matrix_quaternion(attitude.as_matrix()))
-    taken = sky_frame(
-        true,
-        seen,
-        sky.magnitude_g,
-        settings,
-        rng,
-        colours=sky.magnitude_bp - sky.magnitude_rp,
-    )
+    known, seen = sky()
+    colours = known.magnitude_bp - known.magnitude_rp
+    taken = sky_frame(true, seen, known.magnitude_g, settings, rng, colours=colours)
     light = taken.picture.light
     grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32)
     clipped = taken.picture.saturated.astype(np.float32)
@@ -161,24 +140,37 @@ def take(
 def photograph(seed: int, frames: int, focal_mm: float) -> list[Shot]:
     """Draw a lens and take photos with it."""
     rng = np.random.default_rng(seed)
-    sky = stars_to(FAINTEST_G)
-    seen = apparent_directions(sky.vectors, TAKEN)
     camera, lens = draw_lens(rng, focal_mm)
     return [
-        take(rng, f"{seed}-{k}", camera, draw_settings(rng, lens), sky, seen, focal_mm)
-        for k in range(frames)
+        take(rng, f"{seed}-{k}", camera, draw_settings(rng, lens), focal_mm) for k in range(frames)
     ]
 
 
-def calibrated(shots: Sequence[Shot]) -> Trial:
-    """Calibrate a lens on photos."""
-    known = stars_to(FAINTEST_G)
+def calibrated(shots: Sequence[Shot], new: Sequence[Shot]) -> Trial:
+    """Calibrate a lens on photos, and place new ones with it."""
+    known, _ = sky()
     started = time.process_time()
     calibration = calibrate([shot.photo for shot in shots], known)
+    seconds = time.process_time() - started
+    fit = calibration.choice.fit
+    away = lens_values(fit.cameras[0]) - lens_values(shots[0].true)
+    index = [LENS_PARAMETERS.index(name) for name in fit.free]
+    square = away[index] @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away[index])
+    placed = [placed_by(fit.cameras[0], shot.photo) for shot in new]
     return Trial(
-        shots=tuple(shots),
         calibration=calibration,
-        seconds=time.process_time() - started,
+        away=away,
+        sigmas=np.sqrt(np.diag(fit.covariance)),
+        chi_square=float(square),
+        seconds=seconds,
+        axis=[
+            off_arcsec(one.matrix[:, 2], shot.true.matrix[:, 2])
+            for one, shot in zip(placed, new, strict=True)
+        ],
+        middle=[
+            off_arcsec(one.centre_icrs, shot.true.centre_icrs)
+            for one, shot in zip(placed, new, strict=True)
+        ],
     )
 
 
@@ -219,24 +211,9 @@ def _solution(
     return fit_lens([stars], free=("focal_px", "k1")).cameras[0]
 
 
-def preamble(arguments: list[str], focal_mm: float) -> list[str]:
-    """What was run, where and when."""
-    note = (
-        f"Lenses of {focal_mm:g} mm are drawn as lenses are (`benchmarks/lens.py`: focal "
-        "length, principal point, barrel of up to 3 %, decentring, falloff, sharpness) and "
-        "photograph the stars of the catalogue to magnitude 10 anywhere in the sky, with "
-        "aberration: 1,500 x 998 pixels of 99″, 8-bit sRGB, a second, sky background with a slope "
-        "of its own in each. Stars are found by the default detector; the calibration starts from "
-        "a nominal lens without its distortion. New photos of the lens are then placed by the "
-        "calibrated lens."
-    )
-    return title_lines("Lenses calibrated on simulated stars", command_of("lens", arguments), note)
-
-
 def placed_by(lens: SkyCamera, photo: LensPhoto) -> SkyCamera:
     """Attitude of a photo with a lens that is known, from all stars that are found."""
-    known = stars_to(FAINTEST_G)
-    seen = apparent_directions(known.vectors, TAKEN)
+    known, seen = sky()
     camera, stars = _same_middle(lens, photo.camera), photo.stars
     for tolerance_px, most in ((6.0, 150), (1.5, 5000)):
         pairs = pair_stars(
@@ -281,35 +258,6 @@ def rms(values: ArrayLike) -> float:
 
 
 GOAL_ARCSEC = 10.0
-
-
-@dataclass(kw_only=True)
-class Results:
-    """Calibrations with the same number of photos, and new photos placed by them."""
-
-    frames: int
-    trials: list[Trial] = field(default_factory=list)
-    # By how much the optical axis and the picture's middle of each new photo are off, arc seconds
-    axis: list[float] = field(default_factory=list)
-    middle: list[float] = field(default_factory=list)
-
-
-def run(lenses: int, frames: int, new: int, focal_mm: float, seed: int) -> list[Results]:
-    """Calibrate each lens on its first photo and on all; place new photos with both."""
-    results = [Results(frames=1), Results(frames=frames)]
-    for k in range(lenses):
-        shots = photograph(seed + k, frames + new, focal_mm)
-        for result in results:
-            tried = calibrated(shots[: result.frames])
-            result.trials.append(tried)
-            for shot in shots[frames:]:
-                found = placed_by(tried.calibration.choice.fit.cameras[0], shot.photo)
-                result.axis.append(off_arcsec(found.matrix[:, 2], shot.true.matrix[:, 2]))
-                result.middle.append(off_arcsec(found.centre_icrs, shot.true.centre_icrs))
-        print(f"lens {k + 1} of {lenses}", file=sys.stderr)
-    return results
-
-
 ATTITUDE_HEADER = (
     "photos | lenses | stars a photo | residual px | held-out px | new photos | axis, RMS | "
     "largest | middle, RMS | chi-square / degrees | CPU s"
@@ -319,49 +267,37 @@ PARAMETER_HEADER = (
 )
 
 
-def attitude_cells(result: Results) -> list[str]:
+def attitude_cells(frames: int, trials: Sequence[Trial]) -> list[str]:
     """How well new photos are placed, and how good the fits say they are."""
-    profiles = [t.calibration.profile for t in result.trials]
-    squares, degrees = zip(*(t.chi_square() for t in result.trials), strict=True)
+    profiles = [t.calibration.profile for t in trials]
+    axis = [off for t in trials for off in t.axis]
+    degrees = sum(len(t.calibration.choice.fit.free) for t in trials)
     return [
-        str(result.frames),
+        str(frames),
         str(len(profiles)),
         f"{np.mean([p.stars / p.frames for p in profiles]):.0f}",
         f"{np.mean([p.rms_px for p in profiles]):.3f}",
         f"{np.mean([p.held_out_px or np.nan for p in profiles]):.3f}",
-        str(len(result.axis)),
-        f"**{rms(result.axis):.1f}″**",
-        f"{max(result.axis):.1f}″",
-        f"{rms(result.middle):.2f}″",
-        f"{sum(squares):.0f} / {sum(degrees)}",
-        f"{np.median([t.seconds for t in result.trials]):.2f}",
+        str(len(axis)),
+        f"**{rms(axis):.1f}″**",
+        f"{max(axis):.1f}″",
+        f"{rms([off for t in trials for off in t.middle]):.2f}″",
+        f"{sum(t.chi_square for t in trials):.0f} / {degrees}",
+        f"{np.median([t.seconds for t in trials]):.2f}",
     ]
 
 
-def parameter_cells(result: Results) -> Iterator[list[str]]:
+def parameter_rows(frames: int, trials: Sequence[Trial]) -> list[list[str]]:
     """Error of each parameter, and errors over their sigmas."""
+    away, sigma = np.array([t.away for t in trials]), np.array([t.sigmas for t in trials])
+    rows = []
     for k, name in enumerate(LENS_PARAMETERS):
-        fitted = [t for t in result.trials if t.sigmas[k] > 0.0]
-        if fitted:
-            away = np.array([t.away[k] for t in fitted])
-            sigma = np.array([t.sigmas[k] for t in fitted])
-            cells = [f"{rms(away):.2g}", f"{np.median(sigma):.2g}", f"{rms(away / sigma):.2f}"]
-            yield [str(result.frames), name, str(len(fitted)), *cells]
-
-
-def report(results: Sequence[Results]) -> list[str]:
-    """All tables, as Markdown lines."""
-    return [
-        f"Goal: new photos placed to {GOAL_ARCSEC:g}″ RMS across the axis. The axis is where the "
-        "attitude's quaternion points; the middle is what the picture's middle shows.",
-        "",
-        *table(ATTITUDE_HEADER, map(attitude_cells, results), right=11),
-        "",
-        "## Parameters",
-        "",
-        *table(PARAMETER_HEADER, chain.from_iterable(map(parameter_cells, results)), right=4),
-        "",
-    ]
+        fitted = sigma[:, k] > 0.0
+        if fitted.any():
+            off, of = away[fitted, k], sigma[fitted, k]
+            cells = [f"{rms(off):.2g}", f"{np.median(of):.2g}", f"{rms(off / of):.2f}"]
+            rows.append([str(frames), name, str(fitted.sum()), *cells])
+    return rows
 
 
 def main(argv: list[str]) -> int:
@@ -373,6 +309,33 @@ def main(argv: list[str]) -> int:
     given.add_argument("--focal-mm", type=float, default=50.0)
     given.add_argument("--seed", type=int, default=101)
     chosen = given.parse_args(argv)
-    results = run(chosen.lenses, chosen.frames, chosen.new, chosen.focal_mm, chosen.seed)
-    write_page(chosen.out, "lens", [*preamble(argv, chosen.focal_mm), *report(results)])
+    trials: dict[int, list[Trial]] = {1: [], chosen.frames: []}  # by photos of the calibration
+    for k in range(chosen.lenses):
+        shots = photograph(chosen.seed + k, chosen.frames + chosen.new, chosen.focal_mm)
+        for frames, some in trials.items():
+            some.append(calibrated(shots[:frames], shots[chosen.frames :]))
+        print(f"lens {k + 1} of {chosen.lenses}", file=sys.stderr)
+    note = (
+        f"Lenses of {chosen.focal_mm:g} mm are drawn as lenses are (`benchmarks/lens.py`: focal "
+        "length, principal point, barrel of up to 3 %, decentring, falloff, sharpness) and "
+        "photograph the stars of the catalogue to magnitude 10 anywhere in the sky, with "
+        "aberration: 1,500 x 998 pixels of 99″, 8-bit sRGB, a second, sky background with a slope "
+        "of its own in each. Stars are found by the default detector; the calibration starts from "
+        "a nominal lens without its distortion. New photos of the lens are then placed by the "
+        "calibrated lens."
+    )
+    parameters = [row for frames, some in trials.items() for row in parameter_rows(frames, some)]
+    lines = [
+        f"Goal: new photos placed to {GOAL_ARCSEC:g}″ RMS across the axis. The axis is where the "
+        "attitude's quaternion points; the middle is what the picture's middle shows.",
+        "",
+        *table(ATTITUDE_HEADER, [attitude_cells(*one) for one in trials.items()], right=11),
+        "",
+        "## Parameters",
+        "",
+        *table(PARAMETER_HEADER, parameters, right=4),
+        "",
+    ]
+    title = title_lines("Lenses calibrated on simulated stars", command_of("lens", argv), note)
+    write_page(chosen.out, "lens", [*title, *lines])
     return 0

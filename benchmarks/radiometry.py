@@ -6,13 +6,13 @@ import hashlib
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
@@ -32,6 +32,7 @@ from benchmarks.simulate.orbit import nadir_for
 from benchmarks.simulate.render import LAMP_RGB, render, to_jpeg
 from benchmarks.simulate.weather import CloudLayer, SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation
+from benchmarks.trials.attempt import camera_of
 from matchers.camera import Camera
 from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
@@ -48,6 +49,7 @@ LOST_NW = (12.0, 60.0)  # brightest pixel of lights that go out: towns, not vill
 MOST_LOST_PIXELS = 400
 APART_PX = 30
 PLAIN = SceneParameters(tone_contrast=0.0, vignetting=0.0)
+_sample_land = lru_cache(maxsize=1)(read_geotiff)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +147,8 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     )
 
 
-@lru_cache(maxsize=1)
-def _sample_land() -> RadianceMap:
-    return read_geotiff(SAMPLE_MAP)
-
-
 def _land(wish: SceneWish) -> tuple[NDArray[np.float32], float, float, float]:
-    land = _sample_land()
+    land = _sample_land(SAMPLE_MAP)
     step, reach = land.step_deg, wish.reach_deg
     wide = reach / np.cos(np.radians(wish.lat))
     left = int((wish.lon - wide - land.west) / step)
@@ -183,15 +180,7 @@ def _registered(sim: SimCamera, sigma_px: float, rng: np.random.Generator) -> Ca
     """The camera as `matchers` has it, turned by the registration's error."""
     turn = Rotation.from_rotvec(rng.standard_normal(3) * sigma_px / sim.focal_px)
     x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
-    px, py, pz = sim.position_ecef_m.tolist()
-    return Camera(
-        width_px=sim.width_px,
-        height_px=sim.height_px,
-        focal_px=sim.focal_px,
-        principal_point=(sim.principal_x, sim.principal_y),
-        quaternion=(x, y, z, w),
-        position_ecef_m=(px, py, pz),
-    )
+    return replace(camera_of(sim), quaternion=(x, y, z, w))
 
 
 def _changed(
@@ -240,23 +229,6 @@ def _changed(
 
 PHOTO, MAP, STORE = "photo.jpg", "lights.tif", "run.h5"
 NEAR_KM = 4.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a scene."""
-
-    # gain_ratio and gain_sigma_ratio: gain and its sigma over the true gain
-    gain_ratio: float
-    gain_sigma_ratio: float
-    # exponent, scatter and r_squared: as measured
-    exponent: float
-    scatter: float
-    r_squared: float
-    # planted and found: lights that are new or gone, and those of them that were found
-    planted: int
-    found: int
-    false: int  # changes where there is none
 
 
 def write_trial(scene: RadiometryScene, folder: Path, sigma_px: float | None = None) -> Path:
@@ -309,34 +281,36 @@ def measured(store: Path) -> Radiometry:
     return measure(frame, open_light_map([store.with_name(MAP)]))
 
 
-def judged(scene: RadiometryScene, found: Radiometry) -> Outcome:
-    """Hold what was measured against what is true."""
+def judged(scene: RadiometryScene, found: Radiometry) -> dict[str, Any]:
+    """Hold what was measured against what is true.
+
+    Of gain and its sigma their ratio to the true gain, exponent, scatter and R² as measured; how
+    many lights were planted, how many of those found, and how many changes are where there is none.
+    """
     angles = np.linspace(0.0, 80.0, 4001)
     masses = air_mass(np.cos(np.radians(angles)))
     true = scene.true_gain(float(np.interp(found.gain.air_mass, masses, angles)))
-    hit = [False] * len(scene.planted)
+    hit: set[int] = set()
     false = 0
     for change in found.changes:
-        near = [
+        near = {
             number
             for number, (kind, lon, lat) in enumerate(scene.planted)
             if _km(change.lon, change.lat, lon, lat) < NEAR_KM
             and (kind == "new") == (change.sigma > 0.0)
-        ]
-        for number in near:
-            hit[number] = True
-        if not near and not scene.changed_near(change.lon, change.lat, change.sigma):
-            false += 1
-    return Outcome(
-        gain_ratio=found.gain.gain / true,
-        gain_sigma_ratio=found.gain.gain_sigma / true,
-        exponent=found.gain.exponent,
-        scatter=found.gain.scatter,
-        r_squared=found.gain.r_squared,
-        planted=len(hit),
-        found=sum(hit),
-        false=false,
-    )
+        }
+        hit |= near
+        false += not near and not scene.changed_near(change.lon, change.lat, change.sigma)
+    return {
+        "gain_ratio": found.gain.gain / true,
+        "gain_sigma_ratio": found.gain.gain_sigma / true,
+        "exponent": found.gain.exponent,
+        "scatter": found.gain.scatter,
+        "r_squared": found.gain.r_squared,
+        "planted": len(scene.planted),
+        "found": len(hit),
+        "false": false,
+    }
 
 
 def _km(lon: float, lat: float, other_lon: float, other_lat: float) -> float:
@@ -365,31 +339,19 @@ HEADER = (
 )
 
 
-def _trial(wish: SceneWish) -> tuple[Outcome, float]:
-    scene = draw_radiometry_scene(wish)
-    with tempfile.TemporaryDirectory() as folder:
-        store = write_trial(scene, Path(folder))
-        start = time.process_time()
-        found = measured(store)
-        seconds = time.process_time() - start
-    return judged(scene, found), seconds
-
-
-def cells(name: str, outcomes: Sequence[Outcome]) -> list[str]:
+def cells(name: str, case: pd.DataFrame) -> list[str]:
     """A case's row of the table."""
-    ratio = np.array([one.gain_ratio for one in outcomes])
-    sigma = np.array([one.gain_sigma_ratio for one in outcomes])
-    worst = ratio[np.argmax(np.abs(ratio - 1.0))]
-    found, planted = sum(one.found for one in outcomes), sum(one.planted for one in outcomes)
+    off, sigma = case.gain_ratio - 1.0, case.gain_sigma_ratio
+    middle, total = case.median(), case.sum()
     return [
         name,
-        f"{np.median(ratio):.3f} ({worst:.2f})",
-        f"{np.median(sigma):.3f}",
-        f"{np.mean(np.abs(ratio - 1.0) < 2.0 * sigma):.0%}",
-        f"{np.median([one.exponent for one in outcomes]):.2f}",
-        f"{np.median([one.r_squared for one in outcomes]):.2f}",
-        f"{found} of {planted}" if planted else "–",
-        str(sum(one.false for one in outcomes)),
+        f"{middle.gain_ratio:.3f} ({case.gain_ratio[off.abs().idxmax()]:.2f})",
+        f"{middle.gain_sigma_ratio:.3f}",
+        f"{(off.abs() < 2.0 * sigma).mean():.0%}",
+        f"{middle.exponent:.2f}",
+        f"{middle.r_squared:.2f}",
+        f"{total.found:.0f} of {total.planted:.0f}" if total.planted else "–",
+        f"{total.false:.0f}",
     ]
 
 
@@ -403,10 +365,14 @@ def main(argv: list[str]) -> int:
     for name, changed in CASES.items():
         outcomes = []
         for seed in range(options.first, options.first + options.seeds):
-            outcome, took = _trial(replace(SceneWish(seed=seed), **changed))
-            outcomes.append(outcome)
-            seconds += took
-        rows.append(cells(name, outcomes))
+            scene = draw_radiometry_scene(replace(SceneWish(seed=seed), **changed))
+            with tempfile.TemporaryDirectory() as folder:
+                store = write_trial(scene, Path(folder))
+                start = time.process_time()
+                found = measured(store)
+                seconds += time.process_time() - start
+            outcomes.append(judged(scene, found))
+        rows.append(cells(name, pd.DataFrame(outcomes)))
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     each_s = seconds / (options.seeds * len(CASES))
     note = f"Photos of 800 x 533 px, {each_s:.2f} s of processor time each."

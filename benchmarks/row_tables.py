@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regengine.io.atomic import write_whole
 
@@ -100,27 +99,3 @@ def read_rows(paths: Iterable[Path]) -> list[Row]:
             with path.open(encoding="utf-8", newline="") as file:
                 rows += list(csv.DictReader(file))
     return rows
-
-
-def numbers(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
-    """A column as numbers, shape (n,); NaN where a row has none."""
-    return np.array([number_of(row.get(name)) for row in rows], float)
-
-
-def number_of(text: str | None) -> float:
-    """A cell as a number; NaN for what is none."""
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")
-
-
-def flags(rows: Sequence[Row], name: str) -> NDArray[np.bool_]:
-    """A column of truth values, shape (n,); False where a row has none."""
-    return np.array([row.get(name) == "1" for row in rows], bool)
-
-
-def values(rows: Sequence[Row], name: str) -> NDArray[np.float64]:
-    """All numbers of a column whose cells hold several, one after the other, shape (m,)."""
-    cells = [text for row in rows for text in (row.get(name) or "").split(LIST_MARK) if text]
-    return np.array([float(text) for text in cells], float)

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import filecmp
 import fnmatch
-import io
 import json
 import sqlite3
 import sys
@@ -91,20 +91,17 @@ def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[
     if first.is_file() and first.suffix != second.suffix:
         raise UnreadableError(f"{first} and {second}: these are two formats")
     volatile = (*VOLATILE, *ignored)
-    if not first.is_dir():
-        for difference in _compare_files("", first, second, volatile):
-            if not _names_its_folder(difference, first.parent, second.parent):
-                yield difference
-        return
-    files = [_files(folder) for folder in (first, second)]
+    whole = first.is_dir()
+    folders = (first, second) if whole else (first.parent, second.parent)
+    files = [_files(first), _files(second)] if whole else [{"": first}, {"": second}]
     for name in sorted(set(files[0]) | set(files[1])):
-        if name in files[0] and name in files[1]:
-            for difference in _compare_files(name, files[0][name], files[1][name], volatile):
-                if not _names_its_folder(difference, first, second):
-                    yield difference
-        else:
+        if name not in files[0] or name not in files[1]:
             here, there = ("there" if name in held else None for held in files)
             yield Difference(file=name, row="", column="", first=here, second=there)
+            continue
+        for one in _compare_files(name, files[0][name], files[1][name], volatile):
+            if not _names_its_folder(one, *folders):
+                yield one
 
 
 def _names_its_folder(difference: Difference, first: Path, second: Path) -> bool:
@@ -123,7 +120,7 @@ def _files(folder: Path) -> dict[str, Path]:
 def _compare_files(
     name: str, first: Path, second: Path, volatile: Sequence[str]
 ) -> Iterator[Difference]:
-    if first.stat().st_size == second.stat().st_size and _bytes(first) == _bytes(second):
+    if filecmp.cmp(first, second, shallow=False):
         return
     read = READERS.get(first.suffix.lower(), _text_rows)
     tables = []
@@ -248,12 +245,10 @@ def _ndjson_rows(path: Path) -> Rows:
 
 
 def _json_rows(path: Path) -> Rows:
-    text = path.read_text("utf-8")
     try:
-        document = json.loads(text)
+        return {"": dict(_leaves(json.loads(path.read_text("utf-8"))))}
     except json.JSONDecodeError:
         return _ndjson_rows(path)
-    return {"": dict(_leaves(document))}
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -272,27 +267,21 @@ def _parquet_rows(path: Path) -> Rows:
     import pyarrow.parquet as parquet
 
     table = parquet.read_table(path)
-    rows = _table_rows(table.to_pylist())
-    columns = {field.name: str(field.type) for field in table.schema}
     metadata = {key.decode(): value for key, value in (table.schema.metadata or {}).items()}
-    rows["the table"] = {f"type of {name}": kind for name, kind in columns.items()} | metadata
-    return rows
+    types = {f"type of {field.name}": str(field.type) for field in table.schema}
+    return _table_rows(table.to_pylist()) | {"the table": types | metadata}
 
 
 def _csv_rows(path: Path) -> Rows:
     with path.open(encoding="utf-8", newline="") as file:
-        text = file.read()
-    table = list(csv.DictReader(io.StringIO(text)))
-    return _table_rows(table) | {"the table": {"header": text.partition("\n")[0]}}
+        table = csv.DictReader(file)
+        return _table_rows(list(table)) | {"the table": {"header": table.fieldnames}}
 
 
 def _table_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
     """Rows of a table by their frame, where they have one."""
     names = _unique(str(record.get("frame", "row")) for record in records)
-    return {
-        name: {str(key): value for key, value in record.items()}
-        for name, record in zip(names, records, strict=True)
-    }
+    return dict(zip(names, map(dict, records), strict=True))
 
 
 def _geopackage_rows(path: Path) -> Rows:
@@ -341,7 +330,7 @@ def _text_rows(path: Path) -> Rows:
     try:
         return _line_rows(path)
     except UnicodeDecodeError:
-        return {"": {"bytes": np.frombuffer(_bytes(path), dtype=np.uint8)}}
+        return {"": {"bytes": np.fromfile(path, np.uint8)}}
 
 
 def _line_rows(path: Path) -> Rows:
@@ -383,10 +372,6 @@ def _decoded(value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes()
 
 
 def main(argv: list[str]) -> int:

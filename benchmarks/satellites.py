@@ -10,12 +10,14 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
@@ -50,23 +52,7 @@ ATTITUDE_PX = 0.4
 SPREAD_H = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Named:
-    """One streak of a frame: who drew it (None: no satellite), and its most probable name."""
-
-    true: str | None
-    listed: bool  # whether the catalogue has that satellite
-    best: str | None
-    probability: float
-    aboard: bool
-    at_train: bool  # the frame was pointed at satellites that fly one close behind the other
-    clock_sigma_s: float
-    age_days: float  # of the satellite's element set
-
-    @property
-    def right(self) -> bool:
-        """Whether the most probable name is the true one."""
-        return self.best is not None and self.best == self.true and self.listed
+Trial = tuple[list[dict[str, Any]], float]  # of a frame: what became of each streak, and CPU s
 
 
 def trials(
@@ -75,7 +61,7 @@ def trials(
     catalogue: SatelliteCatalogue,
     count: int,
     seed: int,
-) -> Iterator[tuple[list[Named], float]]:
+) -> Iterator[Trial]:
     """Frames with at least one streak: what became of each, and the processor time of naming."""
     satellites = catalogue.at(sky.time_utc)
     tried = (
@@ -87,7 +73,8 @@ def trials(
 
 def _trial(
     sky: SimulatedSky, listed: NDArray[np.bool_], satellites: Satellites, rng: np.random.Generator
-) -> tuple[list[Named], float] | None:
+) -> Trial | None:
+    """A row a streak: who drew it, whether the catalogue has that satellite, its likeliest name."""
     frame, observer, at_train = _frame(sky, rng)
     clock_sigma_s = float(rng.choice(CLOCKS_S))
     drawn = true_streaks(sky, frame)
@@ -106,17 +93,19 @@ def _trial(
         if len(naming.order):
             row = found.tracks.rows[naming.evidence.rows[naming.order[0]]]
             best, probability = satellites.numbers[row], float(naming.probability[0])
+        drew = one.row
+        in_catalogue = drew is not None and bool(listed[drew])
         named.append(
-            Named(
-                true=None if one.row is None else sky.numbers[one.row],
-                listed=one.row is not None and bool(listed[one.row]),
-                best=best,
-                probability=probability,
-                aboard=frame.station is not None,
-                at_train=at_train,
-                clock_sigma_s=clock_sigma_s,
-                age_days=np.nan if one.row is None else float(sky.age_days[one.row]),
-            )
+            {
+                "satellite": drew is not None,
+                "listed": in_catalogue,
+                "right": drew is not None and in_catalogue and best == sky.numbers[drew],
+                "probability": probability,
+                "aboard": frame.station is not None,
+                "at_train": at_train,  # the frame was pointed at satellites close together
+                "clock_sigma_s": clock_sigma_s,
+                "age_days": np.nan if drew is None else float(sky.age_days[drew]),
+            }
         )
     return named, seconds
 
@@ -258,18 +247,35 @@ NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)
 UNLISTED_SHARE = 0.08
 
 
-def summary_row(title: str, streaks: Iterable[Named]) -> list[str]:
+HEADER = (
+    "streaks | of listed satellites | most probable is right | right with P ≥ 0.5 | "
+    "right with P ≥ 0.9 | all with P ≥ 0.9 | of these wrong"
+)
+CHOICES = {
+    "**all but trains**": "not at_train",
+    "from the ground": "not at_train and not aboard",
+    "from orbit": "aboard",
+    "clock 0.1 s": "not at_train and clock_sigma_s == 0.1",
+    "clock 0.3 s": "not at_train and clock_sigma_s == 0.3",
+    "clock 1 s": "not at_train and clock_sigma_s == 1.0",
+    "elements under 1 day": "not at_train and age_days < 1.0",
+    "elements of 1 to 2 days": "not at_train and age_days >= 1.0",
+    "frames pointed at trains": "at_train",
+    "everything": "index >= 0",
+}
+NOT_LISTED = {
+    "lines anywhere (meteors, aircraft, false streaks)": "not satellite",
+    "satellites missing in the catalogue": "satellite and not listed",
+}
+
+
+def summary_row(title: str, streaks: pd.DataFrame) -> list[str]:
     """One row: streaks of listed satellites, how many are named right, how many sure and wrong."""
-    every = list(streaks)
-    known = [one for one in every if one.listed]
-    if not known:
+    known, sure = streaks[streaks.listed], streaks[streaks.probability >= 0.9]
+    if not len(known):
         return [title, "0", *["–"] * 5]
-    shares = [
-        np.mean([one.right and one.probability >= least for one in known])
-        for least in (0.0, 0.5, 0.9)
-    ]
-    sure = [one for one in every if one.probability >= 0.9]
-    wrong = sum(not one.right for one in sure)
+    shares = [(known.right & (known.probability >= least)).mean() for least in (0.0, 0.5, 0.9)]
+    wrong = int((~sure.right).sum())
     return [
         title,
         f"{len(known):,}",
@@ -279,43 +285,16 @@ def summary_row(title: str, streaks: Iterable[Named]) -> list[str]:
     ]
 
 
-HEADER = (
-    "streaks | of listed satellites | most probable is right | right with P ≥ 0.5 | "
-    "right with P ≥ 0.9 | all with P ≥ 0.9 | of these wrong"
-)
-Choice = tuple[str, Callable[[Named], bool]]
-CHOICES: tuple[Choice, ...] = (
-    ("**all but trains**", lambda one: not one.at_train),
-    ("from the ground", lambda one: not one.at_train and not one.aboard),
-    ("from orbit", lambda one: one.aboard),
-    ("clock 0.1 s", lambda one: not one.at_train and one.clock_sigma_s == 0.1),
-    ("clock 0.3 s", lambda one: not one.at_train and one.clock_sigma_s == 0.3),
-    ("clock 1 s", lambda one: not one.at_train and one.clock_sigma_s == 1.0),
-    ("elements under 1 day", lambda one: not one.at_train and one.age_days < 1.0),
-    ("elements of 1 to 2 days", lambda one: not one.at_train and one.age_days >= 1.0),
-    ("frames pointed at trains", lambda one: one.at_train),
-    ("everything", lambda one: True),
-)
-
-
-def report(streaks: list[Named], seconds: list[float], load_s: float, count: int) -> list[str]:
+def report(streaks: pd.DataFrame, seconds: list[float], load_s: float, count: int) -> list[str]:
     """All tables as Markdown lines."""
-    none = [
-        [title, str(len(some)), *(str(sum(o.probability >= p for o in some)) for p in (0.5, 0.9))]
-        for title, some in (
-            (
-                "lines anywhere (meteors, aircraft, false streaks)",
-                [one for one in streaks if one.true is None],
-            ),
-            (
-                "satellites missing in the catalogue",
-                [one for one in streaks if one.true is not None and not one.listed],
-            ),
-        )
-    ]
+    none = []
+    for title, choice in NOT_LISTED.items():
+        some = streaks.query(choice).probability
+        none.append([title, str(len(some)), *(str((some >= p).sum()) for p in (0.5, 0.9))])
+    rows = [summary_row(title, streaks.query(choice)) for title, choice in CHOICES.items()]
     named = ("streaks of", "streaks", "named with P ≥ 0.5", "with P ≥ 0.9")
     return [
-        *table(HEADER, [summary_row(t, filter(f, streaks)) for t, f in CHOICES], right=6),
+        *table(HEADER, rows, right=6),
         "",
         "## What no catalogue has",
         "",
@@ -328,23 +307,6 @@ def report(streaks: list[Named], seconds: list[float], load_s: float, count: int
         f"the median, {np.quantile(seconds, 0.9):.2f} for one in ten.",
         "",
     ]
-
-
-def preamble(arguments: list[str], frames: int, count: int) -> list[str]:
-    """What was run, where and when."""
-    note = (
-        f"{frames} simulated frames under {count:,} satellites "
-        "(`benchmarks/simulate/satellites.py`): constellations in planes, trains, "
-        "sun-synchronous and geostationary satellites, rocket bodies, debris. Element sets are 0 "
-        "to 2 days old and err as published figures say, with heavy tails; "
-        f"{UNLISTED_SHARE:.0%} of the satellites are not in the catalogue. Frames of 3000 x 2000 "
-        "pixels, 6° to 70° wide, 1 to 30 s, four in five from sites on the ground and one from "
-        "orbit; clocks are off by 0.1, 0.3 or 1 s (one sigma). Ends of streaks have errors of 0.5 "
-        "to 4 px along and 0.2 to 0.6 px across, the attitude one of 0.4 px. 40 % of the frames "
-        "have one line that is no satellite. Some frames are pointed at a train (satellites 1 to "
-        "12 s apart on one track), far more than chance would have: they are counted apart."
-    )
-    return title_lines("Names of satellites' streaks", command_of("satellites", arguments), note)
 
 
 def main(argv: list[str]) -> int:
@@ -363,7 +325,7 @@ def main(argv: list[str]) -> int:
         catalogue = load_catalogue(path)
         catalogue.at(sky.time_utc)
         load_s = time.process_time() - started
-    streaks: list[Named] = []
+    streaks: list[dict[str, Any]] = []
     seconds: list[float] = []
     tried = trials(sky, listed, catalogue, options.frames, options.seed)
     for done, (named, taken_s) in enumerate(tried, 1):
@@ -371,6 +333,19 @@ def main(argv: list[str]) -> int:
         seconds.append(taken_s)
         if done % 20 == 0:
             print(f"{done} frames, {len(streaks)} streaks", file=sys.stderr)
-    lines = report(streaks, seconds, load_s, len(catalogue.pairs))
-    write_page(options.out, "satellites", [*preamble(argv, options.frames, len(sky.names)), *lines])
+    note = (
+        f"{options.frames} simulated frames under {len(sky.names):,} satellites "
+        "(`benchmarks/simulate/satellites.py`): constellations in planes, trains, "
+        "sun-synchronous and geostationary satellites, rocket bodies, debris. Element sets are 0 "
+        "to 2 days old and err as published figures say, with heavy tails; "
+        f"{UNLISTED_SHARE:.0%} of the satellites are not in the catalogue. Frames of 3000 x 2000 "
+        "pixels, 6° to 70° wide, 1 to 30 s, four in five from sites on the ground and one from "
+        "orbit; clocks are off by 0.1, 0.3 or 1 s (one sigma). Ends of streaks have errors of 0.5 "
+        "to 4 px along and 0.2 to 0.6 px across, the attitude one of 0.4 px. 40 % of the frames "
+        "have one line that is no satellite. Some frames are pointed at a train (satellites 1 to "
+        "12 s apart on one track), far more than chance would have: they are counted apart."
+    )
+    title = title_lines("Names of satellites' streaks", command_of("satellites", argv), note)
+    lines = report(pd.DataFrame(streaks), seconds, load_s, len(catalogue.pairs))
+    write_page(options.out, "satellites", [*title, *lines])
     return 0

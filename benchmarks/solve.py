@@ -6,11 +6,9 @@ the focal length, lists of no sky; ``--out FOLDER`` writes them as Markdown, dat
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,12 +84,6 @@ def own_solver(
     return solve
 
 
-def by_kind(tried: Sequence[Tried]) -> dict[str, list[Tried]]:
-    """What was tried, kind by kind."""
-    kinds = dict.fromkeys(t.field.kind for t in tried)
-    return {kind: [t for t in tried if t.field.kind == kind] for kind in kinds}
-
-
 HEADER = "solver | lists | tried | solved | of those with 12 stars and more | wrong"
 NEGATIVE_HEADER = "solver | lists | tried | solved | 95 % bound of wrong solutions"
 SECONDS = " | CPU s, median | 90 %"
@@ -117,52 +109,12 @@ def times(tried: Sequence[Tried]) -> list[str]:
     return [f"{np.quantile([t.seconds for t in tried], part):.2f}" for part in (0.5, 0.9)]
 
 
-def simulated(fields: Sequence[StarList], told: Solver, blind: Solver) -> list[str]:
-    """The table of simulated star lists."""
-    name = "regengine, blind"
-    rows = [cells("regengine, focal length told", "all", run(fields, told))]
-    tried = run(fields, blind)
-    rows.append(cells(name, "all", tried))
-    rows += [cells(name, kind, some) for kind, some in by_kind(tried).items()]
-    return ["## Simulated star lists", "", *table(HEADER + SECONDS, rows, right=6), ""]
-
-
-def negatives(
-    seed: int, catalogue: StarCatalogue, solvers: Sequence[tuple[str, int, Solver]]
-) -> list[str]:
-    """The table of lists of no sky, so many for each solver."""
-    rows = []
-    for name, count, solver in solvers:
-        if not count:
-            continue
-        lists = (
-            no_sky(np.random.default_rng([seed, number]), catalogue, kind)
-            for number, kind in enumerate(itertools.islice(itertools.cycle(NEGATIVES), count))
-        )
-        tried = run(lists, solver)
-        rows += [negative_cells(name, kind, some) for kind, some in by_kind(tried).items()]
-        rows.append(negative_cells(name, "all", tried))
-    return ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5)]
-
-
-def report(arguments: argparse.Namespace) -> Iterator[str]:
-    """The tables as Markdown lines, each when it is known."""
-    catalogue = load_catalogue(faintest_g=10.0)
-    indices = StarIndices(vectors=catalogue.vectors)
-    rng = np.random.default_rng(arguments.seed)
-    limit = arguments.max_seconds
-    blind, told = (
-        own_solver(catalogue, indices, told=is_told, max_seconds=limit) for is_told in (False, True)
-    )
-    focals = itertools.islice(itertools.cycle(FOCALS_MM), arguments.fields)
-    fields = [star_list(rng, catalogue, focal) for focal in focals]
-    if fields:
-        yield from simulated(fields, told, blind)
-    solvers = (
-        ("regengine, blind", arguments.blind_negatives, blind),
-        ("regengine, focal length told", arguments.negatives, told),
-    )
-    yield from negatives(arguments.seed, catalogue, solvers)
+def by_kind(
+    row: Callable[[str, str, Sequence[Tried]], list[str]], name: str, tried: Sequence[Tried]
+) -> list[list[str]]:
+    """A row for each kind of list."""
+    kinds = dict.fromkeys(t.field.kind for t in tried)
+    return [row(name, kind, [t for t in tried if t.field.kind == kind]) for kind in kinds]
 
 
 WIDTH_PX, HEIGHT_PX = 4256, 2832  # D3S, 8.46 um: what took most of the Station's night photos
@@ -316,12 +268,36 @@ def main(argv: list[str]) -> int:
     )
     given.add_argument("--max-seconds", type=float, default=30.0, help="a list")
     given.add_argument("--seed", type=int, default=1)
-    arguments = given.parse_args(argv)
+    asked = given.parse_args(argv)
+    catalogue = load_catalogue(faintest_g=10.0)
+    indices = StarIndices(vectors=catalogue.vectors)
+    blind, told = (
+        own_solver(catalogue, indices, told=is_told, max_seconds=asked.max_seconds)
+        for is_told in (False, True)
+    )
+    rng = np.random.default_rng(asked.seed)
+    focals = itertools.islice(itertools.cycle(FOCALS_MM), asked.fields)
+    fields = [star_list(rng, catalogue, focal) for focal in focals]
     lines = []
-    for line in report(arguments):
-        print(line, file=sys.stderr, flush=True)
-        lines.append(line)
+    if fields:
+        with_focal, without = run(fields, told), run(fields, blind)
+        rows = [cells("regengine, focal length told", "all", with_focal)]
+        rows += [cells("regengine, blind", "all", without)]
+        rows += by_kind(cells, "regengine, blind", without)
+        lines = ["## Simulated star lists", "", *table(HEADER + SECONDS, rows, right=6), ""]
+    rows = []
+    for name, count, solver in (
+        ("regengine, blind", asked.blind_negatives, blind),
+        ("regengine, focal length told", asked.negatives, told),
+    ):
+        if count:
+            kinds = enumerate(itertools.islice(itertools.cycle(NEGATIVES), count))
+            seeds = ((np.random.default_rng([asked.seed, number]), kind) for number, kind in kinds)
+            tried = run((no_sky(one, catalogue, kind) for one, kind in seeds), solver)
+            rows += by_kind(negative_cells, name, tried)
+            rows.append(negative_cells(name, "all", tried))
+    lines += ["## Lists of no sky", "", *table(NEGATIVE_HEADER + SECONDS, rows, right=5)]
     note = "Star lists of the catalogue through simulated lenses, lists of no sky."
     title = title_lines("Star fields solved", command_of("solve", argv), note)
-    write_page(arguments.out, "solve", [*title, *lines])
+    write_page(asked.out, "solve", [*title, *lines])
     return 0

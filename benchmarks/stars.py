@@ -71,11 +71,6 @@ GENERATORS: Mapping[str, Callable[[int, int], Starfield]] = {
 }
 
 
-def starfields(count: int, seed: int, generator: str = "open") -> list[Starfield]:
-    """Simulated frames; equal arguments give equal frames."""
-    return [GENERATORS[generator](seed, k) for k in range(count)]
-
-
 def detector_method(detector: StarDetector) -> Method:
     """A detector as a function from frame to positions, shape (N, 2)."""
 
@@ -140,16 +135,6 @@ def centroid_errors(
     return np.concatenate(errors), np.concatenate(bounds)
 
 
-def least_sigma(fields: list[Starfield]) -> FloatArray:
-    """Bounds per axis of the stars of `CENTROID_SNR` in frames without trails, shape (N, 2)."""
-    bounds = [np.zeros((0, 2))]
-    for field in fields:
-        if field.trail_px is None:
-            wanted = field.resolved & (field.peak_snr >= CENTROID_SNR[0])
-            bounds.append(field.bound_px[wanted & (field.peak_snr < CENTROID_SNR[1])])
-    return np.concatenate(bounds)
-
-
 def rms(values: FloatArray) -> float:
     """Root of the mean square; NaN of nothing."""
     return float(np.sqrt(np.mean(np.square(values)))) if values.size else float("nan")
@@ -181,27 +166,51 @@ def method_cells(name: str, results: list[StarResult]) -> list[str]:
     ]
 
 
-def tables(every: dict[str, list[StarResult]]) -> list[str]:
-    """A row for each method, as Markdown lines."""
-    rows = [method_cells(name, results) for name, results in every.items()]
-    return [*table(HEADER, rows, right=len(HEADER) - 1), ""]
+def least_bound(fields: list[Starfield]) -> str:
+    """Bound per axis of the stars of `CENTROID_SNR` in frames without trails, pixels."""
+    bounds = [np.zeros((0, 2))]
+    for field in fields:
+        if field.trail_px is None:
+            wanted = field.resolved & (field.peak_snr >= CENTROID_SNR[0])
+            bounds.append(field.bound_px[wanted & (field.peak_snr < CENTROID_SNR[1])])
+    return number(rms(np.concatenate(bounds)), 3)
 
 
-def preamble(arguments: list[str], fields: Mapping[str, list[Starfield]]) -> list[str]:
-    """What was run, where and when."""
-    counts = ", ".join(
-        f"{name} {len(some)} ({sum(field.trail_px is not None for field in some)} with trails, "
-        f"bound {number(rms(least_sigma(some)), 3)} px)"
-        for name, some in fields.items()
+def main(argv: list[str]) -> int:
+    """Run the benchmark."""
+    given = parser("stars", __doc__)
+    given.add_argument("--frames", type=int, default=40, help="of each generator")
+    given.add_argument("--seed", type=int, default=1)
+    given.add_argument("--method", help="this detector alone")
+    given.add_argument(
+        "--generator", nargs="+", choices=GENERATORS, default=list(GENERATORS), help="one or more"
     )
-    note = [
-        f"Frames of 1024 x 1024 pixels: {counts}. *Open*: 100 to 400 Moffat stars each over "
-        "sloping sky, Poisson and read noise, hot pixels and cosmic rays "
+    arguments = given.parse_args(argv)
+    methods = {
+        name: detector_method(detector)
+        for name, detector in STARS.detectors().items()
+        if arguments.method in (None, name)
+    }
+    counts, lines = [], []
+    for generator in arguments.generator:
+        draw = GENERATORS[generator]
+        fields = [draw(arguments.seed, k) for k in range(arguments.frames)]
+        trailed = sum(field.trail_px is not None for field in fields)
+        counts.append(
+            f"{generator} {len(fields)} ({trailed} with trails, bound {least_bound(fields)} px)"
+        )
+        rows = []
+        for name, method in methods.items():
+            rows.append(method_cells(name, run_method(method, fields)))
+            print(" | ".join(rows[-1]), file=sys.stderr)
+        lines += [f"## Generator: {generator}", "", *table(HEADER, rows, right=len(HEADER) - 1), ""]
+    note = (
+        f"Frames of 1024 x 1024 pixels: {', '.join(counts)}. *Open*: 100 to 400 Moffat stars each "
+        "over sloping sky, Poisson and read noise, hot pixels and cosmic rays "
         "(`benchmarks/simulate/starfield.py`). *Crowded* (`streaks_crowded.py`): 200 to 4,000 "
         "stars, pairs, clusters, galaxies, bleeding and hot columns, long tracks. *Camera* "
         "(`streaks_camera.py`): mosaic of colours, correlated noise, JPEG, coma, shaken hand, "
-        "rows and columns, moonlit clouds.",
-        "",
+        "rows and columns, moonlit clouds.\n\n"
         "Columns of numbers are the part of the stars found, by the signal-to-noise ratio of the "
         "star's brightest pixel over sky and read-out. Stars are wanted that have a maximum of "
         f"their own and lie three pixels inside. Found is within {TOLERANCE_PX:g} px, each star "
@@ -209,41 +218,8 @@ def preamble(arguments: list[str], fields: Mapping[str, list[Starfield]]) -> lis
         f"the root mean square error per axis at {CENTROID_SNR[0]:g} to {CENTROID_SNR[1]:g} in "
         "frames without trails, blends counted, and of stars alone, without near neighbours: there "
         "no method can have less than the Cramer-Rao bound on average. *Of the bound* is the root "
-        "mean square of their error over their bound.",
-    ]
-    return title_lines("Stars in simulated frames", command_of("stars", arguments), "\n".join(note))
-
-
-def main(argv: list[str]) -> int:
-    """Run the benchmark; 2 for an unknown generator."""
-    given = parser("stars", __doc__)
-    given.add_argument("--frames", type=int, default=40, help="of each generator")
-    given.add_argument("--seed", type=int, default=1)
-    given.add_argument("--method", help="this detector alone")
-    given.add_argument(
-        "--generator", default=",".join(GENERATORS), help="one or more, separated by commas"
+        "mean square of their error over their bound."
     )
-    arguments = given.parse_args(argv)
-    names = arguments.generator.split(",")
-    strange = [name for name in names if name not in GENERATORS]
-    if strange:
-        print(
-            f"no generator is called {strange[0]!r}: there are {', '.join(GENERATORS)}",
-            file=sys.stderr,
-        )
-        return 2
-    methods = {
-        name: detector_method(detector)
-        for name, detector in STARS.detectors().items()
-        if arguments.method in (None, name)
-    }
-    fields = {name: starfields(arguments.frames, arguments.seed, name) for name in names}
-    lines: list[str] = []
-    for generator, some in fields.items():
-        every: dict[str, list[StarResult]] = {}
-        for name, method in methods.items():
-            every[name] = run_method(method, some)
-            print(" | ".join(method_cells(name, every[name])), file=sys.stderr)
-        lines += [f"## Generator: {generator}", "", *tables(every)]
-    write_page(arguments.out, "stars", [*preamble(argv, fields), *lines])
+    title = title_lines("Stars in simulated frames", command_of("stars", argv), note)
+    write_page(arguments.out, "stars", [*title, *lines])
     return 0

@@ -10,7 +10,6 @@ import itertools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -43,44 +42,27 @@ END_SNR = 1.0
 FALSE_PER_FRAME, WIDTH_PX = 0.05, 3.0  # of the ideal matched filter
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreakResult:
-    """A frame, and the score of what a method found in it."""
-
-    frame: StreakFrame
-    score: StreakScore
-
-
-Results = Mapping[str, Sequence[StreakResult]]  # by method
+Results = Mapping[str, Sequence[StreakScore]]  # by method, of each frame
 
 
 def run_method(
     find: Callable[[StreakFrame], FloatArray], frames: Sequence[StreakFrame]
-) -> list[StreakResult]:
+) -> list[StreakScore]:
     """Run a method, from a frame to rows of ends and bow, shape (M, 5), on frames."""
-    results = []
+    scores = []
     for frame in frames:
         started = time.process_time()
         rows = find(frame)
-        score = score_streaks(
-            curves(frame),
-            rows,
-            peak_snr=np.array([one.peak_snr for one in frame.truth]),
-            matched_snr=np.array([one.matched_snr for one in frame.truth]),
-            seconds=time.process_time() - started,
+        scores.append(
+            score_streaks(
+                np.array([one.curve for one in frame.truth], float).reshape(-1, 5),
+                rows,
+                peak_snr=np.array([one.peak_snr for one in frame.truth]),
+                matched_snr=np.array([one.matched_snr for one in frame.truth]),
+                seconds=time.process_time() - started,
+            )
         )
-        results.append(StreakResult(frame=frame, score=score))
-    return results
-
-
-def curves(frame: StreakFrame) -> FloatArray:
-    """Ends and bow of the true streaks, shape (N, 5)."""
-    return np.array([one.curve for one in frame.truth], float).reshape(-1, 5)
-
-
-def total_of(results: Sequence[StreakResult]) -> StreakScore:
-    """The score of all frames together."""
-    return total_streak_score([result.score for result in results])
+    return scores
 
 
 def within(values: FloatArray, low: float, high: float) -> BoolArray:
@@ -156,40 +138,30 @@ def ideal_cells(score: StreakScore, pixels: float) -> list[str]:
     return [*cells, number(FALSE_PER_FRAME), *[""] * (len(HEADER) - len(cells) - 1)]
 
 
-def main_table(results: Results, pixels: float) -> list[str]:
-    """Recall by SNR and length, false ones, ends and time of every method."""
-    lines = [method_cells(name, total_of(of)) for name, of in results.items()]
-    lines += [ideal_cells(total_of(of), pixels) for of in list(results.values())[:1]]
-    return table(HEADER, lines, right=len(HEADER) - 1)
-
-
-def condition_table(results: Results) -> list[str]:
-    """False ones a frame by what the frames are like."""
-    header = ("method", "clear, points", "clear, trailed stars", "clouds")
-    lines = []
-    for name, of in results.items():
-        groups: dict[str, list[int]] = {column: [] for column in header[1:]}
-        for result in of:
-            clear = header[1] if result.frame.trail_px is None else header[2]
-            groups[header[3] if result.frame.cloudy else clear].append(int(result.score.false[0]))
-        means = [
-            f"{number(float(np.mean(some)) if some else None)} of {len(some)}"
-            for some in groups.values()
-        ]
-        lines.append([name, *means])
-    return table(header, lines, right=3)
-
-
-def section(title: str, results: Results, pixels: float) -> list[str]:
-    """Tables of all frames of a generator."""
+def section(
+    title: str, frames: Sequence[StreakFrame], results: Results, pixels: float
+) -> list[str]:
+    """Recall by SNR and length, false ones, ends and time of every method, on one generator."""
+    totals = {name: total_streak_score(list(scores)) for name, scores in results.items()}
+    rows = [method_cells(name, total) for name, total in totals.items()]
+    rows += [ideal_cells(total, pixels) for total in list(totals.values())[:1]]
+    skies = ("clear, points", "clear, trailed stars", "clouds")
+    sky = [2 if frame.cloudy else int(frame.trail_px is not None) for frame in frames]
+    false_rows = []
+    for name, scores in results.items():
+        cells = [name]
+        for kind in range(len(skies)):
+            some = [int(one.false[0]) for one, of in zip(scores, sky, strict=True) if of == kind]
+            cells.append(f"{number(float(np.mean(some)) if some else None)} of {len(some)}")
+        false_rows.append(cells)
     return [
         f"## {title}",
         "",
-        *main_table(results, pixels),
+        *table(HEADER, rows, right=len(HEADER) - 1),
         "",
         "False ones a frame, by the sky:",
         "",
-        *condition_table(results),
+        *table(("method", *skies), false_rows, right=3),
         "",
     ]
 
@@ -219,43 +191,32 @@ def explained() -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmark; 2 for an unknown method."""
+    """Run the benchmark."""
     given = parser("streaks", __doc__)
     given.add_argument("--frames", type=int, default=24, help="of 1024 x 1024 pixels a generator")
+    known = STREAKS.detectors()
     given.add_argument(
-        "--generator", default=",".join(GENERATORS), help="one or more, separated by commas"
+        "--generator", nargs="+", choices=GENERATORS, default=list(GENERATORS), help="one or more"
     )
     given.add_argument("--seed0", type=int, default=TEST_SEED0)
-    given.add_argument("--methods", help="these alone, separated by commas")
+    given.add_argument("--methods", nargs="+", choices=known, default=list(known), help="some")
     args = given.parse_args(argv)
-    known = STREAKS.detectors()
-    names = list(known) if args.methods is None else args.methods.split(",")
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        print(f"no method is called {unknown[0]!r}: there are {', '.join(known)}", file=sys.stderr)
-        return 2
-    wanted_generators = args.generator.split(",")
-    strange = [name for name in wanted_generators if name not in GENERATORS]
-    if strange:
-        print(
-            f"no generator is called {strange[0]!r}: there are {', '.join(GENERATORS)}",
-            file=sys.stderr,
-        )
-        return 2
     cv2.setNumThreads(1)
-    seeds = range(args.seed0, args.seed0 + args.frames)
-    sets = [(f"Frames: {g}", [GENERATORS[g](seed) for seed in seeds]) for g in wanted_generators]
     lines: list[str] = []
-    for title, frames in sets:
-        results: dict[str, list[StreakResult]] = {}
-        for name in names if frames else ():
+    for generator in args.generator:
+        draw = GENERATORS[generator]
+        frames = [draw(seed) for seed in range(args.seed0, args.seed0 + args.frames)]
+        results: dict[str, list[StreakScore]] = {}
+        for name in args.methods:
 
             def find(frame: StreakFrame, name: str = name) -> FloatArray:
                 return streak_rows(known[name].detect(frame.light, None, frame.saturated))
 
             results[name] = run_method(find, frames)
-            print(" | ".join(method_cells(name, total_of(results[name]))), file=sys.stderr)
-        lines += section(title, results, float(frames[0].light.size)) if results else []
+            total = total_streak_score(results[name])
+            print(" | ".join(method_cells(name, total)), file=sys.stderr)
+        pixels = float(frames[0].light.size)
+        lines += section(f"Frames: {generator}", frames, results, pixels)
     note = " ".join(explained()).strip()
     heading = title_lines("Streaks in simulated frames", command_of("streaks", argv), note)
     write_page(args.out, "streaks", [*heading, *lines])

@@ -9,13 +9,13 @@ Jordan, M. I., Lei, L. (2021). Learn then Test. arXiv 2110.01052.
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 from scipy.special import logit
@@ -112,7 +112,6 @@ def probability_of(trials: Proposals, steps: Steps) -> FloatArray:
 BLOCK_DEG = 15.0
 # where a table does not tell the place
 SEEDS_PER_BLOCK = 10
-REASON_MARK = "|"  # between the codes of a cell
 YES, NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 
 
@@ -138,85 +137,72 @@ class Proposals:
         return len(self.right)
 
 
-def read_rows(tables: Sequence[Path]) -> list[dict[str, str]]:
-    """Rows of some tables; of a case that comes twice, the last."""
-    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+def read_rows(tables: Sequence[Path]) -> pd.DataFrame:
+    """Rows of some tables, cells as they are written; of a case that comes twice, the last."""
+    found = []
     for table in tables:
-        with table.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if "seed" not in row or "half" not in row or "right" not in row:
-                    raise ValueError(f"{table}: no table of cases (columns seed, half, right)")
-                rows[row["half"], row["seed"], row.get("told", "")] = row
-    return list(rows.values())
+        found.append(pd.read_csv(table, dtype=str, keep_default_na=False))
+        if not {"seed", "half", "right"} <= set(found[-1].columns):
+            raise ValueError(f"{table}: no table of cases (columns seed, half, right)")
+    rows = pd.concat(found, ignore_index=True).fillna("")
+    if "told" not in rows:
+        rows["told"] = ""
+    return rows.drop_duplicates(["half", "seed", "told"], keep="last")
 
 
-def proposals_of(rows: Sequence[dict[str, str]], half: str) -> Proposals | None:
+def proposals_of(rows: pd.DataFrame, half: str) -> Proposals | None:
     """Proposals of one half."""
-    mine = [row for row in rows if row["half"] == half]
-    found = [row for row in mine if row["right"].strip() != ""]
-    if not found:
+    mine = rows[rows.half == half]
+    found = mine[mine.right.str.strip() != ""]
+    if found.empty:
         return None
+    words = found.right.str.strip().str.lower()
+    if strange := sorted(set(words) - YES - NO):
+        raise ValueError(f"{strange[0]!r} is neither yes nor no")
+    right = words.isin(YES).to_numpy()
+    evidence = [evidence_of(row) for row in found.to_dict("records")]
+    odds = np.array([one.lead_log10_odds for one in evidence])
+    if not np.isfinite(odds).all():
+        seed = found.seed.iloc[int(np.argmin(np.isfinite(odds)))]
+        raise ValueError(f"the proposal of seed {seed} has no odds: make the table anew")
+    reasons = found["reasons"] if "reasons" in found else pd.Series("", index=found.index)
+    off_nadir_deg, nothing = numbers(found, "off_nadir_deg"), (found.told == "nothing").to_numpy()
+    kinds = found["kind"] if "kind" in found else [""] * len(found)
     return Proposals(
-        log10_odds=np.array([odds_of(row) for row in found]),
-        right=np.array([is_yes(row["right"]) for row in found]),
-        placed=np.array([is_placed(row) for row in found]),
-        right_if_placed=np.array([share_right(evidence_of(row)) for row in found]),
-        doubted=np.array([has_doubt(row.get("reasons", "")) for row in found]),
+        log10_odds=odds,
+        right=right,
+        placed=right | (numbers(found, "grid_median_percent") < PLACED_PERCENT),
+        right_if_placed=np.array([share_right(one) for one in evidence]),
+        doubted=np.array([bool(set(codes.split("|")) - NO_DOUBTS) for codes in reasons]),
         blocks=blocks_of(found),
-        kinds={kind: np.array([is_of(row) for row in found]) for kind, is_of in KINDS.items()},
-        labels=tuple(f"{row['seed']} ({row.get('kind', '')})" for row in found),
+        kinds={
+            "time told": ~nothing,
+            "nothing told": nothing,
+            "at most 45° off nadir": off_nadir_deg <= OBLIQUE_DEG,
+            "beyond 45°": off_nadir_deg > OBLIQUE_DEG,
+        },
+        labels=tuple(f"{seed} ({kind})" for seed, kind in zip(found.seed, kinds, strict=True)),
         cases=len(mine),
         source=source_of(mine, half),
     )
 
 
-def is_yes(text: str) -> bool:
-    """Whether a cell says yes."""
-    word = text.strip().lower()
-    if word not in YES | NO:
-        raise ValueError(f"{text!r} is neither yes nor no")
-    return word in YES
+def numbers(rows: pd.DataFrame, name: str) -> FloatArray:
+    """A column as numbers; NaN where a row has none."""
+    texts = rows[name] if name in rows else pd.Series("", index=rows.index)
+    return pd.to_numeric(texts, errors="coerce").to_numpy(float)
 
 
 # Share of the diagonal, per cent, by which pixels may be off (median) at the right place
 PLACED_PERCENT = 5.0
-
-
-def is_placed(row: dict[str, str]) -> bool:
-    """Whether a proposal is of the right place, even where its fit is bent."""
-    off_percent = row.get("grid_median_percent", "").strip()
-    return is_yes(row["right"]) or (off_percent != "" and float(off_percent) < PLACED_PERCENT)
-
-
 # Of these an accepted proposal may have any, or they only say why a probability is low
 NO_DOUBTS = frozenset(
     {
-        *("low_probability", "few_lights", "low_margin", "map_saturated"),
+        *("low_probability", "few_lights", "low_margin", "map_saturated", ""),
         *("search_budget", "outside_map", "clock_suspect", "narrow"),
     }
 )
-
-
-def has_doubt(reasons: str) -> bool:
-    """Whether there is a reason that keeps a proposal back, whatever its probability."""
-    return bool({code for code in reasons.split(REASON_MARK) if code} - NO_DOUBTS)
-
-
 OBLIQUE_DEG = 45.0
-KINDS: dict[str, Callable[[dict[str, str]], bool]] = {
-    "time told": lambda row: row.get("told") != "nothing",
-    "nothing told": lambda row: row.get("told") == "nothing",
-    "at most 45° off nadir": lambda row: float(row.get("off_nadir_deg") or "nan") <= OBLIQUE_DEG,
-    "beyond 45°": lambda row: float(row.get("off_nadir_deg") or "nan") > OBLIQUE_DEG,
-}
-
-
-def odds_of(row: dict[str, str]) -> float:
-    """Logarithm of the odds over the runner-up's."""
-    odds = evidence_of(row).lead_log10_odds
-    if not math.isfinite(odds):
-        raise ValueError(f"the proposal of seed {row['seed']} has no odds: make the table anew")
-    return odds
 
 
 def evidence_of(row: dict[str, str]) -> Evidence:
@@ -231,25 +217,25 @@ def evidence_of(row: dict[str, str]) -> Evidence:
     return Evidence(**values)  # type: ignore[arg-type]
 
 
-def blocks_of(rows: Sequence[dict[str, str]]) -> NDArray[np.intp]:
+def blocks_of(rows: pd.DataFrame) -> NDArray[np.intp]:
     """Number of every row's block: a cell of longitude and latitude, or neighbouring seeds."""
-    names = []
-    for row in rows:
-        lon, lat = row.get("lon", ""), row.get("lat", "")
-        if lon and lat:
-            names.append(f"{float(lon) // BLOCK_DEG:.0f} {float(lat) // BLOCK_DEG:.0f}")
-        else:
-            names.append(f"seeds {int(row['seed']) // SEEDS_PER_BLOCK}")
+    lon, lat = numbers(rows, "lon"), numbers(rows, "lat")
+    names = [
+        f"{x // BLOCK_DEG:.0f} {y // BLOCK_DEG:.0f}"
+        if np.isfinite(x + y)
+        else f"seeds {int(seed) // SEEDS_PER_BLOCK}"
+        for x, y, seed in zip(lon, lat, rows.seed, strict=True)
+    ]
     return np.unique(names, return_inverse=True)[1]
 
 
-def source_of(rows: Sequence[dict[str, str]], half: str) -> str:
+def source_of(rows: pd.DataFrame, half: str) -> str:
     """Which cases these are, in words."""
-    seeds = [int(row["seed"]) for row in rows]
-    continents = sorted({row.get("continent", "") for row in rows} - {""})
+    seeds = rows.seed.astype(int)
+    continents = sorted(set(rows["continent"]) - {""}) if "continent" in rows else []
     where = f" ({', '.join(continents)})" if continents else ""
     half_name = {"train": "training", "test": "test"}[half]
-    return f"simulated cases, {half_name} half{where}, seeds {min(seeds)} to {max(seeds)}"
+    return f"simulated cases, {half_name} half{where}, seeds {seeds.min()} to {seeds.max()}"
 
 
 # Probabilities that are tested as thresholds, in this order. For the trials less than the last

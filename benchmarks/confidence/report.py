@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
 
 from benchmarks.arrays import BoolArray
-from benchmarks.confidence.fit import DELTA, Proposals, Tested, acceptance, trials_needed
+from benchmarks.confidence.fit import (
+    DELTA,
+    Acceptance,
+    Proposals,
+    Tested,
+    acceptance,
+    trials_needed,
+)
 from benchmarks.pages import NONE, table
 from benchmarks.trials.outcomes import CALIBRATION_BINS, roc_area
 from benchmarks.trials.outcomes import calibration as calibration_figures
@@ -21,8 +28,7 @@ from regengine.registration.calibration import Steps
 REDRAWS = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bin:
+class Bin(NamedTuple):
     """Cases whose probability lies in one range; the interval is Clopper and Pearson's, 95 %."""
 
     low: float
@@ -43,19 +49,13 @@ def reliability(p: FloatArray, right: BoolArray) -> list[Bin]:
     """Reliability table over the bins of the calibration error, the empty ones left out."""
     found = calibration_figures(p, right)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
-    return [
-        Bin(
-            low=float(edges[k]),
-            high=float(edges[k + 1]),
-            cases=int(found.count[k]),
-            mean_probability=float(found.stated[k]),
-            share_right=float(found.came_true[k]),
-            interval=exact_interval(
-                round(float(found.came_true[k] * found.count[k])), int(found.count[k])
-            ),
-        )
-        for k in np.flatnonzero(found.count)
-    ]
+    table = []
+    for k in np.flatnonzero(found.count):
+        cases, share = int(found.count[k]), float(found.came_true[k])
+        interval = exact_interval(round(share * cases), cases)
+        low, high = edges[k : k + 2].tolist()
+        table.append(Bin(low, high, cases, float(found.stated[k]), share, interval))
+    return table
 
 
 def calibration_error_by_chance(p: FloatArray) -> tuple[float, float]:
@@ -91,12 +91,21 @@ def trials_told(left_out: Judged) -> dict[str, Any]:
     }
 
 
+def let_in_by_kind(judged: Judged, threshold: float) -> list[tuple[str, int, Acceptance]]:
+    """Of all proposals and of each kind, how many there are and what a threshold lets through."""
+    p, trials = judged.p, judged.trials
+    return [
+        ("all", len(trials), acceptance(p, trials, threshold)),
+        *(
+            (kind, int(of_kind.sum()), acceptance(p, trials, threshold, kind))
+            for kind, of_kind in trials.kinds.items()
+        ),
+    ]
+
+
 def accepted_told(test: Judged, tested: Tested) -> dict[str, Any]:
     """What a calibration tells of the trials that its threshold was tested on."""
     assert tested.threshold is not None
-    let_in = {"all": acceptance(test.p, test.trials, tested.threshold)} | {
-        kind: acceptance(test.p, test.trials, tested.threshold, kind) for kind in test.trials.kinds
-    }
     return {
         "source": test.trials.source,
         "wrong_rate": tested.wrong_rate,
@@ -107,7 +116,7 @@ def accepted_told(test: Judged, tested: Tested) -> dict[str, Any]:
                 "wrong": one.wrong,
                 "wrong_rate_upper_95": round(one.upper_95, 5),
             }
-            for kind, one in let_in.items()
+            for kind, _, one in let_in_by_kind(test, tested.threshold)
         ],
     }
 
@@ -168,23 +177,14 @@ def odds_text(steps: Steps, threshold: float) -> str:
 
 def accepted_lines(judged: Judged, threshold: float) -> list[str]:
     """What the threshold accepts, by kind."""
-    p, trials = judged.p, judged.trials
-    total = len(trials)
-    by_kind = [("all", total, acceptance(p, trials, threshold))] + [
-        (kind, int(of_kind.sum()), acceptance(p, trials, threshold, kind))
-        for kind, of_kind in trials.kinds.items()
+    rows = [
+        (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
+        for kind, n, one in let_in_by_kind(judged, threshold)
     ]
     return [
         f"Accepted from {threshold:g} on, without doubts:",
         "",
-        *table(
-            "trials | proposals | accepted | wrong | 95 % bound",
-            [
-                (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
-                for kind, n, one in by_kind
-            ],
-            right=4,
-        ),
+        *table("trials | proposals | accepted | wrong | 95 % bound", rows, right=4),
         "",
     ]
 
@@ -195,25 +195,23 @@ def judgement_lines(judged: Judged) -> list[str]:
     right = trials.right
     figures = calibration_figures(p, right)
     by_chance, most_by_chance = calibration_error_by_chance(p)
+    rows = [
+        (
+            f"{b.low:.3f} to {b.high:.3f}",
+            f"{b.cases}",
+            f"{b.mean_probability:.4f}",
+            f"{b.share_right:.4f}",
+            f"{b.interval[0]:.3f} to {b.interval[1]:.3f}",
+        )
+        for b in reliability(p, right)
+    ]
     return [
         f"## {judged.name}",
         "",
         f"{len(right)} proposals ({int(right.sum())} right) of {trials.cases} cases: "
         f"{trials.source}.",
         "",
-        *table(
-            "P | cases | mean P | right | 95 % interval",
-            [
-                (
-                    f"{b.low:.3f} to {b.high:.3f}",
-                    f"{b.cases}",
-                    f"{b.mean_probability:.4f}",
-                    f"{b.share_right:.4f}",
-                    f"{b.interval[0]:.3f} to {b.interval[1]:.3f}",
-                )
-                for b in reliability(p, right)
-            ],
-        ),
+        *table("P | cases | mean P | right | 95 % interval", rows),
         "",
         f"Expected calibration error {figures.expected_error:.4f} (true "
         f"probabilities would show {by_chance:.4f}, in 95 % at most {most_by_chance:.4f}), Brier "

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.transform import Rotation
 
 from benchmarks.arrays import FloatArray, ImageArray
 
@@ -140,22 +138,13 @@ def _draw(
         image[..., channel] += plane.reshape(height, width).astype(np.float32)
 
 
-def peak_share(fwhm_px: FloatArray) -> FloatArray:
-    """Share of a star's light in its brightest pixel: within a circle of a pixel's area."""
-    area = np.pi * (fwhm_px * _SCALE_PER_FWHM) ** 2
-    return np.asarray(1.0 - (1.0 + 1.0 / area) ** (1.0 - MOFFAT_BETA), float)
-
-
 @dataclass(frozen=True, kw_only=True)
 class SkySensor:
     """A sensor and its software; the defaults are a D3S at ISO 6,400, brought down to 1,500 px."""
 
     full_scale_electrons: float = 15_000.0  # of a pixel of the picture at its largest value
     read_noise_electrons: float = 9.0  # one sigma
-    # 8: the sRGB curve and 256 steps; 12, 14: linear numbers with so many bits.
-    bits: Literal[8, 12, 14] = 8
-    # Compress and decompress 8-bit pictures as JPEG of that quality
-    jpeg_quality: int | None = None
+    bits: Literal[8, 14] = 8  # 8: the sRGB curve and 256 steps; 14: linear numbers
     hot_pixels: int = 40  # how many; each shines in one channel.
     # Mean brightness of hot pixels in units of the full scale (exponentially distributed)
     hot_full_scales: float = 0.2
@@ -184,8 +173,8 @@ def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generato
     )
     clipped: ImageArray = np.clip(counted, 0.0, 1.0).astype(np.float32)
     if sensor.bits == 8:
-        stored: NDArray[Any] = _through_jpeg(_srgb(clipped), sensor.jpeg_quality)
-        light = _SRGB_LIGHT[stored]
+        stored: NDArray[Any] = _srgb(clipped)
+        light = SRGB_LIGHT.astype(np.float32)[stored]
         saturated = np.any(stored >= 252, axis=2)  # as regengine.photo.image takes for clipped
     else:
         top = 2**sensor.bits - 1
@@ -195,14 +184,9 @@ def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generato
     return SkyPicture(stored=stored, light=light, saturated=np.asarray(saturated))
 
 
-def _srgb_light() -> ImageArray:
-    """Linear light of the 256 values of sRGB (IEC 61966-2-1)."""
-    value = np.arange(256) / 255.0
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return linear.astype(np.float32)
-
-
-_SRGB_LIGHT = _srgb_light()
+_VALUE = np.arange(256) / 255.0
+# Linear light of the 256 values of sRGB (IEC 61966-2-1)
+SRGB_LIGHT = np.where(_VALUE <= 0.04045, _VALUE / 12.92, ((_VALUE + 0.055) / 1.055) ** 2.4)
 _STEPS = 65_535
 
 
@@ -213,16 +197,6 @@ def _srgb(light: ImageArray) -> NDArray[np.uint8]:
     return np.asarray(values[np.round(light * _STEPS).astype(np.int32)])
 
 
-def _through_jpeg(picture: NDArray[np.uint8], quality: int | None) -> NDArray[np.uint8]:
-    if quality is None:
-        return picture
-    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    _, packed = cv2.imencode(".jpg", picture[..., ::-1], settings)
-    unpacked = cv2.imdecode(packed, cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(np.asarray(unpacked, np.uint8)[..., ::-1])
-
-
-STEP_PX = 1.0  # trails are drawn as stars this far apart
 # Change of a star's red, green and blue magnitude with its colour (a magnitude of BP - RP redder
 # than the Sun): the camera's bands lie on both sides of Gaia's G
 COLOUR_TERMS = (-0.45, 0.15, 0.75)
@@ -246,8 +220,6 @@ class SkySettings:
     sky_electrons_s: tuple[float, float, float] = (70.0, 120.0, 80.0)
     # Relative change of that from the middle to the right and to the lower edge
     sky_gradient: tuple[float, float] = (0.0, 0.0)
-    # Rotation vector (ICRS axes) of the camera in the exposure: what draws stars out
-    turn_rad: tuple[float, float, float] = (0.0, 0.0, 0.0)
     faintest_mag: float = 12.0  # fainter catalogue stars are left out
 
 
@@ -256,18 +228,14 @@ class SkyFrame:
     """A simulated frame and its truth: the stars whose middle lies within the picture."""
 
     picture: SkyPicture  # what was photographed
-    camera: SkyProjection  # at the middle of the exposure
+    camera: SkyProjection
     settings: SkySettings
     index: NDArray[np.int64]  # shape (N,): Rows of the directions given, brightest first
-    # x and y: shape (N,): Pixel at the middle of the exposure
+    # x and y: shape (N,): Pixel
     x: FloatArray
     y: FloatArray
-    trail_px: FloatArray  # shape (N, 2): Way in x and y during the exposure
     magnitude: FloatArray  # shape (N,)
     electrons: FloatArray  # shape (N, 3): Light that reached the sensor
-    # Shape (N,): Mean electrons of the star in its brightest pixel, green, over the noise without
-    # it
-    peak_snr: FloatArray
 
 
 def sky_frame(
@@ -282,28 +250,18 @@ def sky_frame(
     """Photograph the sky."""
     lens, sensor = settings.lens, settings.sensor
     index = _in_view(camera, directions, magnitudes, settings)
-    path_x, path_y = _paths(camera, directions[index], settings.turn_rad)
-    middle = path_x.shape[0] // 2
-    x, y = path_x[middle], path_y[middle]
+    x, y = camera.project(directions[index])
+    lost = ~np.isfinite(x + y)
+    x[lost], y[lost] = -1e6, -1e6  # outside of every picture
     colour = None if colours is None else colours[index]
     electrons = _starlight(magnitudes[index], colour, settings, rng)
-    arrives = lens.arrives(camera, x, y)
-    electrons = electrons * arrives[:, None]
-    fwhm = lens.fwhm(camera, x, y)
+    electrons = electrons * lens.arrives(camera, x, y)[:, None]
     image = _background(camera, settings)
     dim = float(np.sqrt(image[..., 1].min() + sensor.read_noise_electrons**2))
-    for step_x, step_y in zip(path_x, path_y, strict=True):
-        add_stars(image, step_x, step_y, electrons / len(path_x), fwhm, dim)
+    add_stars(image, x, y, electrons, lens.fwhm(camera, x, y), dim)
     inside = (np.abs(x - 0.5 * (camera.width_px - 1)) <= 0.5 * camera.width_px) & (
         np.abs(y - 0.5 * (camera.height_px - 1)) <= 0.5 * camera.height_px
     )
-    trail = np.stack([path_x[-1] - path_x[0], path_y[-1] - path_y[0]], axis=1)
-    trail *= len(path_x) / max(len(path_x) - 1, 1)  # steps lie half a step within the ends
-    noise = np.sqrt(
-        settings.sky_electrons_s[1] * settings.exposure_s * arrives + sensor.read_noise_electrons**2
-    )
-    spread_out = np.maximum(np.hypot(*trail.T) / fwhm, 1.0)  # a trail shares its light out
-    share = peak_share(fwhm) / spread_out
     kept = np.nonzero(inside & (electrons[:, 1] > 0.0))[0]
     return SkyFrame(
         picture=expose_sky(image, sensor, rng),
@@ -312,10 +270,8 @@ def sky_frame(
         index=index[kept].astype(np.int64),
         x=x[kept],
         y=y[kept],
-        trail_px=trail[kept],
         magnitude=magnitudes[index[kept]],
         electrons=electrons[kept],
-        peak_snr=(share * electrons[:, 1] / noise)[kept],
     )
 
 
@@ -332,35 +288,10 @@ def _in_view(
     middle = middle / np.linalg.norm(middle)
     corners = camera.to_sky(edge_x, edge_y)
     corners /= np.linalg.norm(corners, axis=-1, keepdims=True)
-    margin = float(np.linalg.norm(settings.turn_rad)) + 0.02
-    reach = float(np.arccos(np.clip(corners @ middle, -1.0, 1.0)).max()) + margin
+    reach = float(np.arccos(np.clip(corners @ middle, -1.0, 1.0)).max()) + 0.02
     chosen = (directions @ middle > np.cos(reach)) & (magnitudes <= settings.faintest_mag)
     chosen = np.nonzero(chosen)[0]
     return np.asarray(chosen[np.argsort(magnitudes[chosen], kind="stable")], np.int64)
-
-
-def _paths(
-    camera: SkyProjection, directions: FloatArray, turn_rad: tuple[float, float, float]
-) -> tuple[FloatArray, FloatArray]:
-    """Pixels of the stars while the camera turns, shape (steps, N); an odd number of steps."""
-    steps = 1
-    if any(turn_rad):
-        ends = [camera.project(directions @ _turned(turn_rad, part)) for part in (-0.5, 0.5)]
-        length = np.hypot(ends[1][0] - ends[0][0], ends[1][1] - ends[0][1])
-        longest = float(np.nanmax(length, initial=0.0))
-        steps = 2 * int(np.ceil(0.5 * longest / STEP_PX)) + 1
-    # In the middle of each of so many equal parts of the exposure
-    parts = (np.arange(steps) + 0.5) / steps - 0.5
-    seen = [camera.project(directions @ _turned(turn_rad, part)) for part in parts]
-    x, y = (np.stack(places) for places in zip(*seen, strict=True))
-    lost = ~np.isfinite(x + y).all(axis=0)
-    x[:, lost], y[:, lost] = -1e6, -1e6  # outside of every picture
-    return x, y
-
-
-def _turned(turn_rad: tuple[float, float, float], part: float) -> FloatArray:
-    """Matrix for row vectors: the stars turn against the camera."""
-    return np.asarray(Rotation.from_rotvec(part * np.asarray(turn_rad)).as_matrix())
 
 
 def _starlight(

@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from benchmarks.pages import dated
 from benchmarks.registration.cases import index_words, search_parameters
 from benchmarks.registration.real import search_words
-from benchmarks.row_tables import Row, read_rows
+from benchmarks.row_tables import read_rows
 from benchmarks.trials.exposures import KINDS
-from benchmarks.trials.report import Page, in_order, page_lines
+from benchmarks.trials.outcomes import trials_of
+from benchmarks.trials.report import page_lines
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
 from regengine.io.extras import need
@@ -25,9 +28,9 @@ if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
 
 
-def rows_of(given: argparse.Namespace) -> list[Row]:
+def trials_asked(given: argparse.Namespace) -> pd.DataFrame:
     """Trials of the half, of all tables."""
-    return in_order(read_rows(given.table), given.half)
+    return trials_of(read_rows(given.table), given.half)
 
 
 def command_words(given: argparse.Namespace) -> str:
@@ -124,14 +127,13 @@ def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]
         if any(seed >= FIRST_MIRRORED for seed in wanted):
             _ = shop.mirrored_index
         run_seeds(wanted, given, replace(settings, index_words=index), tell)
-    rows = rows_of(given)
-    page = Page(rows=rows, command=command_words(given))
+    trials, picture = trials_asked(given), ""
     if given.out is not None:
         from benchmarks.trials.pictures import plot_run
 
-        page = replace(page, picture=f"{dated(given.page)}.png")
-        plot_run(page.rows, given.out / page.picture)
-    return page_lines(page)
+        picture = f"{dated(given.page)}.png"
+        plot_run(trials, given.out / picture)
+    return page_lines(trials, command_words(given), picture)
 
 
 def settings_of(given: argparse.Namespace) -> TrialSettings:
@@ -218,5 +220,7 @@ def draw_pictures(given: argparse.Namespace, settings: TrialSettings, tell: Tell
         seeds = [int(text) for text in given.only_seeds.split(",") if text]
     except ValueError:
         raise ConfigError(f"{given.only_seeds!r} are no seeds: say --only-seeds 3,17") from None
-    for path in draw_trials(seeds or worst_seeds(rows_of(given)), settings, given.overlays, tell):
+    for path in draw_trials(
+        seeds or worst_seeds(trials_asked(given)), settings, given.overlays, tell
+    ):
         tell(f"written to {path}")

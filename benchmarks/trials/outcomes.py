@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.row_tables import Row, flags, numbers
+from benchmarks.row_tables import LIST_MARK, Row
 from detectors.types import FloatArray
 
 RIGHT_ACCEPTED = "right and accepted"
@@ -32,26 +33,6 @@ def outcome_of(row: Row) -> str:
     if verdict == "review":
         return RIGHT_REVIEW if right else WRONG_REVIEW
     return NO_MATCH if verdict == "no_match" else FAILED
-
-
-def registrable(rows: Sequence[Row]) -> list[Row]:
-    """The rows that a registration can be expected of."""
-    return [row for row, can in zip(rows, flags(rows, "registrable"), strict=True) if can]
-
-
-def having(rows: Sequence[Row], outcome: str) -> list[Row]:
-    """The rows with an outcome."""
-    return [row for row in rows if outcome_of(row) == outcome]
-
-
-def with_verdict(rows: Sequence[Row], *verdicts: str) -> list[Row]:
-    """The rows with one of some verdicts."""
-    return [row for row in rows if row.get("verdict") in verdicts]
-
-
-def proposals(rows: Sequence[Row]) -> list[Row]:
-    """The rows with a proposal."""
-    return with_verdict(rows, "accepted", "review")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,25 +68,51 @@ FACTORS = (
 )
 
 
-def bins_of(rows: Sequence[Row], factor: Factor) -> list[tuple[str, list[Row]]]:
-    """Rows by a factor's bins, empty ones left out."""
-    texts = [row.get(factor.column) or "" for row in rows]
-    values = numbers(rows, factor.column)
-    values = np.abs(values) if factor.size else values
-    edges = factor.edges
-    if not edges:
-        labels = sorted(set(texts) - {""})
-        chosen = [[text == label for text in texts] for label in labels]
-        names = [YES_NO.get(label, label) for label in labels]
-    else:
-        ends = [-np.inf, *edges, np.inf]
-        chosen = [list((values >= low) & (values < high)) for low, high in pairwise(ends)]
-        names = [range_words(low, high) for low, high in pairwise(ends)]
-    found = (
-        (name, [row for row, inside in zip(rows, mask, strict=True) if inside])
-        for name, mask in zip(names, chosen, strict=True)
-    )
-    return [(name, inside) for name, inside in found if inside]
+TEXTS = ("kind", "verdict", "reasons", "problem", "right", "registrable", "told", "clock_class")
+LISTS = ("point_error_m", "point_error_units", "z_east", "z_north")
+NUMBERS = (
+    *(factor.column for factor in FACTORS if factor.edges),
+    *("probability", "bar_km", "along_track_error_km", "cloud_thin", "seconds_cpu"),
+    *("grid_median_m", "grid_max_m", "grid_median_units", "grid_median_percent"),
+)
+
+
+def trials_of(rows: Iterable[Row], half: str) -> pd.DataFrame:
+    """Trials of one half, one a seed and ordered by it: numbers as numbers, each with its outcome.
+
+    Of a seed that comes twice the last row counts. Texts that a row lacks are empty, numbers NaN.
+    """
+    found = {int(row["seed"]): row for row in rows if row.get("half") == half}
+    ordered = [found[seed] | {"outcome": outcome_of(found[seed])} for seed in sorted(found)]
+    every = (*TEXTS, *LISTS, *(factor.column for factor in FACTORS), *NUMBERS, "seed", "outcome")
+    trials = pd.DataFrame(ordered, dtype=str).fillna("")
+    columns = list(dict.fromkeys([*trials.columns, *every]))
+    trials = trials.reindex(columns=columns, fill_value="")
+    numbers = list(NUMBERS)
+    trials[numbers] = trials[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
+    trials["is_right"], trials["registrable"] = trials.right == "1", trials.registrable == "1"
+    trials["is_proposal"] = trials.verdict.isin(("accepted", "review"))
+    worst_m = [max(values([text]), default=np.nan) for text in trials.point_error_m]
+    trials["worst_point_km"] = np.array(worst_m, float) / 1000.0
+    return trials
+
+
+def values(cells: Iterable[str]) -> FloatArray:
+    """All numbers of cells that hold several, one after the other, shape (m,)."""
+    texts = (text for cell in cells for text in cell.split(LIST_MARK) if text)
+    return np.array([float(text) for text in texts], float)
+
+
+def bins_of(trials: pd.DataFrame, factor: Factor) -> list[tuple[str, pd.DataFrame]]:
+    """Trials by a factor's bins, empty ones left out."""
+    column = trials[factor.column]
+    if not factor.edges:
+        groups = trials[column != ""].groupby(factor.column)
+        return [(YES_NO.get(str(name), str(name)), group) for name, group in groups]
+    ends = [-np.inf, *factor.edges, np.inf]
+    names = [range_words(low, high) for low, high in pairwise(ends)]
+    bins = pd.cut(column.abs() if factor.size else column, ends, right=False, labels=names)
+    return [(str(name), group) for name, group in trials.groupby(bins, observed=True)]
 
 
 def range_words(low: float, high: float) -> str:

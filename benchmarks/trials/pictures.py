@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import erf
 
-from benchmarks.row_tables import Row, numbers, values
-from benchmarks.trials.outcomes import (
-    FACTORS,
-    RIGHT_ACCEPTED,
-    bins_of,
-    having,
-    registrable,
-    wilson_interval,
-)
+from benchmarks.trials.outcomes import FACTORS, RIGHT_ACCEPTED, bins_of, values, wilson_interval
 from benchmarks.trials.run import TrialSettings, open_workshop
 
 MOST_SIGMAS = 4.0
 
 
-def plot_run(rows: Sequence[Row], path: Path) -> None:
+def plot_run(trials: pd.DataFrame, path: Path) -> None:
     """Draw recall by angle, and the control points' errors over their sigmas."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -32,9 +25,9 @@ def plot_run(rows: Sequence[Row], path: Path) -> None:
     figure = Figure(figsize=(8.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     angle, sigmas = figure.subplots(1, 2)
-    draw_recall(angle, registrable(rows))
-    right = having(rows, RIGHT_ACCEPTED)
-    z = np.sort(np.abs(np.concatenate([values(right, "z_east"), values(right, "z_north")])))
+    draw_recall(angle, trials[trials.registrable])
+    right = trials[trials.outcome == RIGHT_ACCEPTED]
+    z = np.sort(np.abs(values([*right.z_east, *right.z_north])))
     shares = 100.0 * np.arange(1, len(z) + 1) / max(len(z), 1)
     sigmas.step(z, shares, where="post", label=f"{len(z)} errors, right and accepted")
     normal = np.linspace(0.0, MOST_SIGMAS, 200)
@@ -46,12 +39,12 @@ def plot_run(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path, dpi=100, metadata={"Software": None})
 
 
-def draw_recall(axes: Any, rows: Sequence[Row]) -> None:
+def draw_recall(axes: Any, trials: pd.DataFrame) -> None:
     """Share right and accepted by the angle off nadir, with Wilson's intervals."""
     factor = next(factor for factor in FACTORS if factor.column == "off_nadir_deg")
-    for _, group in bins_of(rows, factor):
-        hits, tried = len(having(group, RIGHT_ACCEPTED)), len(group)
-        at, share = float(numbers(group, factor.column).mean()), 100.0 * hits / tried
+    for _, group in bins_of(trials, factor):
+        hits, tried = int((group.outcome == RIGHT_ACCEPTED).sum()), len(group)
+        at, share = float(group[factor.column].mean()), 100.0 * hits / tried
         low, high = (100.0 * end for end in wilson_interval(hits, tried))
         reach = [[share - low], [high - share]]
         axes.errorbar(at, share, yerr=reach, fmt="o", color="tab:blue", capsize=3)

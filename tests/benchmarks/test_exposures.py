@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import stars, streaks
 from benchmarks.simulate.exposures import (
     BRIGHT_HALF_PX,
     Course,
@@ -86,11 +85,3 @@ def test_equal_seeds_equal_frames_that_hold_their_truth(draw) -> None:
     bright = frame.stars.resolved & (frame.stars.peak_snr > 20.0)
     at = np.rint(frame.stars.y[bright]).astype(int), np.rint(frame.stars.x[bright]).astype(int)
     assert (frame.light[at] > np.quantile(frame.light, 0.9)).mean() > 0.9
-
-
-@pytest.mark.parametrize("benchmark", [streaks, stars])
-def test_an_unknown_generator_is_said_and_stops(
-    benchmark, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert benchmark.main(["--generator", "none", "--frames", "1"]) == 2
-    assert "no generator is called 'none'" in capsys.readouterr().err

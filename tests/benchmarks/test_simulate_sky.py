@@ -74,22 +74,5 @@ def test_light_follows_magnitude_exposure_falloff_and_colour() -> None:
     assert frame.electrons == pytest.approx(share[:, None] * expected)
 
 
-def test_a_turning_camera_draws_trails_of_the_truths_length() -> None:
-    turn = CAMERA.matrix @ np.array([0.0, 0.03, 0.0])  # 12 px to the left in the middle
-    frame = photographed(replace(QUIET, turn_rad=tuple(turn.tolist())))
-    near = int(np.argmin(np.hypot(frame.x - 152, frame.y - 98)))
-    assert frame.trail_px[near] == pytest.approx([-12.0, 0.0], abs=0.6)
-    window = windows(frame)[near]
-    offset = np.arange(-14, 15)
-    profile = np.maximum(window.sum(axis=0), 0.0)
-    middle = (profile @ offset) / profile.sum()
-    spread = np.sqrt((profile @ (offset - middle) ** 2) / profile.sum())
-    across = np.maximum(window.sum(axis=1), 0.0)
-    thin = np.sqrt((across @ (offset - (across @ offset) / across.sum()) ** 2) / across.sum())
-    # A line of length L has the variance L^2 / 12
-    assert np.sqrt(spread**2 - thin**2) == pytest.approx(12.0 / np.sqrt(12.0), rel=0.1)
-    assert middle == pytest.approx(frame.x[near] - round(frame.x[near]), abs=0.2)
-
-
 def test_equal_seeds_give_equal_pictures() -> None:
     assert (photographed().picture.stored == photographed().picture.stored).all()

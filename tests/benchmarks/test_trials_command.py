@@ -10,7 +10,7 @@ from benchmarks import registration
 from benchmarks.row_tables import read_rows
 from benchmarks.trials import SMOKE_SEEDS
 from benchmarks.trials.exposures import KINDS
-from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, outcome_of, registrable
+from benchmarks.trials.outcomes import RIGHT_ACCEPTED, WRONG_ACCEPTED, trials_of
 from benchmarks.trials.run import TrialSettings, draw_only, prepare, wanted_seeds, workshop
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,6 @@ def test_smoke(tmp_path: Path) -> None:
     rows = read_rows([path])
     assert sorted(int(row["seed"]) for row in rows) == list(range(*SMOKE_SEEDS))
     assert [row["problem"] for row in rows if row["problem"]] == []
-    kinds = [outcome_of(row) for row in rows]
-    assert WRONG_ACCEPTED not in kinds
-    assert RIGHT_ACCEPTED in [outcome_of(row) for row in registrable(rows)]
+    trials = trials_of(rows, "test")
+    assert WRONG_ACCEPTED not in set(trials.outcome)
+    assert RIGHT_ACCEPTED in set(trials[trials.registrable].outcome)
