@@ -24,11 +24,6 @@ DIGITS = 7  # of degrees: a centimetre
 SMALLEST = 1e-10  # square degrees: what is cut off smaller is none
 
 
-def footprint(camera: Camera) -> list[Ring]:
-    """Polygons of the ground in sight of a camera; see `footprints`."""
-    return footprints([camera])[0]
-
-
 def footprints(cameras: Sequence[Camera]) -> list[list[Ring]]:
     """Polygons of the ground in sight."""
     found: list[list[Ring]] = [[] for _ in cameras]
@@ -68,7 +63,7 @@ def _border(cameras: ManyCameras) -> tuple[FloatArray, FloatArray]:
 
 
 def polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
-    """Polygons of a ring on the globe, in whichever direction it runs; see `footprint`.
+    """Polygons of a ring on the globe, in whichever direction it runs; see `footprints`.
 
     Its corners, degrees, shape (n,), are less than 180 degrees of longitude from their neighbours.
     """

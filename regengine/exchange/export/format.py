@@ -60,7 +60,7 @@ def photo_name(path: str, number: int) -> str:
     name = visible_text(parts[-1] if parts else "").replace("\\", "_")
     if name in ("", ".", ".."):
         name = f"frame{number}"
-    return _cut(name, LONGEST_BYTES)
+    return name.encode()[:LONGEST_BYTES].decode("utf-8", "ignore")
 
 
 def photo_stem(path: str, number: int) -> str:
@@ -120,12 +120,6 @@ def stem(name: str) -> str:
 def _marked(name: str, mark: str) -> str:
     start = stem(name)
     return f"{start}-{mark}{name[len(start) :]}"
-
-
-def _cut(name: str, most: int) -> str:
-    if len(name.encode()) <= most:
-        return name
-    return name.encode()[:most].decode("utf-8", "ignore")
 
 
 class LeftOutError(Exception):

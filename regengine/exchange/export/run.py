@@ -24,15 +24,6 @@ from regengine.io.atomic import check_new_file, in_place_of, sync_folder
 from regengine.store.file import photo_file
 
 
-def check_file(out: Path, kind: FileFormat, force: bool) -> None:
-    """See to it, before the store is read, that a file can be written."""
-    if out.suffix.lower() not in kind.endings:
-        raise ConfigError(
-            f"--out {out}: the name of this format's file ends in {' or '.join(kind.endings)}."
-        )
-    check_new_file(out, kind.endings, force=force)
-
-
 def check_free(paths: list[Path]) -> None:
     """Refuse, before anything is written, to replace what exists."""
     taken = [path for path in paths if os.path.lexists(path)]
@@ -98,7 +89,10 @@ def check_out(out: Path, name: str, force: bool) -> None:
     """
     kind = known_format(name)
     if isinstance(kind, FileFormat):
-        check_file(out, kind, force)
+        if out.suffix.lower() not in kind.endings:
+            endings = " or ".join(kind.endings)
+            raise ConfigError(f"--out {out}: the name of this format's file ends in {endings}.")
+        check_new_file(out, kind.endings, force=force)
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 

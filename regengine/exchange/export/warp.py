@@ -1,4 +1,9 @@
-"""A photo drawn onto a map by its own camera, block by block."""
+"""A photo drawn onto a map by its own camera, block by block.
+
+Where each pixel of the map lies in the photo is worked out exactly on every sixteenth of them, and
+in between as well where straight lines between those would be off by more than a fiftieth of a
+pixel, or where the photo, the ground or what is seen flatter than 80 degrees ends.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +139,9 @@ def _transformer(source: str, target: str) -> Any:
 
 
 BLOCK = 512
-STRIDE = 16  # pixels between nodes of what is smooth
+STRIDE = 16
+GOOD_ENOUGH_PX = 0.02
+HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever lies between them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -176,12 +183,10 @@ def spread(
     found = np.full((height, width), np.nan, np.float32)
     if not block.seen.any():
         return found
-    rows, columns = (np.unique([*range(0, n, STRIDE), n - 1]) for n in (height, width))
+    rows, columns = _nodes(height), _nodes(width)
     lon, lat = _places(grid, block.column + columns, block.row + rows)
     nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
-    # Along lines, then down columns; NaN where one of the four nodes has none
-    lines = np.array([np.interp(np.arange(width), columns, line) for line in nodes])
-    smooth = np.exp([np.interp(np.arange(height), rows, line) for line in lines.T]).T
+    smooth = np.exp(_between(nodes, rows, columns))
     found[block.seen] = smooth[block.seen]
     rest = block.seen & ~np.isfinite(smooth)
     if rest.any():
@@ -192,9 +197,21 @@ def spread(
 
 
 def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
-    columns = np.arange(column, min(column + BLOCK, grid.width), dtype=float)
-    rows = np.arange(row, min(row + BLOCK, grid.height), dtype=float)
-    x, y, angle = _photo_places(camera, *_places(grid, columns, rows))
+    height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
+    columns, rows = _nodes(width), _nodes(height)
+    nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
+    middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
+    exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
+    straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
+    miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
+    # Incidence in degrees is as good as that, too; NaN is never good
+    if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
+        x, y, angle = (_between(n, rows, columns) for n in nodes)
+    elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
+        x = y = angle = np.full((height, width), np.nan)
+    else:
+        every = np.arange(width, dtype=float), np.arange(height, dtype=float)
+        x, y, angle = _photo_places(camera, *_places(grid, column + every[0], row + every[1]))
     with np.errstate(invalid="ignore"):
         seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
         seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
@@ -205,6 +222,20 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
         y=np.where(seen, y, -2.0).astype(np.float32),
         seen=seen,
     )
+
+
+def _nodes(count: int) -> FloatArray:
+    """Every sixteenth pixel and the last."""
+    return np.append(np.arange(0, count - 1, STRIDE, dtype=float), float(count - 1))
+
+
+def _between(nodes: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Values at all pixels along straight lines between nodes, the last of which is the last."""
+    down, across = (
+        np.array([np.interp(np.arange(n[-1] + 1.0), n, one) for one in np.eye(len(n))])
+        for n in (rows, columns)
+    )
+    return np.asarray(down.T @ nodes @ across)
 
 
 def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:

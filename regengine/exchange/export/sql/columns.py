@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -125,8 +124,8 @@ def _exif(path: str, store: Path) -> Exif:
     return Exif() if file is None else read_exif(file)
 
 
-def _of_exif(name: str, kind: Kind, says: str, field: str) -> TableColumn:
-    return of_frame(name, kind, says, lambda frame: getattr(exif_of(frame), field))
+def _of_exif(name: str, kind: Kind, says: str) -> TableColumn:
+    return of_frame(name, kind, says, lambda frame: getattr(exif_of(frame), name))
 
 
 ORIENTATION = of_frame(
@@ -135,9 +134,9 @@ ORIENTATION = of_frame(
     "which way is up in the picture as stored",
     lambda frame: None if frame.stance is None else describe_orientation(frame.stance),
 )
-LENS = _of_exif("lens", "text", "lens by the photo's EXIF", "lens")
-APERTURE = _of_exif("aperture_f", "real", "f-number by the photo's EXIF", "aperture_f")
-ISO = _of_exif("iso", "real", "sensitivity by the photo's EXIF", "iso")
+LENS = _of_exif("lens", "text", "lens by the photo's EXIF")
+APERTURE = _of_exif("aperture_f", "real", "f-number by the photo's EXIF")
+ISO = _of_exif("iso", "real", "sensitivity by the photo's EXIF")
 SUN = of_frame(
     "sun_elevation_deg",
     "real",
@@ -151,7 +150,7 @@ LINK = of_frame(
     lambda frame: archive_page(frame.result.frame),
 )
 EXTRA = (
-    _of_exif("exposure_s", "real", "exposure time by the photo's EXIF", "exposure_s"),
+    _of_exif("exposure_s", "real", "exposure time by the photo's EXIF"),
     of_view(
         "up_bearing_deg",
         "bearing of the upward direction of the picture as stored, at its centre, from north to "
@@ -289,10 +288,6 @@ def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
     return frame.towns.centre.city, frame.towns.centre.country
 
 
-def _place(number: int, frame: ExportFrame) -> Any:
-    return place_of(frame)[number]
-
-
 def _author(frame: ExportFrame) -> str | None:
     if frame.review is not None:
         return frame.review.reviewer
@@ -313,12 +308,12 @@ RECORD = (
     _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
     _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
     _nadir(BY_TIME, "lat", "geodetic latitude of the nadir by the photo's time"),
-    of_frame("country", "text", "country of the place", partial(_place, 1)),
+    of_frame("country", "text", "country of the place", lambda frame: place_of(frame)[1]),
     of_frame(
         "place",
         "text",
         "place that a person named, else the city near the centre",
-        partial(_place, 0),
+        lambda frame: place_of(frame)[0],
     ),
     ORIENTATION,
     _renamed("comments", "comment", "of the person"),

@@ -15,7 +15,7 @@ from shapely.ops import unary_union
 
 from matchers.earth import incidence_deg
 from regengine.exchange.export.footprint import (
-    footprint,
+    footprints,
     polygons,
     rings_bbox,
     shortest_span,
@@ -40,7 +40,7 @@ def valid(rings: list[list[tuple[float, float]]]) -> list[Polygon]:
 @pytest.mark.parametrize("tilt", [0.0, 40.0, 62.0, 68.0])
 def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None:
     camera = replace(nadir_camera(lon, 45.0, tilt_deg=tilt), focal_px=700.0)
-    ground = unary_union(valid(footprint(camera)))
+    ground = unary_union(valid(footprints([camera])[0]))
     x, y = np.meshgrid(np.linspace(2, 637, 12), np.linspace(2, 423, 12))
     angle = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(x, y)).ravel()
     lons, lats = camera.pixel_to_lonlat(x.ravel(), y.ravel())
@@ -50,12 +50,12 @@ def test_a_footprint_holds_what_the_photo_shows(lon: float, tilt: float) -> None
             assert ground.buffer(0.01).contains(Point(place_lon, place_lat))
         elif at > 80.5:
             assert not ground.contains(Point(place_lon, place_lat))
-    assert (len(valid(footprint(camera))) > 1) == (abs(lon) > 170)
+    assert (len(valid(footprints([camera])[0])) > 1) == (abs(lon) > 170)
 
 
 def test_sky_alone_has_no_footprint() -> None:
-    assert footprint(nadir_camera(tilt_deg=150.0)) == []
-    assert footprint(replace(nadir_camera(), focal_px=float("nan"))) == []
+    assert footprints([nadir_camera(tilt_deg=150.0)])[0] == []
+    assert footprints([replace(nadir_camera(), focal_px=float("nan"))])[0] == []
 
 
 def test_around_a_pole_the_polygon_reaches_it() -> None:
