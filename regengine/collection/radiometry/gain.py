@@ -80,77 +80,7 @@ class Gain:
 def fit_gain(
     comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
 ) -> Gain:
-    """Fit gain, offset, falloff and slant."""
-    fit = fitted(comparison, photo, resolution_deg, falloff_known)
-    sigmas = np.sqrt(np.diag(fit.covariance))
-    radiance, lit = comparison.radiance_nw[comparison.usable], fit.lit
-    slope, slope_sigma = exponent(fit.value[lit], radiance[lit], fit.trust[lit], fit.blocks[lit])
-    knee = float(np.median(fit.knee))
-    gain = float(np.exp(fit.parameters[0]))
-    return Gain(
-        gain=gain,
-        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
-        offset=fit.offset,
-        offset_sigma=fit.offset_sigma,
-        falloff=float(fit.parameters[1]),
-        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
-        slant=float(fit.parameters[2]),
-        slant_sigma=float(sigmas[2]),
-        air_mass=fit.air_mass,
-        scatter=fit.scatter,
-        exponent=slope,
-        exponent_sigma=slope_sigma,
-        r_squared=r_squared(fit.value, radiance),
-        r_squared_log=r_squared(glog(fit.value[lit], knee), glog(radiance[lit], knee)),
-        cells=len(radiance),
-        lit_cells=int(np.count_nonzero(lit)),
-        **_of_cells(fit, comparison, photo),
-    )
-
-
-def _of_cells(fit: Fitted, comparison: Comparison, photo: PhotoCells) -> dict[str, FloatImage]:
-    """Trend, knee, residual and its sigma of every cell that is judged."""
-    judged = comparison.judged
-    trend, knee, residual, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
-    trend[judged] = np.exp(
-        fit.parameters[1] * photo.radius_sq[judged]
-        + fit.parameters[2] * (photo.air_mass[judged] - fit.air_mass)
-    )
-    own = np.exp(fit.parameters[0]) * trend[judged]
-    radiance = comparison.radiance_nw[judged]
-    here = np.hypot(comparison.noise[judged] / own, MAP_NOISE_NW) / fit.scatter
-    knee[judged] = here
-    levels = np.zeros(judged.shape, np.float32)
-    levels[judged] = glog(radiance, here)
-    residual[judged] = glog((comparison.light[judged] - fit.offset) / own, here) - levels[judged]
-    # Places are known to so many cells: so much of the step to a neighbour may be their error
-    edge = neighbour_step(levels, judged) * comparison.sigma_cells
-    scale[judged] = np.hypot(fit.scatter, edge[judged])
-    return {"trend": trend, "knee_nw": knee, "residual": residual, "scale": scale}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Fitted:
-    """What was fitted; arrays of shape (n,) are of the usable cells."""
-
-    # (3,): ln(gain), and its slopes with the squared radius and with the air mass
-    parameters: FloatArray
-    covariance: FloatArray  # (3, 3)
-    air_mass: float  # that the gain is given for
-    offset: float  # luminance that dark cells still have
-    offset_sigma: float
-    scatter: float  # robust spread about the fit, natural logarithm
-    value: Values  # the photo in units of the map
-    knee: Values  # see `glog`
-    lit: BoolArray  # cells that tell the gain
-    trust: Values  # weight of each of them
-    blocks: Blocks  # which block of 25 km each lies in
-
-
-def fitted(
-    comparison: Comparison, photo: PhotoCells, resolution_deg: float, falloff_known: bool
-) -> Fitted:
-    """Fit gain, offset, falloff and slant; see `fit_gain`.
+    """Fit gain, offset, falloff and slant.
 
     Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
     how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
@@ -172,6 +102,7 @@ def fitted(
     sure, mean = np.diag(PRIOR_SIGMA**-2.0), PRIOR_MEAN.copy()
     if falloff_known:
         sure[1, 1], mean[1] = HELD, 0.0
+    # ln(gain), and its slopes with the squared radius and with the air mass
     found = np.array([0.0, *mean[1:]])
     found[0] = np.log(start) - float(np.median((found @ shape)[bright]))
     blocks = _blocks(usable, resolution_deg)
@@ -206,18 +137,49 @@ def fitted(
             offset, offset_sigma = _middle_of((light - own * radiance)[dark])
         if np.abs(step).max() < SETTLED:
             break
-    return Fitted(
-        parameters=found,
-        covariance=np.asarray(covariance, np.float64),
-        air_mass=middle,
+    sigmas = np.sqrt(np.diag(covariance))
+    power, power_sigma = exponent(value[lit], radiance[lit], trust[lit], blocks[lit])
+    usual_knee = float(np.median(knee))
+    gain = float(np.exp(found[0]))
+
+    # Trend, knee, residual and its sigma of every cell that is judged
+    judged = comparison.judged
+    trend, knees, residuals, scale = (np.full(judged.shape, np.nan, np.float32) for _ in range(4))
+    trend[judged] = np.exp(
+        found[1] * photo.radius_sq[judged] + found[2] * (photo.air_mass[judged] - middle)
+    )
+    of_cell = np.exp(found[0]) * trend[judged]
+    here = np.hypot(comparison.noise[judged] / of_cell, MAP_NOISE_NW) / scatter
+    knees[judged] = here
+    levels = np.zeros(judged.shape, np.float32)
+    levels[judged] = glog(comparison.radiance_nw[judged], here)
+    told = glog((comparison.light[judged] - offset) / of_cell, here)
+    residuals[judged] = told - levels[judged]
+    # Places are known to so many cells: so much of the step to a neighbour may be their error
+    scale[judged] = np.hypot(
+        scatter, (neighbour_step(levels, judged) * comparison.sigma_cells)[judged]
+    )
+    return Gain(
+        gain=gain,
+        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
         offset=offset,
         offset_sigma=offset_sigma,
+        falloff=float(found[1]),
+        falloff_sigma=float(sigmas[1]) if not falloff_known else 0.0,
+        slant=float(found[2]),
+        slant_sigma=float(sigmas[2]),
+        air_mass=middle,
         scatter=scatter,
-        value=value,
-        knee=knee,
-        lit=lit,
-        trust=trust,
-        blocks=blocks,
+        exponent=power,
+        exponent_sigma=power_sigma,
+        r_squared=r_squared(value, radiance),
+        r_squared_log=r_squared(glog(value[lit], usual_knee), glog(radiance[lit], usual_knee)),
+        cells=len(radiance),
+        lit_cells=int(np.count_nonzero(lit)),
+        trend=trend,
+        knee_nw=knees,
+        residual=residuals,
+        scale=scale,
     )
 
 

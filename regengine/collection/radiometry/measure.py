@@ -11,7 +11,6 @@ from scipy import ndimage
 from scipy.stats import norm
 
 from detectors.types import FloatArray, FloatImage, IndexArray
-from matchers.camera import Camera
 from regengine.collection.radiometry.cells import (
     MapCells,
     PhotoCells,
@@ -25,7 +24,7 @@ from regengine.collection.radiometry.gain import Gain, fit_gain
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import MapGrid
 from regengine.lights.map import LightMap
-from regengine.photo.lens_profile import Falloff, LensProfile, choose_profile
+from regengine.photo.lens_profile import LensProfile, choose_profile
 
 # Chance that one photo without any change shows one
 FALSE_ALARM = 0.01
@@ -86,7 +85,15 @@ def measure(
     cells = cells_in_view(camera, light_map)
     ratio = cells.grid.resolution / cells.photo_pixel_deg
     samples = samples_across(ratio)
-    falloff = _falloff(frame, camera, profiles)
+    profile = choose_profile(
+        profiles,
+        camera=frame.result.camera_body,
+        lens=None,
+        focal_mm=frame.result.focal_mm,
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+    )
+    falloff = None if profile is None else profile.falloff
     picture = photo_light(frame, camera, min(samples / ratio, 1.0), falloff)
     photo = photo_cells(picture, camera, frame.points, cells.grid, samples)
     comparison = compare(cells, photo, map_sigma_m)
@@ -102,18 +109,6 @@ def measure(
         falloff_known=falloff is not None,
         linear_by=picture.linear_by,
     )
-
-
-def _falloff(frame: ExportFrame, camera: Camera, profiles: Sequence[LensProfile]) -> Falloff | None:
-    profile = choose_profile(
-        profiles,
-        camera=frame.result.camera_body,
-        lens=None,
-        focal_mm=frame.result.focal_mm,
-        width_px=camera.width_px,
-        height_px=camera.height_px,
-    )
-    return None if profile is None else profile.falloff
 
 
 @dataclass(frozen=True, kw_only=True)
