@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -148,16 +148,10 @@ def score_frame(
 
 def total_score(scores: Sequence[DetectionScore]) -> DetectionScore:
     """The score of several frames together."""
+    counts = [field.name for field in fields(DetectionScore) if field.name != "distance_px"]
     return DetectionScore(
-        frames=sum(s.frames for s in scores),
-        wanted=sum(s.wanted for s in scores),
-        found=sum(s.found for s in scores),
-        wanted_flux=sum(s.wanted_flux for s in scores),
-        found_flux=sum(s.found_flux for s in scores),
-        detections=sum(s.detections for s in scores),
-        false=sum(s.false for s in scores),
-        distance_px=np.concatenate([np.zeros(0), *(s.distance_px for s in scores)]),
-        seconds=sum(s.seconds for s in scores),
+        distance_px=np.concatenate([np.zeros(0), *(score.distance_px for score in scores)]),
+        **{name: sum(getattr(score, name) for score in scores) for name in counts},
     )
 
 

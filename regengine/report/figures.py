@@ -11,6 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from heapq import nlargest
 from typing import Any, Protocol, TypeVar, get_args
 
 import numpy as np
@@ -269,17 +270,13 @@ class TimeTally:
             self._first_s = min(self._first_s, float(np.nanmin(done)))
             self._last_s = max(self._last_s, float(np.nanmax(done)))
         for row in np.argsort(-seconds, kind="stable")[:SLOWEST].tolist():  # what is missing last
-            told = float(seconds[row]), -int(photos["frame_index"][row])
-            if math.isnan(told[0]) or (
-                len(self._slowest) == SLOWEST and told <= self._slowest[-1][:2]
-            ):
-                break
-            codes = photos.texts("reasons")[row]
-            facts = {name: photos.texts(name)[row] for name in ("frame", "path", "verdict")}
-            facts |= {"seconds": told[0], "reasons": codes.split(",") if codes else []}
-            self._slowest.append((*told, facts))
-            self._slowest.sort(key=lambda slow: slow[:2], reverse=True)
-            del self._slowest[SLOWEST:]
+            if np.isfinite(seconds[row]):
+                codes = photos.texts("reasons")[row]
+                facts = {name: photos.texts(name)[row] for name in ("frame", "path", "verdict")}
+                told = float(seconds[row]), -int(photos["frame_index"][row])
+                facts |= {"seconds": told[0], "reasons": codes.split(",") if codes else []}
+                self._slowest.append((*told, facts))
+        self._slowest = nlargest(SLOWEST, self._slowest, key=lambda slow: slow[:2])
 
     def figures(self) -> dict[str, Any]:
         """Distribution of seconds, span of the run, the slowest photos first."""

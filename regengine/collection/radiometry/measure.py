@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import norm
 
-from detectors.types import FloatArray, FloatImage, IndexArray
+from detectors.types import FloatArray, FloatImage
 from regengine.collection.radiometry.cells import (
     MapCells,
     PhotoCells,
@@ -204,6 +204,7 @@ def find_changes(
 ) -> tuple[Change, ...]:
     """Group cells beyond the limit, with what is next to them, into changes."""
     sigma = np.nan_to_num(found.sigma, nan=0.0)
+    photo_nw, radiance_nw = found.photo_nw, comparison.radiance_nw
     changes = []
     for sign in (1.0, -1.0):
         wide, count = ndimage.label(sign * sigma > REACH_SIGMA, np.ones((3, 3)))
@@ -219,37 +220,24 @@ def find_changes(
             box = boxes[number - 1]
             part = wide[box] == number
             row, column = np.nonzero(part)
-            cells = (row + box[0].start, column + box[1].start)
-            changes.append(_change(comparison, gain, found, grid, cells))
+            row, column = row + box[0].start, column + box[1].start
+            at = tuple(one[np.argmax(np.abs(sigma[row, column]))] for one in (row, column))
+            apart = np.abs(photo_nw - radiance_nw)[row, column] + 1e-6
+            lon = grid.west + (float(np.average(column, weights=apart)) + 0.5) * grid.resolution
+            lat = grid.north - (float(np.average(row, weights=apart)) + 0.5) * grid.resolution
+            knee = float(gain.knee_nw[at] * gain.scatter)  # the additive error alone
+            kinds = ("new", "brighter") if sign > 0.0 else ("lost", "fainter")
+            dark = (radiance_nw if sign > 0.0 else photo_nw)[at] < 2.0 * knee
+            changes.append(
+                Change(
+                    kind=kinds[0] if dark else kinds[1],
+                    lon=(lon + 180.0) % 360.0 - 180.0,
+                    lat=lat,
+                    cells=len(row),
+                    sigma=float(sigma[at]),
+                    photo_nw=float(photo_nw[at]),
+                    map_nw=float(radiance_nw[at]),
+                    at_least=bool((comparison.photo_full | comparison.map_full)[row, column].any()),
+                )
+            )
     return tuple(sorted(changes, key=lambda change: -abs(change.sigma)))
-
-
-def _change(
-    comparison: Comparison,
-    gain: Gain,
-    found: Significance,
-    grid: MapGrid,
-    cells: tuple[IndexArray, IndexArray],
-) -> Change:
-    """The change that covers some cells, by their rows and columns."""
-    row, column = cells
-    sigma, photo_nw = found.sigma, found.photo_nw
-    worst = int(np.argmax(np.abs(sigma[row, column])))
-    at = (row[worst], column[worst])
-    weight = np.abs(photo_nw - comparison.radiance_nw)[row, column] + 1e-6
-    lon = grid.west + (float(np.average(column, weights=weight)) + 0.5) * grid.resolution
-    lat = grid.north - (float(np.average(row, weights=weight)) + 0.5) * grid.resolution
-    knee = float(gain.knee_nw[at] * gain.scatter)  # the additive error alone
-    brighter = bool(sigma[at] > 0.0)
-    dark = (comparison.radiance_nw if brighter else photo_nw)[at] < 2.0 * knee
-    kinds = ("new", "brighter") if brighter else ("lost", "fainter")
-    return Change(
-        kind=kinds[0] if dark else kinds[1],
-        lon=(lon + 180.0) % 360.0 - 180.0,
-        lat=lat,
-        cells=len(row),
-        sigma=float(sigma[at]),
-        photo_nw=float(photo_nw[at]),
-        map_nw=float(comparison.radiance_nw[at]),
-        at_least=bool((comparison.photo_full | comparison.map_full)[row, column].any()),
-    )
