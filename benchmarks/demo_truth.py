@@ -62,14 +62,14 @@ def judge(result: FrameResult, truth: dict[str, Any]) -> tuple[str, str]:
 
 def main(argv: list[str]) -> int:
     """Print a table; 1 if an accepted answer is wrong or a sample is not in the store."""
-    from regengine.store.snapshot import read_store
+    from regengine.store.snapshot import iter_frames
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks demo-truth", description=__doc__)
     parser.add_argument("store", type=Path, help="made by regengine register data_samples/*.jpg")
     parser.add_argument("overlays", type=Path, help="folder of the overlays made by the same run")
     given = parser.parse_args(argv)
 
-    results = {Path(stored.result.path).stem: stored.result for stored in read_store(given.store)}
+    results = {Path(stored.result.path).stem: stored.result for stored in iter_frames(given.store)}
     truths = {path.stem: json.loads(path.read_text()) for path in sorted(TRUTH.glob("*.json"))}
     print("\nControl points against the truth")
     print(f"{'photo':16} {'verdict':9} {'median':>9} {'largest':>9} {'sigma':>8}  answer")

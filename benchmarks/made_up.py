@@ -24,8 +24,7 @@ from regengine.result import (
     Reason,
     SolvedCamera,
 )
-from regengine.store.file import GrowingStore, StoreFile
-from regengine.store.hdf5 import encode
+from regengine.store.file import GrowingStore, StoreFile, encode
 from regengine.store.rows import StoredFrame, Table, Tables, to_tables
 from regengine.store.schema import TEXT_COLUMNS
 from regengine.store.writer import root_attributes

@@ -240,12 +240,12 @@ class RemotePhotos:
 
     def _fetch(self, url: Url, place: Path) -> Source:
         # Not above: runs without URLs need no client
-        from regengine.io.fetch import FetchLimits, fetch
+        from regengine.io.fetch import fetch
 
         failure = None
         try:
             place.parent.mkdir()
-            fetch(url.address, place, FetchLimits())
+            fetch(url.address, place)
         except FrameError as error:
             failure = Failure(code=error.code, text=str(error))
         except OSError as error:

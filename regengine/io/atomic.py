@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,23 +25,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
     OSError if the disk is full or the folder cannot be written; no temporary file remains.
     """
-    with replacing(path) as stream:
-        left = memoryview(content)
-        while left:
-            left = left[stream.write(left) :]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[io.FileIO]:
-    """An empty file to write and read, that takes another's place at the end of the block.
-
-    It is raw: writing may take fewer bytes than it is given. OSError as of `write_whole`.
-    """
-    with (
-        replacements((path,), ending=".tmp") as (temporary,),
-        temporary.open("w+b", buffering=0) as stream,
-    ):
-        yield stream
+    with replacements((path,), ending=".tmp") as (new,):
+        new.write_bytes(content)
 
 
 @contextmanager
@@ -65,19 +49,13 @@ def unwritable_told(out: Path) -> Iterator[None]:
 
 def refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
     """The error for what a disk or folder refuses; ``safe`` is what is in it all the same."""
-    why = (error.strerror or str(error)).lower()
-    kept = f"; {safe} of this run are safe in it" if safe else ""
+    what = f"({(error.strerror or str(error)).lower()})"
+    what += f"; {safe} of this run are safe in it" if safe else ""
     if error.errno in FULL_DISK:
-        return StoreError(
-            f"{out} cannot be written because its disk is full ({why}){kept}: free some space, "
-            "then give the same command again.",
-            code="store_full",
-        )
-    return StoreError(
-        f"{out} cannot be written ({why}){kept}: check its folder and permissions, or name "
-        "another place.",
-        code="store_unwritable",
-    )
+        what = f"because its disk is full {what}: free some space, then give the same command again"
+        return StoreError(f"{out} cannot be written {what}.", code="store_full")
+    what += ": check its folder and permissions, or name another place"
+    return StoreError(f"{out} cannot be written {what}.", code="store_unwritable")
 
 
 @contextmanager
@@ -90,9 +68,13 @@ def replacements(
     ones', for writers that go by it, if not given. Without ``sync`` they are whole whatever becomes
     of the program, but not if the power fails.
     """
-    temporary = tuple(_temporary(path, ending) for path in paths)
+    temporary = []
+    for path in paths:
+        unique = f"{os.getpid()}.{next(_NUMBERS)}"
+        name = f".{path.name}.{unique}{ending}" if ending else f".{unique}.tmp{path.suffix}"
+        temporary.append(path.with_name(name))
     try:
-        yield temporary
+        yield tuple(temporary)
         for new in temporary if sync else ():
             _sync_file(new)
         for new, path in zip(temporary, paths, strict=True):
@@ -103,13 +85,6 @@ def replacements(
         for new in temporary:
             with suppress(OSError):
                 new.unlink()
-
-
-def _temporary(path: Path, ending: str) -> Path:
-    unique = f"{os.getpid()}.{next(_NUMBERS)}"
-    if ending:
-        return path.with_name(f".{path.name}.{unique}{ending}")
-    return path.with_name(f".{unique}.tmp{path.suffix}")
 
 
 def put_in_place(made: Path, path: Path) -> None:

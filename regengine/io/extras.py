@@ -6,22 +6,16 @@ from importlib import import_module
 
 from regengine.errors import ConfigError
 
-# A module that the core does without: its package, and the extra that brings it
-EXTRAS = {
-    "distributed": ("distributed", "dask"),
-    "duckdb": ("duckdb", "gis"),
-    "fastapi": ("fastapi", "review"),
-    "geopandas": ("geopandas", "gis"),
-    "matplotlib": ("matplotlib", "gis"),
-    "pandas": ("pandas", "gis"),
-    "pyarrow": ("pyarrow", "gis"),
-    "pydantic": ("fastapi", "review"),
-    "pyogrio": ("pyogrio", "gis"),
-    "pystac": ("pystac", "gis"),
-    "rawpy": ("rawpy", "raw"),
-    "starlette": ("fastapi", "review"),
-    "uvicorn": ("uvicorn", "review"),
+# An extra, and the packages that it brings
+PACKAGES = {
+    "dask": ("distributed",),
+    "gis": ("duckdb", "geopandas", "matplotlib", "pandas", "pyarrow", "pyogrio", "pystac"),
+    "raw": ("rawpy",),
+    "review": ("fastapi", "uvicorn"),
 }
+# A module that the core does without: its package, and its extra
+EXTRAS = {name: (name, extra) for extra, names in PACKAGES.items() for name in names}
+EXTRAS |= dict.fromkeys(("pydantic", "starlette"), EXTRAS["fastapi"])
 
 
 def is_missing(error: BaseException) -> bool:

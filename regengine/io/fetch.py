@@ -12,7 +12,6 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -23,18 +22,9 @@ from regengine.io.http import MEGABYTE, HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import scheme_of, without_secrets
 
 CHUNK_BYTES = MEGABYTE
-LONGEST_WAIT_S = 60.0  # that a server may ask for: a whole batch waits for its photo
-
-
-@dataclass(frozen=True, kw_only=True)
-class FetchLimits:
-    """How much and how long."""
-
-    megabytes: int = 512  # largest file; raw photos of the largest sensors have 100
-    idle_s: float = 30.0  # longest time without a byte, the connecting included
-    total_s: float = 600.0  # longest time for one file
-    tries: int = 3  # how often it is tried where the fault may be a passing one
-    pause_s: float = 1.0  # before the second try; doubled before each further one
+MAX_MEGABYTES = 512  # of a file; raw photos of the largest sensors have 100
+# A whole batch waits for its photo
+PATIENCE = RetryPolicy(attempts=3, longest_wait_s=60.0, idle_s=30.0, total_s=600.0)
 
 
 def require(url: str) -> None:
@@ -53,7 +43,12 @@ def require(url: str) -> None:
 
 
 def fetch(
-    url: str, target: Path, limits: FetchLimits, sleep: Callable[[float], object] = time.sleep
+    url: str,
+    target: Path,
+    policy: RetryPolicy = PATIENCE,
+    *,
+    megabytes: int = MAX_MEGABYTES,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> None:
     """Fetch a URL into a file, of which nothing remains after an error.
 
@@ -61,13 +56,6 @@ def fetch(
     waits between tries. FrameError if it cannot be fetched: ``not_found``, ``too_large``, else
     ``unreadable``.
     """
-    policy = RetryPolicy(
-        attempts=limits.tries,
-        backoff_s=limits.pause_s,
-        idle_s=limits.idle_s,
-        total_s=limits.total_s,
-        longest_wait_s=LONGEST_WAIT_S,
-    )
     login = _login(url)
     client = HttpClient(
         policy,
@@ -80,9 +68,9 @@ def fetch(
     def once() -> None:
         with target.open("wb") as stream:
             if is_web:
-                client.copy(url, stream, limits.megabytes)
+                client.copy(url, stream, megabytes)
             else:
-                _copy_from_filesystem(url, stream, limits)
+                _copy_from_filesystem(url, stream, policy.total_s, megabytes)
 
     try:
         client.retry(once)
@@ -90,7 +78,7 @@ def fetch(
         target.unlink(missing_ok=True)
         code = "unreadable"
         if isinstance(error, HttpFailure):
-            code, why = _refusal(error, limits)
+            code, why = _refusal(error)
         elif isinstance(error, OSError):
             full = error.errno in FULL_DISK
             what = f"the disk of {target.parent} is full" if full else type(error).__name__
@@ -100,19 +88,19 @@ def fetch(
         raise FrameError(f"{without_secrets(url)} {why}.", code=code) from None
 
 
-def _copy_from_filesystem(url: str, stream: BinaryIO, limits: FetchLimits) -> None:
+def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes: int) -> None:
     import fsspec
 
-    end_s, left = time.monotonic() + limits.total_s, limits.megabytes * MEGABYTE
+    end_s, left = time.monotonic() + total_s, megabytes * MEGABYTE
     try:
         system = fsspec.filesystem(scheme_of(url), skip_instance_cache=True)
         with system.open(url, "rb") as source:
             while chunk := source.read(CHUNK_BYTES):
                 left -= len(chunk)
                 if left < 0:
-                    raise HttpFailure("too_large", "it is too large")
+                    raise HttpFailure("too_large", f"more than {megabytes} MB")
                 if time.monotonic() > end_s:
-                    raise HttpFailure("overdue", "it takes too long")
+                    raise HttpFailure("overdue", f"it takes more than {total_s:.0f} s")
                 stream.write(chunk)
     except (HttpFailure, MemoryError):
         raise
@@ -127,14 +115,14 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, limits: FetchLimits) -> No
         raise HttpFailure("broken", type(error).__name__, passes=True) from None
 
 
-def _refusal(failure: HttpFailure, limits: FetchLimits) -> tuple[str, str]:
+def _refusal(failure: HttpFailure) -> tuple[str, str]:
     """Code and sentence, behind the address, for what went wrong."""
     match failure.kind, failure.status:
         case "too_large", _:
-            why = f"has more than {limits.megabytes} MB: fetch it yourself, and give its path"
+            why = f"has {failure}: fetch it yourself, and give its path"
             return "too_large", why
         case "overdue", _:
-            return "unreadable", f"takes more than {limits.total_s:.0f} s to fetch"
+            return "unreadable", f"cannot be fetched: {failure}"
         case "address", _:
             return "unreadable", "is no address: check how it is written"
         case "circles", _:

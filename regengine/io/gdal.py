@@ -54,27 +54,19 @@ def open_raster(
     """
     if not path.is_file():
         raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
+    options = {"overview_level": overview_factor.bit_length() - 2} if overview_factor > 1 else {}
     with reading(path):
-        options = {}
-        if overview_factor > 1:
-            options["overview_level"] = overview_factor.bit_length() - 2
-        with _opened(path, driver, options) as dataset:
+        try:
+            with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
+                # From the root, or a folder called "http:" would make GDAL fetch what is below it
+                dataset = rasterio.open(path.absolute(), driver=driver, **options)
+        except RasterioIOError as error:
+            raise LightMapError(
+                f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
+                "cut short; get it again or convert it to GeoTIFF."
+            ) from error
+        with dataset:
             yield dataset
-
-
-@contextmanager
-def _opened(path: Path, driver: str, options: dict[str, int]) -> Iterator[rasterio.DatasetReader]:
-    try:
-        with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
-            # From the root, or a folder called "http:" would make GDAL fetch what is below it
-            dataset = rasterio.open(path.absolute(), driver=driver, **options)
-    except RasterioIOError as error:
-        raise LightMapError(
-            f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
-            "cut short; get it again or convert it to GeoTIFF."
-        ) from error
-    with dataset:
-        yield dataset
 
 
 class _Complaints(logging.Handler):

@@ -160,7 +160,7 @@ class HttpClient:
             if not chunk:
                 return
             if time.monotonic() > deadline_s:
-                raise HttpFailure("overdue", "it takes too long")
+                raise HttpFailure("overdue", f"it takes more than {self.policy.total_s:.0f} s")
             stream.write(chunk)
             received, left = received + len(chunk), 0
         raise HttpFailure("too_large", f"more than {megabytes} MB")

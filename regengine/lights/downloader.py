@@ -28,13 +28,8 @@ class WrongContent(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Downloader:
-    """How patiently to download."""
+    """Downloads files, some at a time."""
 
-    attempts: int = 5  # per file
-    connect_attempts: int = 2  # where the host cannot be reached at all
-    timeout_s: float = 30.0  # longest silence of the server
-    file_timeout_s: float = 1800.0  # longest time for one file
-    backoff_s: float = 1.0  # pause before the second try; doubled each time
     connections: int = 4  # files at a time
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
@@ -83,15 +78,8 @@ class Downloader:
 
     @cached_property
     def _client(self) -> HttpClient:
-        policy = RetryPolicy(
-            attempts=self.attempts,
-            connect_attempts=self.connect_attempts,
-            backoff_s=self.backoff_s,
-            idle_s=self.timeout_s,
-            total_s=self.file_timeout_s,
-        )
         return HttpClient(
-            policy,
+            RetryPolicy(connect_attempts=2),
             may_follow=lambda source, target: True,
             authorization=self._authorization,
             connections=self.connections,

@@ -17,7 +17,7 @@ from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
 from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
 from regengine.lights.source import Bounds, LightMapInfo, LightSource
 from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
-from regengine.store.hdf5 import heaps_end
+from regengine.store.file import heaps_end
 
 # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
 OVERVIEW_PIXELS = 7_000_000

@@ -130,7 +130,7 @@ def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
 
     meaning = source.colorinterp
     if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise _unsupported(header, f"samples that are {_kind_of(source.dtypes[0])}")
+        raise _unsupported(header, f"samples of type {source.dtypes[0]}")
     bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", np.iinfo(source.dtypes[0]).bits))
     extra = header.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     premultiplied = extra == _PREMULTIPLIED or extra == (_PREMULTIPLIED,)
@@ -151,14 +151,6 @@ def _layout(header: ImageHeader, source: DatasetReader) -> _Layout:
         return _Layout(bands=(1, *alpha), colours="grey", bits=bits)
     many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
     raise _unsupported(header, f"{many} neither grey, a palette, RGB nor CMYK")
-
-
-def _kind_of(dtype: str) -> str:
-    """A type of samples in words, such as 32-bit floating-point numbers."""
-    name = dtype.rstrip("0123456789")
-    kinds = {"int": "signed whole numbers", "uint": "whole numbers"}
-    kinds |= {"float": "floating-point numbers"}
-    return f"{dtype.removeprefix(name)}-bit {kinds.get(name, 'complex numbers')}"
 
 
 def _unsupported(header: ImageHeader, what: str) -> FrameError:

@@ -50,6 +50,9 @@ LEAST_NOISE = 2.2e-4
 MOST_LIGHT = 1e4
 NOISE_ROWS = 400  # of the image, to estimate its noise from
 _COLOURS = 3
+_WCS_KEY = re.compile(
+    r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|LONPOLE|[AB]_(ORDER|\d_\d)"
+)
 
 Keywords = dict[str, float | str | bool]
 
@@ -460,8 +463,10 @@ def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
 
 def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderField:
     """The projection of a header; FrameError where it cannot be used."""
+    from astropy.io.fits import Header
+    from astropy.wcs import WCS
+
     kinds = [str(header.get(f"CTYPE{k}", "")).upper() for k in (1, 2)]
-    swapped = kinds[0].startswith("DEC")
     if {kind[:4] for kind in kinds} != {"RA--", "DEC-"} or any(
         not re.fullmatch(r"(RA--|DEC-)-TAN(-SIP)?", kind) for kind in kinds
     ):
@@ -469,64 +474,40 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
             f"{path}: its projection is {kinds[0] or 'missing'}, {kinds[1] or 'missing'}, and only "
             "RA---TAN, DEC--TAN, also with -SIP, are read: solve the photo with regengine solve."
         )
+    needed = ["CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"]
+    if not any(re.fullmatch("CD[12]_[12]", key) for key in header):
+        needed += ["CDELT1", "CDELT2"]
+    for key in needed:
+        if not isinstance(header.get(key), float):
+            raise FrameError(
+                f"{path}: its projection lacks {key}: solve the photo with regengine solve."
+            )
     try:
-        matrix = _matrix(header)
-        values = (_wcs_number(header, "CRVAL1"), _wcs_number(header, "CRVAL2"))
-        reference = (_wcs_number(header, "CRPIX1") - 1.0, _wcs_number(header, "CRPIX2") - 1.0)
-        pole = _wcs_number(header, "LONPOLE", 180.0)
-        bends = (_polynomial(header, "A"), _polynomial(header, "B"))
-    except KeyError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cards = {key: value for key, value in header.items() if _WCS_KEY.fullmatch(key)}
+            wcs = WCS(Header(cards), naxis=2, fix=False)
+            order = [wcs.wcs.lng, wcs.wcs.lat]
+            matrix = wcs.pixel_scale_matrix[order]
+        if not abs(np.linalg.det(matrix)) > 1e-16:
+            raise ValueError("CD is singular")
+    except Exception as error:  # wcslib refuses in many ways
         raise FrameError(
-            f"{path}: its projection lacks {error.args[0]}: solve the photo with regengine solve."
+            f"{path}: its projection has no scale or sense: solve it again."
         ) from error
-    if swapped:
-        matrix, values = matrix[::-1], values[::-1]
-    if not abs(np.linalg.det(matrix)) > 1e-16:
-        raise FrameError(f"{path}: its projection has no scale (CD is singular): solve it again.")
+    a, b = (None, None) if wcs.sip is None else (wcs.sip.a, wcs.sip.b)
     return HeaderField(
         width_px=size_px[0],
         height_px=size_px[1],
-        reference_px=reference,
-        reference_deg=values,
+        reference_px=tuple((wcs.wcs.crpix - 1.0).tolist()),
+        reference_deg=tuple(wcs.wcs.crval[order].tolist()),
         matrix_deg=matrix,
-        pole_deg=pole,
-        bends=bends,
+        pole_deg=wcs.wcs.lonpole,
+        bends=(_polynomial(a), _polynomial(b)),
     )
 
 
-def _wcs_number(header: Keywords, key: str, default: float | None = None) -> float:
-    value = header.get(key, default)
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            value = default
-    if value is None or not math.isfinite(value):
-        raise KeyError(key)
-    return float(value)
-
-
-def _matrix(header: Keywords) -> np.ndarray:
-    if any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
-        return np.array([[_wcs_number(header, f"CD{i}_{j}", 0.0) for j in (1, 2)] for i in (1, 2)])
-    steps = np.array([_wcs_number(header, "CDELT1"), _wcs_number(header, "CDELT2")])
-    if any(f"PC{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
-        turn = [[_wcs_number(header, f"PC{i}_{j}", float(i == j)) for j in (1, 2)] for i in (1, 2)]
-        return np.asarray(steps[:, None] * np.array(turn))
-    angle = math.radians(_wcs_number(header, "CROTA2", 0.0))
-    ratio = steps[1] / steps[0]
-    return np.asarray(
-        [
-            [steps[0] * math.cos(angle), -steps[0] * ratio * math.sin(angle)],
-            [steps[0] * math.sin(angle), steps[1] * math.cos(angle)],
-        ]
-    )
-
-
-def _polynomial(header: Keywords, name: str) -> Polynomial:
-    found: Polynomial = {}
-    for key, value in header.items():
-        power = re.fullmatch(rf"{name}_(\d+)_(\d+)", key)
-        if power and not isinstance(value, (str, bool)) and value != 0.0:
-            found[int(power[1]), int(power[2])] = value
-    return found
+def _polynomial(coefficients: NDArray[np.float64] | None) -> Polynomial:
+    if coefficients is None:
+        return {}
+    return {(x, y): float(coefficients[x, y]) for x, y in np.argwhere(coefficients).tolist()}

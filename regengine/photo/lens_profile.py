@@ -194,41 +194,23 @@ def profile_lines(profile: LensProfile) -> list[str]:
     def with_sigma(value: float, parameter: str, form: str) -> str:
         return f"{value:{form}} +- {profile.sigma(parameter):{form.lstrip('+')}}"
 
-    told = [
-        ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
-        (
-            "principal point",
-            f"{with_sigma(px, 'x_px', '.2f')}, {with_sigma(py, 'y_px', '.2f')} px "
-            f"({off[0]:+.2f}, {off[1]:+.2f} from the middle)",
-        ),
-    ]
-    for term, value in zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True):
-        if term in profile.free:
-            told.append((term, with_sigma(value, term, "+.6f")))
+    place = f"{with_sigma(px, 'x_px', '.2f')}, {with_sigma(py, 'y_px', '.2f')} px"
+    terms = zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True)
     left_out = profile.held_out_px
     held_out = "" if left_out is None else f", {left_out:.3f} of stars left out"
-    told.append(
-        (
-            "from",
-            f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px "
-            f"per axis{held_out}",
-        )
-    )
+    origin = f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px"
+    told = [
+        ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
+        ("principal point", f"{place} ({off[0]:+.2f}, {off[1]:+.2f} from the middle)"),
+        *((term, with_sigma(value, term, "+.6f")) for term, value in terms if term in profile.free),
+        ("from", f"{origin} per axis{held_out}"),
+    ]
     if profile.falloff is not None:
         corner, sigma = profile.falloff.arrives(1.0), profile.falloff.sigma(1.0)
-        told.append(
-            (
-                "falloff",
-                f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in the corners "
-                f"({profile.falloff.frames} photos)",
-            )
-        )
+        share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in the corners"
+        told.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
     if (given := profile.exposure) is not None:
-        words = [
-            (given.exposure_s, "{:g} s"),
-            (given.aperture_f, "f/{:g}"),
-            (given.iso, "ISO {:g}"),
-        ]
+        words = (given.exposure_s, "{:g} s"), (given.aperture_f, "f/{:g}"), (given.iso, "ISO {:g}")
         settings = ", ".join(form.format(value) for value, form in words if value is not None)
         limit = f"G {given.limiting_mag:.2f} at a signal-to-noise ratio of 5"
         told.append(("limit", f"{limit} ({settings})" if settings else limit))

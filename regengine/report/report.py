@@ -34,8 +34,8 @@ from regengine.report.figures import (
 from regengine.report.page import report_page, thumbnails
 from regengine.report.places import PlaceTally
 from regengine.result import FrameResult
-from regengine.store.hdf5 import CHUNK_ROWS, check, damage_told
-from regengine.store.rows import Tables, from_tables, of_frames, values_of, without_collection
+from regengine.store.file import CHUNK_ROWS, check, damage_told
+from regengine.store.rows import Tables, from_tables, of_frames, values_of
 from regengine.store.schema import GROUPS
 from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
 from regengine.store.writer import utc_now
@@ -176,7 +176,7 @@ def collect_store(store: Path, most_frames: int) -> Collected:
     StoreError if there is none, or it cannot be read.
     """
     told_apart = tuple(one for one in GROUPS["frames"] if one.name in ("frame_index", "verdict"))
-    with damage_told(store), without_collection():
+    with damage_told(store):
         verdicts = iter_blocks(store, {"frames": told_apart}) if most_frames else ()
         listed = to_list(verdicts, most_frames)
         return collect(map(with_best, iter_blocks(store, OF_FRAMES, CHUNK_ROWS)), listed)

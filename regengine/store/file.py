@@ -1,12 +1,15 @@
-"""One file of a store: read in stretches of frames, written row by row, chunk by chunk."""
+"""One file of a store: which files are accepted as one, read in stretches of frames, written."""
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shutil
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +17,201 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from regengine.errors import FrameError, StoreError
 from regengine.io.atomic import replacements
-from regengine.store.hdf5 import (
-    CHUNK_ROWS,
-    LIBVER,
-    create_column,
-    create_groups,
-    damage_told,
-    damaged,
-    open_store,
-)
+from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
-from regengine.store.schema import COLUMNS, FORMAT_VERSION, GROUPS, TEXT_COLUMNS, Column
+from regengine.store.schema import (
+    COLUMNS,
+    FORMAT,
+    FORMAT_VERSION,
+    GROUP_DESCRIPTIONS,
+    GROUPS,
+    TEXT_COLUMNS,
+    Column,
+)
 
+# HDF5 1.10 and later read it (2016). Its bookkeeping has check sums: damage there is told, where
+# that of older formats sends the library into endless loops and other programs' memory.
+LIBVER = ("v110", "v110")
+CHUNK_ROWS = 1024  # 8 kB of float64: a part of 64 frames stays small, a column compresses well
+# What reading a file raises whose bytes are not what was written
+DAMAGE = (
+    OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
+    MemoryError,
+)  # fmt: skip
+SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
+HEAP_SIGNATURE = b"GCOL\x01"
+SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
 GROWN_BYTES = 1 << 22  # smaller files are written anew as fast, and without holes
 MOST_UNUSED = 1.25  # size of a file that may be grown, over that of its columns
+_images = count()
+
+
+def encode(tables: Tables, attributes: Mapping[str, str]) -> bytes:
+    """The content of a store file.
+
+    The file is built in memory, so that a full disk can never leave half a file inside the
+    HDF5 library; the caller writes the bytes. ``attributes`` are those of the root beside
+    ``format`` and ``format_version``.
+    """
+    # HDF5 takes two files in memory of one name for one file, in other threads, too
+    name = f"image {next(_images)}"
+    with h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER) as file:
+        _create_groups(file, attributes)
+        for (group, column_name), column in COLUMNS.items():
+            data = tables[group][column_name]
+            if column.dtype == "text":
+                data = np.array([text.encode() for text in data], dtype="S")
+            # The rest of a part's only chunk would be packed and unpacked for nothing
+            rows = min(max(len(data), 1), CHUNK_ROWS)
+            dataset = _create_column(file[group], column, data.dtype.itemsize, rows)
+            _extend(dataset, data)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _create_groups(file: h5py.File, attributes: Mapping[str, str]) -> None:
+    """Write the root attributes and make the groups."""
+    file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION, **attributes})
+    for name in GROUPS:
+        file.create_group(name).attrs["description"] = GROUP_DESCRIPTIONS[name]
+
+
+def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: int) -> h5py.Dataset:
+    """Make a column's dataset, empty; ``length`` is that of a text, in bytes."""
+    row = () if column.width == 1 else (column.width,)
+    is_text = column.dtype == "text"
+    dataset = group.create_dataset(
+        column.name,
+        shape=(0, *row),
+        dtype=h5py.string_dtype("utf-8", max(1, length)) if is_text else column.dtype,
+        # Open-ended and of fixed-length text: PyTables opens neither empty fixed-size datasets
+        # nor text of variable length.
+        maxshape=(None, *row),
+        chunks=(chunk_rows, *row),
+        compression="gzip",
+        shuffle=not is_text,
+        fletcher32=True,  # a bit that flips on the disk is noticed when it is read
+    )
+    dataset.attrs["units"] = column.units
+    dataset.attrs["description"] = column.description
+    dataset.attrs["volatile"] = np.uint8(column.volatile)
+    return dataset
+
+
+def _extend(dataset: h5py.Dataset, data: NDArray[Any]) -> None:
+    """Add rows to a column."""
+    if len(data) == 0:
+        return
+    start = len(dataset)
+    dataset.resize(start + len(data), axis=0)
+    # HDF5 converts no text of one character set to another: the type must be the same
+    values = np.empty(data.shape, dtype=dataset.dtype)
+    values[...] = data
+    dataset[start:] = values
+
+
+def open_store(path: Path) -> h5py.File:
+    """Open a store, or one part of it, for reading, if this version can read it."""
+    try:
+        with open_regular(path) as stream:
+            start = stream.read(SEARCHED_BYTES)
+    except FrameError as error:
+        raise StoreError(f"{error}.") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read ({_short(error)}): check its permissions."
+        ) from error
+    if not start.startswith(SIGNATURE):
+        raise _foreign(path, "it is no HDF5 file")
+    if not heaps_end(start):
+        raise damaged(path, "the texts of its attributes are no chain")
+    try:
+        # Chunks are read once and whole: a cache in each of eighty columns would only take memory
+        file = h5py.File(path, "r", rdcc_nbytes=0)
+    except (OSError, RuntimeError) as error:
+        raise damaged(path, f"HDF5 cannot open it: {_short(error)}") from error
+    try:
+        _check_format(path, file)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def check(path: Path) -> None:
+    """StoreError unless a file, which is only opened for reading, is a store that we can read."""
+    open_store(path).close()
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what HDF5 and NumPy say of a broken file into one sentence, a StoreError."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except DAMAGE as error:
+        raise damaged(path, _short(error)) from error
+
+
+def damaged(path: Path, why: str) -> StoreError:
+    """The error for a store whose content makes no sense."""
+    return StoreError(
+        f"{path} is a damaged store ({why}): restore it from a copy, or name another file "
+        "with --store.",
+        code="store_damaged",
+    )
+
+
+def _check_format(path: Path, file: h5py.File) -> None:
+    with damage_told(path):
+        name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+        lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
+    if lost:
+        raise damaged(path, "its attributes are lost")
+    if name != FORMAT:
+        raise _foreign(path, "it is an HDF5 file of another program")
+    if version > FORMAT_VERSION:
+        raise StoreError(
+            f"{path} was written by a newer regengine (format version {version}, this one "
+            f"knows up to {FORMAT_VERSION}): upgrade regengine, or name another file with --store.",
+            code="store_newer",
+        )
+
+
+def _foreign(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"{path} is not a regengine store ({why}) and was left untouched: "
+        "name another file with --store.",
+        code="store_foreign",
+    )
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+def heaps_end(data: bytes | mmap.mmap) -> bool:
+    """Whether HDF5 comes to the end of the global heaps in some bytes of a file.
+
+    It goes from object to object by their sizes, for ever where free space has none (HDF5 2.0).
+    Heaps and objects have heads of 16 bytes: HDF5 File Format Specification 3.0, section III.E.
+    """
+    heap = data.find(HEAP_SIGNATURE)
+    while heap >= 0:
+        end = min(heap + int.from_bytes(data[heap + 8 : heap + 16], "little"), len(data))
+        place = heap + 16
+        while place + 16 <= end:
+            index, size = struct.unpack_from("<H6xQ", data, place)
+            step = size if index == 0 else 16 + -(-size // 8) * 8  # 0 is what is free, its head too
+            if step == 0:
+                return False
+            place += step
+        heap = data.find(HEAP_SIGNATURE, heap + 1)
+    return True
 
 
 def photo_file(text: str, store: Path) -> Path | None:
@@ -190,8 +372,11 @@ class GrowingStore:
     """Writes the rows of a store in their order; at most some chunks of it are in memory.
 
     ``attributes`` are those of the root beside ``format`` and ``format_version``; ``text_lengths``
-    are the bytes that hold every text of each text column, by group and column. OSError, of every
-    method, too, if the disk is full or the file cannot be written.
+    are the bytes that hold every text of each text column, by group and column. With an old
+    ``store`` the file is a copy of it, to go on behind its frames ``frame_index < first``: no
+    column is read, but for the last rows of each, so that it takes no longer for many frames than
+    copying a file does; see `StoreFile.can_grow`. OSError, of every method, too, if the disk is
+    full or the file cannot be written.
     """
 
     def __init__(
@@ -199,44 +384,28 @@ class GrowingStore:
         path: Path,
         attributes: Mapping[str, str],
         text_lengths: Mapping[tuple[str, str], int],
+        store: StoreFile | None = None,
+        first: int = 0,
     ) -> None:
+        if store is not None:
+            shutil.copyfile(store.path, path)
         # Chunks are written once and whole: a cache of them would only take memory
-        self._file = h5py.File(path, "w", libver=LIBVER, rdcc_nbytes=0)
-        self._datasets: dict[str, dict[str, h5py.Dataset]] = {}
-        self._waiting: dict[str, Table] = {}
-        for group, columns in create_groups(self._file, attributes):
-            name = group.name[1:]
-            self._datasets[name] = {
-                column.name: create_column(group, column, text_lengths.get((name, column.name), 0))
-                for column in columns
-            }
-            self._waiting[name] = {
-                column: dataset[:0] for column, dataset in self._datasets[name].items()
-            }
-
-    @classmethod
-    def grown(
-        cls, path: Path, store: StoreFile, first: int, attributes: Mapping[str, str]
-    ) -> GrowingStore:
-        """A copy of a store, to go on behind its frames ``frame_index < first``.
-
-        The file is copied as it is: no column is read, but for the last rows of each, so that it
-        takes no longer for many frames than copying a file does. See `can_grow`.
-        """
-        shutil.copyfile(store.path, path)
-        growing = cls.__new__(cls)
-        growing._file = h5py.File(path, "r+", libver=LIBVER, rdcc_nbytes=0)
-        growing._file.attrs.update(attributes)
-        growing._datasets, growing._waiting = {}, {}
+        self._file = h5py.File(path, "w" if store is None else "r+", libver=LIBVER, rdcc_nbytes=0)
+        self._waiting: Tables = {}  # rows of chunks that are not full yet
+        if store is None:
+            _create_groups(self._file, attributes)
+            for (group, name), column in COLUMNS.items():
+                length = text_lengths.get((group, name), 0)
+                dataset = _create_column(self._file[group], column, length, CHUNK_ROWS)
+                self._waiting.setdefault(group, {})[name] = dataset[:]
+            return
+        self._file.attrs.update(attributes)
         for group, columns in GROUPS.items():
-            datasets = {column.name: growing._file[group][column.name] for column in columns}
             rows = store.row_of(group, first)
             whole = rows - rows % CHUNK_ROWS
-            growing._waiting[group] = store.table(group, whole, rows)
-            growing._datasets[group] = datasets
-            for dataset in datasets.values():
-                dataset.resize(whole, axis=0)
-        return growing
+            self._waiting[group] = store.table(group, whole, rows)
+            for column in columns:
+                self._file[group][column.name].resize(whole, axis=0)
 
     def __enter__(self) -> GrowingStore:
         return self
@@ -246,36 +415,20 @@ class GrowingStore:
         try:
             if error is None:
                 for group, table in self._waiting.items():
-                    self._write(group, table)
+                    for name, values in table.items():
+                        _extend(self._file[group][name], values)
         finally:
-            self._datasets.clear()
             self._file.close()
 
     def append(self, tables: Tables) -> None:
         """Add rows to all groups; texts are bytes."""
         for group, table in tables.items():
-            self._append(group, table)
-
-    def _append(self, group: str, table: Table) -> None:
-        waiting = self._waiting[group]
-        whole = {name: np.concatenate([waiting[name], table[name]]) for name in waiting}
-        rows = len(whole["frame_index"])
-        full = rows - rows % CHUNK_ROWS
-        self._write(group, {name: array[:full] for name, array in whole.items()})
-        # Copies: a slice would keep the whole alive
-        self._waiting[group] = {name: array[full:].copy() for name, array in whole.items()}
-
-    def _write(self, group: str, table: Table) -> None:
-        rows = len(table["frame_index"])
-        if rows == 0:
-            return
-        for name, dataset in self._datasets[group].items():
-            start = len(dataset)
-            dataset.resize(start + rows, axis=0)
-            # HDF5 converts no text of one character set to another: the type must be the same
-            values = np.empty(table[name].shape, dtype=dataset.dtype)
-            values[...] = table[name]
-            dataset[start:] = values
+            for name, waiting in self._waiting[group].items():
+                values = np.concatenate([waiting, table[name]])
+                full = len(values) - len(values) % CHUNK_ROWS
+                _extend(self._file[group][name], values[:full])
+                # A copy: a slice would keep the whole alive
+                self._waiting[group][name] = values[full:].copy()
 
 
 @contextmanager
@@ -307,7 +460,7 @@ def growing(
     beyond = np.append(numbers, numbers[-1:] + 1)
     with replacements((path,), ending=".tmp") as (new,), _disk_errors():
         if store is not None and 2 * first >= len(numbers) and store.can_grow(text_lengths):
-            output = GrowingStore.grown(new, store, int(beyond[first]), attributes)
+            output = GrowingStore(new, attributes, text_lengths, store, int(beyond[first]))
         else:
             first, output = 0, GrowingStore(new, attributes, text_lengths)
         with output:

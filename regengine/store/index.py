@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,7 @@ from regengine.errors import ConfigError
 from regengine.io.plain import printable
 from regengine.photo.frame_records import archive_frame_id
 from regengine.result import DetectedLights
-from regengine.store.file import StoreFile
-from regengine.store.hdf5 import damage_told
+from regengine.store.file import StoreFile, damage_told
 from regengine.store.rows import StoredFrame, Tables, of_frames
 from regengine.store.schema import DETECTIONS, select
 from regengine.store.snapshot import OF_FRAMES, Snapshot, frames_of, read_snapshot
@@ -46,20 +45,19 @@ class StoreIndex:
     """
 
     def __init__(self, store: StoreFile | None) -> None:
-        size = 0 if store is None else store.rows("frames")
         self._store = store
-        self._keys = np.empty((size, 2), dtype=np.uint64)
         self._frame_index = np.empty(0, np.int64) if store is None else store.frame_index
-        if store is not None:
+        keys = [np.empty(0, np.int64)]
+        size = len(self._frame_index)
+        for start in range(0, size, READ_ROWS):
+            assert store is not None  # it has frames
+            rows = (start, min(start + READ_ROWS, size))
             with damage_told(store.path):
-                for start in range(0, size, READ_ROWS):
-                    rows = (start, min(start + READ_ROWS, size))
-                    self._keys[slice(*rows)] = identity_keys(
-                        store.column("frames", "path", *rows),
-                        store.column("frames", "sha256", *rows),
-                    )
-        self._order = np.argsort(self._keys[:, 0], kind="stable")
-        self._sorted = self._keys[self._order, 0]
+                columns = (store.column("frames", name, *rows) for name in ("path", "sha256"))
+                keys.append(identity_keys(*columns))
+        whole = np.concatenate(keys)
+        self._order = np.argsort(whole, kind="stable")
+        self._sorted = whole[self._order]
 
     def __len__(self) -> int:
         return len(self._frame_index)
@@ -72,12 +70,14 @@ class StoreIndex:
         yield from count(above)
 
     def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The frame of a photo."""
-        row = self._row(path, sha256)
-        if row is None and sha256:
-            row = self._row(path, "")
-        if row is None:
-            return None
+        """The frame of a photo; of several of one identity the last."""
+        for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
+            place = np.searchsorted(self._sorted, identity_key(path, known), side="right") - 1
+            if place >= 0 and self._sorted[place] == identity_key(path, known):
+                return self._entry(int(self._order[place]))
+        return None
+
+    def _entry(self, row: int) -> StoredEntry:
         verdict, reasons, parameters, hints, search_pass = (column[row] for column in self._told)
         return StoredEntry(
             frame_index=int(self._frame_index[row]),
@@ -98,16 +98,6 @@ class StoreIndex:
             *(self._store.column("provenance", name) for name in names),
         ]
 
-    def _row(self, path: str, sha256: str) -> int | None:
-        first, second = identity_key(path, sha256)
-        low = np.searchsorted(self._sorted, np.uint64(first), side="left")
-        high = np.searchsorted(self._sorted, np.uint64(first), side="right")
-        # Of several frames of one identity the last counts
-        for row in self._order[low:high][::-1].tolist():
-            if int(self._keys[row, 1]) == second:
-                return int(row)
-        return None
-
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
@@ -115,44 +105,20 @@ def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     return sha256 or path, os.path.basename(path)  # a tenth of the time of pathlib
 
 
-def identity_key(path: str, sha256: str) -> tuple[int, int]:
-    """`identity_keys` of one photo, as two plain numbers."""
-    (key,) = identity_keys(
-        np.array([printable(path).encode()]), np.array([sha256.encode()], dtype="S")
-    ).tolist()
-    return key[0], key[1]
+def identity_key(path: str, sha256: str) -> int:
+    """`frame_identity` as a number of 64 bits, which holds within this process.
 
-
-def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.uint64]:
-    """Identities of photos (`frame_identity`) in two numbers of 64 bits each, shape (n, 2).
-
-    Paths and hashes are bytes of fixed length. That two of a million frames have the same by chance
-    has a probability of 1e-27.
+    That two of a million frames have the same by chance has a probability of 3e-8.
     """
-    names = np.strings.rpartition(paths, b"/")[2]
-    content = np.where(hashes == b"", paths, hashes)
-    return np.stack(
-        [_mixed(names, factor, start=_mixed(content, factor)) for factor in FACTORS], axis=1
-    ).reshape(-1, 2)
+    return hash(frame_identity(path, sha256))
 
 
-# Odd, with about as many ones as zeros: those of SplitMix64 (Steele et al. 2014, OOPSLA)
-FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-
-
-def _mixed(
-    texts: NDArray[Any], factor: np.uint64, start: NDArray[np.uint64] | None = None
-) -> NDArray[np.uint64]:
-    """A number of 64 bits for each text, eight bytes at a time; padding counts for nothing."""
-    size = -(-max(texts.dtype.itemsize, 1) // 8) * 8
-    words = np.ascontiguousarray(texts.astype(f"S{size}")).view("<u8").reshape(len(texts), -1)
-    mixed = np.full(len(texts), factor) if start is None else (start + np.uint64(1)) * factor
-    for word in words.T:
-        stirred = (mixed ^ word) * factor
-        stirred ^= stirred >> np.uint64(29)
-        stirred *= factor
-        mixed = np.where(word == 0, mixed, stirred ^ (stirred >> np.uint64(32)))
-    return mixed
+def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64]:
+    """`identity_key` of photos whose paths and hashes are bytes of fixed length."""
+    texts = zip(paths.tolist(), hashes.tolist(), strict=True)
+    return np.array(
+        [identity_key(path.decode(), sha256.decode()) for path, sha256 in texts], dtype=np.int64
+    )
 
 
 # Single frames out of a store and its parts, for a writer that looks back.
@@ -169,9 +135,10 @@ class FrameCache:
     """
 
     def __init__(self, store: Path) -> None:
+        self._path = store
         self._store = StoreFile(store) if store.exists() else None
         self._parts: list[tuple[int, int, Path]] = []
-        self._blocks: OrderedDict[tuple[Path, int], Tables] = OrderedDict()
+        self._block = lru_cache(maxsize=BLOCKS)(self._read_block)
         try:
             self.index = StoreIndex(self._store)
         except BaseException:
@@ -182,70 +149,45 @@ class FrameCache:
         """Know of a part with frames from one number to another."""
         self._parts.append((first, last, part))
 
-    def frame(self, frame_index: int) -> StoredFrame:
+    def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """The frame of a number, from the last file that holds it."""
-        for first, last, part in reversed(self._parts):
-            if first <= frame_index <= last:
-                found = self._find(part, 0, frame_index)
-                if found is not None:
-                    return found
+        places: list[tuple[Path | None, int]] = []  # files and blocks of them, the oldest first
         if self._store is not None:
             row = int(np.searchsorted(self._store.frame_index, frame_index))
-            found = self._find(self._store.path, row // BLOCK_FRAMES, frame_index)
-            if found is not None:
-                return found
+            places.append((None, row // BLOCK_FRAMES))
+        places += [(part, 0) for first, last, part in self._parts if first <= frame_index <= last]
+        for part, block in reversed(places):
+            tables = self._block(part, block)
+            if frame_index not in tables["frames"]["frame_index"]:
+                continue
+            (stored,) = frames_of(of_frames(tables, np.array([frame_index])), part or self._path)
+            if not detections:
+                return stored
+            with self._file(part) as file:
+                groups = {"detections": DETECTIONS}
+                rows = file.tables(frame_index, frame_index + 1, groups)["detections"]
+            names = ("x", "y", "contrast", "matched")
+            found = DetectedLights(**{name: rows[name] for name in names})
+            return replace(stored, result=replace(stored.result, detections=found))
         raise KeyError(frame_index)
-
-    def with_detections(self, stored: StoredFrame) -> StoredFrame:
-        """A frame of `frame` together with its detections."""
-        index = stored.frame_index
-        for first, last, part in reversed(self._parts):
-            if first <= index <= last:
-                with StoreFile(part) as file:
-                    if index in file.frame_index:
-                        return _with_lights(stored, file)
-        if self._store is None:
-            raise KeyError(index)
-        return _with_lights(stored, self._store)
 
     def close(self) -> None:
         """Let go of the store."""
         if self._store is not None:
             self._store.close()
 
-    def _find(self, path: Path, block: int, frame_index: int) -> StoredFrame | None:
-        tables = self._block(path, block)
-        if frame_index not in tables["frames"]["frame_index"]:
-            return None
-        return frames_of(of_frames(tables, np.array([frame_index])), path)[0]
+    def _file(self, part: Path | None) -> AbstractContextManager[StoreFile]:
+        if part is None and self._store is not None:
+            return nullcontext(self._store)
+        return StoreFile(part or self._path)
 
-    def _block(self, path: Path, block: int) -> Tables:
-        key = (path, block)
-        if key not in self._blocks:
-            self._blocks[key] = self._read(path, block)
-            while len(self._blocks) > BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(key)
-        return self._blocks[key]
-
-    def _read(self, path: Path, block: int) -> Tables:
-        if self._store is not None and path == self._store.path:
-            held = self._store.frame_index[block * BLOCK_FRAMES : (block + 1) * BLOCK_FRAMES]
-            return _tables(self._store, held.tolist())
-        with StoreFile(path) as part:
-            return _tables(part, part.frame_index.tolist())
-
-
-def _tables(file: StoreFile, held: list[int]) -> Tables:
-    first, beyond = (held[0], held[-1] + 1) if held else (0, 0)
-    return file.tables(first, beyond, OF_FRAMES)
-
-
-def _with_lights(stored: StoredFrame, file: StoreFile) -> StoredFrame:
-    index = stored.frame_index
-    rows = file.tables(index, index + 1, {"detections": DETECTIONS})["detections"]
-    lights = DetectedLights(**{name: rows[name] for name in ("x", "y", "contrast", "matched")})
-    return replace(stored, result=replace(stored.result, detections=lights))
+    def _read_block(self, part: Path | None, block: int) -> Tables:
+        with self._file(part) as file:
+            held = file.frame_index
+            if part is None:
+                held = held[block * BLOCK_FRAMES : (block + 1) * BLOCK_FRAMES]
+            first, beyond = (int(held[0]), int(held[-1]) + 1) if len(held) else (0, 0)
+            return file.tables(first, beyond, OF_FRAMES)
 
 
 # Frames of a store by the names that people give them.

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import ConfigError
 from regengine.io.atomic import sync_folder, unwritable_told
-from regengine.store.file import StoreFile, growing
-from regengine.store.hdf5 import damage_told
+from regengine.store.file import StoreFile, damage_told, growing
 from regengine.store.index import identity_keys
 from regengine.store.rows import Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
@@ -76,10 +75,8 @@ def merge_stores(stores: Sequence[Path], into: Path, *, grow: bool = False) -> M
         parts = list_parts(held.path)
         chosen, seen = _choose(sources, named, keep_first=exists)
         attributes = root_attributes(sources[0].store if exists else None)
-        lengths = dict.fromkeys(TEXT_COLUMNS, 1)
-        for source in sources:
-            for column, length in source.text_lengths().items():
-                lengths[column] = max(lengths[column], length)
+        of_sources = [source.text_lengths() for source in sources]
+        lengths = {key: max(one[key] for one in of_sources) for key in TEXT_COLUMNS}
         old = sources[0].store if exists else None
         changed = _changed(chosen, sources[0], old)
         with growing(into, old, chosen.new_index, changed, attributes, lengths) as (output, first):
@@ -103,9 +100,9 @@ def _choose(
     keys, old, made, sound = (np.concatenate(parts) for parts in zip(*sets, strict=True))
     source = np.repeat(np.arange(len(sets), dtype=np.int32), [len(s[1]) for s in sets])
     # Best last within each identity: sound, then made later, then named later
-    order = np.lexsort((np.arange(len(old)), made, sound, keys[:, 1], keys[:, 0]))
+    order = np.lexsort((np.arange(len(old)), made, sound, keys))
     ends = np.ones(len(order), dtype=bool)
-    ends[:-1] = (np.diff(keys[order], axis=0) != 0).any(axis=1)
+    ends[:-1] = keys[order][1:] != keys[order][:-1]
     best = order[ends]
     starts = np.concatenate([[0], np.flatnonzero(ends)[:-1] + 1])[: len(best)]
     first = np.minimum.reduceat(order, starts) if len(order) else order
@@ -121,22 +118,16 @@ def _choose(
 
 def _looked_at(
     source: Snapshot, path: Path
-) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bytes_], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bytes_], NDArray[np.bool_]]:
     """Identity, number, time of making and success of every frame of a store."""
-    size = len(source.frame_index)
-    keys = np.empty((size, 2), dtype=np.uint64)
-    made = np.zeros(size, dtype="S32")
-    sound = np.zeros(size, dtype=bool)
-    row = 0
+    keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
     with damage_told(path):
         for tables in source.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
             frames = tables["frames"]
-            rows = slice(row, row + len(frames["frame_index"]))
-            keys[rows] = identity_keys(frames["path"], frames["sha256"])
-            made[rows] = tables["provenance"]["processed_utc"]
-            sound[rows] = frames["verdict"] != b"failed"
-            row = rows.stop
-    return keys, source.frame_index, made, sound
+            keys.append(identity_keys(frames["path"], frames["sha256"]))
+            made.append(tables["provenance"]["processed_utc"])
+            sound.append(frames["verdict"] != b"failed")
+    return np.concatenate(keys), source.frame_index, np.concatenate(made), np.concatenate(sound)
 
 
 def _changed(chosen: _Chosen, grown: Snapshot, store: StoreFile | None) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, NamedTuple
@@ -74,10 +74,6 @@ CREATE TABLE IF NOT EXISTS drafts (
 );
 COMMIT;
 """
-COLUMNS = (
-    "revision, frame_index, sha256, reviewer, time_utc, decision, base, seconds, verdict, "
-    "probability, proposal_sha256, work"
-)
 
 
 def decisions_path(store: Path) -> Path:
@@ -187,21 +183,18 @@ class Decisions:
                 told = (head.judged, head.decision, head.seconds, head.work, head.base)
                 if told == (judged, decision, seconds, work, base):
                     return head, None
-            row = (
-                judged.frame_index,
-                judged.sha256,
-                reviewer,
-                utc_now(),
-                decision,
-                base,
-                seconds,
-                judged.verdict,
-                judged.probability,
-                judged.proposal_sha256,
-                json.dumps(work),
-            )
+            row = vars(judged) | {
+                "reviewer": reviewer,
+                "time_utc": utc_now(),
+                "decision": decision,
+                "base": base,
+                "seconds": seconds,
+                "work": json.dumps(work),
+            }
+            names = ", ".join(row)
+            marks = ", ".join(f":{name}" for name in row)
             added = connection.execute(
-                f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)}) RETURNING {COLUMNS}",  # noqa: S608
+                f"INSERT INTO decisions ({names}) VALUES ({marks}) RETURNING *",  # noqa: S608
                 row,
             )
             saved = _decision(added.fetchone())
@@ -270,7 +263,7 @@ class Decisions:
         )
 
     def _select(self, where: str, *values: object) -> list[Decision]:
-        question = f"SELECT {COLUMNS} FROM decisions WHERE {where} ORDER BY revision DESC"  # noqa: S608
+        question = f"SELECT * FROM decisions WHERE {where} ORDER BY revision DESC"  # noqa: S608
         return [_decision(row) for row in self._connection.execute(question, values)]
 
     @contextmanager
@@ -302,25 +295,10 @@ def _delete_draft(connection: sqlite3.Connection, frame_index: int, reviewer: st
     )
 
 
-def _decision(row: tuple[Any, ...]) -> Decision:
-    revision, number, sha256, reviewer, time_utc, choice, base, seconds = row[:8]
-    verdict, probability, proposal, work = row[8:]
-    return Decision(
-        revision=revision,
-        judged=Judged(
-            frame_index=number,
-            sha256=sha256,
-            verdict=verdict,
-            probability=probability,
-            proposal_sha256=proposal,
-        ),
-        reviewer=reviewer,
-        time_utc=time_utc,
-        decision=choice,
-        base=base,
-        seconds=seconds,
-        work=json.loads(work),
-    )
+def _decision(row: sqlite3.Row) -> Decision:
+    values = dict(row) | {"work": json.loads(row["work"])}
+    judged = Judged(**{one.name: values.pop(one.name) for one in fields(Judged)})
+    return Decision(judged=judged, **values)
 
 
 def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
@@ -362,6 +340,7 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.row_factory = sqlite3.Row
     try:
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         (own,) = connection.execute("PRAGMA application_id").fetchone()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -57,48 +55,46 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     The groups must include ``frames/frame_index``, by which the tables come ordered; rows of one
     frame stay in the given order.
     """
-    held = [tables["frames"]["frame_index"] for tables in sets]
-    known = np.unique(np.concatenate(held)) if held else np.empty(0, dtype=np.int64)
-    owner = np.zeros(len(known), dtype=np.intp)
-    for number, index in enumerate(held):
-        owner[np.searchsorted(known, index)] = number
+    kept: list[Tables] = []
+    known = np.empty(0, dtype=np.int64)
+    for tables in reversed(sets):
+        own = np.setdiff1d(tables["frames"]["frame_index"], known)
+        known = np.union1d(known, own)
+        kept.insert(0, of_frames(tables, own))
     joined: Tables = {}
     for group, columns in groups.items():
-        kept = [_owned(tables[group], number, known, owner) for number, tables in enumerate(sets)]
         if not kept:
             joined[group] = table_from_rows(columns, [])
             continue
-        whole = {
-            column.name: np.concatenate([table[column.name] for table in kept])
-            for column in columns
-        }
+        parts = [tables[group] for tables in kept]
+        whole = {one.name: np.concatenate([part[one.name] for part in parts]) for one in columns}
         order = np.argsort(whole["frame_index"], kind="stable")
         joined[group] = {name: array[order] for name, array in whole.items()}
     return joined
 
 
+def of_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
+    """The rows of those frames that have some numbers, which ascend."""
+    kept: Tables = {}
+    for group, table in tables.items():
+        index = table["frame_index"]
+        rows = np.searchsorted(numbers, index, "right") > np.searchsorted(numbers, index)
+        kept[group] = {name: array[rows] for name, array in table.items()}
+    return kept
+
+
 def with_texts(tables: Tables) -> Tables:
     """The same tables with texts as `str` where they are bytes of a fixed length."""
+
+    def decoded(array: NDArray[Any]) -> NDArray[Any]:
+        if array.dtype.kind != "S":
+            return array
+        return np.array([value.decode("utf-8") for value in array.tolist()], dtype=object)
+
     return {
-        group: {name: _texts(array) for name, array in table.items()}
+        group: {name: decoded(array) for name, array in table.items()}
         for group, table in tables.items()
     }
-
-
-def _owned(table: Table, number: int, known: NDArray[np.int64], owner: NDArray[np.intp]) -> Table:
-    """Rows of those frames that a set owns."""
-    index = table["frame_index"]
-    place = np.minimum(np.searchsorted(known, index), max(len(known) - 1, 0))
-    keep = (known[place] == index) & (owner[place] == number) if len(known) else index < index
-    return {name: array[keep] for name, array in table.items()}
-
-
-def _texts(array: NDArray[Any]) -> NDArray[Any]:
-    if array.dtype.kind != "S":
-        return array
-    texts = np.empty(len(array), dtype=object)
-    texts[:] = [value.decode("utf-8") for value in array.tolist()]
-    return texts
 
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
@@ -235,38 +231,8 @@ def _detection_rows(result: FrameResult) -> list[Row]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-@contextmanager
-def without_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage where many objects are made, of which none is.
-
-    Looking takes as long as making them.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def of_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
-    """The rows of those frames that have some numbers, which ascend."""
-    kept: Tables = {}
-    for group, table in tables.items():
-        index = table["frame_index"]
-        rows = np.searchsorted(numbers, index, "right") > np.searchsorted(numbers, index)
-        kept[group] = {name: array[rows] for name, array in table.items()}
-    return kept
-
-
 def from_tables(tables: Tables) -> list[StoredFrame]:
     """Frames from the rows of all groups, without their detections."""
-    with without_collection():
-        return _frames(tables)
-
-
-def _frames(tables: Tables) -> list[StoredFrame]:
     frames, points, hypotheses = (
         tables[group] for group in ("frames", "control_points", "hypotheses")
     )
@@ -310,18 +276,11 @@ def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Ma
     for name, parts in within.items():
         part, sign = WITHIN[name]
         there = np.flatnonzero(~_is_missing(parts[sign]))
-        own: list[Any] = [None] * len(parts[sign])
         made: list[Any] = _records(part, {path: array[there] for path, array in parts.items()})
-        for row, record in zip(there.tolist(), made, strict=True):
-            own[row] = record
-        values[name] = own
-    # As unpickling does: `__init__` takes twice as long
-    made_of_rows = []
-    for row_values in zip(*values.values(), strict=True):
-        record = object.__new__(kind)
-        object.__setattr__(record, "__dict__", dict(zip(values, row_values, strict=True)))
-        made_of_rows.append(record)
-    return made_of_rows
+        found = dict(zip(there.tolist(), made, strict=True))
+        values[name] = map(found.get, range(len(parts[sign])))
+    rows = zip(*values.values(), strict=True)
+    return [kind(**dict(zip(values, row, strict=True))) for row in rows]
 
 
 def _by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[tuple[Made, ...]]:

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock
-from regengine.store.file import StoreFile
-from regengine.store.hdf5 import CHUNK_ROWS, damage_told
+from regengine.store.file import CHUNK_ROWS, StoreFile, damage_told
 from regengine.store.rows import (
     Selection,
     StoredFrame,
@@ -165,10 +164,8 @@ class Snapshot:
         except BaseException:
             self.close()
             raise
-        self.frame_index = self.parts_index
-        if self.store is not None:
-            stored = self.store.frame_index
-            self.frame_index = _joined(stored, self.parts_index)
+        stored = self.parts_index if self.store is None else self.store.frame_index
+        self.frame_index: NDArray[np.int64] = np.union1d(stored, self.parts_index)
 
     @classmethod
     def of(cls, path: Path) -> Snapshot:
@@ -189,9 +186,11 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of all files."""
-        for file in [*self._open.values(), *([] if self.store is None else [self.store])]:
+        for file in self._open.values():
             file.close()
         self._open.clear()
+        if self.store is not None:
+            self.store.close()
 
     def blocks(
         self,
@@ -224,17 +223,9 @@ class Snapshot:
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Bytes that hold every text of each text column, by group and column."""
-        longest = dict.fromkeys(TEXT_COLUMNS, 1)
-        for file in self._files():
-            for column, length in file.text_lengths().items():
-                longest[column] = max(longest[column], length)
-        return longest
-
-    def _files(self) -> Iterator[StoreFile]:
-        if self.store is not None:
-            yield self.store
-        for part in self._parts:
-            yield self._part(part)
+        of_files = [{} if self.store is None else self.store.text_lengths()]
+        of_files += [self._part(part).text_lengths() for part in self._parts]
+        return {key: max(one.get(key, 1) for one in of_files) for key in TEXT_COLUMNS}
 
     def _part(self, path: Path) -> StoreFile:
         """A part, opened at most now and then."""
@@ -251,14 +242,6 @@ class Snapshot:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(path)
         return self._open[path]
-
-
-def _joined(stored: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Both, ascending, each once: mostly some more behind very many."""
-    if not len(more):
-        return stored
-    behind = len(stored) == 0 or more[0] > stored[-1]
-    return np.concatenate([stored, more]) if behind else np.union1d(stored, more)
 
 
 # What a frame consists of; its detections are rows of their own, hundreds a frame
@@ -319,11 +302,6 @@ def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[Sto
     for tables in iter_blocks(path, groups, CHUNK_ROWS):
         none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
         yield from frames_of(none | of_frames(tables, numbers), path)
-
-
-def read_store(path: Path) -> list[StoredFrame]:
-    """All frames of `iter_frames`."""
-    return list(iter_frames(path))
 
 
 def frames_of(tables: Tables, path: Path) -> list[StoredFrame]:

@@ -7,7 +7,9 @@ store can say, at last whether two frames are of one photo.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -19,8 +21,7 @@ from numpy.typing import NDArray
 from regengine.errors import StoreError
 from regengine.photo.frame_records import parse_iso_time
 from regengine.result import Verdict
-from regengine.store.file import PIECE_ROWS, StoreFile
-from regengine.store.hdf5 import DAMAGE, damage_told, open_store
+from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, damage_told, open_store
 from regengine.store.index import identity_keys
 from regengine.store.rows import Table, Tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
@@ -48,15 +49,10 @@ def is_time(text: str) -> bool:
     return not text or parse_iso_time(text) is not None
 
 
-def is_sha256(text: str) -> bool:
-    """Whether a text is a SHA-256, or empty."""
-    return not text or (len(text) == 64 and not text.lower().strip("0123456789abcdef"))
-
-
 # What a column may hold, in whatever group: of a text, and of numbers that are not missing
-TEXTS: dict[str, Callable[[str], bool]] = {
+TEXTS: dict[str, Callable[[str], object]] = {
     "verdict": lambda text: text in get_args(Verdict),
-    "sha256": is_sha256,
+    "sha256": re.compile("([0-9a-fA-F]{64})?").fullmatch,
     "time_utc": is_time,
     "processed_utc": is_time,
     "sources": is_json_object,
@@ -78,7 +74,7 @@ for _place in ("", "nadir_", "centre_", "footprint_"):
     NUMBERS[f"{_place}lat"] = lambda lat: (lat >= -90) & (lat <= 90)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Problem:
     """One kind of thing that is wrong in one file, the store or a part of it.
 
@@ -103,7 +99,7 @@ class Findings:
 
     def file_wrong(self, code: str, text: str) -> None:
         """Note something about the file as a whole."""
-        self.whole.append(Problem(code=code, text=f"{self.file}: {text}.", file=self.file))
+        self.whole.append(Problem(code, f"{self.file}: {text}.", self.file))
 
     def rows_wrong(self, code: str, what: str, wrong: Any, frame_index: NDArray[np.int64]) -> None:
         """Note rows."""
@@ -116,19 +112,12 @@ class Findings:
         """Everything that was noted."""
         found = list(self.whole)
         for (code, what), pieces in self.rows.items():
-            numbers = np.concatenate(pieces)
-            frames = list(dict.fromkeys(numbers.tolist()))
+            numbers = np.concatenate(pieces).tolist()
+            frames = tuple(dict.fromkeys(numbers))
             named = ", ".join(map(str, frames[:EXAMPLES])) + (" …" * (len(frames) > EXAMPLES))
             text = f"{self.file}: {len(numbers):,} {what} (frame_index {named})."
-            found.append(
-                Problem(
-                    code=code,
-                    text=text,
-                    file=self.file,
-                    count=len(numbers),
-                    frame_index=tuple(frames[:EXAMPLES]),
-                )
-            )
+            examples = frames[:EXAMPLES]
+            found.append(Problem(code, text, self.file, len(numbers), examples))
         return found
 
 
@@ -155,7 +144,7 @@ def verify_store(path: Path) -> Verification:
             problems += _check_file(part)
         except StoreError as error:
             if part.exists():  # else it was merged meanwhile
-                problems.append(Problem(code="part_unreadable", text=str(error), file=part))
+                problems.append(Problem("part_unreadable", str(error), part))
     frames = 0
     if not problems:
         with Snapshot.of(path) as snapshot:
@@ -215,40 +204,36 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
     version = int(file.attrs["format_version"])
     if not 1 <= version <= FORMAT_VERSION:
         findings.file_wrong("attribute_wrong", "the root attribute format_version makes no sense")
-    for name, columns in GROUPS.items():
+    for group, columns in GROUPS.items():
         lengths: dict[str, int] = {}
         for column in columns:
-            if column.since <= version:
-                _check_column(file, name, column, findings, lengths)
+            if column.since > version:
+                continue
+            name, dataset = f"{group}/{column.name}", None
+            with suppress(*DAMAGE):
+                dataset = file.get(name)
+            if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
+                what = f"the column {name} is missing, or its head damaged"
+                findings.file_wrong("column_missing", what)
+                continue
+            lengths[column.name] = dataset.shape[0]
+            is_text, row = column.dtype == "text", () if column.width == 1 else (column.width,)
+            right = dataset.dtype.kind == "S" if is_text else dataset.dtype == column.dtype
+            if not right or dataset.shape[1:] != row:
+                findings.file_wrong(
+                    "column_wrong",
+                    f"the column {name} is {dataset.dtype} of shape {dataset.shape}, not "
+                    f"{column.dtype} with {column.width} a row",
+                )
+            if dataset.attrs.get("units") != column.units:
+                what = f"the units of the column {name} are not as stated"
+                findings.file_wrong("attribute_wrong", what)
         usual = max(lengths.values(), key=list(lengths.values()).count, default=0)
         if odd := [f"{one} {rows}" for one, rows in lengths.items() if rows != usual]:
             findings.file_wrong(
                 "lengths_differ",
-                f"columns of {name} are not {usual} rows long as others: {', '.join(odd)}",
+                f"columns of {group} are not {usual} rows long as others: {', '.join(odd)}",
             )
-
-
-def _check_column(
-    file: h5py.File, group: str, column: Column, findings: Findings, lengths: dict[str, int]
-) -> None:
-    name = f"{group}/{column.name}"
-    try:
-        dataset = file.get(name)
-    except DAMAGE:
-        dataset = None
-    if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-        findings.file_wrong("column_missing", f"the column {name} is missing, or its head damaged")
-        return
-    lengths[column.name] = dataset.shape[0]
-    right = dataset.dtype.kind == "S" if column.dtype == "text" else dataset.dtype == column.dtype
-    if not right or dataset.shape[1:] != (() if column.width == 1 else (column.width,)):
-        findings.file_wrong(
-            "column_wrong",
-            f"the column {name} is {dataset.dtype} of shape {dataset.shape}, not "
-            f"{column.dtype} with {column.width} a row",
-        )
-    if dataset.attrs.get("units") != column.units:
-        findings.file_wrong("attribute_wrong", f"the units of the column {name} are not as stated")
 
 
 def _check_bytes(file: h5py.File, findings: Findings) -> None:
@@ -282,14 +267,12 @@ def _check_joins(store: StoreFile, findings: Findings) -> None:
 
 def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
     """Note photos that the store holds twice."""
-    keys = [np.empty((0, 2), dtype=np.uint64)]
+    keys = [np.empty(0, dtype=np.int64)]
     columns = select("frames/path", "frames/sha256")
     for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
         keys.append(identity_keys(tables["frames"]["path"], tables["frames"]["sha256"]))
-    _, first, number = np.unique(
-        np.concatenate(keys), axis=0, return_index=True, return_inverse=True
-    )
-    again = first[number.reshape(-1)] != np.arange(len(number))
+    _, first, number = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
+    again = first[number] != np.arange(len(number))
     findings = Findings(path)
     what = "frames are of a photo that has a frame already"
     findings.rows_wrong("identity", what, again, snapshot.frame_index)
@@ -303,39 +286,29 @@ def _check_blocks(store: StoreFile, numbers: NDArray[np.int64], findings: Findin
         tables = store.tables(int(block[0]), int(block[-1]) + 1)
         for group, columns in GROUPS.items():
             for column in columns:
-                _check_values(tables[group], group, column, findings)
-        _check_frames(tables, findings)
-        _check_points(tables, findings)
-        hypotheses = tables["hypotheses"]
-        index = hypotheses["frame_index"]
-        what = "hypotheses are not ranked 0, 1, 2 within their frame"
-        findings.rows_wrong("rank", what, ~_counted(index, hypotheses["rank"]), index)
-        _check_cameras(hypotheses, "hypotheses", np.ones(len(index), dtype=bool), findings)
-        outside = ~_inside(tables["detections"], tables["frames"])
-        what, index = "detections lie outside their frame", tables["detections"]["frame_index"]
-        findings.rows_wrong("detection_outside", what, outside, index)
+                for code, what, wrong in _wrong_values(tables[group][column.name], column):
+                    what = what.format(f"{group}/{column.name}")
+                    findings.rows_wrong(code, what, wrong, tables[group]["frame_index"])
+        for group, code, what, wrong in _wrong_rows(tables):
+            findings.rows_wrong(code, what, wrong, tables[group]["frame_index"])
 
 
-def _check_values(table: Table, group: str, column: Column, findings: Findings) -> None:
-    """Note values of one column that it cannot have."""
-    index, values, name = table["frame_index"], table[column.name], f"{group}/{column.name}"
+def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, str, Any]]:
+    """Code, sentence and rows of what one column cannot hold."""
     if column.dtype == "text":
         codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
         for code in set(filter(None, codes.values())):
-            wrong = np.array([codes[text] == code for text in values.tolist()], bool)
             what = "no UTF-8" if code == "not_utf8" else "not what they can be"
-            findings.rows_wrong(code, f"texts of {name} are {what}", wrong, index)
+            wrong = np.array([codes[text] == code for text in values.tolist()], bool)
+            yield code, f"texts of {{}} are {what}", wrong
         return
-    known = np.ones(values.shape, dtype=bool)
     if column.dtype.startswith("float"):
-        known = np.isfinite(values)
-        findings.rows_wrong("infinite", f"values of {name} are infinite", np.isinf(values), index)
+        yield "infinite", "values of {} are infinite", np.isinf(values)
         if column.required:
-            wrong = np.isnan(values)
-            findings.rows_wrong("missing", f"values of {name} are missing", wrong, index)
+            yield "missing", "values of {} are missing", np.isnan(values)
     if column.name in NUMBERS:
-        wrong = known & ~NUMBERS[column.name](values)
-        findings.rows_wrong(column.name, f"values of {name} are not what they can be", wrong, index)
+        wrong = np.isfinite(values) & ~NUMBERS[column.name](values)
+        yield column.name, "values of {} are not what they can be", wrong
 
 
 def _wrong_text(name: str, content: bytes) -> str:
@@ -347,59 +320,51 @@ def _wrong_text(name: str, content: bytes) -> str:
     return "" if name not in TEXTS or TEXTS[name](text) else name
 
 
-def _check_frames(tables: Tables, findings: Findings) -> None:
-    frames = tables["frames"]
+def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
+    """Group, code, sentence and rows of values that do not go with each other."""
+    frames, points = tables["frames"], tables["control_points"]
+    hypotheses, detections = tables["hypotheses"], tables["detections"]
     index = frames["frame_index"]
-
-    def note(code: str, what: str, wrong: Any) -> None:
-        findings.rows_wrong(code, what, wrong, index)
-
     proposed = np.isin(frames["verdict"], PROPOSALS)
     probability = frames["probability"]
     outside = (frames["probability_low"] > probability) | (frames["probability_high"] < probability)
-    note("probability", "probabilities are not within their intervals", outside)
-    note("probability", "proposals have no probability", proposed & np.isnan(probability))
+    yield "frames", "probability", "probabilities are not within their intervals", outside
+    without = proposed & np.isnan(probability)
+    yield "frames", "probability", "proposals have no probability", without
     for name in ("nadir", "centre", "footprint"):
         half = np.isnan(frames[f"{name}_lon"]) != np.isnan(frames[f"{name}_lat"])
-        note(f"{name}_place", f"places of the {name} are none", half)
-    codes, texts = frames["reasons"].tolist(), frames["reason_texts"].tolist()
-    differ = [
-        bool(c or t) and c.count(b",") != t.count(b"\n") for c, t in zip(codes, texts, strict=True)
-    ]
-    note("reasons", "frames have other than one sentence to each reason", differ)
-    rows = _rows_per_frame(index, tables["provenance"]["frame_index"])
-    note("provenance", "frames do not have one row of provenance", rows != 1)
-    rows = _rows_per_frame(index, tables["control_points"]["frame_index"])
+        yield "frames", f"{name}_place", f"places of the {name} are none", half
+    reasons = zip(frames["reasons"].tolist(), frames["reason_texts"].tolist(), strict=True)
+    differ = [bool(c or t) and c.count(b",") != t.count(b"\n") for c, t in reasons]
+    yield "frames", "reasons", "frames have other than one sentence to each reason", differ
+    wrong = _rows_per_frame(index, tables["provenance"]["frame_index"]) != 1
+    yield "frames", "provenance", "frames do not have one row of provenance", wrong
+    wrong = _rows_per_frame(index, points["frame_index"]) != np.where(proposed, POINTS, 0)
     what = "frames do not have four control points with a proposal and none without"
-    note("control_points", what, rows != np.where(proposed, POINTS, 0))
-    _check_cameras(frames, "frames", proposed, findings)
-
-
-def _check_cameras(table: Table, group: str, there: NDArray[np.bool_], findings: Findings) -> None:
-    columns = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
-    values = np.column_stack([table[name] for name in columns])
-    whole = np.isfinite(values).all(axis=1) & (table["focal_px"] > 0)
-    length = np.linalg.norm(table["quaternion"], axis=1)
-    wrong = there & ~(whole & (np.abs(length - 1.0) < UNIT))
-    what = f"solved cameras of {group} are incomplete or impossible"
-    findings.rows_wrong("camera", what, wrong, table["frame_index"])
-
-
-def _check_points(tables: Tables, findings: Findings) -> None:
-    points = tables["control_points"]
-    index = points["frame_index"]
-
-    def note(code: str, what: str, right: Any) -> None:
-        findings.rows_wrong(code, f"control points {what}", ~right, index)
-
-    what = "are not numbered 0 to 3 within their frame"
-    note("point_number", what, _counted(index, points["point"]))
-    note("point_outside", "lie outside their frame", _inside(points, tables["frames"]))
+    yield "frames", "control_points", what, wrong
+    for group, there in (("frames", proposed), ("hypotheses", True)):
+        table = tables[group]
+        columns = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
+        whole = np.isfinite(np.column_stack([table[name] for name in columns])).all(axis=1)
+        length = np.linalg.norm(table["quaternion"], axis=1)
+        right = whole & (table["focal_px"] > 0) & (np.abs(length - 1.0) < UNIT)
+        what = f"solved cameras of {group} are incomplete or impossible"
+        yield group, "camera", what, there & ~right
+    what = "control points are not numbered 0 to 3 within their frame"
+    yield "control_points", "point_number", what, ~_counted(points["frame_index"], points["point"])
+    what = "control points lie outside their frame"
+    yield "control_points", "point_outside", what, ~_inside(points, frames)
     for name in ("covariance_px", "covariance_m"):
         xx, xy, yy = points[name].T
         with np.errstate(invalid="ignore", over="ignore"):
             good = (xx > 0) & (yy > 0) & (xx * yy >= xy * xy)
-        note(f"point_{name}", f"have a {name} that is none", good)
+        what = f"control points have a {name} that is none"
+        yield "control_points", f"point_{name}", what, ~good
+    wrong = ~_counted(hypotheses["frame_index"], hypotheses["rank"])
+    what = "hypotheses are not ranked 0, 1, 2 within their frame"
+    yield "hypotheses", "rank", what, wrong
+    what = "detections lie outside their frame"
+    yield "detections", "detection_outside", what, ~_inside(detections, frames)
 
 
 def _rows_per_frame(frames: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -21,8 +21,7 @@ import numpy as np
 from regengine.errors import StoreError
 from regengine.io.atomic import refusal, sync_folder, write_whole
 from regengine.io.urls import command_line
-from regengine.store.file import StoreFile, growing
-from regengine.store.hdf5 import check, encode
+from regengine.store.file import StoreFile, check, encode, growing
 from regengine.store.index import FrameCache
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
@@ -73,16 +72,6 @@ def package_versions() -> dict[str, str]:
 def utc_now() -> str:
     """The time, ISO 8601, UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def write_merged(path: Path, snapshot: Snapshot, attributes: Mapping[str, str]) -> None:
-    """Write all frames of a snapshot to a file, which appears whole or not at all."""
-    numbers, lengths = snapshot.frame_index, snapshot.text_lengths()
-    changed = np.isin(numbers, snapshot.parts_index)
-    with growing(path, snapshot.store, numbers, changed, attributes, lengths) as (output, first):
-        for start in range(first, len(numbers), BLOCK_FRAMES):
-            block = numbers[start : start + BLOCK_FRAMES]
-            output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
 
 
 PART_FRAMES = 64
@@ -152,8 +141,7 @@ class StoreWriter:
 
         KeyError if there is none of this number; StoreError if it cannot be read.
         """
-        stored = self._frames.frame(frame_index)
-        return self._frames.with_detections(stored) if detections else stored
+        return self._frames.frame(frame_index, detections=detections)
 
     def due(self, wait_s: float = 0.0) -> bool:
         """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
@@ -212,5 +200,14 @@ class StoreWriter:
 
     def _merge_parts(self, parts: list[Path]) -> None:
         with Snapshot(self.path if self.path.exists() else None, parts) as snapshot:
-            write_merged(self.path, snapshot, root_attributes(snapshot.store))
+            numbers = snapshot.frame_index
+            changed = np.isin(numbers, snapshot.parts_index)
+            attributes, lengths = root_attributes(snapshot.store), snapshot.text_lengths()
+            with growing(self.path, snapshot.store, numbers, changed, attributes, lengths) as (
+                output,
+                first,
+            ):
+                for start in range(first, len(numbers), BLOCK_FRAMES):
+                    block = numbers[start : start + BLOCK_FRAMES]
+                    output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
             self._merged = np.union1d(self._merged, snapshot.parts_index)

@@ -19,7 +19,7 @@ import numpy as np
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
-from regengine.store.hdf5 import damage_told
+from regengine.store.file import damage_told
 from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED

@@ -34,7 +34,7 @@ from matchers.light_grid import LightGrid
 from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled
 from matchers.verify import find_towns
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import replacing, unwritable_told
+from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
 from regengine.lights.source import Bounds
@@ -264,7 +264,11 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
             f"{', '.join(path.name for path in maps)}: too few towns for an index: give a "
             "map of a larger region."
         )
-    with unwritable_told(out), replacing(out) as raw, h5py.File(raw, "w", libver="v110") as file:
+    with (
+        in_place_of((out,)) as (new,),
+        new.open("w+b", buffering=0) as raw,  # what the disk refuses is told by it, not by HDF5
+        h5py.File(raw, "w", libver="v110") as file,
+    ):
         file.attrs["format"] = FORMAT
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["engine_version"] = version("regengine")

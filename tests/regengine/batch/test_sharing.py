@@ -30,7 +30,7 @@ from regengine.batch.run import (
 from regengine.batch.sharing import the_better
 from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior
 from regengine.result import FrameResult
-from regengine.store.snapshot import read_store
+from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
@@ -78,7 +78,7 @@ def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -
     assert hint_of(told["e"]) is None  # the first result stands
     assert told["e"].probability == 0.5
     assert (told["d"].seconds, told["e"].seconds) == (2.0, 2.0)
-    assert {s.result.frame: s.result for s in read_store(tmp_path / "run.h5")} == {
+    assert {s.result.frame: s.result for s in iter_frames(tmp_path / "run.h5")} == {
         result.frame: result for result in reported
     }
 
@@ -89,13 +89,13 @@ def test_each_photo_is_reported_once_and_its_final_result_alone(tmp_path: Path) 
     seen: list[str] = []
 
     def report(result: FrameResult) -> None:
-        assert result in [stored.result for stored in read_store(store)]
+        assert result in [stored.result for stored in iter_frames(store)]
         seen.append(result.frame)
 
     with StoreWriter(store) as writer:
         run_batch(photos, register, writer, OPTIONS, report)
     assert sorted(seen) == [path.stem for path in photos]
-    assert [s.frame_index for s in read_store(store)] == [0, 1, 2, 3, 4]
+    assert [s.frame_index for s in iter_frames(store)] == [0, 1, 2, 3, 4]
 
 
 def assert_equal(one: Path, two: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     reported = [json.loads(line)["frame"] for line in killed.stdout.splitlines()]
     assert {"0000_a", "0010_b_hard", "0500_c_hard"} == set(reported)
-    stored = {s.result.frame: s.result.verdict for s in read_store(store)}
+    stored = {s.result.frame: s.result.verdict for s in iter_frames(store)}
     # The result of its first search is safe, and not told: it may change
     assert stored == {**dict.fromkeys(reported, "accepted"), "0700_hard_never_again": "review"}
 

@@ -109,9 +109,9 @@ def test_progressive_jpeg_and_compressed_tiff(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "photometric", "words"),
     [
-        (np.ones((40, 48), np.float32), "minisblack", "are 32-bit floating-point numbers"),
-        (np.ones((40, 48), np.int16), "minisblack", "are 16-bit signed whole numbers"),
-        (np.ones((40, 48), np.complex64), "minisblack", "are 64-bit complex numbers"),
+        (np.ones((40, 48), np.float32), "minisblack", "samples of type float32"),
+        (np.ones((40, 48), np.int16), "minisblack", "samples of type int16"),
+        (np.ones((40, 48), np.complex64), "minisblack", "samples of type complex64"),
         (np.ones((40, 48, 3), np.uint16), "cielab", "3 channels that are neither grey"),
     ],
 )

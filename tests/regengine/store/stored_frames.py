@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from regengine.store.rows import StoredFrame
-from regengine.store.snapshot import read_store
+from regengine.store.snapshot import iter_frames
 from tests.example_results import nothing_found
 
 
@@ -18,4 +18,4 @@ def frame(index: int, name: str = "") -> StoredFrame:
 
 def names(path: Path) -> list[str]:
     """Names of the frames that a store holds, in its order."""
-    return [stored.result.frame for stored in read_store(path)]
+    return [stored.result.frame for stored in iter_frames(path)]
