@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 
 import rasterio
@@ -69,17 +70,6 @@ def open_raster(
             yield dataset
 
 
-class _Complaints(logging.Handler):
-    """Collects what GDAL reports as errors without raising, such as failed writes on closing."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
 @contextmanager
 def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     """Write files on the way to ``out``; any failure, even one only mentioned, is an error.
@@ -87,43 +77,33 @@ def writing(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     ``leftovers`` are removed in the end, if they are still there. LightMapError if the disk is
     full, the folder may not be written to or is not there.
     """
-    complaints, logger = _Complaints(), logging.getLogger("rasterio")
-    logger.addHandler(complaints)
+    complaints, logger = StringIO(), logging.getLogger("rasterio")
+    handler = logging.StreamHandler(complaints)  # GDAL raises nothing where closing fails to write
+    handler.setLevel(logging.ERROR)
+    logger.addHandler(handler)
+    said: list[str] = []
     try:
         if not out.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {out.parent}")
-        with gdal_session(), _native_messages(complaints.messages):
-            yield
-        if complaints.messages:
-            raise OSError(complaints.messages[0])
+        try:
+            with gdal_session(), overheard(most_bytes=-1) as said:
+                yield
+        finally:  # what libtiff prints past GDAL are failed writes; all else is passed on
+            for line in said:
+                of_tiff = re.match(r"_?tiff", line, re.IGNORECASE)
+                print(line, file=complaints if of_tiff else sys.stderr)
+        if complaints.getvalue():
+            raise OSError(complaints.getvalue())
     except (RasterioError, OSError) as error:
-        if isinstance(error, RegengineError) and not complaints.messages:
+        if isinstance(error, RegengineError) and not complaints.getvalue():
             raise
-        detail = (complaints.messages or [str(error)])[0].strip(". ")
+        detail = (complaints.getvalue() or str(error)).strip().partition("\n")[0].strip(". ")
         raise LightMapError(
             f"{out} cannot be written ({detail}): make sure that the folder exists, may be written "
             "to and has room; nothing was left behind."
         ) from error
     finally:
-        logger.removeHandler(complaints)
+        logger.removeHandler(handler)
         for path in leftovers:
             with suppress(OSError):
                 path.unlink()
-
-
-@contextmanager
-def _native_messages(messages: list[str]) -> Iterator[None]:
-    """Catch what libtiff prints past GDAL on the process's standard error: failed writes.
-
-    All else that is printed meanwhile is passed on at the end.
-    """
-    said: list[str] = []
-    try:
-        with overheard(most_bytes=-1) as said:
-            yield
-    finally:
-        for line in said:
-            if re.match(r"_?tiff", line, re.IGNORECASE):
-                messages.append(line.strip())
-            else:
-                sys.stderr.write(f"{line}\n")

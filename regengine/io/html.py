@@ -21,7 +21,6 @@ from regengine.io.plain import plain
 
 THUMBNAIL_PX = 240  # twice the height at which it is shown, for dense screens: some 8 kB each
 THUMBNAIL_QUALITY = 78
-_SLOT = re.compile(r"<!--(POLICY|TITLE|STYLE|BODY|DATA|SCRIPT)-->")
 _OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # RFC 3986: what may stand in a URL as it is
 # Control characters, line and paragraph separators, what turns the direction of writing (a name
 # could show its end first), and halves of surrogate pairs, which no encoding can hold
@@ -57,31 +56,25 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     """
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
-    template = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    parts = {
-        "STYLE": style,
-        "BODY": body,
-        "SCRIPT": script,
-        "TITLE": html.escape(visible_text(title)),
+    page = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
+    told = html.escape(visible_text(title))
+    for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", told)):
+        page = page.replace(f"<!--{slot}-->", text)
+    hashes = {
+        kind: " ".join(map(_hash, re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.S)))
+        for kind in ("script", "style")
     }
-    bare = _SLOT.sub(lambda slot: parts.get(slot[1], slot[0]), template)
-    parts = {"POLICY": _policy(bare), "DATA": script_json(data)}
-    return _SLOT.sub(lambda slot: parts[slot[1]], bare)
+    policy = (
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
+        "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
+    )
+    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", script_json(data))
 
 
 def write_page(path: Path, page: str) -> None:
     """Write a page of `render_page`, whole or not at all; StoreError if that cannot be done."""
     with unwritable_told(path):
         write_whole(path, page.encode())
-
-
-def _policy(page: str) -> str:
-    scripts = " ".join(map(_hash, re.findall(r"<script>(.*?)</script>", page, re.S)))
-    styles = " ".join(map(_hash, re.findall(r"<style>(.*?)</style>", page, re.S)))
-    return (
-        f"default-src 'none'; script-src {scripts}; style-src {styles}; "
-        "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _hash(text: str) -> str:

@@ -184,71 +184,64 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     number; without one the ISS (25544), or the only one there is. EphemerisError if the file cannot
     be read, holds no usable set, or holds several satellites none of which is the wanted one.
     """
-    file = Path(path)
-    good, epoch_days, skipped = _read_folder(file) if file.is_dir() else _read(file)
+    given = Path(path)
+    files = [given]
+    if given.is_dir():
+        files = sorted(one for one in given.iterdir() if one.is_file() and one.name[0] != ".")
+    good: list[ElementSet] = []
+    days = [np.zeros(0)]  # since 2000-01-01 12:00 UTC
+    skipped: list[SkippedSet] = []
+    for file in files:
+        try:
+            pairs, lone = pair_lines(read_tle_text(file))
+        except EphemerisError as error:
+            if file is given:
+                raise
+            skipped.append(SkippedSet(line_number=0, reason=str(error)))
+            continue
+        fine, epoch_days, wrong = check_pairs(pairs)
+        good += fine if file is given else [replace(pair, path=file) for pair in fine]
+        days.append(epoch_days)
+        where = "" if file is given else f"{file.name}, "
+        for one in sorted([*lone, *wrong], key=lambda one: one.line_number):
+            skipped.append(replace(one, reason=where + one.reason))
     if not good:
-        raise EphemerisError(_nothing_usable(file, skipped))
+        raise EphemerisError(_nothing_usable(given, skipped))
+    epochs = np.concatenate(days)
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
-    wanted = _wanted_satellite(file, present, satellite)
+    wanted = _wanted_satellite(given, present, satellite)
     rows = np.flatnonzero(numbers == wanted)
-    rows = rows[np.argsort(epoch_days[rows], kind="stable")]
+    rows = rows[np.argsort(epochs[rows], kind="stable")]
     return TleSet(
-        path=file,
+        path=given,
         pairs=tuple(good[row] for row in rows),
-        epoch_days=epoch_days[rows],
-        skipped=skipped,
+        epoch_days=epochs[rows],
+        skipped=tuple(skipped),
         other_satellites=tuple(number for number in present if number != wanted),
     )
 
 
-def _read(file: Path) -> tuple[list[ElementSet], FloatArray, tuple[SkippedSet, ...]]:
-    """The good sets of a file, their epochs as days since 2000-01-01 12:00 UTC, and the others."""
-    pairs, lone = pair_lines(read_tle_text(file))
-    good, epoch_days, wrong = check_pairs(pairs)
-    return good, epoch_days, tuple(sorted([*lone, *wrong], key=lambda one: one.line_number))
-
-
-def _read_folder(folder: Path) -> tuple[list[ElementSet], FloatArray, tuple[SkippedSet, ...]]:
-    """The same of all files of a folder, each set with its file."""
-    pairs: list[ElementSet] = []
-    epoch_days = [np.zeros(0)]
-    skipped: list[SkippedSet] = []
-    for file in sorted(one for one in folder.iterdir() if one.is_file() and one.name[0] != "."):
-        try:
-            good, days, wrong = _read(file)
-        except EphemerisError as error:
-            skipped.append(SkippedSet(line_number=0, reason=str(error)))
-            continue
-        pairs += [replace(pair, path=file) for pair in good]
-        epoch_days.append(days)
-        skipped += [replace(one, reason=f"{file.name}, {one.reason}") for one in wrong]
-    return pairs, np.concatenate(epoch_days), tuple(skipped)
-
-
 def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
+    listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
     if satellite is not None:
         number = satellite.strip().zfill(5)
         if number in present:
             return number
         raise EphemerisError(
-            f"{path}: holds no element set of satellite {number}, but of {_listing(present)}"
+            f"{path}: holds no element set of satellite {number}, but of {listing}"
         )
     if ISS in present:
         return ISS
     if len(present) == 1:
         return present[0]
     raise EphemerisError(
-        f"{path}: holds {len(present)} satellites ({_listing(present)}) but not the ISS ({ISS}); "
+        f"{path}: holds {len(present)} satellites ({listing}) but not the ISS ({ISS}); "
         "use a file of the ISS, or one that holds the wanted satellite alone"
     )
 
 
-def _listing(numbers: list[str]) -> str:
-    return ", ".join(numbers[:5]) + (" and others" if len(numbers) > 5 else "")
-
-
-def _nothing_usable(path: Path, skipped: tuple[SkippedSet, ...]) -> str:
+def _nothing_usable(path: Path, skipped: list[SkippedSet]) -> str:
     if not skipped:
         return (
             f"{path}: holds no element set; a TLE file has two lines of 69 characters a set, "

@@ -6,14 +6,13 @@ SGP4 itself accepts wrong checksums and cut lines, so nothing here leaves the ch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import EphemerisError
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
 LINE_LENGTH = 69
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
 # What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
-CHECKSUM_VALUE = np.zeros(256, np.int64)
-CHECKSUM_VALUE[ord("0") : ord("9") + 1] = np.arange(10)
-CHECKSUM_VALUE[ord("-")] = 1
+CHECKSUM_VALUE = bytes(
+    max(b"0123456789".find(code), int(code == ord("-")), 0) for code in range(256)
+)
 # Columns (zero-based) that the choice of a set depends on, with the range each must lie in.
 EPOCH_YEAR, EPOCH_DAY = slice(18, 20), slice(20, 32)
 CHECKED_FIELDS = (
@@ -69,7 +68,7 @@ class ElementSet:
     @property
     def epoch_utc(self) -> datetime:
         """Time that the elements are of."""
-        return utc_of(float(_epoch_days(_columns([self]))[0]))
+        return utc_of(float(_epoch_days([self])[0]))
 
     def satrec(self) -> Satrec:
         """SGP4's own record of the set (WGS72 constants, as the elements were made with).
@@ -150,96 +149,50 @@ def check_pairs(
 
     Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
+    good: list[ElementSet] = []
     skipped: list[SkippedSet] = []
-    whole = _sound(pairs, [_wrong_length(pair) for pair in pairs], skipped)
-    columns = _columns(whole)
-    digits = CHECKSUM_VALUE[columns]
-    wanted = digits[:, :, :-1].sum(axis=2) % 10
-    wrong_sum = (wanted != digits[:, :, -1]) | (columns[:, :, -1] < ord("0"))
-    doubtful = wrong_sum.any(axis=1) | (columns[:, 0, 2:7] != columns[:, 1, 2:7]).any(axis=1)
-    reasons: list[str | None] = [None] * len(whole)
-    for row in np.flatnonzero(doubtful):
-        reasons[row] = _wrong_sum_or_satellite(whole[row], wanted[row])
-    good, columns = _sound(whole, reasons, skipped), columns[~doubtful]
-    if not _numbers_are_fine(columns):
-        good = _sound(good, [_wrong_number(pair) for pair in good], skipped)
-        columns = _columns(good)
-    return good, _epoch_days(columns), skipped
+    for pair in pairs:
+        if (reason := _problem(pair)) is None:
+            good.append(pair)
+        else:
+            skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
+    return good, _epoch_days(good), skipped
 
 
-def _sound(
-    pairs: Sequence[ElementSet], reasons: Sequence[str | None], skipped: list[SkippedSet]
-) -> list[ElementSet]:
-    """The sets that there is no reason to leave out; the others are noted."""
-    told = list(zip(pairs, reasons, strict=True))
-    skipped += [SkippedSet(line_number=one.line_number, reason=why) for one, why in told if why]
-    return [one for one, why in told if why is None]
-
-
-def _columns(pairs: Sequence[ElementSet]) -> NDArray[np.uint8]:
-    """All lines as characters, shape (n, 2, 69)."""
-    text = "".join(pair.line1[:LINE_LENGTH] + pair.line2[:LINE_LENGTH] for pair in pairs)
-    characters = np.frombuffer(text.encode("ascii", errors="replace"), np.uint8)
-    return characters.reshape(-1, 2, LINE_LENGTH)
-
-
-def _field(columns: NDArray[np.uint8], line: int, place: slice) -> FloatArray:
-    """Numbers in one field of all sets; ValueError if one of them is none."""
-    characters = np.ascontiguousarray(columns[:, line, place])
-    return characters.view(f"S{characters.shape[1]}")[:, 0].astype(float)
-
-
-def _numbers_are_fine(columns: NDArray[np.uint8]) -> bool:
-    try:
-        return all(
-            bool(np.all((low <= values) & (values <= high)))
-            for line, place, _, low, high in CHECKED_FIELDS
-            for values in [_field(columns, line, place)]
-        )
-    except ValueError:
-        return False
-
-
-def _epoch_days(columns: NDArray[np.uint8]) -> FloatArray:
-    year = _field(columns, 0, EPOCH_YEAR).astype(int)
-    year += np.where(year < 57, 2000, 1900)  # the two-digit year of the format: 1957-2056
-    new_year = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
-    whole_days = (new_year - np.datetime64("2000-01-01")).astype(float)
-    return whole_days + _field(columns, 0, EPOCH_DAY) - 1.5
-
-
-def _numbered_lines(pair: ElementSet) -> Iterator[tuple[int, str]]:
-    yield pair.line_number, pair.line1
-    yield pair.line2_number, pair.line2
-
-
-def _wrong_length(pair: ElementSet) -> str | None:
-    for number, line in _numbered_lines(pair):
+def _problem(pair: ElementSet) -> str | None:
+    """One sentence if a pair of lines is no element set."""
+    numbers = pair.line_number, pair.line2_number
+    lines = pair.line1.encode("ascii", "replace"), pair.line2.encode("ascii", "replace")
+    for number, line in zip(numbers, lines, strict=True):
         if len(line) < LINE_LENGTH:
             return f"line {number} has {len(line)} characters instead of 69: it is cut"
-        if len(line) > LINE_LENGTH and not line[LINE_LENGTH].isspace():
+        if len(line) > LINE_LENGTH and not line[LINE_LENGTH:][:1].isspace():
             return f"line {number} has {len(line)} characters instead of 69"
-    return None
-
-
-def _wrong_sum_or_satellite(pair: ElementSet, wanted: NDArray[np.int64]) -> str:
-    for (number, line), right in zip(_numbered_lines(pair), wanted, strict=True):
-        written = line[LINE_LENGTH - 1]
-        if written != str(right):
+    for number, line in zip(numbers, lines, strict=True):
+        right = str(sum(line[: LINE_LENGTH - 1].translate(CHECKSUM_VALUE)) % 10)
+        written = line[LINE_LENGTH - 1 : LINE_LENGTH].decode()
+        if written != right:
             return f"line {number} ends with checksum {written!r} where its digits give {right}"
-    return (
-        f"lines {pair.line_number} and {pair.line2_number} belong to different satellites "
-        f"({pair.line1[2:7].strip()} and {pair.line2[2:7].strip()})"
-    )
-
-
-def _wrong_number(pair: ElementSet) -> str | None:
-    for line, place, what, low, high in CHECKED_FIELDS:
-        number, text = list(_numbered_lines(pair))[line]
+    one, other = (line[2:7] for line in lines)
+    if one != other:
+        return (
+            f"lines {numbers[0]} and {numbers[1]} belong to different satellites "
+            f"({one.decode().strip()} and {other.decode().strip()})"
+        )
+    for at, place, what, low, high in CHECKED_FIELDS:
         try:
-            fine = low <= float(text[place]) <= high
+            fine = low <= float(lines[at][place]) <= high
         except ValueError:
             fine = False
         if not fine:
-            return f"line {number} has {text[place].strip()!r} as its {what}"
+            text = (pair.line1, pair.line2)[at][place].strip()
+            return f"line {numbers[at]} has {text!r} as its {what}"
     return None
+
+
+def _epoch_days(pairs: Sequence[ElementSet]) -> FloatArray:
+    year = np.array([int(float(pair.line1[EPOCH_YEAR])) for pair in pairs], dtype=int)
+    year += np.where(year < 57, 2000, 1900)  # the two-digit year of the format: 1957-2056
+    new_year = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    whole_days = (new_year - np.datetime64("2000-01-01")).astype(float)
+    return whole_days + np.array([float(pair.line1[EPOCH_DAY]) for pair in pairs]) - 1.5

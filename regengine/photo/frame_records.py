@@ -235,15 +235,17 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     rows = _cells(path)
     try:
         _, header = next(rows, (0, []))
-        columns = _columns(header)
+        bare = [re.sub(r"[^a-z0-9]", "", cell.lower()) for cell in header]
+        known = ((name, [one for one in told if one in bare]) for name, told in _COLUMNS.items())
+        columns = {name: bare.index(found[0]) for name, found in known if found}
         if "frame_id" not in columns:
             raise ConfigError(
                 f"{path} has no column frame_id in its first line; "
                 "give a CSV table whose header names its columns"
             )
         for line, cells in rows:
-            known = ((name, at) for name, at in columns.items() if at < len(cells))
-            yield line, {name: cells[at].strip() for name, at in known}
+            there = {name: at for name, at in columns.items() if at < len(cells)}
+            yield line, {name: cells[at].strip() for name, at in there.items()}
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read as a table of frame records ({error.strerror or error}); "
@@ -278,18 +280,6 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     for number, record in enumerate(records, start=1):
         cells = (record.get(name) for name in header)
         yield number, ["" if cell is None else str(cell) for cell in cells]
-
-
-def _columns(header: list[str]) -> dict[str, int]:
-    """Index of each known column."""
-    plain = [re.sub(r"[^a-z0-9]", "", cell.lower()) for cell in header]
-    found: dict[str, int] = {}
-    for name, spellings in _COLUMNS.items():
-        for spelling in spellings:
-            if spelling in plain:
-                found[name] = plain.index(spelling)
-                break
-    return found
 
 
 def _row_id(row: Mapping[str, str]) -> str | None:

@@ -159,18 +159,11 @@ def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
     Other frames are left alone: it takes about as long as these frames took to be written.
     StoreError if the store cannot be opened.
     """
-    findings = Findings(path)
-    with open_store(path) as file, damage_told(path):
-        _check_layout(file, findings)
-    if not findings.whole:
-        with StoreFile(path) as store:
-            borders = np.flatnonzero(np.diff(numbers) > FAR_APART) + 1
-            for near in np.split(numbers, borders):
-                _check_blocks(store, near, findings)
-    return tuple(findings.problems())
+    return tuple(_check_file(path, numbers))
 
 
-def _check_file(path: Path) -> list[Problem]:
+def _check_file(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Problem]:
+    """What is wrong with a file, or with some of its frames."""
     findings = Findings(path)
     with open_store(path) as file:
         with damage_told(path):
@@ -179,8 +172,12 @@ def _check_file(path: Path) -> list[Problem]:
             return findings.problems()
         try:
             with StoreFile(path) as store:
-                _check_joins(store, findings)
-                _check_blocks(store, store.frame_index, findings)
+                if numbers is None:
+                    _check_joins(store, findings)
+                    numbers = store.frame_index
+                borders = np.flatnonzero(np.diff(numbers) > FAR_APART) + 1
+                for near in np.split(numbers, borders):
+                    _check_blocks(store, near, findings)
         except StoreError as error:
             _check_bytes(file, findings)
             if not findings.problems():
