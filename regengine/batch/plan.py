@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError
@@ -16,7 +15,7 @@ from regengine.io.extras import is_missing, missing
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
 from regengine.result import Failure
-from regengine.store.index import StoredEntry, frame_identity
+from regengine.store.index import frame_identity, identity_key
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
 from regengine.store.writer import StoreWriter
@@ -81,20 +80,23 @@ def plan(
     numbers its photos as an uninterrupted one.
     """
     numbers = store.index.free_numbers()
-    seen: set[bytes] = set()
+    seen: set[int] = set()
     for photo in photos:
         source = photo if isinstance(photo, Source) else Source(path=photo)
         named = str(source.path) if source.given_as is None else source.given_as
         sha256 = file_sha256(source.path) if source.sha256 is None else source.sha256
-        key = hashlib.blake2b(repr(frame_identity(named, sha256)).encode(), digest_size=16)
-        done = key.digest() in seen
-        seen.add(key.digest())
-        stored = None if done else store.index.find(named, sha256)
-        if stored is not None and resume and taken_over(stored, parameters_sha256, retry):
-            frame = store.stored_frame(stored.frame_index)
-            if frame.result.sha256 == sha256:  # else it could not be read then, and can now
-                done = True
-                yield frame
+        key = identity_key(named, sha256)
+        done = key in seen
+        seen.add(key)
+        stored = None if done else store.find(named, sha256)
+        if (
+            stored is not None
+            and resume
+            and taken_over(stored, parameters_sha256, retry)
+            and stored.result.sha256 == sha256  # else it could not be read then, and can now
+        ):
+            done = True
+            yield stored
         if not done:
             yield Task(
                 frame_index=next(numbers) if stored is None else stored.frame_index,
@@ -107,21 +109,16 @@ def plan(
             discard(source.path)
 
 
-def taken_over(stored: StoredEntry, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
+def taken_over(stored: StoredFrame, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
     """Whether a stored result stands for these settings.
 
     A failure does not: its cause may have passed. But for those that take minutes each time, so
     that a run that goes on does not begin with hours of them; they are done again by ``retry``.
     """
-    return stored.parameters_sha256 == parameters_sha256 and _stands(
-        stored.verdict, stored.reason_codes, retry
-    )
-
-
-def _stands(verdict: str, reason_codes: Iterable[str], retry: Collection[str]) -> bool:
-    if verdict in retry:
+    result = stored.result
+    if stored.parameters_sha256 != parameters_sha256 or result.verdict in retry:
         return False
-    return verdict != "failed" or not COSTLY.isdisjoint(reason_codes)
+    return result.verdict != "failed" or any(reason.code in COSTLY for reason in result.reasons)
 
 
 def file_sha256(path: Path) -> str:
@@ -157,9 +154,7 @@ def stored_verdicts(
         result = stored.result
         path = wanted.get(frame_identity(result.path, result.sha256))
         path = path or (wanted.get(result.path) if result.sha256 else None)
-        current = stored.parameters_sha256 == parameters_sha256
-        codes = (reason.code for reason in result.reasons)
-        if path is not None and current and _stands(result.verdict, codes, retry):
+        if path is not None and taken_over(stored, parameters_sha256, retry):
             found[path] = stored.result.verdict
     return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,6 @@ from regengine.store.snapshot import OF_FRAMES, Snapshot, frames_of, read_snapsh
 READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredEntry:
-    """What decides whether a stored frame is done again; see `regengine.store.rows.StoredFrame`."""
-
-    frame_index: int
-    verdict: str
-    reason_codes: tuple[str, ...]
-    parameters_sha256: str
-    hints_sha256: str
-    search_pass: int
-
-
 class StoreIndex:
     """Finds stored frames by the identity of their photo: content and file name.
 
@@ -45,7 +33,6 @@ class StoreIndex:
     """
 
     def __init__(self, store: StoreFile | None) -> None:
-        self._store = store
         self._frame_index = np.empty(0, np.int64) if store is None else store.frame_index
         keys = [np.empty(0, np.int64)]
         size = len(self._frame_index)
@@ -69,34 +56,14 @@ class StoreIndex:
         yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
         yield from count(above)
 
-    def find(self, path: str, sha256: str) -> StoredEntry | None:
-        """The frame of a photo; of several of one identity the last."""
+    def find(self, path: str, sha256: str) -> int | None:
+        """Number of the frame of a photo; of several of one identity the last."""
         for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
-            place = np.searchsorted(self._sorted, identity_key(path, known), side="right") - 1
-            if place >= 0 and self._sorted[place] == identity_key(path, known):
-                return self._entry(int(self._order[place]))
+            key = identity_key(path, known)
+            place = np.searchsorted(self._sorted, key, side="right") - 1
+            if place >= 0 and self._sorted[place] == key:
+                return int(self._frame_index[self._order[place]])
         return None
-
-    def _entry(self, row: int) -> StoredEntry:
-        verdict, reasons, parameters, hints, search_pass = (column[row] for column in self._told)
-        return StoredEntry(
-            frame_index=int(self._frame_index[row]),
-            verdict=verdict.decode(),
-            reason_codes=tuple(reasons.decode().split(",")) if reasons else (),
-            parameters_sha256=parameters.decode(),
-            hints_sha256=hints.decode(),
-            search_pass=int(search_pass),
-        )
-
-    @cached_property
-    def _told(self) -> list[NDArray[Any]]:
-        """The columns that decide; a run of new photos alone never asks for them."""
-        assert self._store is not None  # a frame was found in it
-        names = ("parameters_sha256", "hints_sha256", "search_pass")
-        return [
-            *(self._store.column("frames", name) for name in ("verdict", "reasons")),
-            *(self._store.column("provenance", name) for name in names),
-        ]
 
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:

@@ -136,6 +136,11 @@ class StoreWriter:
             self._oldest = self._clock()
         self._pending.append(frame)
 
+    def find(self, path: str, sha256: str) -> StoredFrame | None:
+        """The frame of a photo, by its content and file name, that the store held at the start."""
+        found = self.index.find(path, sha256)
+        return None if found is None else self.stored_frame(found)
+
     def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """A frame that the store held when it was opened, or that was flushed since.
 
