@@ -79,7 +79,7 @@ def plan(
     take the numbers that a killed run left out before those above, so that the run that goes on
     numbers its photos as an uninterrupted one.
     """
-    numbers = store.index.free_numbers()
+    numbers = store.frames.free_numbers()
     seen: set[int] = set()
     for photo in photos:
         source = photo if isinstance(photo, Source) else Source(path=photo)
@@ -88,7 +88,7 @@ def plan(
         key = identity_key(named, sha256)
         done = key in seen
         seen.add(key)
-        stored = None if done else store.find(named, sha256)
+        stored = None if done else store.frames.find(named, sha256)
         if (
             stored is not None
             and resume

@@ -185,7 +185,7 @@ class SecondPass:
     """What is not accepted is searched once more, with what all others tell."""
 
     def __init__(self, store: StoreWriter) -> None:
-        self._read = store.stored_frame
+        self._read = store.frames.frame
         self._open: set[int] = set()
         self._teachers: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         self._lesson = lru_cache(maxsize=KEPT_LESSONS)(self._read_lesson)

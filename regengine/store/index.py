@@ -26,46 +26,6 @@ from regengine.store.snapshot import OF_FRAMES, Snapshot, frames_of, read_snapsh
 READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in no less time
 
 
-class StoreIndex:
-    """Finds stored frames by the identity of their photo: content and file name.
-
-    An open store is read once; StoreError if it is damaged. Without a store the index is empty.
-    """
-
-    def __init__(self, store: StoreFile | None) -> None:
-        self._frame_index = np.empty(0, np.int64) if store is None else store.frame_index
-        keys = [np.empty(0, np.int64)]
-        size = len(self._frame_index)
-        for start in range(0, size, READ_ROWS):
-            assert store is not None  # it has frames
-            rows = (start, min(start + READ_ROWS, size))
-            with damage_told(store.path):
-                columns = (store.column("frames", name, *rows) for name in ("path", "sha256"))
-                keys.append(identity_keys(*columns))
-        whole = np.concatenate(keys)
-        self._order = np.argsort(whole, kind="stable")
-        self._sorted = whole[self._order]
-
-    def __len__(self) -> int:
-        return len(self._frame_index)
-
-    def free_numbers(self) -> Iterator[int]:
-        """Numbers that no frame has, ascending, without end."""
-        used = np.unique(self._frame_index)
-        above = int(used[-1]) + 1 if len(used) else 0
-        yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
-        yield from count(above)
-
-    def find(self, path: str, sha256: str) -> int | None:
-        """Number of the frame of a photo; of several of one identity the last."""
-        for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
-            key = identity_key(path, known)
-            place = np.searchsorted(self._sorted, key, side="right") - 1
-            if place >= 0 and self._sorted[place] == key:
-                return int(self._frame_index[self._order[place]])
-        return None
-
-
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
     """Identity of a photo: its content (its path, if that is unreadable) and its file name."""
     path = printable(path)
@@ -88,17 +48,15 @@ def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64
     )
 
 
-# Single frames out of a store and its parts, for a writer that looks back.
-
 BLOCK_FRAMES = 512  # half a chunk: what is read for one frame serves its neighbours
 BLOCKS = 4
 
 
-class FrameCache:
-    """Reads frames by their number; a few blocks of rows are kept, not the frames.
+class StoredFrames:
+    """Frames of a store and its parts, for a writer that looks back: by photo and by number.
 
-    The store is as it was merged, and need not exist; its frames are those of ``index``. StoreError
-    if it is damaged.
+    The store is as it was merged, is read once for the identities of its photos, and need not
+    exist. A few blocks of rows are kept, not the frames. StoreError if it is damaged.
     """
 
     def __init__(self, store: Path) -> None:
@@ -106,11 +64,38 @@ class FrameCache:
         self._store = StoreFile(store) if store.exists() else None
         self._parts: list[tuple[int, int, Path]] = []
         self._block = lru_cache(maxsize=BLOCKS)(self._read_block)
-        try:
-            self.index = StoreIndex(self._store)
-        except BaseException:
-            self.close()
-            raise
+        self._frame_index, keys = np.empty(0, np.int64), [np.empty(0, np.int64)]
+        if self._store is not None:
+            try:
+                self._frame_index = self._store.frame_index
+                for start in range(0, len(self._frame_index), READ_ROWS):
+                    rows = (start, min(start + READ_ROWS, len(self._frame_index)))
+                    names = ("path", "sha256")
+                    columns = (self._store.column("frames", name, *rows) for name in names)
+                    with damage_told(store):
+                        keys.append(identity_keys(*columns))
+            except BaseException:
+                self.close()
+                raise
+        whole = np.concatenate(keys)
+        self._order = np.argsort(whole, kind="stable")
+        self._sorted = whole[self._order]
+
+    def free_numbers(self) -> Iterator[int]:
+        """Numbers that no frame has, ascending, without end."""
+        used = np.unique(self._frame_index)
+        above = int(used[-1]) + 1 if len(used) else 0
+        yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
+        yield from count(above)
+
+    def find(self, path: str, sha256: str) -> StoredFrame | None:
+        """The frame of a photo that the store held; of several of one identity the last."""
+        for known in dict.fromkeys((sha256, "")):  # or as it was stored while it was unreadable
+            key = identity_key(path, known)
+            place = np.searchsorted(self._sorted, key, side="right") - 1
+            if place >= 0 and self._sorted[place] == key:
+                return self.frame(int(self._frame_index[self._order[place]]))
+        return None
 
     def add_part(self, part: Path, first: int, last: int) -> None:
         """Know of a part with frames from one number to another."""
@@ -120,7 +105,7 @@ class FrameCache:
         """The frame of a number, from the last file that holds it."""
         places: list[tuple[Path | None, int]] = []  # files and blocks of them, the oldest first
         if self._store is not None:
-            row = int(np.searchsorted(self._store.frame_index, frame_index))
+            row = int(np.searchsorted(self._frame_index, frame_index))
             places.append((None, row // BLOCK_FRAMES))
         places += [(part, 0) for first, last, part in self._parts if first <= frame_index <= last]
         for part, block in reversed(places):

@@ -22,7 +22,7 @@ from regengine.errors import StoreError
 from regengine.io.atomic import refusal, sync_folder, write_whole
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, check, encode, growing
-from regengine.store.index import FrameCache
+from regengine.store.index import StoredFrames
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.snapshot import BLOCK_FRAMES, PartsFolder, Snapshot, list_parts
 from regengine.store.verify import Problem, check_frames
@@ -83,10 +83,10 @@ class StoreWriter:
 
     The file is made at the end of the first run, its folder now if need be; ``clock`` tells seconds
     that never run backwards. Parts that an earlier, killed run left are merged first, but for
-    damaged ones, which are set aside; ``index`` is what the store held then. A frame is safe once
-    `flush` has returned it. The merge happens however the block is left; if it fails, the parts
-    stay and the next start merges them. What was merged is read back and checked then; ``problems``
-    tells what is wrong with it.
+    damaged ones, which are set aside; ``frames`` finds what the store held then, and what was
+    flushed since. A frame is safe once `flush` has returned it. The merge happens however the block
+    is left; if it fails, the parts stay and the next start merges them. What was merged is read
+    back and checked then; ``problems`` tells what is wrong with it.
     StoreError if the store is a foreign or damaged file, cannot be written, or is in use.
     """
 
@@ -102,8 +102,7 @@ class StoreWriter:
             self._parts = self._open()
             try:
                 self._merge(set_aside=True)
-                self._frames = FrameCache(self.path)
-                self.index = self._frames.index
+                self.frames = StoredFrames(self.path)
             except BaseException:
                 self._parts.release()
                 raise
@@ -117,7 +116,7 @@ class StoreWriter:
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         """Merge the parts and let go of the store; frames never flushed are dropped."""
-        self._frames.close()
+        self.frames.close()
         try:
             self._merge()
             if self.path.exists():
@@ -135,18 +134,6 @@ class StoreWriter:
         if not self._pending:
             self._oldest = self._clock()
         self._pending.append(frame)
-
-    def find(self, path: str, sha256: str) -> StoredFrame | None:
-        """The frame of a photo, by its content and file name, that the store held at the start."""
-        found = self.index.find(path, sha256)
-        return None if found is None else self.stored_frame(found)
-
-    def stored_frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """A frame that the store held when it was opened, or that was flushed since.
-
-        KeyError if there is none of this number; StoreError if it cannot be read.
-        """
-        return self._frames.frame(frame_index, detections=detections)
 
     def due(self, wait_s: float = 0.0) -> bool:
         """Whether to flush now, if the next chance comes only after ``wait_s`` seconds."""
@@ -169,7 +156,7 @@ class StoreWriter:
             write_whole(part, encode(to_tables(frames), root_attributes()))
         except OSError as error:
             raise self._refused(error) from error
-        self._frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
+        self.frames.add_part(part, frames[0].frame_index, frames[-1].frame_index)
         self._written += len(frames)
         self._pending = []
         return frames
