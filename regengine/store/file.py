@@ -290,7 +290,7 @@ class StoreFile:
             }
 
     def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
-        """Whether a copy of the file can be gone on with, see `GrowingStore.grown`.
+        """Whether a copy of the file can be gone on with, see `GrowingStore`.
 
         It is to have all columns, with room for texts of such lengths, and little room unused: what
         is written anew in a copy leaves holes.

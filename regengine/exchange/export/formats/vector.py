@@ -35,7 +35,6 @@ from regengine.exchange.export.layers import (
 from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
 from regengine.photo.frame_records import parse_iso_time
-from regengine.store.rows import without_collection
 
 ROWS = 4096  # that wait as Python's values
 
@@ -48,8 +47,7 @@ def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions
         for frame in frames
         for row in table.rows(frame)
     )
-    with without_collection():
-        write_csv(path, [column.name for column in table.columns], rows)
+    write_csv(path, [column.name for column in table.columns], rows)
 
 
 def _cells_of(column: TableColumn) -> Callable[[Any], object]:
