@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,14 +108,21 @@ def measure_chosen(
         take_away(out / table, chosen)
     measured = Measured(left_out=chosen.left_out.copy())
     for frame in chosen.frames():
-        lacks = no_camera(frame) or no_points(frame)
-        if lacks:
-            measured.left_out[lacks] += 1
-        else:
-            paths = tuple(out / name for name in names[frame.stored.frame_index])
-            line = _measure_one(frame, light_map, paths, options, measured)
-            if line is not None:
-                said(line)
+        path, lacks = frame.result.path, no_camera(frame) or no_points(frame)
+        try:
+            if lacks:
+                measured.left_out[lacks] += 1
+            else:
+                paths = tuple(out / name for name in names[frame.stored.frame_index])
+                said(_measure_one(frame, light_map, paths, options, measured))
+        except LeftOutError as error:
+            measured.failed[path] = str(error)
+        except np.linalg.LinAlgError:
+            measured.failed[path] = "its lights do not tell a gain"
+        except LightMapError as error:
+            if error.code != "outside_map":
+                raise
+            measured.left_out["outside the map"] += 1
         advance()
     with in_place_of((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
         write_table(photos, PHOTO_COLUMNS, measured.photos)
@@ -126,32 +133,17 @@ def measure_chosen(
 def _measure_one(
     frame: ExportFrame,
     light_map: LightMap,
-    paths: Sequence[Path],
+    paths: tuple[Path, ...],
     options: RadiometryOptions,
     measured: Measured,
-) -> str | None:
-    """Compare a photo and tell its line of JSON; one that cannot be is noted and stops nothing."""
-    path = frame.result.path
-    try:
-        guard_photo(frame, tuple(paths))
-        found = measure(
-            frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m
-        )
-        with in_place_of(tuple(paths)) as temporary:
-            write_raster(found, frame, temporary[0])
-            if options.plot:
-                draw(found, frame.result.frame, temporary[1])
-    except LeftOutError as error:
-        measured.failed[path] = str(error)
-        return None
-    except np.linalg.LinAlgError:
-        measured.failed[path] = "its lights do not tell a gain"
-        return None
-    except LightMapError as error:
-        if error.code != "outside_map":
-            raise
-        measured.left_out["outside the map"] += 1
-        return None
+) -> str:
+    """Compare a photo, write what came of it, and tell its line of JSON."""
+    guard_photo(frame, paths)
+    found = measure(frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m)
+    with in_place_of(paths) as temporary:
+        write_raster(found, frame, temporary[0])
+        if options.plot:
+            draw(found, frame.result.frame, temporary[1])
     row = photo_row(found, frame, light_map.info, paths[0].name)
     changes = change_rows(found, frame)
     measured.photos.append(row)
