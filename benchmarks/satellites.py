@@ -34,11 +34,12 @@ from benchmarks.simulate.satellites import (
     true_streaks,
 )
 from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.streak_naming import Streak
 from regengine.orbit.rotation import days_since_j2000, sidereal_angle_rad, teme_to_ecef
 from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import ElementSet
 from regengine.sky.satellites.catalogue import SatelliteCatalogue, Satellites, load_catalogue
-from regengine.sky.satellites.naming import StreakRecord, satellites_in_picture
+from regengine.sky.satellites.naming import predict_and_name
 from regengine.sky.satellites.observer import Exposure, GroundSite, Observer, SatelliteObserver
 
 WIDTH_PX, HEIGHT_PX = 3000, 2000
@@ -85,14 +86,14 @@ def _trial(
     streaks = [measured(one, rng) for one in drawn]
     exposure = exposed(frame, observer, clock_sigma_s, rng)
     started = time.process_time()
-    found = satellites_in_picture(satellites, exposure, streaks)
+    tracks, namings = predict_and_name(satellites, exposure, streaks)
     seconds = time.process_time() - started
     named = []
-    for one, naming in zip(drawn, found.namings, strict=True):
+    for one, naming in zip(drawn, namings, strict=True):
         best, probability = None, 0.0
         if len(naming.order):
-            row = found.tracks.rows[naming.evidence.rows[naming.order[0]]]
-            best, probability = satellites.numbers[row], float(naming.probability[0])
+            row = tracks.rows[naming.evidence.rows[naming.order[0]]]
+            best, probability = satellites.sets[row].satellite, float(naming.probability[0])
         drew = one.row
         in_catalogue = drew is not None and bool(listed[drew])
         named.append(
@@ -215,7 +216,7 @@ def aimed(
     return replace(frame, matrix=pointed(axis, rng.uniform(0.0, 2.0 * np.pi)))
 
 
-def measured(streak: TrueStreak, rng: np.random.Generator) -> StreakRecord:
+def measured(streak: TrueStreak, rng: np.random.Generator) -> Streak:
     """What a detector says of it: ends with noise, the left one first."""
     end_px, line_px = float(np.exp(rng.normal(np.log(1.5), 0.5))), float(rng.uniform(0.2, 0.6))
     x1, y1, x2, y2 = streak.ends
@@ -225,11 +226,12 @@ def measured(streak: TrueStreak, rng: np.random.Generator) -> StreakRecord:
     ends += np.outer(rng.normal(0.0, end_px, 2) * ~np.array(streak.cut), along)
     ends += np.outer(rng.normal(0.0, line_px, 2), across)
     order = [0, 1] if ends[0, 0] <= ends[1, 0] else [1, 0]
-    (x1, y1), (x2, y2) = ends[order].tolist()
-    return StreakRecord(
-        x1=x1, y1=y1, x2=x2, y2=y2, sigma_end_px=max(end_px, 0.7), sigma_line_px=max(line_px, 0.3),
+    return Streak(
+        ends=np.stack([ends[order]] * 2),  # stars stand still
         cut=(streak.cut[order[0]], streak.cut[order[1]]),
-    )  # fmt: skip
+        sigma_end_px=max(end_px, 0.7),
+        sigma_line_px=max(line_px, 0.3),
+    )
 
 
 def _stranger(frame: SkyFrame, rng: np.random.Generator) -> TrueStreak:
@@ -346,6 +348,6 @@ def main(argv: list[str]) -> int:
         "12 s apart on one track), far more than chance would have: they are counted apart."
     )
     title = title_lines("Names of satellites' streaks", command_of("satellites", argv), note)
-    lines = report(pd.DataFrame(streaks), seconds, load_s, len(catalogue.pairs))
+    lines = report(pd.DataFrame(streaks), seconds, load_s, len(catalogue.sets))
     write_page(options.out, "satellites", [*title, *lines])
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from os import PathLike
@@ -42,13 +42,6 @@ class Table:
 
     def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
         self._columns = dict(columns)
-
-    @classmethod
-    def of_rows(cls, columns: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-        """A table out of its rows, which may be none."""
-        import numpy as np
-
-        return cls({name: np.array([row[name] for row in rows]) for name in columns})
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -249,10 +242,12 @@ class Registration:
     @cached_property
     def control_points(self) -> Table:
         """Four pixels and the places that they show; empty without a proposal."""
+        import numpy as np
+
         from regengine.result import ControlPoint
 
-        names = [field.name for field in fields(ControlPoint)]
-        return Table.of_rows(names, [asdict(point) for point in self.result.control_points])
+        names, points = (one.name for one in fields(ControlPoint)), self.result.control_points
+        return Table({name: np.array([getattr(one, name) for one in points]) for name in names})
 
     @property
     def footprint(self) -> tuple[tuple[float, float] | None, ...] | None:
@@ -335,7 +330,7 @@ class Detections(Table):
     Attributes
     ----------
     photo : PhotoDetections
-        Frame, path, size and method.
+        Frame, path and method.
     kind : str
         ``lights``, ``stars`` or ``streaks``.
     """
@@ -343,11 +338,10 @@ class Detections(Table):
     def __init__(self, photo: PhotoDetections[Any], kind: str) -> None:
         import numpy as np
 
-        found = {field.name: getattr(photo.found, field.name) for field in fields(photo.found)}
         super().__init__(
             {
                 name: column
-                for name, column in found.items()
+                for name, column in vars(photo.found).items()
                 if isinstance(column, np.ndarray) and len(column) == len(photo.found)
             }
         )
@@ -381,15 +375,14 @@ class StarField:
     @property
     def solved(self) -> bool:
         """Whether the stars were identified."""
-        return bool(self.photo.outcome)
+        return self.reason is None
 
     @property
     def reason(self) -> Reason | None:
         """Why they were not."""
         from regengine.result import Reason
 
-        outcome: Any = self.photo.outcome
-        return None if self.solved else Reason(code=outcome.code, text=outcome.text)
+        return self.photo.outcome if isinstance(self.photo.outcome, Reason) else None
 
     @property
     def camera(self) -> SkyCamera | None:
@@ -403,10 +396,10 @@ class StarField:
     @cached_property
     def stars(self) -> Table:
         """The identified stars: pixel, ICRS direction, magnitude, residual; empty without any."""
+        import numpy as np
+
         names = ("x", "y", "vectors_icrs", "magnitude_g", "residual_px")
-        if not self.solved:
-            return Table.of_rows(names, [])
-        return Table({name: getattr(self.photo.outcome, name) for name in names})
+        return Table({name: getattr(self.photo.outcome, name, np.array([])) for name in names})
 
     def to_dict(self, *, matches: bool = False) -> dict[str, Any]:
         """The record of docs/records.md; with ``matches``, every identified star."""

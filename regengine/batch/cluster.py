@@ -32,7 +32,7 @@ from regengine.batch.run import (
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import missing
 from regengine.io.urls import without_secrets
-from regengine.result import Failure, FrameResult
+from regengine.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
@@ -142,9 +142,11 @@ class ClusterRun:
         return workers
 
     def _submit(self, task: Task, process: Process) -> Future:
+        # Found from another folder, and told of as it was given
+        named = str(task.path) if task.given_as is None else task.given_as
         job = PhotoJob(
             run=self._name,
-            task=_found_anywhere(task),
+            task=replace(task, path=task.path.absolute(), given_as=named),
             process=process,
             limit_s=self.limit_s,
             versions=versions_here(),
@@ -188,10 +190,16 @@ class ClusterRun:
             if not alone:
                 self._suspects.append(task)
                 return
-            result = failed(task, _killer(task, error.allowed_failures + 1))
+            deaths = error.allowed_failures + 1
+            text = (
+                f"{task.path} was lost with its worker "
+                f"{'once' if deaths == 1 else f'{deaths} times'}: its file may be damaged; "
+                "try it by itself."
+            )
+            result = failed(task, Reason(code="worker_died", text=text))
         except TimeoutError:  # its worker was lost before the result could leave it
             future.cancel()
-        except WorkerError as error:
+        except UnfitWorkerError as error:
             raise cannot_work("a worker", error) from error
         except (CancelledError, OSError) as error:
             raise lost(error) from error
@@ -201,20 +209,6 @@ class ClusterRun:
             yield task, result
         elif not stop():
             self._submit(task, process)
-
-
-def _found_anywhere(task: Task) -> Task:
-    """A task for a process in another folder, which tells of the photo as it was given."""
-    named = str(task.path) if task.given_as is None else task.given_as
-    return replace(task, path=task.path.absolute(), given_as=named)
-
-
-def _killer(task: Task, deaths: int) -> Failure:
-    text = (
-        f"{task.path} was lost with its worker {'once' if deaths == 1 else f'{deaths} times'}: "
-        "its file may be damaged; try it by itself."
-    )
-    return Failure(code="worker_died", text=text)
 
 
 @contextmanager
@@ -268,7 +262,7 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
 
 def cannot_work(worker: str, error: BaseException) -> ClusterError:
     """The error that tells of a worker that cannot do the work."""
-    if isinstance(error, WorkerError):
+    if isinstance(error, UnfitWorkerError):
         return ClusterError(f"{worker} of the cluster cannot do the work: {error}.")
     if isinstance(error, ModuleNotFoundError | AttributeError):
         return ClusterError(
@@ -312,7 +306,7 @@ _stopped: set[str] = set()
 _limit_threads_once = cache(limit_threads)
 
 
-class WorkerError(ClusterError):
+class UnfitWorkerError(ClusterError):
     """A worker of a cluster cannot do what the run needs."""
 
 
@@ -345,7 +339,9 @@ def work_photo(job: PhotoJob) -> FrameResult | None:
         if result is None:
             failure = failure_of(job.task.path, TimeoutError(), job.limit_s)
             result = failed(job.task, failure, seconds=job.limit_s)
-            _end_process()
+            timer = Timer(LAST_WORDS_S, os._exit, args=[1])
+            timer.daemon = True
+            timer.start()
         return result
 
 
@@ -353,7 +349,7 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
     """Refuse where this worker has other versions or does not see what the run needs."""
     here = versions_here()
     if here != versions:
-        raise WorkerError(
+        raise UnfitWorkerError(
             f"it has regengine {here[0]} on Python {here[1]}, this run regengine {versions[0]} on "
             f"Python {versions[1]}: install the same versions on both"
         )
@@ -362,7 +358,7 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
             check()
         except RegengineError as error:
             said = str(error).rstrip(".")
-            raise WorkerError(f"{said}; workers must see the same files") from None
+            raise UnfitWorkerError(f"{said}; workers must see the same files") from None
 
 
 def stop_run(run: str) -> None:
@@ -381,9 +377,3 @@ def _attempt_within(limit_s: float, process: Process, task: Task) -> FrameResult
     worker.start()
     worker.join(limit_s)
     return results[0] if results else None
-
-
-def _end_process(*_: Any) -> None:
-    timer = Timer(LAST_WORDS_S, os._exit, args=[1])
-    timer.daemon = True
-    timer.start()

@@ -3,75 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from regengine.batch.ndjson import LineFile, failed_line, stamped
 from regengine.batch.plan import failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
-from regengine.result import Answer, Failure
+from regengine.result import Answer, Reason
 
-T = TypeVar("T")
 WINDOW = 4  # photos a worker may be ahead of the oldest that is not done
 
 
-def each_photo(
-    photos: Iterable[Path | None],
-    function: Callable[[Path], T],
-    team: TeamOptions = TeamOptions(),
-    stop: Callable[[], bool] = bool,
-) -> Generator[tuple[Path, T | Failure] | None]:
-    """Apply a function to photos in order; one that fails costs a sentence, not the run.
-
-    None among the photos and what is given is a turn of the caller's: nothing to do, nothing done.
-    """
-    guarded = Guarded(function)
-    if team.workers > 0:
-        yield from _in_order(photos, guarded, stop, team)
-        return
-    for path in photos:
-        if stop():
-            return
-        yield None if path is None else (path, guarded(path))
-
-
-def _in_order(
-    photos: Iterable[Path | None],
-    function: Guarded[T],
-    stop: Callable[[], bool],
-    team: TeamOptions,
-) -> Generator[tuple[Path, T | Failure] | None]:
-    """Results of worker processes in the order of the photos."""
-    order: deque[Job[Path, T | Failure]] = deque()
-
-    def coming() -> Iterator[Job[Path, T | Failure] | None]:
-        for path in photos:
-            while len(order) >= WINDOW * team.workers:
-                yield None
-            if path is None:
-                yield None
-            else:
-                order.append(Job(path, path))
-                yield order[-1]
-
-    with closing(by_workers(coming(), function, stop, team)) as outcomes:
-        for _ in outcomes:
-            while order and order[0].done:
-                job = order.popleft()
-                yield job.given, job.outcome
-            yield None
-
-
 @dataclass(frozen=True)
-class Guarded(Generic[T]):
+class Guarded:
     """A function with its exceptions as values: some of them do not pickle."""
 
-    function: Callable[[Path], T]
+    function: Callable[[Path], Answer]
 
-    def __call__(self, path: Path) -> T | Failure:
+    def __call__(self, path: Path) -> Answer | Reason:
         """The function's result, or what went wrong."""
         try:
             return self.function(path)
@@ -86,7 +38,7 @@ class Taken:
     failed: bool
 
 
-Told: TypeAlias = "tuple[Path, Answer | Failure | Taken]"
+Told: TypeAlias = "Answer | Reason | Taken"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,97 +54,91 @@ class AnswerOptions(TeamOptions):
 
 def answers(
     photos: Sequence[Path],
-    function: Callable[[Path], Any],
+    function: Callable[[Path], Answer],
     options: AnswerOptions,
     stop: Callable[[], bool] = bool,
 ) -> Generator[Told]:
     """Work through photos; each is told once its line is safe, in the order of the photos.
 
-    ``function`` takes a photo's path and must pickle if there are workers; it gives an `Answer`. As
-    soon as ``stop`` gives True, what is under way is
-    finished, and nothing else. StoreError if the file cannot be used, or not be written any more;
+    ``function`` takes a photo's path and must pickle if there are workers; where it fails, that
+    costs a sentence, not the run. As soon as ``stop`` gives True, what is under way is finished,
+    and nothing else. StoreError if the file cannot be used, or not be written any more;
     WorkerError if no worker can be started.
     """
-    if options.out is None:
-        with closing(_worked(photos, function, options, stop, None)) as work:
-            yield from (one[0] for one in work if one is not None)
-        return
-    file = LineFile(
-        options.out,
-        command=options.command,
-        parameters_sha256=options.parameters_sha256,
-        anew=not options.resume,
-    )
-    waiting: list[Told] = []
-    with closing(file), closing(_worked(photos, function, options, stop, file)) as work:
-        for one in work:
-            if one is not None:
-                (path, outcome), sha256 = one
-                waiting.append((path, _added(file, path, outcome, sha256, options)))
+    with ExitStack() as opened:
+        file = None
+        if options.out is not None:
+            file = opened.enter_context(
+                closing(
+                    LineFile(
+                        options.out,
+                        command=options.command,
+                        parameters_sha256=options.parameters_sha256,
+                        anew=not options.resume,
+                    )
+                )
+            )
+        waiting: list[Told] = []
+        work = _work(photos, Guarded(function), options, stop, file)
+        for done in opened.enter_context(closing(work)):
+            if done is not None:
+                path, sha256, outcome = done
+                told = outcome if file is None else _add(file, path, sha256, outcome, options)
+                waiting.append(told)
             # In this process, the next turn comes only after the next photo
-            if options.workers == 0 or file.due() or not file.pending:
-                file.flush()
+            if file is None or options.workers == 0 or file.due:
+                if file is not None:
+                    file.flush()
                 yield from waiting
                 waiting = []
-        file.flush()
-        yield from waiting
-        if not stop():
-            file.finish()
+        if file is not None:
+            file.flush()
+            yield from waiting
+            if not stop():
+                file.finish()
 
 
-def _added(
-    file: LineFile,
-    path: Path,
-    outcome: Answer | Failure | Taken,
-    sha256: str,
+def _work(
+    photos: Sequence[Path],
+    function: Guarded,
     options: AnswerOptions,
-) -> Answer | Failure | Taken:
+    stop: Callable[[], bool],
+    file: LineFile | None,
+) -> Generator[tuple[Path, str, Told] | None]:
+    """What became of each photo, and its hash, in their order; None at a turn."""
+    order: deque[tuple[Job[Path, Any], str]] = deque()  # photos that are under way
+
+    def coming() -> Iterator[Job[Path, Any] | None]:
+        for path in photos:
+            while options.workers and len(order) >= WINDOW * options.workers:
+                yield None
+            sha256 = "" if file is None else file_sha256(path)
+            state = None if file is None else file.has(path, sha256)
+            job: Job[Path, Any] = Job(path, path)
+            order.append((job, sha256))
+            if state is None or (state == "failed" and options.retry_failed):
+                yield job
+            else:
+                job.end(Taken(failed=state == "failed"))
+                yield None
+
+    with closing(by_workers(coming(), function, stop, options)) as turns:
+        for _ in turns:
+            while order and order[0][0].done:
+                job, sha256 = order.popleft()
+                yield job.path, sha256, job.outcome
+            yield None
+
+
+def _add(file: LineFile, path: Path, sha256: str, outcome: Told, options: AnswerOptions) -> Told:
     """What is told of a photo once its line, which is added here, is safe."""
     if isinstance(outcome, Taken):
         return outcome
-    own = outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome)
     line = stamped(
-        own,
+        outcome.line if isinstance(outcome, Answer) else failed_line(path, outcome),
         command=options.command,
         sha256=sha256,
         parameters_sha256=options.parameters_sha256,
     )
     file.add(line)
     return replace(outcome, line=line) if isinstance(outcome, Answer) else outcome
-
-
-def _worked(
-    photos: Sequence[Path],
-    function: Callable[[Path], Any],
-    options: AnswerOptions,
-    stop: Callable[[], bool],
-    file: LineFile | None,
-) -> Generator[tuple[Told, str] | None]:
-    """What became of each photo, and its hash; None at a turn."""
-    hashes: deque[str] = deque()  # of the photos that are under way
-    taken: list[tuple[Told, str]] = []
-
-    def to_do() -> Iterator[Path | None]:
-        for path in photos:
-            sha256 = "" if file is None else file_sha256(path)
-            there = _taken(file, path, sha256, options)
-            if there is None:
-                hashes.append(sha256)
-                yield path
-            else:
-                taken.append(((path, there), sha256))
-                yield None
-
-    with closing(each_photo(to_do(), function, options, stop)) as results:
-        for result in results:
-            if result is None:
-                yield taken.pop() if taken else None
-            else:
-                yield result, hashes.popleft()
-
-
-def _taken(file: LineFile | None, path: Path, sha256: str, options: AnswerOptions) -> Taken | None:
-    state = None if file is None else file.has(path, sha256)
-    if state is None or (state == "failed" and options.retry_failed):
-        return None
-    return Taken(failed=state == "failed")

@@ -6,50 +6,26 @@ import hashlib
 import json
 import logging
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import StoreError
-from regengine.io.atomic import (
-    FileLock,
-    put_in_place,
-    refusal,
-    replacements,
-    sync_folder,
-)
+from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, sync_folder
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
-from regengine.result import Failure
+from regengine.result import Reason
 
-# All records begin alike; what is known of the photo's file stands at their end. Between the two
-# may lie megabytes, which need not be read as JSON to know the photo again.
-_TEXT = rb'"((?:[^"\\]|\\.)*)"'
-_HEAD = re.compile(rb'\{"frame": ' + _TEXT + rb', "path": ' + _TEXT + rb'(, "failed": \{)?')
-_TAIL = re.compile(
-    rb', "command": "([a-z ]+)", "sha256": "([0-9a-f]{64})?", '
-    rb'"parameters_sha256": "([0-9a-f]{64})"\}\n\Z'
-)
-TAIL_BYTES = 300
-BEGINNING = b'{"frame": "'
-
-
-@dataclass(frozen=True, kw_only=True)
-class LineFacts:
-    """What a line says of its photo; ``sha256`` is empty where it could not be read."""
-
-    command: str
-    path: str
-    sha256: str
-    parameters_sha256: str
-    failed: bool
+BEGINNING = b'{"frame": "'  # of all records
+# What each says of its photo; ``sha256`` is empty where it could not be read
+FACTS = ("path", "command", "sha256", "parameters_sha256")
+FLUSH_LINES = 64
+FLUSH_S = 1.0  # people watch the lines come
 
 
 def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> str:
@@ -58,7 +34,7 @@ def stamped(line: str, *, command: str, sha256: str, parameters_sha256: str) -> 
     return f"{line[:-1]}, {json.dumps(known)[1:]}"
 
 
-def failed_line(path: Path, failure: Failure) -> str:
+def failed_line(path: Path, failure: Reason) -> str:
     """The record of a photo without a result."""
     return json.dumps(
         {
@@ -69,22 +45,15 @@ def failed_line(path: Path, failure: Failure) -> str:
     )
 
 
-def facts_of(line: bytes) -> LineFacts | None:
-    """What a whole line, its end included, says of its photo; None if it was not stamped."""
-    head, tail = _HEAD.match(line), _TAIL.search(line[-TAIL_BYTES:])
-    if head is None or tail is None:
+def facts_of(line: bytes) -> dict[str, Any] | None:
+    """The record of a whole line, its end included; None if it was not stamped."""
+    if not (line.startswith(BEGINNING) and line.endswith(b"\n")):
         return None
     try:
-        path = json.loads(b'"' + head[2] + b'"')
-    except ValueError:
+        record: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return LineFacts(
-        command=tail[1].decode(),
-        path=printable(path),
-        sha256=(tail[2] or b"").decode(),
-        parameters_sha256=tail[3].decode(),
-        failed=head[3] is not None,
-    )
+    return record if all(isinstance(record.get(name), str) for name in FACTS) else None
 
 
 def identity(path: str, sha256: str) -> int:
@@ -94,105 +63,6 @@ def identity(path: str, sha256: str) -> int:
     """
     text = f"{sha256}\n{Path(path).name}" if sha256 else f"\n{path}"
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
-
-
-def may_be_own(line: bytes) -> bool:
-    """Whether a file's first line, damaged or cut as it is, may be a stamped one."""
-    if line.endswith(b"}") and facts_of(line + b"\n") is None:
-        return False  # whole, but not ours
-    return line.startswith(BEGINNING) or BEGINNING.startswith(line)
-
-
-class LineIndex:
-    """Which photo's newest line is where in a file: a few numbers a photo.
-
-    ``size`` counts bytes up to the end of the last whole line: what follows was torn by a crash.
-    ``surplus`` tells whether there are lines that `newest_lines` leaves out: older ones, damaged
-    ones. StoreError if the file was written by another command, or by another program; OSError if
-    it cannot be read.
-    """
-
-    def __init__(self, path: Path, *, command: str, parameters_sha256: str) -> None:
-        self._command, self._parameters = command, parameters_sha256
-        self._offsets: dict[int, int] = {}
-        self._failed: set[int] = set()
-        self._other: set[int] = set()  # made with other settings
-        self.surplus = False
-        self.size = self._scan(path) if path.exists() else 0
-
-    def has(self, path: Path, sha256: str) -> str | None:
-        """Whether a photo's line is there: "done", "failed", or None if it is to be made."""
-        key = identity(printable(str(path)), sha256)
-        if key not in self._offsets or key in self._other:
-            return None
-        return "failed" if key in self._failed else "done"
-
-    def note(self, line: bytes, offset: int) -> bool:
-        """Take in the line at an offset; False if it says of no photo."""
-        facts = facts_of(line)
-        if facts is None:
-            return False
-        if facts.command != self._command:
-            raise StoreError(
-                f"The file of --out holds what regengine {facts.command} wrote, and this is "
-                f"{self._command}: name another file.",
-            )
-        key, unreadable = identity(facts.path, facts.sha256), identity(facts.path, "")
-        self.surplus |= key in self._offsets
-        if key != unreadable and self._offsets.pop(unreadable, None) is not None:
-            self.surplus = True
-            self._failed.discard(unreadable)
-        self._offsets[key] = offset
-        _mark(self._failed, key, facts.failed)
-        _mark(self._other, key, facts.parameters_sha256 != self._parameters)
-        return True
-
-    def newest_lines(self, path: Path) -> Iterator[bytes]:
-        """Of each photo its newest line, in the place of its first."""
-        done: set[int] = set()
-        with path.open("rb") as lines, path.open("rb") as newest:
-            for line in lines:
-                facts = facts_of(line)
-                key = None if facts is None else identity(facts.path, facts.sha256)
-                if key is None or key in done or key not in self._offsets:
-                    continue
-                done.add(key)
-                newest.seek(self._offsets[key])
-                yield newest.readline()
-
-    def _scan(self, path: Path) -> int:
-        offset = damaged = 0
-        with path.open("rb") as stream:
-            for line in stream:
-                known = self.note(line, offset)
-                if not known and offset == 0 and not may_be_own(line):
-                    raise foreign(path, self._command)
-                if not line.endswith(b"\n"):
-                    break
-                damaged += not known
-                offset += len(line)
-        if damaged and not self._offsets:
-            raise foreign(path, self._command)
-        if damaged:
-            self.surplus = True
-            text = "%s: %d damaged lines are left out, and their photos done again."
-            logging.getLogger("regengine").warning(text, path, damaged)
-        return offset
-
-
-def foreign(path: Path, command: str) -> StoreError:
-    """The error for a file that must not be touched."""
-    return StoreError(
-        f"{path} was not written by regengine {command} --out: name another file.",
-    )
-
-
-def _mark(members: set[int], key: int, belongs: bool) -> None:
-    members.add(key) if belongs else members.discard(key)
-
-
-FLUSH_LINES = 64
-FLUSH_S = 1.0  # people watch the lines come
 
 
 class LineFile:
@@ -207,20 +77,18 @@ class LineFile:
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        command: str,
-        parameters_sha256: str,
-        anew: bool = False,
-        clock: Callable[[], float] = time.monotonic,
+        self, path: Path, *, command: str, parameters_sha256: str, anew: bool = False
     ) -> None:
         self.path = path
         self._command, self._parameters = command, parameters_sha256
-        self._clock = clock
+        # By the identity of a photo, where its newest line is, and "done" or "failed"; None where
+        # it was made with other settings
+        self._lines: dict[int, tuple[int, str | None]] = {}
+        self._surplus = False  # whether lines are in the file that `finish` leaves out
+        self._size = 0  # up to the end of the last whole line
         self._pending: list[bytes] = []
-        self._flushed_s = clock()
-        self.written = 0
+        self._flushed_s = time.monotonic()
+        self._written = 0
         try:
             self._open(anew)
         except OSError as error:
@@ -228,49 +96,52 @@ class LineFile:
 
     def has(self, path: Path, sha256: str) -> str | None:
         """Whether a photo's line is there: "done", "failed", or None if it is to be made."""
-        return self._index.has(path, sha256)
+        return self._lines.get(identity(printable(str(path)), sha256), (0, None))[1]
 
     def add(self, line: str) -> None:
         """Take a photo's stamped line; it is not safe before the next `flush`."""
         content = line.encode("utf-8", "backslashreplace") + b"\n"
-        self._index.note(content, self._size + sum(map(len, self._pending)))
+        self._note(content, self._size + sum(map(len, self._pending)))
         self._pending.append(content)
 
     @property
-    def pending(self) -> bool:
-        """Whether there are lines that are not safe yet."""
-        return bool(self._pending)
-
     def due(self) -> bool:
-        """Whether it is time to flush."""
-        late = self._clock() - self._flushed_s >= FLUSH_S
-        return len(self._pending) >= FLUSH_LINES or (late and bool(self._pending))
+        """Whether it is time to flush; always if there is nothing that is not safe yet."""
+        late = time.monotonic() - self._flushed_s >= FLUSH_S
+        return late or not 0 < len(self._pending) < FLUSH_LINES
 
     def flush(self) -> None:
         """Bring all lines to the disk."""
         if not self._pending:
             return
         content = b"".join(self._pending)
+        rest = memoryview(content)
         try:
-            _write_all(self._stream, content)
+            while rest:  # a disk that fills up takes a part first, and then fails
+                rest = rest[self._stream.write(rest) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._stream.fileno(), self._size)
             raise self._failure(error) from error
         self._size += len(content)
-        self.written += len(self._pending)
+        self._written += len(self._pending)
         self._pending = []
-        self._flushed_s = self._clock()
+        self._flushed_s = time.monotonic()
 
     def finish(self) -> None:
         """Put the file into its final shape: a line a photo, under its own name."""
         self.flush()
         try:
-            if self._index.surplus:
-                lines = self._index.newest_lines(self._current)
-                with replacements((self._current,)) as (new,), new.open("wb") as stream:
-                    stream.writelines(lines)
+            if self._surplus:
+                with (
+                    self._current.open("rb") as old,
+                    replacements((self._current,)) as (path,),
+                    path.open("wb") as new,
+                ):
+                    for offset, _ in self._lines.values():
+                        old.seek(offset)
+                        new.write(old.readline())
             if self._current != self.path:
                 put_in_place(self._current, self.path)
             sync_folder(self.path.parent)
@@ -279,14 +150,13 @@ class LineFile:
 
     def close(self) -> None:
         """Let go of the file; lines that were never flushed are dropped."""
-        self._stream.close()
-        self._lock.release()
+        self._opened.close()
 
     def _open(self, anew: bool) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists() and not self.path.is_file():
             raise StoreError(f"{self.path} is no file: name one with --out.")
-        self._lock = FileLock(
+        lock = FileLock(
             # Not the file itself, which may be replaced
             self.path.with_name(f".{self.path.name}.lock"),
             StoreError(
@@ -295,24 +165,17 @@ class LineFile:
                 code="store_busy",
             ),
         )
-        try:
+        with ExitStack() as opened:
+            opened.callback(lock.release)
             self._current = self._file_to_write(anew)
-            self._index = LineIndex(
-                self._current, command=self._command, parameters_sha256=self._parameters
-            )
-            self._size = self._index.size
+            if self._current.exists():
+                self._scan()
             # Unbuffered: what could not be written must not be written later, at close
-            self._stream = FileIO(self._current, "a")
-            try:
-                if self._stream.tell() > self._size:
-                    os.ftruncate(self._stream.fileno(), self._size)
-                sync_folder(self.path.parent)
-            except BaseException:
-                self._stream.close()
-                raise
-        except BaseException:
-            self._lock.release()
-            raise
+            self._stream = opened.enter_context(FileIO(self._current, "a"))
+            if self._stream.tell() > self._size:
+                os.ftruncate(self._stream.fileno(), self._size)
+            sync_folder(self.path.parent)
+            self._opened = opened.pop_all()
 
     def _file_to_write(self, anew: bool) -> Path:
         """The file itself, or the one beside it that will take its place."""
@@ -324,24 +187,65 @@ class LineFile:
         with self.path.open("rb") as stream:
             first = stream.readline()
         facts = facts_of(first)
-        if first and (facts is None or facts.command != self._command):
-            raise foreign(self.path, self._command)
+        if first and (facts is None or facts["command"] != self._command):
+            raise self._foreign(self.path)
         return beside
+
+    def _scan(self) -> None:
+        """Take in the lines of the file; what follows the last whole one was torn by a crash."""
+        damaged = 0
+        with self._current.open("rb") as stream:
+            for line in stream:
+                known = self._note(line, self._size)
+                # The first line may be ours, damaged or cut; not if it is whole without its stamp
+                torn = BEGINNING.startswith(line) or line.startswith(BEGINNING)
+                whole = line.endswith(b"}") and facts_of(line + b"\n") is None
+                if not known and self._size == 0 and (whole or not torn):
+                    raise self._foreign(self._current)
+                if not line.endswith(b"\n"):
+                    break
+                damaged += not known
+                self._size += len(line)
+        if damaged and not self._lines:
+            raise self._foreign(self._current)
+        if damaged:
+            self._surplus = True
+            text = "%s: %d damaged lines are left out, and their photos done again."
+            logging.getLogger("regengine").warning(text, self._current, damaged)
+
+    def _note(self, line: bytes, offset: int) -> bool:
+        """Take in the line at an offset; False if it says of no photo."""
+        facts = facts_of(line)
+        if facts is None:
+            return False
+        if facts["command"] != self._command:
+            raise StoreError(
+                f"The file of --out holds what regengine {facts['command']} wrote, and this is "
+                f"{self._command}: name another file.",
+            )
+        path = printable(facts["path"])
+        key, unreadable = identity(path, facts["sha256"]), identity(path, "")
+        self._surplus |= key in self._lines
+        if key != unreadable and self._lines.pop(unreadable, None) is not None:
+            self._surplus = True
+        state = "failed" if "failed" in facts else "done"
+        current = facts["parameters_sha256"] == self._parameters
+        self._lines[key] = (offset, state if current else None)  # in the place of an older one
+        return True
+
+    def _foreign(self, path: Path) -> StoreError:
+        """The error for a file that must not be touched."""
+        return StoreError(
+            f"{path} was not written by regengine {self._command} --out: name another file.",
+        )
 
     def _failure(self, error: OSError) -> StoreError:
         if isinstance(error, StoreError):
             return error
-        return refusal(self.path, error, safe=f"{self.written} lines" if self.written else "")
+        return refusal(self.path, error, safe=f"{self._written} lines" if self._written else "")
 
 
-def _write_all(stream: FileIO, content: bytes) -> None:
-    """Write to the last byte: a disk that fills up takes a part first, and then fails."""
-    rest = memoryview(content)
-    while len(rest):
-        rest = rest[stream.write(rest) :]
-
-
-def line_parameters(command: str, settings: dict[str, Any]) -> str:
+def line_parameters(command: str, settings: Mapping[str, Any]) -> str:
     """Hash of all that the lines of a run depend on, the photos excepted.
 
     Files among the settings count by name and content, so that moving them changes nothing.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regengine.errors import RegengineError, is_short_of_memory
@@ -14,7 +14,7 @@ from regengine.io.checksums import sha256_of
 from regengine.io.extras import is_missing, missing
 from regengine.io.urls import Url
 from regengine.registration.neighbour_priors import NeighbourPrior
-from regengine.result import Failure
+from regengine.result import Reason
 from regengine.store.index import frame_identity, identity_key
 from regengine.store.rows import StoredFrame
 from regengine.store.snapshot import iter_frames, list_parts, parts_folder
@@ -28,31 +28,20 @@ COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One photo to process."""
+    """One photo of a batch."""
 
-    frame_index: int
     path: Path
-    sha256: str  # of the file's content, hexadecimal; empty where it cannot be read
+    # Of the file's content, hexadecimal; empty where it cannot be read. None until it is planned
+    # but for what was done before, of which no copy is made
+    sha256: str | None = None
+    # What the photo was given as, where ``path`` is a copy of it that is deleted when it is not
+    # needed any more
+    given_as: str | None = None
+    failure: Reason | None = None  # why there is no such copy
+    frame_index: int = -1
     hints: NeighbourPrior | None = None  # what other photos of the batch tell of it
     # 1 by itself, 2 after another one of its minute, 3 once more after the whole batch.
     search_pass: int = ALONE
-    # What the photo was given as, where ``path`` is a copy of it that is deleted when the search is
-    # over.
-    given_as: str | None = None
-    failure: Failure | None = None  # why there is no such copy
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A photo of a batch."""
-
-    path: Path
-    # What it was given as, where that is no path but, say, a URL; ``path`` is a copy then, which is
-    # deleted when it is not needed any more.
-    given_as: str | None = None
-    # Of its content as it was stored, where no copy is made because it was done before.
-    sha256: str | None = None
-    failure: Failure | None = None  # why there is no copy
 
 
 def discard(copy: Path) -> None:
@@ -64,7 +53,7 @@ def discard(copy: Path) -> None:
 
 
 def plan(
-    photos: Iterable[Path | Source],
+    photos: Iterable[Path | Task],
     store: StoreWriter,
     *,
     parameters_sha256: str,
@@ -82,9 +71,9 @@ def plan(
     numbers = store.frames.free_numbers()
     seen: set[int] = set()
     for photo in photos:
-        source = photo if isinstance(photo, Source) else Source(path=photo)
-        named = str(source.path) if source.given_as is None else source.given_as
-        sha256 = file_sha256(source.path) if source.sha256 is None else source.sha256
+        task = photo if isinstance(photo, Task) else Task(path=photo)
+        named = str(task.path) if task.given_as is None else task.given_as
+        sha256 = file_sha256(task.path) if task.sha256 is None else task.sha256
         key = identity_key(named, sha256)
         done = key in seen
         seen.add(key)
@@ -98,15 +87,10 @@ def plan(
             done = True
             yield stored
         if not done:
-            yield Task(
-                frame_index=next(numbers) if stored is None else stored.frame_index,
-                path=source.path,
-                sha256=sha256,
-                given_as=source.given_as,
-                failure=source.failure,
-            )
-        elif source.given_as is not None:
-            discard(source.path)
+            number = next(numbers) if stored is None else stored.frame_index
+            yield replace(task, frame_index=number, sha256=sha256)
+        elif task.given_as is not None:
+            discard(task.path)
 
 
 def taken_over(stored: StoredFrame, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
@@ -159,34 +143,34 @@ def stored_verdicts(
     return found
 
 
-def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Failure:
+def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
     """What an exception means for the photo at which it was raised."""
     from concurrent.futures.process import BrokenProcessPool
 
     from pebble import ProcessExpired
 
     if isinstance(error, RegengineError):
-        return Failure(code=error.code, text=str(error))
+        return Reason(code=error.code, text=str(error))
     if isinstance(error, ImportError) and is_missing(error):
         told = missing(f"{path}, or the way it is looked at,", error)
-        return Failure(code=told.code, text=str(told))
+        return Reason(code=told.code, text=str(told))
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than a worker may have: raise --max-memory-mb, or resize it."
         )
-        return Failure(code="out_of_memory", text=text)
+        return Reason(code="out_of_memory", text=text)
     if isinstance(error, OSError) and error.errno is not None:  # of a network's disk: ETIMEDOUT
         text = f"{path} cannot be read ({error.strerror}): check its disk, then try it again."
-        return Failure(code="unreadable", text=text)
+        return Reason(code="unreadable", text=text)
     if isinstance(error, TimeoutError):
         text = f"{path} took more than {limit_s:.0f} s and was given up: try it by itself."
-        return Failure(code="timed_out", text=text)
+        return Reason(code="timed_out", text=text)
     if isinstance(error, ProcessExpired | BrokenProcessPool):
         # A worker that ends before its photo begins has no code to tell
         why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
         text = f"{path} made its worker process die ({why}): its file may be damaged."
-        return Failure(code="worker_died", text=text)
+        return Reason(code="worker_died", text=text)
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
     what = " ".join(f"{type(error).__name__}: {error}".split())
     text = f"{path} met something unforeseen ({what}): please report it with the photo."
-    return Failure(code="internal_error", text=text)
+    return Reason(code="internal_error", text=text)

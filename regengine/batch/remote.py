@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.at_hand import frame_to_fetch, kept_photo
 from regengine.batch.discover import find_photos, is_there
-from regengine.batch.plan import Source, Task, taken_over
+from regengine.batch.plan import Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
 from regengine.io.urls import Url, file_name, is_url, scheme_of
 from regengine.photo.frame_records import archive_name
-from regengine.result import Failure
+from regengine.result import Reason
 from regengine.store.file import StoreFile
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
@@ -35,7 +35,6 @@ Item = TypeVar("Item")
 
 LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # photos that are being fetched at the same time
-READ_ROWS = 65536  # of a store
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
@@ -187,13 +186,13 @@ class RemotePhotos:
     def __len__(self) -> int:
         return len(self._photos)
 
-    def __iter__(self) -> Iterator[Path | Source]:
+    def __iter__(self) -> Iterator[Path | Task]:
         for photo, source in self._ahead(self._photos, self._wanted):
             if source is not None:
                 yield source
             elif isinstance(photo, Url):
                 sha256 = self._done(str(photo))
-                yield Source(path=self._place(photo), given_as=str(photo), sha256=sha256)
+                yield Task(path=self._place(photo), given_as=str(photo), sha256=sha256)
             else:
                 yield photo
 
@@ -218,9 +217,9 @@ class RemotePhotos:
 
     def _ahead(
         self, items: Iterable[Item], wanted: Callable[[Item], Path | Url | None]
-    ) -> Iterator[tuple[Item, Source | None]]:
+    ) -> Iterator[tuple[Item, Task | None]]:
         """The items in their order; of each what was fetched for it."""
-        waiting: deque[tuple[Item, Future[Source] | None]] = deque()
+        waiting: deque[tuple[Item, Future[Task] | None]] = deque()
         for item in items:
             photo = wanted(item)
             waiting.append((item, None if photo is None else self._begin(photo)))
@@ -230,28 +229,23 @@ class RemotePhotos:
         for one, fetched in waiting:
             yield one, None if fetched is None else fetched.result()
 
-    def _begin(self, photo: Path | Url) -> Future[Source]:
+    def _begin(self, photo: Path | Url) -> Future[Task]:
         if isinstance(photo, Url):
             return self._fetchers.submit(self._fetch, photo, self._place(photo))
-        return self._fetchers.submit(_fetch_named, photo, self._archive)
+        return self._fetchers.submit(_fetched, photo, photo, partial(self._archive.fetch, photo))
 
     def _place(self, url: Url) -> Path:
         return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
 
-    def _fetch(self, url: Url, place: Path) -> Source:
+    def _fetch(self, url: Url, place: Path) -> Task:
         # Not above: runs without URLs need no client
         from regengine.io.fetch import fetch
 
-        failure = None
-        try:
+        def copy() -> None:
             place.parent.mkdir()
             fetch(url.address, place)
-        except FrameError as error:
-            failure = Failure(code=error.code, text=str(error))
-        except OSError as error:
-            text = f"{url} cannot be fetched into {place.parent} ({error.strerror})."
-            failure = Failure(code="unreadable", text=text)
-        return Source(path=place, given_as=str(url), failure=failure)
+
+        return replace(_fetched(url, place, copy), given_as=str(url))
 
     @cached_property
     def _archive(self) -> ArchivePhotos:
@@ -260,12 +254,16 @@ class RemotePhotos:
         return ArchivePhotos()
 
 
-def _fetch_named(place: Path, archive: ArchivePhotos) -> Source:
+def _fetched(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Task:
+    """A photo that is fetched, or why it is not there."""
     try:
-        archive.fetch(place)
+        fetch()
     except FrameError as error:
-        return Source(path=place, failure=Failure(code=error.code, text=str(error)))
-    return Source(path=place)
+        return Task(path=place, failure=Reason(code=error.code, text=str(error)))
+    except OSError as error:
+        text = f"{photo} cannot be fetched into {place.parent} ({error.strerror})."
+        return Task(path=place, failure=Reason(code="unreadable", text=text))
+    return Task(path=place)
 
 
 def stored_urls(store: Path) -> dict[str, str]:
@@ -274,13 +272,10 @@ def stored_urls(store: Path) -> dict[str, str]:
     if not store.exists():
         return known
     with StoreFile(store) as file:
-        size = file.rows("frames")
-        for start in range(0, size, READ_ROWS):
-            stop = min(start + READ_ROWS, size)
-            paths = file.column("frames", "path", start, stop).tolist()
-            hashes = file.column("frames", "sha256", start, stop).tolist()
-            for path, sha256 in zip(paths, hashes, strict=True):
-                text = path.decode()
-                if sha256 and is_url(text):
-                    known[text] = sha256.decode()
+        rows = 0, file.rows("frames")
+        paths, hashes = (file.column("frames", name, *rows) for name in ("path", "sha256"))
+        for path, sha256 in zip(paths.tolist(), hashes.tolist(), strict=True):
+            text = path.decode()
+            if sha256 and is_url(text):
+                known[text] = sha256.decode()
     return known

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from regengine.batch.console import Advance
-from regengine.batch.plan import AGAIN, Source, Task, discard, failure_of, plan
+from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
 from regengine.records import record_line
-from regengine.result import Failure, FrameResult, Reason
+from regengine.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame, to_tables
 from regengine.store.writer import StoreWriter, utc_now
 
@@ -35,7 +35,7 @@ class Photos(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Path | Source]: ...
+    def __iter__(self) -> Iterator[Path | Task]: ...
 
 
 Report = Callable[[FrameResult], None]
@@ -210,39 +210,19 @@ class _Loop:
 def _execute(
     planned: Planned, process: Process, options: BatchOptions, here: bool
 ) -> Generator[Outcome]:
+    """Run tasks; the death of a worker process costs its own photo at most."""
     if options.execute is not None:
-        return options.execute(planned, process, options.stop)
-    if here:
-        return execute_here(planned, process, options.stop)
-    return execute_in_workers(planned, process, options.stop, options)
-
-
-def execute_here(planned: Planned, process: Process, stop: Stop) -> Generator[Outcome]:
-    """Run tasks one after the other in this process."""
-    while not stop():
-        try:
-            item = next(planned)
-        except StopIteration:
-            return
-        if isinstance(item, Task):
-            yield None
-            yield item, attempt(process, item)
-        else:
-            yield item
-
-
-def execute_in_workers(
-    planned: Planned, process: Process, stop: Stop, options: TeamOptions
-) -> Generator[Outcome]:
-    """Run tasks in worker processes; the death of one costs its own photo at most."""
+        yield from options.execute(planned, process, options.stop)
+        return
     coming: Iterator[Job[Task, FrameResult] | StoredFrame | None] = (
         Job(item, item.path) if isinstance(item, Task) else item for item in planned
     )
-    with closing(by_workers(coming, partial(attempt, process), stop, options)) as outcomes:
+    team = replace(options, workers=0) if here else options
+    with closing(by_workers(coming, partial(attempt, process), options.stop, team)) as outcomes:
         for done in outcomes:
             if not isinstance(done, Job):
                 yield done
-            elif isinstance(done.outcome, Failure):
+            elif isinstance(done.outcome, Reason):
                 yield done.given, failed(done.given, done.outcome, seconds=done.lost_s)
             else:
                 yield done.given, done.outcome
@@ -265,12 +245,12 @@ def attempt(process: Process, task: Task) -> FrameResult:
         return failed(task, failure_of(task.path, error), seconds=time.perf_counter() - start_s)
 
 
-def failed(task: Task, failure: Failure, *, seconds: float = 0.0) -> FrameResult:
+def failed(task: Task, failure: Reason, *, seconds: float = 0.0) -> FrameResult:
     """The result of a photo that could not be processed."""
     result = FrameResult(
         frame=printable(frame_id_of(task.path)),
         path=printable(str(task.path)),
-        sha256=task.sha256,
+        sha256=task.sha256 or "",
         verdict="failed",
         probability=None,
         reasons=(Reason(code=failure.code, text=printable(failure.text)),),

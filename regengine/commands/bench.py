@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import configure_logging, say
 from regengine.commands import options as common
 from regengine.sky.detection import LONG_SIDE_PX
 
@@ -59,8 +58,9 @@ def lights(
       regengine bench lights labels.csv
       regengine bench lights labels.csv --json --plot figures
     """
-    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
-    _bench("lights", labels, method, output, tolerance_px, max_side_px=max_side_px)
+    configure_logging(quiet=quiet, as_json=log_json)
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "tolerance_px": tolerance_px}
+    _bench("lights", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -84,9 +84,10 @@ def stars(
       regengine bench stars labels.csv
       regengine bench stars labels.csv --json --plot figures
     """
-    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
-    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _bench("stars", labels, method, output, tolerance_px, **looked_at)
+    configure_logging(quiet=quiet, as_json=log_json)
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    looked_at |= {"tolerance_px": tolerance_px}
+    _bench("stars", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -113,9 +114,9 @@ def streaks(
       regengine bench streaks labels.csv
       regengine bench streaks labels.csv --json --plot figures
     """
-    output = Output(plot=plot, as_json=as_json, quiet=quiet, log_json=log_json)
-    looked_at = {"max_side_px": max_side_px, "whole_frame": whole_frame}
-    _bench("streaks", labels, method, output, **looked_at)
+    configure_logging(quiet=quiet, as_json=log_json)
+    looked_at: dict[str, Any] = {"max_side_px": max_side_px, "whole_frame": whole_frame}
+    _bench("streaks", labels, method, plot, as_json=as_json, quiet=quiet, **looked_at)
 
 
 @app.command(no_args_is_help=True)
@@ -142,7 +143,7 @@ def scenes(
     """
     import json
 
-    from regengine.batch.console import configure_logging, progress
+    from regengine.batch.console import progress
     from regengine.commands.train import labelled_samples
     from regengine.evaluate.scene_report import (
         draw_mistakes,
@@ -196,7 +197,6 @@ def registration(
     """
     import json
 
-    from regengine.batch.console import configure_logging
     from regengine.evaluate.registration import (
         read_answers,
         read_true_photos,
@@ -213,21 +213,14 @@ def registration(
         say(*registration_lines(facts))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Output:
-    """What comes out, and how."""
-
-    plot: Path | None
-    as_json: bool
-    quiet: bool
-    log_json: bool
-
-
 def _bench(
     kind: Kind,
     labels: Path,
     method: str | None,
-    output: Output,
+    plot: Path | None,
+    *,
+    as_json: bool,
+    quiet: bool,
     tolerance_px: float = 0.0,
     **looked_at: Any,
 ) -> None:
@@ -240,7 +233,7 @@ def _bench(
 
     from detectors import registry
     from regengine.api import detect_job
-    from regengine.batch.console import configure_logging, progress
+    from regengine.batch.console import progress
     from regengine.commands.train import check_labelled
     from regengine.errors import FrameError
     from regengine.evaluate import detections, labelled_streaks
@@ -248,7 +241,6 @@ def _bench(
     from regengine.evaluate.streak_scores import streak_rows
     from regengine.sky.drawing import picture_paths
 
-    configure_logging(quiet=output.quiet, as_json=output.log_json)
     methods = [method] if method else list(registry.Kind[Any](kind).detectors())
     jobs = {name: detect_job(kind, name, **looked_at) for name in methods}
     photos: dict[Path, Any]
@@ -263,14 +255,12 @@ def _bench(
         score = partial(detections.score_photo, tolerance_px=tolerance_px)
         summary, table = detections.summary, detections.DETECTION_TABLE
     check_labelled(labels, list(photos))
-    if not output.as_json:
+    if not as_json:
         say(table.header)
     failed, summaries = 0, []
-    with progress(len(jobs) * len(photos), quiet=output.quiet) as advance:
+    with progress(len(jobs) * len(photos), quiet=quiet) as advance:
         for name, job in jobs.items():
-            pictures = None
-            if output.plot is not None:
-                pictures = picture_paths(list(photos), output.plot, name)
+            pictures = None if plot is None else picture_paths(list(photos), plot, name)
 
             def find(path: Path, job: DetectJob = job) -> tuple[FloatArray, float]:
                 of = job(path)
@@ -288,9 +278,9 @@ def _bench(
                     logging.getLogger("regengine").error("Error: %s", error)
                 advance()
             summaries.append(summary(name, scores))
-            line = json.dumps(summaries[-1]) if output.as_json else table.line(summaries[-1])
+            line = json.dumps(summaries[-1]) if as_json else table.line(summaries[-1])
             typer.echo(line)
-    if kind == "streaks" and not output.as_json:
+    if kind == "streaks" and not as_json:
         say(*labelled_streaks.recall_lines(summaries))
     if failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

@@ -241,25 +241,19 @@ def stars(
       regengine catalogue stars solved.ndjson
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
+    from regengine.collection.catalogue.answers import lines_of
+    from regengine.collection.catalogue.query import Answer
     from regengine.errors import ConfigError
-    from regengine.io.atomic import check_new_file, in_place_of
+    from regengine.io.atomic import check_new_file, unwritable_told, write_whole
+    from regengine.io.html import visible_text
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.photo import FAINTEST_G, read_solved
-    from regengine.sky.stars.star_counts import (
-        ENDINGS,
-        TABLES,
-        StarCounts,
-        count_stars,
-        json_line,
-        ranked,
-        text_lines,
-        write_rows,
-    )
+    from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, ranked
 
     if table not in TABLES:
         raise ConfigError(f"--table {table}: it is none of {', '.join(TABLES)}.")
     if out is not None:
-        check_new_file(out, ENDINGS, force=force)
+        check_new_file(out, (".csv", ".ndjson"), force=force)
     records = [record for path in solved for record in read_solved(path).values()]
     catalogue = load_catalogue(faintest_g=FAINTEST_G)
     counts: list[StarCounts] = []
@@ -272,14 +266,27 @@ def stars(
             say(f"Error: {error}", err=True)
     counts = ranked(counts)[:best]
     rows = TABLES[table](counts)
+
+    def lines(form: str) -> list[str]:
+        told = rows
+        if form != "json":
+            told = [
+                {k: visible_text(v) if isinstance(v, str) else v for k, v in row.items()}
+                for row in rows
+            ]
+        if form == "table":  # names tell frames apart, and paths are long
+            told = [{k: v for k, v in row.items() if k != "path"} for row in told]
+        names = tuple(told[0]) if told else ()
+        return list(lines_of(Answer(names=names, rows=(tuple(r.values()) for r in told)), form))
+
     if out is not None and counts:
-        with in_place_of((out,)) as (temporary,):
-            write_rows(rows, temporary)
-    if as_json:
-        for row in rows:
-            typer.echo(json_line(row))
-    elif out is None:
-        say(*text_lines(rows))
+        form = "csv" if out.suffix.lower() == ".csv" else "json"
+        with unwritable_told(out):
+            write_whole(out, "".join(f"{line}\n" for line in lines(form)).encode())
+    if as_json and rows:
+        typer.echo("\n".join(lines("json")))
+    elif out is None and rows:
+        say(*lines("table"))
     if not quiet:
         where = "" if out is None or not counts else f"{out}: "
         say(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)

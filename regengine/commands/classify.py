@@ -25,9 +25,7 @@ def main(
     tle: Annotated[
         Path | None, typer.Option(help="TLE file: tells where the Sun stood for each photo.")
     ] = None,
-    metadata: Annotated[
-        Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir.")
-    ] = None,
+    metadata: common.Metadata = None,
     time: common.Time = None,
     nadir: common.Nadir = None,
     quality: Annotated[
@@ -115,7 +113,8 @@ def main(
     code = run.work_through(
         found,
         partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
-        run.answer_options("classify", settings, found),
+        "classify",
+        settings,
         tell=tell,
         doing="classifying",
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -11,97 +11,46 @@ from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
 from regengine.sky.detection import LONG_SIDE_PX
 
-if TYPE_CHECKING:
-    from regengine.api import Kind
 
-app = typer.Typer(
-    help="Find city lights, stars or streaks in photographs.\n\n"
-    "Example: regengine detect lights night.jpg --json --overlay overlays",
-    no_args_is_help=True,
-)
+class Kind(StrEnum):
+    """What is sought."""
+
+    LIGHTS = "lights"
+    STARS = "stars"
+    STREAKS = "streaks"
 
 
-@app.command(no_args_is_help=True)
+SIDES = ", ".join(f"{kind} {side}" for kind, side in LONG_SIDE_PX.items())
+
+
 @with_line_options
-def lights(
+def main(
+    kind: Annotated[Kind, typer.Argument(help="City lights, stars, or streaks of satellites.")],
     photos: common.Photos,
     method: common.Method = None,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["lights"],
+    max_side_px: Annotated[
+        int | None,
+        typer.Option(
+            min=64, help=f"Average larger photos down to this long side first.  [{SIDES}]"
+        ),
+    ] = None,
+    whole_frame: common.WholeFrame = False,
     overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
-    """Find the lights of photos: sub-pixel centre, flux, signal-to-noise ratio and radius.
+    """Find city lights, stars or streaks in photographs: sub-pixel places, flux, signal and shape.
 
-    Positions are pixels of the picture as stored; flux is in units of full scale times pixels.
+    Positions are pixels of the picture as stored; of trails of stars, their middle; flux is in
+    units of full scale times pixels. Stars and streaks are not sought below the Earth's limb where
+    it is seen.
 
     \b
     Examples:
       regengine detect lights night.jpg > lights.csv
-      regengine detect lights photos/ --json --overlay overlays
-      regengine detect lights photos/ --out lights.ndjson --workers 4
-    """
-    _detect("lights", photos, run, overlay, method, max_side_px)
-
-
-@app.command(no_args_is_help=True)
-@with_line_options
-def stars(
-    photos: common.Photos,
-    method: common.Method = None,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["stars"],
-    whole_frame: common.WholeFrame = False,
-    overlay: common.PhotoOverlays = None,
-    *,
-    run: LineRun,
-) -> None:
-    """Find the stars of photos: sub-pixel centre, flux, signal-to-noise ratio and width.
-
-    Positions are pixels of the picture as stored; of trails, their middle. Where the Earth's limb
-    is seen, what lies below it is left out.
-
-    \b
-    Examples:
-      regengine detect stars sky.jpg > stars.csv
       regengine detect stars photos/ --json --overlay overlays
+      regengine detect streaks frames/ --out streaks.ndjson --workers 4
     """
-    _detect("stars", photos, run, overlay, method, max_side_px, whole_frame)
-
-
-@app.command(no_args_is_help=True)
-@with_line_options
-def streaks(
-    photos: common.Photos,
-    method: common.Method = None,
-    max_side_px: common.MaxSide = LONG_SIDE_PX["streaks"],
-    whole_frame: common.WholeFrame = False,
-    overlay: common.PhotoOverlays = None,
-    *,
-    run: LineRun,
-) -> None:
-    """Find the streaks of satellites in photos: end points, signal-to-noise ratio, false alarm.
-
-    Positions are pixels of the picture as stored. Where the Earth's limb is seen, what lies below
-    it is left out.
-
-    \b
-    Examples:
-      regengine detect streaks sky.jpg > streaks.csv
-      regengine detect streaks frames/ --json --overlay overlays
-    """
-    _detect("streaks", photos, run, overlay, method, max_side_px, whole_frame)
-
-
-def _detect(
-    kind: Kind,
-    photos: list[str],
-    run: LineRun,
-    overlay: Path | None,
-    method: str | None,
-    max_side_px: int,
-    whole_frame: bool = False,
-) -> None:
-    """Go through photos and print what was found."""
     from functools import partial
 
     from regengine.batch.discover import existing_photos
@@ -111,21 +60,18 @@ def _detect(
     sought = SOUGHT[kind]
     detector = sought.detector(method)
     found = existing_photos(photos, exclude=[overlay])
-    settings = {
-        "method": detector.name,
-        "max_side_px": max_side_px,
-        "whole_frame": whole_frame,
-    }
+    side_px = max_side_px or LONG_SIDE_PX[kind]
     run.tell_each(
         found,
         partial(
             sought.answer,
             detector=detector,
-            max_long_side_px=max_side_px,
+            max_long_side_px=side_px,
             sky_only=not whole_frame,
             overlays=None if overlay is None else picture_paths(found, overlay, kind),
         ),
-        run.answer_options(f"detect {kind}", settings, found),
+        f"detect {kind}",
+        {"method": detector.name, "max_side_px": side_px, "whole_frame": whole_frame},
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )

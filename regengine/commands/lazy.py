@@ -66,19 +66,13 @@ def load_command(name: str) -> Any:
         wrapper.command(name, no_args_is_help=any(asks))(module.main)
         command = typer.main.get_command(wrapper)
     command.name = name
+    # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
     for path in leaves(command):
-        give_variables(path[-1], tuple(str(step.name) for step in path))
+        names = [str(step.name) for step in path]
+        for option, parameter in options(path[-1]).items():
+            parameter.envvar = "_".join(["regengine", *names, option]).replace("-", "_").upper()
+            parameter.show_envvar = False
     return command
-
-
-def give_variables(command: Any, path: tuple[str, ...]) -> None:
-    """Let every option be set by REGENGINE_COMMAND_OPTION.
-
-    The help does not repeat these names: the documentation states the rule once.
-    """
-    for name, parameter in options(command).items():
-        parameter.envvar = "_".join(["regengine", *path, name]).replace("-", "_").upper()
-        parameter.show_envvar = False
 
 
 def leaves(command: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

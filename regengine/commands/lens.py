@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
 
 if TYPE_CHECKING:
-    from regengine.photo.lens_profile import LensProfile
     from regengine.sky.stars.lens_photo import LensPhoto
 
 app = typer.Typer(
@@ -33,9 +34,7 @@ def fit(
             metavar="FILE", help="Output of regengine solve --json, instead of solving here."
         ),
     ] = None,
-    metadata: Annotated[
-        Path | None, typer.Option(help="Table (CSV) of frame records: time, lens, camera.")
-    ] = None,
+    metadata: Metadata = None,
     camera: Annotated[
         str | None, typer.Option(help="Name of the camera, where the photos have none.")
     ] = None,
@@ -63,30 +62,27 @@ def fit(
               regengine lens fit stars/*.jpg --solutions solved.ndjson --out d3s-50mm.toml
     """
     import logging
-    from dataclasses import replace
+    from statistics import mean
 
     from regengine.batch.console import configure_logging, progress
     from regengine.batch.discover import existing_photos
     from regengine.errors import FrameError
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions, read_frame
+    from regengine.photo.image import read_linear_channels
     from regengine.photo.lens_profile_file import save_profile
     from regengine.sky.detection.kinds import STARS
-    from regengine.sky.stars.catalogue import load_catalogue
+    from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year, load_catalogue
     from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.sky.stars.lens_photo import (
-        mean_epoch,
-        measure_photo,
-        recorded_cameras,
-        solved_cameras,
-    )
+    from regengine.sky.stars.lens_photo import find_camera, measure_light
+    from regengine.sky.stars.photo import read_solved
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
     found = existing_photos(photos)
     records = None if metadata is None else frame_records(metadata)
     options = FrameOptions(focal_mm=focal_mm)
-    source = solved_cameras() if solutions is None else recorded_cameras(solutions)
+    solved = None if solutions is None else read_solved(solutions)
     measured: list[LensPhoto] = []
     failed = 0
     with progress(len(found), quiet=quiet) as advance:
@@ -96,11 +92,13 @@ def fit(
                 body = frame.camera_body or camera
                 frame = replace(frame, camera_body=body, lens=frame.lens or lens)
                 stars = STARS.in_photo(path).found
-                where = source(frame, stars)
+                where = find_camera(frame, stars, solved)
                 if isinstance(where, str):
                     logger.warning("%s: %s", path, where)
                 else:
-                    measured.append(measure_photo(frame, where, stars))
+                    side_px = STARS.long_side_px
+                    light, factor = read_linear_channels(path, max_long_side_px=side_px)
+                    measured.append(measure_light(frame, where, stars, light, factor))
             except FrameError as error:
                 failed += 1
                 logger.error("Error: %s", error)
@@ -112,11 +110,12 @@ def fit(
             err=True,
         )
         raise typer.Exit(EXIT_FRAMES_FAILED)
-    frames = [photo.frame for photo in measured]
-    catalogue = load_catalogue(epoch_year=mean_epoch(frames), faintest_g=FAINTEST_NEIGHBOUR_G)
+    times = [photo.frame.time_utc for photo in measured if photo.frame.time_utc is not None]
+    epoch = mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
+    catalogue = load_catalogue(epoch_year=epoch, faintest_g=FAINTEST_NEIGHBOUR_G)
     profile = calibrate(measured, catalogue, faintest_g=faintest).profile
     save_profile(profile, out)
-    typer.echo(_json(profile))
+    typer.echo(json.dumps(asdict(profile)))
     logger.info(
         "%s: %d stars of %d photos, residual %.3f px per axis, focal length %.2f +- %.2f px",
         out,
@@ -145,13 +144,6 @@ def info(
 
     for k, profile in enumerate(load_profiles(profiles)):
         if as_json:
-            typer.echo(_json(profile))
+            typer.echo(json.dumps(asdict(profile)))
         else:
             say(*([""] if k else []), *profile_lines(profile))
-
-
-def _json(profile: LensProfile) -> str:
-    import json
-    from dataclasses import asdict
-
-    return json.dumps(asdict(profile))

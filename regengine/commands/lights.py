@@ -100,7 +100,13 @@ def get(
     index = index_beside(out)
     if out.exists() and index.exists() and not force:
         raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
-    _make_folder(out.parent)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out.parent} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder "
+            "that you may write to."
+        ) from error
     if force or not out.exists():
         if source:
             light_map = _open(source)
@@ -115,23 +121,14 @@ def get(
         with progress_bar("Building", quiet=quiet) as progress:
             options = BuildOptions(region=bounds, overwrite=force)
             build_map(light_map, out, options, progress)
-        _tell_size(out, quiet)
+        if not quiet:
+            say(f"{out}: {out.stat().st_size / 1e6:,.1f} MB", err=True)
         if not quiet and not source:
             say(f"The files in {folder} are not needed any more.", err=True)
     _make_index_if_towns(out, quiet)
     if not quiet:
         say("regengine register PHOTO finds them from now on.", err=True)
     say(str(out))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder that "
-            "you may write to."
-        ) from error
 
 
 def _fetched(
@@ -195,11 +192,6 @@ def _fetch_product(
             archive=archive or LAADS,
             progress=progress,
         )
-
-
-def _tell_size(path: Path, quiet: bool) -> None:
-    if not quiet:
-        say(f"{path}: {path.stat().st_size / 1e6:,.1f} MB", err=True)
 
 
 @app.command(no_args_is_help=True)

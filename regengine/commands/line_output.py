@@ -16,7 +16,6 @@ from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
 
 if TYPE_CHECKING:
-    from regengine.batch.each_photo import AnswerOptions
     from regengine.result import Answer
 
 
@@ -34,35 +33,12 @@ class LineRun:
     log_json: bool
     limit_s: float = 600.0  # a photo that takes longer is given up
 
-    def answer_options(
-        self, command: str, settings: Mapping[str, Any], photos: Sequence[Path]
-    ) -> AnswerOptions:
-        """The same for `regengine.batch.each_photo.answers`.
-
-        ``settings`` is what lines depend on, beside the photo.
-        """
-        from regengine.batch.console import configure_logging
-        from regengine.batch.each_photo import AnswerOptions
-        from regengine.batch.ndjson import line_parameters
-
-        known = "" if self.out is None else line_parameters(command, dict(settings))
-        return AnswerOptions(
-            command=command,
-            parameters_sha256=known,
-            out=self.out,
-            resume=self.resume,
-            retry_failed=self.retry is common.Retry.FAILED,
-            workers=self.workers if len(photos) > 1 else 0,
-            limit_s=self.limit_s,
-            memory_mb=self.max_memory_mb,
-            prepare=partial(configure_logging, quiet=self.quiet, as_json=self.log_json),
-        )
-
     def tell_each(
         self,
         photos: Sequence[Path],
-        function: Callable[[Path], Any],
-        options: AnswerOptions,
+        function: Callable[[Path], Answer],
+        command: str,
+        settings: Mapping[str, Any],
         *,
         header: str,
         doing: str,
@@ -76,26 +52,42 @@ class LineRun:
         def tell(answer: Answer) -> None:
             print_data(answer.line if self.as_json else answer.text)
 
-        code = self.work_through(photos, function, options, tell=tell, doing=doing)
+        code = self.work_through(photos, function, command, settings, tell=tell, doing=doing)
         if code:
             raise typer.Exit(code)
 
     def work_through(
         self,
         photos: Sequence[Path],
-        function: Callable[[Path], Any],
-        options: AnswerOptions,
+        function: Callable[[Path], Answer],
+        command: str,
+        settings: Mapping[str, Any],
         *,
         tell: Callable[[Answer], None],
         doing: str,
     ) -> int:
-        """Go through photos; errors and progress go to standard error. Gives the exit code."""
+        """Go through photos; errors and progress go to standard error. Gives the exit code.
+
+        ``settings`` is what lines depend on, beside the photo.
+        """
         import logging
 
-        from regengine.batch.console import progress, stop_on_signals
-        from regengine.batch.each_photo import Taken, answers
-        from regengine.result import Answer, Failure
+        from regengine.batch.console import configure_logging, progress, stop_on_signals
+        from regengine.batch.each_photo import AnswerOptions, Taken, answers
+        from regengine.batch.ndjson import line_parameters
+        from regengine.result import Answer, Reason
 
+        options = AnswerOptions(
+            command=command,
+            parameters_sha256="" if self.out is None else line_parameters(command, settings),
+            out=self.out,
+            resume=self.resume,
+            retry_failed=self.retry is common.Retry.FAILED,
+            workers=self.workers if len(photos) > 1 else 0,
+            limit_s=self.limit_s,
+            memory_mb=self.max_memory_mb,
+            prepare=partial(configure_logging, quiet=self.quiet, as_json=self.log_json),
+        )
         failed = taken = done = 0
         try:
             with (
@@ -103,17 +95,13 @@ class LineRun:
                 progress(len(photos), quiet=self.quiet, doing=doing) as advance,
                 closing(answers(photos, function, options, stop)) as told,
             ):
-                for _, outcome in told:
-                    if isinstance(outcome, Failure):
+                for outcome in told:
+                    there = isinstance(outcome, Taken)
+                    bad = isinstance(outcome, Reason) or outcome == Taken(failed=True)
+                    if isinstance(outcome, Reason):
                         logging.getLogger("regengine").error("Error: %s", outcome.text)
                     elif isinstance(outcome, Answer):
                         tell(outcome)
-                    there = isinstance(outcome, Taken)
-                    bad = (
-                        outcome.failed
-                        if isinstance(outcome, Taken)
-                        else isinstance(outcome, Failure)
-                    )
                     done += 1
                     failed += bad
                     taken += there
@@ -121,20 +109,11 @@ class LineRun:
                 stopped = stop() and done < len(photos)
         except KeyboardInterrupt:
             stopped = True
-        self._tell_end(done, taken, failed, stopped=stopped)
-        if stopped:
-            return common.EXIT_INTERRUPTED
-        return common.EXIT_FRAMES_FAILED if failed else 0
-
-    def _tell_end(self, done: int, taken: int, failed: int, *, stopped: bool) -> None:
-        """Say on standard error what became of the photos, and how to go on."""
-        import logging
-
         logger = logging.getLogger("regengine")
         if self.out is not None:
             again = f"; {failed} failed (--retry failed tries them again)" if failed else ""
-            there = f" ({taken} were there already)" if taken else ""
-            logger.info("%d photos%s%s; stored in %s", done, there, again, self.out)
+            known = f" ({taken} were there already)" if taken else ""
+            logger.info("%d photos%s%s; stored in %s", done, known, again, self.out)
         if stopped and self.out is None:
             logger.warning(
                 "interrupted; with --out FILE.ndjson a run can be taken up where it stopped"
@@ -142,6 +121,9 @@ class LineRun:
         elif stopped:
             how = "" if self.resume else " without --no-resume"
             logger.warning("interrupted; give the same command%s again to go on", how)
+        if stopped:
+            return common.EXIT_INTERRUPTED
+        return common.EXIT_FRAMES_FAILED if failed else 0
 
 
 def with_line_options(command: Callable[..., None]) -> Callable[..., None]:

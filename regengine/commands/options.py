@@ -55,6 +55,9 @@ Nadir = Annotated[
     str | None,
     typer.Option(metavar="LON,LAT", help="Place below the camera; overrides the TLE."),
 ]
+Metadata = Annotated[
+    Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens, camera.")
+]
 Lens = Annotated[
     list[Path] | None,
     typer.Option(

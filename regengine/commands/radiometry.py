@@ -17,13 +17,7 @@ def main(
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
-    lens: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Lens profile of regengine lens fit, or a folder of them: its falloff is taken "
-            "out. May be given several times."
-        ),
-    ] = None,
+    lens: common.Lens = None,
     map_sigma_m: Annotated[
         float | None,
         typer.Option(help="Blur of the map, one sigma, metres.  [measured in each photo]"),

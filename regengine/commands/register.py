@@ -30,9 +30,7 @@ def main(
     store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
         Path("run.h5")
     ),
-    metadata: Annotated[
-        Path | None, typer.Option(help="Table (CSV) of frame records: time, nadir, lens.")
-    ] = None,
+    metadata: common.Metadata = None,
     time: common.Time = None,
     nadir: common.Nadir = None,
     altitude_km: Annotated[
@@ -89,10 +87,7 @@ def main(
             metavar="ADDRESS", help="Run on the Dask cluster of this scheduler: tcp://HOST:PORT."
         ),
     ] = None,
-    max_memory_mb: Annotated[
-        int,
-        typer.Option(min=0, help="Memory that a worker may use, MiB; 0 for no limit."),
-    ] = MAX_MEMORY_MB,
+    max_memory_mb: common.MaxMemory = MAX_MEMORY_MB,
     share: Annotated[
         bool,
         typer.Option(

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import ElementSets, Json, LightMaps, StoreFile, tell_lost
+from regengine.commands.options import (
+    ElementSets,
+    Json,
+    LightMaps,
+    Metadata,
+    StoreFile,
+    tell_lost,
+)
 
 
 def main(
     store: StoreFile,
     lights: LightMaps = None,
     tle: ElementSets = None,
-    metadata: Annotated[
-        Path | None, typer.Option(help="Table (CSV) of frame records, for searches.")
-    ] = None,
+    metadata: Metadata = None,
     port: Annotated[
         int,
         typer.Option(

@@ -60,9 +60,7 @@ def main(
     tracks_only: Annotated[
         bool, typer.Option("--tracks-only", help="Predict tracks and look for no streaks.")
     ] = False,
-    overlay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw a picture per photo.")
-    ] = None,
+    overlay: common.PhotoOverlays = None,
     *,
     run: LineRun,
 ) -> None:
@@ -76,6 +74,7 @@ def main(
       regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --clock-sigma-s 5
       regengine satellites photos/ --tle all.txt --site 40.4,-3.7,650 --out named.ndjson
     """
+    given = dict(locals())
     import logging
 
     from regengine.batch.discover import existing_photos
@@ -101,7 +100,7 @@ def main(
             "%s: %d damaged element sets are left out of %d.",
             tle,
             catalogue.skipped,
-            catalogue.skipped + len(catalogue.pairs),
+            catalogue.skipped + len(catalogue.sets),
         )
     job = SatelliteJob(
         catalogue=catalogue,
@@ -115,21 +114,17 @@ def main(
         detector=None if tracks_only else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
     )
-    settings = {
-        "tle": tle,
+    names = ("tle", "exposure_s", "site", "station_tle", "clock_sigma_s", "wcs")
+    settings = {name: given[name] for name in names} | {
         "time": job.time_utc,
-        "exposure_s": exposure_s,
-        "site": site,
-        "station_tle": station_tle,
-        "clock_sigma_s": clock_sigma_s,
         "mount": str(mount),
-        "wcs": wcs,
         "method": None if job.detector is None else job.detector.name,
     }
     run.tell_each(
         found,
         job,
-        run.answer_options("satellites", settings, found),
+        "satellites",
+        settings,
         header=",".join(CSV_COLUMNS),
         doing="naming",
     )

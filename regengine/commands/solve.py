@@ -35,9 +35,7 @@ def main(
         Path | None,
         typer.Option(metavar="DIR", help="Write a FITS WCS header per solved photo."),
     ] = None,
-    overlay: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Draw a picture per solved photo.")
-    ] = None,
+    overlay: common.PhotoOverlays = None,
     matches: Annotated[
         bool, typer.Option("--matches", help="With --json: list every identified star.")
     ] = False,
@@ -71,7 +69,8 @@ def main(
     run.tell_each(
         found,
         partial(job.answer, matches=matches),
-        run.answer_options("solve", settings, found),
+        "solve",
+        settings,
         header="",
         doing="solving",
     )

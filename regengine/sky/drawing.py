@@ -118,7 +118,7 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
 def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
     """Draw the streaks of a photo, numbered as in the record, the surest first.
 
-    Satellites green, meteors yellow, aircraft red, cosmic rays cyan, trains magenta, others white.
+    Satellites green, meteors yellow, aircraft red, trains magenta, others white.
     """
     picture, factor = brighten(photo)
     ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
@@ -197,16 +197,18 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     head at their end. Streaks have a line around them: green with a name of 0.9 and more, yellow
     with a less certain one, red where no satellite of the catalogue explains them.
     """
-    from regengine.sky.satellites.tracks import drawn_track
+    from regengine.sky.satellites.tracks import drawn_track, in_picture
 
     picture, factor = brighten(photo.frame.path)
-    tracks, middle = photo.found.tracks, len(photo.found.tracks.seconds) // 2
-    known = [a or b for a, b in zip(photo.satellites.names, photo.satellites.numbers, strict=True)]
-    names = [known[number] for number in tracks.rows]
-    rows = np.flatnonzero(photo.found.inside)
+    tracks, middle = photo.tracks, len(photo.tracks.seconds) // 2
+    known = [photo.satellites.sets[number] for number in tracks.rows]
+    names = [one.name or one.satellite for one in known]
+    rows = np.flatnonzero(in_picture(tracks, photo.exposure))
     lit = tracks.sunlit[rows, middle] > 0.5
     named = set()
-    for streak, naming in zip(photo.streaks, photo.found.namings, strict=True):
+    streaks = photo.streaks
+    ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
+    for end, naming in zip(ends, photo.namings, strict=True):
         best = float(naming.probability[0]) if len(naming.order) else 0.0
         text, colour = "not in catalogue", RED
         if best >= NAMED_FROM:
@@ -215,8 +217,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
             text, colour = f"{names[row]}  P {best:.3f}", GREEN if best >= CERTAIN_FROM else YELLOW
         elif naming.unlisted < NAMED_FROM:
             text, colour = "ambiguous", YELLOW
-        ends = (streak.x1, streak.y1, streak.x2, streak.y2)
-        at, across = draw_streak_outline(picture, ends, factor, colour, gap_px=NAMED_GAP_PX)
+        at, across = draw_streak_outline(picture, end, factor, colour, gap_px=NAMED_GAP_PX)
         # To the right of the line that is further right, so that the label covers no light
         beside = across if across[0] > 0.0 else -across
         x, y = at + 1.5 * NAMED_GAP_PX / factor * beside
@@ -228,7 +229,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     for rank, k in enumerate(order):
         row = int(rows[k])
         show = rank < MAX_TRACK_LABELS and row not in named and lit[k]
-        _, x, y = drawn_track(tracks, row, photo.exposure)
+        x, y = drawn_track(tracks, row, photo.exposure)
         colour = CYAN if lit[k] else SHADOW
         draw_track(picture, x, y, factor, colour, names[row] if show else None)
     write_picture(picture, target)
@@ -314,9 +315,14 @@ def draw_streak_outline(
 def write_picture(picture: Picture, target: Path) -> None:
     """Write a PNG whole or not at all; FrameError if that cannot be done."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    write_photo_file(target, data.tobytes())
+
+
+def write_photo_file(target: Path, content: bytes) -> None:
+    """Write a file of a photo, and its folder; FrameError if that cannot be done."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, data.tobytes())
+        write_whole(target, content)
     except OSError as error:
         raise FrameError(
             f"{target} cannot be written ({error.strerror}): give a folder that can be written."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from regengine.errors import ConfigError
 from regengine.io.tables import read_csv
 from regengine.photo.frame_records import parse_number, wrap_lon
-from regengine.places import read_places
+from regengine.places import PlaceTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +33,8 @@ def city_targets(least_people: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table, _ = read_places(max(size for size in GEONAMES_LISTS if size <= least_people))
-    cities = map(table.place, range(int((table.population >= least_people).sum())))
+    table = PlaceTable(max(size for size in GEONAMES_LISTS if size <= least_people))
+    cities = [place for place in table.places if place.population >= least_people]
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
@@ -34,9 +34,6 @@ class PhotoDetections(Generic[D]):
     frame: str
     method: str
     found: D  # in pixels of the picture as stored
-    # Of the picture as stored
-    width_px: int
-    height_px: int
     seconds: float  # time of the detection, without reading the file
 
 
@@ -102,30 +99,27 @@ class DetectionKind(Generic[D]):
         seconds = time.perf_counter() - started
         if overlays is not None:
             self.draw(path, found, overlays.of(path))
-        height, width = picture.light.shape
+        frame = frame_id_of(path)
         return PhotoDetections(
-            path=path,
-            frame=frame_id_of(path),
-            method=method.name,
-            found=found,
-            width_px=round(width / picture.factor),
-            height_px=round(height / picture.factor),
-            seconds=seconds,
+            path=path, frame=frame, method=method.name, found=found, seconds=seconds
         )
 
     def to_dict(self, photo: PhotoDetections[D]) -> Record:
         """The record of one photo; values are rounded to what they are worth."""
         found = photo.found
-        told = [
-            [round_as(value, rounding) for value in _column(found, name)]
+        columns: dict[str, list[Any]] = {
+            name: [round_as(value, rounding) for value in _column(found, name)]
             for name, rounding in self.values.items()
-        ]
-        listed = [
-            {**dict(zip(self.values, row, strict=True)), "flags": list(found.flag_names(i))}
-            for i, row in enumerate(zip(*told, strict=True))
-        ]
-        head = {"frame": photo.frame, "path": str(photo.path), "method": photo.method}
-        record: Record = {**head, self.kind.name: listed}
+        }
+        columns["flags"] = [list(found.flag_names(i)) for i in range(len(found))]
+        record: Record = {
+            "frame": photo.frame,
+            "path": str(photo.path),
+            "method": photo.method,
+            self.kind.name: [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ],
+        }
         if isinstance(found, StarDetections):  # the common trail; None where stars are points
             trail = found.trail_px
             record["trail_px"] = None if trail is None else [round(side, 2) for side in trail]
@@ -168,16 +162,13 @@ def in_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
     if factor == 1.0 == full_scale:
         return found
     changed: dict[str, Any] = {}
-    for name in (field.name for field in fields(found)):
-        value = getattr(found, name)
-        if value is None:
-            continue
+    for name, value in vars(found).items():
         if name in PLACES:
             changed[name] = (value + 0.5) / factor - 0.5
         elif name == "flux":
             changed[name] = value / (factor**2 / full_scale)
         elif name == "trail_px":
-            changed[name] = tuple(side / factor for side in value)
+            changed[name] = value and tuple(side / factor for side in value)
         elif name.endswith("_px2"):
             changed[name] = value / factor**2
         elif name.endswith("_px"):

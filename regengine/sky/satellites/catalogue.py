@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,13 +14,7 @@ from detectors.types import FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
-from regengine.orbit.tle_format import (
-    LINE_LENGTH,
-    ElementSet,
-    check_pairs,
-    pair_lines,
-    read_tle_text,
-)
+from regengine.orbit.tle_format import ElementSet, check_pairs, pair_lines, read_tle_text
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
@@ -44,7 +39,7 @@ class SatelliteCatalogue:
     """The usable element sets of a file; damaged ones are skipped."""
 
     path: Path
-    pairs: tuple[ElementSet, ...] = field(repr=False)  # the lines of each set
+    sets: tuple[ElementSet, ...] = field(repr=False)
     # Shape (n,): their epochs, days since 2000-01-01 12:00 UTC
     epoch_days: FloatArray = field(repr=False)
     skipped: int = 0
@@ -54,11 +49,9 @@ class SatelliteCatalogue:
 
         Raises EphemerisError if all sets are too far from the time, or SGP4 refuses them.
         """
-        from sgp4.api import WGS72, Satrec
-
         age = days_since_j2000(time_utc) - self.epoch_days
         cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
-        numbers = np.array([pair.satellite for pair in self.pairs])
+        numbers = np.array([one.satellite for one in self.sets])
         order = np.lexsort([cost, numbers])
         best = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
         fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
@@ -71,46 +64,51 @@ class SatelliteCatalogue:
                 "satellites are no longer where it says: take a catalogue of the photo's date.",
                 code="tle_stale",
             )
-        records, kept = [], []
+        records = {}
         for row in fresh.tolist():
-            lines = (line[:LINE_LENGTH] for line in (self.pairs[row].line1, self.pairs[row].line2))
-            try:
-                record = Satrec.twoline2rv(*lines, WGS72)
-            except ValueError:
-                continue
-            if record.error == 0:
-                records.append(record)
-                kept.append(row)
-        if not kept:
+            with suppress(EphemerisError):
+                record = self.sets[row].satrec()
+                if record.error == 0:
+                    records[row] = record
+        if not records:
             raise EphemerisError(
                 f"{self.path}: SGP4 refuses every element set: download the catalogue again."
             )
         return Satellites(
-            records=tuple(records),
-            names=tuple(self.pairs[row].name for row in kept),
-            numbers=tuple(self.pairs[row].satellite for row in kept),
-            age_h=24.0 * age[kept],
-            perigee_km=np.array([record.radiusearthkm * record.altp for record in records]),
-            skipped=self.skipped + len(fresh) - len(kept),
+            sets=tuple(self.sets[row] for row in records),
+            records=tuple(records.values()),
+            age_h=24.0 * age[list(records)],
+            skipped=self.skipped + len(fresh) - len(records),
             stale=int(best.size - fresh.size),
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Satellites:
-    """One element set of each satellite, ready for SGP4."""
+    """One element set of each of n satellites, ready for SGP4."""
 
-    records: tuple[Satrec, ...] = field(repr=False)  # SGP4's own, n of them
-    names: tuple[str | None, ...] = field(repr=False)  # what stands above the lines
-    numbers: tuple[str, ...] = field(repr=False)
+    sets: tuple[ElementSet, ...] = field(repr=False)
+    records: tuple[Satrec, ...] = field(repr=False)  # SGP4's own
     age_h: FloatArray  # shape (n,): time of the photo minus epoch, hours
-    # Shape (n,): height of the orbit's lowest point over the equator's radius
-    perigee_km: FloatArray
     skipped: int = 0  # sets left out because they are damaged, or SGP4 refuses them
     stale: int = 0  # satellites left out because their sets are too old
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def sigma_km(self) -> FloatArray:
+        """One sigma along, across and above the orbit, shape (3, n), if nothing has gone wrong."""
+        days = np.abs(self.age_h) / 24.0
+        perigee_km = np.array([record.radiusearthkm * record.altp for record in self.records])
+        air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
+        grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
+        return np.stack(
+            [
+                np.hypot(ALONG_EPOCH_KM, grown),
+                np.hypot(CROSS_EPOCH_KM, CROSS_KM_A_DAY * days),
+                np.hypot(RADIAL_EPOCH_KM, RADIAL_KM_A_DAY * days),
+            ]
+        )
 
 
 def load_catalogue(path: str | Path) -> SatelliteCatalogue:
@@ -130,30 +128,5 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
         raise EphemerisError(
             f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
         )
-    return SatelliteCatalogue(
-        path=file,
-        pairs=tuple(good),
-        epoch_days=epoch_days,
-        skipped=len(lone) + len(wrong),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ElementErrors:
-    """One sigma of positions from element sets, kilometres, each of shape (n,)."""
-
-    along_km: FloatArray
-    cross_km: FloatArray
-    radial_km: FloatArray
-
-
-def element_errors(age_h: FloatArray, perigee_km: FloatArray) -> ElementErrors:
-    """One sigma of the sets that nothing has gone wrong with."""
-    days = np.abs(age_h) / 24.0
-    air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MOST_DRAG)
-    grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
-    return ElementErrors(
-        along_km=np.hypot(ALONG_EPOCH_KM, grown),
-        cross_km=np.hypot(CROSS_EPOCH_KM, CROSS_KM_A_DAY * days),
-        radial_km=np.hypot(RADIAL_EPOCH_KM, RADIAL_KM_A_DAY * days),
-    )
+    skipped = len(lone) + len(wrong)
+    return SatelliteCatalogue(path=file, sets=tuple(good), epoch_days=epoch_days, skipped=skipped)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.types import FloatArray, StreakDetections, StreakFlag
 from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
@@ -37,79 +36,44 @@ CSV_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreakRecord:
-    """One streak, pixels of the picture as stored.
+def measured_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]:
+    """Detected streaks in the picture of the exposure's middle.
 
-    ``cut`` says which ends lie at the border, ``kind`` what the detector takes it for.
+    Where uncertainties are not known they are the usual ones.
     """
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    sigma_end_px: float
-    sigma_line_px: float
-    cut: tuple[bool, bool]
-    kind: str = "unknown"
-
-    def measured(self, exposure: Exposure) -> Streak:
-        """The same in the picture of the exposure's middle."""
-        half = 0.5 * exposure.exposure_s
-        x, y = np.array([self.x1, self.x2]), np.array([self.y1, self.y2])
+    known = np.stack([found.sigma_end_px, found.sigma_line_px], axis=-1)
+    usual = np.where(np.isfinite(known) & (known > 0.0), known, (USUAL_END_PX, USUAL_LINE_PX))
+    sigma = np.maximum(usual, (LEAST_END_PX, LEAST_LINE_PX))
+    half = 0.5 * exposure.exposure_s
+    measured = []
+    for k, flags in enumerate(found.flags):
+        x, y = np.array([found.x1[k], found.x2[k]]), np.array([found.y1[k], found.y2[k]])
         ways = [
             np.stack(exposure.carried(x, y, seconds), axis=-1)
             for seconds in (np.array([-half, half]), np.array([half, -half]))
         ]
-        return Streak(
-            ends=np.stack(ways),
-            cut=self.cut,
-            sigma_end_px=self.sigma_end_px,
-            sigma_line_px=self.sigma_line_px,
+        measured.append(
+            Streak(
+                ends=np.stack(ways),
+                cut=(
+                    bool(flags & StreakFlag.FIRST_END_OUTSIDE),
+                    bool(flags & StreakFlag.SECOND_END_OUTSIDE),
+                ),
+                sigma_end_px=float(sigma[k, 0]),
+                sigma_line_px=float(sigma[k, 1]),
+            )
         )
+    return measured
 
 
-def streak_records(found: StreakDetections) -> tuple[StreakRecord, ...]:
-    """Streaks as they were detected, with usual uncertainties where none are known."""
-    known = np.stack([found.sigma_end_px, found.sigma_line_px], axis=-1)
-    usual = np.where(np.isfinite(known) & (known > 0.0), known, (USUAL_END_PX, USUAL_LINE_PX))
-    sigma = np.maximum(usual, (LEAST_END_PX, LEAST_LINE_PX))
-    return tuple(
-        StreakRecord(
-            x1=float(found.x1[k]),
-            y1=float(found.y1[k]),
-            x2=float(found.x2[k]),
-            y2=float(found.y2[k]),
-            sigma_end_px=float(sigma[k, 0]),
-            sigma_line_px=float(sigma[k, 1]),
-            cut=(
-                bool(found.flags[k] & StreakFlag.FIRST_END_OUTSIDE),
-                bool(found.flags[k] & StreakFlag.SECOND_END_OUTSIDE),
-            ),
-            kind=str(found.kind[k]),
-        )
-        for k in range(len(found))
-    )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SatellitesInPicture:
-    """What is known of one picture."""
-
-    tracks: Tracks  # of the satellites near it
-    inside: NDArray[np.bool_]  # shape (n,): those that cross it while it is exposed
-    namings: list[Naming]  # one for each streak given
-
-
-def satellites_in_picture(
-    satellites: Satellites, exposure: Exposure, streaks: Sequence[StreakRecord] = ()
-) -> SatellitesInPicture:
+def predict_and_name(
+    satellites: Satellites, exposure: Exposure, streaks: Sequence[Streak] = ()
+) -> tuple[Tracks, list[Naming]]:
     """Predict all tracks in a picture and name its streaks."""
     tracks = predict_tracks(satellites, exposure)
-    measured: list[Streak] = [one.measured(exposure) for one in streaks]
     kinds = tracks.per_sigma.shape[-1]
     namings = name_streaks(
-        measured,
+        streaks,
         PredictedTracks(
             xy=tracks.xy,
             per_sigma=tracks.per_sigma,
@@ -125,12 +89,12 @@ def satellites_in_picture(
         ),
         (exposure.field.width_px, exposure.field.height_px),
     )
-    return SatellitesInPicture(tracks=tracks, inside=in_picture(tracks, exposure), namings=namings)
+    return tracks, namings
 
 
 def _seen_probability(satellites: Satellites, tracks: Tracks) -> FloatArray:
     """Probability that each satellite is bright enough at each moment, shape (n, T)."""
-    names = [(satellites.names[row] or "").upper() for row in tracks.rows]
+    names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
     debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
     usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
@@ -145,15 +109,16 @@ class NamedPhoto:
     frame: Frame
     exposure: Exposure
     satellites: Satellites
-    found: SatellitesInPicture
-    streaks: tuple[StreakRecord, ...]
+    tracks: Tracks  # of the satellites near the picture
+    streaks: StreakDetections
+    namings: Sequence[Naming]  # one for each streak
 
 
 def record_of(photo: NamedPhoto) -> dict[str, Any]:
     """Plain values of one photo: tracks, the nearest first; streaks with their candidates."""
-    exposure, satellites, tracks = photo.exposure, photo.satellites, photo.found.tracks
+    exposure, satellites, tracks = photo.exposure, photo.satellites, photo.tracks
     middle = len(tracks.seconds) // 2
-    inside = np.flatnonzero(photo.found.inside)
+    inside = np.flatnonzero(in_picture(tracks, exposure))
     nearest = inside[np.argsort(tracks.range_km[inside, middle], kind="stable")]
     return {
         "frame": photo.frame.frame_id,
@@ -170,17 +135,14 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
             "median_age_h": round(float(np.median(np.abs(satellites.age_h))), 2),
         },
         "tracks": [_track_record(photo, int(row), middle) for row in nearest],
-        "streaks": [
-            _streak_record(photo, streak, naming)
-            for streak, naming in zip(photo.streaks, photo.found.namings, strict=True)
-        ],
+        "streaks": [_streak_record(photo, k) for k in range(len(photo.streaks))],
     }
 
 
 def _track_record(photo: NamedPhoto, row: int, middle: int) -> dict[str, Any]:
     """A satellite that crosses the picture."""
-    tracks = photo.found.tracks
-    _, x, y = drawn_track(tracks, row, photo.exposure, TRACK_POINTS)
+    tracks = photo.tracks
+    x, y = drawn_track(tracks, row, photo.exposure, TRACK_POINTS)
     points = [[round(float(a), 2), round(float(b), 2)] for a, b in zip(x, y, strict=True)]
     return {
         **_satellite(photo, row, middle),
@@ -189,9 +151,10 @@ def _track_record(photo: NamedPhoto, row: int, middle: int) -> dict[str, Any]:
     }
 
 
-def _streak_record(photo: NamedPhoto, streak: StreakRecord, naming: Naming) -> dict[str, Any]:
+def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
     """A streak with its candidates, the most probable first."""
-    tracks, evidence = photo.found.tracks, naming.evidence
+    naming = photo.namings[number]
+    tracks, evidence = photo.tracks, naming.evidence
     listed = []
     for probability, at in zip(naming.probability[:LISTED], naming.order[:LISTED], strict=True):
         if probability < LEAST_LISTED:
@@ -208,8 +171,11 @@ def _streak_record(photo: NamedPhoto, streak: StreakRecord, naming: Naming) -> d
         )
     best = listed[0] if listed and listed[0]["probability"] >= NAMED_FROM else {}
     return {
-        **{key: round(getattr(streak, key), 2) for key in ("x1", "y1", "x2", "y2")},
-        "kind": streak.kind,
+        **{
+            key: round(float(getattr(photo.streaks, key)[number]), 2)
+            for key in ("x1", "y1", "x2", "y2")
+        },
+        "kind": str(photo.streaks.kind[number]),
         **{key: best.get(key) for key in ("name", "norad", "probability")},
         "not_in_catalogue": rounded(naming.unlisted, 6),
         "candidates": listed,
@@ -217,11 +183,11 @@ def _streak_record(photo: NamedPhoto, streak: StreakRecord, naming: Naming) -> d
 
 
 def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
-    tracks, satellites = photo.found.tracks, photo.satellites
+    tracks, satellites = photo.tracks, photo.satellites
     number = int(tracks.rows[row])
     return {
-        "name": satellites.names[number],
-        "norad": satellites.numbers[number],
+        "name": satellites.sets[number].name,
+        "norad": satellites.sets[number].satellite,
         "sunlit": bool(tracks.sunlit[row, step] > 0.5),
         "range_km": rounded(float(tracks.range_km[row, step]), 1),
         "altitude_km": rounded(float(tracks.height_km[row, step]), 1),

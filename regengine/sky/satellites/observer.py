@@ -42,6 +42,8 @@ EARTH_KM = SEMI_MAJOR_M / 1000.0
 # dips so far passes this much below a site at sea level
 DIP_KM = 0.4
 SUN_RADIUS_RAD = 0.004652  # 696,000 km at one astronomical unit: 16.0 arc minutes
+# Stretched along the pole, the Earth's ellipsoid becomes a sphere
+TO_SPHERE = np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
 EDGE_PLACES = 9  # along each side, for the cone that holds the picture
 
 
@@ -77,10 +79,7 @@ class GroundSite:
         return turn_about_pole(np.broadcast_to(fixed, (len(days), 3)), sidereal_angle_rad(days))
 
     def uncertainty_km(self, days: float) -> FloatArray:
-        """One sigma along k directions, shape (k, 3).
-
-        None worth mention: a tenth of a kilometre is a hundredth of what orbits leave open.
-        """
+        """One sigma along k directions, shape (k, 3): none beside what orbits leave open."""
         return np.zeros((0, 3))
 
     def turning_rad_s(self, days: float) -> FloatArray:
@@ -109,17 +108,15 @@ class SatelliteObserver:
 
     def uncertainty_km(self, days: float) -> FloatArray:
         """Along, across and above its orbit, by the age of the set."""
-        position, velocity = self._state(days)
+        along, across, up = orbit_axes(*propagate_teme(self.element_set, np.array([days])))
         sigma = orbit_sigma(self.element_set.age_h(utc_of(days)))
-        up = position / np.linalg.norm(position)
-        across = np.cross(position, velocity)
-        across /= np.linalg.norm(across)
-        along = np.cross(across, up)
-        return np.stack([sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up])
+        return np.concatenate(
+            [sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up]
+        )
 
     def turning_rad_s(self, days: float) -> FloatArray:
         """Once in an orbit, as the Station flies: its nadir stays its nadir."""
-        position, velocity = self._state(days)
+        (position,), (velocity,) = propagate_teme(self.element_set, np.array([days]))
         return np.asarray(np.cross(position, velocity) / (position @ position))
 
     def describe(self, days: float) -> dict[str, object]:
@@ -134,10 +131,6 @@ class SatelliteObserver:
             "altitude_km": round(where.altitude_km, 2),
             "tle_age_h": round(self.element_set.age_h(utc_of(days)), 2),
         }
-
-    def _state(self, days: float) -> tuple[FloatArray, FloatArray]:
-        position, velocity = propagate_teme(self.element_set, np.array([days]))
-        return position[0], velocity[0]
 
 
 # A place from which photos are taken, moving or not, in SGP4's axes (TEME), kilometres; and a
@@ -159,12 +152,12 @@ class Exposure:
     # The camera turns with its observer, and stars trail; without it the stars stand still
     held_still: bool = False
 
-    @property
+    @cached_property
     def middle_utc(self) -> datetime:
         """Middle of the exposure."""
         return self.start_utc + timedelta(seconds=0.5 * self.exposure_s)
 
-    @property
+    @cached_property
     def middle_days(self) -> float:
         """The same, days since J2000 (UTC)."""
         return days_since_j2000(self.middle_utc)
@@ -179,16 +172,6 @@ class Exposure:
         return teme_to_icrs(self.middle_utc)
 
     @cached_property
-    def earth_velocity(self) -> FloatArray:
-        """Share of light's, ICRS."""
-        return earth_velocity(self.middle_utc)
-
-    @cached_property
-    def sun(self) -> FloatArray:
-        """Unit vector to the Sun, SGP4's axes."""
-        return sun_teme(self.middle_utc)
-
-    @cached_property
     def turning(self) -> FloatArray:
         """Rotation vector of the camera in ICRS, radians a second."""
         if not self.held_still:
@@ -199,18 +182,17 @@ class Exposure:
     def cone(self) -> tuple[FloatArray, float]:
         """Direction of the picture's middle, and the angle that holds all of it, radians."""
         w, h = self.field.width_px, self.field.height_px
-        across = np.linspace(-0.5, w - 0.5, EDGE_PLACES)
-        down = np.linspace(-0.5, h - 0.5, EDGE_PLACES)
-        upright, level = np.ones_like(down), np.ones_like(across)
-        x = np.concatenate([across, across, -0.5 * upright, (w - 0.5) * upright])
-        y = np.concatenate([-0.5 * level, (h - 0.5) * level, down, down])
+        x, y = np.meshgrid(
+            np.linspace(-0.5, w - 0.5, EDGE_PLACES), np.linspace(-0.5, h - 0.5, EDGE_PLACES)
+        )
         middle = self.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
         cosine = np.clip(self.field.to_sky(x, y) @ middle, -1.0, 1.0)
         return middle, float(np.arccos(cosine.min()))
 
     def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where lines of sight (TEME, shape (..., 3)) meet the picture of the middle."""
-        return self.field.project(among_stars(sight_km, self.to_icrs, self.earth_velocity))
+        towards = among_stars(sight_km, self.to_icrs, earth_velocity(self.middle_utc))
+        return self.field.project(towards)
 
     def carried(
         self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike
@@ -223,6 +205,16 @@ class Exposure:
         turn = np.zeros_like(sky) + np.asarray(seconds, float)[..., None] * self.turning
         turned = Rotation.from_rotvec(turn.reshape(-1, 3))
         return self.field.project(turned.apply(sky.reshape(-1, 3)).reshape(sky.shape))
+
+
+def orbit_axes(
+    position: FloatArray, velocity: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Unit vectors along orbits, across them and up, each of shape (..., 3)."""
+    up = position / np.linalg.norm(position, axis=-1, keepdims=True)
+    across = np.cross(position, velocity)
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.cross(across, up), across, up
 
 
 def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -277,7 +269,7 @@ def among_stars(
 
 def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
     """Whether the Earth stands between an observer and satellites."""
-    start, end = _rounded(observer_km), _rounded(position_km)
+    start, end = observer_km * TO_SPHERE, position_km * TO_SPHERE
     step = end - start
     along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
     nearest = start + np.clip(along, 0.0, 1.0)[..., None] * step
@@ -286,8 +278,8 @@ def hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArr
 
 def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
     """Share of the Sun's disc that satellites see past the Earth, 0 to 1."""
-    position = _rounded(np.asarray(position_km, float))
-    sun = _rounded(sun_teme)
+    position = np.asarray(position_km, float) * TO_SPHERE
+    sun = sun_teme * TO_SPHERE
     sun = sun / np.linalg.norm(sun)
     distance = np.linalg.norm(position, axis=-1)
     earth_rad = np.arcsin(np.clip(EARTH_KM / distance, 0.0, 1.0))
@@ -300,8 +292,3 @@ def sun_teme(time_utc: datetime) -> FloatArray:
     """Unit vector to the Sun along SGP4's axes, shape (3,)."""
     angle = sidereal_angle_rad(days_since_j2000(time_utc))
     return turn_about_pole(sun_direction(time_utc), angle)
-
-
-def _rounded(vector: FloatArray) -> FloatArray:
-    """Stretched along the pole, so that the Earth's ellipsoid becomes a sphere."""
-    return vector * np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])

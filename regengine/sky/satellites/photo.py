@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.types import StreakDetector
+from detectors.types import StreakDetections, StreakDetector
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import FrameError
 from regengine.io.tables import csv_lines
@@ -23,11 +23,10 @@ from regengine.sky.drawing import PicturePaths, draw_satellites
 from regengine.sky.satellites.catalogue import SatelliteCatalogue
 from regengine.sky.satellites.naming import (
     NamedPhoto,
-    StreakRecord,
     csv_rows,
+    measured_streaks,
+    predict_and_name,
     record_of,
-    satellites_in_picture,
-    streak_records,
 )
 from regengine.sky.satellites.observer import (
     Exposure,
@@ -99,15 +98,21 @@ class SatelliteJob:
             attitude_sigma_px=sigma_px,
         )
         exposure = replace(exposure, held_still=self._held_still(exposure, trail_px))
-        streaks: tuple[StreakRecord, ...] = ()
-        if self.detector is not None:
-            streaks = streak_records(STREAKS.in_photo(path, self.detector).found)
+        streaks = (
+            StreakDetections.empty()
+            if self.detector is None
+            else STREAKS.in_photo(path, self.detector).found
+        )
+        tracks, namings = predict_and_name(
+            satellites, exposure, measured_streaks(streaks, exposure)
+        )
         return NamedPhoto(
             frame=frame,
             exposure=exposure,
             satellites=satellites,
-            found=satellites_in_picture(satellites, exposure, streaks),
+            tracks=tracks,
             streaks=streaks,
+            namings=namings,
         )
 
     def _observer(self, frame: Frame) -> Observer:

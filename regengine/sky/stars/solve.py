@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from detectors.types import FloatArray, StarDetections, StarFlag
+from detectors.types import FloatArray, IndexArray, StarDetections, StarFlag
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
-from matchers.star_verify import Brightness, StarField, Verified, VerifyParameters, verify
+from matchers.star_verify import Brightness, StarField, VerifyParameters, verify
+from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
-
-IndexArray = NDArray[np.intp]
 
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
@@ -50,27 +48,10 @@ class StarSolution:
     def __len__(self) -> int:
         return int(self.x.size)
 
-    def __bool__(self) -> bool:
-        return True
-
     @property
     def rms_px(self) -> float:
         """Root mean square of the residuals, per axis, pixels."""
         return float(np.sqrt(np.mean(self.residual_px**2)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotSolved:
-    """Why a photo's stars were not identified; false in a condition.
-
-    `code` is short and stable, for machines: ``few_stars``, ``no_match``.
-    """
-
-    code: str
-    text: str
-
-    def __bool__(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +75,16 @@ def solve_stars(
     catalogue: StarCatalogue,
     indices: StarIndices,
     options: SolveOptions | None = None,
-) -> StarSolution | NotSolved:
+) -> StarSolution | Reason:
     """Identify the stars of a picture of this size, in pixels of the picture as stored.
 
-    The indices are those of the catalogue; figures made for one picture serve the next.
+    The indices are those of the catalogue; figures made for one picture serve the next. Where they
+    are not identified, the reason has the code ``few_stars`` or ``no_match``.
     """
     options = options or SolveOptions()
     chosen = _usable(stars)
     if len(chosen) < FEWEST_STARS:
-        return NotSolved(
+        return Reason(
             code="few_stars",
             text=f"{len(chosen)} stars were found and {FEWEST_STARS} are needed: "
             "nothing can be told from fewer.",
@@ -112,7 +94,6 @@ def solve_stars(
     ceiling = max(2.0, CEILING_SHARE * max(width_px, height_px))
     if stars.trail_px is not None:
         ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
-    parameters = VerifyParameters(ceiling_px=ceiling)
     magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
     brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
     field = StarField(x=x, y=y, vectors_icrs=catalogue.vectors, brightness=brightness)
@@ -123,14 +104,37 @@ def solve_stars(
             proposal.pairs,
             proposal.own,
             field,
-            replace(parameters, shape_tolerance=proposal.shape_tolerance),
+            VerifyParameters(ceiling_px=ceiling, shape_tolerance=proposal.shape_tolerance),
         )
         if verified is None:
             return None
         odds = verified.log10_odds - float(np.log10(tried))
         if odds < ACCEPT_LOG10_ODDS:
             return None
-        return _finish(verified, odds, chosen, stars, catalogue, parameters)
+        # All detections and fainter stars, the lens fitted once more
+        deeper = verify(
+            verified.fit.camera,
+            verified.pairs,
+            np.zeros(0, np.intp),
+            replace(field, brightness=None),
+            replace(FINAL, ceiling_px=ceiling),
+        )
+        best = deeper if deeper and len(deeper.pairs) >= len(verified.pairs) else verified
+        detection, star = chosen[best.pairs[:, 0]], best.pairs[:, 1]
+        seen = np.stack([stars.x[detection], stars.y[detection]], axis=1)
+        vectors = catalogue.vectors[star]
+        return StarSolution(
+            camera=best.fit.camera,
+            log10_odds=odds,
+            x=seen[:, 0],
+            y=seen[:, 1],
+            detection=detection,
+            star=star,
+            vectors_icrs=vectors,
+            magnitude_g=catalogue.magnitude_g[star],
+            residual_px=seen - np.stack(best.fit.camera.project(vectors), axis=1),
+            catalogue_epoch=catalogue.epoch_year,
+        )
 
     tried = 1.0
     for look, lenses in _looks_and_lenses(width_px, height_px, options):
@@ -151,14 +155,14 @@ def solve_stars(
             found = accepted(proposal, tried)
             if found is not None:
                 return found
-    return NotSolved(
+    return Reason(
         code="no_match",
         text="No camera explains the stars found: it may be no star field, or one narrower than "
         "5 degrees; give the focal length with --focal-mm if it is known.",
     )
 
 
-def _usable(stars: StarDetections) -> NDArray[np.intp]:
+def _usable(stars: StarDetections) -> IndexArray:
     """Detections that may be stars, the most significant first."""
     good = (stars.flags & StarFlag.EDGE) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
@@ -198,37 +202,3 @@ def _looks_and_lenses(
     rungs = ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
     for look in LOOKS:
         yield look, [replace(blank, focal_px=focal) for focal in rungs]
-
-
-def _finish(
-    verified: Verified,
-    log10_odds: float,
-    chosen: NDArray[np.intp],
-    stars: StarDetections,
-    catalogue: StarCatalogue,
-    parameters: VerifyParameters,
-) -> StarSolution:
-    """The solution with all detections and fainter stars, its lens fitted once more."""
-    deeper = verify(
-        verified.fit.camera,
-        verified.pairs,
-        np.zeros(0, np.intp),
-        StarField(x=stars.x[chosen], y=stars.y[chosen], vectors_icrs=catalogue.vectors),
-        replace(FINAL, ceiling_px=parameters.ceiling_px, prior=parameters.prior),
-    )
-    best = deeper if deeper is not None and len(deeper.pairs) >= len(verified.pairs) else verified
-    detection, star = chosen[best.pairs[:, 0]], best.pairs[:, 1]
-    x, y, vectors = stars.x[detection], stars.y[detection], catalogue.vectors[star]
-    px, py = best.fit.camera.project(vectors)
-    return StarSolution(
-        camera=best.fit.camera,
-        log10_odds=log10_odds,
-        x=x,
-        y=y,
-        detection=detection,
-        star=star,
-        vectors_icrs=vectors,
-        magnitude_g=catalogue.magnitude_g[star],
-        residual_px=np.stack([x - px, y - py], axis=1),
-        catalogue_epoch=catalogue.epoch_year,
-    )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +13,6 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
-from regengine.io.html import visible_text
-from regengine.io.tables import cell, write_csv
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
@@ -35,7 +31,6 @@ _STEP = 1e-2
 LOOKED_FOR = FINAL.depths[-1]
 _REMEDY = "solve it again with regengine solve --json --matches"
 _MOST_PIXELS = 100_000  # of a side
-ENDINGS = (".csv", ".ndjson")
 FRAME_COLUMNS = (
     *("rank", "frame", "path", "limiting_g", "limiting_g_sigma", "limit_reached"),
     *("expected", "found", "completeness", "plateau", "slope_per_mag", "faintest_sought_g"),
@@ -67,10 +62,6 @@ class Completeness:
     plateau: float
     slope: float  # how fast the share falls, per magnitude
 
-    def share(self, magnitude_g: FloatArray) -> FloatArray:
-        """Probability that stars of these magnitudes are found."""
-        return _share(magnitude_g, self.plateau, self.limit_g, self.slope)
-
 
 @dataclass(frozen=True, kw_only=True)
 class StarCounts:
@@ -83,11 +74,6 @@ class StarCounts:
     expected: int
     found: int
     faintest_sought_g: float  # stars fainter than this were not looked for
-
-    @property
-    def frame(self) -> str:
-        """The frame's id."""
-        return str(self.record["frame"])
 
 
 def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
@@ -160,14 +146,11 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     start = min(first, key=cost)
     best = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
     plateau, limit, slope = _natural(best.x)
-    if limit > faintest - MARGIN_MAG:
-        return Completeness(
-            limit_g=faintest, limit_sigma=None, reached=False, plateau=plateau, slope=slope
-        )
+    reached = limit <= faintest - MARGIN_MAG
     return Completeness(
-        limit_g=limit,
-        limit_sigma=_sigma(cost, best.x, 1),
-        reached=True,
+        limit_g=limit if reached else faintest,
+        limit_sigma=_sigma(cost, best.x, 1) if reached else None,
+        reached=reached,
         plateau=plateau,
         slope=slope,
     )
@@ -224,7 +207,7 @@ def ranked(counts: Iterable[StarCounts]) -> list[StarCounts]:
 
     def order(one: StarCounts) -> tuple[bool, float, int, str]:
         limit = -np.inf if one.depth is None else one.depth.limit_g
-        return one.depth is None, -limit, -one.found, one.frame
+        return one.depth is None, -limit, -one.found, str(one.record["frame"])
 
     return sorted(counts, key=order)
 
@@ -236,10 +219,10 @@ def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
 
 def _frame_row(rank: int, one: StarCounts) -> Row:
     record, depth = one.record, one.depth
+    row: Row = {name: _number(record.get(name)) for name in FRAME_COLUMNS}
     stars, identified = _number(record.get("stars")), len(record["matches"])
-    row: Row = dict.fromkeys(FRAME_COLUMNS)
     row |= {
-        "frame": one.frame,
+        "frame": str(record["frame"]),
         "path": record["path"] if isinstance(record.get("path"), str) else None,
         "expected": one.expected,
         "found": one.found,
@@ -248,9 +231,6 @@ def _frame_row(rank: int, one: StarCounts) -> Row:
         "detections": stars,
         "identified": identified,
         "unidentified": None if stars is None else int(stars) - identified,
-    }
-    row |= {
-        name: _number(record.get(name)) for name in ("rms_px", "ra_deg", "dec_deg", "fov_x_deg")
     }
     if depth is not None:
         sigma = depth.limit_sigma
@@ -267,51 +247,13 @@ def _frame_row(rank: int, one: StarCounts) -> Row:
 
 def magnitude_rows(counts: Sequence[StarCounts]) -> list[Row]:
     """A row for each half magnitude of each frame."""
-    return [{"frame": one.frame, **part} for one in counts for part in one.bins]
+    return [{"frame": str(one.record["frame"]), **part} for one in counts for part in one.bins]
 
 
 TABLES: Mapping[str, Callable[[Sequence[StarCounts]], list[Row]]] = {
     "frames": frame_rows,
     "magnitudes": magnitude_rows,
 }
-
-
-def write_rows(rows: Sequence[Row], path: Path) -> None:
-    """Write a table into a new file: NDJSON, or CSV where its name ends so."""
-    if path.suffix.lower() == ".ndjson":
-        path.write_text("".join(json_line(row) + "\n" for row in rows), encoding="utf-8")
-        return
-    cells = (
-        [cell(k, visible_text(v) if isinstance(v, str) else v) for k, v in row.items()]
-        for row in rows
-    )
-    write_csv(path, tuple(rows[0]) if rows else (), cells)
-
-
-def json_line(row: Row) -> str:
-    """A row as a line of JSON."""
-    return json.dumps(row, allow_nan=False)
-
-
-def text_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """A table for a terminal: columns of a width, without paths; a bar where nothing is known."""
-    texts = [{name: _short(value) for name, value in row.items() if name != "path"} for row in rows]
-    if not texts:
-        return
-    widths = {name: max(len(name), *(len(text[name]) for text in texts)) for name in texts[0]}
-    for text in ({name: name for name in widths}, *texts):
-        yield "  ".join(
-            text[name].ljust(width) if name == "frame" else text[name].rjust(width)
-            for name, width in widths.items()
-        ).rstrip()
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else visible_text(str(value))
 
 
 def _number(value: Any) -> float | int | None:

@@ -19,8 +19,7 @@ import numpy as np
 
 from detectors.types import FloatArray
 from matchers.sky_camera import SkyCamera
-from regengine.errors import FrameError
-from regengine.io.atomic import write_whole
+from regengine.sky.drawing import write_photo_file
 from regengine.sky.stars.solve import StarSolution
 
 Value = bool | int | float | str
@@ -31,25 +30,21 @@ GRID = 41  # places along each side that the polynomials are fitted to
 
 
 def wcs_header(solution: StarSolution) -> dict[str, Value]:
-    """Keywords of the FITS header of a solved frame, in their order."""
-    header = camera_header(solution.camera)
-    header["CATEPOCH"] = solution.catalogue_epoch
-    header["LOGODDS"] = round(solution.log10_odds, 2)
-    header["NMATCH"] = len(solution)
-    header["RMSPX"] = round(solution.rms_px, 4)
-    return header
-
-
-def camera_header(camera: SkyCamera) -> dict[str, Value]:
-    """Keywords that tell where a camera looks, in their order.
+    """Keywords of the FITS header of a solved frame, in their order.
 
     FITS counts pixels from one: a place (x, y) of the contract is pixel (x + 1, y + 1), and row
     one is the picture's upper one.
     """
-    px, py = _reference_pixel(camera)
-    axis, matrix = _linear_part(camera)
-    east, north = _tangent_axes(axis)
-    order, polynomials = _distortion_part(camera, matrix, east, north, axis)
+    camera = solution.camera
+    px, py = camera.principal_point
+    if camera.mirrored:
+        px = camera.width_px - 1 - px
+    # Radians of (east, north) for each pixel of (x, y) at the axis
+    axis = camera.matrix[:, 2]
+    tangents = _tangent_axes(axis)
+    right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
+    matrix = tangents @ np.stack([right, camera.matrix[:, 1]], axis=1) / camera.focal_px
+    order, polynomials = _distortion_part(camera, matrix, tangents, (px, py))
     kind = "-TAN-SIP" if order else "-TAN"
     header: dict[str, Value] = {
         "SIMPLE": True,
@@ -74,63 +69,35 @@ def camera_header(camera: SkyCamera) -> dict[str, Value]:
         header[f"{name}_ORDER"] = order
         header |= {f"{name}_{p}_{q}": value for (p, q), value in coefficients.items()}
     header["IMAGEW"], header["IMAGEH"] = camera.width_px, camera.height_px
+    header["CATEPOCH"] = solution.catalogue_epoch
+    header["LOGODDS"] = round(solution.log10_odds, 2)
+    header["NMATCH"] = len(solution)
+    header["RMSPX"] = round(solution.rms_px, 4)
     return header
-
-
-def header_bytes(header: dict[str, Value]) -> bytes:
-    """A FITS file of nothing but this header: cards of 80 characters in blocks of 2,880."""
-    cards = []
-    for key, value in header.items():
-        if isinstance(value, bool):
-            text = f"{'T' if value else 'F':>20}"
-        elif isinstance(value, str):
-            text = f"'{value:<8}'"
-        else:
-            text = f"{value:>20}" if isinstance(value, int) else f"{value:>20.14E}"
-        cards.append(f"{key:<8}= {text}".ljust(80))
-    cards.append("END".ljust(80))
-    content = "".join(cards).encode("ascii")
-    return content.ljust(-(-len(content) // 2880) * 2880)
 
 
 def write_wcs(solution: StarSolution, target: Path) -> None:
     """Write the header of a solved frame as a FITS file without a picture."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, header_bytes(wcs_header(solution)))
-    except OSError as error:
-        raise FrameError(
-            f"{target} cannot be written ({error.strerror}): give a folder that can be written."
-        ) from error
+    from astropy.io.fits import Header
+
+    text = Header(wcs_header(solution).items()).tostring(padding=True)
+    write_photo_file(target, text.encode("ascii"))
 
 
-def _reference_pixel(camera: SkyCamera) -> tuple[float, float]:
-    """The principal point in the picture as stored."""
-    x, y = camera.principal_point
-    return (camera.width_px - 1 - x if camera.mirrored else x), y
-
-
-def _linear_part(camera: SkyCamera) -> tuple[FloatArray, FloatArray]:
-    """Direction of the axis, and radians of (east, north) for each pixel of (x, y) there."""
-    axis = camera.matrix[:, 2]
-    east, north = _tangent_axes(axis)
-    right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
-    down = camera.matrix[:, 1]
-    columns = [[right @ east, down @ east], [right @ north, down @ north]]
-    return axis, np.array(columns) / camera.focal_px
-
-
-def _tangent_axes(axis: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Unit vectors to the east and north of a direction."""
+def _tangent_axes(axis: FloatArray) -> FloatArray:
+    """Unit vectors to the east and north of a direction, shape (2, 3)."""
     east = np.array([-axis[1], axis[0], 0.0])
     if np.hypot(axis[0], axis[1]) < 1e-12:
         east = np.array([0.0, 1.0, 0.0])
     east = east / np.linalg.norm(east)
-    return east, np.cross(axis, east)
+    return np.stack([east, np.cross(axis, east)])
 
 
 def _distortion_part(
-    camera: SkyCamera, matrix: FloatArray, east: FloatArray, north: FloatArray, axis: FloatArray
+    camera: SkyCamera,
+    matrix: FloatArray,
+    tangents: FloatArray,
+    reference_px: tuple[float, float],
 ) -> tuple[int, dict[str, dict[tuple[int, int], float]]]:
     """Order and SIP polynomials A, B (pixels to straight ones) and AP, BP (back); 0 for none."""
     if not any(camera.distortion):
@@ -140,10 +107,9 @@ def _distortion_part(
         np.linspace(-0.5, camera.height_px - 0.5, GRID),
     )
     sky = camera.to_sky(x.ravel(), y.ravel())
-    plane = np.stack([sky @ east, sky @ north]) / (sky @ axis)
+    plane = tangents @ sky.T / (sky @ camera.matrix[:, 2])
     straight = np.asarray(np.linalg.solve(matrix, plane), float)
-    px, py = _reference_pixel(camera)
-    bent = np.stack([x.ravel() - px, y.ravel() - py])
+    bent = np.stack([x.ravel() - reference_px[0], y.ravel() - reference_px[1]])
     for order in ORDERS:
         found, worst = {}, 0.0
         for names, source, target in ((("A", "B"), bent, straight), (("AP", "BP"), straight, bent)):

@@ -26,7 +26,7 @@ def test_each_satellite_by_its_best_set(tmp_path):
     early, late = ONE.later(-0.5), ONE.later(1.0)
     path = file(tmp_path, early.text(), late.text(), OTHER.text(), ONE.later(-3.0).text())
     satellites = load_catalogue(path).at(ONE.epoch)
-    assert satellites.numbers == ("40001", "40002")
+    assert [one.satellite for one in satellites.sets] == ["40001", "40002"]
     assert satellites.age_h[0] == pytest.approx(-24.0)
     assert load_catalogue(path).at(ONE.epoch - timedelta(days=0.4)).age_h[0] == pytest.approx(2.4)
 
@@ -38,14 +38,15 @@ def test_a_bad_set_is_counted_and_the_others_stay(tmp_path):
     catalogue = load_catalogue(path)
     assert catalogue.skipped == 2
     satellites = catalogue.at(NOON)
-    assert "40002" in satellites.numbers
+    assert "40002" in [one.satellite for one in satellites.sets]
     assert satellites.skipped == 5 - len(satellites) - 1
 
 
 def test_old_sets_are_left_out_and_a_whole_old_catalogue_is_refused(tmp_path):
     path = file(tmp_path, ONE.text(), OTHER.later(40.0).text())
     satellites = load_catalogue(path).at(NOON)
-    assert (satellites.numbers, satellites.stale) == (("40001",), 1)
+    assert [one.satellite for one in satellites.sets] == ["40001"]
+    assert satellites.stale == 1
     with pytest.raises(EphemerisError, match=r"60 days away \(2016-06-10\)") as told:
         load_catalogue(path).at(ONE.epoch + timedelta(days=100))
     assert told.value.code == "tle_stale"

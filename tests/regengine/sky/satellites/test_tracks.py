@@ -54,16 +54,16 @@ def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):
     known = satellites(tmp_path, sky.text())
     exposure = exposed(camera(overhead()))
     tracks = predict_tracks(known, exposure)
-    found = {known.numbers[row] for row in tracks.rows[in_picture(tracks, exposure)]}
+    found = {known.sets[row].satellite for row in tracks.rows[in_picture(tracks, exposure)]}
     wanted = set()
     days = [days_since_j2000(TIME) + s / 86400.0 for s in np.linspace(0.0, 10.0, 21)]
     observer = SITE.position_km(np.array(days))
-    for number, record in zip(known.numbers, known.records, strict=True):
+    for one, record in zip(known.sets, known.records, strict=True):
         places = np.array([record.sgp4(J2000_JULIAN_DATE, day)[1] for day in days])
         x, y = exposure.pixels(places - observer)
         seen = exposure.field.sees(x, y) & ~hidden_by_earth(places, observer)
         if seen[1:-1].any():
-            wanted.add(number)
+            wanted.add(one.satellite)
     assert len(wanted) > 5
     assert wanted <= found
     assert len(found - wanted) <= 2  # at the border: light time, or the ends of the exposure
@@ -87,7 +87,7 @@ def test_a_geostationary_satellite_stands_still_in_a_camera_that_is_held_still(t
     lengths = {}
     for still in (False, True):
         exposure = exposed(field, exposure_s=60.0, held_still=still)
-        _, x, y = drawn_track(predict_tracks(known, exposure), 0, exposure)
+        x, y = drawn_track(predict_tracks(known, exposure), 0, exposure)
         assert 0 < x[16] < 1200
         lengths[still] = float(np.hypot(x[-1] - x[0], y[-1] - y[0]))
     among_stars = 4000.0 * np.radians(15.04 * 60.0 / 3600.0)

@@ -98,8 +98,8 @@ def test_the_limit_is_the_one_that_the_frame_was_made_with(
     assert depth.reached
     assert depth.limit_sigma is not None
     assert abs(depth.limit_g - limit) < max(5.0 * depth.limit_sigma, 0.2)
-    bright = float(depth.share(np.array([2.0]))[0])
-    assert bright == pytest.approx(plateau, abs=0.2)
+    bright = fleming(np.array([2.0]), depth.plateau, depth.limit_g, depth.slope)
+    assert float(bright[0]) == pytest.approx(plateau, abs=0.2)
 
 
 def test_sigma_of_the_limit_is_its_spread() -> None:
