@@ -211,7 +211,7 @@ class Tests:
             if case is None or not {child.tag for child in case} & {"failure", "error", "skipped"}:
                 self.seconds[test] = UNTIMED_S if case is None else float(case.get("time") or 0.0)
         self.also = [test for test in self.seconds if test.startswith(tuple(also))] if also else []
-        self.files = {name: name for name in self.data.measured_files()}
+        self.files = self.data.measured_files()
 
     def reaching(self, mutant: Mutant) -> list[str]:
         """Tests to try, the quickest of each function first; compiled code by its package's."""

@@ -137,24 +137,6 @@ def _slide_to(
     return along, along / np.linalg.norm(speed, axis=1)
 
 
-def age_rows(pairs: FloatArray) -> list[list[str]]:
-    """Signed age, number of pairs, and quantiles of the absolute differences of each part."""
-    rows = []
-    for age, chosen in by_age(pairs):
-        found = np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T
-        parts = [" / ".join(f"{value:.3g}" for value in part) for part in found]
-        rows.append([f"{age:+g}", f"{len(chosen):,}", *parts])
-    return rows
-
-
-def signed_quantiles(pairs: FloatArray) -> dict[float, tuple[int, FloatArray]]:
-    """By signed age, number of pairs and quantiles of the signed distance along the orbit."""
-    return {
-        age: (len(chosen), np.quantile(chosen[:, 1], SIGNED_QUANTILES))
-        for age, chosen in by_age(pairs)
-    }
-
-
 def by_age(pairs: FloatArray) -> list[tuple[float, FloatArray]]:
     """The pairs around each age, older sets first, where there are thirty."""
     groups = []
@@ -178,6 +160,11 @@ def report(path: Path, since_year: int, seed: int) -> list[str]:
     keep = recent & sound
     pairs = differences(tles, keep, seed)
     everyone = differences(tles, sound, seed)
+    age_rows = []
+    for age, chosen in by_age(pairs):
+        found = np.quantile(np.abs(chosen[:, 1:]), QUANTILES, axis=0).T
+        parts = [" / ".join(f"{value:.3g}" for value in part) for part in found]
+        age_rows.append([f"{age:+g}", f"{len(chosen):,}", *parts])
     first, last = (tles[int(np.flatnonzero(keep)[end])].epoch_utc for end in (0, -1))
     return [
         f"{np.count_nonzero(keep):,} ISS element sets from {first:%Y-%m-%d} to {last:%Y-%m-%d} "
@@ -188,7 +175,7 @@ def report(path: Path, since_year: int, seed: int) -> list[str]:
         "point nearest the truth; *cross* and *radial* are what is left there, after the slide. "
         "Kilometres, median / 90 % / 99 % of the absolute value.",
         "",
-        *table(("age (days)", "pairs", *PARTS), age_rows(pairs), right=5),
+        *table(("age (days)", "pairs", *PARTS), age_rows, right=5),
         "",
         "## On which side",
         "",
@@ -200,8 +187,11 @@ def report(path: Path, since_year: int, seed: int) -> list[str]:
         *table(
             ("age (days)", "pairs", *(f"{q:.1%}" for q in SIGNED_QUANTILES)),
             [
-                [f"{age:+g}", f"{count:,}", *(f"{value:.3g}" for value in found)]
-                for age, (count, found) in signed_quantiles(everyone).items()
+                [
+                    *(f"{age:+g}", f"{len(chosen):,}"),
+                    *(f"{value:.3g}" for value in np.quantile(chosen[:, 1], SIGNED_QUANTILES)),
+                ]
+                for age, chosen in by_age(everyone)
             ],
             right=2 + len(SIGNED_QUANTILES),
         ),

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
 _Job = TypeVar("_Job")
 _Answer = TypeVar("_Answer")
 Columns = dict[str, Any]

@@ -13,8 +13,6 @@ import numpy as np
 from regengine.io.atomic import write_whole
 
 Row = dict[str, str]
-
-
 LIST_MARK = ";"  # between the values of one cell
 
 
@@ -46,14 +44,21 @@ class RowTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._drop_torn_line()
-        self.columns = _columns_of(path)
+        self.columns: list[str] = []
+        if path.exists():
+            data = path.read_bytes()
+            if not data.endswith(b"\n"):
+                write_whole(path, data[: data.rfind(b"\n") + 1])
+            with path.open(encoding="utf-8", newline="") as file:
+                self.columns = next(csv.reader(file), [])
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write one row to the disk; columns it lacks stay empty."""
-        new = [name for name in row if name not in self.columns]
-        if new:
-            self._widen(new)
+        if new := [name for name in row if name not in self.columns]:
+            rows = self.rows()
+            self.columns = [*self.columns, *new]
+            lines = [self.columns, *([one.get(name, "") for name in self.columns] for one in rows)]
+            write_whole(self.path, _lines(lines).encode("utf-8"))
         cells = [cell(row.get(name)) for name in self.columns]
         with self.path.open("ab") as file:
             file.write(_lines([cells]).encode("utf-8"))
@@ -61,26 +66,6 @@ class RowTable:
     def rows(self) -> list[Row]:
         """All rows so far."""
         return read_rows([self.path])
-
-    def _widen(self, names: Sequence[str]) -> None:
-        rows = self.rows()
-        self.columns = [*self.columns, *names]
-        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in rows)]
-        write_whole(self.path, _lines(lines).encode("utf-8"))
-
-    def _drop_torn_line(self) -> None:
-        if not self.path.exists():
-            return
-        data = self.path.read_bytes()
-        if not data.endswith(b"\n"):
-            write_whole(self.path, data[: data.rfind(b"\n") + 1])
-
-
-def _columns_of(path: Path) -> list[str]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return next(csv.reader(file), [])
 
 
 def _lines(lines: Iterable[Sequence[str]]) -> str:

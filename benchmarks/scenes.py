@@ -13,14 +13,22 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.pages import command_of, title_lines
+from benchmarks.simulate.scenes import DRAWERS
+from benchmarks.simulate.scenes import draw as draw_scene
+from benchmarks.trials.draw import draw_trial
+from benchmarks.trials.exposures import Kind
+from benchmarks.trials.source import made_source
 from regengine.evaluate.scene_report import (
     draw_mistakes,
     draw_report,
@@ -156,9 +164,29 @@ def _group(name: str) -> str:
     return next((one for one in ONE_GROUP if name.startswith(one)), name)
 
 
-def simulated_samples(kinds: list[str], count: int, seed: int) -> Samples:
+# Classes of which trials of registrations are photographs, by what they show
+TRIALS: dict[str, Kind] = {
+    "cities": "city",
+    "aurora": "aurora",
+    "night_nocity": "dark",
+    "stars": "stars",
+}
+KINDS = (*TRIALS, *DRAWERS)
+
+
+def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a frame of a class."""
+    if kind in DRAWERS:
+        return draw_scene(kind, rng)
+    while True:
+        with suppress(RuntimeError):  # no such place was found
+            seed = int(rng.integers(2**31))
+            trial = draw_trial(seed, made_source("train"), TRIALS[kind])
+            return np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
+
+
+def simulated_samples(kinds: Sequence[str], count: int, seed: int) -> Samples:
     """Features of simulated frames, each a group of its own."""
-    from benchmarks.simulate.scene_frames import KINDS, draw
 
     def features(kind: str, number: int) -> NDArray[np.float64]:
         rng = np.random.default_rng([seed, KINDS.index(kind), number])
@@ -191,8 +219,6 @@ def source(samples: Samples) -> str:
 
 def main(argv: list[str]) -> int:
     """Run the benchmark."""
-    from benchmarks.simulate.scene_frames import KINDS
-
     parser = argparse.ArgumentParser(prog="python -m benchmarks scenes", description=__doc__)
     parser.add_argument("--simulated", type=int, default=24, help="simulated frames of each kind")
     parser.add_argument("--draws", type=int, default=3, help="how often they are drawn anew")

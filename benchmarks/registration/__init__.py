@@ -22,7 +22,8 @@ def report(given: argparse.Namespace) -> int:
     """Simulated or real registrations; 0 when done, 2 if they cannot be started."""
     from benchmarks.trials import simulated_report
 
-    given.page = page_name(given)
+    words = ["registration", "simulated" if given.simulated else "real"]
+    given.page = "-".join(words + ([] if given.told == "all" else ["told-nothing"]))
     make = simulated_report if given.simulated else real_report
     try:
         lines = make(given, tell)
@@ -32,12 +33,6 @@ def report(given: argparse.Namespace) -> int:
     if lines:
         write_page(given.out, given.page, lines)
     return 0
-
-
-def page_name(given: argparse.Namespace) -> str:
-    """Name of the page of a run, but for its date."""
-    words = ["registration", "simulated" if given.simulated else "real"]
-    return "-".join(words + ([] if given.told == "all" else ["told-nothing"]))
 
 
 def tell(line: str) -> None:

@@ -17,22 +17,6 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line and write what it asks for."""
-    given = _parser().parse_args(arguments)
-    if given.command == "samples":
-        from benchmarks.simulate import write_samples
-
-        write_samples(
-            given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec
-        )
-    else:
-        from benchmarks.trials.draw import draw_trial
-        from benchmarks.trials.source import made_source, real_source
-
-        source = real_source(given.real, given.half) if given.real else made_source(given.half)
-        print(write_trial(given.out, draw_trial(given.seed, source), source.light_map_path))
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.simulate",
         description=__doc__,
@@ -49,16 +33,27 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument("--seed", type=int, required=True)
     trial.add_argument("--half", default="train", choices=["train", "test"])
     trial.add_argument("--real", type=Path, help="folder of the real data; invented land without")
-    return parser
+    given = parser.parse_args(arguments)
+    if given.command == "samples":
+        from benchmarks.simulate import write_samples
+
+        write_samples(
+            given.out, seed=given.seed, scale=given.scale, step_arcsec=given.map_step_arcsec
+        )
+    else:
+        from benchmarks.trials.draw import draw_trial
+        from benchmarks.trials.source import made_source, real_source
+
+        source = real_source(given.real, given.half) if given.real else made_source(given.half)
+        print(write_trial(given.out, draw_trial(given.seed, source), source.light_map_path))
 
 
 def write_trial(folder: Path, trial: Trial, light_map: Path | None) -> str:
     """Write a trial's photograph, element set and truth; return the command that registers it."""
+    from benchmarks.trials.attempt import write_trial as write_files
+
     folder.mkdir(parents=True, exist_ok=True)
-    photo = folder / f"trial-{trial.half}-{trial.seed:06d}.jpg"
-    elements = photo.with_suffix(".tle")
-    photo.write_bytes(trial.photo)
-    elements.write_text(trial.tle_text, encoding="ascii")
+    photo, elements = write_files(trial, folder)
     known = {"kind": trial.kind, "registrable": trial.registrable, "factors": trial.factors}
     truth = json.dumps(known | trial.truth, indent=1) + "\n"
     photo.with_suffix(".json").write_text(truth, encoding="utf-8")

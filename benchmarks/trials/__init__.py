@@ -91,16 +91,11 @@ def simulated_report(given: argparse.Namespace, tell: Tell) -> list[str]:
     """Run what the command line asks for; the page, none with ``--overlays``."""
     with tempfile.TemporaryDirectory() as folder:
         if given.smoke:
-            smoke_options(given, Path(folder))
+            # A table that is given is kept
+            given.seeds = "{}:{}".format(*SMOKE_SEEDS)
+            given.real, given.lights, given.max_work = None, None, SMOKE_WORK
+            given.table = given.table or [Path(folder) / "smoke.csv"]
         return _simulated(given, Path(folder), tell)
-
-
-def smoke_options(given: argparse.Namespace, folder: Path) -> None:
-    """Turn the options into those of the smoke run; a table that is given is kept."""
-    given.seeds = "{}:{}".format(*SMOKE_SEEDS)
-    given.real = given.lights = None
-    given.max_work = SMOKE_WORK
-    given.table = given.table or [folder / "smoke.csv"]
 
 
 def _simulated(given: argparse.Namespace, folder: Path, tell: Tell) -> list[str]:

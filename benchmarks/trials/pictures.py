@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,16 @@ def plot_run(trials: pd.DataFrame, path: Path) -> None:
     figure = Figure(figsize=(8.0, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     angle, sigmas = figure.subplots(1, 2)
-    draw_recall(angle, trials[trials.registrable])
+    factor = next(factor for factor in FACTORS if factor.column == "off_nadir_deg")
+    for _, group in bins_of(trials[trials.registrable], factor):
+        hits, tried = int((group.outcome == RIGHT_ACCEPTED).sum()), len(group)
+        at, share = float(group[factor.column].mean()), 100.0 * hits / tried
+        low, high = (100.0 * end for end in wilson_interval(hits, tried))
+        reach = [[share - low], [high - share]]
+        angle.errorbar(at, share, yerr=reach, fmt="o", color="tab:blue", capsize=3)
+        angle.annotate(f" {tried}", (at, share), fontsize="small")
+    angle.set(xlim=(0.0, 70.0), xlabel="off-nadir, degrees")
+    angle.set_ylabel("right and accepted of registrable, %\n(95 % interval, number of trials)")
     right = trials[trials.outcome == RIGHT_ACCEPTED]
     z = np.sort(np.abs(values([*right.z_east, *right.z_north])))
     shares = 100.0 * np.arange(1, len(z) + 1) / max(len(z), 1)
@@ -37,20 +45,6 @@ def plot_run(trials: pd.DataFrame, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the version of the library, equal tables give equal bytes
     figure.savefig(path, dpi=100, metadata={"Software": None})
-
-
-def draw_recall(axes: Any, trials: pd.DataFrame) -> None:
-    """Share right and accepted by the angle off nadir, with Wilson's intervals."""
-    factor = next(factor for factor in FACTORS if factor.column == "off_nadir_deg")
-    for _, group in bins_of(trials, factor):
-        hits, tried = int((group.outcome == RIGHT_ACCEPTED).sum()), len(group)
-        at, share = float(group[factor.column].mean()), 100.0 * hits / tried
-        low, high = (100.0 * end for end in wilson_interval(hits, tried))
-        reach = [[share - low], [high - share]]
-        axes.errorbar(at, share, yerr=reach, fmt="o", color="tab:blue", capsize=3)
-        axes.annotate(f" {tried}", (at, share), fontsize="small")
-    axes.set(xlim=(0.0, 70.0), xlabel="off-nadir, degrees")
-    axes.set_ylabel("right and accepted of registrable, %\n(95 % interval, number of trials)")
 
 
 def draw_trials(

@@ -126,14 +126,14 @@ def limit_figure(
     what: str, limit: float, measured: float | None, n: int, digits: int = 2
 ) -> Figure:
     """A number that must not exceed a limit."""
-    known = measured is not None and not np.isnan(measured)
+    value = np.nan if measured is None else measured
     return Figure(
         what=what,
         asked=f"≤ {limit:g}",
         measured=number(measured, digits),
         n=n,
         interval=NONE,
-        met=bool(measured <= limit) if known and measured is not None else None,
+        met=None if np.isnan(value) else bool(value <= limit),
     )
 
 

@@ -237,7 +237,7 @@ def _draw_satellites(folder: Path) -> None:
 
 def _draw_scenes(folder: Path) -> None:
     """Frames of a day and of two skies; six of land and six of lamps in the dark, labelled."""
-    from benchmarks.simulate.scene_frames import draw
+    from benchmarks.scenes import draw
 
     (folder / "kinds").mkdir()
     # Of seeds that none of the shipped model's training was drawn with
