@@ -20,7 +20,10 @@ OVERLAYS := out/overlays
 QUICK := not (slow or real or browser or server)
 # one thread a process: as many processes as cores; what is compiled is kept, for the second run
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
-PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses auto --dist worksteal
+BY_FILE := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# what processes that begin together would each compile for themselves
+COMPILE := $(BIN)/python -c 'from matchers import compiled_align, compiled_figures, compiled_patches, compiled_view'
 
 export PYTHON
 
@@ -33,11 +36,11 @@ demo: core
 test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers auto
+	@$(COMPILE) & $(BIN)/mypy --num-workers auto; code=$$?; wait; exit $$code
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-rest: dev
-	$(PYTEST) $(PARALLEL) -m "(slow or browser or server) and not real"
+	$(PYTEST) $(BY_FILE) -m "(slow or browser or server) and not real"
 
 test-real: dev
 	$(PYTEST) $(PARALLEL) -m real

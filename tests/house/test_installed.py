@@ -12,6 +12,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,33 @@ class Installed:
         self.wheel = self._build()
         subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
         lock = ROOT / ".ci" / "requirements-core.txt"
-        pip = "python -m pip install --quiet --no-input --no-compile --disable-pip-version-check"
-        self.run(*pip.split(), "--constraint", lock, self.wheel)
-        if self.try_to("python", "-c", "import cv2").returncode:  # as .ci/setup.sh does
-            self.run("python", "-m", "pip", "uninstall", "--yes", "opencv-contrib-python")
-            pins = dict(line.split("==") for line in lock.read_text().splitlines() if "==" in line)
-            headless = f"opencv-contrib-python-headless=={pins['opencv-contrib-python']}"
-            self.run(*pip.split(), "--no-deps", headless)
+        pip = "python -m pip install --quiet --no-input --no-index --no-deps"
+        self.run(*pip.split(), "--disable-pip-version-check", self.wheel)
+        self._link_needs()
+
+    def _link_needs(self) -> None:
+        """What the core asks for, and what that asks for, out of the environment of the tests."""
+        (site,) = (self.folder / "environment" / "lib").glob("python*/site-packages")
+        wanted, there = [Requirement(line) for line in PROJECT["dependencies"]], set()
+        while wanted:
+            need = wanted.pop()
+            if need.name in there:
+                continue
+            there.add(need.name)
+            try:
+                known = distribution(need.name)
+            except PackageNotFoundError:  # OpenCV without windows
+                known = distribution(f"{need.name}-headless")
+            asked = [Requirement(text) for text in known.requires or []]
+            wanted += [
+                one
+                for one in asked
+                if one.marker is None
+                or any(one.marker.evaluate({"extra": extra}) for extra in ("", *need.extras))
+            ]
+            for name in {file.parts[0] for file in known.files or []} - {"..", "__pycache__"}:
+                if not (site / name).exists():
+                    (site / name).symlink_to(known.locate_file(name))
 
     def _build(self) -> Path:
         """The wheel, built of a copy: setuptools leaves files where it builds."""

@@ -11,12 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
-from regengine.review.app import guarded_app
-from regengine.review.security import Access
-from regengine.review.server import open_review
 from tests.kit.browser import CHROMIUM, open_browser
 from tests.kit.hand import ReviewHand
 from tests.kit.program import begin
@@ -25,7 +21,10 @@ from tests.kit.samples import sample_store
 from tests.kit.shared import make_once
 
 if TYPE_CHECKING:
+    import httpx
     from playwright.sync_api import Browser, BrowserContext
+
+    from regengine.review.security import Access
 
 PORT = 8123
 WITH_MAP = ("--lights", LIGHTS)
@@ -48,12 +47,15 @@ class Client:
     """
 
     def __init__(self, app: Any, access: Access) -> None:
+        import httpx
+
         self.transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self.cookies = httpx.Cookies()
         self.token, self.once = access.token, access.once
 
     def ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
         """One request."""
+        import httpx
 
         async def asked() -> httpx.Response:
             async with httpx.AsyncClient(
@@ -89,6 +91,10 @@ class Client:
 @contextmanager
 def serve(store: Path, *, admitted: bool = True, **options: Any) -> Iterator[Client]:
     """Serve a store; the client has opened the printed address, if it is ``admitted``."""
+    from regengine.review.app import guarded_app
+    from regengine.review.security import Access
+    from regengine.review.server import open_review
+
     access = Access()
     with open_review(store, reviewer=options.pop("reviewer", "Ada"), **options) as context:
         client = Client(guarded_app(context, access, port=PORT), access)

@@ -10,7 +10,6 @@ import pytest
 from tests.conftest import ROOT
 from tests.kit.program import start
 from tests.kit.shared import make_once
-from tests.kit.simulated import EXPOSURES, write_photos
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
@@ -66,6 +65,8 @@ def _register_samples(folder: Path) -> None:
 
 
 def _register_simulated(folder: Path) -> None:
+    from tests.kit.simulated import EXPOSURES, write_photos  # as long to load as the program
+
     write_photos(folder)
     said = start(
         *("register", *(f"{name}.jpg" for name in EXPOSURES), "--tle", ELEMENTS),

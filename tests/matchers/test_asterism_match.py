@@ -121,7 +121,7 @@ def test_an_unknown_scale_is_found(
     unsure_sky: AsterismIndex, stars: FloatArray, brightness: FloatArray
 ) -> None:
     """Focal lengths from two thirds of the nominal one to a half more."""
-    for seed in range(6):
+    for seed in range(3):
         scale = float(np.random.default_rng(seed).uniform(0.7, 1.45))
         field = photograph(seed, stars, brightness, towards=53 * seed, half_deg=7.5, scale=scale)
         best = match(unsure_sky, field.rays, field.brightness, LADDER)[0]

@@ -47,6 +47,7 @@ def column(name: str, store: str = "run.h5") -> list[Any]:
 
 
 NIGHTS = ["night 0", "night 1", "night 2"]
+MANY = 150  # that take a worker long enough to be hit among them
 
 
 # ---- which photos are taken
@@ -164,7 +165,7 @@ def children(pid: int) -> Iterator[int]:
 
 
 def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Path) -> None:
-    write_photos(photos, 300)
+    write_photos(photos, MANY)
     alone = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "alone.ndjson")
     words = ("detect", "lights", "photos", "--json", "--workers", 2, "--out", "two.ndjson")
     with begin(*words) as process:
@@ -322,9 +323,9 @@ def test_records_go_out_and_messages_aside(photos: Path) -> None:
     assert len(table) == 4
 
 
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: int) -> None:
-    write_photos(photos, 300)
+    write_photos(photos, MANY)
     words = ("detect", "lights", "photos", "--json", "--workers", 1, "--out", "out.ndjson")
     with begin(*words, start_new_session=True) as process:
         assert process.stdout is not None
@@ -339,10 +340,10 @@ def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: 
     assert "Traceback" not in err
     lines = Path("out.ndjson").read_text().splitlines()
     assert set((first + out).splitlines()) <= set(lines)
-    assert 0 < len(lines) < 300
+    assert 0 < len(lines) < MANY
     again = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "out.ndjson")
     assert f"{len(lines)} were there already" in again.err
-    assert len(Path("out.ndjson").read_text().splitlines()) == 300
+    assert len(Path("out.ndjson").read_text().splitlines()) == MANY
 
 
 def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:

@@ -190,7 +190,7 @@ def test_clusters_are_proposed_in_a_table_to_edit(scenes: Path, tmp_path: Path) 
 def test_what_cannot_be_done_is_one_sentence(
     scenes: Path, words: tuple[str, ...], code: int, says: str
 ) -> None:
-    said = run("classify", *(word.format(scenes) for word in words))
+    said = run("classify", *(word.format(scenes) for word in words), "--workers", 0)
     assert said.code == code
     assert says in said.err
     assert not list(scenes.glob("*.csv.*"))

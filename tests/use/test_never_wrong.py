@@ -35,7 +35,7 @@ from tests.kit.simulated import (
     write_png,
 )
 
-SECONDS = 2.0  # a search that finds nothing ends by then
+SECONDS = 1.0  # a search that finds nothing ends by then
 RNG = np.random.default_rng(4)
 
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.kit.program import run, start
+from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.shared import make_once
 from tests.kit.simulated import write_png
@@ -21,7 +21,7 @@ NAMES = ("tele", "nadir")
 def register(folder: Path, photos: Path, names: tuple[str, ...], *options: object) -> Path:
     """The store of some of the simulated photos."""
     store = folder / "run.h5"
-    said = start(
+    said = run(
         *("register", *(photos / f"{name}.jpg" for name in names), "--tle", ELEMENTS),
         *("--lights", LIGHTS, "--store", store, "--json", *options),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -26,11 +27,13 @@ SIZE = (512, 512)
 LAND, SEA, CLOUD = (95.0, 110.0, 80.0), (30.0, 55.0, 95.0), (235.0, 238.0, 240.0)
 
 
+@cache
 def clouds(cover: float, seed: int = 3) -> NDArray[np.bool_]:
     field = fractal_tile(np.random.default_rng(seed), SIZE[0], 1.6)
     return field > np.quantile(field, 1.0 - cover) if cover > 0.0 else np.zeros(SIZE, bool)
 
 
+@cache
 def earth(cover: float, *, light: float = 1.0, haze: float = 0.0) -> NDArray[np.uint8]:
     """Land and sea under so much cloud, with haze over it, as displayed."""
     land = fractal_tile(np.random.default_rng(8), SIZE[0], 1.8)[..., None] > 0.0
@@ -130,6 +133,7 @@ FINER = 4
 SIDE = 512
 
 
+@cache
 def scene(kind: str, seed: int = 1) -> NDArray[np.float32]:
     """A sharp picture, 0 to 255: land (a fractal), edges (discs), lamps (points)."""
     rng = np.random.default_rng(seed)
