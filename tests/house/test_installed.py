@@ -90,7 +90,6 @@ class Installed:
         self.bin = folder / "environment" / "bin"
         self.wheel = self._build()
         subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
-        lock = ROOT / ".ci" / "requirements-core.txt"
         pip = "python -m pip install --quiet --no-input --no-index --no-deps"
         self.run(*pip.split(), "--disable-pip-version-check", self.wheel)
         self._link_needs()
