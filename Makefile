@@ -21,7 +21,6 @@ QUICK := not (slow or real or browser or server)
 # one thread a process: as many processes as cores; what is compiled is kept, for the second run
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
-BY_FILE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 # what processes that begin together would each compile for themselves
 COMPILE := $(BIN)/python -c 'from matchers import compiled_align, compiled_figures, compiled_patches, compiled_view'
 
@@ -40,7 +39,7 @@ test: dev
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-rest: dev
-	$(PYTEST) $(BY_FILE) -m "(slow or browser or server) and not real"
+	$(PYTEST) $(PARALLEL) -m "(slow or browser or server) and not real"
 
 test-real: dev
 	$(PYTEST) $(PARALLEL) -m real

@@ -19,6 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from regengine.io.extras import EXTRAS
+from tests.kit.shared import make_once
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine")
@@ -88,8 +89,17 @@ class Installed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bin = folder / "environment" / "bin"
-        self.wheel = self._build()
-        subprocess.run([sys.executable, "-m", "venv", folder / "environment"], check=True)
+
+    @property
+    def wheel(self) -> Path:
+        """What was built."""
+        (wheel,) = self.folder.glob("regengine-*.whl")
+        return wheel
+
+    def make(self) -> None:
+        """Build the wheel and install it."""
+        self._build()
+        subprocess.run([sys.executable, "-m", "venv", self.folder / "environment"], check=True)
         pip = "python -m pip install --quiet --no-input --no-index --no-deps"
         self.run(*pip.split(), "--disable-pip-version-check", self.wheel)
         self._link_needs()
@@ -118,7 +128,7 @@ class Installed:
                 if not (site / name).exists():
                     (site / name).symlink_to(known.locate_file(name))
 
-    def _build(self) -> Path:
+    def _build(self) -> None:
         """The wheel, built of a copy: setuptools leaves files where it builds."""
         source = self.folder / "source"
         for path in shipped():
@@ -131,8 +141,6 @@ class Installed:
         subprocess.run(
             [*pip, "--no-build-isolation", "--wheel-dir", self.folder, source], check=True
         )
-        (wheel,) = self.folder.glob("regengine-*.whl")
-        return wheel
 
     def run(self, *command: object, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a command in a folder of its own, without what this project's tests set."""
@@ -161,9 +169,11 @@ class Installed:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("installed"))
+    return Installed(
+        make_once(tmp_path_factory, "installed", lambda folder: Installed(folder).make())
+    )
 
 
 @pytest.mark.slow

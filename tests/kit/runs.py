@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.kit.shared import make_once
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
+# The sample that shows no city would be sought for three times as long; the others take a third
+BRAKE = ("--max-seconds", 10)
 
 # Every Python process of a run imports this first. Attempts are written down, so that one which is
 # caught and survived still counts.
@@ -55,7 +58,7 @@ def offline(folder: Path) -> dict[str, str]:
 def _register_samples(folder: Path) -> None:
     said = start(
         *("register", *sorted(SAMPLES.glob("*.jpg")), "--tle", ELEMENTS, "--lights", LIGHTS),
-        *("--store", "run.h5", "--overlay", "overlays", "--json"),
+        *("--store", "run.h5", "--overlay", "overlays", "--json", *BRAKE),
         cwd=folder,
         environment=offline(folder),
     )
@@ -64,12 +67,12 @@ def _register_samples(folder: Path) -> None:
     (folder / "messages.txt").write_text(said.err, encoding="utf-8")
 
 
-def _register_simulated(folder: Path) -> None:
-    from tests.kit.simulated import EXPOSURES, write_photos  # as long to load as the program
+def _register_simulated(folder: Path, names: Sequence[str]) -> None:
+    from tests.kit.simulated import write_photos  # as long to load as the program
 
-    write_photos(folder)
+    write_photos(folder, names)
     said = start(
-        *("register", *(f"{name}.jpg" for name in EXPOSURES), "--tle", ELEMENTS),
+        *("register", *(f"{name}.jpg" for name in names), "--tle", ELEMENTS),
         *("--lights", LIGHTS, "--store", "run.h5", "--json", "--workers", "0"),
         cwd=folder,
     )
@@ -79,7 +82,9 @@ def _register_simulated(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The six samples, registered by the command as a user types it, without a network.
+    """The six samples, registered by the command as a user types it, but for `BRAKE`.
+
+    It reaches no network.
 
     ``run.h5``, ``records.ndjson`` (its standard output), ``messages.txt`` (its standard error),
     ``overlays/`` and, if it sought a network, ``attempts``. To be copied, never changed.
@@ -89,9 +94,21 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The photos of `tests.kit.simulated.EXPOSURES`, registered in one run.
+    """The photos of `tests.kit.simulated.USUAL`, registered in one run.
 
     ``NAME.jpg`` with its true camera in ``NAME.json``, ``run.h5`` and ``records.ndjson``. To be
     copied, never changed.
     """
-    return make_once(tmp_path_factory, "simulated", _register_simulated)
+    from tests.kit.simulated import USUAL
+
+    return make_once(
+        tmp_path_factory, "simulated", lambda folder: _register_simulated(folder, USUAL)
+    )
+
+
+@pytest.fixture(scope="session")
+def rare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of `tests.kit.simulated.RARE`."""
+    from tests.kit.simulated import RARE
+
+    return make_once(tmp_path_factory, "rare", lambda folder: _register_simulated(folder, RARE))

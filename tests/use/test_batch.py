@@ -164,6 +164,7 @@ def children(pid: int) -> Iterator[int]:
                 yield from children(int(entry.name))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Path) -> None:
     write_photos(photos, MANY)
     alone = run("detect", "lights", "photos", "--json", "--workers", 0, "--out", "alone.ndjson")
@@ -183,6 +184,7 @@ def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Pa
     assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_photo_that_needs_more_memory_than_a_worker_has_fails_alone(photos: Path) -> None:
     dark = np.zeros((9000, 7000, 3), np.uint8)
     Image.fromarray(dark).save(photos / "large.png", compress_level=1)
@@ -346,6 +348,7 @@ def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: 
     assert len(Path("out.ndjson").read_text().splitlines()) == MANY
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
     with begin("register", *GIVEN, "photos", "--workers", 0, "--json") as process:
         assert process.stdout is not None

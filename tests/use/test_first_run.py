@@ -13,7 +13,7 @@ from PIL import Image
 import regengine
 from tests.conftest import ROOT
 from tests.kit.program import run
-from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES, offline
+from tests.kit.runs import BRAKE, ELEMENTS, LIGHTS, SAMPLES, offline
 from tests.kit.shared import records_of, standing_copy
 from tests.kit.simulated import is_right, point_misses_m, sample_camera
 
@@ -109,7 +109,7 @@ def test_a_second_run_takes_everything_over(demo_run: Path, tmp_path: Path) -> N
     copy = standing_copy(demo_run, tmp_path)
     again = run(
         *("register", *sorted(SAMPLES.glob("*.jpg")), "--tle", ELEMENTS, "--lights", LIGHTS),
-        *("--store", copy / "run.h5", "--json", "--workers", 0),
+        *("--store", copy / "run.h5", "--json", "--workers", 0, *BRAKE),
     )
     assert again.code == 0
     before = {record["frame"]: record for record in records_of(demo_run)}
@@ -117,7 +117,7 @@ def test_a_second_run_takes_everything_over(demo_run: Path, tmp_path: Path) -> N
     assert "6 photos" in again.err
     dry = run(
         *("register", SAMPLES, "--tle", ELEMENTS, "--lights", LIGHTS),
-        *("--store", copy / "run.h5", "--dry-run"),
+        *("--store", copy / "run.h5", "--dry-run", *BRAKE),
     )
     assert dry.code == 0
     assert dry.out.count("done: ") == 6

@@ -67,10 +67,11 @@ def assert_equal_stores(one: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "moment"),
     [
-        ("fsync", 1),
         ("fsync", 4),
-        ("replace", PHOTOS // 2 + 1),
-        ("fsync", AT_THE_END + 2),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("fsync", 1), ("replace", PHOTOS // 2 + 1), ("fsync", AT_THE_END + 2))
+        ),
     ],
 )
 def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
@@ -92,7 +93,9 @@ def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
 
 
-@pytest.mark.parametrize(("moment", "more"), [(5, ()), (4, ("--no-resume",))])
+@pytest.mark.parametrize(
+    ("moment", "more"), [(5, ()), pytest.param(4, ("--no-resume",), marks=pytest.mark.slow)]
+)
 def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path, moment: int, more: tuple[str, ...]
 ) -> None:
@@ -141,6 +144,7 @@ def test_a_disk_that_refuses_once_costs_nothing_that_was_reported(
             pytest.fail("the disk was always asked for more")
 
 
+@pytest.mark.slow
 def test_a_run_under_way_can_be_read_and_shuts_out_another(
     undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -177,6 +181,7 @@ def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
+@pytest.mark.slow
 def test_what_a_crash_tore_is_set_aside_and_done_again(undisturbed: Path, tmp_path: Path) -> None:
     store = tmp_path / "run.h5"
     words = register(undisturbed / "photos", store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.kit.simulated import (
     CLEAR,
     EXPOSURES,
     HEIGHT,
-    MOONLIT_CLOUDS,
     WIDTH,
     Region,
     SimCamera,
@@ -92,7 +90,6 @@ def _draw_refused(folder: Path) -> None:
     pictures = {
         "noise": RNG.integers(0, 60, (HEIGHT, WIDTH, 3), dtype=np.uint8),
         "dark sea": draw(sea, None, CLEAR),
-        "cloud over the sea": draw(sea, None, replace(CLEAR, clouds=MOONLIT_CLOUDS, ground_nw=0.5)),
         "a land of no map": draw(camera, other, CLEAR),
         "stars": spots(150),
         "lights on a lattice": lattice(),
@@ -111,14 +108,18 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        *("noise", "dark sea", "cloud over the sea", "a land of no map", "stars"),
-        *("lights on a lattice", "lights in a corner"),
+        *("noise", "a land of no map", "lights on a lattice"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("dark sea", "stars", "lights in a corner")
+        ),
     ],
 )
 def test_what_shows_nothing_of_the_map_is_not_accepted(refused: Path, name: str) -> None:
+    """Cloud over the sea is one of the samples (`test_first_run`)."""
     found = register(refused / f"{name}.png", refused / "lights.tif")
     is_refused(found)
-    if name in ("noise", "dark sea", "cloud over the sea"):
+    if name in ("noise", "dark sea"):
         assert found.verdict == "no_match"
 
 
@@ -142,7 +143,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", ["mirrored", pytest.param("empty", marks=pytest.mark.slow)])
 def test_a_wrong_map_is_believed_by_nobody(simulated: Path, tmp_path: Path, change: str) -> None:
     lights = write_city_map(tmp_path / "lights.tif", CHANGES[change])
     is_refused(register(simulated / "nadir.jpg", lights))

@@ -16,6 +16,8 @@ from tests.kit.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.kit.simulated import (
     EXPOSURES,
     HEIGHT,
+    RARE,
+    USUAL,
     WIDTH,
     Region,
     SimCamera,
@@ -58,28 +60,41 @@ def told(name: str) -> dict[str, Any]:
 # As they were taken
 
 
-@pytest.mark.parametrize("name", EXPOSURES)
-def test_a_photo_is_placed_to_a_part_of_a_map_pixel(simulated: Path, name: str) -> None:
-    found = regengine.open_store(simulated / "run.h5")[name]
-    found_right(found, true_camera(simulated / f"{name}.jpg"), median_m=0.6 * MAP_PIXEL_M)
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        *(("simulated", name) for name in USUAL),
+        *(pytest.param("rare", name, marks=pytest.mark.slow) for name in RARE),
+    ],
+)
+def test_a_photo_is_placed_to_a_part_of_a_map_pixel(
+    request: pytest.FixtureRequest, run: str, name: str
+) -> None:
+    folder = request.getfixturevalue(run)
+    found = regengine.open_store(folder / "run.h5")[name]
+    found_right(found, true_camera(folder / f"{name}.jpg"), median_m=0.6 * MAP_PIXEL_M)
     assert found.camera.mirrored == EXPOSURES[name].mirrored
     assert found.to_dict()["image"]["orientation"] == EXPOSURES[name].orientation
     late_s = found.to_dict()["camera"]["along_track_offset_s"]
     assert late_s == pytest.approx(-EXPOSURES[name].clock_error_s, abs=5.0)
 
 
-def test_over_the_set_points_lie_as_far_off_as_their_sigmas_say(simulated: Path) -> None:
+@pytest.mark.slow
+def test_over_the_set_points_lie_as_far_off_as_their_sigmas_say(
+    simulated: Path, rare: Path
+) -> None:
     """Of two axes with one sigma each the squared distance has a mean of two squared sigmas."""
     squares = []
-    for found in regengine.open_store(simulated / "run.h5"):
-        misses_m = point_misses_m(true_camera(simulated / found.path.name), found.control_points)
-        squares += list(0.5 * (misses_m / found.control_points.sigma_m) ** 2)
+    for folder in (simulated, rare):
+        for found in regengine.open_store(folder / "run.h5"):
+            misses_m = point_misses_m(true_camera(folder / found.path.name), found.control_points)
+            squares += list(0.5 * (misses_m / found.control_points.sigma_m) ** 2)
     assert len(squares) == 4 * len(EXPOSURES)
     assert 0.15 < np.mean(squares) < 1.5
     assert np.max(squares) < 0.5 * 4.0**2
 
 
-@pytest.mark.parametrize("size", [1.0, 2.7])
+@pytest.mark.parametrize("size", [1.0, pytest.param(2.7, marks=pytest.mark.slow)])
 def test_no_half_pixel_is_lost_between_file_and_map(
     simulated: Path, tmp_path: Path, size: float
 ) -> None:
@@ -102,7 +117,9 @@ def test_no_half_pixel_is_lost_between_file_and_map(
 # As they are stored
 
 
-@pytest.mark.parametrize("kind", ["PNG turned", "TIFF of 16 bit", "raw"])
+@pytest.mark.parametrize(
+    "kind", ["PNG turned", "TIFF of 16 bit", pytest.param("raw", marks=pytest.mark.slow)]
+)
 def test_the_same_exposure_in_another_file_is_the_same_place(
     simulated: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -124,7 +141,10 @@ def test_the_same_exposure_in_another_file_is_the_same_place(
         assert found.to_dict()["image"]["orientation"] == {"PNG turned": 3}.get(kind, 7)
 
 
-@pytest.mark.parametrize(("name", "part"), [("nadir", "upper"), ("oblique", "left")])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("nadir", "upper"), pytest.param("oblique", "left", marks=pytest.mark.slow)],
+)
 def test_half_of_a_photo_shows_the_same_places(
     simulated: Path, tmp_path: Path, name: str, part: str
 ) -> None:
@@ -138,6 +158,7 @@ def test_half_of_a_photo_shows_the_same_places(
     found_right(found, replace(camera, width_px=half.shape[1], height_px=half.shape[0]))
 
 
+@pytest.mark.slow
 def test_a_photo_without_any_word_of_its_lens_turned_upside_down(
     simulated: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +229,7 @@ def test_across_the_antimeridian(simulated: Path, tmp_path: Path) -> None:
     assert ((corners >= -180.0) & (corners < 180.0)).all()
 
 
+@pytest.mark.slow
 def test_at_70_degrees_north(tmp_path: Path) -> None:
     world = write_land(tmp_path, Region(west=-12.0, south=64.0, size_deg=10.0), seed=7)
     camera = camera_over((-5.9, 69.6))

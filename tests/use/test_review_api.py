@@ -439,6 +439,7 @@ def test_other_programs_files_are_refused_and_left_alone(
     assert file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_was_answered_outlives_kill_9_and_a_signal_ends_in_order(review_store: Path) -> None:
     with ReviewProcess(review_store, "--reviewer", "Ada", "--port", 0) as review:
         with httpx.Client(follow_redirects=True, timeout=60.0) as person:

@@ -63,6 +63,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, simulated: Path) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_workers_order_and_folder_change_nothing(
     alone: Path, simulated: Path, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(
     assert again["solved"] is True
 
 
+@pytest.mark.slow
 def test_a_lens_is_fitted_without_solutions_and_past_broken_photos(
     star_fields: Path, solved: tuple[Said, Path], tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -119,13 +119,13 @@ def proposed(search: Search, method: str, steps: int = MOST_STEPS) -> Iterator[l
             yield sorted(proposals.candidates, key=lambda one: -one.score)
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=METHODS, scope="module")
 def method(request: pytest.FixtureRequest) -> str:
     """Each that is there."""
     return str(request.param)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(method: str, city: Case) -> Case:
     """The city; for stars a photo that has a sky."""
     if method != "propose_stars":
@@ -133,11 +133,19 @@ def case(method: str, city: Case) -> Case:
     return case_of(SAMPLES / f"{LIMB}.jpg", sample_camera(LIMB))
 
 
-def test_the_true_camera_is_among_the_best(method: str, case: Case, index: EarthIndex) -> None:
-    search = search_of(case, aids_for(method, case, index))
+@pytest.fixture(scope="module")
+def first(method: str, case: Case, index: EarthIndex) -> list[list[Candidate]]:
+    """What comes of the first step."""
+    return list(proposed(search_of(case, aids_for(method, case, index)), method, steps=1))
+
+
+def test_the_true_camera_is_among_the_best(
+    method: str, case: Case, index: EarthIndex, first: list[list[Candidate]]
+) -> None:
+    later = proposed(search_of(case, aids_for(method, case, index)), method)
     assert any(
         same_view(one.camera, case.truth, SAME_SHARE)
-        for found in proposed(search, method)
+        for found in chain(first, later)
         for one in found[:MOST_RANK]
     )
 
@@ -178,9 +186,11 @@ def test_a_map_without_lights_brings_nothing(
     assert all(one.score <= 0.0 for few in found for one in few)
 
 
-def test_the_same_is_proposed_again(method: str, case: Case, index: EarthIndex) -> None:
-    aids = aids_for(method, case, index)
-    first, second = (list(proposed(search_of(case, aids), method, steps=1)) for _ in range(2))
+def test_the_same_is_proposed_again(
+    method: str, case: Case, index: EarthIndex, first: list[list[Candidate]]
+) -> None:
+    again = search_of(case, aids_for(method, case, index))
+    second = list(proposed(again, method, steps=1))
     assert [[one.camera for one in few] for few in first] == [
         [one.camera for one in few] for few in second
     ]
