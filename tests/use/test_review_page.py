@@ -129,6 +129,73 @@ def test_nothing_is_accepted_without_a_camera_and_four_points(hand: ReviewHand) 
     hand.wait_until_kept()
 
 
+def test_a_wrong_proposal_is_put_right_by_drags(hand: ReviewHand) -> None:
+    frame_id = FRAMES["wrong"]
+    hand.go_to(frame_id)
+    points = hand.told_of(frame_id)["points"]
+    assert points_error_km(points, CITY) > BAR_KM
+    for index in (0, 2, 1, 3):
+        hand.press("0")
+        point = (draft_of(hand, frame_id) or hand.told_of(frame_id))["points"][index]
+        true_place = look(CITY, point["x"], point["y"])
+        hand.drag(hand.at_place(point["lon"], point["lat"]), hand.at_place(*true_place))
+        hand.wait_until_kept()
+    kept = decided(hand, frame_id)
+    assert {point["origin"] for point in kept["points"]} == {"person"}
+    assert camera_error_km(kept["camera"], CITY) < BAR_KM
+
+
+def test_four_pairs_bring_a_photo_from_far_off(hand: ReviewHand) -> None:
+    frame_id = FRAMES["far"]
+    hand.go_to(frame_id)
+    hand.press("p")
+    taken = [(point["x"], point["y"]) for point in hand.told_of(frame_id)["points"]]
+    for pair in known_pairs(CITY, *INNER, clear_of=taken):
+        hand.click(*hand.at_pixel(pair["x"], pair["y"]))
+        hand.wait_until_kept()
+        hand.zoom_to(pair["lon"], pair["lat"])
+        hand.click(*hand.at_place(pair["lon"], pair["lat"]))
+        hand.wait_until_kept()
+    assert camera_error_km(decided(hand, frame_id)["camera"], CITY) < BAR_KM
+
+
+def test_a_list_is_worked_off_to_its_end(tmp_path: Path, desk: BrowserContext) -> None:
+    with ReviewProcess(sample_store(tmp_path / "store"), "--reviewer", "Eve") as server:
+        hand = ReviewHand(desk.new_page(), server.address)
+        hand.go_to()
+        page = hand.page
+        frames = hand.told("/api/frames?status=open")["frames"]
+        shown = []
+        for key in ("s", *"u" * len(frames)):
+            shown.append(page.inner_text("#panel h2"))
+            frame_id = int(page.get_attribute("#photo", "data-drawn") or -1)
+            hand.press(key)
+            hand.wait_until_left(frame_id)
+            page.wait_for_selector("#photo[data-drawn], #empty:not([hidden])")
+        # What was skipped comes by again at the end
+        assert sorted(shown[1:]) == sorted(each["frame"] for each in frames)
+        assert shown[-1] == shown[0]
+        expect(page.locator("#empty")).to_have_text("This queue is done.")
+        expect(page.locator("#progress-of-queue")).to_contain_text(
+            f"{len(frames)} of {len(frames)} frames decided"
+        )
+        assert hand.problems == []
+        page.close()
+
+
+def test_the_map_goes_to_coordinates(hand: ReviewHand) -> None:
+    hand.go_to(FRAMES["people"])
+    before = hand.drawn_view("#map")
+    hand.press("j")
+    hand.page.keyboard.type("36°30\u2032N, 151.25 W")
+    hand.page.keyboard.press("Enter")
+    hand.moved_to_rest("#map", before)
+    box = hand.page.locator("#map").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert math.dist(hand.at_place(-151.25, 36.5), middle) < 1.0
+
+
 def test_a_photo_is_placed_from_nothing_by_pairs(hand: ReviewHand) -> None:
     frame_id = FRAMES["unplaced"]
     hand.go_to(frame_id)

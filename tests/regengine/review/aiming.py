@@ -1,4 +1,4 @@
-"""A camera from what a person knows of a photo (whence, at what, how turned), and back."""
+"""A camera from what a person knows of a photo: whence, at what, how turned."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.types import FloatArray
 from matchers.camera import Camera, Lens
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.earth import geodetic_to_ecef, incidence_deg, local_axes
 from matchers.pose import with_attitude
 
 
@@ -49,28 +49,6 @@ def aimed_camera(aim: Aim, lens: Lens) -> Camera | None:
         position_ecef_m=(x, y, z),
     )
     return with_attitude(camera, world.T @ local)
-
-
-def aim_of(camera: Camera) -> Aim | None:
-    """The aim of a camera; None where the middle of its picture shows the sky."""
-    x, y = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
-    lon, lat = (float(value) for value in camera.pixel_to_lonlat(x, y))
-    if not np.isfinite(lon):
-        return None
-    ahead, upwards = _middle_axes(camera)
-    north, east = _picture_north(lon, lat, camera.matrix @ ahead)
-    top = camera.matrix @ upwards
-    nadir_lon, nadir_lat, height_m = (
-        float(value) for value in ecef_to_geodetic(camera.position_ecef_m)
-    )
-    return Aim(
-        nadir_lon=nadir_lon,
-        nadir_lat=nadir_lat,
-        altitude_km=height_m / 1e3,
-        lon=lon,
-        lat=lat,
-        turn_deg=float(np.degrees(np.arctan2(top @ east, top @ north))),
-    )
 
 
 def _picture_north(lon: float, lat: float, forward: FloatArray) -> tuple[FloatArray, FloatArray]:

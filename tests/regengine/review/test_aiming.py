@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from matchers.camera import Lens
-from tests.regengine.review.aiming import Aim, aim_of, aimed_camera
+from tests.regengine.review.aiming import Aim, aimed_camera
 
 WGS84 = Geod(ellps="WGS84")
 LENS = Lens(width_px=4256, height_px=2832, focal_px=5900.0, principal_point=(2127.5, 1415.5))
@@ -34,19 +34,12 @@ def aims(draw: st.DrawFn) -> Aim:
 
 @settings(max_examples=60)
 @given(aim=aims(), mirrored=st.booleans(), shift=st.floats(-600.0, 600.0))
-def test_the_middle_shows_the_place_and_the_top_points_as_told(
-    aim: Aim, mirrored: bool, shift: float
-) -> None:
+def test_the_middle_shows_the_place(aim: Aim, mirrored: bool, shift: float) -> None:
     lens = replace(LENS, mirrored=mirrored, principal_point=(2127.5 + shift, 1415.5 - shift / 2))
     camera = aimed_camera(aim, lens)
     assert camera is not None
     x, y = camera.lonlat_to_pixel(aim.lon, aim.lat)
     assert np.hypot(x - 2127.5, y - 1415.5) < 1e-4
-    again = aim_of(camera)
-    assert again is not None
-    assert (again.turn_deg - aim.turn_deg + 180.0) % 360.0 - 180.0 == pytest.approx(0.0, abs=1e-5)
-    assert again.altitude_km == pytest.approx(415.0, abs=1e-6)
-    assert WGS84.inv(again.nadir_lon, again.nadir_lat, aim.nadir_lon, aim.nadir_lat)[2] < 1e-3
 
 
 @pytest.mark.parametrize(("turn_deg", "azimuth"), [(0.0, 0.0), (90.0, 90.0), (-135.0, 225.0)])
@@ -62,11 +55,6 @@ def test_straight_down_the_top_of_the_picture_lies_in_the_direction_of_the_turn(
     )
 
 
-def test_no_camera_sees_beyond_its_horizon_and_none_that_sees_the_sky_has_an_aim() -> None:
+def test_no_camera_sees_beyond_its_horizon() -> None:
     beyond = Aim(nadir_lon=0, nadir_lat=0, altitude_km=400, lon=25, lat=0, turn_deg=0)
     assert aimed_camera(beyond, LENS) is None
-    down = aimed_camera(replace(beyond, lon=0), LENS)
-    assert down is not None
-    x, y, z, w = down.quaternion
-    up = replace(down, quaternion=(w, z, -y, -x))  # half a turn about the picture's x axis
-    assert aim_of(up) is None

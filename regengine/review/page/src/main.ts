@@ -6,22 +6,20 @@ import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { readAddress, writeAddress } from "./work/address";
 import { adjustBox } from "./work/adjust_box";
-import { ApiError, api, UNKNOWN } from "./work/api";
-import { coordinatesIn } from "./work/coordinates";
+import { api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
-import { complain, say, sentenceOf, settled } from "./work/notices";
+import { complain, say, sentenceOf, settled, wait } from "./work/notices";
 import { showDecisions, showHypotheses } from "./work/others_box";
 import { buttons } from "./work/toolbar";
 import { placeBox } from "./work/place_box";
 import { showPoints } from "./work/points_table";
 import { showGiven } from "./work/given_box";
 import { queueFilters } from "./work/queue_filters";
-import { QueueHead } from "./work/queue_head";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
 import { SearchRun } from "./work/search_run";
@@ -29,25 +27,14 @@ import { remember, remembered } from "./work/settings";
 import { lonLat } from "./work/text";
 import { topBar } from "./work/top_bar";
 
-/** What the outage of the server explains is told by one line, see `Link`. */
-const failed = (error: unknown): void => {
-  if (!(error instanceof ApiError && error.away)) complain(sentenceOf(error), undefined, "frame");
-};
-const wait = (work: Promise<unknown>): void => void work.catch(failed);
-const find = async (text: string, signal: AbortSignal) => (await api.places(text, signal)).places;
-/** Towns by name, or the one place that is typed as its coordinates. */
-const findAnywhere = async (text: string, signal: AbortSignal) => {
-  const at = coordinatesIn(text);
-  return at ? [{ name: lonLat(at), country: "", lon: at[0], lat: at[1], population: 0 }] : find(text, signal);
-};
-
 const AWAY = "The review server does not answer. What you do is kept in this browser, and sent when it is there again.";
 
 function begin(session: Session): void {
   const address = readAddress(location.hash);
+  const filters = queueFilters(byId("queue"), address.filter, (filter) => wait(review.setFilter(filter).then(remembersAddress)));
   const review: Review = new Review({
     session,
-    filter: address.filter,
+    filter: filters.start,
     changed: () => refresh(),
     opened: () => {
       settled("frame");
@@ -56,13 +43,13 @@ function begin(session: Session): void {
     },
     queueChanged: () => {
       list.show(review.queue);
-      if (!review.unsent) void head.refresh();
+      if (review.outbox.empty) wait(list.showProgress());
       bar.setProgress(review.decidedNow);
       if (review.decidedNow > 0) remember("hints", { decided: 1 });
     },
     sending: (sending, why) => {
       bar.setSending(sending, why);
-      if (sending === "saved") void head.refresh();
+      if (sending === "saved") wait(list.showProgress());
     },
     leaving: (leaving) => form.hold(leaving),
   });
@@ -89,18 +76,8 @@ function begin(session: Session): void {
     });
   }
 
-  const filters = queueFilters(
-    byId("queue"),
-    address.filter,
-    (filter) => {
-      wait(review.setFilter(filter).then(remembersAddress));
-    },
-    find,
-    failed,
-  );
-  const head = new QueueHead(byId("queue"), () => review.queue.progress(), failed);
-  const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)), failed);
-  const form = decisionForm({ editor, find, failed, goTo: (place) => review.goTo(place) });
+  const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)));
+  const form = decisionForm(editor, (place) => review.goTo(place));
   const adjust = adjustBox((side, values) => review.views?.setAdjust(side, values));
   const search = new SearchRun(
     (...found) => wait(review.searched(...found)),
@@ -119,41 +96,22 @@ function begin(session: Session): void {
     id: "find",
     label: "Go to",
     placeholder: "Town, or 35.68, 139.77",
-    find: findAnywhere,
-    failed,
+    coordinates: true,
     chosen: (place) => {
       if (place !== null) review.goTo(place);
     },
   });
 
-  const fields = {
-    comment: () => form.focus("comment"),
-    tags: () => form.focus("tags"),
-    place: () => form.focus("place"),
-    quality: () => form.focus("quality"),
-    filter: () => filters.focusText(),
-    queue: () => list.focus(),
-    find: () => jump.input.focus(),
-  };
   const keyboard: Keyboard = new Keyboard(
     reviewActions({
       review,
-      wait,
-      search: () => {
-        const { frame } = review;
-        const { camera } = editor.draft;
-        if (camera === null) say("The search needs a camera to begin with: place the photo (M), or click two pairs of points (P).");
-        else if (frame !== null) wait(search.start(frame.id, camera));
-      },
-      canSearch: () => session.lights && !search.running,
-      canSnap: () => session.lights,
-      focus: (what) => {
-        if (what === "filter") setQueueHidden(false);
-        fields[what]();
-      },
+      search,
       adjust,
-      hideQueue: () => setQueueHidden(!byId("queue").hidden),
-      isOpen: { adjust: () => !adjust.element.hidden, queue: () => !byId("queue").hidden },
+      setQueueHidden,
+      filter: () => {
+        setQueueHidden(false);
+        filters.focusText();
+      },
       help: () => showHelp(keyboard),
     }),
   );
@@ -173,7 +131,7 @@ function begin(session: Session): void {
     () => editor.draft.hypothesis,
   );
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor, wait),
+    () => showPoints(byId("points"), editor),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
@@ -215,7 +173,7 @@ function begin(session: Session): void {
     showDecisions(byId("decisions"), frame.decisions, editor, () =>
       wait(review.history().then((all) => all && showHistory(all, editor))),
     );
-    showGiven(byId("given"), frame, { editor, orbits: session.orbits, changed: () => review.views?.fit() });
+    showGiven(byId("given"), frame, editor, session.orbits, () => review.views?.fit());
     byId("panel").scrollTop = 0;
     refresh();
   }
@@ -228,7 +186,7 @@ function begin(session: Session): void {
   }
 
   function remembersAddress(): void {
-    history.replaceState(null, "", writeAddress({ frame: review.frame?.id ?? null, filter: review.queue.filter }));
+    history.replaceState(null, "", writeAddress(review.frame?.id ?? null, review.queue.filter));
   }
 
   // Escape leaves the full screen, and asks nobody
@@ -237,13 +195,14 @@ function begin(session: Session): void {
     refresh();
   });
   window.addEventListener("beforeunload", (event) => {
-    if (review.unsent) event.preventDefault();
+    if (!review.outbox.empty) event.preventDefault();
   });
   window.addEventListener("hashchange", () => {
     const { frame } = readAddress(location.hash);
     if (frame !== null && frame !== review.frame?.id) wait(review.open(frame));
   });
-  window.addEventListener("focus", () => review.sendLeftOvers());
+  // What a tab that is gone had not sent
+  window.addEventListener("focus", () => review.outbox.begin());
   link.begin({
     away: (why) => complain(why === "unknown" ? UNKNOWN : AWAY, undefined, "server"),
     back: (was) => {

@@ -54,10 +54,8 @@ export interface Session {
   frames: number;
   reviewer: string;
   readonly: boolean;
-  version: string;
   /** Whether a night-light map was given: without one there are no map tiles, snap, search. */
   lights: boolean;
-  lights_name: string;
   /** Whether there are element sets: a time tells the nadir. */
   orbits: boolean;
   /** Online layers that the configuration allows; empty by default. */
@@ -77,8 +75,9 @@ export interface QueueRow {
   camera_body: string | null;
   centre: LonLat | null;
   place: string | null;
-  /** EXIF orientation, and what addresses of its pictures repeat as v. */
+  /** EXIF orientation 1 to 8: the page turns the view, never the coordinates. */
   orientation: number;
+  /** What addresses of its pictures repeat as v. */
   version: string;
   /** Evidence for the proposal against chance, and over its runner-up. */
   log10_odds: number | null;
@@ -88,22 +87,6 @@ export interface QueueRow {
   decision: Choice | null;
   reviewers: number;
   disputed: boolean;
-}
-
-export interface QueueFilter {
-  verdict?: Verdict[];
-  reason?: string[];
-  category?: string[];
-  camera?: string[];
-  date_from?: string;
-  date_to?: string;
-  /** west, south, east, north; west > east crosses the antimeridian */
-  bbox?: [number, number, number, number];
-  text?: string;
-  /** second: others decided, this reviewer did not yet */
-  status?: "open" | "done" | "disputed" | "second" | "all";
-  tag?: string;
-  sort?: "doubt" | "time" | "name";
 }
 
 /** GET /api/facets: how many frames have each value, over the whole store */
@@ -127,26 +110,6 @@ export interface Hypothesis {
   place: string | null;
 }
 
-/** What a person said of a frame: the head of one reviewer's decisions. */
-export interface Decision {
-  revision: number;
-  decision: Choice;
-  reviewer: string;
-  time_utc: string;
-  camera: Camera | null;
-  points: Point[];
-  /** Which hypothesis it started from; null where it was placed by hand. */
-  hypothesis: number | null;
-  given?: Given | null;
-  comment: string;
-  tags: string[];
-  /** 0 (useless) to 5 (excellent); null where nobody said. */
-  quality: number | null;
-  place: Place | null;
-  /** Seconds that the frame was in view before it was decided. */
-  seconds: number | null;
-}
-
 /** What a person says of how the photo was taken, where its file does not. */
 export interface Given {
   time_utc: string | null;
@@ -154,11 +117,7 @@ export interface Given {
   focal_px: number | null;
 }
 
-/** GET /api/nadir?time_utc= */
-export interface NadirAnswer extends Nadir {
-  track: LonLat[];
-}
-
+/** Also GET /api/nadir?time_utc= */
 export interface Nadir {
   lon: number;
   lat: number;
@@ -167,16 +126,28 @@ export interface Nadir {
   sigma_along_km: number;
 }
 
-/** Unfinished work of this reviewer: what a reload brings back. Same shape, no choice yet. */
+/** Unfinished work of this reviewer: what a reload brings back. */
 export interface Draft {
   given?: Given | null;
   camera: Camera | null;
   points: Point[];
+  /** Which hypothesis it started from; null where it was placed by hand. */
   hypothesis: number | null;
   comment: string;
   tags: string[];
+  /** 0 (useless) to 5 (excellent); null where nobody said. */
   quality: number | null;
   place: Place | null;
+}
+
+/** What a person said of a frame: the head of one reviewer's decisions. */
+export interface Decision extends Draft {
+  revision: number;
+  decision: Choice;
+  reviewer: string;
+  time_utc: string;
+  /** Seconds that the frame was in view before it was decided. */
+  seconds: number | null;
 }
 
 /** GET /api/frames/{id} */
@@ -187,8 +158,6 @@ export interface Frame extends QueueRow {
   category_probability: number | null;
   width_px: number | null;
   height_px: number | null;
-  /** EXIF orientation 1 to 8: the page turns the view, never the coordinates. */
-  orientation: number;
   focal_mm: number | null;
   pixel_pitch_um: number | null;
   nadir: Nadir | null;
@@ -199,7 +168,7 @@ export interface Frame extends QueueRow {
   camera: Camera | null;
   points: Point[];
   hypotheses: Hypothesis[];
-  fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null; log10_odds: number | null } | null;
+  fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
   /** Where the photo's file can be read by the server. */
   photo: boolean;
   /** Tiles at the right and lower edge are whole, too: cut them at the photo's extent. Pictures
@@ -239,10 +208,9 @@ export interface SolveAnswer {
   freed: string[];
   points: PointResidual[];
   /** The same points with the attitude alone free (3 degrees of freedom). */
-  attitude_only: { camera: Camera; points: PointResidual[] } | null;
+  attitude_only: { points: PointResidual[] } | null;
   rms_px: number;
   rms_m: number | null;
-  off_nadir_deg: number;
   warning: string | null;
 }
 
@@ -257,35 +225,22 @@ export interface SnapRequest {
 export interface SnapAnswer {
   found: boolean;
   point: Point | null;
-  ncc: number | null;
   moved_px: number | null;
   why: string | null;
 }
 
 /** POST /api/frames/{id}/search: { camera, seconds } -> { job }; GET /api/jobs/{job} -> Job */
 export interface Job {
-  job: string;
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   seconds: number;
   message: string | null;
-  result: Found | null;
-}
-
-export interface Found {
-  verdict: Verdict;
-  probability: number | null;
-  reasons: string[];
-  reason_texts: string[];
-  camera: Camera | null;
-  points: Point[];
-  fit: { log10_odds: number; runner_up_log10_odds: number; matched_lights: number; residual_px: number } | null;
+  result: { verdict: Verdict; reason_texts: string[]; camera: Camera | null; points: Point[] } | null;
 }
 
 /** PUT /api/frames/{id}/decision: { base, decision } & Draft & { seconds } -> Saved.
  *  base: revision of this reviewer's head that the page knows, 0 where it knows none. */
 export interface Saved {
   revision: number;
-  time_utc: string;
   /** A decision of the same reviewer that the page had not seen (another tab); kept, too. */
   conflict: Decision | null;
   others: Decision[];

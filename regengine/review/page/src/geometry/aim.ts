@@ -1,35 +1,10 @@
-// A camera from what a person knows (where it was, what it looked at, how it was turned), and
-// back; a camera moved by hand. The page's twin of tests/regengine/review/aiming.py.
+// A camera from what a person knows (where it was, what it looked at, how it was turned); a camera
+// moved by hand. The page's twin of tests/regengine/review/aiming.py.
 
 import type { Camera, LonLat } from "../types";
-import { middle, pixelDirection } from "./camera";
-import {
-  degrees,
-  ecefToGeodetic,
-  geodeticToEcef,
-  incidenceDeg,
-  intersectEllipsoid,
-  localAxes,
-  radians,
-  surfaceToLonLat,
-} from "./earth";
-import { type Lens, rayOf } from "./lens";
-import {
-  across,
-  axisQuaternion,
-  cross,
-  dot,
-  matrixQuaternion,
-  minus,
-  norm,
-  quaternionMatrix,
-  quaternionProduct,
-  rotationBetween,
-  times,
-  unit,
-  type Matrix,
-  type Vec3,
-} from "./vector";
+import { type Lens, middle, pixelDirection } from "./camera";
+import { geodeticToEcef, incidenceDeg, localAxes, radians } from "./earth";
+import { across, axisQuaternion, cross, dot, minus, norm, plus, quaternionMatrix, quaternionProduct, scaled, times, unit, type Vec3 } from "./vector";
 
 export interface Aim {
   nadir: LonLat;
@@ -61,25 +36,16 @@ export function aimedCamera(aim: Aim, lens: Lens): Camera | null {
   const north = across(localAxes(aim.place[0], aim.place[1]).north, forward);
   const east = cross(forward, north);
   const turn = radians(aim.turn_deg);
-  const top: Vec3 = [0, 0, 0];
-  for (const i of [0, 1, 2] as const) top[i] = Math.cos(turn) * north[i] + Math.sin(turn) * east[i];
-  const matrix = rotationBetween(pictureAxes(lens), [forward, top, cross(forward, top)]);
-  return { ...lens, quaternion: matrixQuaternion(matrix), position_ecef_m: position };
+  const top = plus(scaled(north, Math.cos(turn)), east, Math.sin(turn));
+  return aligned({ ...lens, quaternion: [0, 0, 0, 1], position_ecef_m: position }, [0, -1], forward, top);
 }
 
-/** The aim of a camera; null where its middle shows the sky. */
-export function aimOf(camera: Camera): Aim | null {
-  const matrix = quaternionMatrix(camera.quaternion);
-  const [ray, up] = pictureAxes(camera);
-  const forward = times(matrix, ray);
-  const ground = intersectEllipsoid(camera.position_ecef_m, forward);
-  if (!ground) return null;
-  const place = surfaceToLonLat(ground);
-  const north = across(localAxes(place[0], place[1]).north, forward);
-  const top = times(matrix, up);
-  const turn_deg = degrees(Math.atan2(dot(top, cross(forward, north)), dot(top, north)));
-  const { lon, lat, heightM } = ecefToGeodetic(camera.position_ecef_m);
-  return { nadir: [lon, lat], altitude_km: heightM / 1000, place, turn_deg };
+/** The camera turned so that its middle looks along `ahead`, and a direction of the picture (pixels) at
+ *  right angles to it, towards `top`; both of length 1. */
+export function aligned(camera: Camera, [right, down]: [number, number], ahead: Vec3, top: Vec3): Camera {
+  const looking = turnedOnto(camera, unit(pixelDirection(camera, ...middle(camera))), ahead, top);
+  const up = times(quaternionMatrix(looking.quaternion), [camera.mirrored ? -right : right, down, 0]);
+  return turnedOnto(looking, across(up, ahead), top, ahead);
 }
 
 /** The camera turned, by as little as can be, so that a pixel sees a place; null if hidden. */
@@ -88,10 +54,7 @@ export function grabbed(camera: Camera, pixel: [number, number], place: LonLat):
   if (!(incidenceDeg(camera.position_ecef_m, ground) < 90)) return null;
   const from = unit(pixelDirection(camera, pixel[0], pixel[1]));
   const to = unit(minus(ground, camera.position_ecef_m));
-  const axis = cross(from, to);
-  const sine = norm(axis);
-  if (sine < 1e-12) return camera;
-  return rotated(camera, unit(axis), Math.atan2(sine, dot(from, to)));
+  return turnedOnto(camera, from, to);
 }
 
 /** The camera turned about what a pixel sees, clockwise on the map. */
@@ -104,22 +67,20 @@ export function turned(camera: Camera, pixel: [number, number], angle_deg: numbe
 export function zoomed(camera: Camera, pixel: [number, number], focal_px: number): Camera {
   const before = unit(pixelDirection(camera, pixel[0], pixel[1]));
   const changed = { ...camera, focal_px };
-  const after = unit(pixelDirection(changed, pixel[0], pixel[1]));
-  const axis = cross(after, before);
+  return turnedOnto(changed, unit(pixelDirection(changed, pixel[0], pixel[1])), before);
+}
+
+/** The camera turned by as little as can be so that one direction (ECEF, of length 1) becomes another;
+ *  where that is its opposite, about an axis at right angles to both. */
+export function turnedOnto(camera: Camera, from: Vec3, to: Vec3, about: Vec3 | null = null): Camera {
+  const axis = cross(from, to);
   const sine = norm(axis);
-  return sine < 1e-12 ? changed : rotated(changed, unit(axis), Math.atan2(sine, dot(after, before)));
+  if (sine > 1e-12) return rotated(camera, unit(axis), Math.atan2(sine, dot(from, to)));
+  return about && dot(from, to) < 0 ? rotated(camera, about, Math.PI) : camera;
 }
 
 /** The camera turned about an axis (ECEF, of length 1), right-handed. */
 export function rotated(camera: Camera, axis: Vec3, angleRad: number): Camera {
   const turn = axisQuaternion(axis, angleRad);
   return { ...camera, quaternion: quaternionProduct(turn, camera.quaternion) };
-}
-
-/** Of the picture's middle, in the camera's frame: ahead, towards the top, and their cross. */
-function pictureAxes(lens: Lens): Matrix {
-  const [x, y] = middle(lens);
-  const ahead = unit(rayOf(lens, x, y));
-  const top = across([0, -1, 0], ahead);
-  return [ahead, top, cross(ahead, top)];
 }

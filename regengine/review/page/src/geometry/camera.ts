@@ -2,8 +2,70 @@
 
 import type { Camera, LonLat } from "../types";
 import { geodeticToEcef, incidenceDeg, intersectEllipsoid, surfaceToLonLat } from "./earth";
-import { imageOf, rayOf } from "./lens";
 import { minus, quaternionMatrix, times, timesBack, type Vec3 } from "./vector";
+
+export type Lens = Pick<
+  Camera,
+  "width_px" | "height_px" | "focal_px" | "principal_point" | "distortion" | "mirrored"
+>;
+type Distortion = Camera["distortion"];
+
+const SINGULAR = 0.05; // a lens that shrinks areas by so much is no lens
+const CONVERGED = 1e-13; // tangents
+
+/** Direction (z = 1) in the camera's frame, x right, y down, of a pixel. */
+export function rayOf(lens: Lens, x: number, y: number): Vec3 {
+  const px = lens.mirrored ? lens.width_px - 1 - x : x;
+  const u = (px - lens.principal_point[0]) / lens.focal_px;
+  const v = (y - lens.principal_point[1]) / lens.focal_px;
+  const ideal = lens.distortion.some((k) => k !== 0) ? undistort(u, v, lens.distortion) : [u, v];
+  return [ideal[0] as number, ideal[1] as number, 1];
+}
+
+/** Pixel of a vector of the camera's frame; null behind the camera. */
+export function imageOf(lens: Lens, local: Vec3): [number, number] | null {
+  if (!(local[2] > 0)) return null;
+  const [u, v] = distort(local[0] / local[2], local[1] / local[2], lens.distortion);
+  const x = lens.principal_point[0] + lens.focal_px * u;
+  const y = lens.principal_point[1] + lens.focal_px * v;
+  return [lens.mirrored ? lens.width_px - 1 - x : x, y];
+}
+
+/** OpenCV's five-coefficient distortion of tangents (Brown 1966). */
+export function distort(u: number, v: number, distortion: Distortion): [number, number] {
+  const [k1, k2, p1, p2, k3] = distortion;
+  const r2 = u * u + v * v;
+  const radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3));
+  return [
+    u * radial + 2 * p1 * u * v + p2 * (r2 + 2 * u * u),
+    v * radial + p1 * (r2 + 2 * v * v) + 2 * p2 * u * v,
+  ];
+}
+
+/** Ideal tangents of distorted ones, by Newton's method with steps that stay in sight. */
+export function undistort(u: number, v: number, distortion: Distortion): [number, number] {
+  const [k1, k2, p1, p2, k3] = distortion;
+  let [a, b] = [u, v];
+  const longest = 0.3 * Math.hypot(u, v);
+  const limited = (step: number) => Math.min(longest, Math.max(-longest, step));
+  for (let i = 0; i < 10; i++) {
+    const [bentU, bentV] = distort(a, b, distortion);
+    const r2 = a * a + b * b;
+    const radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3));
+    const slope = 2 * (k1 + r2 * (2 * k2 + 3 * r2 * k3));
+    const uu = radial + slope * a * a + 2 * p1 * b + 6 * p2 * a;
+    const vv = radial + slope * b * b + 6 * p1 * b + 2 * p2 * a;
+    const uv = slope * a * b + 2 * p1 * a + 2 * p2 * b;
+    let area = uu * vv - uv * uv;
+    if (Math.abs(area) < SINGULAR) area = SINGULAR;
+    const stepU = limited((vv * (u - bentU) - uv * (v - bentV)) / area);
+    const stepV = limited((uu * (v - bentV) - uv * (u - bentU)) / area);
+    a += stepU;
+    b += stepV;
+    if (Math.abs(stepU) + Math.abs(stepV) < CONVERGED) break;
+  }
+  return [a, b];
+}
 
 /** Direction in ECEF, of any length, that a pixel looks along. */
 export function pixelDirection(camera: Camera, x: number, y: number): Vec3 {

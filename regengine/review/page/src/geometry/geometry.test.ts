@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Camera, LonLat } from "../types";
-import { type Aim, aimedCamera, aimOf, grabbed, turned, zoomed } from "./aim";
-import { lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "./camera";
-import { ecefToGeodetic, geodeticToEcef, greatCircleKm, wrapped } from "./earth";
-import type { Lens } from "./lens";
+import { type Aim, aimedCamera, grabbed, turned, zoomed } from "./aim";
+import { type Lens, lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "./camera";
+import { ecefToGeodetic, geodeticToEcef, greatCircleKm } from "./earth";
 import vectors from "./vectors.json";
 
 interface Case {
@@ -14,7 +13,6 @@ interface Case {
   aim: Aim;
   lens: Lens;
   camera: Camera;
-  aim_again: Aim;
   pixels: { x: number; y: number; place: LonLat | null; incidence_deg: number }[];
   places: { place: LonLat; pixel: [number, number] | null }[];
 }
@@ -34,7 +32,7 @@ function nearPlace(a: LonLat | null, b: LonLat | null, mostKm = MOST_KM): void {
   assert.ok(greatCircleKm(a, b) < mostKm, `${a} against ${b}`);
 }
 
-for (const { name, aim, lens, camera, aim_again, pixels, places } of cases) {
+for (const { name, aim, lens, camera, pixels, places } of cases) {
   test(`${name}: pixels see the places that the engine says`, () => {
     for (const { x, y, place, incidence_deg } of pixels) {
       const ground = pixelToGround(camera, x, y);
@@ -55,18 +53,12 @@ for (const { name, aim, lens, camera, aim_again, pixels, places } of cases) {
     }
   });
 
-  test(`${name}: the aim makes the engine's camera, and the camera tells its aim`, () => {
+  test(`${name}: the aim makes the engine's camera`, () => {
     const made = aimedCamera(aim, lens);
     assert.ok(made);
     for (const { place, pixel } of places) {
       if (pixel) nearPixel(lonLatToPixel(made, place[0], place[1]), pixel);
     }
-    const again = aimOf(camera);
-    assert.ok(again);
-    nearPlace(again.nadir, aim_again.nadir);
-    nearPlace(again.place, aim_again.place);
-    assert.ok(Math.abs(again.altitude_km - aim_again.altitude_km) < 1e-6);
-    assert.ok(Math.abs(wrapped(again.turn_deg - aim_again.turn_deg)) < 1e-6);
   });
 
   test(`${name}: what is grabbed, turned about or zoomed at stays under the pixel`, () => {
@@ -87,11 +79,12 @@ for (const { name, aim, lens, camera, aim_again, pixels, places } of cases) {
 }
 
 test("a turn is clockwise on the map, mirrored or not", () => {
-  for (const { camera, name } of cases) {
-    const before = aimOf(camera);
-    const after = aimOf(turned(camera, middle(camera), 10));
-    assert.ok(before && after);
-    assert.ok(Math.abs(wrapped(after.turn_deg - before.turn_deg) - 10) < 1e-6, name);
+  for (const { aim, lens, camera, places } of cases) {
+    const after = turned(camera, middle(camera), 10);
+    const made = aimedCamera({ ...aim, turn_deg: aim.turn_deg + 10 }, lens);
+    for (const { place, pixel } of places) {
+      if (pixel && made) nearPixel(lonLatToPixel(after, ...place), lonLatToPixel(made, ...place));
+    }
   }
 });
 

@@ -1,13 +1,11 @@
 // The limb, where the Earth ends: seen in a photo, it says how the camera was tilted.
 
 import type { Camera } from "../types";
-import { middle, pixelDirection } from "./camera";
-import { ecefToGeodetic, intersectEllipsoid, localAxes, SEMI_MAJOR_M, SEMI_MINOR_M } from "./earth";
-import { rotated } from "./aim";
-import { rayOf } from "./lens";
-import { across, cross, dot, norm, quaternionMatrix, times, timesBack, unit, type Vec3 } from "./vector";
+import { middle, pixelDirection, rayOf } from "./camera";
+import { ecefToGeodetic, localAxes, SEMI_MAJOR_M, SEMI_MINOR_M } from "./earth";
+import { aligned, rotated, turnedOnto } from "./aim";
+import { across, cross, dot, norm, plus, quaternionMatrix, scaled, times, timesBack, unit, type Vec3 } from "./vector";
 
-const HALVINGS = 40;
 const ROUNDS = 4; // the ellipsoid's limb is not quite a circle
 
 /** Points (ECEF, metres) of the ground along the limb, as many, once around.
@@ -52,11 +50,7 @@ export function withLimbAt(camera: Camera, pixels: [number, number][]): Camera |
         ? tilted(nadir, rays[0]!, cosines[0]!)
         : throughBoth(nadir, rays[0]!, rays[1]!, cosines[0]!, cosines[1]!);
     if (!wanted) return null;
-    const from = times(matrix, wanted);
-    const axis = cross(from, down);
-    const sine = norm(axis);
-    if (sine < 1e-12) break;
-    now = rotated(now, unit(axis), Math.atan2(sine, dot(from, down)));
+    now = turnedOnto(now, times(matrix, wanted), down);
   }
   return now;
 }
@@ -79,46 +73,30 @@ export function turnedOver(camera: Camera, from: [number, number], to: [number, 
 export function atHorizon(camera: Camera, azimuthRad: number, up: [number, number]): Camera {
   const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
   const { north, east } = localAxes(lon, lat);
-  const ahead = [0, 1, 2].map((i) => Math.cos(azimuthRad) * north[i]! + Math.sin(azimuthRad) * east[i]!) as Vec3;
-  const level = aligned(camera, up, ahead);
+  const ahead = plus(scaled(north, Math.cos(azimuthRad)), east, Math.sin(azimuthRad));
+  const level = aligned(camera, up, ahead, scaled(downwards(camera), -1));
   const [x, y] = middle(camera);
   const sixth = Math.min(camera.width_px, camera.height_px) / 6;
   return withLimbAt(level, [[x + up[0] * sixth, y + up[1] * sixth]]) ?? level;
 }
 
-/** The camera turned so that its middle looks along a level direction, and its up is up. */
-function aligned(camera: Camera, up: [number, number], ahead: Vec3): Camera {
-  const [x, y] = middle(camera);
-  const turn = (from: Vec3, to: Vec3, now: Camera, about: Vec3): Camera => {
-    const axis = cross(from, to);
-    const sine = norm(axis);
-    const angle = Math.atan2(sine, dot(from, to));
-    return angle < 1e-12 ? now : rotated(now, sine < 1e-9 ? about : unit(axis), angle);
-  };
-  const sky = downwards(camera).map((each) => -each) as Vec3;
-  const looking = turn(unit(pixelDirection(camera, x, y)), ahead, camera, sky);
-  const top = across(pixelDirection(looking, x + up[0], y + up[1]), ahead);
-  return turn(top, sky, looking, ahead);
-}
-
 /** Straight down, of the ellipsoid. */
 function downwards(camera: Camera): Vec3 {
   const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  return localAxes(lon, lat).up.map((each) => -each) as Vec3;
+  return scaled(localAxes(lon, lat).up, -1);
 }
 
 /** Angle from straight down to the limb, in the direction of the compass that a ray has. */
 function limbAngle(eye: Vec3, down: Vec3, ray: Vec3): number {
   const flat = across(ray, down);
   const level = Number.isFinite(flat[0]) ? flat : across([1, 0.1, 0.1], down); // straight down: any will do
-  let [ground, sky] = [0, Math.PI / 2];
-  for (let i = 0; i < HALVINGS; i++) {
-    const between = (ground + sky) / 2;
-    const looks = [0, 1, 2].map((k) => Math.cos(between) * down[k]! + Math.sin(between) * level[k]!) as Vec3;
-    if (intersectEllipsoid(eye, looks)) ground = between;
-    else sky = between;
-  }
-  return ground;
+  // A ray grazes where its meeting with the ellipsoid (scaled to a unit sphere) has one root: with the
+  // tangent t of the angle, C t² + 2 B t + A = 0
+  const scale = (v: Vec3): Vec3 => [v[0] / SEMI_MAJOR_M, v[1] / SEMI_MAJOR_M, v[2] / SEMI_MINOR_M];
+  const [start, d, l] = [scale(eye), scale(down), scale(level)];
+  const outside = dot(start, start) - 1;
+  const [a, b, c] = ([[d, d], [d, l], [l, l]] as const).map(([u, v]) => dot(start, u) * dot(start, v) - outside * dot(u, v));
+  return Math.atan((b! + Math.sqrt(b! * b! - a! * c!)) / -c!);
 }
 
 /** The nearest direction to `nadir` that has this cosine with a ray. */
@@ -126,7 +104,7 @@ function tilted(nadir: Vec3, ray: Vec3, cosine: number): Vec3 | null {
   const out = across(nadir, ray);
   if (!Number.isFinite(out[0])) return null;
   const sine = Math.sqrt(1 - cosine ** 2);
-  return [0, 1, 2].map((i) => cosine * ray[i]! + sine * out[i]!) as Vec3;
+  return plus(scaled(ray, cosine), out, sine);
 }
 
 /** The direction with these cosines with two rays; of the two, the one nearer to `nadir`. */
@@ -135,12 +113,12 @@ function throughBoth(nadir: Vec3, a: Vec3, b: Vec3, cosA: number, cosB: number):
   const area = 1 - between ** 2;
   if (area < 1e-6) return tilted(nadir, a, cosA);
   const [s, t] = [(cosA - between * cosB) / area, (cosB - between * cosA) / area];
-  const inPlane = [0, 1, 2].map((i) => s * a[i]! + t * b[i]!) as Vec3;
+  const inPlane = plus(scaled(a, s), b, t);
   const rest = 1 - dot(inPlane, inPlane);
   if (rest < 0) return null;
   const normal = unit(cross(a, b));
   const sign = dot(normal, nadir) < 0 ? -1 : 1;
-  return [0, 1, 2].map((i) => inPlane[i]! + sign * Math.sqrt(rest) * normal[i]!) as Vec3;
+  return plus(inPlane, normal, sign * Math.sqrt(rest));
 }
 
 /** How far from level a camera looks, and where: azimuth of its middle, radians. */

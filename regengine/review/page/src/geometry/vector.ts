@@ -51,14 +51,7 @@ export function timesBack(m: Matrix, v: Vec3): Vec3 {
   ];
 }
 
-/** The rotation that takes the three vectors of `from` to those of `to` (each orthonormal). */
-export function rotationBetween(from: Matrix, to: Matrix): Matrix {
-  const row = (i: 0 | 1 | 2): Vec3 =>
-    plus(plus(scaled(from[0], to[0][i]), from[1], to[1][i]), from[2], to[2][i]);
-  return [row(0), row(1), row(2)];
-}
-
-function scaled(a: Vec3, factor: number): Vec3 {
+export function scaled(a: Vec3, factor: number): Vec3 {
   return [a[0] * factor, a[1] * factor, a[2] * factor];
 }
 
@@ -70,18 +63,6 @@ export function quaternionMatrix([x, y, z, w]: Quaternion): Matrix {
     [s * (x * y + z * w), 1 - s * (x * x + z * z), s * (y * z - x * w)],
     [s * (x * z - y * w), s * (y * z + x * w), 1 - s * (x * x + y * y)],
   ];
-}
-
-/** Unit quaternion of a rotation matrix; the largest of its parts is found first (Shepperd 1978). */
-export function matrixQuaternion(m: Matrix): Quaternion {
-  const [[a, b, c], [d, e, f], [g, h, i]] = m;
-  const squares = [1 + a - e - i, 1 - a + e - i, 1 - a - e + i, 1 + a + e + i];
-  const largest = Math.max(...squares);
-  const s = 0.5 / Math.sqrt(largest);
-  if (largest === squares[3]) return [(h - f) * s, (c - g) * s, (d - b) * s, largest * s];
-  if (largest === squares[0]) return [largest * s, (b + d) * s, (c + g) * s, (h - f) * s];
-  if (largest === squares[1]) return [(b + d) * s, largest * s, (f + h) * s, (c - g) * s];
-  return [(c + g) * s, (f + h) * s, largest * s, (d - b) * s];
 }
 
 /** Rotation b followed by a. */

@@ -4,13 +4,12 @@
 import type { Adjust, Side } from "../view_types";
 import { element } from "../work/dom";
 import { toggle } from "./bar";
-import { colourOf, isPlain, MAP_STRETCH, photoStretch, PLAIN, toneTable, type Tint } from "./tone";
+import { colourOf, isPlain, MAP_STRETCH, NEUTRAL, photoStretch, PLAIN, toneTable, type Tint } from "./tone";
 
 const SVG = "http://www.w3.org/2000/svg";
 const GREY = `${"0.4 0.4 0.2 0 0 ".repeat(3)}0 0 0 1 0`;
 const LEGEND = "Photo red, map cyan, both white";
 const SAMPLE_PX = 256; // of the photo's width: enough to know its tones
-export const NEUTRAL: Adjust = { opacity: 1, brightness: 1, contrast: 1, gamma: 1 };
 
 /** `views`: those of photo and map. */
 export function createBrightness(views: [HTMLElement, HTMLElement]) {

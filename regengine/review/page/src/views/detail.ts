@@ -1,7 +1,9 @@
-// The parts of a photo that are drawn over the map from its tiles, where the preview is too coarse.
+// The tiles of a photo, where its preview is too coarse: which ones are in sight, and their pictures,
+// asked for once, decoded off the main thread, the last ones kept.
 
 import { lonLatToPixel } from "../geometry/camera";
 import type { Camera, Frame } from "../types";
+import { link } from "../work/link";
 import { toLonLat } from "./mercator";
 import type { Part } from "./mesh";
 
@@ -68,4 +70,46 @@ function tilesOfLevel(pyramid: Pyramid, part: Part, z: number): DetailTile[] {
     }
   }
   return tiles;
+}
+
+const KEPT = 120; // 1 MB each; more than are drawn at once
+
+export type TileTextures = ReturnType<typeof createTileTextures>;
+
+export function createTileTextures(frame: Frame, loaded: () => void) {
+  const kept = new Map<string, ImageBitmap | null>();
+  const load = async (path: string, key: string) => {
+    const answer = await fetch(path);
+    if (answer.status === 401 || answer.status >= 500) throw new Error(answer.statusText);
+    if (!answer.ok) return;
+    kept.set(key, await createImageBitmap(await answer.blob()));
+    loaded();
+  };
+  return {
+    /** The tile, if it is there; else it is on its way, and `loaded` tells when it has come. */
+    get({ z, x, y }: DetailTile): ImageBitmap | null {
+      const key = `${z}/${x}/${y}`;
+      const known = kept.get(key);
+      if (known === undefined) {
+        kept.set(key, null);
+        load(photoTile(frame, z, x, y), key).catch(() => {
+          kept.delete(key); // asked for again later
+          link.lost();
+        });
+      } else {
+        kept.delete(key);
+        kept.set(key, known); // newest last
+      }
+      for (const oldest of kept.keys()) {
+        if (kept.size <= KEPT) break;
+        kept.delete(oldest);
+      }
+      return known ?? null;
+    },
+  };
+}
+
+/** Address of a tile; it names the photo's content, so that browsers keep it for ever. */
+export function photoTile({ id, sha256 }: Frame, z: number, x: number, y: number): string {
+  return `/api/frames/${id}/photo/${z}/${x}/${y}.jpg?v=${sha256.slice(0, 16)}`;
 }

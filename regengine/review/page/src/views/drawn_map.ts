@@ -20,13 +20,12 @@ import type { Camera, LonLat, Place } from "../types";
 import { createLightMosaic } from "./light_mosaic";
 import { WORLD_M as WORLD } from "./mercator";
 import { flatMesh, wholePhoto, type MeshTriangle } from "./mesh";
-import { NEAR_ZOOM, outlinesOf, STROKES, WORLD_ZOOM, type OutlineKind } from "./outlines";
+import { NEAR_ZOOM, OUTLINE_STYLES, outlinesOf, WORLD_ZOOM, type OutlineKind } from "./outlines";
 import { pixelProjection, pixelToPlane, type Pixel } from "./pixel_plane";
-import { box, style as placeStyle } from "./place_names";
+import { placesIn, style as placeStyle } from "./place_names";
 import type { Stage } from "./stage";
-import { textScale } from "./text_scale";
-import { fillTriangle, type Triangle } from "./triangles";
-import { typicalScale } from "./warp";
+import { textScale } from "./point_layer";
+import { drawTriangles, typicalScale } from "./warp";
 
 const MOST_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the photo over the map
 const MOST_TILES = 20; // of outlines; where more are in sight, the world's lines do
@@ -36,7 +35,10 @@ const AGAIN_MS = 5000; // after so long what did not come is asked for again
 const LONGEST_DEG = 0.25; // of a piece of line: straight on the map is bent in the photo
 const LIMB_POINTS = 720;
 const BEYOND = 0.2; // of the photo's size: beyond it a lens is not known
-const LIMB = new Style({ stroke: new Stroke({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }) });
+const STYLES = {
+  ...OUTLINE_STYLES,
+  limb: new Style({ stroke: new Stroke({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }) }),
+};
 
 interface Line {
   kind: OutlineKind;
@@ -57,23 +59,21 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
 
   const draw = (context: CanvasRenderingContext2D, extent: Extent, scale: number) => {
     if (!camera || !mosaic) return;
-    mesh ??= flatMesh(camera, wholePhoto(camera), MOST_OFF * Math.max(1, camera.width_px / 2048));
+    mesh ??= meshOf(camera);
     if (mesh.length === 0) return;
     const ground = boundingExtent(mesh.flat().map(({ at }) => at));
     const picture = mosaic.of(ground, typicalScale(mesh) / scale);
     if (!picture) return;
-    const pattern = context.createPattern(picture.canvas, "no-repeat")!;
-    for (const triangle of mesh) {
-      const to = triangle.map(({ pixel }) => {
+    drawTriangles(
+      context,
+      mesh,
+      picture.canvas,
+      ({ at }) => [(at[0]! - picture.left) / picture.metres, (picture.top - at[1]!) / picture.metres],
+      ({ pixel }) => {
         const [x, y] = pixelToPlane(pixel) as [number, number];
         return [(x - extent[0]!) * scale, (extent[3]! - y) * scale];
-      }) as Triangle;
-      const from = triangle.map(({ at }) => [
-        (at[0]! - picture.left) / picture.metres,
-        (picture.top - at[1]!) / picture.metres,
-      ]) as Triangle;
-      fillTriangle(context, pattern, from, to);
-    }
+      },
+    );
   };
   const lightLayer = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
   let source: ImageCanvas | null = null;
@@ -142,24 +142,20 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
     asking?.abort();
     asking = new AbortController();
     const { signal } = asking;
-    mesh ??= flatMesh(camera, wholePhoto(camera), MOST_OFF * Math.max(1, camera.width_px / 2048));
+    mesh ??= meshOf(camera);
     if (mesh.length === 0) return;
     const extent = boundingExtent(mesh.flat().map(({ at }) => at));
     try {
       const tiles = tilesUnder(extent);
-      const key = tiles.join(" ");
-      const found = key === asked ? null : await Promise.all(tiles.map(([z, x, y]) => outlinesOf(z, x, y)));
-      const answer = await fetch(`/api/places?bbox=${box(extent).join(",")}&limit=${MOST_PLACES}`, { signal });
-      if (signal.aborted) return;
-      if (found) {
-        asked = key;
+      if (tiles.join(" ") !== asked) {
+        const found = await Promise.all(tiles.map((tile) => outlinesOf.get(tile)));
+        if (signal.aborted) return;
+        asked = tiles.join(" ");
         lines = found.flat().map(({ kind, line }) => ({ kind, points: bent(line) }));
+        refresh();
       }
-      if (!answer.ok) lookSoon(AGAIN_MS);
-      else {
-        const told = (await answer.json()) as { places: Place[] };
-        places = told.places.map((place) => ({ place, at: geodeticToEcef(place.lon, place.lat) }));
-      }
+      const found = await placesIn(extent, MOST_PLACES, signal);
+      places = found.map((place) => ({ place, at: geodeticToEcef(place.lon, place.lat) }));
       refresh();
     } catch {
       // Moved on, or the server is away: what is drawn is still right
@@ -200,12 +196,9 @@ export function createDrawnMap(stage: Stage, lights: boolean) {
   };
 }
 
-const STYLES = {
-  coast: new Style({ stroke: STROKES.coast }),
-  border: new Style({ stroke: STROKES.border }),
-  lake: new Style({ stroke: STROKES.lake }),
-  limb: LIMB,
-};
+function meshOf(camera: Camera): MeshTriangle[] {
+  return flatMesh(camera, wholePhoto(camera), MOST_OFF * Math.max(1, camera.width_px / 2048));
+}
 
 /** Where a place (ECEF) lies in the photo's plane; null far outside of it. */
 function planeOf(camera: Camera): (at: Vec3) => number[] | null {
@@ -253,17 +246,15 @@ function bent(line: LonLat[]): Vec3[] {
   return points;
 }
 
-type TilePlace = [number, number, number];
-
-/** Tiles of outlines under an extent of the map: the near ones, or the world's. */
-function tilesUnder([left, bottom, right, top]: Extent): TilePlace[] {
+/** Tiles of outlines under an extent of the map, "z/x/y": the near ones, or the world's. */
+function tilesUnder([left, bottom, right, top]: Extent): string[] {
   const n = 2 ** NEAR_ZOOM;
   const size = WORLD / n;
   const [first, last] = [Math.floor((left! + WORLD / 2) / size), Math.floor((right! + WORLD / 2) / size)];
   const [upper, lower] = [Math.floor((WORLD / 2 - top!) / size), Math.floor((WORLD / 2 - bottom!) / size)];
-  const tiles: TilePlace[] = [];
+  const tiles: string[] = [];
   for (let x = first; x <= last; x++) {
-    for (let y = Math.max(0, upper); y <= Math.min(n - 1, lower); y++) tiles.push([NEAR_ZOOM, ((x % n) + n) % n, y]);
+    for (let y = Math.max(0, upper); y <= Math.min(n - 1, lower); y++) tiles.push(`${NEAR_ZOOM}/${((x % n) + n) % n}/${y}`);
   }
-  return tiles.length > MOST_TILES ? [[WORLD_ZOOM, 0, 0]] : tiles;
+  return tiles.length > MOST_TILES ? [`${WORLD_ZOOM}/0/0`] : tiles;
 }

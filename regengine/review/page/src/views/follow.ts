@@ -4,7 +4,7 @@
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera } from "../types";
 import type { MapView } from "./map_view";
-import { northTurn } from "./north";
+import { northTurn } from "./ground";
 import type { PhotoView } from "./photo_view";
 import type { Pixel } from "./pixel_plane";
 import type { Stage } from "./stage";

@@ -16,12 +16,11 @@ import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
 import { createLookTool } from "./look_tool";
 import { createMapView } from "./map_view";
-import { mapMarkers, photoMarkers } from "./markers";
 import { toMercator } from "./mercator";
 import { createPhotoView } from "./photo_view";
 import { pixelToPlane, type Pixel } from "./pixel_plane";
 import { createPlaceTool } from "./place_tool";
-import { previewOf } from "./previews";
+import { previews } from "./previews";
 import { createSplit } from "./split";
 import type { Work } from "./stage";
 
@@ -69,7 +68,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     () => work.tool === "select",
   );
   const place = createPlaceTool(map.stage);
-  const look = createLookTool(photo.stage);
+  const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
   const drawIn = toggle("Map", "Draw the map into the photo: coast, borders, towns and lights", false, showOverlays);
   const { difference, brighten } = brightness;
@@ -136,7 +135,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const turnOf = ++shown;
     delete photoElement.dataset.drawn;
     for (const stage of Object.values(stages)) stage.letGo();
-    look.letGo();
+    letGoOfMap();
     // Until the picture has come, no other one stands in its place
     for (const element of [photoElement, mapElement]) element.classList.add("waiting");
     work.camera = camera;
@@ -146,7 +145,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       link.lost();
       return null;
     };
-    const picture = frame.photo ? await previewOf(frame.id).catch(failed) : null;
+    const picture = frame.photo ? await previews.get(frame.id).catch(failed) : null;
     if (turnOf !== shown) return;
     lacking = picture === null && frame.photo ? frame : null;
     photoElement.dataset.why = why; // shown where there is no picture
@@ -176,9 +175,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       const chosen = selected !== work.selected && selected !== null && !acting ? points[selected] : undefined;
       const asked = awaited?.index != null && awaited.index !== work.awaited?.index ? points[awaited.index] : undefined;
       Object.assign(work, { points, selected, awaited });
-      const guess = (side: Side): number | null => (awaited?.side === side ? awaited.index : null);
-      photo.stage.setMarkers(photoMarkers(points, residuals, selected, guess("photo")));
-      map.stage.setMarkers(mapMarkers(points, residuals, selected, work.camera, guess("map")));
+      for (const stage of Object.values(stages)) stage.setResiduals(residuals);
       if (awaited && asked) seek(awaited.side, asked);
       if (chosen) for (const stage of Object.values(stages)) stage.reveal(stage.coordinateOf(chosen));
     },
@@ -192,7 +189,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       work.tool = tool;
       for (const element of [photoElement, mapElement]) element.dataset.tool = tool;
       place.refresh();
-      if (tool !== "place") look.letGo();
+      if (tool !== "place") letGoOfMap();
       showOverlays();
     },
     setAdjust: (side: Side, adjust: Adjust) => brightness.set(side, adjust),
@@ -228,7 +225,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     },
     /** Load what the next frame needs first. */
     prefetch(frame: Frame): void {
-      if (frame.photo) previewOf(frame.id).catch(() => null);
+      if (frame.photo) previews.get(frame.id).catch(() => null);
     },
   };
 }

@@ -18,17 +18,15 @@ export interface LightPicture {
   metres: number;
 }
 
-export interface LightMosaic {
-  /** The lights of an extent, a pixel about so many metres; tiles that are on their way are missing. */
-  of(extent: Extent, metres: number): LightPicture | null;
-}
+/** The first and last column and row of tiles. */
+type Range = [number, number, number, number];
 
-export function createLightMosaic(loaded: () => void): LightMosaic {
+export function createLightMosaic(loaded: () => void) {
   const tiles = new Map<string, HTMLImageElement>();
-  let last: (LightPicture & { key: string }) | null = null;
+  let last: { z: number; range: Range; picture: LightPicture } | null = null;
   let timer = 0;
   const arrived = () => {
-    if (last) last.key = "";
+    last = null;
     window.clearTimeout(timer);
     timer = window.setTimeout(loaded, 30); // those that come together are drawn together
   };
@@ -50,19 +48,19 @@ export function createLightMosaic(loaded: () => void): LightMosaic {
     return image;
   };
   return {
-    of([left, bottom, right, top], metres) {
+    /** The lights of an extent, a pixel about so many metres; tiles that are on their way are missing. */
+    of([left, bottom, right, top]: Extent, metres: number): LightPicture | null {
       const room = Math.max(right! - left!, top! - bottom!) * ROOM;
       const wanted = Math.round(Math.log2(WORLD_M / TILE_PX / metres));
       for (let z = Math.min(FINEST_ZOOM, Math.max(0, wanted)); z >= 0; z--) {
         const size = WORLD_M / 2 ** z;
         const column = (x: number) => Math.floor((x + WORLD_M / 2) / size);
         const row = (y: number) => Math.min(2 ** z - 1, Math.max(0, Math.floor((WORLD_M / 2 - y) / size)));
-        const within = [column(left!), row(top!), column(right!), row(bottom!)] as const;
-        const around = [column(left! - room), row(top! + room), column(right! + room), row(bottom! - room)] as const;
+        const range = (more: number): Range => [column(left! - more), row(top! + more), column(right! + more), row(bottom! - more)];
+        const around = range(room);
         const [first, upper, end, lower] = around;
         if ((end - first + 1) * (lower - upper + 1) > MOST_TILES && z > 0) continue;
-        const key = `${z} ${around.join(" ")}`;
-        if (last && last.key !== "" && (last.key === key || holds(last.key, z, within))) return last;
+        if (last?.z === z && holds(last.range, range(0))) return last.picture;
         const canvas = document.createElement("canvas");
         canvas.width = (end - first + 1) * TILE_PX;
         canvas.height = (lower - upper + 1) * TILE_PX;
@@ -75,22 +73,16 @@ export function createLightMosaic(loaded: () => void): LightMosaic {
             context.drawImage(image, (x - first) * TILE_PX, (y - upper) * TILE_PX);
           }
         }
-        last = {
-          key,
-          canvas,
-          left: first * size - WORLD_M / 2,
-          top: WORLD_M / 2 - upper * size,
-          metres: size / TILE_PX,
-        };
-        return last;
+        const picture = { canvas, left: first * size - WORLD_M / 2, top: WORLD_M / 2 - upper * size, metres: size / TILE_PX };
+        last = { z, range: around, picture };
+        return picture;
       }
       return null;
     },
   };
 }
 
-/** Whether a picture that was made before has all these tiles. */
-function holds(key: string, z: number, [first, upper, end, lower]: readonly [number, number, number, number]): boolean {
-  const [zoom, left, top, right, bottom] = key.split(" ").map(Number) as [number, number, number, number, number];
-  return zoom === z && left <= first && top <= upper && right >= end && bottom >= lower;
+/** Whether a range has all tiles of another one. */
+function holds([left, top, right, bottom]: Range, [first, upper, end, lower]: Range): boolean {
+  return left <= first && top <= upper && right >= end && bottom >= lower;
 }

@@ -7,8 +7,7 @@ import View from "ol/View";
 import type { Camera, Frame, LonLat, Session } from "../types";
 import type { ViewEvents } from "../view_types";
 import { createBaseMaps } from "./base_maps";
-import { fitting } from "./fitting";
-import { framePlaces } from "./frame_places";
+import { framePlaces } from "./ground";
 import { nearestCopy, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
@@ -45,7 +44,7 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
   stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true, constrainRotation: false }));
   let frame: Frame | null = null;
   let camera: Camera | null = null;
-  const fit = fitting(stage.map, (view) => {
+  const fit = stage.fitting((view) => {
     view.fit(new MultiPoint(framePlaces(frame, camera)), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
   });
   const apart = (a: number[], b: number[]) => Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!);

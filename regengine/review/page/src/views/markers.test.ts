@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { pixelToLonLat } from "../geometry/camera";
 import type { Point, PointResidual } from "../types";
 import { cameraOver } from "./geometry_for_tests";
-import { exaggeration, mapMarkers, markerAt, photoMarkers } from "./markers";
+import { exaggeration, markerAt, markersOf } from "./markers";
 import { toLonLat } from "./mercator";
 import { planeToPixel } from "./pixel_plane";
 
@@ -14,26 +14,27 @@ const point: Point = { x: 1000, y: 1000, lon, lat, sigma_px: null, origin: "pers
 const residual: PointResidual = {
   dx_px: -3, dy_px: 4, residual_px: 5, residual_m: null, left_out_px: null, suspect: true,
 };
+const work = { points: [point], selected: 0, awaited: null, camera };
 
 test("on the photo the residual runs to where the camera puts the place", () => {
-  const [marker] = photoMarkers([point], [residual], 0);
+  const [marker] = markersOf("photo", work, [residual]);
   assert.deepEqual(planeToPixel(marker!.at), [1000, 1000]);
   assert.deepEqual(planeToPixel(marker!.towards!), [1003, 996]);
   assert.ok(marker!.suspect && marker!.selected);
 });
 
 test("on the map it runs to what the camera sees at the pixel, in the same world", () => {
-  const [marker] = mapMarkers([{ ...point, lon: lon < 0 ? lon + 360 : lon - 360 }], [residual], null, camera);
+  const [marker] = markersOf("map", { ...work, points: [{ ...point, lon: lon < 0 ? lon + 360 : lon - 360 }] }, [residual]);
   const seen = pixelToLonLat(camera, 1000, 1000)!;
   assert.ok(Math.abs(toLonLat(marker!.towards!)[1] - seen[1]) < 1e-9);
   assert.ok(Math.abs(marker!.towards![0]! - marker!.at[0]!) < 10_000);
 });
 
 test("residuals are drawn as long as fits, never shorter than they are", () => {
-  const markers = photoMarkers([point], [residual], null);
+  const markers = markersOf("photo", work, [residual]);
   assert.equal(exaggeration(markers, 1), 5); // 25 px on the screen; 10 times would be 50
   assert.equal(exaggeration(markers, 0.01), 1);
-  assert.equal(exaggeration(photoMarkers([point], null, null), 1), 1);
+  assert.equal(exaggeration(markersOf("photo", work, null), 1), 1);
 });
 
 test("the nearest point is taken, but the selected one before it", () => {

@@ -3,8 +3,10 @@
 import type { Coordinate } from "ol/coordinate";
 import { pixelToLonLat } from "../geometry/camera";
 import type { Camera, Origin, Point, PointResidual } from "../types";
+import type { Side } from "../view_types";
 import { lonNear, toMercator } from "./mercator";
 import { pixelToPlane } from "./pixel_plane";
+import type { Work } from "./stage";
 
 export interface Marker {
   index: number;
@@ -19,61 +21,39 @@ export interface Marker {
   residual_px: number | null;
 }
 
-type Residuals = PointResidual[] | null;
-
 /** Where the mark that confirms a guess lies beside its point, in pixels of the screen. */
 export const CONFIRM_PX: [number, number] = [30, 20];
 
-function common(
-  point: Point,
-  index: number,
-  residuals: Residuals,
-  selected: number | null,
-  guess: number | null,
-) {
-  return {
-    index,
-    origin: point.origin,
-    suspect: residuals?.[index]?.suspect ?? false,
-    selected: selected === index,
-    guess: guess === index,
-    residual_px: residuals?.[index]?.residual_px ?? null,
-  };
-}
-
-export function photoMarkers(
-  points: Point[],
-  residuals: Residuals,
-  selected: number | null,
-  guess: number | null = null,
-): Marker[] {
+/** The control points in one view. */
+export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: PointResidual[] | null): Marker[] {
+  const { points, selected, awaited, camera } = work;
   return points.map((point, index) => {
-    const residual = residuals?.[index];
+    const residual = residuals?.[index] ?? null;
     return {
-      ...common(point, index, residuals, selected, guess),
-      at: pixelToPlane([point.x, point.y]),
-      towards: residual
-        ? pixelToPlane([point.x - residual.dx_px, point.y - residual.dy_px])
-        : null,
+      index,
+      at: onSide(side, point),
+      towards: residual && (side === "photo" ? inPhoto(point, residual) : camera && onMap(point, camera)),
+      origin: point.origin,
+      suspect: residual?.suspect ?? false,
+      selected: selected === index,
+      guess: awaited?.side === side && awaited.index === index,
+      residual_px: residual?.residual_px ?? null,
     };
   });
 }
 
-export function mapMarkers(
-  points: Point[],
-  residuals: Residuals,
-  selected: number | null,
-  camera: Camera | null,
-  guess: number | null = null,
-): Marker[] {
-  return points.map((point, index) => {
-    const seen = camera && residuals?.[index] ? pixelToLonLat(camera, point.x, point.y) : null;
-    return {
-      ...common(point, index, residuals, selected, guess),
-      at: toMercator([point.lon, point.lat]),
-      towards: seen ? toMercator([lonNear(seen[0], point.lon), seen[1]]) : null,
-    };
-  });
+/** Where a control point lies in a view. */
+export function onSide(side: Side, { x, y, lon, lat }: Point): Coordinate {
+  return side === "photo" ? pixelToPlane([x, y]) : toMercator([lon, lat]);
+}
+
+function inPhoto({ x, y }: Point, { dx_px, dy_px }: PointResidual): Coordinate {
+  return pixelToPlane([x - dx_px, y - dy_px]);
+}
+
+function onMap({ x, y, lon }: Point, camera: Camera): Coordinate | null {
+  const seen = pixelToLonLat(camera, x, y);
+  return seen && toMercator([lonNear(seen[0], lon), seen[1]]);
 }
 
 const FACTORS = [100, 50, 20, 10, 5, 2, 1];

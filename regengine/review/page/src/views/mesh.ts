@@ -18,7 +18,7 @@ export interface Vertex {
 
 export type MeshTriangle = [Vertex, Vertex, Vertex];
 
-const STEEPEST_DEG = 85; // beyond it, at the limb, a pixel smears over tens of kilometres
+export const STEEPEST_DEG = 85; // beyond it, at the limb, a pixel smears over tens of kilometres
 const WIDEST = toMercator([60, 0])[0]!; // of a triangle, unless it lies over a pole
 const HALVINGS = 10; // to the edge of what is drawn: a thousandth of a cell
 

@@ -11,6 +11,7 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { createXYZ } from "ol/tilegrid";
 import type { LonLat } from "../types";
+import { Kept } from "../work/kept";
 import { toMercator } from "./mercator";
 
 export type OutlineKind = "coast" | "border" | "lake";
@@ -22,27 +23,16 @@ export const WORLD_ZOOM = 0;
 export const NEAR_ZOOM = 5;
 const NEAR_M = 2500; // of a pixel of the screen; farther, the world's lines are as good
 
-export const STROKES: Record<OutlineKind, Stroke> = {
-  coast: new Stroke({ color: "rgba(150, 190, 225, 0.85)", width: 1.2 }),
-  border: new Stroke({ color: "rgba(205, 175, 215, 0.65)", width: 1, lineDash: [6, 4] }),
-  lake: new Stroke({ color: "rgba(110, 165, 215, 0.7)", width: 1 }),
+export const OUTLINE_STYLES: Record<OutlineKind, Style> = {
+  coast: new Style({ stroke: new Stroke({ color: "rgba(150, 190, 225, 0.85)", width: 1.2 }) }),
+  border: new Style({ stroke: new Stroke({ color: "rgba(205, 175, 215, 0.65)", width: 1, lineDash: [6, 4] }) }),
+  lake: new Style({ stroke: new Stroke({ color: "rgba(110, 165, 215, 0.7)", width: 1 }) }),
 };
-const STYLES = new Map(KINDS.map((kind) => [kind, new Style({ stroke: STROKES[kind] })]));
 
 /** After so long what did not come is asked for again. */
 const AGAIN_MS = 5000;
-const asked = new Map<string, Promise<Outlines>>();
-
-/** The lines of a tile; asked for once. */
-export function outlinesOf(z: number, x: number, y: number): Promise<Outlines> {
-  const key = `${z}/${x}/${y}`;
-  const known = asked.get(key);
-  if (known) return known;
-  const coming = load(key);
-  asked.set(key, coming);
-  coming.catch(() => asked.delete(key));
-  return coming;
-}
+/** The lines of a tile, "z/x/y"; asked for once. */
+export const outlinesOf = new Kept(load);
 
 async function load(key: string): Promise<Outlines> {
   const answer = await fetch(`/api/outlines/${key}.json`);
@@ -82,7 +72,7 @@ function layer(range: { minResolution?: number; maxResolution?: number }): Vecto
     className: "view-outlines",
     zIndex: 15,
     updateWhileInteracting: true,
-    style: (feature) => STYLES.get(feature.get("kind") as OutlineKind),
+    style: (feature) => OUTLINE_STYLES[feature.get("kind") as OutlineKind],
   });
 }
 
@@ -94,7 +84,7 @@ function source(z: number): VectorSource {
     loader: (extent, _resolution, _projection, success, failure) => {
       const [, x, y] = grid.getTileCoordForCoordAndZ(getCenter(extent), z) as [number, number, number];
       if (x < 0 || x >= 2 ** z || y < 0 || y >= 2 ** z) return success?.([]);
-      outlinesOf(z, x, y).then(
+      outlinesOf.get(`${z}/${x}/${y}`).then(
         (outlines) => {
           const features = KINDS.map((kind) => {
             const lines = outlines.filter((each) => each.kind === kind).map(({ line }) => line.map(toMercator));

@@ -1,18 +1,13 @@
-// The layer of the photo in its own view. While the view moves, what was drawn is moved by the
-// compositor; it is drawn anew at rest, or where the view comes to its edge.
+// The layer of the photo in its own view: the preview, and tiles where it is too coarse.
 
 import type { Coordinate } from "ol/coordinate";
 import type { FrameState } from "ol/Map";
 import Layer from "ol/layer/Layer";
-import { apply, compose, create, invert, multiply, type Transform } from "ol/transform";
 import type { Frame } from "../types";
-import { detailTiles } from "./detail";
+import { element } from "../work/dom";
+import { createTileTextures, detailTiles, type TileTextures } from "./detail";
 import type { Part } from "./mesh";
 import { pixelToPlane } from "./pixel_plane";
-import { createTileTextures, type TileTextures } from "./tile_textures";
-
-const MARGIN = 0.2; // of the view's size, drawn on each side of it
-const MOST_STRETCH = 1.6; // of what was drawn, while the view zooms
 
 interface Photo {
   frame: Frame;
@@ -23,19 +18,13 @@ interface Photo {
 }
 
 export class PhotoLayer extends Layer {
-  readonly element = document.createElement("div");
-  private readonly canvas = document.createElement("canvas");
+  private readonly canvas = element("canvas");
+  // A bare canvas would be drawn upon by the layers above it
+  private readonly box = element("div", { className: "view-photo" }, this.canvas);
   private photo: Photo | null = null;
-  /** From places of the plane to pixels of the canvas (of CSS), when it was drawn. */
-  private drawn: Transform | null = null;
-  private room: [number, number] = [0, 0]; // of the canvas, pixels of CSS
+  /** The view that was drawn last: what is on the canvas will do as long as it stays. */
+  private drawn = "";
   private told: (() => void) | null = null;
-
-  constructor() {
-    super({ className: "view-photo" });
-    this.element.className = "view-photo";
-    this.element.append(this.canvas);
-  }
 
   /** Resolves when it is drawn; null shows nothing. */
   setPhoto(frame: Frame, preview: ImageBitmap | null): Promise<void> {
@@ -63,58 +52,28 @@ export class PhotoLayer extends Layer {
   }
 
   override render(state: FrameState | null): HTMLElement {
-    if (!state || !this.photo) {
-      this.canvas.hidden = true;
-      return this.element;
-    }
-    this.canvas.hidden = false;
-    const now = state.coordinateToPixelTransform as Transform;
-    const moving = state.viewHints.some((hint) => hint > 0);
-    if (!this.drawn || !this.covers(state, now, moving)) this.draw(state, now, this.photo);
-    const shift = multiply(now.slice() as Transform, invert(this.drawn!.slice() as Transform));
-    this.canvas.style.transform = `matrix(${shift.join(", ")})`;
+    this.canvas.hidden = !state || !this.photo;
+    if (!state || !this.photo) return this.box;
+    const view = [...state.coordinateToPixelTransform, ...state.size, state.pixelRatio].join(" ");
+    if (view !== this.drawn) this.draw(state, this.photo);
+    this.drawn = view;
     this.told?.();
     this.told = null;
-    return this.element;
+    return this.box;
   }
 
   /** Draw anew, and ask for the tiles that are missing. */
   redraw(): void {
-    this.drawn = null;
+    this.drawn = "";
     this.changed();
   }
 
-  /** Whether what was drawn will do for the view as it is now. */
-  private covers({ size }: FrameState, now: Transform, moving: boolean): boolean {
-    const drawn = this.drawn!;
-    const back = multiply(drawn.slice() as Transform, invert(now.slice() as Transform));
-    const [a, b, , , e, f] = back as number[];
-    const [width, height] = size as [number, number];
-    const inside = [[0, 0], [width, 0], [width, height], [0, height]].every((corner) => {
-      const [x, y] = apply(back, corner) as [number, number];
-      return x >= 0 && y >= 0 && x <= this.room[0] && y <= this.room[1];
-    });
-    if (!inside) return false;
-    const stretch = Math.hypot(a!, b!);
-    if (moving) return stretch < MOST_STRETCH && stretch > 1 / MOST_STRETCH;
-    // at rest each pixel lies on one of the screen
-    return [a! - 1, b!, e! - Math.round(e!), f! - Math.round(f!)].every((off) => Math.abs(off) < 1e-6);
-  }
-
-  private draw({ size, pixelRatio }: FrameState, now: Transform, photo: Photo): void {
-    const [width, height] = size.map((each) => Math.round(each * (1 + 2 * MARGIN))) as [number, number];
-    const offset = size.map((each) => Math.round(each * MARGIN)) as [number, number];
-    const drawn = compose(create(), offset[0], offset[1], 1, 1, 0, 0, 0);
-    this.drawn = multiply(drawn, now);
-    this.room = [width, height];
-    const { canvas } = this;
-    canvas.width = Math.round(width * pixelRatio);
-    canvas.height = Math.round(height * pixelRatio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const context = canvas.getContext("2d")!;
+  private draw({ size, pixelRatio, coordinateToPixelTransform }: FrameState, photo: Photo): void {
+    const [width, height] = size.map((each) => Math.round(each * pixelRatio)) as [number, number];
+    Object.assign(this.canvas, { width, height });
+    const context = this.canvas.getContext("2d")!;
     // pixels of the photo run down, the plane runs up
-    const [a, b, c, d, e, f] = this.drawn.map((each) => each * pixelRatio) as Transform & number[];
+    const [a, b, c, d, e, f] = coordinateToPixelTransform.map((each) => each * pixelRatio);
     context.setTransform(a!, b!, -c!, -d!, e!, f!);
     this.paint(context, photo, Math.hypot(a!, b!));
   }

@@ -3,8 +3,7 @@
 import View from "ol/View";
 import type { Camera, Frame } from "../types";
 import type { ViewEvents } from "../view_types";
-import { fitting } from "./fitting";
-import { northTurn } from "./north";
+import { northTurn } from "./ground";
 import { PhotoLayer } from "./photo_layer";
 import { pixelProjection, pixelToPlane, planeToPixel, uprightTurn, usePlane, type Pixel } from "./pixel_plane";
 import { Stage, type Work } from "./stage";
@@ -15,7 +14,7 @@ const FINEST = 1 / 16; // pixels of the photo in one of the screen
 export type PhotoView = ReturnType<typeof createPhotoView>;
 
 export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvents) {
-  const layer = new PhotoLayer();
+  const layer = new PhotoLayer({});
   const stage: Stage = new Stage(host, "photo", work, events, (context, at, times) => {
     const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
     layer.drawAround(context, at, scale, stage.view.getRotation());
@@ -23,7 +22,7 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   stage.map.addLayer(layer);
   let frame: Frame | null = null;
   const upright = () => uprightTurn(frame?.orientation ?? 1);
-  const fit = fitting(stage.map, (view) => {
+  const fit = stage.fitting((view) => {
     if (!frame?.width_px || !frame.height_px) return;
     view.fit([0, -frame.height_px, frame.width_px, 0], { padding: [8, 8, 8, 8] });
   });

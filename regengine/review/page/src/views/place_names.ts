@@ -1,5 +1,6 @@
 // Names of places on the map: the largest in sight, as many as find room.
 
+import type { Extent } from "ol/extent";
 import Feature from "ol/Feature";
 import PointGeometry from "ol/geom/Point";
 import VectorLayer from "ol/layer/Vector";
@@ -12,14 +13,14 @@ import Style from "ol/style/Style";
 import Text from "ol/style/Text";
 import { wrapped } from "../geometry/earth";
 import type { Place } from "../types";
-import { textScale } from "./text_scale";
+import { textScale } from "./point_layer";
 import { toLonLat, toMercator, WORLD_M } from "./mercator";
 
 const MOST = 60;
 const REST_MS = 120; // the map has stood still for so long
 const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
-export function addPlaceNames(map: OlMap): VectorLayer {
+export function addPlaceNames(map: OlMap): void {
   const source = new VectorSource<Feature>({ wrapX: true });
   const layer = new VectorLayer({
     source,
@@ -29,46 +30,41 @@ export function addPlaceNames(map: OlMap): VectorLayer {
     style: (feature) => style(feature.get("place") as Place, textScale()),
   });
   let timer = 0;
-  let loading: AbortController | null = null;
+  let asking = new AbortController();
   map.addLayer(layer);
-  const refreshAfter = (after_ms: number) => {
+  const lookAfter = (after_ms: number) => {
     window.clearTimeout(timer);
-    timer = window.setTimeout(async () => {
-      loading?.abort();
-      loading = new AbortController();
-      const { signal } = loading;
-      if (!(await refresh(map, source, signal)) && !signal.aborted) refreshAfter(AGAIN_MS);
-    }, after_ms);
+    timer = window.setTimeout(look, after_ms);
   };
-  map.on("moveend", () => refreshAfter(REST_MS));
-  return layer;
+  const look = async () => {
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    const size = map.getSize();
+    if (!size || size[0] === 0) return;
+    try {
+      const places = await placesIn(map.getView().calculateExtent(size), MOST, signal);
+      source.clear(true);
+      source.addFeatures(
+        places.map((place) => new Feature({ geometry: new PointGeometry(toMercator([place.lon, place.lat])), place })),
+      );
+    } catch {
+      // Moved on, or the server is away: the names that stand there are still right
+      if (!signal.aborted) lookAfter(AGAIN_MS);
+    }
+  };
+  map.on("moveend", () => lookAfter(REST_MS));
 }
 
-/** Whether the names came. */
-async function refresh(map: OlMap, source: VectorSource<Feature>, signal: AbortSignal): Promise<boolean> {
-  const size = map.getSize();
-  if (!size || size[0] === 0) return true;
-  try {
-    const bbox = box(map.getView().calculateExtent(size)).join(",");
-    const answer = await fetch(`/api/places?bbox=${bbox}&limit=${MOST}`, { signal });
-    if (!answer.ok) return false;
-    const { places } = (await answer.json()) as { places: Place[] };
-    source.clear(true);
-    source.addFeatures(
-      places.map((place) => {
-        const geometry = new PointGeometry(toMercator([place.lon, place.lat]));
-        return new Feature({ geometry, place });
-      }),
-    );
-    return true;
-  } catch {
-    // Moved on, or the server is away: the names that stand there are still right
-    return false;
-  }
+/** The largest places in an extent of the map. */
+export async function placesIn(extent: Extent, most: number, signal: AbortSignal): Promise<Place[]> {
+  const answer = await fetch(`/api/places?bbox=${box(extent).join(",")}&limit=${most}`, { signal });
+  if (!answer.ok) throw new Error(answer.statusText);
+  return ((await answer.json()) as { places: Place[] }).places;
 }
 
 /** west, south, east, north of an extent; west > east across the antimeridian. */
-export function box([left, bottom, right, top]: number[]): [number, number, number, number] {
+function box([left, bottom, right, top]: Extent): [number, number, number, number] {
   const [, south] = toLonLat([0, bottom!]);
   const [, north] = toLonLat([0, top!]);
   if (right! - left! >= WORLD_M) return [-180, south, 180, north];

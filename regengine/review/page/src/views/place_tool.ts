@@ -15,16 +15,13 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { turned, zoomed } from "../geometry/aim";
 import type { Camera } from "../types";
-import { groundMiddle } from "./ground_middle";
+import { groundMiddle } from "./ground";
 import { toMercator } from "./mercator";
-import type { Pixel } from "./pixel_plane";
 import { handles, movedTo, pixelUnder, turnedTowards, zoomedTowards, type Handle } from "./placing";
 import type { Stage } from "./stage";
 
-type Grip = (camera: Camera, pixel: Pixel, at: Coordinate) => Camera | null;
-
 const REACH_PX = 16;
-const GRIPS: Record<Handle["kind"], Grip> = { turn: turnedTowards, zoom: zoomedTowards };
+const PULLED = { turn: turnedTowards, zoom: zoomedTowards };
 const STEP = { px: 10, deg: 2, factor: 1.02 };
 
 const fill = new Fill({ color: "#ffb454" });
@@ -38,7 +35,6 @@ export function createPlaceTool(stage: Stage) {
   const { map, host, work, events } = stage;
   /** null while another tool is in hand, or there is nothing to move. */
   const camera = () => (work.tool === "place" ? work.camera : null);
-  let held: { grip: Grip; pixel: Pixel; start: Camera; last: Camera | null } | null = null;
   const source = new VectorSource<Feature>({ wrapX: true });
   map.addLayer(
     new VectorLayer({
@@ -57,30 +53,12 @@ export function createPlaceTool(stage: Stage) {
     const near = handles(now).filter((handle) => distance(handle) <= REACH_PX);
     return near.sort((a, b) => distance(a) - distance(b))[0];
   };
-  map.addInteraction(
-    new PointerInteraction({
-      handleDownEvent(event) {
-        const start = camera();
-        if (!start || (event.originalEvent as PointerEvent).button > 0) return false;
-        const handle = handleAt(start, event);
-        const pixel = handle?.pixel ?? pixelUnder(start, event.coordinate);
-        held = pixel && { grip: handle ? GRIPS[handle.kind] : movedTo, pixel, start, last: null };
-        return held !== null;
-      },
-      handleDragEvent(event) {
-        // from the start each time: what is dragged out and back is as it was
-        const moved = held?.grip(held.start, held.pixel, event.coordinate);
-        if (!held || !moved) return;
-        held.last = moved;
-        events.placed(moved, false);
-      },
-      handleUpEvent() {
-        if (held?.last) events.placed(held.last, true);
-        held = null;
-        return false;
-      },
-    }),
-  );
+  const letGo = addCameraDrag(stage, (start, event) => {
+    const handle = handleAt(start, event);
+    const pixel = handle?.pixel ?? pixelUnder(start, event.coordinate);
+    const moved = handle ? PULLED[handle.kind] : movedTo;
+    return pixel && ((at) => moved(start, pixel, at));
+  });
   host.addEventListener("keydown", (event) => {
     const now = camera();
     if (!now || event.target !== host || event.ctrlKey || event.altKey || event.metaKey) return;
@@ -94,7 +72,7 @@ export function createPlaceTool(stage: Stage) {
     /** Another camera, or another tool. */
     refresh(): void {
       const now = camera();
-      if (work.tool !== "place") held = null; // what was begun would go on in another frame
+      if (work.tool !== "place") letGo(); // what was begun would go on in another frame
       source.clear(true);
       if (!now) return;
       source.addFeatures(handles(now).map(({ kind, at }) => new Feature({ geometry: new PointGeometry(at), kind })));
@@ -123,4 +101,43 @@ function placedByKey(camera: Camera, key: string, fine: boolean, stage: Stage): 
     case "]": case "}": return zoomed(camera, about.pixel, camera.focal_px / factor);
     default: return null;
   }
+}
+
+/** The camera where the pointer is at a coordinate; null where there is none. */
+export type Grip = (at: Coordinate) => Camera | null;
+
+/** Drags that move the camera, from where it was each time: what is dragged out and back is as it was.
+ *  `gripAt`: what lies under the pointer, null where nothing can be taken hold of; `moved`: a drag has
+ *  ended. Gives what lets go of it. */
+export function addCameraDrag(
+  { map, work, events }: Stage,
+  gripAt: (camera: Camera, event: MapBrowserEvent) => Grip | null,
+  moved?: (camera: Camera, at: Coordinate) => void,
+): () => void {
+  let held: { grip: Grip; last: Camera | null } | null = null;
+  map.addInteraction(
+    new PointerInteraction({
+      handleDownEvent(event) {
+        const camera = work.tool === "place" ? work.camera : null;
+        const grip = camera && (event.originalEvent as PointerEvent).button <= 0 ? gripAt(camera, event) : null;
+        held = grip && { grip, last: null };
+        return held !== null;
+      },
+      handleDragEvent(event) {
+        const camera = held?.grip(event.coordinate);
+        if (!held || !camera) return;
+        held.last = camera;
+        events.placed(camera, false);
+      },
+      handleUpEvent(event) {
+        const last = held?.last;
+        held = null;
+        if (!last) return false;
+        moved?.(last, event.coordinate);
+        events.placed(last, true);
+        return false;
+      },
+    }),
+  );
+  return () => (held = null);
 }

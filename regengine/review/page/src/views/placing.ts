@@ -5,7 +5,7 @@ import { grabbed, turned, zoomed } from "../geometry/aim";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { degrees } from "../geometry/earth";
 import type { Camera } from "../types";
-import { groundMiddle } from "./ground_middle";
+import { groundMiddle } from "./ground";
 import { nearestCopy, toLonLat, toMercator } from "./mercator";
 import type { Pixel } from "./pixel_plane";
 

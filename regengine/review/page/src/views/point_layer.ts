@@ -12,7 +12,6 @@ import Style from "ol/style/Style";
 import Text from "ol/style/Text";
 import type { Origin } from "../types";
 import { CONFIRM_PX, exaggeration, type Marker } from "./markers";
-import { textScale } from "./text_scale";
 
 // Distinct also for those who see no difference between red and green; bright on a night photo.
 const COLOURS: Record<Origin, string> = {
@@ -25,14 +24,12 @@ const SUSPECT = "#ff6b57";
 const HALO = "rgba(0, 0, 0, 0.85)";
 const CONFIRM = "#4cc9ff";
 
-export interface PointLayer {
-  layer: VectorLayer;
-  set(markers: Marker[]): void;
-  /** How many times too long residuals are drawn at this scale. */
-  exaggeration(unitsPerScreenPixel: number): number;
+/** How much larger than usual the page's text is: marks on a canvas grow with it. */
+export function textScale(): number {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) / 14 || 1;
 }
 
-export function createPointLayer(wrapX: boolean): PointLayer {
+export function createPointLayer(wrapX: boolean) {
   let markers: Marker[] = [];
   let scale = 1;
   const source = new VectorSource({ wrapX });
@@ -49,7 +46,7 @@ export function createPointLayer(wrapX: boolean): PointLayer {
   });
   return {
     layer,
-    set(next) {
+    set(next: Marker[]): void {
       markers = next;
       scale = textScale();
       source.clear(true);
@@ -57,7 +54,6 @@ export function createPointLayer(wrapX: boolean): PointLayer {
         next.map(({ at, index }) => new Feature({ geometry: new PointGeometry(at), index })),
       );
     },
-    exaggeration: (unitsPerScreenPixel) => exaggeration(markers, unitsPerScreenPixel),
   };
 }
 

@@ -5,7 +5,7 @@ import type MapBrowserEvent from "ol/MapBrowserEvent";
 import PointerInteraction from "ol/interaction/Pointer";
 import { CONFIRM_PX, markerAt } from "./markers";
 import type { Stage } from "./stage";
-import { textScale } from "./text_scale";
+import { textScale } from "./point_layer";
 
 const REACH_PX = { mouse: 13, touch: 26 };
 /** A hand that trembles less, in pixels of the screen, clicks where a click is waited for. */

@@ -1,19 +1,10 @@
 // Small versions of the photos, decoded off the main thread and kept for the frames at hand.
 
+import { Kept } from "../work/kept";
+
 export const PREVIEW_PX = 2048;
 const KEPT = 6; // 11 MB each at 3:2
-const kept = new Map<number, Promise<ImageBitmap>>();
-
-export function previewOf(id: number): Promise<ImageBitmap> {
-  const known = kept.get(id);
-  kept.delete(id);
-  const wanted = known ?? load(id);
-  kept.set(id, wanted); // newest last
-  if (!known) wanted.catch(() => kept.delete(id));
-  const [oldest] = kept.keys();
-  if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
-  return wanted;
-}
+export const previews = new Kept(load, KEPT);
 
 async function load(id: number): Promise<ImageBitmap> {
   const answer = await fetch(`/api/frames/${id}/preview.jpg?size=${PREVIEW_PX}`).catch(() => {

@@ -8,13 +8,8 @@ const LEAST = 0.15; // of the room
 const STEP = 0.02;
 const WORTH = 1.15; // so much larger the photo has to be
 
-export interface Split {
-  /** Width by height of the photo, upright. */
-  setShape(shape: number): void;
-}
-
 /** The line, put after the first view; `moved` is told when the views have other sizes. */
-export function createSplit(first: HTMLElement, moved: () => void): Split {
+export function createSplit(first: HTMLElement, moved: () => void) {
   const host = first.parentElement!;
   const line = element("div", {
     id: "split",
@@ -61,7 +56,8 @@ export function createSplit(first: HTMLElement, moved: () => void): Split {
   set(remembered("split", { share }).share);
   new ResizeObserver(arrange).observe(host);
   return {
-    setShape(next) {
+    /** Width by height of the photo, upright. */
+    setShape(next: number): void {
       shape = next;
       arrange();
     },

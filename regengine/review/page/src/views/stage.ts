@@ -8,13 +8,14 @@ import KeyboardPan from "ol/interaction/KeyboardPan";
 import KeyboardZoom from "ol/interaction/KeyboardZoom";
 import OlMap from "ol/Map";
 import Overlay from "ol/Overlay";
-import type { Camera, Point } from "../types";
+import type View from "ol/View";
+import type { Camera, Point, PointResidual } from "../types";
 import type { Awaited, Side, Tool, ViewEvents } from "../view_types";
 import { element } from "../work/dom";
 import { createLoupe, type DrawLoupe } from "./loupe";
-import { exaggeration, type Marker } from "./markers";
-import { nearestCopy, toLonLat, toMercator } from "./mercator";
-import { pixelToPlane, planeToPixel } from "./pixel_plane";
+import { exaggeration, markersOf, onSide, type Marker } from "./markers";
+import { nearestCopy, toLonLat } from "./mercator";
+import { planeToPixel } from "./pixel_plane";
 import { createPointLayer } from "./point_layer";
 import { PointTool } from "./point_tool";
 
@@ -107,8 +108,8 @@ export class Stage {
   }
 
   /** Where a control point lies in this view. */
-  coordinateOf({ x, y, lon, lat }: Point): Coordinate {
-    return this.side === "photo" ? pixelToPlane([x, y]) : toMercator([lon, lat]);
+  coordinateOf(point: Point): Coordinate {
+    return onSide(this.side, point);
   }
 
   /** The copy of a coordinate that lies nearest to another one. */
@@ -116,9 +117,10 @@ export class Stage {
     return this.side === "photo" ? at : nearestCopy(at, other[0]!);
   }
 
-  setMarkers(markers: Marker[]): void {
-    this.markers = markers;
-    this.points.set(markers);
+  /** The control points are others, or lie elsewhere. */
+  setResiduals(residuals: PointResidual[] | null): void {
+    this.markers = markersOf(this.side, this.work, residuals);
+    this.points.set(this.markers);
     this.sayScale();
   }
 
@@ -147,6 +149,23 @@ export class Stage {
   /** Positions on both sides of one, or of the view's middle, so many screen pixels apart. */
   ends(apart_px: number, about = this.view.getCenter()): [number, number][] {
     return about ? [-apart_px / 2, apart_px / 2].map((dx) => this.position(this.shifted(about, dx, 0))) : [];
+  }
+
+  /** A view that was fitted and not moved since stays fitted when its room changes. */
+  fitting(fit: (view: View) => void) {
+    let fitted = "";
+    const where = () => [...(this.view.getCenter() ?? []), this.view.getResolution()].join(" ");
+    /** Whether nobody has moved the view since it was fitted last. */
+    const untouched = () => where() === fitted;
+    const now = () => {
+      this.map.updateSize();
+      fit(this.view);
+      fitted = where();
+    };
+    this.map.on("change:size", () => {
+      if (untouched()) now();
+    });
+    return { now, untouched };
   }
 
   /** Bring a coordinate into sight where it is not. */

@@ -18,12 +18,6 @@ import type { Camera, Frame, LonLat } from "../types";
 import { toMercator, unwrappedLine } from "./mercator";
 import { groundMesh, outline, wholePhoto } from "./mesh";
 
-export interface Surroundings {
-  layer: VectorLayer;
-  setFrame(frame: Frame | null): void;
-  setCamera(camera: Camera | null): void;
-}
-
 const TEXT = { font: "12px system-ui, sans-serif", fill: new Fill({ color: "#c8d4e6" }) };
 const HALO = new Stroke({ color: "rgba(0, 0, 0, 0.85)", width: 3 });
 
@@ -43,7 +37,7 @@ const STYLES = {
   below: pointStyle("nadir", "#ffb454"),
 };
 
-export function createSurroundings(): Surroundings {
+export function createSurroundings() {
   const known = new VectorSource<Feature>({ wrapX: true });
   let ofFrame: Feature[] = [];
   let ofCamera: Feature[] = [];
@@ -60,11 +54,11 @@ export function createSurroundings(): Surroundings {
   });
   return {
     layer,
-    setFrame(frame) {
+    setFrame(frame: Frame | null): void {
       ofFrame = frame ? frameFeatures(frame) : [];
       refresh();
     },
-    setCamera(camera) {
+    setCamera(camera: Camera | null): void {
       ofCamera = camera ? cameraFeatures(camera) : [];
       refresh();
     },

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { colourOf, isPlain, photoStretch, PLAIN, toneTable } from "./tone";
-
-const NEUTRAL = { opacity: 1, brightness: 1, contrast: 1, gamma: 1 };
+import { colourOf, isPlain, NEUTRAL, photoStretch, PLAIN, toneTable } from "./tone";
 
 test("what is neutral stays as it is", () => {
   assert.ok(isPlain(PLAIN, { ...NEUTRAL, opacity: 0.3 }));

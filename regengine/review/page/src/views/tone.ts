@@ -9,6 +9,7 @@ export interface Stretch {
   exponent: number;
 }
 
+export const NEUTRAL: Adjust = { opacity: 1, brightness: 1, contrast: 1, gamma: 1 };
 export const PLAIN: Stretch = { black: 0, white: 1, exponent: 1 };
 /** The map is on a fixed scale; its villages are lifted, too. */
 export const MAP_STRETCH: Stretch = { black: 0, white: 1, exponent: 0.75 };

@@ -3,22 +3,15 @@
 import type { Extent } from "ol/extent";
 import ImageCanvas from "ol/source/ImageCanvas";
 import type { Camera, Frame } from "../types";
-import { detailTiles, partInSight } from "./detail";
+import { createTileTextures, detailTiles, partInSight, type TileTextures } from "./detail";
 import { flatMesh, groundMesh, wholePhoto, type MeshTriangle, type Part } from "./mesh";
 import { PREVIEW_PX } from "./previews";
-import { createTileTextures, type TileTextures } from "./tile_textures";
 import { drawMesh, typicalScale, type Target } from "./warp";
 
 const MOST_OFF = 0.5; // pixels of the preview
 const TOO_COARSE = 1.3; // pixels of the screen for one of the preview
 
-export interface WarpSource {
-  source: ImageCanvas;
-  setPhoto(frame: Frame, preview: ImageBitmap | null): void;
-  setCamera(camera: Camera | null): void;
-}
-
-export function createWarpSource(): WarpSource {
+export function createWarpSource() {
   let preview: ImageBitmap | null = null;
   let camera: Camera | null = null;
   // made when they are first drawn: beside each other, the views need neither
@@ -64,14 +57,14 @@ export function createWarpSource(): WarpSource {
   });
   return {
     source,
-    setPhoto(next, picture) {
+    setPhoto(next: Frame, picture: ImageBitmap | null): void {
       frame = next;
       tiles = createTileTextures(next, () => source.changed());
       preview = picture;
       levels = null;
       source.changed();
     },
-    setCamera(next) {
+    setCamera(next: Camera | null): void {
       camera = next;
       mesh = null;
       source.changed();

@@ -1,8 +1,10 @@
 // All that can be done by a key, in the order of the help.
 
+import { byId } from "./dom";
 import type { Action } from "./keys";
-import { say } from "./notices";
+import { say, wait } from "./notices";
 import type { Review } from "./review";
+import type { SearchRun } from "./search_run";
 
 const ARROWS: Record<string, [number, number]> = {
   ArrowLeft: [-1, 0],
@@ -14,21 +16,19 @@ const PUSH_PX = 10;
 
 export interface ActionNeeds {
   review: Review;
-  /** Run what may fail later, and tell what went wrong. */
-  wait: (work: Promise<unknown>) => void;
-  search: () => void;
-  canSearch: () => boolean;
-  canSnap: () => boolean;
-  focus: (what: "comment" | "tags" | "place" | "quality" | "filter" | "queue" | "find") => void;
-  adjust: { toggle(): void; changeOpacity(step: number): void };
-  hideQueue: () => void;
-  isOpen: { adjust: () => boolean; queue: () => boolean };
+  search: SearchRun;
+  adjust: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
+  setQueueHidden: (hidden: boolean) => void;
+  /** The queue's field for names. */
+  filter: () => void;
   help: () => void;
 }
 
 export function reviewActions(needs: ActionNeeds): Action[] {
-  const { review, wait, focus } = needs;
+  const { review, search, adjust } = needs;
   const { editor } = review;
+  const { lights } = review.session;
+  const focus = (id: string): void => byId(id).focus();
   const hasFrame = (): boolean => review.frame !== null;
   const canEdit = (): boolean => hasFrame() && !editor.readonly;
   /** The tool "place" has these keys for itself. */
@@ -59,9 +59,9 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "flicker", keys: ["f"], label: "Hold: hide the photo, or swap it for the map", group: "Look", button: { bar: "View", text: "Flicker" }, run: () => review.views?.flicker(true), release: () => review.views?.flicker(false), enabled: hasFrame },
     { id: "full", keys: ["Shift+f"], label: "Full screen: photo and map alone", group: "Look", button: { bar: "Page", text: "Full screen" }, run: () => fullScreen() },
     { id: "fit", keys: ["0"], label: "Show the whole photo and its ground", group: "Look", button: { bar: "View", text: "Fit" }, run: () => review.views?.fit(), enabled: hasFrame },
-    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", button: { bar: "View", text: "Adjust", pressed: needs.isOpen.adjust }, run: needs.adjust.toggle },
-    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => needs.adjust.changeOpacity(-0.1), enabled: free },
-    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => needs.adjust.changeOpacity(0.1), enabled: free },
+    { id: "adjust", keys: ["d"], label: "Opacity, brightness, contrast, gamma", group: "Look", button: { bar: "View", text: "Adjust", pressed: () => !adjust.element.hidden }, run: adjust.toggle },
+    { id: "fainter", keys: [","], label: "Photo over the map fainter", group: "Look", run: () => adjust.changeOpacity(-0.1), enabled: free },
+    { id: "stronger", keys: ["."], label: "Photo over the map stronger", group: "Look", run: () => adjust.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
     { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
@@ -78,21 +78,21 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => editor.undo(), enabled: () => editor.canUndo },
     { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
-    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && needs.canSnap() },
+    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && lights },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
     { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", button: { bar: "Tool", text: "Place", pressed: () => review.tool === "place" }, run: () => review.setTool("place"), enabled: canEdit },
     { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon" }, run: () => review.beginAtHorizon(), enabled: canEdit },
-    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: needs.search, enabled: () => canEdit() && needs.canSearch() },
+    { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && lights && !search.running },
 
-    { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: () => focus("quality"), enabled: canEdit },
+    { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: focusQuality, enabled: canEdit },
     { id: "location", keys: ["l"], label: "Place and country", group: "Write", run: () => focus("place"), enabled: canEdit },
     { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
     { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
 
-    { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", button: { bar: "Page", text: "Queue", pressed: needs.isOpen.queue }, run: needs.hideQueue },
-    { id: "filter", keys: ["/"], label: "Filter the queue by name", group: "Page", run: () => focus("filter") },
+    { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", button: { bar: "Page", text: "Queue", pressed: () => !byId("queue").hidden }, run: () => needs.setQueueHidden(!byId("queue").hidden) },
+    { id: "filter", keys: ["/"], label: "Filter the queue by name", group: "Page", run: needs.filter },
     { id: "help", keys: ["?"], label: "All keys", group: "Page", button: { bar: "Page", text: "Keys" }, run: needs.help },
   ];
 }
@@ -104,10 +104,20 @@ function choose(review: Review, rank: number): void {
   review.views?.fit();
 }
 
+function searchFrom({ frame, editor }: Review, search: SearchRun): void {
+  const { camera } = editor.draft;
+  if (camera === null) say("The search needs a camera to begin with: place the photo (M), or click two pairs of points (P).");
+  else if (frame !== null) wait(search.start(frame.id, camera));
+}
+
+function focusQuality(): void {
+  (document.querySelector<HTMLElement>("[name=quality]:checked:not([value=''])") ?? byId("quality-3")).focus();
+}
+
 function switchSide(review: Review): void {
   const { layout } = review;
   const side = layout === "over" || (layout === "side" && review.side === "photo") ? "map" : "photo";
-  document.getElementById(side)?.focus();
+  byId(side).focus();
 }
 
 /** Photo and map alone, as large as the screen; where the browser refuses it, as large as its window. */

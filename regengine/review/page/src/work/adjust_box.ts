@@ -1,10 +1,10 @@
 // Sliders for how the photo and the map are shown; remembered by the browser.
 
 import type { Adjust, Side } from "../view_types";
+import { NEUTRAL } from "../views/tone";
 import { element } from "./dom";
 import { remember, remembered } from "./settings";
 
-const NEUTRAL: Adjust = { opacity: 1, brightness: 1, contrast: 1, gamma: 1 };
 const START: Record<Side, Adjust> = { photo: { ...NEUTRAL, opacity: 0.7 }, map: NEUTRAL };
 
 const SLIDERS: { name: keyof Adjust; label: string; least: number; most: number }[] = [
@@ -14,25 +14,14 @@ const SLIDERS: { name: keyof Adjust; label: string; least: number; most: number 
   { name: "gamma", label: "Gamma", least: 0.3, most: 3 },
 ];
 
-export interface AdjustBox {
-  element: HTMLElement;
-  /** Of the photo over the map. */
-  changeOpacity(step: number): void;
-  toggle(): void;
-}
-
-export function adjustBox(apply: (side: Side, adjust: Adjust) => void): AdjustBox {
+export function adjustBox(apply: (side: Side, adjust: Adjust) => void) {
   const now = remembered<Record<Side, Adjust>>("adjust", START);
-  const fields: { side: Side; name: keyof Adjust; input: HTMLInputElement; output: HTMLOutputElement }[] = [];
+  const showing: (() => void)[] = [];
 
-  function set(side: Side, adjust: Adjust): void {
-    now[side] = adjust;
-    for (const each of fields) {
-      if (each.side !== side) continue;
-      each.input.value = String(adjust[each.name]);
-      each.output.value = adjust[each.name].toFixed(2);
-    }
-    apply(side, adjust);
+  function set(side: Side, adjust: Partial<Adjust>): void {
+    now[side] = { ...now[side], ...adjust };
+    for (const show of showing) show();
+    apply(side, now[side]);
     remember("adjust", now);
   }
 
@@ -44,10 +33,13 @@ export function adjustBox(apply: (side: Side, adjust: Adjust) => void): AdjustBo
       min: String(least),
       max: String(most),
       step: "0.05",
-      oninput: () => set(side, { ...now[side], [name]: Number(input.value) }),
+      oninput: () => set(side, { [name]: Number(input.value) }),
     });
     const output = element("output", { attributes: { for: id } });
-    fields.push({ side, name, input, output });
+    showing.push(() => {
+      input.value = String(now[side][name]);
+      output.value = now[side][name].toFixed(2);
+    });
     return element("div", { className: "slider" }, element("label", { htmlFor: id }, label), input, output);
   }
 
@@ -62,15 +54,15 @@ export function adjustBox(apply: (side: Side, adjust: Adjust) => void): AdjustBo
   }
 
   const box = element("div", { id: "adjust", hidden: true }, group("photo", "Photo"), group("map", "Map"));
-  set("photo", now.photo);
-  set("map", now.map);
+  set("photo", {});
+  set("map", {});
   return {
     element: box,
-    changeOpacity: (step) =>
-      set("photo", { ...now.photo, opacity: Math.min(1, Math.max(0, now.photo.opacity + step)) }),
+    /** Of the photo over the map. */
+    changeOpacity: (step: number) => set("photo", { opacity: Math.min(1, Math.max(0, now.photo.opacity + step)) }),
     toggle: () => {
       box.hidden = !box.hidden;
-      if (!box.hidden) fields[0]?.input.focus();
+      if (!box.hidden) box.querySelector("input")?.focus();
     },
   };
 }

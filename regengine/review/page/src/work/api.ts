@@ -1,25 +1,6 @@
 // The server's answers, typed; what went wrong comes as one sentence.
 
-import type {
-  Camera,
-  Decision,
-  Draft,
-  Facets,
-  Frame,
-  Job,
-  NadirAnswer,
-  Place,
-  Point,
-  Progress,
-  QueueFilter,
-  QueueRow,
-  Saved,
-  Session,
-  SnapAnswer,
-  SnapRequest,
-  SolveAnswer,
-  SolveRequest,
-} from "../types";
+import type * as types from "../types";
 import { link } from "./link";
 
 /** status 0: the server was not reached. */
@@ -83,49 +64,34 @@ async function sentence(answer: Response): Promise<string> {
 
 export const UNKNOWN = "The server does not know this page: open the address that it printed when it was started.";
 
-/** The query of a filter: lists repeat the parameter. */
-export function filterQuery(filter: QueueFilter): URLSearchParams {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(filter) as [string, unknown][]) {
-    if (value === undefined || value === "") continue;
-    if (name === "bbox") query.set(name, (value as number[]).join(","));
-    else if (Array.isArray(value)) for (const each of value as string[]) query.append(name, each);
-    else query.set(name, String(value));
-  }
-  return query;
-}
-
-export type DecisionBody = Draft & Pick<Decision, "decision" | "seconds"> & { base: number };
+export type DecisionBody = types.Draft & Pick<types.Decision, "decision" | "seconds"> & { base: number };
 
 export const api = {
-  session: () => call<Session>("GET", "session"),
-  facets: () => call<Facets>("GET", "facets"),
+  session: () => call<types.Session>("GET", "session"),
+  facets: () => call<types.Facets>("GET", "facets"),
   /** All frames that pass, in order, and what the rows of the first ones say. */
-  queue(filter: QueueFilter, limit: number) {
-    const query = filterQuery(filter);
-    query.set("limit", String(limit));
-    return call<{ ids: number[]; progress: Progress; frames: QueueRow[]; named: boolean }>("GET", `queue?${query.toString()}`);
-  },
+  queue: (filter: string, limit: number) =>
+    call<{ ids: number[]; progress: types.Progress; frames: types.QueueRow[]; named: boolean }>("GET", `queue?${filter}&limit=${limit}`),
   rows: (ids: number[]) =>
-    call<{ frames: QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
-  frame: (id: number) => call<Frame>("GET", `frames/${id}`),
-  history: (id: number) => call<Decision[]>("GET", `frames/${id}/history`),
-  solve: (id: number, body: SolveRequest, signal: AbortSignal) =>
-    call<SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
-  snap: (id: number, body: SnapRequest) => call<SnapAnswer>("POST", `frames/${id}/snap`, body),
-  search: (id: number, camera: Camera) =>
+    call<{ frames: types.QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
+  frame: (id: number) => call<types.Frame>("GET", `frames/${id}`),
+  history: (id: number) => call<types.Decision[]>("GET", `frames/${id}/history`),
+  solve: (id: number, body: types.SolveRequest, signal: AbortSignal) =>
+    call<types.SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
+  snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
+  search: (id: number, camera: types.Camera) =>
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
-  job: (job: string) => call<Job>("GET", `jobs/${encodeURIComponent(job)}`),
+  job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),
   cancel: (job: string) => call<unknown>("DELETE", `jobs/${encodeURIComponent(job)}`),
   places: (text: string, signal: AbortSignal) =>
-    call<{ places: Place[] }>("GET", `places/search?${new URLSearchParams({ q: text }).toString()}`, undefined, {
+    call<{ places: types.Place[] }>("GET", `places/search?${new URLSearchParams({ q: text }).toString()}`, undefined, {
       signal,
     }),
-  saveDraft: (id: number, draft: Draft) =>
+  saveDraft: (id: number, draft: types.Draft) =>
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
   dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
-  decide: (id: number, body: DecisionBody) => call<Saved>("PUT", `frames/${id}/decision`, body),
-  nadir: (time: string) => call<NadirAnswer>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
-  pointsFile: (id: number, points: Point[], camera: Camera | null) =>
+  decide: (id: number, body: DecisionBody) => call<types.Saved>("PUT", `frames/${id}/decision`, body),
+  nadir: (time: string) => call<types.Nadir>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
+  pointsFile: (id: number, points: types.Point[], camera: types.Camera | null) =>
     call<{ name: string; text: string }>("POST", `frames/${id}/points`, { points, camera }),
 };

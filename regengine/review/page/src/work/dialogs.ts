@@ -3,7 +3,7 @@
 import type { Decision } from "../types";
 import type { Editor } from "./editor";
 import { element, put } from "./dom";
-import { keyLabel, type Group, type Keyboard } from "./keys";
+import { keyLabel, type Action, type Keyboard } from "./keys";
 import { decisionList } from "./others_box";
 import { remember } from "./settings";
 
@@ -24,7 +24,18 @@ export function showHelp(keyboard: Keyboard): void {
   open(
     "Keys",
     element("p", {}, HOW),
-    element("div", { className: "keys" }, ...groups.map((group) => keyGroup(keyboard, group))),
+    element(
+      "div",
+      { className: "keys" },
+      ...groups.map((group) =>
+        element(
+          "section",
+          {},
+          element("h3", {}, group),
+          element("dl", {}, ...keyboard.actions.filter((action) => action.group === group).flatMap(keysOf)),
+        ),
+      ),
+    ),
     element(
       "label",
       { className: "check" },
@@ -42,28 +53,16 @@ export function showHelp(keyboard: Keyboard): void {
   );
 }
 
+function keysOf({ keys, label }: Action): HTMLElement[] {
+  const shown = keys.flatMap((key, i) => [i > 0 ? " " : null, element("kbd", {}, keyLabel(key))]);
+  return [element("dt", {}, ...shown), element("dd", {}, label)];
+}
+
 const HOW =
   "A proposal is right when lights in the photo lie on the same lights of the map. Hold F to compare. " +
   "If it is wrong, drag a point to where it belongs: the camera and the points that you did not touch follow.";
 
 const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coast, borders, lakes: Natural Earth.";
-
-function keyGroup(keyboard: Keyboard, group: Group): HTMLElement {
-  const actions = keyboard.actions.filter((action) => action.group === group);
-  return element(
-    "section",
-    {},
-    element("h3", {}, group),
-    element(
-      "dl",
-      {},
-      ...actions.flatMap((action) => [
-        element("dt", {}, ...action.keys.flatMap((key, i) => [i > 0 ? " " : null, element("kbd", {}, keyLabel(key))])),
-        element("dd", {}, action.label),
-      ]),
-    ),
-  );
-}
 
 export function showHistory(decisions: Decision[], editor: Editor): void {
   const dialog = open("All decisions on this frame", decisionList(decisions, editor));

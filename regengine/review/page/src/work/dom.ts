@@ -46,6 +46,12 @@ export function redraw(parent: Element, ...children: Child[]): void {
   if (focused) document.getElementById(focused)?.focus();
 }
 
+/** A control with its label; `shown` where more stands there than it alone. */
+export function field(label: string, control: HTMLElement, ...shown: HTMLElement[]): HTMLElement {
+  const content = shown.length > 0 ? shown : [control];
+  return element("div", { className: "field" }, element("label", { htmlFor: control.id }, label), ...content);
+}
+
 /** Draw only what has changed: a button that is replaced while it is pressed misses its click. */
 export function drawnOnChange(draw: () => void, ...shown: (() => unknown)[]): () => void {
   let before: unknown[] | null = null;

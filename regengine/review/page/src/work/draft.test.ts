@@ -15,7 +15,7 @@ const camera: Camera = {
 };
 const empty: Draft = { camera, points: [], hypothesis: 1, comment: "", tags: [], quality: null, place: null };
 // A flat Earth will do: what is tested is which points are asked for.
-const flat = (shift: number) => (_: Camera, [x, y]: [number, number]): LonLat | null => (y < 10 ? null : [x / 10 + shift, y / 10]);
+const flat = (shift: number) => (_: Camera, x: number, y: number): LonLat | null => (y < 10 ? null : [x / 10 + shift, y / 10]);
 
 test("points that nobody holds follow the camera, the held ones stay", () => {
   let draft = addPoint(addPoint(empty, 10, 20, [1, 2], "engine"), 30, 40, [3, 4], "engine");

@@ -1,11 +1,11 @@
 // What a person makes of a frame, as plain values: every function gives a new draft.
 
-import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Place, Point } from "../types";
+import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Point } from "../types";
 import type { Side } from "../view_types";
 import { wrapped } from "../geometry/earth";
 
 /** Where a camera sees the ground at a pixel; null on sky. */
-export type Ground = (camera: Camera, pixel: [number, number]) => LonLat | null;
+export type Ground = (camera: Camera, x: number, y: number) => LonLat | null;
 
 /** What the engine proposed. */
 export function proposed(frame: Frame): Draft {
@@ -57,7 +57,7 @@ export function deletePoint(draft: Draft, index: number): Draft {
 /** Another camera: points that nobody holds go to where it sees their pixels. */
 export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
   const points = draft.points.map((point) => {
-    const place = isHeld(point) ? null : ground(camera, [point.x, point.y]);
+    const place = isHeld(point) ? null : ground(camera, point.x, point.y);
     return place === null ? point : { ...point, lon: place[0], lat: place[1] };
   });
   return { ...draft, camera, points };
@@ -75,7 +75,7 @@ export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
   const camera = draft.camera;
   if (camera === null) return draft;
   const candidates = grid(camera).flatMap((pixel) => {
-    const place = ground(camera, pixel);
+    const place = ground(camera, ...pixel);
     return place === null ? [] : [{ pixel, place }];
   });
   let filled = draft;
@@ -112,8 +112,4 @@ const LONGEST_TAG = 64;
 export function withTags(draft: Draft, text: string): Draft {
   const tags = text.split(",").map((each) => each.trim().slice(0, LONGEST_TAG)).filter((each) => each !== "");
   return { ...draft, tags: [...new Set(tags)].slice(0, MOST_TAGS) };
-}
-
-export function withPlace(draft: Draft, place: Place | null): Draft {
-  return { ...draft, place };
 }

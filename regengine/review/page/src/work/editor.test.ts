@@ -35,11 +35,11 @@ function frameOf(camera: Camera | null): Frame {
 
 function answerOf(camera: Camera, points: Point[]): SolveAnswer {
   const rows = points.map(() => ({ dx_px: 0, dy_px: 0, residual_px: 0, residual_m: 0, left_out_px: null, suspect: false }));
-  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, off_nadir_deg: 10, warning: null };
+  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, warning: null };
 }
 
-/** An editor whose server always answers with the true camera. */
-function editor(frame = frameOf(wrong)) {
+/** An editor whose server always answers with the true camera: at once, or when the answers are let go. */
+function editor(frame = frameOf(wrong), answers?: (() => void)[]) {
   const saved: (Draft | null)[] = [];
   const asked: Point[][] = [];
   const starts: Camera[] = [];
@@ -48,6 +48,7 @@ function editor(frame = frameOf(wrong)) {
     ask: async (_, { points, start }) => {
       asked.push(points);
       starts.push(start);
+      if (answers) await new Promise<void>((resolve) => answers.push(resolve));
       return answerOf(truth, points);
     },
     changed: () => undefined,
@@ -104,13 +105,7 @@ test("every solution starts from the camera that was begun with, not from the la
 test("an answer about a point that was deleted meanwhile moves nothing", async () => {
   for (const deleted of [[3], [3, 0]]) {
     const answers: (() => void)[] = [];
-    const made = new Editor({
-      ask: (_, { points }) => new Promise((resolve) => answers.push(() => resolve(answerOf(truth, points)))),
-      changed: () => undefined,
-      save: () => undefined,
-      say: () => undefined,
-    });
-    made.open(frameOf(wrong), "Ada", undefined);
+    const { made } = editor(frameOf(wrong), answers);
     made.move(0, "map", place(0), true);
     made.move(3, "map", place(3), true);
     for (const index of deleted) made.delete(index);

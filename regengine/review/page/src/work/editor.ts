@@ -1,13 +1,13 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
-import type { Camera, Decision, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual } from "../types";
+import { pixelToLonLat } from "../geometry/camera";
+import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual } from "../types";
 import type { Awaited, Side } from "../view_types";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
 import { Pairs } from "./pairs";
-import { anyGround, clearGround, pointResidual } from "./residuals";
+import { clearGround, pointResidual } from "./residuals";
 import { startCamera } from "./start_camera";
-import { advance, amend, redo, steps, undo, type Steps } from "./undo";
 
 export interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
@@ -36,7 +36,10 @@ export class Editor {
   readonly = false;
 
   private start: Draft = EMPTY;
-  private history: Steps<Step> = steps(NOTHING);
+  // Steps back and forth: drafts are never changed, so a step is a reference
+  private past: Step[] = [];
+  private now: Step = NOTHING;
+  private future: Step[] = [];
   /** What a drag under way has made of the last step. */
   private dragged: Draft | null = null;
   private readonly pairs = new Pairs();
@@ -51,17 +54,17 @@ export class Editor {
   }
 
   get draft(): Draft {
-    return this.dragged ?? this.history.now.draft;
+    return this.dragged ?? this.now.draft;
   }
   /** The click that the tool "add" waits for. */
   get awaited(): Awaited | null {
     return this.pairs.awaited;
   }
   get canUndo(): boolean {
-    return this.history.past.length > 0;
+    return this.past.length > 0;
   }
   get canRedo(): boolean {
-    return this.history.future.length > 0;
+    return this.future.length > 0;
   }
   /** Resolves when the camera is the one that the points say. */
   get solved(): Promise<void> {
@@ -83,35 +86,31 @@ export class Editor {
 
   /** `unsent`: work of an earlier page that had not reached the server. */
   open(frame: Frame, reviewer: string, unsent: Draft | null | undefined): void {
-    this.live.stop();
-    this.frame = frame;
-    this.start = drafts.begun({ ...frame, draft: null }, reviewer);
-    const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? this.start);
-    this.history = steps({ draft, base: baseOf(frame, draft) });
-    this.selected = null;
-    this.forget();
-    this.needs.changed();
+    const start = drafts.begun({ ...frame, draft: null }, reviewer);
+    const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? start);
+    this.begin(frame, start, { draft, base: baseOf(frame, draft) });
   }
 
   close(): void {
+    this.begin(null, EMPTY, NOTHING);
+  }
+
+  private begin(frame: Frame | null, start: Draft, step: Step): void {
     this.live.stop();
-    this.frame = null;
-    this.history = steps(NOTHING);
-    this.start = EMPTY;
-    this.selected = null;
+    Object.assign(this, { frame, start, past: [], now: step, future: [], selected: null });
     this.forget();
     this.needs.changed();
   }
 
   move(index: number, side: Side, at: [number, number], done: boolean): void {
-    if (this.refused() || this.history.now.draft.points[index] === undefined) return;
+    if (this.refused() || this.now.draft.points[index] === undefined) return;
     this.selected = index;
     this.pairs.forget();
     // From the step before the drag, so that the way of the hand leaves no trace
-    this.dragged = drafts.movePoint(this.history.now.draft, index, side, this.inside(side, at), "person");
+    this.dragged = drafts.movePoint(this.now.draft, index, side, this.inside(side, at), "person");
     // The camera of the last answer until the next one comes, so that nothing jumps back
     const camera = this.solution?.camera;
-    if (camera) this.dragged = drafts.follow(this.dragged, camera, anyGround);
+    if (camera) this.dragged = drafts.follow(this.dragged, camera, pixelToLonLat);
     this.solve();
     if (done) this.settle();
     else this.needs.changed();
@@ -193,7 +192,7 @@ export class Editor {
     if (this.refused()) return;
     this.live.stop();
     this.forget();
-    this.dragged = drafts.follow(this.history.now.draft, camera, anyGround);
+    this.dragged = drafts.follow(this.now.draft, camera, pixelToLonLat);
     if (done) this.settle(camera);
     else this.needs.changed();
   }
@@ -210,19 +209,19 @@ export class Editor {
 
   choose(hypothesis: Hypothesis): void {
     if (this.refused() || this.frame === null) return;
-    this.live.stop();
-    this.forget();
-    this.selected = null;
-    this.step(drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
+    this.replace(drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
   }
 
   /** Another camera and points as a whole: what a search found, or what somebody decided. */
   take(camera: Camera | null, points: Point[], hypothesis: number | null): void {
-    if (this.refused()) return;
+    if (!this.refused()) this.replace({ ...this.draft, camera, points, hypothesis }, camera);
+  }
+
+  private replace(draft: Draft, base: Camera | null): void {
     this.live.stop();
     this.forget();
     this.selected = null;
-    this.step({ ...this.draft, camera, points, hypothesis }, camera);
+    this.step(draft, base);
   }
 
   /** How the photo was taken, where its file does not tell. The camera follows, where points do not
@@ -233,33 +232,29 @@ export class Editor {
     const told = { ...NOTHING_GIVEN, ...this.draft.given, ...change };
     const given = Object.values(told).some((each) => each !== null) ? told : null;
     const draft = { ...this.draft, given };
-    const { base } = this.history.now;
+    const { base } = this.now;
     const placed = base !== null && (frame.camera !== null || draft.points.length > 0);
     let camera = placed ? base : (startCamera(frame, null, given) ?? base);
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.live.stop();
     this.forget();
-    this.step(camera === null || camera === base ? draft : drafts.follow(draft, camera, anyGround), camera);
+    this.step(camera === null || camera === base ? draft : drafts.follow(draft, camera, pixelToLonLat), camera);
     if (camera !== base) this.solve();
-  }
-
-  takeDecision(decision: Decision): void {
-    this.take(decision.camera, decision.points, decision.hypothesis);
   }
 
   /** Comment, tags, quality, place: said of the frame, not of its points. */
   tell(change: Partial<Pick<Draft, "comment" | "tags" | "quality" | "place">>): void {
     if (this.refused()) return;
-    this.amend({ ...this.history.now.draft, ...change });
+    this.amend({ ...this.now.draft, ...change });
     this.keep();
     this.needs.changed();
   }
 
   undo(): void {
-    this.walk(undo(this.history));
+    this.walk(this.past, this.future);
   }
   redo(): void {
-    this.walk(redo(this.history));
+    this.walk(this.future, this.past);
   }
 
   select(index: number | null): void {
@@ -292,7 +287,7 @@ export class Editor {
   }
 
   private solve(): void {
-    const { base } = this.history.now;
+    const { base } = this.now;
     if (base === null || this.frame === null) return;
     this.problem = null;
     if (inputs(this.draft, this.holdAll).length === 0) this.solution = null;
@@ -302,7 +297,7 @@ export class Editor {
 
   private apply(solution: Solution, last: boolean): void {
     this.solution = solution;
-    const followed = drafts.follow(this.draft, solution.camera, anyGround);
+    const followed = drafts.follow(this.draft, solution.camera, pixelToLonLat);
     if (this.dragged !== null) {
       this.dragged = followed;
     } else {
@@ -324,24 +319,30 @@ export class Editor {
     this.step(done, base);
   }
 
+  /** The same step said better, such as with the camera solved from its points. */
   private amend(draft: Draft): void {
-    this.history = amend(this.history, { ...this.history.now, draft });
+    this.now = { ...this.now, draft };
   }
 
-  private step(draft: Draft, base: Camera | null = this.history.now.base): void {
-    this.history = advance(this.history, { draft, base });
+  /** A new step; what had been undone is gone. */
+  private step(draft: Draft, base: Camera | null = this.now.base): void {
+    this.past = [...this.past, this.now].slice(-MOST_STEPS);
+    this.now = { draft, base };
+    this.future = [];
     this.keep();
     this.needs.changed();
   }
 
-  private walk(history: Steps<Step>): void {
-    if (this.refused() || history === this.history) return;
+  private walk(from: Step[], to: Step[]): void {
+    const next = from.at(-1);
+    if (this.refused() || next === undefined) return;
     this.live.stop();
     this.dragged = null;
     // What was said of the frame has no steps
     const { comment, tags, quality, place } = this.draft;
-    this.history = history;
-    this.amend({ ...history.now.draft, comment, tags, quality, place });
+    from.pop();
+    to.push(this.now);
+    this.now = { ...next, draft: { ...next.draft, comment, tags, quality, place } };
     if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
     this.forget();
     this.keep();
@@ -364,6 +365,9 @@ export class Editor {
     return this.readonly;
   }
 }
+
+/** More steps than anybody goes back, and a bound to what is kept. */
+const MOST_STEPS = 200;
 
 const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 

@@ -1,11 +1,11 @@
 // What is known of the frame in view: the engine's verdict and why, when, where from, how it fits.
 
-import { aimOf } from "../geometry/aim";
+import { middle, pixelToLonLat } from "../geometry/camera";
 import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
-import { dot, unit, type Vec3 } from "../geometry/vector";
+import { dot, quaternionMatrix, times } from "../geometry/vector";
 import type { Camera, Draft, Frame } from "../types";
 import { element, refill } from "./dom";
-import { evidenceOf, fixed, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
+import { evidenceOf, joined, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
 /** The engine's word on the frame, why a person must look, which camera is before them, and for
  *  somebody new what to do about it. */
@@ -103,39 +103,37 @@ function facts(rows: [string, string][]): HTMLElement {
 }
 
 function body(frame: Frame): string {
-  const focal = frame.focal_mm === null ? "" : `${fixed(frame.focal_mm, 0)} mm`;
-  return [frame.camera_body, focal].filter((part) => part !== null && part !== "").join(", ") || MISSING;
+  return joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`) || MISSING;
 }
 
 function nadir(frame: Frame): string {
   if (frame.nadir === null) return MISSING;
   const { lon, lat, altitude_km, source, sigma_along_km } = frame.nadir;
-  return `${lonLat([lon, lat])}; ${fixed(altitude_km, 0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${fixed(sigma_along_km, 0)} km along the track`;
+  return `${lonLat([lon, lat])}; ${altitude_km.toFixed(0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${sigma_along_km.toFixed(0)} km along the track`;
 }
 
 function fit(frame: Frame): string {
   if (frame.fit === null) return MISSING;
   const { residual_px, matched_lights, ncc } = frame.fit;
-  const parts = [
-    residual_px === null ? "" : `${pixels(residual_px)} residual`,
-    matched_lights === null ? "" : `${matched_lights} lights`,
-    ncc === null ? "" : `correlation ${fixed(ncc, 2)}`,
-  ];
-  return parts.filter((part) => part !== "").join(", ") || MISSING;
+  return (
+    joined(
+      residual_px !== null && `${pixels(residual_px)} residual`,
+      matched_lights !== null && `${matched_lights} lights`,
+      ncc !== null && `correlation ${ncc.toFixed(2)}`,
+    ) || MISSING
+  );
 }
 
 /** Angle at the camera between the geodetic vertical and the boresight, and what lies there. */
 function offNadir(camera: Camera | null): string {
   if (camera === null) return MISSING;
-  const aim = aimOf(camera);
-  if (aim === null) return "the middle of the photo shows the sky";
-  return `${fixed(offNadirDeg(camera), 1)}°, looking at ${lonLat(aim.place)}`;
+  const place = pixelToLonLat(camera, ...middle(camera));
+  if (place === null) return "the middle of the photo shows the sky";
+  return `${offNadirDeg(camera).toFixed(1)}°, looking at ${lonLat(place)}`;
 }
 
 function offNadirDeg(camera: Camera): number {
-  const [x, y, z, w] = camera.quaternion;
-  // Third column of the rotation: the boresight in ECEF
-  const ahead: Vec3 = [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)];
+  const ahead = times(quaternionMatrix(camera.quaternion), [0, 0, 1]);
   const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  return degrees(Math.acos(Math.min(1, Math.max(-1, -dot(unit(ahead), localAxes(lon, lat).up)))));
+  return degrees(Math.acos(Math.min(1, Math.max(-1, -dot(ahead, localAxes(lon, lat).up)))));
 }

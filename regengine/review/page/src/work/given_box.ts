@@ -3,25 +3,17 @@
 import type { Frame, Given } from "../types";
 import { api } from "./api";
 import { coordinatesIn } from "./coordinates";
-import { element, refill } from "./dom";
+import { element, field, refill } from "./dom";
 import type { Editor } from "./editor";
 import { sentenceOf } from "./notices";
+import { USUAL_ALTITUDE_KM } from "./start_camera";
 import { lonLat } from "./text";
 
-/** Where the altitude is unknown: the station's, to a few per cent. */
-const USUAL_ALTITUDE_KM = 410;
 const FULL_FRAME_MM = 36;
 
-export interface GivenNeeds {
-  editor: Editor;
-  /** Whether a time tells the nadir. */
-  orbits: boolean;
-  /** A camera stands elsewhere, or sees with another lens. */
-  changed: () => void;
-}
-
-/** Fields for the time, the nadir and the lens of a frame, those that it lacks. */
-export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, changed }: GivenNeeds): void {
+/** Fields for the time, the nadir and the lens of a frame, those that it lacks. `orbits`: whether a time
+ *  tells the nadir; `changed`: a camera stands elsewhere, or sees with another lens. */
+export function showGiven(host: HTMLElement, frame: Frame, editor: Editor, orbits: boolean, changed: () => void): void {
   const given = editor.draft.given ?? null;
   const outcome = element("p", { className: "outcome", attributes: { role: "status" } });
   const give = (change: Partial<Given>): void => {
@@ -60,8 +52,8 @@ export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, cha
     give({ focal_px: lens.value === "" ? null : (focal / wide) * long_px });
   }
 
-  const field = (id: string, value: string, more: object, onchange: (text: string) => void) => {
-    const input = element("input", {
+  const input = (id: string, value: string, more: object, onchange: (text: string) => void) => {
+    const made = element("input", {
       id,
       type: "text",
       autocomplete: "off",
@@ -69,28 +61,25 @@ export function showGiven(host: HTMLElement, frame: Frame, { editor, orbits, cha
       disabled: editor.readonly,
       value,
       ...more,
-      onchange: () => onchange(input.value),
+      onchange: () => onchange(made.value),
     });
-    return input;
+    return made;
   };
-  const labelled = (label: string, ...inputs: HTMLInputElement[]): HTMLElement =>
-    element("div", { className: "field" }, element("label", { htmlFor: inputs[0]?.id ?? "" }, label), element("span", { className: "pair" }, ...inputs));
-
-  const time = field("given-time", given?.time_utc ?? "", { placeholder: "2012-03-28 15:46:41" }, (text) => void timeTold(text));
+  const time = input("given-time", given?.time_utc ?? "", { placeholder: "2012-03-28 15:46:41" }, (text) => void timeTold(text));
   const place = given?.nadir ? `${given.nadir.lat.toFixed(4)}, ${given.nadir.lon.toFixed(4)}` : "";
-  const nadir = field("given-nadir", place, { placeholder: "35.68, 139.77" }, nadirTold);
+  const nadir = input("given-nadir", place, { placeholder: "35.68, 139.77" }, nadirTold);
   const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
   const focal = given?.focal_px ? ((given.focal_px * FULL_FRAME_MM) / long_px).toPrecision(4) : "";
-  const lens = field("given-lens", focal, { inputMode: "decimal", placeholder: "50" }, lensTold);
-  const sensor = field("given-sensor", String(FULL_FRAME_MM), { inputMode: "decimal" }, lensTold);
+  const lens = input("given-lens", focal, { inputMode: "decimal", placeholder: "50" }, lensTold);
+  const sensor = input("given-sensor", String(FULL_FRAME_MM), { inputMode: "decimal" }, lensTold);
   sensor.setAttribute("aria-label", "Long side of the sensor, mm");
 
   const rows = [
-    frame.time_utc === null && labelled("Time, UTC", time),
-    frame.nadir === null && labelled("Nadir: latitude, longitude of the place below the station", nadir),
+    frame.time_utc === null && field("Time, UTC", time),
+    frame.nadir === null && field("Nadir: latitude, longitude of the place below the station", nadir),
     (frame.focal_mm === null || frame.pixel_pitch_um === null) &&
       long_px > 0 &&
-      labelled("Focal length, on a sensor so long (mm)", lens, sensor),
+      field("Focal length, on a sensor so long (mm)", lens, element("span", { className: "pair" }, lens, sensor)),
   ].filter((row) => row !== false);
   refill(host, rows.length > 0 && element("h3", {}, "What the file does not tell"), ...rows, rows.length > 0 && outcome);
 }

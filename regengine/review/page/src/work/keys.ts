@@ -32,10 +32,7 @@ export function keyName(event: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey"
 
 /** How a key is shown on a button and in the help. */
 export function keyLabel(name: string): string {
-  const parts = name.split("+").filter((part) => part !== "");
-  if (name.endsWith("+") && name !== "+") parts.push("+");
-  if (name === "+") return "+";
-  return parts.map((part) => SHOWN[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ");
+  return name.split("+").map((part) => SHOWN[part] ?? (part.length === 1 ? part.toUpperCase() : part)).join(" ");
 }
 
 const SHOWN: Record<string, string> = {

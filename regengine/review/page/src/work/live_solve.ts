@@ -2,7 +2,7 @@
 // time, and always the last one asked.
 
 import { grabbed } from "../geometry/aim";
-import type { Camera, Draft, Point, PointResidual, SolveAnswer, SolveRequest } from "../types";
+import type { Camera, Draft, PointResidual, SolveAnswer, SolveRequest } from "../types";
 import { isHeld } from "./draft";
 
 export type Free = SolveRequest["free"];
@@ -21,24 +21,10 @@ export function inputs(draft: Draft, all: boolean): number[] {
   return draft.points.flatMap((point, index) => (all || isHeld(point) ? [index] : []));
 }
 
-export function solutionOf(answer: SolveAnswer, indices: number[]): Solution {
-  const numbered = (rows: PointResidual[]): Map<number, PointResidual> =>
-    new Map(rows.flatMap((row, i) => (indices[i] === undefined ? [] : [[indices[i], row]])));
-  return {
-    camera: answer.camera,
-    answer,
-    residuals: numbered(answer.points),
-    attitudeOnly: numbered(answer.attitude_only?.points ?? []),
-  };
-}
-
 interface Question {
   frame: number;
-  points: Point[];
   indices: number[];
-  start: Camera;
-  free: Free;
-  placed: boolean;
+  request: SolveRequest;
 }
 
 export class LiveSolve {
@@ -69,7 +55,7 @@ export class LiveSolve {
       else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);
       return;
     }
-    this.next = { frame, points, indices, start, free, placed };
+    this.next = { frame, indices, request: { points, start, free, placed } };
     if (this.asking === null) this.working = this.work();
   }
 
@@ -87,14 +73,16 @@ export class LiveSolve {
 
   private async work(): Promise<void> {
     while (this.next !== null) {
-      const { frame, points, indices, start, free, placed } = this.next;
+      const { frame, indices, request } = this.next;
       this.next = null;
       const asking = new AbortController();
       this.asking = asking;
       try {
-        const answer = await this.ask(frame, { points, start, free, placed }, asking.signal);
+        const answer = await this.ask(frame, request, asking.signal);
         if (asking.signal.aborted) return;
-        this.found(solutionOf(answer, indices), this.next === null);
+        const numbered = (rows: PointResidual[] = []) => new Map(rows.map((row, i) => [indices[i]!, row]));
+        const [residuals, attitudeOnly] = [numbered(answer.points), numbered(answer.attitude_only?.points)];
+        this.found({ camera: answer.camera, answer, residuals, attitudeOnly }, this.next === null);
       } catch (error) {
         if (asking.signal.aborted) return;
         if (this.next === null) this.failed(error);

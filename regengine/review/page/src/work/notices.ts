@@ -1,5 +1,6 @@
 // What the page tells in passing: one sentence at a time, read aloud by screen readers.
 
+import { ApiError } from "./api";
 import { byId, element, refill } from "./dom";
 
 export interface NoticeAction {
@@ -43,4 +44,14 @@ function show(host: HTMLElement, sentence: string, action?: NoticeAction, away?:
 
 export function sentenceOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What the outage of the server explains is told by one line, see `Link`. */
+export function failed(error: unknown): void {
+  if (!(error instanceof ApiError && error.away)) complain(sentenceOf(error), undefined, "frame");
+}
+
+/** What may fail later is told when it does. */
+export function wait(work: Promise<unknown>): void {
+  void work.catch(failed);
 }

@@ -3,7 +3,7 @@
 import type { Decision, Frame } from "../types";
 import type { Editor } from "./editor";
 import { element, redraw, refill } from "./dom";
-import { CHOICE_WORDS, fixed, lonLat, power, utc } from "./text";
+import { CHOICE_WORDS, lonLat, power, utc } from "./text";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
 function decisionLine(decision: Decision): string {
@@ -45,7 +45,7 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
           !editor.readonly &&
           element(
             "button",
-            { type: "button", className: "quiet", onclick: () => editor.takeDecision(decision) },
+            { type: "button", className: "quiet", onclick: () => editor.take(decision.camera, decision.points, decision.hypothesis) },
             "Use these points",
           ),
       ),
@@ -73,7 +73,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
             },
             i < 9 && element("kbd", {}, i + 1),
             hypothesis.place ?? (hypothesis.centre === null ? "place unknown" : lonLat(hypothesis.centre)),
-            hypothesis.ncc !== null && `, correlation ${fixed(hypothesis.ncc, 2)}`,
+            hypothesis.ncc !== null && `, correlation ${hypothesis.ncc.toFixed(2)}`,
             hypothesis.log10_odds !== null && `, odds ${power(hypothesis.log10_odds)}`,
           ),
         ),

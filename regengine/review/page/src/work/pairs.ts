@@ -2,10 +2,9 @@
 // camera knows the other half, one click is a point that the second one puts right. A click is where
 // it was made: only `guess` can be confirmed as it is.
 
-import { lonLatToPixel } from "../geometry/camera";
+import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, LonLat } from "../types";
 import type { Awaited, Side } from "../view_types";
-import { anyGround } from "./residuals";
 
 type Spot = [number, number];
 
@@ -55,8 +54,8 @@ export class Pairs {
 
 /** Where the camera has a click in the other view; null on sky and outside the photo. */
 function twinOf(camera: Camera, side: Side, at: Spot): Spot | null {
-  if (side === "photo") return anyGround(camera, at);
-  const pixel = lonLatToPixel(camera, at[0], at[1]);
+  if (side === "photo") return pixelToLonLat(camera, ...at);
+  const pixel = lonLatToPixel(camera, ...at);
   if (pixel === null) return null;
   const inside = pixel[0] >= 0 && pixel[1] >= 0 && pixel[0] < camera.width_px && pixel[1] < camera.height_px;
   return inside ? pixel : null;

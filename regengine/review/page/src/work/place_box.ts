@@ -1,29 +1,25 @@
 // A field that finds places by name while one types; the browser shows what was found.
 
 import type { Place } from "../types";
+import { api } from "./api";
+import { coordinatesIn } from "./coordinates";
 import { element } from "./dom";
-import { count } from "./text";
+import { failed } from "./notices";
+import { count, joined, lonLat } from "./text";
 
 const WAIT_MS = 150;
-
-export interface PlaceBox {
-  element: HTMLElement;
-  input: HTMLInputElement;
-  /** What stands in the field. */
-  show(place: Place | null): void;
-}
 
 export interface PlaceBoxNeeds {
   id: string;
   label: string;
   placeholder?: string;
-  find: (text: string, signal: AbortSignal) => Promise<Place[]>;
+  /** Whether coordinates are a place, too. */
+  coordinates?: boolean;
   /** null: the field was emptied. */
   chosen: (place: Place | null) => void;
-  failed: (error: unknown) => void;
 }
 
-export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
+export function placeBox(needs: PlaceBoxNeeds) {
   const list = element("datalist", { id: `${needs.id}-list` });
   const input = element("input", {
     id: needs.id,
@@ -37,6 +33,7 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
   let waiting = 0;
   let asking = new AbortController();
 
+  /** What stands in the field. */
   const show = (place: Place | null): void => {
     window.clearTimeout(waiting);
     asking.abort();
@@ -46,19 +43,20 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
     show(place);
     needs.chosen(place);
   };
+  const ask = async (text: string, signal: AbortSignal): Promise<Place[]> => {
+    const at = needs.coordinates ? coordinatesIn(text) : null;
+    if (at) return [{ name: lonLat(at), country: "", lon: at[0], lat: at[1], population: 0 }];
+    return (await api.places(text, signal)).places;
+  };
   /** Ask about what stands in the field; `then` is told the places, where nothing else was asked since. */
   const find = (then: (places: Place[]) => void): void => {
     window.clearTimeout(waiting);
     asking.abort();
     asking = new AbortController();
     const { signal } = asking;
-    needs.find(input.value.trim(), signal).then(
-      (places) => {
-        if (!signal.aborted) then((found = places));
-      },
-      (error: unknown) => {
-        if (!signal.aborted) needs.failed(error);
-      },
+    ask(input.value.trim(), signal).then(
+      (places) => signal.aborted || then((found = places)),
+      (error: unknown) => signal.aborted || failed(error),
     );
   };
   const offer = (places: Place[]): void =>
@@ -81,13 +79,13 @@ export function placeBox(needs: PlaceBoxNeeds): PlaceBox {
     find(([first]) => first && choose(first));
   });
   // The server reads the names of the world's towns at the first question: let it be this one
-  input.addEventListener("focus", () => void needs.find("", new AbortController().signal).catch(() => []), { once: true });
+  input.addEventListener("focus", () => void api.places("", new AbortController().signal).catch(() => []), { once: true });
   input.addEventListener("blur", () => window.clearTimeout(waiting));
 
   const box = element("div", { className: "place-box" }, element("label", { htmlFor: needs.id }, needs.label), input, list);
   return { element: box, input, show };
 }
 
-export function placeName(place: Place): string {
-  return [place.name, place.state ?? "", place.country].filter((part) => part !== "").join(", ");
+function placeName(place: Place): string {
+  return joined(place.name, place.state, place.country);
 }

@@ -4,6 +4,7 @@ import { api } from "./api";
 import type { Editor } from "./editor";
 import { isHeld } from "./draft";
 import { element, redraw } from "./dom";
+import { wait } from "./notices";
 import type { Free } from "./live_solve";
 import { count, metres, pixels } from "./text";
 
@@ -15,7 +16,7 @@ const FREE_WORDS: [Free, string][] = [
   ["all", "attitude, focal length, position and distortion"],
 ];
 
-export function showPoints(host: HTMLElement, editor: Editor, wait: (work: Promise<unknown>) => void): void {
+export function showPoints(host: HTMLElement, editor: Editor): void {
   const { points, camera } = editor.draft;
   const residuals = editor.residuals;
   const strict = editor.solution?.attitudeOnly ?? new Map();

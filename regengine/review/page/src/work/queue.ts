@@ -2,7 +2,7 @@
 // list keeps its order while one works through it; what was decided leaves it, but for the frame in
 // view.
 
-import type { Progress, QueueFilter, QueueRow } from "../types";
+import type { Progress, QueueRow } from "../types";
 import { api } from "./api";
 import { delay } from "./watch";
 
@@ -15,7 +15,6 @@ export class Queue {
   ids: number[] = [];
   /** The place in the list of the frame in view; null where it is none of the queue's. */
   index: number | null = null;
-  private places = new Map<number, number>();
   private rows = new Map<number, QueueRow>();
   private asked = new Map<number, Promise<void>>();
   /** What was decided since the list was asked for; the server may not have known it. */
@@ -23,17 +22,20 @@ export class Queue {
   private coming = 0;
   private named = true;
 
-  constructor(public filter: QueueFilter) {}
+  constructor(public filter: string) {}
+
+  private get status(): string {
+    return new URLSearchParams(this.filter).get("status") ?? "open";
+  }
 
   /** Whether decided frames leave the list. */
   get leaves(): boolean {
-    const { status } = this.filter;
-    return status === "open" || status === "second" || status === undefined;
+    return ["open", "second"].includes(this.status);
   }
 
   /** Whether the list is one to work off; the other ones are lists of what was decided. */
   get toDo(): boolean {
-    return this.leaves || this.filter.status === "all";
+    return this.leaves || this.status === "all";
   }
 
   /** How far the work on what the filter asks for has come. */
@@ -50,8 +52,10 @@ export class Queue {
     return id === undefined ? undefined : this.rows.get(id);
   }
 
-  indexOf(id: number): number | undefined {
-    return this.places.get(id);
+  /** The place in the list of a frame; null where it is none of the queue's. */
+  indexOf(id: number | null): number | null {
+    const index = id === null ? -1 : this.ids.indexOf(id);
+    return index < 0 ? null : index;
   }
 
   /** Places of the rows to show. */
@@ -63,21 +67,19 @@ export class Queue {
 
   /** Other frames: the list in view stands until they have come. Gives whether this is still the
    *  filter that is wanted then. */
-  async setFilter(filter: QueueFilter, inView: () => number | null): Promise<boolean> {
+  async setFilter(filter: string, inView: () => number | null): Promise<boolean> {
     const mine = ++this.coming;
     const before = new Set(this.said.keys());
     const { ids, frames, named } = await api.queue(filter, PAGE_ROWS);
     if (mine !== this.coming) return false;
     this.filter = filter;
     this.ids = ids;
-    this.places = new Map(ids.map((id, index) => [id, index]));
     this.rows = new Map();
     this.asked = new Map([[0, Promise.resolve()]]);
     for (const id of before) this.said.delete(id);
     this.named = named;
     this.take(frames);
-    const frame = inView();
-    this.index = frame === null ? null : (this.indexOf(frame) ?? null);
+    this.index = this.indexOf(inView());
     return true;
   }
 
@@ -111,10 +113,6 @@ export class Queue {
       if (index !== from && this.rowAt(index)?.decision === null) return index;
     }
     return null;
-  }
-
-  previous(): number | null {
-    return this.index === null || this.index === 0 ? null : this.index - 1;
   }
 
   nameOf(frame: number): string {

@@ -1,8 +1,9 @@
-// The filters of the queue: one form, with how many frames there are of each.
+// The filters of the queue: one form, with how many frames there are of each. What stands in it is the
+// question to the server.
 
-import type { Facets, Place, QueueFilter, Verdict } from "../types";
-import { readAddress } from "./address";
-import { element } from "./dom";
+import type { Facets, Place, Verdict } from "../types";
+import { wrapped } from "../geometry/earth";
+import { element, field } from "./dom";
 import { placeBox } from "./place_box";
 import { VERDICT_WORDS, words } from "./text";
 
@@ -10,37 +11,23 @@ import { VERDICT_WORDS, words } from "./text";
 const PLACE_DEGREES = 3;
 const VERDICTS = Object.keys(VERDICT_WORDS) as Verdict[];
 const COUNTED = ["reason", "category", "camera", "tag"] as const;
+const BOX = /^-?[\d.]+(,-?[\d.]+){3}$/;
 
-export interface QueueFilters {
-  setFacets(facets: Facets): void;
-  /** The field for names, open and ready to type. */
-  focusText(): void;
-}
-
-export function queueFilters(
-  host: HTMLElement,
-  start: QueueFilter,
-  changed: (filter: QueueFilter) => void,
-  find: (text: string, signal: AbortSignal) => Promise<Place[]>,
-  failed: (error: unknown) => void,
-): QueueFilters {
-  let filter = start;
+export function queueFilters(host: HTMLElement, start: URLSearchParams, changed: (filter: string) => void) {
   let facets: Facets | null = null;
-  let bbox = start.bbox;
   const summary = element("summary", {});
+  const bbox = element("input", { type: "hidden", name: "bbox" });
   const place = placeBox({
     id: "filter-place",
     label: "Near",
-    find,
-    failed,
     chosen: (found) => {
-      bbox = found === null ? undefined : around(found);
+      bbox.value = found === null ? "" : around(found).join(",");
       read();
     },
   });
   const select = (name: string, label: string, options: Record<string, string>): HTMLElement =>
-    field(name, label, element("select", {}, ...Object.entries(options).map(([value, text]) => element("option", { value }, text))));
-  const input = (name: string, label: string, type: string): HTMLElement => field(name, label, element("input", { type }));
+    named(name, label, element("select", {}, ...Object.entries(options).map(([value, text]) => element("option", { value }, text))));
+  const input = (name: string, label: string, type: string): HTMLElement => named(name, label, element("input", { type }));
   const form = element(
     "form",
     { className: "filters", oninput: () => read(), onsubmit: (event: Event) => event.preventDefault() },
@@ -70,27 +57,17 @@ export function queueFilters(
     select("camera", "Camera", {}),
     select("tag", "Tag", {}),
     place.element,
+    bbox,
     input("date_from", "From", "date"),
     input("date_to", "To", "date"),
     input("text", "Name contains", "search"),
-    element(
-      "button",
-      {
-        type: "button",
-        onclick: () => {
-          place.show(null);
-          bbox = undefined;
-          show({ ...(filter.status ? { status: filter.status } : {}), ...(filter.sort ? { sort: filter.sort } : {}) });
-          read();
-        },
-      },
-      "Clear filters",
-    ),
+    element("button", { type: "button", onclick: () => clear() }, "Clear filters"),
   );
   const control = (name: string): HTMLInputElement | HTMLSelectElement => form.elements.namedItem(name) as HTMLInputElement;
 
   /** What can be chosen of a list; what is chosen is among it. */
-  function offer(name: (typeof COUNTED)[number], counts: Record<string, number>, chosen: string): void {
+  function offer(name: (typeof COUNTED)[number], chosen: string): void {
+    const counts = facets?.[name] ?? {};
     const label = (value: string): string => (name === "camera" || name === "tag" ? value : words(value));
     const values = [...new Set([...Object.keys(counts), ...(chosen === "" ? [] : [chosen])])];
     control(name).replaceChildren(
@@ -101,40 +78,51 @@ export function queueFilters(
     if (name === "tag") control(name).parentElement!.hidden = values.length === 0;
   }
 
-  function show(next: QueueFilter): void {
-    control("status").value = next.status ?? "open";
-    control("sort").value = next.sort ?? "doubt";
-    for (const name of ["date_from", "date_to", "text"] as const) control(name).value = next[name] ?? "";
-    for (const name of COUNTED) offer(name, facets?.[name] ?? {}, (name === "tag" ? next.tag : next[name]?.[0]) ?? "");
+  function show(query: URLSearchParams): void {
+    const choose = (name: "status" | "sort", usual: string): void => {
+      control(name).value = query.get(name) ?? usual;
+      if (control(name).value === "") control(name).value = usual;
+    };
+    choose("status", "open");
+    choose("sort", "doubt");
+    for (const name of ["date_from", "date_to", "text"]) control(name).value = query.get(name) ?? "";
+    for (const name of COUNTED) offer(name, query.get(name) ?? "");
+    bbox.value = BOX.exec(query.get("bbox") ?? "")?.[0] ?? "";
     for (const box of form.querySelectorAll<HTMLInputElement>("[name=verdict]")) {
-      box.checked = next.verdict?.includes(box.value as Verdict) ?? false;
+      box.checked = query.getAll("verdict").includes(box.value);
     }
   }
 
-  function tellCount(): void {
-    const { status: _, sort: __, ...rest } = filter;
-    const set = Object.keys(rest).length;
+  function clear(): void {
+    place.show(null);
+    show(new URLSearchParams({ status: control("status").value, sort: control("sort").value }));
+    read();
+  }
+
+  function asked(): string {
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, String(value));
+    const set = new Set(query.keys()).size - 2; // without status and sort
     summary.textContent = set === 0 ? "Filters" : `Filters (${set} set)`;
+    return query.toString();
   }
 
   function read(): void {
-    const query = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (value !== "") query.append(name, String(value));
-    if (bbox) query.set("bbox", bbox.join(","));
-    const next = readAddress(query.toString()).filter;
-    if (JSON.stringify(next) === JSON.stringify(filter)) return;
+    const next = asked();
+    if (next === filter) return;
     filter = next;
-    tellCount();
     changed(filter);
   }
 
   show(start);
-  tellCount();
+  let filter = asked();
   host.append(element("details", { id: "filters" }, summary, form));
   return {
-    setFacets(next) {
+    /** What is asked for at first. */
+    start: filter,
+    setFacets(next: Facets): void {
       facets = next;
-      for (const name of COUNTED) offer(name, next[name], control(name).value);
+      for (const name of COUNTED) offer(name, control(name).value);
       for (const value of VERDICTS) {
         const label = form.querySelector(`#filter-verdict-${value} + span`);
         if (label) label.textContent = `${VERDICT_WORDS[value]} (${next.verdict[value] ?? 0})`;
@@ -145,27 +133,23 @@ export function queueFilters(
         date.max = (next.last_time ?? "").slice(0, 10);
       }
     },
-    focusText() {
+    /** The field for names, open and ready to type. */
+    focusText(): void {
       (form.parentElement as HTMLDetailsElement).open = true;
       control("text").focus();
     },
   };
 }
 
-function field(name: string, label: string, control: HTMLInputElement | HTMLSelectElement): HTMLElement {
+function named(name: string, label: string, control: HTMLInputElement | HTMLSelectElement): HTMLElement {
   control.id = `filter-${name}`;
   control.name = name;
-  return element("div", { className: "field" }, element("label", { htmlFor: control.id }, label), control);
+  return field(label, control);
 }
 
 /** A box around a place, wider in degrees of longitude towards the poles. */
-export function around(place: Place): [number, number, number, number] {
-  const wide = Math.min(180, PLACE_DEGREES / Math.max(0.05, Math.cos((place.lat * Math.PI) / 180)));
-  const wrap = (lon: number): number => (wide >= 180 ? Math.sign(lon - place.lon) * 180 : ((((lon + 180) % 360) + 360) % 360) - 180);
-  return [
-    wrap(place.lon - wide),
-    Math.max(-90, place.lat - PLACE_DEGREES),
-    wrap(place.lon + wide),
-    Math.min(90, place.lat + PLACE_DEGREES),
-  ];
+function around({ lon, lat }: Place): number[] {
+  const wide = PLACE_DEGREES / Math.max(0.05, Math.cos((lat * Math.PI) / 180));
+  const [south, north] = [Math.max(-90, lat - PLACE_DEGREES), Math.min(90, lat + PLACE_DEGREES)];
+  return [wrapped(lon - wide), south, wrapped(lon + wide), north];
 }

@@ -2,6 +2,7 @@
 
 import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
+import { failed } from "./notices";
 import type { Queue } from "./queue";
 import { CHOICE_WORDS, count, evidenceOf, lonLat, power, probability, VERDICT_WORDS, words } from "./text";
 
@@ -16,6 +17,8 @@ export class QueueList {
   private readonly list: HTMLElement;
   private readonly sheet: HTMLElement;
   private readonly heading: HTMLElement;
+  private readonly progress = element("div", { id: "progress-of-queue" });
+  private counted = 0;
   private queue: Queue | null = null;
   private ids: number[] = [];
   private active = 0;
@@ -26,11 +29,7 @@ export class QueueList {
   /** Rows on the screen with what they show. */
   private lines = new Map<string, HTMLElement>();
 
-  constructor(
-    host: HTMLElement,
-    private readonly open: (index: number) => void,
-    private readonly failed: (error: unknown) => void,
-  ) {
+  constructor(host: HTMLElement, private readonly open: (index: number) => void) {
     this.heading = element("h2", { id: "queue-count" }, "Queue");
     this.sheet = element("div", { className: "sheet" });
     this.list = element(
@@ -44,7 +43,7 @@ export class QueueList {
       },
       this.sheet,
     );
-    host.append(this.heading, this.list);
+    host.append(this.progress, this.heading, this.list);
     new ResizeObserver(() => this.measure()).observe(this.list);
   }
 
@@ -61,8 +60,18 @@ export class QueueList {
     this.draw();
   }
 
-  focus(): void {
-    this.list.focus();
+  /** How far the work has come: decisions have reached the server, or another filter was chosen. */
+  async showProgress(): Promise<void> {
+    const mine = ++this.counted;
+    const progress = await this.queue?.progress();
+    if (mine !== this.counted || progress === undefined) return;
+    const { all, decided } = progress;
+    const text = `${decided.toLocaleString("en")} of ${count(all, "frame")} decided`;
+    refill(
+      this.progress,
+      all > 0 && element("progress", { max: all, value: decided, attributes: { "aria-label": text } }),
+      all > 0 && element("span", {}, text),
+    );
   }
 
   draw(): void {
@@ -91,7 +100,7 @@ export class QueueList {
     }
     this.put(shown);
     this.list.setAttribute("aria-activedescendant", queue.rowAt(this.active) ? `row-${this.active}` : "");
-    if (missing) queue.ensure(this.shown[from]!, this.shown[to - 1]! + 1).then(() => this.draw(), this.failed);
+    if (missing) queue.ensure(this.shown[from]!, this.shown[to - 1]! + 1).then(() => this.draw(), failed);
   }
 
   /** Rows that stay as they are stay where they are: one that is being clicked must not be replaced. */
@@ -133,7 +142,7 @@ export class QueueList {
       element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
       element("span", { className: "where" }, why === "" ? where : `${where} · ${why}`),
       row.decision === null
-        ? element("span", { className: "odds", title: evidence(row) }, surety(row))
+        ? element("span", { className: "odds", title: evidenceOf(row.log10_odds, row.log10_lead, row.sigma_m) }, surety(row))
         : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),
     );
     line.classList.toggle("active", index === this.active);
@@ -196,12 +205,7 @@ function surety(row: QueueRow): string {
   return row.verdict === "review" && row.log10_lead !== null ? `${power(row.log10_lead)} : 1` : probability(row.probability);
 }
 
-function evidence(row: QueueRow): string {
-  return evidenceOf(row.log10_odds, row.log10_lead, row.sigma_m);
-}
-
 function said(row: QueueRow): string {
   if (row.disputed) return "disputed";
   return row.decision === null ? "" : CHOICE_WORDS[row.decision];
 }
-

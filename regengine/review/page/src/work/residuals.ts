@@ -23,12 +23,7 @@ export function pointResidual(camera: Camera, point: Point): PointResidual | nul
 }
 
 /** Ground in clear sight at a pixel; null on sky and close to the horizon. */
-export function clearGround(camera: Camera, [x, y]: [number, number]): LonLat | null {
+export function clearGround(camera: Camera, x: number, y: number): LonLat | null {
   const ground = pixelToGround(camera, x, y);
   return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? ground.place : null;
-}
-
-/** Ground at a pixel, however flatly it is seen; null on sky. */
-export function anyGround(camera: Camera, [x, y]: [number, number]): LonLat | null {
-  return pixelToLonLat(camera, x, y);
 }

@@ -1,12 +1,12 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Frame, Place, Point, QueueFilter, Session } from "../types";
+import type { Camera, Choice, Decision, Frame, Place, Point, Session } from "../types";
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
 import { begun } from "./draft";
 import { Editor } from "./editor";
-import { FrameCache } from "./frame_cache";
+import { Kept } from "./kept";
 import { say } from "./notices";
 import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
@@ -15,6 +15,7 @@ import { delay, Watch } from "./watch";
 
 /** Frames fetched ahead of the one in view. */
 const AHEAD = 2;
+const KEPT_FRAMES = 12;
 const FEWEST_POINTS = 4;
 const PLACING =
   "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
@@ -27,7 +28,7 @@ const LONGEST_DRAWING_MS = 5000;
 
 export interface ReviewNeeds {
   session: Session;
-  filter: QueueFilter;
+  filter: string;
   /** The frame, its points, or the tools changed. */
   changed: () => void;
   /** Another frame is in view, or none. */
@@ -39,8 +40,10 @@ export interface ReviewNeeds {
 }
 
 export class Review {
+  readonly session: Session;
   readonly editor: Editor;
   readonly queue: Queue;
+  readonly outbox: Outbox;
   tool: Tool = "select";
   layout: Layout = "side";
   /** The view that had the focus last: arrow keys move points there. */
@@ -48,8 +51,7 @@ export class Review {
   decidedNow = 0;
   views: Views | null = null;
 
-  private readonly outbox: Outbox;
-  private readonly cache = new FrameCache(api.frame);
+  private readonly cache = new Kept(api.frame, KEPT_FRAMES);
   private readonly watch = new Watch();
   private opening = 0;
   /** Which frame the views show; another one is on its way while they differ. */
@@ -57,6 +59,7 @@ export class Review {
   private leaving = false;
 
   constructor(private readonly needs: ReviewNeeds) {
+    this.session = needs.session;
     this.queue = new Queue(needs.filter);
     this.editor = new Editor({
       ask: api.solve,
@@ -81,9 +84,6 @@ export class Review {
   get placeName(): string | null {
     return this.frame?.place ?? this.queue.row?.place ?? null;
   }
-  get unsent(): boolean {
-    return !this.outbox.empty;
-  }
 
   /** Send what an earlier page left, and show the first frame: this one, or the queue's. */
   async begin(frame: number | null): Promise<void> {
@@ -93,12 +93,7 @@ export class Review {
     await (frame === null ? this.next() : this.open(frame));
   }
 
-  /** Send what a tab that is gone had not sent. */
-  sendLeftOvers(): void {
-    this.outbox.begin();
-  }
-
-  async setFilter(filter: QueueFilter): Promise<void> {
+  async setFilter(filter: string): Promise<void> {
     if (!(await this.queue.setFilter(filter, () => this.frame?.id ?? null))) return;
     this.needs.queueChanged();
     if (this.frame === null) await this.next();
@@ -121,7 +116,7 @@ export class Review {
     this.queue.index = this.queue.indexOf(id) ?? this.queue.index;
     this.inView = null;
     this.views?.setPoints([], null, null, null);
-    this.editor.open(frame, this.needs.session.reviewer, unsent);
+    this.editor.open(frame, this.session.reviewer, unsent);
     // Where there is nothing to judge or to drag, pairs are what brings a camera
     this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
     this.views?.setTool(this.tool);
@@ -150,16 +145,16 @@ export class Review {
   }
 
   async previous(): Promise<void> {
-    const index = this.queue.previous();
-    if (index === null) say("This is the first frame of the queue.");
-    else await this.openIndex(index);
+    const { index } = this.queue;
+    if (!index) say("This is the first frame of the queue.");
+    else await this.openIndex(index - 1);
   }
 
   /** Decide and go on. The server is told behind the scenes, and again until it knows. */
   async decide(choice: Choice): Promise<void> {
     const frame = this.frame;
     if (frame === null) return;
-    if (this.needs.session.readonly) return say("This review is read-only: nothing can be decided.");
+    if (this.session.readonly) return say("This review is read-only: nothing can be decided.");
     // Nobody decides what has not been drawn, or what was left, however fast the keys
     if (this.inView !== frame.id || this.leaving) return;
     this.inView = null;
@@ -170,7 +165,7 @@ export class Review {
       return;
     }
     const { draft } = this.editor;
-    const own = frame.decisions.find((each) => each.reviewer === this.needs.session.reviewer);
+    const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
     this.editor.decided();
     this.outbox.put({ kind: "decision", frame: frame.id, body });
@@ -181,7 +176,7 @@ export class Review {
   }
 
   setTool(tool: Tool): void {
-    if (tool !== "select" && this.needs.session.readonly) return say("This review is read-only.");
+    if (tool !== "select" && this.session.readonly) return say("This review is read-only.");
     const begins = tool === "place" && this.editor.draft.camera === null;
     if (tool === "place" && !this.editor.beginCamera(null)) {
       say("Nobody knows where the station was: click on the map where it stood, straight below it.");
@@ -256,7 +251,7 @@ export class Review {
     }
     this.cache.forget(id);
     const frame = await this.cache.get(id);
-    const { reviewer } = this.needs.session;
+    const { reviewer } = this.session;
     const work = begun(frame, reviewer);
     const decided = frame.decisions.some((each) => each.reviewer === reviewer);
     if (decided || JSON.stringify(work.camera) !== JSON.stringify(start)) return;

@@ -4,7 +4,7 @@ import { aimedCamera, plainLens } from "../geometry/aim";
 import type { Camera, Frame, Given, LonLat } from "../types";
 
 /** Where the altitude is unknown: the station's, to a few per cent. */
-const USUAL_ALTITUDE_KM = 410;
+export const USUAL_ALTITUDE_KM = 410;
 /** Where the lens is unknown: 50 mm on a frame of 36 mm, the middle of what is used. */
 const USUAL_FOCAL_PER_LONG_SIDE = 50 / 36;
 

@@ -32,15 +32,18 @@ export function power(log10: number): string {
   return `10${digits}`;
 }
 
+/** What there is, with commas. */
+export function joined(...parts: (string | null | false | undefined)[]): string {
+  return parts.filter((part) => part).join(", ");
+}
+
 /** What speaks for a proposal, and how precise it is. */
 export function evidenceOf(odds: number | null, lead: number | null, sigma_m: number | null): string {
-  return [
-    odds === null ? "" : `${power(odds)} : 1 against chance`,
-    lead === null ? "" : `${power(lead)} : 1 over the runner-up`,
-    sigma_m === null ? "" : `± ${metres(sigma_m)} at its least precise point`,
-  ]
-    .filter((part) => part !== "")
-    .join(", ");
+  return joined(
+    odds !== null && `${power(odds)} : 1 against chance`,
+    lead !== null && `${power(lead)} : 1 over the runner-up`,
+    sigma_m !== null && `± ${metres(sigma_m)} at its least precise point`,
+  );
 }
 
 export function utc(time: string | null): string {
@@ -49,17 +52,17 @@ export function utc(time: string | null): string {
 }
 
 export function pixels(value: number | null): string {
-  return value === null ? MISSING : `${fixed(value, 1)} px`;
+  return value === null ? MISSING : `${value.toFixed(1)} px`;
 }
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;
-  return Math.abs(value) < 10_000 ? `${Math.round(value)} m` : `${fixed(value / 1000, 1)} km`;
+  return Math.abs(value) < 10_000 ? `${Math.round(value)} m` : `${(value / 1000).toFixed(1)} km`;
 }
 
 export function lonLat([lon, lat]: LonLat): string {
-  const north = `${fixed(Math.abs(lat), 3)}° ${lat < 0 ? "S" : "N"}`;
-  return `${north}, ${fixed(Math.abs(lon), 3)}° ${lon < 0 ? "W" : "E"}`;
+  const north = `${Math.abs(lat).toFixed(3)}° ${lat < 0 ? "S" : "N"}`;
+  return `${north}, ${Math.abs(lon).toFixed(3)}° ${lon < 0 ? "W" : "E"}`;
 }
 
 export function count(value: number, one: string, many = `${one}s`): string {
@@ -69,8 +72,4 @@ export function count(value: number, one: string, many = `${one}s`): string {
 /** A code of the engine as words: low_margin → low margin. */
 export function words(code: string): string {
   return code.replaceAll("_", " ");
-}
-
-export function fixed(value: number, digits: number): string {
-  return value.toFixed(digits);
 }

@@ -3,12 +3,7 @@
 import { element } from "./dom";
 import { keyLabel, type Action, type Bar } from "./keys";
 
-export interface Buttons {
-  element: HTMLElement;
-  refresh(): void;
-}
-
-export function buttons(actions: Action[], bar: Bar): Buttons {
+export function buttons(actions: Action[], bar: Bar) {
   const made = actions.flatMap((action) => (action.button?.bar === bar ? [{ action, look: action.button }] : [])).map(({ action, look }) => {
     const [key] = action.keys;
     const button = element(
@@ -36,7 +31,7 @@ export function buttons(actions: Action[], bar: Bar): Buttons {
       element("span", { className: "caption", attributes: { "aria-hidden": "true" } }, bar),
       ...made.map(({ button }) => button),
     ),
-    refresh() {
+    refresh(): void {
       for (const { action, look, button } of made) {
         button.disabled = action.enabled ? !action.enabled() : false;
         if (look.pressed) button.setAttribute("aria-pressed", String(look.pressed()));

@@ -12,12 +12,7 @@ const SENDING_WORDS: Record<Sending, string> = {
   waiting: "Not saved yet, kept in this browser.",
 };
 
-export interface TopBar {
-  setSending(sending: Sending, why?: unknown): void;
-  setProgress(decidedNow: number): void;
-}
-
-export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement): TopBar {
+export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement) {
   const sending = element("span", { id: "sending", attributes: { role: "status" } });
   const progress = element("span", { id: "done" });
   const setSending = (state: Sending, why?: unknown): void => {
@@ -37,7 +32,7 @@ export function topBar(host: HTMLElement, session: Session, buttons: HTMLElement
   setSending("saved");
   return {
     setSending,
-    setProgress: (decidedNow) => {
+    setProgress: (decidedNow: number) => {
       progress.textContent = decidedNow === 0 ? "" : `${decidedNow} decided now`;
     },
   };

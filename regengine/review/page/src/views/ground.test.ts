@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cameraOver } from "./geometry_for_tests";
-import { northTurn } from "./north";
+import { northTurn } from "./ground";
 
 test("a photo whose top looks to an azimuth is turned clockwise by it", () => {
   for (const azimuth of [0, 60, 200, -90]) {

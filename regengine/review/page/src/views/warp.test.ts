@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { affineBetween, grown, type Triangle } from "./triangles";
+import { affineBetween, grown, type Triangle } from "./warp";
 
 const from: Triangle = [[0, 0], [10, 0], [10, 20]];
 
