@@ -44,6 +44,7 @@ def test_lights_that_differ_by_chance_are_no_changes(tmp_path: Path) -> None:
     assert 0.3 < found.gain.scatter < 0.6
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_off_makes_changes_unless_its_sigma_says_so(tmp_path: Path) -> None:
     """The same photo with the same wrong camera: what its control points claim makes the edges."""
     wish = replace(SMALL, seed=3, changes=0, sigma_px=2.5)
@@ -59,6 +60,7 @@ def test_a_camera_that_is_off_makes_changes_unless_its_sigma_says_so(tmp_path: P
     assert worst_sure > worst_honest
 
 
+@pytest.mark.slow
 def test_a_tone_curve_shows_in_the_exponent(tmp_path: Path) -> None:
     curved = SceneParameters(tone_contrast=0.3, vignetting=0.0)
     scene = draw_radiometry_scene(replace(SMALL, scene=curved, changes=0))
@@ -67,6 +69,7 @@ def test_a_tone_curve_shows_in_the_exponent(tmp_path: Path) -> None:
     assert found.changes == ()
 
 
+@pytest.mark.slow
 def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
     """Cores that are clipped take no part in the fit, and are not called fainter."""
     bright = SceneParameters(tone_contrast=0.0, vignetting=0.0, saturation_nw=25.0)
