@@ -22,6 +22,8 @@ NORMAL_Q25_MINUS_Q05 = 0.9703
 NORMAL_MEDIAN_MINUS_Q16 = 0.9945
 NORMAL_Q75 = 0.6745
 
+# Sky that was taken away is put back at so many of its sigma: there, photons' noise is even
+LIFTED_SIGMAS = 5.0
 # One step of 8-bit sRGB in the dark, 1 / 255 / 12.92, over sqrt(12). Black that was clipped shows
 # less noise than it has; less than this cannot be told from rounding.
 ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
@@ -332,6 +334,21 @@ def as_float_image(light: NDArray[np.generic]) -> FloatImage:
     if image.ndim != 2 or image.size == 0:
         raise ValueError(f"light must be a two-dimensional image, not of shape {image.shape}")
     return image
+
+
+def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
+    """The image on a sky of five sigma where its own was taken away; as it is where it was not.
+
+    Detectors reckon photons' noise from zero light, and no camera gives less: of an image with
+    negative pixels the zero is unknown, and what is found may not depend on it.
+    """
+    known = image[~ignored]
+    if known.size == 0 or known.min() >= 0.0:
+        return image
+    step = np.abs(image[:, 1:] - image[:, :-1])[~(ignored[:, 1:] | ignored[:, :-1])]
+    sigma = 1.4826 * float(np.median(step)) / 2.0**0.5 if step.size else 0.0
+    level = float(np.quantile(known, 0.01)) - float(ndtri(0.01)) * sigma
+    return image + np.float32(max(LIFTED_SIGMAS * sigma - level, 0.0))
 
 
 def pixels_to_ignore(image: FloatImage, mask: BoolImage | None) -> BoolImage:

@@ -15,6 +15,7 @@ from detectors.background import (
     Background,
     as_float_image,
     diffuse_background,
+    lift_above_zero,
     pixels_to_ignore,
     told_clipped,
 )
@@ -67,6 +68,7 @@ class StarFrame:
         clipped = ((image >= SATURATION_LIGHT) | told_clipped(saturated, image)) & ~ignored
         areas = ClippedAreas.of(clipped)
         ignored |= areas.larger_than(0.5 * LARGEST_CLIPPED_PX)
+        image = lift_above_zero(image, ignored)
         image = np.where(ignored, np.float32(0.0), image) if ignored.any() else image
         return cls(light=image, ignored=ignored, clipped=clipped & ~ignored, areas=areas)
 

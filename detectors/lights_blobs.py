@@ -12,6 +12,7 @@ from detectors.background import (
     as_float_image,
     diffuse_level,
     hot_pixels,
+    lift_above_zero,
     pixels_to_ignore,
     told_clipped,
 )
@@ -65,6 +66,7 @@ class Blobs:
         ignored |= areas.larger_than(2.0 * self.largest_radius_px)
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
+        image = lift_above_zero(image, ignored)
         level = diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
         image = np.where(hot_pixels(image) | ignored, level, image)
         found = self._found(image, level, ignored, areas)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import erf
 
-from detectors.stamps import cut_stamps, window_moments
+from detectors.stamps import cut_stamps, nearest_pixels, window_moments
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
@@ -26,6 +26,9 @@ PASSES = 4
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
 WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
 SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
+# Of clipped stars the width is not known before: from the narrowest to the widest
+FLANK_SIGMAS_PX = np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24)
+FEWEST_ON_FLANKS = 12  # pixels that tell, in the stamp of a clipped star
 
 WINDOW = 1.5  # of the moments' window, over the star's own width
 LEAST_SIGMA_PX = 0.25
@@ -148,7 +151,7 @@ def measure_width(
     row: IndexArray,
     col: IndexArray,
     noise: FloatArray,
-) -> PointSpread:
+) -> PointSpread | None:
     """Width and wings of the stars at some places, the brightest first.
 
     Each star's sigma is found by a Gaussian window that takes its width; the median of what is
@@ -156,23 +159,58 @@ def measure_width(
     of the stars' light.
 
     `image` (h, w): light, background removed; `usable` (h, w): false where a pixel is clipped or
-    ignored; `row`, `col` (N,): peaks; `noise` (N,): sigma of a pixel there. Gives `USUAL`
+    ignored; `row`, `col` (N,): peaks; `noise` (N,): sigma of a pixel there. Gives None
     where too few stars tell.
     """
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     stamps, noise = stamps[whole][: 4 * MOST_STARS], noise[whole][: 4 * MOST_STARS]
     if len(stamps) < FEWEST_STARS:
-        return USUAL
+        return None
     x, y, short, long, total = adaptive_moments(stamps)
     good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
     good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
     if np.count_nonzero(good) < FEWEST_STARS:
-        return USUAL
+        return None
     sigma = float(np.median(np.sqrt(short * long)[good][:MOST_STARS]))
     near = good & (np.abs(np.log(np.sqrt(short * long) / sigma)) < 0.4)
     chosen = np.flatnonzero(near)[:MOST_STARS]
-    return _best_profile(stamps[chosen], x[chosen], y[chosen], noise[chosen], sigma)
+    shown = np.ones_like(stamps[chosen])
+    widths = np.maximum(NARROWEST_SIGMA_PX, sigma * SIGMA_STEPS)
+    half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
+    return _best_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
+
+
+def measure_width_of_clipped(
+    image: FloatImage,
+    usable: BoolImage,
+    x: FloatArray,
+    y: FloatArray,
+    noise: FloatArray,
+) -> PointSpread | None:
+    """Width of stars whose middles are clipped, by what their flanks show.
+
+    Core and wings cannot be told apart there: the profile is one Gaussian.
+
+    `image`, `usable`: as of `measure_width`; `x`, `y` (N,): middles of the clipped areas; `noise`
+    (N,): sigma of a pixel there. Gives None where too few stars tell.
+    """
+    row, col = nearest_pixels(image.shape, x, y)
+    shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)
+    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= FEWEST_ON_FLANKS)[:MOST_STARS]
+    if told.size < FEWEST_STARS:
+        return None
+    stamps = cut_stamps(image, row[told], col[told], HALF_STAMP_PX)
+    return _best_profile(
+        stamps,
+        shown[told],
+        (x - col)[told],
+        (y - row)[told],
+        noise[told],
+        FLANK_SIGMAS_PX,
+        HALF_STAMP_PX,
+        (0.0,),
+    )
 
 
 def adaptive_moments(
@@ -207,36 +245,49 @@ def _behind(seen: FloatArray, window: FloatArray) -> FloatArray:
 
 
 def _best_profile(
-    stamps: FloatImage, x: FloatArray, y: FloatArray, noise: FloatArray, sigma: float
+    stamps: FloatImage,
+    shown: FloatImage,
+    x: FloatArray,
+    y: FloatArray,
+    noise: FloatArray,
+    widths: FloatArray,
+    half: int,
+    wing_shares: tuple[float, ...] = WING_SHARES,
 ) -> PointSpread:
-    """Width and wings with the greatest share of the stars' light explained."""
+    """Width and wings with the greatest share of the stars' light explained, where it is shown."""
     best, most = USUAL, -np.inf
-    half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
     cut = slice(HALF_STAMP_PX - half, HALF_STAMP_PX + half + 1)
     data = stamps[:, cut, cut].reshape(len(stamps), -1)
-    data = data - np.median(data, axis=1, keepdims=True)
+    shown = shown[:, cut, cut].reshape(len(stamps), -1)
+    level = np.nanmedian(np.where(shown > 0.0, data, np.nan), axis=1, keepdims=True)
+    data = (data - level) * shown
     # Stars of equal say beyond a signal-to-noise ratio of some 50: the brightest are not all
     scale = np.hypot(noise, 0.02 * np.abs(data).max(axis=1))
     data = data / scale[:, None].astype(np.float32)
-    for step in SIGMA_STEPS:
-        width = float(max(NARROWEST_SIGMA_PX, sigma * step))
-        core, wide = _centred(x, y, half, width), _centred(x, y, half, WING_SIGMAS * width)
+    for width in widths.tolist():
+        core = _centred(x, y, half, width, shown)
+        wide = _centred(x, y, half, WING_SIGMAS * width, shown)
         # All mixtures of both from the sums of products
         by_core, by_wide = _dots(data, core), _dots(data, wide)
         cores, wides, crossed = _dots(core, core), _dots(wide, wide), _dots(core, wide)
-        for wings in WING_SHARES:
+        for wings in wing_shares:
             rest = 1.0 - wings
             power = rest**2 * cores + 2.0 * rest * wings * crossed + wings**2 * wides
-            explained = float(((rest * by_core + wings * by_wide) ** 2 / power).sum())
+            explained = float(
+                ((rest * by_core + wings * by_wide) ** 2 / np.maximum(power, 1e-30)).sum()
+            )
             if explained > most:
                 best, most = PointSpread(sigma_px=width, wings=wings), explained
     return best
 
 
-def _centred(x: FloatArray, y: FloatArray, half: int, sigma: float) -> FloatImage:
-    """Gaussians at places, less their mean, shape (N, pixels)."""
-    drawn = PointSpread(sigma_px=sigma, wings=0.0).draw(x, y, half).reshape(x.size, -1)
-    return np.asarray(drawn - drawn.mean(axis=1, keepdims=True))
+def _centred(
+    x: FloatArray, y: FloatArray, half: int, sigma: float, shown: FloatImage
+) -> FloatImage:
+    """Gaussians at places, less their mean over what is shown of them, shape (N, pixels)."""
+    drawn = PointSpread(sigma_px=sigma, wings=0.0).draw(x, y, half).reshape(x.size, -1) * shown
+    mean = drawn.sum(axis=1, keepdims=True) / shown.sum(axis=1, keepdims=True)
+    return np.asarray((drawn - mean) * shown)
 
 
 def _dots(one: FloatImage, other: FloatImage) -> FloatArray:

@@ -209,7 +209,10 @@ class _State:
             narrow_snr=narrow / sigma,
             around_snr=around / (AROUND_PIXELS**0.5 * sigma),
             star_snr=np.asarray(flux * power / sigma, float),
-            moments=moments_of_stars(alone * shown, self.dx, self.dy, self.psf, half),
+            # A clipped core is as bright as the fit to its flanks: its width is theirs
+            moments=moments_of_stars(
+                np.where(shown > 0.0, alone, light), self.dx, self.dy, self.psf, half
+            ),
             settled=settled,
         )
 

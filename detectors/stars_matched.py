@@ -8,12 +8,20 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from detectors.background import diffuse_level, without_stripes
 from detectors.blobs import prominence
 from detectors.frame import StarFrame, StarMethod
-from detectors.psf import FWHM_PER_SIGMA, USUAL, PointSpread, measure_width
+from detectors.psf import (
+    FWHM_PER_SIGMA,
+    USUAL,
+    PointSpread,
+    measure_width,
+    measure_width_of_clipped,
+)
 from detectors.stamps import first_of_each, inside_image, nearest_pixels
 from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
 from detectors.star_pairs import fit_pairs, long_stars
@@ -44,17 +52,21 @@ FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 # pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
+ALIKE_SHARE = 0.25  # of the field's diagonal: so far apart count stars e times as bright
 # Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
 THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
 TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 20.0, 8.0
 MOSAIC_SIGMA_PX = 1.0  # sharper stars did not pass a mosaic's interpolation
-CLIPPED_THIN = 0.9  # clipped stars are wider than the others
+CLIPPED_THIN = 0.6  # over the others' width; what flanks there are tells little of a sharp star's
 PARTICLE_SNR, FEWEST_PARTICLES, LEAST_PARTICLES = 20.0, 3, 0.06
 
 LEVEL_SAMPLES_ACROSS = 16  # 256 of a box: its level is good to 0.08 sigma, and fits have their own
 WIDTH_SNR = 12.0  # stars that tell the width
 TWICE_SIGMAS = 1.2  # two fits nearer than this are one star
 PAIR_SNR = 12.0  # fainter ones do not show that they are two
+# Fragments of a streak: so near each other and so far apart, light between them and straightness
+JOINED_PX, APART_FWHM, JOINED_STEPS, JOINED_SHARE = 60.0, 2.5, 24, 0.4
+FEWEST_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
 NEAR_STAMPS = 2.0  # stars within so many half stamps of what was found later are fitted again
 WORST_MISFIT = 4.0
 # Of white sky, light counts photons: its noise is sqrt(light); where the level is so dark that
@@ -140,11 +152,16 @@ def sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> 
 
 
 def bright_about(found: FittedStars) -> IndexArray | None:
-    """The bright stars about each place, shape (N, K); None where these are few."""
+    """The bright stars about each place and about as bright, shape (N, K); None where few are.
+
+    Light that is not linear makes bright stars wider or narrower than faint ones.
+    """
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
     if bright.size < FEWEST_WIDTHS:
         return None
-    places = np.column_stack([found.x, found.y])
+    field = float(np.hypot(np.ptp(found.x[bright]), np.ptp(found.y[bright])))
+    brightness = ALIKE_SHARE * field * np.log(np.maximum(found.star_snr, 1.0))
+    places = np.column_stack([found.x, found.y, brightness])
     near = cKDTree(places[bright]).query(places, k=min(bright.size, MOST_WIDTHS))[1]
     return np.asarray(bright[near], np.intp)
 
@@ -275,7 +292,13 @@ class StarField:
         if trail is not None:
             return trail
         row, col = peaks(seen, WIDTH_SNR, self.frame.usable)
-        return measure_width(self.above, self.frame.usable, row, col, self._noise(seen, row, col))
+        noise = self._noise(seen, row, col)
+        told = measure_width(self.above, self.frame.usable, row, col, noise)
+        if told is None:
+            x, y = self._with_clipped(np.zeros(0), np.zeros(0))
+            noise = self._noise(seen, *nearest_pixels(self.above.shape, x, y))
+            told = measure_width_of_clipped(self.above, self.frame.usable, x, y, noise)
+        return told or USUAL
 
     def found(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
@@ -284,6 +307,7 @@ class StarField:
         row, col = not_on_ridges(seen, psf, *peaks(seen, min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fitted(seen, psf, x, y)
+        stars = stars.select(~self._on_streaks(stars, psf))
         sharp = sharp_ones(stars, psf, self.above.shape)
         keep = (~sharp & stars.settled) | self._clipped_stars(stars, psf)
         hot, dropped, stars = stars.select(sharp), stars.select(~keep), stars.select(keep)
@@ -395,6 +419,41 @@ class StarField:
         near = cv2.dilate(self.frame.clipped.astype(np.uint8), np.ones((size, size), np.uint8))
         return self.frame.usable & (near == 0)
 
+    def _on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
+        """Fragments of an unbroken streak: light joins them in a line, and it is as their own.
+
+        A star that lies on a streak stands out of it, and stays.
+        """
+        if len(stars) < FEWEST_FRAGMENTS:
+            return np.zeros(len(stars), bool)
+        places = np.column_stack([stars.x, stars.y])
+        one, other = cKDTree(places).query_pairs(JOINED_PX, output_type="ndarray").T
+        apart = np.hypot(*(places[one] - places[other]).T)
+        distinct = apart > APART_FWHM * psf.fwhm_px + psf.trail_length_px
+        one, other = one[distinct], other[distinct]
+        if one.size == 0:
+            return np.zeros(len(stars), bool)
+        smooth = cv2.GaussianBlur(self.above, (0, 0), psf.sigma_px)
+        share = np.linspace(0.0, 1.0, JOINED_STEPS)[:, None]
+        x, y = (places[one, axis] * (1.0 - share) + places[other, axis] * share for axis in (0, 1))
+        light = smooth[nearest_pixels(smooth.shape, x, y)]
+        joined = np.quantile(light, 0.25, axis=0) > JOINED_SHARE * np.minimum(light[0], light[-1])
+        one, other = one[joined], other[joined]
+        links = coo_matrix((np.ones(one.size), (one, other)), shape=(len(stars),) * 2)
+        chain = connected_components(links, directed=False)[1]
+        fragments = np.zeros(len(stars), bool)
+        for number in np.flatnonzero(np.bincount(chain) >= FEWEST_FRAGMENTS):
+            members = np.flatnonzero(chain == number)
+            while members.size >= FEWEST_FRAGMENTS:
+                offset = places[members] - np.median(places[members], axis=0)
+                across = np.abs(offset @ np.linalg.svd(offset, full_matrices=False)[2][1])
+                if across.max() < STRAIGHT_PX + STRAIGHT_SHARE * np.ptp(offset):
+                    peak = smooth[nearest_pixels(smooth.shape, *places[members].T)]
+                    fragments[members[peak < STANDS_OUT * np.median(peak)]] = True
+                    break
+                members = np.delete(members, across.argmax())
+        return fragments
+
     def described(self, found: FittedStars, psf: PointSpread, min_snr: float) -> StarDetections:
         """What counts as a star, its measures and flags; sorted by flux."""
         h, w = self.above.shape
@@ -409,6 +468,7 @@ class StarField:
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
         found = found.select(first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
+        found = found.select(~self._on_streaks(found, psf))
         values = np.linalg.eigvalsh(found.moments)
         short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
         trailed = psf.trail_length_px > 0.0

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
-from detectors.streak_frame import StreakFrame
+from detectors.streak_frame import StreakFrame, saturated_stars
 from detectors.streak_line import BOTH_OUTSIDE, Line, Path, measured, streak_flags
 from detectors.streak_search import Hunt
 from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
@@ -28,6 +28,11 @@ FEWEST_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
 # Distance of a piece's ends from the longer one's path, going on beyond its ends
 NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
 GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
+
+# A spike passes the star's middle as nearly as both are known, begins within so many of its clipped
+# radii or is even about it, and is no longer than so many
+SPIKE_PX, SPIKE_SHARE = 2.0, 0.3
+SPIKE_GAP_RADII, SPIKE_EVEN, SPIKE_RADII = 10.0, 0.25, 40.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +135,33 @@ def in_trains(paths: list[Path]) -> list[bool]:
     return marks
 
 
+def is_spike(path: Path, stars: FloatArray) -> bool:
+    """Whether a line is a diffraction spike: it points at the middle of a saturated star.
+
+    It begins at the star, or goes on as far to its other side. `stars` (N, 3): x, y and radius of
+    saturated stars, as of `detectors.streak_frame.saturated_stars`.
+    """
+    (cos, sin), length = path.along, path.length_px
+    dx, dy = stars[:, 0] - path.x1, stars[:, 1] - path.y1
+    along, radius = dx * cos + dy * sin, stars[:, 2]
+    beside = np.abs(dy * cos - dx * sin)
+    gap = np.maximum(-along, along - length)  # to the nearer end; within the line it is negative
+    begins = np.abs(gap) < SPIKE_GAP_RADII * radius
+    middle = np.abs(along - 0.5 * length) < SPIKE_EVEN * length
+    through = beside < np.maximum(SPIKE_PX, SPIKE_SHARE * radius)
+    short = length < SPIKE_RADII * radius  # what is longer is a streak that passes by
+    return bool((through & short & (begins | middle)).any())
+
+
 def described(
     frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
-    """The lines as detections, the surest first."""
-    if not lines:
+    """The lines as detections, the surest first; spikes of saturated stars are none."""
+    stars = saturated_stars(frame.clipped)
+    order = [i for i in range(len(lines)) if not is_spike(lines[i].path, stars)]
+    if not order:
         return StreakDetections.empty()
-    order = sorted(range(len(lines)), key=lambda i: -lines[i].snr)
+    order.sort(key=lambda i: -lines[i].snr)
     lines = [lines[i] for i in order]
     chance = np.asarray(log10_false_alarm, float)[order]
     paths = [_left_to_right(line) for line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -36,6 +37,8 @@ BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
 TEXTURE_SIGMA_PX = 1.5
 
 LONGEST_SHARE, LEAST_LENGTH_PX = 6.0, 15.0
+# Of the clipped area of a star that is bright enough for spikes: its radius, long over short side
+LEAST_STAR_RADIUS_PX, LONGEST_STAR = 1.5, 2.0
 ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
 
 
@@ -200,23 +203,56 @@ def clipped_streaks(clipped: BoolImage) -> BoolImage:
     """
     if not clipped.any():
         return np.zeros(clipped.shape, bool)
-    count, labels = cv2.connectedComponents(clipped.astype(np.uint8))
-    rows, cols = np.nonzero(clipped)
+    labels, areas = _areas(clipped)
+    askew = np.minimum(np.abs(np.sin(areas.angle)), np.abs(np.cos(areas.angle))) > ALONG_AXIS
+    streak = (areas.long > LEAST_LENGTH_PX) & (areas.long > LONGEST_SHARE * areas.short) & askew
+    streak[0] = False
+    return np.asarray(streak[labels])
+
+
+def saturated_stars(clipped: BoolImage) -> FloatArray:
+    """Middle and radius in pixels of the round clipped areas, shape (N, 3): x, y, radius.
+
+    `clipped` (h, w).
+    """
+    _, areas = _areas(clipped)
+    radius = np.sqrt(areas.size / np.pi)
+    star = (radius >= LEAST_STAR_RADIUS_PX) & (areas.long <= LONGEST_STAR * areas.short)
+    star[0] = False
+    return np.column_stack([areas.x, areas.y, radius])[star]
+
+
+class _Areas(NamedTuple):
+    """Connected areas, the first what lies in none: pixels, middle, sides as of a rectangle."""
+
+    size: FloatArray
+    x: FloatArray
+    y: FloatArray
+    long: FloatArray
+    short: FloatArray
+    angle: FloatArray
+
+
+def _areas(lit: BoolImage) -> tuple[NDArray[np.int32], _Areas]:
+    """The areas of an image by their moments, and each pixel's number."""
+    count, labels = cv2.connectedComponents(lit.astype(np.uint8))
+    rows, cols = np.nonzero(lit)
     label = labels[rows, cols]
+    size = np.bincount(label, minlength=count)
 
     def mean(values: FloatArray) -> FloatArray:
         return np.asarray(np.bincount(label, values, count) / np.maximum(size, 1), float)
 
-    size = np.bincount(label, minlength=count)
     x, y = cols.astype(float), rows.astype(float)
     mx, my = mean(x), mean(y)
     x, y = x - mx[label], y - my[label]
     xx, yy, xy = mean(x * x), mean(y * y), mean(x * y)
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-    long = np.sqrt(12.0 * (middle + apart) + 1.0)
-    short = np.sqrt(12.0 * np.maximum(middle - apart, 0.0) + 1.0)
-    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    askew = np.minimum(np.abs(np.sin(angle)), np.abs(np.cos(angle))) > ALONG_AXIS
-    streak = (long > LEAST_LENGTH_PX) & (long > LONGEST_SHARE * short) & askew
-    streak[0] = False
-    return np.asarray(streak[labels])
+    return np.asarray(labels, np.int32), _Areas(
+        size=size.astype(float),
+        x=mx,
+        y=my,
+        long=np.sqrt(12.0 * (middle + apart) + 1.0),
+        short=np.sqrt(12.0 * np.maximum(middle - apart, 0.0) + 1.0),
+        angle=0.5 * np.arctan2(2.0 * xy, xx - yy),
+    )

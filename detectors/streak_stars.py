@@ -252,7 +252,7 @@ def stars_of(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -
     if trail is None:
         bright = blurred[row, col] > WIDTH_SNR * unit
         noise = np.ones(np.count_nonzero(bright))
-        psf = measure_width(residual, ~hidden, row[bright], col[bright], noise)
+        psf = measure_width(residual, ~hidden, row[bright], col[bright], noise) or USUAL
         sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
         sigma, told = trail.sigma_px, True

@@ -209,14 +209,21 @@ def test_overlays_mark_what_was_found_and_leave_its_light_seen(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_photo_of_nothing_does_not_vanish(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "=black.png"
+def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "black.png"
     Image.new("L", (60, 50)).save(path)
     assert detect(kind, path)[kind] == []
-    (row,) = pd.read_csv(io.StringIO(run("detect", kind, path).out)).to_dict("records")
-    assert row["frame"] == "'=black"  # no formula
-    assert row["path"] == str(path)
-    assert np.isnan(row[next(iter(set(row) & {"x", "x1"}))])
+    said = run("detect", kind, path)
+    assert (said.code, said.out.count("\n")) == (0, 1)
+    assert said.out.startswith("frame,path,method,")
+
+
+def test_names_in_rows_are_no_formulas(drawn: Path, tmp_path: Path) -> None:
+    path = tmp_path / "=night.png"
+    path.write_bytes((drawn / "night.png").read_bytes())
+    table = pd.read_csv(io.StringIO(run("detect", "lights", path).out))
+    assert set(table["frame"]) == {"'=night"}
+    assert set(table["path"]) == {str(path)}
 
 
 def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(

@@ -1,0 +1,107 @@
+"""What misleads detectors: sky that was taken away, clipped stars, their spikes, streaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import regengine as rg
+from tests.kit import skies
+
+
+def grid_of_stars(sigma: float, side: int = 200, step: int = 25) -> tuple[np.ndarray, np.ndarray]:
+    """Equal stars of peak 1, and their places."""
+    rng = np.random.default_rng(3)
+    middles = np.arange(step // 2, side - step // 3, step, float)
+    places = np.array([(x, y) for x in middles for y in middles])
+    places += rng.uniform(-0.5, 0.5, places.shape)
+    light = np.zeros((side, side))
+    for x, y in places:
+        skies.spot(light, x, y, sigma, 1.0)
+    return light, places
+
+
+def found_at(found: rg.Detections, places: np.ndarray, within_px: float = 1.0) -> int:
+    """How many places have a detection."""
+    seen = np.column_stack([found["x"], found["y"]])
+    apart = np.linalg.norm(seen[:, None] - places, axis=2) if len(seen) else np.zeros((0, 0))
+    return int(np.count_nonzero(apart.min(axis=0) < within_px)) if len(seen) else 0
+
+
+@pytest.mark.parametrize("kind", ["stars", "lights"])
+@pytest.mark.parametrize("offset", [-50.0, -1000.0, 0.0, 5.0, 100.0])
+@pytest.mark.parametrize("gain", [1.0, 0.001])
+def test_detections_do_not_depend_on_the_zero_of_a_picture(
+    tmp_path: Path, kind: str, offset: float, gain: float
+) -> None:
+    light, places = grid_of_stars(1.1)
+    noise = np.random.default_rng(0).normal(0.0, 20.0, light.shape)
+    sky = (300.0 * light + noise + offset) * gain
+    path = tmp_path / "sky.fits"
+    fits.writeto(path, sky.astype(np.float32))
+    found = rg.detect(path, kind)
+    assert found_at(found, places) == len(found) == len(places)
+    fits.writeto(path, (sky + (100.0 - offset) * gain).astype(np.float32), overwrite=True)
+    assert np.median(found["snr"]) == pytest.approx(
+        np.median(rg.detect(path, kind)["snr"]), rel=0.1
+    )
+
+
+@pytest.mark.parametrize(("fwhm_px", "peak"), [(2.2, 5.0), (2.2, 20.0), (4.0, 8.0)])
+def test_clipped_stars_are_as_wide_as_their_flanks(
+    tmp_path: Path, fwhm_px: float, peak: float
+) -> None:
+    light, places = grid_of_stars(fwhm_px / 2.355)
+    light = skies.dim_sky(*light.shape) + peak * light
+    found = rg.detect(skies.save(light, tmp_path / "clipped.png"), "stars")
+    assert found_at(found, places) == len(found) == len(places)
+    assert np.median(found["fwhm_px"]) == pytest.approx(fwhm_px, rel=0.25)
+
+
+def test_stars_of_light_that_is_not_linear_are_kept_however_bright(tmp_path: Path) -> None:
+    # Linear numbers, which are taken for those of a curve: bright stars look sharper than faint
+    rng = np.random.default_rng(1)
+    places = np.stack(np.meshgrid(np.arange(20.0, 780, 40), np.arange(20.0, 580, 40)), -1)
+    places = places.reshape(-1, 2) + rng.uniform(-3, 3, (len(places.reshape(-1, 2)), 2))
+    peaks = 10 ** rng.uniform(2.7, 4.7, len(places))
+    image = np.full((600, 800), 2000.0) + rng.normal(0.0, 60.0, (600, 800))
+    for (x, y), peak in zip(places, peaks, strict=True):
+        skies.spot(image, x, y, 1.3, peak)
+    path = tmp_path / "linear.png"
+    cv2.imwrite(str(path), np.rint(image).astype(np.uint16))
+    found = rg.detect(path, "stars")
+    bright = places[peaks > 3000.0]
+    assert found_at(found, bright) >= 0.97 * len(bright)
+
+
+@pytest.mark.parametrize(("stars", "arms"), [(1, 4), (3, 6)])
+def test_spikes_of_saturated_stars_are_no_streaks(tmp_path: Path, stars: int, arms: int) -> None:
+    light = skies.dim_sky(320, 420)
+    for k in range(stars):
+        x, y = 90.0 + 120.0 * k, 110.0 + 60.0 * k
+        skies.spot(light, x, y, 2.2, 30.0)
+        for turn in np.arange(arms) * 2.0 * np.pi / arms + 0.3:
+            away = np.array([np.cos(turn), np.sin(turn)])
+            for share in np.linspace(0.1, 1.0, 12):  # fainter outwards
+                skies.line(light, (x, y, *(np.array([x, y]) + 55.0 * share * away)), 0.02)
+    skies.line(light, (20.0, 290.0, 400.0, 250.0), 0.1)
+    (one,) = rg.detect(skies.save(light, tmp_path / "spikes.png"), "streaks")
+    assert (one.x1, one.y1) == pytest.approx((20.0, 290.0), abs=3.0)
+
+
+def test_an_unbroken_streak_is_not_many_stars(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    light = skies.dim_sky(400, 600)
+    for x in np.arange(40.0, 560.0, 5.0):  # its light comes and goes
+        skies.line(light, (x, 60.0 + 0.4 * x, x + 5.0, 62.0 + 0.4 * x), rng.uniform(0.02, 0.05))
+    places = np.stack(np.meshgrid(np.arange(30.0, 590, 70), np.arange(30.0, 390, 70)), -1)
+    places = places.reshape(-1, 2) + rng.uniform(-9, 9, (places.size // 2, 2))
+    for x, y in places:  # one that lies on the streak stands out of it
+        skies.spot(light, x, y, skies.STAR_PX, 0.3)
+    found = rg.detect(skies.save(light, tmp_path / "streak.png"), "stars")
+    assert found_at(found, places) >= len(places) - 1
+    assert len(found) <= len(places) + 2
