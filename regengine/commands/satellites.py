@@ -39,7 +39,7 @@ def main(
     ] = None,
     site: Annotated[
         str | None,
-        typer.Option(metavar="LAT,LON,HEIGHT_M", help="Where the camera stood; degrees, metres."),
+        typer.Option(metavar="LON,LAT,HEIGHT_M", help="Where the camera stood; degrees, metres."),
     ] = None,
     station_tle: Annotated[
         Path | None,
@@ -70,12 +70,13 @@ def main(
 
     \b
     Examples:
-      regengine satellites sky.jpg --tle catalogue.txt --site 40.4,-3.7,650
+      regengine satellites sky.jpg --tle catalogue.txt --site=-3.7,40.4,650
       regengine satellites iss.jpg --tle all.txt --station-tle iss.txt --clock-sigma-s 5
-      regengine satellites photos/ --tle all.txt --site 40.4,-3.7,650 --out named.ndjson
+      regengine satellites photos/ --tle all.txt --site=-3.7,40.4,650 --out named.ndjson
     """
     given = dict(locals())
     import logging
+    import sys
 
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
@@ -83,7 +84,7 @@ def main(
     from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue
-    from regengine.sky.satellites.naming import CSV_COLUMNS
+    from regengine.sky.satellites.naming import CSV_COLUMNS, TERMINAL_HEADER
     from regengine.sky.satellites.photo import SatelliteJob
 
     logger = logging.getLogger("regengine")
@@ -113,6 +114,7 @@ def main(
         wcs=wcs,
         detector=None if tracks_only else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
+        on_terminal=sys.stdout.isatty(),
     )
     names = ("tle", "exposure_s", "site", "station_tle", "clock_sigma_s", "wcs")
     settings = {name: given[name] for name in names} | {
@@ -125,13 +127,13 @@ def main(
         job,
         "satellites",
         settings,
-        header=",".join(CSV_COLUMNS),
+        header=TERMINAL_HEADER if job.on_terminal else ",".join(CSV_COLUMNS),
         doing="naming",
     )
 
 
 def parse_site(text: str) -> GroundSite:
-    """A place out of ``LAT,LON`` or ``LAT,LON,HEIGHT_M``."""
+    """A place out of ``LON,LAT`` or ``LON,LAT,HEIGHT_M``."""
     from regengine.errors import ConfigError
     from regengine.sky.satellites.observer import GroundSite
 
@@ -141,7 +143,7 @@ def parse_site(text: str) -> GroundSite:
         values = []
     if len(values) not in (2, 3):
         raise ConfigError(
-            f"--site {text!r} is no place: write latitude, longitude in degrees and height in "
-            "metres, like 40.42,-3.70,650."
+            f"--site {text!r} is no place: write longitude, latitude in degrees and height in "
+            "metres, like -3.70,40.42,650."
         )
-    return GroundSite(lat=values[0], lon=values[1], height_m=values[2] if len(values) > 2 else 0.0)
+    return GroundSite(lon=values[0], lat=values[1], height_m=values[2] if len(values) > 2 else 0.0)

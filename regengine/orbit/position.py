@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from multiprocessing import parent_process
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +22,7 @@ from regengine.orbit.propagation import (
     position_from_nadir,
 )
 from regengine.orbit.tle import TleSet, load_tle_file
-from regengine.photo.frame_records import load_frame_records
+from regengine.photo.frame_records import FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -31,6 +34,7 @@ ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it, on some days they
 # drift along it by up to 180 km, and 2 % lie hundreds of kilometres away: those contradict it.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
+MOST_TOLD = 10  # values of a table that are left out, a sentence each
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
@@ -106,4 +110,16 @@ def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
 
 # Of a file, read once for many photos
 element_sets = lru_cache(maxsize=4)(load_tle_file)
-frame_records = lru_cache(maxsize=4)(load_frame_records)
+
+
+@lru_cache(maxsize=4)
+def frame_records(path: Path) -> FrameRecords:
+    """Records of a table; what of it is not understood is told once, not by each worker."""
+    records = load_frame_records(path)
+    if parent_process() is None:
+        log = logging.getLogger("regengine")
+        for sentence in records.problems[:MOST_TOLD]:
+            log.warning("%s; the value is left out", sentence)
+        if len(records.problems) > MOST_TOLD:
+            log.warning("%s: %d more are left out", path, len(records.problems) - MOST_TOLD)
+    return records

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from sgp4.alpha5 import to_alpha5
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
@@ -16,8 +17,7 @@ from regengine.orbit.tle_format import (
     ElementSet,
     SkippedSet,
     check_pairs,
-    pair_lines,
-    read_tle_text,
+    read_pairs,
 )
 from regengine.orbit.uncertainty import along_track_p90_km
 
@@ -193,7 +193,7 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     skipped: list[SkippedSet] = []
     for file in files:
         try:
-            pairs, lone = pair_lines(read_tle_text(file))
+            pairs, lone = read_pairs(file)
         except EphemerisError as error:
             if file is given:
                 raise
@@ -225,7 +225,9 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
 def _wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
     listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
     if satellite is not None:
-        number = satellite.strip().zfill(5)
+        number = satellite.strip().upper().zfill(5)
+        if number.isdecimal() and 99_999 < int(number) < 340_000:  # written with a letter in sets
+            number = to_alpha5(int(number))
         if number in present:
             return number
         raise EphemerisError(

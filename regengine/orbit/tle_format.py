@@ -5,8 +5,10 @@ SGP4 itself accepts wrong checksums and cut lines, so nothing here leaves the ch
 
 from __future__ import annotations
 
+import csv
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 LINE_LENGTH = 69
+# Of an orbit mean-elements message: what SGP4 does not need, where a catalogue leaves it out
+OMM_DEFAULTS: dict[str, object] = {
+    "OBJECT_NAME": "",
+    "OBJECT_ID": "",
+    "CLASSIFICATION_TYPE": "U",
+    "EPHEMERIS_TYPE": 0,
+    "ELEMENT_SET_NO": 0,
+    "REV_AT_EPOCH": 0,
+    "MEAN_MOTION_DOT": 0.0,
+    "MEAN_MOTION_DDOT": 0.0,
+}
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
 # What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
 CHECKSUM_VALUE = bytes(
@@ -103,6 +116,62 @@ def read_tle_text(path: Path) -> str:
         ) from error
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return content.decode(encoding, errors="replace")
+
+
+def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
+    """Element sets of a file, unchecked, and what of it makes none.
+
+    Two-line sets, or orbit mean-elements messages (CCSDS 502.0-B) as JSON or CSV, which catalogues
+    give, written as the lines that they stand for.
+    """
+    text = read_tle_text(path)
+    start = text.lstrip()[:4096]
+    if start.startswith(("[", "{")):
+        try:
+            records = json.loads(text)
+        except ValueError as error:
+            raise EphemerisError(
+                f"{path}: it begins like JSON and is none ({error}); download it again"
+            ) from error
+        records = records if isinstance(records, list) else [records]
+        return _pairs_of_messages(enumerate(records, start=1))
+    if "NORAD_CAT_ID" in start.partition("\n")[0]:
+        return _pairs_of_messages(enumerate(csv.DictReader(text.splitlines()), start=2))
+    return pair_lines(text)
+
+
+def _pairs_of_messages(
+    messages: Iterable[tuple[int, object]],
+) -> tuple[list[ElementSet], list[SkippedSet]]:
+    """Orbit mean-elements messages, each with its line or place in the file, as pairs of lines."""
+    from sgp4 import omm
+    from sgp4.api import Satrec
+    from sgp4.exporter import export_tle
+
+    pairs: list[ElementSet] = []
+    skipped: list[SkippedSet] = []
+    for number, message in messages:
+        try:
+            if not isinstance(message, Mapping):
+                raise TypeError("it is no object")
+            fields = {**OMM_DEFAULTS, **{k: v for k, v in message.items() if v not in (None, "")}}
+            epoch = datetime.fromisoformat(str(fields["EPOCH"])).replace(tzinfo=None)
+            fields["EPOCH"] = f"{epoch:%Y-%m-%dT%H:%M:%S.%f}"
+            record = Satrec()
+            omm.initialize(record, fields)
+            lines = export_tle(record)
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+            reason = f"message {number} is no orbit mean-elements message ({what})"
+            skipped.append(SkippedSet(line_number=number, reason=reason))
+            continue
+        name = str(fields["OBJECT_NAME"]) or None
+        pairs.append(
+            ElementSet(
+                line1=lines[0], line2=lines[1], line_number=number, line2_number=number, name=name
+            )
+        )
+    return pairs, skipped
 
 
 def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:

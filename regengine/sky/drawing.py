@@ -23,7 +23,7 @@ from detectors.types import (
     StreakKind,
 )
 from regengine.errors import FrameError
-from regengine.io.atomic import write_whole
+from regengine.io.atomic import FULL_DISK, write_whole
 from regengine.photo.image import read_display_rgb
 
 if TYPE_CHECKING:
@@ -324,6 +324,6 @@ def write_photo_file(target: Path, content: bytes) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
     except OSError as error:
-        raise FrameError(
-            f"{target} cannot be written ({error.strerror}): give a folder that can be written."
-        ) from error
+        full = error.errno in FULL_DISK
+        advice = "its disk is full: make room" if full else "give a folder that can be written"
+        raise FrameError(f"{target} cannot be written ({error.strerror}): {advice}.") from error

@@ -274,7 +274,7 @@ def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(
         ({"site": None}, 1, "--site"),
         ({"station_tle": "station.txt"}, 2, "two places"),
         ({"site": "north"}, 2, "--site"),
-        ({"site": "95,0"}, 2, "--site"),
+        ({"site": "0,95"}, 2, "longitude, then latitude"),
         ({"time": "2027-03-01T00:00:00Z"}, 1, "catalogue"),
         ({"tle": "ground.png"}, 3, "element set"),
         ({"wcs": "ground.png"}, 1, "FITS"),
@@ -356,7 +356,7 @@ def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) ->
     header = fits.getheader(satellites / "ground_wcs.fits")
     header["DATE-OBS"] = f"{skies.NIGHT:%Y-%m-%dT%H:%M:%S}"
     header["EXPTIME"] = skies.EXPOSURE_S
-    lat, lon, height = map(float, skies.SITE.split(","))
+    lon, lat, height = map(float, skies.SITE.split(","))
     header["SITELAT"], header["SITELONG"], header["SITEELEV"] = lat, lon, height
     fits.PrimaryHDU(pixels, header).writeto(tmp_path / "frame.fits")
     words = ("--tle", satellites / "catalogue.txt", "--tracks-only", "--json", "--quiet")
@@ -364,3 +364,6 @@ def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) ->
     (wanted,) = name_satellites(satellites, "ground", "--tracks-only", "--json").records
     for name in ("time_utc", "exposure_s", "observer", "mount", "catalogue", "tracks"):
         assert record[name] == wanted[name]
+    swapped = run("satellites", tmp_path / "frame.fits", *words, "--site", f"{lat},{lon}")
+    assert (swapped.code, swapped.err.count("\n")) == (1, 1)
+    assert "give longitude, then latitude" in swapped.err

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import ephem
 import pytest
+from sgp4.api import Satrec
 
 from tests.conftest import ROOT
 from tests.kit.program import Said, run
@@ -207,3 +210,59 @@ def test_what_cannot_be_told_is_one_sentence(
     assert (said.code, said.out) == (code, "")
     assert sentence in said.err
     assert said.err.count("\n") == 1
+
+
+def as_message(line1: str, line2: str, number: int) -> dict[str, object]:
+    """A set as the orbit mean-elements message that catalogues give."""
+    record = Satrec.twoline2rv(line1, line2)
+    epoch = datetime(2000 + record.epochyr, 1, 1) + timedelta(days=record.epochdays - 1.0)
+    return {
+        "OBJECT_NAME": "ISS (ZARYA)",
+        "OBJECT_ID": "1998-067A",
+        "EPOCH": epoch.isoformat(timespec="microseconds"),
+        "MEAN_MOTION": float(line2[52:63]),
+        "ECCENTRICITY": float(f"0.{line2[26:33]}"),
+        "INCLINATION": float(line2[8:16]),
+        "RA_OF_ASC_NODE": float(line2[17:25]),
+        "ARG_OF_PERICENTER": float(line2[34:42]),
+        "MEAN_ANOMALY": float(line2[43:51]),
+        "NORAD_CAT_ID": number,
+        "BSTAR": record.bstar,
+    }
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_mean_elements_messages_are_element_sets(tmp_path: Path, kind: str) -> None:
+    messages = [as_message(*LINES[k : k + 2], 25544) for k in range(0, len(LINES), 2)]
+    file = tmp_path / f"omm.{kind}"
+    if kind == "json":
+        file.write_text(json.dumps(messages))
+    else:
+        rows = [",".join(messages[0])] + [",".join(map(str, one.values())) for one in messages]
+        file.write_text("\n".join(rows) + "\n")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n".join(LINES) + "\n")
+    told, wanted = (info(one, "--time", "2014-01-30T12:00:00Z") for one in (file, lines))
+    assert told["element_sets"] == wanted["element_sets"] == len(messages)
+    assert told["at"]["nadir"]["lon"] == pytest.approx(wanted["at"]["nadir"]["lon"], abs=1e-3)
+    assert told["at"]["nadir"]["lat"] == pytest.approx(wanted["at"]["nadir"]["lat"], abs=1e-3)
+
+
+def test_a_message_that_is_none_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    good = as_message(*LINES[:2], 25544)
+    file = tmp_path / "omm.json"
+    file.write_text(json.dumps([{**good, "EPOCH": "yesterday"}, {"NORAD_CAT_ID": 1}, good]))
+    facts = info(file)
+    assert facts["element_sets"] == 1
+    assert ["yesterday" in facts["skipped"][0]["reason"], len(facts["skipped"])] == [True, 2]
+    file.write_text("[{")
+    assert "begins like JSON and is none" in run("tle", "info", file).err
+
+
+@pytest.mark.parametrize("asked", ["270000", "T0000", "t0000"])
+def test_numbers_of_six_digits_are_found_as_they_are_said(tmp_path: Path, asked: str) -> None:
+    pair = [with_checksum(line[:2] + "T0000" + line[7:]) for line in LINES[:2]]
+    file = tmp_path / "many.txt"
+    file.write_text("\n".join([*LINES, *pair]) + "\n")
+    facts = info(file, "--satellite", asked)
+    assert (facts["satellite"], facts["element_sets"]) == ("T0000", 1)

@@ -128,8 +128,7 @@ class DetectionKind(Generic[D]):
     def answer(self, path: Path, **looked_at: Any) -> Answer:
         """What ``regengine detect`` says of a photo: its record as JSON, its rows of CSV.
 
-        ``looked_at`` is of `in_photo`. A photo without detections is a row without a position, so
-        that it does not vanish.
+        ``looked_at`` is of `in_photo`. A photo without detections has no row.
         """
         photo = self.in_photo(path, **looked_at)
         record = self.to_dict(photo)
@@ -138,8 +137,7 @@ class DetectionKind(Generic[D]):
             [*head, *("|".join(v) if k == "flags" else v for k, v in one.items())]
             for one in record[self.kind.name]
         ]
-        nothing = [*head, *[""] * (len(self.columns) - len(head))]
-        return Answer(line=json.dumps(record), text="\n".join(csv_lines(rows or [nothing])))
+        return Answer(line=json.dumps(record), text="\n".join(csv_lines(rows)))
 
 
 def detect_in_picture(

@@ -14,7 +14,7 @@ from detectors.types import FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
-from regengine.orbit.tle_format import ElementSet, check_pairs, pair_lines, read_tle_text
+from regengine.orbit.tle_format import ElementSet, check_pairs, read_pairs
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
@@ -120,7 +120,7 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
     Raises EphemerisError if the file cannot be read or holds no usable set.
     """
     file = Path(path)
-    pairs, lone = pair_lines(read_tle_text(file))
+    pairs, lone = read_pairs(file)
     good, epoch_days, wrong = check_pairs(pairs)
     if not good:
         reasons = [one.reason for one in sorted([*lone, *wrong], key=lambda one: one.line_number)]

@@ -34,6 +34,7 @@ CSV_COLUMNS = (
     *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),
     *("offset_px", "offset_deg", "offset_s", "sunlit", "range_km", "altitude_km", "tle_age_h"),
 )
+TERMINAL_HEADER = f"{'photo':18s} what      x1    y1    x2    y2 {'name':20s} p"
 
 
 def measured_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]:
@@ -197,6 +198,26 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
 
 def csv_rows(record: dict[str, Any]) -> list[list[object]]:
     """A record as rows of `CSV_COLUMNS`: its tracks, then its streaks with their best names."""
+    return [
+        [value if isinstance(value, bool) else cell(column, value) for column, value in one]
+        for one in ([(k, (record | row).get(k)) for k in CSV_COLUMNS] for row in _rows(record))
+    ]
+
+
+def terminal_lines(record: dict[str, Any]) -> list[str]:
+    """The same as lines below `TERMINAL_HEADER`, with what a terminal's 80 columns hold."""
+    return [
+        f"{record['frame']:18.18s} {row['what']:6s} "
+        + " ".join(
+            "    -" if row[k] is None else f"{row[k]:5.0f}" for k in ("x1", "y1", "x2", "y2")
+        )
+        + f" {row.get('name') or row.get('norad') or '-'!s:20.20s} "
+        + ("-" if row.get("probability") is None else f"{row['probability']:.3f}")
+        for row in _rows(record)
+    ]
+
+
+def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for track in record["tracks"]:
         # None of its points may be in view where it is between two of them
@@ -206,7 +227,4 @@ def csv_rows(record: dict[str, Any]) -> list[list[object]]:
     for streak in record["streaks"]:
         best = streak["candidates"][0] if streak["norad"] else {}
         rows.append({**best, **streak, "what": "streak"})
-    return [
-        [value if isinstance(value, bool) else cell(column, value) for column, value in one]
-        for one in ([(k, (record | row).get(k)) for k in CSV_COLUMNS] for row in rows or [{}])
-    ]
+    return rows

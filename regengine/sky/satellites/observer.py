@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sgp4.api import Satrec
 
 HIGHEST_SITE_M, LOWEST_SITE_M = 9000.0, -500.0
+SWAPPED_DEG = 1.0  # between two statements of one place
 LIGHT_KM_S = 299792.458
 EARTH_KM = SEMI_MAJOR_M / 1000.0
 # Refraction lifts what is 0.6 degrees below the horizontal plane above it: a line of sight that
@@ -61,14 +62,20 @@ class GroundSite:
     def __post_init__(self) -> None:
         if not (abs(self.lat) <= 90.0 and abs(self.lon) <= 360.0):
             raise ConfigError(
-                f"--site {self.lat:g},{self.lon:g} is no place on Earth: give latitude, then "
-                "longitude, in degrees."
+                f"--site {self.lon:g},{self.lat:g} is no place on Earth: give longitude, then "
+                "latitude, in degrees."
             )
         if not LOWEST_SITE_M <= self.height_m <= HIGHEST_SITE_M:
             raise ConfigError(
                 f"--site has a height of {self.height_m:g} m, where nobody stands: give metres "
                 "above the sea."
             )
+
+    def is_swapped(self, other: GroundSite) -> bool:
+        """Whether its longitude and latitude are the latitude and longitude of another place."""
+        apart = abs(self.lon - other.lat), abs(self.lat - other.lon)
+        own = abs(self.lon - other.lon), abs(self.lat - other.lat)
+        return max(apart) < SWAPPED_DEG < max(own)
 
     def position_km(self, days: FloatArray) -> FloatArray:
         """Positions, shape (T, 3), at days since J2000 (UTC).

@@ -27,6 +27,7 @@ from regengine.sky.satellites.naming import (
     measured_streaks,
     predict_and_name,
     record_of,
+    terminal_lines,
 )
 from regengine.sky.satellites.observer import (
     Exposure,
@@ -59,6 +60,7 @@ class SatelliteJob:
     wcs: Path | None = None
     detector: StreakDetector | None = None  # finds the streaks; None leaves photos without any
     overlays: PicturePaths | None = None
+    on_terminal: bool = False  # lines that fit there, instead of CSV
 
     def __call__(self, path: Path) -> Answer:
         """The photo's record and rows; draws the overlay if one is wanted.
@@ -69,7 +71,8 @@ class SatelliteJob:
         if self.overlays is not None:
             draw_satellites(photo, self.overlays.of(path))
         record = record_of(photo)
-        return Answer(line=json.dumps(record), text="\n".join(csv_lines(csv_rows(record))))
+        lines = terminal_lines(record) if self.on_terminal else csv_lines(csv_rows(record))
+        return Answer(line=json.dumps(record), text="\n".join(lines))
 
     def named(self, path: Path) -> NamedPhoto:
         """Predict the satellites in a photo, and name its streaks."""
@@ -119,12 +122,18 @@ class SatelliteJob:
         if self.station is not None:
             assert frame.time_utc is not None
             return SatelliteObserver(element_set=self.station.best_for(frame.time_utc))
-        if self.site is not None:
-            return self.site
         place = header_site(frame.path) if is_fits(frame.path) else None
+        if self.site is not None:
+            if place is not None and self.site.is_swapped(place):
+                raise FrameError(
+                    f"--site {self.site.lon:g},{self.site.lat:g}: {frame.path} names longitude "
+                    f"{place.lon:g}, latitude {place.lat:g}: give longitude, then latitude.",
+                    code="no_position",
+                )
+            return self.site
         if place is None:
             raise FrameError(
-                f"{frame.path}: nothing says where the camera was: give --site LAT,LON,HEIGHT_M, "
+                f"{frame.path}: nothing says where the camera was: give --site LON,LAT,HEIGHT_M, "
                 "or --station-tle FILE if it flew on a satellite.",
                 code="no_position",
             )
