@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from matchers.camera import Camera
+from matchers.camera import HEIGHT_RANGE_KM, Camera
+from regengine.errors import ConfigError
 from regengine.result import FrameResult
 from regengine.store.reviews import Choice, Decision
 
@@ -98,7 +99,7 @@ class NadirBody(Body):
 
     lon: Lon
     lat: Lat
-    altitude_km: Annotated[float, Field(gt=50.0, lt=5000.0)]
+    altitude_km: Annotated[float, Field(ge=HEIGHT_RANGE_KM[0], le=HEIGHT_RANGE_KM[1])]
 
 
 class GivenBody(Body):
@@ -136,6 +137,7 @@ class DraftBody(Body):
 
 
 FEWEST_POINTS = 4  # of what is accepted
+PLACED = ("accepted", "review")  # verdicts with a camera to believe
 
 
 class DecisionBody(DraftBody):
@@ -145,12 +147,31 @@ class DecisionBody(DraftBody):
     decision: Choice
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
-    @model_validator(mode="after")
-    def _can_be_accepted(self) -> Self:
-        places = {(point.x, point.y) for point in self.points}
-        if self.decision == "accepted" and (self.camera is None or len(places) < FEWEST_POINTS):
-            raise ValueError("accepting needs a camera and four control points")
-        return self
+    def check(self, result: FrameResult) -> None:
+        """Refuse what cannot be decided of a frame: ConfigError.
+
+        Accepted is a camera with four points that a person confirmed (``person``, ``snap``), or one
+        that the engine found, as it is: in the frame's proposals, or by a search (``search``). The
+        page says the same (``whyNotAccepted``).
+        """
+        pixels = {(point.x, point.y) for point in self.points}
+        confirmed = {(p.x, p.y) for p in self.points if p.origin in ("person", "snap")}
+        searched = all(point.origin == "search" for point in self.points)
+        found = searched or self.camera in _proposed(result)
+        fit = len(confirmed) >= FEWEST_POINTS or (found and len(pixels) >= FEWEST_POINTS)
+        if self.decision == "accepted" and (self.camera is None or not fit):
+            raise ConfigError(
+                "accepting needs a camera and four confirmed points, or a proposal of the engine "
+                f"as it is: confirmed are {len(confirmed)} of {len(self.points)} points."
+            )
+
+
+def _proposed(result: FrameResult) -> list[CameraBody]:
+    """Cameras that the engine proposes, where it found any."""
+    if result.verdict not in PLACED:
+        return []
+    solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
+    return [CameraBody(**camera_json(one.camera)) for one in solved if one is not None]
 
 
 def camera_json(camera: Camera) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.decoding import decoding
+from regengine.photo.decode import open_picture
 from regengine.photo.formats import ImageHeader, read_image_header
 from regengine.photo.image import read_display_rgb
 
@@ -172,7 +173,11 @@ def _scaled_jpeg(header: ImageHeader, halvings: int) -> Picture | None:
     """A JPEG decoded at a fraction of its size; None where its colours are not plain."""
     from PIL import Image
 
-    with decoding(header.path), Image.open(header.path, formats=["JPEG"]) as image:
+    with (
+        decoding(header.path),
+        open_picture(header) as file,
+        Image.open(file, formats=["JPEG"]) as image,
+    ):
         if image.mode not in ("RGB", "L"):
             return None
         # Pillow takes the fraction whose sides are at least those asked for: rounded down

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
+from regengine.records import prior_nadir
 from regengine.result import Hypothesis
 from regengine.review.bodies import (
     camera_json,
@@ -314,7 +315,7 @@ class Queue:
         (row,) = self.rows.rows_of([number]).tolist() or [None]
         if row is None:
             raise KeyError(number)
-        nadir, fit = result.nadir, result.fit
+        nadir, fit = prior_nadir(result), result.fit
         about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
         about_nadir = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
         said = self.line(row) | {

@@ -14,7 +14,7 @@ from regengine.io.plain import plain
 from regengine.review.bodies import DecisionBody, DraftBody, decision_json
 from regengine.review.context import ReviewContext, no_frame
 from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
-from regengine.store.reviews import Judged, check_points, judged_state
+from regengine.store.reviews import Judged, check_work, judged_state
 
 if TYPE_CHECKING:
     from regengine.lights.map import LightMap
@@ -121,7 +121,12 @@ def judged_of(context: ReviewContext, number: int, work: DraftBody | None = None
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
     result = context.result(number)
     if work is not None:
-        check_points(((point.x, point.y) for point in work.points), result)
+        # An unfinished camera may be anywhere
+        camera = work.camera.camera() if work.camera and isinstance(work, DecisionBody) else None
+        size_px = result.width_px or 0, result.height_px or 0
+        check_work(((point.x, point.y) for point in work.points), camera, size_px)
+    if isinstance(work, DecisionBody):
+        work.check(result)
     return judged_state(number, result)
 
 

@@ -29,7 +29,9 @@ from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.review.bodies import (
+    FEWEST_POINTS,
     MOST_POINTS,
+    PLACED,
     Body,
     CameraBody,
     PointBody,
@@ -39,6 +41,7 @@ from regengine.review.bodies import (
 from regengine.review.context import ReviewContext
 from regengine.review.ground_track import time_of, track, track_at
 from regengine.review.routes_frames import FrameId
+from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
     from matchers.photo_light import LightImage
@@ -49,6 +52,10 @@ KEPT_PHOTOS = 3  # their city light, while a person works on them
 SMOOTH_PX = 1.0  # about the map's own blur
 BEHIND_PX = 1e6  # of what the camera has behind it
 KEPT_FRAMES = 256
+# From fewer points than four a search finds the place of a view that is less slanted than this; of
+# one that is more only where they agree with the camera
+OBLIQUE_DEG = 40.0
+AMISS_PX = 20.0
 USUAL_ALTITUDE_KM = 410.0  # of the station, to a few per cent
 NO_MAP = "end the review, and begin it with one."
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
@@ -114,7 +121,9 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         """The camera of some points, and how far each is from it."""
         from regengine.registration.solve_points import solve
 
-        context.result(number)
+        result = context.result(number)
+        size_px = result.width_px or 0, result.height_px or 0
+        check_work(((point.x, point.y) for point in body.points), None, size_px)
         there = known(number)
         points = [ReviewedPoint(**point.model_dump()) for point in body.points]
         start = body.start.camera()
@@ -123,13 +132,22 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         found = solve(start, points, body.free, there)
         fit, alone = found.fit, found.attitude_only
         told = _fit_json(fit)
+        rms_px = _rms([each["residual_px"] for each in told["points"]])
+        few = len(points) < FEWEST_POINTS and fit.camera.off_nadir_deg > OBLIQUE_DEG
+        too_few = None
+        if few and rms_px is not None and rms_px > AMISS_PX:
+            too_few = (
+                f"An oblique view needs four points before a search: these {len(points)} leave "
+                f"{rms_px:.0f} px."
+            )
         return told | {
             "freed": list(fit.freed),
             "attitude_only": None if alone is None else _fit_json(alone),
-            "rms_px": _rms([each["residual_px"] for each in told["points"]]),
+            "rms_px": rms_px,
             "rms_m": _rms([each["residual_m"] for each in told["points"]]),
             "off_nadir_deg": fit.camera.off_nadir_deg,
-            "warning": found.warning,
+            "warning": " ".join(filter(None, (found.warning, too_few))) or None,
+            "too_few": too_few,
         }
 
     @routes.post("/frames/{number}/snap")
@@ -271,12 +289,13 @@ def _job_json(job: SearchJob | None) -> dict[str, Any]:
 
 def _found_json(result: FrameResult) -> dict[str, Any]:
     """A search's verdict and reasons, its camera and points, and what speaks for them."""
+    placed = result.verdict in PLACED
     return {
         "verdict": result.verdict,
         "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
         "reason_texts": [reason.text for reason in result.reasons],
-        "camera": None if result.solved is None else camera_json(result.solved.camera),
-        "points": points_json(result, origin="search"),
+        "camera": camera_json(result.solved.camera) if result.solved and placed else None,
+        "points": points_json(result, origin="search") if placed else [],
         "fit": None if result.fit is None else asdict(result.fit),
     }

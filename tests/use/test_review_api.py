@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from PIL import Image
 from pyproj import Transformer
 
 from regengine.errors import RegengineError
+from tests.example_results import proposal
+from tests.kit.exports import write_store
 from tests.kit.hand import camera_error_km
 from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
 from tests.kit.program import run
@@ -321,11 +324,16 @@ def test_a_decision_shows_everywhere_and_is_exported(client: Client, review_stor
     assert len(out.read_text(encoding="utf-8").splitlines()) == 5  # a line a point
 
 
-def test_accepting_needs_a_camera_and_four_points(client: Client) -> None:
+def test_accepting_needs_four_confirmed_points_or_an_untouched_proposal(client: Client) -> None:
     told = client.told("frames/8")
     same = [told["points"][0]] * 4
+    held = [point | {"origin": "person"} for point in told["points"]]
+    own = told["camera"] | {"focal_px": told["camera"]["focal_px"] + 1.0}
     for work in (
         {},
+        {"camera": own, "points": held[:2] + told["points"][2:]},
+        {"camera": own, "points": told["points"]},
+        {"camera": own, "points": [held[0]] * 4},
         {"camera": told["camera"]},
         {"points": told["points"]},
         {"camera": told["camera"], "points": told["points"][:3]},
@@ -336,6 +344,7 @@ def test_accepting_needs_a_camera_and_four_points(client: Client) -> None:
         assert "four" in answer.json()["detail"]
         assert client.decide(8, "rejected", **work).status_code == 200
     assert {one["decision"] for one in client.told("frames/8/history")} == {"rejected"}
+    assert client.decide(8, "accepted", camera=own, points=held).status_code == 200
 
 
 @pytest.mark.parametrize("at", [(-0.6, 10.0), (10.0, 480.0), (700.0, 10.0)])
@@ -346,6 +355,9 @@ def test_points_outside_of_the_photo_are_refused(
     for sent in (
         client.decide(8, "unsure", points=[point]),
         client.ask("PUT", "/api/frames/8/draft", json=WORK | {"points": [point]}),
+        client.post(
+            "frames/8/solve", {"points": [point], "start": client.told("frames/8")["camera"]}
+        ),
     ):
         assert is_refused(sent, 422)
         assert "outside of the photo" in sent.json()["detail"]
@@ -675,6 +687,22 @@ def test_towns_are_found_by_name_and_in_a_box(client: Client) -> None:
     assert outline["unit_deg"] > 0
     assert len(outline) > 1
     assert is_refused(client.ask("GET", "/api/outlines/4/0/0.json"), 404)
+
+
+def test_the_page_starts_at_what_was_told_and_not_at_what_was_refuted(
+    review_server: Serve, tmp_path: Path
+) -> None:
+    told = replace(
+        proposal(), verdict="no_match", solved=None, control_points=(), footprint=None, fit=None,
+        hypotheses=(), footprint_diagonal_km=None,
+    )  # fmt: skip
+    assert told.nadir is not None
+    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
+    with review_server(write_store(tmp_path / "run.h5", [told, found])) as client:
+        first, second = (client.told(f"frames/{number}") for number in (0, 1))
+    assert (first["nadir"]["lon"], first["nadir"]["source"]) == (136.9, "tle")
+    assert len(first["horizon"]) > 2
+    assert (second["nadir"], second["horizon"], second["camera"]) == (None, [], None)
 
 
 def test_the_ground_in_sight_is_seen_edge_on_at_its_outline(client: Client) -> None:

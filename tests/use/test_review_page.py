@@ -113,19 +113,31 @@ def test_the_runner_up_is_one_key_away_and_steps_go_back_and_forth(hand: ReviewH
     hand.wait_until_kept()
 
 
-def test_nothing_is_accepted_without_a_camera_and_four_points(hand: ReviewHand) -> None:
-    frame_id = FRAMES["unplaced"]
-    hand.go_to(frame_id)
+def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
+    said = hand.page.locator("#said")
+    hand.go_to(FRAMES["unplaced"])
     hand.press("a")
-    expect(hand.page.locator("#said")).to_contain_text("There is nothing to accept")
+    expect(said).to_contain_text("confirmed are 0 of 0 points")
     frame_id = FRAMES["seen"]
     hand.go_to(frame_id)
+    for key in ("]", "x", "="):  # one that the engine did not propose, by its camera
+        hand.press(key)
     hand.press("]")
-    hand.press("x")
+    hand.press("Shift+ArrowRight")
+    hand.wait_until_kept()
+    expect(hand.page.locator("#points")).to_contain_text("from camera")
+    expect(hand.page.locator("#verdict")).not_to_contain_text("engine's proposal")
     hand.press("a")
-    expect(hand.page.locator("#said")).to_contain_text("Four control points are needed")
-    assert hand.told_of(frame_id)["decisions"] == []
-    hand.press("z")
+    expect(said).to_contain_text("four confirmed points")
+    expect(said).to_contain_text("confirmed are 1 of 4 points")
+    told = hand.told_of(frame_id)
+    assert told["decisions"] == []
+    work = told["draft"] | {"decision": "accepted", "base": 0}
+    where = urljoin(hand.address, f"/api/frames/{frame_id}/decision")
+    refused = hand.page.request.put(where, data=work).json()["detail"]
+    assert refused.capitalize() in said.inner_text()
+    for _ in range(3):
+        hand.press("z")
     hand.wait_until_kept()
 
 
@@ -425,6 +437,9 @@ def test_all_is_done_by_keys(hand: ReviewHand) -> None:
     assert moved == pytest.approx(math.hypot(10.0, 1.0) * a_screen_pixel, rel=1e-6)
     hand.press("x")
     hand.press("=")
+    for _ in range(4):
+        hand.press("]")
+        hand.press("k")
     assert len(decided(hand, frame_id)["points"]) == 4
     hand.press("?")
     page.locator("dialog[open]").get_by_text("Undo").wait_for()
@@ -495,6 +510,7 @@ def test_the_panel_tells_why_where_and_how_slanted(hand: ReviewHand) -> None:
         expect(hand.page.locator("#verdict")).to_contain_text("A person must look")
         told = off_nadir_deg(COPIES[name])
         expect(hand.page.locator("#facts")).to_contain_text(f"{told:.1f}°")
+        expect(hand.page.locator("#facts")).to_contain_text("Prior nadir")
 
 
 def test_photo_and_map_lie_alike_and_go_in_step(hand: ReviewHand) -> None:

@@ -10,6 +10,7 @@ import { api, UNKNOWN } from "./work/api";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory } from "./work/dialogs";
 import { byId, drawnOnChange, element } from "./work/dom";
+import { proposalShown } from "./work/draft";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
 import { Keyboard } from "./work/keys";
 import { link } from "./work/link";
@@ -128,7 +129,7 @@ function begin(session: Session): void {
   const drawHypotheses = drawnOnChange(
     () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor),
     () => review.frame,
-    () => editor.draft.hypothesis,
+    () => review.frame && proposalShown(editor.draft, review.frame),
   );
   const drawPoints = drawnOnChange(
     () => showPoints(byId("points"), editor),
@@ -142,10 +143,11 @@ function begin(session: Session): void {
 
   const drawVerdict = drawnOnChange(
     () => {
-      const hint = review.frame && hintFor(review.frame, remembered("hints", { decided: 0 }).decided + review.decidedNow);
-      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, hint);
+      const hint = hintFor(editor.draft, remembered("hints", { decided: 0 }).decided + review.decidedNow);
+      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, review.found.get(review.frame.id), hint);
     },
     () => review.frame,
+    () => review.frame && review.found.get(review.frame.id),
     () => review.frame && meant(review.frame, editor.draft),
   );
   function refresh(): void {

@@ -62,6 +62,14 @@ export interface Session {
   layers: { name: string; url: string; attribution: string }[];
 }
 
+/** What the engine says of its proposal. */
+export interface Said {
+  verdict: Verdict;
+  probability: number | null;
+  reasons: string[];
+  reason_texts: string[];
+}
+
 /** One row of the queue: GET /api/queue -> { ids, progress, named, frames: QueueRow[] }
  *  named is false for the first second or two: places are null until the towns are read. */
 export interface QueueRow {
@@ -79,9 +87,6 @@ export interface QueueRow {
   orientation: number;
   /** What addresses of its pictures repeat as v. */
   version: string;
-  /** Evidence for the proposal against chance, and over its runner-up. */
-  log10_odds: number | null;
-  log10_lead: number | null;
   /** Of its least precise control point. */
   sigma_m: number | null;
   decision: Choice | null;
@@ -104,7 +109,6 @@ export interface Hypothesis {
   rank: number;
   camera: Camera;
   ncc: number | null;
-  log10_odds: number | null;
   centre: LonLat | null;
   /** "Town, Country" there; null where there is none, or not yet. */
   place: string | null;
@@ -212,6 +216,8 @@ export interface SolveAnswer {
   rms_px: number;
   rms_m: number | null;
   warning: string | null;
+  /** Why a search from this camera would find nothing: said in `warning`, too. */
+  too_few: string | null;
 }
 
 /** POST /api/frames/{id}/snap: SnapRequest -> SnapAnswer */
@@ -234,7 +240,7 @@ export interface Job {
   state: "waiting" | "running" | "done" | "failed" | "cancelled";
   seconds: number;
   message: string | null;
-  result: { verdict: Verdict; reason_texts: string[]; camera: Camera | null; points: Point[] } | null;
+  result: (Said & { camera: Camera | null; points: Point[] }) | null;
 }
 
 /** PUT /api/frames/{id}/decision: { base, decision } & Draft & { seconds } -> Saved.

@@ -171,7 +171,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   return {
     show,
     setCamera,
-    setPoints(points: Point[], residuals: PointResidual[] | null, selected: number | null, awaited: Awaited | null): void {
+    setPoints(points: Point[], residuals: (PointResidual | null)[], selected: number | null, awaited: Awaited | null): void {
       const chosen = selected !== work.selected && selected !== null && !acting ? points[selected] : undefined;
       const asked = awaited?.index != null && awaited.index !== work.awaited?.index ? points[awaited.index] : undefined;
       Object.assign(work, { points, selected, awaited });

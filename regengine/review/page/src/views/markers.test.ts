@@ -34,7 +34,7 @@ test("residuals are drawn as long as fits, never shorter than they are", () => {
   const markers = markersOf("photo", work, [residual]);
   assert.equal(exaggeration(markers, 1), 5); // 25 px on the screen; 10 times would be 50
   assert.equal(exaggeration(markers, 0.01), 1);
-  assert.equal(exaggeration(markersOf("photo", work, null), 1), 1);
+  assert.equal(exaggeration(markersOf("photo", work, []), 1), 1);
 });
 
 test("the nearest point is taken, but the selected one before it", () => {

@@ -25,10 +25,10 @@ export interface Marker {
 export const CONFIRM_PX: [number, number] = [30, 20];
 
 /** The control points in one view. */
-export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: PointResidual[] | null): Marker[] {
+export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (PointResidual | null)[]): Marker[] {
   const { points, selected, awaited, camera } = work;
   return points.map((point, index) => {
-    const residual = residuals?.[index] ?? null;
+    const residual = residuals[index] ?? null;
     return {
       index,
       at: onSide(side, point),

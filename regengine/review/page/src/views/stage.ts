@@ -118,7 +118,7 @@ export class Stage {
   }
 
   /** The control points are others, or lie elsewhere. */
-  setResiduals(residuals: PointResidual[] | null): void {
+  setResiduals(residuals: (PointResidual | null)[]): void {
     this.markers = markersOf(this.side, this.work, residuals);
     this.points.set(this.markers);
     this.sayScale();

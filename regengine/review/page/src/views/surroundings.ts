@@ -70,8 +70,8 @@ function frameFeatures(frame: Frame): Feature[] {
   if (frame.track.length > 1) features.push(line("track", frame.track));
   if (frame.horizon.length > 2) features.push(line("horizon", [...frame.horizon, frame.horizon[0]!]));
   if (frame.nadir) {
-    const nadir = dot("nadir", [frame.nadir.lon, frame.nadir.lat]);
-    nadir.setStyle(pointStyle(`nadir (${SOURCES[frame.nadir.source] ?? frame.nadir.source})`, "#8fb3d9"));
+    const nadir = dot("prior", [frame.nadir.lon, frame.nadir.lat]);
+    nadir.setStyle(pointStyle(`prior nadir (${SOURCES[frame.nadir.source] ?? frame.nadir.source})`, "#8fb3d9"));
     features.push(nadir);
   }
   return features;

@@ -82,8 +82,8 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },
-    { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", button: { bar: "Tool", text: "Place", pressed: () => review.tool === "place" }, run: () => review.setTool("place"), enabled: canEdit },
-    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon" }, run: () => review.beginAtHorizon(), enabled: canEdit },
+    { id: "place", keys: ["m"], label: "Tool: move the photo over the map (arrows), turn it (, and .), zoom it ([ and ]); with Shift finer", group: "Camera", button: { bar: "Tool", text: "Place", pressed: () => review.tool === "place" && !review.atHorizon }, run: () => review.setTool("place"), enabled: canEdit },
+    { id: "horizon", keys: ["Shift+h"], label: "Begin at the horizon: drag the limb to the photo's, then turn", group: "Camera", button: { bar: "Tool", text: "Horizon", pressed: () => review.atHorizon }, run: () => review.beginAtHorizon(), enabled: canEdit },
     { id: "search", keys: ["g"], label: "Search from here: the engine goes on from this camera", group: "Camera", button: { bar: "Engine", text: "Search from here" }, run: () => searchFrom(review, search), enabled: () => canEdit() && lights && !search.running },
 
     { id: "quality", keys: ["i"], label: "Quality", group: "Write", run: focusQuality, enabled: canEdit },
@@ -107,6 +107,7 @@ function choose(review: Review, rank: number): void {
 function searchFrom({ frame, editor }: Review, search: SearchRun): void {
   const { camera } = editor.draft;
   if (camera === null) say("The search needs a camera to begin with: place the photo (M), or click two pairs of points (P).");
+  else if (editor.solution?.answer?.too_few) say(editor.solution.answer.too_few);
   else if (frame !== null) wait(search.start(frame.id, camera));
 }
 

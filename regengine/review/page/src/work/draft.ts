@@ -13,6 +13,7 @@ export function proposed(frame: Frame): Draft {
   return { ...nothingSaid, camera: frame.camera, points: frame.points, hypothesis: best };
 }
 
+const FEWEST_POINTS = 4;
 const nothingSaid = { comment: "", tags: [], quality: null, place: null };
 
 /** Where work goes on: unfinished work, else what this reviewer decided, else the proposal. */
@@ -29,6 +30,31 @@ export function workOf({ camera, points, hypothesis, comment, tags, quality, pla
 /** Whether a person stands behind a point: the others follow the camera. */
 export function isHeld(point: Point): boolean {
   return point.origin === "person" || point.origin === "snap";
+}
+
+/** The engine's camera that a draft shows as it is: its number among the hypotheses, 0 without any. */
+export function proposalShown({ camera }: Draft, frame: Frame): number | null {
+  const is = (other: Camera | null): boolean => JSON.stringify(other) === JSON.stringify(camera);
+  const index = frame.hypotheses.findIndex((each) => is(each.camera));
+  return camera === null || (index < 0 && !is(frame.camera)) ? null : Math.max(0, index);
+}
+
+export function isSearched({ camera, points }: Draft): boolean {
+  return camera !== null && points.length > 0 && points.every((each) => each.origin === "search");
+}
+
+/** Why a frame cannot be accepted, as the server says it (`DecisionBody` in bodies.py); null where it can. */
+export function whyNotAccepted(draft: Draft, frame: Frame): string | null {
+  const { camera, points } = draft;
+  const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
+  const confirmed = apart(points.filter(isHeld));
+  const proposed = frame.verdict === "accepted" || frame.verdict === "review" ? proposalShown(draft, frame) : null;
+  const found = isSearched(draft) || proposed !== null;
+  if (camera !== null && (confirmed >= FEWEST_POINTS || (found && apart(points) >= FEWEST_POINTS))) return null;
+  return (
+    "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
+    `confirmed are ${confirmed} of ${points.length} points.`
+  );
 }
 
 export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
@@ -54,11 +80,12 @@ export function deletePoint(draft: Draft, index: number): Draft {
   return { ...draft, points: draft.points.filter((_, i) => i !== index) };
 }
 
-/** Another camera: points that nobody holds go to where it sees their pixels. */
+/** Another camera: points that nobody holds go to where it sees their pixels, as its guesses. */
 export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
-  const points = draft.points.map((point) => {
-    const place = isHeld(point) ? null : ground(camera, point.x, point.y);
-    return place === null ? point : { ...point, lon: place[0], lat: place[1] };
+  const points = draft.points.map((point): Point => {
+    if (isHeld(point)) return point;
+    const [lon, lat] = ground(camera, point.x, point.y) ?? [point.lon, point.lat];
+    return { ...point, lon, lat, origin: "engine" };
   });
   return { ...draft, camera, points };
 }
@@ -67,7 +94,7 @@ export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
 export function choose(draft: Draft, frame: Frame, hypothesis: Hypothesis, ground: Ground): Draft {
   const base = { ...draft, camera: hypothesis.camera, hypothesis: hypothesis.rank };
   if (hypothesis.rank === frame.hypotheses[0]?.rank) return { ...base, points: frame.points };
-  return fillUp({ ...base, points: [] }, 4, ground);
+  return fillUp({ ...base, points: [] }, FEWEST_POINTS, ground);
 }
 
 /** Points at pixels far from each other until there are `count`, placed by the camera. */

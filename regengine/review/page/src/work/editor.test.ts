@@ -22,7 +22,7 @@ function frameOf(camera: Camera | null): Frame {
     frame: "made up",
     camera,
     points: camera === null ? [] : PIXELS.map((pixel) => pointAt(camera, pixel)),
-    hypotheses: camera === null ? [] : [wrong, truth].map((each, rank) => ({ rank, camera: each, ncc: null, log10_odds: null, centre: null, place: null })),
+    hypotheses: camera === null ? [] : [wrong, truth].map((each, rank) => ({ rank, camera: each, ncc: null, centre: null, place: null })),
     nadir: { lon: 136, lat: 35, altitude_km: 410, source: "tle", sigma_along_km: 5 },
     width_px: 4256,
     height_px: 2832,
@@ -35,7 +35,7 @@ function frameOf(camera: Camera | null): Frame {
 
 function answerOf(camera: Camera, points: Point[]): SolveAnswer {
   const rows = points.map(() => ({ dx_px: 0, dy_px: 0, residual_px: 0, residual_m: 0, left_out_px: null, suspect: false }));
-  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, warning: null };
+  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, warning: null, too_few: null };
 }
 
 /** An editor whose server always answers with the true camera: at once, or when the answers are let go. */

@@ -75,12 +75,12 @@ export class Editor {
     return !drafts.sameWork(this.draft, this.start);
   }
 
-  /** Residuals of all points: the solution's, else against the camera as it is. */
+  /** Residuals: the solution's, else of held points against the camera; the others follow it, and have none. */
   get residuals(): (PointResidual | null)[] {
     const { camera, points } = this.draft;
     return points.map(
       (point, index) =>
-        this.solution?.residuals.get(index) ?? (camera === null ? null : pointResidual(camera, point)),
+        this.solution?.residuals.get(index) ?? (camera === null || !drafts.isHeld(point) ? null : pointResidual(camera, point)),
     );
   }
 

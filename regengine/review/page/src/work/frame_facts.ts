@@ -3,27 +3,30 @@
 import { middle, pixelToLonLat } from "../geometry/camera";
 import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
 import { dot, quaternionMatrix, times } from "../geometry/vector";
-import type { Camera, Draft, Frame } from "../types";
+import type { Camera, Draft, Frame, Said } from "../types";
 import { element, refill } from "./dom";
-import { evidenceOf, joined, lonLat, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
+import { isSearched, proposalShown } from "./draft";
+import { joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
-/** The engine's word on the frame, why a person must look, which camera is before them, and for
- *  somebody new what to do about it. */
-export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, hint: string | null): void {
-  const needed = frame.verdict === "review";
+/** The engine's word on what is shown (`found`: of a search), why a person must look, which camera is
+ *  before them, and for somebody new what to do about it. */
+export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found: Said | undefined, hint: string | null): void {
+  const proposed = draft.camera === null || proposalShown(draft, frame) === 0;
+  const said = isSearched(draft) ? found : proposed ? frame : undefined;
+  const needed = said?.verdict === "review";
   refill(
     host,
     element("h2", { title: frame.path }, frame.frame),
-    element(
+    said && element(
       "p",
       { className: "verdict" },
-      element("span", { className: "badge", data: { verdict: frame.verdict } }, VERDICT_WORDS[frame.verdict]),
-      needed && " A person must look:",
-      !needed && frame.probability !== null && element("strong", {}, ` ${probability(frame.probability)}`),
-      !needed && frame.probability !== null && " to be right",
+      element("span", { className: "badge", data: { verdict: said.verdict } }, VERDICT_WORDS[said.verdict]),
+      said.probability !== null && element("strong", {}, ` ${probability(said.probability)}`),
+      said.probability !== null && " to be right",
+      needed && ". A person must look:",
     ),
-    (needed || frame.reason_texts.length > 0) &&
-      element("ul", { className: "reasons" }, ...whyOf(frame).map((text) => element("li", {}, text))),
+    said && (needed || said.reason_texts.length > 0) &&
+      element("ul", { className: "reasons" }, ...whyOf(said).map((text) => element("li", {}, text))),
     element("p", { className: "meant" }, meant(frame, draft)),
     hint !== null && element("p", { className: "new" }, hint),
   );
@@ -38,19 +41,20 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
       ["Camera", body(frame)],
       ["Kind", frame.category === null ? MISSING : `${words(frame.category)} (${probability(frame.category_probability)})`],
       ["Place", place ?? (frame.centre === null ? MISSING : lonLat(frame.centre))],
-      ["Nadir", nadir(frame)],
+      ["Nadir", nadir(camera)],
+      ["Prior nadir", priorNadir(frame)],
       ["Off-nadir", offNadir(camera)],
       ["Fit", fit(frame)],
-      ["Evidence", evidenceOf(frame.log10_odds, frame.log10_lead, frame.sigma_m) || MISSING],
+      ["Precision", frame.sigma_m === null ? MISSING : `± ${metres(frame.sigma_m)} at the least precise point`],
     ]),
   );
 }
 
 /** The engine's reasons with what can be done about them on this page. */
-function whyOf(frame: Frame): string[] {
-  if (frame.reason_texts.length === 0) return ["the lights do not tell this place from all others for certain"];
-  return frame.reason_texts.map((text, i) => {
-    const what = TO_DO[frame.reasons[i] ?? ""];
+function whyOf(said: Said): string[] {
+  if (said.reason_texts.length === 0) return ["the lights do not tell this place from all others for certain"];
+  return said.reason_texts.map((text, i) => {
+    const what = TO_DO[said.reasons[i] ?? ""];
     return what === undefined ? text : `${text.replace(/\.$/, "")}. ${what}`;
   });
 }
@@ -66,23 +70,19 @@ const TO_DO: Record<string, string> = {
 /** Which camera the views show. */
 export function meant(frame: Frame, draft: Draft): string {
   if (draft.camera === null) return "The engine proposes no place.";
-  const shown = frame.hypotheses.find((each) => each.rank === draft.hypothesis);
-  const [best] = frame.hypotheses;
-  if (shown !== undefined) {
-    const where = shown.place ?? (shown.centre === null ? "" : lonLat(shown.centre));
-    const place = where === "" ? "" : `: ${where}`;
-    if (shown === best) return `Shown is the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${place}.`;
-    const which = `${frame.hypotheses.indexOf(shown) + 1}${where === "" ? "" : ` (${where})`}`;
-    return `Shown is hypothesis ${which}, not the engine's proposal.`;
-  }
-  if (draft.points.some((each) => each.origin === "search")) return "Shown is what a search found.";
-  return frame.camera !== null && draft.camera === frame.camera ? "Shown is the engine's proposal." : "Shown is a camera placed by hand.";
+  if (isSearched(draft)) return "Shown is what a search found.";
+  const index = proposalShown(draft, frame);
+  if (index === null) return "Shown is your own camera: placed by hand, or solved from your points.";
+  const shown = frame.hypotheses[index];
+  const where = shown?.place ?? (shown?.centre ? lonLat(shown.centre) : "");
+  if (index > 0) return `Shown is hypothesis ${index + 1}${where && ` (${where})`}, not the engine's proposal.`;
+  return `Shown is the engine's proposal${frame.hypotheses.length > 1 ? " (1)" : ""}${where && `: ${where}`}.`;
 }
 
 /** One line for the first decision; null for who has made one. */
-export function hintFor(frame: Frame, decided: number): string | null {
+export function hintFor(draft: Draft, decided: number): string | null {
   if (decided > 0) return null;
-  return frame.camera === null
+  return draft.camera === null
     ? "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys."
     : "Do the lights of photo and map lie on each other? Hold F to compare; A accepts, R rejects, ? shows all keys.";
 }
@@ -106,7 +106,14 @@ function body(frame: Frame): string {
   return joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`) || MISSING;
 }
 
-function nadir(frame: Frame): string {
+function nadir(camera: Camera | null): string {
+  if (camera === null) return MISSING;
+  const { lon, lat, heightM } = ecefToGeodetic(camera.position_ecef_m);
+  return `${lonLat([lon, lat])}; ${(heightM / 1000).toFixed(0)} km up`;
+}
+
+/** By element set, record or option, before the lights were looked at. */
+function priorNadir(frame: Frame): string {
   if (frame.nadir === null) return MISSING;
   const { lon, lat, altitude_km, source, sigma_along_km } = frame.nadir;
   return `${lonLat([lon, lat])}; ${altitude_km.toFixed(0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${sigma_along_km.toFixed(0)} km along the track`;

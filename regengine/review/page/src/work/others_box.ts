@@ -3,7 +3,8 @@
 import type { Decision, Frame } from "../types";
 import type { Editor } from "./editor";
 import { element, redraw, refill } from "./dom";
-import { CHOICE_WORDS, lonLat, power, utc } from "./text";
+import { proposalShown } from "./draft";
+import { CHOICE_WORDS, lonLat, utc } from "./text";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
 function decisionLine(decision: Decision): string {
@@ -54,6 +55,7 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
 }
 
 export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor): void {
+  const shown = proposalShown(editor.draft, frame);
   redraw(
     host,
     frame.hypotheses.length > 1 && element("h3", {}, "Hypotheses"),
@@ -69,12 +71,11 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor):
               type: "button",
               disabled: editor.readonly,
               onclick: () => editor.choose(hypothesis),
-              attributes: { "aria-pressed": String(editor.draft.hypothesis === hypothesis.rank) },
+              attributes: { "aria-pressed": String(shown === i) },
             },
             i < 9 && element("kbd", {}, i + 1),
             hypothesis.place ?? (hypothesis.centre === null ? "place unknown" : lonLat(hypothesis.centre)),
             hypothesis.ncc !== null && `, correlation ${hypothesis.ncc.toFixed(2)}`,
-            hypothesis.log10_odds !== null && `, odds ${power(hypothesis.log10_odds)}`,
           ),
         ),
       ),

@@ -75,7 +75,7 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
           index + 1,
         ),
       ),
-      element("td", {}, pixels(residual?.residual_px ?? null), residual?.suspect ? element("strong", {}, " suspect") : null),
+      element("td", {}, held || residual ? pixels(residual?.residual_px ?? null) : "from camera", residual?.suspect ? element("strong", {}, " suspect") : null),
       element("td", {}, metres(residual?.residual_m ?? null)),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(

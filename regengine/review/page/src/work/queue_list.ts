@@ -4,7 +4,7 @@ import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
 import { failed } from "./notices";
 import type { Queue } from "./queue";
-import { CHOICE_WORDS, count, evidenceOf, lonLat, power, probability, VERDICT_WORDS, words } from "./text";
+import { CHOICE_WORDS, count, lonLat, probability, VERDICT_WORDS, words } from "./text";
 
 /** Rows made above and below what is in sight. */
 const SPARE_ROWS = 6;
@@ -142,7 +142,7 @@ export class QueueList {
       element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
       element("span", { className: "where" }, why === "" ? where : `${where} · ${why}`),
       row.decision === null
-        ? element("span", { className: "odds", title: evidenceOf(row.log10_odds, row.log10_lead, row.sigma_m) }, surety(row))
+        ? element("span", { className: "odds", title: "Probability that the proposal is right" }, probability(row.probability))
         : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),
     );
     line.classList.toggle("active", index === this.active);
@@ -198,11 +198,6 @@ function picture(row: QueueRow): HTMLElement {
   });
   made.addEventListener("error", () => made.classList.add("none"));
   return made;
-}
-
-/** What tells frames to be looked at apart: how far the proposal leads its runner-up. */
-function surety(row: QueueRow): string {
-  return row.verdict === "review" && row.log10_lead !== null ? `${power(row.log10_lead)} : 1` : probability(row.probability);
 }
 
 function said(row: QueueRow): string {

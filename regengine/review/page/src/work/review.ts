@@ -1,22 +1,20 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Frame, Place, Point, Session } from "../types";
+import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from "../types";
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
-import { begun } from "./draft";
+import { begun, whyNotAccepted } from "./draft";
 import { Editor } from "./editor";
 import { Kept } from "./kept";
 import { say } from "./notices";
 import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
-import { VERDICT_WORDS } from "./text";
 import { delay, Watch } from "./watch";
 
 /** Frames fetched ahead of the one in view. */
 const AHEAD = 2;
 const KEPT_FRAMES = 12;
-const FEWEST_POINTS = 4;
 const PLACING =
   "Drag the photo over the map; its round handles turn it, the square ones zoom it. " +
   "Then add points (P), or search from here (G).";
@@ -45,10 +43,14 @@ export class Review {
   readonly queue: Queue;
   readonly outbox: Outbox;
   tool: Tool = "select";
+  /** Whether the tool "place" moves the limb. */
+  atHorizon = false;
   layout: Layout = "side";
   /** The view that had the focus last: arrow keys move points there. */
   side: Side = "photo";
   decidedNow = 0;
+  /** What the last search that found a camera said, by frame. */
+  readonly found = new Map<number, Said>();
   views: Views | null = null;
 
   private readonly cache = new Kept(api.frame, KEPT_FRAMES);
@@ -115,10 +117,11 @@ export class Review {
     const mine = this.opening;
     this.queue.index = this.queue.indexOf(id) ?? this.queue.index;
     this.inView = null;
-    this.views?.setPoints([], null, null, null);
+    this.views?.setPoints([], [], null, null);
     this.editor.open(frame, this.session.reviewer, unsent);
     // Where there is nothing to judge or to drag, pairs are what brings a camera
     this.tool = this.editor.draft.camera === null && !this.editor.readonly ? "add" : "select";
+    this.atHorizon = false;
     this.views?.setTool(this.tool);
     this.watch.restart();
     this.needs.opened(frame);
@@ -160,11 +163,12 @@ export class Review {
     this.inView = null;
     await this.editor.solved;
     if (this.frame !== frame) return say(`${frame.frame} was left before its camera was solved: it is not decided.`);
-    if (choice === "accepted" && !this.acceptable()) {
-      this.inView = frame.id;
-      return;
-    }
     const { draft } = this.editor;
+    const refusal = choice === "accepted" ? whyNotAccepted(draft, frame) : null;
+    if (refusal !== null) {
+      this.inView = frame.id;
+      return say(`${refusal} Add points (P), or hold those that are right (K).`);
+    }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
     this.editor.decided();
@@ -183,6 +187,7 @@ export class Review {
       tool = "add";
     }
     this.tool = tool;
+    this.atHorizon = false;
     if (tool !== "add") this.editor.leavePair();
     this.views?.setTool(tool);
     if (tool === "place") {
@@ -204,8 +209,10 @@ export class Review {
     editor.place(views.atHorizon(camera, frame), true);
     this.setLayout("through");
     this.setTool("place");
+    this.atHorizon = true;
     document.getElementById("photo")?.focus();
     say(AT_HORIZON);
+    this.needs.changed();
   }
 
   setLayout(layout: Layout): void {
@@ -243,7 +250,10 @@ export class Review {
   }
 
   /** What a search found from a camera: in view, or kept as the work on a frame that was left as it was. */
-  async searched(id: number, start: Camera, camera: Camera, points: Point[]): Promise<void> {
+  async searched(id: number, start: Camera, result: NonNullable<Job["result"]>): Promise<void> {
+    const { camera, points } = result;
+    if (camera === null) return;
+    this.found.set(id, result);
     if (this.frame?.id === id) {
       this.editor.take(camera, points, null);
       this.views?.fit();
@@ -259,6 +269,8 @@ export class Review {
   }
 
   goTo(place: Place): void {
+    // In the photo there is no map that could go there
+    if (this.layout === "through") this.setLayout("side");
     this.views?.goTo([place.lon, place.lat], 150);
   }
 
@@ -287,20 +299,6 @@ export class Review {
     this.needs.leaving(leaving);
   }
 
-  private acceptable(): boolean {
-    const { camera, points } = this.editor.draft;
-    if (camera === null) {
-      say(`There is nothing to accept (${VERDICT_WORDS[this.frame?.verdict ?? "no_match"]}): place the photo by hand (M), or reject it (R).`);
-      return false;
-    }
-    if (points.length >= FEWEST_POINTS) return true;
-    say(`Four control points are needed, there are ${points.length}. Add some (P), or have the camera place the rest (=).`, {
-      label: "Fill up to four",
-      run: () => this.editor.fillUp(),
-    });
-    return false;
-  }
-
   private async fetchAhead(id: number): Promise<void> {
     let index = this.queue.index;
     for (let step = 0; step < AHEAD; step += 1) {
@@ -320,9 +318,6 @@ export class Review {
     const { draft, residuals, selected, solution, frame, awaited } = this.editor;
     if (frame === null || frame.id !== this.inView) return;
     this.views?.setCamera(draft.camera);
-    // Points that follow the camera have no residuals worth an arrow
-    const arrows = solution === null ? [] : residuals.flatMap((each) => each ?? []);
-    const shown = arrows.length === draft.points.length ? arrows : null;
-    this.views?.setPoints(draft.points, shown, selected, awaited);
+    this.views?.setPoints(draft.points, solution === null ? [] : residuals, selected, awaited);
   }
 }

@@ -1,10 +1,10 @@
 // "Search from here": the engine's own search from the camera in view, watched and cancellable.
 
-import type { Camera, Job, Point } from "../types";
+import type { Camera, Job } from "../types";
 import { ApiError, api } from "./api";
 import { link } from "./link";
 import { complain, say, sentenceOf } from "./notices";
-import { VERDICT_WORDS } from "./text";
+import { sentence, VERDICT_WORDS } from "./text";
 
 const POLL_MS = 400;
 const LONGEST_WAIT_MS = 4000;
@@ -14,7 +14,7 @@ export class SearchRun {
   private unwanted = false;
 
   constructor(
-    private readonly found: (frame: number, start: Camera, camera: Camera, points: Point[]) => void,
+    private readonly found: (frame: number, start: Camera, result: NonNullable<Job["result"]>) => void,
     /** null: none is running. */
     private readonly progress: (sentence: string | null) => void,
   ) {}
@@ -59,8 +59,7 @@ export class SearchRun {
         continue;
       }
       if (job.state === "done" && job.result !== null) {
-        const { camera, points } = job.result;
-        if (camera !== null) this.found(frame, start, camera, points);
+        this.found(frame, start, job.result);
         return say(ended(job.result));
       }
       if (job.state === "cancelled") return say("The search was cancelled.");
@@ -72,5 +71,6 @@ export class SearchRun {
 }
 
 function ended(result: NonNullable<Job["result"]>): string {
-  return `The search says: ${VERDICT_WORDS[result.verdict]}. ${result.camera === null ? result.reason_texts.join(" ") : "Its proposal is shown."}`;
+  const why = result.camera === null ? result.reason_texts.map(sentence) : ["Its proposal is shown."];
+  return [`The search says: ${VERDICT_WORDS[result.verdict]}.`, ...why].join(" ");
 }

@@ -25,25 +25,14 @@ export function probability(value: number | null): string {
   return `${Math.round(100 * value)} %`;
 }
 
-/** A power of ten as it is read: 4.3 → 2 × 10⁴, 0.3 → 2. */
-export function power(log10: number): string {
-  if (log10 < 3) return (10 ** log10).toPrecision(log10 < 0 ? 1 : 2).replace(/\.0$/, "");
-  const digits = String(Math.floor(log10)).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)] ?? "");
-  return `10${digits}`;
+/** What may lack a capital and a full stop, as a sentence of its own. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /** What there is, with commas. */
 export function joined(...parts: (string | null | false | undefined)[]): string {
   return parts.filter((part) => part).join(", ");
-}
-
-/** What speaks for a proposal, and how precise it is. */
-export function evidenceOf(odds: number | null, lead: number | null, sigma_m: number | null): string {
-  return joined(
-    odds !== null && `${power(odds)} : 1 against chance`,
-    lead !== null && `${power(lead)} : 1 over the runner-up`,
-    sigma_m !== null && `± ${metres(sigma_m)} at its least precise point`,
-  );
 }
 
 export function utc(time: string | null): string {
