@@ -68,7 +68,13 @@ def _expand(pattern: str) -> list[Path]:
         )
     if is_there(path) or not glob.has_magic(pattern):
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True))
+    # Folders that bear the very name that is written are no patterns: pictures[1]/*.jpg
+    there = next((one for one in path.parents if os.path.isdir(one)), Path())
+    below = str(path.relative_to(there))
+    matches = sorted(
+        Path(match)
+        for match in glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
+    )
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
     photos += [below for match in matches if os.path.isdir(match) for below in _photos_below(match)]
     return sorted(set(photos)) or [match for match in matches if os.path.isfile(match)]

@@ -127,6 +127,7 @@ def _sentence(failure: HttpFailure, host: str) -> LightMapError:
     detail = f"only {failure}" if failure.kind == "cut" else failure
     return LightMapError(
         f"{host} cannot be reached ({detail}): check the network connection and run the same "
-        "command again; what was fetched is kept.",
+        "command again (what was fetched is kept), or give a map that you have: "
+        "regengine lights get --from MAP.",
         code="offline",
     )

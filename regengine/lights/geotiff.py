@@ -13,6 +13,7 @@ from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform as warp_points
 from rasterio.windows import Window
 
 from regengine.errors import LightMapError
@@ -27,6 +28,7 @@ WGS84 = "EPSG:4326"
 GRID_TOLERANCE_PX = 0.02
 # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end beyond
 FARTHEST = 1e9
+EDGE_POINTS = 21  # across a map, to find its extent in longitude and latitude
 SMALLEST_STEP_DEG = 1e-6  # a tenth of a metre
 # Decoded pieces are kept up to this: 160 MB.
 MOST_KEPT_PIXELS = 40_000_000
@@ -197,17 +199,31 @@ def _on_earth(grid: PixelGrid) -> bool:
 
 
 def lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:
-    """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it."""
+    """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
+
+    Of a map across the antimeridian the longitudes go on beyond 180 degrees.
+    """
     transform, cols, rows = calculate_default_transform(
         dataset.crs, WGS84, dataset.width, dataset.height, *dataset.bounds
     )
     step = min(transform.a, -transform.e)
+    west, north, width, height = transform.c, transform.f, cols * transform.a, -rows * transform.e
+    if width > 180.0:
+        share = np.linspace(0.0, 1.0, EDGE_POINTS)
+        x, y = np.meshgrid(share * dataset.width, share * dataset.height)
+        x, y = dataset.transform * (x.ravel(), y.ravel())
+        lon, lat = (np.asarray(part) for part in warp_points(dataset.crs, WGS84, x, y))
+        middle = lon[lon.size // 2]
+        lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
+        if np.isfinite(lon + lat).all() and np.ptp(lon) < 180.0:
+            west, north, width, height = lon.min(), lat.max(), np.ptp(lon), np.ptp(lat)
+            step = np.hypot(width, height) / np.hypot(dataset.width, dataset.height)
     return PixelGrid(
-        west=transform.c,
-        north=transform.f,
-        step_deg=step,
-        cols=int(np.ceil(cols * transform.a / step)),
-        rows=int(np.ceil(rows * -transform.e / step)),
+        west=float(west),
+        north=float(north),
+        step_deg=float(step),
+        cols=int(np.ceil(width / step)),
+        rows=int(np.ceil(height / step)),
     )
 
 

@@ -34,6 +34,8 @@ MAX_CLIP_PIXELS = 4_000_000
 ONE_PATCH = 0.995
 MAX_ZEROS_INSIDE = 0.02
 DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
+DMSP_TOP = 63  # six bits
+MOST_SAMPLED = 1000  # rows and columns
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
 RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
 
@@ -134,12 +136,24 @@ def coding_of(path: Path, dataset: rasterio.DatasetReader, step_deg: float) -> P
         )
     known = replace(known, bands=(band,), nodata=dataset.nodatavals[band - 1])
     bytes_only = dataset.dtypes[band - 1] == "uint8"
-    if "DMSP" in known.product or (bytes_only and abs(step_deg / DMSP_STEP_DEG - 1.0) < 0.01):
+    told = "DMSP" in known.product
+    if told or (
+        bytes_only and abs(step_deg / DMSP_STEP_DEG - 1.0) < 0.01 and _ends_at_63(dataset, band)
+    ):
+        by = "its name says" if told else "it has bytes up to 63 on pixels of 30 arcsec"
         raise LightMapError(
-            f"{path} holds DMSP numbers, not radiance: convert it once, about 0.4 nW/cm²/sr a "
-            f"number, as with gdal_translate -ot Float32 -scale 0 63 0 25 {path.name} radiance.tif."
+            f"{path} holds DMSP numbers, not radiance ({by}): convert it once, about 0.4 "
+            f"nW/cm²/sr a number, as with gdal_translate -ot Float32 -scale 0 63 0 25 {path.name} "
+            "radiance.tif."
         )
     return _grey(known) if bytes_only else _radiance(dataset, band, known)
+
+
+def _ends_at_63(dataset: rasterio.DatasetReader, band: int) -> bool:
+    """Whether no pixel, of a sample of a large map, is above DMSP's greatest number."""
+    shape = min(dataset.height, MOST_SAMPLED), min(dataset.width, MOST_SAMPLED)
+    samples = dataset.read(band, out_shape=shape)
+    return bool(samples[samples != dataset.nodatavals[band - 1]].max(initial=0) <= DMSP_TOP)
 
 
 def _built(path: Path, tags: dict[str, str]) -> PixelCoding:

@@ -5,10 +5,15 @@ Large photos need little memory so.
 
 from __future__ import annotations
 
+import io
+import logging
 import math
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +33,8 @@ _WHITE_IS_ZERO = 0  # PhotometricInterpretation (TIFF 6.0)
 # Of one strip or tile, which is decoded whole: a picture of 45 megapixels in 16 bits may be one
 MAX_BLOCK_BYTES = 500_000_000
 _STRIP_ROWS = 256  # at a time: 12 MB of a 45-megapixel photo's colours
+_END_OF_IMAGE, _TAIL_BYTES = b"\xff\xd9", 4096  # some programs write on after the end
+_DEPTHS = (10, 12, 14)  # bits of cameras' converters
 _PREMULTIPLIED = 1  # ExtraSamples (TIFF 6.0): colours multiplied by alpha already
 
 
@@ -54,10 +61,37 @@ def read_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     return _pillow_strips(header, rows)
 
 
+def open_picture(header: ImageHeader) -> BinaryIO:
+    """The file of a picture for Pillow; a JPEG that lacks its end mark alone is given one.
+
+    Whether the picture itself is all there shows in what follows it: bits that are appended change
+    a picture that ended too early, and none that is whole.
+    """
+    file = open_regular(header.path)
+    if header.format != "jpeg":
+        return file
+    file.seek(-min(_TAIL_BYTES, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    ended = _END_OF_IMAGE in file.read()
+    file.seek(0)
+    if ended:
+        return file
+    from PIL import Image
+
+    with file:
+        data = file.read()
+    seen = []
+    for bits in (b"\x55", b"\xaa"):
+        with Image.open(io.BytesIO(data + 64 * bits + _END_OF_IMAGE), formats=["JPEG"]) as image:
+            seen.append(np.asarray(image))
+    return io.BytesIO(data + _END_OF_IMAGE if np.array_equal(seen[0], seen[1]) else data)
+
+
 def _pillow_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with open_regular(header.path) as file:
+    with decoding(header.path):
+        file = open_picture(header)
+    with file:
         with decoding(header.path):
             image: Image.Image = Image.open(file, formats=[header.format.upper()])
         with decoding(header.path):
@@ -94,11 +128,46 @@ def _gdal_strips(header: ImageHeader, rows: int) -> Iterator[Strip]:
             with decoding(header.path):
                 _check_blocks(header, source)
                 layout = _layout(header, source)
+                if source.dtypes[0] == "uint16" and layout.bits == 16 and not layout.white_is_zero:
+                    found = place.stat()
+                    with overheard():
+                        bits = _bits_used(place, source.driver, found.st_mtime_ns, found.st_size)
+                    layout = replace(layout, bits=bits)
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
                 with decoding(header.path), overheard():  # libtiff writes of offsets beyond files
                     bands = source.read(list(layout.bands), window=window)
                 yield _gdal_strip(bands, layout)
+
+
+@lru_cache(maxsize=64)
+def _bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
+    """Bits that 16-bit samples of a file really have: cameras of 10, 12 or 14 fill the lower ones.
+
+    That is believed where the greatest sample lies in the upper half of what such a depth reaches,
+    as hardly any photo of lights has less; a darker picture keeps its 16 bits.
+    """
+    import rasterio
+    from rasterio.enums import ColorInterp
+    from rasterio.windows import Window
+
+    with rasterio.open(path, driver=driver) as source:
+        bands = [
+            number
+            for number, meaning in enumerate(source.colorinterp, start=1)
+            if meaning != ColorInterp.alpha
+        ]
+        greatest = 0
+        for top in range(0, source.height, _STRIP_ROWS):
+            rows = min(_STRIP_ROWS, source.height - top)
+            window = Window(0, top, source.width, rows)
+            greatest = max(greatest, int(source.read(bands, window=window).max()))
+    bits = next((bits for bits in _DEPTHS if 2 ** (bits - 1) <= greatest < 2**bits), 16)
+    if bits != 16:
+        logging.getLogger("regengine").warning(
+            "%s: read as %d bits in 16, for its greatest sample is %d", path, bits, greatest
+        )
+    return bits
 
 
 def _check_blocks(header: ImageHeader, source: DatasetReader) -> None:
@@ -166,7 +235,7 @@ def _gdal_strip(bands: NDArray[Any], layout: _Layout) -> Strip:
     full_scale = int(np.iinfo(bands.dtype).max)
     if 2**layout.bits - 1 != full_scale:  # such as 12 bits in 16
         scaled = bands.astype(np.uint32) * full_scale // (2**layout.bits - 1)
-        bands = scaled.astype(bands.dtype)
+        bands = np.minimum(scaled, full_scale).astype(bands.dtype)  # alpha may have all 16
     if layout.colours == "cmyk":  # ink that covers the paper's light
         paper = (full_scale - bands[:4]).astype(np.uint32)
         light = ((paper[:3] * paper[3] + full_scale // 2) // full_scale).astype(bands.dtype)

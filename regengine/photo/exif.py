@@ -30,11 +30,15 @@ _ISO_OVERFLOW = 65535  # what the 16-bit ISO tag holds where the true value is l
 # the editor's time zone: 78 of 161 looked-at station photos carry "+02:00" there beside a GMT
 # original, so neither is read.
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
-_TIME_FORM = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+_TIME_FORM = re.compile(
+    r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?P<fraction>\.\d{1,9})?"
+    r"\s*(?P<half>AM|PM)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?",
+    re.IGNORECASE,
+)
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
 LAST_MJD = 88_000.0  # October 2099
-_OFFSET_FORM = re.compile(r"([+-])(\d\d):?(\d\d)$")
+_OFFSET_FORM = re.compile(r"([+-])(\d\d):?(\d\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,32 +140,50 @@ def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool]:
         if time is None:
             continue
         subsecond = _text(exposure.get(subsecond_tag))
-        if subsecond.isdecimal():
+        if subsecond.isdecimal() and time.microsecond == 0:
             time += timedelta(seconds=float(f"0.{subsecond}"))
-        offset = _OFFSET_FORM.match(_text(exposure.get(offset_tag)))
-        if offset is None:
+        zone = time.tzinfo or _zone(_text(exposure.get(offset_tag)))
+        if zone is None:
             return time.replace(tzinfo=UTC), True
-        minutes = int(offset[1] + "1") * (60 * int(offset[2]) + int(offset[3]))
         try:
-            zone = timezone(timedelta(minutes=minutes))
             return time.replace(tzinfo=zone).astimezone(UTC), False
-        except (ValueError, OverflowError):
+        except OverflowError:
             return time.replace(tzinfo=UTC), True
     return None, False
 
 
 def parse_exif_time(text: str) -> datetime | None:
-    """Naive time out of EXIF's ``YYYY:MM:DD hh:mm:ss``; None where it is none.
+    """Time out of EXIF's ``YYYY:MM:DD hh:mm:ss``, naive; None where it is none.
 
-    Dashes and a ``T``, which some editors write, are understood too.
+    Dashes, a ``T``, fractions, AM or PM and a time zone, which some programs write, are understood
+    too; with a zone the time is aware. What else follows the seconds makes it no time: nothing that
+    may move it is dropped.
     """
-    found = _TIME_FORM.match(text)
+    found = _TIME_FORM.fullmatch(text.strip())
     if found is None:
         return None
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    half = (found["half"] or "").upper()
+    if half and (hour == 0 or hour > 12):
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "PM" else 0)
     try:
-        return datetime(*(int(part) for part in found.groups()))  # type: ignore[arg-type]
+        time = datetime(year, month, day, hour, minute, second, tzinfo=_zone(found["zone"] or ""))
     except ValueError:
         return None
+    return time + timedelta(seconds=float(f"0{found['fraction'] or ''}"))
+
+
+def _zone(text: str) -> timezone | None:
+    """Time zone out of ``Z``, ``UTC``, ``GMT`` or ``+02:00``; None where there is none."""
+    if text.upper() in ("Z", "UTC", "GMT"):
+        return UTC
+    found = _OFFSET_FORM.fullmatch(text)
+    if found is None:
+        return None
+    minutes = int(found[1] + "1") * (60 * int(found[2]) + int(found[3]))
+    return timezone(timedelta(minutes=minutes)) if abs(minutes) < 24 * 60 else None
 
 
 def read_fits_exif(path: Path) -> Exif:

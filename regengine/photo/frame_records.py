@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from detectors.constants import SEMI_MAJOR_M
+from matchers.camera import HEIGHT_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular
@@ -86,8 +87,13 @@ def parse_iso(text: str) -> float | None:
     return float(found[1]) or None if found else None
 
 
-def parse_iso_time(text: str) -> datetime | None:
-    """Time in UTC out of ISO 8601 text, which is UTC where it names no zone."""
+def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | None:
+    """Time in UTC out of ISO 8601 text, which is UTC where it names no zone.
+
+    A day without a time of day is no time: the station circles the Earth sixteen times in it.
+    """
+    if ":" not in text and not re.search(r"\d[T ]\d", text) and not day_is_midnight:
+        return None
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -301,7 +307,7 @@ def _record(frame_id: str, row: Mapping[str, str], place: str, problems: list[st
 
     lat, lon = number("nadir_lat", -90.0, 90.0), number("nadir_lon", -180.0, 360.0)
     nadir = None if lat is None or lon is None else (wrap_lon(lon), lat)
-    altitude_km = number("altitude_km", 0.0, 10_000.0)
+    altitude_km = number("altitude_km", 0.0, HEIGHT_RANGE_KM[1])
     altitude_nmi = number("altitude_nmi", 0.0, 5_000.0)
     if altitude_km is None and altitude_nmi and nadir is not None:
         altitude_km = archive_altitude_km(altitude_nmi, nadir[1])

@@ -61,7 +61,9 @@ def write_scene_model(path: Path, model: SceneModel) -> None:
     try:
         write_whole(path, scene_model_text(model).encode())
     except OSError as error:
-        raise ConfigError(f"{path}: the scene model cannot be written ({error}).") from error
+        raise ConfigError(
+            f"{path}: the scene model cannot be written ({error.strerror or error})."
+        ) from error
 
 
 def scene_model_text(model: SceneModel) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from detectors.masks import CAPTION_SHARE, caption_strips
 from regengine.io.decoding import decoding
-from regengine.io.regular import open_regular
+from regengine.photo.decode import open_picture
 from regengine.photo.formats import ImageHeader, read_image_header
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb
 from regengine.scene.layers import Layers, find_layers
@@ -137,7 +137,7 @@ def _small_jpeg(header: ImageHeader) -> NDArray[np.uint8] | None:
     divisor = max(d for d in (1, 2, 4, 8) if d == 1 or longest / d >= LEAST_DECODED_PX)
     with (
         decoding(header.path),
-        open_regular(header.path) as file,
+        open_picture(header) as file,
         Image.open(file, formats=["JPEG"]) as image,
     ):
         if image.mode not in ("RGB", "L"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import socket
@@ -18,7 +19,7 @@ from affine import Affine
 
 import regengine as rg
 from tests.conftest import ROOT
-from tests.kit.program import Said, run
+from tests.kit.program import Said, begin, run
 from tests.kit.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
@@ -153,7 +154,57 @@ def test_no_network_is_told(data: Path, socket_enabled: None) -> None:
         said = run("lights", "get", "--url", url, *TWO_TILES)
     assert said.code == 3
     assert "cannot be reached" in said.err
+    assert "regengine lights get --from MAP" in said.err
     assert made(data) == []
+
+
+@pytest.mark.parametrize("words", [("index",), ("get", "--from")])
+def test_what_takes_minutes_says_so_before_it_starts(
+    data: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    world = np.zeros((180, 360), np.float32)
+    path = write_map(tmp_path / "world.tif", world, transform=Affine(1, 0, -180, 0, -1, 90))
+    process = begin("lights", *words, path)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    process.kill()
+    process.communicate()
+    assert re.search(r"one processor about 1[12] minutes\.$", line.strip()), line
+
+
+def test_a_grey_picture_of_30_arcsec_is_no_dmsp_map(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(3).integers(0, 64, (300, 300), np.uint8)
+    fine = Affine(1 / 120, 0.0, 10.0, 0.0, -1 / 120, 50.0)
+    dmsp = write_map(tmp_path / "bytes.tif", numbers, transform=fine)
+    said = run("lights", "info", dmsp)
+    assert said.code == 3
+    assert "bytes up to 63 on pixels of 30 arcsec" in said.err
+    grey = write_map(tmp_path / "grey.tif", 4 * numbers, transform=fine)
+    (told,) = run("lights", "info", grey, "--json").records
+    assert told["kind"] == "display"
+    assert told["resolution_arcsec"] == pytest.approx(30.0)
+
+
+def test_a_projected_map_across_the_antimeridian_is_as_one_beside_it(tmp_path: Path) -> None:
+    """The same pixels in two zones of UTM, six degrees apart: one reaches across 180 degrees."""
+    row, column = np.indices((200, 200), dtype=np.float32)
+    lit = 10.0 * (1.5 + np.sin(row / 9.0) * np.cos(column / 7.0))
+    place = Affine(500.0, 0.0, 700_000.0, 0.0, -500.0, 4_000_000.0)
+    told, paths = [], []
+    for zone in (32659, 32660):
+        path = write_map(tmp_path / f"{zone}.tif", lit, crs=f"EPSG:{zone}", transform=place)
+        told += run("lights", "info", path, "--json").records
+        paths.append(path)
+    west, south, east, north = np.transpose([one["bounds"] for one in told])
+    assert east[1] > 180.0
+    assert (west[1] - west[0], east[1] - east[0]) == pytest.approx((6.0, 6.0), abs=0.02)
+    assert (south[1], north[1]) == pytest.approx((south[0], north[0]), abs=0.02)
+    assert told[1]["resolution_arcsec"] == pytest.approx(told[0]["resolution_arcsec"], rel=0.15)
+    for lon, lat in ((173.6, 35.6), (173.9, 35.8), (174.1, 35.7), (174.2, 35.95)):
+        here, there = (
+            radiance_at(path, lon + by, lat) for path, by in zip(paths, (0, 6), strict=True)
+        )
+        assert there == pytest.approx(here, rel=0.1)
 
 
 def test_a_tile_that_the_service_does_not_have_is_no_data(tiles: TileService, data: Path) -> None:
