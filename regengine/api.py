@@ -66,9 +66,9 @@ class RegisterOptions(TypedDict, total=False):
     metadata: AnyPath | None
     time: Time | None
     nadir: Place | None
-    altitude_km: float | None
-    focal_mm: float | None
-    pixel_pitch_um: float | None
+    altitude_km: Annotated[float | None, None, Within(50.0, 2000.0)]
+    focal_mm: Annotated[float | None, None, Within(1.0, 3000.0)]
+    pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
     lens: Paths | None
     clock_window: Annotated[float | None, None, Within(0.0)]
     max_seconds: Annotated[float, 240.0, Within(0.1)]

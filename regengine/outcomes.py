@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -130,7 +131,7 @@ class Table:
             if column.ndim == 1:
                 flat[name] = column
             else:
-                values = column.reshape(len(column), -1).T
+                values = column.reshape(len(column), math.prod(column.shape[1:])).T
                 flat |= {f"{name}_{number}": value for number, value in enumerate(values)}
         return flat
 
@@ -222,7 +223,7 @@ class Registration:
 
     @property
     def nadir(self) -> NadirInput | None:
-        """Where the camera was thought to be before the lights were looked at."""
+        """The prior nadir: where the camera was thought to be before the lights were looked at."""
         return self.result.nadir
 
     @property

@@ -19,9 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
+from matchers.earth import geodetic_to_ecef, incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
+
+    from matchers.camera import Camera
 
 MOST_LETTERS = 100  # of what is sought
 LEAST_LETTERS = 2
@@ -176,6 +180,7 @@ SAME_TOWN_KM = 10.0
 KM_OF_PEOPLE = 0.008
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
+FARTHEST_SEEN_RAD = math.radians(30.0)  # of the ground from 900 km up
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
 
 
@@ -222,6 +227,26 @@ class PlaceIndex:
             to_town = arc_km(np.linalg.norm(there - towns.tree.data[found], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
         return numbers, distance_km
+
+    def shown(self, camera: Camera) -> Place | None:
+        """The largest town in a photo, by the light of its people that reaches the camera.
+
+        It falls with the square of the distance. A part of a city goes by the city's name.
+        """
+        towns = self._towns()
+        if not towns.places:
+            return None
+        position = np.asarray(camera.position_ecef_m, float)
+        up = position / np.linalg.norm(position)
+        near = np.flatnonzero(towns.tree.data @ up > math.cos(FARTHEST_SEEN_RAD))
+        ground = geodetic_to_ecef(towns.lon[near], towns.lat[near])
+        x, y = camera.ecef_to_pixel(ground)
+        inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
+        inside &= incidence_deg(position, ground) <= MAX_INCIDENCE_DEG
+        if not inside.any():
+            return None
+        light = towns.population[near] / np.linalg.norm(ground - position, axis=-1) ** 2
+        return self.place(int(towns.main_towns[near[np.where(inside, light, -1.0).argmax()]]))
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, incidence_deg
+from matchers.footprint import MAX_INCIDENCE_DEG
 from regengine.io.plain import plain, printable
-from regengine.result import FrameResult, Hypothesis, SolvedCamera
+from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
 
 Record = dict[str, Any]
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
@@ -76,6 +78,31 @@ def centre_lonlat(camera: Camera) -> tuple[float, float]:
     return float(lon), float(lat)
 
 
+def looked_at(camera: Camera) -> tuple[float, float]:
+    """Ground that a photo looks at: of its middle, or, where that is sky, the nearest to it.
+
+    That is sought where the ground is not at the limb, if there is any; NaN without ground.
+    """
+    lon, lat = centre_lonlat(camera)
+    if math.isfinite(lon):
+        return lon, lat
+    middle = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
+    x, y = (a.ravel() for a in np.meshgrid(*(np.linspace(0.0, 2.0 * half, 65) for half in middle)))
+    try:
+        with np.errstate(all="ignore"):
+            ground = camera.pixel_to_ecef(x, y)
+            incidence = incidence_deg(camera.position_ecef_m, ground)
+    except (ValueError, ArithmeticError):
+        return math.nan, math.nan
+    usable = incidence <= MAX_INCIDENCE_DEG
+    usable = usable if usable.any() else np.isfinite(incidence)
+    if not usable.any():
+        return math.nan, math.nan
+    away = np.where(usable, np.hypot(x - middle[0], y - middle[1]), np.inf)
+    place = ecef_to_geodetic(ground[away.argmin()])
+    return float(place[0]), float(place[1])
+
+
 def _camera(solved: SolvedCamera) -> Record:
     names = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
     return {
@@ -115,16 +142,31 @@ def degrees_text(lon: float, lat: float, *, digits: int = 2) -> str:
 
 
 def centre_text(result: FrameResult, *, digits: int = 2) -> str:
-    """Place of the image centre; ``sky`` where it shows none, empty without a solution."""
-    if result.solved is None:
-        return ""
-    lon, lat = centre_lonlat(result.solved.camera)
+    """Place that the photo looks at; ``sky`` where it shows no ground, empty without a solution."""
+    return "" if result.solved is None else ground_text(result.solved.camera, digits=digits)
+
+
+def ground_text(camera: Camera, *, digits: int = 2) -> str:
+    """The place of `looked_at` in words."""
+    lon, lat = looked_at(camera)
     return "sky" if lon != lon else degrees_text(lon, lat, digits=digits)
+
+
+def prior_nadir(result: FrameResult) -> NadirInput | None:
+    """The nadir by element set, option or record; None where the lights alone told the place."""
+    nadir = result.nadir
+    return None if nadir is None or nadir.source == "lights" else nadir
+
+
+def nadir_text(camera: Camera, *, digits: int = 2) -> str:
+    """The place below a solved camera, and its height."""
+    lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
+    return f"{degrees_text(lon, lat, digits=digits)}, {height_m / 1e3:.{max(digits - 2, 0)}f} km"
 
 
 def summary_words(result: FrameResult) -> list[str]:
     """The numbers that tell how good a result is, each as a short phrase; none without any."""
-    words = []
+    words, prior = [], prior_nadir(result)
     if result.probability is not None:
         words.append(f"probability {probability_words(result)}")
     if result.fit is not None:
@@ -139,16 +181,14 @@ def summary_words(result: FrameResult) -> list[str]:
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
         ]
-        if result.nadir is None or result.nadir.source != "lights":
+        if prior is not None or result.nadir is None:
             words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
         if result.solved.camera.mirrored:
             words.append("mirrored")
-    if result.nadir is not None:
-        nadir = result.nadir
-        words.append(
-            f"nadir {degrees_text(nadir.lon, nadir.lat)}, {nadir.altitude_km:.0f} km "
-            f"({nadir.source})"
-        )
+        words.append(f"nadir {nadir_text(result.solved.camera)}")
+    if prior is not None:
+        place = degrees_text(prior.lon, prior.lat)
+        words.append(f"prior nadir {place}, {prior.altitude_km:.0f} km ({prior.source})")
     if result.time_utc is not None:
         words.append(result.time_utc)
     if result.orientation != 1:

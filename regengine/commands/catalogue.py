@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(metavar="CATALOGUE", help="Of regengine catalogue build.")]
 Form = Annotated[str, typer.Option("--as", help="How to print it: table, csv or json.")]
 PlaceName = Annotated[
-    str | None, typer.Option("--place", help="Only this place: its name or number.")
+    str | None,
+    typer.Option("--place", help="Only photos that show this town; or of a place's number."),
 ]
 Country = Annotated[str | None, typer.Option(help="Only places of this country.")]
 Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
@@ -295,14 +296,27 @@ def stars(
 
 
 def _ask(catalogue: Path, question: Question, form: str) -> None:
-    from regengine.collection.catalogue.query import Catalogue
+    from regengine.collection.catalogue.query import Catalogue, rows_showing
 
+    sql, values = question
     with Catalogue(catalogue) as opened:
-        _print(opened.ask(*question), form)
+        place = values["place"]
+        if place is not None and not place.isdecimal():
+            values = values | {"showing": rows_showing(opened, place)}
+        found = _print(opened.ask(sql, values), form)
+    if not found:
+        say(f"{catalogue}: nothing was found{f' that shows {place}' if place else ''}", err=True)
 
 
-def _print(answer: Answer, form: str) -> None:
+def _print(answer: Answer, form: str) -> bool:
+    """Whether there was a row to print."""
+    from dataclasses import replace
+    from itertools import chain
+
     from regengine.collection.catalogue.answers import lines_of
 
-    for line in lines_of(answer, form):
+    first = next(answer.rows, None)
+    rows = iter(()) if first is None else chain([first], answer.rows)
+    for line in lines_of(replace(answer, rows=rows), form):
         print_data(line)
+    return first is not None

@@ -184,7 +184,9 @@ def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
     if text is None:
         return None
     whole = re.fullmatch(r"(\d{4})(?:-(\d{2}))?", text)
-    time = parse_iso_time(f"{whole[1]}-{whole[2] or '01'}-01" if whole else text)
+    time = parse_iso_time(
+        f"{whole[1]}-{whole[2] or '01'}-01" if whole else text, day_is_midnight=True
+    )
     if time is None:
         raise ConfigError(f"{option} {text}: it is no date or time such as 2012-03-28.")
     if not end:

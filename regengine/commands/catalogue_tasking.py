@@ -94,7 +94,7 @@ def tasking(
 
     need("A plan", "pandas")
     check_new_file(out, ENDINGS, force=force)
-    begin = datetime.now(UTC) if start is None else parse_iso_time(start)
+    begin = datetime.now(UTC) if start is None else parse_iso_time(start, day_is_midnight=True)
     if begin is None:
         raise ConfigError(f"--start {start}: it is no time such as 2026-05-01T12:00:00Z.")
     tles = load_tle_file(tle)

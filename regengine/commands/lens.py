@@ -42,7 +42,8 @@ def fit(
         str | None, typer.Option(help="Name of the lens, where the photos have none.")
     ] = None,
     focal_mm: Annotated[
-        float | None, typer.Option(help="Focal length as it is written on the lens.")
+        float | None,
+        typer.Option(min=1.0, max=3000.0, help="Focal length as it is written on the lens."),
     ] = None,
     faintest: Annotated[
         float,

@@ -42,8 +42,8 @@ def get(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Map, or folder of maps or tiles, that you have: nothing is downloaded. May be "
-            "given several times.",
+            help="Map, or folder of maps or tiles, that you have: nothing is downloaded. Takes "
+            "minutes: about twelve for the Earth. May be given several times.",
         ),
     ] = None,
     region: Annotated[
@@ -87,6 +87,7 @@ def get(
     from regengine.lights.map import LightMap
     from regengine.lights.source import parse_bounds
     from regengine.lights.tiles import open_tiles
+    from regengine.registration.index.earth import index_minutes
     from regengine.registration.index.options import index_beside
 
     bounds = None if region is None else parse_bounds(region, "--region")
@@ -117,6 +118,13 @@ def get(
             folder = _fetched(bounds or SEEN, url, level, out, quiet)
             light_map = LightMap(
                 sources=tuple(one for one in open_tiles(folder) if one.zoom == level)
+            )
+        minutes = index_minutes(bounds or light_map.info.bounds)
+        if not quiet and minutes >= 1.0:
+            say(
+                f"Building the map, then its index, takes one processor about {minutes + 1:.0f} "
+                "minutes.",
+                err=True,
             )
         with progress_bar("Building", quiet=quiet) as progress:
             options = BuildOptions(region=bounds, overwrite=force)
@@ -268,8 +276,8 @@ def index(
 ) -> None:
     """Index the towns of a map, so that photos are found anywhere on Earth.
 
-    Takes some minutes, once. Beside the map it is found by itself, and stays good for a map of the
-    same lights, whatever that is called.
+    Takes one processor eleven minutes for the Earth, once. Beside the map it is found by itself,
+    and stays good for a map of the same lights, whatever that is called.
 
     \b
     Examples:
@@ -298,10 +306,17 @@ def _make_index_if_towns(path: Path, quiet: bool) -> None:
 
 def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
     """Make the index of a map and say so."""
-    from regengine.registration.index.earth import build_earth_index, write_earth_index
+    from regengine.registration.index.earth import (
+        build_earth_index,
+        index_minutes,
+        write_earth_index,
+    )
 
     light_map = _open(maps)
     start = time.monotonic()
+    minutes = index_minutes(light_map.info.bounds)
+    if not quiet and minutes >= 1.0:
+        say(f"Indexing the towns takes one processor about {minutes:.0f} minutes.", err=True)
     with progress_bar("Indexing", quiet=quiet) as progress:
         earth = build_earth_index(light_map, progress)
     write_earth_index(earth, maps, out)

@@ -50,7 +50,8 @@ class LineRun:
             print_data(header)
 
         def tell(answer: Answer) -> None:
-            print_data(answer.line if self.as_json else answer.text)
+            if text := answer.line if self.as_json else answer.text:
+                print_data(text)
 
         code = self.work_through(photos, function, command, settings, tell=tell, doing=doing)
         if code:

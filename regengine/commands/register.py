@@ -34,13 +34,16 @@ def main(
     time: common.Time = None,
     nadir: common.Nadir = None,
     altitude_km: Annotated[
-        float | None, typer.Option(help="Height of the camera above the ellipsoid.")
+        float | None,
+        typer.Option(min=50.0, max=2000.0, help="Height of the camera above the ellipsoid."),
     ] = None,
     focal_mm: Annotated[
-        float | None, typer.Option(help="Focal length of the lens; overrides EXIF.")
+        float | None,
+        typer.Option(min=1.0, max=3000.0, help="Focal length of the lens; overrides EXIF."),
     ] = None,
     pixel_pitch_um: Annotated[
-        float | None, typer.Option(help="Size of one pixel of the file on the sensor.")
+        float | None,
+        typer.Option(min=0.1, max=100.0, help="Size of one pixel of the file on the sensor."),
     ] = None,
     lens: common.Lens = None,
     clock_window: Annotated[

@@ -216,7 +216,7 @@ def _save(figure: Any, path: Path) -> Path:
         # Without the version of the library, equal reports give equal bytes
         figure.savefig(path, dpi=100, metadata={"Software": None})
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error}).") from error
+        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
     return path
 
 

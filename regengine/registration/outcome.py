@@ -13,6 +13,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
+from matchers.verify import MEETING_PX
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
@@ -37,8 +38,8 @@ from regengine.registration.map_window import FARTHEST_DEG, ground_reach_km
 from regengine.registration.search import Search
 from regengine.registration.verification import FEW_TOWNS
 from regengine.registration.without_orbit import (
-    NOWHERE,
     contradiction,
+    nowhere,
     with_held_fit,
 )
 from regengine.result import (
@@ -58,10 +59,12 @@ from regengine.result import (
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
 COVERED = 0.5
+# How far a control point may be from a light of the photo that is its own
+ON_LIGHT_PX = 2.0 * MEETING_PX
 NO_AGREEMENT = Reason(
     code="no_agreement",
-    text="the map's lights fit nowhere better than by chance; the frame may show no city, or its "
-    "time, nadir or focal length is far off",
+    text="no place was found where the map's lights fit better than by chance; the frame may show "
+    "no city, or its time, nadir or focal length is far off",
 )
 
 
@@ -72,6 +75,13 @@ def unsure(p_right: float, accept_probability: float) -> Reason:
         text=f"the evidence gives a probability of {p_right:.4f}, below the acceptance threshold "
         f"of {accept_probability:.4f}",
     )
+
+
+def nothing_found(search: Search) -> tuple[Reason, ...]:
+    """That nothing fits; where time ran out that alone is said: what was not tried may fit."""
+    if search.braked and unfinished(search):
+        return unfinished(search)
+    return (nowhere(search.frame.focal_mm) if search.anywhere else NO_AGREEMENT,)
 
 
 def unfinished(search: Search) -> tuple[Reason, ...]:
@@ -173,6 +183,27 @@ def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tupl
         where = "lie near each other"
     text = f"the control points {where}; beyond them use the camera"
     return (Reason(code="narrow", text=text),)
+
+
+def unlit(
+    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
+) -> Iterator[Reason]:
+    """That points lie on no light that the map confirms: no doubt of the camera.
+
+    `factor`: size of the searched image over that of the stored one.
+    """
+    x, y = lights.x[lights.matched > 0], lights.y[lights.matched > 0]
+    dark = [
+        str(number)
+        for number, point in enumerate(points, 1)
+        if factor * np.hypot(x - point.x, y - point.y).min(initial=np.inf) > ON_LIGHT_PX
+    ]
+    if dark:
+        text = (
+            f"control points that lie on no light of the photo: {', '.join(dark)}; the lights that "
+            "agree with the map span too little without them, and the camera tells where they are"
+        )
+        yield Reason(code="dark_points", text=text)
 
 
 def looseness(evidence: Evidence) -> str:
@@ -297,10 +328,10 @@ def proposal_result(search: Search) -> FrameResult:
     """The same of a search that has seen something of the map."""
     frame, position, info = search.frame, search.position, search.light_map.info
     best = search.best
-    nowhere = NOWHERE if search.anywhere else NO_AGREEMENT
+    known = search.told if search.anywhere else position  # else it is a hypothesis
     if best is None:
-        known = None if search.anywhere else position
-        return no_match_result(frame, known, info, nowhere, *uncovered(search), *unfinished(search))
+        reasons = (*nothing_found(search), *uncovered(search), *unfinished(search))
+        return no_match_result(frame, known, info, *dict.fromkeys(reasons))
     accept_probability = search.parameters.accept_probability
     points = propose(best.solution, best.camera, best.photo_towns.chosen(best.met))
     chance = chance_of_right_points(points, best.camera)
@@ -312,13 +343,14 @@ def proposal_result(search: Search) -> FrameResult:
         reasons = vague_camera(best)
         verdict = decide(p_right, reasons, accept_probability)
     if probability(best.evidence) < REVIEW_PROBABILITY:
-        reasons = (nowhere,)  # how well it fits there is no matter
+        reasons = nothing_found(search)  # how well it fits there is no matter
     if verdict != "accepted":
         if p_right < accept_probability:
             reasons = (*reasons, *explanations(best, points, best.camera))
         reasons = reasons or (unsure(p_right, accept_probability),)
-        reasons = (*reasons, *uncovered(search), *unfinished(search))
-    result = no_match_result(frame, position, info, *reasons)
+        reasons = tuple(dict.fromkeys((*reasons, *uncovered(search), *unfinished(search))))
+    at = known if verdict == "no_match" else position
+    result = no_match_result(frame, at, info, *reasons)
     result = replace(
         result,
         verdict=verdict,
@@ -331,7 +363,11 @@ def proposal_result(search: Search) -> FrameResult:
     lights = detected_lights(best)
     return replace(
         result,
-        reasons=(*reasons, *narrowness(points, lights)),
+        reasons=(
+            *reasons,
+            *narrowness(points, lights),
+            *unlit(points, lights, best.solution.image.factor),
+        ),
         solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),

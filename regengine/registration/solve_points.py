@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray, FloatImage
-from matchers.camera import Camera
+from matchers.camera import HEIGHT_RANGE_KM, Camera
 from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage
@@ -42,8 +42,6 @@ from regengine.registration.control_points import GOOD_NCC
 from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
 from regengine.result import FrameResult, ReviewedPoint
 
-# Cameras of photographs from orbit
-HEIGHT_RANGE_KM = (50.0, 5000.0)
 # Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
 FOCAL_RANGE = (0.2, 40.0)
 # Precision of a click on a light, and of what is taken for the same light in a map of 0.46 km
@@ -369,7 +367,7 @@ def _sigma_px(found: PatchMatches) -> float:
 def check_above_earth(camera: Camera) -> None:
     """Refuse a camera that is in the Earth or far away."""
     height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
-    if not HEIGHT_RANGE_KM[0] < height_km < HEIGHT_RANGE_KM[1]:
+    if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
         raise ConfigError("the camera is not above the Earth: place the photo on the map first.")
 
 

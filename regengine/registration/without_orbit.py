@@ -23,16 +23,6 @@ from regengine.registration.lens_prior import SIGMA_LOG_FOCAL
 from regengine.registration.tracks import NIGHT_SUN_DEG
 from regengine.result import ControlPoint, FrameResult, Reason
 
-NOWHERE = Reason(
-    code="no_agreement",
-    text="nowhere on Earth do towns lie as in the photo; a blind search needs some fifteen lit "
-    "places that can be told apart, and the focal length where it is known (--focal-mm)",
-)
-GUESSED_LENS = Reason(
-    code="guessed_lens",
-    text="neither orbit nor lens is known, and without some of the lights the fit moves the "
-    "control points too far to be used unseen; look at the overlay, or give --focal-mm",
-)
 LOOSE_FIT = Reason(
     code="loose_fit",
     text="without some of the lights the fit moves the control points too far to be used unseen; "
@@ -43,6 +33,30 @@ LOOSE_FIT = Reason(
 SEARCHED_S, STEP_S = DAY_S, 10.0
 NEAR_KM = 150.0
 NIGHT_SINE = np.sin(np.radians(NIGHT_SUN_DEG))
+
+
+def nowhere(focal_mm: float | None) -> Reason:
+    """That a search of the whole Earth found nothing, and what would help it."""
+    text = (
+        "no place on Earth was found whose towns lie as in the photo; a blind search needs some "
+        "fifteen lit places that can be told apart"
+    )
+    if focal_mm is None:
+        text += ", and the focal length where it is known (--focal-mm)"
+    return Reason(code="no_agreement", text=text)
+
+
+def lens_guessed(focal_mm: float | None) -> Reason:
+    """That a place without orbit was found with a lens that nothing tells of."""
+    lens, help_ = "neither orbit nor lens is known", "look at the overlay, or give --focal-mm"
+    if focal_mm is not None:
+        lens = f"the orbit is not known, and the focal length given, {focal_mm:g} mm, does not fit"
+        help_ = "look at the overlay"
+    return Reason(
+        code="guessed_lens",
+        text=f"{lens}; without some of the lights the fit moves the control points too far to be "
+        f"used unseen; {help_}",
+    )
 
 
 def contradiction(camera: Camera, told: CameraPosition) -> Reason:
@@ -87,10 +101,10 @@ def with_held_fit(result: FrameResult, best: Verified) -> FrameResult:
     if result.verdict != "accepted":
         return result
     # Of the fit that was kept: one whose told lens did not fit was set free, and is as unsure
-    guessed = guessed_lens(best.solution.finalist)
-    most = MOST_BEYOND if guessed else MOST_BEYOND_TOLD
+    free = guessed_lens(best.solution.finalist)
+    most = MOST_BEYOND if free else MOST_BEYOND_TOLD
     if chance_beyond(result.control_points, best) > most:
-        reason = GUESSED_LENS if guessed else LOOSE_FIT
+        reason = lens_guessed(result.focal_mm) if free else LOOSE_FIT
         return replace(result, verdict="review", reasons=(reason, *result.reasons))
     return result
 

@@ -10,6 +10,9 @@ from regengine.records import (
     VERDICT_WORDS,
     centre_text,
     degrees_text,
+    ground_text,
+    nadir_text,
+    prior_nadir,
     probability_text,
     probability_words,
 )
@@ -66,11 +69,11 @@ def _photo(result: FrameResult) -> Section:
 
 
 def _start(result: FrameResult) -> Section:
-    nadir = result.nadir
+    nadir = prior_nadir(result)
     if nadir is None:
         return []
     place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
-    rows = [("nadir", f"{place}, from {nadir.source}")]
+    rows = [("prior nadir", f"{place}, from {nadir.source}")]
     if nadir.tle_age_h is not None:
         rows.append(("age of the TLE", f"{nadir.tle_age_h:.1f} h"))
     sigma = f"{nadir.sigma_along_km:.1f} km along the track, {nadir.sigma_cross_km:.1f} km across"
@@ -84,6 +87,7 @@ def _solution(result: FrameResult) -> Section:
     rows = [
         ("probability", probability_words(result) or "unknown"),
         ("centre", centre_text(result, digits=4)),
+        ("nadir", nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
         ("along-track offset", f"{solved.along_track_offset_s:+.2f} s"),
         ("focal length", f"{camera.focal_px:.2f} px"),
@@ -132,7 +136,7 @@ def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
         return []
     rows = [
         f"  {h.rank:4d}  {h.ncc:6.3f} {h.log10_odds:10.1f}  {h.solved.off_nadir_deg:8.1f}°"
-        f"  {_place(h)}"
+        f"  {ground_text(h.solved.camera)}"
         for h in hypotheses
     ]
     title = "  rank     ncc log10 odds  off-nadir  centre"
@@ -148,12 +152,6 @@ def _made(stored: StoredFrame) -> Section:
         ("in", f"{result.seconds:.2f} s"),
         ("settings", stored.parameters),
     ]
-
-
-def _place(hypothesis: Hypothesis) -> str:
-    if hypothesis.centre_lon is None or hypothesis.centre_lat is None:
-        return "sky"
-    return degrees_text(hypothesis.centre_lon, hypothesis.centre_lat)
 
 
 def _number(value: float | None, unit: str) -> str:

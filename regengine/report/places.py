@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.footprint import visible_outline
-from regengine.records import centre_lonlat
+from regengine.records import centre_lonlat, prior_nadir
 from regengine.report.figures import Photos, verdict_counts
 from regengine.result import FrameResult
 
@@ -68,11 +68,12 @@ def places_of(photos: Photos) -> NDArray[np.float64]:
     of, first = np.unique(of, return_index=True)  # the best of a photo comes first
     best = np.full((len(photos), 2), np.nan)
     best[of] = np.column_stack([hypotheses[f"centre_{axis}"] for axis in AXES])[rows[first]]
+    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
     centre, nadir, *corners = (
         np.where(rows[:, None], np.column_stack(columns), np.nan)
         for rows, columns in (
             (photos.solved, [photos[f"centre_{axis}"] for axis in AXES]),
-            (~photos.where("nadir_source", ""), [photos[f"nadir_{axis}"] for axis in AXES]),
+            (prior, [photos[f"nadir_{axis}"] for axis in AXES]),
             *(
                 (photos.solved, [photos[f"footprint_{axis}"][:, corner] for axis in AXES])
                 for corner in range(4)
@@ -118,8 +119,8 @@ def _candidates(result: FrameResult) -> Iterator[LonLat]:
     if result.solved is not None:
         yield centre_lonlat(result.solved.camera)
     yield from (corner for corner in result.footprint or () if corner is not None)
-    if result.nadir is not None:
-        yield result.nadir.lon, result.nadir.lat
+    if (prior := prior_nadir(result)) is not None:
+        yield prior.lon, prior.lat
 
 
 def _outline(camera: Camera) -> list[LonLat]:

@@ -19,7 +19,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from matchers.camera import Camera
+from matchers.camera import HEIGHT_RANGE_KM, Camera, is_turned
+from matchers.earth import ecef_to_geodetic
+from matchers.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.schema import select
@@ -35,8 +37,9 @@ FORMAT_VERSION = 1
 BUSY_S = 10.0
 LONGEST_NAME = 80  # of a reviewer
 READ_FRAMES = 4096
+GROUND_PER_SIDE = 17  # looks for ground in a photo
 STATE = select(
-    "frames/sha256",
+    *(f"frames/{name}" for name in ("sha256", "width_px", "height_px")),
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
 )
 
@@ -402,15 +405,50 @@ def reviewed(store: Path) -> dict[int, Reviewed]:
     }
 
 
-def check_points(pixels: Iterable[tuple[float, float]], result: FrameResult) -> None:
-    """Refuse points that lie outside of a frame's photo: ConfigError."""
-    width_px, height_px = result.width_px or 0, result.height_px or 0
+def unsound(store: Path) -> list[tuple[int, str]]:
+    """Number of the frame and what is wrong, of decisions that count and cannot be as they are.
+
+    StoreError if the store or the file beside it cannot be read.
+    """
+    found = []
+    accepted = {n: one for n, one in reviewed(store).items() if one.decision == "accepted"}
+    for tables in iter_blocks(store, STATE, READ_FRAMES) if accepted else ():
+        frames = tables["frames"]
+        for number, *size in zip(
+            *(frames[name].tolist() for name in ("frame_index", "width_px", "height_px")),
+            strict=True,
+        ):
+            if number in accepted:
+                try:
+                    pixels = ((point.x, point.y) for point in accepted[number].points)
+                    check_work(pixels, accepted[number].camera, (size[0], size[1]))
+                except ConfigError as error:
+                    found.append((number, str(error)))
+    return found
+
+
+def check_work(
+    pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
+) -> None:
+    """Refuse points outside of a photo, and cameras that no station carries: ConfigError."""
+    width_px, height_px = size_px
     for x, y in pixels:
         if not (-0.5 <= x <= width_px - 0.5 and -0.5 <= y <= height_px - 0.5):
             raise ConfigError(
                 f"pixel ({x:.1f}, {y:.1f}) is outside of the photo, which has "
                 f"{width_px} x {height_px} pixels"
             )
+    if camera is None:
+        return
+    height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
+    if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
+        side = "below" if height_km < 0.0 else "above"
+        raise ConfigError(
+            f"the camera is {abs(height_km):,.0f} km {side} the ground, where no station is"
+        )
+    with np.errstate(all="ignore"):
+        if not is_turned(camera) or not len(visible_outline(camera, GROUND_PER_SIDE)[0]):
+            raise ConfigError("the camera shows no ground")
 
 
 def judged_state(frame_index: int, result: FrameResult) -> Judged:

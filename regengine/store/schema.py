@@ -115,7 +115,7 @@ FRAMES = (
     _column("camera_body", "text", "", "camera model; empty if unknown"),
     _column("focal_mm", "float64", "mm", "nominal focal length that the search started from"),
     _column("pixel_pitch_um", "float64", "um", "size of a pixel of this file on the sensor"),
-    _column("nadir_lon", "float64", "deg", "longitude of the nadir that the search started from"),
+    _column("nadir_lon", "float64", "deg", "longitude of the prior nadir: of the search's start"),
     _column("nadir_lat", "float64", "deg", "geodetic latitude of that nadir"),
     _column("nadir_altitude_km", "float64", "km", "height of the camera above WGS84 there"),
     _column("nadir_source", "text", "", "tle, option, record or lights; empty without a nadir"),

@@ -18,6 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from matchers.camera import HEIGHT_RANGE_KM
+from matchers.earth import ecef_to_geodetic
 from regengine.errors import StoreError
 from regengine.photo.frame_records import parse_iso_time
 from regengine.result import Verdict
@@ -150,6 +152,7 @@ def verify_store(path: Path) -> Verification:
         with Snapshot.of(path) as snapshot:
             frames = len(snapshot.frame_index)
             problems += _check_identities(path, snapshot)
+        problems += _check_decisions(path)
     return Verification(frames=frames, parts=len(parts), problems=tuple(problems))
 
 
@@ -276,6 +279,21 @@ def _check_identities(path: Path, snapshot: Snapshot) -> list[Problem]:
     return findings.problems()
 
 
+def _check_decisions(store: Path) -> list[Problem]:
+    """Note what people accepted and cannot be as they did."""
+    from regengine.store.reviews import decisions_path, unsound  # needs the writer, which needs us
+
+    beside = decisions_path(store)
+    try:
+        wrong = unsound(store)
+    except StoreError as error:
+        return [Problem("reviews_unreadable", str(error), beside)]
+    findings = Findings(beside)
+    for number, why in wrong:
+        findings.rows_wrong("review", f"decisions cannot be: {why}", [True], np.array([number]))
+    return findings.problems()
+
+
 def _check_blocks(store: StoreFile, numbers: NDArray[np.int64], findings: Findings) -> None:
     """Note what is wrong with the rows of frames that lie near each other."""
     for start in range(0, len(numbers), BLOCK_FRAMES):
@@ -347,6 +365,13 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         right = whole & (table["focal_px"] > 0) & (np.abs(length - 1.0) < UNIT)
         what = f"solved cameras of {group} are incomplete or impossible"
         yield group, "camera", what, there & ~right
+        with np.errstate(all="ignore"):
+            height_km = ecef_to_geodetic(table["position_ecef_m"])[2] / 1e3
+            far = (height_km < HEIGHT_RANGE_KM[0]) | (height_km > HEIGHT_RANGE_KM[1])
+        what = f"solved cameras of {group} are below the ground, or where no station is"
+        yield group, "camera_height", what, there & far
+    what = "proposals show no ground"
+    yield "frames", "no_ground", what, proposed & ~(frames["footprint_diagonal_km"] > 0.0)
     what = "control points are not numbered 0 to 3 within their frame"
     yield "control_points", "point_number", what, ~_counted(points["frame_index"], points["point"])
     what = "control points lie outside their frame"

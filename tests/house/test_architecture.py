@@ -161,7 +161,13 @@ def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
 
 PRODUCT = ("regengine", "detectors", "matchers", "cli")
 DOORS = ("regengine", "regengine.errors", "regengine.orbit", "detectors", "matchers")
-OF_TESTS = ("tests.kit", "tests.command_line", "tests.conftest", "tests.tle_lines")
+OF_TESTS = (
+    "tests.kit",
+    "tests.example_results",
+    "tests.command_line",
+    "tests.conftest",
+    "tests.tle_lines",
+)
 MOST_REPLACED = 3  # of the product by tests; this only goes down
 LEAST_SHARE_BY_DOORS = 0.5  # and this only up
 

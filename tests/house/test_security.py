@@ -139,7 +139,9 @@ def test_a_photo_called_as_a_formula_is_no_formula_in_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(np.zeros((64, 64), np.uint8)).save("=HYPERLINK(1).png")
+    picture = np.zeros((64, 64), np.uint8)
+    picture[30:33, 30:33] = 200
+    Image.fromarray(picture).save("=HYPERLINK(1).png")
     result = CliRunner().invoke(app, ["detect", "lights", "=HYPERLINK(1).png"])
     assert result.exit_code == 0, result.stderr
     row = result.stdout.splitlines()[1]

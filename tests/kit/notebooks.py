@@ -19,12 +19,14 @@ SHOWS = {"image/jpeg": "_repr_jpeg_", "image/png": "_repr_png_", "text/html": "_
 
 
 def outputs_of(notebook: dict[str, Any], folder: Path) -> list[list[dict[str, Any]]]:
-    """What each cell of code prints and shows, run in a folder that has the samples."""
+    """What each cell of code prints and shows, run below a folder that has the samples."""
     (folder / "data_samples").symlink_to(ROOT / "data_samples")
+    own = folder / "docs" / "examples"  # where Jupyter opens it
+    own.mkdir(parents=True)
     names: dict[str, Any] = {"__name__": "__main__"}
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     before = Path.cwd()
-    os.chdir(folder)
+    os.chdir(own)
     try:
         return [_outputs("".join(cell["source"]), names, n) for n, cell in enumerate(cells, 1)]
     finally:

@@ -31,7 +31,7 @@ LENS = {"focal_px": 1250.0, "principal_point": (452.0, 298.0), "k1": -0.04, "k2"
 WIDTH, HEIGHT = 900, 600
 NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)  # when the photos of satellites begin
 EXPOSURE_S = 40.0
-SITE = "41,12,300"
+SITE = "12,41,300"  # longitude, latitude, height
 
 
 def stored(light: ArrayLike) -> NDArray[np.uint8]:
@@ -185,7 +185,7 @@ def _draw_satellites(folder: Path) -> None:
         blank: dict[str, Any] = {
             "start_utc": NIGHT,
             "exposure_s": EXPOSURE_S,
-            "site": None if station is not None else tuple(map(float, SITE.split(","))),
+            "site": None if station is not None else (41.0, 12.0, 300.0),
             "station": station,
             "width_px": WIDTH,
             "height_px": HEIGHT,

@@ -118,7 +118,7 @@ def test_what_is_known_may_be_values_or_texts(
         ({"time": "yesterday"}, "is no time"),
         ({"nadir": "12"}, "is no place"),
         ({"nadir": (12.0, 95.0)}, "nadir must be"),
-        ({"focal_mm": -1.0}, "focal_mm must be"),
+        ({"focal_mm": -1.0}, "focal_mm=-1.0 is out of range"),
         ({"blind": "sometimes"}, "makes no sense"),
         ({"tle": "gone.txt"}, "gone.txt"),
         ({"lights": "gone.tif"}, "gone.tif"),
@@ -317,6 +317,16 @@ def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
         exec(block, names)
     assert names["r"].frame == "ISS990-E-103"
     assert (tmp_path / "overlay.png").exists()
+
+
+@pytest.mark.parametrize("folder", [ROOT, NOTEBOOK.parent])
+def test_the_notebook_finds_its_samples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    first = "".join(next(c["source"] for c in notebook["cells"] if c["cell_type"] == "code"))
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {}
+    exec(first[: first.index("r = rg.register(")], names)
+    assert (names["samples"] / "ISS990-E-000101.jpg").exists()
 
 
 @pytest.mark.slow

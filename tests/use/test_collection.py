@@ -22,6 +22,7 @@ from pyproj import Geod
 from shapely import Point
 
 from tests.conftest import ROOT
+from tests.kit.exports import nadir_camera, proposal, seen_by, write_store
 from tests.kit.program import Said, run
 from tests.kit.shared import make_once
 from tests.kit.stores import HOSTILE
@@ -103,8 +104,39 @@ def test_places_and_their_best_frames_are_those_of_the_rows(catalogue: Path) -> 
     listed = ask("best", catalogue, "--limit", 0)
     assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
     named = places[0]["place"]
-    assert {place["place"] for place in ask("places", catalogue, "--place", named)} == {named}
+    assert places[0] in ask("places", catalogue, "--place", named)
     assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
+
+
+def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
+    """Not the suburb nearest to the middle; and the same wherever a place is asked for."""
+    places = {"Osaka": (135.6, 34.48, 0.0), "Tokyo": (138.95, 35.61, 0.0)}
+    places |= {"limb": (136.9, 30.0, 75.0), "sea": (-150.0, 0.0, 0.0)}
+    frames = {
+        name: seen_by(proposal(name), nadir_camera(lon, lat, tilt_deg=tilt))
+        for name, (lon, lat, tilt) in places.items()
+    }
+    assert np.isnan(frames["limb"].solved.camera.pixel_to_lonlat(319.5, 212.5)).all()
+    store, out = write_store(tmp_path / "run.h5", list(frames.values())), tmp_path / "c.parquet"
+    assert run("catalogue", store, "--out", out).code == 0
+    table = pd.read_parquet(out).set_index("frame")
+    for town in ("Osaka", "Tokyo"):
+        assert (table.city[town], table.place[town]) == (town, town)
+        (found,) = ask("places", out, "--place", town)
+        assert (found["best_frame"], found["place"]) == (town, town)
+        package = run("catalogue", "package", out, "--place", town, "--out", tmp_path / town)
+        assert f"(photos/{town}.jpg is not there)" in package.err
+    assert table.place["sea"] == "0.0 N 150.0 W"
+    # Of an oblique the ground looked at
+    assert table.centre_lon["limb"] == pytest.approx(136.9, abs=0.1)
+    assert 40.0 < table.centre_lat["limb"] < 45.0
+    lines = {line.split()[0]: line for line in run("show", store).out.splitlines()}
+    assert re.search(r" 4[0-4]\.\d\d N 136\.\d\d E ", lines["limb"])
+    # A suburb is shown as well, and goes by the name of what it belongs to
+    assert [row["best_frame"] for row in ask("places", out, "--place", "Sakai")] == ["Osaka"]
+    nothing = run("catalogue", "places", out, "--place", "Paris, FR", "--as", "json")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "nothing was found that shows Paris, FR" in nothing.err
 
 
 def test_coverage_counts_what_is_accepted(catalogue: Path) -> None:

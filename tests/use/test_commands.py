@@ -166,7 +166,6 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
         ([PHOTO, "--nadir", "12"], 2, "--nadir '12' is no place"),
         ([PHOTO, "--nadir", "12,95"], 2, "nadir must be longitude"),
         ([PHOTO, "--time", "yesterday"], 2, "'yesterday' is no time"),
-        ([PHOTO, "--focal-mm", "-3"], 2, "focal_mm must be a number above zero"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
         ([PHOTO, "--retry", "good"], 2, "--retry good is no verdict"),
         ([PHOTO, "--mission", "STS-60"], 2, "is no mission"),

@@ -235,6 +235,54 @@ def test_names_that_a_spreadsheet_would_run_are_text(tmp_path: Path) -> None:
     assert all(path.startswith("./=") for path in table.path)
 
 
+@pytest.mark.parametrize("name", ["gpkg", "geojson"])
+def test_geopandas_reads_maps_without_a_warning(name: str, tmp_path: Path) -> None:
+    store = write_store(tmp_path / "run.h5", [proposal(), nothing_found()])
+    out = output(name, tmp_path)
+    export(store, name, out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for layer in ("footprints", "points") if name == "gpkg" else (None,):
+            read = gpd.read_file(out, layer=layer)
+            assert len(read)
+            if layer != "points":
+                assert read.light_map[0] == "Black Marble 2016"
+
+
+GIRTH_M = 2.0 * math.pi * 6378137.0
+
+
+@pytest.mark.parametrize(("crs", "edge"), [("EPSG:3857", 179.9), ("EPSG:3832", -30.1)])
+def test_a_photo_moved_to_the_edge_of_a_map_is_drawn_the_same(
+    tmp_path: Path, crs: str, edge: float
+) -> None:
+    """The edge of EPSG:3832 is at 30 degrees west."""
+    size = GIRTH_M / 360.0 / 128.0
+    drawn = []
+    for lon in (136.9, edge):
+        photo = tmp_path / f"{lon}.jpg"
+        result = photographed(seen_by(proposal(), nadir_camera(lon)), photo)
+        store = write_store(tmp_path / f"{lon}.h5", [result])
+        out = tmp_path / f"o{lon}"
+        export(store, "geotiff", out, "--crs", crs, "--resolution", size, "--as", "warped")
+        (path,) = out.glob("*.tif")
+        with rasterio.open(path) as raster:
+            drawn.append((raster.read(), raster.transform))
+    (here, at_here), (there, at_edge) = drawn
+    assert here.shape == there.shape
+    assert np.abs(there.astype(int) - here).mean() < 1.0
+    moved_px = (at_edge.c - at_here.c) / size
+    assert (moved_px - 128.0 * (edge - 136.9)) % (360 * 128) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_map_that_is_torn_there_is_told(tmp_path: Path) -> None:
+    result = photographed(seen_by(proposal(), nadir_camera(179.9)), tmp_path / "a.jpg")
+    store = write_store(tmp_path / "run.h5", [result])
+    said = export(store, "geotiff", tmp_path / "o", "--crs", "EPSG:8857", code=1)
+    assert "lies across the edge of EPSG:8857" in said.err
+    assert "--resolution" not in said.err
+
+
 def layer_of(name: str, store: Path, folder: Path, layer: str, *words: object) -> gpd.GeoDataFrame:
     """A layer as GeoPandas reads it."""
     out = output(name, folder)
@@ -358,18 +406,44 @@ def test_frames_and_points_have_the_cities_near_them(tmp_path: Path) -> None:
     assert takayama.city_km == pytest.approx(metres / 1e3, rel=0.006)
 
 
+@pytest.mark.parametrize("source", ["tle", "option", "record", "lights"])
+def test_a_row_calls_nothing_but_the_solved_cameras_place_nadir(
+    source: str, tmp_path: Path
+) -> None:
+    """A prior that is 9,900 km beside: an element set 53 days old."""
+    far = replace(proposal(), nadir=replace(proposal().nadir, lon=-100.0, lat=31.0, source=source))
+    alone = replace(nothing_found(), nadir=far.nadir, verdict="review")
+    store = write_store(tmp_path / "run.h5", [far, alone])
+    export(store, "gpkg", tmp_path / "a.gpkg", *ALL)
+    export(store, "csv", tmp_path / "f.csv", "--table", "frames", *ALL)
+    nadirs = gpd.read_file(tmp_path / "a.gpkg", layer="nadirs")
+    assert nadirs.frame.tolist() == [far.frame]
+    place = nadirs.geometry.iloc[0]
+    assert (place.x, place.y) == pytest.approx((136.9, 35.7))
+    table = pd.read_csv(tmp_path / "f.csv").set_index("frame")
+    for row in (nadirs.iloc[0], table.loc[far.frame], table.loc[alone.frame]):
+        assert {name for name in row.index if name.startswith("nadir_")} == {
+            "nadir_city", "nadir_country", "nadir_city_km",
+        }  # fmt: skip
+        prior = row[["prior_nadir_lon", "prior_nadir_lat", "prior_nadir_source"]]
+        if source == "lights":
+            assert prior.isna().all()
+        else:
+            assert prior.tolist() == [-100.0, 31.0, source]
+    assert table.nadir_country.tolist()[0] == "Japan"
+    assert table.nadir_country.isna().tolist() == [False, True]
+
+
 def test_a_damaged_camera_spoils_no_other(store_copy: Path, tmp_path: Path) -> None:
     with h5py.File(store_copy, "r+") as file:
         file["frames/quaternion"][0] = 0.0
-        start = [file[f"frames/nadir_{name}"][0] for name in ("lon", "lat")]
     export(store_copy, "geojson", tmp_path / "all.geojson", "--where", "frame_index < 2")
     features = json.loads((tmp_path / "all.geojson").read_text())["features"]
     told = [(one["properties"]["layer"], one["properties"]["frame_index"]) for one in features]
-    alone = [("nadirs", 0), *[("points", 0)] * 4]
+    alone = [("points", 0)] * 4
     assert told == [*alone, ("footprints", 1), ("nadirs", 1), *[("points", 1)] * 4]
-    # The nadir that the search started from
-    assert features[0]["geometry"]["coordinates"] == start
-    assert features[0]["properties"]["off_nadir_deg"] is None
+    export(store_copy, "csv", tmp_path / "f.csv", "--table", "frames", "--where", "frame_index < 1")
+    assert pd.read_csv(tmp_path / "f.csv").off_nadir_deg.isna().all()
 
 
 # Which frames ------------------------------------------------------------------------------------

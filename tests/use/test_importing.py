@@ -16,12 +16,17 @@ from hypothesis import strategies as st
 from pyproj import CRS, Transformer
 from rasterio.control import GroundControlPoint
 
+from matchers.earth import geodetic_to_ecef
 from tests.kit.exports import (
+    decide,
+    engine_points,
     export,
     nadir_camera,
     nothing_found,
     photographed,
     proposal,
+    seen_by,
+    work,
     write_store,
 )
 from tests.kit.program import Said, run
@@ -91,6 +96,22 @@ def test_qgis_points_are_scored_and_kept(ours: Path, tmp_path: Path, crs: str) -
     )
     x, y = camera.lonlat_to_pixel(points.lon.to_numpy(), points.lat.to_numpy())
     assert np.hypot(x - points.x, y - points.y).max() < 0.5
+
+
+def test_qgis_points_with_a_system_in_each_row_are_read(ours: Path, tmp_path: Path) -> None:
+    """As QGIS 3.16 writes them; rows may differ in it."""
+    header = "mapX,mapY,pixelX,pixelY,enable,dX,dY,residual,crs"
+    lines = [header]
+    for (x, y), crs in zip(PIXELS, ["EPSG:3857", "EPSG:3857", "EPSG:4326"] * 2, strict=False):
+        lon, lat = map(float, nadir_camera().pixel_to_lonlat(x, y))
+        east, north = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+        wkt = CRS.from_user_input(crs).to_wkt("WKT2_2019").replace('"', '""')
+        lines.append(f'{east!r},{north!r},{x + 0.5},{-(y + 0.5)},1,0,0,0,"{wkt}"')
+    file = tmp_path / "ISS030-E-184140.JPG.points"
+    file.write_text("\n".join(lines) + "\n")
+    record = told(ours, file, "--no-keep")
+    assert record["count"] == record["right"] == 5
+    assert record["rms_px"] < 1e-3
 
 
 def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
@@ -202,6 +223,69 @@ def test_of_several_files_none_is_kept_where_one_is_wrong(
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert why in said.err
     assert is_as_before(ours)
+
+
+def place_of(height_km: float) -> tuple[float, ...]:
+    lon, lat = 136.9, 35.7
+    return tuple(geodetic_to_ecef(lon, lat, 1e3 * height_km).tolist())
+
+
+def test_points_of_a_camera_that_no_station_carries_are_refused(ours: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ISS030-E-184140.csv"
+    file.write_text(
+        "x,y,lon,lat\n92,352,137.438,26.575\n606,174,147.248,47.034\n"
+        "199,234,122.961,36.452\n271,12,133.817,30.165\n"
+    )
+    said = run("import", ours, file)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "where no station is" in said.err
+    assert is_as_before(ours)
+
+
+@pytest.mark.parametrize(
+    ("camera", "pixel", "why"),
+    [
+        ({"position_ecef_m": place_of(-225.0)}, {}, "225 km below the ground"),
+        ({"position_ecef_m": place_of(2500.0)}, {}, "2,500 km above the ground"),
+        ({"quaternion": (0.0, 0.0, 0.0, 1.0)}, {}, "shows no ground"),
+        ({}, {"x": 99999.0}, "outside of the photo"),
+        ({}, {"y": -178.0}, "outside of the photo"),
+    ],
+)
+def test_verify_finds_decisions_that_cannot_be(
+    ours: Path, camera: dict[str, Any], pixel: dict[str, float], why: str
+) -> None:
+    result = proposal()
+    done = work(replace(nadir_camera(), **camera), engine_points(result))
+    done["points"][1] |= pixel
+    decide(ours, 0, result, "accepted", done, "eva")
+    said = run("verify", ours, "--json")
+    assert said.code == 1
+    (problem,) = said.records[0]["problems"]
+    assert (problem["code"], problem["frame_index"]) == ("review", [0])
+    assert problem["file"].endswith(".review.sqlite")
+    assert why in problem["text"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"position_ecef_m": place_of(-225.0)}, "camera_height"),
+        ({"position_ecef_m": place_of(2500.0)}, "camera_height"),
+        (None, "no_ground"),
+    ],
+)
+def test_verify_finds_cameras_that_cannot_be(
+    tmp_path: Path, changed: dict[str, Any] | None, code: str
+) -> None:
+    result = proposal()
+    if changed is None:
+        result = replace(result, footprint_diagonal_km=0.0)
+    else:
+        result = seen_by(result, replace(nadir_camera(), **changed))
+    said = run("verify", write_store(tmp_path / "wrong.h5", [result]), "--json")
+    assert said.code == 1
+    assert [problem["code"] for problem in said.records[0]["problems"]] == [code]
 
 
 @example("x,y,lon,lat\r1,2,3,4", "csv")

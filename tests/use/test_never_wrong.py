@@ -178,6 +178,16 @@ def test_neither_time_nor_place_nor_lights_enough_is_no_match(tmp_path: Path) ->
     assert [one.code for one in never.reasons] == ["no_ephemeris"]
 
 
+def test_a_search_of_the_whole_earth_that_was_cut_short_claims_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    photo = write_png(tmp_path / "sixty.png", spots(60))
+    found = register(photo, LIGHTS, time=None, tle=None, focal_mm=None, max_seconds=0.1)
+    assert (found.verdict, [one.code for one in found.reasons]) == ("no_match", ["search_budget"])
+    assert "--max-seconds" in found.reasons[0].text
+    assert found.nadir is None
+
+
 def test_the_more_of_a_photo_is_hidden_the_less_it_claims(
     simulated: Path, refused: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import h5py
 import numpy as np
 import pytest
 
+import regengine
 from tests.conftest import ROOT
+from tests.example_results import proposal
 from tests.kit.browser import CHROMIUM, open_browser
+from tests.kit.exports import write_store
 from tests.kit.program import run
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
@@ -67,6 +71,20 @@ def test_one_photo_is_shown_whole(store: Path) -> None:
     parts = ["REVIEW", "85 mm", "391.2 km", "control points", "hypotheses", *points]
     parts += [f"{code}: " for code in record["reasons"]]
     assert [part for part in parts if part not in text] == []
+
+
+def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
+    """The prior's, from an element set 53 days old, is called so: in a sheet and for Python."""
+    found = proposal()
+    assert found.nadir is not None
+    far = replace(found, nadir=replace(found.nadir, lon=-100.0, lat=31.0))
+    store = write_store(tmp_path / "run.h5", [far])
+    sheet = run("show", store, far.frame).out
+    told = repr(regengine.Registration(far))
+    assert re.search(r"^  nadir +35\.700 N 136\.900 E, 391\.2 km$", sheet, re.M)
+    assert re.search(r"^  prior nadir +31\.000 N 100\.000 W, 391\.2 km, from tle$", sheet, re.M)
+    assert "; nadir 35.70 N 136.90 E, 391 km;" in told
+    assert "; prior nadir 31.00 N 100.00 W, 391 km (tle)" in told
 
 
 def test_a_photo_without_a_proposal_is_shown_without_points(store: Path) -> None:
@@ -127,6 +145,19 @@ def test_the_page_lists_photos_and_asks_nothing_of_the_network(page: Path) -> No
     text = page.read_text(encoding="utf-8")
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert not re.search(r"<(link|iframe|object|embed|base)\b", text)
+
+
+def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
+    """A photo without a match lies where it was told to be from, if at all."""
+    told = replace(proposal(), solved=None, control_points=(), footprint=None, hypotheses=())
+    told = replace(told, verdict="no_match", fit=None, footprint_diagonal_km=None)
+    assert told.nadir is not None
+    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
+    store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
+    assert run("report", store, "--out", out).code == 0
+    data = data_of(out)
+    assert [row["place"] for row in data["frames"]] == [[136.9, 35.7], None]
+    assert data["figures"]["places"]["photos"] == 1
 
 
 def test_text_of_strangers_stays_text(page: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_header_is_used_or_told(tmp_path: Path, change: dict[str, object], sen
     write_header(header, {**CARDS, **change})
     said = run(
         *("satellites", photo, "--wcs", header, "--tle", ROOT / "data_samples" / "tle.txt"),
-        *("--site", "40.4,-3.7,650", "--time", "2014-01-16T20:12:00Z", "--exposure-s", 5),
+        *("--site", "-3.7,40.4,650", "--time", "2014-01-16T20:12:00Z", "--exposure-s", 5),
         *("--tracks-only", "--json", "--quiet"),
     )
     assert said.code == (1 if sentence else 0), said.err

@@ -19,7 +19,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from regengine.collection.catalogue.ground import AREAS, area_seen_km2
 from regengine.collection.catalogue.table import NAMES, ROWS, file_metadata
-from regengine.places import chord, place_index
+from regengine.places import chord
 from regengine.records import degrees_text
 
 if TYPE_CHECKING:
@@ -69,6 +69,13 @@ SELECT cell, count(*) AS frames,
     sum(cos(radians(centre_lat)) * sin(radians(centre_lon))) AS y,
     sum(sin(radians(centre_lat))) AS z
 FROM kept WHERE cell IS NOT NULL AND verdict = 'accepted' GROUP BY cell ORDER BY cell
+"""
+
+# What towns these frames show
+TOWNS = """
+SELECT cell, city AS place, country AS place_country, count(*) AS frames
+FROM kept JOIN raw ON file_row_number = number
+WHERE cell IS NOT NULL AND kept.verdict = 'accepted' AND city IS NOT NULL GROUP BY ALL ORDER BY ALL
 """
 
 # Frames to be reviewed belong to the place in whose cells they lie, if there is one
@@ -171,13 +178,13 @@ def _make_places(base: DuckDBPyConnection) -> int:
     places = places.sort_values(["frames", "cell"], ascending=[False, True], ignore_index=True)
     lon = np.degrees(np.arctan2(places["y"], places["x"]))
     lat = np.degrees(np.arctan2(places["z"], np.hypot(places["x"], places["y"])))
-    near = map(place_index().place, place_index().nearest_of(lon, lat).tolist())
-    titles = [
-        (degrees_text(*place, digits=1), None) if town is None else (town.name, town.country)
-        for place, town in zip(zip(lon, lat, strict=True), near, strict=True)
-    ]
-    named = pd.DataFrame(titles, columns=["place", "place_country"], dtype="string")
-    places = places[["label"]].assign(place_id=places.index, **named, place_lon=lon, place_lat=lat)
+    towns = base.sql(TOWNS).df().merge(cells[["cell", "label"]], on="cell")
+    towns = towns.groupby(["label", "place", "place_country"], as_index=False)["frames"].sum()
+    towns = towns.sort_values("frames", ascending=False, kind="stable").drop_duplicates("label")
+    places = places[["label"]].assign(place_id=places.index, place_lon=lon, place_lat=lat)
+    places = places.merge(towns.drop(columns="frames"), on="label", how="left")
+    named = [degrees_text(*place, digits=1) for place in zip(lon, lat, strict=True)]
+    places["place"] = places["place"].fillna(pd.Series(named, dtype="object"))
     table = cells[["cell", "label"]].merge(places, on="label").drop(columns="label")
     base.from_df(table).create("places")
     return len(places)

@@ -20,6 +20,7 @@ from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame,
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.io.plain import printable
 from regengine.photo.frame_records import parse_iso_time
+from regengine.records import looked_at
 from regengine.store.reviews import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 
@@ -66,14 +67,13 @@ def _of_camera(frame: ExportFrame) -> Row:
         return {name: _finite(value) for name, value in place.items()}
     try:
         row: Row = {
-            "centre_lon": _finite(stance["centre_lon"]),
-            "centre_lat": _finite(stance["centre_lat"]),
+            **dict(zip(("centre_lon", "centre_lat"), map(_finite, looked_at(camera)), strict=True)),
             "off_nadir_deg": _finite(stance["off_nadir_deg"]),
             "nadir_lon": _finite(stance["camera_lon"]),
             "nadir_lat": _finite(stance["camera_lat"]),
             "altitude_km": _finite(stance["camera_altitude_km"]),
             "resolution_m": resolution_m(camera),
-            **vars(frame.towns.centre),
+            **vars(frame.shown),
         }
         if rings := frame.footprint:
             shape = as_shape(rings)

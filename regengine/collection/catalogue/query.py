@@ -151,10 +151,12 @@ def _metadata(path: Path) -> dict[str, str]:
 # The questions that everybody asks, as SQL on ``frames``.
 
 Question = tuple[str, dict[str, Any]]
-# Rows of a place by its name or number, of a country, of a month or year; NULL asks for all
+# Rows that show a place, or are of one of that name or number, of a country, of a month or year;
+# NULL asks for all
 OF_PLACES = """
 place_id IS NOT NULL
-    AND ($place::VARCHAR IS NULL OR lower(place) = lower($place) OR place_id::VARCHAR = $place)
+    AND ($place::VARCHAR IS NULL OR lower(place) = lower($place) OR place_id::VARCHAR = $place
+        OR list_contains($showing, concat(store, ' ', frame_index)))
     AND ($country::VARCHAR IS NULL OR lower(place_country) = lower($country))
     AND ($month::VARCHAR IS NULL OR starts_with(month, $month))
 """
@@ -176,6 +178,11 @@ SELECT place_id, place, place_country AS country, month, frame,
 FROM frames WHERE best_of_month AND {OF_PLACES}
 ORDER BY place_id, month LIMIT $limit
 """  # noqa: S608
+IN_BOX = """
+SELECT concat(store, ' ', frame_index) AS key, geometry FROM frames
+WHERE place_id IS NOT NULL AND geometry IS NOT NULL AND $lat BETWEEN south AND north
+    AND CASE WHEN west <= east THEN $lon BETWEEN west AND east ELSE $lon >= west OR $lon <= east END
+"""
 LEAST_DAYS = 180  # between two frames that are to show a change
 CHANGES = """
 WITH best AS MATERIALIZED (
@@ -217,7 +224,22 @@ def about_places(
     """Values for `PLACES` and `BEST`; ConfigError where the limit is none."""
     if limit < 0:
         raise ConfigError(f"--limit {limit}: give the most rows, or 0 for all.")
-    return {"place": place, "country": country, "month": month, "limit": limit or None}
+    values = {"place": place, "country": country, "month": month, "limit": limit or None}
+    return values | {"showing": []}
+
+
+def rows_showing(catalogue: Catalogue, name: str) -> list[str]:
+    """Store and number of the frames whose footprint has a town in it; none of an unknown town."""
+    import shapely
+
+    from regengine.places import place_index
+
+    found = place_index().search(name, 1)
+    if not found:
+        return []
+    lon, lat = found[0].lon, found[0].lat
+    rows = catalogue.ask(IN_BOX, {"lon": lon, "lat": lat}).rows
+    return [key for key, shape in rows if shapely.intersects_xy(shapely.from_wkb(shape), lon, lat)]
 
 
 def changes(

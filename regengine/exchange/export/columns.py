@@ -13,6 +13,7 @@ from matchers.camera import Camera
 from regengine.errors import ConfigError
 from regengine.exchange.export.frame import ExportFrame, same_camera
 from regengine.io.plain import plain, printable
+from regengine.records import prior_nadir
 from regengine.store.reviews import Reviewed
 from regengine.store.schema import COLUMNS, Field, Kind
 
@@ -44,14 +45,20 @@ def _stored(name: str, value: Callable[[ExportFrame], Any]) -> TableColumn:
     return of_frame(name, kind, field.description, value)
 
 
-def _told(name: str, part: str = "") -> TableColumn:
+def _told(name: str) -> TableColumn:
     """A column of the store's frames, as the engine said it."""
+    return _stored(name, lambda frame: getattr(frame.result, name))
+
+
+def _prior(name: str, description: str) -> TableColumn:
+    """A column of the nadir that the search started from, under a name that tells it apart."""
 
     def value(frame: ExportFrame) -> Any:
-        whole = getattr(frame.result, part) if part else frame.result
-        return None if whole is None else getattr(whole, name.removeprefix(f"{part}_"))
+        prior = prior_nadir(frame.result)
+        return None if prior is None else getattr(prior, name)
 
-    return _stored(name, value)
+    kind = COLUMNS["frames", f"nadir_{name}"].kind
+    return of_frame(f"prior_nadir_{name}", kind, description, value)
 
 
 def _of_fit(name: str) -> TableColumn:
@@ -176,10 +183,10 @@ FRAME_COLUMNS = (
     _told("width_px"),
     _told("height_px"),
     _told("orientation"),
-    _told("nadir_lon", "nadir"),
-    _told("nadir_lat", "nadir"),
-    _told("nadir_altitude_km", "nadir"),
-    _told("nadir_source", "nadir"),
+    _prior("lon", "longitude of the nadir by element set, option or record"),
+    _prior("lat", "geodetic latitude of that prior nadir"),
+    _prior("altitude_km", "height of the camera above WGS84 there"),
+    _prior("source", "tle, option or record; none where the lights alone told the place"),
     of_view("camera_lon", "longitude below the solved camera"),
     of_view("camera_lat", "geodetic latitude below the solved camera"),
     of_view("camera_altitude_km", "its height above WGS84"),
@@ -188,7 +195,7 @@ FRAME_COLUMNS = (
     of_view("centre_lat", "geodetic latitude of the image centre; none for sky"),
     *_of_town(
         "nadir_",
-        "the place below the solved camera, or below where the search began",
+        "the place below the solved camera",
         lambda frame, _: frame.towns.nadir,
     ),
     *_of_town(
@@ -224,7 +231,7 @@ FRAME_COLUMNS = (
     _of_fit("runner_up_log10_odds"),
     _of_fit("ncc"),
     of_frame(
-        "lights",
+        "light_map",  # points have a number of lights: in GeoJSON one name is of one kind
         "text",
         COLUMNS["provenance", "lights"].description,
         lambda frame: frame.result.lights,

@@ -13,8 +13,10 @@ from typing import TypeVar
 import numpy as np
 
 from matchers.camera import Camera
+from matchers.footprint import WGS84
 from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
+from regengine.records import looked_at
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.reviews import Reviewed
@@ -68,7 +70,6 @@ class GroundBlock:
     """Cameras and places of frames; what follows is worked out when it is first asked for."""
 
     cameras: tuple[Camera | None, ...]  # a camera for each frame, where it has one
-    starts: tuple[LonLat | None, ...]  # nadirs that the search started from
     points: tuple[tuple[LonLat, ...], ...]
 
     @cached_property
@@ -83,12 +84,12 @@ class GroundBlock:
 
     @cached_property
     def nadirs(self) -> list[LonLat | None]:
-        """The place below each camera, or below where the search started."""
+        """The place below each camera that was solved."""
         return [
-            start
+            None
             if stance is None or not isfinite(stance["camera_lon"])
             else (stance["camera_lon"], stance["camera_lat"])
-            for start, stance in zip(self.starts, self.stances, strict=True)
+            for stance in self.stances
         ]
 
     @cached_property
@@ -169,7 +170,7 @@ class ExportFrame:
 
     @property
     def nadir(self) -> LonLat | None:
-        """The place below the camera, or below the position that the search started from."""
+        """The place below the solved camera."""
         block, number = self._ground
         return block.nadirs[number]
 
@@ -186,6 +187,20 @@ class ExportFrame:
         return block.towns[number]
 
     @cached_property
+    def shown(self) -> Town:
+        """The town that the photo shows most of, else the city near the ground it looks at."""
+        if self.camera is None or self.stance is None:
+            return NOWHERE
+        from regengine.places import place_index
+
+        place = looked_at(self.camera)
+        town = place_index().shown(self.camera) if isfinite(place[0]) else None
+        if town is None:
+            return towns_near([place])[0]
+        away_km = WGS84.inv(*place, town.lon, town.lat)[2] / 1e3
+        return Town(city=town.name, country=town.country, city_km=round(away_km, METRES))
+
+    @cached_property
     def _ground(self) -> tuple[GroundBlock, int]:
         """Where it is worked out what follows from camera and points, and as which frame there."""
         return _block_of([self]), 0
@@ -200,10 +215,8 @@ def as_block(frames: Sequence[ExportFrame]) -> Sequence[ExportFrame]:
 
 
 def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
-    starts = [frame.result.nadir for frame in frames]
     return GroundBlock(
         cameras=tuple(frame.camera for frame in frames),
-        starts=tuple(None if start is None else (start.lon, start.lat) for start in starts),
         points=tuple(tuple((point.lon, point.lat) for point in frame.points) for frame in frames),
     )
 

@@ -53,7 +53,7 @@ FOOTPRINTS = Layer(
 )
 NADIRS = Layer(
     name="nadirs",
-    description="places below the camera",
+    description="places below the solved cameras",
     geometry="Point",
     table="frames",
     shapes=_nadir,

@@ -33,6 +33,7 @@ MOST_PIXELS = 400_000_000
 PER_SIDE = 65  # places of the photo that tell extent and detail
 # Of the detail found in the photo: a quarter of it is finer than the pixels of the map
 DETAIL_SHARE = 0.25
+TORN = 30.0  # times the usual stretch of the ground on the map: its edge lies between
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
 
     The resolution is the size of pixels; None stands for the photo's own detail, of which three
     quarters are kept. Corners of the grid lie at its multiples, so that grids of one resolution fit
-    together. Longitudes run on beyond 180. LeftOutError if no ground is in sight, the system does
-    not reach there, or there would be too many pixels; ConfigError if there is no such system.
+    together. Where the system goes around the Earth, x runs on beyond its edge. LeftOutError if no
+    ground is in sight, the system does not reach there, or there would be too many pixels;
+    ConfigError if there is no such system.
     """
     forward = _transformer("EPSG:4326", crs)
     pixels = np.linspace(0.0, camera.width_px - 1.0, PER_SIDE)
@@ -83,10 +85,15 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
     seen = np.isfinite(all_x) & np.isfinite(all_y)
     if not seen.any():
         raise LeftOutError(f"it shows no ground that {crs} reaches")
-    if forward.target_crs.is_geographic:
-        whole = 360.0
+    whole = _round_the_earth(forward)
+    if whole is not None:
         middle = all_x[seen][0]
         x, all_x = (a - whole * np.round((a - middle) / whole) for a in (x, all_x))
+    elif _is_torn(camera, px, py, x, y):
+        raise LeftOutError(
+            f"its ground lies across the edge of {crs}: give another --crs, such as EPSG:4326 or "
+            "that of its UTM zone"
+        )
     size = resolution or _detail(camera, x, y)
     west, south = (math.floor(a[seen].min() / size) for a in (all_x, all_y))
     east, north = (math.ceil(a[seen].max() / size) for a in (all_x, all_y))
@@ -97,6 +104,31 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
             "larger --resolution"
         )
     return MapGrid(crs, west * size, north * size, size, width, height)
+
+
+def _round_the_earth(forward: Any) -> float | None:
+    """By how much x grows once around the Earth; None where that differs by latitude."""
+    if forward.target_crs.is_geographic:
+        return 360.0
+    lon = np.arange(-180.0, 180.0)
+    with np.errstate(invalid="ignore"):
+        steps = np.diff([forward.transform(lon, np.full(360, lat))[0] for lat in (0.0, 50.0)])
+    step = float(np.median(steps))
+    # All steps but the one across the edge, in whatever longitude that is
+    even = np.abs(steps - step) < 1e-6 * abs(step)
+    return 360.0 * step if step and (even.sum(axis=1) >= lon.size - 2).all() else None
+
+
+def _is_torn(camera: Camera, px: FloatArray, py: FloatArray, x: FloatArray, y: FloatArray) -> bool:
+    """Whether places beside each other in the photo are far apart on the map alone."""
+    ground = camera.pixel_to_ecef(px, py)
+    for axis in (0, 1):
+        apart = np.linalg.norm(np.diff(ground, axis=axis), axis=-1)
+        stretch = np.hypot(np.diff(x, axis=axis), np.diff(y, axis=axis)) / apart
+        stretch = stretch[np.isfinite(stretch)]
+        if stretch.size and stretch.max() > TORN * np.median(stretch):
+            return True
+    return False
 
 
 def _on_map(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
+from matchers.camera import Camera
 from matchers.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import PhotoPoints
@@ -18,7 +19,7 @@ from regengine.photo.frame_records import archive_frame_id
 from regengine.registration.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.index import find_frames
-from regengine.store.reviews import Decisions, Work, check_points, judged_state
+from regengine.store.reviews import Decisions, Work, check_work, judged_state
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 from regengine.store.snapshot import frames_numbered, iter_blocks
@@ -27,17 +28,21 @@ from regengine.store.snapshot import frames_numbered, iter_blocks
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
 
-    ConfigError if points lie outside of the photo.
+    ConfigError if points lie outside of the photo, or their camera is where none can be.
     """
+    pixels = [(point.x, point.y) for point in imported.points]
+    size_px = result.width_px or 0, result.height_px or 0
     try:
-        check_points(((point.x, point.y) for point in imported.points), result)
+        check_work(pixels, None, size_px)
+        camera = _camera(result, imported.points)
+        check_work((), camera, size_px)
     except ConfigError as error:
         raise ConfigError(
             f"{imported.file}: its points cannot be those of the photo ({error}): check its "
             "columns and units."
         ) from error
     return {
-        "camera": _camera(result, imported.points),
+        "camera": None if camera is None else asdict(camera),
         "points": [asdict(point) for point in imported.points],
         "hypothesis": None,
         "comment": f"imported from {imported.file.name}",
@@ -57,11 +62,11 @@ def keep(
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
-def _camera(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, object] | None:
+def _camera(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> Camera | None:
     if result.solved is None:
         return None
     try:
-        return asdict(solve(result.solved.camera, points).fit.camera)
+        return solve(result.solved.camera, points).fit.camera
     except ConfigError:  # no camera fits: the points are theirs all the same
         return None
 

@@ -229,8 +229,14 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     if lines and CRS_MARK in lines[0]:
         crs = lines.pop(0).replace(CRS_MARK, "").strip()
     rows = []
-    for line in lines[1:]:
-        cells = line.split("," if "," in line else "\t")
+    delimiter = "," if any("," in line for line in lines[1:]) else "\t"
+    systems = []
+    try:
+        table = [cells for cells in csv.reader(lines[1:], delimiter=delimiter) if cells]
+    except csv.Error as error:
+        raise refused(path, f"it is no table ({error})") from error
+    for cells in table:
+        line = delimiter.join(cells)
         try:
             numbers = [float(cell) for cell in cells[:4]]
             enabled = len(cells) < 5 or int(float(cells[4])) != 0
@@ -240,14 +246,22 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
             raise refused(path, f"the line {line[:60]!r} has fewer than four numbers")
         if enabled:
             rows.append(numbers)
+            # QGIS 3.16 and 3.18 write the system into each row
+            systems.append((cells[8].strip() if len(cells) > 8 else "") or crs)
     if not rows:
         raise refused(path, "it has no point that is enabled")
     if all(row[3] > 0.0 for row in rows):
         # Rows count downwards as negative numbers: only a picture with a place has others
         raise refused(path, "its points are on a picture that had a place on the map already")
     pixels = [[row[2], -row[3]] for row in rows]
-    points = _placed(path, crs, pixels, [row[:2] for row in rows])
-    return [PhotoPoints(file=path, photo=path.name.removesuffix(path.suffix), points=points)]
+    placed: dict[int, ReviewedPoint] = {}
+    for system in dict.fromkeys(systems):
+        own = [number for number, one in enumerate(systems) if one == system]
+        places = [rows[number][:2] for number in own]
+        points = _placed(path, system, [pixels[number] for number in own], places)
+        placed |= dict(zip(own, points, strict=True))
+    ordered = tuple(placed[number] for number in range(len(rows)))
+    return [PhotoPoints(file=path, photo=path.name.removesuffix(path.suffix), points=ordered)]
 
 
 READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {

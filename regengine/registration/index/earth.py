@@ -182,6 +182,11 @@ def build_earth_index(
     )
 
 
+def index_minutes(bounds: Bounds) -> float:
+    """About how long one processor takes to index a map of these bounds."""
+    return EARTH_MINUTES * len(pieces(bounds)) / len(pieces((-180.0, -90.0, 180.0, 90.0)))
+
+
 def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
     """The index of a map of a region, each level made when it is first asked for.
 
@@ -428,6 +433,7 @@ LEAST_LIGHT = 0.02
 MOST_TOWNS = 100_000  # of a piece: no limit
 # Of a map without a file of its index: a twentieth of a second each, at each scale
 MOST_PIECES_IN_MEMORY = 60
+EARTH_MINUTES = 11  # of one processor, to index the whole Earth
 
 
 def towns_of_map(

@@ -255,9 +255,15 @@ ROWS = {
     "a flat map, but sure": Row(saturated, "accepted"),
     "a flat map": Row(saturated, "review", ("map_saturated",), "radiance product", NEVER),
     "below the user's threshold": Row(as_it_is, "review", ("low_probability",), "below", NEVER),
-    "three points": Row(nearest(3), "review", ("few_control_points",), "only 3 places", 0.01),
+    "three points": Row(
+        nearest(3), "review", ("few_control_points", "dark_points"), "only 3 places", 0.01
+    ),
     "points all in one spot": Row(
-        nearest(4), "review", ("few_control_points", "narrow"), "% of the picture", 0.01
+        nearest(4),
+        "review",
+        ("few_control_points", "narrow", "dark_points"),
+        "% of the picture",
+        0.01,
     ),
     "a vague point": Row(vague(60.0), "review", ("imprecise",), "uncertain by", 0.9),
     "a camera that moves without some lights": Row(
@@ -297,7 +303,7 @@ ROWS = {
     "cut short by the brake": Row(
         CHANCE,
         "no_match",
-        ("no_agreement", "search_budget"),
+        ("search_budget",),
         "--max-seconds",
         of_search=(("exhausted", False), ("braked", True)),
     ),
@@ -314,13 +320,13 @@ ROWS = {
         both(told_lens, kind_of(LITTLE)), "review", ("loose_fit",), "", 0.9, ANYWHERE
     ),
     "anywhere, a guessed lens that moves a little": Row(
-        both(any_lens, kind_of(LITTLE)), "review", ("guessed_lens",), "--focal-mm", 0.9, ANYWHERE
+        both(any_lens, kind_of(LITTLE)), "review", ("guessed_lens",), "overlay", 0.9, ANYWHERE
     ),
     "anywhere, no better than chance": Row(
         CHANCE,
         "no_match",
         ("no_agreement",),
-        "nowhere on Earth",
+        "no place on Earth was found",
         of_search=ANYWHERE,
     ),
 }
@@ -356,6 +362,32 @@ def test_what_is_said_follows_from_the_evidence(
     assert proposed is (result.probability >= REVIEW_PROBABILITY)
     assert (result.solved is not None) is proposed
     assert bool(result.control_points) is proposed
+    # What the lights refuted is no place
+    assert (result.nadir is None) is (row.of_search == ANYWHERE and not proposed)
+
+
+@pytest.mark.parametrize("focal_mm", [None, 35.0])
+def test_a_reason_asks_only_for_what_was_not_given(
+    search: Search, proven: Verified, focal_mm: float | None
+) -> None:
+    row = Row(as_it_is, "", accept=0.9, of_search=ANYWHERE)
+    told = search.anew(frame=replace(search.frame, focal_mm=focal_mm))
+    told.looks_taken = search.looks_taken
+    free = decided(told, both(any_lens, kind_of(LITTLE))(proven), row)
+    nothing = decided(told, CHANCE(proven), row)
+    for result, code in ((free, "guessed_lens"), (nothing, "no_agreement")):
+        assert [one.code for one in result.reasons] == [code]
+        assert ("--focal-mm" in result.reasons[0].text) is (focal_mm is None)
+    assert ("35 mm, does not fit" in free.reasons[0].text) is (focal_mm is not None)
+
+
+def test_a_photo_that_was_sought_elsewhere_in_vain_keeps_what_was_told(
+    search: Search, proven: Verified
+) -> None:
+    told = (("told", search.position),)
+    result = decided(search, CHANCE(proven), Row(as_it_is, "", of_search=(*ANYWHERE, *told)))
+    assert result.nadir is not None
+    assert (result.verdict, result.nadir.source) == ("no_match", search.position.source)
 
 
 def test_without_a_proof_there_is_no_proposal(search: Search) -> None:

@@ -101,7 +101,10 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
     """Elevation of the Sun at the nadir, as the archive has it."""
     from regengine.orbit.sun_moon import sun_moon
 
-    place, time = frame.nadir, moment(frame.result.time_utc or "")
+    prior, time = frame.result.nadir, moment(frame.result.time_utc or "")
+    place = frame.nadir
+    if place is None and prior is not None:
+        place = prior.lon, prior.lat
     if place is None or time is None or not np.isfinite(place).all():
         return None
     return sun_moon(time, *place).sun_elevation_deg
@@ -161,7 +164,7 @@ EXTRA = (
         "bearing from the place below the camera to the image centre, from north to east",
     ),
 )
-NADIR = of_frame("nadir", "point", "place below the camera", lambda frame: frame.nadir)
+NADIR = of_frame("nadir", "point", "place below the solved camera", lambda frame: frame.nadir)
 CENTRE = of_frame(
     "centre",
     "point",
@@ -282,10 +285,10 @@ def _nadir(source: str, axis: str, says: str) -> TableColumn:
 
 
 def place_of(frame: ExportFrame) -> tuple[str | None, str | None]:
-    """Name and country of what a photo shows: a person's, else the city near its centre."""
+    """Name and country of what a photo shows: a person's, else the largest town in it."""
     if frame.review is not None and frame.review.place is not None:
         return frame.review.place["name"], frame.review.place["country"]
-    return frame.towns.centre.city, frame.towns.centre.country
+    return frame.shown.city, frame.shown.country
 
 
 def _author(frame: ExportFrame) -> str | None:
@@ -312,7 +315,7 @@ RECORD = (
     of_frame(
         "place",
         "text",
-        "place that a person named, else the city near the centre",
+        "place that a person named, else the largest town that is shown",
         lambda frame: place_of(frame)[0],
     ),
     ORIENTATION,
