@@ -29,34 +29,3 @@ from regengine.orbit.rotation import (
 from regengine.orbit.sun_moon import SunMoon, SunMoonOver, sun_direction, sun_moon, sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
 from regengine.orbit.uncertainty import OrbitSigma, orbit_sigma
-
-__all__ = [
-    "EARTH_RATE_RAD_S",
-    "J2000_JULIAN_DATE",
-    "CameraPosition",
-    "ElementSet",
-    "OrbitSigma",
-    "SunMoon",
-    "SunMoonOver",
-    "TleSet",
-    "aberration_turn",
-    "camera_position",
-    "days_since_j2000",
-    "earth_velocity",
-    "icrs_to_itrf",
-    "load_tle_file",
-    "nadir_track_positions",
-    "orbit_sigma",
-    "position_from_elements",
-    "position_from_nadir",
-    "sidereal_angle_rad",
-    "sun_direction",
-    "sun_moon",
-    "sun_moon_over",
-    "teme_to_ecef",
-    "track_positions",
-    "turn_about_pole",
-    "turned_by_clock",
-    "ut1_minus_utc_s",
-    "utc_of",
-]

@@ -25,16 +25,9 @@ if TYPE_CHECKING:
 
 LINE_LENGTH = 69
 # Of an orbit mean-elements message: what SGP4 does not need, where a catalogue leaves it out
-OMM_DEFAULTS: dict[str, object] = {
-    "OBJECT_NAME": "",
-    "OBJECT_ID": "",
-    "CLASSIFICATION_TYPE": "U",
-    "EPHEMERIS_TYPE": 0,
-    "ELEMENT_SET_NO": 0,
-    "REV_AT_EPOCH": 0,
-    "MEAN_MOTION_DOT": 0.0,
-    "MEAN_MOTION_DDOT": 0.0,
-}
+NOT_NEEDED = ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DOT")
+OMM_DEFAULTS: dict[str, object] = dict.fromkeys((*NOT_NEEDED, "MEAN_MOTION_DDOT"), 0)
+OMM_DEFAULTS |= {"OBJECT_NAME": "", "OBJECT_ID": "", "CLASSIFICATION_TYPE": "U"}
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
 # What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
 CHECKSUM_VALUE = bytes(

