@@ -41,36 +41,32 @@ def main(
               regengine report run.h5 --out report.html --overlays overlays
               regengine report run.h5 --json | jq .verdicts
     """
+    import json
+
     from regengine.batch.console import progress, say
-    from regengine.report.report import (
-        collect_store,
-        figures_line,
-        report_figures,
-        write_report,
-    )
+    from regengine.report.report import collect_store, write_report
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:
         check_out(page, overlays)
-    collected = collect_store(store, 0 if page is None else frames)
-    figures = report_figures(store, collected)
+    figures, listed = collect_store(store, 0 if page is None else frames)
     if page is not None:
-        most = min(thumbnails, len(collected.frames))
+        most = min(thumbnails, len(listed))
         with progress(most, quiet=quiet, doing="reading photos") as advance:
             pictured = write_report(
                 page,
                 store,
-                collected,
+                listed,
                 figures,
                 most_thumbnails=most,
                 overlays=overlays,
                 advance=advance,
             )
-        told = f"{figures['photos']} photos, {len(collected.frames)} listed, {pictured} shown"
+        told = f"{figures['photos']} photos, {len(listed)} listed, {pictured} shown"
         if not quiet:
             say(f"{page}: {told}", err=True)
     if as_json:
-        typer.echo(figures_line(figures))
+        typer.echo(json.dumps(figures, allow_nan=False))
 
 
 def check_out(page: Path, overlays: Path | None) -> None:

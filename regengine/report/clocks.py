@@ -8,7 +8,6 @@ remains; the ages and the sigma of the element sets stand beside each median.
 from __future__ import annotations
 
 import math
-from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,54 +26,47 @@ MOST_COMPARED = 500
 Row = dict[str, Any]
 
 
-class CameraTally:
-    """Offsets and focal lengths of photos as they come by, 24 and 8 bytes each."""
+def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
+    """Clocks and lenses, of what accepted photos teach that element sets placed.
 
-    def __init__(self) -> None:
-        self._offsets: defaultdict[tuple[str, str], array[float]] = defaultdict(_numbers)
-        self._ratios: defaultdict[tuple[str, float], array[float]] = defaultdict(_numbers)
-
-    def add(self, photos: Photos) -> None:
-        """Take what accepted photos teach that element sets placed; others teach nothing."""
-        bodies, times = photos.texts("camera_body"), photos.texts("time_utc")
-        offset_s, pitch_um = photos["along_track_offset_s"], photos["pixel_pitch_um"]
-        sigma_s = photos["sigma_along_km"] / ORBITAL_SPEED_KM_S
-        facts = np.column_stack([offset_s, sigma_s, photos["tle_age_h"]]).tolist()
-        nominal_mm = np.where(photos["focal_mm"] > 0.0, photos["focal_mm"], np.nan)
-        ratios = photos["focal_px"] * pitch_um / (1e3 * nominal_mm)
-        teaching = (
-            photos.where("verdict", "accepted")
-            & photos.where("nadir_source", "tle")
-            & ~photos.where("camera_body", "")
-            & (photos["width_px"] >= 0)
-            & (photos["height_px"] >= 0)
-            & (pitch_um > 0.0)
-            & photos.solved
-            & np.isfinite(offset_s)
-        )
-        for row in np.flatnonzero(teaching).tolist():
-            try:
-                day = datetime.fromisoformat(times[row]).date().isoformat()
-            except ValueError:  # none, or one that this program never wrote
-                continue
-            self._offsets[bodies[row], day].extend(facts[row])
-            if math.isfinite(ratios[row]):
-                self._ratios[bodies[row], float(nominal_mm[row])].append(float(ratios[row]))
-
-    def clock_offsets(self) -> list[Row]:
-        """By camera body and day by its clock, ISO 8601, UTC; see `clock_offset`."""
-        return [
-            {"camera_body": body, "day": day}
-            | clock_offset(*np.reshape(values, (-1, 3)).T.tolist())
-            for (body, day), values in sorted(self._offsets.items())
-        ]
-
-    def lens_ratios(self) -> list[Row]:
-        """Solved over nominal focal length by body and nominal length: crops are 1.2 to 2 times."""
-        return [
-            {"camera_body": body, "focal_mm": focal_mm} | _spread(values)
-            for (body, focal_mm), values in sorted(self._ratios.items())
-        ]
+    Clocks are by camera body and day by its clock, ISO 8601, UTC; see `clock_offset`. Lenses, by
+    body and nominal focal length, have the solved over the nominal one: crops are 1.2 to 2 times.
+    """
+    offset_s, pitch_um = photos["along_track_offset_s"], photos["pixel_pitch_um"]
+    teaching = (
+        photos.where("verdict", "accepted")
+        & photos.where("nadir_source", "tle")
+        & ~photos.where("camera_body", "")
+        & (photos["width_px"] >= 0)
+        & (photos["height_px"] >= 0)
+        & (pitch_um > 0.0)
+        & photos.solved
+        & np.isfinite(offset_s)
+    )
+    rows = np.flatnonzero(teaching)
+    sigma_s = photos["sigma_along_km"] / ORBITAL_SPEED_KM_S
+    facts = np.column_stack([offset_s, sigma_s, photos["tle_age_h"]])[rows].tolist()
+    nominal_mm = np.where(photos["focal_mm"] > 0.0, photos["focal_mm"], np.nan)
+    ratios = photos["focal_px"] * pitch_um / (1e3 * nominal_mm)
+    texts = (photos.texts(name, rows) for name in ("camera_body", "time_utc"))
+    offsets: defaultdict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    lenses: defaultdict[tuple[str, float], list[float]] = defaultdict(list)
+    for row, fact, body, time_utc in zip(rows.tolist(), facts, *texts, strict=True):
+        try:
+            day = datetime.fromisoformat(time_utc).date().isoformat()
+        except ValueError:  # none, or one that this program never wrote
+            continue
+        offsets[body, day].append(fact)
+        if math.isfinite(ratios[row]):
+            lenses[body, float(nominal_mm[row])].append(float(ratios[row]))
+    clocks = [
+        {"camera_body": body, "day": day} | clock_offset(*zip(*told, strict=True))
+        for (body, day), told in sorted(offsets.items())
+    ]
+    return clocks, [
+        {"camera_body": body, "focal_mm": focal_mm} | _spread(values)
+        for (body, focal_mm), values in sorted(lenses.items())
+    ]
 
 
 def clock_offset(
@@ -111,7 +103,3 @@ def _spread(values: Sequence[float], unit: str = "") -> Row:
         f"lowest{unit}": min(values),
         f"highest{unit}": max(values),
     }
-
-
-def _numbers() -> array[float]:
-    return array("d")

@@ -1,4 +1,4 @@
-"""Figures of a run, gathered while its photos stream by.
+"""Figures of a run, out of the columns of all its photos.
 
 How many came out how, how far its answers can be trusted as far as the run itself can tell, when it
 worked and on what longest, and what failed.
@@ -7,12 +7,10 @@ worked and on what longest, and what failed.
 from __future__ import annotations
 
 import math
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from heapq import nlargest
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +23,26 @@ UNKNOWN = "unknown"
 # Sentences carry numbers and file names: of each code so many different ones are told apart
 MOST_SENTENCES = 200
 SHOWN_SENTENCES = 3
-# Of categories, camera bodies and codes the commonest are told
-MOST_NAMES = 200
+# Of categories, camera bodies and codes the commonest are told; of versions and maps, too
+MOST_NAMES, MOST_ORIGINS = 200, 20
+MOST_FAILED, SLOWEST = 200, 20  # photos shown
+QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+PROPOSED = ("accepted", "review")
+# Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
+PROBABILITY_EDGES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1.0)
+MARGIN_EDGES = tuple(step / 20.0 for step in range(-1, 17))
+OFF_NADIR_EDGES = tuple(float(degrees) for degrees in range(0, 95, 5))
+
+Key = TypeVar("Key")
 
 
 class Photos:
-    """Some photos of a store as columns, of its groups ``frames`` and ``provenance``."""
+    """The photos of a store as columns, of its groups ``frames`` and ``provenance``."""
 
     def __init__(self, tables: Tables) -> None:
         frames = tables["frames"]
         self.tables = tables
         self._columns = first_of(tables["provenance"], frames["frame_index"]) | frames
-        self._texts: dict[str, list[str]] = {}
         self.verdicts = self.texts("verdict")
         self.solved: NDArray[np.bool_] = ~np.isnan(self["focal_px"])
 
@@ -46,15 +52,13 @@ class Photos:
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._columns[name]
 
-    def texts(self, name: str) -> list[str]:
-        """A column of texts."""
-        if name not in self._texts:
-            self._texts[name] = values_of(self[name])
-        return self._texts[name]
+    def texts(self, name: str, rows: Any = slice(None)) -> list[str]:
+        """A column of texts, or some rows of it."""
+        return values_of(self[name][rows])
 
     def where(self, name: str, text: str) -> NDArray[np.bool_]:
         """Which photos have a text in a column."""
-        return np.array([value == text for value in self.texts(name)], dtype=bool)
+        return np.asarray(self[name] == text.encode())
 
     def rows(self, group: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Rows of another group, and the places of their photos among these."""
@@ -64,69 +68,37 @@ class Photos:
         return rows, places[rows]
 
 
-class Tally(Protocol):
-    """What adds up photos as their blocks come by."""
+def verdict_figures(photos: Photos) -> dict[str, Any]:
+    """Counts of all verdicts, those that did not occur among them, by category and camera too."""
+    figures = {"photos": len(photos), "verdicts": verdict_counts(Counter(photos.verdicts))}
+    for name in ("category", "camera_body"):
+        texts = (text or UNKNOWN for text in photos.texts(name))
+        counts = count_by(zip(texts, photos.verdicts, strict=True))
+        figures[f"by_{name}"] = [{name: key} | counts[key] for key in _commonest(counts)]
+    return figures
 
-    def add(self, photos: Photos) -> None:
-        """Take some photos."""
 
-
-class VerdictTally:
-    """Counts of verdicts."""
-
-    def __init__(self) -> None:
-        self.all: Counter[str] = Counter()
-        self._by: dict[str, Counter[tuple[str, str]]] = {
-            name: Counter() for name in ("category", "camera_body")
+def reason_figures(photos: Photos) -> list[dict[str, Any]]:
+    """Codes with their counts and commonest sentences, the commonest code first."""
+    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True)
+    codes: Counter[tuple[str, str]] = Counter()
+    sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (verdict, listed, texts), count in Counter(told).items():
+        # Each code of a photo once
+        for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
+            codes[code, verdict] += count
+            if text in sentences[code] or len(sentences[code]) < MOST_SENTENCES:
+                sentences[code][text] += count
+    counts = count_by(codes)
+    return [
+        {
+            "code": code,
+            **counts[code],
+            "sentences": [text for text, _ in sentences[code].most_common(SHOWN_SENTENCES)],
+            "different_sentences": len(sentences[code]),
         }
-
-    def add(self, photos: Photos) -> None:
-        """Count photos."""
-        self.all.update(photos.verdicts)
-        for name, counts in self._by.items():
-            counts.update(zip(photos.texts(name), photos.verdicts, strict=True))
-
-    def figures(self) -> dict[str, Any]:
-        """Counts of all verdicts, those that did not occur among them."""
-        return {
-            "photos": self.all.total(),
-            "verdicts": verdict_counts(self.all),
-            **{f"by_{name}": _table(name, counts) for name, counts in self._by.items()},
-        }
-
-
-class ReasonTally:
-    """Counts of reasons, with the sentences they came with."""
-
-    def __init__(self) -> None:
-        self._codes: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
-
-    def add(self, photos: Photos) -> None:
-        """Count the reasons of photos, each code of a photo once."""
-        told = zip(
-            photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True
-        )
-        for (verdict, codes, texts), count in Counter(told).items():
-            for code, text in {one.code: one.text for one in reasons_of(codes, texts)}.items():
-                self._codes[code][verdict] += count
-                sentences = self._sentences[code]
-                if text in sentences or len(sentences) < MOST_SENTENCES:
-                    sentences[text] += count
-
-    def figures(self) -> list[dict[str, Any]]:
-        """Codes with their counts and commonest sentences, the commonest code first."""
-        order = sorted(self._codes, key=lambda code: (-self._codes[code].total(), code))
-        return [
-            {
-                "code": code,
-                "photos": self._codes[code].total(),
-                "verdicts": verdict_counts(self._codes[code]),
-                "sentences": [t for t, _ in self._sentences[code].most_common(SHOWN_SENTENCES)],
-                "different_sentences": len(self._sentences[code]),
-            }
-            for code in order[:MOST_NAMES]
-        ]
+        for code in _commonest(counts)
+    ]
 
 
 def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
@@ -134,160 +106,105 @@ def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
     return {verdict: counts.get(verdict, 0) for verdict in VERDICTS}
 
 
-def _table(name: str, counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    tally: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for (key, verdict), count in counts.items():
-        tally[key or UNKNOWN][verdict] += count
-    order = sorted(tally, key=lambda key: (-tally[key].total(), key))
-    return [
-        {name: key, "photos": tally[key].total(), "verdicts": verdict_counts(tally[key])}
-        for key in order[:MOST_NAMES]
-    ]
-
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-class Distribution:
-    """Values of one kind, eight bytes each; what lies beyond the edges counts in the outer bins."""
-
-    def __init__(self, edges: Sequence[float]) -> None:
-        self.edges = tuple(edges)
-        self._values = array("d")
-
-    def add(self, values: NDArray[Any]) -> None:
-        """Take values; what is not finite is left out."""
-        self._values.frombytes(values[np.isfinite(values)].astype(float).tobytes())
-
-    def figures(self) -> dict[str, Any]:
-        """Count, mean, quantiles (None without values), bins."""
-        values = np.asarray(self._values)
-        inside = np.clip(values, self.edges[0], np.nextafter(self.edges[-1], -math.inf))
-        names = [f"p{round(100 * quantile):02d}" for quantile in QUANTILES]
-        found = np.quantile(values, QUANTILES).tolist() if len(values) else [None] * len(names)
-        return {
-            "count": len(values),
-            "mean": float(values.mean()) if len(values) else None,
-            **dict(zip(names, found, strict=True)),
-            "edges": list(self.edges),
-            "bins": np.histogram(inside, self.edges)[0].tolist(),
-        }
-
-
-def decades(lowest: int, highest: int, steps: tuple[float, ...] = (1.0, 2.0, 5.0)) -> list[float]:
-    """Edges of bins for values of many sizes: 1, 2, 5, 10, 20 … between two powers of ten."""
-    edges = [step * 10.0**power for power in range(lowest, highest) for step in steps]
-    return [*edges, 10.0**highest]
-
-
-PROPOSED = ("accepted", "review")
-# Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
-PROBABILITY_EDGES = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1.0)
-MARGIN_EDGES = tuple(step / 20.0 for step in range(-1, 17))
-OFF_NADIR_EDGES = tuple(float(degrees) for degrees in range(0, 95, 5))
-
-
-class Reliability:
-    """Probabilities, and how well proposals fit, of accepted and of reviewed photos."""
-
-    def __init__(self) -> None:
-        self._expected_right = 0.0
-        self._spreads = {verdict: _spreads() for verdict in PROPOSED}
-        self._probabilities: dict[str, Distribution] = {}
-
-    def add(self, photos: Photos) -> None:
-        """Take photos' figures."""
-        probability, fitted = photos["probability"], photos["matched_lights"] >= 0
-        known = ~np.isnan(probability)
-        # Of four points the worst: it bounds what the proposal can be used for
-        worst = np.full(len(photos), np.nan)
-        rows, places = photos.rows("control_points")
-        np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
-        values = {
-            "sigma_m": worst,
-            "off_nadir_deg": np.where(photos.solved, photos["off_nadir_deg"], np.nan),
-            "residual_m": np.where(fitted, photos["residual_m"], np.nan),
-            "residual_px": np.where(fitted, photos["residual_px"], np.nan),
-            "margin": np.where(fitted, photos["ncc"] - photos["runner_up_ncc"], np.nan),
-            "matched_lights": np.where(fitted, photos["matched_lights"], np.nan),
-        }
-        for verdict in set(photos.verdicts):
-            those = photos.where("verdict", verdict)
-            if (those & known).any():
-                told = self._probabilities.setdefault(verdict, Distribution(PROBABILITY_EDGES))
-                told.add(probability[those & known])
-            if verdict == "accepted":
-                self._expected_right += float(probability[those & known].sum())
-            for name, spread in self._spreads.get(verdict, {}).items():
-                spread.add(values[name][those])
-
-    def figures(self) -> dict[str, Any]:
-        """Probabilities by verdict, the expected number of right ones, distributions."""
-        probabilities = {v: known.figures() for v, known in sorted(self._probabilities.items())}
-        accepted = probabilities.get("accepted", {"count": 0})["count"]
-        return {
-            "accepted": accepted,
-            "expected_right": self._expected_right,
-            "expected_wrong": accepted - self._expected_right,
-            "probability": probabilities,
-            "distributions": {
-                name: {verdict: self._spreads[verdict][name].figures() for verdict in PROPOSED}
-                for name in self._spreads["accepted"]
-            },
-        }
-
-
-def _spreads() -> dict[str, Distribution]:
+def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
+    """How many photos and verdicts each key has; of pairs of key and verdict, or their counts."""
+    found: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    for (key, verdict), count in Counter(pairs).items():
+        found[key][verdict] = count
     return {
-        "sigma_m": Distribution(decades(1, 5)),
-        "residual_m": Distribution(decades(1, 5)),
-        "residual_px": Distribution(decades(-1, 2)),
-        "margin": Distribution(MARGIN_EDGES),
-        "matched_lights": Distribution(decades(0, 4)),
-        "off_nadir_deg": Distribution(OFF_NADIR_EDGES),
+        key: {"photos": counts.total(), "verdicts": verdict_counts(counts)}
+        for key, counts in found.items()
     }
 
 
-SLOWEST = 20
+def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:MOST_NAMES]
 
 
-class TimeTally:
-    """Seconds spent on photos and the times at which they were done."""
+def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]:
+    """Count, mean, quantiles (None without values), bins of what is finite.
 
-    def __init__(self) -> None:
-        self._seconds = Distribution(decades(-2, 3))
-        self._total_s = 0.0
-        self._first_s, self._last_s = math.inf, -math.inf
-        self._slowest: list[tuple[float, int, dict[str, Any]]] = []
+    What lies beyond the edges counts in the outer bins.
+    """
+    values = values[np.isfinite(values)].astype(float)
+    inside = np.clip(values, edges[0], np.nextafter(edges[-1], -math.inf))
+    told = [None] * len(QUANTILES)
+    if len(values):
+        told = np.quantile(values, list(QUANTILES.values())).tolist()
+    return {
+        "count": len(values),
+        "mean": float(values.mean()) if len(values) else None,
+        **dict(zip(QUANTILES, told, strict=True)),
+        "edges": list(edges),
+        "bins": np.histogram(inside, edges)[0].tolist(),
+    }
 
-    def add(self, photos: Photos) -> None:
-        """Take photos' times."""
-        seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
-        self._seconds.add(seconds)
-        self._total_s += float(np.nansum(seconds))
-        done = np.array([_posix(text) for text in photos.texts("processed_utc")])
-        if np.isfinite(done).any():
-            self._first_s = min(self._first_s, float(np.nanmin(done)))
-            self._last_s = max(self._last_s, float(np.nanmax(done)))
-        for row in np.argsort(-seconds, kind="stable")[:SLOWEST].tolist():  # what is missing last
-            if np.isfinite(seconds[row]):
-                codes = photos.texts("reasons")[row]
-                facts = {name: photos.texts(name)[row] for name in ("frame", "path", "verdict")}
-                told = float(seconds[row]), -int(photos["frame_index"][row])
-                facts |= {"seconds": told[0], "reasons": codes.split(",") if codes else []}
-                self._slowest.append((*told, facts))
-        self._slowest = nlargest(SLOWEST, self._slowest, key=lambda slow: slow[:2])
 
-    def figures(self) -> dict[str, Any]:
-        """Distribution of seconds, span of the run, the slowest photos first."""
-        known = math.isfinite(self._first_s)
-        return {
-            "seconds": self._seconds.figures(),
-            "total_seconds": self._total_s,
-            "first_utc": _iso(self._first_s) if known else None,
-            "last_utc": _iso(self._last_s) if known else None,
-            "slowest": [facts for _, _, facts in self._slowest],
-        }
+def decades(lowest: int, highest: int) -> list[float]:
+    """Edges of bins for values of many sizes: 1, 2, 5, 10, 20 … between two powers of ten."""
+    edges = [step * 10.0**power for power in range(lowest, highest) for step in (1.0, 2.0, 5.0)]
+    return [*edges, 10.0**highest]
+
+
+def reliability_figures(photos: Photos) -> dict[str, Any]:
+    """Probabilities by verdict, the expected number of right ones, how well proposals fit."""
+    probability, fitted = photos["probability"], photos["matched_lights"] >= 0
+    # Of four points the worst: it bounds what the proposal can be used for
+    worst = np.full(len(photos), np.nan)
+    rows, places = photos.rows("control_points")
+    np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
+    margin = photos["ncc"] - photos["runner_up_ncc"]
+    every = np.ones(len(photos), bool)
+    spreads = {
+        "sigma_m": (worst, every, decades(1, 5)),
+        "residual_m": (photos["residual_m"], fitted, decades(1, 5)),
+        "residual_px": (photos["residual_px"], fitted, decades(-1, 2)),
+        "margin": (margin, fitted, MARGIN_EDGES),
+        "matched_lights": (photos["matched_lights"], fitted, decades(0, 4)),
+        "off_nadir_deg": (photos["off_nadir_deg"], photos.solved, OFF_NADIR_EDGES),
+    }
+    of = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
+    known = {verdict: those & np.isfinite(probability) for verdict, those in of.items()}
+    accepted = probability[known["accepted"]]
+    return {
+        "accepted": len(accepted),
+        "expected_right": float(accepted.sum()),
+        "expected_wrong": len(accepted) - float(accepted.sum()),
+        "probability": {
+            verdict: distribution(probability[known[verdict]], PROBABILITY_EDGES)
+            for verdict in sorted(VERDICTS)
+            if known[verdict].any()
+        },
+        "distributions": {
+            name: {
+                verdict: distribution(values[of[verdict] & there], edges) for verdict in PROPOSED
+            }
+            for name, (values, there, edges) in spreads.items()
+        },
+    }
+
+
+def time_figures(photos: Photos) -> dict[str, Any]:
+    """Distribution of seconds, span of the run, the slowest photos first."""
+    seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
+    done = [_posix(text) for text in photos.texts("processed_utc")]
+    done = [posix_s for posix_s in done if math.isfinite(posix_s)]
+    rows = np.argsort(-seconds, kind="stable")[:SLOWEST]  # what is missing last
+    rows = rows[np.isfinite(seconds[rows])]
+    names = ("frame", "path", "verdict")
+    facts = zip(*(photos.texts(name, rows) for name in names), strict=True)
+    slowest = zip(facts, photos.texts("reasons", rows), seconds[rows].tolist(), strict=True)
+    return {
+        "seconds": distribution(seconds, decades(-2, 3)),
+        "total_seconds": float(np.nansum(seconds)),
+        "first_utc": _iso(min(done)) if done else None,
+        "last_utc": _iso(max(done)) if done else None,
+        "slowest": [
+            dict(zip(names, told, strict=True))
+            | {"seconds": spent_s, "reasons": codes.split(",") if codes else []}
+            for told, codes, spent_s in slowest
+        ],
+    }
 
 
 def _posix(text: str) -> float:
@@ -301,6 +218,44 @@ def _posix(text: str) -> float:
 
 def _iso(posix_s: float) -> str:
     return datetime.fromtimestamp(posix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def failure_figures(photos: Photos) -> dict[str, Any]:
+    """How many photos failed, by code, and the first `MOST_FAILED` of them."""
+    rows = np.flatnonzero(photos.where("verdict", "failed"))
+    columns = (photos.texts(name, rows) for name in ("reasons", "reason_texts"))
+    told = list(map(reasons_of, *columns))
+    codes = [reasons[0].code if reasons else "" for reasons in told]
+    names = (photos.texts(name, rows[:MOST_FAILED]) for name in ("frame", "path"))
+    return {
+        "photos": len(rows),
+        "codes": dict(sorted(Counter(codes).items(), key=lambda pair: (-pair[1], pair[0]))),
+        "shown": [
+            {
+                "frame": frame,
+                "path": path,
+                "code": code,
+                "text": "; ".join(reason.text for reason in reasons),
+            }
+            for frame, path, code, reasons in zip(*names, codes, told, strict=False)
+        ],
+    }
+
+
+def origin_figures(photos: Photos) -> dict[str, Any]:
+    """Versions, maps and sources of positions, the commonest first; hours of element sets."""
+
+    def counts(name: str) -> dict[str, int]:
+        return dict(Counter(photos.texts(name)).most_common(MOST_ORIGINS))
+
+    sources = counts("nadir_source")
+    ages_h = photos["tle_age_h"][photos.where("nadir_source", "tle")]
+    return {
+        "engine_versions": counts("engine_version"),
+        "lights": counts("lights"),
+        "positions_from": {source or "none": count for source, count in sources.items()},
+        "tle_age_h": distribution(ages_h, decades(-1, 4)),
+    }
 
 
 Item = TypeVar("Item")
@@ -321,34 +276,3 @@ def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
         shares[name] = min(count, left // (len(counts) - done))
         left -= shares[name]
     return {name: shares[name] for name in counts}
-
-
-MOST_SHOWN = 200
-
-
-class FailureTally:
-    """Failed photos by code; of very many, the first."""
-
-    def __init__(self) -> None:
-        self._codes: Counter[str] = Counter()
-        self._shown: list[dict[str, Any]] = []
-
-    def add(self, photos: Photos) -> None:
-        """Take photos; those that did not fail are left out."""
-        codes, texts = photos.texts("reasons"), photos.texts("reason_texts")
-        for row in np.flatnonzero(photos.where("verdict", "failed")).tolist():
-            reasons = reasons_of(codes[row], texts[row])
-            facts = {name: photos.texts(name)[row] for name in ("frame", "path")}
-            facts["code"] = reasons[0].code if reasons else ""
-            self._codes[facts["code"]] += 1
-            if len(self._shown) < MOST_SHOWN:
-                text = "; ".join(reason.text for reason in reasons)
-                self._shown.append(facts | {"text": text})
-
-    def figures(self) -> dict[str, Any]:
-        """How many, by code, and the first `MOST_SHOWN` of them."""
-        return {
-            "photos": self._codes.total(),
-            "codes": dict(sorted(self._codes.items(), key=lambda pair: (-pair[1], pair[0]))),
-            "shown": self._shown,
-        }

@@ -17,17 +17,22 @@ from regengine.io.plain import rounded
 from regengine.records import VERDICT_WORDS
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thinned
-from regengine.report.places import coastline, outline_of, place_of
+from regengine.report.places import coastline, outline_of
 from regengine.result import FrameResult
 from regengine.store.file import photo_file
 
 LONGEST_SENTENCE = 300
 
 
-def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
+# A photo, and its longitude and latitude; NaN where it has no place
+Listed = tuple[FrameResult, list[float]]
+
+
+def frame_row(
+    result: FrameResult, place: list[float], page_folder: Path, overlays: Path | None
+) -> dict[str, Any]:
     """One photo's row."""
     fit, solved = result.fit, result.solved
-    place = place_of(result)
     drawn = None if overlays is None else overlay_of(result, overlays)
     return {
         "frame": result.frame,
@@ -49,7 +54,7 @@ def frame_row(result: FrameResult, page_folder: Path, overlays: Path | None) -> 
         "off_nadir_deg": None if solved is None else rounded(solved.off_nadir_deg, 1),
         "offset_s": None if solved is None else rounded(solved.along_track_offset_s, 1),
         "seconds": rounded(result.seconds, 2),
-        "place": None if place is None else [round(degrees, 2) for degrees in place],
+        "place": [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None,
         "outline": outline_of(result),
         "thumbnail": None,
     }
@@ -62,7 +67,7 @@ def overlay_of(result: FrameResult, overlays: Path) -> Path | None:
 
 
 def report_page(
-    frames: Sequence[FrameResult],
+    frames: Sequence[Listed],
     figures: Mapping[str, Any],
     pictures: Mapping[int, bytes],
     page_folder: Path,
@@ -70,8 +75,8 @@ def report_page(
 ) -> str:
     """The page of a run."""
     rows = []
-    for number, result in enumerate(frames):
-        row = frame_row(result, page_folder, overlays)
+    for number, (result, place) in enumerate(frames):
+        row = frame_row(result, place, page_folder, overlays)
         if number in pictures:
             row["thumbnail"] = data_address(pictures[number])
         rows.append(row)
@@ -83,19 +88,6 @@ def report_page(
     }
     content = files("regengine.report").joinpath("report.html").read_text(encoding="utf-8")
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")
-
-
-# What EXIF orientations 1 to 8 ask for: a mirror image or not, then quarter turns to the left
-TURNS = {
-    1: (False, 0),
-    2: (True, 0),
-    3: (False, 2),
-    4: (True, 2),
-    5: (True, 1),
-    6: (False, 3),
-    7: (True, 3),
-    8: (False, 1),
-}
 
 
 def thumbnails(
@@ -135,5 +127,8 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
 
 def turned(rgb: NDArray[Any], orientation: int) -> NDArray[Any]:
     """A picture as EXIF says that it is to be looked at."""
-    mirrored, quarters = TURNS.get(orientation, (False, 0))
-    return np.rot90(rgb[:, ::-1] if mirrored else rgb, quarters)
+    if 5 <= orientation <= 8:
+        rgb = rgb.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        rgb = rgb[:, ::-1]
+    return rgb[::-1] if orientation in (3, 4, 7, 8) else rgb

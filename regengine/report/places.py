@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter, defaultdict
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -14,8 +11,7 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.footprint import visible_outline
-from regengine.records import centre_lonlat, prior_nadir
-from regengine.report.figures import Photos, verdict_counts
+from regengine.report.figures import Photos, count_by
 from regengine.result import FrameResult
 
 CELL_DEG = 2
@@ -28,41 +24,31 @@ LonLat = tuple[float, float]
 ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
-class PlaceTally:
-    """Counts of photos by cell of a grid and verdict."""
+def place_figures(photos: Photos) -> dict[str, Any]:
+    """Counts by cell of a grid and verdict, cells by their south-western corners, from the west.
 
-    def __init__(self) -> None:
-        self._cells: Counter[tuple[float, float, str]] = Counter()
-
-    def add(self, photos: Photos) -> None:
-        """Count photos where they looked, else where they were taken from; others are left out."""
-        places = places_of(photos)
-        there = np.isfinite(places[:, 0])
-        cells = (places[there] // CELL_DEG).tolist()
-        verdicts = np.array(photos.verdicts, dtype=object)[there]
-        self._cells.update((*cell, verdict) for cell, verdict in zip(cells, verdicts, strict=True))
-
-    def figures(self) -> dict[str, Any]:
-        """Cells by their south-western corners, from west to east."""
-        cells: defaultdict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-        for (column, row, verdict), count in self._cells.items():
-            cells[int(column), int(row)][verdict] += count
-        return {
-            "photos": self._cells.total(),
-            "cell_deg": CELL_DEG,
-            "cells": [
-                {
-                    "lon": CELL_DEG * column,
-                    "lat": CELL_DEG * row,
-                    "verdicts": verdict_counts(cells[column, row]),
-                }
-                for column, row in sorted(cells)
-            ],
-        }
+    Photos lie where they looked, else where they were taken from; others are left out.
+    """
+    places = places_of(photos)
+    there = np.isfinite(places[:, 0])
+    corners = (places[there] // CELL_DEG).astype(int) * CELL_DEG
+    verdicts = np.array(photos.verdicts, dtype=object)[there]
+    cells = count_by(zip(map(tuple, corners.tolist()), verdicts, strict=True))
+    return {
+        "photos": len(corners),
+        "cell_deg": CELL_DEG,
+        "cells": [
+            {"lon": lon, "lat": lat, "verdicts": told["verdicts"]}
+            for (lon, lat), told in sorted(cells.items())
+        ],
+    }
 
 
 def places_of(photos: Photos) -> NDArray[np.float64]:
-    """`place_of` of many photos: rows of lon, lat, nan where there is none."""
+    """What the middle of photos shows (a corner, if that is sky), else where they were taken.
+
+    Rows of lon, lat, nan where there is none.
+    """
     hypotheses = photos.tables["hypotheses"]
     rows, of = photos.rows("hypotheses")
     of, first = np.unique(of, return_index=True)  # the best of a photo comes first
@@ -86,14 +72,6 @@ def places_of(photos: Photos) -> NDArray[np.float64]:
     return np.where(known.any(axis=0)[:, None], chosen, np.nan)
 
 
-def place_of(result: FrameResult) -> LonLat | None:
-    """What the middle of a photo shows (a corner, if that is sky), else where it was taken."""
-    for lon, lat in _candidates(result):
-        if math.isfinite(lon) and math.isfinite(lat):
-            return lon, lat
-    return None
-
-
 def outline_of(result: FrameResult) -> list[LonLat]:
     """The ground that a solved photo shows."""
     if result.solved is None:
@@ -109,18 +87,6 @@ def coastline() -> list[list[float]]:
     text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
     rings: list[list[float]] = json.loads(text)["rings"]
     return rings
-
-
-def _candidates(result: FrameResult) -> Iterator[LonLat]:
-    if result.hypotheses:
-        best = result.hypotheses[0]
-        if best.centre_lon is not None and best.centre_lat is not None:
-            yield best.centre_lon, best.centre_lat
-    if result.solved is not None:
-        yield centre_lonlat(result.solved.camera)
-    yield from (corner for corner in result.footprint or () if corner is not None)
-    if (prior := prior_nadir(result)) is not None:
-        yield prior.lon, prior.lat
 
 
 def _outline(camera: Camera) -> list[LonLat]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,83 +14,46 @@ from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.errors import StoreError
 from regengine.io.html import visible_text, write_page
 from regengine.io.plain import plain
-from regengine.report.clocks import CameraTally
+from regengine.report.clocks import camera_figures
 from regengine.report.figures import (
     VERDICTS,
-    Distribution,
-    FailureTally,
     Photos,
-    ReasonTally,
-    Reliability,
-    Tally,
-    TimeTally,
-    VerdictTally,
-    decades,
+    failure_figures,
     fair_shares,
+    origin_figures,
+    reason_figures,
+    reliability_figures,
     thinned,
+    time_figures,
+    verdict_figures,
 )
-from regengine.report.page import report_page, thumbnails
-from regengine.report.places import PlaceTally
-from regengine.result import FrameResult
-from regengine.store.file import CHUNK_ROWS, check, damage_told
-from regengine.store.rows import Tables, from_tables, of_frames, values_of
-from regengine.store.schema import GROUPS
+from regengine.report.page import Listed, report_page, thumbnails
+from regengine.report.places import place_figures, places_of
+from regengine.store.file import CHUNK_ROWS, damage_told, open_store
+from regengine.store.rows import from_tables, join, of_frames
+from regengine.store.schema import select
 from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
 from regengine.store.writer import utc_now
-
-MOST_NAMES = 20
-
-
-class OriginTally:
-    """Versions, maps and sources of positions of the photos."""
-
-    def __init__(self) -> None:
-        self._engines: Counter[str] = Counter()
-        self._lights: Counter[str] = Counter()
-        self._sources: Counter[str] = Counter()
-        self._ages = Distribution(decades(-1, 4))
-
-    def add(self, photos: Photos) -> None:
-        """Take what photos were made from."""
-        self._engines.update(photos.texts("engine_version"))
-        self._lights.update(photos.texts("lights"))
-        self._sources.update(source or "none" for source in photos.texts("nadir_source"))
-        self._ages.add(photos["tle_age_h"][photos.where("nadir_source", "tle")])
-
-    def figures(self) -> dict[str, Any]:
-        """Counts of each, the commonest first; ages of element sets in hours."""
-        return {
-            "engine_versions": dict(self._engines.most_common(MOST_NAMES)),
-            "lights": dict(self._lights.most_common(MOST_NAMES)),
-            "positions_from": dict(self._sources.most_common(MOST_NAMES)),
-            "tle_age_h": self._ages.figures(),
-        }
 
 
 def run_attributes(store: Path) -> dict[str, Any]:
     """What a store says of its making."""
-    import h5py
-
     parts = list_parts(parts_folder(store))
     for path in ([store] if store.exists() else []) + parts[::-1]:
         try:
-            check(path)
-            with h5py.File(path, "r") as file:
+            with open_store(path) as file:
                 found = dict(file.attrs.items())
         except (OSError, RuntimeError, StoreError):  # a part that was merged a moment ago
             continue
+        texts = {name: value for name, value in found.items() if isinstance(value, str)}
         return {
-            "created": _text(found.get("created")),
-            "command_line": _text(found.get("command_line")),
-            "package_versions": _parsed(_text(found.get("package_versions"))),
+            "created": texts.get("created"),
+            "command_line": texts.get("command_line"),
+            "package_versions": _parsed(texts.get("package_versions")),
             "format_version": int(found.get("format_version", 0)),
             "unmerged_parts": len(parts),
         }
     raise StoreError(f"{store} does not exist: check the path of the store.")
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _parsed(text: str | None) -> Any:
@@ -104,58 +65,48 @@ def _parsed(text: str | None) -> Any:
     return value if isinstance(value, dict) else None
 
 
-# All figures of a run, gathered while its photos stream by.
-
 # Camera bodies times days, and lenses: those with most photos are told
 MOST_CAMERA_ROWS = 500
+READ_FRAMES = 65536  # of few columns
+# What figures are made of: some 400 bytes a photo
+COLUMNS = select(
+    *(
+        f"frames/{name}"
+        for name in (
+            *("frame", "path", "verdict", "reasons", "reason_texts", "category", "camera_body"),
+            *("focal_mm", "focal_px", "pixel_pitch_um", "width_px", "height_px", "time_utc"),
+            *("nadir_source", "nadir_lon", "nadir_lat", "sigma_along_km", "tle_age_h"),
+            *("centre_lon", "centre_lat", "footprint_lon", "footprint_lat", "off_nadir_deg"),
+            *("along_track_offset_s", "probability", "residual_m", "residual_px", "ncc"),
+            *("runner_up_ncc", "matched_lights"),
+        )
+    ),
+    *(f"provenance/{name}" for name in ("engine_version", "lights", "seconds", "processed_utc")),
+    *("control_points/sigma_m", "hypotheses/centre_lon", "hypotheses/centre_lat"),
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Collected:
-    """Figures of all photos, and some of the photos."""
-
-    figures: dict[str, Any]  # as docs/commands/report.md tells them; plain values
-    frames: list[FrameResult]  # in the store's order; each verdict has its fair share
-
-
-def collect(blocks: Iterable[Tables], listed: NDArray[np.int64]) -> Collected:
-    """Go through the photos of a store once; ``listed`` are the numbers of those to keep."""
-    verdicts, reasons, reliability = VerdictTally(), ReasonTally(), Reliability()
-    cameras, places, times = CameraTally(), PlaceTally(), TimeTally()
-    failures, origins = FailureTally(), OriginTally()
-    tallies: tuple[Tally, ...] = (
-        *(verdicts, reasons, reliability, cameras, places),
-        *(times, failures, origins),
-    )
-    kept: list[FrameResult] = []
-    for tables in blocks:
-        photos = Photos(tables)
-        for tally in tallies:
-            tally.add(photos)
-        kept += [stored.result for stored in from_tables(of_frames(tables, listed))]
-    figures = {
-        **verdicts.figures(),
-        "reasons": reasons.figures(),
-        "reliability": reliability.figures(),
-        "clocks": _most_telling(cameras.clock_offsets()),
-        "lenses": _most_telling(cameras.lens_ratios()),
+def run_figures(photos: Photos) -> dict[str, Any]:
+    """The figures of all photos."""
+    clocks, lenses = camera_figures(photos)
+    return {
+        **verdict_figures(photos),
+        "reasons": reason_figures(photos),
+        "reliability": reliability_figures(photos),
+        "clocks": _most_telling(clocks),
+        "lenses": _most_telling(lenses),
         "orbital_speed_km_s": ORBITAL_SPEED_KM_S,
-        "places": places.figures(),
-        "failed": failures.figures(),
-        "times": times.figures(),
-        "origins": origins.figures(),
+        "places": place_figures(photos),
+        "failed": failure_figures(photos),
+        "times": time_figures(photos),
+        "origins": origin_figures(photos),
     }
-    return Collected(figures=figures, frames=kept)
 
 
-def to_list(blocks: Iterable[Tables], most: int) -> NDArray[np.int64]:
+def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
     """Numbers of at most so many photos, ascending: each verdict has its fair share, evenly."""
-    numbers: dict[str, list[int]] = {verdict: [] for verdict in VERDICTS}
-    for tables in blocks:
-        found = tables["frames"]["frame_index"].tolist()
-        for verdict, number in zip(values_of(tables["frames"]["verdict"]), found, strict=True):
-            if verdict in numbers:
-                numbers[verdict].append(number)
+    those = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
+    numbers = {verdict: photos["frame_index"][rows].tolist() for verdict, rows in those.items()}
     shares = fair_shares({verdict: len(of) for verdict, of in numbers.items()}, most)
     kept = [number for verdict, of in numbers.items() for number in thinned(of, shares[verdict])]
     return np.array(sorted(kept), dtype=np.int64)
@@ -170,47 +121,31 @@ def _most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"groups": len(rows), "rows": kept}
 
 
-def collect_store(store: Path, most_frames: int) -> Collected:
-    """Figures and some photos of a store, also of one that a run is writing.
+def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[Listed]]:
+    """Figures of a store as `regengine report --json` prints them, and at most so many photos.
 
-    StoreError if there is none, or it cannot be read.
+    Photos are in the store's order, each verdict with its fair share, with their places. A run may
+    be writing the store. StoreError if there is none, or it cannot be read.
     """
-    told_apart = tuple(one for one in GROUPS["frames"] if one.name in ("frame_index", "verdict"))
     with damage_told(store):
-        verdicts = iter_blocks(store, {"frames": told_apart}) if most_frames else ()
-        listed = to_list(verdicts, most_frames)
-        return collect(map(with_best, iter_blocks(store, OF_FRAMES, CHUNK_ROWS)), listed)
-
-
-def with_best(tables: Tables) -> Tables:
-    """Without the hypotheses behind the best of each photo."""
-    best = tables["hypotheses"]["rank"] < 1
-    return tables | {"hypotheses": {n: column[best] for n, column in tables["hypotheses"].items()}}
-
-
-def report_figures(store: Path, collected: Collected) -> dict[str, Any]:
-    """All that `regengine report --json` prints, plain JSON values."""
-    figures: dict[str, Any] = plain(
-        {
-            "store": str(store),
-            "reported_utc": utc_now(),
-            "run": run_attributes(store),
-            **collected.figures,
-        },
-        visible_text,
-    )
-    return figures
-
-
-def figures_line(figures: Mapping[str, Any]) -> str:
-    """The figures as one line of JSON, ASCII, without the line break."""
-    return json.dumps(figures, allow_nan=False)
+        photos = Photos(join(list(iter_blocks(store, COLUMNS, READ_FRAMES)), COLUMNS))
+        listed = to_list(photos, most_frames)
+        rows = np.searchsorted(photos["frame_index"], listed)
+        places = dict(zip(listed.tolist(), places_of(photos)[rows].tolist(), strict=True))
+        frames = [
+            (stored.result, places[stored.frame_index])
+            for tables in (iter_blocks(store, OF_FRAMES, CHUNK_ROWS) if len(listed) else ())
+            for stored in from_tables(of_frames(tables, listed))
+        ]
+        figures = run_figures(photos)
+    told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
+    return plain(told | figures, visible_text), frames
 
 
 def write_report(
     out: Path,
     store: Path,
-    collected: Collected,
+    frames: Sequence[Listed],
     figures: Mapping[str, Any],
     *,
     most_thumbnails: int,
@@ -219,10 +154,11 @@ def write_report(
 ) -> int:
     """Write the page, whole or not at all: how many thumbnails are on it.
 
-    ``figures`` are those of `report_figures`; ``overlays`` is a folder of overlays to link to;
-    ``advance`` is called after each photo that was read. StoreError if it cannot be written.
+    ``frames`` and ``figures`` are those of `collect_store`; ``overlays`` is a folder of overlays to
+    link to; ``advance`` is called after each photo that was read. StoreError if it cannot be
+    written.
     """
-    pictures = thumbnails(collected.frames, store, most_thumbnails, advance)
+    pictures = thumbnails([result for result, _ in frames], store, most_thumbnails, advance)
     folder = out.absolute().parent
-    write_page(out, report_page(collected.frames, figures, pictures, folder, overlays))
+    write_page(out, report_page(frames, figures, pictures, folder, overlays))
     return len(pictures)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -381,6 +381,7 @@ class Reviewed:
     place: dict[str, Any] | None
     disputed: bool  # whether the latest decisions of two people differ
     stale: bool  # whether the engine proposes something else by now
+    size_px: tuple[int, int]  # of the photo
 
 
 def reviewed(store: Path) -> dict[int, Reviewed]:
@@ -398,11 +399,21 @@ def reviewed(store: Path) -> dict[int, Reviewed]:
             heads[head.judged.frame_index, head.judged.sha256].append(head)
     if not heads:
         return {}
-    return {
-        number: _reviewed(heads[number, sha256], proposal)
-        for number, sha256, proposal in _states(store, {number for number, _ in heads})
-        if (number, sha256) in heads
-    }
+    found = {}
+    for tables in iter_blocks(store, STATE, READ_FRAMES):
+        frames, points = tables["frames"], tables["control_points"]
+        places = np.stack([points[name] for name in ("x", "y", "lon", "lat")], axis=-1)
+        numbers = frames["frame_index"]
+        first, beyond = (
+            np.searchsorted(points["frame_index"], numbers, s) for s in ("left", "right")
+        )
+        for row in np.flatnonzero(np.isin(numbers, [number for number, _ in heads])).tolist():
+            judged = int(numbers[row]), frames["sha256"][row].decode()
+            if judged in heads:
+                proposal = _proposal_sha256(places[first[row] : beyond[row]].tolist())
+                size_px = int(frames["width_px"][row]), int(frames["height_px"][row])
+                found[judged[0]] = _reviewed(heads[judged], proposal, size_px)
+    return found
 
 
 def unsound(store: Path) -> list[tuple[int, str]]:
@@ -411,19 +422,12 @@ def unsound(store: Path) -> list[tuple[int, str]]:
     StoreError if the store or the file beside it cannot be read.
     """
     found = []
-    accepted = {n: one for n, one in reviewed(store).items() if one.decision == "accepted"}
-    for tables in iter_blocks(store, STATE, READ_FRAMES) if accepted else ():
-        frames = tables["frames"]
-        for number, *size in zip(
-            *(frames[name].tolist() for name in ("frame_index", "width_px", "height_px")),
-            strict=True,
-        ):
-            if number in accepted:
-                try:
-                    pixels = ((point.x, point.y) for point in accepted[number].points)
-                    check_work(pixels, accepted[number].camera, (size[0], size[1]))
-                except ConfigError as error:
-                    found.append((number, str(error)))
+    for number, one in reviewed(store).items():
+        if one.decision == "accepted":
+            try:
+                check_work(((point.x, point.y) for point in one.points), one.camera, one.size_px)
+            except ConfigError as error:
+                found.append((number, str(error)))
     return found
 
 
@@ -468,21 +472,7 @@ def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _states(store: Path, wanted: Collection[int]) -> Iterator[tuple[int, str, str]]:
-    """Number, hash of the photo and hash of the proposal of some frames of a store."""
-    sought = np.array(sorted(wanted), dtype=np.int64)
-    for tables in iter_blocks(store, STATE, READ_FRAMES):
-        frames, points = tables["frames"], tables["control_points"]
-        values = np.stack([points[name] for name in ("x", "y", "lon", "lat")], axis=-1)
-        numbers = frames["frame_index"]
-        first = np.searchsorted(points["frame_index"], numbers, side="left").tolist()
-        beyond = np.searchsorted(points["frame_index"], numbers, side="right").tolist()
-        for row in np.flatnonzero(np.isin(numbers, sought)).tolist():
-            proposal = _proposal_sha256(values[first[row] : beyond[row]].tolist())
-            yield int(numbers[row]), frames["sha256"][row].decode(), proposal
-
-
-def _reviewed(heads: list[Decision], proposal: str) -> Reviewed:
+def _reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
     counts = heads[0]
     work, camera = counts.work, counts.work["camera"]
     if camera is not None:
@@ -503,4 +493,5 @@ def _reviewed(heads: list[Decision], proposal: str) -> Reviewed:
         place=work["place"],
         disputed=len({head.decision for head in heads}) > 1,
         stale=counts.judged.proposal_sha256 != proposal,
+        size_px=size_px,
     )
