@@ -11,7 +11,7 @@ from typing import Any
 
 from matchers.camera import Camera
 from regengine.errors import ConfigError
-from regengine.exchange.export.frame import ExportFrame, same_camera
+from regengine.exchange.export.frame import ExportFrame
 from regengine.io.plain import plain, printable
 from regengine.records import prior_nadir
 from regengine.store.reviews import Reviewed
@@ -52,33 +52,24 @@ def _told(name: str) -> TableColumn:
 
 def _prior(name: str, description: str) -> TableColumn:
     """A column of the nadir that the search started from, under a name that tells it apart."""
-
-    def value(frame: ExportFrame) -> Any:
-        prior = prior_nadir(frame.result)
-        return None if prior is None else getattr(prior, name)
-
     kind = COLUMNS["frames", f"nadir_{name}"].kind
-    return of_frame(f"prior_nadir_{name}", kind, description, value)
+    return of_frame(
+        f"prior_nadir_{name}",
+        kind,
+        description,
+        lambda frame: getattr(prior_nadir(frame.result), name, None),
+    )
 
 
 def _of_fit(name: str) -> TableColumn:
     """A figure of the engine's fit: none where a person chose another camera."""
-
-    def value(frame: ExportFrame) -> Any:
-        fit = frame.result.fit
-        solved = frame.result.solved
-        if fit is None or solved is None:
-            return None
-        by_engine = frame.review is None or same_camera(frame.camera, solved.camera)
-        return getattr(fit, name) if by_engine else None
-
-    return _stored(name, value)
+    return _stored(name, lambda frame: getattr(frame.fit, name, None))
 
 
 def _of_camera(name: str, description: str, value: Callable[[Camera], Any]) -> TableColumn:
     return of_frame(
         name,
-        "flag" if name == "mirrored" else "real",
+        "real",
         description,
         lambda frame: None if frame.camera is None else value(frame.camera),
     )
@@ -196,11 +187,9 @@ FRAME_COLUMNS = (
     *_of_town(
         "nadir_",
         "the place below the solved camera",
-        lambda frame, _: frame.towns.nadir,
+        lambda frame, _: frame.towns[0],
     ),
-    *_of_town(
-        "centre_", "the place that the image centre shows", lambda frame, _: frame.towns.centre
-    ),
+    *_of_town("centre_", "the place that the image centre shows", lambda frame, _: frame.towns[1]),
     _of_camera("focal_px", "solved focal length", lambda camera: camera.focal_px),
     *(
         _of_camera(name, description, partial(_element, field, number))
@@ -212,10 +201,11 @@ FRAME_COLUMNS = (
         )
         for number, name in enumerate(names)
     ),
-    _of_camera(
+    of_frame(
         "mirrored",
+        "flag",
         "whether x is replaced by width - 1 - x before projection",
-        lambda camera: camera.mirrored,
+        lambda frame: getattr(frame.camera, "mirrored", None),
     ),
     of_frame(
         "sigma_m",
@@ -270,7 +260,7 @@ POINT_COLUMNS = (
     _of_point("y"),
     _of_point("lon", "WGS84 longitude, degrees"),
     _of_point("lat", "WGS84 geodetic latitude, degrees"),
-    *_of_town("", "the point", lambda frame, number: frame.towns.points[number]),
+    *_of_town("", "the point", lambda frame, number: frame.towns[2 + number]),
     _of_point("sigma_px"),
     _of_point("sigma_m"),
     *(

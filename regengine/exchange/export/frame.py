@@ -18,7 +18,7 @@ from regengine.exchange.export.footprint import Ring, footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
 from regengine.records import looked_at
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import FrameResult, ReviewedPoint
+from regengine.result import Fit, FrameResult, ReviewedPoint
 from regengine.store.reviews import Reviewed
 from regengine.store.rows import StoredFrame
 
@@ -34,9 +34,6 @@ class Town:
     city_km: float | None = None
 
 
-NOWHERE = Town()
-
-
 def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
     """The nearest city of each place."""
     from regengine.places import place_index
@@ -46,7 +43,7 @@ def towns_near(places: Sequence[LonLat | None]) -> list[Town]:
     numbers, distances = index.near(lon, lat)
     named = {number: index.place(number) for number in set(numbers.tolist())}
     return [
-        NOWHERE
+        Town()
         if (place := named[number]) is None
         else Town(city=place.name, country=place.country, city_km=round(distance, METRES))
         for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
@@ -57,17 +54,8 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameTowns:
-    """The cities near a frame's nadir, its image centre, and each of its control points."""
-
-    nadir: Town
-    centre: Town
-    points: tuple[Town, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class GroundBlock:
-    """Cameras and places of frames; what follows is worked out when it is first asked for."""
+    """Cameras and points of frames; what follows is worked out when it is first asked for."""
 
     cameras: tuple[Camera | None, ...]  # a camera for each frame, where it has one
     points: tuple[tuple[LonLat, ...], ...]
@@ -83,37 +71,27 @@ class GroundBlock:
         return [rings or [] for rings in self._of_cameras(footprints)]
 
     @cached_property
-    def nadirs(self) -> list[LonLat | None]:
-        """The place below each camera that was solved."""
-        return [
-            None
-            if stance is None or not isfinite(stance["camera_lon"])
-            else (stance["camera_lon"], stance["camera_lat"])
-            for stance in self.stances
+    def towns(self) -> list[list[Town]]:
+        """The cities near each nadir, image centre and control point."""
+        places = [
+            (_place(stance, "camera"), _place(stance, "centre"), *points)
+            for stance, points in zip(self.stances, self.points, strict=True)
         ]
-
-    @cached_property
-    def towns(self) -> list[FrameTowns]:
-        """The cities near all these places."""
-        centres = [
-            None if stance is None else (stance["centre_lon"], stance["centre_lat"])
-            for stance in self.stances
-        ]
-        places = [*self.nadirs, *centres, *(place for points in self.points for place in points)]
-        found, count = towns_near(places), len(self.cameras)
-        of_points = iter(found[2 * count :])
-        return [
-            FrameTowns(nadir=nadir, centre=centre, points=tuple(next(of_points) for _ in points))
-            for nadir, centre, points in zip(
-                found[:count], found[count : 2 * count], self.points, strict=True
-            )
-        ]
+        found = iter(towns_near([place for several in places for place in several]))
+        return [[next(found) for _ in several] for several in places]
 
     def _of_cameras(
         self, work: Callable[[Sequence[Camera]], Sequence[Found]]
     ) -> list[Found | None]:
         results = iter(work([camera for camera in self.cameras if camera is not None]))
         return [None if camera is None else next(results) for camera in self.cameras]
+
+
+def _place(stance: View | None, name: str) -> LonLat | None:
+    """The place below a camera, or in the middle of its picture; None where there is none."""
+    if stance is None or not isfinite(stance[f"{name}_lon"]):
+        return None
+    return stance[f"{name}_lon"], stance[f"{name}_lat"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +131,14 @@ class ExportFrame:
         return self.stored.result
 
     @property
+    def fit(self) -> Fit | None:
+        """Figures of the engine's fit; None where a person chose another camera."""
+        solved = self.result.solved
+        if solved is None or not (self.review is None or same_camera(self.camera, solved.camera)):
+            return None
+        return self.result.fit
+
+    @property
     def accepted_by_person(self) -> bool:
         """Whether camera and points are those that a person accepted."""
         return self.review is not None and self.review.decision == "accepted"
@@ -171,8 +157,12 @@ class ExportFrame:
     @property
     def nadir(self) -> LonLat | None:
         """The place below the solved camera."""
-        block, number = self._ground
-        return block.nadirs[number]
+        return _place(self.stance, "camera")
+
+    @property
+    def centre(self) -> LonLat | None:
+        """The place that the image centre shows; None for the sky."""
+        return _place(self.stance, "centre")
 
     @property
     def footprint(self) -> list[Ring]:
@@ -181,16 +171,16 @@ class ExportFrame:
         return block.footprints[number]
 
     @property
-    def towns(self) -> FrameTowns:
-        """The cities near nadir, image centre and control points."""
+    def towns(self) -> list[Town]:
+        """The cities near nadir, image centre and each of the control points."""
         block, number = self._ground
         return block.towns[number]
 
     @cached_property
     def shown(self) -> Town:
         """The town that the photo shows most of, else the city near the ground it looks at."""
-        if self.camera is None or self.stance is None:
-            return NOWHERE
+        if self.camera is None:
+            return Town()
         from regengine.places import place_index
 
         place = looked_at(self.camera)

@@ -117,12 +117,8 @@ def pixel_flow(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
             moved = replace(camera, quaternion=(qx, qy, qz, qw))
             ends.append(moved.ecef_to_pixel(ground_ecef_m))
         columns.append([(ends[0][k] - ends[1][k]) / (2.0 * TURN_RAD) for k in (0, 1)])
-    longer, shorter = (
-        replace(camera, focal_px=camera.focal_px * (1.0 + sign * STRETCH)).ecef_to_pixel(
-            ground_ecef_m
-        )
-        for sign in (1.0, -1.0)
-    )
+    lenses = (replace(camera, focal_px=camera.focal_px * (1.0 + s * STRETCH)) for s in (1.0, -1.0))
+    longer, shorter = (lens.ecef_to_pixel(ground_ecef_m) for lens in lenses)
     columns.append([(longer[k] - shorter[k]) / (2.0 * STRETCH) for k in (0, 1)])
     return np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
 

@@ -110,12 +110,6 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
     return sun_moon(time, *place).sun_elevation_deg
 
 
-def centre(frame: ExportFrame) -> tuple[float, float] | None:
-    """The place that the image centre shows; not finite for the sky."""
-    stance = frame.stance
-    return None if stance is None else (stance["centre_lon"], stance["centre_lat"])
-
-
 def exif_of(frame: ExportFrame) -> Exif:
     """What the photo itself tells, where it still lies where it lay."""
     return _exif(frame.result.path, frame.store)
@@ -166,10 +160,7 @@ EXTRA = (
 )
 NADIR = of_frame("nadir", "point", "place below the solved camera", lambda frame: frame.nadir)
 CENTRE = of_frame(
-    "centre",
-    "point",
-    "place that the image centre shows",
-    centre,
+    "centre", "point", "place that the image centre shows", lambda frame: frame.centre
 )
 FOOTPRINT = of_frame(
     "footprint",
