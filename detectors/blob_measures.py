@@ -187,12 +187,6 @@ class MeasuredLights(Columns):
     own_noise: FloatArray
 
     @classmethod
-    def none(cls) -> MeasuredLights:
-        """No light at all."""
-        n = np.zeros(0)
-        return cls(x=n, y=n, flux=n, moments=np.zeros((0, 2, 2)), noise=n, own_noise=n)
-
-    @classmethod
     def from_octave(
         cls,
         peaks: Peaks,

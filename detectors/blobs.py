@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from detectors.background import (
     spread_about_zero,
     upper_spread,
 )
+from detectors.frame import ClippedAreas
 from detectors.scale_space import (
     BASE_SIGMA,
     INNER_SIGMAS,
@@ -27,9 +28,6 @@ from detectors.scale_space import (
     quadratic_peak,
 )
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
-
-AtPixels = Callable[[IndexArray, IndexArray], FloatArray]
-NoiseAt = Callable[[IndexArray, IndexArray, int], FloatArray]
 
 # A Gaussian blob's response is greatest, over inner sigmas s, at s = sigma / sqrt 2; blobs with
 # sharper centres or near neighbours answer earlier
@@ -59,15 +57,6 @@ RATIO_THINNING, FEWEST_RATIO_PIXELS = 7, 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeakRules:
-    """What a maximum must have to be a blob; `detectors.lights_blobs.Blobs` explains each."""
-
-    min_snr: float
-    min_prominence: float
-    min_unexplained: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Peaks(Columns):
     """Blobs of an octave, in its pixels: nearest pixel, vertex, and first guess of sigma."""
 
@@ -82,39 +71,37 @@ class Peaks(Columns):
 
 
 def find_peaks(
-    whole: Octave,
+    around: Surroundings,
     left: Octave,
     *,
-    step: int,
-    rules: PeakRules,
-    least_noise: float,
-    noise_at: NoiseAt,
-    clip_radius_at: AtPixels,
+    min_snr: float,
+    min_prominence: float,
+    min_unexplained: float,
+    clutter_weight: float,
 ) -> Peaks:
     """Blobs of an octave: maxima in place and scale.
 
-    `whole`, `left`: the image, and what is left of it without the lights of finer octaves; `step`:
-    pixels of the image along a pixel of the octave; `least_noise`: white noise per pixel of the
-    image that no place falls below; `noise_at`: white noise per pixel of the image at (row, col) of
-    the octave, for its k-th scale; `clip_radius_at`: half of the longer side, in pixels of the
-    image, of the clipped area at (row, col); 0 outside; infinite where no blob may be.
+    `left`: what is left of the octave without the lights of finer ones; the others as
+    `detectors.lights_blobs.Blobs` explains them.
     """
+    whole, step = around.whole, around.step
     above = (left.responses[1], left.above)
     taken = np.zeros(whole.base.shape, bool)
     parts = []
     for k, inner in enumerate(INNER_SIGMAS):
         seen, rest = whole.responses[k], left.responses[k]
         gain = noise_gain(inner * step)
-        row, col = local_maxima(seen, rules.min_snr * gain * least_noise)
-        open_sky = clip_radius_at(row, col) <= CLIP_RADIUS_PER_INNER * inner * step
+        row, col = local_maxima(seen, min_snr * gain * float(around.boxes.min()))
+        open_sky = around.clip_radius(row, col) <= CLIP_RADIUS_PER_INNER * inner * step
         row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
-        sigma = gain * noise_at(row, col, k)
+        noise = around.scale_ratios[k] * around.noise_under_light(row, col)
+        sigma = gain * np.maximum(noise, clutter_weight * around.clutter(row, col))
         height = rest[row, col]
-        kept = height >= np.maximum(rules.min_snr * sigma, rules.min_unexplained * seen[row, col])
+        kept = height >= np.maximum(min_snr * sigma, min_unexplained * seen[row, col])
         highest = np.max([above[k][row + i, col + j] for i, j in NEAR], axis=0)
         kept &= height >= SCALE_TOLERANCE * highest
         row, col, sigma = row[kept], col[kept], sigma[kept]
-        needed = np.maximum(rules.min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
+        needed = np.maximum(min_prominence * seen[row, col], RIDGE_NOISE_SIGMA * sigma)
         kept = prominence(seen, row, col, inner) >= needed
         row, col = row[kept], col[kept]
         for i, j in NEAR:
@@ -145,45 +132,49 @@ def prominence(response: FloatImage, row: IndexArray, col: IndexArray, inner: fl
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlobNoise:
-    """White noise per pixel of the image that explains what an octave's responses show.
+class Surroundings:
+    """An octave, and what is known of its pixels besides their light.
 
+    Noise is white noise per pixel of the image that explains what the octave's responses show.
     JPEG, demosaicing and cloud make noise that is stronger at some scales than white noise of the
     finest pixels would be: so it is measured anew in each octave, between the lights.
     """
 
+    whole: Octave
+    step: int  # pixels of the image along a pixel of the octave
+    # level, ignored, (h, w), and areas: of the image
+    level: FloatImage
+    ignored: BoolImage
+    areas: ClippedAreas
     boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
-    # (rows, cols): the same for the texture of the octave, lights and all
-    clutter_boxes: FloatImage
-    scale_ratios: tuple[float, ...]  # noise of each of the octave's scales over that of its first
-    unlit: BoolImage  # (h, w): pixels of the first octave between the lights
-    shape: tuple[int, ...]  # of the octave
+    unlit: BoolImage  # (h, w): pixels of the octave between the lights
 
     @classmethod
-    def of_first_octave(cls, first: Octave, ignored: BoolImage, scale_px: float) -> BlobNoise:
-        """Find the pixels between the lights and their noise."""
-        shape = first.base.shape
-        mesh = Mesh.with_scale(shape, scale_px)
+    def of_first_octave(
+        cls,
+        first: Octave,
+        scale_px: float,
+        *,
+        level: FloatImage,
+        ignored: BoolImage,
+        areas: ClippedAreas,
+    ) -> Surroundings:
+        """Find the pixels between the lights and their noise, in boxes of that size."""
+        mesh = Mesh.with_scale(first.base.shape, scale_px)
         # Lit is what the blurred image shows: single noisy pixels do not make it, and so the
         # noise left between the lights keeps both its sides.
         samples = mesh.samples(np.where(ignored, np.float32(np.nan), first.outer))
-        level, sigma = (smoothed(boxes) for boxes in lowest_mode(samples, 0.0))
-        unlit = (first.outer <= mesh.upsample(level + np.float32(LIT_SIGMA) * sigma)) & ~ignored
-        boxes = _between_lights(mesh, first, unlit, 1)
-        boxes = smoothed(boxes)
+        middle, sigma = (smoothed(boxes) for boxes in lowest_mode(samples, 0.0))
+        unlit = (first.outer <= mesh.upsample(middle + np.float32(LIT_SIGMA) * sigma)) & ~ignored
+        boxes = smoothed(_between_lights(mesh, first, unlit, 1))
         boxes = np.where(boxes < ROUNDING_SIGMA, np.float32(CLIPPED_BLACK_SIGMA), boxes)
         return cls(
-            boxes=boxes,
-            clutter_boxes=_clutter(first, 1),
-            scale_ratios=_scale_ratios(first, unlit),
-            unlit=unlit,
-            shape=shape,
+            whole=first, step=1, level=level, ignored=ignored, areas=areas, boxes=boxes, unlit=unlit
         )
 
-    def of_coarser(self, octave: Octave, step: int, finer: BlobNoise) -> BlobNoise:
-        """Noise of a coarser octave; where lights leave no room, grown as in the finer one."""
-        shape = octave.base.shape
-        mesh = Mesh.with_boxes(shape, *self.boxes.shape)
+    def of_coarser(self, octave: Octave, step: int, finer: Surroundings) -> Surroundings:
+        """Those of a coarser octave; where lights leave no room, noise grows as in the finer."""
+        mesh = Mesh.with_boxes(octave.base.shape, *self.boxes.shape)
         room = self.unlit[::step, ::step].astype(np.uint8)
         unlit = cv2.erode(room, np.ones((5, 5), np.uint8)).astype(bool)
         growth = _between_lights(mesh, octave, unlit, step) / self.boxes
@@ -192,43 +183,61 @@ class BlobNoise:
         typical = np.median(growth[known]) if known.any() else np.median(before)
         growth = np.where(known, growth, np.maximum(before, typical)).astype(np.float32)
         boxes = smoothed(np.maximum(growth, np.float32(0.5))) * self.boxes
-        clutter = _clutter(octave, step)
-        return BlobNoise(
-            boxes=boxes,
-            clutter_boxes=clutter,
-            scale_ratios=_scale_ratios(octave, unlit),
-            unlit=self.unlit,
-            shape=shape,
-        )
+        return replace(self, whole=octave, step=step, boxes=boxes, unlit=unlit)
 
     def between_lights(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """Noise at pixels of the octave as if no light were near."""
-        return Mesh.with_boxes(self.shape, *self.boxes.shape).at(self.boxes, row, col)
+        mesh = Mesh.with_boxes(self.whole.base.shape, *self.boxes.shape)
+        return mesh.at(self.boxes, row, col)
+
+    def noise_under_light(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Noise at pixels of the octave where light lies around.
+
+        Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
+        compressed, grows with the slope of sRGB, from where the background shows it.
+        """
+        dark = np.maximum(self.level[row * self.step, col * self.step].astype(float), 0.0)
+        bright = dark + np.maximum(self.whole.outer[row, col].astype(float), 0.0)
+        white = self.between_lights(row, col)
+        shot = white * np.sqrt((bright + DARK_LIGHT) / (dark + DARK_LIGHT))
+        steeper = _srgb_slope(bright) - _srgb_slope(dark)  # what the background did not show
+        return np.asarray(np.hypot(shot, LEVEL_NOISE / 255.0 * steeper))
 
     def clutter(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """White noise that would look like the texture around pixels of the octave.
+        """White noise that would look like the texture around pixels of the octave, lights and all.
 
         Where bumps stand side by side (broken cloud, quilted hardware) none of them is a light; a
         light stands out, for most of its surroundings lie between the lights.
         """
-        mesh = Mesh.with_scale(self.shape, CLUTTER_BOX_PX)
-        return mesh.at(self.clutter_boxes, row, col)
+        mesh, boxes = self._clutter
+        return mesh.at(boxes, row, col)
 
+    @cached_property
+    def _clutter(self) -> tuple[Mesh, FloatImage]:
+        mesh = Mesh.with_scale(self.whole.base.shape, CLUTTER_BOX_PX)
+        samples = mesh.samples(self.whole.responses[0], CLUTTER_SAMPLES_ACROSS)
+        gain = np.float32(noise_gain(INNER_SIGMAS[0] * self.step))
+        return mesh, filled(upper_spread(samples)) / gain
 
-def noise_under_light(white: FloatArray, level: FloatArray, around: FloatArray) -> FloatArray:
-    """White noise per pixel where light lies around.
+    @cached_property
+    def scale_ratios(self) -> tuple[float, ...]:
+        """Noise between the lights at each scale over that at the first, as multiples of white."""
+        chosen = self.unlit.ravel()[::RATIO_THINNING]
+        if np.count_nonzero(chosen) < FEWEST_RATIO_PIXELS:
+            return (1.0,) * len(INNER_SIGMAS)
+        white = [
+            float(np.median(np.abs(response.ravel()[::RATIO_THINNING][chosen]))) / noise_gain(inner)
+            for response, inner in zip(self.whole.responses, INNER_SIGMAS, strict=True)
+        ]
+        return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
 
-    Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
-    compressed, grows with the slope of sRGB, from where the background shows it.
+    def clip_radius(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Half of the longer side, in pixels of the image, of the clipped area at pixels.
 
-    `white` (N,): noise between the lights; `level`, `around` (N,): background, and blurred light
-    above it.
-    """
-    dark = np.maximum(level, 0.0)
-    bright = dark + np.maximum(around, 0.0)
-    shot = white * np.sqrt((bright + DARK_LIGHT) / (dark + DARK_LIGHT))
-    steeper = _srgb_slope(bright) - _srgb_slope(dark)  # what the background did not show
-    return np.asarray(np.hypot(shot, LEVEL_NOISE / 255.0 * steeper))
+        0 outside; infinite where no blob may be.
+        """
+        row, col = row * self.step, col * self.step
+        return np.where(self.ignored[row, col], np.inf, self.areas.half_side_px(row, col))
 
 
 def _srgb_slope(light: FloatArray) -> FloatArray:
@@ -240,21 +249,3 @@ def _between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> 
     shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
     gain = noise_gain(INNER_SIGMAS[0] * step)
     return spread_about_zero(mesh.samples(shown)) / np.float32(gain)
-
-
-def _scale_ratios(octave: Octave, unlit: BoolImage) -> tuple[float, ...]:
-    """Noise between the lights at each scale over that at the first, as multiples of white."""
-    chosen = unlit.ravel()[::RATIO_THINNING]
-    if np.count_nonzero(chosen) < FEWEST_RATIO_PIXELS:
-        return (1.0,) * len(INNER_SIGMAS)
-    white = [
-        float(np.median(np.abs(response.ravel()[::RATIO_THINNING][chosen]))) / noise_gain(inner)
-        for response, inner in zip(octave.responses, INNER_SIGMAS, strict=True)
-    ]
-    return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
-
-
-def _clutter(octave: Octave, step: int) -> FloatImage:
-    mesh = Mesh.with_scale(octave.base.shape, CLUTTER_BOX_PX)
-    samples = mesh.samples(octave.responses[0], CLUTTER_SAMPLES_ACROSS)
-    return filled(upper_spread(samples)) / np.float32(noise_gain(INNER_SIGMAS[0] * step))

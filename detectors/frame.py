@@ -24,9 +24,8 @@ from detectors.types import (
     FloatArray,
     FloatImage,
     IndexArray,
-    LightFlag,
+    PointFlag,
     StarDetections,
-    StarFlag,
 )
 
 SHORTEST_SIDE_PX = 8
@@ -97,10 +96,10 @@ class StarFrame:
     def flags(
         self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0
     ) -> NDArray[np.uint8]:
-        """Bits of `detectors.types.StarFlag` of stars inside the image."""
+        """Bits of `detectors.types.PointFlag` of stars inside the image."""
         flags = light_flags(x, y, 0.5 * (fwhm_px + trail_length_px), self.ignored, self.clipped)
         if trail_length_px > 0.0:
-            flags |= np.uint8(StarFlag.TRAILED)
+            flags |= np.uint8(PointFlag.TRAILED)
         return flags
 
 
@@ -155,7 +154,7 @@ class ClippedAreas:
 def light_flags(
     x: FloatArray, y: FloatArray, radius_px: FloatArray, ignored: BoolImage, clipped: BoolImage
 ) -> NDArray[np.uint8]:
-    """Bits of `detectors.types.LightFlag` of lights inside an image."""
+    """Bits of `detectors.types.PointFlag` of lights inside an image."""
     h, w = ignored.shape
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     saturated = _grown(clipped, 1)[row, col] > 0
@@ -171,9 +170,9 @@ def light_flags(
         reach = BLENDED_RADII * (radius_px + radius_px[nearest[:, 1]])
         blended = gap[:, 1] < reach
     return (
-        saturated * np.uint8(LightFlag.SATURATED)
-        + edge * np.uint8(LightFlag.EDGE)
-        + blended * np.uint8(LightFlag.BLENDED)
+        saturated * np.uint8(PointFlag.SATURATED)
+        + edge * np.uint8(PointFlag.EDGE)
+        + blended * np.uint8(PointFlag.BLENDED)
     ).astype(np.uint8)
 
 

@@ -17,10 +17,10 @@ from detectors.background import (
     told_clipped,
 )
 from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights, draw_blobs, fit_blobs
-from detectors.blobs import BlobNoise, PeakRules, Peaks, find_peaks, noise_under_light
+from detectors.blobs import Surroundings, find_peaks
 from detectors.frame import ClippedAreas, light_flags
-from detectors.scale_space import BASE_SIGMA, Octave, first_base, next_base, octave
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightDetections
+from detectors.scale_space import BASE_SIGMA, first_base, next_base, octave
+from detectors.types import BoolImage, FloatImage, LightDetections
 
 BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # white noise under the base's Gaussian
 SHORTEST_SIDE_PX = 8  # an octave smaller than this has no inside
@@ -81,61 +81,40 @@ class Blobs:
     ) -> MeasuredLights:
         """Octave by octave: peaks, their measures, and their light taken away."""
         full = rest = first_base(image - level)
-        noise: BlobNoise | None = None
+        around: Surroundings | None = None
         lights, step = [MeasuredLights.none()], 1
         while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
             if min(rest.shape) < SHORTEST_SIDE_PX:
                 break
             whole = octave(full)
             left = whole if rest is full else octave(rest)
-            if noise is None:
-                noise = first = BlobNoise.of_first_octave(whole, ignored, self.background_scale_px)
+            if around is None:
+                around = first = Surroundings.of_first_octave(
+                    whole, self.background_scale_px, level=level, ignored=ignored, areas=areas
+                )
             else:
-                noise = first.of_coarser(whole, step, noise)
-            site = _Site(
-                whole=whole,
-                noise=noise,
-                level=level,
-                ignored=ignored,
-                areas=areas,
-                step=step,
+                around = first.of_coarser(whole, step, around)
+            peaks = find_peaks(
+                around,
+                left,
+                min_snr=self.min_snr,
+                min_prominence=self.min_prominence,
+                min_unexplained=self.min_unexplained,
                 clutter_weight=self.clutter_weight,
             )
-            peaks = self._peaks(left, site)
             if len(peaks) == 0:
                 rest = whole.halved if rest is full else left.halved
             else:
-                own = site.noise_under_light(peaks.row, peaks.col)
+                own = around.noise_under_light(peaks.row, peaks.col)
                 base_noise = own * (BASE_NOISE_GAIN / step)
                 fitted = fit_blobs(rest, peaks.x, peaks.y, peaks.sigma_px, base_noise)
                 rest = next_base(rest - draw_blobs(rest.shape, fitted))
+                noise = around.between_lights(peaks.row, peaks.col)
                 lights.append(
-                    MeasuredLights.from_octave(
-                        peaks,
-                        fitted,
-                        step=step,
-                        noise=noise.between_lights(peaks.row, peaks.col),
-                        own_noise=own,
-                    )
+                    MeasuredLights.from_octave(peaks, fitted, step=step, noise=noise, own_noise=own)
                 )
             full, step = whole.halved, 2 * step
         return MeasuredLights.joined(lights)
-
-    def _peaks(self, left: Octave, site: _Site) -> Peaks:
-        rules = PeakRules(
-            min_snr=self.min_snr,
-            min_prominence=self.min_prominence,
-            min_unexplained=self.min_unexplained,
-        )
-        return find_peaks(
-            site.whole,
-            left,
-            step=site.step,
-            rules=rules,
-            least_noise=float(site.noise.boxes.min()),
-            noise_at=site.noise_and_clutter,
-            clip_radius_at=site.clip_radius,
-        )
 
     def _described(
         self, found: MeasuredLights, ignored: BoolImage, clipped: BoolImage
@@ -162,30 +141,4 @@ class Blobs:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Site:
-    """What an octave knows of its pixels besides their light."""
-
-    whole: Octave
-    noise: BlobNoise
-    level: FloatImage
-    ignored: BoolImage
-    areas: ClippedAreas
-    step: int
-    clutter_weight: float
-
-    def noise_under_light(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        return noise_under_light(
-            self.noise.between_lights(row, col),
-            self.level[row * self.step, col * self.step].astype(float),
-            self.whole.outer[row, col].astype(float),
-        )
-
-    def noise_and_clutter(self, row: IndexArray, col: IndexArray, scale: int) -> FloatArray:
-        clutter = self.clutter_weight * self.noise.clutter(row, col)
-        noise = self.noise.scale_ratios[scale] * self.noise_under_light(row, col)
-        return np.maximum(noise, clutter)
-
-    def clip_radius(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        row, col = row * self.step, col * self.step
-        return np.where(self.ignored[row, col], np.inf, self.areas.half_side_px(row, col))
+DETECTORS = (Blobs(),)

@@ -10,7 +10,6 @@ import numpy as np
 
 from detectors.limb_fit import (
     FoundArc,
-    Lens,
     arc_candidates,
     chance_of_edge,
     curvature_ratio,
@@ -88,10 +87,10 @@ def _other_edge(
     field: EdgeField, found: FoundArc, gap_deg: float, chance: float
 ) -> tuple[bool, bool]:
     """Whether there is an edge beside an arc at about a distance, and whether that is in view."""
-    pixel = pixel_deg(found.lens)
+    pixel = pixel_deg(found.focal_px)
     far = (PAIR_LIMITS[1] + 0.7) * abs(gap_deg)
     step = max(0.5 * pixel, far / 80.0)
-    strip = unroll(field, found.lens, found.nadir, found.angle_deg, far, step)
+    strip = unroll(field, found.focal_px, found.nadir, found.angle_deg, far, step)
     if strip is None:
         return False, False
     share = strip.offset_deg / gap_deg
@@ -125,10 +124,10 @@ def nadir_covariance(
     """Covariance of the nadir's direction, square degrees (along off-nadir angle, across)."""
     ratio, ratio_sigma = focal_ratio
     edges = found.edges
-    pixel = pixel_deg(found.lens)
+    pixel = pixel_deg(found.focal_px)
     weight = robust_weight(edges.offset_deg, pixel)
     _, normal = moved_nadir(found.nadir, edges.azimuth_deg, edges.offset_deg, weight)
-    scatter = scatter_deg(edges, found.lens)
+    scatter = scatter_deg(found)
     covariance = scatter**2 * np.linalg.pinv(normal)
     # The arc's middle is this far from the axis; a wrong focal length stretches that
     away = np.radians(angle_deg - pointing_of(found.nadir)[0])
@@ -225,14 +224,12 @@ def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> 
 
 def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, float]) -> Limb | None:
     """The limb at one working size; its focal length and shape are of that size."""
-    height, width = field.gx.shape
-    centre = ((width - 1) / 2.0, (height - 1) / 2.0)
-    focals = [ratio * max(height, width) for ratio in LENSES_PER_LONG_SIDE]
+    focals = [ratio * max(field.gx.shape) for ratio in LENSES_PER_LONG_SIDE]
     chance = chance_of_edge(field)
     candidates = [
         found
         for focal in (focals if focal_px is None else [focal_px])
-        for found in arc_candidates(field, Lens(focal_px=focal, centre=centre), angles, chance)
+        for found in arc_candidates(field, focal, angles, chance)
     ]
     candidates.sort(key=lambda found: -found.edges.log10_odds)
     for found in candidates[:FINALISTS]:
@@ -269,8 +266,7 @@ def _limb_of(
         return None
     if not known_focal:
         bent = float(np.clip(curvature_ratio(found)[0], 0.6, 1.6))
-        lens = replace(found.lens, focal_px=found.lens.focal_px / bent)
-        refitted = settle(field, lens, found.nadir, found.angle_deg, chance)
+        refitted = settle(field, found.focal_px / bent, found.nadir, found.angle_deg, chance)
         if refitted is None:
             return None
         found = refitted
@@ -279,7 +275,7 @@ def _limb_of(
         return None
     layer, paired = layer_of(field, found, angles, chance)
     angle = angles[0] if layer == "airglow" else angles[1]
-    settled = settle(field, found.lens, leaned_nadir(found, angle), angle, chance)
+    settled = settle(field, found.focal_px, leaned_nadir(found, angle), angle, chance)
     if settled is None or not _beyond_doubt(settled, known_focal=known_focal):
         return None
     if not _curved_as_a_horizon(field, settled, limits):
@@ -299,7 +295,7 @@ def _limb_of(
         log10_odds=settled.edges.log10_odds - TRIALS_LOG10,
         angle_deg=angle,
         hard_edge_deg=angles[1],
-        focal_px=found.lens.focal_px,
+        focal_px=found.focal_px,
         focal_ratio=ratio,
         focal_ratio_sigma=ratio_sigma,
         shape=(0, 0),
@@ -311,7 +307,7 @@ def _curved_as_a_horizon(field: EdgeField, found: FoundArc, limits: tuple[float,
     low, high = limits
     ratio, sigma = curvature_ratio(found)
     rough_px = ROUGH_PX * max(field.gx.shape) / WORKING_PX[0]
-    rough = scatter_deg(found.edges, found.lens) > rough_px * pixel_deg(found.lens)
+    rough = scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
     return low < ratio < high and sigma < (
         MOST_ROUGH_CURVATURE_SIGMA if rough else MOST_CURVATURE_SIGMA
     )

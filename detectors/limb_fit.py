@@ -36,14 +36,6 @@ CELLS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lens:
-    """What turns pixels of the working image into directions."""
-
-    focal_px: float
-    centre: tuple[float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Strip:
     """The image unrolled along an arc."""
 
@@ -70,7 +62,7 @@ class ArcEdges:
 
 def unroll(
     field: EdgeField,
-    lens: Lens,
+    focal_px: float,
     nadir: FloatArray,
     angle_deg: float,
     reach_deg: float,
@@ -84,9 +76,7 @@ def unroll(
     """
     height, width = field.gx.shape
     fine = np.arange(-180.0, 180.5, 0.5)
-    x, y = pixels_of(
-        arc_rays(nadir, np.full(fine.shape, angle_deg), fine), lens.focal_px, lens.centre
-    )
+    x, y = pixels_of(arc_rays(nadir, np.full(fine.shape, angle_deg), fine), focal_px, field.centre)
     inside = (x > BORDER_PX) & (x < width - 1 - BORDER_PX)
     inside &= (y > BORDER_PX) & (y < height - 1 - BORDER_PX)
     pieces = np.where(inside[1:] & inside[:-1], np.hypot(np.diff(x), np.diff(y)), 0.0)
@@ -97,7 +87,7 @@ def unroll(
     half = round(reach_deg / step_deg)
     offset = np.arange(-half, half + 1) * step_deg
     rays = arc_rays(nadir, (angle_deg + offset)[:, None] + 0.0 * azimuth, azimuth[None, :])
-    px, py = (part.astype(np.float32) for part in pixels_of(rays, lens.focal_px, lens.centre))
+    px, py = (part.astype(np.float32) for part in pixels_of(rays, focal_px, field.centre))
     gx = cv2.remap(field.gx, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     gy = cv2.remap(field.gy, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     down_x, down_y = -np.gradient(px, axis=0), -np.gradient(py, axis=0)
@@ -204,44 +194,44 @@ class FoundArc:
     """A candidate arc in the working image."""
 
     nadir: FloatArray
-    lens: Lens
+    focal_px: float
     angle_deg: float
     edges: ArcEdges
 
 
 def arc_candidates(
-    field: EdgeField, lens: Lens, angles: tuple[float, float], chance: float
+    field: EdgeField, focal_px: float, angles: tuple[float, float], chance: float
 ) -> list[FoundArc]:
     """Arcs that the votes point at, aligned and judged."""
     middle = 0.5 * (angles[0] + angles[1])
-    votes = nadir_votes(field, lens.focal_px, lens.centre, angles)
-    pixel = pixel_deg(lens)
+    votes = nadir_votes(field, focal_px, angles)
+    pixel = pixel_deg(focal_px)
     found: list[FoundArc] = []
     for off_nadir, roll in best_cells(votes, CELLS):
         nadir = nadir_vector(off_nadir, roll)
         reach = 5.0
-        strip = unroll(field, lens, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
+        strip = unroll(field, focal_px, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
         if strip is None:
             continue
         _, nadir = align(strip, nadir, 2.2, 2.5)
         again = min(1.0, 30.0 * pixel)
-        strip = unroll(field, lens, nadir, middle, 1.6 * again, 0.5 * pixel, 4.0)
+        strip = unroll(field, focal_px, nadir, middle, 1.6 * again, 0.5 * pixel, 4.0)
         if strip is None:
             continue
         _, nadir = align(strip, nadir, 0.6 * again, again)
-        settled = settle(field, lens, nadir, middle, chance)
+        settled = settle(field, focal_px, nadir, middle, chance)
         if settled is not None:
             found.append(settled)
     return found
 
 
 def settle(
-    field: EdgeField, lens: Lens, nadir: FloatArray, angle_deg: float, chance: float
+    field: EdgeField, focal_px: float, nadir: FloatArray, angle_deg: float, chance: float
 ) -> FoundArc | None:
     """An arc after two robust fits to its edges."""
-    pixel = pixel_deg(lens)
+    pixel = pixel_deg(focal_px)
     for last in (False, False, True):
-        strip = unroll(field, lens, nadir, angle_deg, 5.0 * pixel, 0.5 * pixel)
+        strip = unroll(field, focal_px, nadir, angle_deg, 5.0 * pixel, 0.5 * pixel)
         if strip is None:
             return None
         edges = edges_along(strip, 0.5, chance)
@@ -251,7 +241,7 @@ def settle(
             return None
         weight = robust_weight(edges.offset_deg, pixel)
         nadir, _ = moved_nadir(nadir, edges.azimuth_deg, edges.offset_deg, weight)
-    return FoundArc(nadir=nadir, lens=lens, angle_deg=angle_deg, edges=edges)
+    return FoundArc(nadir=nadir, focal_px=focal_px, angle_deg=angle_deg, edges=edges)
 
 
 def leaned_nadir(found: FoundArc, angle_deg: float) -> FloatArray:
@@ -266,7 +256,7 @@ def curvature_ratio(found: FoundArc) -> tuple[float, float]:
     """Curvature of an arc over that of the horizon by the focal length used, and its sigma."""
     edges = found.edges
     azimuth = np.radians(edges.azimuth_deg)
-    pixel = pixel_deg(found.lens)
+    pixel = pixel_deg(found.focal_px)
     weight = robust_weight(edges.offset_deg, pixel)
     # The third unknown widens the circle itself
     design = np.stack([-np.cos(azimuth), np.sin(azimuth), np.ones_like(azimuth)], axis=1)
@@ -282,15 +272,15 @@ def curvature_ratio(found: FoundArc) -> tuple[float, float]:
     return 1.0 - widened * float(slope), sigma * float(slope)
 
 
-def pixel_deg(lens: Lens) -> float:
+def pixel_deg(focal_px: float) -> float:
     """Angle that a pixel of the working image covers at its centre."""
-    return float(np.degrees(1.0 / lens.focal_px))
+    return float(np.degrees(1.0 / focal_px))
 
 
-def scatter_deg(edges: ArcEdges, lens: Lens) -> float:
-    """Robust sigma of the edges about their arc, at least 0.3 px."""
-    spread = 1.4826 * float(np.median(np.abs(edges.offset_deg)))
-    return max(0.3 * pixel_deg(lens), spread)
+def scatter_deg(found: FoundArc) -> float:
+    """Robust sigma of the edges about an arc, at least 0.3 px."""
+    spread = 1.4826 * float(np.median(np.abs(found.edges.offset_deg)))
+    return max(0.3 * pixel_deg(found.focal_px), spread)
 
 
 def robust_weight(offset_deg: FloatArray, scale_deg: float) -> FloatArray:

@@ -111,6 +111,11 @@ class EdgeField:
     gy: FloatImage
     value: FloatImage  # (h, w): compressed light (as sRGB compresses it) without stars
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the image, pixels (x, y)."""
+        return (self.gx.shape[1] - 1) / 2.0, (self.gx.shape[0] - 1) / 2.0
+
 
 def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     """Normalised gradient of an image of linear light.
@@ -134,9 +139,7 @@ def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
     )
 
 
-def nadir_votes(
-    field: EdgeField, focal_px: float, centre: tuple[float, float], angles_deg: tuple[float, ...]
-) -> FloatArray:
+def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]) -> FloatArray:
     """Votes of the edges for nadir directions.
 
     An edge pixel, brighter on the ground's side, together with an angle of the limb from the
@@ -150,7 +153,7 @@ def nadir_votes(
     x, y = col.astype(float), row.astype(float)
     size = strength[row, col].astype(float)
     nx, ny = field.gx[row, col] / size, field.gy[row, col] / size
-    rays = rays_of(x, y, focal_px, centre)
+    rays = rays_of(x, y, focal_px, field.centre)
     # A pixel's step across the edge as a direction perpendicular to its ray
     step = np.stack([nx, ny, np.zeros_like(nx)], axis=-1)
     down = step - rays * np.sum(step * rays, axis=-1, keepdims=True)

@@ -1,15 +1,13 @@
-"""Detectors are found by being there: the classes of each ``detectors/lights_*.py``
-and so on that have a name and `detect`, and what such a file lists as its ``DETECTORS``.
+"""Detectors are found by being there: each ``detectors/lights_*.py`` and so on lists its own as
+``DETECTORS``, with their default parameters.
 """
 
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 import detectors
@@ -33,7 +31,7 @@ class Kind(Generic[D]):
     def detectors(self) -> dict[str, Detector[D]]:
         """Every method that finds it, with its default parameters, by name and in their order.
 
-        Raises TypeError if a module holds no detector, or two detectors share a name.
+        Raises TypeError if two detectors share a name.
         """
         return cast("dict[str, Detector[D]]", _detectors(self.name))
 
@@ -49,7 +47,7 @@ def _detectors(kind: str) -> dict[str, Detector[Any]]:
     for info in pkgutil.iter_modules(detectors.__path__):
         if not info.name.startswith(f"{kind}_"):
             continue
-        for detector in detectors_of(importlib.import_module(f"detectors.{info.name}")):
+        for detector in importlib.import_module(f"detectors.{info.name}").DETECTORS:
             if detector.name in found:
                 raise TypeError(
                     f"two {kind.removesuffix('s')} detectors are called {detector.name!r}: "
@@ -57,20 +55,3 @@ def _detectors(kind: str) -> dict[str, Detector[Any]]:
                 )
             found[detector.name] = detector
     return dict(sorted(found.items()))
-
-
-def detectors_of(module: ModuleType) -> list[Detector[Any]]:
-    """The detectors that a module defines: those it lists, and its classes by their defaults."""
-    classes: list[tuple[str, Any]] = inspect.getmembers(module, inspect.isclass)
-    found: list[Detector[Any]] = list(getattr(module, "DETECTORS", ()))
-    found += [
-        kind()
-        for name, kind in classes
-        if kind.__module__ == module.__name__
-        and not name.startswith("_")
-        and hasattr(kind, "name")
-        and callable(getattr(kind, "detect", None))
-    ]
-    if not found:
-        raise TypeError(f"{module.__name__} defines no class with a name and detect()")
-    return found

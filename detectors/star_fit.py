@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -53,13 +53,6 @@ class FittedStars(Columns):
     def __len__(self) -> int:
         return int(self.x.size)
 
-    @classmethod
-    def none(cls) -> FittedStars:
-        """No star at all."""
-        columns = {f.name: np.zeros(0) for f in fields(cls)}
-        columns |= {name: np.zeros((0, 2, 2)) for name in ("covariance", "moments")}
-        return cls(**{**columns, "settled": np.zeros(0, bool)})
-
 
 def draw_stars(
     shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
@@ -88,7 +81,7 @@ def fit_stars(
     pixel without the star; `gain` (N,): variance that light adds, per unit of light (shot noise).
     """
     if x.size == 0:
-        return FittedStars.none()
+        return replace(FittedStars.none(), settled=np.zeros(0, bool))
     half = psf.half_stamp_px
     row, col = nearest_pixels(image.shape, x, y)
     stamps = cut_stamps(image, row, col, half)

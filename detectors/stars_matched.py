@@ -489,3 +489,6 @@ class StarField:
             ),
             trail_px=psf.trail_px if trailed else None,
         )
+
+
+DETECTORS = (Matched(),)

@@ -210,3 +210,6 @@ def described_stars(
         covariance_px2=(variance + CENTROID_FLOOR_PX**2)[order, None, None] * np.eye(2),
         flags=frame.flags(x[order], y[order], fwhm[order]),
     )
+
+
+DETECTORS = (Sift(),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -203,9 +203,9 @@ def clipped_streaks(clipped: BoolImage) -> BoolImage:
     """
     if not clipped.any():
         return np.zeros(clipped.shape, bool)
-    labels, areas = _areas(clipped)
-    askew = np.minimum(np.abs(np.sin(areas.angle)), np.abs(np.cos(areas.angle))) > ALONG_AXIS
-    streak = (areas.long > LEAST_LENGTH_PX) & (areas.long > LONGEST_SHARE * areas.short) & askew
+    labels, _, _, _, long, short, angle = _areas(clipped)
+    askew = np.minimum(np.abs(np.sin(angle)), np.abs(np.cos(angle))) > ALONG_AXIS
+    streak = (long > LEAST_LENGTH_PX) & (long > LONGEST_SHARE * short) & askew
     streak[0] = False
     return np.asarray(streak[labels])
 
@@ -215,26 +215,17 @@ def saturated_stars(clipped: BoolImage) -> FloatArray:
 
     `clipped` (h, w).
     """
-    _, areas = _areas(clipped)
-    radius = np.sqrt(areas.size / np.pi)
-    star = (radius >= LEAST_STAR_RADIUS_PX) & (areas.long <= LONGEST_STAR * areas.short)
+    _, size, x, y, long, short, _ = _areas(clipped)
+    radius = np.sqrt(size / np.pi)
+    star = (radius >= LEAST_STAR_RADIUS_PX) & (long <= LONGEST_STAR * short)
     star[0] = False
-    return np.column_stack([areas.x, areas.y, radius])[star]
+    return np.column_stack([x, y, radius])[star]
 
 
-class _Areas(NamedTuple):
-    """Connected areas, the first what lies in none: pixels, middle, sides as of a rectangle."""
-
-    size: FloatArray
-    x: FloatArray
-    y: FloatArray
-    long: FloatArray
-    short: FloatArray
-    angle: FloatArray
-
-
-def _areas(lit: BoolImage) -> tuple[NDArray[np.int32], _Areas]:
-    """The areas of an image by their moments, and each pixel's number."""
+def _areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
+    """Each pixel's number of connected area; of the areas, the first what lies in none, by their
+    moments: pixels, middle x and y, long and short side as of a rectangle, angle.
+    """
     count, labels = cv2.connectedComponents(lit.astype(np.uint8))
     rows, cols = np.nonzero(lit)
     label = labels[rows, cols]
@@ -248,11 +239,6 @@ def _areas(lit: BoolImage) -> tuple[NDArray[np.int32], _Areas]:
     x, y = x - mx[label], y - my[label]
     xx, yy, xy = mean(x * x), mean(y * y), mean(x * y)
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-    return np.asarray(labels, np.int32), _Areas(
-        size=size.astype(float),
-        x=mx,
-        y=my,
-        long=np.sqrt(12.0 * (middle + apart) + 1.0),
-        short=np.sqrt(12.0 * np.maximum(middle - apart, 0.0) + 1.0),
-        angle=0.5 * np.arctan2(2.0 * xy, xx - yy),
-    )
+    long = np.sqrt(12.0 * (middle + apart) + 1.0)
+    short = np.sqrt(12.0 * np.maximum(middle - apart, 0.0) + 1.0)
+    return np.asarray(labels), size, mx, my, long, short, 0.5 * np.arctan2(2.0 * xy, xx - yy)

@@ -423,3 +423,6 @@ def star_trails(lines: list[Line]) -> list[bool]:
             )
         marks.append(alike >= LEAST_ALIKE and path.length_px < LONGEST_TRAIL_PX)
     return marks
+
+
+DETECTORS = (Radon(),)

@@ -27,27 +27,25 @@ class Columns:
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     @classmethod
+    def none(cls) -> Self:
+        """No rows at all; matrices are 2 x 2."""
+        shapes = dict.fromkeys(("covariance", "moments"), (0, 2, 2))
+        return cls(**{f.name: np.zeros(shapes.get(f.name, (0,))) for f in fields(cls)})
+
+    @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The rows of all parts, one after the other."""
         names = [f.name for f in fields(cls)]
         return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
 
 
-class LightFlag(IntFlag):
-    """What to know about a detected light before trusting its numbers."""
+class PointFlag(IntFlag):
+    """What to know about a detected light or star before trusting its numbers."""
 
     SATURATED = 1  # its core is clipped: flux is a lower limit
     EDGE = 2  # the frame's border or a masked pixel cuts it
     BLENDED = 4  # a neighbour's light reaches into its window
-
-
-class StarFlag(IntFlag):
-    """What to know about a detected star before trusting its numbers."""
-
-    SATURATED = 1  # its core is clipped: flux is a lower limit
-    EDGE = 2  # the frame's border or a masked pixel cuts it
-    BLENDED = 4  # a neighbour's light reaches into its window
-    TRAILED = 8  # drawn out along the field's common trail
+    TRAILED = 8  # a star, drawn out along the field's common trail
 
 
 class StreakFlag(IntFlag):
@@ -120,6 +118,7 @@ class PointDetections(Detections):
     flux: FloatArray  # light above the background, in units of the image times square pixels
     snr: FloatArray  # of a matched filter: flux over the flux' noise without the light
     covariance_px2: FloatArray  # (N, 2, 2): of the centroid, order (x, y), square pixels
+    flag_type: ClassVar[type[IntFlag]] = PointFlag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +126,6 @@ class LightDetections(PointDetections):
     """Lights found in one image, the brightest first; more of its columns in `PointDetections`."""
 
     radius_px: FloatArray  # radius that holds half of the flux
-    flag_type: ClassVar[type[IntFlag]] = LightFlag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +137,6 @@ class StarDetections(PointDetections):
     # (x, y) from one end of the field's common trail to the other, x >= 0; None where stars are
     # points. Which end came first cannot be seen
     trail_px: tuple[float, float] | None = None
-    flag_type: ClassVar[type[IntFlag]] = StarFlag
     of_image: ClassVar[tuple[str, ...]] = ("trail_px",)
 
 

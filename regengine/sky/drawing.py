@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from detectors.types import (
     FloatArray,
     LightDetections,
-    LightFlag,
+    PointFlag,
     StarDetections,
-    StarFlag,
     StreakDetections,
     StreakKind,
 )
@@ -91,7 +90,7 @@ def draw_lights(photo: Path, lights: LightDetections, target: Path) -> None:
     picture, factor = brighten(photo)
     for x, y, radius, flags in zip(lights.x, lights.y, lights.radius_px, lights.flags, strict=True):
         colour = (
-            RED if flags & LightFlag.SATURATED else YELLOW if flags & LightFlag.BLENDED else GREEN
+            RED if flags & PointFlag.SATURATED else YELLOW if flags & PointFlag.BLENDED else GREEN
         )
         draw_circle(picture, x, y, radius, factor, colour)
     write_picture(picture, target)
@@ -105,7 +104,7 @@ def draw_stars(photo: Path, stars: StarDetections, target: Path) -> None:
     picture, factor = brighten(photo)
     for i, (x, y) in enumerate(zip(stars.x, stars.y, strict=True)):
         colour = GREEN if i < BRIGHTEST else CYAN
-        if stars.flags[i] & StarFlag.SATURATED:
+        if stars.flags[i] & PointFlag.SATURATED:
             colour = RED
         if stars.trail_px is not None:
             dx, dy = (0.5 * side for side in stars.trail_px)

@@ -13,8 +13,6 @@ import pytest
 from light_scene import NOISE, nearest
 from star_scene import star_frame, star_list
 
-from detectors.registry import detectors_of
-
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 SHAPE = (240, 320)
 
@@ -25,7 +23,7 @@ def test_the_detector_of_the_page_does_what_the_page_says(monkeypatch: pytest.Mo
     module = ModuleType("detectors.stars_peaks")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(dedent(block[1]), PAGE.name, "exec"), module.__dict__)
-    (detector,) = detectors_of(module)
+    (detector,) = module.DETECTORS
     assert detector.name == "peaks"
     stars = star_list(25, SHAPE)
     found = detector.detect(star_frame(stars, SHAPE))

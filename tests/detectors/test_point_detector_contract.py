@@ -18,7 +18,7 @@ from light_scene import (
 from star_scene import star_frame, star_list
 
 from detectors.registry import LIGHTS, STARS
-from detectors.types import LightFlag, StarFlag
+from detectors.types import PointFlag
 
 SHAPE = HEIGHT, WIDTH = (240, 320)
 
@@ -113,8 +113,7 @@ def test_inside_the_frame_also_where_the_border_cuts_points(kind, detector):
     assert ((found.x >= 0) & (found.x <= WIDTH - 1)).all()
     assert ((found.y >= 0) & (found.y <= HEIGHT - 1)).all()
     near = np.minimum.reduce([found.x, found.y, WIDTH - 1 - found.x, HEIGHT - 1 - found.y]) < 0.6
-    assert (found.flags[near] & LightFlag.EDGE > 0).all()
-    assert LightFlag.EDGE == StarFlag.EDGE
+    assert (found.flags[near] & PointFlag.EDGE > 0).all()
 
 
 @every
@@ -188,7 +187,7 @@ def test_a_clipped_star_is_found_and_flagged(detector):
     found = detector.detect(np.minimum(star_frame(stars), 1.0))
     index, gap = nearest(found, 80.3, 120.6)
     assert gap < 0.5
-    assert found.flags[index] & StarFlag.SATURATED
+    assert found.flags[index] & PointFlag.SATURATED
 
 
 @every_star

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import types
 
 import pytest
 
@@ -16,15 +15,17 @@ from detectors.stamps import nearest_pixels
 from detectors.types import {found}
 
 @dataclass(frozen=True, kw_only=True)
-class _Family:
+class Family:
     def detect(self, light, mask=None, saturated=None):
         return {found}.empty()
 
-class One(_Family):
+class One(Family):
     name: ClassVar[str] = "{first}"
 
-class Other(_Family):
+class Other(Family):
     name: ClassVar[str] = "other"
+
+DETECTORS = (One(), Other())
 """
 FOUND = {"lights": "LightDetections", "stars": "StarDetections", "streaks": "StreakDetections"}
 
@@ -59,8 +60,3 @@ def test_two_of_one_name_are_refused(drop):
     drop("lights", "blobs")
     with pytest.raises(TypeError, match="two light detectors are called 'blobs'"):
         LIGHTS.detectors()
-
-
-def test_a_module_without_a_method_is_refused():
-    with pytest.raises(TypeError, match="defines no class with a name and detect"):
-        registry.detectors_of(types.ModuleType("lights_empty"))

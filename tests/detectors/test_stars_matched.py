@@ -9,7 +9,7 @@ from light_scene import NOISE, Light, draw, flux_of_snr, nearest
 from star_scene import SIGMA_PX, star_frame, star_list, trail_frame
 
 from detectors.stars_matched import Matched
-from detectors.types import StarFlag
+from detectors.types import PointFlag
 
 LARGE = (400, 500)
 
@@ -34,7 +34,7 @@ def test_the_common_trail_is_found_and_its_middle_is_the_place(trail):
     gaps = [nearest(found, one.x, one.y)[1] for one in stars]
     assert np.median(gaps) < 0.25
     assert len(found) <= len(stars) + 3
-    assert (found.flags & StarFlag.TRAILED > 0).all()
+    assert (found.flags & PointFlag.TRAILED > 0).all()
 
 
 def test_hot_pixels_and_thin_tracks_are_no_stars():
@@ -56,7 +56,7 @@ def test_a_clipped_star_keeps_its_centre():
     found = Matched().detect(image, None, (image >= 0.5).astype(np.float32))
     index, gap = nearest(found, bright.x, bright.y)
     assert gap < 0.1
-    assert found.flags[index] & StarFlag.SATURATED
+    assert found.flags[index] & PointFlag.SATURATED
 
 
 def test_an_edge_of_hardware_is_no_row_of_stars():
@@ -88,7 +88,7 @@ def test_two_stars_that_look_like_one_are_told_apart(apart_px, share):
         index, gap = nearest(found, star.x, star.y)
         assert gap < 0.15
         assert found.flux[index] == pytest.approx(star.flux, rel=0.2)
-        assert found.flags[index] & StarFlag.BLENDED
+        assert found.flags[index] & PointFlag.BLENDED
     assert len(found) == len(stars)
 
 

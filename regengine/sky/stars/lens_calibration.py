@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
-from detectors.types import FloatArray, StarFlag
+from detectors.types import FloatArray, PointFlag
 from matchers.lens_fit import LensChoice, choose_lens
 from matchers.lens_stars import LensFrame
 from matchers.sky_camera import SkyCamera
@@ -40,7 +40,7 @@ MOST_MAG_OFF = 1.2
 FEWEST_STARS = 12
 # Not even the best of photos has its stars' places better than this
 LEAST_SIGMA_PX = 0.01
-UNFIT = StarFlag.EDGE | StarFlag.BLENDED
+UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
 LEAST_SNR = 20.0  # of stars that zero points are made of, by their magnitude
@@ -150,7 +150,7 @@ def _pair_stars(
     fit = (stars.flags[pairs.detection] & UNFIT) == 0
     light = np.maximum(stars.flux[pairs.detection], 1e-30)
     value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
-    clear = (stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
+    clear = (stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
     usual = float(np.median(value[clear])) if clear.any() else 0.0
     bright = ~clear | (np.abs(value - usual) < MOST_MAG_OFF)
     return _select(pairs, fit & pairs.alone & bright)
@@ -246,7 +246,7 @@ def _starlight(
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Magnitudes, colours, light a second without the falloff, and its sigma, of whole stars."""
     light = photo.channels[channel]
-    clear = (photo.stars.flags[pairs.detection] & StarFlag.SATURATED) == 0
+    clear = (photo.stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
     kept = clear & light.whole[pairs.detection]
     detection, star = pairs.detection[kept], pairs.star[kept]
     scale = np.full(detection.size, photo.frame.exposure_s or 1.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectors.types import FloatArray, IndexArray, StarDetections, StarFlag
+from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
 from matchers.star_verify import Brightness, StarField, VerifyParameters, verify
@@ -190,7 +190,7 @@ def solve_stars(
 
 def _usable(stars: StarDetections) -> IndexArray:
     """Detections that may be stars, the most significant first."""
-    good = (stars.flags & StarFlag.EDGE) == 0
+    good = (stars.flags & PointFlag.EDGE) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
     order = np.argsort(-stars.snr, kind="stable")
     return order[good[order]][:ALL_DETECTIONS]
