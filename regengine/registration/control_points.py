@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -64,10 +65,10 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     `stored`: the solved camera for the stored image; `lights`: towns of the photo that the map
     confirms, pixels of the solution's image. The four span at least `LEAST_SPREAD` of the lights'
     hull, none near another, where precise patches allow it (see `PointSpread`). Where four that
-    span as much do, all lie at lights that the map confirms: on dark ground beyond them nothing
-    holds the camera, and a patch may be what the picture's frame or noise brings. Fewer than four
-    come of a photo with fewer patches on ground that is not at the limb; they go clockwise from the
-    top left.
+    span as much do, all lie on lights that the map confirms, or near such: on dark ground beyond
+    them nothing holds the camera, and a patch may be what the picture's frame or noise brings.
+    Fewer than four come of a photo with fewer patches on ground that is not at the limb; they go
+    clockwise from the top left.
     """
     refinement = solution.refinement
     matches = refinement.matches
@@ -100,7 +101,7 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
         hull_area(stored_pixels(lights.positions, np.eye(2), 1.0 / solution.image.factor)[0]),
         believed=weights >= BELIEVED_WEIGHT,
         precise=precise,
-        lit=np.array([point.lights for point in points], int) > 0,
+        kinds=(found[index] > 0.0, np.array([point.lights for point in points], int) > 0),
         agreeing=(ncc >= GOOD_NCC) & (weights >= GOOD_WEIGHT),
     )
     return tuple(points[k] for k in four)
@@ -275,10 +276,13 @@ def best_four(
     *,
     believed: BoolArray,
     precise: BoolArray,
-    lit: BoolArray,
+    kinds: Sequence[BoolArray],
     agreeing: BoolArray,
 ) -> list[int]:
-    """Indices of four places: of precise ones, at lights and agreeing where those span enough."""
+    """Indices of four places: of precise ones, the first of `kinds` whose four span enough.
+
+    Of all where none does; of those that agree well where these span as much.
+    """
 
     def wide(four: list[int], least_share: float = 0.0) -> bool:
         if len(four) < 4:
@@ -286,12 +290,11 @@ def best_four(
         spread = spread_of(places_px[four], hull_px2)
         return spread.wide and spread.hull_share >= least_share
 
-    usable = believed & precise
-    four = well_spread(places_px, worth, usable & lit)
-    if wide(four):
-        usable &= lit
-    else:
+    precise = believed & precise
+    for usable in (*(precise & kind for kind in kinds), precise):
         four = well_spread(places_px, worth, usable)
+        if wide(four):
+            break
     if len(four) == 4:
         good = well_spread(places_px, worth, usable & agreeing)
         if wide(good, GOOD_SHARE * spread_of(places_px[four], hull_px2).hull_share):

@@ -13,6 +13,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
+from matchers.verify import MEETING_PX
 from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame
@@ -58,6 +59,8 @@ from regengine.result import (
 SATURATED_SHARE = 0.25
 # A map that covers less than this of the ground in sight may lack the place
 COVERED = 0.5
+# How far a control point may be from a light of the photo that is its own
+ON_LIGHT_PX = 2.0 * MEETING_PX
 NO_AGREEMENT = Reason(
     code="no_agreement",
     text="no place was found where the map's lights fit better than by chance; the frame may show "
@@ -167,19 +170,32 @@ def explanations(
         yield Reason(code="imprecise", text=text)
 
 
-def narrowness(points: tuple[ControlPoint, ...], lights: DetectedLights) -> tuple[Reason, ...]:
-    """That the four points tell of a part of the lit ground alone: no doubt of the camera."""
+def remarks(
+    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
+) -> Iterator[Reason]:
+    """What the four points do not tell: no doubt of the camera.
+
+    `factor`: size of the searched image over that of the stored one.
+    """
     if len(points) < LEAST_POINTS:
-        return ()
+        return
+    places = np.array([(point.x, point.y) for point in points])
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
-    spread = spread_of(np.array([(p.x, p.y) for p in points]), hull_area(matched))
-    if spread.wide:
-        return ()
-    where = f"span {100.0 * spread.hull_share:.0f} % of the area of the matched lights"
-    if spread.hull_share >= LEAST_SPREAD:
-        where = "lie near each other"
-    text = f"the control points {where}; beyond them use the camera"
-    return (Reason(code="narrow", text=text),)
+    spread = spread_of(places, hull_area(matched))
+    if not spread.wide:
+        where = f"span {100.0 * spread.hull_share:.0f} % of the area of the matched lights"
+        if spread.hull_share >= LEAST_SPREAD:
+            where = "lie near each other"
+        text = f"the control points {where}; beyond them use the camera"
+        yield Reason(code="narrow", text=text)
+    away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
+    dark = ", ".join(str(k) for k, away in enumerate(away_px, 1) if away > ON_LIGHT_PX)
+    if dark:
+        text = (
+            f"control points that lie on no light of the photo: {dark}; the lights that agree with "
+            "the map span too little without them, and the camera tells where they are"
+        )
+        yield Reason(code="dark_points", text=text)
 
 
 def looseness(evidence: Evidence) -> str:
@@ -339,7 +355,7 @@ def proposal_result(search: Search) -> FrameResult:
     lights = detected_lights(best)
     return replace(
         result,
-        reasons=(*reasons, *narrowness(points, lights)),
+        reasons=(*reasons, *remarks(points, lights, best.solution.image.factor)),
         solved=solved_camera(best.camera, best.finalists[0]),
         control_points=points,
         footprint=corner_lonlat(best.camera),

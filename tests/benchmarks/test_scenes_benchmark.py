@@ -70,8 +70,11 @@ def test_what_the_model_says_it_was_trained_on() -> None:
 
 
 def test_simulated_frames_are_the_same_every_time() -> None:
+    first, second = (scenes.draw("moon", np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(first, second)
     one, two = (scenes.simulated_samples(["moon"], 2, 3) for _ in range(2))
-    assert np.allclose(one.features, two.features, rtol=1e-6, atol=1e-9)
+    # Sums of single precision end in another digit where their array lies otherwise in memory
+    assert np.allclose(one.features, two.features, rtol=2.0 * np.finfo(np.float32).eps, atol=0.0)
     assert not np.allclose(one.features[0], one.features[1])
     assert one.simulated.all()
     assert one.groups == ("simulated-moon-3-0", "simulated-moon-3-1")

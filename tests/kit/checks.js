@@ -38,6 +38,11 @@
       || e.labels?.length || e.textContent.trim() || e.title))
     .map((e) => e.outerHTML.slice(0, 120)),
 
+  // Text of these that reaches beyond a box which cuts it off
+  cutText: (selector) => [...document.querySelectorAll(selector)]
+    .filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+    .map((e) => e.textContent.trim()),
+
   // Whether an element with the focus looks other than without it
   focusShows: () => {
     const e = document.activeElement;

@@ -47,11 +47,11 @@ def client(review_server: Serve, review_store: Path) -> Iterator[Client]:
         yield client
 
 
-def known_points(count: int = 4, **changed: Any) -> list[dict[str, Any]]:
-    """Known pixels of the wrong sample with their places, far from each other."""
-    known = truth_of(FRAME)["reference_points"]
+def known_points(count: int = 4, frame: str = FRAME, **changed: Any) -> list[dict[str, Any]]:
+    """Known pixels of a sample with their places, far from each other."""
+    known = truth_of(frame)["reference_points"]
     shares = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5), (0.3, 0.6), (0.7, 0.4)]
-    size = truth_of(FRAME)["camera"]
+    size = truth_of(frame)["camera"]
     chosen = [
         min(
             known,
@@ -509,6 +509,17 @@ def test_four_drags_put_a_wrong_proposal_right(sample_client: Client) -> None:
     body = {"points": known_points(4), "start": turned_json(FRAME, away_km=1473.0)}
     answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
     assert camera_error_km(answer["camera"], FRAME) < 1.0
+
+
+def test_an_oblique_with_two_points_that_disagree_asks_for_four(sample_client: Client) -> None:
+    oblique = "ISS990-E-000106"
+    points = known_points(2, oblique)
+    body = {"points": points, "start": true_json(oblique)}
+    assert sample_client.post(f"frames/{WRONG}/solve", body).json()["too_few"] is None
+    points[1]["x"] -= 400.0
+    answer = sample_client.post(f"frames/{WRONG}/solve", body).json()
+    assert "four points before a search: these 2 leave" in answer["too_few"]
+    assert answer["too_few"] in answer["warning"]
 
 
 def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client: Client) -> None:

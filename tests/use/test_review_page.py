@@ -208,6 +208,33 @@ def test_the_map_goes_to_coordinates(hand: ReviewHand) -> None:
     assert math.dist(hand.at_place(-151.25, 36.5), middle) < 1.0
 
 
+def test_going_to_a_place_out_of_the_photo_shows_the_map_there(hand: ReviewHand) -> None:
+    hand.go_to(FRAMES["people"])
+    hand.press("h")
+    before = hand.drawn_view("#map")
+    hand.press("j")
+    hand.page.keyboard.type("36.5, -151.25")
+    hand.page.keyboard.press("Enter")
+    hand.moved_to_rest("#map", before)
+    box = hand.page.locator("#map").bounding_box()
+    assert box is not None
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    assert math.dist(hand.at_place(-151.25, 36.5), middle) < 1.0
+    beside = hand.at_place(-151.25, 37.5)  # a hundred kilometres are a part of the view
+    assert 50.0 < math.dist(beside, middle) < 500.0
+
+
+def test_the_horizon_lights_up_alone(hand: ReviewHand) -> None:
+    hand.go_to(FRAMES["limb"])
+    hand.press("Shift+H")
+    hand.wait_until_kept()
+    lit = hand.page.locator("#tools button[aria-pressed=true]")
+    expect(lit).to_contain_text(["In the photo", "Horizon"])
+    expect(lit).to_have_count(2)
+    hand.press("z")
+    hand.wait_until_kept()
+
+
 def test_a_photo_is_placed_from_nothing_by_pairs(hand: ReviewHand) -> None:
     frame_id = FRAMES["unplaced"]
     hand.go_to(frame_id)
@@ -447,7 +474,7 @@ def test_all_is_done_by_keys(hand: ReviewHand) -> None:
     assert page.locator("dialog[open]").count() == 0
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 720), (3840, 2160)])
+@pytest.mark.parametrize(("width", "height"), [(1024, 700), (1280, 720), (3840, 2160)])
 def test_everything_is_named_readable_and_in_sight(
     hand: ReviewHand, width: int, height: int
 ) -> None:
@@ -461,6 +488,12 @@ def test_everything_is_named_readable_and_in_sight(
         " return [e.scrollWidth - innerWidth, e.scrollHeight - innerHeight]; }"
     )
     assert max(over) <= 0
+    cut = page.evaluate(f"{CHECKS}.cutText('#rows .name, #rows .odds, button')")
+    assert [text for text in cut if "<" not in text] == []
+    heights = page.evaluate(
+        "() => [...document.querySelectorAll('#tools button')].map((e) => e.offsetHeight)"
+    )
+    assert len(set(heights) - {0}) == 1, "a tool's name breaks into lines"
     for view in ("#photo", "#map"):
         box = page.locator(view).bounding_box()
         assert box is not None
@@ -555,8 +588,12 @@ def test_a_photo_that_is_stored_mirrored_is_shown_as_it_was_held(hand: ReviewHan
 
     hand.go_to(frame_id)
     for plain, mirrored, across in ((1, 2, 1), (3, 4, 1), (8, 5, 0), (6, 7, 0)):
-        upright, flipped = drawn(plain), np.flip(drawn(mirrored), across)
-        assert np.corrcoef(upright.ravel(), flipped.ravel())[0, 1] > 0.9, mirrored
+        upright, other = drawn(plain), drawn(mirrored)
+        as_flipped, as_drawn = (
+            float(np.corrcoef(upright.ravel(), one.ravel())[0, 1])
+            for one in (np.flip(other, across), other)
+        )
+        assert as_flipped > 0.9 > as_drawn + 0.3, (mirrored, as_flipped, as_drawn)
 
 
 def test_photo_over_map_and_map_in_photo_are_compared(hand: ReviewHand) -> None:

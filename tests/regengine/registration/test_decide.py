@@ -259,9 +259,13 @@ ROWS = {
     "points all in one spot": Row(
         nearest(4),
         "review",
-        ("few_control_points", "narrow"),
+        ("few_control_points", "narrow", "dark_points"),
         "% of the picture",
         0.01,
+    ),
+    "points beyond the lights that agree": Row(
+        lambda best: replace(best, met=best.met[:2]),
+        *("accepted", ("dark_points",), "lie on no light"),
     ),
     "a vague point": Row(vague(60.0), "review", ("imprecise",), "uncertain by", 0.9),
     "a camera that moves without some lights": Row(

@@ -152,7 +152,6 @@ function begin(session: Session): void {
   );
   function refresh(): void {
     const { frame } = review;
-    byId("views").dataset.layout = review.layout;
     byId("views").dataset.side = review.side;
     if (frame !== null) {
       showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);

@@ -183,6 +183,9 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       layout = next;
       photoElement.hidden = next === "over";
       mapElement.hidden = next === "through";
+      photoElement.parentElement!.dataset.layout = next;
+      // What is asked for next may go to a place of a map that was hidden until now
+      for (const stage of Object.values(stages)) stage.map.updateSize();
       showOverlays();
     },
     setTool(tool: Tool): void {
