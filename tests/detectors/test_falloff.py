@@ -52,6 +52,7 @@ def test_masked_ground_and_a_lamp_are_left_out() -> None:
     assert np.abs(off([boxes])).max() < 0.01
 
 
+@pytest.mark.slow
 def test_differences_between_frames_make_the_sigma() -> None:
     rng = np.random.default_rng(4)
     box = sky_boxes(sky(rng, (0.0, 0.0)))

@@ -321,6 +321,7 @@ def unresolved(seed, count=2500, shape=SHAPE):
     return cv2.GaussianBlur(light, (0, 0), 1.2)
 
 
+@pytest.mark.slow
 def test_the_chance_of_a_crowd_is_not_that_of_noise():
     """Noise alone would show a row of unresolved stars as clear once in 10^16 frames."""
     crowd = noise_frame(31) + 2.0 * unresolved(31)

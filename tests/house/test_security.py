@@ -104,6 +104,7 @@ def test_postscript_that_calls_itself_a_map_tile_runs_nothing(
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @given(st.text(), st.booleans())
 def test_overlays_stay_in_their_folder(path: str, hashed: bool) -> None:
     folder = Path("/out/overlays")

@@ -74,6 +74,7 @@ def test_locks_are_complete(lock: dict[str, str]) -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("forbidden", "expected"),
     [("1", {"failed": 1, "skipped": 1, "error": 2}), ("", {"skipped": 4})],

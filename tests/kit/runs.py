@@ -14,8 +14,8 @@ from tests.kit.shared import make_once
 
 SAMPLES = ROOT / "data_samples"
 LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
-# The sample that shows no city would be sought for three times as long; the others take a third
-BRAKE = ("--max-seconds", 10)
+# The sample that shows no city would be sought for six times as long; the others take half of it
+BRAKE = ("--max-seconds", 5)
 
 # Every Python process of a run imports this first. Attempts are written down, so that one which is
 # caught and survived still counts.

@@ -134,6 +134,7 @@ def test_shuffled_towns_seldom_look_like_proof() -> None:
     assert np.median(odds) < -1.0
 
 
+@pytest.mark.slow
 def test_chance_overlays_seldom_look_like_proof() -> None:
     """Two unrelated lands laid over each other, with few towns and with many."""
     odds = []
@@ -146,6 +147,7 @@ def test_chance_overlays_seldom_look_like_proof() -> None:
     assert np.median(odds) < -3.0
 
 
+@pytest.mark.slow
 def test_towns_of_the_same_valleys_seldom_look_like_proof() -> None:
     """Wrong by a little: towns gather in the same places, but they are other towns."""
 

@@ -93,6 +93,7 @@ def test_spikes_of_saturated_stars_are_no_streaks(tmp_path: Path, stars: int, ar
     assert (one.x1, one.y1) == pytest.approx((20.0, 290.0), abs=3.0)
 
 
+@pytest.mark.slow
 def test_an_unbroken_streak_is_not_many_stars(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     light = skies.dim_sky(400, 600)

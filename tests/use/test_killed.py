@@ -111,6 +111,7 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["lights.ndjson"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number", "words"),
     [

@@ -66,6 +66,7 @@ def test_photos_by_url_and_list_are_registered_once_and_told_by_their_url(
     assert photos.asked["/a.png"] == 2
 
 
+@pytest.mark.slow
 def test_workers_get_copies_too(photos: Service) -> None:
     said = register(*(photos.url(f"/{name}.png") for name in "abc"), "--workers", 1)
     assert set(verdicts(said)) == {photos.url(f"/{name}.png") for name in "abc"}

@@ -75,6 +75,7 @@ def test_workers_order_and_folder_change_nothing(
     same(columns_of(alone / "run.h5", NAMES), columns_of(store, NAMES))
 
 
+@pytest.mark.slow
 def test_a_run_that_was_ended_and_taken_up_is_as_one_that_was_not(
     alone: Path, simulated: Path, tmp_path: Path
 ) -> None:

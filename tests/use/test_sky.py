@@ -124,6 +124,7 @@ def test_a_mirrored_picture_is_told_as_mirrored(
     assert one["roll_deg"] == pytest.approx(as_it_was["roll_deg"], abs=0.01)
 
 
+@pytest.mark.slow
 def test_what_is_no_star_field_is_a_record_and_no_error(drawn: Path, tmp_path: Path) -> None:
     noise = skies.save(skies.dim_sky(200, 300), tmp_path / "noise.png")
     words = ("--json", "--max-seconds", 1, "--workers", 0, "--fov-deg", 40)
@@ -143,6 +144,7 @@ def fit_lens(star_fields: Path, solutions: Path, *words: object) -> Said:
     return run("lens", "fit", *photos, "--solutions", solutions, "--quiet", *words)
 
 
+@pytest.mark.slow
 def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(
     star_fields: Path, solved: tuple[Said, Path], tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ def test_a_store_that_grows_keeps_its_numbers_and_when_it_was_made(tmp_path: Pat
         assert file.attrs["created"] == "2020-01-01T00:00:00Z"
 
 
+@pytest.mark.slow
 def test_stores_can_be_merged_in_any_order_and_pieces(tmp_path: Path) -> None:
     results = make_results()
     pieces = [write_store(tmp_path / f"{n}.h5", results[n::3]) for n in range(3)]

@@ -110,6 +110,7 @@ def test_workers_and_their_number_change_nothing(tmp_path: Path) -> None:
     assert_equal(tmp_path / "zero.h5", tmp_path / "two.h5")
 
 
+@pytest.mark.slow
 def test_hints_do_not_depend_on_what_is_finished_first(tmp_path: Path) -> None:
     """Any number of tasks under way, finished in any order: the same results."""
     chance = random.Random(1)
@@ -174,6 +175,7 @@ SCRIPT = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -> None:
     names = ("0000_a.jpg", "0010_b_hard.jpg", "0500_c_hard.jpg", "0700_hard_never_again.jpg")
     photos = make(tmp_path / "photos", *names)

@@ -36,6 +36,7 @@ def test_lights_that_are_new_or_gone_are_found_and_no_others(trial: Trial) -> No
     assert all(change.map_nw < 1.0 < 3.0 < change.photo_nw for change in new)
 
 
+@pytest.mark.slow
 def test_lights_that_differ_by_chance_are_no_changes(tmp_path: Path) -> None:
     scene = draw_radiometry_scene(replace(SMALL, seed=7, scatter=0.3, changes=0))
     found = measured(write_trial(scene, tmp_path))
@@ -84,6 +85,7 @@ def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
     assert not [change for change in found.changes if change.sigma < 0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("planted", "bound"), [(1.5, 0.0), (-3.0, -1.1)])
 def test_the_falloff_is_one_that_a_lens_can_have(
     trial: Trial, monkeypatch: pytest.MonkeyPatch, planted: float, bound: float

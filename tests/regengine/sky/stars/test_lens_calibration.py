@@ -106,6 +106,7 @@ def calibrated() -> Calibration:
     return calibrate(photos()[0], catalogue())
 
 
+@pytest.mark.slow
 def test_the_lens_lies_within_its_sigmas() -> None:
     fit = calibrated().choice.fit
     index = [LENS_PARAMETERS.index(name) for name in fit.free]
