@@ -1,4 +1,9 @@
-"""A photo drawn onto a map by its own camera, block by block."""
+"""A photo drawn onto a map by its own camera, block by block.
+
+Where each pixel of the map lies in the photo is worked out exactly on every sixteenth of them, and
+in between as well where straight lines between those would be off by more than a fiftieth of a
+pixel, or where the photo, the ground or what is seen flatter than 80 degrees ends.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator
 
 from detectors.types import FloatArray
 from matchers.camera import Camera, widest_tangent
@@ -167,7 +171,9 @@ def _transformer(source: str, target: str) -> Any:
 
 
 BLOCK = 512
-STRIDE = 16  # of the pixels at which what is smooth is worked out
+STRIDE = 16
+GOOD_ENOUGH_PX = 0.02
+HIDDEN_DEG = 86.0  # incidence of places that are far behind the limit, whatever lies between them
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,26 +211,39 @@ def spread(
     ``value`` takes longitudes and latitudes, shape (n,), and gives positive values. NaN where
     nothing is seen.
     """
-    found = np.full(block.seen.shape, np.nan, np.float32)
+    height, width = block.seen.shape
+    found = np.full((height, width), np.nan, np.float32)
     if not block.seen.any():
         return found
-    nodes = [np.append(np.arange(0.0, n, STRIDE), float(n)) for n in block.seen.shape]
-    row, column = np.meshgrid(*nodes, indexing="ij")
-    lon, lat = grid.lonlat(block.column + column, block.row + row)
-    known = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
-    row, column = np.nonzero(block.seen)
-    smooth = np.exp(RegularGridInterpolator(nodes, known)((row, column)))
-    rest = ~np.isfinite(smooth)
+    rows, columns = _nodes(height), _nodes(width)
+    lon, lat = _places(grid, block.column + columns, block.row + rows)
+    nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
+    smooth = np.exp(_between(nodes, rows, columns))
+    found[block.seen] = smooth[block.seen]
+    rest = block.seen & ~np.isfinite(smooth)
     if rest.any():
-        smooth[rest] = value(*grid.lonlat(block.column + column[rest], block.row + row[rest]))
-    found[block.seen] = smooth
+        row, column = np.nonzero(rest)
+        lon, lat = grid.lonlat(block.column + column.astype(float), block.row + row.astype(float))
+        found[rest] = value(lon, lat)
     return found
 
 
 def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
     height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-    rows, columns = np.indices((height, width), float)
-    x, y, angle = _photo_places(camera, *grid.lonlat(column + columns, row + rows))
+    columns, rows = _nodes(width), _nodes(height)
+    nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
+    middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
+    exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
+    straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
+    miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
+    # Incidence in degrees is as good as that, too; NaN is never good
+    if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
+        x, y, angle = (_between(n, rows, columns) for n in nodes)
+    elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
+        x = y = angle = np.full((height, width), np.nan)
+    else:
+        every = np.arange(width, dtype=float), np.arange(height, dtype=float)
+        x, y, angle = _photo_places(camera, *_places(grid, column + every[0], row + every[1]))
     with np.errstate(invalid="ignore"):
         seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
         seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
@@ -235,6 +254,25 @@ def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
         y=np.where(seen, y, -2.0).astype(np.float32),
         seen=seen,
     )
+
+
+def _nodes(count: int) -> FloatArray:
+    """Every sixteenth pixel and the last."""
+    return np.append(np.arange(0, count - 1, STRIDE, dtype=float), float(count - 1))
+
+
+def _between(nodes: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Values at all pixels along straight lines between nodes, the last of which is the last."""
+    down, across = (
+        np.array([np.interp(np.arange(n[-1] + 1.0), n, one) for one in np.eye(len(n))])
+        for n in (rows, columns)
+    )
+    return np.asarray(down.T @ nodes @ across)
+
+
+def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    column, row = np.meshgrid(columns, rows)
+    return grid.lonlat(column, row)
 
 
 def _photo_places(
