@@ -70,6 +70,16 @@ def test_lit_land_beyond_a_straight_edge_is_kept() -> None:
     assert not window_frames(light.astype(np.float32)).any()
 
 
+@pytest.mark.parametrize(("share", "framed"), [(0.02, 0.0), (0.3, 0.3), (0.45, 0.0)])
+def test_a_frame_is_neither_a_thin_line_nor_half_the_photo(share: float, framed: float) -> None:
+    light = city(lights=0) + np.float32(0.02)
+    rows = round(share * len(light))
+    light[:rows] = 0.004
+    mask = window_frames(light.astype(np.float32))
+    assert mask.mean() == pytest.approx(framed, abs=0.01)
+    assert not mask[rows + 4 :].any()
+
+
 def test_cities_have_no_foreground() -> None:
     for seed in range(3):
         light = city(seed)

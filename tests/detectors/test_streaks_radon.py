@@ -11,6 +11,7 @@ from streak_scene import end_gap, star_light, streak_light
 
 from detectors.streak_bright import bright_lines
 from detectors.streak_frame import StreakFrame
+from detectors.streak_stars import stars_of
 from detectors.streaks_radon import Radon
 from detectors.types import StreakFlag, StreakKind
 
@@ -135,6 +136,19 @@ def test_stars_are_no_streaks_and_hide_none():
     assert gap(found, 0, ENDS) < 8.0
 
 
+def test_the_light_of_a_star_is_masked_as_far_as_it_reaches():
+    rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    frame = np.random.default_rng(2).normal(size=SHAPE)
+    away = [np.hypot(cols - x, rows - y) for x, y in ((120.0, 90.0), (310.0, 250.0))]
+    for distance, peak, sigma in zip(away, (30.0, 300.0), (1.3, 4.0), strict=True):
+        frame += peak * np.exp(-0.5 * (distance / sigma) ** 2)
+    mask = stars_of(frame.astype(np.float32), np.zeros(SHAPE, bool), None).mask
+    assert mask[away[0] < 3.0].all()
+    assert mask[away[1] < 12.0].all()
+    far = (away[0] > 10.0) & (away[1] > 22.0)
+    assert mask[far].mean() < 0.01
+
+
 def test_star_trails_that_point_one_way_are_no_streaks():
     rng = np.random.default_rng(9)
     frame = noise_frame(9)
@@ -230,6 +244,8 @@ def test_a_wide_one_has_its_width():
     assert len(found) == 1
     assert found.width_px[0] == pytest.approx(2.355 * 6.0, rel=0.25)
     assert gap(found, 0, ends) < 15.0
+    wisp = streak(SHAPE, (176.0, 218.0, 224.0, 182.0), 3.0 * NOISE, sigma=6.0)
+    assert len(FIND.detect(noise_frame(4) + wisp)) == 0
 
 
 def test_a_star_with_its_bleeding_column_is_none():

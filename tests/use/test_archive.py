@@ -117,6 +117,12 @@ def test_the_archives_own_table_is_read_whole(tmp_path: Path) -> None:
             {"nadir_lat": -38.0, "nadir_lon": 0.8},
         ),
         (
+            "half.csv",
+            "ISS-ID,nlat,coordimage\nISS016-E-1,7,http://e/MapCoordinate.pl?lat=51.6&lon=201.7",
+            {"nadir_lat": 51.6, "nadir_lon": -158.3},
+        ),
+        ("edge.csv", "ISS-ID,nlat,nlon\nISS016-E-1,90,360", {"nadir_lat": 90.0, "nadir_lon": 0.0}),
+        (
             "c.csv",
             "idiss,lon,lat,linkSmall\n1,144.9,-37.8,http://e/small/ISS016/ISS016-E-1.JPG",
             {"place_lat": -37.8, "place_lon": 144.9, "nadir_lat": None},

@@ -248,6 +248,7 @@ def test_a_model_that_was_changed_is_refused(
     made = {
         "cut": text[:-100],
         "digit": text[:at] + str((int(text[at]) + 1) % 10) + text[at + 1 :],
+        "list": "[]",
         "other": '{"format": "something"}',
         "photo": "\x89PNG",
     }
@@ -257,4 +258,5 @@ def test_a_model_that_was_changed_is_refused(
         said = run("classify", scenes / "kinds", "--model", path)
         assert (said.code, said.err.count("\n")) == (2, 1), said.err
         assert path.name in said.err
+        assert ("format is not" in said.err) == (name in ("list", "other")), said.err
         assert said.out == ""

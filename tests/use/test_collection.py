@@ -201,6 +201,9 @@ def test_an_answer_in_every_form_says_the_same_and_harms_nobody(catalogue: Path)
     assert "\x1b" not in table
     assert not any(cell.startswith(("=", "+", "@")) for row in cells for cell in row)
     assert HOSTILE[0] in {row["frame"] for row in rows}
+    words = "SELECT true AS good, NULL AS none, 0.5 AS share, 'x' AS name"
+    table = run("catalogue", "query", catalogue, words).out
+    assert table == "good  none  share  name\ntrue          0.5  x\n"
 
 
 def test_what_is_no_catalogue_is_told(catalogue: Path, store: Path, tmp_path: Path) -> None:

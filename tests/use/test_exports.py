@@ -981,16 +981,17 @@ def test_photos_that_are_not_of_the_archive_get_no_credit(tmp_path: Path) -> Non
 
 def test_the_view_is_that_of_the_camera(tmp_path: Path) -> None:
     straight, cameras = nadir_camera(20.0, 50.0, tilt_deg=50.0), {}
-    for bearing in (30.0, 135.0, 310.0):
+    for bearing in (30.0, 135.0, 350.0):
         turn = Rotation.from_rotvec(-local_axes(20.0, 50.0)[2] * bearing, degrees=True)
         turned = (turn * Rotation.from_quat(straight.quaternion)).as_quat()
         cameras[f"{bearing:g}"] = replace(straight, quaternion=tuple(turned.tolist()))
     cameras["equator"] = replace(nadir_camera(179.9, 0.0, tilt_deg=40.0), distortion=(0.0,) * 5)
     cameras["limb"] = nadir_camera(0.0, 10.0, tilt_deg=71.0)
     results = [seen_by(proposal(name), camera) for name, camera in cameras.items()]
-    export(write_store(tmp_path / "run.h5", results), "stac", tmp_path / "o")
+    store = write_store(tmp_path / "run.h5", results)
+    export(store, "stac", tmp_path / "o")
     items = valid_items(tmp_path / "o")
-    for bearing in ("30", "135", "310"):
+    for bearing in ("30", "135", "350"):
         lon, lat = (float(one) for one in cameras[bearing].pixel_to_lonlat(319.5, 212.5))
         forward, _, _ = Geod(ellps="WGS84").inv(20.0, 50.0, lon, lat)
         found = ViewExtension.ext(items[bearing]).azimuth
@@ -1009,6 +1010,10 @@ def test_the_view_is_that_of_the_camera(tmp_path: Path) -> None:
     assert view.off_nadir == pytest.approx(71.0, abs=0.1)
     assert (view.incidence_angle, view.sun_elevation, view.sun_azimuth) == (None, None, None)
     assert "gsd" not in items["limb"].properties
+    export(store, "sql", tmp_path / "a.sql", "--dialect", "mysql")
+    said = re.findall(r"'((?:\w+ up, )?looking \w+)'", (tmp_path / "a.sql").read_text())
+    ways = ("northeast", "southeast", "north", "north")
+    assert said == [*(f"{way} up, looking {way}" for way in ways), "looking north"]
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a b#c?d%20é\n🌃.png", "up/../javascript:x.jpg"])

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score
 
-from regengine.evaluate.scene_report import report_facts, report_lines
-from regengine.evaluate.scenes import SceneReport, evaluate_scenes
+from regengine.evaluate.scene_report import (
+    report_facts,
+    report_lines,
+)
+from regengine.evaluate.scenes import evaluate_scenes
 from regengine.evaluate.tables import table
-from regengine.scene.crossval import cross_validate
+from regengine.scene.crossval import (
+    METHODS,
+    CrossValidation,
+    Fitted,
+    cross_validate,
+    thinned,
+)
 from regengine.scene.features import feature_names
 from regengine.scene.measures import calibration_score, class_scores, macro_f1
 from regengine.scene.measures import confusion_matrix as ours
-from regengine.scene.samples import Samples
+from regengine.scene.samples import Samples, grouped_folds
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 4, 200)
@@ -82,34 +94,76 @@ def made() -> Samples:
     )
 
 
-@pytest.fixture(scope="module")
-def report() -> SceneReport:
-    return evaluate_scenes(cross_validate(made(), seed=0))
-
-
 @pytest.mark.slow
-def test_the_wrong_label_is_the_surest_mistake(report: SceneReport) -> None:
-    worst = report.mistakes[0]
+def test_the_wrong_label_is_the_surest_mistake() -> None:
+    worst = evaluate_scenes(cross_validate(made(), seed=0)).mistakes[0]
     assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
     assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
 
-@pytest.mark.slow
-def test_the_report_in_words_and_as_json(report: SceneReport) -> None:
-    lines = report_lines(made(), report)
-    assert lines[0] == "60 photos in 60 groups; macro-F1 over inside, day."
-    row = next(line for line in lines if line.startswith("| folder/7.jpg"))
-    assert [cell.strip() for cell in row.split("|")][2:4] == ["inside", "day"]
-    facts = report_facts(report)
-    assert {fact["table"] for fact in facts} == {
-        "methods",
-        "mistakes",
+class Taught:
+    """A classifier and gate that go by what stands in features: scores, and whether explained."""
+
+    def scores(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(rows[:, :3])
+
+    def explains(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(rows[:, 3] > 0.0)
+
+
+def known(labels: Sequence[str], said: Sequence[str], simulated: int = 0) -> CrossValidation:
+    """A photo alone and groups of two; every method says the same of them; "?": unexplained."""
+    names = ("inside", "day", "other")
+    scores = np.array([[3.0 * (one == name) for name in names] for one in said])
+    gate = np.array([[one != "?"] for one in said])
+    drawn = len(labels) - simulated
+    samples = Samples(
+        features=np.hstack([scores, gate]),
+        labels=tuple((label,) for label in labels),
+        groups=tuple(f"g{(n + 1) // 2}" for n in range(len(labels))),
+        simulated=np.arange(len(labels)) >= drawn,
+        names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
+    )
+    taught: Any = Taught()
+    fitted = Fitted(gate=taught, classifiers=dict.fromkeys(METHODS, taught))
+    folds = grouped_folds(samples, count=2, alone_below=1)
+    return CrossValidation(samples=samples, folds=folds, fitted=(fitted,) * len(folds))
+
+
+def test_a_report_tells_what_was_said_of_which_photos() -> None:
+    """Nine photos by day, one taken for the inside and one for nothing known; four of inside."""
+    labels = ["day"] * 9 + ["inside"] * 4 + ["day"] * 2
+    said = ["inside", *["day"] * 7, "?", *["inside"] * 4, *["day"] * 2]
+    validation = known(labels, said, simulated=2)
+    report = evaluate_scenes(validation)
+    lines = report_lines(validation.samples, report)
+    told = "13 photos in 7 groups, and 2 simulated frames in training; macro-F1 over day."
+    assert lines[0] == told
+    headings = ["Methods", "Confusion of gmm", "Classes by gmm", "Mistakes of gmm"]
+    assert [line[3:] for line in lines if line.startswith("## ")] == headings
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    (taken,) = [row for row in rows if row[-1] == "taken"]
+    assert taken[:4] == ["gmm", "0.875", "0.824", "0.846"]
+    assert taken[-2] == "1"
+    assert ["day", "1", "7", "1"] in rows
+    assert ["inside", "4", ".", "."] in rows
+    assert ["day", "9", "5", "1", "1.000", "0.778", "0.875", ""] in rows
+    assert ["inside", "4", "2", "0", "0.800", "1.000", "0.889", "not scored"] in rows
+    mistakes = {row[0]: (*row[1:3], row[-1]) for row in rows if row[0].startswith("folder/")}
+    assert mistakes == {
+        "folder/0.jpg": ("day", "inside", ""),
+        "folder/8.jpg": ("day", "other", "beyond the gate"),
     }
-    taken = [fact for fact in facts if fact.get("taken")]
-    assert len(taken) == 1
-    assert np.sum(taken[0]["confusion"]) == 60
-    other = next(c for c in taken[0]["classes"] if c["name"] == "other")
-    assert other["recall"] is None
+    (fact,) = [fact for fact in report_facts(report) if fact.get("taken")]
+    assert fact["confusion"] == [[4, 0, 0], [1, 7, 1], [0, 0, 0]]
+    assert [one["recall"] for one in fact["classes"]] == [1.0, pytest.approx(7 / 9), None]
+
+
+def test_many_simulated_frames_are_thinned_class_by_class() -> None:
+    labels = ["day", "inside"] * 6
+    samples = known(labels, labels, simulated=8).samples
+    kept = [samples.names.index(name) for name in thinned(samples, 2).names]
+    assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_table() -> None:

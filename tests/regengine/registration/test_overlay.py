@@ -215,6 +215,25 @@ def test_a_proposal_shows_photo_map_and_words(verdict: str) -> None:
     assert len(coloured(picture, POINT)) > 60
 
 
+def test_photo_and_map_stand_beside_a_portrait() -> None:
+    camera = replace(nadir_camera(), width_px=426, height_px=640, principal_point=(212.5, 319.5))
+    result = replace(proposal(), solved=replace(proposal().solved, camera=camera))
+    photo = np.zeros((640, 426, 3), np.uint8)
+    photo[500:540, 60:100] = (0, 255, 0)
+    picture = draw_overlay(result, photo, 1.0, grid_around(camera))
+    assert picture.shape[0] < 640 + 250  # no row below
+    body, left = picture[-640:], (picture.shape[1] - 426 - overlay.GAP_PX - 211) // 2
+    small, half = left + 426 + overlay.GAP_PX, 211 / 426
+    for first, scale in ((left, 1.0), (small, half)):
+        part = body[: 640 if scale == 1.0 else 317, first : first + round(426 * scale)]
+        row, column = coloured(part, (0, 255, 0)).mean(axis=0)
+        assert (column, row) == pytest.approx((79.5 * scale, 519.5 * scale), abs=3.0)
+    light = body[-317:, small:].astype(float).sum(axis=2)  # the map's only town
+    x, y = (float(one) * half for one in camera.lonlat_to_pixel(*TOWN))
+    assert light[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3].min() > 300.0
+    assert np.median(light) < 100.0
+
+
 def test_without_a_map_the_points_are_drawn_all_the_same() -> None:
     picture = draw_overlay(proposal(), np.zeros((426, 640, 3), np.uint8), 1.0, None)
     assert len(coloured(picture, POINT)) > 60
@@ -222,7 +241,13 @@ def test_without_a_map_the_points_are_drawn_all_the_same() -> None:
 
 
 def test_words_tell_what_the_result_says() -> None:
-    from regengine.records import centre_text, degrees_text, probability_text, summary_words
+    from regengine.records import (
+        centre_text,
+        degrees_text,
+        probability_text,
+        probability_words,
+        summary_words,
+    )
 
     result: FrameResult = proposal()
     mirrored = replace(
@@ -238,3 +263,6 @@ def test_words_tell_what_the_result_says() -> None:
     assert degrees_text(-0.5, -33.333, digits=1) == "33.3 S 0.5 W"
     shown = [probability_text(p) for p in (None, 0.5, 0.9997, 0.99999, 0.004, 0.000001)]
     assert shown == ["", "0.50", "0.9997", ">0.9999", "0.0040", "<0.0001"]
+    for low, high, limits in ((0.97, 1.0, "0.97 to 1"), (0.0, 0.99995, "0 to >0.9999")):
+        within = replace(result, probability=0.98, probability_low=low, probability_high=high)
+        assert probability_words(within) == f"0.98 ({limits})"

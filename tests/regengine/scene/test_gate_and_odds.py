@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from regengine.errors import ConfigError
 from regengine.scene.clustering import fit_gmm
 from regengine.scene.model import (
     LEAST_UNEXPLAINED,
@@ -13,6 +17,7 @@ from regengine.scene.model import (
     fit_gate,
     fit_odds,
 )
+from regengine.scene.model_file import load_scene_model, read_scene_model, scene_model_text
 from tests.regengine.scene.made_up import samples
 
 FEATURES = 12
@@ -74,3 +79,16 @@ def test_what_fell_before_says_how_sure_other_is() -> None:
     assert fitted(scores, targets, explained).unexplained == pytest.approx(21 / 22)
     targets[:20] = [True, False]
     assert fitted(scores, targets, explained).unexplained == LEAST_UNEXPLAINED
+
+
+def test_a_model_that_divides_by_nothing_is_refused_although_its_seal_is_whole(
+    tmp_path: Path,
+) -> None:
+    model, path = load_scene_model(), tmp_path / "model.json"
+    clusters = model.gate.clusters
+    scale = np.where(np.arange(len(clusters.standardiser.scale)) == 3, 0.0, 1.0)
+    broken = replace(clusters, standardiser=replace(clusters.standardiser, scale=scale))
+    gate = replace(model.gate, clusters=broken)
+    path.write_text(scene_model_text(replace(model, gate=gate)), encoding="utf-8")
+    with pytest.raises(ConfigError, match="a scale is not positive"):
+        read_scene_model(path)

@@ -16,7 +16,14 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from benchmarks.radiometry import MAP
-from regengine.collection.radiometry.measure import BRIGHTER, COMPARED, FAINTER, NOT_SEEN
+from regengine.collection.radiometry.measure import (
+    BRIGHTER,
+    COMPARED,
+    FAINTER,
+    MAP_FULL,
+    NOT_SEEN,
+    PHOTO_FULL,
+)
 from regengine.collection.radiometry.output import CHANGE_COLUMNS, PHOTO_COLUMNS
 from regengine.commands import app
 from regengine.io.gdal import gdal_session
@@ -75,6 +82,13 @@ def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Result], tri
     bright = plain & (radiance > 10.0)
     assert np.median(light[bright] / radiance[bright]) == pytest.approx(gain, rel=0.2)
     assert np.nanmin(background) >= 0.0
+    # The table counts the same cells, in the same units
+    (row,) = pd.read_csv(out / "radiometry.csv").to_dict("records")
+    seen = mask[mask != NOT_SEEN]
+    assert row["saturated_share"] == pytest.approx((seen == PHOTO_FULL).mean(), rel=1e-6) != 0.0
+    assert row["map_saturated_share"] == (seen == MAP_FULL).mean()
+    assert row["cell_arcsec"] == pytest.approx(3600.0 * step)
+    assert row["background_nw"] == pytest.approx(row["background"] / gain, rel=1e-5)
 
 
 def test_tables_and_lines_say_the_same(written: tuple[Path, Result]) -> None:

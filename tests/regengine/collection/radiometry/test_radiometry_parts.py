@@ -11,13 +11,21 @@ import rasterio
 from rasterio.transform import Affine
 
 from regengine.collection.radiometry.cells import (
+    MapCells,
+    PhotoCells,
     PhotoLight,
     air_mass,
     cells_in_view,
     photo_cells,
     without_hot_pixels,
 )
-from regengine.collection.radiometry.comparison import Pair, blurred, blurred_by, matched_blurs
+from regengine.collection.radiometry.comparison import (
+    Pair,
+    blurred,
+    blurred_by,
+    compare,
+    matched_blurs,
+)
 from regengine.collection.radiometry.gain import (
     glog,
 )
@@ -159,6 +167,37 @@ def test_the_blur_of_the_map_is_measured(sigma: float) -> None:
     assert of_photo == pytest.approx(0.0, abs=0.3)
     back = matched_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
     assert back == pytest.approx((0.0, sigma), abs=0.3)
+
+
+def test_where_lights_are_all_over_the_darkest_cells_tell_background_and_noise() -> None:
+    rng = np.random.default_rng(2)
+    shape = (60, 80)
+    dim = rng.random(shape) < 0.1
+    radiance = np.where(dim, 2.0, 20.0).astype(np.float32)
+    light = 0.05 + 0.01 * radiance + 0.004 * rng.standard_normal(shape)
+    zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    cells = MapCells(
+        grid=MapGrid("EPSG:4326", 10.0, 45.0, 1 / 240, shape[1], shape[0]),
+        radiance_nw=radiance,
+        known=np.ones(shape, bool),
+        saturated=np.zeros(shape, bool),
+        map_step_deg=1 / 240,
+        photo_pixel_deg=1 / 240,
+    )
+    photo = PhotoCells(
+        luminance=light.astype(np.float32),
+        seen=one,
+        saturated=zero,
+        pixel_cells=zero,
+        radius_sq=zero,
+        air_mass=one,
+        sigma_m=zero,
+    )
+    found = compare(cells, photo, 0.0)
+    assert found.judged.all()
+    assert found.background == pytest.approx(np.full(shape, 0.07), abs=1e-3)
+    assert found.noise == pytest.approx(np.full(shape, 0.004), rel=0.15)
+    assert np.median(found.light[~dim]) == pytest.approx(0.18, abs=2e-3)
 
 
 def test_hot_pixels_go_and_lamps_stay() -> None:
