@@ -698,6 +698,17 @@ def register(
     return register
 
 
+def test_a_photo_is_not_there_without_its_record(register: Any, tmp_path: Path) -> None:
+    photo = tmp_path / "data" / "photos" / "ISS990" / f"{FRAME}.JPG"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes(picture())
+    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
+    photo.with_name(f"{FRAME}.record.csv").write_text("frame_id\n")
+    assert "would_fetch" not in register(FRAME, "--dry-run").records[0]
+    photo.unlink()
+    assert register(FRAME, "--dry-run").records[0]["would_fetch"]
+
+
 @pytest.mark.slow  # two searches of what is no town
 def test_a_photo_by_name_comes_once_with_what_the_archive_knows(
     archive: ArchiveService, register: Any, tmp_path: Path

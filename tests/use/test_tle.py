@@ -163,6 +163,9 @@ def test_the_nadir_at_a_time_is_the_one_of_another_program(tmp_path: Path) -> No
         assert abs(turn) < 0.05
         assert at["nadir"]["altitude_km"] == pytest.approx(body.elevation / 1e3, abs=25.0)
         assert at["sigma_along_km"] > at["sigma_cross_km"] > 0.0
+        before = body.sublat
+        body.compute(ephem.Date(date + 5.0 * ephem.second))
+        assert at["direction"] == ("ascending" if body.sublat > before else "descending")
 
 
 def test_a_set_that_contradicts_its_neighbours_is_passed_over(tmp_path: Path) -> None:

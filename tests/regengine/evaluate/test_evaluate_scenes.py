@@ -9,19 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, confusion_matrix, f1_score
 
-from regengine.evaluate.scene_report import (
-    report_facts,
-    report_lines,
-)
+from regengine.evaluate import scene_report
 from regengine.evaluate.scenes import evaluate_scenes
 from regengine.evaluate.tables import table
-from regengine.scene.crossval import (
-    METHODS,
-    CrossValidation,
-    Fitted,
-    cross_validate,
-    thinned,
-)
+from regengine.scene import crossval
 from regengine.scene.features import feature_names
 from regengine.scene.measures import calibration_score, class_scores, macro_f1
 from regengine.scene.measures import confusion_matrix as ours
@@ -96,7 +87,7 @@ def made() -> Samples:
 
 @pytest.mark.slow
 def test_the_wrong_label_is_the_surest_mistake() -> None:
-    worst = evaluate_scenes(cross_validate(made(), seed=0)).mistakes[0]
+    worst = evaluate_scenes(crossval.cross_validate(made(), seed=0)).mistakes[0]
     assert (worst.name, worst.labels, worst.said) == ("folder/7.jpg", ("inside",), "day")
     assert worst.probability_said > 0.8 > 0.3 > worst.probability_true
 
@@ -111,7 +102,9 @@ class Taught:
         return np.asarray(rows[:, 3] > 0.0)
 
 
-def known(labels: Sequence[str], said: Sequence[str], simulated: int = 0) -> CrossValidation:
+def known(
+    labels: Sequence[str], said: Sequence[str], simulated: int = 0
+) -> crossval.CrossValidation:
     """A photo alone and groups of two; every method says the same of them; "?": unexplained."""
     names = ("inside", "day", "other")
     scores = np.array([[3.0 * (one == name) for name in names] for one in said])
@@ -125,9 +118,9 @@ def known(labels: Sequence[str], said: Sequence[str], simulated: int = 0) -> Cro
         names=tuple(f"folder/{n}.jpg" for n in range(len(labels))),
     )
     taught: Any = Taught()
-    fitted = Fitted(gate=taught, classifiers=dict.fromkeys(METHODS, taught))
+    fitted = crossval.Fitted(gate=taught, classifiers=dict.fromkeys(crossval.METHODS, taught))
     folds = grouped_folds(samples, count=2, alone_below=1)
-    return CrossValidation(samples=samples, folds=folds, fitted=(fitted,) * len(folds))
+    return crossval.CrossValidation(samples=samples, folds=folds, fitted=(fitted,) * len(folds))
 
 
 def test_a_report_tells_what_was_said_of_which_photos() -> None:
@@ -136,7 +129,7 @@ def test_a_report_tells_what_was_said_of_which_photos() -> None:
     said = ["inside", *["day"] * 7, "?", *["inside"] * 4, *["day"] * 2]
     validation = known(labels, said, simulated=2)
     report = evaluate_scenes(validation)
-    lines = report_lines(validation.samples, report)
+    lines = scene_report.report_lines(validation.samples, report)
     told = "13 photos in 7 groups, and 2 simulated frames in training; macro-F1 over day."
     assert lines[0] == told
     headings = ["Methods", "Confusion of gmm", "Classes by gmm", "Mistakes of gmm"]
@@ -154,7 +147,7 @@ def test_a_report_tells_what_was_said_of_which_photos() -> None:
         "folder/0.jpg": ("day", "inside", ""),
         "folder/8.jpg": ("day", "other", "beyond the gate"),
     }
-    (fact,) = [fact for fact in report_facts(report) if fact.get("taken")]
+    (fact,) = [fact for fact in scene_report.report_facts(report) if fact.get("taken")]
     assert fact["confusion"] == [[4, 0, 0], [1, 7, 1], [0, 0, 0]]
     assert [one["recall"] for one in fact["classes"]] == [1.0, pytest.approx(7 / 9), None]
 
@@ -162,7 +155,7 @@ def test_a_report_tells_what_was_said_of_which_photos() -> None:
 def test_many_simulated_frames_are_thinned_class_by_class() -> None:
     labels = ["day", "inside"] * 6
     samples = known(labels, labels, simulated=8).samples
-    kept = [samples.names.index(name) for name in thinned(samples, 2).names]
+    kept = [samples.names.index(name) for name in crossval.thinned(samples, 2).names]
     assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
 
 

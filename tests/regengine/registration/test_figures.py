@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.stats import binom
 
 from matchers.pose import PosePrior
+from matchers.verify import Towns
+from regengine.registration import outcome
 from regengine.registration.candidates import Candidate, Look
 from regengine.registration.evidence import Finalist
-from regengine.registration.outcome import solved_camera
 from regengine.registration.search_order import step_km
 from regengine.registration.verification import Landing, reach_px
 from tests.example_results import nadir_camera
@@ -53,9 +56,37 @@ def test_a_camera_farther_along_the_track_has_a_clock_that_is_late(
     along, across = along_km / radius_km, across_km / radius_km
     ahead = np.cos(along) * up + np.sin(along) * np.cross(left, up)
     x, y, z = (1e3 * radius_km * (np.cos(across) * ahead + np.sin(across) * left)).tolist()
-    solved = solved_camera(replace(camera, position_ecef_m=(x, y, z)), found)
+    solved = outcome.solved_camera(replace(camera, position_ecef_m=(x, y, z)), found)
     seconds = 20.0 + (300.0 + along_km) / SPEED_KM_S
     assert solved.along_track_offset_s == pytest.approx(seconds, abs=1e-4)
+
+
+def test_a_fit_on_a_smaller_image_is_told_in_pixels_of_the_photo_and_metres() -> None:
+    """Pixels are counted from their middles: 0 of an image of a quarter's size is 1.5."""
+    camera = nadir_camera()
+    evidence = SimpleNamespace(
+        ncc=0.5,
+        runner_up_ncc=0.2,
+        residual_px=0.5,
+        held_out_residual_px=0.75,
+        met_towns=9,
+        log10_odds=20.0,
+        runner_up_log10_odds=1.0,
+    )
+    best: Any = SimpleNamespace(
+        camera=camera,
+        evidence=evidence,
+        solution=SimpleNamespace(image=SimpleNamespace(factor=0.25)),
+        photo_towns=Towns(
+            x=np.array([0.0, 10.0]), y=np.array([1.0, 2.5]), contrast=np.array([2.0, 3.0])
+        ),
+        met=np.array([1]),
+    )
+    fit, lights = outcome.fit_figures(best), outcome.detected_lights(best)
+    assert (fit.residual_px, fit.held_out_residual_px) == (2.0, 3.0)
+    assert fit.residual_m == pytest.approx(2.0 * 391.2e3 / camera.focal_px, rel=0.02)
+    assert (lights.x.tolist(), lights.y.tolist()) == ([1.5, 41.5], [5.5, 11.5])
+    assert lights.matched.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +99,28 @@ def test_looks_are_as_far_apart_as_their_field_allows(
     """6 % of the half side of the ground, to both sides; 90 to 200 km."""
     camera = replace(nadir_camera(), focal_px=focal_px)
     assert step_km(camera, altitude_km) == pytest.approx(expected_km)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "share"),
+    [
+        ((-180.0, -65.0, 180.0, 75.0), 1.0),
+        ((10.0, -65.0, 60.0, 75.0), 0.5),
+        ((-10.0, 44.98, 30.0, 75.0), 0.49),  # the east and west of a circle bend to the equator
+        ((100.0, -65.0, 170.0, 75.0), 0.0),
+    ],
+)
+def test_a_map_covers_a_share_of_the_ground_in_sight(bounds: tuple[float, ...], share: float):
+    for turn in (0.0, 170.0):  # across the antimeridian
+        west, south, east, north = bounds
+        info = SimpleNamespace(bounds=(west + turn, south, east + turn, north))
+        search: Any = SimpleNamespace(
+            anywhere=False,
+            altitude_km=400.0,
+            position=SimpleNamespace(lon=10.0 + turn, lat=45.0),
+            light_map=SimpleNamespace(info=info),
+        )
+        assert outcome.covered_share(search) == pytest.approx(share, abs=0.03)
 
 
 @pytest.mark.parametrize("landed", [2, 20, 38])

@@ -256,6 +256,8 @@ def test_words_tell_what_the_result_says() -> None:
     words = " ".join(summary_words(mirrored))
     for text in ("0.9997", "margin 0.29", "143 matched", "mirrored", "orientation 6", "-131.7 s"):
         assert text in words
+    for text in ("residual 0.7 px (160 m)", "off-nadir 0°", "focal length 1506 px", "391 km (tle)"):
+        assert text in words
     assert centre_text(result) == "35.70 N 136.90 E"
     assert centre_text(nothing_found()) == ""
     sky = replace(result.solved, camera=nadir_camera(tilt_deg=120.0))

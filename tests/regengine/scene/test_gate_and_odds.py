@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from regengine.errors import ConfigError
+from regengine.scene import model_file
 from regengine.scene.clustering import fit_gmm
 from regengine.scene.model import (
     LEAST_UNEXPLAINED,
@@ -17,7 +18,6 @@ from regengine.scene.model import (
     fit_gate,
     fit_odds,
 )
-from regengine.scene.model_file import load_scene_model, read_scene_model, scene_model_text
 from tests.regengine.scene.made_up import samples
 
 FEATURES = 12
@@ -84,11 +84,11 @@ def test_what_fell_before_says_how_sure_other_is() -> None:
 def test_a_model_that_divides_by_nothing_is_refused_although_its_seal_is_whole(
     tmp_path: Path,
 ) -> None:
-    model, path = load_scene_model(), tmp_path / "model.json"
+    model, path = model_file.load_scene_model(), tmp_path / "model.json"
     clusters = model.gate.clusters
     scale = np.where(np.arange(len(clusters.standardiser.scale)) == 3, 0.0, 1.0)
     broken = replace(clusters, standardiser=replace(clusters.standardiser, scale=scale))
     gate = replace(model.gate, clusters=broken)
-    path.write_text(scene_model_text(replace(model, gate=gate)), encoding="utf-8")
+    path.write_text(model_file.scene_model_text(replace(model, gate=gate)), encoding="utf-8")
     with pytest.raises(ConfigError, match="a scale is not positive"):
-        read_scene_model(path)
+        model_file.read_scene_model(path)

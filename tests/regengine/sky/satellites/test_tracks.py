@@ -12,6 +12,7 @@ from tle_lines import Elements
 from benchmarks.simulate.satellites import simulate_satellites
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
+from regengine.sky.drawing import GREEN, draw_track
 from regengine.sky.satellites.catalogue import load_catalogue
 from regengine.sky.satellites.observer import Exposure, GroundSite, hidden_by_earth, teme_to_icrs
 from regengine.sky.satellites.photo import expected_trail_px
@@ -96,6 +97,23 @@ def test_a_geostationary_satellite_stands_still_in_a_camera_that_is_held_still(t
     assert expected_trail_px(exposed(field, exposure_s=60.0, held_still=True)) == pytest.approx(
         among_stars, rel=0.05
     )
+
+
+@pytest.mark.parametrize(("down", "name_at"), [(False, (27, 217)), (True, (307, 107))])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_track_that_leaves_the_picture_is_named_where_it_is_seen(down, name_at, backwards):
+    """Beside the middle of the part that is seen, right of it and above."""
+    picture = np.zeros((600, 200, 3) if down else (60, 400, 3), np.uint8)
+    along = np.linspace(30.0, 1830.0 if down else 1230.0, 181)[:: -1 if backwards else 1]
+    still = np.full(181, 100.0 if down else 30.0)
+    track = (still, along) if down else (along, still)
+    draw_track(picture, *track, 1.0, GREEN, None)
+    line = picture.any(axis=2)
+    first, *_, last = np.flatnonzero(line.any(axis=1 if down else 0))
+    assert (first, last) == (pytest.approx(30, abs=1), 599 if down else 399)
+    draw_track(picture, *track, 1.0, GREEN, "II")
+    rows, cols = np.nonzero(picture.any(axis=2) & ~line)
+    assert (rows.max(), cols.min()) == pytest.approx(name_at, abs=8)
 
 
 def test_a_sigma_is_as_long_as_the_error_model_says(tmp_path):
