@@ -232,6 +232,10 @@ def answer(*, explained: bool = True, **probabilities: float) -> SceneAnswer:
         (answer(sunset_sunrise=0.9, cities=0.1), False, None),  # cities beside it
         (answer(other=0.9, cities=0.01), True, None),  # towns behind hardware
         (answer(inside=0.9, cities=0.01), True, "looks like inside"),
+        (answer(aurora=0.96, cities=0.01), True, None),
+        (answer(aurora=0.97, cities=0.01), True, "looks like aurora (probability 0.97)"),
+        (answer(stars=0.98, cities=0.01), True, "looks like stars"),
+        (answer(moon=0.98, cities=0.01), False, "looks like moon"),
     ],
 )
 def test_what_shows_no_night_ground_is_not_searched(
