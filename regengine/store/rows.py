@@ -53,23 +53,23 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     """Join sets of tables; a later set takes the place of a frame that an earlier one holds.
 
     The groups must include ``frames/frame_index``, by which the tables come ordered; rows of one
-    frame stay in the given order. Columns are taken out of the sets: two copies may be too many.
+    frame stay in the given order.
     """
-    if not sets:
-        return {group: table_from_rows(columns, []) for group, columns in groups.items()}
-    numbers = [tables["frames"]["frame_index"] for tables in sets]
-    known, last = np.unique(np.concatenate(numbers)[::-1], return_index=True)
-    if len(known) < sum(map(len, numbers)):
-        of = np.repeat(np.arange(len(sets)), [len(held) for held in numbers])[::-1][last]
-        sets = [of_frames(tables, known[of == number]) for number, tables in enumerate(sets)]
+    kept: list[Tables] = []
+    known = np.empty(0, dtype=np.int64)
+    for tables in reversed(sets):
+        own = np.setdiff1d(tables["frames"]["frame_index"], known)
+        known = np.union1d(known, own)
+        kept.insert(0, of_frames(tables, own))
     joined: Tables = {}
     for group, columns in groups.items():
-        parts = [tables[group] for tables in sets]
-        order = np.argsort(np.concatenate([part["frame_index"] for part in parts]), kind="stable")
-        joined[group] = {
-            one.name: np.concatenate([part.pop(one.name) for part in parts])[order]
-            for one in columns
-        }
+        if not kept:
+            joined[group] = table_from_rows(columns, [])
+            continue
+        parts = [tables[group] for tables in kept]
+        whole = {one.name: np.concatenate([part[one.name] for part in parts]) for one in columns}
+        order = np.argsort(whole["frame_index"], kind="stable")
+        joined[group] = {name: array[order] for name, array in whole.items()}
     return joined
 
 
