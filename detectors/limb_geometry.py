@@ -109,7 +109,6 @@ class EdgeField:
     # gx, gy, (h, w): towards what is brighter
     gx: FloatImage
     gy: FloatImage
-    value: FloatImage  # (h, w): compressed light (as sRGB compresses it) without stars
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -134,9 +133,7 @@ def edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
         gx[near] = gy[near] = 0.0
     power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), RMS_PX)
     scale = 1.0 / np.sqrt(power + np.float32(LEAST_GRADIENT**2))
-    return EdgeField(
-        gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32), value=value
-    )
+    return EdgeField(gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32))
 
 
 def nadir_votes(field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]) -> FloatArray:

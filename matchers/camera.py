@@ -21,7 +21,6 @@ from matchers.earth import (
 
 SINGULAR = 0.05  # a lens that shrinks areas by so much is no lens
 CONVERGED = 1e-13  # tangents
-HEIGHT_RANGE_KM = (50.0, 2000.0)  # of cameras of photographs from orbit
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from typing import (
     get_type_hints,
 )
 
+from detectors.constants import HEIGHT_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.outcomes import Detections, Registration, StarField, Store
 
@@ -66,7 +67,7 @@ class RegisterOptions(TypedDict, total=False):
     metadata: AnyPath | None
     time: Time | None
     nadir: Place | None
-    altitude_km: Annotated[float | None, None, Within(50.0, 2000.0)]
+    altitude_km: Annotated[float | None, None, Within(*HEIGHT_RANGE_KM)]
     focal_mm: Annotated[float | None, None, Within(1.0, 3000.0)]
     pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
     lens: Paths | None

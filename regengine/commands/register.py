@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detectors.constants import HEIGHT_RANGE_KM
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
 from regengine.errors import EphemerisError
@@ -35,7 +36,11 @@ def main(
     nadir: common.Nadir = None,
     altitude_km: Annotated[
         float | None,
-        typer.Option(min=50.0, max=2000.0, help="Height of the camera above the ellipsoid."),
+        typer.Option(
+            min=HEIGHT_RANGE_KM[0],
+            max=HEIGHT_RANGE_KM[1],
+            help="Height of the camera above the ellipsoid.",
+        ),
     ] = None,
     focal_mm: Annotated[
         float | None,

@@ -13,8 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from detectors.constants import SEMI_MAJOR_M
-from matchers.camera import HEIGHT_RANGE_KM
+from detectors.constants import HEIGHT_RANGE_KM, SEMI_MAJOR_M
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.constants import HEIGHT_RANGE_KM
 from detectors.types import FloatArray, FloatImage
-from matchers.camera import HEIGHT_RANGE_KM, Camera
+from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage

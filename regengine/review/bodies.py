@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from matchers.camera import HEIGHT_RANGE_KM, Camera
+from detectors.constants import HEIGHT_RANGE_KM
+from matchers.camera import Camera
 from regengine.errors import ConfigError
 from regengine.result import FrameResult
 from regengine.store.reviews import Choice, Decision

@@ -150,8 +150,9 @@ def may_show_cities(answer: SceneAnswer) -> bool:
 def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | None:
     """Why a photo need not be searched for city lights; None where it must.
 
-    Night frames are tried whatever they seem to show: towns under moonlit cloud are hard to see at
-    the size at which scenes are told. Where it was ``night``, towns may stand behind hardware.
+    Night frames are tried unless they surely show the sky alone: towns under moonlit cloud are hard
+    to see at the size at which scenes are told. Where it was ``night``, towns may stand behind
+    hardware.
     """
     found = {name: answer.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
     if answer.explained and not night:

@@ -19,7 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from matchers.camera import HEIGHT_RANGE_KM, Camera, is_turned
+from detectors.constants import HEIGHT_RANGE_KM
+from matchers.camera import Camera, is_turned
 from matchers.earth import ecef_to_geodetic
 from matchers.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError

@@ -55,17 +55,14 @@ def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     The groups must include ``frames/frame_index``, by which the tables come ordered; rows of one
     frame stay in the given order.
     """
-    kept: list[Tables] = []
-    known = np.empty(0, dtype=np.int64)
-    for tables in reversed(sets):
-        own = np.setdiff1d(tables["frames"]["frame_index"], known)
-        known = np.union1d(known, own)
-        kept.insert(0, of_frames(tables, own))
+    if not sets:
+        return {group: table_from_rows(columns, []) for group, columns in groups.items()}
+    numbers = [tables["frames"]["frame_index"] for tables in sets]
+    known, last = np.unique(np.concatenate(numbers)[::-1], return_index=True)
+    of = np.repeat(np.arange(len(sets)), [len(held) for held in numbers])[::-1][last]
+    kept = [of_frames(tables, known[of == number]) for number, tables in enumerate(sets)]
     joined: Tables = {}
     for group, columns in groups.items():
-        if not kept:
-            joined[group] = table_from_rows(columns, [])
-            continue
         parts = [tables[group] for tables in kept]
         whole = {one.name: np.concatenate([part[one.name] for part in parts]) for one in columns}
         order = np.argsort(whole["frame_index"], kind="stable")

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.camera import HEIGHT_RANGE_KM
+from detectors.constants import HEIGHT_RANGE_KM
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import StoreError
 from regengine.photo.frame_records import parse_iso_time

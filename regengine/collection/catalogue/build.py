@@ -20,7 +20,6 @@ from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame,
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.io.plain import printable
 from regengine.photo.frame_records import parse_iso_time
-from regengine.records import looked_at
 from regengine.store.reviews import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 
@@ -67,7 +66,7 @@ def _of_camera(frame: ExportFrame) -> Row:
         return {name: _finite(value) for name, value in place.items()}
     try:
         row: Row = {
-            **dict(zip(("centre_lon", "centre_lat"), map(_finite, looked_at(camera)), strict=True)),
+            **dict(zip(("centre_lon", "centre_lat"), map(_finite, frame.looked_at), strict=True)),
             "off_nadir_deg": _finite(stance["off_nadir_deg"]),
             "nadir_lon": _finite(stance["camera_lon"]),
             "nadir_lat": _finite(stance["camera_lat"]),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import TypeVar
 
@@ -177,13 +177,18 @@ class ExportFrame:
         return block.towns[number]
 
     @cached_property
+    def looked_at(self) -> LonLat:
+        """The ground that the photo looks at; not finite where there is none."""
+        return (nan, nan) if self.camera is None else looked_at(self.camera)
+
+    @cached_property
     def shown(self) -> Town:
         """The town that the photo shows most of, else the city near the ground it looks at."""
         if self.camera is None:
             return Town()
         from regengine.places import place_index
 
-        place = looked_at(self.camera)
+        place = self.looked_at
         town = place_index().shown(self.camera) if isfinite(place[0]) else None
         if town is None:
             return towns_near([place])[0]

@@ -141,27 +141,6 @@ def solve_stars(
             catalogue_epoch=catalogue.epoch_year,
         )
 
-    def whole(found: StarSolution) -> StarSolution | Reason:
-        bright = chosen[:JUDGED_STARS]
-        explained = np.isin(bright, found.detection)
-        x, y = (2.0 * stars.x[bright] / width_px - 1.0, 2.0 * stars.y[bright] / height_px - 1.0)
-        radius, corner = np.hypot(x, y) / 2.0**0.5, 2 * (x > 0.0) + (y > 0.0)
-        inside = explained[radius < 0.5].mean() if (radius < 0.5).any() else 0.0
-        shares = [
-            explained[there].mean()
-            for k in range(4)
-            if np.count_nonzero(there := (radius > 0.65) & (corner == k)) >= FEWEST_IN_CORNER
-        ]
-        if len(shares) < 2 or inside < LEAST_INSIDE or max(shares) > CORNER_SHARE * inside:
-            return found
-        return Reason(
-            code="lens",
-            text=f"{100.0 * inside:.0f} % of the bright stars in the middle are identified and "
-            f"{100.0 * max(shares):.0f} % at most in any corner: the lens bends otherwise than "
-            "was assumed, as fisheye lenses do; fit it by `regengine lens fit` and give its "
-            "profile.",
-        )
-
     tried = 1.0
     for look, lenses in _looks_and_lenses(width_px, height_px, options):
         waiting: list[Proposal] = []
@@ -174,17 +153,43 @@ def solve_stars(
                 if proposal.log10_odds >= CLEAR_LOG10_ODDS:
                     found = accepted(proposal, tried)
                     if found is not None:
-                        return whole(found)
+                        return _if_whole(found, stars, chosen)
                 else:
                     waiting.append(proposal)
         for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: look.verified]:
             found = accepted(proposal, tried)
             if found is not None:
-                return whole(found)
+                return _if_whole(found, stars, chosen)
     return Reason(
         code="no_match",
         text="No camera explains the stars found: it may be no star field, or one narrower than "
         "5 degrees; give the focal length with --focal-mm if it is known.",
+    )
+
+
+def _if_whole(
+    found: StarSolution, stars: StarDetections, chosen: IndexArray
+) -> StarSolution | Reason:
+    """A solution, or that it explains the middle alone; `chosen`: detections, brightest first."""
+    bright = chosen[:JUDGED_STARS]
+    explained = np.isin(bright, found.detection)
+    size_px = found.camera.width_px, found.camera.height_px
+    x, y = (2.0 * at[bright] / n - 1.0 for at, n in zip((stars.x, stars.y), size_px, strict=True))
+    radius, corner = np.hypot(x, y) / 2.0**0.5, 2 * (x > 0.0) + (y > 0.0)
+    inside = explained[radius < 0.5].mean() if (radius < 0.5).any() else 0.0
+    shares = [
+        explained[there].mean()
+        for k in range(4)
+        if np.count_nonzero(there := (radius > 0.65) & (corner == k)) >= FEWEST_IN_CORNER
+    ]
+    if len(shares) < 2 or inside < LEAST_INSIDE or max(shares) > CORNER_SHARE * inside:
+        return found
+    return Reason(
+        code="lens",
+        text=f"{100.0 * inside:.0f} % of the bright stars in the middle are identified and "
+        f"{100.0 * max(shares):.0f} % at most in any corner: the lens bends otherwise than "
+        "was assumed, as fisheye lenses do; fit it by `regengine lens fit` and give its "
+        "profile.",
     )
 
 
