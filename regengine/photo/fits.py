@@ -20,15 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from matchers.sky_camera import HeaderField, Polynomial
+from detectors.types import FloatArray
+from matchers.sky_camera import sky_vectors
 from regengine.errors import FrameError
 from regengine.io.decoding import damaged, decoding, too_large
 from regengine.io.regular import open_regular
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
+    from astropy.wcs import WCS
 
 CARD, BLOCK = 80, 2880
 END_CARD = b"END" + b" " * 77
@@ -446,6 +448,41 @@ def _keywords(unit: FitsUnit) -> Keywords:
     return found
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeaderField:
+    """Where a picture looks by its header, TAN or TAN-SIP; pixels count from zero."""
+
+    width_px: int
+    height_px: int
+    wcs: WCS
+
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
+        """Unit vectors in ICRS of pixels, shape (..., 3)."""
+        return sky_vectors(*self.wcs.all_pix2world(x, y, 0, ra_dec_order=True))
+
+    def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Pixels of directions; NaN behind the picture and where its polynomials mean nothing."""
+        vectors = np.asarray(vectors_icrs, float)
+        pixels = np.full((2, *vectors.shape[:-1]), np.nan)
+        ahead = vectors @ sky_vectors(*self.wcs.wcs.crval[[self.wcs.wcs.lng, self.wcs.wcs.lat]]) > 0
+        x, y, z = vectors[ahead].T
+        ra_dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+        pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0, ra_dec_order=True)
+        if self.wcs.sip is None:
+            return pixels[0], pixels[1]
+        # Polynomials are fitted to the picture: farther out than its long side they may fold
+        place = np.moveaxis(pixels, 0, -1) - (self.wcs.wcs.crpix - 1.0)
+        near = np.linalg.norm(place, axis=-1) < 1.5 * max(self.width_px, self.height_px)
+        pixels[:, ~near] = np.nan
+        bent = self.wcs.all_world2pix(
+            *ra_dec[:, near[ahead]], 0, ra_dec_order=True, tolerance=1e-5, quiet=True
+        )
+        side_rad = np.radians(abs(np.linalg.det(self.wcs.pixel_scale_matrix)) ** 0.5)
+        off = np.linalg.norm(self.to_sky(*bent) - vectors[near], axis=-1)
+        pixels[:, near] = np.where(off < 1e-3 * side_rad, bent, np.nan)
+        return pixels[0], pixels[1]
+
+
 def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
     """The projection of the first unit of a FITS file that has one.
 
@@ -487,27 +524,10 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
             warnings.simplefilter("ignore")
             cards = {key: value for key, value in header.items() if _WCS_KEY.fullmatch(key)}
             wcs = WCS(Header(cards), naxis=2, fix=False)
-            order = [wcs.wcs.lng, wcs.wcs.lat]
-            matrix = wcs.pixel_scale_matrix[order]
-        if not abs(np.linalg.det(matrix)) > 1e-16:
+        if not abs(np.linalg.det(wcs.pixel_scale_matrix)) > 1e-16:
             raise ValueError("CD is singular")
     except Exception as error:  # wcslib refuses in many ways
         raise FrameError(
             f"{path}: its projection has no scale or sense: solve it again."
         ) from error
-    a, b = (None, None) if wcs.sip is None else (wcs.sip.a, wcs.sip.b)
-    return HeaderField(
-        width_px=size_px[0],
-        height_px=size_px[1],
-        reference_px=tuple((wcs.wcs.crpix - 1.0).tolist()),
-        reference_deg=tuple(wcs.wcs.crval[order].tolist()),
-        matrix_deg=matrix,
-        pole_deg=wcs.wcs.lonpole,
-        bends=(_polynomial(a), _polynomial(b)),
-    )
-
-
-def _polynomial(coefficients: NDArray[np.float64] | None) -> Polynomial:
-    if coefficients is None:
-        return {}
-    return {(x, y): float(coefficients[x, y]) for x, y in np.argwhere(coefficients).tolist()}
+    return HeaderField(width_px=size_px[0], height_px=size_px[1], wcs=wcs)

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from detectors.constants import DAY_S, FLATTENING, SEMI_MAJOR_M
 from detectors.types import BoolArray, FloatArray
 from matchers.earth import geodetic_to_ecef
-from matchers.sky_camera import HeaderField, SkyCamera
+from matchers.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.orbit.propagation import position_from_elements, propagate_teme
 from regengine.orbit.rotation import (
@@ -31,6 +31,7 @@ from regengine.orbit.rotation import (
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.tle import ElementSet
 from regengine.orbit.uncertainty import orbit_sigma
+from regengine.photo.fits import HeaderField
 
 if TYPE_CHECKING:
     from sgp4.api import Satrec
