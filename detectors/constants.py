@@ -8,6 +8,8 @@ from __future__ import annotations
 DAY_S = 86_400.0
 SEMI_MAJOR_M = 6_378_137.0  # of the Earth: WGS84, NIMA TR8350.2, table 3.1
 FLATTENING = 1.0 / 298.257223563  # the same
+SEMI_MINOR_M = SEMI_MAJOR_M * (1.0 - FLATTENING)
+ECCENTRICITY_SQ = FLATTENING * (2.0 - FLATTENING)
 EARTH_GM_M3_S2 = 3.986004418e14  # the same
 # Mean radius (IUGG: 6371.0088), for formulas on a sphere: the ellipsoid is up to 0.3 % off it
 EARTH_RADIUS_KM = 6371.0

@@ -197,5 +197,5 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
 
     axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
     motion = np.zeros((LATTICE, LATTICE, 2, PARAMETERS))
-    compiled_view.lattice_motion(camera.numbers, axes, camera.height_px, motion)
-    return motion
+    compiled_view.fill_lattice_motion(camera.numbers, axes, camera.height_px, motion)
+    return np.nan_to_num(motion, copy=False)

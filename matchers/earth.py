@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.constants import EARTH_RADIUS_KM, FLATTENING, SEMI_MAJOR_M
+from detectors.constants import (
+    EARTH_RADIUS_KM,
+    ECCENTRICITY_SQ,
+    FLATTENING,
+    SEMI_MAJOR_M,
+    SEMI_MINOR_M,
+)
 from detectors.types import FloatArray
-
-SEMI_MINOR_M = SEMI_MAJOR_M * (1.0 - FLATTENING)
-ECCENTRICITY_SQ = FLATTENING * (2.0 - FLATTENING)
+from matchers.projection import meet_ellipsoid, surface_lonlat
 
 
 def geodetic_to_ecef(
@@ -97,10 +101,7 @@ def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArra
     lon_deg, lat_deg : ndarray of float64, shape (...)
         Longitude in [-180, 180), geodetic latitude.
     """
-    position = np.asarray(position_ecef_m, float)
-    x, y, z = position[..., 0], position[..., 1], position[..., 2]
-    lat = np.degrees(np.arctan2(z, (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)))
-    lon = np.degrees(np.arctan2(y, x))
+    lon, lat = surface_lonlat(*np.moveaxis(np.asarray(position_ecef_m, float), -1, 0))
     return np.where(lon >= 180.0, lon - 360.0, lon), lat
 
 
@@ -123,17 +124,9 @@ def intersect_ellipsoid(
     ndarray of float64, shape (..., 3)
         ECEF points, metres; NaN where a ray misses the Earth or points away from it.
     """
-    axes = np.array([SEMI_MAJOR_M + height_m, SEMI_MAJOR_M + height_m, SEMI_MINOR_M + height_m])
-    start = np.asarray(origin_ecef_m, float)
-    rays = np.asarray(direction, float)
-    scaled_start, scaled_rays = start / axes, rays / axes
-    a = np.sum(scaled_rays**2, axis=-1)
-    b = np.sum(scaled_start * scaled_rays, axis=-1)
-    c = np.sum(scaled_start**2, axis=-1) - 1.0
-    discriminant = b * b - a * c
-    hit = (discriminant >= 0.0) & (b < 0.0)
-    distance = np.where(hit, (-b - np.sqrt(np.where(hit, discriminant, 0.0))) / a, np.nan)
-    return start + distance[..., None] * rays
+    start, rays = np.asarray(origin_ecef_m, float), np.asarray(direction, float)
+    start, rays = (np.moveaxis(vectors, -1, 0) for vectors in (start, rays))
+    return np.stack(meet_ellipsoid(start, rays, height_m), axis=-1)
 
 
 def local_axes(lon_deg: float, lat_deg: float) -> FloatArray:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
+from matchers import projection
 from matchers.asterisms import lengths
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
@@ -203,9 +204,9 @@ def pixels_of(
 
     level = camera.numbers.copy()
     pose = 0.0, 0.0, distance_from_centre(altitude_km), *axes.ravel()
-    level[compiled_view.POSITION : compiled_view.MIRRORED] = pose
+    level[projection.POSITION :] = pose
     columns, rows = np.full((2, *there.shape[:-1]), NOWHERE, np.float32)
-    compiled_view.pixels_of(
+    compiled_view.fill_pixels(
         level,
         camera.height_px,
         np.ascontiguousarray(there.reshape(-1, 3)),

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
-from matchers.camera import Camera, distort
+from matchers import projection
+from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, local_axes
 
 Quaternion = tuple[float, float, float, float]
@@ -296,44 +297,8 @@ def pixel_derivatives(
     ndarray of float64, shape (..., 2, 10)
         Pixels per unit of each parameter; 0 where a point is not seen.
     """
-    matrix = camera.matrix
-    local = (np.asarray(ground_ecef_m) - np.asarray(camera.position_ecef_m)) @ matrix
-    x, y, z = local[..., 0], local[..., 1], np.where(local[..., 2] > 0.0, local[..., 2], np.nan)
-    u, v = x / z, y / z
-    # Change of the normalised coordinates (du, dv) with every parameter
-    change = np.zeros((*u.shape, 2, PARAMETERS))
-    # Turning the camera by r turns the point by -r: d(local) = local x r
-    change[..., 0, 0], change[..., 1, 0] = u * v, 1.0 + v * v
-    change[..., 0, 1], change[..., 1, 1] = -(1.0 + u * u), -u * v
-    change[..., 0, 2], change[..., 1, 2] = v, -u
-    for k, axis in zip(
-        (ALONG, ACROSS, UP), track_axes(camera.position_ecef_m, velocity_ecef), strict=True
-    ):
-        dx, dy, dz = -(axis @ matrix)
-        change[..., 0, k] = (dx - u * dz) / z
-        change[..., 1, k] = (dy - v * dz) / z
-    bent_u, bent_v = distort(u, v, camera.distortion)
-    if any(camera.distortion):
-        change = np.einsum("...ij,...jk->...ik", _distortion_jacobian(u, v, camera), change)
-    change[..., 0, FOCAL], change[..., 1, FOCAL] = bent_u, bent_v
-    square = u * u + v * v
-    change[..., 0, K1], change[..., 1, K1] = u * square, v * square
-    change *= camera.focal_px
-    change[..., 0, PRINCIPAL_X] = change[..., 1, PRINCIPAL_Y] = 1.0
-    change[~np.isfinite(u)] = 0.0
-    if camera.mirrored:
-        change[..., 0, :] *= -1.0
-    return np.nan_to_num(change)
-
-
-def _distortion_jacobian(u: FloatArray, v: FloatArray, camera: Camera) -> FloatArray:
-    """Derivative of distorted by ideal coordinates, shape (..., 2, 2)."""
-    step = 1e-5
-    columns = []
-    for du, dv in ((step, 0.0), (0.0, step)):
-        plus = distort(u + du, v + dv, camera.distortion)
-        minus = distort(u - du, v - dv, camera.distortion)
-        columns.append(
-            np.stack([(p - m) / (2.0 * step) for p, m in zip(plus, minus, strict=True)], axis=-1)
-        )
-    return np.stack(columns, axis=-1)
+    axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
+    x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)
+    change = np.zeros((2, PARAMETERS, *x.shape))
+    projection.fill_motion(camera.numbers.tolist(), axes, x, y, z, change)
+    return np.nan_to_num(np.moveaxis(change, (0, 1), (-2, -1)))

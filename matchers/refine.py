@@ -218,7 +218,7 @@ def fit_pose(
     camera is the one that the matches were rendered with, and where the fit starts if nothing else
     is given.
     """
-    from matchers.compiled_view import motion_of
+    from matchers.compiled_view import fill_motions
 
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     seen = np.isfinite(ground[:, 0])
@@ -243,7 +243,7 @@ def fit_pose(
         weights = 1.0 / (1.0 + distance_sq / OUTLIER_SIGMAS**2)
         axes = track_axes(current.position_ecef_m, prior.velocity_ecef) @ current.matrix
         flow[:] = 0.0
-        motion_of(current.numbers, axes, ground, flow)
+        fill_motions(current.numbers, axes, ground, flow)
         design = whiten @ (flow[..., columns] * (scale / spread))
         pulled = (design * (weights * counted)[:, None, None]).reshape(-1, len(columns))
         normal = pulled.T @ design.reshape(-1, len(columns)) + np.diag(inverse_prior)

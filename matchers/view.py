@@ -59,7 +59,7 @@ def render_known(
 
     The second is 0 where the map has no data and beyond the window's edge, else 1.
     """
-    from matchers.compiled_view import places
+    from matchers.compiled_view import fill_places
 
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
@@ -72,7 +72,7 @@ def render_known(
     cols, rows = np.empty(shape), np.empty(shape)
     grid = levels[0]
     where = np.array([grid.lon0_deg, grid.lat0_deg, grid.step_deg, grid.values.shape[1]], float)
-    places(fine.numbers, where, step, cols, rows)
+    fill_places(fine.numbers, where, step, cols, rows)
     return shown(levels, cols, rows, step, (camera.height_px, camera.width_px), s)
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from detectors.constants import SEMI_MAJOR_M
-from matchers.earth import SEMI_MINOR_M, ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
+from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
 from regengine.errors import EphemerisError
 from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import TleSet

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pyproj import Geod
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import Camera, ManyCameras, distort, quaternion_matrix, undistort
+from matchers.camera import Camera, ManyCameras, quaternion_matrix
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline, visible_outlines
 from matchers.pose import looking_at_nadir, off_nadir_attitude, turned, with_attitude
+from matchers.projection import distort, undistort
 from tests.matchers.lamp_world import (
     camera_over,
     east_north_up,

@@ -8,9 +8,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from detectors.constants import SEMI_MAJOR_M
+from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 from matchers.earth import (
-    SEMI_MINOR_M,
     ecef_to_geodetic,
     geodetic_to_ecef,
     great_circle_km,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from matchers.camera import distort, widest_tangent
+from matchers.camera import widest_tangent
+from matchers.projection import distort
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 
 # Looks at RA 0, Dec 0 with north up and, as on the sky, east to the left
