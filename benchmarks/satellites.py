@@ -91,8 +91,8 @@ def _trial(
     named = []
     for one, naming in zip(drawn, namings, strict=True):
         best, probability = None, 0.0
-        if len(naming.order):
-            row = tracks.rows[naming.evidence.rows[naming.order[0]]]
+        if len(naming.candidates):
+            row = tracks.rows[naming.candidates["row"][0]]
             best, probability = satellites.sets[row].satellite, float(naming.probability[0])
         drew = one.row
         in_catalogue = drew is not None and bool(listed[drew])

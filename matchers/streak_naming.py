@@ -14,29 +14,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 
-from detectors.types import FloatArray, IndexArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 
-CLOCK_SIGMAS = 4.5
-FEWEST_CLOCKS, MOST_CLOCKS = 31, 6001
-CLOCK_STEP_S = 0.02  # 150 m of a low orbit, a quarter of what element sets are good to
-# Things in the sky that no catalogue has: meteors, aircraft, false streaks, a frame; and unlisted
-# satellites (secret, just launched, lost) for each listed one that may be seen
-UNLISTED, UNLISTED_SHARE = 0.1, 0.15
-SHORTEST_PX = 10.0
-CERTAIN = 1.0 - 1e-6  # no probability is 1
-# A satellite that tumbles, or a detector that lost the line, leaves two streaks
-BROKEN_SHARE = 0.01
-ROUNDS = 30
-GATE = 7.0  # sigmas beside the track, of the wide errors: nothing beyond weighs anything
-# An end that is not at the border is that of the exposure, unless the satellite dimmed
-FADED_SHARE = 0.08
-# Satellites that are not in the catalogue fly along with those that are, launched together: so many
-# of them for each listed one on the track, anywhere on the part of it that was followed
-COMPANION_SHARE = 0.05
+
+@dataclass(frozen=True, kw_only=True)
+class NamingParams:
+    """What is believed before any streak is seen.
+
+    Attributes
+    ----------
+    max_clock_sigmas : float
+        Errors of the clock up to so many sigmas are weighed.
+    clock_step_s : float
+        In such steps: 150 m of a low orbit, a quarter of what element sets are good to.
+    max_clock_steps : int
+        At most so many of them: bounds the memory for clocks that are minutes off.
+    unlisted_rate, unlisted_share : float
+        Things that no catalogue has: meteors, aircraft, false streaks, a frame; and satellites
+        (secret, just launched, lost) for each listed one that may be seen.
+    companion_share : float
+        Unlisted satellites fly along with listed ones, launched together: so many for each,
+        anywhere on the part of its track that was followed.
+    faded_share : float
+        An end that is not at the border is that of the exposure, unless the satellite dimmed.
+    broken_share : float
+        A satellite that tumbles, or a detector that lost the line, leaves two streaks.
+    min_length_px : float
+        Shorter streaks are as frequent as those of this length.
+    max_beside_sigmas : float
+        Tracks farther beside a streak, of the wide errors, weigh nothing.
+    min_unlisted : float
+        No probability is 1.
+    """
+
+    max_clock_sigmas: float = 4.5
+    clock_step_s: float = 0.02
+    max_clock_steps: int = 6001
+    unlisted_rate: float = 0.1
+    unlisted_share: float = 0.15
+    companion_share: float = 0.05
+    faded_share: float = 0.08
+    broken_share: float = 0.01
+    min_length_px: float = 10.0
+    max_beside_sigmas: float = 7.0
+    min_unlisted: float = 1e-6
+
+
+DEFAULT_PARAMS = NamingParams()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,109 +117,109 @@ class PredictedTracks:
     seen: FloatArray  # (n, T): probability that each satellite is bright enough at each moment
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Evidence:
-    """Densities of one streak for m tracks and G errors of the clock."""
-
-    rows: IndexArray  # (m,): which tracks
-    # (m, G): natural logarithm, per pixel for each number of the streak that counts
-    log_density: FloatArray
-    # (m,): the same for some other satellite on the same track, for each second in which it may
-    # pass
-    log_companion: FloatArray
-    # (m,): by how much the satellite is ahead of its prediction, mean of the ends that tell; NaN
-    # where none does
-    ahead_s: FloatArray
-    beside_px: FloatArray  # (m,): mean distance from the track, positive to its right
-    turned_deg: FloatArray  # (m,): from the track's direction to the streak's
-    seconds: FloatArray  # (m,): moment of the track at the streak's middle
+# A track that may have drawn a streak: its number; seconds by which the satellite is ahead of its
+# prediction, the mean of the ends that tell (NaN where none does); mean distance from the track, to
+# its right; angle from the track's direction to the streak's; moment of the track at its middle
+CANDIDATE = np.dtype(
+    [
+        ("row", np.intp),
+        ("ahead_s", float),
+        ("beside_px", float),
+        ("turned_deg", float),
+        ("seconds", float),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Naming:
-    """Who may have drawn one streak.
+    """Who may have drawn one streak."""
 
-    Attributes
-    ----------
-    evidence : Evidence
-        Of the candidates.
-    probability : ndarray of float64, shape (m,)
-        Of each, most probable first.
-    order : ndarray of int, shape (m,)
-        Their places in the evidence.
-    unlisted : float
-        Probability that none of them drew it.
-    """
-
-    evidence: Evidence
-    probability: FloatArray
-    order: IndexArray
-    unlisted: float
+    candidates: NDArray[Any]  # of `CANDIDATE`, shape (m,): the most probable first
+    probability: FloatArray  # of each
+    unlisted: float  # probability that none of them drew it
 
 
 def name_streaks(
-    streaks: Sequence[Streak], tracks: PredictedTracks, errors: Errors, size_px: tuple[int, int]
+    streaks: Sequence[Streak],
+    tracks: PredictedTracks,
+    errors: Errors,
+    size_px: tuple[int, int],
+    params: NamingParams = DEFAULT_PARAMS,
 ) -> list[Naming]:
-    """Probabilities of all satellites for each streak of a frame of some width and height."""
-    clock, log_prior = clock_errors(errors.clock_sigma_s)
-    found = [streak_evidence(one, tracks, clock, errors) for one in streaks]
+    """Find the probabilities of all satellites for each streak of a frame.
+
+    Parameters
+    ----------
+    size_px : tuple of int
+        Width and height of the frame.
+    """
+    clock_s, log_clock = np.zeros(1), np.zeros(1)
+    if errors.clock_sigma_s > 0.0:
+        reach = params.max_clock_sigmas
+        step = min(params.clock_step_s / errors.clock_sigma_s, 0.3)
+        count = min(int(np.ceil(2.0 * reach / step)), params.max_clock_steps) | 1
+        sigmas = np.linspace(-reach, reach, count)
+        clock_s, log_clock = sigmas * errors.clock_sigma_s, -0.5 * sigmas**2
     seen, seconds = tracks.seen, tracks.seconds
+    followed_s = float(seconds[-1] - seconds[0])
     expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
-    rate = UNLISTED + UNLISTED_SHARE * expected
-    weighed, others = [], []
-    for streak, evidence in zip(streaks, found, strict=True):
-        step = np.abs(seconds[None, :] - evidence.seconds[:, None]).argmin(axis=1)
-        log_seen = np.log(np.maximum(seen[evidence.rows, step], 1e-12))
-        weighed.append(log_seen[:, None] + evidence.log_density)
-        followed_s = float(seconds[-1] - seconds[0])
-        companions = log_seen + np.log(COMPANION_SHARE / followed_s) + evidence.log_companion
-        others.append(logsumexp([np.log(rate) + unlisted_density(streak, size_px), *companions]))
-    totals = [
-        logsumexp(np.concatenate([np.full((1, len(clock)), other), one]), axis=0)
-        for one, other in zip(weighed, others, strict=True)
-    ]
-    log_clock = log_prior + np.sum(totals, axis=0) if totals else log_prior
+    log_rate = np.log(params.unlisted_rate + params.unlisted_share * expected)
+    found, weighed, totals = [], [], []
+    for streak in streaks:
+        candidates, log_density, log_companion = weigh_tracks(
+            streak, tracks, clock_s, errors, params
+        )
+        step_at = np.abs(seconds[None, :] - candidates["seconds"][:, None]).argmin(axis=1)
+        log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
+        log_density = log_seen[:, None] + log_density
+        companions = log_seen + np.log(params.companion_share / followed_s) + log_companion
+        other = logsumexp([log_rate + unlisted_density(streak, size_px, params), *companions])
+        total = logsumexp(np.vstack([np.full((1, len(clock_s)), other), log_density]), axis=0)
+        found.append(candidates)
+        weighed.append(log_density)
+        totals.append(total)
+        log_clock = log_clock + total
     log_clock = log_clock - logsumexp(log_clock)
     shares = np.zeros((len(streaks), len(seen)))
-    for row, (evidence, one, total) in enumerate(zip(found, weighed, totals, strict=True)):
-        each = np.exp(logsumexp(one - total + log_clock, axis=1))
-        np.add.at(shares[row], evidence.rows, each)
-    shares = one_streak_each(shares)
-    return [_naming(evidence, share) for evidence, share in zip(found, shares, strict=True)]
+    for share, candidates, one, total in zip(shares, found, weighed, totals, strict=True):
+        np.add.at(share, candidates["row"], np.exp(logsumexp(one - total + log_clock, axis=1)))
+    namings = []
+    for share, candidates, one in zip(one_streak_each(shares, params), found, weighed, strict=True):
+        # Each track once, in the direction in which it more probably drew the streak
+        likely = np.argsort(-one.max(axis=1, initial=-np.inf), kind="stable")
+        likely = likely[np.unique(candidates["row"][likely], return_index=True)[1]]
+        order = likely[np.argsort(-share[candidates["row"][likely]], kind="stable")]
+        most = 1.0 - params.min_unlisted
+        namings.append(
+            Naming(
+                candidates=candidates[order],
+                probability=np.minimum(share[candidates["row"][order]], most),
+                unlisted=float(np.clip(1.0 - share.sum(), params.min_unlisted, most)),
+            )
+        )
+    return namings
 
 
-def clock_errors(sigma_s: float) -> tuple[FloatArray, FloatArray]:
-    """Errors of a clock worth looking at, and the logarithms of their normal probabilities."""
-    if sigma_s <= 0.0:
-        return np.zeros(1), np.zeros(1)
-    reach = CLOCK_SIGMAS * sigma_s
-    count = int(np.clip(np.ceil(2.0 * reach / CLOCK_STEP_S), FEWEST_CLOCKS, MOST_CLOCKS)) | 1
-    clock = np.linspace(-reach, reach, count)
-    log_prior = -0.5 * (clock / sigma_s) ** 2
-    return clock, log_prior - logsumexp(log_prior)
-
-
-def unlisted_density(streak: Streak, size_px: tuple[int, int]) -> float:
+def unlisted_density(streak: Streak, size_px: tuple[int, int], params: NamingParams) -> float:
     """Logarithm of the density of streaks of things that are in no catalogue.
 
     Lines that cross a convex picture have the measure of its perimeter; two ends' offsets d1, d2
     across a line of length L stand for the measure d1 d2 / L. Along the line, ends lie anywhere,
     and lengths are equally frequent in each octave.
     """
-    width, height = size_px
     length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
-    diagonal = float(np.hypot(width, height))
-    log_density = -np.log(length * 2.0 * (width + height))
-    free = 2 - sum(streak.cut)
-    if free == 1:
-        log_density -= np.log(diagonal)
-    elif free == 2:
-        octaves = np.log(max(diagonal / SHORTEST_PX, np.e))
-        log_density -= np.log(diagonal * max(length, SHORTEST_PX) * octaves)
-    return float(log_density)
+    diagonal = float(np.hypot(*size_px))
+    density = 1.0 / (length * 2.0 * sum(size_px))
+    if sum(streak.cut) < 2:
+        density /= diagonal
+    if not any(streak.cut):
+        octaves = np.log(max(diagonal / params.min_length_px, np.e))
+        density /= max(length, params.min_length_px) * octaves
+    return float(np.log(density))
 
 
-def one_streak_each(shares: FloatArray) -> FloatArray:
+def one_streak_each(shares: FloatArray, params: NamingParams) -> FloatArray:
     """Probabilities once no satellite is taken to have drawn two streaks, but for broken ones.
 
     Belief propagation between streaks and satellites, whose marginals are close to the exact ones
@@ -201,257 +232,163 @@ def one_streak_each(shares: FloatArray) -> FloatArray:
     """
     if len(shares) < 2 or not shares.shape[1]:
         return shares
-    odds = shares / np.maximum(1.0 - shares.sum(axis=1, keepdims=True), 1.0 - CERTAIN)
-    free = np.ones_like(odds)
-    for _ in range(ROUNDS):
-        weighed = odds * free
+    odds = shares / np.maximum(1.0 - shares.sum(axis=1, keepdims=True), params.min_unlisted)
+    weighed = odds
+    for _ in range(30):
         claim = odds / (1.0 + weighed.sum(axis=1, keepdims=True) - weighed)
         others = claim.sum(axis=0, keepdims=True) - claim
-        free = (1.0 + BROKEN_SHARE * others) / (1.0 + others)
-    weighed = odds * free
+        weighed = odds * (1.0 + params.broken_share * others) / (1.0 + others)
     return np.asarray(weighed / (1.0 + weighed.sum(axis=1, keepdims=True)))
 
 
-def _naming(evidence: Evidence, share: FloatArray) -> Naming:
-    """The candidates of one streak, each once, in the order in which it probably drew it."""
-    likely = evidence.log_density.max(axis=1, initial=-np.inf)
-    by_density = np.argsort(-likely, kind="stable")
-    _, first = np.unique(evidence.rows[by_density], return_index=True)
-    once = by_density[first]
-    order = once[np.argsort(-share[evidence.rows[once]], kind="stable")]
-    return Naming(
-        evidence=evidence,
-        probability=np.minimum(share[evidence.rows[order]], CERTAIN),
-        order=order,
-        unlisted=float(np.clip(1.0 - share.sum(), 1.0 - CERTAIN, CERTAIN)),
-    )
-
-
-def streak_evidence(
-    streak: Streak, tracks: PredictedTracks, clock_s: FloatArray, errors: Errors
-) -> Evidence:
+def weigh_tracks(
+    streak: Streak,
+    tracks: PredictedTracks,
+    clock_s: FloatArray,
+    errors: Errors,
+    params: NamingParams,
+) -> tuple[NDArray[Any], FloatArray, FloatArray]:
     """Weigh a streak against the tracks that are near it.
 
-    Errors of the clock, shape (G,), are positive where the exposure was later than told.
+    Parameters
+    ----------
+    clock_s : ndarray of float64, shape (G,)
+        Errors of the clock, positive where the exposure was later than told.
+
+    Returns
+    -------
+    candidates : ndarray of `CANDIDATE`, shape (m,)
+        A track on which the streak may have been drawn in either direction is there twice.
+    log_density : ndarray of float64, shape (m, G)
+        Natural logarithm, per pixel for each number of the streak that counts.
+    log_companion : ndarray of float64, shape (m,)
+        The same for some other satellite on the same track, for each second in which it may pass.
     """
-    parts = [_one_way(streak, order, tracks, clock_s, errors) for order in range(2)]
-    return Evidence(
-        **{
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in Evidence.__dataclass_fields__
-        }
-    )
-
-
-def _one_way(
-    streak: Streak, order: int, tracks: PredictedTracks, clock_s: FloatArray, errors: Errors
-) -> Evidence:
-    """The tracks on which the ends come in one order, start before finish."""
-    which = (0, 1) if order == 0 else (1, 0)
-    places = streak.ends[order][list(which)]
-    cut = (streak.cut[which[0]], streak.cut[which[1]])
-    meetings = [meet(tracks.xy, tracks.seconds, place) for place in places]
-    wide = np.array(errors.wide)
-    near = meetings[0].seconds < meetings[1].seconds
-    for meeting in meetings:
-        near &= np.abs(meeting.beside_px) < GATE * _spread_px(
-            meeting, tracks.per_sigma, wide, errors, streak
+    parts = []
+    every, half_s = np.arange(len(tracks.xy)), 0.5 * errors.exposure_s
+    attitude = np.broadcast_to(errors.attitude_px * np.eye(2), (len(every), 2, 2))
+    wide = np.array([*errors.wide, 1.0, 1.0])
+    for onward in (1, -1):  # the first end drawn first, or last
+        places, cut = streak.ends[(1 - onward) // 2][::onward], np.array(streak.cut)[::onward]
+        # For each track: times at start and finish, against those of the exposure, and distances
+        # beside the track there; what one sigma of each error does to these; their own sigmas
+        values, sigma = np.empty((len(every), 4)), np.empty((len(every), 4))
+        slopes = np.empty((len(every), 4, len(wide)))
+        speeds = np.empty((len(every), 2))
+        for k, place in enumerate(places):
+            met = meet(tracks.xy, tracks.seconds, place)
+            # A satellite ahead of its prediction is where that has it later
+            shift = np.nan_to_num(tracks.per_sigma[every, met.step])
+            shift = np.concatenate([shift, attitude], axis=-1)
+            speeds[:, k] = met.speed_px_s
+            values[:, k] = met.seconds + (half_s, -half_s)[k]
+            values[:, 2 + k] = met.beside_px
+            slopes[:, k] = np.einsum("nce,nc->ne", shift, met.along) / met.speed_px_s[:, None]
+            slopes[:, 2 + k] = np.einsum("nce,nc->ne", shift, met.right)
+            sigma[:, k] = streak.sigma_end_px / met.speed_px_s
+            sigma[:, 2 + k] = streak.sigma_line_px
+        core, loose = (
+            np.einsum("nie,nje->nij", some, some) + sigma[:, :, None] ** 2 * np.eye(4)
+            for some in (slopes, slopes * wide)
         )
-    rows = np.flatnonzero(near)
-    start, finish = (_of(meeting, rows) for meeting in meetings)
-    half = 0.5 * errors.exposure_s
-    numbers = Numbers(
-        values=np.stack(
-            [start.seconds + half, finish.seconds - half, start.beside_px, finish.beside_px],
-            axis=-1,
-        ),
-        speeds=np.stack([start.speed_px_s, finish.speed_px_s], axis=-1),
-        cut=cut,
-        exposure_s=errors.exposure_s,
-    )
-    noise = _noise(start, finish, streak, errors.attitude_px)
-    moved = [tracks.per_sigma[rows, meeting.step] for meeting in (start, finish)]  # (m, 2, K) each
-    slopes = _slopes(start, finish, moved)
-    core = np.einsum("mik,mjk->mij", slopes, slopes) + noise
-    widened = slopes * wide
-    loose = np.einsum("mik,mjk->mij", widened, widened) + noise
-    terms = []
-    for share, covariance in ((1.0 - errors.wide_share, core), (errors.wide_share, loose)):
-        for weight, kept in _ways_to_end(cut):
-            density = numbers.log_density(covariance, kept, clock_s)
-            terms.append(np.log(share * weight) + density)
-    kept = (not cut[0], not cut[1])
-    passing = _of(meet(tracks.xy[rows], tracks.seconds, places.mean(axis=0)), np.arange(len(rows)))
-    times = [k for k in range(2) if kept[k]]
-    chord = places[1] - places[0]
-    turned = np.arctan2(
-        passing.along[:, 0] * chord[1] - passing.along[:, 1] * chord[0], passing.along @ chord
-    )
-    ahead = numbers.values[:, times].mean(axis=1) if times else np.full(len(rows), np.nan)
-    return Evidence(
-        rows=rows,
-        log_density=logsumexp(np.stack(terms), axis=0),
-        log_companion=numbers.log_companion(core, kept),
-        ahead_s=ahead,
-        beside_px=numbers.values[:, 2:].mean(axis=1),
-        turned_deg=np.degrees(turned),
-        seconds=passing.seconds,
-    )
-
-
-def _of(meeting: Meeting, rows: IndexArray) -> Meeting:
-    return Meeting(**{n: getattr(meeting, n)[rows] for n in Meeting.__dataclass_fields__})
-
-
-def _spread_px(
-    meeting: Meeting, per_sigma: FloatArray, wide: FloatArray, errors: Errors, streak: Streak
-) -> FloatArray:
-    """One sigma beside the track, wide errors taken."""
-    moved = per_sigma[np.arange(len(meeting.step)), meeting.step]
-    beside = np.einsum("nck,nc->nk", moved, meeting.right) * wide
-    noise = streak.sigma_line_px**2 + errors.attitude_px**2
-    return np.sqrt(np.nansum(beside**2, axis=1) + noise)
-
-
-def _ways_to_end(cut: tuple[bool, bool]) -> list[tuple[float, tuple[bool, bool]]]:
-    """Which ends are those of the exposure, and with which probability."""
-    ways = []
-    for first in (True, False):
-        for second in (True, False):
-            weight = 1.0
-            for kept, at_border in ((first, cut[0]), (second, cut[1])):
-                if at_border:
-                    weight *= 0.0 if kept else 1.0
-                else:
-                    weight *= 1.0 - FADED_SHARE if kept else FADED_SHARE
-            if weight > 0.0:
-                ways.append((weight, (first, second)))
-    return ways
-
-
-def _slopes(start: Meeting, finish: Meeting, moved: list[FloatArray]) -> FloatArray:
-    """What one sigma of each error does to the four numbers, shape (m, 4, K)."""
-    times, sides = [], []
-    for meeting, shift in zip((start, finish), moved, strict=True):
-        shift = np.nan_to_num(shift)
-        # A satellite ahead of its prediction is where that has it later
-        times.append(np.einsum("mck,mc->mk", shift, meeting.along) / meeting.speed_px_s[:, None])
-        sides.append(np.einsum("mck,mc->mk", shift, meeting.right))
-    return np.stack([*times, *sides], axis=1)
-
-
-def _noise(start: Meeting, finish: Meeting, streak: Streak, attitude_px: float) -> FloatArray:
-    """Covariance of the four numbers from measurement and attitude, shape (m, 4, 4)."""
-    shift = np.stack(
-        [
-            start.along / start.speed_px_s[:, None],
-            finish.along / finish.speed_px_s[:, None],
-            start.right,
-            finish.right,
-        ],
-        axis=1,
-    )
-    common = attitude_px**2 * np.einsum("mic,mjc->mij", shift, shift)
-    own = np.stack(
-        [
-            (streak.sigma_end_px / start.speed_px_s) ** 2,
-            (streak.sigma_end_px / finish.speed_px_s) ** 2,
-            np.full(len(start.seconds), streak.sigma_line_px**2),
-            np.full(len(start.seconds), streak.sigma_line_px**2),
-        ],
-        axis=-1,
-    )
-    return common + own[:, :, None] * np.eye(4)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Numbers:
-    """The four numbers of a streak for m tracks: two times, and two distances beside the track."""
-
-    # (m, 4): seconds from the exposure's start and from its end; pixels beside, at either end
-    values: FloatArray
-    speeds: FloatArray  # (m, 2): of the satellite at either end, pixels a second
-    cut: tuple[bool, bool]  # whether the border cuts the end at the start, at the finish
-    exposure_s: float
-
-    def log_density(
-        self, covariance: FloatArray, kept: tuple[bool, bool], clock_s: FloatArray
-    ) -> FloatArray:
-        """Logarithm of the density of the numbers that count, shape (m, G).
-
-        ``kept`` says which ends are those of the exposure.
-        """
-        used, told = _used(kept)
-        inverse, log_norm = _inverse(covariance, used)
-        residual = self.values[:, used][:, None, :] - clock_s[:, None] * told  # (m, G, u)
-        weighted = residual @ inverse
-        log_density = -0.5 * np.sum(weighted * residual, axis=-1) + log_norm[:, None]
-        for k in range(2):
-            if kept[k]:
-                log_density -= np.log(self.speeds[:, k])[:, None]
-            elif not self.cut[k]:
-                path = np.maximum(self.speeds[:, k] * self.exposure_s, 1.0)
-                log_density -= np.log(path)[:, None]
-        within = self._within_exposure(covariance, kept, weighted, clock_s)
-        return log_density + np.log(np.maximum(within, 1e-30))
-
-    def _within_exposure(
-        self,
-        covariance: FloatArray,
-        kept: tuple[bool, bool],
-        weighted: FloatArray,
-        clock_s: FloatArray,
-    ) -> FloatArray:
-        """Probability that the ends without a time of their own were passed while exposing."""
-        used, _ = _used(kept)
-        shares = []
-        for k in range(2):
-            if kept[k]:
+        beside_sigma = np.sqrt(np.einsum("nii->ni", loose)[:, 2:])
+        near = (np.abs(values[:, 2:]) < params.max_beside_sigmas * beside_sigma).all(axis=1)
+        near &= values[:, 1] - values[:, 0] > -errors.exposure_s
+        core, loose, values, speeds = (a[near] for a in (core, loose, values, speeds))
+        terms, companion = [], np.zeros(len(values))
+        true_end = np.where(cut, 0.0, 1.0 - params.faded_share)
+        for kept in np.array(list(product((True, False), repeat=2))):
+            weight = float(np.where(kept, true_end, 1.0 - true_end).prod())
+            if weight == 0.0:
                 continue
-            gain = covariance[:, used, k]
-            expected = np.einsum("mgu,mu->mg", weighted, gain)
-            inverse, _ = _inverse(covariance, used)
-            left = covariance[:, k, k] - np.einsum("mu,muv,mv->m", gain, inverse, gain)
-            sigma = np.sqrt(np.maximum(left, 1e-12))[:, None]
-            # Time from the start, or up to the finish, of the exposure
-            inside = (self.values[:, k, None] - clock_s - expected) * (1.0 if k == 0 else -1.0)
-            low = ndtr(inside / sigma)
-            ended = len(used) == 2
-            shares.append(low if ended else low - ndtr((inside - self.exposure_s) / sigma))
-        if not shares:
-            return np.ones((len(self.values), len(clock_s)))
-        # Two ends without a time share their error: what one forbids the other does not allow again
-        return shares[0] if len(shares) == 1 else np.maximum(shares[0] + shares[1] - 1.0, 0.0)
-
-    def log_companion(self, covariance: FloatArray, kept: tuple[bool, bool]) -> FloatArray:
-        """Logarithm of the density for a satellite on the same track at any time, shape (m,)."""
-        used, told = _used(kept)
-        inverse, log_norm = _inverse(covariance, used)
-        residual = self.values[:, used]
-        weighted = np.einsum("mu,muv->mv", residual, inverse)
-        square = np.sum(weighted * residual, axis=-1)
-        log_density = log_norm
-        for k in range(2):
-            if kept[k]:
-                log_density = log_density - np.log(self.speeds[:, k])
-        if not any(kept):
-            return log_density - 0.5 * square + np.log(self.exposure_s)
-        stiffness = np.einsum("u,muv,v->m", told, inverse, told)
-        left = 0.5 * (square - (weighted @ told) ** 2 / stiffness)
-        return np.asarray(log_density - left + 0.5 * np.log(2.0 * np.pi / stiffness))
+            numbers = values, speeds, kept, cut, errors.exposure_s, clock_s
+            density, passed = end_density(core, *numbers)
+            terms.append(np.log((1.0 - errors.wide_share) * weight) + density)
+            if (kept != cut).all():
+                companion = passed
+            density, _ = end_density(loose, *numbers)
+            terms.append(np.log(errors.wide_share * weight) + density)
+        passing = meet(tracks.xy[near], tracks.seconds, places.mean(axis=0))
+        chord = places[1] - places[0]
+        candidates = np.zeros(len(values), CANDIDATE)
+        candidates["row"] = np.flatnonzero(near)
+        candidates["ahead_s"] = np.nan if cut.all() else values[:, :2][:, ~cut].mean(axis=1)
+        candidates["beside_px"] = values[:, 2:].mean(axis=1)
+        candidates["turned_deg"] = np.degrees(
+            np.arctan2(passing.right @ chord, passing.along @ chord)
+        )
+        candidates["seconds"] = passing.seconds
+        parts.append((candidates, logsumexp(np.stack(terms), axis=0), companion))
+    candidates, log_density, log_companion = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return candidates, log_density, log_companion
 
 
-def _used(kept: tuple[bool, bool]) -> tuple[list[int], FloatArray]:
-    """Which of the four numbers count, and 1 for those of them that the clock's error moves."""
-    used = [k for k in (0, 1) if kept[k]] + [2, 3]
-    return used, np.array([1.0 if k < 2 else 0.0 for k in used])
+def end_density(
+    covariance: FloatArray,
+    values: FloatArray,
+    speeds: FloatArray,
+    kept: BoolArray,
+    cut: BoolArray,
+    exposure_s: float,
+    clock_s: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the densities of the four numbers of a streak for m tracks.
 
+    Parameters
+    ----------
+    covariance, values : ndarray of float64, shapes (m, 4, 4) and (m, 4)
+        Two times, seconds from the exposure's start and from its end, and two distances beside the
+        track, pixels.
+    speeds : ndarray of float64, shape (m, 2)
+        Of the satellite at either end, pixels a second.
+    kept : ndarray of bool, shape (2,)
+        Whether the ends are those of the exposure: if not, their times do not count.
+    cut : ndarray of bool, shape (2,)
+        Whether the border cuts them.
 
-def _inverse(covariance: FloatArray, used: list[int]) -> tuple[FloatArray, FloatArray]:
-    """Inverse of a part of the covariance, and the logarithm of its normal density's factor."""
-    part = covariance[:, used][:, :, used]
-    _, log_det = np.linalg.slogdet(part)
-    return np.asarray(np.linalg.inv(part)), -0.5 * (log_det + len(used) * np.log(2.0 * np.pi))
+    Returns
+    -------
+    ndarray of float64, shape (m, G)
+        Of this satellite, for each error of the clock.
+    ndarray of float64, shape (m,)
+        Of one on the same track at any time, for each second.
+    """
+
+    def whiten(order: list[int]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        # Numbers in units of sigma given those before them, what a second of clock error does to
+        # them, and these sigmas
+        root = np.linalg.cholesky(covariance[:, order][:, :, order])
+        by_clock = np.broadcast_to([float(k < 2) for k in order], (len(values), len(order)))
+        white = np.linalg.solve(root, np.stack([values[:, order], by_clock], axis=-1))
+        return white[..., 0], white[..., 1], np.einsum("mii->mi", root)
+
+    used = [k for k in range(2) if kept[k]] + [2, 3]
+    white, slope, sigma = whiten(used)
+    log_norm = -np.log(sigma).sum(axis=1) - 0.5 * len(used) * np.log(2.0 * np.pi)
+    for k in range(2):
+        if kept[k]:
+            log_norm -= np.log(speeds[:, k])
+        elif not cut[k]:
+            log_norm -= np.log(np.maximum(speeds[:, k] * exposure_s, 1.0))
+    residual = white[:, None] - clock_s[:, None] * slope[:, None]
+    log_density = log_norm[:, None] - 0.5 * (residual**2).sum(axis=-1)
+    # Ends without a time of their own were passed while exposing. Two of them share their error:
+    # what one forbids the other does not allow again
+    within = np.ones_like(log_density)
+    for k in range(2):
+        if not kept[k]:
+            last, by_clock, given = (part[:, -1:] for part in whiten([*used, k]))
+            inside = (1.0, -1.0)[k] * (last - clock_s * by_clock)
+            within += ndtr(inside) - 1.0
+            if kept.any():
+                within -= ndtr(inside - exposure_s / given)
+    log_density += np.log(np.maximum(within, 1e-30))
+    square = (white**2).sum(axis=1)
+    if not kept.any():
+        return log_density, log_norm - 0.5 * square + np.log(exposure_s)
+    stiffness = (slope**2).sum(axis=1)
+    square = square - (white * slope).sum(axis=1) ** 2 / stiffness
+    return log_density, log_norm - 0.5 * square + 0.5 * np.log(2.0 * np.pi / stiffness)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

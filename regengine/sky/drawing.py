@@ -208,10 +208,10 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     streaks = photo.streaks
     ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
     for end, naming in zip(ends, photo.namings, strict=True):
-        best = float(naming.probability[0]) if len(naming.order) else 0.0
+        best = float(naming.probability[0]) if len(naming.probability) else 0.0
         text, colour = "not in catalogue", RED
         if best >= NAMED_FROM:
-            row = int(naming.evidence.rows[naming.order[0]])
+            row = int(naming.candidates["row"][0])
             named.add(row)
             text, colour = f"{names[row]}  P {best:.3f}", GREEN if best >= CERTAIN_FROM else YELLOW
         elif naming.unlisted < NAMED_FROM:

@@ -71,7 +71,7 @@ def name(streaks, tracks, clock_sigma_s):
 
 
 def best_of(naming):
-    return int(naming.evidence.rows[naming.order[0]]) if len(naming.order) else None
+    return int(naming.candidates["row"][0]) if len(naming.candidates) else None
 
 
 def test_a_place_beside_a_track_is_met_where_and_when_it_should_be():
@@ -101,7 +101,7 @@ def test_probabilities_are_honest(clock_sigma_s):
                                   strict=True):  # fmt: skip
             total = naming.probability.sum() + naming.unlisted
             assert total == pytest.approx(1.0, abs=1e-4)
-            if len(naming.order):
+            if len(naming.candidates):
                 probability.append(naming.probability[0])
                 right.append(best_of(naming) == k)
     probability, right = np.array(probability), np.array(right)

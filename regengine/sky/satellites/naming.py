@@ -155,19 +155,18 @@ def _track_record(photo: NamedPhoto, row: int, middle: int) -> dict[str, Any]:
 def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
     """A streak with its candidates, the most probable first."""
     naming = photo.namings[number]
-    tracks, evidence = photo.tracks, naming.evidence
     listed = []
-    for probability, at in zip(naming.probability[:LISTED], naming.order[:LISTED], strict=True):
+    for probability, one in list(zip(naming.probability, naming.candidates, strict=True))[:LISTED]:
         if probability < LEAST_LISTED:
             continue
-        step = int(np.abs(tracks.seconds - evidence.seconds[at]).argmin())
+        step = int(np.abs(photo.tracks.seconds - one["seconds"]).argmin())
         listed.append(
             {
-                **_satellite(photo, int(evidence.rows[at]), step),
+                **_satellite(photo, int(one["row"]), step),
                 "probability": round(float(probability), 6),
-                "offset_px": rounded(float(evidence.beside_px[at]), 2),
-                "offset_deg": rounded(float(evidence.turned_deg[at]), 3),
-                "offset_s": rounded(float(evidence.ahead_s[at]), 3),
+                "offset_px": rounded(float(one["beside_px"]), 2),
+                "offset_deg": rounded(float(one["turned_deg"]), 3),
+                "offset_s": rounded(float(one["ahead_s"]), 3),
             }
         )
     best = listed[0] if listed and listed[0]["probability"] >= NAMED_FROM else {}
