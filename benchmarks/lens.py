@@ -21,9 +21,8 @@ from scipy.spatial.transform import Rotation
 from benchmarks.pages import command_of, parser, table, title_lines, write_page
 from benchmarks.simulate.sky import SkyLens, SkySettings, sky_frame
 from detectors.types import FloatArray, StarDetections
-from matchers.lens_fit import fit_lens
-from matchers.lens_stars import LENS_PARAMETERS, LensFrame, lens_values
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.lens_fit import LensFrame, fit_lens
+from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from matchers.star_fit import pair_stars
 from regengine.photo.frame import Frame
 from regengine.photo.image import LUMINANCE_WEIGHTS
@@ -152,8 +151,8 @@ def calibrated(shots: Sequence[Shot], new: Sequence[Shot]) -> Trial:
     started = time.process_time()
     calibration = calibrate([shot.photo for shot in shots], known)
     seconds = time.process_time() - started
-    fit = calibration.choice.fit
-    away = lens_values(fit.cameras[0]) - lens_values(shots[0].true)
+    fit = calibration.fit
+    away = fit.cameras[0].lens_values - shots[0].true.lens_values
     index = [LENS_PARAMETERS.index(name) for name in fit.free]
     square = away[index] @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away[index])
     placed = [placed_by(fit.cameras[0], shot.photo) for shot in new]
@@ -271,7 +270,7 @@ def attitude_cells(frames: int, trials: Sequence[Trial]) -> list[str]:
     """How well new photos are placed, and how good the fits say they are."""
     profiles = [t.calibration.profile for t in trials]
     axis = [off for t in trials for off in t.axis]
-    degrees = sum(len(t.calibration.choice.fit.free) for t in trials)
+    degrees = sum(len(t.calibration.fit.free) for t in trials)
     return [
         str(frames),
         str(len(profiles)),

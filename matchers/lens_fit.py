@@ -1,4 +1,10 @@
-"""One lens out of the stars of many frames: a joint fit of the lens and every frame's attitude."""
+"""One lens out of the stars of many frames: a joint fit of the lens and every frame's attitude.
+
+References
+----------
+Triggs, B. et al. (2000). Bundle adjustment: a modern synthesis. LNCS 1883, 298-372.
+Huber, P. J. (1981). Robust statistics. Wiley.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +12,102 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+from scipy.optimize import minimize
 
 from detectors.types import BoolArray, FloatArray
-from matchers.lens_stars import (
-    AT_THEIR_WORD,
-    LENS_PARAMETERS,
-    ErrorModel,
-    LensFrame,
-    NormalStep,
-    error_model,
-    inliers,
-    lens_values,
-    normal_step,
-    residuals,
-)
-from matchers.sky_camera import SkyCamera, matrix_quaternion
+from matchers.sky_camera import LENS_PARAMETERS, SkyCamera
+from matchers.star_fit import jacobian, moved
 
-_ROUNDS, _STEPS = 4, 12
-_SMALL_STEP_SIGMA = 1e-3  # the fit has arrived where a step is this share of sigma
-
-# What every lens has; `matchers.lens_fit` keeps the decentring small where stars do not tell it
+# What every lens has: the decentring is kept small where stars do not tell it
 ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
 RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
-# A fuller lens is kept where a simpler one's criterion is not better by more than this: a smaller
-# difference is no strong evidence (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake
-# makes the others wrong by many of their sigmas, one too many only makes sigmas larger
-STRONG_EVIDENCE = 6.0
-FOLDS = 5
-_FEWEST_STARS_A_TERM = 5
-_NO_DISTORTION = (0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensFitParams:
+    """What is believed of a lens and its stars beforehand.
+
+    Attributes
+    ----------
+    principal_sigma_share : float
+        How far the principal point may lie from the middle of the picture, one sigma, as a share of
+        its long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a
+        millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
+    decentring_sigma_share : float
+        What decentred elements move a star by in the corners, one sigma, as a share of the long
+        side: 14 um on a full-frame sensor. Decentring of digital cameras stays in the tens of
+        micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told
+        from the principal point in narrow fields, and left out, it would make that one wrong.
+    huber_sigma : float
+        Stars farther off count less.
+    outlier_sigma : float
+        Stars farther off are left out: 3 of 10,000 good ones (two-dimensional normal).
+    min_stars_a_term : int
+        Of all frames, for each parameter of the lens.
+    strong_evidence : float
+        A fuller lens is kept where a simpler one's criterion is not better by more than this (Kass
+        & Raftery 1995, JASA 90, 773). A term left out by mistake makes the others wrong by many of
+        their sigmas, one too many only makes sigmas larger.
+    folds : int
+        Parts of each frame's stars that are left out in turn.
+    """
+
+    principal_sigma_share: float = 0.01
+    decentring_sigma_share: float = 4e-4
+    huber_sigma: float = 2.0
+    outlier_sigma: float = 4.0
+    min_stars_a_term: int = 5
+    strong_evidence: float = 6.0
+    folds: int = 5
+
+
+DEFAULT_PARAMS = LensFitParams()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LensFrame:
+    """Identified stars of one frame.
+
+    Attributes
+    ----------
+    camera : SkyCamera
+        Where it is believed to look, and the lens to start from.
+    x, y : ndarray of float64, shape (N,)
+        Where the stars are, pixels of the image as stored.
+    sigma_px : ndarray of float64, shape (N,)
+        Of these places, per axis.
+    directions_icrs : ndarray of float64, shape (N, 3)
+        Unit vectors of the stars as they appear.
+    """
+
+    camera: SkyCamera
+    x: FloatArray
+    y: FloatArray
+    sigma_px: FloatArray
+    directions_icrs: FloatArray
+
+    @property
+    def radius_squared(self) -> FloatArray:
+        """Square of the stars' distances from the picture's middle, in half diagonals."""
+        width, height = self.camera.width_px, self.camera.height_px
+        x, y = self.x - (width - 1) / 2.0, self.y - (height - 1) / 2.0
+        return np.asarray((x * x + y * y) / (0.25 * (width**2 + height**2)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorModel:
+    """Variance of a star's place per axis: (scale (1 + growth r^2) sigma)^2 + floor^2."""
+
+    floor_px: float = 0.0  # what the stars' sigmas do not know of
+    scale: float = 1.0  # what the stars' sigmas are multiplied by
+    # By how much more in the corners (r in half diagonals), where stars are less sharp than
+    # detectors take them to be
+    growth: float = 0.0
+
+    def variance(self, frame: LensFrame) -> FloatArray:
+        """Variance per axis of a frame's stars, shape (N,)."""
+        scale = self.scale * (1.0 + self.growth * frame.radius_squared)
+        return np.asarray((scale * frame.sigma_px) ** 2 + self.floor_px**2)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,12 +147,12 @@ def fit_lens(
     *,
     error: ErrorModel | None = None,
     used: Sequence[BoolArray] | None = None,
+    params: LensFitParams = DEFAULT_PARAMS,
 ) -> LensFit:
     """Fit one lens and the attitude of every frame to the places of stars.
 
-    Gauss-Newton steps on the normal equations, whose attitudes are eliminated frame by frame
-    (Schur complement), with Huber weights; outliers are left out at the end. The principal point
-    and the tangential terms are held by what is known beforehand (`matchers.lens_stars`).
+    Gauss-Newton steps with Huber weights, halved while they make things worse. The error model is
+    fitted to the residuals, then outliers are left out.
 
     Parameters
     ----------
@@ -88,134 +160,197 @@ def fit_lens(
         Of images of equal size; the lens to start from is the first frame's.
     free : collection of str, optional
         Lens parameters to fit; with none, attitudes alone are fitted.
+    error : ErrorModel, optional
+        Taken as it is.
+    used : sequence of ndarray of bool, optional
+        Stars to fit; no others are left out then.
 
     Raises
     ------
     ValueError
         If there is no frame, sizes differ, a frame has fewer than two stars, or all together have
         fewer than the lens has unknowns.
-
-    References
-    ----------
-    Triggs, B. et al. (2000). Bundle adjustment: a modern synthesis. LNCS 1883, 298-372.
     """
-    _check(frames, free)
-    columns = [LENS_PARAMETERS.index(name) for name in LENS_PARAMETERS if name in free]
-    first = frames[0].camera
-    cameras = [replace(first, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
-    model = AT_THEIR_WORD if error is None else error
-    kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
-    if used is None:
-        for _ in range(_ROUNDS):
-            cameras, _ = _descend(frames, cameras, columns, kept, model)
-            away = [residuals(f, c) for f, c in zip(frames, cameras, strict=True)]
-            model = error_model(frames, away) if error is None else error
-        kept = inliers(frames, cameras, model)
-    cameras, system = _descend(frames, cameras, columns, kept, model)
-    covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
-    covariance[np.ix_(columns, columns)] = system.shared_covariance
-    return LensFit(
-        cameras=tuple(cameras),
-        free=tuple(LENS_PARAMETERS[c] for c in columns),
-        covariance=covariance,
-        attitude_covariance_rad2=system.turn_covariance,
-        residual_px=tuple(residuals(f, c) for f, c in zip(frames, cameras, strict=True)),
-        used=tuple(kept),
-        error=model,
-        chi2=system.cost,
-        tails=system.tails,
-    )
-
-
-def _check(frames: Sequence[LensFrame], free: Collection[str]) -> None:
     unknown = set(free) - set(LENS_PARAMETERS)
     if unknown:
         raise ValueError(f"no lens parameter is called {sorted(unknown)[0]}")
     if not frames:
         raise ValueError("a lens is fitted to at least one frame")
-    sizes = {(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}
-    if len(sizes) > 1:
+    if len({(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}) > 1:
         raise ValueError("frames of one lens must have one size and orientation")
     if min(f.x.size for f in frames) < 2:
         raise ValueError("each frame needs at least two stars")
     stars = sum(f.x.size for f in frames)
     if 2 * stars < 3 * len(frames) + len(free):
         raise ValueError(f"{stars} stars are too few for {len(frames)} attitudes and a lens")
-
-
-def _descend(
-    frames: Sequence[LensFrame],
-    cameras: list[SkyCamera],
-    columns: list[int],
-    kept: list[BoolArray],
-    model: ErrorModel,
-) -> tuple[list[SkyCamera], NormalStep]:
-    """Steps until they no longer matter; halved while they make things worse."""
-    system = normal_step(frames, cameras, columns, kept, model)
-    for _ in range(_STEPS):
+    columns = [k for k, name in enumerate(LENS_PARAMETERS) if name in free]
+    first = frames[0].camera
+    cameras = [replace(first, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
+    model = error or ErrorModel()
+    kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
+    passes = 5 if used is None else 1  # the error model settles in four
+    for to_come in reversed(range(passes)):
+        normal = NormalEquations(frames, cameras, columns, kept, model, params)
         share = 1.0
-        while True:
-            tried = _moved(cameras, columns, share * system.shared, share * system.turns)
-            after = normal_step(frames, tried, columns, kept, model)
-            if after.cost <= system.cost * (1.0 + 1e-9) or share < 0.01:
-                break
-            share *= 0.5
-        if after.cost > system.cost * (1.0 + 1e-9):
-            break
-        cameras, system = tried, after
-        sigma = np.sqrt(np.maximum(np.diag(system.shared_covariance), 1e-300))
-        turn_sigma = np.sqrt(np.einsum("fii->fi", system.turn_covariance))
-        steps = [np.abs(system.shared) / sigma, (np.abs(system.turns) / turn_sigma).ravel()]
-        if float(np.concatenate(steps).max(initial=0.0)) < _SMALL_STEP_SIGMA:
-            break
-    return cameras, system
+        for _ in range(30):
+            tried = normal.step(share)
+            after = NormalEquations(frames, tried, columns, kept, model, params)
+            if after.cost <= normal.cost * (1.0 + 1e-9):
+                cameras, normal, share = tried, after, 1.0
+                sigma = np.sqrt(np.diag(normal.covariance))
+                if (np.abs(normal.solution) < 1e-3 * sigma).all():
+                    break
+            else:
+                share *= 0.5
+        away = [_residuals(f, c) for f, c in zip(frames, cameras, strict=True)]
+        if to_come and error is None:
+            model = fit_error_model(frames, away)
+        if to_come == 1:
+            kept = [
+                (r**2).sum(axis=1) < params.outlier_sigma**2 * model.variance(f)
+                for f, r in zip(frames, away, strict=True)
+            ]
+    unit = np.ones(len(LENS_PARAMETERS))
+    unit[0] = cameras[0].focal_px  # its logarithm was fitted
+    size = len(columns)
+    covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
+    covariance[np.ix_(columns, columns)] = normal.tails * normal.covariance[:size, :size]
+    turns = normal.covariance[size:, size:].reshape(len(frames), 3, len(frames), 3)
+    return LensFit(
+        cameras=tuple(cameras),
+        free=tuple(LENS_PARAMETERS[c] for c in columns),
+        covariance=covariance * np.outer(unit, unit),
+        attitude_covariance_rad2=normal.tails * np.einsum("fifj->fij", turns),
+        residual_px=tuple(away),
+        used=tuple(kept),
+        error=model,
+        chi2=normal.cost,
+        tails=normal.tails,
+    )
 
 
-def _moved(
-    cameras: list[SkyCamera], columns: list[int], shared: FloatArray, turns: FloatArray
-) -> list[SkyCamera]:
-    """Cameras after a step."""
-    values = lens_values(cameras[0])
-    values[columns] += shared
-    focal, px, py, k1, k2, p1, p2, k3 = values.tolist()
-    moved = []
-    for camera, turn in zip(cameras, turns, strict=True):
-        matrix = camera.matrix @ Rotation.from_rotvec(turn).as_matrix()
-        moved.append(
-            replace(
-                camera,
-                focal_px=focal,
-                principal_point=(px, py),
-                distortion=(k1, k2, p1, p2, k3),
-                quaternion_icrs=matrix_quaternion(matrix),
-            )
-        )
-    return moved
+def _residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
+    x, y = camera.image_of(frame.directions_icrs @ camera.matrix)
+    return np.stack([frame.x - x, frame.y - y], axis=1)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LensChoice:
-    """The fit with the terms that the stars support.
+class NormalEquations:
+    """The linearised fit at cameras that share a lens: lens parameters, then each frame's turn.
 
     Attributes
     ----------
-    bic : dict
-        Bayesian information criterion of each set of radial terms that was tried.
-    held_out_px : float
-        Root mean square residual per axis of stars that were left out of the fit.
+    solution : ndarray of float64, shape (u,)
+        The whole step: the free lens parameters (the focal length by its logarithm), then three
+        angles for each frame.
+    covariance : ndarray of float64, shape (u, u)
+        Inverse of the normal matrix.
+    cost : float
+        Huber's loss over all stars, and what is known beforehand.
+    tails : float
+        By how much the residuals' tails widen the covariance.
     """
 
-    fit: LensFit
-    bic: dict[tuple[str, ...], float]
-    held_out_px: float
+    def __init__(
+        self,
+        frames: Sequence[LensFrame],
+        cameras: list[SkyCamera],
+        columns: list[int],
+        kept: Sequence[BoolArray],
+        model: ErrorModel,
+        params: LensFitParams,
+    ) -> None:
+        self.cameras, self.columns = cameras, columns
+        lens, size = cameras[0], len(columns)
+        longest = max(lens.width_px, lens.height_px)
+        corner = 0.5 * float(np.hypot(lens.width_px, lens.height_px)) / lens.focal_px
+        # A tangential term moves a star by at most 3 p r^2 focal lengths
+        tangential = params.decentring_sigma_share * longest / (3.0 * corner**2 * lens.focal_px)
+        sigma = np.full(len(LENS_PARAMETERS), np.inf)
+        sigma[1:3], sigma[5:7] = params.principal_sigma_share * longest, tangential
+        middle = np.array([lens.width_px - 1, lens.height_px - 1]) / 2.0
+        off = np.zeros(len(LENS_PARAMETERS))
+        off[1:3], off[5:7] = middle - lens.principal_point, -np.array(lens.distortion[2:4])
+        self.cost = float(((off / sigma) ** 2).sum())
+        normal = np.zeros((size + 3 * len(frames),) * 2)
+        right = np.zeros(len(normal))
+        normal[range(size), range(size)] = sigma[columns] ** -2.0
+        right[:size] = off[columns] * sigma[columns] ** -2.0
+        pulls, shares, bends = [], [], []
+        for k, (frame, camera, good) in enumerate(zip(frames, cameras, kept, strict=True)):
+            residual, variance = _residuals(frame, camera)[good], model.variance(frame)[good]
+            distance = np.sqrt((residual**2).sum(axis=1) / variance)
+            far = distance > params.huber_sigma
+            share = np.where(far, params.huber_sigma / np.maximum(distance, 1e-12), 1.0)
+            self.cost += float(((2.0 - share) * share * distance**2).sum())
+            pulls.append((share * distance) ** 2 / 2.0)
+            shares.append(share)
+            bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it
+            slopes = jacobian(camera, frame.directions_icrs[good])
+            slopes = slopes[:, [*(3 + c for c in columns), 0, 1, 2]]
+            weighed = slopes.T * np.repeat(share / variance, 2)
+            place = np.r_[:size, size + 3 * k : size + 3 * k + 3]
+            normal[np.ix_(place, place)] += weighed @ slopes
+            right[place] += weighed @ residual.ravel()
+        self.covariance = np.linalg.inv(normal)
+        self.solution = self.covariance @ right
+        # Of M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, the normal matrix having
+        # mean w
+        spread = np.concatenate(pulls).mean() * np.concatenate(shares).mean()
+        self.tails = max(float(spread / np.concatenate(bends).mean() ** 2), 1.0)
+
+    def step(self, share: float) -> list[SkyCamera]:
+        """Cameras after a share of the solution's step."""
+        size = len(self.columns)
+        lens = np.zeros(len(LENS_PARAMETERS))
+        lens[self.columns] = share * self.solution[:size]
+        turns = share * self.solution[size:].reshape(-1, 3)
+        return [
+            moved(camera, np.concatenate([turn, lens]))
+            for camera, turn in zip(self.cameras, turns, strict=True)
+        ]
 
 
-def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
+def fit_error_model(frames: Sequence[LensFrame], away: Sequence[FloatArray]) -> ErrorModel:
+    """Fit scale, growth and floor to residuals, (N, 2) for each frame.
+
+    Their ratios are the likeliest under Student's distribution with four degrees of freedom, whose
+    tails are as long as those of residuals among neighbours that nobody knows; their size makes the
+    median residual that of a normal distribution.
+    """
+    square = np.concatenate([(r**2).sum(axis=1) for r in away])
+    claimed = np.concatenate([f.sigma_px for f in frames])
+    median = 2.0 * np.log(2.0)  # of a chi-square with two degrees of freedom
+    usual = max(float(np.sqrt(np.median(square) / median)), 1e-6)
+    ratio = max(float(np.sqrt(np.median(square / claimed**2) / median)), 1e-6)
+
+    def model(values: FloatArray) -> ErrorModel:
+        floor, scale, growth = values.tolist()
+        return ErrorModel(floor_px=floor * usual, scale=scale * ratio, growth=growth)
+
+    def variance(values: FloatArray) -> FloatArray:
+        return np.concatenate([model(values).variance(f) for f in frames])
+
+    def cost(values: FloatArray) -> float:
+        total = variance(values)
+        return float((np.log(total) + 3.0 * np.log1p(square / total / 4.0)).sum())
+
+    found = minimize(
+        cost,
+        [0.3, 0.8, 0.5],
+        method="Nelder-Mead",
+        bounds=[(1e-3, 3.0), (0.0, 3.0), (0.0, 5.0)],
+        options={"xatol": 1e-3, "fatol": 1e-3},
+    ).x
+    best, size = model(found), float(np.sqrt(np.median(square / variance(found)) / median))
+    return replace(best, floor_px=size * best.floor_px, scale=size * best.scale)
+
+
+def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PARAMS) -> LensFit:
     """Fit a lens with as many radial terms of distortion as the stars support.
 
     All sets of terms are compared on the same stars with the same sigmas, those of the fullest
     set (its long tails included), by the Bayesian information criterion: the fullest wins that is
-    not clearly worse than the best (`STRONG_EVIDENCE`).
+    not clearly worse than the best (`LensFitParams.strong_evidence`).
 
     Raises
     ------
@@ -227,48 +362,47 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensChoice:
     Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics 6, 461-464.
     """
     stars = sum(frame.x.size for frame in frames)
-    usable = [t for t in RADIAL_SETS if stars >= _FEWEST_STARS_A_TERM * (len(t) + len(ALWAYS))]
-    usable = usable or [()]
-    fullest = fit_lens(_from(frames, usable[-1]), (*ALWAYS, *usable[-1]))
-    fits = {
-        terms: fit_lens(
-            _from(frames, terms),
-            (*ALWAYS, *terms),
-            error=fullest.error,
-            used=fullest.used,
-        )
-        for terms in usable
-    }
-    bic = {
-        terms: fit.chi2 / fullest.tails + len(fit.free) * float(np.log(2 * fit.stars))
-        for terms, fit in fits.items()
-    }
-    lowest = min(bic.values())
-    best = [terms for terms in usable if bic[terms] <= lowest + STRONG_EVIDENCE][-1]
-    return LensChoice(fit=fits[best], bic=bic, held_out_px=held_out_px(frames, fits[best]))
+    fullest: LensFit | None = None
+    fits, criteria = [], []
+    for terms in reversed(RADIAL_SETS):
+        free = (*ALWAYS, *terms)
+        if terms and stars < params.min_stars_a_term * len(free):
+            continue
+        # Terms that are not fitted are none; fewer than all begin without the start's distortion
+        distortion = frames[0].camera.distortion if len(terms) == 3 else (0.0,) * 5
+        first = replace(frames[0].camera, distortion=distortion)
+        start = [replace(frames[0], camera=first), *frames[1:]]
+        if fullest is None:
+            fit = fullest = fit_lens(start, free, params=params)
+        else:
+            fit = fit_lens(start, free, error=fullest.error, used=fullest.used, params=params)
+        fits.append(fit)
+        criteria.append(fit.chi2 / fullest.tails + len(free) * np.log(2 * fit.stars))
+    return next(
+        fit
+        for fit, criterion in zip(fits, criteria, strict=True)
+        if criterion <= min(criteria) + params.strong_evidence
+    )
 
 
-def held_out_px(frames: Sequence[LensFrame], fit: LensFit, seed: int = 0) -> float:
-    """Residual of stars that were left out of the fit, a fifth of each frame's at a time."""
-    rng = np.random.default_rng(seed)
-    fold = [rng.permutation(np.arange(frame.x.size) % FOLDS) for frame in frames]
+def held_out_px(
+    frames: Sequence[LensFrame], fit: LensFit, params: LensFitParams = DEFAULT_PARAMS
+) -> float:
+    """Root mean square residual per axis of stars that were left out of the fit, fold by fold.
+
+    NaN where too few stars are left.
+    """
+    rng = np.random.default_rng(0)
+    fold = [rng.permutation(np.arange(frame.x.size) % params.folds) for frame in frames]
     fitted = [replace(f, camera=c) for f, c in zip(frames, fit.cameras, strict=True)]
+    unknowns = 3 * len(frames) + len(fit.free)
     squares = []
-    for out in range(FOLDS):
-        kept: list[BoolArray] = [
-            np.asarray(used & (number != out)) for used, number in zip(fit.used, fold, strict=True)
-        ]
-        unknowns = 3 * len(frames) + len(fit.free)
-        if min(int(k.sum()) for k in kept) < 2 or 2 * sum(int(k.sum()) for k in kept) < unknowns:
+    for out in range(params.folds):
+        kept = [used & (number != out) for used, number in zip(fit.used, fold, strict=True)]
+        left = [int(k.sum()) for k in kept]
+        if min(left) < 2 or 2 * sum(left) < unknowns:
             return float("nan")
-        again = fit_lens(fitted, fit.free, error=fit.error, used=kept)
+        again = fit_lens(fitted, fit.free, error=fit.error, used=kept, params=params)
         for residual, used, number in zip(again.residual_px, fit.used, fold, strict=True):
             squares.append(residual[used & (number == out)] ** 2)
     return float(np.sqrt(np.mean(np.concatenate(squares))))
-
-
-def _from(frames: Sequence[LensFrame], terms: tuple[str, ...]) -> list[LensFrame]:
-    """The frames, to start from a lens without the terms that are not to be fitted."""
-    start = frames[0].camera.distortion if len(terms) == 3 else _NO_DISTORTION
-    first = replace(frames[0].camera, distortion=start)
-    return [replace(frames[0], camera=first), *frames[1:]]

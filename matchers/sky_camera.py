@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from detectors.types import BoolArray, FloatArray
 from matchers.camera import Lens, quaternion_matrix, widest_tangent
 
+LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SkyCamera(Lens):
@@ -57,6 +59,11 @@ class SkyCamera(Lens):
         low = -0.5 - margin_px
         inside = (px >= low) & (px <= self.width_px - 1 - low)
         return np.asarray(inside & (py >= low) & (py <= self.height_px - 1 - low))
+
+    @property
+    def lens_values(self) -> FloatArray:
+        """Values of `LENS_PARAMETERS`, shape (8,)."""
+        return np.array([self.focal_px, *self.principal_point, *self.distortion])
 
     @property
     def centre_icrs(self) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from detectors.types import FloatArray
 from matchers.camera import Lens
-from matchers.lens_stars import LENS_PARAMETERS
+from matchers.sky_camera import LENS_PARAMETERS
 
 Matrix = tuple[tuple[float, ...], ...]
 # What a file may say of a number

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from matchers.lens_stars import LENS_PARAMETERS
+from matchers.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.photo.lens_profile import LensProfile

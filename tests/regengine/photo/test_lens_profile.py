@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matchers.lens_stars import LENS_PARAMETERS
+from matchers.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.photo.lens_profile import (
     ChannelPhotometry,
