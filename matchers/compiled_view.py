@@ -46,7 +46,7 @@ one, two, nodes = array(f8, 1), array(f8, 2), f8[:, ::1]
 fill_places = compiled(types.void(one, one, i8, nodes, nodes))(projection.fill_places)
 fill_pixels = compiled(types.void(one, i8, two, f8, f4[::1], f4[::1]))(projection.fill_pixels)
 moves_less = compiled(types.boolean(one, one, i8, two, f8))(projection.moves_less)
-fill_motions = compiled(types.void(one, two, two, f8[:, :, ::1]))(projection.fill_motions)
+fill_views = compiled(types.void(one, two, two, nodes, f8[:, :, ::1]))(projection.fill_views)
 fill_lattice_motion = compiled(types.void(one, two, i8, f8[:, :, :, ::1]))(
     projection.fill_lattice_motion
 )

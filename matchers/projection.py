@@ -263,14 +263,20 @@ def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float
     return 2 * far < seen
 
 
-def fill_motions(camera: Any, axes: Any, points: Any, change: Any) -> None:
-    """`fill_motion` of points (n, 3), of any that are NaN too; ``change`` has shape (n, 2, 10)."""
+def fill_views(camera: Any, axes: Any, points: Any, pixels: Any, change: Any) -> None:
+    """Fill in pixels (n, 2) of points (n, 3), and `fill_motion` of those that are seen.
+
+    ``change``, shape (n, 2, 10), is 0 before.
+    """
     for n in range(len(points)):
-        fill_motion(camera, axes, points[n, 0], points[n, 1], points[n, 2], change[n])
+        x, y, z = points[n, 0], points[n, 1], points[n, 2]
+        pixels[n, 0], pixels[n, 1] = to_pixel(camera, x, y, z)
+        if not np.isnan(pixels[n, 0]):
+            fill_motion(camera, axes, x, y, z, change[n])
 
 
 def fill_lattice_motion(camera: Any, axes: Any, height: int, change: Any) -> None:
-    """As `fill_motions`, shape (n_y, n_x, 2, 10), of a lattice from corner to corner."""
+    """Fill in `fill_motion`, shape (n_y, n_x, 2, 10), of a lattice from corner to corner."""
     nodes_y, nodes_x = change.shape[:2]
     for i in range(nodes_y):
         for j in range(nodes_x):

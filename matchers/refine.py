@@ -11,7 +11,8 @@ from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from matchers.patches import PatchMatches, choose_patches, match_patches
-from matchers.pose import PARAMETERS, PosePrior, other_pose, stepped, track_axes
+from matchers.pose import PosePrior, other_pose
+from matchers.pose_fit import FitParameters, fit_camera
 from matchers.view import render_known
 
 # A match is never better than this: map pixels, light growth and parallax of towns on hills
@@ -34,7 +35,7 @@ WIDE_LOOKS = 4
 # Half of the patches lie where the camera shows them but for a pixel, the others anywhere
 SCATTER_PX, SHARE_FOUND = 1.0, 0.5
 
-OUTLIER_SIGMAS = 2.5  # usual for the Cauchy weight, which tames wrong matches
+CAUCHY = FitParameters(outlier_sigmas=2.5, rounds=12)  # usual: it tames wrong matches
 PARTS = 16  # of the picture, a power of two
 FEWEST_MATCHES = 4  # of a fit
 # Fewer say nothing of how much refits differ
@@ -218,52 +219,27 @@ def fit_pose(
     camera is the one that the matches were rendered with, and where the fit starts if nothing else
     is given.
     """
-    from matchers.compiled_view import fill_motions
-
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     seen = np.isfinite(ground[:, 0])
     matches, ground = matches.chosen(seen), ground[seen]
-    target = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1)
-    _, whiten = stated_noise(matches)
-    counted = 1.0 / matches.overlap.sum(axis=1)
-    columns = np.flatnonzero(free)
-    sigmas = prior.sigmas[columns]
-    scale = np.where(np.isfinite(sigmas), sigmas, 0.01)
-    inverse_prior = np.where(np.isfinite(sigmas), 1.0, 1e-9)
-    current = start or camera
-    weights = np.ones(len(target))
-    normal = np.eye(len(columns))
-    flow = np.empty((len(target), 2, PARAMETERS))
-    for _ in range(12):
-        x, y = current.ecef_to_pixel(ground)
-        residual = target - np.stack([x, y], axis=-1)
-        white = np.einsum("nij,nj->ni", whiten, residual)
-        spread = max(1.0, 1.4826 * float(np.median(np.abs(white))))
-        distance_sq = (white**2).sum(axis=1) / spread**2
-        weights = 1.0 / (1.0 + distance_sq / OUTLIER_SIGMAS**2)
-        axes = track_axes(current.position_ecef_m, prior.velocity_ecef) @ current.matrix
-        flow[:] = 0.0
-        fill_motions(current.numbers, axes, ground, flow)
-        design = whiten @ (flow[..., columns] * (scale / spread))
-        pulled = (design * (weights * counted)[:, None, None]).reshape(-1, len(columns))
-        normal = pulled.T @ design.reshape(-1, len(columns)) + np.diag(inverse_prior)
-        right = pulled.T @ (white / spread).ravel()
-        right -= inverse_prior * prior.departure(current)[columns] / scale
-        step = np.zeros(PARAMETERS)
-        step[columns] = np.linalg.solve(normal, right) * scale
-        current = stepped(current, prior.velocity_ecef, step)
-        if float(np.abs(step[columns] / scale).max()) < 1e-6:
-            break
-    covariance = np.zeros((PARAMETERS, PARAMETERS))
-    covariance[np.ix_(columns, columns)] = np.linalg.inv(normal) * np.outer(scale, scale)
-    x, y = current.ecef_to_pixel(ground)
+    fit = fit_camera(
+        start or camera,
+        ground,
+        np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1),
+        stated_noise(matches)[1],
+        prior,
+        free,
+        CAUCHY,
+        counted=1.0 / matches.overlap.sum(axis=1),
+        compiled=True,
+    )
     return Refinement(
-        camera=current,
+        camera=fit.camera,
         rendered=camera,
-        covariance=covariance,
+        covariance=fit.covariance,
         matches=matches,
-        residual_px=target - np.stack([x, y], axis=-1),
-        weights=weights,
+        residual_px=fit.residual_px,
+        weights=fit.weights,
         prior=prior,
         free=free,
     )

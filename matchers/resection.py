@@ -18,6 +18,7 @@ from matchers.earth import (
     local_axes,
     surface_to_lonlat,
 )
+from matchers.footprint import WGS84
 from matchers.pose import (
     ACROSS,
     ALONG,
@@ -27,9 +28,9 @@ from matchers.pose import (
     UP,
     PosePrior,
     pixel_derivatives,
-    stepped,
     with_attitude,
 )
+from matchers.pose_fit import FitParameters, PoseFit, fit_camera
 
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]
@@ -62,54 +63,48 @@ LEAST_POINTS_ASKED: dict[Freed, int] = {
     "position": 3,
     "distortion": 4,
 }
-# Clocks are off by seconds, 7 km each, along the track; an orbit is known to a few kilometres
-SIGMA_ALONG_M = 100e3
-SIGMA_ACROSS_M = 10e3
-SIGMA_UP_M = 5e3
-# Where nobody knows in which direction it flew
-SIGMA_LEVEL_M = 60e3
-SIGMA_LOG_FOCAL = 0.1
-SIGMA_K1 = 0.03
-UNSEEN = 1e6  # sigmas that a place behind the camera is off by
 
-# How much the attitude of the start weighs beside the points: it decides where they leave it open,
-# such as the roll about a single one
-SHARE_OF_START = 1e-9
 
-ROUNDS = 30
-HALVINGS = 8
-SETTLED = 1e-6  # of the scale of every unknown
-# Scale of a turn that nothing is believed of, radians
-TURN_SCALE = 0.01
-DAMPING = 1e-6  # of turns that points on one spot leave open
+@dataclass(frozen=True, kw_only=True)
+class ResectionParameters:
+    """What is believed of a camera of a person's points, and what is beyond chance."""
 
-# With four points, leaving one out leaves a camera that fits any three
-LEAST_TOLD = 5
-# What leaving a point out must take off chi square: chance does so once in a thousand
-SUSPECT_CHI_SQUARE = 13.8
-# ... and how much more than leaving out any other: the odds are twenty to one
-LEAD_CHI_SQUARE = 6.0
-ATTITUDE_UNKNOWNS = 3
-LEAST_LEFT_OUT = 3
-# Where more than a third is wrong, nothing tells right from wrong
-MOST_SUSPECTS = 20
-LEAST_FREE = 1e-6
+    sigma_along_m: float = 100e3  # clocks are off by seconds, 7 km each, along the track
+    sigma_across_m: float = 10e3  # an orbit is known to a few kilometres
+    sigma_up_m: float = 5e3
+    sigma_level_m: float = 60e3  # where nobody knows in which direction it flew
+    sigma_log_focal: float = 0.1
+    sigma_k1: float = 0.03
+    sigma_anywhere_m: float = 1e6  # of a place of which nothing is believed, see `starts_around`
+    sigma_any_up_m: float = 40e3  # the station has flown between 330 and 435 km
+    sigma_any_log_focal: float = 0.7
+    # How much the attitude of the start weighs beside the points: it decides where they leave it
+    # open, such as the roll about a single one
+    share_of_start: float = 1e-9
+    # What another start must take off chi square to be kept instead of the first: chance does so
+    # once in a thousand for two unknowns, and for the three of a position
+    other_chi_square: float = 13.8
+    anywhere_chi_square: float = 16.3
+    hidden_chi_square: float = 100.0  # of a place behind the Earth: clicks beside the limb may be
+    # Rings around the places, out to where the station has its horizon
+    rings_km: tuple[float, ...] = (
+        *(0.0, 100.0, 200.0, 320.0, 460.0, 620.0),
+        *(800.0, 1000.0, 1250.0, 1500.0, 1750.0, 2000.0, 2250.0),
+    )
+    azimuths: int = 24
+    max_starts: int = 8  # of one kind that are fitted, so far apart
+    starts_apart_m: float = 120e3
+    # What leaving a point out must take off chi square, which chance does once in a thousand, and
+    # how much more than leaving out any other: the odds are twenty to one
+    suspect_chi_square: float = 13.8
+    lead_chi_square: float = 6.0
+    min_told: int = 5  # of four points, leaving one out leaves a camera that fits any three
+    max_suspects: int = 20  # and a third: where more are wrong, nothing tells right from wrong
 
-# What another start must take off chi square to be kept instead of the first: chance does so once
-# in a thousand for two unknowns, and for the three of a position of which nothing is believed
-OTHER_CHI_SQUARE = 13.8
-ANYWHERE_CHI_SQUARE = 16.3
-HIDDEN_CHI_SQUARE = 100.0  # of a place behind the Earth: a click beside the limb may be there
-# Where no position is known: rings around the places, out to where the station has its horizon
-RINGS_KM = (0, 100, 200, 320, 460, 620, 800, 1000, 1250, 1500, 1750, 2000, 2250)
-AZIMUTHS = 24
-ANYWHERE_M = 1e6
-SIGMA_ANY_UP_M = 40e3  # the station has flown between 330 and 435 km
-SIGMA_ANY_LOG_FOCAL = 0.7
-MOST_GAUGED = 16  # points that a place on the rings is judged by
-MOST_BEGUN = 8  # of them, those that a fit begins from
-APART_M = 120e3
-LENS_ROUNDS = 4
+
+USUAL = ResectionParameters()
+ATTITUDE_UNKNOWNS = 3  # beliefs count as observations of what they are about: it alone has none
+SIGMA_ANY_LOG_FOCAL = USUAL.sigma_any_log_focal
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,9 +165,9 @@ def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePri
         Direction of flight over the ground, of any length; without it the position is as
         uncertain in all level directions.
     """
-    along_m, across_m = SIGMA_ALONG_M, SIGMA_ACROSS_M
+    along_m, across_m = USUAL.sigma_along_m, USUAL.sigma_across_m
     if flight_ecef is None:
-        along_m = across_m = SIGMA_LEVEL_M
+        along_m = across_m = USUAL.sigma_level_m
         lon, lat, _ = ecef_to_geodetic(start.position_ecef_m)
         flight_ecef = local_axes(float(lon), float(lat))[0]
     x, y, z = flight_ecef.tolist()
@@ -182,9 +177,9 @@ def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePri
         focal_px=start.focal_px,
         sigma_along_m=along_m,
         sigma_across_m=across_m,
-        sigma_up_m=SIGMA_UP_M,
-        sigma_log_focal=SIGMA_LOG_FOCAL,
-        sigma_k1=SIGMA_K1,
+        sigma_up_m=USUAL.sigma_up_m,
+        sigma_log_focal=USUAL.sigma_log_focal,
+        sigma_k1=USUAL.sigma_k1,
         principal_point=start.principal_point,
         k1=start.distortion[0],
     )
@@ -213,59 +208,8 @@ class Unknowns:
         """Of a pose step, those that are free."""
         return np.array([column for name in self.freed for column in COLUMNS[name]])
 
-    @property
-    def believed(self) -> BoolArray:
-        """Of the columns, those with a belief."""
-        return np.isfinite(self.belief.sigmas[self.columns])
 
-    @property
-    def scale(self) -> FloatArray:
-        """Unit of each column."""
-        return np.where(self.believed, self.belief.sigmas[self.columns], TURN_SCALE)
-
-    def departure(self, camera: Camera) -> FloatArray:
-        """How far a camera is from the beliefs, in sigmas, for each column."""
-        away = self.belief.departure(camera)[self.columns] / self.scale
-        return np.where(self.believed, away, 0.0)
-
-    def design(self, camera: Camera) -> FloatArray:
-        """Change of the whitened pixels with each column, shape (n, 2, k)."""
-        flow = pixel_derivatives(camera, self.belief.velocity_ecef, self.pairs.ground_ecef_m)
-        scaled = flow[..., self.columns] * self.scale / self.pairs.sigma_px[:, None, None]
-        return np.asarray(scaled, float)
-
-    def normal(self, design: FloatArray) -> FloatArray:
-        """Normal matrix, shape (k, k), the beliefs included."""
-        seen = np.einsum("nik,nil->kl", design, design)
-        return np.asarray(seen + np.diag(np.where(self.believed, 1.0, DAMPING)), float)
-
-    def chi_square(self, camera: Camera) -> float:
-        """Sum of the squares of all residuals and departures, each in its sigmas."""
-        misses = whitened(camera, self.pairs)
-        return float((misses**2).sum() + (self.departure(camera) ** 2).sum())
-
-    def stepped(self, camera: Camera, move: FloatArray) -> Camera:
-        """The camera after a move in units of the scale."""
-        step = np.zeros(PARAMETERS)
-        step[self.columns] = move * self.scale
-        return stepped(camera, self.belief.velocity_ecef, step)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Resection:
-    """A camera from points.
-
-    Residuals are point minus camera, shape (n, 2), NaN where the place is behind the camera; chi
-    square is that of all residuals and of the departure from the beliefs.
-    """
-
-    camera: Camera
-    freed: tuple[Freed, ...]
-    residual_px: FloatArray
-    chi_square: float
-
-
-def resected(start: Camera, unknowns: Unknowns) -> Resection:
+def resected(start: Camera, unknowns: Unknowns) -> PoseFit:
     """Fit a camera to points, from wherever it started.
 
     The attitude is begun in closed form, so that the start may look anywhere: it gives what is not
@@ -273,62 +217,35 @@ def resected(start: Camera, unknowns: Unknowns) -> Resection:
     should not.
     """
     pairs = unknowns.pairs
-    camera = best_start(start, pairs)
-    for _ in range(ROUNDS):
-        misses = whitened(camera, pairs)
-        design = unknowns.design(camera)
-        right = np.einsum("nik,ni->k", design, misses)
-        normal = unknowns.normal(design)
-        move = np.linalg.solve(normal, right - unknowns.departure(camera))
-        new = _downhill(camera, move, unknowns)
-        if new is None:
-            break
-        camera = new
-        if float(np.abs(move).max()) < SETTLED:
-            break
-    return Resection(
-        camera=camera,
-        freed=unknowns.freed,
-        residual_px=residuals_px(camera, pairs),
-        chi_square=unknowns.chi_square(camera),
+
+    def median_sigmas(camera: Camera) -> float:
+        away = np.linalg.norm(residuals_px(camera, pairs), axis=1) / pairs.sigma_px
+        return float(np.median(np.nan_to_num(away, nan=np.inf)))
+
+    return fit_camera(
+        min(turned_to(start, pairs), start, key=median_sigmas),
+        pairs.ground_ecef_m,
+        pairs.pixels,
+        np.eye(2) / pairs.sigma_px[:, None, None],
+        unknowns.belief,
+        np.isin(np.arange(PARAMETERS), unknowns.columns),
+        FitParameters(),
     )
 
 
-def best_start(start: Camera, pairs: PointPairs) -> Camera:
-    """The start, or the start turned to the points, whichever is nearer to most of them."""
-    turned = turned_to(start, pairs)
-
-    def typical(camera: Camera) -> float:
-        return float(np.median((whitened(camera, pairs) ** 2).sum(axis=1)))
-
-    return min(turned, start, key=typical)
+def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
+    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
 
 
 def turned_to(start: Camera, pairs: PointPairs) -> Camera:
     """The start turned so that its rays point at the places, in closed form.
 
     Any attitude will do; a single pair turns it by as little as can be.
-
-    References
-    ----------
-    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
-    Crystallographica A32, 922-923.
     """
     rays = start.rays(*pairs.pixels.T)
     away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
-    return with_attitude(start, _turn(rays, away, 1.0 / pairs.sigma_px**2, start.matrix))
-
-
-def _turn(of: FloatArray, to: FloatArray, weight: FloatArray, about: FloatArray) -> FloatArray:
-    """The rotation, shape (3, 3), of directions to others, shape (n, 3), of any length; what they
-    leave open is as in ``about``.
-    """
-    of = of / np.linalg.norm(of, axis=1, keepdims=True)
-    to = to / np.linalg.norm(to, axis=1, keepdims=True)
-    related = np.einsum("n,ni,nj->ij", weight / weight.sum(), to, of)
-    left, _, right = np.linalg.svd(related + SHARE_OF_START * about)
-    proper = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
-    return np.asarray(left @ proper @ right)
+    return with_attitude(start, _rotation(rays, away, pairs.sigma_px, start.matrix))
 
 
 def carried_to(start: Camera, pairs: PointPairs) -> Camera:
@@ -338,11 +255,11 @@ def carried_to(start: Camera, pairs: PointPairs) -> Camera:
     the sky do not count; if all do, the start is as it was.
     """
     seen = start.pixel_to_ecef(*pairs.pixels.T)
-    ground = np.isfinite(seen).all(axis=1)
+    ground = np.isfinite(seen[:, 0])
     if not ground.any():
         return start
-    weight = 1.0 / pairs.sigma_px[ground] ** 2
-    way = _turn(seen[ground], pairs.ground_ecef_m[ground], weight, np.eye(3))
+    places = pairs.chosen(ground)
+    way = _rotation(seen[ground], places.ground_ecef_m, places.sigma_px, np.eye(3))
     lon, lat, _ = ecef_to_geodetic(way @ start.position_ecef_m)
     height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
     x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
@@ -350,25 +267,20 @@ def carried_to(start: Camera, pairs: PointPairs) -> Camera:
     return replace(carried, position_ecef_m=(x, y, z))
 
 
-def _downhill(camera: Camera, move: FloatArray, unknowns: Unknowns) -> Camera | None:
-    """The camera after the move, or after so much of it that chi square falls; else None."""
-    before = unknowns.chi_square(camera)
-    for halving in range(HALVINGS):
-        new = unknowns.stepped(camera, move * 0.5**halving)
-        if unknowns.chi_square(new) <= before:
-            return new
-    return None
+def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArray) -> FloatArray:
+    """The rotation, shape (3, 3), of directions to others, shape (n, 3), of any length.
 
+    What they leave open is as in ``about``.
+    """
+    from scipy.spatial.transform import Rotation
 
-def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
-    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
-
-
-def whitened(camera: Camera, pairs: PointPairs) -> FloatArray:
-    """Residuals in their own sigmas, shape (n, 2); places behind the camera are far off."""
-    residual = residuals_px(camera, pairs) / pairs.sigma_px[:, None]
-    return np.where(np.isfinite(residual), residual, UNSEEN)
+    of, to = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (of, to))
+    found, _ = Rotation.align_vectors(
+        np.concatenate([to, about.T]),
+        np.concatenate([of, np.eye(3)]),
+        weights=np.append(sigma**-2 / (sigma**-2).sum(), [USUAL.share_of_start] * 3),
+    )
+    return np.asarray(found.as_matrix())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -390,29 +302,28 @@ def best_of(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) 
     is better by more than chance, measured by how well the points agree with that one; of the
     ``others``, a list after the other, later ones are not made where earlier ones serve.
     """
-    kept, kept_cost = first, _cost(first, pairs)
     spare = max(1, 2 * len(pairs) - ATTITUDE_UNKNOWNS)
-    lists = iter(others)
-    while kept_cost > OTHER_CHI_SQUARE and (starts := next(lists, None)) is not None:
-        costs = [_cost(start, pairs) for start in starts]
+
+    def fit_cost(start: Start) -> float:
+        unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
+        try:
+            found = resected(start.camera, unknowns)
+        except (np.linalg.LinAlgError, ValueError):
+            return np.inf
+        hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
+        cost = found.chi_square + USUAL.hidden_chi_square * int(hidden.sum())
+        return cost if np.isfinite(cost) else np.inf
+
+    kept, kept_cost, lists = first, fit_cost(first), iter(others)
+    while kept_cost > USUAL.other_chi_square and (starts := next(lists, None)) is not None:
+        costs = [fit_cost(start) for start in starts]
         if not costs:
             continue
         best = int(np.argmin(costs))
-        lead = OTHER_CHI_SQUARE if starts[best].placed else ANYWHERE_CHI_SQUARE
+        lead = USUAL.other_chi_square if starts[best].placed else USUAL.anywhere_chi_square
         if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
             kept, kept_cost = starts[best], costs[best]
     return kept
-
-
-def _cost(start: Start, pairs: PointPairs) -> float:
-    unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
-    try:
-        found = resected(start.camera, unknowns)
-    except (np.linalg.LinAlgError, ValueError):
-        return np.inf
-    hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
-    cost = found.chi_square + HIDDEN_CHI_SQUARE * int(hidden.sum())
-    return cost if np.isfinite(cost) else np.inf
 
 
 def starts_along(
@@ -423,11 +334,13 @@ def starts_along(
     Height is the track's, the lens that of ``like``; ``flight_ecef``, shape (n, 3), is the
     direction of flight at each.
     """
-    starts = []
-    for number, camera in _gauged(like, pairs, track_ecef_m, SIGMA_LOG_FOCAL):
-        belief = rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number])
-        starts.append(Start(camera=camera, belief=belief))
-    return starts
+    return [
+        Start(
+            camera=camera,
+            belief=rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
+        )
+        for number, camera in _best_places(like, pairs, track_ecef_m, USUAL.sigma_log_focal)
+    ]
 
 
 def starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
@@ -437,89 +350,66 @@ def starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[
     not known.
     """
     height_m = float(ecef_to_geodetic(like.position_ecef_m)[2])
-    positions = _rings(pairs.ground_ecef_m, height_m)
-    sigma_log_focal = SIGMA_LOG_FOCAL if lens_known else SIGMA_ANY_LOG_FOCAL
+    lon, lat = surface_to_lonlat(pairs.ground_ecef_m.mean(axis=0))
+    turns = np.linspace(0.0, 360.0, USUAL.azimuths, endpoint=False)
+    azimuth, away_m = (side.ravel() for side in np.meshgrid(turns, 1e3 * np.array(USUAL.rings_km)))
+    lon, lat = np.full_like(azimuth, lon), np.full_like(azimuth, lat)
+    lon, lat, _ = WGS84.fwd(lon, lat, azimuth, away_m)
+    positions = geodetic_to_ecef(lon, lat, height_m)
+    sigma_log_focal = USUAL.sigma_log_focal if lens_known else USUAL.sigma_any_log_focal
     starts = []
-    for _, camera in _gauged(like, pairs, positions, sigma_log_focal):
+    for _, camera in _best_places(like, pairs, positions, sigma_log_focal):
         belief = replace(
             rough_prior(replace(camera, focal_px=like.focal_px)),
-            sigma_along_m=ANYWHERE_M,
-            sigma_across_m=ANYWHERE_M,
-            sigma_up_m=SIGMA_ANY_UP_M,
+            sigma_along_m=USUAL.sigma_anywhere_m,
+            sigma_across_m=USUAL.sigma_anywhere_m,
+            sigma_up_m=USUAL.sigma_any_up_m,
             sigma_log_focal=sigma_log_focal,
         )
         starts.append(Start(camera=camera, belief=belief, placed=False))
     return starts
 
 
-def _rings(ground_ecef_m: FloatArray, height_m: float) -> FloatArray:
-    """Positions at a height around places, shape (n, 3)."""
-    lon, lat = surface_to_lonlat(ground_ecef_m.mean(axis=0))
-    east, north, up = local_axes(float(lon), float(lat))
-    radius_m = float(np.linalg.norm(ground_ecef_m[0]))
-    arcs = 1e3 * np.array(RINGS_KM)[:, None] / radius_m
-    turns = np.linspace(0.0, 2.0 * np.pi, AZIMUTHS, endpoint=False)[None, :]
-    level = np.cos(turns)[..., None] * north + np.sin(turns)[..., None] * east
-    away = np.cos(arcs)[..., None] * up + np.sin(arcs)[..., None] * level
-    return geodetic_to_ecef(*surface_to_lonlat(radius_m * away.reshape(-1, 3)), height_m)
-
-
-def _gauged(
+def _best_places(
     like: Camera, pairs: PointPairs, positions_ecef_m: FloatArray, sigma_log_focal: float
 ) -> list[tuple[int, Camera]]:
     """Of positions, shape (m, 3), the number and the camera of those that see the points best.
 
     Each has the focal length with which the pixels are as far apart as the places, and is turned
     to them; those that are kept lie apart.
+
+    References
+    ----------
+    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
+    Crystallographica A32, 922-923.
     """
-    some = pairs
-    if len(pairs) > MOST_GAUGED:
-        gauged = np.linspace(0, len(pairs) - 1, MOST_GAUGED).round().astype(int)
-        some = pairs.chosen(np.isin(np.arange(len(pairs)), gauged))
-    seen = incidence_deg(positions_ecef_m[:, None, :], some.ground_ecef_m) < 90.0
+    seen = incidence_deg(positions_ecef_m[:, None, :], pairs.ground_ecef_m) < 90.0
     numbers = np.flatnonzero(seen.all(axis=1))
-    zoom, chi_square = _fitted_at(like, some, positions_ecef_m[numbers])
+    away = pairs.ground_ecef_m - positions_ecef_m[numbers, None, :]
+    away /= np.linalg.norm(away, axis=-1, keepdims=True)
+    tangents, zoom, rays = like.rays(*pairs.pixels.T), np.ones(len(numbers)), away
+    for _ in range(5):  # the first leaves the zoom at 1
+        zoom = zoom * np.sqrt(rays.var(axis=1).sum(axis=-1) / away.var(axis=1).sum(axis=-1))
+        rays = tangents / np.stack([zoom, zoom, np.ones_like(zoom)], axis=-1)[:, None]
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    left, _, right = np.linalg.svd(np.einsum("mni,mnj->mij", away, rays))
+    left[..., 2] *= np.linalg.det(left @ right)[:, None]
+    misses = np.linalg.norm(away @ (left @ right) - rays, axis=-1)
+    chi_square = ((like.focal_px * zoom[:, None] * misses / pairs.sigma_px) ** 2).sum(axis=1)
     chi_square += (np.log(zoom) / sigma_log_focal) ** 2
     found: list[tuple[int, Camera]] = []
-    taken = np.zeros((0, 3))
     for k in np.argsort(chi_square):
         position = positions_ecef_m[numbers[k]]
-        if (np.linalg.norm(taken - position, axis=1) < APART_M).any():
+        taken = np.array([camera.position_ecef_m for _, camera in found]).reshape(-1, 3)
+        if (np.linalg.norm(taken - position, axis=1) < USUAL.starts_apart_m).any():
             continue
-        taken = np.vstack([taken, position])
         x, y, z = position.tolist()
         focal_px = float(like.focal_px * zoom[k])
         there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
         found.append((int(numbers[k]), turned_to(there, pairs)))
-        if len(found) == MOST_BEGUN:
+        if len(found) == USUAL.max_starts:
             break
     return found
-
-
-def _fitted_at(
-    like: Camera, pairs: PointPairs, positions: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """For each position the zoom of the lens that fits, and about chi square, shape (m,)."""
-    away = pairs.ground_ecef_m - positions[:, None, :]
-    away /= np.linalg.norm(away, axis=-1, keepdims=True)
-    spread = away.var(axis=1).sum(axis=-1)
-    flat = np.broadcast_to(like.rays(*pairs.pixels.T), away.shape).copy()
-    tangents = flat[..., :2].copy()
-    zoom = np.ones(len(positions))
-
-    def zoomed() -> FloatArray:
-        flat[..., :2] = tangents / zoom[:, None, None]
-        return np.asarray(flat / np.linalg.norm(flat, axis=-1, keepdims=True))
-
-    for _ in range(LENS_ROUNDS):
-        zoom *= np.sqrt(zoomed().var(axis=1).sum(axis=-1) / spread)
-    rays = zoomed()
-    left, _, right = np.linalg.svd(np.einsum("mni,mnj->mij", away, rays))
-    proper = np.ones((len(positions), 3))
-    proper[:, 2] = np.linalg.det(left @ right)
-    turns = (left * proper[:, None, :]) @ right
-    misses = np.linalg.norm(np.einsum("mij,mni->mnj", turns, away) - rays, axis=-1)
-    return zoom, ((like.focal_px * zoom[:, None] * misses / pairs.sigma_px) ** 2).sum(axis=1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -547,24 +437,21 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     """
     count = len(unknowns.pairs)
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
-    if count < LEAST_LEFT_OUT:
-        return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
-    left_out, gain, excess = _without_each(start, unknowns)
-    if count < LEAST_TOLD:
-        undecided = count == LEAST_TOLD - 1 and bool(excess.max() >= SUSPECT_CHI_SQUARE)
-        return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
-    most = min(count // 3, MOST_SUSPECTS)
-    while kept.sum() >= max(LEAST_TOLD, count - most + 1):
+    if count > 2:
+        left_out, gain, excess = _without_each(start, unknowns)
+        if count == USUAL.min_told - 1:
+            undecided = bool(excess.max() >= USUAL.suspect_chi_square)
+    while kept.sum() >= max(USUAL.min_told, count - min(count // 3, USUAL.max_suspects) + 1):
         worst, second = np.argsort(-gain)[:2]
-        if excess[worst] < SUSPECT_CHI_SQUARE:
+        if excess[worst] < USUAL.suspect_chi_square:
             break
         fewer = kept.copy()
         fewer[np.flatnonzero(kept)[worst]] = False
-        clear = bool(gain[worst] - gain[second] >= LEAD_CHI_SQUARE)
+        clear = bool(gain[worst] - gain[second] >= USUAL.lead_chi_square)
         rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
         _, gain, excess = _without_each(start, rest)
         # Two that are both wrong look alike, too: then the second stands out after the first
-        undecided = not clear and bool(excess.max() < SUSPECT_CHI_SQUARE)
+        undecided = not clear and bool(excess.max() < USUAL.suspect_chi_square)
         if undecided:
             break
         kept = fewer
@@ -575,18 +462,17 @@ def _without_each(start: Camera, unknowns: Unknowns) -> tuple[FloatArray, FloatA
     """Of every point: its residual to the fit of the others, what chi square falls by without it,
     and that measured by how well the others agree.
     """
-    pairs = unknowns.pairs
-    whole = resected(start, unknowns)
-    misses = whitened(whole.camera, pairs)
-    design = unknowns.design(whole.camera)
-    inverse = np.linalg.inv(unknowns.normal(design))
-    leverage = np.einsum("nik,kl,njl->nij", design, inverse, design)
+    pairs, fit = unknowns.pairs, resected(start, unknowns)
+    misses = np.nan_to_num(
+        fit.residual_px / pairs.sigma_px[:, None], nan=FitParameters.unseen_sigmas
+    )
+    flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
+    design = flow / pairs.sigma_px[:, None, None]
+    leverage = design @ fit.covariance @ design.transpose(0, 2, 1)
     # A point that nothing else checks has its residual, 0, over a share of 0 that is its own
-    free = np.eye(2) - leverage + LEAST_FREE * np.eye(2)
+    free = np.eye(2) * (1.0 + 1e-6) - leverage
     predicted = np.linalg.solve(free, misses[..., None])[..., 0]
     gain = np.einsum("ni,ni->n", misses, predicted)
-    # Beliefs count as observations of what they are about: only the attitude has none
     spare = max(1, 2 * (len(pairs) - 1) - ATTITUDE_UNKNOWNS)
-    agreement = np.maximum(1.0, (whole.chi_square - gain) / spare)
-    left_out_px = np.linalg.norm(predicted, axis=1) * pairs.sigma_px
-    return left_out_px, gain, gain / agreement
+    agreement = np.maximum(1.0, (fit.chi_square - gain) / spare)
+    return np.linalg.norm(predicted, axis=1) * pairs.sigma_px, gain, gain / agreement
