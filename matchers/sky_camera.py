@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.types import BoolArray, FloatArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import Lens, quaternion_matrix, widest_tangent
 
 LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
@@ -59,6 +59,23 @@ class SkyCamera(Lens):
         low = -0.5 - margin_px
         inside = (px >= low) & (px <= self.width_px - 1 - low)
         return np.asarray(inside & (py >= low) & (py <= self.height_px - 1 - low))
+
+    def find_in_view(
+        self, vectors_icrs: FloatArray, margin_px: float = 0.0
+    ) -> tuple[IndexArray, FloatArray, FloatArray]:
+        """Numbers and pixels of those of many directions (n, 3) that lie in the image.
+
+        Or within a margin around it.
+        """
+        right, bottom = self.width_px - 1.0, self.height_px - 1.0
+        corners = self.to_sky([0.0, right, 0.0, right], [0.0, 0.0, bottom, bottom])
+        reach = np.arccos(np.clip((corners @ self.centre_icrs).min(), -1.0, 1.0))
+        # Half a degree is more than what distorted borders stand out
+        reach = min(reach + 0.01 + margin_px / self.focal_px, np.pi)
+        near = np.flatnonzero(vectors_icrs @ self.centre_icrs > np.cos(reach))
+        x, y = self.project(vectors_icrs[near])
+        inside = self.sees(x, y, margin_px)
+        return near[inside], x[inside], y[inside]
 
     @property
     def lens_values(self) -> FloatArray:

@@ -13,36 +13,16 @@ estimation. IEEE Trans. Aerospace and Electronic Systems 21 (1), 128-136 (small-
 
 from __future__ import annotations
 
-from bisect import insort
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import widest_tangent
-from matchers.sky_camera import SkyCamera, matrix_quaternion
-
-PARAMETERS = 11  # turn about x, y, z; log focal length; principal point x, y; k1, k2, p1, p2, k3
-STEPS = 8
-DONE_PX = 1e-4
-FARTHEST_SIGMAS = 6.0  # of the prior: farther off is no lens
-UNFOLDED = 1.1  # the lens model must hold beyond the corner by so much, for the principal point
-LONGEST_TURN, LONGEST_SIGMAS = 0.2, 2.0  # of one step: radians, and prior sigmas of the lens
-
-# A neighbour up to so much fainter draws the centroid of a star towards itself: by 0.1 of their
-# distance at 2.5 magnitudes
-BLENDING_MAG = 2.5
-
-# One sigma of a detection's magnitude against Gaia's G: colours 0.3, vignetting and clipping more.
-# It counts as so many stars beside those that measure it
-USUAL_MAG, USUAL_STARS = 0.5, 4.0
-# A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far apart
-SLOPES = (1.0, 1.0 / 2.2)
-STRANGE_SHARE = 0.2  # variables, doubles, clipped cores: of any brightness within
-STRANGE_SPAN_MAG = 10.0
-MEDIAN_VARIANCE = np.pi / 2.0  # of a median, in units of a mean's
+from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +42,10 @@ class LensPrior:
         Principal point, as a share of the picture's long side: mild crops are off by this.
     k1, k2, k3, tangential : tuple of float
         Terms of the distortion at the corner: the constant, and the part per unit of tangent.
+    max_sigmas : float
+        Farther off is no lens.
+    min_reach : float
+        The lens model must hold beyond the corner by so much, for the principal point.
     """
 
     log_focal: float = 0.5
@@ -70,6 +54,8 @@ class LensPrior:
     k2: tuple[float, float] = (0.001, 0.01)
     k3: tuple[float, float] = (0.0005, 0.005)
     tangential: tuple[float, float] = (0.0003, 0.001)
+    max_sigmas: float = 6.0
+    min_reach: float = 1.1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +77,7 @@ def fit_camera(
     prior: LensPrior,
     centre: SkyCamera | None = None,
 ) -> CameraFit:
-    """The likeliest camera for identified stars (Gauss-Newton, maximum a posteriori).
+    """Fit the likeliest camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
 
     Parameters
     ----------
@@ -107,35 +93,40 @@ def fit_camera(
         The lens believed in beforehand; `start` if not given.
     """
     believed = start if centre is None else centre
-    weight = prior_weights(believed, prior)
-    # Wrong stars may ask for a lens that there is none of: it is not followed far
-    longest = np.concatenate([np.full(3, LONGEST_TURN), LONGEST_SIGMAS * weight[3:] ** -0.5])
-    longest[3] = min(longest[3], LONGEST_TURN)
-    camera = start
-    for _ in range(STEPS):
-        px, py = camera.project(vectors_icrs)
-        seen = np.isfinite(px)
-        slopes = jacobian(camera, vectors_icrs[seen])
-        residual = np.stack([x - px, y - py], axis=1)[seen].ravel()
-        if not np.isfinite(slopes).all():
-            break
-        normal = slopes.T @ slopes / sigma_px**2 + np.diag(weight)
-        off = lens_values(camera) - lens_values(believed)
-        gradient = slopes.T @ residual / sigma_px**2 - weight * np.concatenate([np.zeros(3), off])
-        step = np.linalg.solve(normal, gradient)
-        camera = moved(camera, np.clip(step, -longest, longest))
-        if len(residual) and np.abs(slopes @ step).max(initial=0.0) < DONE_PX:
-            break
+    sigma = prior_sigmas(believed, prior)
+    off = lens_offsets(start, believed) / sigma
+
+    def residuals(step: FloatArray) -> FloatArray:
+        places = np.stack(moved(start, step).project(vectors_icrs), axis=1)
+        away = np.nan_to_num(places - np.stack([x, y], axis=1)) / sigma_px
+        return np.concatenate([away.ravel(), off + step[3:] / sigma])
+
+    def slopes(step: FloatArray) -> FloatArray:
+        # By turns of the moved camera: near enough to those of the start, and the same minimum
+        camera = moved(start, step)
+        seen = np.isfinite(camera.project(vectors_icrs)[0])
+        rows = np.zeros((len(x), 2, len(step)))
+        rows[seen] = jacobian(camera, vectors_icrs[seen]).reshape(-1, 2, len(step)) / sigma_px
+        lens = np.hstack([np.zeros((len(sigma), 3)), np.diag(1.0 / sigma)])
+        return np.vstack([rows.reshape(-1, len(step)), lens])
+
+    found = least_squares(
+        residuals, np.zeros(3 + len(sigma)), slopes, method="lm", x_scale="jac", max_nfev=20
+    )
+    normal = found.jac.T @ found.jac
+    normal[range(3), range(3)] += 1e-9  # of stars that all lie behind the camera
     return CameraFit(
-        camera=camera, covariance=np.asarray(np.linalg.inv(normal), float), sigma_px=sigma_px
+        camera=moved(start, found.x),
+        covariance=np.asarray(np.linalg.inv(normal), float),
+        sigma_px=sigma_px,
     )
 
 
-def plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
+def is_plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
     """Whether a lens is near what was believed, and does not fold the picture's corners back."""
-    off = (lens_values(camera) - lens_values(believed)) * prior_weights(believed, prior)[3:] ** 0.5
-    unfolded = widest_tangent(camera.distortion) > UNFOLDED * corner_tangent(camera)
-    return bool((np.abs(off) < FARTHEST_SIGMAS).all() and unfolded)
+    off = lens_offsets(camera, believed) / prior_sigmas(believed, prior)
+    unfolded = widest_tangent(camera.distortion) > prior.min_reach * corner_tangent(camera)
+    return bool((np.abs(off) < prior.max_sigmas).all() and unfolded)
 
 
 def corner_tangent(camera: SkyCamera) -> float:
@@ -143,29 +134,30 @@ def corner_tangent(camera: SkyCamera) -> float:
     return float(np.hypot(camera.width_px, camera.height_px) / 2.0 / camera.focal_px)
 
 
-def prior_weights(camera: SkyCamera, prior: LensPrior) -> FloatArray:
-    """Inverse variances of the eleven parameters; none of the attitude's."""
+def prior_sigmas(camera: SkyCamera, prior: LensPrior) -> FloatArray:
+    """One sigma of `LENS_PARAMETERS` (of the focal length by its logarithm), shape (8,)."""
     r = corner_tangent(camera)
     principal = prior.principal_share * max(camera.width_px, camera.height_px)
     k1, k2, k3, tangential = (
         constant + slope * r for constant, slope in (prior.k1, prior.k2, prior.k3, prior.tangential)
     )
-    sigma = np.array(
+    return np.array(
         [
             *(prior.log_focal, principal, principal, k1 / r**2, k2 / r**4),
             *(tangential / r, tangential / r, k3 / r**6),
         ]
     )
-    return np.concatenate([np.full(3, 1e-9), sigma**-2.0])
 
 
-def lens_values(camera: SkyCamera) -> FloatArray:
-    """Log focal length, principal point and distortion, shape (8,)."""
-    return np.array([np.log(camera.focal_px), *camera.principal_point, *camera.distortion])
+def lens_offsets(camera: SkyCamera, other: SkyCamera) -> FloatArray:
+    """By how much the lenses of two cameras differ, the focal length by its logarithm."""
+    off = camera.lens_values - other.lens_values
+    off[0] = np.log(camera.focal_px / other.focal_px)
+    return off
 
 
 def moved(camera: SkyCamera, step: FloatArray) -> SkyCamera:
-    """The camera with its parameters changed by a step of shape (11,)."""
+    """The camera with its parameters changed by a step of shape (11,), as of `jacobian`."""
     turn = Rotation.from_rotvec(step[:3]).as_matrix()
     k1, k2, p1, p2, k3 = (old + new for old, new in zip(camera.distortion, step[6:], strict=True))
     return replace(
@@ -210,7 +202,7 @@ def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
     rows_y = np.column_stack([turn_v, f * bent_v, zero, one, *(f * t for t in terms_v)])
     if camera.mirrored:
         rows_x = -rows_x
-    return np.stack([rows_x, rows_y], axis=1).reshape(-1, PARAMETERS)
+    return np.stack([rows_x, rows_y], axis=1).reshape(-1, 3 + len(LENS_PARAMETERS))
 
 
 def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
@@ -249,6 +241,7 @@ def pair_stars(
     *,
     tolerance_px: float,
     blend_px: float,
+    blend_mag: float = 2.5,
 ) -> StarPairs:
     """Pair detections and stars that are nearest to each other.
 
@@ -257,74 +250,25 @@ def pair_stars(
     magnitudes : ndarray, shape (M,)
     tolerance_px : float
         Pairs are at most so far apart.
-    blend_px : float
-        Stars that have another one within this, at most `BLENDING_MAG` fainter, are not alone.
+    blend_px, blend_mag : float
+        Stars that have another one within this, at most so much fainter, are not alone: it draws
+        their centroid towards itself, at 2.5 magnitudes by 0.1 of the distance.
     """
-    middle = camera.to_sky((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
-    corners = camera.to_sky(
-        np.array([0.0, camera.width_px - 1.0] * 2), np.repeat([0.0, camera.height_px - 1.0], 2)
-    )
-    near = np.nonzero(vectors_icrs @ middle > (corners @ middle).min() - 0.01)[0]
-    px, py = camera.project(vectors_icrs[near])
-    seen = camera.sees(px, py, margin_px=blend_px)
-    near, places = near[seen], np.stack([px[seen], py[seen]], axis=1)
-    found = np.stack([x, y], axis=1)
-    if not len(near) or not len(found):
+    near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
+    if not len(near) or not len(x):
         none = np.zeros(0, np.intp)
         return StarPairs(detection=none, star=none, alone=np.zeros(0, bool))
+    places, found = np.stack([px, py], axis=1), np.stack([x, y], axis=1)
     sky = cKDTree(places)
     gap, star = sky.query(found, distance_upper_bound=tolerance_px)
     back = cKDTree(found).query(places)[1]
-    mutual = np.nonzero(np.isfinite(gap))[0]
-    mutual = mutual[back[star[mutual]] == mutual]
-    star = star[mutual]
+    detection = np.flatnonzero(np.isfinite(gap))
+    detection = detection[back[star[detection]] == detection]
+    star = star[detection]
     brightness = magnitudes[near]
-    others = sky.query_ball_point(places[star], blend_px)
-    alone = [
-        all(k == s or brightness[k] > brightness[s] + BLENDING_MAG for k in neighbours)
-        for s, neighbours in zip(star.tolist(), others, strict=True)
+    around = sky.query_ball_point(places[star], blend_px)
+    rivals = [
+        np.count_nonzero(brightness[k] <= brightness[s] + blend_mag)
+        for s, k in zip(star, around, strict=True)
     ]
-    return StarPairs(
-        detection=mutual.astype(np.intp), star=near[star], alone=np.array(alone, bool).reshape(-1)
-    )
-
-
-def light_ratios(
-    magnitude: FloatArray, star_magnitude: FloatArray, met: BoolArray, predicted: FloatArray
-) -> FloatArray:
-    """How much likelier each met star's brightness is than that of any predicted star.
-
-    Parameters
-    ----------
-    magnitude : ndarray of float64, shape (n,)
-        Of detections, from any zero point, in the order in which they are asked.
-    predicted : ndarray of float64, shape (p,)
-        Magnitudes of all stars that might have been met.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        1 where nothing was met, and for the first that was.
-    """
-    ratios = np.ones(len(magnitude))
-    zero_points: list[float] = []
-    for i in np.flatnonzero(met).tolist():
-        count = len(zero_points)
-        if count:
-            half = count // 2
-            middle = 0.5 * (zero_points[half] + zero_points[(count - 1) // 2])
-            squares = sum(min((zero - middle) ** 2, 1.0) for zero in zero_points)
-            spread = (USUAL_STARS * USUAL_MAG**2 + squares) / (USUAL_STARS + count - 1)
-            variance = spread * (1.0 + MEDIAN_VARIANCE / count)
-            seen = magnitude[i] + middle
-            ratios[i] = chance(seen - star_magnitude[i], variance) / np.mean(
-                chance(seen - predicted, variance)
-            )
-        insort(zero_points, float(star_magnitude[i] - magnitude[i]))
-    return ratios
-
-
-def chance(off_mag: FloatArray, variance: float) -> FloatArray:
-    """Density of a difference of magnitudes: a Gaussian, and now and then anything."""
-    gauss = np.exp(-0.5 * off_mag**2 / variance) / np.sqrt(2.0 * np.pi * variance)
-    return np.asarray((1.0 - STRANGE_SHARE) * gauss + STRANGE_SHARE / STRANGE_SPAN_MAG)
+    return StarPairs(detection=detection, star=near[star], alone=np.array(rivals, int) == 1)

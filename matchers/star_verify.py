@@ -2,7 +2,7 @@
 
 The odds are a product over detections, the brightest first: of a star at the predicted place with
 the predicted error, against a star of the catalogue's density there by chance; where brightness is
-known, times its agreement (`matchers.star_fit`). A star that the fit used counts with the place
+known, times its agreement. A star that the fit used counts with the place
 where the fit without it would have put it. Of the triangle that proposed the camera, two members
 do not count with their places; the third does against the area in which it met.
 
@@ -16,51 +16,14 @@ ratios exceeds L by chance with a probability of at most 1 / L.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.sky_camera import SkyCamera, solid_angle
-from matchers.star_fit import (
-    SLOPES,
-    CameraFit,
-    LensPrior,
-    fit_camera,
-    light_ratios,
-    place_variance,
-    plausible,
-)
-
-DENSITY_NEIGHBOURS = 8
-FARTHEST_SIGMAS = 3.5
-# Odds of the first share of detections that meet a star: one of two, as if one had met and one not
-FIRST_MET, FIRST_SEEN = 1.0, 2.0
-FEWEST_PAIRS = 4  # to fit attitude and focal length with something left over
-
-# Where few stars measure their error, it is as if so many more had been off by so much
-USUAL_STARS, USUAL_PX = 4.0, 0.5
-ROUNDS = 8
-# Log10 odds below which a proposal is given up after each round. Right ones of the real star fields
-# had 2.5 and more after the first round, 8 and more after the second
-HOPELESS = (0.5, 2.5, 4.0)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Brightness:
-    """Magnitudes, where they are known.
-
-    Attributes
-    ----------
-    detections : ndarray of float64, shape (n,)
-        From any zero point.
-    stars : ndarray of float64, shape (c,)
-        Of the catalogue.
-    """
-
-    detections: FloatArray
-    stars: FloatArray
+from matchers.star_fit import CameraFit, LensPrior, fit_camera, is_plausible, place_variance
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,14 +36,40 @@ class StarField:
         Detections, pixels, the most significant first.
     vectors_icrs : ndarray of float64, shape (c, 3)
         Stars of the catalogue, the brightest first.
-    brightness : Brightness or None
-        Of both; without it places alone count.
+    magnitude : ndarray of float64, shape (n,), optional
+        Of detections, from any zero point; without it places alone count.
+    star_magnitude : ndarray of float64, shape (c,)
+        Of the catalogue, where the detections have theirs.
     """
 
     x: FloatArray
     y: FloatArray
     vectors_icrs: FloatArray
-    brightness: Brightness | None = None
+    magnitude: FloatArray | None = None
+    star_magnitude: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MagnitudeParams:
+    """What is believed of the brightness of stars before any is met.
+
+    Attributes
+    ----------
+    sigma_mag, n_stars : float
+        One sigma of a detection's magnitude against Gaia's G (colours 0.3, vignetting and clipping
+        more), which counts as so many stars beside those that measure it.
+    strange_share, strange_span_mag : float
+        Variables, doubles, clipped cores: so many are of any brightness within a span.
+    slopes : tuple of float
+        A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far
+        apart.
+    """
+
+    sigma_mag: float = 0.5
+    n_stars: float = 4.0
+    strange_share: float = 0.2
+    strange_span_mag: float = 10.0
+    slopes: tuple[float, ...] = (1.0, 1.0 / 2.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,18 +84,41 @@ class VerifyParameters:
         The brightest stars in the picture that are predicted: each of these numbers is tried.
     floor_px, ceiling_px : float
         Limits of the error of a detection against the fitted lens, per axis; it is measured.
+    sigma_px, n_stars : float
+        Where few stars measure it, it is as if so many more had been off by so much.
     shape_tolerance : float
         Of the triangle that proposes, as a share of its length.
+    min_pairs : int
+        To fit attitude and focal length with something left over.
+    max_sigmas : float
+        A detection farther from a predicted star is not it.
+    density_neighbours : int
+        So many stars around each say how dense they stand.
+    max_rounds : int
+        Of fitting and meeting more stars.
+    min_log10_odds : tuple of float
+        Below these a proposal is given up after each round. Right ones of the real star fields had
+        2.5 and more after the first round, 8 and more after the second.
     prior : LensPrior
         What is believed of the lens beforehand.
+    light : MagnitudeParams
+        What is believed of brightness.
     """
 
     detections: int = 150
     depths: tuple[int, ...] = (25, 75, 225, 700)
     floor_px: float = 0.3
     ceiling_px: float = 4.0
+    sigma_px: float = 0.5
+    n_stars: float = 4.0
     shape_tolerance: float = 0.02
+    min_pairs: int = 4
+    max_sigmas: float = 3.5
+    density_neighbours: int = 8
+    max_rounds: int = 8
+    min_log10_odds: tuple[float, ...] = (0.5, 2.5, 4.0)
     prior: LensPrior = field(default_factory=LensPrior)
+    light: MagnitudeParams = field(default_factory=MagnitudeParams)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +128,6 @@ class Verified:
     fit: CameraFit  # the camera and its covariance
     log10_odds: float  # against chance, for one camera tried
     pairs: IndexArray  # (k, 2): detections and the stars that they are
-    depth: int  # so many stars in the picture were predicted
 
 
 def verify(
@@ -140,202 +151,171 @@ def verify(
     Verified or None
         The best met on the way; None where too few stars were met to fit a camera.
     """
-    x, y, vectors = field.x, field.y, field.vectors_icrs
-    asked = min(len(x), parameters.detections)
+    vectors, depths = field.vectors_icrs, parameters.depths
+    asked = min(len(field.x), parameters.detections)
     counts = np.ones(asked, bool)
     counts[own[own < asked]] = False
-    judged = Judged(
-        x=x[:asked],
-        y=y[:asked],
-        counts=counts,
-        third=third_of_figure(x[:asked], y[:asked], counts, parameters.shape_tolerance),
-        brightness=field.brightness,
-    )
     sigma, best, believed = parameters.ceiling_px, None, camera
-    for turn in range(ROUNDS):
-        if len(pairs) < FEWEST_PAIRS:
+    for turn in range(parameters.max_rounds):
+        if len(pairs) < parameters.min_pairs:
             break
-        met = vectors[pairs[:, 1]]
-        fit = fit_camera(
-            camera, x[pairs[:, 0]], y[pairs[:, 0]], met, sigma, parameters.prior, believed
-        )
+        x, y, met = field.x[pairs[:, 0]], field.y[pairs[:, 0]], vectors[pairs[:, 1]]
+        fit = fit_camera(camera, x, y, met, sigma, parameters.prior, believed)
         camera = fit.camera
-        if not plausible(camera, believed, parameters.prior):
+        if not is_plausible(camera, believed, parameters.prior):
             break
-        sigma = measured_sigma(fit, x[pairs[:, 0]], y[pairs[:, 0]], met, parameters)
-        fit = CameraFit(
-            camera=camera, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma
-        )
-        now = weigh(fit, pairs, judged, vectors, parameters.depths)
-        same = len(now.pairs) == len(pairs) and bool((now.pairs == pairs).all())
-        if best is None or now.log10_odds > best.log10_odds:
-            best = now
-        if same or best.log10_odds < HOPELESS[min(turn, len(HOPELESS) - 1)]:
-            break
-        pairs = now.pairs
-    return best
-
-
-def measured_sigma(
-    fit: CameraFit, x: FloatArray, y: FloatArray, vectors: FloatArray, parameters: VerifyParameters
-) -> float:
-    """Error of detections per axis, from residuals as if each star had been left out."""
-    px, py = fit.camera.project(vectors)
-    seen = np.isfinite(px)
-    if seen.sum() < FEWEST_PAIRS:
-        return parameters.ceiling_px
-    share = np.clip(place_variance(fit, vectors[seen]) / fit.sigma_px**2, 0.0, 0.9)
-    off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
-    # The median of a Rayleigh distribution is 1.177 sigma; few stars say it badly
-    rayleigh = float(np.median(off)) / 1.177
-    sigma = np.sqrt((len(off) * rayleigh**2 + USUAL_STARS * USUAL_PX**2) / (len(off) + USUAL_STARS))
-    return float(np.clip(sigma, parameters.floor_px, parameters.ceiling_px))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
-    """Detections that are asked, which of them count, and what `third_of_figure` says of them."""
-
-    x: FloatArray
-    y: FloatArray
-    counts: BoolArray
-    third: tuple[int, float] | None
-    brightness: Brightness | None
-
-
-def weigh(
-    fit: CameraFit,
-    used: IndexArray,
-    judged: Judged,
-    vectors_icrs: FloatArray,
-    depths: tuple[int, ...],
-) -> Verified:
-    """Odds of a fitted camera at the catalogue depth that suits the picture best."""
-    most = max(depths)
-    # Where the sky is thinnest it has a third of its mean density of stars
-    enough = round(3.0 * most * 4.0 * np.pi / solid_angle(fit.camera))
-    predicted = predict(fit, vectors_icrs[:enough], most)
-    best: Verified | None = None
-    # Beyond the first depth that takes all stars there is nothing more to try
-    within = [depth for depth in depths if depth < len(predicted.star)]
-    for depth in depths[: len(within) + 1]:
-        some = Predicted(**{name: column[:depth] for name, column in vars(predicted).items()})
-        odds, pairs = odds_of(fit, some, used, judged)
-        odds -= np.log10(min(len(within) + 1, len(depths)))
+        # The error of detections, from residuals as if each star had been left out. The median of a
+        # Rayleigh distribution is 1.177 sigma; few stars say it badly
+        px, py = camera.project(met)
+        seen = np.isfinite(px)
+        sigma = parameters.ceiling_px
+        if seen.sum() >= parameters.min_pairs:
+            share = np.clip(place_variance(fit, met[seen]) / fit.sigma_px**2, 0.0, 0.9)
+            off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
+            square = len(off) * (np.median(off) / 1.177) ** 2
+            square += parameters.n_stars * parameters.sigma_px**2
+            sigma = float(np.sqrt(square / (len(off) + parameters.n_stars)))
+            sigma = min(max(sigma, parameters.floor_px), parameters.ceiling_px)
+        fit = replace(fit, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma)
+        # Where the sky is thinnest it has a third of its mean density of stars
+        enough = round(3.0 * max(depths) * 4.0 * np.pi / solid_angle(camera))
+        star, px, py = camera.find_in_view(vectors[:enough])
+        star, places = star[: max(depths)], np.column_stack([px, py])[: max(depths)]
+        variance = sigma**2 + place_variance(fit, vectors[star])
+        # Beyond the first depth that takes all stars there is nothing more to try
+        tried = depths[: sum(depth < len(star) for depth in depths) + 1]
+        ways = [
+            weigh_detections(
+                fit, star[:d], places[:d], variance[:d], pairs, counts, field, parameters
+            )
+            for d in tried
+        ]
+        odds, now = max(ways, key=lambda way: way[0])
+        odds -= float(np.log10(len(tried)))
         if best is None or odds > best.log10_odds:
-            best = Verified(fit=fit, log10_odds=float(odds), pairs=pairs, depth=len(some.star))
-    assert best is not None
+            best = Verified(fit=fit, log10_odds=odds, pairs=now)
+        hopeless = parameters.min_log10_odds[: turn + 1][-1]
+        if np.array_equal(now, pairs) or best.log10_odds < hopeless:
+            break
+        pairs = now
     return best
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predicted:
-    """Stars that a camera has in its picture, the brightest first."""
-
-    star: IndexArray
-    x: FloatArray
-    y: FloatArray
-    variance_px2: FloatArray
-
-
-def predict(fit: CameraFit, vectors_icrs: FloatArray, most: int) -> Predicted:
-    """The brightest stars in the picture, where they should be, and how surely."""
-    camera = fit.camera
-    corners_x = np.array([0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0])
-    corners_y = np.array([0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0])
-    centre = camera.centre_icrs
-    reach = float((camera.to_sky(corners_x, corners_y) @ centre).min())
-    near = np.flatnonzero(vectors_icrs @ centre > min(reach, 0.999999))
-    px, py = camera.project(vectors_icrs[near])
-    inside = camera.sees(px, py)
-    chosen = np.flatnonzero(inside)[:most]
-    star = near[chosen]
-    return Predicted(
-        star=star,
-        x=px[chosen],
-        y=py[chosen],
-        variance_px2=fit.sigma_px**2 + place_variance(fit, vectors_icrs[star]),
-    )
-
-
-def odds_of(
-    fit: CameraFit, predicted: Predicted, used: IndexArray, judged: Judged
+def weigh_detections(
+    fit: CameraFit,
+    star: IndexArray,
+    places: FloatArray,
+    variance_px2: FloatArray,
+    used: IndexArray,
+    counts: BoolArray,
+    field: StarField,
+    parameters: VerifyParameters,
 ) -> tuple[float, IndexArray]:
-    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera."""
-    x, y, counts = judged.x, judged.y, judged.counts
-    nothing = np.zeros((0, 2), np.intp)
-    if len(predicted.star) < FEWEST_PAIRS:
-        return -np.inf, nothing
-    places = np.column_stack([predicted.x, predicted.y])
+    """Log10 odds of detections against predicted stars, and the pairs that speak for the camera.
+
+    Parameters
+    ----------
+    star, places, variance_px2 : ndarray, shapes (p,), (p, 2), (p,)
+        Stars in the picture, the brightest first, where they should be, and how surely.
+    used : ndarray of int, shape (k, 2)
+        Pairs that the fit used.
+    counts : ndarray of bool, shape (n,)
+        The brightest detections are asked; these of them count.
+    """
+    if len(star) < parameters.min_pairs:
+        return -np.inf, np.zeros((0, 2), np.intp)
+    x, y = field.x[: len(counts)], field.y[: len(counts)]
     tree = cKDTree(places)
-    widest = FARTHEST_SIGMAS * float(np.sqrt(predicted.variance_px2.max()))
+    widest = parameters.max_sigmas * float(np.sqrt(variance_px2.max()))
     distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
     near = np.where(np.isfinite(distance), near, 0)
-    variance = predicted.variance_px2[near]
     # What the fit used is judged by the place that the fit without it gives
     partner = np.full(len(x), -1, np.intp)
     inside = used[:, 0] < len(x)
     partner[used[inside, 0]] = used[inside, 1]
-    in_fit = partner == predicted.star[near]
-    share = np.clip((variance - fit.sigma_px**2) / fit.sigma_px**2, 0.0, 0.9)
+    in_fit = partner == star[near]
+    share = np.clip(variance_px2[near] / fit.sigma_px**2 - 1.0, 0.0, 0.9)
     apart = np.where(in_fit, distance / (1.0 - share), distance)
-    variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance)
-    close = apart < FARTHEST_SIGMAS * np.sqrt(variance)
+    variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance_px2[near])
+    close = apart < parameters.max_sigmas * np.sqrt(variance)
     gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
-    ratio = np.where(close, gauss / local_density(fit.camera, places, tree)[near], 0.0)
-    first = first_of_each(near, np.where(close, apart, np.inf))
+    # Against stars as dense as around there, at least as in the whole picture
+    k = min(parameters.density_neighbours, len(star) - 1)
+    reach = np.maximum(tree.query(places, k=k + 1)[0][:, -1], 1e-3)
+    whole = len(star) / (fit.camera.width_px * fit.camera.height_px)
+    ratio = np.where(close, gauss / np.maximum(k / (np.pi * reach**2), whole)[near], 0.0)
+    # Of detections that claim the same star the nearest has it
+    order = np.lexsort((np.where(close, apart, np.inf), near))
+    first = np.zeros(len(x), bool)
+    first[order[np.unique(near[order], return_index=True)[1]]] = True
     met = close & first & (ratio > 1.0)
     ratio = np.where(first, ratio, 0.0)
-    asked = counts.astype(float)
-    before = np.cumsum(met * asked) - met * asked
-    tested = np.cumsum(asked) - asked
-    h = (FIRST_MET + before) / (FIRST_SEEN + tested)
-    pairs = np.column_stack([np.flatnonzero(met), predicted.star[near[met]]]).astype(np.intp)
-    third = judged.third
-    if third is not None and met[third[0]]:
-        # The figure met within its tolerance; here it is asked how well
-        h[third[0]], ratio[third[0]] = FIRST_MET / FIRST_SEEN, gauss[third[0]] * third[1]
-        counts = counts.copy()
-        counts[third[0]] = True
+    # Laplace's rule of succession: the share of the detections before that met a star
+    before = np.cumsum(met & counts) - (met & counts)
+    h = (1.0 + before) / (2.0 + np.cumsum(counts) - counts)
+    pairs = np.column_stack([np.flatnonzero(met), star[near[met]]]).astype(np.intp)
+    own = np.flatnonzero(~counts)
+    if len(own) == 3:
+        # Two members of the proposing triangle fix it, the ends of its longest side do not tell the
+        # third. It met within the figures' tolerance; here it is asked how well
+        corners = np.column_stack([x[own], y[own]])
+        sides = np.linalg.norm(np.roll(corners, -1, axis=0) - np.roll(corners, 1, axis=0), axis=1)
+        third = own[np.argmax(sides)]
+        if met[third]:
+            area = np.pi * (parameters.shape_tolerance * sides.max()) ** 2 * 2.0 / 3.0
+            h[third], ratio[third] = 0.5, gauss[third] * area
+            counts = counts | (np.arange(len(x)) == third)
     ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
-    if judged.brightness is not None:
-        stars = judged.brightness.stars[predicted.star]
-        for slope in SLOPES:
-            seen = slope * judged.brightness.detections[: len(x)]
-            light = light_ratios(seen, stars[near], met, stars)
+    if field.magnitude is not None:
+        stars = field.star_magnitude[star]
+        for slope in parameters.light.slopes:
+            seen = slope * field.magnitude[: len(x)]
+            light = light_ratios(seen, stars[near], met, stars, parameters.light)
             ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
     # Each way has the same share beforehand; their mean is a fair game, too
     so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
     return float(so_far.max(initial=0.0) / np.log(10.0)), pairs
 
 
-def third_of_figure(
-    x: FloatArray, y: FloatArray, counts: BoolArray, shape_tolerance: float
-) -> tuple[int, float] | None:
-    """The member of the proposing triangle that two others do not fix, and where it might be."""
-    own = np.flatnonzero(~counts)
-    if len(own) != 3:
-        return None
-    sides = [
-        np.hypot(x[a] - x[b], y[a] - y[b])
-        for a, b in ((own[1], own[2]), (own[0], own[2]), (own[0], own[1]))
-    ]
-    longest = int(np.argmax(sides))
-    reach = shape_tolerance * float(sides[longest])
-    return int(own[longest]), np.pi * reach**2 * 2.0 / 3.0
+def light_ratios(
+    magnitude: FloatArray,
+    star_magnitude: FloatArray,
+    met: BoolArray,
+    predicted: FloatArray,
+    params: MagnitudeParams,
+) -> FloatArray:
+    """How much likelier each met star's brightness is than that of any predicted star.
 
+    Parameters
+    ----------
+    magnitude : ndarray of float64, shape (n,)
+        Of detections, from any zero point, in the order in which they are asked.
+    predicted : ndarray of float64, shape (p,)
+        Magnitudes of all stars that might have been met.
 
-def local_density(camera: SkyCamera, places: FloatArray, tree: cKDTree) -> FloatArray:
-    """Predicted stars per square pixel around each: at least that of the whole picture."""
-    k = min(DENSITY_NEIGHBOURS, len(places) - 1)
-    distance = tree.query(places, k=k + 1)[0][:, -1]
-    whole = len(places) / (camera.width_px * camera.height_px)
-    return np.maximum(k / (np.pi * np.maximum(distance, 1e-3) ** 2), whole)
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        1 where nothing was met, and for the first that was.
+    """
+    ratios = np.ones(len(magnitude))
+    later = np.flatnonzero(met)[1:]
+    count = np.arange(1, len(later) + 1)
+    # Row by row the zero points of the stars that were met before
+    zero = (star_magnitude - magnitude)[met][: len(later)]
+    before = np.sort(np.where(np.tri(len(later), dtype=bool), zero, np.inf), axis=1)
+    middle = 0.5 * (before[count - 1, (count - 1) // 2] + before[count - 1, count // 2])
+    squares = np.tril(np.minimum((before - middle[:, None]) ** 2, 1.0)).sum(axis=1)
+    spread = params.n_stars * params.sigma_mag**2 + squares
+    # A median's variance is pi / 2 times that of a mean
+    variance = spread / (params.n_stars + count - 1) * (1.0 + np.pi / 2.0 / count)
+    seen = magnitude[later] + middle
 
+    def chance(stars: FloatArray) -> FloatArray:
+        off2 = (seen[:, None] - stars) ** 2 / variance[:, None]
+        gauss = np.exp(-0.5 * off2) / np.sqrt(2.0 * np.pi * variance[:, None])
+        strange = params.strange_share / params.strange_span_mag
+        return np.asarray(((1.0 - params.strange_share) * gauss + strange).mean(axis=1))
 
-def first_of_each(star: IndexArray, distance: FloatArray) -> BoolArray:
-    """Whether a detection is the nearest of those that claim the same star."""
-    order = np.lexsort((distance, star))
-    nearest = np.ones(len(star), bool)
-    nearest[order[1:]] = star[order][1:] != star[order][:-1]
-    return nearest
+    ratios[later] = chance(star_magnitude[later, None]) / chance(predicted)
+    return ratios

@@ -10,7 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from matchers.star_fit import moved
-from matchers.star_verify import StarField, VerifyParameters, verify
+from matchers.star_verify import (
+    MagnitudeParams,
+    StarField,
+    VerifyParameters,
+    light_ratios,
+    verify,
+)
 
 
 def sky(seed: int, count: int = 3000) -> np.ndarray:
@@ -104,3 +110,41 @@ def test_too_few_pairs_are_no_camera() -> None:
     three = np.array([10.0, 500.0, 900.0])
     field = StarField(x=three, y=three, vectors_icrs=sky(8, 50))
     assert verify(camera, pairs, np.arange(3), field, VerifyParameters()) is None
+
+
+LIGHT = MagnitudeParams()
+
+
+def magnitudes(rng: np.random.Generator, count: int = 75) -> np.ndarray:
+    """Magnitudes of stars in a picture: three times as many for each magnitude fainter."""
+    return np.sort(8.0 - rng.exponential(0.9, count))
+
+
+def test_stars_of_their_brightness_gain_and_others_lose_little() -> None:
+    rng = np.random.default_rng(1)
+    predicted = magnitudes(rng)
+    star = predicted[:12]
+    met = np.ones(12, bool)
+    right = light_ratios(
+        star - 20.0 + rng.normal(0, 0.2, 12), star, met, predicted, MagnitudeParams()
+    )
+    assert right[0] == 1.0
+    assert np.log10(right).sum() > 4.0
+    wrong = light_ratios(rng.permutation(star) - 20.0, star, met, predicted, LIGHT)
+    assert np.log10(wrong).sum() < np.log10(right).sum() - 3.0
+    assert np.log10(wrong).min() > -2.0
+
+
+def test_by_chance_the_expected_ratio_is_one() -> None:
+    rng = np.random.default_rng(3)
+    products = []
+    for _ in range(3000):
+        predicted = magnitudes(rng, 25)
+        # Detections sorted by brightness, each on a star drawn at random
+        seen = np.sort(rng.normal(-12.0, 1.0, 4))
+        met = np.ones(4, bool)
+        products.append(light_ratios(seen, rng.choice(predicted, 4), met, predicted, LIGHT).prod())
+    error = np.std(products) / np.sqrt(len(products))
+    assert abs(np.mean(products) - 1.0) < 4.0 * error
+    # So an excess by a thousand is as rare as a thousandth, at most
+    assert np.mean(np.array(products) > 100.0) < 0.01

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
-from matchers.star_verify import Brightness, StarField, VerifyParameters, verify
+from matchers.star_verify import StarField, VerifyParameters, verify
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
 
@@ -100,8 +100,13 @@ def solve_stars(
     if stars.trail_px is not None:
         ceiling = max(ceiling, 0.25 * float(np.hypot(*stars.trail_px)))
     magnitude = -2.5 * np.log10(np.maximum(stars.flux[chosen], LEAST_FLUX))
-    brightness = Brightness(detections=magnitude, stars=catalogue.magnitude_g)
-    field = StarField(x=x, y=y, vectors_icrs=catalogue.vectors, brightness=brightness)
+    field = StarField(
+        x=x,
+        y=y,
+        vectors_icrs=catalogue.vectors,
+        magnitude=magnitude,
+        star_magnitude=catalogue.magnitude_g,
+    )
 
     def accepted(proposal: Proposal, tried: float) -> StarSolution | None:
         verified = verify(
@@ -121,7 +126,7 @@ def solve_stars(
             verified.fit.camera,
             verified.pairs,
             np.zeros(0, np.intp),
-            replace(field, brightness=None),
+            replace(field, magnitude=None),
             replace(FINAL, ceiling_px=ceiling),
         )
         best = deeper if deeper and len(deeper.pairs) >= len(verified.pairs) else verified

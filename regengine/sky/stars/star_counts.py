@@ -116,14 +116,7 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
 
 def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
     """Numbers of the stars in a picture, the brightest first."""
-    towards = camera.centre_icrs
-    corners = camera.to_sky(
-        [0.0, camera.width_px - 1.0, 0.0, camera.width_px - 1.0],
-        [0.0, 0.0, camera.height_px - 1.0, camera.height_px - 1.0],
-    )
-    near = np.flatnonzero(catalogue.vectors @ towards > (corners @ towards).min() - 0.02)
-    x, y = camera.project(catalogue.vectors[near])
-    return np.asarray(near[camera.sees(x, y)])
+    return camera.find_in_view(catalogue.vectors)[0]
 
 
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
