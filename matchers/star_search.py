@@ -18,22 +18,9 @@ from matchers.asterism_match import match
 from matchers.asterisms import AsterismIndex, AsterismParameters, build_index
 from matchers.sky_camera import SkyCamera, matrix_quaternion, solid_angle
 
-STEP = 1.22  # of the ladder: rungs overlap with the tolerance of size below
-FIGURES = AsterismParameters(
-    members=3, neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
-)
-# Distortion bends figures of wide fields, which the small cuts serve; half a pixel of figures of
-# 100 is what the narrow ones need
-TIGHTEST, TIGHTENING = 0.008, 0.15
-# Sizes of the catalogue's cuts are powers of this: few indices serve all lenses
-CUT_STEP = 1.5
-SMALLEST_CUT, LARGEST_CUT = 150, 60_000
-# In 120 looks at 14 training lists the right camera was the first of its rung wherever it was met
-WEIGHED, FITTED, KEPT = 100, 24, 3
-
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class SearchStage:
     """One way to choose stars for figures.
 
     Attributes
@@ -57,49 +44,79 @@ class Look:
     verified: int = 4
 
 
-# In their order. The first two are for a handful of bright stars above much noise: few figures, so
-# that few stars prove a camera. Noise spoils figures of thirty where twenty are stars; the sky may
-# fill a third of a picture (a limb frame), its stars are then fainter; hardware may hold most of
-# the brightest
-LOOKS = (
-    Look(brightest=5, stars_in_view=10, verified=6),
-    Look(brightest=8, stars_in_view=15, verified=6),
-    Look(brightest=18),
-    Look(stars_in_view=90),
-    Look(brightest=12),
-    Look(brightest=18, mirrored=True),
-    Look(stars_in_view=90, mirrored=True),
-    Look(stars_in_view=45, spread=True),
-    Look(brightest=50, stars_in_view=100),
-)
+@dataclass(frozen=True, kw_only=True)
+class StarSearchParams:
+    """How cameras are proposed.
+
+    Attributes
+    ----------
+    stages : tuple of SearchStage
+        In their order. The first two are for a handful of bright stars above much noise: few
+        figures, so that few stars prove a camera. Noise spoils figures of thirty where twenty are
+        stars; the sky may fill a third of a picture (a limb frame), its stars are then fainter;
+        hardware may hold most of the brightest.
+    ladder_step : float
+        Ratio of focal lengths: rungs overlap with the figures' tolerance of size.
+    figures : AsterismParameters
+        Of the smallest cut of the catalogue.
+    min_shape_tolerance, tightening : float
+        The tolerance falls with this power of a cut's size. Distortion bends figures of wide
+        fields, which the small cuts serve; half a pixel of figures of 100 is what the narrow ones
+        need.
+    cut_step : float
+        Sizes of the catalogue's cuts are powers of this: few indices serve all lenses.
+    min_cut, max_cut : int
+        Stars of the smallest and the largest cut.
+    sigma_px, sigma_share : float
+        One sigma of a detection, and what is added for every radian from the figure.
+    weighed, fitted, kept : int
+        As in `MatchParameters`. In 120 searches of 14 training lists the right camera was the first
+        of its rung wherever it was met.
+    """
+
+    stages: tuple[SearchStage, ...] = (
+        SearchStage(brightest=5, stars_in_view=10, verified=6),
+        SearchStage(brightest=8, stars_in_view=15, verified=6),
+        SearchStage(brightest=18),
+        SearchStage(stars_in_view=90),
+        SearchStage(brightest=12),
+        SearchStage(brightest=18, mirrored=True),
+        SearchStage(stars_in_view=90, mirrored=True),
+        SearchStage(stars_in_view=45, spread=True),
+        SearchStage(brightest=50, stars_in_view=100),
+    )
+    ladder_step: float = 1.22
+    figures: AsterismParameters = field(
+        default_factory=lambda: AsterismParameters(
+            members=3,
+            neighbours=8,
+            shape_tolerance=0.02,
+            log_size_tolerance=0.12,
+            size_rad=(1e-4, 2.0),
+        )
+    )
+    min_shape_tolerance: float = 0.008
+    tightening: float = 0.15
+    cut_step: float = 1.5
+    min_cut: int = 150
+    max_cut: int = 60_000
+    sigma_px: float = 1.5
+    sigma_share: float = 0.01
+    weighed: int = 100
+    fitted: int = 24
+    kept: int = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Proposal:
-    """A camera to verify.
+    """A camera to verify."""
 
-    Attributes
-    ----------
-    camera : SkyCamera
-        Without distortion.
-    pairs : ndarray of int, shape (k, 2)
-        Detections and stars that it brings together.
-    own : ndarray of int
-        Detections of the figure that proposed it.
-    log10_odds : float
-        By the few stars that made figures: for ordering.
-    figures_met : int
-        So many figures met on its rung.
-    shape_tolerance : float
-        Within which they did, as a share of their length.
-    """
-
-    camera: SkyCamera
-    pairs: IndexArray
-    own: IndexArray
-    log10_odds: float
-    figures_met: int
-    shape_tolerance: float
+    camera: SkyCamera  # without distortion that was not given
+    pairs: IndexArray  # (k, 2): detections and stars that it brings together
+    own: IndexArray  # detections of the figure that proposed it
+    log10_odds: float  # by the few stars that made figures: for ordering
+    figures_met: int  # on its rung
+    shape_tolerance: float  # within which they did, as a share of their length
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,28 +130,34 @@ class StarIndices:
     """
 
     vectors: FloatArray
+    params: StarSearchParams = field(default_factory=StarSearchParams)
     made: dict[int, AsterismIndex] = field(default_factory=dict)
 
     def cut(self, stars: float) -> AsterismIndex | None:
         """Index of about so many of the brightest stars; None beyond the largest cut."""
-        size = round(CUT_STEP ** round(np.log(max(stars, SMALLEST_CUT)) / np.log(CUT_STEP)))
-        if size > LARGEST_CUT:
+        params, step = self.params, np.log(self.params.cut_step)
+        size = round(params.cut_step ** round(np.log(max(stars, params.min_cut)) / step))
+        if size > params.max_cut:
             return None
         if size not in self.made:
             brightest = self.vectors[:size]
-            order = np.arange(len(brightest), 0.0, -1.0)
-            tolerance = FIGURES.shape_tolerance * (SMALLEST_CUT / size) ** TIGHTENING
-            figures = replace(
-                FIGURES, shape_tolerance=min(FIGURES.shape_tolerance, max(TIGHTEST, tolerance))
+            widest = params.figures.shape_tolerance
+            tolerance = widest * (params.min_cut / size) ** params.tightening
+            tolerance = min(widest, max(params.min_shape_tolerance, tolerance))
+            self.made[size] = build_index(
+                brightest,
+                np.arange(len(brightest), 0.0, -1.0),
+                replace(params.figures, shape_tolerance=tolerance),
             )
-            self.made[size] = build_index(brightest, order, figures)
         return self.made[size]
 
 
-def ladder(half_diagonal_px: float, widest_tangent: float, narrowest_tangent: float) -> list[float]:
+def focal_ladder(
+    half_diagonal_px: float, max_tangent: float, min_tangent: float, step: float
+) -> list[float]:
     """Focal lengths in pixels, from the widest field to the narrowest."""
-    rungs = 1 + round(np.log(widest_tangent / narrowest_tangent) / np.log(STEP))
-    return [half_diagonal_px / (widest_tangent * STEP**-k) for k in range(max(1, rungs))]
+    rungs = 1 + round(np.log(max_tangent / min_tangent) / np.log(step))
+    return [half_diagonal_px / (max_tangent * step**-k) for k in range(max(1, rungs))]
 
 
 def propose(
@@ -143,9 +166,9 @@ def propose(
     x: FloatArray,
     y: FloatArray,
     significance: FloatArray,
-    look: Look,
+    stage: SearchStage,
 ) -> Iterator[Proposal]:
-    """Cameras of about one focal length that a picture may have been taken with.
+    """Propose cameras of about one focal length that a picture may have been taken with.
 
     Parameters
     ----------
@@ -160,24 +183,31 @@ def propose(
     Proposal
         The likeliest first.
     """
-    index = indices.cut(look.stars_in_view * 4.0 * np.pi / solid_angle(lens))
-    chosen = spread_out(lens, x, y, look.brightest) if look.spread else np.arange(look.brightest)
-    chosen = chosen[chosen < len(x)]
+    params = indices.params
+    index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
+    chosen = np.arange(min(stage.brightest, len(x)))
+    if stage.spread:
+        # The most significant, none of a cell twice before all cells had their turn
+        side = np.sqrt(lens.width_px * lens.height_px / stage.brightest)
+        cell = (x // side) * lens.height_px + y // side
+        order = np.argsort(cell, kind="stable")
+        rank = np.empty(len(x), np.intp)
+        rank[order] = np.arange(len(x)) - np.searchsorted(cell[order], cell[order])
+        chosen = np.sort(np.argsort(rank, kind="stable")[: stage.brightest])
     if index is None or len(chosen) < 4:
         return
-    lens = replace(lens, mirrored=look.mirrored)
-    rays = lens.rays(x[chosen], y[chosen])
-    parameters = MatchParameters(
-        brightest=look.brightest,
-        neighbours=FIGURES.neighbours,
-        sigma_rad=1.5 / lens.focal_px,
-        sigma_share=0.01,
+    lens = replace(lens, mirrored=stage.mirrored)
+    matching = MatchParameters(
+        brightest=stage.brightest,
+        neighbours=params.figures.neighbours,
+        sigma_rad=params.sigma_px / lens.focal_px,
+        sigma_share=params.sigma_share,
         scale_free=True,
-        weighed=WEIGHED,
-        fitted=FITTED,
-        kept=KEPT,
+        weighed=params.weighed,
+        fitted=params.fitted,
+        kept=params.kept,
     )
-    for attitude in match(index, rays, significance[chosen], parameters):
+    for attitude in match(index, lens.rays(x[chosen], y[chosen]), significance[chosen], matching):
         inliers = attitude.inliers
         yield Proposal(
             camera=replace(
@@ -191,14 +221,3 @@ def propose(
             figures_met=attitude.figures_met,
             shape_tolerance=index.parameters.shape_tolerance,
         )
-
-
-def spread_out(lens: SkyCamera, x: FloatArray, y: FloatArray, count: int) -> IndexArray:
-    """The most significant detections, none of a cell twice before all cells had their turn."""
-    side = np.sqrt(lens.width_px * lens.height_px / count)
-    cell = (x // side).astype(int) * 100_003 + (y // side).astype(int)
-    order = np.argsort(cell, kind="stable")
-    starts = np.flatnonzero(np.diff(cell[order], prepend=cell[order][:1] - 1))
-    rank = np.empty(len(x), np.intp)
-    rank[order] = np.arange(len(x)) - np.repeat(starts, np.diff(starts, append=len(x)))
-    return np.sort(np.lexsort((np.arange(len(x)), rank))[:count])

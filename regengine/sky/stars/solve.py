@@ -10,7 +10,14 @@ import numpy as np
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
-from matchers.star_search import LOOKS, Look, Proposal, StarIndices, ladder, propose
+from matchers.star_search import (
+    Proposal,
+    SearchStage,
+    StarIndices,
+    StarSearchParams,
+    focal_ladder,
+    propose,
+)
 from matchers.star_verify import StarField, VerifyParameters, verify
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
@@ -69,7 +76,7 @@ class SolveOptions:
     # k1, k2, p1, p2, k3 of the lens, where they are known
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     principal_point: tuple[float, float] | None = None  # the same; None: the middle
-    max_seconds: float = 30.0  # processor time after which no further look is taken
+    max_seconds: float = 30.0  # processor time after which no further lens is tried
 
 
 def solve_stars(
@@ -147,12 +154,12 @@ def solve_stars(
         )
 
     tried = 1.0
-    for look, lenses in _looks_and_lenses(width_px, height_px, options):
+    for stage, lenses in _generate_stages(width_px, height_px, options, indices.params):
         waiting: list[Proposal] = []
         for lens in lenses:
             if time.process_time() > limit:
                 break
-            proposals = list(propose(indices, lens, x, y, snr, look))
+            proposals = list(propose(indices, lens, x, y, snr, stage))
             tried += max((p.figures_met for p in proposals), default=0)
             for proposal in proposals:
                 if proposal.log10_odds >= CLEAR_LOG10_ODDS:
@@ -161,7 +168,7 @@ def solve_stars(
                         return _if_whole(found, stars, chosen)
                 else:
                     waiting.append(proposal)
-        for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: look.verified]:
+        for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: stage.verified]:
             found = accepted(proposal, tried)
             if found is not None:
                 return _if_whole(found, stars, chosen)
@@ -206,9 +213,9 @@ def _usable(stars: StarDetections) -> IndexArray:
     return order[good[order]][:ALL_DETECTIONS]
 
 
-def _looks_and_lenses(
-    width_px: int, height_px: int, options: SolveOptions
-) -> Iterator[tuple[Look, list[SkyCamera]]]:
+def _generate_stages(
+    width_px: int, height_px: int, options: SolveOptions, params: StarSearchParams
+) -> Iterator[tuple[SearchStage, list[SkyCamera]]]:
     """What is tried, in order: the lens that is believed in, then all others."""
     half = float(np.hypot(width_px, height_px)) / 2.0
     middle = ((width_px - 1) / 2.0, (height_px - 1) / 2.0)
@@ -230,11 +237,11 @@ def _looks_and_lenses(
         # Rungs overlap: with the tolerance of size, the outermost reach beyond two sigma
         rungs = [options.focal_px]
         if spread > 1.12:
-            rungs += ladder(half, tangent * spread, tangent / spread)
-        for look in LOOKS:
-            yield look, [replace(known, focal_px=focal) for focal in rungs]
+            rungs += focal_ladder(half, tangent * spread, tangent / spread, params.ladder_step)
+        for stage in params.stages:
+            yield stage, [replace(known, focal_px=focal) for focal in rungs]
         if options.focal_only:
             return
-    rungs = ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
-    for look in LOOKS:
-        yield look, [replace(blank, focal_px=focal) for focal in rungs]
+    rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT, params.ladder_step)
+    for stage in params.stages:
+        yield stage, [replace(blank, focal_px=focal) for focal in rungs]
