@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from detectors.limb_fit import (
+    FINALISTS,
     FoundArc,
     arc_candidates,
     chance_of_edge,
@@ -30,7 +31,6 @@ from detectors.limb_geometry import (
     limb_angle_deg,
     nadir_vector,
     pointing_of,
-    rays_of,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage
 
@@ -50,7 +50,6 @@ UNPAIRED_ERROR_DEG = 0.6
 # Long sides, one after the other: the airglow's 10 km are 1.4 px of a 28 mm lens in the first; the
 # second averages the noise of short exposures away
 WORKING_PX = (400, 200)
-FINALISTS = 4
 TRIALS_LOG10 = 4.5  # 135 by 360 cells of directions, fewer than that independent
 LEAST_LOG10_ODDS = 16.0
 # Rivers and rims of windows fit some lens or other; coasts are seen here and there along an arc
@@ -217,9 +216,13 @@ def sky_mask(limb: Limb, shape: tuple[int, int], *, margin_deg: float = 0.5) -> 
     height, width = shape
     scale = max(shape) / max(limb.shape)
     centre = ((width - 1) / 2.0, (height - 1) / 2.0)
-    x, y = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
-    cosine = rays_of(x, y, limb.focal_px * scale, centre) @ limb.nadir
-    return np.asarray(cosine < np.cos(np.radians(limb.hard_edge_deg - margin_deg)))
+    u, v = (
+        (np.arange(side) - middle) / (limb.focal_px * scale)
+        for side, middle in zip((width, height), centre, strict=True)
+    )
+    down = u * limb.nadir[0] + (v * limb.nadir[1] + limb.nadir[2])[:, None]
+    edge = np.cos(np.radians(limb.hard_edge_deg - margin_deg))
+    return np.asarray(down < edge * np.sqrt(u * u + (v * v + 1.0)[:, None]))
 
 
 def _limb_in(field: EdgeField, focal_px: float | None, angles: tuple[float, float]) -> Limb | None:

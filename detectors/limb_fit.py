@@ -33,6 +33,7 @@ CHANCE_LIMITS = (0.04, 0.6)
 SHEARS = 31
 
 CELLS = 10
+FINALISTS = 4  # an arc of the limb collects twice as many edges as any other, the first time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +86,19 @@ def unroll(
         return None
     azimuth = np.interp(np.arange(column_px / 2.0, run[-1], column_px), run, fine)
     half = round(reach_deg / step_deg)
-    offset = np.arange(-half, half + 1) * step_deg
-    rays = arc_rays(nadir, (angle_deg + offset)[:, None] + 0.0 * azimuth, azimuth[None, :])
+    offset = np.asarray(np.arange(-half, half + 1) * step_deg, float)
+    rays = arc_rays(nadir, offset[:, None] + angle_deg, azimuth[None, :])
     px, py = (part.astype(np.float32) for part in pixels_of(rays, focal_px, field.centre))
     gx = cv2.remap(field.gx, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     gy = cv2.remap(field.gy, px, py, cv2.INTER_LINEAR, borderValue=0.0)
     down_x, down_y = -np.gradient(px, axis=0), -np.gradient(py, axis=0)
-    size = np.hypot(down_x, down_y)
+    size = cv2.magnitude(down_x, down_y)
     signed = (gx * down_x + gy * down_y) / np.maximum(size, 1e-6)
-    coherent = np.abs(signed) > COHERENT * np.hypot(gx, gy)
+    coherent = np.abs(signed) > COHERENT * cv2.magnitude(gx, gy)
     visible = (px >= 0) & (px <= width - 1) & (py >= 0) & (py <= height - 1)
     return Strip(
         signed=np.where(coherent & visible, signed, 0.0),
-        offset_deg=np.asarray(offset, float),
+        offset_deg=offset,
         azimuth_deg=azimuth,
         inside=visible,
         length_px=float(run[-1]),
@@ -206,20 +207,22 @@ def arc_candidates(
     middle = 0.5 * (angles[0] + angles[1])
     votes = nadir_votes(field, focal_px, angles)
     pixel = pixel_deg(focal_px)
-    found: list[FoundArc] = []
+    aligned: list[tuple[float, FloatArray]] = []
     for off_nadir, roll in best_cells(votes, CELLS):
         nadir = nadir_vector(off_nadir, roll)
         reach = 5.0
         strip = unroll(field, focal_px, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
-        if strip is None:
-            continue
-        _, nadir = align(strip, nadir, 2.2, 2.5)
-        again = min(1.0, 30.0 * pixel)
+        if strip is not None:
+            aligned.append(align(strip, nadir, 2.2, 2.5))
+    aligned.sort(key=lambda one: -one[0])
+    again = min(1.0, 30.0 * pixel)
+    found: list[FoundArc] = []
+    for _, nadir in aligned[:FINALISTS]:
         strip = unroll(field, focal_px, nadir, middle, 1.6 * again, 0.5 * pixel, 4.0)
         if strip is None:
             continue
-        _, nadir = align(strip, nadir, 0.6 * again, again)
-        settled = settle(field, focal_px, nadir, middle, chance)
+        _, finer = align(strip, nadir, 0.6 * again, again)
+        settled = settle(field, focal_px, finer, middle, chance)
         if settled is not None:
             found.append(settled)
     return found

@@ -175,7 +175,7 @@ def _cut_off(
     height, width = value.shape
     along = (line[2:] - line[:2]) / np.hypot(*(line[2:] - line[:2]))
     across = np.array([-along[1], along[0]])
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    y, x = np.ogrid[:height, :width]
     distance = (x - line[0]) * across[0] + (y - line[1]) * across[1]
     if (distance > 0).mean() > 0.5:
         distance, across = -distance, -across
@@ -365,18 +365,18 @@ def smooth_light(
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (least_px | 1, least_px | 1))
     open_light = (smooth & ~clipped).astype(np.uint8)
     solid = cv2.morphologyEx(open_light, cv2.MORPH_OPEN, disc) > 0
+    if not solid.any():
+        return solid
     solid |= (nearly | clipped) & in_smooth_light(solid, nearly | clipped)
     return with_rims(solid)
 
 
 def with_rims(solid: BoolImage) -> BoolImage:
     """Areas and what lies around them: steep rims, the broader the larger the area."""
-    if not solid.any():
-        return solid
     label = np.asarray(cv2.connectedComponents(solid.astype(np.uint8))[1], np.intp)
     depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
-    radius = np.zeros(int(label.max()) + 1)
-    np.maximum.at(radius, label.ravel(), depth.ravel())
+    radius = np.zeros(int(label.max()) + 1, np.float32)
+    np.maximum.at(radius, label[solid], depth[solid])
     outside, nearest = cv2.distanceTransformWithLabels(
         (~solid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -391,7 +391,7 @@ def in_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
     """Connected areas of smooth and doubtful light of which enough is smooth."""
     count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
     size = np.bincount(label.ravel(), minlength=count)
-    smooth = np.bincount(label.ravel(), weights=solid.ravel(), minlength=count)
+    smooth = np.bincount(label[solid], minlength=count)
     belongs = smooth >= LEAST_SMOOTH_SHARE * np.maximum(size, 1)
     belongs[0] = False
     return np.asarray(belongs[label])

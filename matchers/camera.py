@@ -114,7 +114,9 @@ class Camera(Lens):
     @cached_property
     def numbers(self) -> FloatArray:
         """The camera as `matchers.projection` takes it."""
-        return np.array([*super().numbers, *self.position_ecef_m, *self.matrix.ravel()])
+        # First what may fail: the lens' own would be kept in its place
+        turned = self.matrix.ravel()
+        return np.array([*super().numbers, *self.position_ecef_m, *turned])
 
     @property
     def boresight_ecef(self) -> FloatArray:

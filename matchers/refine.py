@@ -15,50 +15,44 @@ from matchers.pose import PosePrior, other_pose
 from matchers.pose_fit import FitParameters, fit_camera
 from matchers.view import render_known
 
-# A match is never better than this: map pixels, light growth and parallax of towns on hills
-FLOOR_PX = 0.25
-
-# Overlapping patches share their noise: what neighbours have in common else is read off pairs that
-# stand side by side
-NEAREST_SIDES, FARTHEST_SIDES = 1.0, 2.0
-# Reach of a local offset, patch sides: less than that no two patches tell of
-REACH_SIDES = 1.5
-FEWEST_PAIRS = 12
-
-# A camera that took lights for the ones beside them holds itself there, and the rest of the picture
-# lies beyond where its patches are sought. Looked for farther away they fit another camera, so many
-# times likelier: that is followed, and what still fits another so much better is bent. Of 258 fits
-# of the training half, begun with lenses 5 to 20 % off, 178 were whole, all but one with less than
-# 10 in the end; not followed, bent ones had up to 10^78
-FOLLOWED_LOG10_ODDS, BENT_LOG10_ODDS = 1.0, 3.0
-WIDE_LOOKS = 4
-# Half of the patches lie where the camera shows them but for a pixel, the others anywhere
-SCATTER_PX, SHARE_FOUND = 1.0, 0.5
-
-CAUCHY = FitParameters(outlier_sigmas=2.5, rounds=12)  # usual: it tames wrong matches
-PARTS = 16  # of the picture, a power of two
-FEWEST_MATCHES = 4  # of a fit
-# Fewer say nothing of how much refits differ
-FEWEST_PARTS = 4
-
 
 @dataclass(frozen=True, kw_only=True)
 class RefineParameters:
     """How the fine fit looks at a photo.
 
-    Attributes
-    ----------
-    patch_px : int
-        Side of a patch.
-    reaches_px : tuple of int
-        How far patches may move in each round, the widest first.
-    cells : int
-        Cells along the long side of the frame, one patch in each.
+    A camera that took lights for the ones beside them holds itself there, and the rest of the
+    picture lies beyond where its patches are sought. Looked for farther away they fit another
+    camera, so many times likelier: that is followed, and what still fits another so much better is
+    bent. Of 258 fits of the training half, begun with lenses 5 to 20 % off, 178 were whole, all but
+    one with less than 10 in the end; not followed, bent ones had up to 10^78.
     """
 
-    patch_px: int = 31  # chosen: 10 km
+    patch_px: int = 31  # side of a patch; chosen: 10 km
+    # How far patches may move in each round, the widest first
     reaches_px: tuple[int, ...] = (20, 8, 5, 4)
-    cells: int = 14
+    cells: int = 14  # along the long side of the frame, one patch in each
+    # A match is never better than this: map pixels, light growth and parallax of towns on hills
+    floor_px: float = 0.25
+    min_matches: int = 4  # of a fit
+    outlier_sigmas: float = 2.5  # usual for the Cauchy weight, which tames wrong matches
+    rounds: int = 12  # of least squares
+    max_wide_looks: int = 4
+    followed_log10_odds: float = 1.0
+    bent_log10_odds: float = 3.0
+    # Half of the patches lie where the camera shows them but for a pixel, the others anywhere
+    scatter_px: float = 1.0
+    share_found: float = 0.5
+    # Overlapping patches share their noise: what neighbours have in common else is read off pairs
+    # that stand side by side, so many patch sides apart
+    beside_sides: tuple[float, float] = (1.0, 2.0)
+    min_pairs: int = 12
+    reach_sides: float = 1.5  # of a local offset: less than that no two patches tell of
+    max_parts: int = 16  # of the picture, that are left out in turn; a power of two
+    min_parts: int = 4  # fewer say nothing of how much refits differ
+
+
+USUAL = RefineParameters()
+FLOOR_PX, PARTS, BENT_LOG10_ODDS = USUAL.floor_px, USUAL.max_parts, USUAL.bent_log10_odds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +93,7 @@ class Refinement:
     @property
     def settled(self) -> bool:
         """Whether nothing that lies farther away than its patches fits another far better."""
-        return self.aside_log10_odds < BENT_LOG10_ODDS
-
-    def without(self, left_out: BoolArray) -> Refinement:
-        """The same fitted without some of the matches, mask of shape (n,)."""
-        return fit_pose(self.rendered, self.matches.chosen(~left_out), self.prior, self.free)
+        return self.aside_log10_odds < USUAL.bent_log10_odds
 
     @property
     def rms_px(self) -> float:
@@ -120,7 +110,7 @@ def refine(
     camera: Camera,
     prior: PosePrior,
     free: BoolArray,
-    parameters: RefineParameters | None = None,
+    parameters: RefineParameters = USUAL,
 ) -> Refinement | None:
     """Fit the camera to local matches, round after round.
 
@@ -138,50 +128,39 @@ def refine(
     Refinement or None
         None where fewer than four patches match.
     """
-    parameters = parameters or RefineParameters()
     cells = cells_of(parameters.cells, photo.shape)
 
-    def sought(camera: Camera, reach: int) -> PatchMatches:
+    def find_patches(camera: Camera, reach: int) -> PatchMatches:
         view, known = render_known(levels, camera, 2)
         centres = choose_patches(view, weight * known, parameters.patch_px, cells, reach)
         return match_patches(photo, view, centres, parameters.patch_px, reach)
 
     widest, *narrower = parameters.reaches_px
     result: Refinement | None = None
-    for _ in range(WIDE_LOOKS):
-        fits = fits_of_both_poses(camera, sought(camera, widest), prior, free)
+    for _ in range(parameters.max_wide_looks):
+        matches, fits = find_patches(camera, widest), []
+        if len(matches) >= parameters.min_matches:
+            # The other pose sees almost the same: begun there, too, where it sees the ground
+            starts, other = [camera], other_pose(camera)
+            ground = camera.pixel_to_ecef(matches.x, matches.y)
+            seen = ground[np.isfinite(ground[:, 0])]
+            if other is not None and np.isfinite(other.ecef_to_pixel(seen)).all():
+                starts.append(other)
+            fits = [fit_pose(camera, matches, prior, free, start) for start in starts]
         wide = max(fits, key=lambda fit: aside_log10_odds(fit, widest), default=None)
         if result is not None:
             gained = 0.0 if wide is None else aside_log10_odds(wide, widest)
             result = replace(result, aside_log10_odds=gained)
-            if gained < FOLLOWED_LOG10_ODDS:
+            if gained < parameters.followed_log10_odds:
                 break
         camera = camera if wide is None else wide.camera
         for reach in narrower:
-            matches = sought(camera, reach)
-            if len(matches) < FEWEST_MATCHES:
+            matches = find_patches(camera, reach)
+            if len(matches) < parameters.min_matches:
                 break
             result = fit_pose(camera, matches, prior, free)
             camera = result.camera
     return result
-
-
-def fits_of_both_poses(
-    camera: Camera, matches: PatchMatches, prior: PosePrior, free: BoolArray
-) -> list[Refinement]:
-    """Fits that start at a camera and at its other pose, where that sees the patches' ground.
-
-    None for too few matches.
-    """
-    if len(matches) < FEWEST_MATCHES:
-        return []
-    starts, other = [camera], other_pose(camera)
-    if other is not None:
-        ground = camera.pixel_to_ecef(matches.x, matches.y)
-        seen = ground[np.isfinite(ground[:, 0])]
-        if np.isfinite(other.ecef_to_pixel(seen)).all():
-            starts.append(other)
-    return [fit_pose(camera, matches, prior, free, start) for start in starts]
 
 
 def aside_log10_odds(wide: Refinement, reach_px: int) -> float:
@@ -190,10 +169,11 @@ def aside_log10_odds(wide: Refinement, reach_px: int) -> float:
     Patches that overlap tell the same twice, and count once.
     """
     matches, area = wide.matches, (2.0 * reach_px + 1.0) ** 2
-    peak = SHARE_FOUND * area / (1.0 - SHARE_FOUND) / (2.0 * np.pi * SCATTER_PX**2)
+    scatter_sq = USUAL.scatter_px**2
+    peak = area * USUAL.share_found / (1.0 - USUAL.share_found) / (2.0 * np.pi * scatter_sq)
     moved = np.stack([matches.dx, matches.dy], axis=-1)
     fitted, before = (
-        np.log10(1.0 + peak * np.exp(-(off**2).sum(axis=1) / (2.0 * SCATTER_PX**2)))
+        np.log10(1.0 + peak * np.exp(-(off**2).sum(axis=1) / (2.0 * scatter_sq)))
         for off in (wide.residual_px, moved)
     )
     return float(((fitted - before) / matches.overlap.sum(axis=1)).sum())
@@ -229,7 +209,7 @@ def fit_pose(
         stated_noise(matches)[1],
         prior,
         free,
-        CAUCHY,
+        FitParameters(outlier_sigmas=USUAL.outlier_sigmas, rounds=USUAL.rounds),
         counted=1.0 / matches.overlap.sum(axis=1),
         compiled=True,
     )
@@ -247,7 +227,7 @@ def fit_pose(
 
 def stated_noise(matches: PatchMatches) -> tuple[FloatArray, FloatArray]:
     """Covariance of every match, shape (n, 2, 2), never below the floor, and what whitens it."""
-    noise = matches.covariance + FLOOR_PX**2 * np.eye(2)
+    noise = matches.covariance + USUAL.floor_px**2 * np.eye(2)
     return noise, np.linalg.cholesky(np.linalg.inv(noise)).transpose(0, 2, 1)
 
 
@@ -275,12 +255,33 @@ def local_offsets(refinement: Refinement, places_px: FloatArray | None = None) -
     Rasmussen, C. E., Williams, C. K. I. (2006). Gaussian Processes for Machine Learning, 2.2.
     """
     matches, residual = refinement.matches, refinement.residual_px
-    noise, widened = patch_noise(refinement)
     patches = np.stack([matches.x, matches.y], axis=1)
     places = patches if places_px is None else places_px
-    distance, kernel = _nearness(patches, patches, matches.size_px)
-    variance = common_variance(residual, refinement.weights, distance, kernel)
     count = len(places)
+    if not len(matches):
+        return LocalOffsets(
+            offset_px=np.zeros((count, 2)),
+            covariance=np.zeros((count, 2, 2)),
+            noise=np.zeros((0, 2, 2)),
+        )
+    # Each patch as the fit has found it: as stated, widened by the residuals, and for what the fit
+    # believes little by its weight
+    stated, whiten = stated_noise(matches)
+    white = np.einsum("nij,nj->ni", whiten, residual)
+    widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
+    noise = stated * (widened / refinement.weights)[:, None, None]
+
+    distance = np.linalg.norm(np.concatenate([patches, places])[:, None] - patches, axis=2)
+    distance /= matches.size_px
+    nearness = np.exp(-0.5 * (distance / USUAL.reach_sides) ** 2)
+    kernel, to_places = np.split(nearness, [len(patches)])
+    nearest, farthest = USUAL.beside_sides
+    beside = np.triu((distance[: len(patches)] >= nearest) & (distance[: len(patches)] <= farthest))
+    variance = 0.0  # an axis, of what neighbours share
+    if beside.sum() >= USUAL.min_pairs:
+        pair = np.outer(refinement.weights, refinement.weights)[beside]
+        product = (residual @ residual.T / 2.0)[beside]
+        variance = float((pair * product).sum() / (pair * kernel[beside]).sum())
     if variance <= 0.0:
         return LocalOffsets(
             offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
@@ -288,10 +289,10 @@ def local_offsets(refinement: Refinement, places_px: FloatArray | None = None) -
     # What widened the sigmas of single patches is partly what they have in common
     typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / 2.0
     noise = noise * max(1.0 - variance / typical, 1.0 / widened)
-    common = variance * np.kron(kernel, np.eye(2))
     root = np.linalg.cholesky(noise)
+    common = variance * np.kron(kernel, np.eye(2))
     own = np.einsum("ij,iac,jbc->iajb", matches.overlap, root, root).reshape(common.shape)
-    shared = variance * np.kron(_nearness(places, patches, matches.size_px)[1], np.eye(2))
+    shared = variance * np.kron(to_places, np.eye(2))
     gain = np.linalg.solve(common + own, shared.T).T
     known = np.einsum("kim,kjm->kij", gain.reshape(count, 2, -1), shared.reshape(count, 2, -1))
     return LocalOffsets(
@@ -299,39 +300,6 @@ def local_offsets(refinement: Refinement, places_px: FloatArray | None = None) -
         covariance=variance * np.eye(2) - known,
         noise=noise,
     )
-
-
-def _nearness(a_px: FloatArray, b_px: FloatArray, side_px: int) -> tuple[FloatArray, FloatArray]:
-    """Distances of places in patch sides, and what they have in common, shapes (k, n)."""
-    distance = np.linalg.norm(a_px[:, None] - b_px[None], axis=2) / side_px
-    return distance, np.exp(-0.5 * (distance / REACH_SIDES) ** 2)
-
-
-def patch_noise(refinement: Refinement) -> tuple[FloatArray, float]:
-    """Covariance of every patch as the fit has found it, shape (n, 2, 2), and a factor in it.
-
-    The stated ones, widened by the residuals (that factor, at least 1), and for what the fit
-    believes little by its weight.
-    """
-    if not len(refinement.matches):
-        return np.zeros((0, 2, 2)), 1.0
-    stated, whiten = stated_noise(refinement.matches)
-    white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
-    widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
-    return np.asarray(stated * (widened / refinement.weights)[:, None, None]), widened
-
-
-def common_variance(
-    residual: FloatArray, weights: FloatArray, distance: FloatArray, kernel: FloatArray
-) -> float:
-    """Variance a axis of what neighbouring patches share, pixels squared; 0 where too few do."""
-    beside = np.triu((distance >= NEAREST_SIDES) & (distance <= FARTHEST_SIDES))
-    if beside.sum() < FEWEST_PAIRS:
-        return 0.0
-    pair = np.outer(weights, weights)[beside]
-    product = (residual @ residual.T / 2.0)[beside]
-    shared = float((pair * product).sum() / (pair * kernel[beside]).sum())
-    return max(shared, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -346,12 +314,16 @@ class Refits:
 
         It has one degree of freedom less than there are refits.
         """
-        count, here = len(self.without), _pixels(self.camera, ground_ecef_m)
-        off = np.stack([_pixels(camera, ground_ecef_m) - here for camera in self.without])
+        count = len(self.without)
+        here, *there = (
+            np.stack(camera.ecef_to_pixel(ground_ecef_m), axis=-1)
+            for camera in (self.camera, *self.without)
+        )
+        off = np.stack(there) - here
         return np.asarray((count - 1) / count * np.einsum("pki,pkj->kij", off, off))
 
 
-def jackknife(refinement: Refinement, groups: IndexArray, most_parts: int = PARTS) -> Refits | None:
+def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = PARTS) -> Refits | None:
     """Fit a camera again without a part of the picture, each in turn.
 
     The covariance of a least-squares fit holds where patches err as they say and apart from each
@@ -364,7 +336,7 @@ def jackknife(refinement: Refinement, groups: IndexArray, most_parts: int = PART
     groups : ndarray of int, shape (n,)
         Light that each of its patches shows, see `matchers.patches.groups_of`: patches of
         one are left out together.
-    most_parts : int
+    max_parts : int
         Into so many the picture is cut at most, a power of two.
 
     Returns
@@ -378,36 +350,28 @@ def jackknife(refinement: Refinement, groups: IndexArray, most_parts: int = PART
     Künsch, H. R. (1989). The jackknife and the bootstrap for general stationary observations.
     Annals of Statistics 17, 1217-1241: blocks, for what errs together.
     """
-    parts = blocks_of(refinement.matches, groups, most_parts)
-    without = tuple(
-        refinement.without(parts == part).camera
-        for part in np.unique(parts)
-        if (parts != part).sum() >= FEWEST_MATCHES
-    )
-    if len(without) < FEWEST_PARTS:
-        return None
-    return Refits(camera=refinement.camera, without=without)
-
-
-def blocks_of(matches: PatchMatches, groups: IndexArray, most: int) -> IndexArray:
-    """Numbers (n,) of at most so many parts of the picture, each with as many groups of patches.
-
-    Halves of halves, each across its longer side.
-    """
-    found, first = np.unique(groups, return_index=True)
+    matches = refinement.matches
+    found, first, group = np.unique(groups, return_index=True, return_inverse=True)
     places = np.stack([matches.x[first], matches.y[first]], axis=-1)
     parts = [np.arange(len(found))]
-    while 2 * len(parts) <= most and any(len(part) > 1 for part in parts):
-        halves = []
+    while 2 * len(parts) <= max_parts and any(len(part) > 1 for part in parts):
+        halves = []  # of halves, each across its longer side
         for part in parts:
-            axis = int(np.argmax(np.ptp(places[part], axis=0))) if len(part) > 1 else 0
+            axis = int(np.argmax(np.ptp(places[part], axis=0)))
             order = part[np.argsort(places[part, axis], kind="stable")]
             halves += [half for half in np.array_split(order, 2) if len(half)]
         parts = halves
-    number = np.empty(len(found), np.intp)
-    for k, part in enumerate(parts):
-        number[part] = k
-    return number[np.searchsorted(found, groups)]
+    kept = [~np.isin(group, part) for part in parts]
+    without = tuple(
+        fit_pose(
+            refinement.rendered, matches.chosen(rest), refinement.prior, refinement.free
+        ).camera
+        for rest in kept
+        if rest.sum() >= USUAL.min_matches
+    )
+    if len(without) < USUAL.min_parts:
+        return None
+    return Refits(camera=refinement.camera, without=without)
 
 
 def wider(covariance: FloatArray, other: FloatArray) -> FloatArray:
@@ -420,8 +384,3 @@ def wider(covariance: FloatArray, other: FloatArray) -> FloatArray:
     ratio, axes = np.linalg.eigh(inverse @ other @ np.swapaxes(inverse, -1, -2))
     stretched = root @ axes * np.sqrt(np.maximum(ratio, 1.0))[..., None, :]
     return np.asarray(stretched @ np.swapaxes(stretched, -1, -2))
-
-
-def _pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
-    """Where a camera sees places, shape (k, 2)."""
-    return np.stack(camera.ecef_to_pixel(ground_ecef_m), axis=-1)

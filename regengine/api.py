@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial, wraps
 from inspect import Parameter, signature
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from regengine.lights.map import LightMap
     from regengine.photo.frame import FrameOptions
     from regengine.pipeline import RunInputs
+    from regengine.registration.parameters import RegisterParams
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
     from regengine.sky.detection.detect import PhotoDetections
@@ -73,6 +75,7 @@ class RegisterOptions(TypedDict, total=False):
     lens: Paths | None
     clock_window: Annotated[float | None, None, Within(0.0)]
     max_seconds: Annotated[float, 240.0, Within(0.1)]
+    effort: Annotated[str, "normal"]
     any_category: Annotated[bool, False]
     share: Annotated[bool, True]
     stars: Annotated[bool, True]
@@ -167,18 +170,28 @@ def check_within(name: str, value: float | None, within: Within) -> None:
 
 
 @_with(RegisterOptions)
-def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOptions]) -> RunInputs:
+def run_inputs(
+    photos: Sequence[Path | Url] = (),
+    *,
+    params: RegisterParams | None = None,
+    **options: Unpack[RegisterOptions],
+) -> RunInputs:
     """What options say of photos, checked, with map, element sets and records read.
 
-    ConfigError, EphemerisError or LightMapError if an option makes no sense, or a file cannot be
-    used.
+    What the options say of the search goes into ``params``. ConfigError, EphemerisError or
+    LightMapError if an option makes no sense, or a file cannot be used.
     """
     from regengine.batch.at_hand import chosen_maps, element_sets_at_hand
     from regengine.pipeline import RunInputs
-    from regengine.registration.index.options import blind_options
-    from regengine.registration.search import RegisterParams
+    from regengine.registration.index.options import parse_blind_options
+    from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
 
-    bbox = options["bbox"]
+    bbox, effort = options["bbox"], options["effort"]
+    if effort not in EFFORTS:
+        raise ConfigError(
+            f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
+        )
+    params = params or RegisterParams(work_budget=WORK_BUDGETS[effort])
     inputs = RunInputs(
         lights=chosen_maps(_paths(options["lights"])),
         tle=_path(options["tle"]) or element_sets_at_hand(),
@@ -191,7 +204,8 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
             focal_mm=options["focal_mm"],
             pixel_pitch_um=options["pixel_pitch_um"],
         ),
-        register=RegisterParams(
+        register=replace(
+            params,
             clock_window_s=options["clock_window"],
             max_seconds=options["max_seconds"],
             any_category=options["any_category"],
@@ -200,7 +214,7 @@ def run_inputs(photos: Sequence[Path | Url] = (), **options: Unpack[RegisterOpti
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
         share=options["share"],
         stars=options["stars"],
-        blind=blind_options(
+        blind=parse_blind_options(
             options["blind"],
             _path(options["index"]),
             bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
@@ -263,7 +277,9 @@ def _paths(paths: Paths | None) -> list[Path]:
 
 
 @_with(RegisterOptions)
-def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration:
+def register(
+    photo: AnyPath, *, params: RegisterParams | None = None, **options: Unpack[RegisterOptions]
+) -> Registration:
     """Place one night photo on the map by its city lights.
 
     Parameters
@@ -279,6 +295,9 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     time, nadir : optional
         A datetime or ISO 8601 text, UTC where it names no zone; (lon, lat) in degrees, or text
         such as ``"136.9,35.7"``. Both override what the photo and ``tle`` say.
+    params : RegisterParams, optional
+        Everything that can be tuned of the search (`regengine.registration.parameters`); its
+        work budget takes the place of ``effort``.
     **options
         The others are those of ``regengine register --help``.
 
@@ -306,7 +325,7 @@ def register(photo: AnyPath, **options: Unpack[RegisterOptions]) -> Registration
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
-    inputs = run_inputs(**options)
+    inputs = run_inputs(params=params, **options)
     return Registration(process_photo(photo_at_hand(fspath(photo)), inputs), inputs.lights)
 
 

@@ -282,10 +282,10 @@ class Registration:
         from PIL import Image
 
         from regengine.lights.map import open_light_map
-        from regengine.registration.overlay import overlay_picture
+        from regengine.registration.overlay import make_overlay
 
         light_map = open_light_map(self.lights) if self.lights else None
-        return Image.fromarray(overlay_picture(self.result, self.path, light_map))
+        return Image.fromarray(make_overlay(self.result, self.path, light_map))
 
     @overload
     def plot(self, ax: None = None) -> Image: ...

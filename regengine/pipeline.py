@@ -17,24 +17,25 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
-from regengine.registration.index.options import BlindOptions, earth_index
-from regengine.registration.neighbour_priors import (
+from regengine.registration.index.options import BlindOptions, load_earth_index
+from regengine.registration.overlay import write_overlay
+from regengine.registration.parameters import RegisterParams
+from regengine.registration.priors.neighbours import (
     SOURCE,
     FrameFacts,
     NeighbourPrior,
     facts_of_frame,
 )
-from regengine.registration.outcome import no_match_result
-from regengine.registration.overlay import draw_result
 from regengine.registration.register import register_frame
-from regengine.registration.search import RegisterParams, SearchAids
+from regengine.registration.report_result import no_match_result
+from regengine.registration.types import Prior, References
 from regengine.result import FrameResult, Reason
 from regengine.scene.classify import SceneForSearch, assess_for_search
 
 if TYPE_CHECKING:
     from matchers.camera import Camera
     from regengine.orbit.propagation import CameraPosition
-    from regengine.registration.search import Search
+    from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
 
 
@@ -59,7 +60,7 @@ class RunInputs:
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
         needed = self.blind.index is not None or self.blind.mode == "always"
-        if needed and earth_index(self.blind, self.lights) is None:
+        if needed and load_earth_index(self.blind, self.lights) is None:
             raise ConfigError(
                 "--blind needs the map's index: make it once with regengine lights index MAP."
             )
@@ -70,13 +71,14 @@ class RunInputs:
 
     def found_anywhere(self) -> RunInputs:
         """The same with absolute paths, for processes that work in another folder."""
+        index = self.blind.index
         return replace(
             self,
             lights=tuple(path.absolute() for path in self.lights),
             tle=None if self.tle is None else self.tle.absolute(),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
-            blind=self.blind.found_anywhere(),
+            blind=replace(self.blind, index=index and index.absolute()),
         )
 
 
@@ -110,7 +112,7 @@ def process_photo(
     if inputs.overlays is not None and not searched_in_vain:
         try:
             hashed = inputs.overlay_names_hashed
-            draw_result(result, path, light_map, inputs.overlays, hashed=hashed)
+            write_overlay(result, path, light_map, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
@@ -161,7 +163,7 @@ def _searched(
 ) -> FrameResult:
     """Search for a photo at its position, or anywhere where it has none, or why it has none."""
     blind = inputs.blind
-    index = earth_index(blind, inputs.lights)
+    index = load_earth_index(blind, inputs.lights)
     if isinstance(position, EphemerisError):
         if blind.mode == "never" or index is None:
             text = str(position) if blind.mode == "never" else f"{position} {NO_INDEX}"
@@ -169,15 +171,16 @@ def _searched(
             return no_match_result(frame, None, light_map.info, reason)
         position = None
     try:
-        aids = SearchAids(
+        prior = Prior(
+            position=position,
             neighbours=hints,
-            sky=stars_above if inputs.stars else None,
-            index=index,
-            altitude_km=blind.altitude_km,
-            elsewhere=blind.mode != "never",
-            cities=scene.may_show_cities,
+            read_stars=read_stars_above if inputs.stars else None,
+            altitude_range_km=blind.altitude_km,
+            may_be_elsewhere=blind.mode != "never",
+            cities_probability=scene.cities_probability,
         )
-        result = register_frame(frame, position, light_map, inputs.register, aids)
+        references = References(light_map=light_map, index=index)
+        result = register_frame(frame, prior, references, inputs.register)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}
@@ -189,13 +192,13 @@ def _searched(
     return no_match_result(frame, position, light_map.info, reason)
 
 
-def stars_above(search: Search) -> StarAttitude | None:
+def read_stars_above(problem: Problem) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
-    from regengine.registration.propose_stars import read_sky
+    from regengine.registration.propose_from_stars import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     try:
-        return read_sky(search)
+        return read_sky(problem)
     except CatalogueError as error:
         _warn_once(f"stars above the limb are left aside: {error}")
         return None
@@ -213,9 +216,9 @@ def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
     Earth; LightMapError if the map cannot be read, or does not hold the place.
     """
-    from regengine.registration.propose_manual import position_of
+    from regengine.registration.propose_from_placement import locate_placed
 
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
-    position = position_of(placed, frame, tles)
-    return register_frame(frame, position, light_map, inputs.register, SearchAids(placement=placed))
+    prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
+    return register_frame(frame, prior, References(light_map=light_map), inputs.register)

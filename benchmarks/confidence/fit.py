@@ -24,9 +24,9 @@ from scipy.stats import binom
 from benchmarks.arrays import BoolArray
 from detectors.types import FloatArray
 from regengine.evaluate.tables import most_share
-from regengine.registration.acceptance import share_right
+from regengine.registration.accept import share_right
 from regengine.registration.calibration import Steps
-from regengine.registration.evidence import Evidence
+from regengine.registration.types import Evidence
 
 IntArray = NDArray[np.intp]
 
@@ -161,7 +161,7 @@ def proposals_of(rows: pd.DataFrame, half: str) -> Proposals | None:
         raise ValueError(f"{strange[0]!r} is neither yes nor no")
     right = words.isin(YES).to_numpy()
     evidence = [evidence_of(row) for row in found.to_dict("records")]
-    odds = np.array([one.lead_log10_odds for one in evidence])
+    odds = np.array([one.log10_odds for one in evidence])
     if not np.isfinite(odds).all():
         seed = found.seed.iloc[int(np.argmin(np.isfinite(odds)))]
         raise ValueError(f"the proposal of seed {seed} has no odds: make the table anew")

@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.pages import write_page
 from benchmarks.registration.real import real_report
 from regengine.errors import RegengineError
-from regengine.registration.search import RegisterParams
+from regengine.registration.parameters import RegisterParams
 
 
 def report(given: argparse.Namespace) -> int:
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--max-work",
         type=float,
-        default=RegisterParams().most_work,
+        default=RegisterParams().work_budget,
         help="of a search, in seconds of the machine where its costs were measured",
     )
     parser.add_argument("--workers", type=int, default=1, help="processes, one thread each")

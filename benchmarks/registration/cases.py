@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks.row_tables import read_rows
 from regengine.errors import ConfigError
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.index.options import BlindOptions, earth_index, index_file
-from regengine.registration.search import RegisterParams
+from regengine.registration.index.options import BlindOptions, index_file, load_earth_index
+from regengine.registration.parameters import RegisterParams, SearchParams
 
 CATEGORIES = ("cities", "cities_oblique")
 WORLD_MAP = "lights/blackmarble_15as.tif"
@@ -83,19 +82,27 @@ class Case:
         return not (self.variant or self.any_category)
 
 
-def search_parameters(max_work: float, **settings: Any) -> RegisterParams:
-    """Parameters of searches that end by their work; the brake counts CPU seconds, and is far."""
+def search_parameters(
+    max_work: float,
+    *,
+    methods: tuple[str, ...] = SearchParams().methods,
+    any_category: bool = False,
+) -> RegisterParams:
+    """Parameters of searches that end by their work; the CPU limit is far."""
     usual = RegisterParams()
-    brake_s = usual.max_seconds * max(1.0, max_work / usual.most_work)
     return RegisterParams(
-        most_work=max_work, max_seconds=brake_s, clock=time.process_time, **settings
+        work_budget=max_work,
+        max_seconds=usual.max_seconds * max(1.0, max_work / usual.work_budget),
+        any_category=any_category,
+        clock=time.process_time,
+        search=replace(usual.search, methods=methods),
     )
 
 
 def index_words(told: str, index: Path | None, lights: Path) -> str:
     """Which index a map has; ConfigError where it is of no use, or missing and needed."""
     options = BlindOptions(index=index)
-    file, found = index_file(options, [lights]), earth_index(options, [lights])
+    file, found = index_file(options, [lights]), load_earth_index(options, (lights,))
     if found is None and told == "nothing":
         raise ConfigError(
             f"{lights.name} has no index, and photos of which nothing is told are found by it: "

@@ -25,8 +25,8 @@ from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.pipeline import RunInputs, process_photo
-from regengine.registration.index.options import earth_index
-from regengine.registration.preparation import load_compiled
+from regengine.registration.index.options import load_earth_index
+from regengine.registration.prepare_photo import load_compiled
 from regengine.result import ControlPoint, FrameResult
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
@@ -148,7 +148,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
     """Register a case's photo in this process and measure what it takes."""
     cv2.setNumThreads(1)
     inputs.open()
-    earth_index(inputs.blind, inputs.lights)
+    load_earth_index(inputs.blind, inputs.lights)
     load_compiled()
     wall, cpu = time.perf_counter(), time.process_time()
     result, problem = None, ""
@@ -169,7 +169,7 @@ def measured(case: Case, inputs: RunInputs, truth: Truth) -> Outcome:
 
 def run_case(job: Job) -> Outcome:
     """Register a case, score it and draw it: the work of a child process."""
-    from regengine.registration.overlay import draw_result
+    from regengine.registration.overlay import write_overlay
 
     outcome = measured(job.case, job.inputs, job.truth)
     result, light_map = outcome.result, job.inputs.open()[0]
@@ -177,7 +177,7 @@ def run_case(job: Job) -> Outcome:
         scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
-            drawn = draw_result(result, job.case.photo, light_map, job.overlays)
+            drawn = write_overlay(result, job.case.photo, light_map, job.overlays)
             drawn.rename(job.overlays / overlay_name(job.case))
     return outcome
 

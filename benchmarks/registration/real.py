@@ -38,7 +38,7 @@ from benchmarks.registration.variants import variants_of
 from benchmarks.row_tables import read_rows
 from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
-from regengine.registration.search import RegisterParams
+from regengine.registration.parameters import RegisterParams
 
 
 def page_lines(outcomes: Sequence[Outcome], others: Sequence[Outcome] = ()) -> list[str]:
@@ -67,7 +67,7 @@ class Settings:
     variants: bool = True
     all_categories: bool = False
     overlays: Path | None = None
-    max_work: float = RegisterParams().most_work  # budget of a search
+    max_work: float = RegisterParams().work_budget  # budget of a search
     told: str = "all"  # or "nothing"
     index: Path | None = None  # of the world map, where it is not the one beside it
     workers: int = 1
@@ -217,6 +217,6 @@ def search_words(given: argparse.Namespace) -> list[str]:
     """The words of a command that real and simulated photographs share."""
     words = ["--told nothing"] if given.told == "nothing" else []
     words += [] if given.index is None else ["--index FILE"]
-    if given.max_work != RegisterParams().most_work:
+    if given.max_work != RegisterParams().work_budget:
         words.append(f"--max-work {given.max_work:g}")
     return words

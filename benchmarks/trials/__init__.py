@@ -22,7 +22,7 @@ from benchmarks.trials.report import page_lines
 from benchmarks.trials.run import FRAMES
 from regengine.errors import ConfigError
 from regengine.io.extras import need
-from regengine.registration.search import METHODS, Method
+from regengine.registration.parameters import SearchParams
 
 if TYPE_CHECKING:
     from benchmarks.trials.run import TrialSettings
@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--methods",
-        default=",".join(METHODS),
+        default=",".join(SearchParams().methods),
         help="what may propose cameras: an ablation leaves some out",
     )
     group.add_argument(
@@ -159,12 +159,13 @@ def built_map(settings: TrialSettings, folder: Path) -> Path:
     return path
 
 
-def methods_of(text: str) -> tuple[Method, ...]:
+def methods_of(text: str) -> tuple[str, ...]:
     """The named methods, in the engine's order."""
     wanted = {name.strip() for name in text.split(",") if name.strip()}
-    if not wanted or wanted - set(METHODS):
-        raise ConfigError(f"--methods {text}: name some of {', '.join(METHODS)}")
-    return tuple(name for name in METHODS if name in wanted)
+    known = SearchParams().methods
+    if not wanted or wanted - set(known):
+        raise ConfigError(f"--methods {text}: name some of {', '.join(known)}")
+    return tuple(name for name in known if name in wanted)
 
 
 def seeds_of(text: str) -> range:

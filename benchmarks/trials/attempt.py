@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,10 +26,11 @@ from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.registration.control_points import propose
-from regengine.registration.outcome import no_match_result, result_of
+from regengine.registration.control_points import select_control_points
+from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
-from regengine.registration.search import RegisterParams, SearchAids
+from regengine.registration.report_result import no_match_result, report_result, report_skipped
+from regengine.registration.types import Prior, References, SearchState
 from regengine.result import ControlPoint, FrameResult, Reason
 from regengine.scene.classify import assess_for_search
 
@@ -123,8 +124,6 @@ def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera)
 
 if TYPE_CHECKING:
     from benchmarks.trials.source import Trial
-    from regengine.registration.map_window import HasOverview
-    from regengine.registration.search import Search
 
 Told = Literal["all", "nothing"]  # of time and orbit
 REASON_MARK = "|"
@@ -136,7 +135,7 @@ class Registration:
     """What became of one trial."""
 
     result: FrameResult | None  # none where the photo failed
-    search: Search | None = None  # none where the search never began
+    search: SearchState | None = None  # none where the search never began
     problem: str = ""  # why it failed; "" otherwise.
     # seconds_cpu and seconds_wall: from opening the photo to the result; the opening of the map is
     # not in it.
@@ -155,10 +154,9 @@ def write_trial(trial: Trial, folder: Path) -> tuple[Path, Path]:
 
 def register_trial(
     trial: Trial,
-    light_map: HasOverview,
+    references: References,
     parameters: RegisterParams,
     folder: Path,
-    aids: SearchAids | None = None,
     *,
     told: Told = "all",
 ) -> Registration:
@@ -173,15 +171,15 @@ def register_trial(
         scene = assess_for_search(frame, position)
         futile = scene.skip_reason
         if futile is None:
-            aids = replace(aids or SearchAids(), cities=scene.may_show_cities)
-            search = search_frame(frame, position, light_map, parameters, aids)
-            result = result_of(search)
+            prior = Prior(position=position, cities_probability=scene.cities_probability)
+            posed, search = search_frame(frame, prior, references, parameters)
+            result = report_result(posed, search) if search else report_skipped(posed)
         else:
-            result = no_match_result(frame, position, light_map.info, futile)
+            result = no_match_result(frame, position, references.light_map.info, futile)
     except RegengineError as error:
         if isinstance(error, EphemerisError) or error.code == "outside_map":
             reason = Reason(code=error.code, text=str(error))
-            result = no_match_result(frame, position, light_map.info, reason)
+            result = no_match_result(frame, position, references.light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(
@@ -217,26 +215,20 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         "probability": None if result is None else result.probability,
         "reasons": "" if result is None else REASON_MARK.join(r.code for r in result.reasons),
         "problem": registration.problem,
-        "looks": None if search is None else search.looks_taken,
-        "exhausted": None if search is None else search.exhausted,
-        "work": None if search is None else search.work_done,
-        "braked": None if search is None else search.braked,
+        "views": None if search is None else search.n_views_tested,
+        "stopped": None if search is None or not search.stop_reason else search.stop_reason.name,
+        "work": None if search is None else search.work,
         "seconds_cpu": registration.seconds_cpu,
         "seconds_wall": registration.seconds_wall,
     }
     if result is None or search is None:
         return columns
-    best = search.best
+    best = search.match
     if best is None or result.probability is None:
         return columns
-    points = proposed_points(result, search)
+    # Those of a result, or those that it would have had as a proposal
+    points = result.control_points or select_control_points(best.fit, best.camera)
     columns |= score_columns(best.camera, points, camera_of(trial.camera))
+    columns |= {"found_by": best.hypothesis.source, "blind": best.hypothesis.is_blind}
+    columns |= {f"work_{name}": work for name, work in search.work_of.items()}
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}
-
-
-def proposed_points(result: FrameResult, search: Search) -> tuple[ControlPoint, ...]:
-    """The control points of a result, or those that it would have had as a proposal."""
-    if result.control_points or search.best is None:
-        return result.control_points
-    best = search.best
-    return propose(best.solution, best.camera, best.photo_towns.chosen(best.met))

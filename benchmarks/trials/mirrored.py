@@ -23,7 +23,7 @@ from regengine.registration.index.earth import (
     read_earth_index,
     write_earth_index,
 )
-from regengine.registration.map_window import REGIONAL_DEG, HasOverview
+from regengine.registration.windows import REGIONAL_DEG, HasOverview
 
 if TYPE_CHECKING:
     from benchmarks.trials.source import Trial

@@ -51,7 +51,7 @@ def draw_trials(
     seeds: Iterable[int], settings: TrialSettings, folder: Path, tell: Callable[[str], None]
 ) -> list[Path]:
     """Register some trials again and draw an overlay of each."""
-    from regengine.registration.overlay import draw_result
+    from regengine.registration.overlay import write_overlay
 
     shop = open_workshop(settings)
     drawn: list[Path] = []
@@ -63,6 +63,6 @@ def draw_trials(
             if result is None:
                 tell(f"seed {seed}: {found.problem}")
                 continue
-            drawn.append(draw_result(result, Path(result.path), shop.map_of(trial), folder))
+            drawn.append(write_overlay(result, Path(result.path), shop.map_of(trial), folder))
         tell(f"seed {seed}: {result.verdict}")
     return drawn

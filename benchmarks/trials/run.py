@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.pages import commit
 from benchmarks.processes import Columns, Lost, work_through
 from benchmarks.row_tables import RowTable
-from regengine.registration.search import RegisterParams
+from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
     from benchmarks.trials.attempt import Registration, Told
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.trials.source import Half, Trial, TrialSource
     from regengine.lights.map import LightMap
     from regengine.registration.index.earth import EarthIndex
-    from regengine.registration.map_window import HasOverview
+    from regengine.registration.windows import HasOverview
 
 
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
@@ -79,13 +79,12 @@ class Workshop:
     def register(self, trial: Trial, folder: Path) -> Registration:
         """Register a trial with what the settings say."""
         from benchmarks.trials.attempt import register_trial
-        from regengine.registration.search import SearchAids
+        from regengine.registration.types import References
 
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
-        told, aids = self.settings.told, SearchAids(index=index)
-        return register_trial(
-            trial, self.map_of(trial), self.settings.register, folder, aids, told=told
-        )
+        references = References(light_map=self.map_of(trial), index=index)
+        told = self.settings.told
+        return register_trial(trial, references, self.settings.register, folder, told=told)
 
     def map_of(self, trial: Trial) -> HasOverview:
         """The map that a trial is registered on."""
@@ -94,9 +93,9 @@ class Workshop:
     @cached_property
     def index(self) -> EarthIndex | None:
         """Index of the map."""
-        from regengine.registration.index.options import BlindOptions, earth_index
+        from regengine.registration.index.options import BlindOptions, load_earth_index
 
-        return earth_index(BlindOptions(index=self.settings.index), [self.lights])
+        return load_earth_index(BlindOptions(index=self.settings.index), (self.lights,))
 
     @cached_property
     def mirrored_map(self) -> MirroredMap:
@@ -238,8 +237,8 @@ def run_trials(
     made_with = {
         "commit": commit(),
         "map": settings.lights.name if settings.lights else "",
-        "budget_s": settings.register.most_work,
-        "methods": "+".join(settings.register.methods),
+        "budget_s": settings.register.work_budget,
+        "methods": "+".join(settings.register.search.methods),
         "told": settings.told,
         "index": settings.index_words,
     }

@@ -13,7 +13,7 @@ from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.checksums import sha256_of
 from regengine.io.extras import is_missing, missing
 from regengine.io.urls import Url
-from regengine.registration.neighbour_priors import NeighbourPrior
+from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import Reason
 from regengine.store.index import frame_identity, identity_key
 from regengine.store.rows import StoredFrame

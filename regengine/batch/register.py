@@ -28,8 +28,8 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
 from regengine.records import degrees_text
-from regengine.registration.index.options import earth_index, index_file
-from regengine.registration.outcome import iso_utc
+from regengine.registration.index.options import index_file, load_earth_index
+from regengine.registration.report_result import iso_utc
 from regengine.store.writer import StoreWriter
 
 
@@ -128,7 +128,6 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
-    register |= {"decoys": False, "seed": 0}  # as stores have it that knew these options
     frame = asdict(inputs.frame)
     if not inputs.frame.lenses:
         del frame["lenses"]  # stores of before profiles stay good
@@ -210,7 +209,7 @@ def _position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPos
     try:
         return choose_position(frame, tles)
     except EphemerisError:
-        if inputs.blind.mode == "never" or earth_index(inputs.blind, inputs.lights) is None:
+        if inputs.blind.mode == "never" or load_earth_index(inputs.blind, inputs.lights) is None:
             raise
         return None
 

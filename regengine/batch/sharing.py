@@ -23,7 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Task
-from regengine.registration.neighbour_priors import (
+from regengine.registration.priors.neighbours import (
     HALF_DAY_S,
     SEARCHED_AGAIN,
     SOURCE,

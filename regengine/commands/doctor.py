@@ -110,9 +110,9 @@ def _index(lights: list[Path]) -> tuple[str, str]:
     if index is None:
         why = "to find photos without time or element sets"
         return "none", f"regengine lights index {maps[0]}, {why}"
-    levels = read_earth_index(index, [one for one in maps if index_beside(one) == index]).levels
-    towns = max(len(level.vectors) for level in levels.values())
-    return f"{towns:,} towns ({index})", ""
+    earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
+    count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
+    return f"{count:,} lights ({index})", ""
 
 
 def _element_sets() -> tuple[str, str]:

@@ -63,10 +63,17 @@ def main(
         float,
         typer.Option(
             min=0.1,
-            help="A brake: processor time after which the search of one photo ends with what it "
-            "has; searches end by their work before.",
+            help="CPU-time limit per photo; searches end by their work before.",
         ),
     ] = 240.0,
+    effort: Annotated[
+        str,
+        typer.Option(
+            metavar="[quick|normal|thorough]",
+            help="Work that a photo is worth: quick finds nine in ten of what normal finds, "
+            "thorough a few more in twice the time.",
+        ),
+    ] = "normal",
     any_category: Annotated[
         bool, typer.Option("--any-category", help="Try photos that do not look like cities, too.")
     ] = False,

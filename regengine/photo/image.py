@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.masks import caption_strips
 from regengine.errors import FrameError
-from regengine.photo.decode import Reduction, Strip, plan_reduction, read_strips, reduce_around_gaps
+from regengine.io.decoding import decoding
+from regengine.photo.decode import (
+    Reduction,
+    Strip,
+    open_picture,
+    plan_reduction,
+    read_strips,
+    reduce_around_gaps,
+)
 from regengine.photo.fits import FitsImage, read_fits_image
 from regengine.photo.formats import ImageHeader, read_image_header
 from regengine.photo.raw import decode_raw
@@ -62,7 +71,7 @@ def captions(light: LinearLight) -> NDArray[np.bool_]:
 
 
 def read_linear_light(
-    path: Path, *, max_long_side_px: int, whole_mosaic: bool = False
+    path: Path, *, max_long_side_px: int, whole_mosaic: bool = False, small_jpeg: bool = False
 ) -> LinearLight:
     """Linear luminance of a photo, brought down by area averages.
 
@@ -75,14 +84,51 @@ def read_linear_light(
     anyway. It takes four times as long. Without it a coloured star lies up to 0.1 stored pixels
     off, for red and blue are seen by pixels on opposite sides of each block.
 
+    ``small_jpeg`` begins with a JPEG as `read_small_jpeg` gives it, twice the size asked for or
+    more: half the time, but lamps narrower than two pixels lose flux. Not for measuring it.
+
     FrameError if the file is no readable image, or damaged or cut short anywhere.
     """
     header = read_image_header(path)
     reduction = plan_reduction(header.width_px, header.height_px, max_long_side_px)
     if header.format == "fits":
         return _fits_light(read_fits_image(path), reduction)
-    light, saturated = _planes(header, reduction, _strip_light, whole_mosaic=whole_mosaic)
+    small = read_small_jpeg(header, 2 * max_long_side_px) if small_jpeg else None
+    light, saturated = _planes(
+        header, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
+    )
     return LinearLight(light=light, saturated=saturated, factor=reduction.factor)
+
+
+def read_small_jpeg(header: ImageHeader, min_long_side_px: int) -> NDArray[np.uint8] | None:
+    """Colours of a JPEG as displayed, shape (h, w, 3), not much larger than is needed.
+
+    Decoded (by its own cosine transform) at the smallest of 1, 1/2, 1/4 and 1/8 that has so many
+    pixels; the last one is kept for the next who asks. None of what is no JPEG or has four inks;
+    FrameError as of `read_linear_light`.
+    """
+    if header.format != "jpeg":
+        return None
+    longest, status = max(header.width_px, header.height_px), header.path.stat()
+    divisor = max(d for d in (1, 2, 4, 8) if d == 1 or longest >= d * min_long_side_px)
+    return _small_jpeg(header.path, divisor, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1)
+def _small_jpeg(
+    path: Path, divisor: int, _modified_ns: int, _bytes: int
+) -> NDArray[np.uint8] | None:
+    from PIL import Image
+
+    header = read_image_header(path)
+    with decoding(path), open_picture(header) as file, Image.open(file, formats=["JPEG"]) as image:
+        if image.mode not in ("RGB", "L"):
+            return None
+        # Sides that do not divide are decoded larger: the scene model has seen them so
+        size = math.ceil(image.width / divisor), math.ceil(image.height / divisor)
+        image.draft(image.mode, size)
+        # What is in colour already would be copied
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def read_linear_channels(path: Path, *, max_long_side_px: int) -> tuple[NDArray[np.float32], float]:
@@ -135,18 +181,25 @@ def _planes(
     *,
     whole_mosaic: bool = False,
     for_display: bool = False,
+    small: NDArray[np.uint8] | None = None,
 ) -> list[NDArray[Any]]:
-    """Planes that are made of strips, and of whether these are linear light, brought down."""
+    """Planes that are made of strips, and of whether these are linear light, brought down.
+
+    The strips are of ``small``, if given: the same picture at a fraction of its size.
+    """
     if header.format == "raw":
         halved = reduction.factor <= 0.5 and not whole_mosaic
         picture, scale = _raw_picture(header, halved=halved, for_display=for_display)
         whole = list(planes_of(Strip(samples=picture), True))
     else:
-        scale = 1.0 / reduction.block
-        parts = [
-            [reduction.blocks_of(plane) for plane in planes_of(strip, False)]
-            for strip in read_strips(header, reduction.strip_rows)
-        ]
+        divisor = 1 if small is None else round(header.width_px / small.shape[1])
+        blocks = replace(reduction, block=reduction.block // divisor)
+        scale, rows = 1.0 / (divisor * blocks.block), blocks.strip_rows
+        strips = read_strips(header, rows)
+        if small is not None:
+            tops = range(0, len(small), rows)
+            strips = (Strip(samples=small[top : top + rows]) for top in tops)
+        parts = [[blocks.blocks_of(plane) for plane in planes_of(strip, False)] for strip in strips]
         whole = [np.concatenate(plane) for plane in zip(*parts, strict=True)]
     return [reduction.finish(plane, scale=scale) for plane in whole]
 
@@ -223,7 +276,7 @@ def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArr
     if strip.samples.ndim == 2:
         light, largest = _look_up(strip.samples, curve), strip.samples
     else:
-        red, green, blue = (np.ascontiguousarray(strip.samples[..., i]) for i in range(3))
+        red, green, blue = cv2.split(strip.samples)
         light = _look_up(red, curve * np.float32(LUMINANCE_WEIGHTS[0]))
         light += _look_up(green, curve * np.float32(LUMINANCE_WEIGHTS[1]))
         light += _look_up(blue, curve * np.float32(LUMINANCE_WEIGHTS[2]))
@@ -251,8 +304,6 @@ def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
 
 def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.float32]:
     if samples.dtype == np.uint8:
-        import cv2
-
         # Three times faster than indexing.
         return np.asarray(cv2.LUT(samples, curve), np.float32)
     return curve[samples]

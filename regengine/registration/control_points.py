@@ -18,11 +18,8 @@ from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.pose import pixel_derivatives
 from matchers.refine import Refits, local_offsets, wider
 from matchers.verify import MEETING_PX, Towns, find_towns
-from regengine.registration.evidence import (
-    SURE_LOG10_ODDS,
-    WHOLE_TOWN_LOG10_ODDS,
-    Solution,
-)
+from regengine.registration.parameters import AcceptParams
+from regengine.registration.types import Fit
 from regengine.result import ControlPoint
 
 # A control point needs a patch that agrees this well; weaker ones only help the camera
@@ -37,9 +34,6 @@ DISAGREEING_SIGMAS = 2.0
 BELIEVED_WEIGHT = 0.05
 # A point is precise when three of its sigmas stay below what counts as right
 PRECISE_SHARE = 1.0 / 3.0
-# What is less likely to be right everywhere is not accepted, or has its points named as the reason
-SURE_OF_POINTS = 0.95
-QUARTERS = 4  # parts of a picture
 # How many directions the outermost places are sought in, and how many places are considered
 DIRECTIONS, CONSIDERED = 24, 30
 # Of the lights' hull that the four cover, and of their longest distance that the shortest is
@@ -53,7 +47,7 @@ UNLIT_WORTH = 0.5
 LIGHTS_REACH_PX = 45.0  # confirmed lights within 1.5 patch sides count as the point's
 
 
-def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlPoint, ...]:
+def select_control_points(solution: Fit, stored: Camera) -> tuple[ControlPoint, ...]:
     """Four well-spread control points, each placed by the camera and the patches around it.
 
     The ground position is that of the map under the brightest light of a patch that the photo
@@ -62,17 +56,16 @@ def propose(solution: Solution, stored: Camera, lights: Towns) -> tuple[ControlP
     that disagrees with that by more than twice its own precision gets the disagreement added to its
     sigma.
 
-    `stored`: the solved camera for the stored image; `lights`: towns of the photo that the map
-    confirms, pixels of the solution's image. The four span at least `LEAST_SPREAD` of the lights'
-    hull, none near another, where precise patches allow it (see `PointSpread`). Where four that
-    span as much do, all lie on lights that the map confirms, or near such: on dark ground beyond
-    them nothing holds the camera, and a patch may be what the picture's frame or noise brings.
-    Fewer than four come of a photo with fewer patches on ground that is not at the limb; they go
-    clockwise from the top left.
+    `stored`: the solved camera for the stored image. The four span at least `LEAST_SPREAD` of the
+    lights' hull, none near another, where precise patches allow it (see `PointSpread`). Where four
+    that span as much do, all lie on lights that the map confirms, or near such: on dark ground
+    beyond them nothing holds the camera, and a patch may be what the picture's frame or noise
+    brings. Fewer than four come of a photo with fewer patches on ground that is not at the limb;
+    they go clockwise from the top left.
     """
-    refinement = solution.refinement
+    refinement, lights = solution.refinement, solution.matched_lights
     matches = refinement.matches
-    view_lights = find_towns(*solution.seen, TOWNS_OF_VIEW)
+    view_lights = find_towns(*solution.patch_view, TOWNS_OF_VIEW)
     x, y, found = at_lights(solution, view_lights, lights)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     flat = incidence_deg(solution.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG
@@ -117,7 +110,7 @@ def worth_of(ncc: FloatArray, found: FloatArray, vagueness: FloatArray) -> Float
 
 
 def at_lights(
-    solution: Solution, view_lights: Towns, lights: Towns
+    solution: Fit, view_lights: Towns, lights: Towns
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where in the rendered view each patch has its point, and how well an eye finds that light.
 
@@ -150,7 +143,7 @@ def at_lights(
     return x, y, found
 
 
-def sigma_at_lights_m(solution: Solution, lights: Towns, refits: Refits | None) -> FloatArray:
+def sigma_at_lights_m(solution: Fit, lights: Towns, refits: Refits | None) -> FloatArray:
     """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
 
     `refits`: see `camera_covariances`; `lights`: pixels of the solution's image; those far off
@@ -169,29 +162,28 @@ def sigma_at_lights_m(solution: Solution, lights: Towns, refits: Refits | None) 
     return np.array(sigma_m)
 
 
-def vagueness_m(
-    solution: Solution, lights: Towns, town_log10_odds: float, patch_log10_odds: float
-) -> float:
+def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams) -> float:
     """How unsure a camera is, one sigma, at the worst of its lights; 0 where it is sure enough.
 
     Lights that were taken for their neighbours, and too few others there, leave the place, the
     patches of the rest and four control points as they are. Of 80 accepted photos of the training
     half it was unsure by 0.38 of the allowed error at most, but one, that was bent by 4.8 times it.
 
-    A lens other than proposed, and a fit that lights left out barely confirm, have to hold without
+    A lens other than proposed, and a fit that held-out patches barely confirm, have to hold without
     a quarter of the picture, too: along one coast between clouds they err together over more than a
     sixteenth. Of 91 fits of the training half with patches' odds of 10 to 10^8, most of them with
     lights hidden, 24 did not hold, two of them wrong, and none of the other 67 was. Of 108 with any
     lens, more than 52 degrees off nadir, that held, control points were within 0.44 of the allowed.
     """
-    refits = [solution.refits]
-    barely = patch_log10_odds < SURE_LOG10_ODDS or solution.finalist.other_lens
-    if barely and town_log10_odds < WHOLE_TOWN_LOG10_ODDS:
-        refits.append(solution.refits_without(QUARTERS))
+    refits = [fit.refits]
+    barely = patch_log10_odds < params.sure_log10_odds or fit.hypothesis.is_other_lens
+    if barely and fit.light_score.log10_odds < params.covering_log10_odds:
+        refits.append(fit.leave_out_parts(4))
+    lights = fit.matched_lights
     worst_m = max(
-        float(sigma_at_lights_m(solution, lights, without).max(initial=0.0)) for without in refits
+        float(sigma_at_lights_m(fit, lights, without).max(initial=0.0)) for without in refits
     )
-    sure = worst_m == 0.0 or chance_within(worst_m, solution.camera) >= SURE_OF_POINTS
+    sure = worst_m == 0.0 or chance_within(worst_m, fit.camera) >= params.min_points_probability
     return 0.0 if sure else worst_m
 
 
@@ -201,7 +193,7 @@ def chance_within(sigma_m: float, camera: Camera) -> float:
 
 
 def camera_covariances(
-    solution: Solution, ground_ecef_m: FloatArray, refits: Refits | None
+    solution: Fit, ground_ecef_m: FloatArray, refits: Refits | None
 ) -> FloatArray:
     """Covariance that the camera's uncertainty causes where it sees places, shape (k, 2, 2).
 

@@ -40,7 +40,7 @@ from matchers.resection import (
 from matchers.view import render_known
 from regengine.errors import ConfigError
 from regengine.registration.control_points import GOOD_NCC
-from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
+from regengine.registration.windows import HasWindows, footprint_window, ground_sample_km
 from regengine.result import FrameResult, ReviewedPoint
 
 # Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm

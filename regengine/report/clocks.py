@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from detectors.constants import ORBITAL_SPEED_KM_S
-from regengine.registration.neighbour_priors import AGREE_S, agreeing
+from regengine.registration.priors.neighbours import AGREE_S, agreeing
 from regengine.report.figures import Photos
 
 NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation

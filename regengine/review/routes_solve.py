@@ -101,8 +101,8 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
 
     def city_light(path: Path, camera: Camera) -> LightImage:
         """The photo's city light in pixels of about a third of a kilometre."""
-        from regengine.registration.map_window import ground_sample_km
-        from regengine.registration.preparation import fine_px, lights_of_photo
+        from regengine.registration.prepare_photo import fine_px, lights_of_photo
+        from regengine.registration.windows import ground_sample_km
 
         altitude_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
         side_px = fine_px(camera, altitude_km)
@@ -113,7 +113,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
                 found = lights_of_photo(linear, ground_sample_km(camera) / linear.factor)
                 while len(lights) >= KEPT_PHOTOS:
                     del lights[next(iter(lights))]
-                lights[key] = found.sharp.resized(side_px, SMOOTH_PX)
+                lights[key] = found.narrow.resized(side_px, SMOOTH_PX)
             return lights[key]
 
     @routes.post("/frames/{number}/solve")

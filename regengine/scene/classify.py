@@ -113,7 +113,7 @@ class SceneForSearch:
     """Whether a photo is to be searched for city lights, and what it shows in its place."""
 
     in_place: SceneAnswer
-    may_show_cities: bool  # by its picture, or in its place
+    cities_probability: float  # the higher of that by its picture and that in its place
     skip_reason: Reason | None  # why it need not be searched; None where it must
 
 
@@ -137,7 +137,7 @@ def combine_for_search(
     reasons = [find_skip_reason(answer, night=night) for answer in seen]
     return SceneForSearch(
         in_place=in_place,
-        may_show_cities=any(map(may_show_cities, seen)),
+        cities_probability=max(answer.probabilities.get("cities", 0.0) for answer in seen),
         skip_reason=reasons[1] if all(reasons) else None,
     )
 

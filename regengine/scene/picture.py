@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -12,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.masks import CAPTION_SHARE, caption_strips
-from regengine.io.decoding import decoding
-from regengine.photo.decode import open_picture
-from regengine.photo.formats import ImageHeader, read_image_header
-from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb
+from regengine.photo.formats import read_image_header
+from regengine.photo.image import LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
 from regengine.scene.layers import Layers, find_layers
 
 # Long side of the picture that is measured. Every photo is brought to it, smaller ones up: no
@@ -112,8 +109,7 @@ def read_scene_rgb(path: Path) -> NDArray[np.uint8]:
 
     Raises FrameError, as `read_scene_picture` does.
     """
-    header = read_image_header(path)
-    decoded = _small_jpeg(header) if header.format == "jpeg" else None
+    decoded = read_small_jpeg(read_image_header(path), LEAST_DECODED_PX)
     return read_display_rgb(path, LEAST_DECODED_PX)[0] if decoded is None else decoded
 
 
@@ -124,29 +120,9 @@ def scene_picture(rgb: NDArray[np.uint8]) -> ScenePicture:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     method = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
     small = np.asarray(
-        cv2.resize(rgb.astype(np.float32) / 255.0, size, interpolation=method), np.float32
+        cv2.resize(rgb.astype(np.float32), size, interpolation=method) / 255.0, np.float32
     )
     return ScenePicture(rgb=small, shown=~_captions(small))
-
-
-def _small_jpeg(header: ImageHeader) -> NDArray[np.uint8] | None:
-    """A JPEG decoded at a fraction of its size (by its own cosine transform); None for CMYK."""
-    from PIL import Image
-
-    longest = max(header.width_px, header.height_px)
-    divisor = max(d for d in (1, 2, 4, 8) if d == 1 or longest / d >= LEAST_DECODED_PX)
-    with (
-        decoding(header.path),
-        open_picture(header) as file,
-        Image.open(file, formats=["JPEG"]) as image,
-    ):
-        if image.mode not in ("RGB", "L"):
-            return None
-        image.draft(
-            image.mode,
-            (math.ceil(header.width_px / divisor), math.ceil(header.height_px / divisor)),
-        )
-        return np.asarray(image.convert("RGB"))
 
 
 def _captions(rgb: NDArray[np.float32]) -> NDArray[np.bool_]:

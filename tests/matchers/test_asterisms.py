@@ -1,4 +1,4 @@
-"""Figures of points: their codes stay the same under whatever turns the sky, and only then."""
+"""Asterisms: their codes stay the same under whatever turns the sky, and only then."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
-from matchers.asterisms import (
-    AsterismParameters,
-    build_index,
-    canonical,
-    every_order,
-    groups,
-    local_density,
-)
+from matchers.asterisms import AsterismParameters, Figures, build_index, encode_every_order
+
+SEEDS = st.integers(0, 10_000)
+MEMBERS = st.sampled_from([3, 4])
 
 
 def sky(seed: int, count: int, radius_deg: float = 180.0) -> FloatArray:
@@ -33,76 +29,80 @@ def turned(seed: int) -> FloatArray:
     return matrix
 
 
+def asterisms(points: FloatArray, members: int = 3, neighbours: int = 5) -> Figures:
+    """All asterisms of points alike in brightness."""
+    parameters = AsterismParameters(members=members, neighbours=neighbours)
+    return build_index(points, np.ones(len(points)), parameters).figures
+
+
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), turn=st.integers(0, 10_000), members=st.sampled_from([3, 4]))
+@given(seed=SEEDS, turn=SEEDS, members=MEMBERS)
 def test_a_rotation_changes_no_code(seed: int, turn: int, members: int) -> None:
     points = sky(seed, 12, 10.0)
-    every = groups(points, np.ones(12), AsterismParameters(members=members, neighbours=5))
-    here = canonical(points, every)
-    there = canonical(points @ turned(turn).T, every)
+    here, there = asterisms(points, members), asterisms(points @ turned(turn).T, members)
     assert there.members.tolist() == here.members.tolist()
     assert there.codes == pytest.approx(here.codes, abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), members=st.sampled_from([3, 4]))
-def test_the_order_of_members_changes_no_code(seed: int, members: int) -> None:
-    rng = np.random.default_rng(seed)
+@given(seed=SEEDS, members=MEMBERS)
+def test_the_order_of_points_changes_no_asterism(seed: int, members: int) -> None:
     points = sky(seed, 12, 10.0)
-    every = groups(points, np.ones(12), AsterismParameters(members=members, neighbours=5))
-    shuffled = rng.permuted(every, axis=1)
-    assert canonical(points, shuffled).codes == pytest.approx(canonical(points, every).codes)
+    shuffled = np.random.default_rng(seed).permutation(len(points))
+    here, there = asterisms(points, members), asterisms(points[shuffled], members)
+    named = {tuple(m): code for m, code in zip(here.members.tolist(), here.codes, strict=True)}
+    assert len(named) == len(there)
+    for m, code in zip(shuffled[there.members].tolist(), there.codes, strict=True):
+        assert code == pytest.approx(named[tuple(m)], abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000))
+@given(seed=SEEDS)
 def test_a_reflection_turns_a_code_over(seed: int) -> None:
     """Mirrored triangles have the same x and length and the opposite y: they never meet."""
     points = sky(seed, 10, 10.0)
-    every = groups(points, np.ones(10), AsterismParameters(neighbours=5))
-    here = canonical(points, every).codes
-    mirrored = canonical(points * [-1.0, 1.0, 1.0], every).codes
-    assert mirrored == pytest.approx(here * [1.0, -1.0, 1.0], abs=1e-9)
+    mirrored = asterisms(points * [-1.0, 1.0, 1.0]).codes
+    assert mirrored == pytest.approx(asterisms(points).codes * [1.0, -1.0, 1.0], abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), scale=st.floats(0.3, 3.0))
+@given(seed=SEEDS, scale=st.floats(0.3, 3.0))
 def test_a_scale_changes_the_length_alone(seed: int, scale: float) -> None:
-    """For small figures about the axis; elsewhere a scale of tangents also shears, slightly."""
+    """For small asterisms about the axis; elsewhere a scale of tangents also shears, slightly."""
     points = sky(seed, 10, 1.0)
     larger = points * [scale, scale, 1.0]
     larger /= np.linalg.norm(larger, axis=1, keepdims=True)
-    every = groups(points, np.ones(10), AsterismParameters(neighbours=5))
-    # Ties of what is longest may break otherwise: compare the figures in one given order
-    here = canonical(points, every)
-    there = every_order(larger, here.members, 0.01)
+    # Ties of what is longest may break otherwise: compare the asterisms in one given order
+    here = asterisms(points)
+    there = encode_every_order(larger, here.members, 0.01)
     for members, code in zip(here.members, here.codes, strict=True):
         same = there.codes[(there.members == members).all(axis=1)]
         assert same[0] == pytest.approx(code + np.array([0.0, 0.0, np.log(scale)]), abs=5e-3)
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10_000), members=st.sampled_from([3, 4]))
+@given(seed=SEEDS, members=MEMBERS)
 def test_noise_within_the_slack_never_loses_an_order(seed: int, members: int) -> None:
-    """Among the orders of the noisy figure is the one that is canonical without noise."""
+    """Among the orders of the noisy asterism is the one that is canonical without noise."""
     rng = np.random.default_rng(seed)
     points = sky(seed, 10, 10.0)
-    every = groups(points, np.ones(10), AsterismParameters(members=members, neighbours=4))
-    here = canonical(points, every)
+    here = asterisms(points, members, neighbours=4)
     noisy = points + 2e-4 * rng.standard_normal(points.shape)
     noisy /= np.linalg.norm(noisy, axis=1, keepdims=True)
     slack = 2e-3 / np.exp(here.codes[:, -1].min())
-    orders = {tuple(m) for m in every_order(noisy, every, slack).members.tolist()}
+    orders = {tuple(m) for m in encode_every_order(noisy, here.members, slack).members.tolist()}
     assert orders.issuperset(tuple(m) for m in here.members.tolist())
 
 
 def test_density_is_counted_per_steradian() -> None:
-    assert np.median(local_density(sky(3, 4000))) == pytest.approx(4000 / (4 * np.pi), rel=0.1)
-    assert local_density(sky(3, 1)) == pytest.approx([1 / (4 * np.pi)])
+    index = build_index(sky(3, 4000), np.ones(4000), AsterismParameters())
+    assert np.median(index.density) == pytest.approx(4000 / (4 * np.pi), rel=0.1)
+    alone = build_index(sky(3, 1), np.ones(1), AsterismParameters())
+    assert alone.density == pytest.approx([1 / (4 * np.pi)])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_points_make_no_figures(count: int) -> None:
+def test_too_few_points_make_no_asterisms(count: int) -> None:
     index = build_index(sky(5, count), np.ones(count), AsterismParameters())
     assert len(index.figures) == 0
     assert index.code_table is None

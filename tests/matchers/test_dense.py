@@ -18,10 +18,9 @@ from matchers.dense import (
     DenseParameters,
     boresights,
     correlate,
+    project_stereographic,
     search,
-    stereographic,
     templates_for,
-    turned_templates,
 )
 from matchers.light_grid import pyramid
 from matchers.photo_light import detail
@@ -105,14 +104,6 @@ def test_a_map_that_ends_is_searched_where_it_is(lamps: LampWorld, levels: Level
     assert candidates(pyramid(nowhere, 5), truth, log_picture(truth, lamps), 10.0, 3) == []
 
 
-def vectors(angles_deg: FloatArray) -> FloatArray:
-    """Unit vectors of off-nadir angles and azimuths, shape (n, 3)."""
-    lean, azimuth = np.radians(angles_deg).T
-    return np.stack(
-        [np.sin(lean) * np.cos(azimuth), np.sin(lean) * np.sin(azimuth), np.cos(lean)], axis=1
-    )
-
-
 def brute_correlation(tile: FloatImage, image: FloatImage, mask: FloatImage) -> FloatArray:
     """Correlation at every shift, the image's about its mean and the tile's about 0."""
     n = tile.shape[0] - image.shape[0] + 1
@@ -126,27 +117,22 @@ def brute_correlation(tile: FloatImage, image: FloatImage, mask: FloatImage) -> 
     return result
 
 
-@pytest.fixture
-def noise_templates() -> tuple[FloatImage, FloatImage, list[float]]:
+# Of a template of 11 x 17 px: eight rolls, tiles of 40 px; any map varies enough
+SMALL = DenseParameters(corner_px=3.98, max_tile_px=40, min_spread=1e-6, min_spread_share=0.0)
+
+
+def test_correlation_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(3)
     template = cv2.GaussianBlur(rng.random((11, 17)).astype(np.float32), (0, 0), 1.0)
     tile = cv2.GaussianBlur(rng.random((40, 40)).astype(np.float32), (0, 0), 1.0)
-    return template, tile, list(np.arange(0.0, 360.0, 45.0))
-
-
-def test_correlation_is_that_of_the_definition(
-    noise_templates: tuple[FloatImage, FloatImage, list[float]],
-) -> None:
-    template, tile, rolls = noise_templates
-    ones = np.ones_like(template)
-    templates = turned_templates(template, ones, np.array(rolls), 40)
-    found = correlate(tile, templates, 1e-6)
+    templates = templates_for(template, np.ones_like(template), 1e4, SMALL)
+    found = correlate(tile, None, templates, SMALL)
     side = templates.side_px
     assert found.shape == (8, 40 - side + 1, 40 - side + 1)
-    assert len(templates.mask_spectra) == 4
+    assert len(templates.window_spectra) == 4
     for k in range(8):  # opposite rolls share a window
         image = templates.images[k, :side, :side]
-        window = fft.irfft2(np.conj(templates.mask_spectra[k % 4]), (40, 40))[:side, :side]
+        window = fft.irfft2(np.conj(templates.window_spectra[k % 4]), (40, 40))[:side, :side]
         expected = brute_correlation(tile, image, np.round(window))
         assert found[k] == pytest.approx(expected, abs=2e-3)
 
@@ -157,14 +143,10 @@ def test_bright_light_beside_the_template_lets_no_correlation_pass_one() -> None
     template = cv2.GaussianBlur(rng.random((9, 25)).astype(np.float32), (0, 0), 1.0)
     tile = 0.01 * rng.random((96, 96)).astype(np.float32)
     tile[::19, ::17] = 5.0
-    rolls = np.arange(0.0, 360.0, 10.0)
-    templates = turned_templates(template, np.ones_like(template), rolls, 96)
-    assert np.abs(correlate(tile, templates, 1e-3)).max() <= 1.001
-
-
-PHOTO = camera_over(12.0, 42.0, width=64, height=43, focal_px=90.0)
-PLACES = st.floats(-80.0, 80.0)
-ROLLS = st.floats(-180.0, 180.0)
+    how = DenseParameters(max_tile_px=96, min_spread=1e-3, min_spread_share=0.0)
+    templates = templates_for(template, np.ones_like(template), 1e4, how)
+    assert templates.fft_px == 96
+    assert np.abs(correlate(tile, None, templates, how)).max() <= 1.001
 
 
 @given(
@@ -181,7 +163,7 @@ def test_a_pinhole_image_becomes_stereographic(width: int, height: int, focal_sh
         return 2.0 + np.sin(px / 11.0) + np.cos(py / 9.0 + px / 17.0)
 
     x, y = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
-    found = stereographic(scene(x, y).astype(np.float32), focal)
+    found = project_stereographic(scene(x, y).astype(np.float32), focal)
     assert found.shape == (height, width)
     # A stereographic pixel at radius 2 f tan(theta / 2) is the pinhole's at f tan(theta)
     radius = np.hypot(x - cx, y - cy)

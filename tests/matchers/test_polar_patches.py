@@ -14,13 +14,13 @@ from matchers.polar_patches import (
     PatchPhoto,
     PatchTable,
     asked,
-    best_correlations,
+    correlate,
     fitted,
     harmonics,
     lay,
+    project,
     sampled,
     table_of,
-    turns_at,
 )
 from matchers.verify import find_towns
 
@@ -75,11 +75,9 @@ def test_each_patch_finds_its_place_and_turn(
     found = find_towns(picture, None, 100).positions
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
     queries = asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1])))
-    best = best_correlations(table, queries)
-    first = best.argmax(axis=1)
-    turn = np.array(
-        [turns_at(table, first[i : i + 1], query)[0] for i, query in enumerate(queries)]
-    )
+    at_turns = correlate(table.coefficients, project(queries))
+    first = at_turns.max(axis=0).argmax(axis=1)
+    turn = at_turns[:, np.arange(len(first)), first].argmax(axis=0)
     true = found @ matrix[:, :2].T + matrix[:, 2]
     right = np.linalg.norm(towns[first] - true, axis=1) < 3.0
     assert right.mean() >= 0.75

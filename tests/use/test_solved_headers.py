@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regengine.photo.fits import header_field
 from tests.conftest import ROOT
 from tests.kit.program import run
 
@@ -62,15 +61,3 @@ def test_a_header_is_used_or_told(tmp_path: Path, change: dict[str, object], sen
     assert said.code == (1 if sentence else 0), said.err
     assert sentence in said.out + said.err
     assert "Traceback" not in said.err
-
-
-def test_directions_come_back_to_their_pixels_and_those_behind_have_none(tmp_path: Path) -> None:
-    bend = {"A_ORDER": 3, "B_ORDER": 3, "A_3_0": -4e-7, "A_1_2": -4e-7, "B_0_3": -4e-7}
-    write_header(
-        tmp_path / "sky.wcs", {**CARDS, "CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", **bend}
-    )
-    field = header_field(tmp_path / "sky.wcs", (200, 160))
-    x, y = np.meshgrid([0.0, 60.0, 199.0], [0.0, 159.0])
-    sky = field.to_sky(x, y)
-    assert np.array(field.project(sky)) == pytest.approx(np.array([x, y]), abs=1e-3)
-    assert np.isnan(field.project(-sky)).all()

@@ -35,7 +35,7 @@ from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
-from regengine.registration.map_window import HasWindows, footprint_window, ground_sample_km
+from regengine.registration.windows import HasWindows, footprint_window, ground_sample_km
 from regengine.report.places import ABSURD
 from regengine.store.file import photo_file
 
@@ -129,7 +129,7 @@ def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFact
 def _hidden(path: Path, frame: ExportFrame, light_map: HasWindows) -> float | None:
     """Share of the map's lights that are not seen; None without a camera that is believed."""
     from regengine.photo.image import read_linear_light
-    from regengine.registration.preparation import lights_of_photo
+    from regengine.registration.prepare_photo import lights_of_photo
 
     rejected = frame.review is not None and frame.review.decision == "rejected"
     if frame.camera is None or frame.verdict != "accepted" or rejected:
@@ -137,7 +137,7 @@ def _hidden(path: Path, frame: ExportFrame, light_map: HasWindows) -> float | No
     try:
         light = read_linear_light(path, max_long_side_px=READ_PX)
         lights = lights_of_photo(light, ground_sample_km(frame.camera) / light.factor)
-        return hidden_share(lights.sharp, frame.camera, light_map)
+        return hidden_share(lights.narrow, frame.camera, light_map)
     except ABSURD:
         return None
 

@@ -28,7 +28,7 @@ from regengine.lights.map import LightMap
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.photo.lens_profile import Falloff
-from regengine.registration.preparation import glare
+from regengine.registration.prepare_photo import glare
 
 LEAST_RISE_SHARE = 0.2
 FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0

@@ -1,15 +1,15 @@
-"""The index of the Earth's towns: their quads and patches at several scales."""
+"""The index of the Earth: the map's light peaks at several scales, and the light around each."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import cv2
 import h5py
@@ -18,173 +18,119 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
-from detectors.types import FloatArray
-from matchers import polar_patches
-from matchers.asterisms import (
-    AsterismIndex,
-    AsterismParameters,
-    Figures,
-    build_index,
-    scaled_codes,
-    unit,
-)
-from matchers.code_table import CodeTable
+from detectors.types import BoolArray, FloatArray, FloatImage
+from matchers.asterisms import unit
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.light_grid import LightGrid
-from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled
+from matchers.polar_patches import (
+    HARMONICS,
+    RINGS_PX,
+    PatchTable,
+    harmonics,
+    sampled,
+    table_of,
+)
 from matchers.verify import find_towns
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
 from regengine.lights.source import Bounds
-from regengine.registration.map_window import HasWindows
-
-T = TypeVar("T")
+from regengine.registration.windows import HasWindows
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
 # be below the pixels of the map
 PIXELS_KM = (0.65, 1.3, 2.6, 5.2)
-NEIGHBOURS = 6
-BRIGHTNESS_SHARE = 0.4
-SIZE_PX = (6.0, 80.0)
-SHAPE_TOLERANCE = 0.06
-# Altitudes of 330 to 430 km and a focal length within 3 % are a scale within 15 %
-LOG_SIZE_TOLERANCE = 0.15
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EarthIndex:
-    """Figures of the Earth's towns.
+class LightLevel:
+    """Light peaks of the map, sought in pixels of one size.
 
-    levels: By the size of the pixels, kilometres, in which the towns were sought.
-    patches: What light lies around each of these towns, in the same order.
+    Attributes
+    ----------
+    vectors : ndarray of float64, shape (n, 3)
+        Unit vectors from the Earth's centre to places on the ellipsoid.
+    contrast : ndarray of float64, shape (n,)
+        How far each stands out.
+    patches : PatchTable
+        The light around each, in the same order.
     """
 
-    levels: Mapping[float, AsterismIndex]
-    patches: Mapping[float, PatchTable]
+    vectors: FloatArray
+    contrast: FloatArray
+    patches: PatchTable
 
-    @classmethod
-    def of(cls, levels: Iterable[float], make: Callable[[float], EarthLevel]) -> EarthIndex:
-        """An index each of whose levels is made when it is first asked for."""
-        sizes, made = tuple(levels), cache(make)
-        return cls(
-            levels=MadeAtNeed(sizes, lambda level: made(level).figures),
-            patches=MadeAtNeed(sizes, lambda level: made(level).patches),
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Of the vectors."""
+        return cKDTree(self.vectors)
+
+    def only(self, wanted: BoolArray) -> LightLevel:
+        """Some of the peaks."""
+        coefficients = np.ascontiguousarray(self.patches.coefficients[:, wanted])
+        return LightLevel(
+            vectors=self.vectors[wanted],
+            contrast=self.contrast[wanted],
+            patches=replace(self.patches, coefficients=coefficients),
         )
+
+
+class EarthIndex:
+    """Levels by the size of their pixels, kilometres, each made when it is first asked for."""
+
+    def __init__(self, sizes_km: Sequence[float], make: Callable[[float], LightLevel]) -> None:
+        self.sizes_km = tuple(sizes_km)
+        self._make = cache(make)
+
+    def __getitem__(self, size_km: float) -> LightLevel:
+        """A level."""
+        return self._make(size_km)
 
     def around(self, places: FloatArray, reach_rad: float) -> EarthIndex:
         """Only what lies within a reach (chord) of some places, unit vectors of shape (n, 3)."""
-        near = cKDTree(places)
-        return self.only(
-            lambda towns: np.isfinite(near.query(towns, distance_upper_bound=reach_rad)[0])
-        )
+        tree = cKDTree(places)
+
+        def cut(size_km: float) -> LightLevel:
+            vectors = self[size_km].vectors
+            away = tree.query(vectors, distance_upper_bound=reach_rad)[0]
+            return self[size_km].only(np.isfinite(away))
+
+        return EarthIndex(self.sizes_km, cut)
 
     def within(self, bounds: Bounds) -> EarthIndex:
         """Only what lies within west, south, east, north (degrees)."""
-        return self.only(lambda towns: within(towns, bounds))
+        west, south, east, north = bounds
 
-    def only(self, wanted: Callable[[FloatArray], NDArray[np.bool_]]) -> EarthIndex:
-        """Only some towns, told by their vectors, with their figures and patches."""
+        def cut(size_km: float) -> LightLevel:
+            lon, lat = surface_to_lonlat(self[size_km].vectors)
+            inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
+            return self[size_km].only(np.asarray(inside, np.bool_))
 
-        def cut(level: float) -> EarthLevel:
-            whole = EarthLevel(self.levels[level], self.patches[level])
-            return cut_out(whole, wanted(whole.figures.vectors))
-
-        return EarthIndex.of(self.levels, cut)
-
-
-class EarthLevel(NamedTuple):
-    """One level of an index."""
-
-    figures: AsterismIndex
-    patches: PatchTable
-
-
-class MadeAtNeed(Mapping[float, T]):
-    """Values by level, each made when it is first asked for."""
-
-    def __init__(self, levels: tuple[float, ...], make: Callable[[float], T]) -> None:
-        self.known, self.make = levels, make
-
-    def __getitem__(self, level: float) -> T:
-        if level not in self.known:
-            raise KeyError(level)
-        return self.make(level)
-
-    def __iter__(self) -> Iterator[float]:
-        return iter(self.known)
-
-    def __len__(self) -> int:
-        return len(self.known)
-
-
-def cut_out(level: EarthLevel, seen: NDArray[np.bool_]) -> EarthLevel:
-    """A level with nothing but some of its towns, and the figures of these."""
-    whole, table = level
-    members, numbers = whole.figures.members, np.cumsum(seen) - 1
-    kept = seen[members[:, 0]]
-    kept[kept] = seen[members[kept]].all(axis=1)
-    codes, vectors = whole.code_table, whole.vectors[seen]
-    figures = replace(
-        whole,
-        vectors=vectors,
-        brightness=whole.brightness[seen],
-        figures=Figures(
-            members=numbers[members[kept]],
-            codes=whole.figures.codes[kept],
-            axes=whole.figures.axes[:0],
-        ),
-        azimuths_rad=whole.azimuths_rad[kept],
-        point_tree=cKDTree(vectors),
-        code_table=None
-        if codes is None or not kept.any()
-        else replace(codes, codes=codes.codes[kept], keys=codes.keys[kept], origin=None),
-        whole=(whole, seen),
-    )
-    patches = replace(
-        table,
-        coefficients=np.ascontiguousarray(table.coefficients[:, seen]),
-    )
-    return EarthLevel(figures, patches)
-
-
-def figure_parameters(pixel_km: float) -> AsterismParameters:
-    """Which figures are made of towns that were sought in pixels of some size."""
-    return AsterismParameters(
-        members=4,
-        neighbours=NEIGHBOURS,
-        brightness_share=BRIGHTNESS_SHARE,
-        size_rad=(SIZE_PX[0] * pixel_km / EARTH_RADIUS_KM, SIZE_PX[1] * pixel_km / EARTH_RADIUS_KM),
-        shape_tolerance=SHAPE_TOLERANCE,
-        log_size_tolerance=LOG_SIZE_TOLERANCE,
-    )
+        return EarthIndex(self.sizes_km, cut)
 
 
 def build_earth_index(
     light_map: HasWindows, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> EarthIndex:
-    """Find the Earth's towns in a map at every scale, and make their figures.
+    """Find the Earth's light peaks in a map at every scale.
 
     `progress` is called with pieces done and in total. Raises LightMapError if the map cannot be
     read.
     """
     made = {}
-    for number, pixel_km in enumerate(PIXELS_KM):
+    for number, size_km in enumerate(PIXELS_KM):
 
-        def told(done: int, total: int, before: int = number) -> None:
+        def tell(done: int, total: int, before: int = number) -> None:
             progress(before * total + done, len(PIXELS_KM) * total)
 
-        made[pixel_km] = build_level(light_map, pixel_km, told)
-    return EarthIndex(
-        levels={pixel_km: level.figures for pixel_km, level in made.items()},
-        patches={pixel_km: level.patches for pixel_km, level in made.items()},
-    )
+        made[size_km] = build_level(light_map, size_km, tell)
+    return EarthIndex(PIXELS_KM, made.__getitem__)
 
 
 def index_minutes(bounds: Bounds) -> float:
     """About how long one processor takes to index a map of these bounds."""
-    return EARTH_MINUTES * len(pieces(bounds)) / len(pieces((-180.0, -90.0, 180.0, 90.0)))
+    return EARTH_MINUTES * len(list_pieces(bounds)) / len(list_pieces((-180.0, -90.0, 180.0, 90.0)))
 
 
 def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
@@ -192,81 +138,56 @@ def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
 
     None for maps so large that this would take minutes.
     """
-    if len(pieces(light_map.info.bounds)) > MOST_PIECES_IN_MEMORY:
+    if len(list_pieces(light_map.info.bounds)) > MAX_PIECES_IN_MEMORY:
         return None
-
-    return EarthIndex.of(PIXELS_KM, partial(build_level, light_map))
+    return EarthIndex(PIXELS_KM, partial(build_level, light_map))
 
 
 def build_level(
     light_map: HasWindows,
-    pixel_km: float,
+    size_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> EarthLevel:
-    """Towns of a map, their figures and the light around them, at one scale."""
-    towns, rings = towns_of_map(light_map, pixel_km, progress)
-    vectors = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
-    figures = build_index(vectors, towns[:, 2], figure_parameters(pixel_km))
-    return EarthLevel(in_table_order(figures), polar_patches.table_of(rings))
-
-
-def in_table_order(index: AsterismIndex) -> AsterismIndex:
-    """The same index with its figures in the order of the table of codes, which a file keeps."""
-    table = index.code_table
-    if table is None or table.origin is None:
-        return index
-    order = table.origin
-    figures = index.figures
-    return replace(
-        index,
-        figures=Figures(
-            members=figures.members[order], codes=figures.codes[order], axes=figures.axes[order]
-        ),
-        azimuths_rad=index.azimuths_rad[order],
-        code_table=replace(table, origin=None),
+) -> LightLevel:
+    """Light peaks of a map, sought in pictures of it with square pixels of some size."""
+    peaks = [np.zeros((0, 3))]  # longitude, latitude, contrast
+    rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
+    wanted = list_pieces(light_map.info.bounds)
+    for done, (west, south) in enumerate(wanted):
+        piece = draw_piece(light_map, west, south, size_km)
+        if piece is not None:
+            found = detect_in_piece(piece, west, south, size_km)
+            peaks.append(found)
+            rings.append(measure_rings(piece, found))
+        progress(done + 1, len(wanted))
+    lon, lat, contrast = np.concatenate(peaks).T
+    vectors = unit(geodetic_to_ecef(lon, lat, np.zeros(len(lon))))
+    # Two neighbouring pieces both have those on their border
+    twins = cKDTree(EARTH_RADIUS_KM * vectors).query_pairs(SAME_PX * size_km, output_type="ndarray")
+    kept = np.ones(len(vectors), bool)
+    if len(twins):
+        kept[twins.max(axis=1)] = False
+    return LightLevel(
+        vectors=vectors[kept],
+        contrast=contrast[kept],
+        patches=table_of(np.concatenate(rings)[kept]),
     )
-
-
-def within(vectors: FloatArray, bounds: Bounds) -> NDArray[np.bool_]:
-    """Which towns lie within bounds."""
-    west, south, east, north = bounds
-    lon, lat = surface_to_lonlat(vectors)
-    return np.asarray(
-        ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north), np.bool_
-    )
-
-
-def codes_of(index: AsterismIndex) -> FloatArray:
-    """Codes of an index's figures in units of their tolerances."""
-    return scaled_codes(index.figures.codes, index.parameters)
 
 
 # The file of an index of the Earth: written whole, mapped into memory, checked before use.
 
 FORMAT = "regengine earth index"
-FORMAT_VERSION = 3
+FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # 3 held asterisms, too
 AGAIN = "make it anew with regengine lights index"
-COLUMNS = (
-    "vectors",
-    "brightness",
-    "members",
-    "lengths",
-    "azimuths",
-    "codes",
-    "keys",
-    "low",
-    "cells",
-)
 
 
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
     """Write an index of these maps; the file appears only when it is complete.
 
-    Raises ConfigError if the map has no figures of towns, StoreError if the file cannot be written.
+    Raises ConfigError if the map has too few lights, StoreError if the file cannot be written.
     """
-    if not any(len(level.figures) for level in index.levels.values()):
+    if not any(len(index[size_km].vectors) >= MIN_PEAKS for size_km in index.sizes_km):
         raise ConfigError(
-            f"{', '.join(path.name for path in maps)}: too few towns for an index: give a "
+            f"{', '.join(path.name for path in maps)}: too few lights for an index: give a "
             "map of a larger region."
         )
     with (
@@ -281,34 +202,17 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
         file.attrs["map_fingerprints"] = [
             lights_fingerprint(path) or fingerprint(path) for path in maps
         ]
-        for number, (pixel_km, level) in enumerate(sorted(index.levels.items())):
-            group = file.create_group(f"level_{number}")
-            group.attrs["pixel_km"] = pixel_km
-            columns = columns_of(level) | patches_of(index.patches[pixel_km])
+        for number, size_km in enumerate(sorted(index.sizes_km)):
+            level, group = index[size_km], file.create_group(f"level_{number}")
+            group.attrs["pixel_km"] = size_km
+            columns: dict[str, NDArray[Any]] = {
+                "vectors": level.vectors,
+                "brightness": level.contrast.astype(np.float32),
+                "patches": level.patches.coefficients,
+                "patch_weights": level.patches.weights,
+            }
             for name, values in columns.items():
                 group.create_dataset(name, data=values).attrs["sha256"] = digest(values)
-
-
-def columns_of(level: AsterismIndex) -> dict[str, NDArray[Any]]:
-    """What a file holds of one level, as plain arrays; figures in the order of the table."""
-    table = level.code_table
-    none = np.zeros((0, 5))
-    return {
-        "vectors": level.vectors,
-        "brightness": level.brightness.astype(np.float32),
-        "members": level.figures.members.astype(np.int32),
-        "lengths": level.figures.codes[:, -1].astype(np.float32),
-        "azimuths": level.azimuths_rad.astype(np.float32),
-        "codes": (none if table is None else codes_of(level)).astype(np.float32),
-        "keys": np.zeros(0) if table is None else table.keys,
-        "low": np.zeros(0) if table is None else table.low,
-        "cells": np.zeros(0, np.int64) if table is None else np.array(table.cells),
-    }
-
-
-def patches_of(table: PatchTable) -> dict[str, NDArray[Any]]:
-    """What a file holds of a level's patches."""
-    return {"patches": table.coefficients, "patch_weights": table.weights}
 
 
 def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
@@ -319,13 +223,22 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
     was made of other maps.
     """
     try:
+        levels = {}
         with h5py.File(path, "r") as file:
             check(path, file, maps)
-            groups = [file[name] for name in sorted(file)]
-            return EarthIndex(
-                levels={float(group.attrs["pixel_km"]): level_of(path, group) for group in groups},
-                patches={float(group.attrs["pixel_km"]): table_of(path, group) for group in groups},
-            )
+            for group in (file[name] for name in sorted(file)):
+                arrays = {name: map_array(path, group[name]) for name in ("vectors", "patches")}
+                if arrays["patches"].shape[1] != len(arrays["vectors"]):
+                    raise ValueError("the patches are not all there")
+                levels[float(group.attrs["pixel_km"])] = LightLevel(
+                    vectors=np.array(arrays["vectors"]),
+                    contrast=np.array(map_array(path, group["brightness"]), float),
+                    patches=PatchTable(
+                        coefficients=arrays["patches"],
+                        weights=np.array(map_array(path, group["patch_weights"])),
+                    ),
+                )
+        return EarthIndex(sorted(levels), levels.__getitem__)
     except ConfigError:
         raise
     except FileNotFoundError as error:
@@ -338,7 +251,7 @@ def check(path: Path, file: h5py.File, maps: Sequence[Path]) -> None:
     """Refuse what is no index, and one of another version or of other maps."""
     if file.attrs.get("format") != FORMAT:
         raise ConfigError(f"{path}: this is no index of the Earth's lights: {AGAIN}.")
-    if int(file.attrs["format_version"]) != FORMAT_VERSION:
+    if int(file.attrs["format_version"]) not in READ_VERSIONS:
         raise ConfigError(
             f"{path}: this index has format {file.attrs['format_version']}, this program reads "
             f"{FORMAT_VERSION}: {AGAIN}."
@@ -357,46 +270,7 @@ def is_of(known: str, path: Path) -> bool:
     return known == lights_fingerprint(path) or known == fingerprint(path)
 
 
-def level_of(path: Path, group: h5py.Group) -> AsterismIndex:
-    """One level of an index, its arrays mapped and checked."""
-    arrays = {name: mapped(path, group[name]) for name in COLUMNS}
-    figures = len(arrays["members"])
-    if len(arrays["keys"]) != figures or len(arrays["codes"]) != figures:
-        raise ValueError("the figures are not all there")
-    table = None
-    if figures:
-        table = CodeTable(
-            codes=arrays["codes"],
-            origin=None,
-            keys=arrays["keys"],
-            low=np.array(arrays["low"]),
-            cells=tuple(int(count) for count in arrays["cells"]),
-        )
-    vectors = np.array(arrays["vectors"])
-    return AsterismIndex(
-        vectors=vectors,
-        brightness=np.array(arrays["brightness"], float),
-        figures=Figures(
-            members=arrays["members"],
-            codes=arrays["lengths"][:, None],
-            axes=np.zeros((0, 3)),
-        ),
-        parameters=figure_parameters(float(group.attrs["pixel_km"])),
-        azimuths_rad=arrays["azimuths"],
-        point_tree=cKDTree(vectors),  # quickly made anew
-        code_table=table,
-    )
-
-
-def table_of(path: Path, group: h5py.Group) -> PatchTable:
-    """The patches of one level, mapped and checked."""
-    coefficients, weights = mapped(path, group["patches"]), mapped(path, group["patch_weights"])
-    if coefficients.shape[1] != len(group["vectors"]):
-        raise ValueError("the patches are not all there")
-    return PatchTable(coefficients=coefficients, weights=np.array(weights))
-
-
-def mapped(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
+def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
     """A dataset as an array in the file itself; ValueError if its check sum is not right."""
     offset = dataset.id.get_offset()
     if offset is None or dataset.size == 0:
@@ -415,9 +289,7 @@ def digest(values: NDArray[Any]) -> str:
     ).hexdigest()
 
 
-# The towns of the whole Earth as photos of some scale would tell them apart.
-
-Image = NDArray[np.float32]
+# The map in pieces: strips so narrow that their pixels are square
 
 # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
 FARTHEST_LAT_DEG = 68.0
@@ -425,56 +297,23 @@ FARTHEST_LAT_DEG = 68.0
 STRIP_DEG = 2.0
 PIECE_DEG = 20.0
 MARGIN_PX = 40
-# Towns are local maxima of nine pixels: what is nearer is the same one
+# Peaks are local maxima of nine pixels: what is nearer is the same one
 SAME_PX = 1.5
 SMOOTH_PX = 0.8
-# A piece whose brightest pixel is darker than this, log10(1 + L), holds no towns
-LEAST_LIGHT = 0.02
-MOST_TOWNS = 100_000  # of a piece: no limit
+# A piece whose brightest pixel is darker than this, log10(1 + L), holds no lights
+MIN_LIGHT = 0.02
+MAX_PEAKS = 100_000  # of a piece: no limit
 # Of a map without a file of its index: a twentieth of a second each, at each scale
-MOST_PIECES_IN_MEMORY = 60
-EARTH_MINUTES = 11  # of one processor, to index the whole Earth
-
-
-def towns_of_map(
-    light_map: HasWindows,
-    pixel_km: float,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[FloatArray, NDArray[np.complex64]]:
-    """Towns of a map, sought in pictures of it with square pixels of some size.
-
-    Returns longitudes, latitudes and contrasts, shape (n, 3), and the harmonics of the rings of
-    light around each, shape (n, rings, HARMONICS).
-    """
-    towns = [np.zeros((0, 3))]
-    rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
-    wanted = pieces(light_map.info.bounds)
-    for done, (west, south) in enumerate(wanted):
-        piece = piece_at(light_map, west, south, pixel_km)
-        if piece is not None:
-            found = towns_of_piece(piece, west, south, pixel_km)
-            towns.append(found)
-            rings.append(rings_of_piece(piece, found))
-        progress(done + 1, len(wanted))
-    kept = each_once(np.concatenate(towns), pixel_km)
-    return np.concatenate(towns)[kept], np.concatenate(rings)[kept]
-
-
-def each_once(towns: FloatArray, pixel_km: float) -> NDArray[np.bool_]:
-    """Which towns to keep of those that two neighbouring pieces both have."""
-    places = unit(geodetic_to_ecef(towns[:, 0], towns[:, 1], np.zeros(len(towns))))
-    twins = cKDTree(EARTH_RADIUS_KM * places).query_pairs(SAME_PX * pixel_km, output_type="ndarray")
-    kept = np.ones(len(towns), bool)
-    if len(twins):
-        kept[twins.max(axis=1)] = False
-    return kept
+MAX_PIECES_IN_MEMORY = 60
+EARTH_MINUTES = 5  # of one processor, to index the whole Earth
+MIN_PEAKS = 10  # in one level of an index that is of any use
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Piece:
     """A piece of a strip as a picture with square pixels, and where they lie."""
 
-    picture: Image
+    picture: FloatImage
     grid: LightGrid
     shrink: float
 
@@ -494,7 +333,7 @@ class Piece:
         return (across + 0.5) * columns / width - 0.5, (down + 0.5) * rows / height - 0.5
 
 
-def pieces(bounds: Bounds) -> list[tuple[float, float]]:
+def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
     """West and south of all pieces that a map within west, south, east, north may have."""
     west, south, east, north = bounds
     souths = np.arange(-FARTHEST_LAT_DEG, FARTHEST_LAT_DEG, STRIP_DEG)
@@ -508,7 +347,7 @@ def pieces(bounds: Bounds) -> list[tuple[float, float]]:
     ]
 
 
-def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
+def draw_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
     """The picture of one piece with what surrounds it; None where the map has nothing of it."""
     east, north = west + PIECE_DEG, south + STRIP_DEG
     shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
@@ -526,7 +365,7 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
         if error.code != "outside_map":
             raise
         return None
-    if float(grid.values.max()) < LEAST_LIGHT:
+    if float(grid.values.max()) < MIN_LIGHT:
         return None
     height, width = grid.values.shape
     step_km = grid.step_deg * KM_PER_DEGREE
@@ -538,27 +377,27 @@ def piece_at(light_map: HasWindows, west: float, south: float, pixel_km: float) 
     return Piece(picture=np.asarray(picture, np.float32), grid=grid, shrink=shrink)
 
 
-def towns_of_piece(piece: Piece, west: float, south: float, pixel_km: float) -> FloatArray:
-    """Towns of one piece of a strip, found with what surrounds it, see `towns_of_map`."""
+def detect_in_piece(piece: Piece, west: float, south: float, pixel_km: float) -> FloatArray:
+    """Longitude, latitude and contrast of a piece's peaks, found with what surrounds it."""
     smooth = np.asarray(cv2.GaussianBlur(piece.picture, (0, 0), SMOOTH_PX), np.float32)
-    towns = find_towns(smooth, None, MOST_TOWNS)
-    lon, lat = piece.places(towns.x, towns.y)
+    peaks = find_towns(smooth, None, MAX_PEAKS)
+    lon, lat = piece.places(peaks.x, peaks.y)
     # Places found in two pieces differ by parts of a pixel: those on a border are in both of them
     rim_lat = SAME_PX * pixel_km / KM_PER_DEGREE
     rim_lon = rim_lat / piece.shrink
     inside = (lon >= west - rim_lon) & (lon < west + PIECE_DEG + rim_lon)
     inside &= (lat >= south - rim_lat) & (lat < south + STRIP_DEG + rim_lat)
     lon = (lon + 180.0) % 360.0 - 180.0
-    return np.stack([lon, lat, towns.contrast], axis=1)[inside]
+    return np.stack([lon, lat, peaks.contrast], axis=1)[inside]
 
 
-def rings_of_piece(piece: Piece, towns: FloatArray) -> NDArray[np.complex64]:
-    """The light around towns of a piece, as rings that photos are compared with."""
-    if not len(towns):
+def measure_rings(piece: Piece, peaks: FloatArray) -> NDArray[np.complex64]:
+    """The light around peaks of a piece, as rings that photos are compared with."""
+    if not len(peaks):
         return np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)
     middle = piece.grid.lon0_deg + 0.5 * piece.grid.step_deg * piece.grid.values.shape[1]
-    lon = middle + (towns[:, 0] - middle + 180.0) % 360.0 - 180.0
-    x, y = piece.pixels(lon, towns[:, 1])
+    lon = middle + (peaks[:, 0] - middle + 180.0) % 360.0 - 180.0
+    x, y = piece.pixels(lon, peaks[:, 1])
     # The piece's pixels are square on its middle parallel
-    wide = piece.shrink / np.cos(np.radians(towns[:, 1]))
+    wide = piece.shrink / np.cos(np.radians(peaks[:, 1]))
     return harmonics(*sampled(piece.picture, None, x, y, wide))

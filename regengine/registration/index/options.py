@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
@@ -36,12 +36,8 @@ class BlindOptions:
     bounds: Bounds | None = None
     altitude_km: tuple[float, float] = ANY_KM
 
-    def found_anywhere(self) -> BlindOptions:
-        """The same with an absolute path, for processes that work in another folder."""
-        return self if self.index is None else replace(self, index=self.index.absolute())
 
-
-def blind_options(
+def parse_blind_options(
     mode: str, index: Path | None, bbox: str | None, mission: str | None
 ) -> BlindOptions:
     """The options out of the command line's texts.
@@ -51,11 +47,9 @@ def blind_options(
     """
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")
-    if mode == "never":
-        if bbox is not None:
-            raise ConfigError("--bbox goes with --blind always or auto.")
-        if mission is not None:
-            raise ConfigError("--mission goes with --blind always or auto.")
+    for option, value in (("--bbox", bbox), ("--mission", mission)):
+        if mode == "never" and value is not None:
+            raise ConfigError(f"{option} goes with --blind always or auto.")
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,
@@ -75,28 +69,25 @@ def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
     return options.index or next((path for path in beside if path.is_file()), None)
 
 
-def earth_index(options: BlindOptions, maps: Sequence[Path]) -> EarthIndex | None:
+@lru_cache(maxsize=2)
+def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthIndex | None:
     """The index of a map, read once per process: the one named, the one beside it, or in memory.
 
     None where there is no file and the map is so large that to make one takes minutes. Raises
     ConfigError if the one named cannot be used.
     """
-    return _read(options.index, tuple(maps), options.bounds)
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path | None, maps: tuple[Path, ...], bounds: Bounds | None) -> EarthIndex | None:
     from regengine.lights.map import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
-    whole, beside = None, None if path is not None else index_file(BlindOptions(), maps)
-    if path is not None:
-        whole = read_earth_index(path, maps)
-    elif beside is not None:
+    file, whole = index_file(options, maps), None
+    if file is not None:
+        its_maps = maps if options.index else [one for one in maps if index_beside(one) == file]
         try:
-            whole = read_earth_index(beside, [one for one in maps if index_beside(one) == beside])
+            whole = read_earth_index(file, its_maps)
         except ConfigError as error:
+            if options.index is not None:
+                raise
             logging.getLogger("regengine").warning("%s It is not used.", error)
     if whole is None:
         whole = index_in_memory(light_map_of(maps))
-    return whole if whole is None or bounds is None else whole.within(bounds)
+    return whole if whole is None or options.bounds is None else whole.within(options.bounds)

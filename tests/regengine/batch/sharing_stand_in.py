@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.neighbour_priors import SOURCE, FrameFacts, NeighbourPrior
-from regengine.registration.outcome import iso_utc
+from regengine.registration.priors.neighbours import SOURCE, FrameFacts, NeighbourPrior
+from regengine.registration.report_result import iso_utc
 from regengine.result import DetectedLights, FrameResult, Reason
 from tests.example_results import fake_process, proposal
 

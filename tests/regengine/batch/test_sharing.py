@@ -28,7 +28,7 @@ from regengine.batch.run import (
     run_batch,
 )
 from regengine.batch.sharing import the_better
-from regengine.registration.neighbour_priors import SOURCE, NeighbourPrior
+from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter

@@ -14,10 +14,10 @@ from regengine.lights.map import open_light_map
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.registration.evidence import Verified
-from regengine.registration.outcome import result_of
+from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.register import search_frame
-from regengine.registration.search import RegisterParams, Search
+from regengine.registration.report_result import report_result
+from regengine.registration.types import Match, Prior, Problem, References, SearchState
 from regengine.result import FrameResult
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.simulated import picture_of, true_camera
@@ -29,36 +29,48 @@ class Solved:
 
     truth: SimCamera
     picture: NDArray[np.uint8]
-    search: Search
+    problem: Problem
+    state: SearchState
     result: FrameResult
 
     @property
-    def best(self) -> Verified:
+    def match(self) -> Match:
         """What the search proved."""
-        assert self.search.best is not None
-        return self.search.best
+        assert self.state.match is not None
+        return self.state.match
 
 
-def solve(photo: Path) -> Solved:
+@pytest.fixture(scope="session")
+def samples_index() -> EarthIndex:
+    """Of the samples' map."""
+    index = index_in_memory(open_light_map([LIGHTS]))
+    assert index is not None
+    return index
+
+
+def solve(photo: Path, index: EarthIndex) -> Solved:
     """Place one of the simulated photos."""
     frame = read_frame(photo)
-    position = choose_position(frame, load_tle_file(ELEMENTS))
-    search = search_frame(frame, position, open_light_map([LIGHTS]), RegisterParams())
+    prior = Prior(position=choose_position(frame, load_tle_file(ELEMENTS)))
+    references = References(light_map=open_light_map([LIGHTS]), index=index)
+    problem, state = search_frame(frame, prior, references)
+    assert state is not None
     return Solved(
         truth=true_camera(photo),
         picture=picture_of(photo),
-        search=search,
-        result=result_of(search),
+        problem=problem,
+        state=state,
+        result=report_result(problem, state),
     )
 
 
 @pytest.fixture(scope="session")
-def over_city(simulated: Path) -> Solved:
+def over_city(simulated: Path, samples_index: EarthIndex) -> Solved:
     """A great city from nearly above."""
-    return solve(simulated / "nadir.jpg")
+    return solve(simulated / "nadir.jpg", samples_index)
 
 
 @pytest.fixture(scope="session")
-def slanted(simulated: Path) -> Solved:
+def slanted(simulated: Path, samples_index: EarthIndex) -> Solved:
     """Many towns at a slant."""
-    return solve(simulated / "slanted.jpg")
+    return solve(simulated / "slanted.jpg", samples_index)

@@ -14,13 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine.errors import ConfigError
-from regengine.registration.acceptance import (
-    REVIEW_PROBABILITY,
-    decide,
-    default_accept_probability,
-    probability,
-    probability_interval,
-)
+from regengine.registration.accept import decide, probability, probability_interval
 from regengine.registration.calibration import (
     Steps,
     calibration_text,
@@ -28,24 +22,22 @@ from regengine.registration.calibration import (
     read_calibration,
     shipped_calibration,
 )
-from regengine.registration.evidence import (
-    Evidence,
-)
+from regengine.registration.parameters import AcceptParams
+from regengine.registration.types import Evidence
 from regengine.result import Reason
 
 USUAL = Evidence(
     ncc=0.6,
     runner_up_ncc=0.4,
-    town_log10_odds=3.0,
+    light_log10_odds=3.0,
     patch_log10_odds=0.0,
-    runner_up_town_log10_odds=2.0,
-    towns=60,
-    met_towns=35,
+    image_log10_odds=10.0,
+    log10_views_tested=6.0,
+    runner_up_log10_odds=-3.0,
+    n_lights=60,
+    n_matched_lights=35,
     residual_px=0.6,
     held_out_residual_px=0.8,
-    picture_log10_odds=10.0,
-    runner_up_picture_log10_odds=3.5,
-    log10_tried=6.0,
 )
 MADE = replace(
     shipped_calibration(),
@@ -62,11 +54,10 @@ DOUBT = Reason(code="few_lights", text="…")
 anything = st.floats(allow_nan=True, allow_infinity=True)
 # Which way the odds of the evidence improve
 BETTER = {
-    "town_log10_odds": 1,
+    "light_log10_odds": 1,
     "patch_log10_odds": 1,
-    "picture_log10_odds": 1,
-    "runner_up_town_log10_odds": -1,
-    "runner_up_picture_log10_odds": -1,
+    "image_log10_odds": 1,
+    "log10_views_tested": -1,
 }
 
 
@@ -108,16 +99,18 @@ def test_the_interval_is_that_of_the_step() -> None:
     assert MADE.steps.probability(4.9) == pytest.approx(0.8 / 1.3)
 
 
-LESS = float(np.nextafter(REVIEW_PROBABILITY, 0.0))
+ACCEPT = AcceptParams()
+LESS = float(np.nextafter(ACCEPT.review_probability, 0.0))
 
 
 def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_is_doubt() -> None:
     threshold = shipped_calibration().accept_probability
-    assert threshold == default_accept_probability()
-    assert decide(threshold, ()) == "accepted"
-    assert decide(float(np.nextafter(threshold, 0.0)), ()) == "review"
-    assert decide(0.999999, (DOUBT,)) == decide(REVIEW_PROBABILITY, ()) == "review"
-    assert decide(LESS, ()) == decide(LESS, (DOUBT,)) == "no_match"
+    assert threshold == ACCEPT.accept_probability
+    assert decide(threshold, (), ACCEPT) == "accepted"
+    assert decide(float(np.nextafter(threshold, 0.0)), (), ACCEPT) == "review"
+    assert decide(0.999999, (DOUBT,), ACCEPT) == "review"
+    assert decide(ACCEPT.review_probability, (), ACCEPT) == "review"
+    assert decide(LESS, (), ACCEPT) == decide(LESS, (DOUBT,), ACCEPT) == "no_match"
 
 
 def test_what_accepted_promises() -> None:

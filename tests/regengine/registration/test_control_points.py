@@ -10,25 +10,29 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
-from matchers.verify import Towns
 from regengine.registration.control_points import (
     LIGHTS_REACH_PX,
     NEAREST_SHARE,
     allowed_error_m,
     control_point,
     hull_area,
-    propose,
+    select_control_points,
     sigma_at_lights_m,
     spread_of,
     stored_pixels,
     well_spread,
 )
-from regengine.registration.evidence import Solution
+from regengine.registration.types import Fit
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.conftest import Solved
 
-NO_LIGHTS = Towns(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
+NONE = np.zeros(0, np.intp)
+
+
+def matching(fit: Fit, lights: NDArray[np.intp]) -> Fit:
+    """A fit of whose photo the map confirms some lights alone."""
+    return replace(fit, light_score=replace(fit.light_score, met_towns=lights))
 
 
 def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
@@ -37,7 +41,7 @@ def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np
     return np.array([(p.x, p.y) for p in points]) - np.stack([x, y], axis=1)
 
 
-def with_patches(solution: Solution, chosen: NDArray[np.intp]) -> Solution:
+def with_patches(solution: Fit, chosen: NDArray[np.intp]) -> Fit:
     refinement = solution.refinement
     return replace(
         solution,
@@ -47,29 +51,34 @@ def with_patches(solution: Solution, chosen: NDArray[np.intp]) -> Solution:
             residual_px=refinement.residual_px[chosen],
             weights=refinement.weights[chosen],
         ),
+        groups=solution.groups[chosen],
     )
 
 
 def random_subsets(solved: Solved, count: int) -> list[tuple[ControlPoint, ...]]:
     """Control points out of different halves of a solution's patches."""
-    solution = solved.best.solution
+    solution = solved.match.fit
     rng = np.random.default_rng(0)
     found = []
     for _ in range(count):
         chosen = np.flatnonzero(rng.random(len(solution.refinement.matches)) < 0.4)
-        found.append(propose(with_patches(solution, chosen), solved.best.camera, NO_LIGHTS))
+        found.append(
+            select_control_points(
+                matching(with_patches(solution, chosen), NONE), solved.match.camera
+            )
+        )
     return found
 
 
 def test_a_camera_is_less_sure_of_lights_where_it_was_fitted_to_none(over_city: Solved) -> None:
-    best = over_city.best
-    lights = best.photo_towns.chosen(best.met)
-    sure = sigma_at_lights_m(best.solution, lights, best.solution.refits)
+    match, fit = over_city.match, over_city.match.fit
+    lights = fit.matched_lights
+    sure = sigma_at_lights_m(fit, lights, fit.refits)
     assert sure.shape == (len(lights),)
-    assert sure.max() < 0.3 * allowed_error_m(best.camera)
-    matches = best.solution.refinement.matches
-    width = best.solution.image.values.shape[1]
-    left = with_patches(best.solution, np.flatnonzero(matches.x < 0.35 * width))
+    assert sure.max() < 0.3 * allowed_error_m(match.camera)
+    matches = fit.refinement.matches
+    width = fit.image.values.shape[1]
+    left = with_patches(fit, np.flatnonzero(matches.x < 0.35 * width))
     half = sigma_at_lights_m(left, lights, left.refits)
     there, here = lights.x > 0.7 * width, lights.x < 0.3 * width
     assert np.median(half[there] / sure[there]) > 3.0
@@ -96,10 +105,10 @@ def test_sigma_is_honest(over_city: Solved, slanted: Solved) -> None:
 
 def test_patches_that_the_fit_does_not_believe_rest_on_the_camera(over_city: Solved) -> None:
     """Four patches are left, of which two point at random: all four points are right."""
-    best = over_city.best
-    refinement = best.solution.refinement
+    match, fit = over_city.match, over_city.match.fit
+    refinement = fit.refinement
     believed = np.flatnonzero(refinement.weights > 0.5)
-    some = with_patches(best.solution, believed[:: max(1, len(believed) // 4)][:4])
+    some = with_patches(fit, believed[:: max(1, len(believed) // 4)][:4])
     wild = np.array([[0.0, 0.0], [6.0, -3.0], [-4.0, 5.0], [0.0, 0.0]])
     matches = some.refinement.matches
     spoilt = replace(
@@ -108,35 +117,35 @@ def test_patches_that_the_fit_does_not_believe_rest_on_the_camera(over_city: Sol
         residual_px=some.refinement.residual_px + wild,
         weights=np.where(np.any(wild != 0.0, axis=1), 0.01, some.refinement.weights),
     )
-    points = propose(replace(some, refinement=spoilt), best.camera, NO_LIGHTS)
+    points = select_control_points(matching(replace(some, refinement=spoilt), NONE), match.camera)
     assert len(points) == 4
     errors = np.hypot(*pixel_errors(over_city, points).T)
     assert (errors < 4.0 * np.array([p.sigma_px for p in points])).all()
-    assert errors.max() < 2.0 / best.solution.image.factor
+    assert errors.max() < 2.0 / fit.image.factor
 
 
 def test_as_many_points_as_there_are_patches(over_city: Solved) -> None:
-    best = over_city.best
+    match, fit = over_city.match, over_city.match.fit
     for count in (0, 2, 3):
-        some = with_patches(best.solution, np.arange(count))
-        assert len(propose(some, best.camera, NO_LIGHTS)) == count
+        some = with_patches(fit, np.arange(count))
+        assert len(select_control_points(matching(some, NONE), match.camera)) == count
 
 
 def test_a_disagreeing_patch_pays_with_its_sigma(over_city: Solved) -> None:
     """The same four patches, one of which lies 3 px from where the camera has it."""
-    best = over_city.best
-    four = propose(best.solution, best.camera, NO_LIGHTS)
-    refinement = best.solution.refinement
-    matches, factor = refinement.matches, best.solution.image.factor
+    match, fit = over_city.match, over_city.match.fit
+    four = select_control_points(matching(fit, NONE), match.camera)
+    refinement = fit.refinement
+    matches, factor = refinement.matches, fit.image.factor
     at = np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=1)
     here = np.array([((p.x + 0.5) * factor - 0.5, (p.y + 0.5) * factor - 0.5) for p in four])
     chosen = np.linalg.norm(at[None] - here[:, None], axis=2).argmin(axis=1)
-    only = with_patches(best.solution, chosen)
-    steady = propose(only, best.camera, NO_LIGHTS)
+    only = with_patches(fit, chosen)
+    steady = select_control_points(matching(only, NONE), match.camera)
     residual = only.refinement.residual_px.copy()
     residual[2] += [3.0, 0.0]
     spoilt = replace(only, refinement=replace(only.refinement, residual_px=residual))
-    after = propose(spoilt, best.camera, NO_LIGHTS)
+    after = select_control_points(matching(spoilt, NONE), match.camera)
     assert after[2].sigma_px > 2.0 / factor * 0.9
     assert after[2].sigma_m > 2.0 * steady[2].sigma_m
     for k in (0, 1, 3):
@@ -185,12 +194,13 @@ def test_spread_is_told_of_what_the_four_span() -> None:
 
 def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> None:
     """The map confirms those of the left alone; patches farther out are as good."""
-    best = over_city.best
-    met = best.photo_towns.chosen(best.met)
-    left = met.chosen(np.flatnonzero(met.x < np.median(met.x)))
-    factor = best.solution.image.factor
-    for lights, beyond in ((met, True), (left, False)):
-        points = propose(best.solution, best.camera, lights)
+    match, fit = over_city.match, over_city.match.fit
+    all_met, every = fit.light_score.met_towns, fit.matched_lights
+    left_met = all_met[every.x < np.median(every.x)]
+    left = fit.lights.chosen(left_met)
+    factor = fit.image.factor
+    for met, beyond in ((all_met, True), (left_met, False)):
+        points = select_control_points(matching(fit, met), match.camera)
         assert len(points) == 4
         assert all(point.lights > 0 for point in points)
         far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()

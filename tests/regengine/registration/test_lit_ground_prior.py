@@ -11,7 +11,7 @@ from pyproj import Geod
 from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid
 from regengine.orbit import sun_direction, sun_moon
-from regengine.registration.lit_ground_prior import (
+from regengine.registration.priors.lit_ground import (
     LIGHT_SURPRISE,
     REACH_KM,
     SUN_DEG,

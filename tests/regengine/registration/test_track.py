@@ -21,7 +21,7 @@ from regengine.orbit import (
     position_from_nadir,
     track_positions,
 )
-from regengine.registration.tracks import Track, tracks_for
+from regengine.registration.priors.tracks import Track, tracks_for
 from tests.tle_lines import Elements
 
 TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)

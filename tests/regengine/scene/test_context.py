@@ -253,7 +253,7 @@ def test_what_picture_or_place_leaves_open_is_searched() -> None:
     day, city = answer(day=0.9, cities=0.01), answer(day=0.3, cities=0.5)
     for picture, in_place in ((day, city), (city, day)):
         scene = combine_for_search(picture, in_place, night=False)
-        assert (scene.skip_reason, scene.may_show_cities) == (None, True)
+        assert (scene.skip_reason, scene.cities_probability) == (None, 0.5)
     scene = combine_for_search(day, day, night=False)
     assert scene.skip_reason == find_skip_reason(day)
-    assert not scene.may_show_cities
+    assert scene.cities_probability == 0.01

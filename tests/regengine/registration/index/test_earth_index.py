@@ -10,15 +10,15 @@ import h5py
 import numpy as np
 import pytest
 
-from matchers.earth import great_circle_km
+from matchers.earth import great_circle_km, surface_to_lonlat
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.registration.index.earth import (
     FORMAT_VERSION,
     PIXELS_KM,
     EarthIndex,
+    build_level,
     read_earth_index,
-    towns_of_map,
     write_earth_index,
 )
 from tests.regengine.registration.index.conftest import LIGHTS
@@ -67,7 +67,8 @@ class TownsOnly:
 
 def test_each_town_is_found_once_where_it_is() -> None:
     calls: list[tuple[int, int]] = []
-    found, _ = towns_of_map(TownsOnly(), 2.6, lambda done, total: calls.append((done, total)))
+    level = build_level(TownsOnly(), 2.6, lambda done, total: calls.append((done, total)))
+    found = np.stack(surface_to_lonlat(level.vectors), axis=1)
     assert calls[-1][0] == calls[-1][1] == len(calls)
     assert len(found) == len(TOWNS)
     lon, lat = found[:, None, 0], found[:, None, 1]
@@ -79,16 +80,17 @@ def test_each_town_is_found_once_where_it_is() -> None:
 
 def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path) -> None:
     read = read_earth_index(index_path, [LIGHTS])
-    assert tuple(sorted(read.levels)) == PIXELS_KM
-    for pixel_km, level in index.levels.items():
-        same = read.levels[pixel_km]
-        assert same.vectors == pytest.approx(level.vectors)
-        assert np.array_equal(same.figures.members, level.figures.members)
+    assert read.sizes_km == index.sizes_km == PIXELS_KM
+    for size_km in PIXELS_KM:
+        assert read[size_km].vectors == pytest.approx(index[size_km].vectors)
+        assert read[size_km].contrast == pytest.approx(index[size_km].contrast)
+        patches = index[size_km].patches
+        assert np.array_equal(read[size_km].patches.coefficients, patches.coefficients)
 
 
 def test_bounds_may_cross_the_antimeridian(index: EarthIndex) -> None:
     everything = index.within((100.0, -60.0, 100.0 + 200.0, 60.0))
-    assert len(everything.levels[2.6].figures) == len(index.levels[2.6].figures)
+    assert len(everything[2.6].vectors) == len(index[2.6].vectors)
 
 
 def test_nothing_but_this_map_s_whole_index_is_read(index_path: Path, tmp_path: Path) -> None:
@@ -127,9 +129,9 @@ def test_damage_is_noticed(index_path: Path, tmp_path: Path, share: float) -> No
             read_earth_index(path, [LIGHTS])
 
 
-def test_a_map_without_towns_makes_no_index(index: EarthIndex, tmp_path: Path) -> None:
+def test_a_map_without_lights_makes_no_index(index: EarthIndex, tmp_path: Path) -> None:
     empty = index.within((10.0, 0.0, 20.0, 5.0))
     out = tmp_path / "empty.idx"
-    with pytest.raises(ConfigError, match="too few towns"):
+    with pytest.raises(ConfigError, match="too few lights"):
         write_earth_index(empty, [LIGHTS], out)
     assert list(tmp_path.iterdir()) == []

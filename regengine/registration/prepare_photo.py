@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import diffuse_background, hot_pixels
+from detectors.background import Background, diffuse_background, hot_pixels
+from detectors.constants import SEMI_MAJOR_M
 from detectors.limb import Limb, find_limb, sky_mask
 from detectors.masks import (
     blank_parts,
@@ -25,12 +26,12 @@ from detectors.masks import (
 )
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
-from regengine.orbit.propagation import CameraPosition
+from matchers.verify import find_towns
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
-from regengine.registration.lens_prior import CROP_SCALES, USUAL_LENSES_MM, is_telephoto
-from regengine.registration.map_window import HasOverview, ground_sample_km
-from regengine.registration.search import PhotoLights, RegisterParams, Search, SearchAids
+from regengine.registration.parameters import RegisterParams
+from regengine.registration.priors.lens import USUAL_FOCAL_MM, is_telephoto
+from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
 from regengine.result import Reason
 
 # The photo's finest light image: pixels of a third of a kilometre below, so that light is averaged
@@ -40,9 +41,9 @@ FINE_SAMPLE_KM = 0.33
 FINE_LIMITS_PX = (256, 1200)
 # Telephoto frames are read at this size, where streets are grain
 GRAIN_PX = 1024
-# Diffuse light is what is broader than towns, or than the largest cities
-SHARP_DIFFUSE_KM = 12.0
-HAZY_DIFFUSE_KM = 60.0  # broader than the largest cities: glows of haze stay
+# Diffuse light is what is broader than cities
+DIFFUSE_KM = 12.0
+LONGEST_CROP = 1.95  # a crop to half of the sensor
 LEAST_DIFFUSE_PX = 16.0
 # Of frames hardly larger than that nothing is known to be diffuse
 MOST_DIFFUSE_SHARE = 0.5
@@ -68,77 +69,63 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "figures", "patches", "view"))
 
 
-def prepare(
-    frame: Frame,
-    position: CameraPosition,
-    light_map: HasOverview,
-    parameters: RegisterParams,
-    aids: SearchAids | None = None,
-) -> Search:
+def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     """Read a photo and make ready whatever searches for it, wherever they look.
 
-    The search has no lights, and the reason, where the photo need not be searched for cities.
     Raises FrameError if the photo cannot be read.
     """
-    started_s = parameters.clock()
-    aids = aids or SearchAids()
-    stored, focal_known = nominal_camera(frame, position)
-    if aids.placement is not None:
-        placed, focal_known = aids.placement, True
-        stored = replace(
-            stored,
-            focal_px=placed.focal_px,
-            principal_point=placed.principal_point,
-            distortion=placed.distortion,
-        )
-    altitude_km = position.altitude_km
-    side_px = read_px(stored, altitude_km, focal_known)
-    finest = read_linear_light(frame.path, max_long_side_px=side_px)
-    light = brought_down(finest, fine_px(stored, altitude_km))
-    futile = None
-    if aids.placement is None:
-        futile = nothing_to_register(light, parameters.any_category)
-    limb, lights = None, None
-    if futile is None:
-        limb = limb_of_photo(light, stored, focal_known, altitude_km)
-        lights = lights_of_photo(light, ground_sample_km(stored) / light.factor, limb, finest)
-    search = Search(
-        frame=frame,
-        position=position,
-        light_map=light_map,
-        parameters=parameters,
-        aids=aids,
-        stored=stored,
-        focal_known=focal_known,
-        started_s=started_s,
-        futile=futile,
-        limb=limb,
-    )
-    if lights is not None:
-        search.lights = lights
-        load_compiled()
-    return search
+    position, placed = prior.position, prior.placement
+    altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+    nominal = make_nominal_camera(frame, placed)
+    focal_known = frame.focal_mm is not None or placed is not None
+    side_px = read_px(nominal, altitude_km, focal_known)
+    finest = read_linear_light(frame.path, max_long_side_px=side_px, small_jpeg=True)
+    light = brought_down(finest, fine_px(nominal, altitude_km))
+    photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
+    if placed is None:
+        reason = nothing_to_register(light, params.any_category)
+        if reason is not None:
+            return replace(photo, skip_reason=reason)
+    limb = limb_of_photo(light, nominal, focal_known, altitude_km)
+    images = lights_of_photo(light, altitude_km / nominal.focal_px / light.factor, limb, finest)
+    load_compiled()
+    # Where a person placed the photo, that tells more than a limb
+    photo = replace(photo, images=images, limb=None if placed else limb)
+    if position is None:
+        n_lights = count_light_peaks(photo)
+        if n_lights < params.search.min_peaks_blind:
+            text = (
+                f"only {n_lights} lights can be told apart, too few to find them anywhere on Earth;"
+                " give the time with element sets, or the nadir"
+            )
+            return replace(photo, skip_reason=Reason(code="few_lights", text=text))
+    return photo
 
 
-def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool]:
-    """Camera of the stored image as the metadata has it, and whether its focal length is known.
+def count_light_peaks(photo: Photo) -> int:
+    """Light peaks that can be told apart in the photo, 15 at most."""
+    small = photo.image("narrow").resized(200, 0.8)
+    return len(find_towns(small.values, small.weight, 15))
 
-    Where the lens was calibrated, it is that lens.
+
+def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
+    """Camera of the stored image as the metadata have it; its pose means nothing.
+
+    Where the lens was calibrated, or a person has placed the photo, it is that lens.
     """
     size = frame.width_px, frame.height_px
     longest = max(size)
     pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
-    focal_mm = frame.focal_mm or USUAL_LENSES_MM[0]
-    x, y, z = position.position_ecef_m.tolist()
+    focal_mm = frame.focal_mm or USUAL_FOCAL_MM
     camera = Camera(
         width_px=frame.width_px,
         height_px=frame.height_px,
         focal_px=1e3 * focal_mm / pitch_um,
         principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
         quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
+        position_ecef_m=(SEMI_MAJOR_M + 1e3 * NOMINAL_ALTITUDE_KM, 0.0, 0.0),
     )
-    lens = None if frame.profile is None else frame.profile.for_picture(*size)
+    lens = placed or (None if frame.profile is None else frame.profile.for_picture(*size))
     if lens is not None:
         camera = replace(
             camera,
@@ -146,7 +133,7 @@ def nominal_camera(frame: Frame, position: CameraPosition) -> tuple[Camera, bool
             principal_point=lens.principal_point,
             distortion=lens.distortion,
         )
-    return camera, frame.focal_mm is not None
+    return camera
 
 
 def nothing_to_register(light: LinearLight, any_category: bool) -> Reason | None:
@@ -169,7 +156,7 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
 
 def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
     """Long side at which a photo is read: finer than its light images where it may be telephoto."""
-    longest_lens = replace(stored, focal_px=stored.focal_px * max(CROP_SCALES))
+    longest_lens = replace(stored, focal_px=stored.focal_px * LONGEST_CROP)
     fine = fine_px(stored, altitude_km)
     return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
 
@@ -191,7 +178,7 @@ def lights_of_photo(
     sample_km: float,
     limb: Limb | None = None,
     finest: LinearLight | None = None,
-) -> PhotoLights:
+) -> LightImages:
     """Step 1: the photo's city light without diffuse light, hot pixels, glare and captions.
 
     `sample_km`: size of the light's pixels on the ground below; `limb`: the sky above it does not
@@ -203,60 +190,54 @@ def lights_of_photo(
     ignored |= window_frames(light.light, sky=sky) | hardware_mask(light.light, sky)
     if sky is not None:
         ignored |= sky
-    scale_px = max(LEAST_DIFFUSE_PX, SHARP_DIFFUSE_KM / sample_km)
+    scale_px = max(LEAST_DIFFUSE_PX, DIFFUSE_KM / sample_km)
+    background = estimate_background(light, scale_px, hot | ignored)
     if scale_px <= MOST_DIFFUSE_SHARE * max(light.light.shape):
-        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | ignored)
         least_px = max(LEAST_SMOOTH_PX, round(SMOOTH_KM / sample_km))
-        cleaned = np.where(hot, background.level, light.light).astype(np.float32)
-        ignored |= smooth_light(
+        cleaned = np.where(hot, background.level, light.light)
+        smooth = smooth_light(
             cleaned, background.level, background.noise, light.saturated, least_px
         )
-    images = [
-        without_diffuse(light, max(LEAST_DIFFUSE_PX, width_km / sample_km), hot, ignored)
-        for width_km in (SHARP_DIFFUSE_KM, HAZY_DIFFUSE_KM)
-    ]
+        if smooth.any():
+            ignored |= smooth
+            background = estimate_background(light, scale_px, hot | ignored)
+    weight = np.where(ignored, np.float32(0.0), np.float32(1.0))
+    cleaned = np.where(hot, background.level, light.light)
+    narrow = light_image(cleaned, background.level, background.noise, weight, light.factor)
     finest = light if finest is None else finest
     grain = replace(finest, light=grainy_light(finest.light))
-    flat = flat_light(
-        brought_down(grain, max(light.light.shape)),
-        np.where(ignored, np.float32(0.0), np.float32(1.0)),
-    )
-    return PhotoLights(sharp=images[0], hazy=images[1], flat=flat)
+    clipped = clipped_light(brought_down(grain, max(light.light.shape)), weight)
+    return LightImages(narrow=narrow, clipped=clipped)
 
 
-def flat_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
+def clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
     """City light of a photo that may be city all over, cut off where maps saturate."""
     sigma_px = max(light.light.shape) / FLAT_BLURS
     lit = cv2.GaussianBlur(light.light * weight, (0, 0), sigma_px)
     counted = cv2.GaussianBlur(weight, (0, 0), sigma_px)
-    blurred = np.asarray(lit / np.maximum(counted, 1e-3), np.float32)
-    seen = blurred[weight > 0.5]
+    smooth = np.asarray(lit / np.maximum(counted, 1e-3), np.float32)
+    seen = smooth[weight > 0.5]
     darkest = float(np.quantile(seen, DARKEST_QUANTILE)) if seen.size else 0.0
     return light_image(
-        blurred,
-        np.full_like(blurred, darkest),
-        np.zeros_like(blurred),
+        smooth,
+        np.full_like(smooth, darkest),
+        np.zeros_like(smooth),
         weight,
         light.factor,
         FLAT_SHARE,
     )
 
 
-def without_diffuse(
-    light: LinearLight, scale_px: float, hot: NDArray[np.bool_], ignored: NDArray[np.bool_]
-) -> LightImage:
-    """City light of a photo without what is broader than a scale."""
-    weight = np.where(ignored, np.float32(0.0), np.float32(1.0))
-    if scale_px > MOST_DIFFUSE_SHARE * max(light.light.shape):
-        # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
-        # its darkest places have; its pixels are means of hundreds, without noise
-        darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
-        level, noise = np.full_like(light.light, darkest), np.zeros_like(light.light)
-    else:
-        background = diffuse_background(light.light, scale_px=scale_px, mask=hot | ignored)
-        level, noise = background.level, background.noise
-    cleaned = np.where(hot, level, light.light).astype(np.float32)
-    return light_image(cleaned, level, noise, weight, light.factor)
+def estimate_background(
+    light: LinearLight, scale_px: float, ignored: NDArray[np.bool_]
+) -> Background:
+    """What is broader than a scale, and the noise about it."""
+    if scale_px <= MOST_DIFFUSE_SHARE * max(light.light.shape):
+        return diffuse_background(light.light, scale_px=scale_px, mask=ignored)
+    # A telephoto frame may be city all over: nothing in it is known to be diffuse but what
+    # its darkest places have; its pixels are means of hundreds, without noise
+    darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
+    return Background(level=np.full_like(light.light, darkest), noise=np.zeros_like(light.light))
 
 
 def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
@@ -267,9 +248,10 @@ def glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     """
     side = max(LEAST_GLARE_PX, round(GLARE_KM / sample_km)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    clipped = (light.saturated > 0.5).astype(np.uint8)
-    solid = cv2.morphologyEx(clipped, cv2.MORPH_OPEN, disc)
-    return np.asarray(cv2.dilate(solid, disc), bool)
+    core = cv2.erode((light.saturated > 0.5).astype(np.uint8), disc)
+    if cv2.countNonZero(core):
+        core = cv2.dilate(cv2.dilate(core, disc), disc)
+    return np.asarray(core, bool)
 
 
 def load_compiled() -> None:

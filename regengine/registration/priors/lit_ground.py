@@ -18,7 +18,7 @@ from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
 from matchers.light_grid import LightGrid
-from regengine.registration.map_window import HasOverview
+from regengine.registration.windows import HasOverview
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
 # 1,134 km. Records tell the orbit's places apart best with 400 km (1.3 nats) and as well with 800

@@ -15,7 +15,7 @@ import numpy as np
 from detectors.constants import DAY_S
 from matchers.camera import Camera
 from regengine.photo.frame import Frame
-from regengine.registration.lens_prior import USUAL_LENSES_MM
+from regengine.registration.priors.lens import USUAL_FOCAL_MM
 from regengine.result import FrameResult
 
 # A camera's clock, and an element set's error along the track, are the same minutes apart
@@ -167,7 +167,7 @@ def lesson_of(result: FrameResult) -> Lesson | None:
     if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
         return None
     camera = result.solved.camera
-    nominal_px = 1e3 * (result.focal_mm or USUAL_LENSES_MM[0]) / result.pixel_pitch_um
+    nominal_px = 1e3 * (result.focal_mm or USUAL_FOCAL_MM) / result.pixel_pitch_um
     return Lesson(
         facts=facts,
         camera=camera,

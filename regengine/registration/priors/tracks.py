@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
@@ -31,7 +31,8 @@ from regengine.orbit.uncertainty import (
     with_clock,
     with_drag,
 )
-from regengine.registration.lit_ground_prior import LitGround, place_surprise
+from regengine.registration.priors.lens import SIGMA_PRINCIPAL_SHARE, LensBelief
+from regengine.registration.priors.lit_ground import LitGround, place_surprise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,30 +78,27 @@ class Track:
         """Offsets beyond this are not looked at."""
         return self.belief.reach_km
 
-    def prior(
-        self,
-        offset_km: float,
-        sigma_along_km: float,
-        stored: Camera,
-        sigma_log_focal: float,
-        sigma_principal_px: float,
-    ) -> PosePrior:
-        """Belief around one offset, for the fit that starts there."""
-        x, y, z = self.position(offset_km).tolist()
-        vx, vy, vz = self.velocity(offset_km).tolist()
-        return PosePrior(
-            position_ecef_m=(x, y, z),
-            velocity_ecef=(vx, vy, vz),
-            focal_px=stored.focal_px,
-            sigma_along_m=1e3 * sigma_along_km,
-            sigma_across_m=1e3 * self.sigma_across_km(offset_km),
-            sigma_up_m=1e3 * self.sigma_up_km,
-            sigma_log_focal=sigma_log_focal,
-            sigma_k1=SIGMA_K1,
-            principal_point=stored.principal_point,
-            sigma_principal_px=sigma_principal_px,
-            k1=stored.distortion[0],
-        )
+
+def believe_camera(
+    track: Track, offset_km: float, spread_km: float, nominal: Camera, lens: LensBelief
+) -> PosePrior:
+    """Belief about a camera at a place of a track with one focal length, for the stored image."""
+    x, y, z = track.position(offset_km).tolist()
+    vx, vy, vz = track.velocity(offset_km).tolist()
+    longest = max(nominal.width_px, nominal.height_px)
+    return PosePrior(
+        position_ecef_m=(x, y, z),
+        velocity_ecef=(vx, vy, vz),
+        focal_px=nominal.focal_px * lens.ratio,
+        sigma_along_m=1e3 * min(spread_km, track.sigma_along_km),
+        sigma_across_m=1e3 * track.sigma_across_km(offset_km),
+        sigma_up_m=1e3 * track.sigma_up_km,
+        sigma_log_focal=lens.sigma_log_focal,
+        sigma_k1=SIGMA_K1,
+        principal_point=nominal.principal_point,
+        sigma_principal_px=SIGMA_PRINCIPAL_SHARE * longest if lens.is_cropped else 0.0,
+        k1=nominal.distortion[0],
+    )
 
 
 # Radial distortion of photographic lenses of 24 mm and longer, as the coefficient k1 in units of
@@ -298,3 +296,40 @@ def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
         speed_km_s=ORBITAL_SPEED_KM_S,
         shares_start=not ascending,
     )
+
+
+# Places along a track, by how likely the camera was there
+
+
+MIN_SHARE = 1e-9  # of probability, that a logarithm can be taken of
+
+
+def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatArray:
+    """Negative log-probability that the camera was within half a step of offsets."""
+    middle = np.asarray(offset_km, float)
+    share = track.belief.share(middle - 0.5 * step_km, middle + 0.5 * step_km)
+    return np.asarray(track.surprise - np.log(np.maximum(share, MIN_SHARE)))
+
+
+def list_offsets(
+    track: Track, step_km: float, *, between: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """Offsets a step apart at which it may be night, and their negative log-priors.
+
+    They begin at offset 0, or (``between``) half a step from it; one that two tracks share is the
+    first one's.
+    """
+    count = max(0, math.ceil((track.reach_km - 0.5 * step_km) / step_km))
+    if between:
+        offsets = step_km * (np.arange(-count, count, dtype=np.float64) + 0.5)
+    else:
+        offsets = step_km * np.arange(-count, count + 1, dtype=np.float64)
+    kept = track.may_be_night(offsets) if len(offsets) else np.zeros(0, bool)
+    if track.shares_start:
+        kept &= offsets != 0.0
+    offsets = offsets[kept]
+    if not len(offsets):
+        return offsets, offsets
+    neg_log_prior = weigh_offsets(offsets, track, step_km) + track.place_surprise(offsets)
+    order = np.argsort(neg_log_prior, kind="stable")
+    return offsets[order], neg_log_prior[order]

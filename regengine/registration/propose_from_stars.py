@@ -8,10 +8,8 @@ against the map as everything else, and proven by the same evidence.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import islice
 
 import numpy as np
 
@@ -19,23 +17,20 @@ from detectors.limb import Limb, sky_mask
 from detectors.limb_geometry import arc_rays, limb_angle_deg, pixels_of, tangent_axes
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.dense import DenseParameters
 from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
-from regengine.registration.candidates import (
-    Candidate,
-    CoarseView,
-    Look,
-    merged,
-    unmirrored,
-    unmirrored_ray,
+from regengine.registration.align import align_first, merge_hypotheses
+from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, LensBelief
+from regengine.registration.priors.tracks import (
+    CLOCK_SIGMA_S,
+    UNKNOWN_CLOCK_SHARE,
+    USUAL_CLOCK_S,
+    Track,
+    believe_camera,
+    list_offsets,
 )
-from regengine.registration.lens_prior import SIGMA_LOG_FOCAL, Scale
-from regengine.registration.map_window import FARTHEST_DEG, LEAST_SAMPLE_KM, ground_reach_km
-from regengine.registration.search import Proposals, Search, Sky, Step
-from regengine.registration.search_order import likely_offsets, look_at
-from regengine.registration.tracks import CLOCK_SIGMA_S, UNKNOWN_CLOCK_SHARE, USUAL_CLOCK_S, Track
+from regengine.registration.types import Hypothesis, OrbitPlace, Photo, Problem, Stage
 from regengine.sky.stars.attitude import (
     LEAST_STAR_HEIGHT_KM,
     StarAttitude,
@@ -44,18 +39,10 @@ from regengine.sky.stars.attitude import (
 )
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
-ORDER = 50
-# Of 19 real photos with a limb that are placed, all are without the stars, but one; so figures are
-# looked for at the likeliest places first
-SURPRISE = 2.0
-# Stars above the limb leave a search of some seconds; it ends when so much of the work is done
-TIME_SHARE = 0.25
 DETECTION_PX = 2000  # long side of the picture in which stars are detected
 LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
 # Long side of the picture that is aligned
 PLACES_PX = 96
-# So many places, the likeliest first, are one look: as many as lie within the limb's uncertainty
-PLACES_PER_LOOK = 12
 # A camera whose attitude is known need only slide: by a tenth of the ground's distance at most, a
 # few pixels of the image that it is aligned on
 STEP_KM = 30.0
@@ -74,28 +61,23 @@ ARC_SAMPLES, ARC_REACH_DEG = 25, 80.0
 FIT_STEPS = 5
 
 
-def propose(search: Search) -> Iterator[Step]:
-    """Look where stars and limb put the camera, the likeliest places first."""
-    if search.limb is not None and search.aids.sky is not None and not search.anywhere:
-        take = partial(take_likely, search, search.limb, search.aids.sky)
-        yield Step(kind="stars", take=take, surprise=(SURPRISE,), time_share=TIME_SHARE)
+def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
+    """Read the attitude off the sky, and align the cameras at the likeliest places."""
+    limb, read_stars = problem.photo.limb, problem.prior.read_stars
+    assert limb is not None
+    assert read_stars is not None
+    attitude = read_stars(problem)
+    if attitude is None:
+        return []
+    found: list[Hypothesis] = []
+    for place in list_star_places(attitude, problem.tracks, limb)[: stage.n_aligned]:
+        start = hypothesize_place(place, attitude, problem.photo.nominal)
+        aligned = align_first(problem, [start], size_px=PLACES_PX)
+        found = merge_hypotheses(found, aligned, problem.params.search.same_view_share)
+    return found
 
 
-def take_likely(search: Search, limb: Limb, sky: Sky) -> Iterator[Proposals]:
-    """Read the attitude off the sky, and look from the likeliest places while that makes sense."""
-    search.spend("sky")
-    search.attitude = sky(search)
-    if search.attitude is None:
-        return
-    places = iter(star_places(search.attitude, search.tracks, limb))
-    while group := list(islice(places, PLACES_PER_LOOK)):
-        for hazy in (False, True):
-            if search.conclusive or search.expired(TIME_SHARE):
-                return
-            yield from take_places(search, search.attitude, group, hazy)
-
-
-def read_sky(search: Search) -> StarAttitude | None:
+def read_sky(problem: Problem) -> StarAttitude | None:
     """The attitude that the stars above the photo's limb tell, if they prove one.
 
     Raises FrameError if the photo cannot be read, CatalogueError if the star catalogue is missing
@@ -105,25 +87,26 @@ def read_sky(search: Search) -> StarAttitude | None:
     from regengine.sky.detection.kinds import STARS
     from regengine.sky.stars.photo import sky
 
-    frame, limb, stored = search.frame, search.limb, search.stored
+    photo = problem.photo
+    frame, limb, stored = photo.frame, photo.limb, photo.nominal
     if frame.time_utc is None or limb is None:
         return None
     # The sky begins where refraction no longer bends starlight
-    raised_deg = limb_angle_deg(search.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
+    raised_deg = limb_angle_deg(problem.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
     if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
         return None
     picture = read_linear_light(frame.path, max_long_side_px=DETECTION_PX)
     mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
     catalogue, indices = sky()
-    options = lens_options(search, limb)
+    options = limit_lens(photo, limb)
     solution = solve_stars(stars, stored.width_px, stored.height_px, catalogue, indices, options)
     return attitude_of(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
 
 
-def lens_options(search: Search, limb: Limb) -> SolveOptions:
+def limit_lens(photo: Photo, limb: Limb) -> SolveOptions:
     """The lens as it is told; where it is not, as long as the limb's curvature says."""
-    stored = search.stored
+    stored = photo.nominal
     told = SolveOptions(
         focal_px=stored.focal_px,
         log_focal_sigma=SIGMA_LOG_FOCAL,
@@ -131,7 +114,7 @@ def lens_options(search: Search, limb: Limb) -> SolveOptions:
         distortion=stored.distortion,
         principal_point=stored.principal_point,
     )
-    if search.focal_known:
+    if photo.focal_known:
         return told
     scale = max(stored.width_px, stored.height_px) / max(limb.shape)
     return replace(
@@ -154,7 +137,9 @@ class StarPlace:
     surprise: float
 
 
-def star_places(attitude: StarAttitude, tracks: Sequence[Track], limb: Limb) -> list[StarPlace]:
+def list_star_places(
+    attitude: StarAttitude, tracks: Sequence[Track], limb: Limb
+) -> list[StarPlace]:
     """Places where the camera may have been, by orbit, stars and limb; the likeliest first."""
     rotation = icrs_to_itrf(attitude.time_utc)
     nadir = nadir_through(limb, attitude.camera)
@@ -172,7 +157,7 @@ def star_places(attitude: StarAttitude, tracks: Sequence[Track], limb: Limb) -> 
         near = nodes[np.array(off_deg) < FARTHEST_OFF_DEG]
         if not len(near):
             continue
-        for offset_km, surprise in likely_offsets(track, STEP_KM):
+        for offset_km, surprise in zip(*list_offsets(track, STEP_KM), strict=True):
             if np.abs(near - offset_km).min() > 0.5 * FIRST_STEP_KM:
                 continue
             camera = camera_at(track, offset_km)
@@ -217,7 +202,7 @@ def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
     x, y = pixels_of(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
     with np.errstate(invalid="ignore"):
         shown = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-    nadir = unmirrored_ray(limb.nadir, lens.mirrored)
+    nadir = limb.nadir * np.array([-1.0 if lens.mirrored else 1.0, 1.0, 1.0])
     if shown.sum() < 2:
         return nadir
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
@@ -231,65 +216,25 @@ def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
     return nadir
 
 
-def take_places(
-    search: Search, attitude: StarAttitude, places: Sequence[StarPlace], hazy: bool
-) -> Iterator[Proposals]:
-    """Align the cameras of some places on the photo's light."""
-    search.looks_taken += 1
-    search.spend("alignment", len(places))
-    parameters = DenseParameters()
-    light = search.lights.of(hazy)
-    image = light.resized(PLACES_PX, parameters.smooth_px, parameters.detail_px)
-    image = unmirrored(image, attitude.camera.mirrored)
-    reach_km = ground_reach_km(search.altitude_km, FARTHEST_DEG)
-    found: list[Candidate] = []
-    covered = False
-    for place in places:
-        start = replace(image.camera(place.camera), mirrored=False)
-        nearest_km = search.window.slant_km(nearest_off_nadir_deg(start))
-        step_km = max(nearest_km / start.focal_px, LEAST_SAMPLE_KM)
-        levels = search.window.around(start.position_ecef_m, reach_km, step_km)
-        if levels is None:
-            continue
-        covered = True
-        view = CoarseView(stored=search.stored, picture=image, levels=levels, parameters=parameters)
-        look = look_of_place(place, hazy, attitude, search.stored)
-        found = merged(found, view.aligned([start], [look]))
-    if covered:
-        search.covered = True
-        yield Proposals(found)
-
-
-def look_of_place(place: StarPlace, hazy: bool, attitude: StarAttitude, stored: Camera) -> Look:
-    """The look that a place amounts to: with the lens and the attitude that the stars tell.
+def hypothesize_place(place: StarPlace, attitude: StarAttitude, nominal: Camera) -> Hypothesis:
+    """The camera of a place, with the lens and the attitude that the stars tell.
 
     The attitude turns with the Earth by as much of the offset as is the clock's, and how much that
-    is is known as little as everywhere (`regengine.registration.tracks`).
+    is is known as little as everywhere (`regengine.registration.priors.tracks`).
     """
     track, offset_km = place.track, place.offset_km
-    lens = Scale(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal, cropped=False)
-    look = look_at(track, offset_km, STEP_KM, place.camera, lens)
+    lens = LensBelief(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal)
+    prior = believe_camera(track, offset_km, STEP_KM, place.camera, lens)
     unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
     turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
-    return replace(
-        look,
-        scale=place.camera.focal_px / stored.focal_px,
-        mirrored=attitude.camera.mirrored,
-        hazy=hazy,
-        flat=False,
+    return Hypothesis(
+        camera=replace(place.camera, width_px=nominal.width_px, height_px=nominal.height_px),
         prior=replace(
-            look.prior,
+            prior,
             quaternion=place.camera.quaternion,
             sigma_rotation_rad=float(np.hypot(attitude.sigma_rad, turned_rad)),
         ),
+        orbit=OrbitPlace(offset_km=offset_km, speed_km_s=track.speed_km_s, clock_s=track.clock_s),
+        source="stars",
+        n_stars=attitude.stars,
     )
-
-
-def nearest_off_nadir_deg(camera: Camera) -> float:
-    """Off-nadir angle of the nearest ground that an image shows."""
-    x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
-    )
-    rays = camera.rays(x, y)
-    cosine = rays @ down_of(camera) / np.linalg.norm(rays, axis=-1)
-    return float(np.degrees(np.arccos(np.clip(cosine.max(), -1.0, 1.0))))

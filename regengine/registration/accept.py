@@ -1,0 +1,130 @@
+"""Evidence to probability to verdict; what a photo's place without orbit must show besides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from detectors.types import FloatArray
+from regengine.registration.align import is_same_view
+from regengine.registration.calibration import shipped_calibration
+from regengine.registration.control_points import allowed_error_m
+from regengine.registration.parameters import AcceptParams
+from regengine.registration.priors.lens import SIGMA_LOG_FOCAL
+from regengine.registration.types import Evidence, Match
+from regengine.result import ControlPoint, Reason, Verdict
+
+
+def place_probability(evidence: Evidence) -> float:
+    """P(right) of the place alone."""
+    return float(shipped_calibration().steps.probability(evidence.log10_odds))
+
+
+def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float:
+    """Of fits of the right place, those whose control points are right, as far as trials say."""
+    params = params or AcceptParams()
+    odds = evidence.patch_log10_odds
+    if is_tested(evidence, params) and evidence.light_log10_odds >= params.covering_log10_odds:
+        return 1.0
+    return next((share for below, share in params.right_below_log10_odds if odds < below), 1.0)
+
+
+def probability(evidence: Evidence, params: AcceptParams | None = None) -> float:
+    """P(right) of a match: that of its place, and less where its fit is not tested."""
+    return share_right(evidence, params) * place_probability(evidence)
+
+
+def probability_interval(evidence: Evidence) -> tuple[float, float]:
+    """The least and the most that the trials behind `probability` allow for."""
+    low, high = shipped_calibration().steps.interval(evidence.log10_odds)
+    return share_right(evidence) * float(low), share_right(evidence) * float(high)
+
+
+def is_tested(evidence: Evidence, params: AcceptParams) -> bool:
+    """Whether patches that are left out of the fit lie where it says.
+
+    Lights and the picture tell the place, and agree with a camera that is kilometres off.
+    """
+    return evidence.patch_log10_odds >= params.tested_log10_odds
+
+
+def decide(p_right: float, reasons: tuple[Reason, ...], params: AcceptParams) -> Verdict:
+    """Verdict from the probability and what speaks against trusting it."""
+    if p_right < params.review_probability:
+        return "no_match"
+    return "accepted" if p_right >= params.accept_probability and not reasons else "review"
+
+
+def is_proven(match: Match | None, params: AcceptParams) -> bool:
+    """Whether the evidence is so strong that searching on is pointless.
+
+    The place may be beyond doubt where the fit is not. One that is held by stars gets no better.
+    """
+    if match is None:
+        return False
+    tested = match.hypothesis.n_stars > 0 or is_tested(match.evidence, params)
+    return tested and place_probability(match.evidence) >= params.accept_probability
+
+
+def choose_match(new: Match, known: Match | None, share: float, params: AcceptParams) -> Match:
+    """The better of two matches; of the same view, the better tested fit.
+
+    Another view stays as the runner-up, and as a rival for people to see.
+    """
+    if known is None:
+        return new
+    if is_same_view(new.camera, known.camera, share):
+        return max(
+            (new, known), key=lambda m: (is_tested(m.evidence, params), m.evidence.log10_odds)
+        )
+    first, second = sorted((new, known), key=lambda m: -m.evidence.log10_odds)
+    runner_up = max(first.evidence.runner_up_log10_odds, second.evidence.log10_odds)
+    return replace(
+        first,
+        rivals=(second.hypothesis, *first.rivals),
+        evidence=replace(
+            first.evidence,
+            runner_up_log10_odds=runner_up,
+            runner_up_ncc=max(first.evidence.runner_up_ncc, second.evidence.ncc),
+        ),
+    )
+
+
+def check_blind_fit(
+    points: tuple[ControlPoint, ...], match: Match, focal_mm: float | None, params: AcceptParams
+) -> tuple[Reason, ...]:
+    """Why a place that only lights tell is not to be used unseen; empty where its fit holds.
+
+    Odds tell the place where there are few others; of billions a dozen were looked at here. Tilt,
+    height, focal length and the axis of a crop make up for each other, and for what single lights
+    are off: how far control points move without some of the lights tells whether they hold.
+    """
+    guessed = match.hypothesis.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+    refits = match.fit.refits
+    chance = 1.0
+    if refits is not None:
+        sigma_m = np.array([point.sigma_m for point in points])
+        chance = bound_any_beyond(sigma_m, allowed_error_m(match.camera), len(refits.without))
+    if chance <= (params.max_loose_guessed if guessed else params.max_loose_given):
+        return ()
+    moved = "without some of the lights the control points move too far to be used unseen"
+    if not guessed:
+        return (Reason(code="loose_fit", text=f"{moved}: check the overlay"),)
+    if focal_mm is None:
+        text = f"neither orbit nor focal length is known, and {moved}: check the overlay, or give "
+        return (Reason(code="guessed_lens", text=f"{text}--focal-mm"),)
+    text = f"the focal length given, {focal_mm:g} mm, does not fit, and {moved}: check the overlay"
+    return (Reason(code="guessed_lens", text=text),)
+
+
+def bound_any_beyond(sigma_m: FloatArray, allowed_m: float, n_refits: int) -> float:
+    """Probability, at most, that any of some points is off by more than is allowed.
+
+    A sigma found from n refits is itself uncertain: the error over it follows Student's
+    distribution with n - 1 degrees of freedom, and of two axes with the same sigma the squared
+    distance Fisher's, whose tail is (1 + r^2 / (n - 1))^(-(n - 1) / 2).
+    """
+    freedom = n_refits - 1
+    square = (allowed_m / sigma_m) ** 2
+    return float(((1.0 + square / freedom) ** (-0.5 * freedom)).sum())

@@ -1,0 +1,197 @@
+"""Hypotheses aligned on small images, held apart, and weighed by the picture as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from detectors.types import BoolArray, FloatArray
+from matchers.align import align
+from matchers.camera import Camera
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage, detail, evened
+from matchers.pose import (
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    PRINCIPAL_X,
+    PRINCIPAL_Y,
+    ROTATION,
+    PosePrior,
+)
+from matchers.verify import picture_log10_odds
+from matchers.view import render_known
+from regengine.registration.parameters import RefineParams
+from regengine.registration.types import Hypothesis, Problem
+from regengine.registration.windows import footprint_window, ground_sample_km
+
+# Places in the image where two cameras are compared, x and y as shares of its sides
+LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspace(0.1, 0.9, 5)])
+
+
+def is_same_view(a: Camera, b: Camera, share: float) -> bool:
+    """Whether two cameras of one image show nearly the same ground in the same place."""
+    from matchers.compiled_view import moves_less
+
+    if a.mirrored != b.mirrored:
+        return False
+    most_px = share * max(a.width_px, a.height_px)
+    return moves_less(a.numbers, b.numbers, a.height_px, LATTICE, most_px)
+
+
+def sample_ground(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see."""
+    x, y = (LATTICE * [camera.width_px, camera.height_px]).T
+    ground = camera.pixel_to_ecef(x, y)
+    seen = np.isfinite(ground[:, 0])
+    return x[seen], y[seen], ground[seen]
+
+
+def merge_hypotheses(
+    known: Sequence[Hypothesis], new: Iterable[Hypothesis], share: float
+) -> list[Hypothesis]:
+    """Distinct hypotheses, best first: the better of each pair that is the same view.
+
+    Small clipped pictures of one view do not tell from which place on the track it was seen: there
+    the finer pictures decide, and hypotheses 100 km apart are kept both.
+    """
+
+    def is_same(a: Hypothesis, b: Hypothesis) -> bool:
+        clipped = a.image == b.image == "clipped"
+        if clipped and abs(a.orbit.offset_km - b.orbit.offset_km) > 100.0:
+            return False
+        return is_same_view(a.camera, b.camera, share)
+
+    result = list(known)
+    for hypothesis in new:
+        twins = [other for other in result if is_same(hypothesis, other)]
+        if all(hypothesis.score > twin.score for twin in twins):
+            result = [other for other in result if other not in twins]
+            result.append(hypothesis)
+    return sorted(result, key=lambda one: -one.score)
+
+
+def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArray:
+    """Unknowns that an image can tell.
+
+    A small one tells attitude, focal length and the place along the track; a fine one all, but the
+    radial distortion only where asked for and the principal point only of what may be a crop.
+    """
+    if not fine:
+        free = np.zeros(PARAMETERS, bool)
+        free[ROTATION] = True
+        free[[FOCAL, ALONG]] = True
+        return free
+    free = np.ones(PARAMETERS, bool)
+    free[K1] = k1
+    free[[PRINCIPAL_X, PRINCIPAL_Y]] = prior.sigma_principal_px > 0.0
+    return free
+
+
+def unmirror(image: LightImage, mirrored: bool) -> LightImage:
+    """A picture as it would have been, had nobody mirrored it: searches know no mirrors."""
+    return image.flipped() if mirrored else image
+
+
+def align_first(
+    problem: Problem,
+    hypotheses: Sequence[Hypothesis],
+    levels: tuple[LightGrid, ...] | None = None,
+    *,
+    size_px: int | None = None,
+) -> list[Hypothesis]:
+    """Align hypotheses on the photo's small image; those that turn out to be distinct.
+
+    ``levels`` is a map pyramid that holds what all of them see; without it each has its own window.
+    Those whose ground the map does not hold are left out.
+    """
+    params, nominal = problem.params.refine, problem.photo.nominal
+    found: list[Hypothesis] = []
+    for hypothesis in hypotheses:
+        camera, mirrored = hypothesis.camera, hypothesis.camera.mirrored
+        image = problem.photo.image(hypothesis.image).resized(
+            size_px or params.first_px, params.first_smooth_px, params.first_detail_px
+        )
+        image = unmirror(image, mirrored)
+        seen = levels
+        if seen is None:
+            # Alignment moves a camera by one sigma of its place, and its sight with it
+            field_km = ground_sample_km(camera) * max(camera.width_px, camera.height_px)
+            step_km = field_km / (size_px or params.first_px) / 1.5
+            seen = footprint_window(problem.references.light_map, camera, 150.0, step_km)
+        if seen is None:
+            continue
+        aligned = align(
+            seen,
+            image.values,
+            image.weight,
+            replace(image.camera(camera), mirrored=False),
+            hypothesis.prior.for_image(image.factor),
+            free=free_unknowns(hypothesis.prior, fine=False),
+            smooth_px=params.first_smooth_px,
+            detail_px=params.first_detail_px,
+        )
+        moved = replace(image.stored_camera(aligned.camera, nominal), mirrored=mirrored)
+        share = problem.params.search.same_view_share
+        if not any(is_same_view(moved, other.camera, share) for other in found):
+            found.append(
+                replace(hypothesis, camera=moved, ncc=aligned.ncc, even_ncc=aligned.even_ncc)
+            )
+    return found
+
+
+def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> Hypothesis | None:
+    """A hypothesis aligned on an image of some size, and weighed; None where the map has nothing.
+
+    The clipped image leads to a place; there the picture is weighed on the narrow one.
+    """
+    params = problem.params.refine
+    image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=params.detail_px)
+    camera = image.camera(hypothesis.camera)
+    light_map = problem.references.light_map
+    levels = footprint_window(light_map, hypothesis.camera, 60.0, ground_sample_km(camera) / 1.5)
+    if levels is None:
+        return None
+    prior = hypothesis.prior.for_image(image.factor)
+    aligned = align(
+        levels,
+        image.values,
+        image.weight,
+        camera,
+        prior,
+        free=free_unknowns(prior, fine=size_px >= params.compared_px),
+        detail_px=params.detail_px,
+        supersample=2,
+    )
+    found = image.stored_camera(aligned.camera, problem.photo.nominal)
+    narrow = problem.photo.image("narrow")
+    return replace(
+        hypothesis,
+        camera=found,
+        ncc=aligned.ncc,
+        even_ncc=aligned.even_ncc,
+        image_log10_odds=weigh_image(narrow, found, levels, size_px, params),
+    )
+
+
+def weigh_image(
+    image: LightImage,
+    camera: Camera,
+    levels: Sequence[LightGrid],
+    size_px: int,
+    params: RefineParams,
+) -> float:
+    """Odds of the picture as a whole under a camera, against displaced and reflected ones."""
+    scale_px = params.odds_detail_px
+    picture = image.resized(size_px, detail_px=scale_px)
+    view, known = render_known(levels, picture.camera(camera), 2)
+    view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.odds_smooth_px), np.float32)
+    weight = np.asarray(picture.weight * known, np.float32)
+    photo = evened(picture.values, scale_px, weight)
+    # What hides the photo hides nothing of the map under its other shifts
+    shown = evened(detail(view, scale_px, known), scale_px, known) * known
+    return picture_log10_odds(photo, shown, weight, params.odds_same_place * scale_px)

@@ -1,0 +1,271 @@
+"""What can be tuned of a registration, a line each: what it does, its unit, where it is from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from regengine.registration.calibration import shipped_calibration
+
+Method = Literal["light", "asterisms", "dense", "stars", "neighbours", "placement"]
+Effort = Literal["quick", "normal", "thorough"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+# Work (`stage_yields.csv`) that a photo is worth: of 152 accepted trials of the test half 136 came
+# by 7, 150 by 18, the last by 28
+WORK_BUDGETS: dict[Effort, float] = {"quick": 7.0, "normal": 18.0, "thorough": 28.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchParams:
+    """Which hypotheses are tried, and which of them are fitted."""
+
+    # Methods that may propose; fewer for ablations
+    methods: tuple[str, ...] = ("light", "asterisms", "dense", "stars")
+    # Places along a track are so far apart, and the less likely ones (negative log-prior) left out
+    place_step_km: float = 150.0
+    max_neg_log_prior: float = 9.0
+    # Tracks of more are left to the regions: clocks wrong by more than an hour
+    max_track_surprise: float = 5.0
+    # Places that asterisms are looked at from are at least so far apart: they bear more
+    min_asterism_step_km: float = 160.0
+    # Those of the first region: 47 of 55 rendered photos of the training half
+    near_neg_log_prior: float = 4.0
+    # Of given focal lengths and places that are wrong altogether: 2 % of the archive's night frames
+    outlier_share: float = 0.03
+    # Below this probability of cities a photo is worth a part of the work: a registrable city of
+    # the training half had 0.009
+    min_cities_probability: float = 0.03
+    share_without_cities: float = 0.43
+    # Stages of less chance are not generated
+    min_chance: float = 2e-5
+    # Fewer light peaks are not sought all over the Earth
+    min_peaks_blind: int = 8
+    min_peaks_elsewhere: int = 15
+    # Two cameras show the same view when the ground moves by less than this share of the long side
+    same_view_share: float = 0.08
+    # Proposed cameras are off the track by what tilts and heights between those tried amount to, km
+    max_off_track_km: float = 250.0
+    # Heights beyond the range given that make up for a tilt that is not quite right, km
+    spare_altitude_km: float = 25.0
+    # So many of the best hypotheses are aligned at half the scale of the last comparison; of
+    # clipped pictures, which are alike, so many: of nine telephoto frames the right one was 1st to
+    # 68th
+    n_compared: int = 8
+    n_compared_clipped: int = 60
+    # Hypotheses compared with the one that is fitted
+    n_rivals: int = 3
+    # if the odds of their pictures are at most so much lower
+    rival_log10_odds: float = 2.0
+    # A lead in evened correlation at that scale that is worth a fit before the search goes on
+    min_lead_ncc: float = 0.04
+    # and what a view that was fitted before must gain to be fitted again
+    min_gain_ncc: float = 0.02
+    min_gain_log10_odds: float = 1.0
+    # One box of views holds so many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49
+    # shifts
+    log10_attitudes: float = 6.0
+    # The lit Earth holds so many such boxes: 10 million km2 in pictures of 64 pixels of 5 km, 60
+    # turns, 265 tilts, 8 scales, both hands
+    earth_boxes: float = 105_000.0
+
+
+FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexParams:
+    """How the index of light peaks is asked."""
+
+    # Bands of tilt: off-nadir angles of rings, and directions of the nadir in each. Light bears a
+    # few degrees: of twelve photos of the training half the right place came first in 47 of 66
+    # tries 1 degree off, in 43 at 2.5, in 33 at 4
+    tilt_bands: Mapping[str, tuple[tuple[float, int], ...]] = field(
+        default_factory=lambda: {
+            "steep": ((0.0, 1), (17.0, 6), (28.0, 8)),
+            "slanted": ((37.0, 18), (42.0, 20)),
+            "far_level": FAR_RINGS,
+            "far_turned": FAR_RINGS,
+        }
+    )
+    # Where the limb tells the tilt, the levels that are asked
+    limb_levels_km: tuple[float, ...] = (2.6, 1.3)
+    # Far directions are level ones where the picture is turned by at most so much
+    level_turn_deg: float = 20.0
+    # Long side of the photo's ground, pixels of a level, at which its light is worth comparing
+    light_px: tuple[float, float] = (100.0, 420.0)
+    # Patches that are laid, and places that each is laid on. Near a track 6 on 10 find 15 of 19
+    # photos as 12 on 50 do, at half of the time
+    light_near: tuple[int, int] = (6, 10)
+    light_earth: tuple[int, int] = (12, 50)
+    # Patches of a photo, the fewest that are worth it, and the ways that are fitted
+    n_patches: int = 24
+    min_patches: int = 6
+    n_light_fitted: int = 24
+    light_smooth_px: float = 0.6
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsterismParams:
+    """How asterisms are made and compared of light peaks that are seen from a place."""
+
+    # Long side of the light image: 192 px had the right attitude among the first five in 39 of 45
+    # trials of the training half from 60 km beside the true place, 144 px in 36
+    side_px: tuple[int, int] = (36, 192)
+    map_pixel_km: float = 0.5
+    # Blur of the image and size of light peaks, pixels: 1.5 and 2.2 find no more
+    smooth_px: float = 0.7
+    scale_px: float = 1.8
+    # Peaks of that size are those of the index (2.5 of its pixels) at pixels smaller by this
+    scale_ratio: float = 0.72
+    n_map_lights: int = 4000
+    max_off_nadir_deg: float = 68.5
+    # Flatter ground is lost in haze and too compressed to tell lights apart
+    max_incidence_deg: float = 82.0
+    # Asterisms are a peak and two of its nearest neighbours of such brightness: 8 find no more
+    neighbours: int = 6
+    brightness_share: float = 0.4
+    size_px: tuple[float, float] = (10.0, 90.0)
+    shape_tolerance: float = 0.12
+    log_size_tolerance: float = 0.15
+    # How far a peak lies elsewhere than in the map; more for every pixel from the asterism
+    sigma_px: float = 1.2
+    sigma_share: float = 0.06
+    turn_step_deg: float = 4.0
+    n_weighed: int = 400
+    n_kept: int = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineParams:
+    """How a hypothesis is aligned and fitted."""
+
+    # Long side of the image of a first look, blur and scale of the structure that is compared
+    first_px: int = 64
+    first_smooth_px: float = 0.8
+    first_detail_px: float = 4.0
+    # Long side at which hypotheses are compared; first at half of it
+    compared_px: int = 256
+    # Broader structure than this is left out of comparisons and of the first step of the fit
+    detail_px: float = 10.0
+    # The map's own blur (VIIRS DNB pixels of 0.74 km) at the finest image's scale
+    finest_smooth_px: float = 1.0
+    # Telephoto frames are fitted at pixels of this size, below the map's 0.46 km
+    fitted_sample_km: float = 0.33
+    min_fitted_px: int = 96  # three patches side by side
+    # Image odds: outlines of districts, which few cameras share; shifts nearer than this many times
+    # their scale show the same place
+    odds_detail_px: float = 3.0
+    odds_smooth_px: float = 0.8
+    odds_same_place: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldOutParams:
+    """How a fit is tested by patches that it did not see."""
+
+    # Sides of the patches, pixels, and cells along the picture that hold one each. The mean of odds
+    # is no more than chance allows (Vovk & Wang 2021, E-values: calibration, combination and
+    # applications)
+    patches: tuple[tuple[int, int], ...] = ((31, 14), (25, 17), (21, 20))
+    n_folds: int = 3
+    min_patches: int = 8
+    # A patch is sought so many times as far away as it may lie to have landed
+    reach: float = 4.0
+    # Under the right camera so many patches land within a pixel; clouds and new lights spoil some
+    landed_px: float = 1.0
+    landed_shares: tuple[float, ...] = (0.3, 0.45, 0.6, 0.8)
+    # and of a right fit most within half of what a control point may be off
+    right_share: float = 0.5
+    right_shares: tuple[float, ...] = (0.6, 0.8)
+    # Each quarter holds so many, or the fit is bent: of 13 tested ones made to bend the worst
+    # quarter had 0.00 to 0.09 in nine; of 137 good ones of the training half 135 had 0.12 and more
+    min_quarter_share: float = 0.12
+    # told where half of what is allowed is so many pixels: in less, patches scatter as far
+    min_quarter_px: float = 2.0
+    # Lights say that a fit holds in an empty quarter where so few being met is no rarer than this
+    min_lights_chance: float = 0.05
+    # Light peaks of photo and map that are held against each other
+    n_photo_lights: int = 150
+    n_map_lights: int = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptParams:
+    """What evidence is asked for."""
+
+    accept_probability: float = field(
+        default_factory=lambda: shipped_calibration().accept_probability
+    )
+    # Below this, one in four, a proposal is not worth a person's look
+    review_probability: float = 0.25
+    # What has these odds, the views tried taken off, is no chance: one in a thousand
+    clear_log10_odds: float = 3.0
+    # A fit is tested where held-out patches are so many times likelier than anywhere in their
+    # reach: nine fits of the right place that were bent had odds of -7.0 to 0.8
+    tested_log10_odds: float = 1.0
+    # beyond these all control points of the right place were right
+    sure_log10_odds: float = 8.0
+    # Without odds above these the patches do not confirm a lens: right ones had 4 to 15, noise 0
+    confirmed_log10_odds: float = 3.0
+    # Nor where the lights pull it away by so many sigmas: right ones by 2.5 at most
+    max_lens_sigmas: float = 3.0
+    # A fit that is confirmed by a tenth is no better for being stiffer
+    alike_log10_odds: float = 1.0
+    # Lights of bent fits of the training half had odds of at most 20.7, of whole ones under cloud
+    # 28 to 118
+    covering_log10_odds: float = 25.0
+    # Share of fits of the right place whose control points are right, where the odds of patches are
+    # below: 41 of 53, 43 of 48 and 103 of 103 training trials by Laplace's rule
+    right_below_log10_odds: tuple[tuple[float, float], ...] = (
+        (1.0, 0.76),
+        (3.0, 0.88),
+        (8.0, 0.99),
+    )
+    # Probability that all control points of a right camera count as right, below which they are
+    # told
+    min_points_probability: float = 0.95
+    # Blind: chance that any control point is off by more than allowed, where the lens was guessed,
+    # and where it was given and the fit is stiffer
+    max_loose_guessed: float = 1e-3
+    max_loose_given: float = 0.02
+    # Fewer lights that agree with the map prove nothing
+    min_lights: int = 8
+    # Share of the photo's light on saturated map above which the map has no texture
+    max_saturated_share: float = 0.25
+    # A map that covers less of the ground in sight may lack the place
+    min_covered_share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterParams:
+    """What the user decides about a registration, and all that can be tuned.
+
+    Attributes
+    ----------
+    clock_window_s : float or None
+        The camera's clock is at most this wrong; None believes two minutes, and tries ten and whole
+        hours where that leads nowhere.
+    work_budget : float
+        The search ends after so much work with the best it has, see `WORK_BUDGETS`.
+    max_seconds : float
+        It ends after so much processor time whatever it has done; results say so.
+    any_category : bool
+        Try frames that do not look like night cities, too.
+    clock : callable
+        Tells the seconds that ``max_seconds`` is held against: of this thread's work, so that a
+        busy machine finds what an idle one does.
+    """
+
+    clock_window_s: float | None = None
+    work_budget: float = WORK_BUDGETS["normal"]
+    max_seconds: float = 240.0
+    any_category: bool = False
+    clock: Callable[[], float] = time.thread_time
+    search: SearchParams = field(default_factory=SearchParams)
+    index: IndexParams = field(default_factory=IndexParams)
+    asterisms: AsterismParams = field(default_factory=AsterismParams)
+    refine: RefineParams = field(default_factory=RefineParams)
+    hold_out: HoldOutParams = field(default_factory=HoldOutParams)
+    accept: AcceptParams = field(default_factory=AcceptParams)

@@ -1,0 +1,117 @@
+"""The focal lengths that a search tries: the one given, crops of it, or the usual lenses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matchers.camera import Camera
+from regengine.photo.camera_bodies import FULL_FRAME_MM
+from regengine.registration.stage_yields import StageYields
+
+# Of what has lost its EXIF: the lens of four in ten of the archive's night frames
+USUAL_FOCAL_MM = 85.0
+SIGMA_LOG_FOCAL = 0.03  # zooms and focusing: 2-3 % on originals
+SIGMA_LOG_FOCAL_UNSURE = 0.12  # half a step between those that are tried
+SIGMA_LOG_FOCAL_ANY = 1.0  # nothing is known of it; crops to a third have it three times as long
+# The lens' axis is anywhere in a crop: half a frame has it at a quarter of the whole from its own
+# middle
+SIGMA_PRINCIPAL_SHARE = 0.2
+# Narrower fields (171 mm) lie within one city: their lights are compared clipped
+TELEPHOTO_FIELD_DEG = 12.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LensBelief:
+    """A focal length to try.
+
+    Attributes
+    ----------
+    ratio : float
+        Over the nominal one.
+    share : float
+        Probability that the true one is nearer to it than to the others that are tried.
+    sigma_log_focal : float
+        How well it is believed.
+    is_cropped : bool
+        Whether the axis may be off the middle.
+    ladder : tuple of float
+        Asterisms are compared with the focal length divided by each of these in turn.
+    """
+
+    ratio: float
+    share: float = 1.0
+    sigma_log_focal: float = SIGMA_LOG_FOCAL
+    is_cropped: bool = False
+    ladder: tuple[float, ...] = (1.0,)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it is the nominal one."""
+        return self.ratio == 1.0 and self.sigma_log_focal <= SIGMA_LOG_FOCAL
+
+
+def field_deg(camera: Camera) -> float:
+    """Angle that the long side of an image covers."""
+    longest = max(camera.width_px, camera.height_px)
+    return float(np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)))
+
+
+def is_telephoto(camera: Camera) -> bool:
+    """Whether a frame lies within one city."""
+    return field_deg(camera) < TELEPHOTO_FIELD_DEG
+
+
+def list_lens_beliefs(
+    nominal: Camera,
+    yields: StageYields,
+    *,
+    steps: str,
+    focal_known: bool,
+    may_be_cropped: bool,
+    outlier_share: float,
+) -> list[LensBelief]:
+    """Focal lengths that are worth trying.
+
+    Parameters
+    ----------
+    steps : {"single", "ladder"}
+        Whether they are tried one by one, or asterisms at a ladder about each.
+    may_be_cropped : bool
+        Whether the picture has another shape than the sensor.
+    outlier_share : float
+        Of given focal lengths that are wrong by any factor.
+    """
+    ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # reaches from 0.7 to 1.4 times
+    beliefs = []
+    if focal_known:
+        shape = "crop" if may_be_cropped else "whole"
+        for ratio, share in yields.table(f"lens_{steps}_{shape}").items():
+            given = ratio == 1.0
+            beliefs.append(
+                LensBelief(
+                    ratio=ratio,
+                    share=(1.0 - outlier_share) * share,
+                    sigma_log_focal=SIGMA_LOG_FOCAL if given else SIGMA_LOG_FOCAL_UNSURE,
+                    is_cropped=may_be_cropped or not given,
+                    ladder=(1.0,) if given else ladder,
+                )
+            )
+    # Lenses of the archive's night frames, as of a full frame
+    longest = max(nominal.width_px, nominal.height_px)
+    tried = [belief.ratio for belief in beliefs]
+    for focal_mm, share in yields.table(f"lens_{steps}_unknown").items():
+        ratio = focal_mm / FULL_FRAME_MM[0] * longest / nominal.focal_px
+        if any(abs(np.log(ratio / other)) < SIGMA_LOG_FOCAL_UNSURE for other in tried):
+            continue
+        beliefs.append(
+            LensBelief(
+                ratio=ratio,
+                share=share * (outlier_share if focal_known else 1.0),
+                sigma_log_focal=SIGMA_LOG_FOCAL_UNSURE,
+                is_cropped=may_be_cropped or focal_known,
+                ladder=ladder,
+            )
+        )
+    return beliefs

@@ -1,0 +1,57 @@
+"""Hypotheses from where a person placed the photo: aligned from there, judged as any other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic
+from matchers.pose import turned
+from regengine.errors import EphemerisError
+from regengine.orbit.position import choose_position
+from regengine.orbit.propagation import CameraPosition, position_from_nadir
+from regengine.orbit.tle import TleSet
+from regengine.photo.frame import Frame
+from regengine.registration.align import align_first, merge_hypotheses
+from regengine.registration.priors.lens import is_telephoto
+from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
+from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
+
+# A nadir set by hand, or moved with the clock: along the track, across it, in height
+SIGMA_KM = (50.0, 15.0, 10.0)
+SIGMA_LOG_FOCAL = 0.06  # the focal length was set by eye
+
+
+def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
+    """The placed camera and those around it: a picture laid by eye lies a little beside itself."""
+    place, placed = stage.place, problem.prior.placement
+    assert place is not None
+    assert placed is not None
+    kind: ImageKind = "clipped" if is_telephoto(placed) else "narrow"
+    size_px = suit_template_px(problem, stage.lens)
+    long_side_rad = max(placed.width_px, placed.height_px) / placed.focal_px
+    shifts_rad = (0.0, -0.07 * long_side_rad, 0.07 * long_side_rad)
+    found: list[Hypothesis] = []
+    for right, down, turn_deg in product(shifts_rad, shifts_rad, (0.0, -5.0, 5.0)):
+        camera = turned(placed, (down, right, np.radians(turn_deg)))
+        # Each by itself: of several that are nearly one view, the best counts, not the first
+        start = make_hypothesis(problem, stage, place, camera, kind)
+        aligned = align_first(problem, [start], size_px=size_px)
+        found = merge_hypotheses(found, aligned, problem.params.search.same_view_share)
+    return found
+
+
+def locate_placed(placed: Camera, frame: Frame, tles: TleSet | None) -> CameraPosition:
+    """Where a person placed the camera, with the direction of flight where an orbit tells it."""
+    lon, lat, height_m = (float(v) for v in ecef_to_geodetic(placed.position_ecef_m))
+    nadir = position_from_nadir(
+        lon, lat, height_m / 1e3, "option", time_utc=frame.time_utc, sigma_km=SIGMA_KM
+    )
+    try:
+        known = choose_position(frame, tles)
+    except EphemerisError:
+        return nadir
+    return replace(nadir, velocity_ecef_m_s=known.velocity_ecef_m_s)

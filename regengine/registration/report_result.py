@@ -1,0 +1,464 @@
+"""The result of a frame from what its search found: proposal, reasons, verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+
+import numpy as np
+
+from detectors.constants import DAY_S
+from matchers.camera import Camera
+from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.pose import track_offsets_m
+from matchers.verify import MEETING_PX
+from regengine.lights.source import LightMapInfo
+from regengine.orbit.propagation import CameraPosition, track_positions
+from regengine.orbit.sun_moon import sun_direction
+from regengine.photo.frame import Frame
+from regengine.registration.accept import (
+    check_blind_fit,
+    decide,
+    is_tested,
+    probability,
+    probability_interval,
+)
+from regengine.registration.control_points import (
+    LEAST_SPREAD,
+    chance_within,
+    ground_jacobian,
+    hull_area,
+    measure_pose_sigma_m,
+    select_control_points,
+    spread_of,
+)
+from regengine.registration.parameters import WORK_BUDGETS, AcceptParams
+from regengine.registration.priors.tracks import NIGHT_SUN_DEG, USUAL_CLOCK_S, list_offsets
+from regengine.registration.propose_from_index import locate_camera
+from regengine.registration.types import (
+    Hypothesis,
+    Match,
+    Problem,
+    SearchState,
+    StopReason,
+)
+from regengine.result import (
+    LEAST_HULL,
+    LEAST_POINTS,
+    ControlPoint,
+    DetectedLights,
+    Fit,
+    FrameResult,
+    NadirInput,
+    Reason,
+    SolvedCamera,
+)
+from regengine.result import Hypothesis as HypothesisRecord
+
+
+def report_skipped(problem: Problem) -> FrameResult:
+    """The result of a photo that was not searched for."""
+    reason = problem.photo.skip_reason
+    assert reason is not None
+    info = problem.references.light_map.info
+    return no_match_result(problem.photo.frame, problem.prior.position, info, reason)
+
+
+def report_result(problem: Problem, state: SearchState) -> FrameResult:
+    """The result of a search that has ended: "accepted", "review" or "no_match".
+
+    A camera that was found on all of the Earth has a nadir of the source ``lights``.
+    """
+    result = report_match(problem, state)
+    sources = dict(result.sources)
+    match = state.match
+    if match is not None and match.hypothesis.n_stars and result.verdict != "no_match":
+        sources["attitude"] = f"{match.hypothesis.n_stars} stars"
+    if state.stop_reason is StopReason.CPU_LIMIT:
+        sources["search"] = "ended by --max-seconds"
+    return replace(result, sources=tuple(sorted(sources.items())))
+
+
+def report_match(problem: Problem, state: SearchState) -> FrameResult:
+    """The same, but for what else was used on the way."""
+    frame, position = problem.photo.frame, problem.prior.position
+    info, params = problem.references.light_map.info, problem.params.accept
+    match = state.match
+    if match is None:
+        return no_match_result(frame, position, info, *explain_no_match(problem, state))
+    points = select_control_points(match.fit, match.camera)
+    chance = 1.0
+    if points:
+        # The place may be beyond doubt where a point of the photo is not: near the limb, or in a
+        # crop whose lens the fit hardly knows
+        chance = chance_within(max(point.sigma_m for point in points), match.camera)
+    p_right = chance * probability(match.evidence, params)
+    low, high = (chance * limit for limit in probability_interval(match.evidence))
+    reasons = list_review_reasons(match, points, params)
+    verdict = decide(p_right, reasons, params)
+    if verdict == "accepted":
+        reasons = doubt_camera(match, params)
+        verdict = decide(p_right, reasons, params)
+    if probability(match.evidence, params) < params.review_probability:
+        reasons = explain_no_match(problem, state)  # how well it fits there is no matter
+    elif verdict == "review" and p_right < params.accept_probability:
+        reasons = (*reasons, *diagnose(match, points, chance, params))
+        reasons = reasons or (tell_low_probability(p_right, params.accept_probability),)
+    if verdict == "review":
+        more = (*tell_uncovered(problem), *tell_unfinished(problem, state))
+        reasons = tuple(dict.fromkeys((*reasons, *more)))
+    if verdict == "accepted" and match.hypothesis.is_blind:
+        reasons = check_blind_fit(points, match, frame.focal_mm, params)
+        verdict = "review" if reasons else "accepted"
+    given = position
+    if verdict != "no_match":
+        if match.hypothesis.is_blind:
+            position = locate_camera(match.camera)
+        if given is not None:
+            reasons = (*doubt_clock(problem, match, given), *reasons)
+    result = replace(
+        no_match_result(frame, position, info, *reasons),
+        verdict=verdict,
+        probability=p_right,
+        probability_low=low,
+        probability_high=high,
+    )
+    if verdict == "no_match":
+        return result
+    lights = detected_lights(match)
+    return replace(
+        result,
+        reasons=(*reasons, *remark_on_points(points, lights, match.fit.image.factor)),
+        solved=solved_camera(match.camera, match.hypothesis),
+        control_points=points,
+        footprint=corner_lonlat(match.camera),
+        footprint_diagonal_km=diagonal_km(match.camera),
+        fit=fit_figures(match),
+        hypotheses=list_hypotheses(match),
+        detections=lights,
+    )
+
+
+def tell_low_probability(p_right: float, accept_probability: float) -> Reason:
+    """Why a proposal without a particular doubt is still not accepted."""
+    text = f"the evidence gives a probability of {p_right:.4f}, below the acceptance threshold of "
+    return Reason(code="low_probability", text=f"{text}{accept_probability:.4f}")
+
+
+def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
+    """Why nothing fits; where time ran out that alone is said: what was not tried may fit."""
+    unfinished = tell_unfinished(problem, state)
+    if state.stop_reason is StopReason.CPU_LIMIT:
+        return unfinished
+    if problem.tracks and not any(
+        len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
+    ):
+        text = (
+            "by its time the photo was taken by day wherever the camera may have been; correct "
+            "the time, or widen --clock-window"
+        )
+        return (Reason(code="clock_suspect", text=text),)
+    uncovered = tell_uncovered(problem)
+    if problem.covered_share == 0.0 and not state.work:
+        return uncovered
+    if problem.is_blind:
+        text = (
+            "no matching pattern of lights was found anywhere on Earth; a blind search needs some "
+            "fifteen lights that can be told apart"
+        )
+        if problem.photo.frame.focal_mm is None:
+            text += ", and the focal length where it is known (--focal-mm)"
+    else:
+        text = (
+            "no place was found where the map's lights fit better than by chance; the frame may "
+            "show no city, or its time, nadir or focal length is far off"
+        )
+        if problem.references.index is None:
+            text += "; the map has no index, by which most photos are found: regengine lights index"
+    return (Reason(code="no_agreement", text=text), *uncovered, *unfinished)
+
+
+def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
+    """That a search ended before all was tried: no doubt of its own."""
+    if state.stop_reason is StopReason.CPU_LIMIT:
+        text = "CPU limit reached before all hypotheses were tested; raise --max-seconds"
+        return (Reason(code="search_budget", text=text),)
+    if state.stop_reason is StopReason.WORK_BUDGET:
+        text = "search budget used up before all hypotheses were tested"
+        if problem.params.work_budget < WORK_BUDGETS["thorough"]:
+            text += "; --effort thorough searches longer"
+        return (Reason(code="search_budget", text=text),)
+    return ()
+
+
+def tell_uncovered(problem: Problem) -> tuple[Reason, ...]:
+    """That the map holds little of what the photo can show, where that was to be searched."""
+    if problem.covered_share >= problem.params.accept.min_covered_share:
+        return ()
+    text = (
+        f"the night-light map covers {100.0 * problem.covered_share:.0f} % of the ground that this "
+        "frame can show; give one that covers more"
+    )
+    return (Reason(code="outside_map", text=text),)
+
+
+def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[Reason, ...]:
+    """That a camera is not where the photo was said to be from, and at which time it would be."""
+    solved = solved_camera(match.camera, match.hypothesis)
+    if not match.hypothesis.is_blind:
+        if abs(solved.along_track_offset_s) <= USUAL_CLOCK_S or given.time_utc is None:
+            return ()
+        there = given.time_utc + timedelta(seconds=solved.along_track_offset_s)
+        text = (
+            f"the lights fit {solved.along_track_offset_s:+,.0f} s from the time given; the "
+            f"station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
+        )
+        return (Reason(code="clock_suspect", text=text),)
+    away_km = np.linalg.norm(np.subtract(match.camera.position_ecef_m, given.position_ecef_m)) / 1e3
+    text = f"solved position is {away_km:,.0f} km from the one by time or nadir"
+    if given.element_set is None or given.time_utc is None:
+        return (Reason(code="clock_suspect", text=f"{text}: check them"),)
+    late_s = find_time_that_fits_s(match.camera, given)
+    if late_s is None:
+        text += ", and the station was not there within a day of it: check date and time"
+    else:
+        there = given.time_utc + timedelta(seconds=late_s)
+        text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
+    return (Reason(code="clock_suspect", text=text),)
+
+
+def find_time_that_fits_s(camera: Camera, given: CameraPosition) -> float | None:
+    """Seconds after the given time at which the station was nearest to a camera; None for never.
+
+    Of the passes within a day the one at night that is nearest in time.
+    """
+    assert given.element_set is not None
+    assert given.time_utc is not None
+    step_s, near_km = 10.0, 150.0
+    late_s = np.arange(-DAY_S, DAY_S + step_s, step_s)
+    places_m = track_positions(given.element_set, given.time_utc, late_s, np.zeros_like(late_s))
+    away_km = np.linalg.norm(places_m - np.asarray(camera.position_ecef_m), axis=1) / 1e3
+    nearest = (away_km[1:-1] <= away_km[:-2]) & (away_km[1:-1] < away_km[2:])
+    passes = np.flatnonzero(nearest & (away_km[1:-1] < near_km))
+    up = np.asarray(camera.position_ecef_m) / np.linalg.norm(camera.position_ecef_m)
+    dark = [
+        late
+        for late in (float(late_s[k + 1]) for k in passes)
+        if up @ sun_direction(given.time_utc + timedelta(seconds=late))
+        < np.sin(np.radians(NIGHT_SUN_DEG))
+    ]
+    return min(dark, key=abs, default=None)
+
+
+def list_review_reasons(
+    match: Match, points: tuple[ControlPoint, ...], params: AcceptParams
+) -> tuple[Reason, ...]:
+    """What a probability does not tell of: for any of these a person must look."""
+    found = []
+    if not is_tested(match.evidence, params):
+        residual_px = match.evidence.held_out_residual_px
+        why = "too few lights agree to test it on those that are left out of it"
+        if math.isfinite(residual_px):
+            why = f"held-out residual {residual_px:.1f} px (1 sigma), barely better than chance"
+        text = f"the fit is loose, even if the place is right: {why}"
+        found.append(Reason(code="imprecise", text=text))
+    hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
+    hull_share = hull_px2 / (match.camera.width_px * match.camera.height_px)
+    if len(points) < LEAST_POINTS:
+        text = f"only {len(points)} places of the photo can be tied to the map"
+        found.append(Reason(code="few_control_points", text=text))
+    elif hull_share < LEAST_HULL:
+        text = f"the control points span {100.0 * hull_share:.2f} % of the picture alone"
+        found.append(Reason(code="few_control_points", text=text))
+    return tuple(found)
+
+
+def diagnose(
+    match: Match, points: tuple[ControlPoint, ...], chance: float, params: AcceptParams
+) -> Iterator[Reason]:
+    """Why a proposal may be improbable, and what can be done about it."""
+    evidence = match.evidence
+    if min(evidence.n_lights, evidence.n_matched_lights) < params.min_lights:
+        text = f"only {evidence.n_matched_lights} of {evidence.n_lights} lights of the photo agree "
+        yield Reason(code="few_lights", text=text + "with the map")
+    if evidence.runner_up_log10_odds > 0.0:
+        text = f"another place fits nearly as well (odds of 10^{evidence.log10_odds:.0f} against "
+        yield Reason(code="low_margin", text=f"{text}10^{evidence.runner_up_log10_odds:.0f})")
+    # Without structure a place has twins
+    saturation, lit = match.fit.levels[0].saturation, match.fit.view > 0.05
+    if saturation is not None and lit.any():
+        share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
+        if share > params.max_saturated_share:
+            text = (
+                "the night-light map is saturated where the photo is bright and shows no structure "
+                "there; use a radiance product"
+            )
+            yield Reason(code="map_saturated", text=text)
+    if is_tested(evidence, params) and chance < params.min_points_probability:
+        worst_m = max(point.sigma_m for point in points)
+        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (one sigma)"
+        yield Reason(code="imprecise", text=text)
+
+
+def remark_on_points(
+    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
+) -> Iterator[Reason]:
+    """What the four points do not tell: no doubt of the camera.
+
+    `factor`: size of the searched image over that of the stored one.
+    """
+    if len(points) < LEAST_POINTS:
+        return
+    places = np.array([(point.x, point.y) for point in points])
+    matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
+    spread = spread_of(places, hull_area(matched))
+    if not spread.wide:
+        where = f"span {100.0 * spread.hull_share:.0f} % of the area of the matched lights"
+        if spread.hull_share >= LEAST_SPREAD:
+            where = "lie near each other"
+        text = f"the control points {where}; beyond them use the camera"
+        yield Reason(code="narrow", text=text)
+    away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
+    dark = ", ".join(str(k) for k, away in enumerate(away_px, 1) if away > 2.0 * MEETING_PX)
+    if dark:
+        text = (
+            f"control points that lie on no light of the photo: {dark}; the lights that agree with "
+            "the map span too little without them, and the camera tells where they are"
+        )
+        yield Reason(code="dark_points", text=text)
+
+
+def doubt_camera(match: Match, params: AcceptParams) -> tuple[Reason, ...]:
+    """That the camera may be bent where no control point is, see `measure_pose_sigma_m`."""
+    worst_m = match.pose_sigma_m
+    if not math.isfinite(worst_m):
+        worst_m = measure_pose_sigma_m(match.fit, match.evidence.patch_log10_odds, params)
+    if worst_m == 0.0:
+        return ()
+    text = (
+        f"leave-out test: without some of the lights the solution moves by {worst_m / 1e3:.1f} km "
+        "(one sigma) where it shows others; use only near the control points"
+    )
+    return (Reason(code="imprecise", text=text),)
+
+
+def no_match_result(
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo, *reasons: Reason
+) -> FrameResult:
+    """The result of a frame without a proposal: what is known of it, and the reasons."""
+    return FrameResult(
+        frame=frame.frame_id,
+        path=str(frame.path),
+        sha256=frame.sha256,
+        verdict="no_match",
+        probability=None,
+        reasons=reasons,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        orientation=frame.orientation,
+        time_utc=None if frame.time_utc is None else iso_utc(frame.time_utc),
+        camera_body=frame.camera_body,
+        focal_mm=frame.focal_mm,
+        pixel_pitch_um=frame.pixel_pitch_um,
+        sources=tuple(sorted(frame.sources.items())),
+        nadir=None if position is None else nadir_input(position),
+        lights=info.product,
+        engine_version=version("regengine"),
+    )
+
+
+def iso_utc(moment: datetime) -> str:
+    """A time as the records spell it: ``2012-03-28T15:46:41Z``."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def nadir_input(position: CameraPosition) -> NadirInput:
+    """What the record says of the position that the search started from."""
+    return NadirInput(
+        lon=position.lon,
+        lat=position.lat,
+        altitude_km=position.altitude_km,
+        source=position.source,
+        tle_age_h=None if position.tle_age_h is None else abs(position.tle_age_h),
+        sigma_along_km=position.sigma_along_km,
+        sigma_cross_km=position.sigma_cross_km,
+    )
+
+
+def detected_lights(match: Match) -> DetectedLights:
+    """Light peaks of the photo in pixels of the stored image, and whether the map confirms them."""
+    lights, factor = match.fit.lights, match.fit.image.factor
+    matched = np.zeros(len(lights), np.uint8)
+    matched[match.fit.light_score.met_towns] = 1
+    return DetectedLights(
+        x=(lights.x + 0.5) / factor - 0.5,
+        y=(lights.y + 0.5) / factor - 0.5,
+        contrast=lights.contrast,
+        matched=matched,
+    )
+
+
+def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
+    """A camera together with how it sits on the orbit that was believed."""
+    orbit = hypothesis.orbit
+    along_m = track_offsets_m(hypothesis.prior, camera.position_ecef_m)[0]
+    offset_km = orbit.offset_km + along_m / 1e3
+    return SolvedCamera(
+        camera=camera,
+        along_track_offset_s=orbit.clock_s + offset_km / orbit.speed_km_s,
+        off_nadir_deg=camera.off_nadir_deg,
+    )
+
+
+def fit_figures(match: Match) -> Fit:
+    """The fit as the record has it; residuals in pixels of the stored image."""
+    evidence = match.evidence
+    grow = 1.0 / match.fit.image.factor
+    held_out_px = evidence.held_out_residual_px * grow
+    return Fit(
+        ncc=evidence.ncc,
+        runner_up_ncc=evidence.runner_up_ncc,
+        residual_px=evidence.residual_px * grow,
+        residual_m=residual_m(match.camera, evidence.residual_px * grow),
+        matched_lights=evidence.n_matched_lights,
+        held_out_residual_px=held_out_px if math.isfinite(held_out_px) else None,
+        log10_odds=evidence.log10_odds,
+        runner_up_log10_odds=evidence.runner_up_log10_odds,
+    )
+
+
+def residual_m(camera: Camera, residual_px: float) -> float:
+    """A residual in pixels as metres on the ground, at the middle of the visible ground."""
+    x, y = np.meshgrid(
+        np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
+    )
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    sizes = []
+    for place in zip(lon[np.isfinite(lon)], lat[np.isfinite(lat)], strict=True):
+        per_metre = abs(float(np.linalg.det(ground_jacobian(camera, *map(float, place)))))
+        sizes.append(1.0 / np.sqrt(max(per_metre, 1e-12)))
+    return float(np.median(sizes)) * residual_px if sizes else float("nan")
+
+
+def list_hypotheses(match: Match) -> tuple[HypothesisRecord, ...]:
+    """The proposal and the best distinct other that was compared."""
+    evidence = match.evidence
+    cameras = [(match.camera, match.hypothesis, evidence.log10_odds)]
+    cameras += [(rival.camera, rival, evidence.runner_up_log10_odds) for rival in match.rivals[:1]]
+    records = []
+    for rank, (camera, hypothesis, log10_odds) in enumerate(cameras):
+        lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+        records.append(
+            HypothesisRecord(
+                rank=rank,
+                solved=solved_camera(camera, hypothesis),
+                ncc=hypothesis.ncc,
+                log10_odds=log10_odds,
+                centre_lon=float(lon) if np.isfinite(lon) else None,
+                centre_lat=float(lat) if np.isfinite(lat) else None,
+            )
+        )
+    return tuple(records)

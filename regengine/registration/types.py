@@ -1,0 +1,568 @@
+"""What a registration knows, tries and finds: its types, in the order in which they are made.
+
+`Prior`, `Photo` and `References` make a `Problem`; `generate_stages` makes `Stage` objects of it;
+a stage proposes a `Hypothesis`; the best are refined to a `Fit` and weighed as a `Match` with its
+`Evidence`; `SearchState` holds how far the search is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from detectors.constants import EARTH_RADIUS_KM
+from detectors.limb import Limb, sky_mask
+from detectors.types import FloatArray, FloatImage, IndexArray
+from matchers.camera import Camera
+from matchers.footprint import WGS84
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import PosePrior
+from matchers.refine import PARTS, Refinement, Refits
+from matchers.verify import Proof, Towns
+from regengine.orbit.missions import ANY_KM
+from regengine.registration.parameters import Method, RegisterParams
+from regengine.registration.priors.lens import LensBelief, is_telephoto
+from regengine.registration.priors.lit_ground import lit_ground
+from regengine.registration.priors.tracks import Track, tracks_for
+from regengine.registration.windows import (
+    FARTHEST_DEG,
+    HasOverview,
+    MapWindows,
+    ground_reach_km,
+)
+from regengine.result import Reason
+
+if TYPE_CHECKING:
+    from regengine.orbit.propagation import CameraPosition
+    from regengine.photo.frame import Frame
+    from regengine.registration.index.earth import EarthIndex
+    from regengine.registration.priors.neighbours import NeighbourPrior
+    from regengine.sky.stars.attitude import StarAttitude
+
+# Where nothing tells the height: geometric mean of the 330 and 430 km between which the ISS flew.
+# Straight down, a height is but a scale
+NOMINAL_ALTITUDE_KM = 377.0
+
+# Which of the photo's two light images is compared
+ImageKind = Literal["narrow", "clipped"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prior:
+    """What is known of a photo's camera besides the photo.
+
+    Attributes
+    ----------
+    position : CameraPosition or None
+        By time and element set, or a nadir; None where the photo may be from anywhere.
+    altitude_range_km : tuple of float
+        Between which the camera flew, where no orbit tells its height.
+    may_be_elsewhere : bool
+        Whether the position may be wrong altogether, so that all the Earth is tried late.
+    neighbours : NeighbourPrior or None
+        What other photos of the batch tell of clock, lens and attitude.
+    placement : Camera or None
+        Where a person placed the photo (stored image): only around it is searched.
+    read_stars : callable or None
+        Reads the attitude off the stars above the limb, see `propose_from_stars.read_sky`.
+    cities_probability : float
+        Of the photo's class; below `SearchParams.min_cities_probability` it is worth less work.
+    """
+
+    position: CameraPosition | None = None
+    altitude_range_km: tuple[float, float] = ANY_KM
+    may_be_elsewhere: bool = True
+    neighbours: NeighbourPrior | None = None
+    placement: Camera | None = None
+    read_stars: Callable[[Problem], StarAttitude | None] | None = None
+    cities_probability: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LightImages:
+    """City light of a photo, in two ways.
+
+    narrow: Without anything broader than a city.
+    clipped: With the grain of lamps and streets, light cut off where maps saturate: for long
+        lenses, whose frames lie within one city.
+    """
+
+    narrow: LightImage
+    clipped: LightImage
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Photo:
+    """A photo made ready to be searched for.
+
+    Attributes
+    ----------
+    nominal : Camera
+        Of the stored image, as the metadata have it; its attitude means nothing.
+    focal_known : bool
+        Whether its focal length does.
+    images : LightImages or None
+        None where there is a reason to skip the photo.
+    limb : Limb or None
+        The Earth's limb, where the photo shows it beyond doubt.
+    """
+
+    frame: Frame
+    nominal: Camera
+    focal_known: bool
+    images: LightImages | None = None
+    limb: Limb | None = None
+    skip_reason: Reason | None = None
+
+    def image(self, kind: ImageKind) -> LightImage:
+        """One of its light images."""
+        assert self.images is not None
+        return self.images.clipped if kind == "clipped" else self.images.narrow
+
+    @property
+    def is_telephoto(self) -> bool:
+        """Whether a lens that is known shows too little for asterisms and light of the index."""
+        return self.focal_known and is_telephoto(self.nominal)
+
+    @cached_property
+    def sky_px(self) -> tuple[FloatArray, FloatArray]:
+        """Places all over the stored image that surely show sky; none without a limb."""
+        if self.limb is None:
+            return np.zeros(0), np.zeros(0)
+        width, height = self.nominal.width_px, self.nominal.height_px
+        # So far above its limb a photo shows sky, whichever of the limb's two edges was found (they
+        # lie 2.3 degrees apart) and however roughly a camera is known
+        pixel = max(width, height) / 20.0
+        shape = max(round(height / pixel), 1), max(round(width / pixel), 1)
+        rows, cols = np.nonzero(sky_mask(self.limb, shape, margin_deg=-3.0))
+        return pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
+
+    def allows(self, camera: Camera) -> bool:
+        """Whether a camera of the stored image sees no ground where the photo shows sky.
+
+        The true cameras of 18 training photos with a limb saw ground in none of it, but one in 0.3.
+        """
+        x, y = self.sky_px
+        if len(x) == 0:
+            return True
+        ground = np.isfinite(camera.pixel_to_ecef(x, y)[:, 0])
+        return float(ground.mean()) <= 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class References:
+    """What photos are held against: a map of night lights, and the index of its light peaks."""
+
+    light_map: HasOverview
+    index: EarthIndex | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A place on a track where the camera may have been.
+
+    share: Probability that it was nearer to this place than to its neighbours.
+    spread_km: One sigma of its place along the track around it.
+    """
+
+    track: Track
+    offset_km: float
+    spread_km: float
+    share: float
+
+    @property
+    def position_ecef_m(self) -> FloatArray:
+        """Where that is, shape (3,)."""
+        return self.track.position(self.offset_km)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Region:
+    """Ground that the photo may show: what is in sight of some places, or all of the Earth.
+
+    Attributes
+    ----------
+    places : sequence of Place
+        Where the camera stands; none for the Earth, where the lights say it.
+    share : float
+        Probability that the photo is of it, and of none of the regions before it.
+    index : EarthIndex
+        Light peaks of that ground.
+    """
+
+    name: Literal["near", "wide", "earth"]
+    places: Sequence[Place]
+    share: float
+    index: EarthIndex
+
+    @cached_property
+    def places_ecef_m(self) -> FloatArray:
+        """Its places, shape (n, 3)."""
+        return np.array([place.position_ecef_m for place in self.places])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A photo to be placed: all that does not change while it is searched for."""
+
+    photo: Photo
+    prior: Prior
+    references: References
+    params: RegisterParams
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether neither orbit nor nadir is known."""
+        return self.prior.position is None
+
+    @property
+    def altitude_km(self) -> float:
+        """Height of the camera above the ellipsoid, as far as it is known."""
+        position = self.prior.position
+        return NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+
+    @cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """Along which the camera may have been; none where it may have been anywhere."""
+        if self.prior.position is None:
+            return ()
+        lit = lit_ground(self.references.light_map)
+        return tracks_for(self.prior.position, self.params.clock_window_s, lit)
+
+    @cached_property
+    def covered_share(self) -> float:
+        """Share of the ground in sight of the position that lies within the map's bounds."""
+        position = self.prior.position
+        if position is None:
+            return 1.0
+        reach_km = ground_reach_km(self.altitude_km, FARTHEST_DEG)
+        east_km, north_km = (
+            axis.ravel() for axis in np.meshgrid(*2 * (np.linspace(-reach_km, reach_km, 41),))
+        )
+        away_km = np.hypot(east_km, north_km)
+        seen = away_km <= reach_km
+        azimuth_deg = np.degrees(np.arctan2(east_km[seen], north_km[seen]))
+        start = np.full(seen.sum(), position.lon), np.full(seen.sum(), position.lat)
+        lon, lat, _ = WGS84.fwd(*start, azimuth_deg, 1e3 * away_km[seen])
+        west, south, east, north = self.references.light_map.info.bounds
+        inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
+        return float(inside.mean())
+
+    @cached_property
+    def windows(self) -> MapWindows:
+        """The pieces of the map that were read, kept while they serve."""
+        return MapWindows(self.references.light_map)
+
+
+# Levels of the index (kilometres a pixel), and nadir directions of the camera frame, shape (n, 3),
+# that are tried at each
+Views = tuple[tuple[float, FloatArray], ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage:
+    """A box of hypotheses that are looked up together.
+
+    Attributes
+    ----------
+    method : str
+        What looks them up.
+    chance : float
+        Probability that the true camera is in the box and the method shows it.
+    work : float
+        What that costs, see `stage_yields.csv`.
+    lens : LensBelief
+        The focal length tried.
+    region, place : Region or Place or None
+        Where the camera may have been.
+    mirrored : bool
+        Whether the picture is flipped first.
+    views : tuple
+        Level of the index (kilometres a pixel) and nadir directions of the camera frame, shape
+        (n, 3), that are tried at it.
+    off_nadir_deg : tuple of float
+        Range of the view directions of the dense method.
+    """
+
+    method: Method
+    chance: float
+    work: float
+    lens: LensBelief
+    region: Region | None = None
+    place: Place | None = None
+    mirrored: bool = False
+    views: Views = ()
+    off_nadir_deg: tuple[float, float] = (0.0, 90.0)
+    n_aligned: int = 4
+    n_photo_lights: int = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrbitPlace:
+    """Where on a track a hypothesis stands, for the report.
+
+    clock_s: How far the camera's clock is taken to be behind at offset 0.
+    """
+
+    offset_km: float
+    speed_km_s: float
+    clock_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Hypothesis:
+    """A camera that the photo may have been taken with, and how well it fits so far.
+
+    Attributes
+    ----------
+    camera : Camera
+        Of the stored image.
+    prior : PosePrior
+        What is believed of it, for the stored image: how far a fit may move it.
+    source : str
+        The method that proposed it.
+    is_blind : bool
+        Whether it was looked up on all of the Earth.
+    image : str
+        The light image that it was found on.
+    ncc, even_ncc : float
+        Correlation with the map, plain and with the contrast of both pictures evened, at the scale
+        of the last alignment.
+    image_log10_odds : float
+        Odds of that picture against shifts of itself, see `align.weigh_image`.
+    n_stars : int
+        Stars that hold its attitude.
+    is_other_lens : bool
+        Whether another lens is believed than the one it was proposed with.
+    """
+
+    camera: Camera
+    prior: PosePrior
+    orbit: OrbitPlace
+    source: Method
+    is_blind: bool = False
+    image: ImageKind = "narrow"
+    ncc: float = 0.0
+    even_ncc: float = 0.0
+    image_log10_odds: float = 0.0
+    n_stars: int = 0
+    is_other_lens: bool = False
+
+    @property
+    def score(self) -> float:
+        """Evened correlation as far as it can be compared between lenses.
+
+        A telephoto frame shows few of the map's pixels, and few pixels correlate well by chance:
+        the best wrong cameras of simulated frames correlated by 0.2 at 28 mm, 0.3 at 85 mm, 0.45 at
+        200 mm and 0.6 at 400 mm, about as the inverse square root of the field's width.
+        """
+        full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
+        camera = self.camera
+        field_km = slant_km(camera) * max(camera.width_px, camera.height_px) / camera.focal_px
+        return self.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
+
+
+def slant_km(camera: Camera) -> float:
+    """Distance to the ground along the optical axis, at most the horizon's, on a sphere."""
+    radius_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
+    horizon_km = float(np.sqrt(max(0.0, radius_km**2 - EARTH_RADIUS_KM**2)))
+    down_km = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3
+    if down_km <= horizon_km:
+        return horizon_km
+    return down_km - float(np.sqrt(down_km**2 - horizon_km**2))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutResiduals:
+    """Patches that the fit did not see: one sigma per axis, and their odds against chance.
+
+    has_empty_quarter: Whether hardly any land where they should in some quarter of the picture.
+    lights_agree: Whether the map confirms the photo's lights there about as often as elsewhere.
+    """
+
+    residual_px: float
+    log10_odds: float
+    has_empty_quarter: bool = False
+    lights_agree: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit:
+    """A hypothesis fitted to the end, and how it stands the tests.
+
+    Attributes
+    ----------
+    hypothesis : Hypothesis
+        What was fitted, aligned.
+    camera : Camera
+        For `image`, as `refinement` has it.
+    refinement : Refinement
+        Patches, covariance.
+    image : LightImage
+        What it was fitted to, with the map pyramid ``levels``.
+    view : ndarray of float32, shape (h, w)
+        The map rendered through the camera.
+    lights : Towns
+        Light peaks of the photo, pixels of the image.
+    light_score : Proof
+        Which of them the map confirms, and their odds against chance.
+    held_out : HeldOutResiduals
+        How patches land that were left out of the fit.
+    """
+
+    hypothesis: Hypothesis
+    camera: Camera
+    refinement: Refinement
+    image: LightImage
+    levels: tuple[LightGrid, ...]
+    view: FloatImage
+    lights: Towns
+    light_score: Proof
+    held_out: HeldOutResiduals
+    patch_view: tuple[FloatImage, FloatImage]
+    groups: IndexArray
+
+    def leave_out_parts(self, n_parts: int) -> Refits | None:
+        """Cameras without each of so many parts of the picture, at most; None for too few lights.
+
+        What errs together over more than a part shows without larger ones alone.
+        """
+        from matchers.refine import jackknife
+
+        return jackknife(self.refinement, self.groups, n_parts)
+
+    @cached_property
+    def refits(self) -> Refits | None:
+        """Cameras without some of the lights; None for too few lights."""
+        return self.leave_out_parts(PARTS)
+
+    @property
+    def matched_lights(self) -> Towns:
+        """Light peaks of the photo that the map confirms, pixels of the image."""
+        return self.lights.chosen(self.light_score.met_towns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Figures from which the probability follows; odds are base-10 logarithms against chance.
+
+    Attributes
+    ----------
+    ncc, runner_up_ncc : float
+        Correlation of the match and of the best distinct other hypothesis.
+    light_log10_odds : float
+        That the photo's light peaks lie where the map's are.
+    patch_log10_odds : float
+        That patches held out of the fit land where it says; at most 0 for a fit that may be bent.
+    image_log10_odds : float
+        Of the picture as a whole against displaced and reflected ones.
+    log10_views_tested : float
+        Of the number of camera views that were tried: taken off once.
+    runner_up_log10_odds : float
+        Image odds of the best distinct other hypothesis, the same taken off.
+    n_lights, n_matched_lights : int
+        Light peaks of the photo, and those that the map confirms.
+    residual_px, held_out_residual_px : float
+        One sigma per axis of the patches, in the fit and held out of it, pixels of the fit's image.
+    """
+
+    ncc: float
+    runner_up_ncc: float
+    light_log10_odds: float
+    patch_log10_odds: float
+    image_log10_odds: float
+    log10_views_tested: float
+    runner_up_log10_odds: float
+    n_lights: int
+    n_matched_lights: int
+    residual_px: float
+    held_out_residual_px: float
+
+    @property
+    def log10_odds(self) -> float:
+        """Lights, patches and picture together against chance, the views tried taken off.
+
+        Chance hardly ever brings about more than one of them: of 41 decoys and 24 wrong cameras of
+        the training half the largest sum was 1.5.
+        """
+        together = self.light_log10_odds + self.patch_log10_odds + self.image_log10_odds
+        return together - self.log10_views_tested
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Match:
+    """A fit with its evidence.
+
+    camera: Of the stored image.
+    rivals: Distinct other hypotheses that were compared, the best first.
+    pose_sigma_m: How unsure the camera is where it shows lights; 0 where it is sure enough.
+    """
+
+    fit: Fit
+    camera: Camera
+    evidence: Evidence
+    rivals: tuple[Hypothesis, ...]
+    pose_sigma_m: float
+
+    @property
+    def hypothesis(self) -> Hypothesis:
+        """What was fitted."""
+        return self.fit.hypothesis
+
+
+class StopReason(Enum):
+    """Why a search ended."""
+
+    PROVEN = "proven"
+    EXHAUSTED = "all hypotheses tested"
+    WORK_BUDGET = "work budget"
+    CPU_LIMIT = "CPU limit"
+
+
+@dataclass(kw_only=True, eq=False)
+class SearchState:
+    """How far a search is.
+
+    Attributes
+    ----------
+    work : float
+        Done so far, in the units of `stage_yields.csv`.
+    work_of : dict
+        The same by method.
+    n_views_tested : float
+        Boxes of views that were tried; the odds bear them.
+    hypotheses : list of Hypothesis
+        Distinct ones at the scale of a first look, best first.
+    compared : dict
+        Those that led, each as it was aligned at the scale where they are compared; None where the
+        map holds nothing of its ground.
+    tested : list of Hypothesis
+        As compared, that were fitted.
+    match : Match or None
+        The best that was fitted.
+    stop_reason : StopReason or None
+        None while it goes on.
+    saw_map : bool
+        Whether any of what was tried lies on the map.
+    """
+
+    work: float = 0.0
+    work_of: dict[str, float] = field(default_factory=dict)
+    n_views_tested: float = 0.0
+    hypotheses: list[Hypothesis] = field(default_factory=list)
+    compared: dict[Hypothesis, Hypothesis | None] = field(default_factory=dict)
+    tested: list[Hypothesis] = field(default_factory=list)
+    match: Match | None = None
+    stop_reason: StopReason | None = None
+    saw_map: bool = False
+
+    def charge(self, work: float, method: str) -> None:
+        """Count work: that ends a search, so that it finds the same on every machine."""
+        self.work += work
+        self.work_of[method] = self.work_of.get(method, 0.0) + work

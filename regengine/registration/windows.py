@@ -1,0 +1,166 @@
+"""Pieces of the map that a camera sees, or that lie around a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from detectors.constants import KM_PER_DEGREE, SEMI_MAJOR_M
+from detectors.types import FloatArray
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, great_circle_km
+from matchers.footprint import visible_outline
+from matchers.light_grid import LightGrid, filled, pyramid
+from regengine.errors import LightMapError
+from regengine.lights.source import LightMapInfo
+
+MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
+# Window pixels are never smaller than map pixels
+MIN_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEGREE
+REGIONAL_DEG = 120.0  # a map wider than this is not cut
+# Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
+FARTHEST_DEG = 67.0
+
+
+class HasWindows(Protocol):
+    """What the search needs of a night-light map."""
+
+    @property
+    def info(self) -> LightMapInfo:
+        """What is known of the map, its bounds above all."""
+        ...
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """A window at (or just finer than) a resolution."""
+        ...
+
+
+class HasOverview(HasWindows, Protocol):
+    """What the order of the search needs of it besides."""
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of it at a coarse resolution; None where that would take long."""
+        ...
+
+
+def ground_sample_km(camera: Camera) -> float:
+    """Size on the ground of a pixel that looks straight down."""
+    return float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3 / camera.focal_px
+
+
+def footprint_window(
+    light_map: HasWindows, camera: Camera, margin_km: float, step_km: float
+) -> tuple[LightGrid, ...] | None:
+    """Pyramid of the window that a camera sees; None for the sky or outside the map."""
+    lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=33))
+    return window_around(light_map, lon, lat, margin_km, step_km) if len(lon) else None
+
+
+def window_around(
+    light_map: HasWindows,
+    lon_deg: FloatArray,
+    lat_deg: FloatArray,
+    margin_km: float,
+    step_km: float,
+) -> tuple[LightGrid, ...] | None:
+    """Pyramid of the window that holds some places; None outside the map.
+
+    It is cut to a regional map and a rim of no data around it, which says where it ends.
+    """
+    middle = lon_deg[0]
+    lon = middle + (lon_deg - middle + 180.0) % 360.0 - 180.0
+    south = max(-89.9, float(lat_deg.min()) - margin_km / KM_PER_DEGREE)
+    north = min(89.9, float(lat_deg.max()) + margin_km / KM_PER_DEGREE)
+    shrink = max(0.15, np.cos(np.radians(max(abs(south), abs(north)))))
+    margin_lon = margin_km / KM_PER_DEGREE / shrink
+    west, east = float(lon.min()) - margin_lon, float(lon.max()) + margin_lon
+    if east - west > 360.0:
+        west, east = float(middle) - 180.0, float(middle) + 180.0
+    resolution = max(MAP_STEP_DEG, step_km / KM_PER_DEGREE)
+    map_west, map_south, map_east, map_north = light_map.info.bounds
+    if map_east - map_west <= REGIONAL_DEG:
+        rim = 4.0 * resolution
+        turn = 360.0 * round(((west + east) - (map_west + map_east)) / 720.0)
+        west, east = max(west, map_west + turn - rim), min(east, map_east + turn + rim)
+        south, north = max(south, map_south - rim), min(north, map_north + rim)
+        if east <= west or north <= south:
+            return None
+    try:
+        grid = light_map.window(west, south, east, north, resolution)
+    except LightMapError as error:
+        if error.code == "outside_map":
+            return None
+        raise
+    return pyramid(filled(grid), 6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedWindow:
+    """A window that was read: around where, how far, how often the map's pixels were doubled."""
+
+    octave: int
+    reach_km: float
+    lonlat: tuple[float, float]
+    levels: tuple[LightGrid, ...] | None
+
+
+class MapWindows:
+    """Map pyramids around neighbouring places, kept while they serve."""
+
+    margin_km = 300.0  # a window serves places this far from where it was read
+    max_octaves = 2  # and one that is finer by so many octaves, by what its pyramid has left
+    max_windows = 24
+    max_pixels = 50_000_000  # of all kept windows together: 200 MB
+
+    def __init__(self, light_map: HasWindows) -> None:
+        self._map = light_map
+        self._cached: list[CachedWindow] = []
+
+    def around(
+        self, position_ecef_m: ArrayLike, reach_km: float, step_km: float
+    ) -> tuple[LightGrid, ...] | None:
+        """Map pyramid around the nadir of a position; None where the map holds none of it."""
+        lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
+        # Maps are read at their own pixels or those doubled: in between nothing is to be had
+        finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
+        octave = max(0, int(np.floor(np.log2(step_km / finest_km) + 1e-6)))
+        for cached in self._cached:
+            serves = 0 <= octave - cached.octave <= self.max_octaves
+            near = great_circle_km(*cached.lonlat, lon, lat) <= self.margin_km
+            if serves and near and reach_km <= cached.reach_km:
+                break
+        else:
+            place = np.array([lon]), np.array([lat])
+            margin_km, step_km = reach_km + self.margin_km, finest_km * 2.0**octave
+            levels = window_around(self._map, *place, margin_km, step_km)
+            cached = CachedWindow(
+                octave=octave, reach_km=reach_km, lonlat=(lon, lat), levels=levels
+            )
+        kept = [cached, *(other for other in self._cached if other is not cached)]
+        kept = kept[: self.max_windows]
+        pixels = np.cumsum([sum(grid.values.size for grid in one.levels or ()) for one in kept])
+        self._cached = kept[: max(1, int((pixels <= self.max_pixels).sum()))]
+        return None if cached.levels is None else cached.levels[octave - cached.octave :]
+
+
+def slant_range_km(altitude_km: float, off_nadir_deg: float) -> float:
+    """Distance to the ground along a ray of some off-nadir angle, at most the horizon's."""
+    radius_km = SEMI_MAJOR_M / 1e3
+    along_rad = ground_reach_km(altitude_km, off_nadir_deg) / radius_km
+    high_km = radius_km + altitude_km
+    return float(np.sqrt(radius_km**2 + high_km**2 - 2 * radius_km * high_km * np.cos(along_rad)))
+
+
+def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:
+    """Distance along the ground from the nadir to where a ray of some off-nadir angle lands."""
+    radius_km = SEMI_MAJOR_M / 1e3
+    ratio = (radius_km + altitude_km) / radius_km
+    sine = ratio * np.sin(np.radians(off_nadir_deg))
+    if off_nadir_deg >= 90.0 or sine >= 1.0:
+        return float(radius_km * np.arccos(1.0 / ratio))
+    return float(radius_km * (np.arcsin(sine) - np.radians(off_nadir_deg)))
