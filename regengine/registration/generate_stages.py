@@ -163,7 +163,11 @@ def generate_from_regions(
             continue
         n_aligned = 8 if is_earth else 3
         n_views = sum(len(nadirs) for _, nadirs in views)
-        work = n_views * yields.at("work", "light earth" if is_earth else "light")
+        work = n_views * yields.at("work", "light")
+        if is_earth:  # of a map of a region there is less to look up
+            lights = max(len(region.index[level_km].vectors) for level_km, _ in views)
+            each = yields.at("work", "light few") + lights * yields.at("work", "light each peak")
+            work = n_views * min(each, yields.at("work", "light earth"))
         flip = np.array([-1.0 if hand == "mirrored" else 1.0, 1.0, 1.0])
         yield Stage(
             method="light",

@@ -76,7 +76,9 @@ class MadeUpSettings:
     index_words: str = "none"
     limit_s: float = 240.0
     register: SimpleNamespace = field(
-        default_factory=lambda: SimpleNamespace(most_work=15.0, methods=("dense",))
+        default_factory=lambda: SimpleNamespace(
+            work_budget=15.0, max_seconds=240.0, search=SimpleNamespace(methods=("dense",))
+        )
     )
 
 
