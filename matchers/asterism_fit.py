@@ -128,26 +128,22 @@ def weigh(
     1 - h + h G / density, against 1 for chance, the density being that of the reference there.
     Of several photo points at one reference point, the nearest counts.
     """
-    from matchers.compiled_figures import weigh_matches
-
     sigma = parameters.sigma_rad + parameters.sigma_share * lengths(placed - centres[:, None])
     distance, near = index.point_tree.query(
         placed.reshape(-1, 3), distance_upper_bound=parameters.max_sigmas * float(sigma.max())
     )
-    near = near.reshape(sigma.shape)
-    odds, met = np.empty(len(placed)), np.zeros(sigma.shape, bool)
-    weigh_matches(
-        distance.reshape(sigma.shape),
-        near,
-        sigma,
-        index.density,
-        np.ascontiguousarray(own),
-        parameters.max_sigmas,
-        parameters.match_share,
-        odds,
-        met,
-    )
-    return odds, near, met
+    distance, near = distance.reshape(sigma.shape), near.reshape(sigma.shape)
+    inside = distance < parameters.max_sigmas * sigma
+    # Points that count come first of those at the same reference point, the nearest before others
+    nearness = np.where(inside, 0.5 * distance / parameters.max_sigmas / sigma.max(), 0.75)
+    order = np.argsort(near + nearness, axis=1)
+    first = np.diff(np.take_along_axis(near, order, axis=1), axis=1, prepend=-1) != 0
+    np.put_along_axis(first, order, first.copy(), axis=1)
+    variance, share = sigma**2, parameters.match_share
+    gauss = np.exp(-0.5 * distance**2 / variance) / (2.0 * np.pi * variance)
+    likelier = share * gauss / index.density[near % len(index.vectors)]
+    ratio = 1.0 - share + np.where(inside & first, likelier, 0.0)
+    return np.where(own, 0.0, np.log10(ratio)).sum(axis=1), near, ratio > 1.0
 
 
 def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:

@@ -59,11 +59,14 @@ class Figures:
     def __len__(self) -> int:
         return len(self.members)
 
+    def chosen(self, which: BoolArray) -> Figures:
+        """Those that are marked."""
+        return Figures(**{name: column[which] for name, column in vars(self).items()})
+
     def within(self, size_rad: tuple[float, float]) -> Figures:
         """Those whose length is within limits."""
         low, high = np.log(np.maximum(size_rad, 1e-12))
-        fits = (self.codes[:, -1] >= low) & (self.codes[:, -1] <= high)
-        return Figures(**{name: column[fits] for name, column in vars(self).items()})
+        return self.chosen((self.codes[:, -1] >= low) & (self.codes[:, -1] <= high))
 
 
 def group_neighbours(
@@ -96,7 +99,22 @@ def group_neighbours(
 
 
 def encode(points: FloatArray, members: IndexArray) -> Figures:
-    """Asterisms in their one canonical order.
+    """Codes of asterisms in the order in which their members are given."""
+    at = points[members]
+    along = at[:, 1] - at[:, 0]
+    length = np.maximum(lengths(along), 1e-12)
+    along /= length[:, None]
+    # Inside the sphere, y grows to the left of x about the asterism's middle
+    side = np.cross(at.mean(axis=1), along)
+    side /= np.maximum(lengths(side), 1e-12)[:, None]
+    others = (at[:, 2:] - at[:, :1]) / length[:, None, None]
+    places = others @ np.stack([along, side], axis=-1)
+    codes = np.column_stack([places.reshape(len(members), 2 * others.shape[1]), np.log(length)])
+    return Figures(members=members, codes=codes, axes=along)
+
+
+def encode_canonical(points: FloatArray, members: IndexArray) -> Figures:
+    """Codes of asterisms in their one canonical order.
 
     The first two members are the farthest apart; the others stand in order of x and on average
     nearer to the first than to the second.
@@ -106,51 +124,37 @@ def encode(points: FloatArray, members: IndexArray) -> Figures:
     at = points[members]
     squares = np.stack([((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in pairs], axis=1)
     orders = np.array([[*pair, *(c for c in range(k) if c not in pair)] for pair in pairs])
-    order = orders[squares.argmax(axis=1)]
-    members = np.take_along_axis(members, order, axis=1)
-    at = points[members]
-    along = at[:, 1] - at[:, 0]
-    length = np.maximum(lengths(along), 1e-12)
-    along /= length[:, None]
-    # Inside the sphere, y grows to the left of x about the asterism's middle
-    side = np.cross(at.mean(axis=1), along)
-    side /= np.maximum(lengths(side), 1e-12)[:, None]
-    others = (at[:, 2:] - at[:, :1]) / length[:, None, None]
-    x, y = np.einsum("mki,mi->mk", others, along), np.einsum("mki,mi->mk", others, side)
-    swapped = x.mean(axis=1) > 0.5
-    x[swapped], y[swapped], along[swapped] = 1.0 - x[swapped], -y[swapped], -along[swapped]
-    members[swapped, :2] = members[swapped, 1::-1]
-    rank = np.argsort(x, axis=1, kind="stable")
-    members[:, 2:] = np.take_along_axis(members[:, 2:], rank, axis=1)
-    places = np.take_along_axis(np.stack([x, y], axis=-1), rank[..., None], axis=1)
-    codes = np.column_stack([places.reshape(len(members), 2 * (k - 2)), np.log(length)])
-    return Figures(members=members, codes=codes, axes=along)
+    figures = encode(points, np.take_along_axis(members, orders[squares.argmax(axis=1)], axis=1))
+    x = figures.codes[:, :-1:2]
+    swapped = x.mean(axis=1, keepdims=True) > 0.5
+    rank = np.argsort(np.where(swapped, 1.0 - x, x), axis=1, kind="stable")
+    order = np.concatenate([np.where(swapped, [1, 0], [0, 1]), 2 + rank], axis=1)
+    return encode(points, np.take_along_axis(figures.members, order, axis=1))
 
 
 def encode_every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
-    """Asterisms in every order that noise might make the canonical one, at least one each.
+    """Codes of asterisms in every order that noise might make the canonical one, at least one each.
 
     The order may be missed by ``slack``, a share of an asterism's length.
     """
-    from matchers.compiled_figures import encode_orders
-
-    orders = np.array(list(permutations(range(members.shape[1]))))
-    most = len(members) * len(orders)
-    figures = Figures(
-        members=np.empty((most, members.shape[1]), np.int64),
-        codes=np.empty((most, 2 * members.shape[1] - 3)),
-        axes=np.empty((most, 3)),
-    )
-    found = encode_orders(
-        np.ascontiguousarray(points, float),
-        np.ascontiguousarray(members, np.int64),
-        orders,
-        slack,
-        figures.members,
-        figures.codes,
-        figures.axes,
-    )
-    return Figures(**{name: column[:found] for name, column in vars(figures).items()})
+    k = members.shape[1]
+    at = points[members]
+    apart = lengths(at[:, :, None] - at[:, None])
+    # Chords are longer than what they are in an asterism's plane, by less than 5 % at any size
+    least = apart.max(axis=(1, 2)) / (1.05 * (1.0 + slack))
+    orders = [
+        members[apart[:, order[0], order[1]] >= least][:, list(order)]
+        for order in permutations(range(k))
+    ]
+    figures = encode(points, np.concatenate(orders))
+    others = figures.codes[:, :-1].reshape(-1, k - 2, 2)
+    x = others[..., 0]
+    fits = (x.mean(axis=1) <= 0.5 + slack) & (np.diff(x, axis=1) >= -slack).all(axis=1)
+    for a, b in combinations(range(k - 2), 2):
+        fits &= np.hypot(*(others[:, a] - others[:, b]).T) <= 1.0 + slack
+    for first_two in ([0.0, 0.0], [1.0, 0.0]):
+        fits &= (np.hypot(*(others - first_two).T) <= 1.0 + slack).all(axis=0)
+    return figures.chosen(fits)
 
 
 def frames(vectors: FloatArray) -> FloatArray:
@@ -249,7 +253,7 @@ def build_index(
         raise ValueError(
             f"brightness has shape {bright.shape} for {len(points)} vectors: give one number each."
         )
-    figures = encode(points, group_neighbours(points, bright, parameters))
+    figures = encode_canonical(points, group_neighbours(points, bright, parameters))
     figures = figures.within(parameters.size_rad)
     return AsterismIndex(
         vectors=points,
