@@ -153,9 +153,10 @@ def find_alike_asterisms(
     if index.code_table is not None and len(photo):
         mine, its = index.code_table.find_alike(scaled_codes(photo.codes, p))
     return AlikeAsterisms(
-        photo=photo.members[mine],
-        reference=index.figures.members[its],
-        turn_rad=index.azimuths_rad[its] - azimuths(rays, photo)[mine],
+        photo=np.take(photo.members, mine, axis=0),
+        reference=np.take(index.figures.members, its, axis=0),
+        turn_rad=np.take(index.azimuths_rad, its, axis=0)
+        - np.take(azimuths(rays, photo), mine, axis=0),
         log_scale=index.figures.codes[its, -1] - photo.codes[mine, -1],
     )
 
@@ -184,12 +185,11 @@ def rotate_as_voted(
     votes = np.concatenate([pair + step, pair + (step + 1) % steps]) << bits
     votes |= np.arange(len(votes))
     votes.sort()
-    starts = np.flatnonzero(np.diff(votes >> bits, prepend=-1))
+    cell = votes >> bits
+    starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
     counts = np.diff(starts, append=len(votes))
-    least = np.partition(counts, max(0, len(counts) - parameters.weighed))[
-        -parameters.weighed :
-    ].min()
-    top = np.flatnonzero(counts >= least)
+    as_many = np.cumsum(np.bincount(counts)[::-1])[::-1]  # cells that have at least so many votes
+    top = np.flatnonzero(counts >= np.flatnonzero(as_many >= parameters.weighed).max(initial=0))
     top = top[np.argsort(-counts[top], kind="stable")][: parameters.weighed]
     counts = counts[top]
     begins = np.cumsum(counts) - counts
