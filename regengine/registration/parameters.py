@@ -239,6 +239,37 @@ class AcceptParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointParams:
+    """How control points are chosen."""
+
+    # A patch that agrees and counts as much gives a good point; below the weight the fit takes it
+    # for an outlier
+    min_ncc: float = 0.6
+    min_good_weight: float = 0.15
+    min_weight: float = 0.05
+    # How far a whole region of the map may lie beside the ground: Black Marble 2016 against monthly
+    # radiance composites of six cities, 32 m an axis, root mean square
+    map_sigma_m: float = 50.0
+    # A patch disagrees with its camera and surroundings from so many sigmas on
+    max_sigmas: float = 2.0
+    # Places that four are chosen from, and lights of the view that they may lie on
+    n_considered: int = 30
+    n_view_lights: int = 300
+    # Share of the lights' hull that the four cover, and of their longest distance that the shortest
+    # is
+    min_hull_share: float = 0.25
+    min_apart_share: float = 0.1
+    # Of what all precise ones at lights span, that those which agree well must span
+    good_share: float = 0.5
+    # A place that no eye finds is worth this share of one on a bright light
+    unlit_worth: float = 0.5
+    # Confirmed lights within 1.5 patch sides count as the point's
+    lights_reach_px: float = 45.0
+    # Where the camera is held against lights: farther off every camera is unsure
+    max_lights_incidence_deg: float = 70.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisterParams:
     """What the user decides about a registration, and all that can be tuned.
 
@@ -269,3 +300,4 @@ class RegisterParams:
     refine: RefineParams = field(default_factory=RefineParams)
     hold_out: HoldOutParams = field(default_factory=HoldOutParams)
     accept: AcceptParams = field(default_factory=AcceptParams)
+    points: PointParams = field(default_factory=PointParams)

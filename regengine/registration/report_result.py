@@ -27,15 +27,14 @@ from regengine.registration.accept import (
     probability_interval,
 )
 from regengine.registration.control_points import (
-    LEAST_SPREAD,
     chance_within,
     ground_jacobian,
     hull_area,
     measure_pose_sigma_m,
+    measure_spread,
     select_control_points,
-    spread_of,
 )
-from regengine.registration.parameters import WORK_BUDGETS, AcceptParams
+from regengine.registration.parameters import WORK_BUDGETS, AcceptParams, PointParams
 from regengine.registration.priors.tracks import NIGHT_SUN_DEG, USUAL_CLOCK_S, list_offsets
 from regengine.registration.propose_from_index import locate_camera
 from regengine.registration.types import (
@@ -89,7 +88,7 @@ def report_match(problem: Problem, state: SearchState) -> FrameResult:
     match = state.match
     if match is None:
         return no_match_result(frame, position, info, *explain_no_match(problem, state))
-    points = select_control_points(match.fit, match.camera)
+    points = select_control_points(match.fit, match.camera, problem.params.points)
     chance = 1.0
     if points:
         # The place may be beyond doubt where a point of the photo is not: near the limb, or in a
@@ -131,7 +130,10 @@ def report_match(problem: Problem, state: SearchState) -> FrameResult:
     lights = detected_lights(match)
     return replace(
         result,
-        reasons=(*reasons, *remark_on_points(points, lights, match.fit.image.factor)),
+        reasons=(
+            *reasons,
+            *remark_on_points(points, lights, match.fit.image.factor, problem.params.points),
+        ),
         solved=solved_camera(match.camera, match.hypothesis),
         control_points=points,
         footprint=corner_lonlat(match.camera),
@@ -304,7 +306,7 @@ def diagnose(
 
 
 def remark_on_points(
-    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
+    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float, params: PointParams
 ) -> Iterator[Reason]:
     """What the four points do not tell: no doubt of the camera.
 
@@ -314,10 +316,10 @@ def remark_on_points(
         return
     places = np.array([(point.x, point.y) for point in points])
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
-    spread = spread_of(places, hull_area(matched))
-    if not spread.wide:
-        where = f"span {100.0 * spread.hull_share:.0f} % of the area of the matched lights"
-        if spread.hull_share >= LEAST_SPREAD:
+    hull_share, wide = measure_spread(places, hull_area(matched), params)
+    if not wide:
+        where = f"span {100.0 * hull_share:.0f} % of the area of the matched lights"
+        if hull_share >= params.min_hull_share:
             where = "lie near each other"
         text = f"the control points {where}; beyond them use the camera"
         yield Reason(code="narrow", text=text)

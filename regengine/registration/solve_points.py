@@ -39,7 +39,7 @@ from matchers.resection import (
 )
 from matchers.view import render_known
 from regengine.errors import ConfigError
-from regengine.registration.control_points import GOOD_NCC
+from regengine.registration.parameters import PointParams
 from regengine.registration.windows import HasWindows, footprint_window, ground_sample_km
 from regengine.result import FrameResult, ReviewedPoint
 
@@ -307,7 +307,7 @@ def snap(
         ncc, spread_px = float(found.ncc[0]), _sigma_px(found) / light.factor
         now = moved(now, held, found, light.factor, photo_moves=photo_moves)
     assert ncc is not None
-    if ncc < GOOD_NCC:
+    if ncc < PointParams().min_ncc:
         return Snapped(ncc=ncc, why="photo and map look too different there: try another light.")
     if not (-0.5 <= now.x <= camera.width_px - 0.5 and -0.5 <= now.y <= camera.height_px - 0.5):
         return Snapped(ncc=ncc, why="the match lies outside of the photo.")

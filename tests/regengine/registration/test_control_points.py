@@ -11,23 +11,22 @@ from numpy.typing import NDArray
 from benchmarks.simulate.camera import wgs84
 from matchers.earth import incidence_deg
 from regengine.registration.control_points import (
-    LIGHTS_REACH_PX,
-    NEAREST_SHARE,
     allowed_error_m,
-    control_point,
+    choose_four,
     hull_area,
+    measure_spread,
+    project_covariance,
     select_control_points,
     sigma_at_lights_m,
-    spread_of,
-    stored_pixels,
-    well_spread,
 )
+from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint
 from tests.matchers.lamp_world import camera_over, ecef
 from tests.regengine.registration.conftest import Solved
 
 NONE = np.zeros(0, np.intp)
+PARAMS = PointParams()
 
 
 def matching(fit: Fit, lights: NDArray[np.intp]) -> Fit:
@@ -157,10 +156,10 @@ def test_a_triangle_of_patches_is_filled_up_with_the_best_of_the_others() -> Non
     y = np.array([0.0, 0.0, 100.0, 20.0, 25.0, 30.0])
     places = np.stack([x, y], axis=-1)
     ncc = np.array([0.9, 0.9, 0.9, 0.7, 0.85, 0.6])
-    assert sorted(well_spread(places, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
+    assert sorted(choose_four(places, ncc, np.ones(6, bool))) == [0, 1, 2, 4]
     usable = np.array([True, True, True, True, False, True])
-    assert sorted(well_spread(places, ncc, usable)) == [0, 1, 2, 3]
-    assert well_spread(places, ncc, np.arange(6) < 3) == [0, 1, 2]
+    assert sorted(choose_four(places, ncc, usable)) == [0, 1, 2, 3]
+    assert choose_four(places, ncc, np.arange(6) < 3) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -170,11 +169,11 @@ def test_in_a_strip_no_two_lie_on_one_spot(seed: int) -> None:
     road = np.stack([np.linspace(0.0, 600.0, 25), rng.normal(200.0, 3.0, 25)], axis=-1)
     town = rng.normal((620.0, 200.0), 6.0, (25, 2))
     places, ncc = np.concatenate([road, town]), np.repeat([0.7, 0.9], 25)
-    four = well_spread(places, ncc, np.ones(50, bool))
+    four = choose_four(places, ncc, np.ones(50, bool))
     assert len(set(four)) == 4
-    assert spread_of(places[four], hull_area(places)).wide
+    assert measure_spread(places[four], hull_area(places))[1]
     apart = np.linalg.norm(places[four][:, None] - places[four][None], axis=2)
-    assert apart[np.triu_indices(4, 1)].min() >= NEAREST_SHARE * apart.max()
+    assert apart[np.triu_indices(4, 1)].min() >= PARAMS.min_apart_share * apart.max()
 
 
 def test_spread_is_told_of_what_the_four_span() -> None:
@@ -182,14 +181,12 @@ def test_spread_is_told_of_what_the_four_span() -> None:
     assert hull_area(np.concatenate([square, [[5.0, 5.0]]])) == pytest.approx(100.0)
     assert hull_area(square[:2]) == 0.0
     for order in ([0, 1, 2, 3], [0, 2, 1, 3], [3, 1, 0, 2]):
-        spread = spread_of(square[order], 200.0)
-        assert spread.hull_share == pytest.approx(0.5)
-        assert spread.nearest_share == pytest.approx(np.sqrt(0.5))
-        assert spread.wide
-    assert not spread_of(square, 401.0).wide
+        assert measure_spread(square[order], 200.0) == (pytest.approx(0.5), True)
+    assert measure_spread(square, 401.0) == (pytest.approx(100.0 / 401.0), False)
     near = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 10.0], [0.5, 0.0]])
-    assert not spread_of(near, 60.0).wide
-    assert not spread_of(np.zeros((4, 2)), 60.0).wide
+    assert not measure_spread(near, 60.0)[1]
+    assert not measure_spread(np.zeros((4, 2)), 60.0)[1]
+    assert not measure_spread(square[:3], 60.0)[1]
 
 
 def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> None:
@@ -204,32 +201,36 @@ def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> No
         assert len(points) == 4
         assert all(point.lights > 0 for point in points)
         far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
-        assert (far_px > LIGHTS_REACH_PX) == beyond
+        assert (far_px > PARAMS.lights_reach_px) == beyond
 
 
-def test_a_point_of_a_resized_picture_in_stored_pixels() -> None:
-    """Half-pixel rule: pixel 10 of a picture brought down four times lies at 41.5."""
+def test_sigmas_of_points_follow_from_their_covariances(over_city: Solved) -> None:
+    """The map's own error comes on top of the camera's on the ground."""
+    camera = over_city.match.camera
+    for point in select_control_points(over_city.match.fit, camera):
+        xx, xy, yy = point.covariance_px
+        assert point.sigma_px == pytest.approx(np.sqrt((xx + yy) / 2.0))
+        east, cross, north = point.covariance_m
+        assert point.sigma_m == pytest.approx(np.sqrt((east + north) / 2.0))
+        in_image = np.array([[xx, xy], [xy, yy]])
+        seen = project_covariance(camera, ecef(point.lon, point.lat), in_image)
+        assert [east, cross, north] == pytest.approx(
+            [seen[0, 0] + 50.0**2, seen[0, 1], seen[1, 1] + 50.0**2], rel=1e-6
+        )
+
+
+def test_a_pixel_straight_down_is_the_height_over_the_focal_length() -> None:
     camera = camera_over(10.0, 40.0, focal_px=800.0)
-    place, covariance = np.array([10.0, 20.0]), np.diag([0.04, 0.09])
-    point = control_point(camera, ecef(10.1, 40.05), *stored_pixels(place, covariance, 4.0), 3)
-    assert (point.x, point.y) == (41.5, 81.5)
-    assert (point.lon, point.lat) == pytest.approx((10.1, 40.05), abs=1e-9)
-    assert point.covariance_px == pytest.approx((16 * 0.04, 0.0, 16 * 0.09))
-    assert point.sigma_px == pytest.approx(4.0 * np.sqrt((0.04 + 0.09) / 2.0))
-    assert point.lights == 3
-    # A pixel is 410 km / 800 px = 512 m; the map's own error comes on top
-    metres = 410e3 / 800.0
-    expected = np.sqrt((16 * (0.04 + 0.09) / 2.0) * metres**2 + 50.0**2)
-    assert point.sigma_m == pytest.approx(expected, rel=0.004)
-    east, cross, north = point.covariance_m
-    assert east * north > cross**2
+    on_ground = project_covariance(camera, ecef(10.1, 40.05), np.diag([0.64, 1.44]))
+    expected = (410e3 / 800.0) ** 2 * (0.64 + 1.44)
+    assert np.trace(on_ground) == pytest.approx(expected, rel=0.008)
+    assert np.linalg.det(on_ground) > 0.0
 
 
 def test_uncertainty_on_slanted_ground_is_stretched() -> None:
     """At 60 degrees of incidence a pixel is twice as long away from the camera as across."""
     camera = camera_over(0.0, 0.0, off_nadir=55.0, azimuth=0.0, focal_px=800.0)
-    lon, lat = (float(v) for v in camera.pixel_to_lonlat(149.5, 99.5))
-    point = control_point(camera, ecef(lon, lat), np.array([149.5, 99.5]), np.eye(2), 0)
-    east, _, north = point.covariance_m
-    incidence = np.radians(float(incidence_deg(camera.position_ecef_m, ecef(lon, lat))))
+    place = ecef(*(float(v) for v in camera.pixel_to_lonlat(149.5, 99.5)))
+    (east, _), (_, north) = project_covariance(camera, place, np.eye(2))
+    incidence = np.radians(float(incidence_deg(camera.position_ecef_m, place)))
     assert np.sqrt(north / east) == pytest.approx(1.0 / np.cos(incidence), rel=0.05)

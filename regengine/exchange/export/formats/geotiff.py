@@ -40,7 +40,7 @@ from regengine.exchange.export.warp import (
     photo_of,
     spread,
 )
-from regengine.registration.control_points import MAP_SIGMA_M
+from regengine.registration.parameters import PointParams
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
 STRETCH = 1e-5
@@ -69,7 +69,7 @@ class GroundSigma:
         metres = _metres_per_pixel(self.camera, lon, lat)
         on_ground = np.einsum("nij,njk,nlk->nil", metres, in_image, metres)
         variance = np.trace(on_ground, axis1=1, axis2=2) / 2.0
-        return np.asarray(np.sqrt(variance + MAP_SIGMA_M**2))
+        return np.asarray(np.sqrt(variance + PointParams().map_sigma_m ** 2))
 
 
 def ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
