@@ -45,7 +45,7 @@ from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
     from matchers.photo_light import LightImage
-    from regengine.registration.solve_points import PointFit, Whereabouts
+    from regengine.registration.solve_points import PointFit, PositionPrior
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # their city light, while a person works on them
@@ -95,7 +95,7 @@ def router(context: ReviewContext) -> APIRouter:
 
 
 def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
-    known = _whereabouts(context)
+    known = _recall_position(context)
     lights: dict[tuple[Path, int, int], LightImage] = {}  # of the latest photos
     one_at_a_time = Lock()  # each takes a second and some hundred megabytes
 
@@ -127,7 +127,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         there = known(number)
         points = [ReviewedPoint(**point.model_dump()) for point in body.points]
         start = body.start.camera()
-        if body.placed and not there.placed:
+        if body.placed and not len(there.track_ecef_m):
             there = replace(there, track_ecef_m=np.array([start.position_ecef_m]))
         found = solve(start, points, body.free, there)
         fit, alone = found.fit, found.attitude_only
@@ -153,14 +153,14 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
         """The point moved to where the lights of photo and map agree best."""
-        from regengine.registration.solve_points import check_of_photo, snap
+        from regengine.registration.solve_points import check_camera, snap
 
         result = context.result(number)
         if context.light_map is None:
             raise ConfigError(f"snapping needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
         camera, point = body.camera.camera(), ReviewedPoint(**body.point.model_dump())
-        check_of_photo(camera, result)
+        check_camera(camera, result)
         found = snap(
             camera,
             point,
@@ -184,12 +184,12 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         }
 
 
-def _whereabouts(context: ReviewContext) -> Callable[[int], Whereabouts]:
+def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
     """A function that tells what is known of where the photo of a frame's number was taken."""
 
     @lru_cache(maxsize=KEPT_FRAMES)
-    def known(number: int) -> Whereabouts:
-        from regengine.registration.solve_points import Whereabouts
+    def known(number: int) -> PositionPrior:
+        from regengine.registration.solve_points import PositionPrior
 
         result = context.result(number)
         nadir, nadirs = result.nadir, track(result.time_utc, context.tles)
@@ -197,7 +197,7 @@ def _whereabouts(context: ReviewContext) -> Callable[[int], Whereabouts]:
             nadirs = [(nadir.lon, nadir.lat)]
         lon, lat = np.array(nadirs, float).reshape(-1, 2).T
         height_m = 1e3 * (USUAL_ALTITUDE_KM if nadir is None else nadir.altitude_km)
-        return Whereabouts(
+        return PositionPrior(
             cameras=tuple(one.solved.camera for one in result.hypotheses),
             track_ecef_m=geodetic_to_ecef(lon, lat, height_m),
             lens_known=None not in (result.focal_mm, result.pixel_pitch_um),
@@ -250,14 +250,14 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
         """Begin a search; its job tells how it goes."""
-        from regengine.registration.solve_points import check_of_photo
+        from regengine.registration.solve_points import check_camera
 
         result = context.result(number)
         if context.inputs is None:
             raise ConfigError(f"a search needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
         rough = body.camera.camera()
-        check_of_photo(rough, result)
+        check_camera(rough, result)
         register = replace(context.inputs.register, max_seconds=body.seconds)
         inputs = replace(context.inputs, register=register)
         return {"job": jobs().start(path.absolute(), rough, inputs).job}
