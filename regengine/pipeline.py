@@ -24,7 +24,6 @@ from regengine.registration.priors.neighbours import (
     SOURCE,
     FrameFacts,
     NeighbourPrior,
-    facts_of_frame,
 )
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import no_match_result
@@ -124,7 +123,7 @@ def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
         frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
     except FrameError:
         return None
-    return facts_of_frame(frame)
+    return FrameFacts.from_frame(frame)
 
 
 def _register(

@@ -23,17 +23,14 @@ from itertools import islice
 from pathlib import Path
 
 from regengine.batch.plan import AGAIN, ALONE, FOLLOWING, Task
+from regengine.registration.parameters import NeighbourParams
 from regengine.registration.priors.neighbours import (
-    HALF_DAY_S,
     SEARCHED_AGAIN,
     SOURCE,
     FrameFacts,
-    Lesson,
     NeighbourPrior,
-    facts_of_result,
-    lesson_of,
-    neighbour_prior,
-    worth_trying,
+    SolvedReference,
+    make_neighbour_prior,
 )
 from regengine.result import FrameResult
 from regengine.store.rows import StoredFrame
@@ -52,8 +49,8 @@ class Block:
     ready: deque[Task]
     waiting: list[Task]  # tasks of those that follow others, until those are done
     running: int = 0  # tasks that were given out and are not finished
-    # What the accepted ones of those that go first teach.
-    lessons: dict[int, Lesson] = field(default_factory=dict)
+    # The accepted ones of those that go first
+    references: dict[int, SolvedReference] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -117,16 +114,16 @@ class SharingPlan:
         """Take in what became of a task that was given out."""
         block = self._where.pop(task.frame_index)
         block.running -= 1
-        lesson = lesson_of(result) if task.search_pass == ALONE else None
-        if lesson is not None:
-            block.lessons[task.frame_index] = lesson
+        reference = SolvedReference.from_result(result) if task.search_pass == ALONE else None
+        if reference is not None:
+            block.references[task.frame_index] = reference
         self._go_on(block)
 
     def _begin(self, items: list[Task | StoredFrame]) -> None:
         """Open a block: find its time-lapse minutes, and what is stored of it."""
         facts = {}
         for item in items:
-            known = facts_of_result(item.result) if isinstance(item, StoredFrame) else None
+            known = FrameFacts.from_result(item.result) if isinstance(item, StoredFrame) else None
             if known is None:  # a photo that failed has no facts in its result
                 known = self._facts_of(
                     item.path if isinstance(item, Task) else Path(item.result.path)
@@ -143,10 +140,10 @@ class SharingPlan:
         for item in items:
             if isinstance(item, StoredFrame):
                 self._stored.append(item)
-                lesson = lesson_of(item.result)
+                reference = SolvedReference.from_result(item.result)
                 first = item.frame_index not in followers and not searched_again(item)
-                if first and lesson is not None:
-                    block.lessons[item.frame_index] = lesson
+                if first and reference is not None:
+                    block.references[item.frame_index] = reference
         self._where |= {task.frame_index: block for task in tasks}
         self._open.append(block)
         # With everything of pass 1 stored, pass 2 begins at once
@@ -156,9 +153,9 @@ class SharingPlan:
         """Begin pass 2 where pass 1 has ended; close the block after it."""
         if block.ready or block.running:
             return
-        lessons = [lesson for _, lesson in sorted(block.lessons.items())]  # by frame
+        references = [reference for _, reference in sorted(block.references.items())]  # by frame
         for task in block.waiting:
-            hints = neighbour_prior(block.facts[task.frame_index], lessons)
+            hints = make_neighbour_prior(block.facts[task.frame_index], references)
             block.ready.append(replace(task, hints=hints, search_pass=FOLLOWING))
         block.waiting = []
         if block.over:
@@ -177,8 +174,8 @@ def searched_again(stored: StoredFrame) -> bool:
 # Where nothing was searched, or nothing can be found, others do not help
 BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris", "outside_map"}
 # The nearest in time decide: a time-lapse has thousands in a day, and they agree
-MOST_TEACHERS = 64
-KEPT_LESSONS = 4096  # in memory, 2 kB each
+MAX_REFERENCES = 64
+MAX_KEPT_REFERENCES = 4096  # in memory, 2 kB each
 
 
 class SecondPass:
@@ -187,19 +184,19 @@ class SecondPass:
     def __init__(self, store: StoreWriter) -> None:
         self._read = store.frames.frame
         self._open: set[int] = set()
-        self._teachers: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
-        self._lesson = lru_cache(maxsize=KEPT_LESSONS)(self._read_lesson)
+        self._references: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+        self._reference = lru_cache(maxsize=MAX_KEPT_REFERENCES)(self._read_reference)
 
     def note(self, stored: StoredFrame) -> None:
         """Take in a frame of the first passes, or one that was stored before this run."""
-        facts = facts_of_result(stored.result)
+        facts = FrameFacts.from_result(stored.result)
         if facts is None:
             return
         if may_gain(stored.result):
             self._open.add(stored.frame_index)
-        elif not searched_again(stored) and lesson_of(stored.result) is not None:
+        elif not searched_again(stored) and SolvedReference.from_result(stored.result) is not None:
             moment_s = facts.time_utc.timestamp()
-            self._teachers[facts.camera_body].append((moment_s, stored.frame_index))
+            self._references[facts.camera_body].append((moment_s, stored.frame_index))
 
     def may_change(self, frame_index: int) -> bool:
         """Whether a frame is not final yet."""
@@ -207,12 +204,12 @@ class SecondPass:
 
     def tasks(self) -> Iterator[Task | StoredFrame]:
         """What is to be searched again, in the order of the frames, when all others are stored."""
-        for teachers in self._teachers.values():
-            teachers.sort()
+        for references in self._references.values():
+            references.sort()
         for frame_index in sorted(self._open):
             stored = self._read(frame_index)
             hints = self._hints(stored)
-            if hints is None or hints.sha256 == stored.hints_sha256 or not worth_trying(hints):
+            if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
                 self._open.discard(frame_index)
                 yield stored
             else:
@@ -232,16 +229,18 @@ class SecondPass:
         return the_better(old, result)
 
     def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
-        facts = facts_of_result(stored.result)
+        facts = FrameFacts.from_result(stored.result)
         if facts is None:
             return None
-        teachers = _nearest(self._teachers[facts.camera_body], facts.time_utc)
-        return neighbour_prior(facts, [self._lesson(frame_index) for frame_index in teachers])
+        references = _nearest(self._references[facts.camera_body], facts.time_utc)
+        return make_neighbour_prior(
+            facts, [self._reference(frame_index) for frame_index in references]
+        )
 
-    def _read_lesson(self, frame_index: int) -> Lesson:
-        lesson = lesson_of(self._read(frame_index).result)
-        assert lesson is not None  # it was one when it was noted
-        return lesson
+    def _read_reference(self, frame_index: int) -> SolvedReference:
+        reference = SolvedReference.from_result(self._read(frame_index).result)
+        assert reference is not None  # it was one when it was noted
+        return reference
 
 
 def may_gain(result: FrameResult) -> bool:
@@ -259,10 +258,11 @@ def the_better(old: FrameResult, new: FrameResult) -> FrameResult:
     return replace(kept, seconds=old.seconds + new.seconds)
 
 
-def _nearest(teachers: list[tuple[float, int]], moment: datetime) -> list[int]:
+def _nearest(references: list[tuple[float, int]], moment: datetime) -> list[int]:
     """Numbers of the frames within half a day that were taken next to a moment, in their order."""
     moment_s = moment.timestamp()
-    first = bisect_left(teachers, (moment_s - HALF_DAY_S, -1))
-    last = bisect_right(teachers, (moment_s + HALF_DAY_S, 1 << 62))
-    near = sorted(teachers[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
-    return sorted(frame_index for _, frame_index in near[:MOST_TEACHERS])
+    apart_s = NeighbourParams().max_apart_s
+    first = bisect_left(references, (moment_s - apart_s, -1))
+    last = bisect_right(references, (moment_s + apart_s, 1 << 62))
+    near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
+    return sorted(frame_index for _, frame_index in near[:MAX_REFERENCES])

@@ -239,6 +239,28 @@ class AcceptParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeighbourParams:
+    """What frames of one camera share."""
+
+    # A camera's clock, and an element set's error along the track, are the same minutes apart
+    near_s: float = 600.0
+    # and mostly over a day, which two frames must show by agreeing. EXIF counts whole seconds, and
+    # an element set of a day before is wrong by 13 km or 1.7 s in one frame of ten
+    max_apart_s: float = 43_200.0
+    agree_s: float = 5.0
+    min_spread_s: float = 2.0
+    # Zooms and focusing change the focal length by 2-3 %
+    agree_log_focal: float = 0.03
+    # Two minutes are 900 km, a third of what is seen to the horizon
+    neighbour_s: float = 120.0
+    max_neighbours: int = 2
+    # An axis off the middle by this share of the long side makes a picture a crop
+    cropped_share: float = 0.01
+    # A search without neighbours starts at offset 0 with the nominal lens: what is nearer is known
+    worth_offset_s: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class PointParams:
     """How control points are chosen."""
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from detectors.constants import ORBITAL_SPEED_KM_S
-from regengine.registration.priors.neighbours import AGREE_S, agreeing
+from regengine.registration.parameters import NeighbourParams
+from regengine.registration.priors.neighbours import find_agreeing
 from regengine.report.figures import Photos
 
 NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation
@@ -75,14 +76,14 @@ def clock_offset(
     """The offset along the orbit of one camera body's photos of one day.
 
     Positive where the station was further along than the photo's time says, as with a clock that
-    is late; ``agree`` is the share of the photos that lie within `AGREE_S` of each other,
+    is late; ``agree`` is the share of the photos that lie within five seconds of each other,
     ``median_km`` what the median makes along the orbit. How wrong the element sets may be (one
     sigma) and how old they are stands beside it by their medians.
     """
     told = _spread(offsets_s, "_s")
     compared = offsets_s[:: -(-len(offsets_s) // MOST_COMPARED)]
     return told | {
-        "agree": len(agreeing(compared, AGREE_S)) / len(compared),
+        "agree": len(find_agreeing(compared, NeighbourParams().agree_s)) / len(compared),
         "median_km": told["median_s"] * ORBITAL_SPEED_KM_S,
         "tle_sigma_s": float(np.median(tle_sigmas_s)),
         "tle_age_h": float(np.median(tle_ages_h)),

@@ -8,32 +8,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
-from detectors.constants import DAY_S
 from matchers.camera import Camera
 from regengine.photo.frame import Frame
+from regengine.registration.parameters import NeighbourParams
 from regengine.registration.priors.lens import USUAL_FOCAL_MM
 from regengine.result import FrameResult
 
-# A camera's clock, and an element set's error along the track, are the same minutes apart
-NEAR_S = 600.0
-# and mostly over a day, which two frames must show by agreeing. EXIF counts whole seconds, and an
-# element set of a day before is wrong by 13 km or 1.7 s in one frame of ten
-HALF_DAY_S = 0.5 * DAY_S
-AGREE_S = 5.0
-LEAST_SPREAD_S = 2.0
-# Zooms and focusing change the focal length by 2-3 %
-AGREE_LOG_FOCAL = 0.03
-# Two minutes are 900 km, a third of what is seen to the horizon
-NEIGHBOUR_S = 120.0
-MOST_NEIGHBOURS = 2
-# An axis off the middle by this share of the long side makes a picture a crop
-CROPPED_SHARE = 0.01
-# A search without hints starts at offset 0 with the nominal lens: what is nearer to that is known
-WORTH_OFFSET_S = 3.0
 # How results made after a hint tell of it among their sources
 SOURCE = "hint"
 SEARCHED_AGAIN = "searched again"
@@ -87,13 +70,18 @@ class NeighbourPrior:
         """Hash of all that is told, hexadecimal: equal where it is the same."""
         told = asdict(self)
         del told["beat"]  # of the frame itself, not of what others tell
-        text = json.dumps(told, sort_keys=True, default=_plain)
+        # NumPy's numbers as Python's
+        text = json.dumps(told, sort_keys=True, default=lambda number: number.item())
         return hashlib.sha256(text.encode()).hexdigest()
 
-
-def _plain(value: Any) -> Any:
-    """A NumPy number as Python's."""
-    return value.item()
+    def is_worth_trying(self, params: NeighbourParams = NeighbourParams()) -> bool:
+        """Whether it leads elsewhere than where a search without it begins."""
+        return (
+            bool(self.neighbours)
+            or self.mirrored
+            or abs(self.offset_s) >= params.worth_offset_s
+            or abs(math.log(self.focal_ratio)) >= params.agree_log_focal
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,138 +100,117 @@ class FrameFacts:
     focal_mm: float | None
     size_px: tuple[int, int]
 
-    def same_lens(self, other: FrameFacts) -> bool:
-        """Whether the focal length in pixels should be the same."""
-        return self.focal_mm == other.focal_mm and sorted(self.size_px) == sorted(other.size_px)
-
     def seconds_after(self, other: FrameFacts) -> float:
         """How much later than another frame this one was taken, by the clock."""
         return (self.time_utc - other.time_utc).total_seconds()
 
+    @classmethod
+    def from_frame(cls, frame: Frame) -> FrameFacts | None:
+        """Of a photo; None without a time or a camera body."""
+        if frame.time_utc is None or frame.camera_body is None:
+            return None
+        return cls(
+            frame=frame.frame_id,
+            camera_body=frame.camera_body,
+            time_utc=frame.time_utc,
+            focal_mm=frame.focal_mm,
+            size_px=(frame.width_px, frame.height_px),
+        )
+
+    @classmethod
+    def from_result(cls, result: FrameResult) -> FrameFacts | None:
+        """The same from a stored result."""
+        if result.time_utc is None or result.camera_body is None:
+            return None
+        if result.width_px is None or result.height_px is None:
+            return None
+        return cls(
+            frame=result.frame,
+            camera_body=result.camera_body,
+            time_utc=datetime.fromisoformat(result.time_utc),
+            focal_mm=result.focal_mm,
+            size_px=(result.width_px, result.height_px),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """What one accepted frame teaches: its solved camera, offset and lens."""
+class SolvedReference:
+    """An accepted frame: its camera, offset along the track, and focal length over nominal."""
 
     facts: FrameFacts
     camera: Camera
     offset_s: float
     focal_ratio: float
 
-
-def facts_of_frame(frame: Frame) -> FrameFacts | None:
-    """Facts of a photo; None without a time or a camera body."""
-    if frame.time_utc is None or frame.camera_body is None:
-        return None
-    return FrameFacts(
-        frame=frame.frame_id,
-        camera_body=frame.camera_body,
-        time_utc=frame.time_utc,
-        focal_mm=frame.focal_mm,
-        size_px=(frame.width_px, frame.height_px),
-    )
-
-
-def facts_of_result(result: FrameResult) -> FrameFacts | None:
-    """The same from a stored result."""
-    if result.time_utc is None or result.camera_body is None:
-        return None
-    if result.width_px is None or result.height_px is None:
-        return None
-    return FrameFacts(
-        frame=result.frame,
-        camera_body=result.camera_body,
-        time_utc=datetime.fromisoformat(result.time_utc),
-        focal_mm=result.focal_mm,
-        size_px=(result.width_px, result.height_px),
-    )
+    @classmethod
+    def from_result(cls, result: FrameResult) -> SolvedReference | None:
+        """None for others than accepted ones, and for frames not placed by an orbit."""
+        facts = FrameFacts.from_result(result)
+        if facts is None or result.verdict != "accepted" or result.solved is None:
+            return None
+        if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
+            return None
+        camera = result.solved.camera
+        nominal_px = 1e3 * (result.focal_mm or USUAL_FOCAL_MM) / result.pixel_pitch_um
+        return cls(
+            facts=facts,
+            camera=camera,
+            offset_s=result.solved.along_track_offset_s,
+            focal_ratio=camera.focal_px / nominal_px,
+        )
 
 
-def lesson_of(result: FrameResult) -> Lesson | None:
-    """What an accepted result teaches; None for others, and for frames not placed by an orbit."""
-    facts = facts_of_result(result)
-    if facts is None or result.verdict != "accepted" or result.solved is None:
-        return None
-    if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
-        return None
-    camera = result.solved.camera
-    nominal_px = 1e3 * (result.focal_mm or USUAL_FOCAL_MM) / result.pixel_pitch_um
-    return Lesson(
-        facts=facts,
-        camera=camera,
-        offset_s=result.solved.along_track_offset_s,
-        focal_ratio=camera.focal_px / nominal_px,
-    )
-
-
-def neighbour_prior(
-    facts: FrameFacts, lessons: Sequence[Lesson], beat: float | None = None
+def make_neighbour_prior(
+    facts: FrameFacts,
+    references: Sequence[SolvedReference],
+    params: NeighbourParams = NeighbourParams(),
 ) -> NeighbourPrior | None:
-    """What accepted frames tell of another one; for `beat` see `NeighbourPrior`.
+    """What accepted frames tell of another one.
 
-    Lessons come in any order; another copy of the frame may be among them, itself not. None where
-    no frame of the body is near, or those within a day do not agree.
+    They come in any order; another copy of the frame may be among them, itself not. None where no
+    frame of the body is near, or those within a day do not agree.
     """
-    known = [
-        lesson
-        for lesson in lessons
-        if lesson.facts.camera_body == facts.camera_body
-        and abs(facts.seconds_after(lesson.facts)) <= HALF_DAY_S
-    ]
-    known.sort(key=lambda k: (abs(facts.seconds_after(k.facts)), k.facts.frame))
-    near = [k for k in known if abs(facts.seconds_after(k.facts)) <= NEAR_S]
+
+    def away_s(one: SolvedReference) -> float:
+        return abs(facts.seconds_after(one.facts))
+
+    same_body = (one for one in references if one.facts.camera_body == facts.camera_body)
+    known = sorted(same_body, key=lambda one: (away_s(one), one.facts.frame))
+    known = [one for one in known if away_s(one) <= params.max_apart_s]
+    near = [one for one in known if away_s(one) <= params.near_s]
     pool = near or known
-    group = [pool[k] for k in agreeing([p.offset_s for p in pool], AGREE_S)]
+    group = [pool[k] for k in find_agreeing([one.offset_s for one in pool], params.agree_s)]
     if not near and (len(group) < 2 or 2 * len(group) < len(pool)):
         return None
-    offsets = [g.offset_s for g in group]
-    same_lens = [g for g in group if facts.same_lens(g.facts)]
-    lenses = [same_lens[k] for k in agreeing([_log_ratio(g) for g in same_lens], AGREE_LOG_FOCAL)]
-    neighbours = [
-        Neighbour(frame=g.facts.frame, camera=g.camera)
-        for g in lenses
-        if g.facts.size_px == facts.size_px and abs(facts.seconds_after(g.facts)) <= NEIGHBOUR_S
-    ]
+    lens = facts.focal_mm, sorted(facts.size_px)
+    same_lens = [one for one in group if (one.facts.focal_mm, sorted(one.facts.size_px)) == lens]
+    log_ratios = [math.log(one.focal_ratio) for one in same_lens]
+    agreeing = find_agreeing(log_ratios, params.agree_log_focal)
+    log_ratio = float(np.median([log_ratios[k] for k in agreeing])) if agreeing else 0.0
+    same_lens = [same_lens[k] for k in agreeing]
+    n_cropped, neighbours = 0, []
+    for one in same_lens:
+        sides = np.array([one.camera.width_px, one.camera.height_px])
+        off_px = math.dist(one.camera.principal_point, (sides - 1) / 2.0)
+        n_cropped += off_px > params.cropped_share * sides.max()
+        if one.facts.size_px == facts.size_px and away_s(one) <= params.neighbour_s:
+            neighbours.append(Neighbour(frame=one.facts.frame, camera=one.camera))
+    offsets_s = [one.offset_s for one in group]
     return NeighbourPrior(
-        frames=tuple(g.facts.frame for g in group),
-        offset_s=float(np.median(offsets)),
-        spread_s=max(LEAST_SPREAD_S, float(np.std(offsets))),
-        focal_ratio=math.exp(float(np.median([_log_ratio(g) for g in lenses]))) if lenses else 1.0,
-        mirrored=_mostly([g.camera.mirrored for g in lenses]),
-        cropped=_mostly([_off_middle(g.camera) for g in lenses]),
-        neighbours=tuple(neighbours[:MOST_NEIGHBOURS]),
-        beat=beat,
+        frames=tuple(one.facts.frame for one in group),
+        offset_s=float(np.median(offsets_s)),
+        spread_s=max(params.min_spread_s, float(np.std(offsets_s))),
+        focal_ratio=math.exp(log_ratio),
+        mirrored=2 * sum(one.camera.mirrored for one in same_lens) > len(same_lens),
+        cropped=bool(2 * n_cropped > len(same_lens)),
+        neighbours=tuple(neighbours[: params.max_neighbours]),
     )
 
 
-def agreeing(values: Sequence[float], width: float) -> list[int]:
+def find_agreeing(values: Sequence[float], width: float) -> list[int]:
     """Indices, ascending, of the most values that lie within a width of each other.
 
     The weightiest value comes first; of equally many, those with the weightiest are taken.
     """
     groups = [[k for k, v in enumerate(values) if low <= v <= low + width] for low in values]
     return max(groups, key=lambda group: (len(group), -group[0]), default=[])
-
-
-def worth_trying(hints: NeighbourPrior) -> bool:
-    """Whether hints lead elsewhere than where a search without them begins."""
-    return (
-        bool(hints.neighbours)
-        or hints.mirrored
-        or abs(hints.offset_s) >= WORTH_OFFSET_S
-        or abs(math.log(hints.focal_ratio)) >= AGREE_LOG_FOCAL
-    )
-
-
-def _log_ratio(lesson: Lesson) -> float:
-    return math.log(lesson.focal_ratio)
-
-
-def _mostly(flags: Sequence[bool]) -> bool:
-    return 2 * sum(flags) > len(flags)
-
-
-def _off_middle(camera: Camera) -> bool:
-    x, y = camera.principal_point
-    off = math.hypot(x - (camera.width_px - 1) / 2.0, y - (camera.height_px - 1) / 2.0)
-    return off > CROPPED_SHARE * max(camera.width_px, camera.height_px)
