@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -239,6 +240,33 @@ class AcceptParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StarParams:
+    """How the attitude among the stars becomes places on a track."""
+
+    # Long side of the picture in which stars are detected, and of the one that is aligned
+    detection_px: int = 2000
+    aligned_px: int = 96
+    # Of the picture: below it stars are too few, and the time is saved
+    min_sky_share: float = 0.04
+    # A camera whose attitude is known need only slide: by a tenth of the ground's distance at most,
+    # a few pixels of the image that it is aligned on
+    step_km: float = 30.0
+    # Tracks are many, and most of them, an hour or more away, never come near: steps of this size
+    # tell, from three sigmas of a wrong layer and half a step on
+    first_step_km: float = 300.0
+    max_off_limb_deg: float = 9.0
+    # The ellipsoid moves the limb by up to 0.2 degrees, and the layer's height by as much
+    min_limb_sigma_deg: float = 0.3
+    # Where the other of the two layers was taken for the one that the nadir was fitted to, it is
+    # off by the 2.3 degrees between them; where both were seen that is rare
+    wrong_layer_sigma_deg: float = 2.5
+    wrong_layer_share: float = 0.1
+    wrong_layer_share_paired: float = 0.02
+    # What is less likely than the likeliest place by this, a factor of 1,000, is left to others
+    max_neg_log_prior: float = math.log(1000.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NeighbourParams:
     """What frames of one camera share."""
 
@@ -347,3 +375,4 @@ class RegisterParams:
     hold_out: HoldOutParams = field(default_factory=HoldOutParams)
     accept: AcceptParams = field(default_factory=AcceptParams)
     points: PointParams = field(default_factory=PointParams)
+    stars: StarParams = field(default_factory=StarParams)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import align_first, merge_hypotheses
+from regengine.registration.parameters import StarParams
 from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, LensBelief
 from regengine.registration.priors.tracks import (
     CLOCK_SIGMA_S,
@@ -30,7 +31,7 @@ from regengine.registration.priors.tracks import (
     believe_camera,
     list_offsets,
 )
-from regengine.registration.types import Hypothesis, OrbitPlace, Photo, Problem, Stage
+from regengine.registration.types import Hypothesis, OrbitPlace, Problem, Stage
 from regengine.sky.stars.attitude import (
     LEAST_STAR_HEIGHT_KM,
     StarAttitude,
@@ -39,40 +40,38 @@ from regengine.sky.stars.attitude import (
 )
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
-DETECTION_PX = 2000  # long side of the picture in which stars are detected
-LEAST_SKY = 0.04  # of the picture: below it stars are too few, and the time is saved
-# Long side of the picture that is aligned
-PLACES_PX = 96
-# A camera whose attitude is known need only slide: by a tenth of the ground's distance at most, a
-# few pixels of the image that it is aligned on
-STEP_KM = 30.0
-# The ellipsoid moves the limb by up to 0.2 degrees, and the layer's height by as much
-LEAST_LIMB_SIGMA_DEG = 0.3
-# Where the other of the two layers was taken for the one that the nadir was fitted to, it is off
-# by the 2.3 degrees between them; where both were seen that is rare
-WRONG_LAYER_SIGMA_DEG = 2.5
-WRONG_LAYER_SHARE, WRONG_LAYER_SHARE_PAIRED = 0.1, 0.02
-# What is less likely than the likeliest place by this, a factor of 1,000, is left to other looks
-MOST_SURPRISE = math.log(1000.0)
-# Tracks are many, and most of them, an hour or more away, never come near: steps of this size tell
-FIRST_STEP_KM = 300.0
-FARTHEST_OFF_DEG = 9.0  # three of that sigma, and half a first step
-ARC_SAMPLES, ARC_REACH_DEG = 25, 80.0
-FIT_STEPS = 5
-
 
 def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """Read the attitude off the sky, and align the cameras at the likeliest places."""
+    """Read the attitude off the sky, and align the cameras at the likeliest places.
+
+    The attitude turns with the Earth by as much of the offset as is the clock's, and how much that
+    is is known as little as everywhere (`regengine.registration.priors.tracks`).
+    """
     limb, read_stars = problem.photo.limb, problem.prior.read_stars
     assert limb is not None
     assert read_stars is not None
-    attitude = read_stars(problem)
+    attitude, nominal = read_stars(problem), problem.photo.nominal
     if attitude is None:
         return []
+    params = problem.params.stars
+    lens = LensBelief(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal)
     found: list[Hypothesis] = []
-    for place in list_star_places(attitude, problem.tracks, limb)[: stage.n_aligned]:
-        start = hypothesize_place(place, attitude, problem.photo.nominal)
-        aligned = align_first(problem, [start], size_px=PLACES_PX)
+    places = list_star_places(attitude, problem.tracks, limb, params)
+    for _, track, offset_km, camera in places[: stage.n_aligned]:
+        prior = believe_camera(track, offset_km, params.step_km, camera, lens)
+        unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
+        turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
+        sigma_rad = float(np.hypot(attitude.sigma_rad, turned_rad))
+        start = Hypothesis(
+            camera=replace(camera, width_px=nominal.width_px, height_px=nominal.height_px),
+            prior=replace(prior, quaternion=camera.quaternion, sigma_rotation_rad=sigma_rad),
+            orbit=OrbitPlace(
+                offset_km=offset_km, speed_km_s=track.speed_km_s, clock_s=track.clock_s
+            ),
+            source="stars",
+            n_stars=attitude.stars,
+        )
+        aligned = align_first(problem, [start], size_px=params.aligned_px)
         found = merge_hypotheses(found, aligned, problem.params.search.same_view_share)
     return found
 
@@ -87,118 +86,85 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     from regengine.sky.detection.kinds import STARS
     from regengine.sky.stars.photo import sky
 
-    photo = problem.photo
+    photo, params = problem.photo, problem.params.stars
     frame, limb, stored = photo.frame, photo.limb, photo.nominal
     if frame.time_utc is None or limb is None:
         return None
     # The sky begins where refraction no longer bends starlight
     raised_deg = limb_angle_deg(problem.altitude_km, LEAST_STAR_HEIGHT_KM) - limb.hard_edge_deg
-    if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < LEAST_SKY:
+    if sky_mask(limb, limb.shape, margin_deg=-raised_deg).mean() < params.min_sky_share:
         return None
-    picture = read_linear_light(frame.path, max_long_side_px=DETECTION_PX)
+    picture = read_linear_light(frame.path, max_long_side_px=params.detection_px)
     mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
-    catalogue, indices = sky()
-    options = limit_lens(photo, limb)
-    solution = solve_stars(stars, stored.width_px, stored.height_px, catalogue, indices, options)
-    return attitude_of(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
-
-
-def limit_lens(photo: Photo, limb: Limb) -> SolveOptions:
-    """The lens as it is told; where it is not, as long as the limb's curvature says."""
-    stored = photo.nominal
-    told = SolveOptions(
-        focal_px=stored.focal_px,
-        log_focal_sigma=SIGMA_LOG_FOCAL,
+    focal_px, sigma_log_focal = stored.focal_px, SIGMA_LOG_FOCAL
+    if not photo.focal_known:  # as long as the limb's curvature says
+        scale = max(stored.width_px, stored.height_px) / max(limb.shape)
+        focal_px = limb.focal_px * limb.focal_ratio * scale
+        sigma_log_focal = math.hypot(limb.focal_ratio_sigma, SIGMA_LOG_FOCAL)
+    options = SolveOptions(
+        focal_px=focal_px,
+        log_focal_sigma=sigma_log_focal,
         focal_only=True,
         distortion=stored.distortion,
         principal_point=stored.principal_point,
     )
-    if photo.focal_known:
-        return told
-    scale = max(stored.width_px, stored.height_px) / max(limb.shape)
-    return replace(
-        told,
-        focal_px=limb.focal_px * limb.focal_ratio * scale,
-        log_focal_sigma=math.hypot(limb.focal_ratio_sigma, SIGMA_LOG_FOCAL),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarPlace:
-    """A place on a track, and the camera that the stars make of it.
-
-    ``surprise`` is a negative log-probability, but for a constant.
-    """
-
-    track: Track
-    offset_km: float
-    camera: Camera
-    surprise: float
+    catalogue, indices = sky()
+    solution = solve_stars(stars, stored.width_px, stored.height_px, catalogue, indices, options)
+    return attitude_of(solution, frame.time_utc) if isinstance(solution, StarSolution) else None
 
 
 def list_star_places(
-    attitude: StarAttitude, tracks: Sequence[Track], limb: Limb
-) -> list[StarPlace]:
-    """Places where the camera may have been, by orbit, stars and limb; the likeliest first."""
-    rotation = icrs_to_itrf(attitude.time_utc)
-    nadir = nadir_through(limb, attitude.camera)
+    attitude: StarAttitude, tracks: Sequence[Track], limb: Limb, params: StarParams = StarParams()
+) -> list[tuple[float, Track, float, Camera]]:
+    """Places where the camera may have been, by orbit, stars and limb; the likeliest first.
 
-    def camera_at(track: Track, offset_km: float) -> Camera:
+    Negative log-probability, but for a constant; track; offset along it, kilometres; and the camera
+    that the stars make of the place.
+    """
+    rotation = icrs_to_itrf(attitude.time_utc)
+    nadir = refit_nadir(limb, attitude.camera)
+
+    def look_down(track: Track, offset_km: float) -> tuple[Camera, FloatArray, float]:
+        """The camera at a place, the Earth's centre in its frame, and degrees from the limb's."""
         x, y, z = track.position(offset_km).tolist()
         turned = turned_by_clock(rotation, track.clock_at(offset_km))
-        return over_the_earth(attitude, turned, (x, y, z))
+        camera = over_the_earth(attitude, turned, (x, y, z))
+        position = np.asarray(camera.position_ecef_m)
+        down = np.asarray(camera.matrix.T @ (-position / np.linalg.norm(position)))
+        off_rad = np.arctan2(np.linalg.norm(np.cross(nadir, down)), nadir @ down)
+        return camera, down, float(np.degrees(off_rad))
 
+    covariance = limb.covariance_deg2 + params.min_limb_sigma_deg**2 * np.eye(2)
+    wide = covariance + params.wrong_layer_sigma_deg**2 * np.eye(2)
+    wrong = params.wrong_layer_share_paired if limb.paired else params.wrong_layer_share
     places = []
     for track in tracks:
-        count = math.ceil(track.reach_km / FIRST_STEP_KM)
-        nodes = FIRST_STEP_KM * np.arange(-count, count + 1)
-        off_deg = [angle_deg(nadir, down_of(camera_at(track, float(node)))) for node in nodes]
-        near = nodes[np.array(off_deg) < FARTHEST_OFF_DEG]
+        count = math.ceil(track.reach_km / params.first_step_km)
+        nodes = params.first_step_km * np.arange(-count, count + 1)
+        off_deg = [look_down(track, float(node))[2] for node in nodes]
+        near = nodes[np.array(off_deg) < params.max_off_limb_deg]
         if not len(near):
             continue
-        for offset_km, surprise in zip(*list_offsets(track, STEP_KM), strict=True):
-            if np.abs(near - offset_km).min() > 0.5 * FIRST_STEP_KM:
+        for offset_km, surprise in zip(*list_offsets(track, params.step_km), strict=True):
+            if np.abs(near - offset_km).min() > 0.5 * params.first_step_km:
                 continue
-            camera = camera_at(track, offset_km)
-            total = surprise + limb_surprise(limb, nadir, down_of(camera))
-            places.append(
-                StarPlace(track=track, offset_km=offset_km, camera=camera, surprise=total)
-            )
-    places.sort(key=lambda place: place.surprise)
-    return [p for p in places if p.surprise <= places[0].surprise + MOST_SURPRISE]
+            camera, down, away_deg = look_down(track, offset_km)
+            across = np.stack(tangent_axes(nadir)) @ down
+            off = across * away_deg / max(float(np.hypot(*across)), 1e-9)
+            likely = 0.0
+            for part, spread in ((1.0 - wrong, covariance), (wrong, wide)):
+                distance = float(off @ np.linalg.solve(spread, off))
+                likely += part * math.exp(-0.5 * distance) / math.sqrt(float(np.linalg.det(spread)))
+            places.append((surprise - math.log(max(likely, 1e-12)), track, offset_km, camera))
+    places.sort(key=lambda place: place[0])
+    return [place for place in places if place[0] <= places[0][0] + params.max_neg_log_prior]
 
 
-def down_of(camera: Camera) -> FloatArray:
-    """Direction of the Earth's centre in the camera frame, a unit vector."""
-    position = np.asarray(camera.position_ecef_m)
-    return np.asarray(camera.matrix.T @ (-position / np.linalg.norm(position)))
-
-
-def angle_deg(a: FloatArray, b: FloatArray) -> float:
-    """Angle between two unit vectors."""
-    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)))
-
-
-def limb_surprise(limb: Limb, nadir: FloatArray, down: FloatArray) -> float:
-    """How unlikely a limb is where the Earth's centre lies in another direction than it says."""
-    across = np.stack(tangent_axes(nadir)) @ down
-    share = across * angle_deg(nadir, down) / max(float(np.hypot(*across)), 1e-9)
-    covariance = limb.covariance_deg2 + LEAST_LIMB_SIGMA_DEG**2 * np.eye(2)
-    wrong = WRONG_LAYER_SHARE_PAIRED if limb.paired else WRONG_LAYER_SHARE
-    wide = covariance + WRONG_LAYER_SIGMA_DEG**2 * np.eye(2)
-    likely = 0.0
-    for part, spread in ((1.0 - wrong, covariance), (wrong, wide)):
-        distance = float(share @ np.linalg.solve(spread, share))
-        likely += part * math.exp(-0.5 * distance) / math.sqrt(float(np.linalg.det(spread)))
-    return -math.log(max(likely, 1e-12))
-
-
-def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
+def refit_nadir(limb: Limb, lens: SkyCamera) -> FloatArray:
     """The nadir whose horizon is the limb's arc, through another lens than it was found with."""
     height, width = limb.shape
-    azimuths = np.linspace(-ARC_REACH_DEG, ARC_REACH_DEG, ARC_SAMPLES)
-    arc = arc_rays(limb.nadir, np.array(limb.angle_deg), azimuths)
+    arc = arc_rays(limb.nadir, np.array(limb.angle_deg), np.linspace(-80.0, 80.0, 25))
     x, y = pixels_of(arc, limb.focal_px, ((width - 1) / 2.0, (height - 1) / 2.0))
     with np.errstate(invalid="ignore"):
         shown = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
@@ -208,33 +174,9 @@ def nadir_through(limb: Limb, lens: SkyCamera) -> FloatArray:
     factor = max(lens.width_px, lens.height_px) / max(limb.shape)
     rays = lens.rays((x[shown] + 0.5) * factor - 0.5, (y[shown] + 0.5) * factor - 0.5)
     cosine = math.cos(math.radians(limb.angle_deg))
-    for _ in range(FIT_STEPS):
+    for _ in range(5):  # Gauss-Newton
         axes = np.stack(tangent_axes(nadir))
         step = np.linalg.lstsq(rays @ axes.T, cosine - rays @ nadir, rcond=None)[0]
         nadir = nadir + step @ axes
         nadir = nadir / np.linalg.norm(nadir)
     return nadir
-
-
-def hypothesize_place(place: StarPlace, attitude: StarAttitude, nominal: Camera) -> Hypothesis:
-    """The camera of a place, with the lens and the attitude that the stars tell.
-
-    The attitude turns with the Earth by as much of the offset as is the clock's, and how much that
-    is is known as little as everywhere (`regengine.registration.priors.tracks`).
-    """
-    track, offset_km = place.track, place.offset_km
-    lens = LensBelief(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal)
-    prior = believe_camera(track, offset_km, STEP_KM, place.camera, lens)
-    unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
-    turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
-    return Hypothesis(
-        camera=replace(place.camera, width_px=nominal.width_px, height_px=nominal.height_px),
-        prior=replace(
-            prior,
-            quaternion=place.camera.quaternion,
-            sigma_rotation_rad=float(np.hypot(attitude.sigma_rad, turned_rad)),
-        ),
-        orbit=OrbitPlace(offset_km=offset_km, speed_km_s=track.speed_km_s, clock_s=track.clock_s),
-        source="stars",
-        n_stars=attitude.stars,
-    )
