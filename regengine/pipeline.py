@@ -123,7 +123,7 @@ def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
         frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
     except FrameError:
         return None
-    return FrameFacts.from_frame(frame)
+    return FrameFacts.from_record(frame)
 
 
 def _register(

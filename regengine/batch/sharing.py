@@ -123,7 +123,7 @@ class SharingPlan:
         """Open a block: find its time-lapse minutes, and what is stored of it."""
         facts = {}
         for item in items:
-            known = FrameFacts.from_result(item.result) if isinstance(item, StoredFrame) else None
+            known = FrameFacts.from_record(item.result) if isinstance(item, StoredFrame) else None
             if known is None:  # a photo that failed has no facts in its result
                 known = self._facts_of(
                     item.path if isinstance(item, Task) else Path(item.result.path)
@@ -189,7 +189,7 @@ class SecondPass:
 
     def note(self, stored: StoredFrame) -> None:
         """Take in a frame of the first passes, or one that was stored before this run."""
-        facts = FrameFacts.from_result(stored.result)
+        facts = FrameFacts.from_record(stored.result)
         if facts is None:
             return
         if may_gain(stored.result):
@@ -229,7 +229,7 @@ class SecondPass:
         return the_better(old, result)
 
     def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
-        facts = FrameFacts.from_result(stored.result)
+        facts = FrameFacts.from_record(stored.result)
         if facts is None:
             return None
         references = _nearest(self._references[facts.camera_body], facts.time_utc)

@@ -89,7 +89,7 @@ def read_calibration(path: Path) -> Calibration:
     Raises ConfigError if the file cannot be read or is no sound calibration.
     """
     try:
-        return parsed_calibration(path.read_text(encoding="utf-8"))
+        return parse_calibration(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the calibration cannot be read ({error})") from error
     except (
@@ -106,7 +106,7 @@ def read_calibration(path: Path) -> Calibration:
         ) from error
 
 
-def parsed_calibration(text: str) -> Calibration:
+def parse_calibration(text: str) -> Calibration:
     """A calibration from the text of its file."""
     content: Any = json.loads(text)
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -28,7 +28,7 @@ from matchers.verify import Proof, Towns
 from regengine.orbit.missions import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
-from regengine.registration.priors.lit_ground import lit_ground
+from regengine.registration.priors.lit_ground import measure_lit_ground
 from regengine.registration.priors.tracks import Track, tracks_for
 from regengine.registration.windows import (
     FARTHEST_DEG,
@@ -232,8 +232,8 @@ class Problem:
         """Along which the camera may have been; none where it may have been anywhere."""
         if self.prior.position is None:
             return ()
-        lit = lit_ground(self.references.light_map)
-        return tracks_for(self.prior.position, self.params.clock_window_s, lit)
+        lit_dex = measure_lit_ground(self.references.light_map)
+        return tracks_for(self.prior.position, self.params.clock_window_s, lit_dex)
 
     @cached_property
     def covered_share(self) -> float:

@@ -105,31 +105,22 @@ class FrameFacts:
         return (self.time_utc - other.time_utc).total_seconds()
 
     @classmethod
-    def from_frame(cls, frame: Frame) -> FrameFacts | None:
-        """Of a photo; None without a time or a camera body."""
-        if frame.time_utc is None or frame.camera_body is None:
-            return None
-        return cls(
-            frame=frame.frame_id,
-            camera_body=frame.camera_body,
-            time_utc=frame.time_utc,
-            focal_mm=frame.focal_mm,
-            size_px=(frame.width_px, frame.height_px),
+    def from_record(cls, record: Frame | FrameResult) -> FrameFacts | None:
+        """Of a photo or of its result; None without a time or a camera body."""
+        body, time, width, height = (
+            record.camera_body,
+            record.time_utc,
+            record.width_px,
+            record.height_px,
         )
-
-    @classmethod
-    def from_result(cls, result: FrameResult) -> FrameFacts | None:
-        """The same from a stored result."""
-        if result.time_utc is None or result.camera_body is None:
-            return None
-        if result.width_px is None or result.height_px is None:
+        if body is None or time is None or width is None or height is None:
             return None
         return cls(
-            frame=result.frame,
-            camera_body=result.camera_body,
-            time_utc=datetime.fromisoformat(result.time_utc),
-            focal_mm=result.focal_mm,
-            size_px=(result.width_px, result.height_px),
+            frame=record.frame if isinstance(record, FrameResult) else record.frame_id,
+            camera_body=body,
+            time_utc=datetime.fromisoformat(time) if isinstance(time, str) else time,
+            focal_mm=record.focal_mm,
+            size_px=(width, height),
         )
 
 
@@ -145,7 +136,7 @@ class SolvedReference:
     @classmethod
     def from_result(cls, result: FrameResult) -> SolvedReference | None:
         """None for others than accepted ones, and for frames not placed by an orbit."""
-        facts = FrameFacts.from_result(result)
+        facts = FrameFacts.from_record(result)
         if facts is None or result.verdict != "accepted" or result.solved is None:
             return None
         if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:

@@ -32,7 +32,7 @@ from regengine.orbit.uncertainty import (
     with_drag,
 )
 from regengine.registration.priors.lens import SIGMA_PRINCIPAL_SHARE, LensBelief
-from regengine.registration.priors.lit_ground import LitGround, place_surprise
+from regengine.registration.priors.lit_ground import weigh_places
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,13 +135,13 @@ NIGHT_SUN_DEG = 10.0
 
 
 def tracks_for(
-    position: CameraPosition, clock_window_s: float | None, lit: LitGround | None = None
+    position: CameraPosition, clock_window_s: float | None, lit_dex: FloatArray | None = None
 ) -> tuple[Track, ...]:
     """The tracks along which the camera may have been."""
     if position.alternative is not None:
-        others = tracks_for(position.alternative, clock_window_s, lit)
+        others = tracks_for(position.alternative, clock_window_s, lit_dex)
         return (
-            *tracks_for(replace(position, alternative=None), clock_window_s, lit),
+            *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex),
             *(replace(t, surprise=t.surprise + ALTERNATIVE_SURPRISE) for t in others),
         )
     widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
@@ -151,14 +151,14 @@ def tracks_for(
         speed_km_s = circular_speed_km_s(position)
         usual_s = min(widest_s, USUAL_CLOCK_S)
         usual = believed_clock(slide, 0.0, usual_s, speed_km_s)
-        tracks = [_tle_track(position, usual, (0.0, usual_s), 0, lit)]
+        tracks = [_tle_track(position, usual, (0.0, usual_s), 0, lit_dex)]
         if widest_s > USUAL_CLOCK_S:
             minutes = believed_clock(slide, USUAL_CLOCK_S, widest_s, speed_km_s)
-            tracks.append(_tle_track(position, minutes, (USUAL_CLOCK_S, widest_s), 0, lit))
+            tracks.append(_tle_track(position, minutes, (USUAL_CLOCK_S, widest_s), 0, lit_dex))
         if clock_window_s is None:
             for hours in range(1, MOST_HOURS + 1):
                 tracks += [
-                    _tle_track(position, usual, (0.0, usual_s), sign * hours, lit)
+                    _tle_track(position, usual, (0.0, usual_s), sign * hours, lit_dex)
                     for sign in (1, -1)
                 ]
         return tuple(tracks)
@@ -188,7 +188,7 @@ def _tle_track(
     belief: OffsetBelief,
     clock_range_s: tuple[float, float],
     hours: int,
-    lit: LitGround | None,
+    lit_dex: FloatArray | None,
 ) -> Track:
     """The orbit of an element set, from where it has the station by a clock so many hours off.
 
@@ -223,7 +223,7 @@ def _tle_track(
         return np.asarray(there @ sun < limit)
 
     def surprise_at(offsets_km: FloatArray) -> FloatArray:
-        return place_surprise(places(np.asarray(offsets_km, float)), lit, sun)
+        return weigh_places(places(np.asarray(offsets_km, float)), lit_dex, sun)
 
     def across(offset_km: float) -> float:
         unknown_s = min(abs(UNKNOWN_CLOCK_SHARE * offset_km / speed_km_s), most_s)

@@ -12,14 +12,12 @@ from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid
 from regengine.orbit import sun_direction, sun_moon
 from regengine.registration.priors.lit_ground import (
-    LIGHT_SURPRISE,
+    LIGHT_NEG_LOG_PRIOR,
     REACH_KM,
     SUN_DEG,
-    SUN_SURPRISE,
-    cells,
-    lit_ground,
-    place_surprise,
-    within_reach,
+    SUN_NEG_LOG_PRIOR,
+    measure_lit_ground,
+    weigh_places,
 )
 
 WGS84 = Geod(ellps="WGS84")
@@ -56,8 +54,8 @@ class OverviewMap:
 )
 def test_light_counts_as_far_as_a_circle_reaches(town: tuple[float, float]) -> None:
     """Across the antimeridian and around the poles, too."""
-    summed = within_reach(cells(world_with(town)))
-    lit = summed > 0.0
+    summed = 10.0 ** measure_lit_ground(OverviewMap(world_with(town))) - 1.0
+    lit = summed > 1e-6
     lon, lat = np.meshgrid(np.arange(360) - 179.5, np.arange(180) - 89.5)
     middle = np.floor(town[0]) + 0.5, np.floor(town[1]) + 0.5
     away = WGS84.inv(lon, lat, *(np.full(lon.shape, at) for at in middle))[2] / 1e3
@@ -71,11 +69,12 @@ def test_light_counts_as_far_as_a_circle_reaches(town: tuple[float, float]) -> N
 def test_the_ocean_is_less_likely_than_a_land_of_cities() -> None:
     rng = np.random.default_rng(3)
     towns = [(float(lon), float(lat)) for lon, lat in rng.uniform([0, 40], [15, 55], (300, 2))]
-    lit = lit_ground(OverviewMap(world_with(*towns)))
-    land, ocean = lit.surprise([7.0, -40.0], [48.0, 30.0])
-    assert ocean == LIGHT_SURPRISE[0]
+    lit_dex = measure_lit_ground(OverviewMap(world_with(*towns)))
+    places = geodetic_to_ecef(np.array([7.0, -40.0]), np.array([48.0, 30.0]), 410e3)
+    night = -sun_direction(TIME)
+    land, ocean = weigh_places(places, lit_dex, night) - weigh_places(places, None, night)
+    assert ocean == pytest.approx(LIGHT_NEG_LOG_PRIOR[0])
     assert land < ocean - 4.0
-    assert lit.surprise(367.0, 48.0) == land
 
 
 @pytest.mark.parametrize(
@@ -84,8 +83,8 @@ def test_the_ocean_is_less_likely_than_a_land_of_cities() -> None:
 def test_twilight_is_less_likely_than_night(lon: float, lat: float) -> None:
     place = geodetic_to_ecef(lon, lat, 410e3)[None]
     elevation = sun_moon(TIME, lon, lat).sun_elevation_deg
-    expected = np.interp(elevation, SUN_DEG, SUN_SURPRISE)
-    surprise = place_surprise(place, None, sun_direction(TIME))
+    expected = np.interp(elevation, SUN_DEG, SUN_NEG_LOG_PRIOR)
+    neg_log_prior = weigh_places(place, None, sun_direction(TIME))
     # The geodetic vertical is 0.2 degrees beside the geocentric
-    assert surprise == pytest.approx([expected], abs=0.06)
-    assert (np.diff(SUN_SURPRISE) > 0.0).all()
+    assert neg_log_prior == pytest.approx([expected], abs=0.06)
+    assert (np.diff(SUN_NEG_LOG_PRIOR) > 0.0).all()
