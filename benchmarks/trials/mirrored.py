@@ -23,7 +23,7 @@ from regengine.registration.index.earth import (
     read_earth_index,
     write_earth_index,
 )
-from regengine.registration.windows import REGIONAL_DEG, HasOverview
+from regengine.registration.windows import REGIONAL_DEG, NightLights
 
 if TYPE_CHECKING:
     from benchmarks.trials.source import Trial
@@ -38,7 +38,7 @@ WORLD_MERIDIAN_DEG = 15.0
 class MirroredMap:
     """A map mirrored in longitude: about its middle, if it is of a region."""
 
-    original: HasOverview
+    original: NightLights
 
     @property
     def info(self) -> LightMapInfo:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from benchmarks.trials.source import Half, Trial, TrialSource
     from regengine.lights.map import LightMap
     from regengine.registration.index.earth import EarthIndex
-    from regengine.registration.windows import HasOverview
+    from regengine.registration.windows import NightLights
 
 
 # A trial is drawn in seconds and searched in its budget; what takes this much longer hangs
@@ -86,7 +86,7 @@ class Workshop:
         told = self.settings.told
         return register_trial(trial, references, self.settings.register, folder, told=told)
 
-    def map_of(self, trial: Trial) -> HasOverview:
+    def map_of(self, trial: Trial) -> NightLights:
         """The map that a trial is registered on."""
         return self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
 

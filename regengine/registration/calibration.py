@@ -20,7 +20,6 @@ from regengine.errors import ConfigError
 
 FORMAT = "regengine-calibration"
 FORMAT_VERSION = 2
-SHIPPED = "calibration.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,13 @@ def read_calibration(path: Path) -> Calibration:
     Raises ConfigError if the file cannot be read or is no sound calibration.
     """
     try:
-        return parse_calibration(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if content.pop("format_version", None) != FORMAT_VERSION:
+            raise ValueError(f"its format_version is not {FORMAT_VERSION}")
+        steps = {name: tuple(values) for name, values in content.pop("steps").items()}
+        return Calibration(steps=Steps(**steps), **content)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the calibration cannot be read ({error})") from error
     except (
@@ -106,18 +111,6 @@ def read_calibration(path: Path) -> Calibration:
         ) from error
 
 
-def parse_calibration(text: str) -> Calibration:
-    """A calibration from the text of its file."""
-    content: Any = json.loads(text)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT!r}")
-    if content.get("format_version") != FORMAT_VERSION:
-        raise ValueError(f"its format_version is not {FORMAT_VERSION}")
-    body = {name: v for name, v in content.items() if name not in ("format", "format_version")}
-    steps = Steps(**{name: tuple(values) for name, values in body.pop("steps").items()})
-    return Calibration(steps=steps, **body)
-
-
 def calibration_text(calibration: Calibration) -> str:
     """A calibration as the text of its file; the same calibration gives the same bytes."""
     content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
@@ -132,4 +125,4 @@ def calibration_text(calibration: Calibration) -> str:
 @lru_cache(maxsize=1)
 def shipped_calibration() -> Calibration:
     """The calibration of this version, read when first asked for."""
-    return read_calibration(Path(str(files("regengine.registration") / SHIPPED)))
+    return read_calibration(Path(str(files("regengine.registration") / "calibration.json")))

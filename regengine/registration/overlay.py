@@ -25,9 +25,12 @@ from regengine.errors import LightMapError
 from regengine.photo.frame_records import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.records import VERDICT_WORDS, degrees_text, summary_words
-from regengine.registration.windows import HasWindows
+from regengine.registration.windows import NightLights
 from regengine.result import ControlPoint, FrameResult
 from regengine.sky.drawing import Colour, Picture, write_picture
+
+# West, south, east, north, and the finest pixel, degrees
+Region = tuple[float, float, float, float, float]
 
 # A pixel farther towards the limb smears over tens of kilometres
 MAX_MAP_INCIDENCE_DEG = 86.0
@@ -65,7 +68,7 @@ class Label:
 
 
 def write_overlay(
-    result: FrameResult, photo: Path, light_map: HasWindows, folder: Path, *, hashed: bool = False
+    result: FrameResult, photo: Path, light_map: NightLights, folder: Path, *, hashed: bool = False
 ) -> Path:
     """Write the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
@@ -83,7 +86,7 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
     return folder / f"{Path(result.path).stem}{mark}.overlay.png"
 
 
-def make_overlay(result: FrameResult, photo: Path, light_map: HasWindows | None) -> Picture:
+def make_overlay(result: FrameResult, photo: Path, light_map: NightLights | None) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
     Raises FrameError if the photo cannot be read.
@@ -118,16 +121,18 @@ def draw_overlay(
     blocks = [(photo, 0, 0)]  # left, top
     if result.solved is not None:
         camera = result.solved.camera.scaled(factor, width, height)
-        points, main, views = result.control_points, photo.copy(), []
-        if grid is not None:
-            rendered = render_map(camera, grid)
-            draw_contours(main, rendered)
-            tinted = tint(rendered)
-            draw_coast(tinted, camera)
-            views = [(photo, "photo"), (tinted, "map through the solved camera")]
-        draw_coast(main, camera)
-        labels = draw_graticule(main, camera)
-        labels = [*draw_towns(main, camera), *labels]
+        points, main, views, labels = result.control_points, photo.copy(), [], []
+        region = find_visible_region(camera)
+        if region is not None:
+            if grid is not None:
+                rendered = render_map(camera, grid)
+                draw_contours(main, rendered)
+                tinted = tint(rendered)
+                draw_coast(tinted, camera, region)
+                views = [(photo, "photo"), (tinted, "map through the solved camera")]
+            draw_coast(main, camera, region)
+            labels = draw_graticule(main, camera, region)
+            labels = [*draw_towns(main, camera, region), *labels]
         texts = [
             f"{k}  {degrees_text(point.lon, point.lat, digits=3)}\n"
             f"±{point.sigma_px:.1f} px, ±{point.sigma_m / 1000:.2f} km"
@@ -178,7 +183,7 @@ def write_header(result: FrameResult, width: int) -> Picture:
     return np.array(image)
 
 
-def find_visible_region(camera: Camera) -> tuple[float, float, float, float, float] | None:
+def find_visible_region(camera: Camera) -> Region | None:
     """West, south, east, north of the ground that an image shows, and its finest pixel, degrees.
 
     The pixel is larger where a map of so many would take more than 48 MB; None for the sky.
@@ -250,10 +255,9 @@ def draw_contours(picture: Picture, rendered: FloatImage) -> None:
         cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
 
 
-def draw_coast(picture: Picture, camera: Camera) -> None:
+def draw_coast(picture: Picture, camera: Camera, region: Region) -> None:
     """Draw the coast, in place, where it lies within ten pixels of its place."""
-    region = find_visible_region(camera)
-    if region is None or 10.0 * region[4] * KM_PER_DEGREE < COAST_TOLERANCE_KM:
+    if 10.0 * region[4] * KM_PER_DEGREE < COAST_TOLERANCE_KM:
         return
     shade = picture.copy()
     for line in coast_lines(*region[:4]):
@@ -261,11 +265,8 @@ def draw_coast(picture: Picture, camera: Camera) -> None:
     cv2.addWeighted(shade, 0.7, picture, 0.3, 0.0, dst=picture)
 
 
-def draw_graticule(picture: Picture, camera: Camera) -> list[Label]:
+def draw_graticule(picture: Picture, camera: Camera, region: Region) -> list[Label]:
     """Draw meridians and parallels, in place; what they are called, where they begin."""
-    region = find_visible_region(camera)
-    if region is None:
-        return []
     west, south, east, north, _ = region
     labels = []
     shade = picture.copy()
@@ -307,11 +308,8 @@ def draw_ground_line(
         cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA, shift=4)
 
 
-def draw_towns(picture: Picture, camera: Camera) -> list[Label]:
+def draw_towns(picture: Picture, camera: Camera, region: Region) -> list[Label]:
     """Mark the largest towns in sight, in place; their names, none beside a larger one's."""
-    region = find_visible_region(camera)
-    if region is None:
-        return []
     west, south, east, north, _ = region
     box = (-180.0, 180.0) if east - west >= 360.0 else (wrap_lon(west), wrap_lon(east))
     found = place_index().inside(box[0], south, box[1], north, 400)

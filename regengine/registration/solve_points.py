@@ -38,7 +38,7 @@ from matchers.resection import (
 from matchers.view import render_known
 from regengine.errors import ConfigError
 from regengine.registration.parameters import ClickParams
-from regengine.registration.windows import HasWindows, footprint_window, ground_sample_km
+from regengine.registration.windows import NightLights, footprint_window, ground_sample_km
 from regengine.result import FrameResult, ReviewedPoint
 
 
@@ -234,7 +234,7 @@ def snap(
     *,
     photo_moves: bool,
     light: LightImage,
-    light_map: HasWindows,
+    light_map: NightLights,
     params: ClickParams = ClickParams(),
 ) -> SnapResult:
     """Find where the map around a point's place lies in the photo around its pixel.

@@ -32,8 +32,8 @@ from regengine.registration.priors.lit_ground import measure_lit_ground
 from regengine.registration.priors.tracks import Track, tracks_for
 from regengine.registration.windows import (
     FARTHEST_DEG,
-    HasOverview,
     MapWindows,
+    NightLights,
     ground_reach_km,
 )
 from regengine.result import Reason
@@ -159,7 +159,7 @@ class Photo:
 class References:
     """What photos are held against: a map of night lights, and the index of its light peaks."""
 
-    light_map: HasOverview
+    light_map: NightLights
     index: EarthIndex | None = None
 
 

@@ -25,7 +25,7 @@ REGIONAL_DEG = 120.0  # a map wider than this is not cut
 FARTHEST_DEG = 67.0
 
 
-class HasWindows(Protocol):
+class NightLights(Protocol):
     """What the search needs of a night-light map."""
 
     @property
@@ -39,10 +39,6 @@ class HasWindows(Protocol):
         """A window at (or just finer than) a resolution."""
         ...
 
-
-class HasOverview(HasWindows, Protocol):
-    """What the order of the search needs of it besides."""
-
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """All of it at a coarse resolution; None where that would take long."""
         ...
@@ -54,7 +50,7 @@ def ground_sample_km(camera: Camera) -> float:
 
 
 def footprint_window(
-    light_map: HasWindows, camera: Camera, margin_km: float, step_km: float
+    light_map: NightLights, camera: Camera, margin_km: float, step_km: float
 ) -> tuple[LightGrid, ...] | None:
     """Pyramid of the window that a camera sees; None for the sky or outside the map."""
     lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=33))
@@ -62,7 +58,7 @@ def footprint_window(
 
 
 def window_around(
-    light_map: HasWindows,
+    light_map: NightLights,
     lon_deg: FloatArray,
     lat_deg: FloatArray,
     margin_km: float,
@@ -117,7 +113,7 @@ class MapWindows:
     max_windows = 24
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
-    def __init__(self, light_map: HasWindows) -> None:
+    def __init__(self, light_map: NightLights) -> None:
         self._map = light_map
         self._cached: list[CachedWindow] = []
 

@@ -35,7 +35,7 @@ from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import sha256_of
-from regengine.registration.windows import HasWindows, footprint_window, ground_sample_km
+from regengine.registration.windows import NightLights, footprint_window, ground_sample_km
 from regengine.report.places import ABSURD
 from regengine.store.file import photo_file
 
@@ -97,7 +97,7 @@ class PictureFacts:
 NOTHING_SEEN = PictureFacts()
 
 
-def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFacts:
+def look(frame: ExportFrame, light_map: NightLights | None = None) -> PictureFacts:
     """Look at a frame's photo: `NOTHING_SEEN` where it is gone, changed, or cannot be read.
 
     Where a light map can tell how much clouds hide, it does so; else the photo does, by day or
@@ -126,7 +126,7 @@ def look(frame: ExportFrame, light_map: HasWindows | None = None) -> PictureFact
     )
 
 
-def _hidden(path: Path, frame: ExportFrame, light_map: HasWindows) -> float | None:
+def _hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | None:
     """Share of the map's lights that are not seen; None without a camera that is believed."""
     from regengine.photo.image import read_linear_light
     from regengine.registration.prepare_photo import lights_of_photo
@@ -159,7 +159,7 @@ LEAST_SHARE = 0.3
 MET_IF_CLEAR = 0.84
 
 
-def hidden_share(image: LightImage, camera: Camera, light_map: HasWindows) -> float | None:
+def hidden_share(image: LightImage, camera: Camera, light_map: NightLights) -> float | None:
     """Share of the expected lights that clouds hide."""
     picture = image.resized(COMPARED_PX)
     small = picture.camera(camera)

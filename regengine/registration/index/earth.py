@@ -36,7 +36,7 @@ from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
 from regengine.lights.geotiff import lights_fingerprint
 from regengine.lights.source import Bounds
-from regengine.registration.windows import HasWindows
+from regengine.registration.windows import NightLights
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
 # be below the pixels of the map
@@ -111,7 +111,7 @@ class EarthIndex:
 
 
 def build_earth_index(
-    light_map: HasWindows, progress: Callable[[int, int], None] = lambda done, total: None
+    light_map: NightLights, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> EarthIndex:
     """Find the Earth's light peaks in a map at every scale.
 
@@ -133,7 +133,7 @@ def index_minutes(bounds: Bounds) -> float:
     return EARTH_MINUTES * len(list_pieces(bounds)) / len(list_pieces((-180.0, -90.0, 180.0, 90.0)))
 
 
-def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
+def index_in_memory(light_map: NightLights) -> EarthIndex | None:
     """The index of a map of a region, each level made when it is first asked for.
 
     None for maps so large that this would take minutes.
@@ -144,7 +144,7 @@ def index_in_memory(light_map: HasWindows) -> EarthIndex | None:
 
 
 def build_level(
-    light_map: HasWindows,
+    light_map: NightLights,
     size_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LightLevel:
@@ -347,7 +347,7 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
     ]
 
 
-def draw_piece(light_map: HasWindows, west: float, south: float, pixel_km: float) -> Piece | None:
+def draw_piece(light_map: NightLights, west: float, south: float, pixel_km: float) -> Piece | None:
     """The picture of one piece with what surrounds it; None where the map has nothing of it."""
     east, north = west + PIECE_DEG, south + STRIP_DEG
     shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))

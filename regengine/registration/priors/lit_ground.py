@@ -14,7 +14,7 @@ import numpy as np
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.earth import ecef_to_geodetic
-from regengine.registration.windows import HasOverview
+from regengine.registration.windows import NightLights
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
 # 1,134 km. Records tell the orbit's places apart best with 400 km (1.3 nats) and as well with 800
@@ -28,7 +28,7 @@ SUN_DEG = np.array([-27.5, -22.5, -17.5, -12.5, -7.5, -2.5, 10.0])
 SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 
-def measure_lit_ground(light_map: HasOverview) -> FloatArray | None:
+def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
     """How much light lies within reach of every place.
 
     Decimal logarithm of one plus the sum of map values times square kilometres, shape (180, 360),

@@ -18,7 +18,6 @@ from regengine.registration.accept import decide, probability, probability_inter
 from regengine.registration.calibration import (
     Steps,
     calibration_text,
-    parsed_calibration,
     read_calibration,
     shipped_calibration,
 )
@@ -137,10 +136,13 @@ def steps(**changes: Any) -> dict[str, Any]:
     return changed(steps=made | changes)
 
 
-def test_it_comes_back_as_it_was() -> None:
-    assert parsed_calibration(calibration_text(shipped_calibration())) == shipped_calibration()
-    assert parsed_calibration(calibration_text(MADE)) == MADE
-    assert parsed_calibration(json.dumps(steps())).steps.high == (0.1, 0.5, 1.0)
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    for calibration in (shipped_calibration(), MADE):
+        path.write_text(calibration_text(calibration), encoding="utf-8")
+        assert read_calibration(path) == calibration
+    path.write_text(json.dumps(steps()), encoding="utf-8")
+    assert read_calibration(path).steps.high == (0.1, 0.5, 1.0)
 
 
 @pytest.mark.parametrize(
