@@ -137,3 +137,18 @@ def test_strips_make_up_the_whole(tmp_path: Path, name: str) -> None:
         assert [len(strip) for strip in strips] == [rows] * (101 // rows) + (
             [101 % rows] if 101 % rows else []
         )
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 432), (643, 431)])
+def test_a_small_jpeg_shows_the_same_in_the_same_place(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    y, x = np.mgrid[:height, :width]
+    bump = np.exp(-((x - 0.7 * width) ** 2 + (y - 0.3 * height) ** 2) / (2.0 * 20.0**2))
+    path = tmp_path / "image.jpg"
+    Image.fromarray((20.0 + 200.0 * bump).astype(np.uint8)).save(path, quality=95)
+    whole = read_linear_light(path, max_long_side_px=150)
+    small = read_linear_light(path, max_long_side_px=150, small_jpeg=True)
+    assert small.factor == whole.factor
+    assert small.light.shape == whole.light.shape
+    np.testing.assert_allclose(small.light, whole.light, atol=0.01)
