@@ -37,7 +37,7 @@ from matchers.camera import Camera
 from regengine.collection.radiometry.cells import air_mass
 from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.exchange.export.selection import FrameChoice, choose
-from regengine.lights import open_light_map
+from regengine.references import open_light_map
 from regengine.result import ControlPoint, FrameResult, SolvedCamera
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

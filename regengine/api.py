@@ -33,9 +33,9 @@ from regengine.outcomes import Detections, Registration, StarField, Store
 if TYPE_CHECKING:
     from regengine.batch.register import RegisterRun
     from regengine.io.urls import Url
-    from regengine.lights.map import LightMap
     from regengine.photo.frame import FrameOptions
     from regengine.pipeline import RunInputs
+    from regengine.references.map import LightMap
     from regengine.registration.parameters import RegisterParams
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
@@ -579,6 +579,6 @@ def open_light_map(maps: Paths) -> LightMap:
     LightMapError
         If a map cannot be used.
     """
-    from regengine.lights import map as lights
+    from regengine.references import map as lights
 
     return lights.open_light_map(_paths(maps))

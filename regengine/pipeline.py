@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
-from regengine.lights.map import LightMap, light_map_of
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
+from regengine.references.map import LightMap, light_map_of
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.parameters import RegisterParams

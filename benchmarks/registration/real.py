@@ -161,8 +161,8 @@ def cache_folder(given: Path | None) -> Iterator[Path]:
 
 def built_map(real: Path, cache: Path) -> tuple[Path, str]:
     """The world map as one indexed file, built if it is not in the cache, and a sentence on it."""
-    from regengine.lights.build import build_map
-    from regengine.lights.map import open_light_map
+    from regengine.references.build import build_map
+    from regengine.references.map import open_light_map
 
     path = cache / BUILT_MAP
     if path.is_file():

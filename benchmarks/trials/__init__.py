@@ -149,8 +149,8 @@ def settings_of(given: argparse.Namespace) -> TrialSettings:
 def built_map(settings: TrialSettings, folder: Path) -> Path:
     """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
     from benchmarks.trials.source import made_source
-    from regengine.lights.build import build_map
-    from regengine.lights.map import open_light_map
+    from regengine.references.build import build_map
+    from regengine.references.map import open_light_map
 
     own = made_source(settings.half).light_map_path
     assert own is not None  # the self-made world has one

@@ -87,7 +87,7 @@ def build(
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
-    from regengine.lights import open_light_map
+    from regengine.references import open_light_map
 
     check_out(out, force)
     if lights and not pictures:

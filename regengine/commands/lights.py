@@ -18,7 +18,7 @@ from regengine.commands.options import Force, Json, Quiet
 from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from regengine.lights.map import LightMap
+    from regengine.references.map import LightMap
 
 app = typer.Typer(
     help="Get, inspect, build or index night-light maps.\n\nExample: regengine lights get",
@@ -83,10 +83,10 @@ def get(
       regengine lights get --product VNP46A4 --date 2020 --region -12,34,32,60
     """
     from regengine.batch.at_hand import usual_map
-    from regengine.lights.build import BuildOptions, build_map
-    from regengine.lights.map import LightMap
-    from regengine.lights.source import parse_bounds
-    from regengine.lights.tiles import open_tiles
+    from regengine.references.build import BuildOptions, build_map
+    from regengine.references.map import LightMap
+    from regengine.references.source import parse_bounds
+    from regengine.references.tiles import open_tiles
     from regengine.registration.index.earth import index_minutes
     from regengine.registration.index.options import index_beside
 
@@ -150,8 +150,8 @@ def _fetched(
     import shutil
 
     from regengine.errors import LightMapError
-    from regengine.lights.fetch import GIBS_BLACK_MARBLE, TileJob
-    from regengine.lights.tiles import map_tiles_in_region
+    from regengine.references.fetch import GIBS_BLACK_MARBLE, TileJob
+    from regengine.references.tiles import map_tiles_in_region
 
     job = TileJob.prepared(
         map_tiles_in_region(bounds, level), template=url or GIBS_BLACK_MARBLE, level=level
@@ -187,8 +187,8 @@ def _fetch_product(
     quiet: bool,
 ) -> Path:
     """Fetch the tiles of a radiance product, of about 100 MB each; their folder."""
-    from regengine.lights.downloader import TOKEN_VARIABLE, Downloader
-    from regengine.lights.fetch import LAADS, fetch_vnp46
+    from regengine.references.downloader import TOKEN_VARIABLE, Downloader
+    from regengine.references.fetch import LAADS, fetch_vnp46
 
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     with progress_bar("Fetching", quiet=quiet) as progress:
@@ -217,7 +217,7 @@ def info(
       regengine lights info PAR_2019_01.tif earth.tif --json
     """
     light_map = _open(maps)
-    from regengine.lights.describe import facts_of, table
+    from regengine.references.describe import facts_of, table
 
     facts = facts_of(light_map)
     say(*([json.dumps(facts)] if as_json else table(facts)))
@@ -245,8 +245,8 @@ def build(
       regengine lights build BlackMarble_2016.tif --out earth.tif
       regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
     """
-    from regengine.lights.build import BuildOptions, build_map
-    from regengine.lights.source import parse_bounds
+    from regengine.references.build import BuildOptions, build_map
+    from regengine.references.source import parse_bounds
 
     region = None if bbox is None else parse_bounds(bbox)
     light_map = _open(sources)
@@ -330,7 +330,7 @@ def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
 
 
 def _open(maps: list[Path]) -> LightMap:
-    from regengine.lights import open_light_map
+    from regengine.references import open_light_map
 
     return open_light_map(maps)
 

@@ -41,8 +41,8 @@ def main(
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
-    from regengine.lights import open_light_map
     from regengine.photo.lens_profile_file import load_profiles
+    from regengine.references import open_light_map
 
     verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:

@@ -15,10 +15,10 @@ from matchers.camera import Camera
 from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from matchers.verify import MEETING_PX
-from regengine.lights.source import LightMapInfo
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
+from regengine.references.source import LightMapInfo
 from regengine.registration.accept import (
     check_blind_fit,
     decide,

@@ -19,9 +19,9 @@ from regengine.io.regular import open_regular
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
-    from regengine.lights.map import LightMap
     from regengine.orbit.tle import TleSet
     from regengine.pipeline import RunInputs
+    from regengine.references.map import LightMap
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
     from regengine.store.reviews import Decisions

@@ -14,9 +14,9 @@ from rasterio.warp import Resampling, reproject
 from detectors.constants import SEMI_MAJOR_M
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
-from regengine.lights.map import LightMap, pixels_read
-from regengine.lights.source import Bounds
-from regengine.lights.tiles import row_lat_deg
+from regengine.references.map import LightMap, pixels_read
+from regengine.references.source import Bounds
+from regengine.references.tiles import row_lat_deg
 
 TILE_PX = 256
 MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from regengine.commands import app
 from regengine.errors import LightMapError
 from regengine.io.tables import FORMULA_STARTS, name_cell, path_cell
-from regengine.lights.tiles import read_tile
 from regengine.photo.frame_records import frame_id_of
+from regengine.references.tiles import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found
@@ -83,7 +83,7 @@ def test_libraries_are_told_which_format_a_file_may_have() -> None:
             seen += 1
             named = {keyword.arg for keyword in node.keywords}
             # The builder of maps reads again what it has just written, by a profile with a driver
-            if wanted[name] not in named and not place.startswith("regengine/lights/build.py"):
+            if wanted[name] not in named and not place.startswith("regengine/references/build.py"):
                 found.append(f"{place}: {name} without {wanted[name]}")
     assert found == []
     assert seen >= 6

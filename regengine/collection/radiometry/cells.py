@@ -24,10 +24,10 @@ from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import ground_sigma
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_grid, photo_of, spread
-from regengine.lights.map import LightMap
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.photo.lens_profile import Falloff
+from regengine.references.map import LightMap
 from regengine.registration.prepare_photo import glare
 
 LEAST_RISE_SHARE = 0.2

@@ -34,8 +34,8 @@ from matchers.verify import find_towns
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
-from regengine.lights.geotiff import lights_fingerprint
-from regengine.lights.source import Bounds
+from regengine.references.geotiff import lights_fingerprint
+from regengine.references.source import Bounds
 from regengine.registration.windows import NightLights
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would

@@ -32,7 +32,7 @@ from regengine.collection.radiometry.gain import (
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.io.gdal import gdal_session
-from regengine.lights import open_light_map
+from regengine.references import open_light_map
 from tests.example_results import nadir_camera
 
 

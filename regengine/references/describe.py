@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from regengine.lights.map import LightMap
-from regengine.lights.mosaic import fill, placed_in, snapped
-from regengine.lights.source import PixelGrid
+from regengine.references.map import LightMap
+from regengine.references.mosaic import fill, placed_in, snapped
+from regengine.references.source import PixelGrid
 
 WHOLE_PIXELS = 16_000_000  # maps up to this size are looked at whole
 SAMPLE_BLOCKS = 20  # a side: blocks spread evenly over larger ones

@@ -10,7 +10,7 @@ import pytest
 from light_map_makers import blob, centroid, write_vnp46
 
 from regengine.errors import LightMapError
-from regengine.lights import open_light_map
+from regengine.references import open_light_map
 
 SIZE = 240  # a tenth of the true tile: pixels of 1/24 degree
 PIXEL = 10.0 / SIZE

@@ -10,9 +10,9 @@ import numpy as np
 from rasterio.warp import Resampling, reproject
 
 from regengine.io.gdal import gdal_session
-from regengine.lights.pieces import Block, Pieces
-from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import Bounds, LightSource, PixelGrid
+from regengine.references.pieces import Block, Pieces
+from regengine.references.radiance import Mask, Values
+from regengine.references.source import Bounds, LightSource, PixelGrid
 
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
 # match.

@@ -12,11 +12,11 @@ from pathlib import Path
 from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, FrameError, LightMapError
 from regengine.io.regular import open_regular
-from regengine.lights.geotiff import open_geotiff
-from regengine.lights.mosaic import factor_for, fill, output_grid, placed_in
-from regengine.lights.netcdf import broken_hdf5, open_netcdf, open_vnp46
-from regengine.lights.source import Bounds, LightMapInfo, LightSource
-from regengine.lights.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
+from regengine.references.geotiff import open_geotiff
+from regengine.references.mosaic import factor_for, fill, output_grid, placed_in
+from regengine.references.netcdf import broken_hdf5, open_netcdf, open_vnp46
+from regengine.references.source import Bounds, LightMapInfo, LightSource
+from regengine.references.tiles import DESCRIPTION_FILE, PICTURES, open_tiles
 from regengine.store.file import heaps_end
 
 # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s

@@ -19,15 +19,15 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import write_whole
 from regengine.io.folders import cache_folder
 from regengine.io.http import HttpFailure
-from regengine.lights.downloader import (
+from regengine.references.downloader import (
     TOKEN_VARIABLE,
     Downloader,
     Progress,
     WrongContent,
     may_have_token,
 )
-from regengine.lights.source import Bounds, date_of_name, product_of_name
-from regengine.lights.tiles import (
+from regengine.references.source import Bounds, date_of_name, product_of_name
+from regengine.references.tiles import (
     DESCRIPTION_FILE,
     MAX_TILE_PX,
     PICTURE_FORMATS,

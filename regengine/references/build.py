@@ -16,12 +16,12 @@ from rasterio.windows import Window
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import writing
-from regengine.lights.geotiff import is_complete
-from regengine.lights.map import LightMap
-from regengine.lights.mosaic import FACTORS, fill, placed_in, snapped
-from regengine.lights.pixel_coding import FORMAT, FORMAT_TAG, LIGHTS_TAG
-from regengine.lights.radiance import CODE_NODATA, CODE_SCALE, encode
-from regengine.lights.source import Bounds, PixelGrid
+from regengine.references.geotiff import is_complete
+from regengine.references.map import LightMap
+from regengine.references.mosaic import FACTORS, fill, placed_in, snapped
+from regengine.references.pixel_coding import FORMAT, FORMAT_TAG, LIGHTS_TAG
+from regengine.references.radiance import CODE_NODATA, CODE_SCALE, encode
+from regengine.references.source import Bounds, PixelGrid
 
 BLOCK_PX = 512
 STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies

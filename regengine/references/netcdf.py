@@ -15,10 +15,10 @@ import rasterio
 
 from regengine.errors import LightMapError, RegengineError
 from regengine.io.gdal import open_raster
-from regengine.lights.geotiff import WGS84, RasterSource, square_grid
-from regengine.lights.pixel_coding import PixelCoding
-from regengine.lights.radiance import Mask, Values, radiance_values
-from regengine.lights.source import (
+from regengine.references.geotiff import WGS84, RasterSource, square_grid
+from regengine.references.pixel_coding import PixelCoding
+from regengine.references.radiance import Mask, Values, radiance_values
+from regengine.references.source import (
     LightMapInfo,
     PixelGrid,
     date_of_name,

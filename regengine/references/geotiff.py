@@ -18,10 +18,10 @@ from rasterio.windows import Window
 
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
-from regengine.lights.pieces import Block, Pieces
-from regengine.lights.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
-from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import LightMapInfo, PixelGrid, file_version
+from regengine.references.pieces import Block, Pieces
+from regengine.references.pixel_coding import LIGHTS_TAG, PixelCoding, coding_of
+from regengine.references.radiance import Mask, Values
+from regengine.references.source import LightMapInfo, PixelGrid, file_version
 
 WGS84 = "EPSG:4326"
 # A grid counts as square and north-up if its far corner is off by less than this, pixels.

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from affine import Affine
 
 from regengine.errors import ConfigError
-from regengine.lights.radiance import Mask, Values
+from regengine.references.radiance import Mask, Values
 
 Kind = Literal["radiance", "display"]
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 
 from regengine.errors import LightMapError
-from regengine.lights import radiance
-from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import (
+from regengine.references import radiance
+from regengine.references.radiance import Mask, Values
+from regengine.references.source import (
     Kind,
     LightMapInfo,
     PixelGrid,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from matchers.light_grid import LightGrid
-from regengine.lights import LightMap
+from regengine.references import LightMap
 
 STEP = 1.0 / 240.0  # 15 arcsec
 

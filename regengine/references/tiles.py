@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, UnidentifiedImageError
 
 from regengine.errors import LightMapError
-from regengine.lights import radiance
-from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import Bounds, LightMapInfo, PixelGrid
+from regengine.references import radiance
+from regengine.references.radiance import Mask, Values
+from regengine.references.source import Bounds, LightMapInfo, PixelGrid
 
 DESCRIPTION_FILE = "tiles.json"
 ORDERS = ("{z}/{x}/{y}", "{z}/{y}/{x}", "{z}/{x}/{-y}")

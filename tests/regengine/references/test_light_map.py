@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from light_map_makers import STEP, blob, centroid, write_geotiff
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.lights import LightMap, open_light_map
-from regengine.lights.build import build_map
-from regengine.lights.radiance import display_saturation, log_radiance
+from regengine.references import LightMap, open_light_map
+from regengine.references.build import build_map
+from regengine.references.radiance import display_saturation, log_radiance
 
 WORLD_STEP = 0.5  # a coarse world of 720 by 360 pixels stands for the fine one
 

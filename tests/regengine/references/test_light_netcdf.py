@@ -11,7 +11,7 @@ from light_map_makers import STEP, blob, centroid
 from scipy.io import netcdf_file
 
 from regengine.errors import LightMapError
-from regengine.lights import open_light_map
+from regengine.references import open_light_map
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from light_map_makers import (
 from PIL import Image
 
 from regengine.errors import LightMapError
-from regengine.lights import open_light_map
+from regengine.references import open_light_map
 
 ZOOM = 8
 STEP = 360.0 / 256 / 2**ZOOM

@@ -9,8 +9,8 @@ from threading import Lock
 
 import numpy as np
 
-from regengine.lights.radiance import Mask, Values
-from regengine.lights.source import PixelGrid
+from regengine.references.radiance import Mask, Values
+from regengine.references.source import PixelGrid
 
 Block = tuple[int, int, int, int]  # of a grid: first row, first column, rows, columns
 

@@ -14,8 +14,8 @@ from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
-from regengine.lights import open_light_map
-from regengine.lights.radiance import display_saturation, display_table
+from regengine.references import open_light_map
+from regengine.references.radiance import display_saturation, display_table
 
 
 @pytest.mark.parametrize(("row", "col"), [(17, 29), (30.4, 21.7)])
