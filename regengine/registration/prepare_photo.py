@@ -65,6 +65,9 @@ DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid
 DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 
 
+# Lights are told from noise by the brightest thousandth of the photo; in linear light
+BRIGHTEST_LIT_QUANTILE, LEAST_NOISE = 0.999, 1e-5
+
 # What is compiled of a search
 COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "figures", "patches", "view"))
 
@@ -207,7 +210,13 @@ def lights_of_photo(
     finest = light if finest is None else finest
     grain = replace(finest, light=grainy_light(finest.light))
     clipped = clipped_light(brought_down(grain, max(light.light.shape)), weight)
-    return LightImages(narrow=narrow, clipped=clipped)
+    excess = (cleaned - background.level) * (weight > 0.5)
+    sigmas = (excess / np.maximum(background.noise, LEAST_NOISE))[::2, ::2]
+    return LightImages(
+        narrow=narrow,
+        clipped=clipped,
+        brightest_sigmas=float(np.quantile(sigmas, BRIGHTEST_LIT_QUANTILE)),
+    )
 
 
 def clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:

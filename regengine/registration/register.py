@@ -93,6 +93,9 @@ def search(problem: Problem, started_s: float) -> SearchState:
     budget = params.work_budget
     if problem.prior.cities_probability < params.search.min_cities_probability:
         budget *= params.search.share_without_cities
+    images = problem.photo.images
+    if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
+        budget = min(budget, params.work_budget * params.search.share_faint)
     passed_over = False
     for stage in generate_stages(problem):
         if params.clock() - started_s > params.max_seconds:

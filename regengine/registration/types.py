@@ -91,10 +91,12 @@ class LightImages:
     narrow: Without anything broader than a city.
     clipped: With the grain of lamps and streets, light cut off where maps saturate: for long
         lenses, whose frames lie within one city.
+    brightest_sigmas: How far the brightest thousandth of the narrow image stands out of the noise.
     """
 
     narrow: LightImage
     clipped: LightImage
+    brightest_sigmas: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
