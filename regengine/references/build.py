@@ -1,34 +1,46 @@
-"""Build one indexed map out of any: a cloud-optimised GeoTIFF of log radiance with overviews."""
+"""Build a reference: one cloud-optimised GeoTIFF with overviews that is read in windows."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import writing
 from regengine.references.geotiff import is_complete
+from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.map import LightMap
 from regengine.references.mosaic import FACTORS, fill, placed_in, snapped
-from regengine.references.pixel_coding import FORMAT, FORMAT_TAG, LIGHTS_TAG
-from regengine.references.radiance import CODE_NODATA, CODE_SCALE, encode
+from regengine.references.radiance import CODE_SCALE, encode
 from regengine.references.source import Bounds, PixelGrid
 
-BLOCK_PX = 512
-STRIP_COLS = 16 * BLOCK_PX  # 4 million pixels at a time: 50 MB with all their copies
-MIN_LEVEL_PX = 256  # smaller maps need no coarser overview
-UNITS = "log10(1 + L / 1 nW cm-2 sr-1)"
-
 Progress = Callable[[int, int], None]
+ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildParams:
+    """How a reference is written."""
+
+    block_px: int = 512  # side of the file's tiles: windows of a search are 300 to 2,000 pixels
+    strip_blocks: int = 16  # written at once: 4 million pixels, 50 MB with all their copies
+    min_level_px: int = 256  # smaller maps need no coarser overview
+    max_pixels: float = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
+    # Draft and file by what they hold: Black Marble of the world 0.05, dense streets 0.1
+    disk_share: float = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +53,162 @@ class BuildOptions:
     overwrite: bool = False
 
 
+def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
+    """The grid over west, south, east, north, padded to whole pixels of every overview."""
+    west, south, east, north = bounds
+    cols, rows = (
+        max(1, int(np.ceil(extent / step_deg - 1e-6))) for extent in (east - west, north - south)
+    )
+    multiple = _level_factors(cols, rows, params or BuildParams())[-1]
+    cols, rows = (-(-side // multiple) * multiple for side in (cols, rows))
+    return PixelGrid(west=west, north=north, step_deg=step_deg, cols=cols, rows=rows)
+
+
+def estimate_bytes(kind: KindName, grid: PixelGrid, params: BuildParams | None = None) -> float:
+    """About the room on disk that writing a reference takes, of which half is its file."""
+    raw = np.dtype(KINDS[kind].dtype).itemsize * KINDS[kind].bands * grid.cols * grid.rows
+    return (params or BuildParams()).disk_share * raw
+
+
+def write_reference(
+    kind: KindName,
+    out: Path,
+    bounds: Bounds,
+    step_deg: float,
+    read_block: ReadBlock,
+    tags: Mapping[str, str],
+    progress: Progress = lambda done, total: None,
+    *,
+    overwrite: bool = False,
+    params: BuildParams | None = None,
+) -> None:
+    """Write a reference block by block; the file appears at ``out`` only when it is complete.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`: what the pixels hold.
+    out : Path
+        File to make.
+    bounds : tuple of float
+        West, south, east, north, degrees; east and south move out to whole pixels of all overviews.
+    step_deg : float
+        Pixel size, degrees, the same east and north.
+    read_block : callable
+        Gives the codes of a grid's pixels, (rows, cols) or (bands, rows, cols), None where there is
+        nothing. Called row by row from the north.
+    tags : mapping
+        PRODUCT, DATE, CREDIT, SOURCES and what else the file should say of itself.
+    progress : callable
+        Called with pixels done and in total.
+    overwrite : bool
+        Whether a file at ``out`` may be replaced.
+
+    Raises
+    ------
+    ConfigError
+        ``out`` exists and may not be replaced, or the reference would have too many pixels.
+    LightMapError
+        The disk has too little room, or ``out`` cannot be written; nothing is left behind.
+    """
+    params = params or BuildParams()
+    if out.exists() and not overwrite:
+        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
+    grid, spec = plan_grid(bounds, step_deg, params), KINDS[kind]
+    if grid.cols * grid.rows > params.max_pixels:
+        raise ConfigError(
+            f"{out} would have {grid.cols * grid.rows / 1e9:,.1f} gigapixels, "
+            f"{params.max_pixels / 1e9:g} at most: choose a smaller region or coarser pixels."
+        )
+    about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
+    said = {**about, **tags, "AREA_OR_POINT": "Area"}
+    draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
+    final = out.with_name(f".{out.name}.{os.getpid()}.tif")
+    with writing(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
+        needed, free = estimate_bytes(kind, grid, params), shutil.disk_usage(out.parent).free
+        if needed > free:
+            raise LightMapError(
+                f"{out.parent} has {free / 1e6:,.0f} MB free, and {out.name} takes about "
+                f"{needed / 1e6:,.0f} MB while it is made: make room, or name another place."
+            )
+        profile: dict[str, Any] = {
+            "driver": "GTiff",
+            "dtype": spec.dtype,
+            "count": spec.bands,
+            "width": grid.cols,
+            "height": grid.rows,
+            "crs": "EPSG:4326",
+            "transform": grid.transform(),
+            "nodata": spec.nodata,
+            "tiled": True,
+            "blockxsize": params.block_px,
+            "blockysize": params.block_px,
+            "compress": "zstd",  # of a draft: fast
+            "zstd_level": 1,
+            "predictor": 2,
+            "sparse_ok": True,
+            "bigtiff": "if_safer",
+        }
+        with rasterio.open(draft, "w", **profile) as dataset:
+            dataset.update_tags(**{name: text for name, text in said.items() if text})
+            if spec.bands == 1:
+                dataset.scales, dataset.offsets, dataset.units = (
+                    (spec.scale,),
+                    (0.0,),
+                    (spec.units,),
+                )
+            else:
+                names = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+                dataset.colorinterp = names
+            place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
+            digest, done = hashlib.sha256(place.encode()), 0
+            for row, col, block in _blocks(grid, params):
+                codes = read_block(block)
+                if codes is None:
+                    shape = (spec.bands, block.rows, block.cols)
+                    codes = np.full(shape, spec.nodata or 0, spec.dtype)
+                else:
+                    codes = np.reshape(codes, (spec.bands, block.rows, block.cols))
+                    dataset.write(codes, window=Window(col, row, block.cols, block.rows))
+                digest.update(np.ascontiguousarray(codes, spec.dtype).data)
+                done += block.cols * block.rows
+                progress(done, grid.cols * grid.rows)
+            dataset.update_tags(**{spec.content_tag: digest.hexdigest()})
+        rasterio.shutil.copy(
+            draft,
+            final,
+            driver="COG",
+            compress="deflate",
+            level=6,
+            # Differences of neighbours compress city radiances by 7 % more, pictures by 13 % less,
+            # and windows of them read three times slower.
+            predictor="no",
+            blocksize=params.block_px,
+            overview_resampling="average",
+            overview_count=len(_level_factors(grid.cols, grid.rows, params)) - 1,
+            sparse_ok=True,
+            bigtiff="if_safer",
+        )
+        if not is_complete(final):
+            raise OSError("not all of it reached the disk")
+        draft.unlink()
+        put_in_place(final, out)
+
+
+def _level_factors(cols: int, rows: int, params: BuildParams) -> tuple[int, ...]:
+    """Factors of the full grid and its overviews."""
+    return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= params.min_level_px)
+
+
+def _blocks(grid: PixelGrid, params: BuildParams) -> Iterator[tuple[int, int, PixelGrid]]:
+    """Row, column and grid of parts that hold whole tiles of the file."""
+    high, wide = params.block_px, params.block_px * params.strip_blocks
+    for row in range(0, grid.rows, high):
+        for col in range(0, grid.cols, wide):
+            part = grid.part(row, col, min(high, grid.rows - row), min(wide, grid.cols - col))
+            yield row, col, part
+
+
 def build_map(
     light_map: LightMap,
     out: Path,
@@ -51,32 +219,12 @@ def build_map(
 
     The pixels are those of the first map's grid, so a single map in longitude and latitude is not
     resampled. Each holds ``round(1e4 * log10(1 + L))`` as uint16, 65535 where there is no data;
-    overviews are means of those. The file appears at ``out`` only when it is complete.
-
-    ``progress`` is called with pixels done and in total. ConfigError if ``out`` exists and may not
-    be overwritten; LightMapError if a source is damaged, the region lies outside, or ``out`` cannot
-    be written.
+    overviews are means of those. For the rest see `write_reference`. LightMapError if a source is
+    damaged, or the region lies outside.
     """
     options = options or BuildOptions()
-    if out.exists() and not options.overwrite:
-        raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
-    grid = build_grid(light_map, options.region)
-    tags = _tags(light_map, options)
-    plain = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
-    final = out.with_name(f".{out.name}.{os.getpid()}.tif")
-    with writing(out, leftovers=(plain, final, Path(f"{final}.ovr.tmp"))):
-        _write_plain(light_map, grid, plain, tags, progress)
-        _write_cog(plain, final, overviews=len(level_factors(grid)) - 1)
-        if not is_complete(final):
-            raise OSError("not all of it reached the disk")
-        plain.unlink()
-        put_in_place(final, out)
-
-
-def build_grid(light_map: LightMap, region: Bounds | None) -> PixelGrid:
-    """The first map's grid over all maps or a region, padded to whole pixels of every overview."""
-    if region is None:
-        region = light_map.info.bounds
+    info = light_map.info
+    region = options.region or info.bounds
     placed = placed_in(light_map.sources, region)
     if not placed:
         west, south, east, north = region
@@ -87,102 +235,29 @@ def build_grid(light_map: LightMap, region: Bounds | None) -> PixelGrid:
         )
     source, turn = placed[0]
     grid = snapped(source.grid, turn, region)
-    multiple = level_factors(grid)[-1]
-    return replace(
-        grid,
-        cols=-(-grid.cols // multiple) * multiple,
-        rows=-(-grid.rows // multiple) * multiple,
-    )
-
-
-def level_factors(grid: PixelGrid) -> tuple[int, ...]:
-    """Factors of the full grid and its overviews."""
-    longest = max(grid.cols, grid.rows)
-    return tuple(f for f in FACTORS if f == 1 or longest // f >= MIN_LEVEL_PX)
-
-
-def _tags(light_map: LightMap, options: BuildOptions) -> dict[str, str]:
-    info = light_map.info
     saturation = "" if info.saturation is None else str(round(info.saturation / CODE_SCALE))
-    return {
-        FORMAT_TAG: FORMAT,
-        "UNITS": UNITS,
+    tags = {
         "PRODUCT": options.product or info.product,
         "DATE": options.date or info.date,
         "KIND": info.kind,
-        **({"SATURATION_CODE": saturation} if saturation else {}),
+        "SATURATION_CODE": saturation,
         "SOURCES": ", ".join(path.name for path in info.paths),
-        "AREA_OR_POINT": "Area",
     }
 
+    def read_block(block: PixelGrid) -> NDArray[np.uint16] | None:
+        reaching = placed_in(light_map.sources, block.bounds)
+        if not reaching:
+            return None
+        filled = fill(reaching, block)
+        return encode(filled.values, filled.valid)
 
-def _write_plain(
-    light_map: LightMap, grid: PixelGrid, path: Path, tags: dict[str, str], progress: Progress
-) -> None:
-    """Write all pixels as a tiled GeoTIFF without overviews, which is fast.
-
-    What tells these lights from others is written among the tags.
-    """
-    profile = {
-        "driver": "GTiff",
-        "dtype": "uint16",
-        "count": 1,
-        "width": grid.cols,
-        "height": grid.rows,
-        "crs": "EPSG:4326",
-        "transform": grid.transform(),
-        "nodata": CODE_NODATA,
-        "tiled": True,
-        "blockxsize": BLOCK_PX,
-        "blockysize": BLOCK_PX,
-        "compress": "zstd",
-        "zstd_level": 1,
-        "predictor": 2,
-        "sparse_ok": True,
-        "bigtiff": "if_safer",
-    }
-    with rasterio.open(path, "w", **profile) as dataset:
-        dataset.update_tags(**tags)
-        dataset.scales, dataset.offsets, dataset.units = (CODE_SCALE,), (0.0,), (UNITS,)
-        done = 0
-        place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
-        digest = hashlib.sha256(place.encode())
-        for row, col, block in _blocks(grid):
-            codes = np.full((block.rows, block.cols), CODE_NODATA, np.uint16)
-            placed = placed_in(light_map.sources, block.bounds)
-            if placed:
-                filled = fill(placed, block)
-                codes = encode(filled.values, filled.valid)
-                window = Window(col, row, block.cols, block.rows)
-                dataset.write(codes, 1, window=window)
-            digest.update(np.ascontiguousarray(codes).data)
-            done += block.cols * block.rows
-            progress(done, grid.cols * grid.rows)
-        dataset.update_tags(**{LIGHTS_TAG: digest.hexdigest()})
-
-
-def _blocks(grid: PixelGrid) -> Iterator[tuple[int, int, PixelGrid]]:
-    """Row, column and grid of parts that hold whole blocks of the file."""
-    for row in range(0, grid.rows, BLOCK_PX):
-        for col in range(0, grid.cols, STRIP_COLS):
-            rows, cols = min(BLOCK_PX, grid.rows - row), min(STRIP_COLS, grid.cols - col)
-            yield row, col, grid.part(row, col, rows, cols)
-
-
-def _write_cog(plain: Path, final: Path, *, overviews: int) -> None:
-    """Copy into the cloud-optimised layout; GDAL makes the overviews on the way."""
-    rasterio.shutil.copy(
-        plain,
-        final,
-        driver="COG",
-        compress="deflate",
-        level=6,
-        # Differences of neighbours compress city radiances by 7 % more, pictures by 13 % less, and
-        # windows of them read three times slower.
-        predictor="no",
-        blocksize=BLOCK_PX,
-        overview_resampling="average",
-        overview_count=overviews,
-        sparse_ok=True,
-        bigtiff="if_safer",
+    write_reference(
+        "lights",
+        out,
+        grid.bounds,
+        grid.step_deg,
+        read_block,
+        tags,
+        progress,
+        overwrite=options.overwrite,
     )

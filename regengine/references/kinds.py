@@ -1,0 +1,65 @@
+"""The kinds of reference: what the pixels of a built file hold, and the tags that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+KindName = Literal["lights", "streets", "day"]
+FORMAT_TAG = "REGENGINE_FORMAT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of reference: value = code * scale where the code is not ``nodata``.
+
+    Attributes
+    ----------
+    format : str
+        What the tag ``REGENGINE_FORMAT`` of a built file says.
+    content_tag : str
+        Tag of the SHA-256 of grid and pixels: the same whatever the file is called.
+    bands : int
+        The fourth band is opacity; of fewer, ``nodata`` is the code of what is not covered.
+    """
+
+    format: str
+    content_tag: str
+    dtype: Literal["uint8", "uint16"]
+    bands: int
+    nodata: int | None
+    scale: float
+    units: str
+    credit: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    "lights": Kind(
+        format="night-lights 1",
+        content_tag="LIGHTS_SHA256",
+        dtype="uint16",
+        bands=1,
+        nodata=65535,
+        scale=1.0e-4,  # 0.023 % of 1 + L
+        units="log10(1 + L / 1 nW cm-2 sr-1)",
+    ),
+    "streets": Kind(
+        format="streets 1",
+        content_tag="STREETS_SHA256",
+        dtype="uint8",
+        bands=1,
+        nodata=255,
+        scale=0.01,
+        units="lamp density: weighted metres of road x 12.5 m / area",
+        credit="© OpenStreetMap contributors (ODbL)",
+    ),
+    "day": Kind(
+        format="day 1",
+        content_tag="DAY_SHA256",
+        dtype="uint8",
+        bands=4,
+        nodata=None,
+        scale=1.0,
+        units="as displayed",
+    ),
+}
