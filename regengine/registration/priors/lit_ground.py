@@ -9,6 +9,8 @@ orbit of 51.6 degrees inclination spends (20,000 places; 4,000 moments): logarit
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
@@ -28,6 +30,7 @@ SUN_DEG = np.array([-27.5, -22.5, -17.5, -12.5, -7.5, -2.5, 10.0])
 SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 
+@lru_cache(maxsize=4)  # it takes as long as three places do to be looked from
 def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
     """How much light lies within reach of every place.
 
