@@ -193,9 +193,13 @@ def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
 
     The lattice spans the image from corner to corner.
     """
-    from matchers import compiled_view
+    from matchers.compiled_view import fill_views
 
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    x, y = np.meshgrid(np.linspace(0.0, right, LATTICE), np.linspace(0.0, bottom, LATTICE))
+    ground = camera.pixel_to_ecef(x.ravel(), y.ravel())
     axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
     motion = np.zeros((LATTICE, LATTICE, 2, PARAMETERS))
-    compiled_view.fill_lattice_motion(camera.numbers, axes, camera.height_px, motion)
-    return np.nan_to_num(motion, copy=False)
+    pixels, motions = np.empty((LATTICE**2, 2)), motion.reshape(-1, 2, PARAMETERS)
+    fill_views(camera.numbers, axes, ground, pixels, motions)
+    return motion

@@ -15,7 +15,6 @@ from matchers.compiled import array, compiled, helper
 f4, f8, i8 = types.float32, types.float64, types.int64
 
 LEVELS = 6  # of a pyramid
-LEAST_BLOCK = 4  # samples that share a level
 SEEN = 1e-3  # a sample is sky where lattice points that are have this weight
 
 
@@ -37,57 +36,13 @@ for formula in (
     projection.to_ray,
     projection.meet_ellipsoid,
     projection.to_ground,
-    projection.surface_lonlat,
     projection.fill_motion,
 ):
     register_jitable(error_model="numpy")(formula)
 
 one, two, nodes = array(f8, 1), array(f8, 2), f8[:, ::1]
-fill_places = compiled(types.void(one, one, i8, nodes, nodes))(projection.fill_places)
-fill_pixels = compiled(types.void(one, i8, two, f8, f4[::1], f4[::1]))(projection.fill_pixels)
 moves_less = compiled(types.boolean(one, one, i8, two, f8))(projection.moves_less)
 fill_views = compiled(types.void(one, two, two, nodes, f8[:, :, ::1]))(projection.fill_views)
-fill_lattice_motion = compiled(types.void(one, two, i8, f8[:, :, :, ::1]))(
-    projection.fill_lattice_motion
-)
-
-
-@helper
-def slope(values: Any, i: int, j: int, down: int, across: int, height: int, width: int) -> float:
-    """Change of a lattice's values from one block to the next; NaN where it cannot be told."""
-    here = values[i, j]
-    after_i, after_j = i + down, j + across
-    before_i, before_j = i - down, j - across
-    after = values[after_i, after_j] if after_i < height and after_j < width else nan
-    before = values[before_i, before_j] if before_i >= 0 and before_j >= 0 else nan
-    if isnan(after):
-        return here - before
-    return after - here if isnan(before) else 0.5 * (after - before)
-
-
-@helper
-def level_at(
-    cols: Any, rows: Any, i: int, j: int, apart: int, side: Any, count: int, block: int
-) -> int:
-    """Pyramid level that suits the narrow side of a block's footprint on the map.
-
-    ``apart`` is how far the blocks' first samples are apart in the lattice, ``block`` in samples;
-    ``side`` is how much of the lattice counts.
-    """
-    height, width = side
-    col_x = slope(cols, i, j, 0, apart, height, width)
-    row_x = slope(rows, i, j, 0, apart, height, width)
-    col_y = slope(cols, i, j, apart, 0, height, width)
-    row_y = slope(rows, i, j, apart, 0, height, width)
-    area = abs(col_x * row_y - col_y * row_x)
-    longest = max(col_x * col_x + row_x * row_x, col_y * col_y + row_y * row_y)
-    narrow = area / sqrt(max(longest, 1e-12)) / block
-    if isnan(narrow):
-        return count - 1
-    level = 0
-    while level < count - 1 and narrow >= 2.0 ** (level + 0.75):
-        level += 1
-    return level
 
 
 @helper
@@ -117,15 +72,6 @@ def between(values: Any, x: float, y: float) -> float:
 
 
 @helper
-def corners_of(values: Any, i: int, j: int) -> Any:
-    """A cell of a lattice: its corners, and the least and the greatest; NaN if any is."""
-    a, b, c, d = values[i, j], values[i, j + 1], values[i + 1, j], values[i + 1, j + 1]
-    if isnan(a) or isnan(b) or isnan(c) or isnan(d):
-        return a, b, c, d, nan, nan
-    return a, b, c, d, min(min(a, b), min(c, d)), max(max(a, b), max(c, d))
-
-
-@helper
 def mixed(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float:
     """Bilinear between the corners of a cell, of which those that are NaN must not count."""
     total = sky = 0.0
@@ -151,11 +97,12 @@ def mixed(a: float, b: float, c: float, d: float, fx: float, fy: float) -> float
         array(f8, 2),
         i8,
         i8,
+        types.boolean,
         f4[:, ::1],
         f4[:, ::1],
     )
 )
-def shown(
+def draw(
     levels: Any,
     count: int,
     valid: Any,
@@ -163,6 +110,7 @@ def shown(
     rows: Any,
     step: int,
     samples: int,
+    mean_side: bool,
     light: Any,
     known: Any,
 ) -> None:
@@ -174,60 +122,60 @@ def shown(
         The map's pyramid, of which the first ``count`` count.
     valid : ndarray of bool
         Where the finest holds data; of size 0 where it does everywhere.
-    cols, rows : ndarray of float64, shape (n_y, n_x)
-        Map positions of every ``step``-th sample, NaN for the sky; a lattice of more than 1
-        reaches beyond the last sample.
-    samples : int
-        Along each side of a pixel.
     light, known : ndarray of float32, shape (h, w)
         Filled with 0.
+
+    Others are those of `matchers.view.draw`.
     """
     height, width = light.shape[0] * samples, light.shape[1] * samples
-    block = max(step, LEAST_BLOCK)
-    apart = block // step
-    side = (height, width) if step == 1 else (-(-height // block), -(-width // block))
-    level_known = min(side[0], side[1]) > apart
     map_height, map_width = levels[0].shape
     everywhere = valid.size == 0
     share = np.float32(1.0 / (samples * samples))
     pixel = np.arange(max(height, width)) // samples
-    for top in range(0, height, block):
-        for left in range(0, width, block):
-            bottom, right = min(top + block, height), min(left + block, width)
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            bottom, right = min(top + step, height), min(left + step, width)
             i, j = top // step, left // step
-            level = level_at(cols, rows, i, j, apart, side, count, block) if level_known else 0
+            c_1, c_2, c_3, c_4 = cols[i, j], cols[i, j + 1], cols[i + 1, j], cols[i + 1, j + 1]
+            r_1, r_2, r_3, r_4 = rows[i, j], rows[i, j + 1], rows[i + 1, j], rows[i + 1, j + 1]
+            col_x, col_y = 0.5 * (c_2 - c_1 + c_4 - c_3), 0.5 * (c_3 - c_1 + c_4 - c_2)
+            row_x, row_y = 0.5 * (r_2 - r_1 + r_4 - r_3), 0.5 * (r_3 - r_1 + r_4 - r_2)
+            side = sqrt(abs(col_x * row_y - col_y * row_x))
+            if not mean_side:
+                longest = max(col_x * col_x + row_x * row_x, col_y * col_y + row_y * row_y)
+                side *= side / sqrt(max(longest, 1e-12))
+            level, scale = 0, 1.0
+            while level < count - 1 and side * scale >= step * 2.0**0.75:
+                level, scale = level + 1, 0.5 * scale
             values = levels[level]
-            scale = 0.5**level
-            c_1 = c_2 = c_3 = c_4 = r_1 = r_2 = r_3 = r_4 = 0.0
-            if step > 1:
-                c_1, c_2, c_3, c_4, least_c, most_c = corners_of(cols, i, j)
-                r_1, r_2, r_3, r_4, least_r, most_r = corners_of(rows, i, j)
-                # Within the map, and so within all of its levels: NaN is not
-                edge = 1.0 / scale
-                within = least_c > edge and most_c < map_width - 2.0 * edge
-                if within and least_r > edge and most_r < map_height - 2.0 * edge:
-                    for y in range(top, bottom):
-                        fy = (y - top) / block
-                        col, row = c_1 + fy * (c_3 - c_1), r_1 + fy * (r_3 - r_1)
-                        more_col = (c_2 + fy * (c_4 - c_2) - col) / block
-                        more_row = (r_2 + fy * (r_4 - r_2) - row) / block
-                        lit, counted = light[pixel[y]], known[pixel[y]]
-                        for x in range(left, right):
-                            if everywhere or valid[int(row + 0.5), int(col + 0.5)]:
-                                counted[pixel[x]] += share
-                            at_col, at_row = (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5
-                            lit[pixel[x]] += share * np.float32(between(values, at_col, at_row))
-                            col += more_col
-                            row += more_row
-                    continue
+            # Within the map, and so within all of its levels: NaN is not
+            edge = 1.0 / scale
+            most_c, most_r = map_width - 2.0 * edge, map_height - 2.0 * edge
+            if (
+                (edge < min(c_1, c_2) and edge < min(c_3, c_4))
+                and (edge < min(r_1, r_2) and edge < min(r_3, r_4))
+                and (max(c_1, c_2) < most_c and max(c_3, c_4) < most_c)
+                and (max(r_1, r_2) < most_r and max(r_3, r_4) < most_r)
+                and not isnan(side)
+            ):
+                for y in range(top, bottom):
+                    fy = (y - top) / step
+                    col, row = c_1 + fy * (c_3 - c_1), r_1 + fy * (r_3 - r_1)
+                    more_col = (c_2 + fy * (c_4 - c_2) - col) / step
+                    more_row = (r_2 + fy * (r_4 - r_2) - row) / step
+                    lit, counted = light[pixel[y]], known[pixel[y]]
+                    for x in range(left, right):
+                        if everywhere or valid[int(row + 0.5), int(col + 0.5)]:
+                            counted[pixel[x]] += share
+                        at_col, at_row = (col + 0.5) * scale - 0.5, (row + 0.5) * scale - 0.5
+                        lit[pixel[x]] += share * np.float32(between(values, at_col, at_row))
+                        col += more_col
+                        row += more_row
+                continue
             for y in range(top, bottom):
                 for x in range(left, right):
-                    if step == 1:
-                        col, row = cols[y, x], rows[y, x]
-                    else:
-                        fx, fy = (x - left) / block, (y - top) / block
-                        col = mixed(c_1, c_2, c_3, c_4, fx, fy)
-                        row = mixed(r_1, r_2, r_3, r_4, fx, fy)
+                    fx, fy = (x - left) / step, (y - top) / step
+                    col, row = mixed(c_1, c_2, c_3, c_4, fx, fy), mixed(r_1, r_2, r_3, r_4, fx, fy)
                     at_y, at_x = pixel[y], pixel[x]
                     if isnan(col):
                         known[at_y, at_x] += share

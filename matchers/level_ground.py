@@ -200,20 +200,12 @@ def pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[FloatImage, FloatImage]:
     """Which pixels see points of the level frame; `NOWHERE` for none."""
-    from matchers import compiled_view
-
-    level = camera.numbers.copy()
-    pose = 0.0, 0.0, distance_from_centre(altitude_km), *axes.ravel()
-    level[projection.POSITION :] = pose
-    columns, rows = np.full((2, *there.shape[:-1]), NOWHERE, np.float32)
-    compiled_view.fill_pixels(
-        level,
-        camera.height_px,
-        np.ascontiguousarray(there.reshape(-1, 3)),
-        least_cosine,
-        columns.ravel(),
-        rows.ravel(),
-    )
+    high = distance_from_centre(altitude_km)
+    level = [*camera.numbers[: projection.LENS], 0.0, 0.0, high, *axes.ravel()]
+    x, y = projection.to_pixel(level, there[..., 0], there[..., 1], there[..., 2])
+    seen = incidence_cosine(there, altitude_km) > least_cosine
+    seen &= (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
+    columns, rows = (np.where(seen, side, NOWHERE).astype(np.float32) for side in (x, y))
     return columns, rows
 
 
@@ -301,6 +293,8 @@ def ground_plane(
 
 
 def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
-    """Cosines of the angles at which a camera sees points of its level frame, shape (n,)."""
-    sight = [0.0, 0.0, distance_from_centre(altitude_km)] - points
-    return np.asarray(np.einsum("ni,ni->n", sight, points) / np.linalg.norm(sight, axis=1))
+    """Cosines of the angles at which a camera sees points (..., 3) of its level frame."""
+    high = distance_from_centre(altitude_km)
+    # Both are unit vectors but for the length of the sight
+    up = points[..., 2]
+    return np.asarray((high * up - 1.0) / np.sqrt(high * high - 2.0 * high * up + 1.0))

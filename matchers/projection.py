@@ -212,37 +212,6 @@ def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> 
 # Loops that run compiled
 
 
-def fill_places(camera: Any, grid: Any, step: int, cols: Any, rows: Any) -> None:
-    """Fill in column and row of the map under a lattice of pixels, NaN for the sky.
-
-    Lattice points are ``step`` pixels apart; the grid is lon0_deg, lat0_deg, step_deg, width.
-    """
-    middle = grid[0] + 0.5 * (grid[3] - 1.0) * grid[2]
-    for i in range(cols.shape[0]):
-        for j in range(cols.shape[1]):
-            x, y, z = to_ground(camera, float(j * step), float(i * step), 0.0)
-            lon, lat = surface_lonlat(x, y, z)
-            lon -= 360.0 * np.floor((lon - middle + 180.0) / 360.0)
-            cols[i, j], rows[i, j] = (lon - grid[0]) / grid[2], (grid[1] - lat) / grid[2]
-
-
-def fill_pixels(
-    camera: Any, height: int, points: Any, least_cosine: float, cols: Any, rows: Any
-) -> None:
-    """Fill in which pixels see points (n, 3) of the unit sphere, where any do.
-
-    Not the outermost ones, and not where the cosine of incidence is less than so much.
-    """
-    for n in range(len(points)):
-        x, y, z = points[n]
-        to_x, to_y, to_z = x - camera[POSITION], y - camera[POSITION + 1], z - camera[POSITION + 2]
-        away = np.sqrt(to_x * to_x + to_y * to_y + to_z * to_z)
-        if to_x * x + to_y * y + to_z * z < -least_cosine * away:
-            col, row = to_pixel(camera, x, y, z)
-            if 1.0 < col < camera[WIDTH] - 2.0 and 1.0 < row < height - 2.0:
-                cols[n], rows[n] = col, row
-
-
 def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float) -> bool:
     """Whether most ground that one camera sees is nearly at the same pixels of another.
 
@@ -273,14 +242,3 @@ def fill_views(camera: Any, axes: Any, points: Any, pixels: Any, change: Any) ->
         pixels[n, 0], pixels[n, 1] = to_pixel(camera, x, y, z)
         if not np.isnan(pixels[n, 0]):
             fill_motion(camera, axes, x, y, z, change[n])
-
-
-def fill_lattice_motion(camera: Any, axes: Any, height: int, change: Any) -> None:
-    """Fill in `fill_motion`, shape (n_y, n_x, 2, 10), of a lattice from corner to corner."""
-    nodes_y, nodes_x = change.shape[:2]
-    for i in range(nodes_y):
-        for j in range(nodes_x):
-            at_x = (camera[WIDTH] - 1.0) * j / (nodes_x - 1)
-            at_y = (height - 1.0) * i / (nodes_y - 1)
-            x, y, z = to_ground(camera, at_x, at_y, 0.0)
-            fill_motion(camera, axes, x, y, z, change[i, j])

@@ -12,7 +12,7 @@ from pyproj import Geod
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid, filled, pyramid
-from matchers.view import render, render_known, shown
+from matchers.view import draw, lattice, render_known
 from tests.matchers.lamp_world import camera_over, ecef, project
 
 WGS84 = Geod(ellps="WGS84")
@@ -79,7 +79,7 @@ def test_single_lit_pixels_appear_where_they_are(name: str, supersample: int) ->
         west, north = round(place[0]) - 2.0, round(place[1]) + 2.0
         grid, [(lon, lat)] = grid_with_lights([place], west=west, north=north, step=0.01, size=400)
         x, y = project(camera, ecef(lon, lat)[None])[0]
-        found = centroid(render(pyramid(grid, 4), camera, supersample), x, y, 14)
+        found = centroid(render_known(pyramid(grid, 4), camera, supersample)[0], x, y, 14)
         assert found == pytest.approx((x, y), abs=0.1)
 
 
@@ -92,7 +92,7 @@ def test_a_grid_across_the_antimeridian_is_continuous() -> None:
         )
         x, y = project(camera, ecef(at_lon, at_lat)[None])[0]
         assert 0.0 < x < 299.0
-        found = centroid(render(pyramid(grid, 3), camera, 2), x, y, 10)
+        found = centroid(render_known(pyramid(grid, 3), camera, 2)[0], x, y, 10)
         assert found == pytest.approx((x, y), abs=0.1)
 
 
@@ -102,7 +102,7 @@ def test_the_sky_is_dark_and_the_rest_bright() -> None:
     lon, _ = camera.pixel_to_lonlat(*np.meshgrid(np.arange(300.0), np.arange(200.0)))
     sky = ~np.isfinite(lon)
     assert 0.05 < sky.mean() < 0.6
-    image = render(pyramid(grid, 5), camera, 2)
+    image = render_known(pyramid(grid, 5), camera, 2)[0]
     edge = np.abs(np.gradient(sky.astype(float))[0]) > 0  # within a lattice step of the limb
     for _ in range(6):
         edge[1:] |= edge[:-1]
@@ -111,28 +111,27 @@ def test_the_sky_is_dark_and_the_rest_bright() -> None:
     assert image[~sky & ~edge].min() > 0.999
 
 
-def numbered_levels(count: int, side: int) -> list[LightGrid]:
-    """A pyramid of so many levels whose light is the number of the level."""
-    return [
-        grid_of(np.full((side >> k, side >> k), k, np.float32), 0.0, 0.0, 2.0**k)
-        for k in range(count)
+@pytest.mark.parametrize("mean_side", [False, True])
+def test_the_level_grows_with_the_footprint(mean_side: bool) -> None:
+    """Of a pyramid whose light is the number of the level."""
+    step_deg, side = 0.01, 2048
+    levels = [
+        grid_of(np.full((side >> k, side >> k), k, np.float32), 0.0, 10.0, step_deg * 2**k)
+        for k in range(6)
     ]
+    x, y = np.meshgrid(lattice(12, 4), lattice(12, 4))
 
-
-def test_the_level_grows_with_the_footprint() -> None:
-    col, row = np.meshgrid(np.arange(12.0), np.arange(12.0))
-    levels = numbered_levels(6, 2048)
-
-    def level_of(at_col: FloatArray, at_row: FloatArray) -> int:
-        light, _ = shown(levels, at_col + 20.0, at_row + 20.0, 1, at_col.shape)
+    def level_of(col: FloatArray, row: FloatArray) -> int:
+        ground = ecef(step_deg * (col + 60.0), 10.0 - step_deg * (row + 60.0))
+        light, _ = draw(levels, ground, (12, 12), 4, mean_side=mean_side)
         assert np.ptp(light) == 0.0
         return int(light[0, 0])
 
-    found = [level_of(s * col, s * row) for s in (0.3, 1, 2, 4, 8, 16, 150)]
+    found = [level_of(s * x, s * y) for s in (0.3, 1, 2, 4, 8, 16, 100)]
     assert found == [0, 0, 1, 2, 3, 4, 5]  # never beyond the coarsest
-    assert level_of(16 * col, 2 * row) == 1  # a slanted footprint goes by its narrow side
-    assert level_of(1.414 * (col - row) + 20.0, 1.414 * (col + row)) == 1
-    assert level_of(9 * col[:3, :3], 9 * row[:3, :3]) == 0  # too small to tell
+    # A slanted footprint goes by its narrow side, or its mean one
+    assert level_of(16 * x, 2 * y) == (2 if mean_side else 1)
+    assert level_of(1.414 * (x - y) + 20.0, 1.414 * (x + y)) == 1
 
 
 def ending_grid() -> LightGrid:
@@ -150,8 +149,7 @@ def test_what_the_map_does_not_hold_is_not_known(supersample: int, told: str) ->
     if told == "by the window's edge":
         grid = replace(grid, values=grid.values[:, 200:], valid=None, lon0_deg=12.005)
     camera = camera_over(12.0, 42.0, focal_px=1500.0)
-    light, known = render_known([grid], camera, supersample)
-    assert light == pytest.approx(render([grid], camera, supersample))
+    _, known = render_known([grid], camera, supersample)
     x, y = np.meshgrid(np.arange(300.0), np.arange(200.0))
     lon, _ = camera.pixel_to_lonlat(x, y)
     clear = np.abs(lon - 12.0) > 0.02
@@ -163,14 +161,18 @@ def test_what_the_map_does_not_hold_is_not_known(supersample: int, told: str) ->
 def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: str) -> None:
     """Half a pixel beyond the outermost centres the window ends, on all four sides."""
     given = {"all": np.ones((3, 5), bool), "none": np.zeros((3, 5), bool), "not told": None}
-    grid = grid_of(np.ones((3, 5), np.float32), 0.0, 0.0, 1.0, valid=given[valid])
-    sky = np.nan
-    col = np.array([[-0.7, -0.3, 2.0, 4.3, 4.7, 2.0, 2.0, 2.0, 2.0, 900.0, sky]])
-    row = np.array([[1.0, 1.0, 1.0, 1.0, 1.0, -0.7, -0.3, 2.3, 2.7, 1.0, sky]])
-    inside = 0.0 if valid == "none" else 1.0
-    expected = [0, inside, inside, inside, 0, 0, inside, inside, 0, 0, 1]
-    _, known = shown([grid], col, row, 1, col.shape)
-    assert known[0].tolist() == expected
+    grid = grid_of(np.ones((3, 5), np.float32), 0.0, 2.0, 1.0, valid=given[valid])
+    nodes = lattice(40, 4)
+    lon, lat = np.meshgrid(0.2 * nodes - 1.13, 3.13 - 0.2 * nodes)
+    ground = ecef(lon, lat)
+    ground[-3:] = np.nan
+    _, known = draw([grid], ground, (40, 40), 4)
+    at = 0.2 * np.arange(40)
+    col = row = at - 1.13
+    inside = np.outer((row > -0.5) & (row < 2.5), (col > -0.5) & (col < 4.5))
+    expected = inside & (valid != "none")
+    assert (known[:29] == expected[:29]).all()
+    assert (known[36:] == 1.0).all()  # the sky
 
 
 def test_a_pyramid_keeps_means_and_places() -> None:
