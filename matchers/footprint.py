@@ -33,8 +33,7 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
     Directions are looked along to ``per_side`` points of each side, the corners included; empty
     where the image shows no ground.
     """
-    many = ManyCameras.of([camera])
-    x, y, seen = visible_outlines(many, per_side)
+    x, y, seen = visible_outlines(ManyCameras.of([camera]), per_side)
     return (x[0], y[0]) if seen[0] else (np.zeros(0), np.zeros(0))
 
 
@@ -50,43 +49,28 @@ def visible_outlines(
     seen : ndarray of bool, shape (n,)
         Whether an image shows ground.
     """
-    x, y = _grid(cameras, per_side)
+    across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
+    down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
+    x, y = np.tile(across, (1, per_side)), np.repeat(down, per_side, axis=1)
     angle = cameras.incidence_deg(x, y)
     seen = np.asarray((angle <= MAX_INCIDENCE_DEG).any(axis=1))
     start = np.argmin(np.where(np.isnan(angle), np.inf, angle), axis=1)[:, None]
     start_x, start_y = (np.take_along_axis(a, start, axis=1) for a in (x, y))
     number = np.arange(per_side**2).reshape(per_side, per_side)
     border = np.concatenate([number[0], number[1:-1, -1], number[-1], number[1:-1, 0]])
-    x, y = x[:, border], y[:, border]
-    near = np.where(angle[:, border] <= MAX_INCIDENCE_DEG, 1.0, 0.0)
+    to_x, to_y = x[:, border] - start_x, y[:, border] - start_y
+    share = np.where(angle[:, border] <= MAX_INCIDENCE_DEG, 1.0, 0.0)
     # Ground within a limit of incidence lies in a cone: from its midst, its edge is met once
-    row, direction = np.nonzero((near < 1.0) & seen[:, None])
-    near[row, direction] = _edge(
-        cameras[row],
-        (start_x[row], x[row, direction, None]),
-        (start_y[row], y[row, direction, None]),
-    )
-    return start_x + near * (x - start_x), start_y + near * (y - start_y), seen
-
-
-def _grid(cameras: ManyCameras, per_side: int) -> tuple[FloatArray, FloatArray]:
-    """Pixels over each image, rows one after the other, shape (n, per_side ** 2)."""
-    across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
-    down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)
-    return np.tile(across, (1, per_side)), np.repeat(down, per_side, axis=1)
-
-
-def _edge(
-    cameras: ManyCameras, x: tuple[FloatArray, FloatArray], y: tuple[FloatArray, FloatArray]
-) -> FloatArray:
-    """Share of the way from first to second pixels at which ground is lost, shape (n,)."""
-    near, far = np.zeros_like(x[0]), np.ones_like(x[0])
+    row, direction = np.nonzero((share < 1.0) & seen[:, None])
+    near, far, some = np.zeros((len(row), 1)), np.ones((len(row), 1)), cameras[row]
     for _ in range(14):
-        share = (near + far) / 2.0
-        at_x, at_y = (first + share * (second - first) for first, second in (x, y))
-        seen = cameras.incidence_deg(at_x, at_y) <= MAX_INCIDENCE_DEG
-        near, far = np.where(seen, share, near), np.where(seen, far, share)
-    return near[:, 0]
+        half = (near + far) / 2.0
+        at_x = start_x[row] + half * to_x[row, direction, None]
+        at_y = start_y[row] + half * to_y[row, direction, None]
+        inside = some.incidence_deg(at_x, at_y) <= MAX_INCIDENCE_DEG
+        near, far = np.where(inside, half, near), np.where(inside, far, half)
+    share[row, direction] = near[:, 0]
+    return start_x + share * to_x, start_y + share * to_y, seen
 
 
 @lru_cache(maxsize=8)

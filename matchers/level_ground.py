@@ -22,15 +22,20 @@ from matchers.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
 
-# Flatter ground is lost in haze and too compressed to tell towns apart
-FARTHEST_INCIDENCE_DEG = 80.0
-NOWHERE = -9.0
-BOX_SAMPLES = 33  # along each side of a picture, to see how far it reaches
+FARTHEST_INCIDENCE_DEG = 80.0  # flatter ground is lost in haze, and too compressed to tell towns
 
-MOST_HALF_PX = 260
-OUTLINE = 17  # points along each side, to find out how far the ground reaches
-FEWEST_POINTS = 10  # of these, on ground
-FARTHEST_COSINE = 0.15  # of incidence: ground that is seen flatter is left out
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneParameters:
+    """How a photo is drawn on its ground."""
+
+    max_half_px: int = 260
+    outline_points: int = 17  # along each side, to find out how far the ground reaches
+    min_points: int = 10  # of these, on ground
+    min_cosine: float = 0.15  # of incidence: ground that is seen flatter is left out
+
+
+USUAL = PlaneParameters()
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
@@ -68,17 +73,12 @@ def ground_points(
 def landing(sights: FloatArray, altitude_km: float) -> FloatArray:
     """Where sights (..., 3) from the camera meet the sphere, level frame; NaN for the sky."""
     rays = sights / np.linalg.norm(sights, axis=-1, keepdims=True)
-    high = distance_from_centre(altitude_km)
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
     ahead = -high * rays[..., 2]
     under = ahead**2 - (high**2 - 1.0)
     hit = (under >= 0.0) & (ahead > 0.0)
     reach = ahead - np.sqrt(np.where(hit, under, np.nan))
     return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
-
-
-def distance_from_centre(altitude_km: float) -> float:
-    """How far a camera is from the Earth's centre, in radii of the Earth."""
-    return (EARTH_RADIUS_KM + altitude_km) / EARTH_RADIUS_KM
 
 
 def leaning(about_x_rad: float, about_y_rad: float) -> FloatArray:
@@ -98,7 +98,7 @@ def leant_points(points: FloatArray, altitude_km: float, lean: FloatArray) -> Fl
     lean : ndarray of float64, shape (3, 3)
         Of `leaning`; the axes would be ``lean @ axes``.
     """
-    high = distance_from_centre(altitude_km)
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
     return landing((points - [0.0, 0.0, high]) @ lean.T, altitude_km)
 
 
@@ -134,8 +134,7 @@ def seen_box(
     `ground_points`.
     """
     x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, BOX_SAMPLES),
-        np.linspace(0.0, camera.height_px - 1.0, BOX_SAMPLES),
+        np.linspace(0.0, camera.width_px - 1.0, 33), np.linspace(0.0, camera.height_px - 1.0, 33)
     )
     sights = camera.rays(x.ravel(), y.ravel()) @ axes.T
     points = landing(sights, altitude_km)
@@ -159,7 +158,7 @@ def seen_box(
 def farthest_rad(altitude_km: float) -> float:
     """Distance from the nadir, as seen from the Earth's centre, to the flattest ground drawn."""
     incidence = np.radians(FARTHEST_INCIDENCE_DEG)
-    high = distance_from_centre(altitude_km)
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
     return float(incidence - np.arcsin(np.sin(incidence) / high))
 
 
@@ -190,22 +189,22 @@ def levelled(
     )
     there = level_points(right, up, pixel_km)
     least_cosine = float(np.cos(np.radians(FARTHEST_INCIDENCE_DEG)))
-    columns, rows = pixels_of(camera, axes, altitude_km, there, least_cosine)
+    columns, rows = _pixels_of(camera, axes, altitude_km, there, least_cosine)
     values = cv2.remap(image.values, columns, rows, cv2.INTER_LINEAR)
-    weight = cv2.remap(image.weight, columns, rows, cv2.INTER_LINEAR) * (columns != NOWHERE)
+    weight = cv2.remap(image.weight, columns, rows, cv2.INTER_LINEAR)
     return np.asarray(values, np.float32), np.asarray(weight, np.float32)
 
 
-def pixels_of(
+def _pixels_of(
     camera: Camera, axes: FloatArray, altitude_km: float, there: FloatArray, least_cosine: float
 ) -> tuple[FloatImage, FloatImage]:
-    """Which pixels see points of the level frame; `NOWHERE` for none."""
-    high = distance_from_centre(altitude_km)
+    """Which pixels see points of the level frame; far outside of the image for none."""
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
     level = [*camera.numbers[: projection.LENS], 0.0, 0.0, high, *axes.ravel()]
     x, y = projection.to_pixel(level, there[..., 0], there[..., 1], there[..., 2])
     seen = incidence_cosine(there, altitude_km) > least_cosine
     seen &= (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
-    columns, rows = (np.where(seen, side, NOWHERE).astype(np.float32) for side in (x, y))
+    columns, rows = (np.where(seen, side, -9.0).astype(np.float32) for side in (x, y))
     return columns, rows
 
 
@@ -252,19 +251,23 @@ class GroundPlane:
 
 
 def ground_plane(
-    image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
+    image: LightImage,
+    camera: Camera,
+    axes: FloatArray,
+    altitude_km: float,
+    pixel_km: float,
+    parameters: PlaneParameters = USUAL,
 ) -> GroundPlane | None:
     """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
 
     Of the camera only its lens is used; ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
-    across, down = np.linspace(0, width - 1, OUTLINE), np.linspace(0, height - 1, OUTLINE)
-    x, y = (sides.ravel() for sides in np.meshgrid(across, down))
-    outline = ground_points(camera, axes, altitude_km, x, y)
-    outline = outline[np.isfinite(outline[:, 0])]
-    shown = outline[incidence_cosine(outline, altitude_km) > FARTHEST_COSINE]
-    if len(shown) < FEWEST_POINTS:
+    count = parameters.outline_points
+    x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
+    outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
+    shown = outline[incidence_cosine(outline, altitude_km) > parameters.min_cosine]
+    if len(shown) < parameters.min_points:
         return None
     middle = shown.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -273,28 +276,21 @@ def ground_plane(
     plane = np.stack([right, np.cross(middle, right), middle])
     seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
-    half_x, half_y = np.minimum(
-        np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2, MOST_HALF_PX
-    ).astype(int)
+    half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
+    half_x, half_y = np.minimum(half, parameters.max_half_px).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
-    columns, rows = np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1))
-    there = drawn.points(columns, rows)
-    at_x, at_y = pixels_of(camera, axes, altitude_km, there, FARTHEST_COSINE)
-    inside = at_x != NOWHERE
-    values = cv2.remap(image.values * image.weight, at_x, at_y, cv2.INTER_LINEAR) * inside
-    weight = cv2.remap(image.weight, at_x, at_y, cv2.INTER_LINEAR) * inside
-    return GroundPlane(
-        values=np.asarray(values, np.float32),
-        weight=np.asarray(weight, np.float32),
-        axes=plane,
-        pixel_km=pixel_km,
+    there = drawn.points(*np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1)))
+    at = _pixels_of(camera, axes, altitude_km, there, parameters.min_cosine)
+    values = cv2.remap(image.values * image.weight, *at, cv2.INTER_LINEAR)
+    weight = cv2.remap(image.weight, *at, cv2.INTER_LINEAR)
+    return replace(
+        drawn, values=np.asarray(values, np.float32), weight=np.asarray(weight, np.float32)
     )
 
 
 def incidence_cosine(points: FloatArray, altitude_km: float) -> FloatArray:
     """Cosines of the angles at which a camera sees points (..., 3) of its level frame."""
-    high = distance_from_centre(altitude_km)
-    # Both are unit vectors but for the length of the sight
+    high = 1.0 + altitude_km / EARTH_RADIUS_KM
     up = points[..., 2]
     return np.asarray((high * up - 1.0) / np.sqrt(high * high - 2.0 * high * up + 1.0))

@@ -9,13 +9,9 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
-# Patches whose best correlation is lower than this hold no usable texture
-LEAST_NCC = 0.35
-# Blurred images hold one independent sample in about 3 x 3 px
-PIXELS_PER_SAMPLE = 9.0
-
-# Patches whose lights lie within this share of their side of each other show the same
-SAME_LIGHT_SHARE = 0.5
+LEAST_NCC = 0.35  # patches whose best correlation is lower hold no usable texture
+PIXELS_PER_SAMPLE = 9.0  # blurred images hold one independent sample in about 3 x 3 px
+SAME_LIGHT_SHARE = 0.5  # of their side: patches whose lights are nearer to each other show the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +63,21 @@ class PatchMatches:
         return np.asarray(np.maximum(across, 0.0) * np.maximum(down, 0.0))
 
 
-def texture(view: FloatImage, size_px: int) -> FloatImage:
-    """Strength of the texture in the window around every pixel that fixes both directions.
-
-    References
-    ----------
-    Shi, J., Tomasi, C. (1994). Good features to track. CVPR, 593-600.
-    """
-    return np.asarray(cv2.cornerMinEigenVal(view, size_px, ksize=3))
-
-
 def choose_patches(
     view: FloatImage, weight: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
 ) -> IndexArray:
     """The best-textured place (x, y) of every cell of a grid laid over the view, strongest first.
 
     Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
+
+    References
+    ----------
+    Shi, J., Tomasi, C. (1994). Good features to track. CVPR, 593-600.
     """
     height, width = view.shape
     border = size_px // 2 + reach_px + 1
-    strength = texture(view, size_px) * (cv2.erode(weight, np.ones((size_px, size_px))) > 0.5)
+    strength = np.asarray(cv2.cornerMinEigenVal(view, size_px, ksize=3))
+    strength *= cv2.erode(weight, np.ones((size_px, size_px))) > 0.5
     floor = 1e-6 + 1e-3 * float(np.percentile(strength, 99.5))
     found = []
     for rows in np.array_split(np.arange(border, height - border), cells[1]):
@@ -133,19 +124,9 @@ def match_patches(
         if peak is not None and peak[0] >= LEAST_NCC:
             ncc, px, py, spread = peak
             rows.append((x, y, px - reach_px, py - reach_px, *spread, ncc))
-    table = np.array(rows, float).reshape(-1, 8)
-    covariance = np.empty((len(table), 2, 2))
-    covariance[:, 0, 0], covariance[:, 1, 1] = table[:, 4], table[:, 6]
-    covariance[:, 0, 1] = covariance[:, 1, 0] = table[:, 5]
-    return PatchMatches(
-        x=table[:, 0],
-        y=table[:, 1],
-        dx=table[:, 2],
-        dy=table[:, 3],
-        covariance=covariance,
-        ncc=table[:, 7],
-        size_px=size_px,
-    )
+    x, y, dx, dy, xx, xy, yy, height = np.array(rows, float).reshape(-1, 8).T
+    covariance = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    return PatchMatches(x=x, y=y, dx=dx, dy=dy, covariance=covariance, ncc=height, size_px=size_px)
 
 
 def sub_pixel_peak(
@@ -172,41 +153,32 @@ def sub_pixel_peak(
     if abs(dx) > 1.0 or abs(dy) > 1.0:
         return None
     r = min(float(s[1, 1]), 0.999)
-    factor = (1.0 - r * r) / samples / max(r, 0.05)
-    inverse = np.array([hyy, -hxy, hxx]) / determinant * -1.0
-    var_x, cov_xy, var_y = factor * inverse[0], factor * inverse[1], factor * inverse[2]
-    return r, j + dx, i + dy, (float(var_x), float(cov_xy), float(var_y))
-
-
-def light_centres(view: FloatImage, matches: PatchMatches) -> FloatArray:
-    """Where in a patch its structure lies: what a match rests on."""
-    half = matches.size_px // 2
-    square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
-    dy, dx = np.mgrid[-half : half + 1, -half : half + 1]
-    centres = np.stack([matches.x, matches.y], axis=-1)
-    for k, (x, y) in enumerate(centres.astype(int)):
-        inside = square[y - half : y + half + 1, x - half : x + half + 1]
-        total = float(inside.sum())
-        if total > 0.0:
-            centres[k] += float((inside * dx).sum()) / total, float((inside * dy).sum()) / total
-    return centres
+    factor = (1.0 - r * r) / samples / max(r, 0.05) / determinant
+    return r, j + dx, i + dy, (-factor * hyy, factor * hxy, -factor * hxx)
 
 
 def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
     """Number of every patch's group, from 0 on; patches of a group show the same light.
 
     One lone town lies in as many patches as overlap it, and all of them say where that town is. The
-    first patch of a group leads it; the others' lights lie near the leader's.
+    first patch of a group leads it; the others' lights, where their structure lies, are near the
+    leader's.
     """
-    reach_px = SAME_LIGHT_SHARE * matches.size_px
-    leaders, count = np.empty((len(matches), 2)), 0
+    half = matches.size_px // 2
+    square = cv2.Sobel(view, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(view, cv2.CV_32F, 0, 1) ** 2
+    offset = np.mgrid[-half : half + 1, -half : half + 1][::-1]  # x, y
+    centres = np.stack([matches.x, matches.y], axis=-1)
+    leaders: list[int] = []
     groups = np.empty(len(matches), np.intp)
-    for k, centre in enumerate(light_centres(view, matches)):
-        across, down = (leaders[:count] - centre).T
-        distance = np.hypot(across, down)
-        if count and distance.min() < reach_px:
-            groups[k] = np.argmin(distance)
+    for k, (x, y) in enumerate(centres.astype(int)):
+        inside = square[y - half : y + half + 1, x - half : x + half + 1]
+        total = float(inside.sum())
+        if total > 0.0:
+            centres[k] += (inside * offset).sum(axis=(1, 2)) / total
+        away = np.linalg.norm(centres[leaders] - centres[k], axis=1)
+        if not leaders or away.min() >= SAME_LIGHT_SHARE * matches.size_px:
+            leaders.append(k)
+            groups[k] = len(leaders) - 1
         else:
-            groups[k], leaders[count] = count, centre
-            count += 1
+            groups[k] = np.argmin(away)
     return groups

@@ -57,11 +57,8 @@ def off_nadir_attitude(
     """
     from scipy.spatial.transform import Rotation
 
-    down = looking_at_nadir(position_ecef_m)
-    turns = Rotation.from_euler(
-        "ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True
-    ).as_matrix()
-    return np.asarray(down @ turns)
+    turns = Rotation.from_euler("ZXZ", [azimuth_deg, off_nadir_deg, roll_deg], degrees=True)
+    return np.asarray(looking_at_nadir(position_ecef_m) @ turns.as_matrix())
 
 
 def quaternion_product(a: Quaternion, b: Quaternion) -> Quaternion:
@@ -83,15 +80,6 @@ def rotation_quaternion(rotation_vector_rad: ArrayLike) -> Quaternion:
     # sin(a / 2) / a, also where a vanishes
     share = math.sin(angle / 2.0) / angle if angle > 1e-9 else 0.5
     return rx * share, ry * share, rz * share, math.cos(angle / 2.0)
-
-
-def rotation_between(a: Quaternion, b: Quaternion) -> FloatArray:
-    """Rotation vector (radians) by which an attitude a is turned about its own axes to be b."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z, w = a
-    turn = Rotation.from_quat(quaternion_product((-x, -y, -z, w), b))
-    return np.asarray(turn.as_rotvec(), float)
 
 
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
@@ -209,7 +197,12 @@ class PosePrior:
         dy = camera.principal_point[1] - self.principal_point[1]
         turn = np.zeros(3)
         if self.quaternion is not None:
-            turn = rotation_between(self.quaternion, camera.quaternion)
+            from scipy.spatial.transform import Rotation
+
+            there = Rotation.from_quat(self.quaternion).inv() * Rotation.from_quat(
+                camera.quaternion
+            )
+            turn = there.as_rotvec()
         k1 = camera.distortion[0] - self.k1
         return np.array([*turn, focal, along, across, up, k1, dx, dy])
 
