@@ -51,10 +51,13 @@ class Alignment:
 
 def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> float:
     """Weighted correlation coefficient of two images."""
-    from matchers import compiled_align
-
-    images = (np.ascontiguousarray(image, np.float32) for image in (photo, view, weight))
-    return float(compiled_align.correlation(*images))
+    total = float(weight.sum(dtype=float))
+    if total <= 0.0:
+        return 0.0
+    share = weight / np.float64(total)
+    p, v = (image - np.vdot(share, image) for image in (photo, view))
+    spread = float(np.vdot(share * p, p) * np.vdot(share * v, v))
+    return float(np.vdot(share * p, v)) / spread**0.5 if spread * total**2 > 1e-12 else 0.0
 
 
 def align(

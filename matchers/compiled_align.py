@@ -1,8 +1,7 @@
-"""Compiled: sums over the pixels of two images, for aligning them."""
+"""Compiled: how an image changes with the pose, pixel by pixel."""
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -11,32 +10,6 @@ from numba import types
 from matchers.compiled import array, compiled
 
 f4, f8, i8 = types.float32, types.float64, types.int64
-
-
-@compiled(f8(array(f4, 2), array(f4, 2), array(f4, 2)))
-def correlation(photo: Any, view: Any, weight: Any) -> float:
-    """See `matchers.align.correlation`."""
-    total = p_sum = v_sum = 0.0
-    height, width = photo.shape
-    for i in range(height):
-        for j in range(width):
-            w = float(weight[i, j])
-            total += w
-            p_sum += w * photo[i, j]
-            v_sum += w * view[i, j]
-    if total <= 0.0:
-        return 0.0
-    p_mean, v_mean = p_sum / total, v_sum / total
-    pp = vv = pv = 0.0
-    for i in range(height):
-        for j in range(width):
-            w = float(weight[i, j])
-            p, v = photo[i, j] - p_mean, view[i, j] - v_mean
-            pp += w * p * p
-            vv += w * v * v
-            pv += w * p * v
-    spread = pp * vv
-    return pv / sqrt(spread) if spread > 1e-12 else 0.0
 
 
 @compiled(

@@ -24,6 +24,7 @@ from scipy import fft
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
+from matchers.earth import intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import detail
 from matchers.pose import (
@@ -32,7 +33,7 @@ from matchers.pose import (
     rotation_quaternion,
     with_attitude,
 )
-from matchers.view import lattice, stereographic_rays, view_along
+from matchers.view import LATTICE_PX, draw, lattice, stereographic_rays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +124,19 @@ def search(
     axis = lattice(side) - (side - 1) / 2.0
     tile_rays = stereographic_rays(*np.meshgrid(axis, axis), photo.focal_px)
     attitudes = [off_nadir_attitude(photo.position_ecef_m, d, a, 0.0) for d, a in directions]
+    whole = levels[0].valid is None or bool(levels[0].valid.all())
     found: list[tuple[float, int, int, int, int]] = []
     for tile, attitude in enumerate(attitudes):
-        rays = tile_rays @ attitude.T
-        seen, ground = view_along(levels, photo.position_ecef_m, rays, side, side)
+        places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
+        seen, ground = draw(levels, places, (side, side), LATTICE_PX)
         light = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
         if float(light.max()) <= parameters.min_light:
             continue
-        if ground is not None and float(ground.mean()) <= parameters.min_ground:
+        if float(ground.mean()) <= parameters.min_ground:
             continue
-        scores = correlate(detail(light, parameters.detail_px), ground, templates, parameters)
+        scores = correlate(
+            detail(light, parameters.detail_px), None if whole else ground, templates, parameters
+        )
         flat = scores.reshape(len(scores), -1)
         for _ in range(parameters.peaks_per_view):
             best = flat.argmax(axis=1)

@@ -96,33 +96,6 @@ def draw(
     return light, known
 
 
-def view_along(
-    levels: Sequence[LightGrid],
-    position_ecef_m: tuple[float, float, float],
-    rays_ecef: FloatArray,
-    width_px: int,
-    height_px: int,
-) -> tuple[FloatImage, FloatImage | None]:
-    """The map's lights in an image, and where in it the map holds data.
-
-    Parameters
-    ----------
-    rays_ecef : ndarray of float64, shape (n_y, n_x, 3)
-        Directions of the pixels of `lattice` along both sides.
-
-    Returns
-    -------
-    light : ndarray of float32, shape (height_px, width_px)
-        Log radiance; 0 for the sky.
-    known : ndarray of float32, shape (height_px, width_px), or None
-        As of `render_known`; None where it holds data everywhere.
-    """
-    ground = intersect_ellipsoid(position_ecef_m, rays_ecef)
-    light, known = draw(levels, ground, (height_px, width_px), LATTICE_PX)
-    whole = levels[0].valid is None or levels[0].valid.all()
-    return light, None if whole else known
-
-
 def lattice(size_px: int, step_px: int = LATTICE_PX) -> FloatArray:
     """Pixels of the lattice along one side of an image; the last reaches past the far edge."""
     return np.arange(0.0, size_px + step_px, step_px)
