@@ -122,11 +122,6 @@ class NadirView:
     position_ecef_m: FloatArray  # (3,): where it is seen from
     axes: FloatArray  # (3, 3): of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF
 
-    def rays_ecef(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Unit vectors (ECEF), shape (..., 3), of the view's pixels."""
-        at_x, at_y = np.asarray(x, float) - self.half_px, np.asarray(y, float) - self.half_px
-        return np.asarray(stereographic_rays(at_x, at_y, self.focal_px) @ self.axes.T)
-
 
 def nadir_view(
     levels: Sequence[LightGrid], position_ecef_m: ArrayLike, focal_px: float, off_nadir_deg: float
