@@ -1,7 +1,7 @@
-"""Proof against chance that the photo's towns lie where the camera puts the map's.
+"""Light peaks of a picture, and the odds that they lie where a camera puts the map's.
 
-Every town of the photo either meets a town of the map or not. What chance alone would give is
-measured on the photo itself, for each town: how often does it meet one when the map's towns are
+Every light peak of the photo either matches one of the map or not. What chance alone would give is
+measured on the photo itself, for each peak: how often does it match one when the map's peaks are
 shifted by many different amounts? The rest is Bayes' rule for one hypothesis against chance.
 
 References
@@ -23,36 +23,41 @@ from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, FloatImage, IndexArray
 
-# Photo towns agree with the map's to about half of this scale on five hand-checked photographs
-SCALE_PX = 2.5
-OUTER_RATIO = 2.5
-# A rise of 5 % in light against the surroundings
-LEAST_CONTRAST = 0.02
 
-MEETING_PX = 1.5 * SCALE_PX
-# Share of a photo's towns that the map confirms under the right camera: half of them in clear
-# frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds, reflections
-# and boats are taken for towns. Each of these is tried, with as many of the strongest towns
-SHARES_MET = (0.15, 0.25, 0.4, 0.55, 0.7)
-STRONGEST = (40, 10_000)
-# Towns that agree are never taken as rarer than this by chance: the map's and the photo's towns
-# are both strung along roads and coasts
-LEAST_CHANCE = 0.02
-SHIFTS = 160
-SHORTEST_SHIFT_PX = 4.0 * SCALE_PX
-LONGEST_SHIFT_PX = 24.0 * SCALE_PX
+@dataclass(frozen=True, kw_only=True)
+class LightParams:
+    """How light peaks are found and matched, and images weighed."""
 
-# Blocks along each side of each of the four surfaces: 64 extreme values
-BLOCKS = 4
-EULER_GAMMA = 0.5772156649
-# Where the view is emptier than this share of its mean variance, anything would correlate
-LEAST_VARIANCE = 0.1
-LEAST_SCALE = 1e-3
+    # Sigmas of the two Gaussians: the inner one, and the outer one over it. Peaks of photos agree
+    # with the map's to about half of the inner one on five hand-checked photographs
+    scale_px: float = 2.5
+    outer_ratio: float = 2.5
+    min_contrast: float = 0.02  # a rise of 5 % in light against the surroundings
+    match_px: float = 3.75  # lights match within 1.5 of the inner sigma
+    # Share of a photo's lights that the map confirms under the right camera: half of them in clear
+    # frames (quartiles 0.44, 0.55 and 0.64 of 92 simulated ones), far fewer where clouds,
+    # reflections and boats are taken for towns. Each is tried, with as many of the strongest lights
+    matched_shares: tuple[float, ...] = (0.15, 0.25, 0.4, 0.55, 0.7)
+    strongest: tuple[int, ...] = (40, 10_000)
+    # Lights that match are never taken as rarer than this by chance: the map's and the photo's
+    # are both strung along roads and coasts
+    min_chance: float = 0.02
+    # Shifts that tell what chance gives, and how far they reach
+    n_shifts: int = 160
+    shift_px: tuple[float, float] = (10.0, 60.0)
+    # Blocks along each side of each of the four surfaces of correlations: 64 extreme values
+    n_blocks: int = 4
+    # Where the view is emptier than this share of its mean variance, anything would correlate
+    min_variance: float = 0.1
+    min_scale: float = 1e-3  # of the distribution of extreme values
+
+
+DEFAULT_PARAMS = LightParams()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Towns:
-    """Positions (pixels) and contrast of towns, the strongest first; each shape (n,)."""
+class LightPeaks:
+    """Positions (pixels) and contrast of light peaks, the strongest first; each shape (n,)."""
 
     x: FloatArray
     y: FloatArray
@@ -66,14 +71,17 @@ class Towns:
         """Positions as an array of shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1)
 
-    def chosen(self, which: IndexArray) -> Towns:
-        """Some of the towns, by index."""
-        return Towns(x=self.x[which], y=self.y[which], contrast=self.contrast[which])
+    def chosen(self, which: IndexArray) -> LightPeaks:
+        """Some of them, by index."""
+        return LightPeaks(x=self.x[which], y=self.y[which], contrast=self.contrast[which])
 
 
-def find_towns(
-    log_light: FloatImage, weight: FloatImage | None, count: int, scale_px: float = SCALE_PX
-) -> Towns:
+def find_light_peaks(
+    log_light: FloatImage,
+    weight: FloatImage | None,
+    count: int,
+    scale_px: float = DEFAULT_PARAMS.scale_px,
+) -> LightPeaks:
     """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
 
     Parameters
@@ -83,15 +91,17 @@ def find_towns(
     scale_px : float
         Sigma of the inner Gaussian.
     """
+    outer_px = scale_px * DEFAULT_PARAMS.outer_ratio
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
-        band = inner - cv2.GaussianBlur(log_light, (0, 0), scale_px * OUTER_RATIO)
+        band = inner - cv2.GaussianBlur(log_light, (0, 0), outer_px)
     else:
-        lit = cv2.GaussianBlur(log_light * weight, (0, 0), scale_px * OUTER_RATIO)
-        counted = cv2.GaussianBlur(weight, (0, 0), scale_px * OUTER_RATIO)
+        lit = cv2.GaussianBlur(log_light * weight, (0, 0), outer_px)
+        counted = cv2.GaussianBlur(weight, (0, 0), outer_px)
         band = inner - lit / np.maximum(counted, 1e-3)
     side = 2 * int(np.ceil(1.5 * scale_px)) + 1
-    peak = (band >= cv2.dilate(band, np.ones((side, side)))) & (band > LEAST_CONTRAST)
+    peak = band >= cv2.dilate(band, np.ones((side, side)))
+    peak &= band > DEFAULT_PARAMS.min_contrast
     if weight is not None:
         peak &= weight > 0.5
     border = 2
@@ -100,7 +110,7 @@ def find_towns(
     i, j = np.nonzero(peak)
     order = np.argsort(-band[i, j], kind="stable")[:count]
     i, j = i[order], j[order]
-    return Towns(
+    return LightPeaks(
         x=j + _vertex(band[i, j - 1], band[i, j], band[i, j + 1]),
         y=i + _vertex(band[i - 1, j], band[i, j], band[i + 1, j]),
         contrast=band[i, j].astype(float),
@@ -113,79 +123,56 @@ def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArr
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proof:
-    """What the towns say.
-
-    Attributes
-    ----------
-    towns, met : int
-        Towns of the photo that could be met, and those that were.
-    chance : float
-        Mean share that meets by chance.
-    log10_odds : float
-        Of "this camera" against "chance", the number of cameras tried not yet counted.
-    met_towns : ndarray of int
-        Indices of the photo's towns that met.
-    residual_px : float
-        Median distance of those that met.
-    """
-
-    towns: int
-    met: int
-    chance: float
-    log10_odds: float
-    met_towns: IndexArray
-    residual_px: float
-
-
-def chance_shifts() -> FloatArray:
+def chance_shifts(params: LightParams = DEFAULT_PARAMS) -> FloatArray:
     """Shifts (pixels) spread over a ring by the golden angle; shape (n, 2)."""
-    k = np.arange(SHIFTS)
+    k = np.arange(params.n_shifts)
     angle = k * np.pi * (3.0 - np.sqrt(5.0))
-    inner, outer = SHORTEST_SHIFT_PX**2, LONGEST_SHIFT_PX**2
-    radius = np.sqrt(inner + (k + 0.5) / SHIFTS * (outer - inner))
+    inner, outer = (side**2 for side in params.shift_px)
+    radius = np.sqrt(inner + (k + 0.5) / params.n_shifts * (outer - inner))
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
-def prove(photo: Towns, view: Towns) -> Proof:
-    """Weigh the meeting of photo towns and map towns, in the same pixels, against chance."""
+def score_lights(
+    photo: LightPeaks, view: LightPeaks, params: LightParams = DEFAULT_PARAMS
+) -> tuple[float, IndexArray]:
+    """Weigh the matches of a photo's light peaks and the map's, in the same pixels, against chance.
+
+    Returns
+    -------
+    log10_odds : float
+        Of "this camera" against "chance", the number of cameras tried not yet counted.
+    matched : ndarray of int
+        Indices of the photo's peaks that match.
+    """
     if len(photo) == 0 or len(view) == 0:
-        none = np.zeros(0, np.intp)
-        return Proof(
-            towns=len(photo), met=0, chance=0.0, log10_odds=0.0, met_towns=none, residual_px=np.inf
-        )
+        return 0.0, np.zeros(0, np.intp)
     tree = cKDTree(view.positions)
-    distance = tree.query(photo.positions)[0]
-    met = distance < MEETING_PX
-    shifted = photo.positions[None, :, :] + chance_shifts()[:, None, :]
-    by_chance = tree.query(shifted)[0] < MEETING_PX  # shifts x towns
-    chance = (by_chance.sum(axis=0) + 1.0) / (SHIFTS + 2.0)
-    chance = np.maximum(0.5 * (chance + chance.mean()), LEAST_CHANCE)
+    matched = tree.query(photo.positions)[0] < params.match_px
+    shifted = photo.positions[None, :, :] + chance_shifts(params)[:, None, :]
+    by_chance = tree.query(shifted)[0] < params.match_px  # shifts x lights
+    chance = (by_chance.sum(axis=0) + 1.0) / (params.n_shifts + 2.0)
+    chance = np.maximum(0.5 * (chance + chance.mean()), params.min_chance)
     odds, luckiest = -np.inf, 0.0
-    for count, share in product(STRONGEST, SHARES_MET):
+    for count, share in product(params.strongest, params.matched_shares):
         part = slice(None, count)
         expected = np.maximum(share, chance[part])
-        if_met = np.log10(expected / chance[part])
+        if_matched = np.log10(expected / chance[part])
         if_not = np.log10((1 - expected) / (1 - chance[part]))
-        odds = max(odds, float(np.where(met[part], if_met, if_not).sum()))
-        # Towns strung along one road or coast meet together or not at all: what the luckiest
-        # shift reaches as a whole is no proof
-        shifted_odds = np.where(by_chance[:, part], if_met, if_not).sum(axis=1)
+        odds = max(odds, float(np.where(matched[part], if_matched, if_not).sum()))
+        # Lights strung along one road or coast match together or not at all: what the luckiest
+        # shift reaches as a whole says nothing
+        shifted_odds = np.where(by_chance[:, part], if_matched, if_not).sum(axis=1)
         luckiest = max(luckiest, float(shifted_odds.max()))
-    odds -= float(np.log10(len(STRONGEST) * len(SHARES_MET)))
-    return Proof(
-        towns=len(photo),
-        met=int(met.sum()),
-        chance=float(chance.mean()),
-        log10_odds=odds - luckiest,
-        met_towns=np.flatnonzero(met),
-        residual_px=float(np.median(distance[met])) if met.any() else np.inf,
-    )
+    odds -= float(np.log10(len(params.strongest) * len(params.matched_shares)))
+    return odds - luckiest, np.flatnonzero(matched)
 
 
-def picture_log10_odds(
-    photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
+def image_log10_odds(
+    photo: FloatImage,
+    view: FloatImage,
+    weight: FloatImage,
+    nearest_px: float,
+    params: LightParams = DEFAULT_PARAMS,
 ) -> float:
     """How much less than once a wrong place would be expected to agree so well.
 
@@ -204,7 +191,7 @@ def picture_log10_odds(
         Decimal logarithm of 1 / (chance that one shift does as well); 0 where either picture is
         empty.
     """
-    surfaces = displaced_correlations(photo, view, weight)
+    surfaces = displaced_correlations(photo, view, weight, params.min_variance)
     height, width = photo.shape
     down = np.minimum(np.arange(height), height - np.arange(height))
     across = np.minimum(np.arange(width), width - np.arange(width))
@@ -214,21 +201,26 @@ def picture_log10_odds(
         [
             block.max()
             for surface in surfaces
-            for rows in np.array_split(surface, BLOCKS)
-            for block in np.array_split(rows, BLOCKS, axis=1)
+            for rows in np.array_split(surface, params.n_blocks)
+            for block in np.array_split(rows, params.n_blocks, axis=1)
             if block.size
         ]
     )
     highest = highest[np.isfinite(highest)]
     if not highest.any():
         return 0.0
-    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, LEAST_SCALE)
-    mode = float(highest.mean()) - EULER_GAMMA * scale
-    shifts_per_block = height * width / BLOCKS**2
+    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, params.min_scale)
+    mode = float(highest.mean()) - np.euler_gamma * scale
+    shifts_per_block = height * width / params.n_blocks**2
     return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
 
 
-def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
+def displaced_correlations(
+    photo: FloatImage,
+    view: FloatImage,
+    weight: FloatImage,
+    min_variance: float = DEFAULT_PARAMS.min_variance,
+) -> FloatArray:
     """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
@@ -243,6 +235,6 @@ def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatIma
     found = np.empty((4, *photo.shape))
     for k, turned in enumerate((view, view[::-1], view[:, ::-1], view[::-1, ::-1])):
         variance = swept(turned**2, of_weight) - swept(turned, of_weight) ** 2 / total
-        least = max(LEAST_VARIANCE * float(variance.mean()), 1e-9)
+        least = max(min_variance * float(variance.mean()), 1e-9)
         found[k] = swept(turned, of_photo) / np.sqrt(np.maximum(variance, least) * spread)
     return found

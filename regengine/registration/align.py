@@ -23,7 +23,7 @@ from matchers.pose import (
     ROTATION,
     PosePrior,
 )
-from matchers.verify import picture_log10_odds
+from matchers.verify import image_log10_odds
 from matchers.view import render_known
 from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Hypothesis, Problem
@@ -194,4 +194,4 @@ def weigh_image(
     photo = evened(picture.values, scale_px, weight)
     # What hides the photo hides nothing of the map under its other shifts
     shown = evened(detail(view, scale_px, known), scale_px, known) * known
-    return picture_log10_odds(photo, shown, weight, params.odds_same_place * scale_px)
+    return image_log10_odds(photo, shown, weight, params.odds_same_place * scale_px)

@@ -15,7 +15,7 @@ from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, lo
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.pose import pixel_derivatives
 from matchers.refine import Refits, local_offsets, wider
-from matchers.verify import MEETING_PX, Towns, find_towns
+from matchers.verify import DEFAULT_PARAMS, LightPeaks, find_light_peaks
 from regengine.registration.parameters import AcceptParams, PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint
@@ -112,7 +112,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
-    seen = find_towns(*fit.patch_view, params.n_view_lights)
+    seen = find_light_peaks(*fit.patch_view, params.n_view_lights)
     if not len(lights) or not len(seen):
         return x, y, shown
     ground = fit.refinement.rendered.pixel_to_ecef(seen.x, seen.y)
@@ -123,7 +123,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
     for k in np.argsort(-contrast, kind="stable"):
         across, down = np.abs(matches.x - seen.x[k]), np.abs(matches.y - seen.y[k])
         holding = (across <= half) & (down <= half) & (shown == 0.0)
-        if distance[k] < MEETING_PX and holding.any():
+        if distance[k] < DEFAULT_PARAMS.match_px and holding.any():
             nearest = int(np.argmin(np.where(holding, np.hypot(across, down), np.inf)))
             x[nearest], y[nearest] = seen.x[k], seen.y[k]
             shown[nearest] = contrast[k] / (contrast[k] + np.median(lights.contrast))
@@ -131,7 +131,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
 
 
 def sigma_at_lights_m(
-    fit: Fit, lights: Towns, refits: Refits | None, params: PointParams = PointParams()
+    fit: Fit, lights: LightPeaks, refits: Refits | None, params: PointParams = PointParams()
 ) -> FloatArray:
     """How unsure the camera is, metres on the ground (one sigma), where it shows lights.
 
@@ -165,7 +165,7 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams
     """
     refits = [fit.refits]
     barely = patch_log10_odds < params.sure_log10_odds or fit.hypothesis.is_other_lens
-    if barely and fit.light_score.log10_odds < params.covering_log10_odds:
+    if barely and fit.light_log10_odds < params.covering_log10_odds:
         refits.append(fit.leave_out_parts(4))
     lights = fit.matched_lights
     worst_m = max(

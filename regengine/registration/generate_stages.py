@@ -62,28 +62,30 @@ def generate_stages(problem: Problem) -> list[Stage]:
 
 
 def list_places(
-    problem: Problem, step_km: float, max_track_surprise: float, *, between: bool = False
+    problem: Problem, step_km: float, max_track_neg_log_prior: float, *, between: bool = False
 ) -> list[tuple[float, Place]]:
     """Places a step apart on the likelier tracks with their negative log-prior, likeliest first."""
     found = [
-        (float(surprise), track, float(offset_km))
+        (float(neg_log_prior), track, float(offset_km))
         for track in problem.tracks
-        if track.surprise <= max_track_surprise
-        for offset_km, surprise in zip(*list_offsets(track, step_km, between=between), strict=True)
+        if track.neg_log_prior <= max_track_neg_log_prior
+        for offset_km, neg_log_prior in zip(
+            *list_offsets(track, step_km, between=between), strict=True
+        )
     ]
     found.sort(key=lambda one: one[0])
-    total = sum(math.exp(-surprise) for surprise, _, _ in found)
+    total = sum(math.exp(-neg_log_prior) for neg_log_prior, _, _ in found)
     return [
         (
-            surprise,
+            neg_log_prior,
             Place(
                 track=track,
                 offset_km=offset_km,
                 spread_km=0.6 * step_km,
-                share=math.exp(-surprise) / total,
+                share=math.exp(-neg_log_prior) / total,
             ),
         )
-        for surprise, track, offset_km in found
+        for neg_log_prior, track, offset_km in found
     ]
 
 
@@ -98,7 +100,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
     reach_rad = ground_reach_km(problem.altitude_km, FARTHEST_DEG) / EARTH_RADIUS_KM
     regions: list[Region] = []
     for name, limit in (("near", params.near_neg_log_prior), ("wide", params.max_neg_log_prior)):
-        chosen = [place for surprise, place in places if surprise <= limit]
+        chosen = [place for neg_log_prior, place in places if neg_log_prior <= limit]
         if not chosen or (regions and len(chosen) == len(regions[-1].places)):
             continue
         vectors = unit(np.array([place.position_ecef_m for place in chosen]))
@@ -281,7 +283,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
 
     @cache
     def places_at(step_km: float, *, between: bool = False) -> list[tuple[float, Place]]:
-        return list_places(problem, step_km, params.max_track_surprise, between=between)
+        return list_places(problem, step_km, params.max_track_neg_log_prior, between=between)
 
     for lens in list_lens_beliefs(nominal, yields, steps="ladder", **known):  # type: ignore[arg-type]
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)

@@ -15,7 +15,7 @@ from matchers.footprint import diagonal_km
 from matchers.patches import choose_patches, groups_of, match_patches
 from matchers.photo_light import LightImage
 from matchers.refine import Refinement, cells_of, fit_pose
-from matchers.verify import Towns
+from matchers.verify import LightPeaks
 from regengine.registration.control_points import allowed_error_m
 from regengine.registration.parameters import AcceptParams, HoldOutParams
 from regengine.registration.types import Fit, HeldOutResiduals
@@ -28,7 +28,7 @@ def measure_held_out(
     refinement: Refinement,
     image: LightImage,
     seen: tuple[FloatImage, FloatImage],
-    lights: Towns,
+    lights: LightPeaks,
     matched: IndexArray,
     params: HoldOutParams,
 ) -> HeldOutResiduals:
@@ -38,7 +38,7 @@ def measure_held_out(
     ----------
     seen : tuple of ndarray
         The map rendered through the fitted camera, and where it is known.
-    lights, matched : Towns, ndarray of int
+    lights, matched : LightPeaks, ndarray of int
         Light peaks of the photo, and which of them the map confirms.
     """
     allowed_px = allowed_error_px(refinement.camera, image)
@@ -76,7 +76,7 @@ def discount_bent(fit: Fit, params: AcceptParams) -> float:
     Clouds and boats leave a quarter empty, too: there the lights may say that it is whole.
     """
     odds = fit.held_out.log10_odds
-    enough = fit.light_score.log10_odds >= params.covering_log10_odds
+    enough = fit.light_log10_odds >= params.covering_log10_odds
     whole = fit.held_out.lights_agree and enough
     bent = fit.held_out.has_empty_quarter and not whole
     return min(odds, 0.0) if bent or not fit.refinement.settled else odds
@@ -172,7 +172,10 @@ def weigh_landed(
 
 
 def check_quarters(
-    tests: Sequence[PredictedPatches], lights: Towns, matched: IndexArray, params: HoldOutParams
+    tests: Sequence[PredictedPatches],
+    lights: LightPeaks,
+    matched: IndexArray,
+    params: HoldOutParams,
 ) -> tuple[bool, bool]:
     """Whether hardly any patch lands in some quarter, and whether lights are matched there.
 

@@ -28,7 +28,7 @@ class SearchParams:
     place_step_km: float = 150.0
     max_neg_log_prior: float = 9.0
     # Tracks of more are left to the regions: clocks wrong by more than an hour
-    max_track_surprise: float = 5.0
+    max_track_neg_log_prior: float = 5.0
     # Places that asterisms are looked at from are at least so far apart: they bear more
     min_asterism_step_km: float = 160.0
     # Those of the first region: 47 of 55 rendered photos of the training half

@@ -26,7 +26,7 @@ from detectors.masks import (
 )
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
-from matchers.verify import find_towns
+from matchers.verify import find_light_peaks
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.registration.parameters import RegisterParams
@@ -108,7 +108,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
 def count_light_peaks(photo: Photo) -> int:
     """Light peaks that can be told apart in the photo, 15 at most."""
     small = photo.image("narrow").resized(200, 0.8)
-    return len(find_towns(small.values, small.weight, 15))
+    return len(find_light_peaks(small.values, small.weight, 15))
 
 
 def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:

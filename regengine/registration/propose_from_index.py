@@ -20,7 +20,7 @@ from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
 from matchers.first_sight import first_sight
 from matchers.pose import with_attitude
-from matchers.verify import find_towns
+from matchers.verify import find_light_peaks
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.registration.align import (
     align_first,
@@ -176,7 +176,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     side_px = int(np.clip(field_km / params.map_pixel_km, *params.side_px))
     small = image.resized(side_px, params.smooth_px)
     camera = small.camera(lens)
-    peaks = find_towns(small.values, small.weight, stage.n_photo_lights, params.scale_px)
+    peaks = find_light_peaks(small.values, small.weight, stage.n_photo_lights, params.scale_px)
     vectors, contrast = see_index_lights(problem, camera)
     if len(peaks) < 3 or len(vectors) < 3:
         return []

@@ -26,11 +26,11 @@ STEP_KM = 60.0
 def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...]) -> Place | None:
     """Where on the tracks neighbours lead; None beyond reach: such a clock is not believed."""
     offsets_km = [(prior.offset_s - track.clock_s) * track.speed_km_s for track in tracks]
-    surprise = [
+    neg_log_prior = [
         float(weigh_offsets(offset_km, track, STEP_KM))
         for offset_km, track in zip(offsets_km, tracks, strict=True)
     ]
-    best = int(np.argmin(surprise))
+    best = int(np.argmin(neg_log_prior))
     track, offset_km = tracks[best], offsets_km[best]
     if abs(offset_km) > track.reach_km:
         return None

@@ -146,7 +146,7 @@ def list_star_places(
         near = nodes[np.array(off_deg) < params.max_off_limb_deg]
         if not len(near):
             continue
-        for offset_km, surprise in zip(*list_offsets(track, params.step_km), strict=True):
+        for offset_km, neg_log_prior in zip(*list_offsets(track, params.step_km), strict=True):
             if np.abs(near - offset_km).min() > 0.5 * params.first_step_km:
                 continue
             camera, down, away_deg = look_down(track, offset_km)
@@ -156,7 +156,7 @@ def list_star_places(
             for part, spread in ((1.0 - wrong, covariance), (wrong, wide)):
                 distance = float(off @ np.linalg.solve(spread, off))
                 likely += part * math.exp(-0.5 * distance) / math.sqrt(float(np.linalg.det(spread)))
-            places.append((surprise - math.log(max(likely, 1e-12)), track, offset_km, camera))
+            places.append((neg_log_prior - math.log(max(likely, 1e-12)), track, offset_km, camera))
     places.sort(key=lambda place: place[0])
     return [place for place in places if place[0] <= places[0][0] + params.max_neg_log_prior]
 

@@ -13,7 +13,7 @@ from matchers.patches import groups_of
 from matchers.photo_light import detail
 from matchers.pose import FOCAL
 from matchers.refine import refine
-from matchers.verify import find_towns, prove
+from matchers.verify import find_light_peaks, score_lights
 from matchers.view import render_known
 from regengine.registration.align import align_hypothesis, free_unknowns
 from regengine.registration.control_points import measure_pose_sigma_m
@@ -62,8 +62,9 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         return None
     view, known = render_known(levels, refinement.camera, 2)
     hold_out = problem.params.hold_out
-    lights = find_towns(image.values, image.weight * known, hold_out.n_photo_lights)
-    light_score = prove(lights, find_towns(view, image.weight * known, hold_out.n_map_lights))
+    lights = find_light_peaks(image.values, image.weight * known, hold_out.n_photo_lights)
+    of_map = find_light_peaks(view, image.weight * known, hold_out.n_map_lights)
+    light_log10_odds, matched = score_lights(lights, of_map)
     patch_view = render_known(levels, refinement.rendered, 2)
     return Fit(
         hypothesis=hypothesis,
@@ -73,10 +74,9 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         levels=levels,
         view=view,
         lights=lights,
-        light_score=light_score,
-        held_out=measure_held_out(
-            refinement, image, (view, known), lights, light_score.met_towns, hold_out
-        ),
+        light_log10_odds=light_log10_odds,
+        matched=matched,
+        held_out=measure_held_out(refinement, image, (view, known), lights, matched, hold_out),
         patch_view=patch_view,
         groups=groups_of(patch_view[0], refinement.matches),
     )
@@ -162,7 +162,7 @@ def fit_with_confirmed_lens(
         best = choose_fit(trials, accept.alike_log10_odds)
         if n_fits == 2 and best is not None and not best.is_confirmed:
             fit = best.fit
-            odds = fit.hypothesis.image_log10_odds + fit.light_score.log10_odds
+            odds = fit.hypothesis.image_log10_odds + fit.light_log10_odds
             odds += max(best.patch_log10_odds, 0.0) - problem.params.search.log10_attitudes
             if odds >= accept.clear_log10_odds:
                 other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px

@@ -14,7 +14,7 @@ from detectors.constants import DAY_S
 from matchers.camera import Camera
 from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
-from matchers.verify import MEETING_PX
+from matchers.verify import DEFAULT_PARAMS
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
@@ -324,7 +324,7 @@ def remark_on_points(
         text = f"the control points {where}; beyond them use the camera"
         yield Reason(code="narrow", text=text)
     away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
-    dark = ", ".join(str(k) for k, away in enumerate(away_px, 1) if away > 2.0 * MEETING_PX)
+    dark = ", ".join(str(k) for k in 1 + np.flatnonzero(away_px > 2.0 * DEFAULT_PARAMS.match_px))
     if dark:
         text = (
             f"control points that lie on no light of the photo: {dark}; the lights that agree with "
@@ -394,7 +394,7 @@ def detected_lights(match: Match) -> DetectedLights:
     """Light peaks of the photo in pixels of the stored image, and whether the map confirms them."""
     lights, factor = match.fit.lights, match.fit.image.factor
     matched = np.zeros(len(lights), np.uint8)
-    matched[match.fit.light_score.met_towns] = 1
+    matched[match.fit.matched] = 1
     return DetectedLights(
         x=(lights.x + 0.5) / factor - 0.5,
         y=(lights.y + 0.5) / factor - 0.5,

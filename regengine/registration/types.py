@@ -24,7 +24,7 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
 from matchers.refine import PARTS, Refinement, Refits
-from matchers.verify import Proof, Towns
+from matchers.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
@@ -410,10 +410,12 @@ class Fit:
         What it was fitted to, with the map pyramid ``levels``.
     view : ndarray of float32, shape (h, w)
         The map rendered through the camera.
-    lights : Towns
+    lights : LightPeaks
         Light peaks of the photo, pixels of the image.
-    light_score : Proof
-        Which of them the map confirms, and their odds against chance.
+    light_log10_odds : float
+        Of these against chance.
+    matched : ndarray of int
+        Which of them the map confirms.
     held_out : HeldOutResiduals
         How patches land that were left out of the fit.
     """
@@ -424,8 +426,9 @@ class Fit:
     image: LightImage
     levels: tuple[LightGrid, ...]
     view: FloatImage
-    lights: Towns
-    light_score: Proof
+    lights: LightPeaks
+    light_log10_odds: float
+    matched: IndexArray
     held_out: HeldOutResiduals
     patch_view: tuple[FloatImage, FloatImage]
     groups: IndexArray
@@ -445,9 +448,9 @@ class Fit:
         return self.leave_out_parts(PARTS)
 
     @property
-    def matched_lights(self) -> Towns:
+    def matched_lights(self) -> LightPeaks:
         """Light peaks of the photo that the map confirms, pixels of the image."""
-        return self.lights.chosen(self.light_score.met_towns)
+        return self.lights.chosen(self.matched)
 
 
 @dataclass(frozen=True, kw_only=True)

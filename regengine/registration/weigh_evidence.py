@@ -27,14 +27,14 @@ def weigh_evidence(
     evidence = Evidence(
         ncc=hypothesis.ncc,
         runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
-        light_log10_odds=fit.light_score.log10_odds,
+        light_log10_odds=fit.light_log10_odds,
         patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
         image_log10_odds=weigh_image(fit.image, camera, fit.levels, params.compared_px, params),
         log10_views_tested=log10_views,
         runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds)
         - log10_views,
-        n_lights=fit.light_score.towns,
-        n_matched_lights=fit.light_score.met,
+        n_lights=len(fit.lights),
+        n_matched_lights=len(fit.matched),
         residual_px=fit.refinement.rms_px,
         held_out_residual_px=fit.held_out.residual_px,
     )

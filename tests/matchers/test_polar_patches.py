@@ -22,7 +22,7 @@ from matchers.polar_patches import (
     sampled,
     table_of,
 )
-from matchers.verify import find_towns
+from matchers.verify import find_light_peaks
 
 SIDE = 900
 PIXEL_RAD = 2e-4
@@ -41,7 +41,7 @@ def country() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def towns(country: np.ndarray) -> np.ndarray:
-    return find_towns(country, None, 10_000).positions
+    return find_light_peaks(country, None, 10_000).positions
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_each_patch_finds_its_place_and_turn(
     towns: np.ndarray, table: PatchTable, photo: tuple[np.ndarray, np.ndarray]
 ) -> None:
     picture, matrix = photo
-    found = find_towns(picture, None, 100).positions
+    found = find_light_peaks(picture, None, 100).positions
     found = found[np.abs(found - 110.0).max(axis=1) < 75.0][:8]
     queries = asked(table, harmonics(*sampled(picture, None, found[:, 0], found[:, 1])))
     at_turns = correlate(table.coefficients, project(queries))
@@ -97,7 +97,7 @@ def test_patches_that_agree_place_the_photo(
         table=table,
         pixel_rad=PIXEL_RAD,
     )
-    found = find_towns(picture, None, 12).positions
+    found = find_light_peaks(picture, None, 12).positions
     step = PIXEL_RAD
     there = np.stack(
         [(found[:, 0] - 110.0) * step, (110.0 - found[:, 1]) * step, np.ones(len(found))], axis=1

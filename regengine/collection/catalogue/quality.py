@@ -30,7 +30,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
-from matchers.verify import MEETING_PX, Towns, chance_shifts, find_towns
+from matchers.verify import DEFAULT_PARAMS, LightPeaks, chance_shifts, find_light_peaks
 from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
@@ -168,8 +168,8 @@ def hidden_share(image: LightImage, camera: Camera, light_map: NightLights) -> f
         return None
     view, known = render_known(levels, small, 2)
     weight = np.asarray(picture.weight * known, np.float32)
-    expected = find_towns(view, weight, EXPECTED)
-    seen = find_towns(picture.values, weight, MOST_SEEN)
+    expected = find_light_peaks(view, weight, EXPECTED)
+    seen = find_light_peaks(picture.values, weight, MOST_SEEN)
     if len(expected) < FEWEST_EXPECTED or len(seen) < FEWEST_SEEN:
         return None
     met, chance = met_shares(expected, seen, (picture.values.shape[1], picture.values.shape[0]))
@@ -177,7 +177,9 @@ def hidden_share(image: LightImage, camera: Camera, light_map: NightLights) -> f
     return float(np.clip(1.0 - beyond_chance / MET_IF_CLEAR, 0.0, 1.0))
 
 
-def met_shares(expected: Towns, seen: Towns, size_px: tuple[int, int]) -> tuple[float, float]:
+def met_shares(
+    expected: LightPeaks, seen: LightPeaks, size_px: tuple[int, int]
+) -> tuple[float, float]:
     """Share of expected towns that are met by seen ones as strong, and what chance alone gives."""
     brightest = brightest_within(expected.positions, seen)
     share = brightest / expected.contrast
@@ -192,10 +194,10 @@ def met_shares(expected: Towns, seen: Towns, size_px: tuple[int, int]) -> tuple[
     return float((met & (brightest >= least)).mean()), chance
 
 
-def brightest_within(places: FloatArray, towns: Towns) -> FloatArray:
+def brightest_within(places: FloatArray, towns: LightPeaks) -> FloatArray:
     """Contrast of the strongest town that meets each place, shape (n,); 0 where none does."""
     near = cKDTree(towns.positions).query(
-        places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=MEETING_PX
+        places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=DEFAULT_PARAMS.match_px
     )[1]
     contrast = np.append(towns.contrast, 0.0)  # for the neighbours that are not there
     return np.asarray(contrast[near.reshape(len(places), -1)].max(axis=1), np.float64)

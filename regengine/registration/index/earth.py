@@ -30,7 +30,7 @@ from matchers.polar_patches import (
     sampled,
     table_of,
 )
-from matchers.verify import find_towns
+from matchers.verify import find_light_peaks
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
@@ -380,7 +380,7 @@ def draw_piece(light_map: NightLights, west: float, south: float, pixel_km: floa
 def detect_in_piece(piece: Piece, west: float, south: float, pixel_km: float) -> FloatArray:
     """Longitude, latitude and contrast of a piece's peaks, found with what surrounds it."""
     smooth = np.asarray(cv2.GaussianBlur(piece.picture, (0, 0), SMOOTH_PX), np.float32)
-    peaks = find_towns(smooth, None, MAX_PEAKS)
+    peaks = find_light_peaks(smooth, None, MAX_PEAKS)
     lon, lat = piece.places(peaks.x, peaks.y)
     # Places found in two pieces differ by parts of a pixel: those on a border are in both of them
     rim_lat = SAME_PX * pixel_km / KM_PER_DEGREE

@@ -25,7 +25,7 @@ from matchers.polar_patches import (
     lay,
     sampled,
 )
-from matchers.verify import find_towns
+from matchers.verify import find_light_peaks
 from regengine.registration.index.earth import EarthIndex
 from regengine.registration.parameters import IndexParams
 
@@ -83,7 +83,7 @@ def cut_patches(
 ) -> tuple[PatchPhoto, NDArray[np.intp]]:
     """Patches around a photo's light peaks, and which of them are laid on the Earth."""
     lit = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
-    peaks = find_towns(blurred(lit, params.light_smooth_px), plane.weight, params.n_patches)
+    peaks = find_light_peaks(blurred(lit, params.light_smooth_px), plane.weight, params.n_patches)
     values, weights = sampled(lit, plane.weight, peaks.x, peaks.y)
     vectors = plane.points(peaks.x, peaks.y)
     photo = PatchPhoto(

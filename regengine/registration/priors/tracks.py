@@ -49,14 +49,14 @@ class Track:
     speed_km_s: Kilometres along the track (at orbit height) a second.
     clock_s: How far the camera's clock is taken to be behind at offset 0.
     shares_start: Whether another track has the same offset 0.
-    surprise: How unlikely the track is, as a negative log-probability.
+    neg_log_prior: How unlikely the track is, as a negative log-probability.
     may_be_night: Offsets in kilometres, shape (n,) → whether a camera there may have photographed
         city lights, shape (n,).
     clock_at: Offset along the track in kilometres → how many seconds the camera's clock is taken to
         be behind there: by so much the Earth, and an attitude among the stars with it, has turned
         on.
-    place_surprise: Offsets in kilometres, shape (n,) → how unlikely such photographs are there, as
-        against elsewhere, a negative logarithm, shape (n,).
+    place_neg_log_prior: Offsets in kilometres, shape (n,) → how unlikely such photographs are there
+        as against elsewhere, a negative logarithm, shape (n,).
     """
 
     position: Callable[[float], FloatArray]
@@ -68,9 +68,9 @@ class Track:
     speed_km_s: float
     clock_s: float = 0.0
     shares_start: bool = False
-    surprise: float = 0.0
+    neg_log_prior: float = 0.0
     may_be_night: Callable[[FloatArray], NDArray[np.bool_]] = lambda km: np.ones(len(km), bool)
-    place_surprise: Callable[[FloatArray], FloatArray] = lambda km: np.zeros(len(km))
+    place_neg_log_prior: Callable[[FloatArray], FloatArray] = lambda km: np.zeros(len(km))
     clock_at: Callable[[float], float] = lambda km: 0.0
 
     @property
@@ -142,7 +142,7 @@ def tracks_for(
         others = tracks_for(position.alternative, clock_window_s, lit_dex)
         return (
             *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex),
-            *(replace(t, surprise=t.surprise + ALTERNATIVE_SURPRISE) for t in others),
+            *(replace(t, neg_log_prior=t.neg_log_prior + ALTERNATIVE_SURPRISE) for t in others),
         )
     widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
     if position.element_set is not None and position.time_utc is not None:
@@ -222,7 +222,7 @@ def _tle_track(
         limit = np.sin(np.radians(NIGHT_SUN_DEG)) * np.linalg.norm(there, axis=1)
         return np.asarray(there @ sun < limit)
 
-    def surprise_at(offsets_km: FloatArray) -> FloatArray:
+    def weigh(offsets_km: FloatArray) -> FloatArray:
         return weigh_places(places(np.asarray(offsets_km, float)), lit_dex, sun)
 
     def across(offset_km: float) -> float:
@@ -233,10 +233,10 @@ def _tle_track(
             np.hypot(position.sigma_cross_km, earth_km_s * max(unknown_s, CLOCK_SIGMA_S / 2))
         )
 
-    surprise = MINUTES_SURPRISE if least_s > 0.0 else 0.0
+    neg_log_prior = MINUTES_SURPRISE if least_s > 0.0 else 0.0
     if hours:
         far = FURTHER_HOURS_SURPRISE + EACH_HOUR_SURPRISE * abs(hours)
-        surprise = HOUR_SURPRISE if abs(hours) == 1 else far
+        neg_log_prior = HOUR_SURPRISE if abs(hours) == 1 else far
     return Track(
         position=lambda offset_km: places(np.array([offset_km]))[0],
         velocity=lambda offset_km: np.diff(places(offset_km + np.array([-1.0, 1.0])), axis=0)[0],
@@ -246,9 +246,9 @@ def _tle_track(
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
         clock_s=off_s,
-        surprise=surprise,
+        neg_log_prior=neg_log_prior,
         may_be_night=may_be_night,
-        place_surprise=surprise_at,
+        place_neg_log_prior=weigh,
         clock_at=lambda offset_km: off_s + float(clock(np.array(offset_km))),
     )
 
@@ -308,7 +308,7 @@ def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatAr
     """Negative log-probability that the camera was within half a step of offsets."""
     middle = np.asarray(offset_km, float)
     share = track.belief.share(middle - 0.5 * step_km, middle + 0.5 * step_km)
-    return np.asarray(track.surprise - np.log(np.maximum(share, MIN_SHARE)))
+    return np.asarray(track.neg_log_prior - np.log(np.maximum(share, MIN_SHARE)))
 
 
 def list_offsets(
@@ -330,6 +330,6 @@ def list_offsets(
     offsets = offsets[kept]
     if not len(offsets):
         return offsets, offsets
-    neg_log_prior = weigh_offsets(offsets, track, step_km) + track.place_surprise(offsets)
+    neg_log_prior = weigh_offsets(offsets, track, step_km) + track.place_neg_log_prior(offsets)
     order = np.argsort(neg_log_prior, kind="stable")
     return offsets[order], neg_log_prior[order]

@@ -31,7 +31,7 @@ PARAMS = PointParams()
 
 def matching(fit: Fit, lights: NDArray[np.intp]) -> Fit:
     """A fit of whose photo the map confirms some lights alone."""
-    return replace(fit, light_score=replace(fit.light_score, met_towns=lights))
+    return replace(fit, matched=lights)
 
 
 def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
@@ -192,7 +192,7 @@ def test_spread_is_told_of_what_the_four_span() -> None:
 def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> None:
     """The map confirms those of the left alone; patches farther out are as good."""
     match, fit = over_city.match, over_city.match.fit
-    all_met, every = fit.light_score.met_towns, fit.matched_lights
+    all_met, every = fit.matched, fit.matched_lights
     left_met = all_met[every.x < np.median(every.x)]
     left = fit.lights.chosen(left_met)
     factor = fit.image.factor

@@ -17,7 +17,7 @@ from detectors.limb import Limb
 from matchers.camera import Camera
 from matchers.pose import FOCAL, turned
 from matchers.refine import BENT_LOG10_ODDS, Refits
-from matchers.verify import Towns
+from matchers.verify import LightPeaks
 from regengine.registration.accept import (
     bound_any_beyond,
     choose_match,
@@ -192,12 +192,7 @@ def clock_off(seconds: float) -> Change:
 
 
 def matched_lights(count: int) -> Change:
-    return of_fit(
-        lambda fit: replace(
-            fit,
-            light_score=replace(fit.light_score, met_towns=fit.light_score.met_towns[:count]),
-        )
-    )
+    return of_fit(lambda fit: replace(fit, matched=fit.matched[:count]))
 
 
 SCATTERED = {
@@ -210,9 +205,7 @@ CHANCE = said(
     light_log10_odds=-4.0, patch_log10_odds=-4.0, image_log10_odds=-4.0, held_out_residual_px=5.0
 )
 BARELY = said(light_log10_odds=24.0, patch_log10_odds=ACCEPT.sure_log10_odds - 0.1)
-BARE_LIGHTS = of_fit(
-    lambda fit: replace(fit, light_score=replace(fit.light_score, log10_odds=24.0))
-)
+BARE_LIGHTS = of_fit(lambda fit: replace(fit, light_log10_odds=24.0))
 UNLIKELY = odds(2.0)
 
 
@@ -541,7 +534,7 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
     part = replace(
         fit,
         held_out=HeldOutResiduals(**{"residual_px": 1.0, "log10_odds": 5.0} | held_out),
-        light_score=replace(fit.light_score, log10_odds=lights),
+        light_log10_odds=lights,
     )
     assert discount_bent(part, ACCEPT) == counted
     bent = replace(part, refinement=replace(part.refinement, aside_log10_odds=BENT_LOG10_ODDS))
@@ -559,7 +552,7 @@ def test_an_empty_quarter_is_a_bend_unless_lights_are_matched_there(
     off = np.random.default_rng(1).permuted(np.arange(200)) / 200.0
     lights_x = np.concatenate([np.full(beside, 10.0), np.full(100, 30.0)])
     lights_y = np.concatenate([np.full(beside, 15.0), np.full(100, 5.0)])
-    lights = Towns(x=lights_x, y=lights_y, contrast=np.ones(len(lights_x)))
+    lights = LightPeaks(x=lights_x, y=lights_y, contrast=np.ones(len(lights_x)))
     matched = np.concatenate([np.arange(met), beside + np.arange(50)])
     for third, expected in ((0.7, (False, True)), (0.06, (True, whole))):
         distance = np.empty(800)

@@ -111,8 +111,8 @@ def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
 ) -> None:
     position = fresh(elements, 10.0)
     here, minutes, *hours = tracks_for(position, None)
-    assert here.clock_s == here.surprise == minutes.clock_s == 0.0
-    assert here.surprise < minutes.surprise
+    assert here.clock_s == here.neg_log_prior == minutes.clock_s == 0.0
+    assert here.neg_log_prior < minutes.neg_log_prior
     edge_km = 120.0 * here.speed_km_s
     assert 0.95 < float(here.belief.share(-edge_km, edge_km)) <= 1.0
     # Minutes are those that are not usual, all alike, on either side
@@ -123,11 +123,11 @@ def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
     assert [track.clock_s / 3600.0 for track in hours] == [
         sign * hour for hour in range(1, 13) for sign in (1, -1)
     ]
-    surprises = [track.surprise for track in hours]
-    assert surprises == sorted(surprises)
-    assert surprises[0] == surprises[1] > minutes.surprise
+    neg_log_priors = [track.neg_log_prior for track in hours]
+    assert neg_log_priors == sorted(neg_log_priors)
+    assert neg_log_priors[0] == neg_log_priors[1] > minutes.neg_log_prior
     # One hour is summer time; further ones are rarer than all others together
-    assert surprises[2] > surprises[1] + 3.0
+    assert neg_log_priors[2] > neg_log_priors[1] + 3.0
     for track in hours:
         then = track_positions(elements, TIME, [track.clock_s], [0.0])[0]
         assert apart_km(track.position(0.0), then) < 0.01
