@@ -10,8 +10,7 @@ from detectors.types import FloatArray
 from regengine.registration.align import is_same_view
 from regengine.registration.calibration import shipped_calibration
 from regengine.registration.control_points import allowed_error_m
-from regengine.registration.parameters import AcceptParams
-from regengine.registration.priors.lens import SIGMA_LOG_FOCAL
+from regengine.registration.parameters import LENS, AcceptParams
 from regengine.registration.types import Evidence, Match
 from regengine.result import ControlPoint, Reason, Verdict
 
@@ -100,7 +99,7 @@ def check_blind_fit(
     height, focal length and the axis of a crop make up for each other, and for what single lights
     are off: how far control points move without some of the lights tells whether they hold.
     """
-    guessed = match.hypothesis.prior.sigma_log_focal > SIGMA_LOG_FOCAL
+    guessed = match.hypothesis.prior.sigma_log_focal > LENS.sigma_log_focal
     refits = match.fit.refits
     chance = 1.0
     if refits is not None:

@@ -62,7 +62,7 @@ def merge_hypotheses(
 
     def is_same(a: Hypothesis, b: Hypothesis) -> bool:
         clipped = a.image == b.image == "clipped"
-        if clipped and abs(a.orbit.offset_km - b.orbit.offset_km) > 100.0:
+        if clipped and abs(a.offset_km - b.offset_km) > 100.0:
             return False
         return is_same_view(a.camera, b.camera, share)
 

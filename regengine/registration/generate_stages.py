@@ -21,20 +21,11 @@ from detectors.limb_geometry import nadir_vector
 from detectors.types import FloatArray
 from matchers.asterisms import unit
 from matchers.camera import Camera
+from regengine.registration.parameters import LENS
 from regengine.registration.prepare_photo import count_light_peaks
-from regengine.registration.priors.lens import (
-    SIGMA_LOG_FOCAL,
-    SIGMA_LOG_FOCAL_UNSURE,
-    LensBelief,
-    is_telephoto,
-    list_lens_beliefs,
-)
+from regengine.registration.priors.lens import LensBelief, is_telephoto, list_lens_beliefs
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_neighbours import expect_place
-from regengine.registration.propose_from_placement import SIGMA_KM as PLACED_SIGMA_KM
-from regengine.registration.propose_from_placement import (
-    SIGMA_LOG_FOCAL as PLACED_SIGMA_LOG_FOCAL,
-)
 from regengine.registration.stage_yields import StageYields, read_stage_yields
 from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
 from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
@@ -247,14 +238,14 @@ def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
     """Focal lengths of a photo with a limb: as it was found, by its curvature, and crops."""
     assert photo.limb is not None
     ratio = limb_ratio(photo)
-    sigma = SIGMA_LOG_FOCAL if photo.focal_known else SIGMA_LOG_FOCAL_UNSURE
+    sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
     given, bent = yields.at("limb", "given lens"), yields.at("limb", "bent lens")
     lenses = [
         LensBelief(ratio=ratio, share=given, sigma_log_focal=sigma),
         LensBelief(
             ratio=ratio * photo.limb.focal_ratio,
             share=bent,
-            sigma_log_focal=SIGMA_LOG_FOCAL_UNSURE,
+            sigma_log_focal=LENS.sigma_log_focal_unsure,
             is_cropped=True,
         ),
     ]
@@ -263,7 +254,7 @@ def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
             LensBelief(
                 ratio=ratio * crop,
                 share=(1.0 - given - bent) / 4.0,
-                sigma_log_focal=SIGMA_LOG_FOCAL_UNSURE,
+                sigma_log_focal=LENS.sigma_log_focal_unsure,
                 is_cropped=True,
             )
         )
@@ -374,7 +365,7 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     position = problem.prior.position
     if told is None or position is None or position.velocity_ecef_m_s is None:
         return
-    place = expect_place(told, problem.tracks)
+    place = expect_place(told, problem.tracks, problem.params.neighbours.place_step_km)
     if place is None:
         return
     nominal = problem.photo.nominal
@@ -403,8 +394,9 @@ def generate_around_placement(problem: Problem, yields: StageYields) -> Iterator
     placed = problem.prior.placement
     assert placed is not None
     # Any direction of flight serves where none is known
-    place = Place(track=problem.tracks[0], offset_km=0.0, spread_km=PLACED_SIGMA_KM[0], share=1.0)
-    lens = LensBelief(ratio=1.0, sigma_log_focal=PLACED_SIGMA_LOG_FOCAL)
+    spread_km = problem.params.tracks.placed_sigma_km[0]
+    place = Place(track=problem.tracks[0], offset_km=0.0, spread_km=spread_km, share=1.0)
+    lens = LensBelief(ratio=1.0, sigma_log_focal=LENS.sigma_log_focal_placed)
     yield Stage(
         method="placement",
         chance=0.9,

@@ -19,6 +19,67 @@ WORK_BUDGETS: dict[Effort, float] = {"quick": 7.0, "normal": 18.0, "thorough": 2
 
 
 @dataclass(frozen=True, kw_only=True)
+class LensParams:
+    """What is believed of lenses."""
+
+    # Of what has lost its EXIF: the lens of four in ten of the archive's night frames
+    usual_focal_mm: float = 85.0
+    # Natural logarithm of the focal length: zooms and focusing change it by 2-3 % on originals;
+    # half a step between those that are tried; nothing is known of it, and crops to a third have it
+    # three times as long
+    sigma_log_focal: float = 0.03
+    sigma_log_focal_unsure: float = 0.12
+    sigma_log_focal_any: float = 1.0
+    sigma_log_focal_placed: float = 0.06  # set by a person's eye
+    # The lens' axis is anywhere in a crop: half a frame has it at a quarter of the whole from its
+    # own middle
+    sigma_principal_share: float = 0.2
+    # Radial distortion of photographic lenses of 24 mm and longer, as the coefficient k1 in units
+    # of the focal length: a few percent at the corner
+    sigma_k1: float = 0.05
+    # Narrower fields (171 mm) lie within one city: their lights are compared clipped
+    telephoto_field_deg: float = 12.0
+
+
+LENS = LensParams()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackParams:
+    """Where along an orbit, and how far beside it, the camera may have been."""
+
+    # EXIF clocks were 8, 18 and 32 s off in three frames solved by hand: root mean square 21 s
+    clock_sigma_s: float = 21.0
+    # Of a track offset o, a share that no one knows is the camera's clock, which turns the Earth
+    unknown_clock_share: float = 0.4
+    # A nadir that was written down may be off in any direction
+    nadir_sigma_across_km: float = 25.0
+    state_sigma_across_km: float = 5.0
+    # A nadir set by hand, or moved with the clock: along the track, across it, in height
+    placed_sigma_km: tuple[float, float, float] = (50.0, 15.0, 10.0)
+    # A tilt between those that are tried moves a nadir that only the lights tell by so much, and
+    # the fit must be free to
+    blind_sigma_km: tuple[float, float, float] = (60.0, 60.0, 25.0)
+    # Clocks are believed to be right to two minutes; where that leads nowhere, to ten, and then to
+    # whole hours: time zones and summer time
+    usual_clock_s: float = 120.0
+    widest_clock_s: float = 600.0
+    max_hours: int = 12
+    # Nothing measures how often: the archive blanks the times that it finds wrong. Nine frames with
+    # fresh element sets were all within two minutes; Laplace's rule of succession, over right,
+    # minutes and hours, makes that 10 to 1 to 1 (an hour: half to either side). Further hours, of
+    # local time, are rare, since cameras on board keep UTC. Only the order of looks depends on it
+    minutes_neg_log_prior: float = math.log(10.0)
+    hour_neg_log_prior: float = math.log(20.0)
+    hours_neg_log_prior: float = 6.5
+    each_hour_neg_log_prior: float = 0.1
+    # Of the archive's night frames 2 % contradict their orbit by hundreds of kilometres
+    alternative_neg_log_prior: float = 3.0
+    # The Sun may stand this high over the nadir while cities 1,500 km away are in the dark
+    night_sun_deg: float = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class SearchParams:
     """Which hypotheses are tried, and which of them are fitted."""
 
@@ -286,6 +347,8 @@ class NeighbourParams:
     # Two minutes are 900 km, a third of what is seen to the horizon
     neighbour_s: float = 120.0
     max_neighbours: int = 2
+    # Within which they tell the place on the track
+    place_step_km: float = 60.0
     # An axis off the middle by this share of the long side makes a picture a crop
     cropped_share: float = 0.01
     # A search without neighbours starts at offset 0 with the nominal lens: what is nearer is known
@@ -372,6 +435,7 @@ class RegisterParams:
     max_seconds: float = 240.0
     any_category: bool = False
     clock: Callable[[], float] = time.thread_time
+    tracks: TrackParams = field(default_factory=TrackParams)
     search: SearchParams = field(default_factory=SearchParams)
     index: IndexParams = field(default_factory=IndexParams)
     asterisms: AsterismParams = field(default_factory=AsterismParams)
@@ -380,3 +444,4 @@ class RegisterParams:
     accept: AcceptParams = field(default_factory=AcceptParams)
     points: PointParams = field(default_factory=PointParams)
     stars: StarParams = field(default_factory=StarParams)
+    neighbours: NeighbourParams = field(default_factory=NeighbourParams)

@@ -29,8 +29,8 @@ from matchers.photo_light import LightImage, light_image
 from matchers.verify import find_light_peaks
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
-from regengine.registration.parameters import RegisterParams
-from regengine.registration.priors.lens import USUAL_FOCAL_MM, is_telephoto
+from regengine.registration.parameters import LENS, RegisterParams
+from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
 from regengine.result import Reason
 
@@ -119,7 +119,7 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
     size = frame.width_px, frame.height_px
     longest = max(size)
     pitch_um = frame.pixel_pitch_um or 36_000.0 / longest  # full-frame sensor, 36 mm
-    focal_mm = frame.focal_mm or USUAL_FOCAL_MM
+    focal_mm = frame.focal_mm or LENS.usual_focal_mm
     camera = Camera(
         width_px=frame.width_px,
         height_px=frame.height_px,

@@ -29,12 +29,12 @@ from regengine.registration.align import (
     unmirror,
 )
 from regengine.registration.index.light import LevelView, look_up_light
+from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.tracks import believe_camera, tracks_for
 from regengine.registration.types import (
     Hypothesis,
     ImageKind,
-    OrbitPlace,
     Place,
     Problem,
     Stage,
@@ -43,8 +43,6 @@ from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_r
 
 # The source of a position that only the lights tell
 BLIND_SOURCE = "lights"
-# A tilt between those that are tried moves the nadir by so much, and the fit must be free to
-BLIND_SIGMA_KM = (60.0, 60.0, 25.0)
 
 
 def propose_from_index(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -88,14 +86,15 @@ def stand_hypothesis(problem: Problem, stage: Stage, camera: Camera) -> Hypothes
     assert region is not None
     lens = replace(stage.lens, ratio=camera.focal_px / problem.photo.nominal.focal_px)
     if region.name == "earth":
-        position = locate_camera(camera)
+        tracks, nominal = problem.params.tracks, problem.photo.nominal
+        position = locate_camera(camera, tracks)
         low_km, high_km = problem.prior.altitude_range_km
         spare_km = params.spare_altitude_km
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
-        track, offset_km = tracks_for(position, None)[0], 0.0
-        prior = believe_camera(track, 0.0, BLIND_SIGMA_KM[0], problem.photo.nominal, lens)
-        along_m, across_m, up_m = (1e3 * sigma for sigma in BLIND_SIGMA_KM)
+        track, offset_km = tracks_for(position, None, params=tracks)[0], 0.0
+        prior = believe_camera(track, 0.0, tracks.blind_sigma_km[0], nominal, lens)
+        along_m, across_m, up_m = (1e3 * sigma for sigma in tracks.blind_sigma_km)
         prior = replace(prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m)
     else:
         apart_m = np.linalg.norm(region.places_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
@@ -110,7 +109,8 @@ def stand_hypothesis(problem: Problem, stage: Stage, camera: Camera) -> Hypothes
     return Hypothesis(
         camera=camera,
         prior=prior,
-        orbit=OrbitPlace(offset_km=offset_km, speed_km_s=track.speed_km_s, clock_s=track.clock_s),
+        track=track,
+        offset_km=offset_km,
         source=stage.method,
         is_blind=region.name == "earth",
     )
@@ -128,10 +128,11 @@ def turn_from(camera: Camera, position_ecef_m: tuple[float, float, float]) -> Ca
     return with_attitude(there, rotation.as_matrix())
 
 
-def locate_camera(camera: Camera) -> CameraPosition:
+def locate_camera(camera: Camera, params: TrackParams) -> CameraPosition:
     """Where a camera is, as a position that only the lights tell."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
-    return position_from_nadir(lon, lat, height_m / 1e3, BLIND_SOURCE, sigma_km=BLIND_SIGMA_KM)
+    sigma_km = params.blind_sigma_km
+    return position_from_nadir(lon, lat, height_m / 1e3, BLIND_SOURCE, sigma_km=sigma_km)
 
 
 def suit_template_px(problem: Problem, lens: LensBelief) -> int:
@@ -285,11 +286,8 @@ def make_hypothesis(
     return Hypothesis(
         camera=camera,
         prior=believe_camera(place.track, place.offset_km, place.spread_km, nominal, lens),
-        orbit=OrbitPlace(
-            offset_km=place.offset_km,
-            speed_km_s=place.track.speed_km_s,
-            clock_s=place.track.clock_s,
-        ),
+        track=place.track,
+        offset_km=place.offset_km,
         source=stage.method,
         image=kind,
     )

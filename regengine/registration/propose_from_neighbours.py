@@ -19,20 +19,17 @@ from regengine.registration.priors.tracks import Track, weigh_offsets
 from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 
-# Within which neighbours tell the place on the track
-STEP_KM = 60.0
 
-
-def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...]) -> Place | None:
+def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...], step_km: float) -> Place | None:
     """Where on the tracks neighbours lead; None beyond reach: such a clock is not believed."""
     offsets_km = [(prior.offset_s - track.clock_s) * track.speed_km_s for track in tracks]
     neg_log_prior = [
-        float(weigh_offsets(offset_km, track, STEP_KM))
+        float(weigh_offsets(offset_km, track, step_km))
         for offset_km, track in zip(offsets_km, tracks, strict=True)
     ]
     best = int(np.argmin(neg_log_prior))
     track, offset_km = tracks[best], offsets_km[best]
-    if abs(offset_km) > track.reach_km:
+    if abs(offset_km) > track.belief.reach_km:
         return None
     return Place(
         track=track, offset_km=offset_km, spread_km=prior.spread_s * track.speed_km_s, share=1.0

@@ -16,13 +16,10 @@ from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame
 from regengine.registration.align import align_first, merge_hypotheses
+from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage
-
-# A nadir set by hand, or moved with the clock: along the track, across it, in height
-SIGMA_KM = (50.0, 15.0, 10.0)
-SIGMA_LOG_FOCAL = 0.06  # the focal length was set by eye
 
 
 def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -44,11 +41,13 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
     return found
 
 
-def locate_placed(placed: Camera, frame: Frame, tles: TleSet | None) -> CameraPosition:
+def locate_placed(
+    placed: Camera, frame: Frame, tles: TleSet | None, params: TrackParams = TrackParams()
+) -> CameraPosition:
     """Where a person placed the camera, with the direction of flight where an orbit tells it."""
     lon, lat, height_m = (float(v) for v in ecef_to_geodetic(placed.position_ecef_m))
     nadir = position_from_nadir(
-        lon, lat, height_m / 1e3, "option", time_utc=frame.time_utc, sigma_km=SIGMA_KM
+        lon, lat, height_m / 1e3, "option", time_utc=frame.time_utc, sigma_km=params.placed_sigma_km
     )
     try:
         known = choose_position(frame, tles)

@@ -21,17 +21,14 @@ from matchers.sky_camera import SkyCamera
 from regengine.orbit.rotation import EARTH_RATE_RAD_S, icrs_to_itrf, turned_by_clock
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import align_first, merge_hypotheses
-from regengine.registration.parameters import StarParams
-from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, LensBelief
+from regengine.registration.parameters import LENS, StarParams
+from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import (
-    CLOCK_SIGMA_S,
-    UNKNOWN_CLOCK_SHARE,
-    USUAL_CLOCK_S,
     Track,
     believe_camera,
     list_offsets,
 )
-from regengine.registration.types import Hypothesis, OrbitPlace, Problem, Stage
+from regengine.registration.types import Hypothesis, Problem, Stage
 from regengine.sky.stars.attitude import (
     LEAST_STAR_HEIGHT_KM,
     StarAttitude,
@@ -53,21 +50,21 @@ def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
     attitude, nominal = read_stars(problem), problem.photo.nominal
     if attitude is None:
         return []
-    params = problem.params.stars
+    params, tracks = problem.params.stars, problem.params.tracks
     lens = LensBelief(ratio=1.0, sigma_log_focal=attitude.sigma_log_focal)
     found: list[Hypothesis] = []
     places = list_star_places(attitude, problem.tracks, limb, params)
     for _, track, offset_km, camera in places[: stage.n_aligned]:
         prior = believe_camera(track, offset_km, params.step_km, camera, lens)
-        unknown_s = CLOCK_SIGMA_S / 2.0 + UNKNOWN_CLOCK_SHARE * abs(offset_km) / track.speed_km_s
-        turned_rad = EARTH_RATE_RAD_S * min(unknown_s, USUAL_CLOCK_S)
+        unknown_s = tracks.clock_sigma_s / 2.0
+        unknown_s += tracks.unknown_clock_share * abs(offset_km) / track.speed_km_s
+        turned_rad = EARTH_RATE_RAD_S * min(unknown_s, tracks.usual_clock_s)
         sigma_rad = float(np.hypot(attitude.sigma_rad, turned_rad))
         start = Hypothesis(
             camera=replace(camera, width_px=nominal.width_px, height_px=nominal.height_px),
             prior=replace(prior, quaternion=camera.quaternion, sigma_rotation_rad=sigma_rad),
-            orbit=OrbitPlace(
-                offset_km=offset_km, speed_km_s=track.speed_km_s, clock_s=track.clock_s
-            ),
+            track=track,
+            offset_km=offset_km,
             source="stars",
             n_stars=attitude.stars,
         )
@@ -97,11 +94,11 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     picture = read_linear_light(frame.path, max_long_side_px=params.detection_px)
     mask = ~sky_mask(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
-    focal_px, sigma_log_focal = stored.focal_px, SIGMA_LOG_FOCAL
+    focal_px, sigma_log_focal = stored.focal_px, LENS.sigma_log_focal
     if not photo.focal_known:  # as long as the limb's curvature says
         scale = max(stored.width_px, stored.height_px) / max(limb.shape)
         focal_px = limb.focal_px * limb.focal_ratio * scale
-        sigma_log_focal = math.hypot(limb.focal_ratio_sigma, SIGMA_LOG_FOCAL)
+        sigma_log_focal = math.hypot(limb.focal_ratio_sigma, LENS.sigma_log_focal)
     options = SolveOptions(
         focal_px=focal_px,
         log_focal_sigma=sigma_log_focal,
@@ -140,7 +137,7 @@ def list_star_places(
     wrong = params.wrong_layer_share_paired if limb.paired else params.wrong_layer_share
     places = []
     for track in tracks:
-        count = math.ceil(track.reach_km / params.first_step_km)
+        count = math.ceil(track.belief.reach_km / params.first_step_km)
         nodes = params.first_step_km * np.arange(-count, count + 1)
         off_deg = [look_down(track, float(node))[2] for node in nodes]
         near = nodes[np.array(off_deg) < params.max_off_limb_deg]

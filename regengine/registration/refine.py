@@ -22,7 +22,7 @@ from regengine.registration.hold_out import (
     discount_bent,
     measure_held_out,
 )
-from regengine.registration.priors.lens import SIGMA_LOG_FOCAL_ANY, SIGMA_PRINCIPAL_SHARE
+from regengine.registration.parameters import LENS
 from regengine.registration.types import Fit, Hypothesis, Problem
 from regengine.registration.windows import footprint_window, ground_sample_km
 
@@ -142,8 +142,8 @@ def fit_with_confirmed_lens(
         if trials[0].is_confirmed and bent <= accept.max_lens_sigmas * prior.sigma_log_focal:
             return trials[0], False, 1
     nominal = problem.photo.nominal
-    anywhere_px = SIGMA_PRINCIPAL_SHARE * max(nominal.width_px, nominal.height_px)
-    beliefs = [(SIGMA_LOG_FOCAL_ANY, anywhere_px)]
+    anywhere_px = LENS.sigma_principal_share * max(nominal.width_px, nominal.height_px)
+    beliefs = [(LENS.sigma_log_focal_any, anywhere_px)]
     n_fits = 1
     while beliefs:
         sigma_log_focal, sigma_principal_px = beliefs.pop(0)
@@ -166,7 +166,7 @@ def fit_with_confirmed_lens(
             odds += max(best.patch_log10_odds, 0.0) - problem.params.search.log10_attitudes
             if odds >= accept.clear_log10_odds:
                 other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px
-                beliefs = [(prior.sigma_log_focal, other_px), (SIGMA_LOG_FOCAL_ANY, 0.0)]
+                beliefs = [(prior.sigma_log_focal, other_px), (LENS.sigma_log_focal_any, 0.0)]
     best = choose_fit(trials, accept.alike_log10_odds)
     if best is None:
         return None, False, n_fits

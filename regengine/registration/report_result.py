@@ -35,7 +35,7 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.parameters import WORK_BUDGETS, AcceptParams, PointParams
-from regengine.registration.priors.tracks import NIGHT_SUN_DEG, USUAL_CLOCK_S, list_offsets
+from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_index import locate_camera
 from regengine.registration.types import (
     Hypothesis,
@@ -115,7 +115,7 @@ def report_match(problem: Problem, state: SearchState) -> FrameResult:
     given = position
     if verdict != "no_match":
         if match.hypothesis.is_blind:
-            position = locate_camera(match.camera)
+            position = locate_camera(match.camera, problem.params.tracks)
         if given is not None:
             reasons = (*doubt_clock(problem, match, given), *reasons)
     result = replace(
@@ -211,7 +211,10 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
     """That a camera is not where the photo was said to be from, and at which time it would be."""
     solved = solved_camera(match.camera, match.hypothesis)
     if not match.hypothesis.is_blind:
-        if abs(solved.along_track_offset_s) <= USUAL_CLOCK_S or given.time_utc is None:
+        if (
+            abs(solved.along_track_offset_s) <= problem.params.tracks.usual_clock_s
+            or given.time_utc is None
+        ):
             return ()
         there = given.time_utc + timedelta(seconds=solved.along_track_offset_s)
         text = (
@@ -223,7 +226,7 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
     text = f"solved position is {away_km:,.0f} km from the one by time or nadir"
     if given.element_set is None or given.time_utc is None:
         return (Reason(code="clock_suspect", text=f"{text}: check them"),)
-    late_s = find_time_that_fits_s(match.camera, given)
+    late_s = find_time_that_fits_s(match.camera, given, problem.params.tracks.night_sun_deg)
     if late_s is None:
         text += ", and the station was not there within a day of it: check date and time"
     else:
@@ -232,7 +235,9 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
     return (Reason(code="clock_suspect", text=text),)
 
 
-def find_time_that_fits_s(camera: Camera, given: CameraPosition) -> float | None:
+def find_time_that_fits_s(
+    camera: Camera, given: CameraPosition, night_sun_deg: float
+) -> float | None:
     """Seconds after the given time at which the station was nearest to a camera; None for never.
 
     Of the passes within a day the one at night that is nearest in time.
@@ -250,7 +255,7 @@ def find_time_that_fits_s(camera: Camera, given: CameraPosition) -> float | None
         late
         for late in (float(late_s[k + 1]) for k in passes)
         if up @ sun_direction(given.time_utc + timedelta(seconds=late))
-        < np.sin(np.radians(NIGHT_SUN_DEG))
+        < np.sin(np.radians(night_sun_deg))
     ]
     return min(dark, key=abs, default=None)
 
@@ -405,12 +410,12 @@ def detected_lights(match: Match) -> DetectedLights:
 
 def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
     """A camera together with how it sits on the orbit that was believed."""
-    orbit = hypothesis.orbit
+    track = hypothesis.track
     along_m = track_offsets_m(hypothesis.prior, camera.position_ecef_m)[0]
-    offset_km = orbit.offset_km + along_m / 1e3
+    offset_km = hypothesis.offset_km + along_m / 1e3
     return SolvedCamera(
         camera=camera,
-        along_track_offset_s=orbit.clock_s + offset_km / orbit.speed_km_s,
+        along_track_offset_s=track.clock_s + offset_km / track.speed_km_s,
         off_nadir_deg=camera.off_nadir_deg,
     )
 

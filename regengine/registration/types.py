@@ -235,7 +235,9 @@ class Problem:
         if self.prior.position is None:
             return ()
         lit_dex = measure_lit_ground(self.references.light_map)
-        return tracks_for(self.prior.position, self.params.clock_window_s, lit_dex)
+        return tracks_for(
+            self.prior.position, self.params.clock_window_s, lit_dex, self.params.tracks
+        )
 
     @cached_property
     def covered_share(self) -> float:
@@ -305,18 +307,6 @@ class Stage:
     n_photo_lights: int = 30
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrbitPlace:
-    """Where on a track a hypothesis stands, for the report.
-
-    clock_s: How far the camera's clock is taken to be behind at offset 0.
-    """
-
-    offset_km: float
-    speed_km_s: float
-    clock_s: float = 0.0
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Hypothesis:
     """A camera that the photo may have been taken with, and how well it fits so far.
@@ -327,6 +317,10 @@ class Hypothesis:
         Of the stored image.
     prior : PosePrior
         What is believed of it, for the stored image: how far a fit may move it.
+    track : Track
+        Along which it stands.
+    offset_km : float
+        Where on the track it was proposed.
     source : str
         The method that proposed it.
     is_blind : bool
@@ -346,7 +340,8 @@ class Hypothesis:
 
     camera: Camera
     prior: PosePrior
-    orbit: OrbitPlace
+    track: Track
+    offset_km: float
     source: Method
     is_blind: bool = False
     image: ImageKind = "narrow"

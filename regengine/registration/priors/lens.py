@@ -8,18 +8,8 @@ import numpy as np
 
 from matchers.camera import Camera
 from regengine.photo.camera_bodies import FULL_FRAME_MM
+from regengine.registration.parameters import LENS
 from regengine.registration.stage_yields import StageYields
-
-# Of what has lost its EXIF: the lens of four in ten of the archive's night frames
-USUAL_FOCAL_MM = 85.0
-SIGMA_LOG_FOCAL = 0.03  # zooms and focusing: 2-3 % on originals
-SIGMA_LOG_FOCAL_UNSURE = 0.12  # half a step between those that are tried
-SIGMA_LOG_FOCAL_ANY = 1.0  # nothing is known of it; crops to a third have it three times as long
-# The lens' axis is anywhere in a crop: half a frame has it at a quarter of the whole from its own
-# middle
-SIGMA_PRINCIPAL_SHARE = 0.2
-# Narrower fields (171 mm) lie within one city: their lights are compared clipped
-TELEPHOTO_FIELD_DEG = 12.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +32,14 @@ class LensBelief:
 
     ratio: float
     share: float = 1.0
-    sigma_log_focal: float = SIGMA_LOG_FOCAL
+    sigma_log_focal: float = LENS.sigma_log_focal
     is_cropped: bool = False
     ladder: tuple[float, ...] = (1.0,)
 
     @property
     def is_given(self) -> bool:
         """Whether it is the nominal one."""
-        return self.ratio == 1.0 and self.sigma_log_focal <= SIGMA_LOG_FOCAL
+        return self.ratio == 1.0 and self.sigma_log_focal <= LENS.sigma_log_focal
 
 
 def field_deg(camera: Camera) -> float:
@@ -60,7 +50,7 @@ def field_deg(camera: Camera) -> float:
 
 def is_telephoto(camera: Camera) -> bool:
     """Whether a frame lies within one city."""
-    return field_deg(camera) < TELEPHOTO_FIELD_DEG
+    return field_deg(camera) < LENS.telephoto_field_deg
 
 
 def list_lens_beliefs(
@@ -93,7 +83,7 @@ def list_lens_beliefs(
                 LensBelief(
                     ratio=ratio,
                     share=(1.0 - outlier_share) * share,
-                    sigma_log_focal=SIGMA_LOG_FOCAL if given else SIGMA_LOG_FOCAL_UNSURE,
+                    sigma_log_focal=LENS.sigma_log_focal if given else LENS.sigma_log_focal_unsure,
                     is_cropped=may_be_cropped or not given,
                     ladder=(1.0,) if given else ladder,
                 )
@@ -103,13 +93,13 @@ def list_lens_beliefs(
     tried = [belief.ratio for belief in beliefs]
     for focal_mm, share in yields.table(f"lens_{steps}_unknown").items():
         ratio = focal_mm / FULL_FRAME_MM[0] * longest / nominal.focal_px
-        if any(abs(np.log(ratio / other)) < SIGMA_LOG_FOCAL_UNSURE for other in tried):
+        if any(abs(np.log(ratio / other)) < LENS.sigma_log_focal_unsure for other in tried):
             continue
         beliefs.append(
             LensBelief(
                 ratio=ratio,
                 share=share * (outlier_share if focal_known else 1.0),
-                sigma_log_focal=SIGMA_LOG_FOCAL_UNSURE,
+                sigma_log_focal=LENS.sigma_log_focal_unsure,
                 is_cropped=may_be_cropped or focal_known,
                 ladder=ladder,
             )

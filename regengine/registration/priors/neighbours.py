@@ -13,8 +13,7 @@ import numpy as np
 
 from matchers.camera import Camera
 from regengine.photo.frame import Frame
-from regengine.registration.parameters import NeighbourParams
-from regengine.registration.priors.lens import USUAL_FOCAL_MM
+from regengine.registration.parameters import LENS, NeighbourParams
 from regengine.result import FrameResult
 
 # How results made after a hint tell of it among their sources
@@ -142,7 +141,7 @@ class SolvedReference:
         if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
             return None
         camera = result.solved.camera
-        nominal_px = 1e3 * (result.focal_mm or USUAL_FOCAL_MM) / result.pixel_pitch_um
+        nominal_px = 1e3 * (result.focal_mm or LENS.usual_focal_mm) / result.pixel_pitch_um
         return cls(
             facts=facts,
             camera=camera,

@@ -31,7 +31,8 @@ from regengine.orbit.uncertainty import (
     with_clock,
     with_drag,
 )
-from regengine.registration.priors.lens import SIGMA_PRINCIPAL_SHARE, LensBelief
+from regengine.registration.parameters import LENS, TrackParams
+from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import weigh_places
 
 
@@ -73,11 +74,6 @@ class Track:
     place_neg_log_prior: Callable[[FloatArray], FloatArray] = lambda km: np.zeros(len(km))
     clock_at: Callable[[float], float] = lambda km: 0.0
 
-    @property
-    def reach_km(self) -> float:
-        """Offsets beyond this are not looked at."""
-        return self.belief.reach_km
-
 
 def believe_camera(
     track: Track, offset_km: float, spread_km: float, nominal: Camera, lens: LensBelief
@@ -94,101 +90,55 @@ def believe_camera(
         sigma_across_m=1e3 * track.sigma_across_km(offset_km),
         sigma_up_m=1e3 * track.sigma_up_km,
         sigma_log_focal=lens.sigma_log_focal,
-        sigma_k1=SIGMA_K1,
+        sigma_k1=LENS.sigma_k1,
         principal_point=nominal.principal_point,
-        sigma_principal_px=SIGMA_PRINCIPAL_SHARE * longest if lens.is_cropped else 0.0,
+        sigma_principal_px=LENS.sigma_principal_share * longest if lens.is_cropped else 0.0,
         k1=nominal.distortion[0],
     )
 
 
-# Radial distortion of photographic lenses of 24 mm and longer, as the coefficient k1 in units of
-# the focal length: a few percent at the corner
-SIGMA_K1 = 0.05
-
-
-# The tracks along which the camera may have been: by an element set, a velocity or a nadir.
-
-# EXIF clocks were 8, 18 and 32 s off in three frames solved by hand: root mean square 21 s
-CLOCK_SIGMA_S = 21.0
-# Of a track offset o, a share that no one knows is the camera's clock, which turns the Earth too
-UNKNOWN_CLOCK_SHARE = 0.4
-# A nadir that was written down may be off in any direction
-NADIR_SIGMA_ACROSS_KM = 25.0
-STATE_SIGMA_ACROSS_KM = 5.0
-# Clocks are believed to be right to two minutes; where that leads nowhere, to ten, and then to
-# whole hours: time zones and summer time
-USUAL_CLOCK_S, WIDEST_CLOCK_S = 120.0, 600.0
-HOUR_S = 3600.0
-MOST_HOURS = 12  # time zones
-# Nothing measures how often: the archive blanks the times that it finds wrong. Nine frames with
-# fresh element sets were all within two minutes; Laplace's rule of succession, over right, minutes
-# and hours, makes that 10 to 1 to 1 (an hour: half to either side). Further hours, of local time,
-# are rare, since cameras on board keep UTC. Only the order of looks depends on it
-FRAMES_WITHIN_USUAL = 9
-MINUTES_SURPRISE = math.log(FRAMES_WITHIN_USUAL + 1.0)
-HOUR_SURPRISE = math.log(2.0 * (FRAMES_WITHIN_USUAL + 1.0))
-FURTHER_HOURS_SURPRISE, EACH_HOUR_SURPRISE = 6.5, 0.1
-# Of the archive's night frames 2 % contradict their orbit by hundreds of kilometres
-ALTERNATIVE_SURPRISE = 3.0
-# The Sun may stand this high over the nadir while cities 1,500 km away are in the dark
-NIGHT_SUN_DEG = 10.0
-
-
 def tracks_for(
-    position: CameraPosition, clock_window_s: float | None, lit_dex: FloatArray | None = None
-) -> tuple[Track, ...]:
-    """The tracks along which the camera may have been."""
-    if position.alternative is not None:
-        others = tracks_for(position.alternative, clock_window_s, lit_dex)
-        return (
-            *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex),
-            *(replace(t, neg_log_prior=t.neg_log_prior + ALTERNATIVE_SURPRISE) for t in others),
-        )
-    widest_s = WIDEST_CLOCK_S if clock_window_s is None else clock_window_s
-    if position.element_set is not None and position.time_utc is not None:
-        slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
-        slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
-        speed_km_s = circular_speed_km_s(position)
-        usual_s = min(widest_s, USUAL_CLOCK_S)
-        usual = believed_clock(slide, 0.0, usual_s, speed_km_s)
-        tracks = [_tle_track(position, usual, (0.0, usual_s), 0, lit_dex)]
-        if widest_s > USUAL_CLOCK_S:
-            minutes = believed_clock(slide, USUAL_CLOCK_S, widest_s, speed_km_s)
-            tracks.append(_tle_track(position, minutes, (USUAL_CLOCK_S, widest_s), 0, lit_dex))
-        if clock_window_s is None:
-            for hours in range(1, MOST_HOURS + 1):
-                tracks += [
-                    _tle_track(position, usual, (0.0, usual_s), sign * hours, lit_dex)
-                    for sign in (1, -1)
-                ]
-        return tuple(tracks)
-    if position.velocity_ecef_m_s is not None:
-        return (_state_track(position, widest_s),)
-    return tuple(_nadir_track(position, ascending) for ascending in (True, False))
-
-
-def circular_speed_km_s(position: CameraPosition) -> float:
-    """Speed on a circular orbit through a position (WGS84 GM)."""
-    radius_km = float(np.linalg.norm(position.position_ecef_m)) / 1e3
-    return float(np.sqrt(EARTH_GM_M3_S2 / 1e9 / radius_km))
-
-
-def believed_clock(
-    slide: OffsetBelief, least_s: float, most_s: float, speed_km_s: float
-) -> OffsetBelief:
-    """Where the camera may have been if its clock was off by so much; from 0 on, mostly little."""
-    least_km, most_km = least_s * speed_km_s, most_s * speed_km_s
-    if least_s > 0.0:
-        return with_clock(slide, even(least_km, most_km), most_km, least_km)
-    return with_clock(slide, usual_clock(most_km, speed_km_s), most_km)
-
-
-def _tle_track(
     position: CameraPosition,
-    belief: OffsetBelief,
+    clock_window_s: float | None,
+    lit_dex: FloatArray | None = None,
+    params: TrackParams = TrackParams(),
+) -> tuple[Track, ...]:
+    """The tracks along which the camera may have been: by an element set, a velocity or a nadir."""
+    if position.alternative is not None:
+        more = params.alternative_neg_log_prior
+        others = tracks_for(position.alternative, clock_window_s, lit_dex, params)
+        return (
+            *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex, params),
+            *(replace(track, neg_log_prior=track.neg_log_prior + more) for track in others),
+        )
+    usual_s = params.usual_clock_s
+    widest_s = params.widest_clock_s if clock_window_s is None else clock_window_s
+    if position.element_set is None or position.time_utc is None:
+        if position.velocity_ecef_m_s is not None:
+            return (make_state_track(position, widest_s, params),)
+        return tuple(make_nadir_track(position, ascending, params) for ascending in (True, False))
+    slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
+    slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
+    ranges_s = [(0.0, min(widest_s, usual_s))]
+    if widest_s > usual_s:
+        ranges_s.append((usual_s, widest_s))
+    tracks = [make_tle_track(position, slide, one, 0, lit_dex, params) for one in ranges_s]
+    if clock_window_s is None:
+        for hours in range(1, params.max_hours + 1):
+            tracks += [
+                make_tle_track(position, slide, ranges_s[0], sign * hours, lit_dex, params)
+                for sign in (1, -1)
+            ]
+    return tuple(tracks)
+
+
+def make_tle_track(
+    position: CameraPosition,
+    slide: OffsetBelief,
     clock_range_s: tuple[float, float],
     hours: int,
     lit_dex: FloatArray | None,
+    params: TrackParams,
 ) -> Track:
     """The orbit of an element set, from where it has the station by a clock so many hours off.
 
@@ -198,17 +148,25 @@ def _tle_track(
     element_set, time_utc = position.element_set, position.time_utc
     assert element_set is not None
     assert time_utc is not None
-    assert position.velocity_ecef_m_s is not None
     least_s, most_s = clock_range_s
+    # On a circular orbit (WGS84 GM)
     radius_km = float(np.linalg.norm(position.position_ecef_m)) / 1e3
-    speed_km_s = circular_speed_km_s(position)
-    clock_km = CLOCK_SIGMA_S * speed_km_s
-    slide_km = position.sigma_along_km
-    clock_share = 1.0 if least_s > 0.0 else clock_km**2 / (clock_km**2 + slide_km**2)
-    earth_km_s = EARTH_RATE_RAD_S * radius_km * float(np.cos(np.radians(position.lat)))
-
-    off_s = HOUR_S * hours
+    speed_km_s = float(np.sqrt(EARTH_GM_M3_S2 / 1e9 / radius_km))
+    least_km, most_km = least_s * speed_km_s, most_s * speed_km_s
+    clock_km, slide_km = params.clock_sigma_s * speed_km_s, position.sigma_along_km
+    off_s = 3600.0 * hours
     sun = sun_direction(time_utc + timedelta(seconds=off_s))
+    if least_s > 0.0:
+        belief, clock_share = with_clock(slide, even(least_km, most_km), most_km, least_km), 1.0
+        neg_log_prior = params.minutes_neg_log_prior
+    else:
+        belief = with_clock(slide, usual_clock(most_km, speed_km_s), most_km)
+        clock_share = clock_km**2 / (clock_km**2 + slide_km**2)
+        neg_log_prior = 0.0
+    if abs(hours) == 1:
+        neg_log_prior = params.hour_neg_log_prior
+    elif hours:
+        neg_log_prior = params.hours_neg_log_prior + params.each_hour_neg_log_prior * abs(hours)
 
     def clock(offsets_km: FloatArray) -> FloatArray:
         return np.clip(clock_share * (offsets_km / speed_km_s), -most_s, most_s)
@@ -219,45 +177,39 @@ def _tle_track(
 
     def may_be_night(offsets_km: FloatArray) -> NDArray[np.bool_]:
         there = places(np.asarray(offsets_km, float))
-        limit = np.sin(np.radians(NIGHT_SUN_DEG)) * np.linalg.norm(there, axis=1)
+        limit = np.sin(np.radians(params.night_sun_deg)) * np.linalg.norm(there, axis=1)
         return np.asarray(there @ sun < limit)
 
-    def weigh(offsets_km: FloatArray) -> FloatArray:
-        return weigh_places(places(np.asarray(offsets_km, float)), lit_dex, sun)
-
-    def across(offset_km: float) -> float:
-        unknown_s = min(abs(UNKNOWN_CLOCK_SHARE * offset_km / speed_km_s), most_s)
+    def sigma_across_km(offset_km: float) -> float:
+        unknown_s = min(abs(params.unknown_clock_share * offset_km / speed_km_s), most_s)
         if least_s > 0.0:
             unknown_s = min(unknown_s, slide_km / speed_km_s)
-        return float(
-            np.hypot(position.sigma_cross_km, earth_km_s * max(unknown_s, CLOCK_SIGMA_S / 2))
-        )
+        earth_km_s = EARTH_RATE_RAD_S * radius_km * float(np.cos(np.radians(position.lat)))
+        turned_km = earth_km_s * max(unknown_s, params.clock_sigma_s / 2)
+        return float(np.hypot(position.sigma_cross_km, turned_km))
 
-    neg_log_prior = MINUTES_SURPRISE if least_s > 0.0 else 0.0
-    if hours:
-        far = FURTHER_HOURS_SURPRISE + EACH_HOUR_SURPRISE * abs(hours)
-        neg_log_prior = HOUR_SURPRISE if abs(hours) == 1 else far
     return Track(
         position=lambda offset_km: places(np.array([offset_km]))[0],
         velocity=lambda offset_km: np.diff(places(offset_km + np.array([-1.0, 1.0])), axis=0)[0],
         sigma_along_km=float(np.hypot(clock_km, slide_km)),
         belief=belief,
-        sigma_across_km=across,
+        sigma_across_km=sigma_across_km,
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
         clock_s=off_s,
         neg_log_prior=neg_log_prior,
         may_be_night=may_be_night,
-        place_neg_log_prior=weigh,
+        place_neg_log_prior=lambda km: weigh_places(places(np.asarray(km, float)), lit_dex, sun),
         clock_at=lambda offset_km: off_s + float(clock(np.array(offset_km))),
     )
 
 
-def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
+def make_state_track(position: CameraPosition, clock_window_s: float, params: TrackParams) -> Track:
     """A great circle over the ground along a known velocity."""
     velocity = position.velocity_ecef_m_s
     assert velocity is not None
     speed_km_s = float(np.linalg.norm(velocity)) / 1e3
+    most_km = clock_window_s * speed_km_s
 
     def at(offset_km: float) -> FloatArray:
         return moved(position.position_ecef_m, velocity, 1e3 * offset_km, 0.0, 0.0)
@@ -266,68 +218,54 @@ def _state_track(position: CameraPosition, clock_window_s: float) -> Track:
     return Track(
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
-        sigma_along_km=float(np.hypot(CLOCK_SIGMA_S * speed_km_s, position.sigma_along_km)),
-        belief=believed_clock(slide, 0.0, clock_window_s, speed_km_s),
-        sigma_across_km=lambda _: max(position.sigma_cross_km, STATE_SIGMA_ACROSS_KM),
+        sigma_along_km=float(np.hypot(params.clock_sigma_s * speed_km_s, position.sigma_along_km)),
+        belief=with_clock(slide, usual_clock(most_km, speed_km_s), most_km),
+        sigma_across_km=lambda _: max(position.sigma_cross_km, params.state_sigma_across_km),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=speed_km_s,
     )
 
 
-def _nadir_track(position: CameraPosition, ascending: bool) -> Track:
-    start = position.position_ecef_m
+def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackParams) -> Track:
+    """The orbit through a nadir, northward or southward."""
+    radius_m = float(np.linalg.norm(position.position_ecef_m))
+    nadir = position.lon, position.lat, position.altitude_km
 
     def at(offset_km: float) -> FloatArray:
-        return nadir_track_positions(
-            position.lon,
-            position.lat,
-            position.altitude_km,
-            np.array([offset_km * SEMI_MAJOR_M / float(np.linalg.norm(start))]),
-            ascending,
-        )[0]
+        on_ground_km = np.array([offset_km * SEMI_MAJOR_M / radius_m])
+        return nadir_track_positions(*nadir, on_ground_km, ascending)[0]
 
     return Track(
         position=at,
         velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
         sigma_along_km=position.sigma_along_km,
         belief=nadir_belief(position.sigma_along_km),
-        sigma_across_km=lambda _: max(position.sigma_cross_km, NADIR_SIGMA_ACROSS_KM),
+        sigma_across_km=lambda _: max(position.sigma_cross_km, params.nadir_sigma_across_km),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=ORBITAL_SPEED_KM_S,
         shares_start=not ascending,
     )
 
 
-# Places along a track, by how likely the camera was there
-
-
-MIN_SHARE = 1e-9  # of probability, that a logarithm can be taken of
-
-
 def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatArray:
     """Negative log-probability that the camera was within half a step of offsets."""
     middle = np.asarray(offset_km, float)
     share = track.belief.share(middle - 0.5 * step_km, middle + 0.5 * step_km)
-    return np.asarray(track.neg_log_prior - np.log(np.maximum(share, MIN_SHARE)))
+    return np.asarray(track.neg_log_prior - np.log(np.maximum(share, 1e-9)))
 
 
 def list_offsets(
     track: Track, step_km: float, *, between: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Offsets a step apart at which it may be night, and their negative log-priors.
+    """Offsets a step apart at which it may be night, and their negative log-priors, ascending.
 
     They begin at offset 0, or (``between``) half a step from it; one that two tracks share is the
     first one's.
     """
-    count = max(0, math.ceil((track.reach_km - 0.5 * step_km) / step_km))
-    if between:
-        offsets = step_km * (np.arange(-count, count, dtype=np.float64) + 0.5)
-    else:
-        offsets = step_km * np.arange(-count, count + 1, dtype=np.float64)
-    kept = track.may_be_night(offsets) if len(offsets) else np.zeros(0, bool)
-    if track.shares_start:
-        kept &= offsets != 0.0
-    offsets = offsets[kept]
+    count = max(0, math.ceil((track.belief.reach_km - 0.5 * step_km) / step_km))
+    offsets = step_km * (np.arange(-count, count + (not between)) + 0.5 * between)
+    if len(offsets):
+        offsets = offsets[track.may_be_night(offsets) & ~(track.shares_start & (offsets == 0.0))]
     if not len(offsets):
         return offsets, offsets
     neg_log_prior = weigh_offsets(offsets, track, step_km) + track.place_neg_log_prior(offsets)

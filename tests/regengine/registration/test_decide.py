@@ -32,8 +32,7 @@ from regengine.registration.hold_out import (
     discount_bent,
     weigh_landed,
 )
-from regengine.registration.parameters import AcceptParams, HoldOutParams
-from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_ANY
+from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams
 from regengine.registration.refine import (
     LensTrial,
     choose_fit,
@@ -46,7 +45,6 @@ from regengine.registration.types import (
     Fit,
     HeldOutResiduals,
     Match,
-    OrbitPlace,
     Prior,
     Problem,
     SearchState,
@@ -170,8 +168,8 @@ def believing(sigma_log_focal: float, *, other: bool) -> Change:
     return of_fit(change)
 
 
-GUESSED = believing(SIGMA_LOG_FOCAL_ANY, other=True)
-GIVEN = believing(SIGMA_LOG_FOCAL, other=False)
+GUESSED = believing(LENS.sigma_log_focal_any, other=True)
+GIVEN = believing(LENS.sigma_log_focal, other=False)
 
 
 def blind(match: Match) -> Match:
@@ -185,8 +183,8 @@ def clock_off(seconds: float) -> Change:
     """On a track whose clock is off by so much."""
 
     def change(fit: Fit) -> Fit:
-        orbit = replace(fit.hypothesis.orbit, clock_s=seconds)
-        return replace(fit, hypothesis=replace(fit.hypothesis, orbit=orbit))
+        track = replace(fit.hypothesis.track, clock_s=seconds)
+        return replace(fit, hypothesis=replace(fit.hypothesis, track=track))
 
     return of_fit(change)
 
@@ -615,7 +613,8 @@ def test_a_camera_farther_along_the_track_has_a_clock_that_is_late(
     found = replace(
         first,
         prior=prior,
-        orbit=OrbitPlace(offset_km=300.0, speed_km_s=speed_km_s, clock_s=20.0),
+        track=replace(first.track, speed_km_s=speed_km_s, clock_s=20.0),
+        offset_km=300.0,
     )
     radius_km, up = np.linalg.norm(start) / 1e3, start / np.linalg.norm(start)
     left = np.cross(up, northeast) / np.linalg.norm(np.cross(up, northeast))

@@ -50,8 +50,8 @@ def test_a_fresh_element_set_leaves_only_the_clock(elements: ElementSet) -> None
         clock = track_positions(elements, TIME, [seconds], [0.0])[0]
         assert apart_km(track.position(offset), clock) < 0.05
     assert track.sigma_along_km == pytest.approx(21.0 * track.speed_km_s, rel=0.01)
-    assert track.reach_km == pytest.approx(120.0 * track.speed_km_s, rel=0.01)
-    everywhere = float(track.belief.share(-track.reach_km, track.reach_km))
+    assert track.belief.reach_km == pytest.approx(120.0 * track.speed_km_s, rel=0.01)
+    everywhere = float(track.belief.share(-track.belief.reach_km, track.belief.reach_km))
     assert everywhere == pytest.approx(1.0, abs=0.01)
 
 
@@ -64,7 +64,7 @@ def test_a_stale_element_set_slides_along_its_orbit(elements: ElementSet) -> Non
     # The Earth turns by 40 km below the station meanwhile; nearly none of that is the clock's
     assert apart_km(slide, clock) > 30.0
     assert apart_km(here, slide) < 1.0
-    assert track.reach_km > 15_000.0
+    assert track.belief.reach_km > 15_000.0
 
 
 @pytest.mark.parametrize("sigma", [0.5, 50.0, 2000.0])
@@ -97,7 +97,7 @@ def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> N
         assert moved == pytest.approx(offset, rel=0.01)
         assert track.sigma_across_km(0.0) >= 25.0
         assert track.sigma_along_km == nadir.sigma_along_km
-        assert track.reach_km >= 2.0 * nadir.sigma_along_km
+        assert track.belief.reach_km >= 2.0 * nadir.sigma_along_km
     if abs(lat) < 45.0:
         assert ground_of(up, offset)[1] > lat > ground_of(up, -offset)[1]
         assert ground_of(down, offset)[1] < lat < ground_of(down, -offset)[1]
@@ -119,7 +119,7 @@ def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
     assert float(minutes.belief.share(-0.9 * edge_km, 0.9 * edge_km)) == 0.0
     third = [float(minutes.belief.share(k * edge_km, (k + 1) * edge_km)) for k in (-5, -3, 2, 4)]
     assert third == pytest.approx([1.0 / 8.0] * 4, abs=0.02)
-    assert minutes.reach_km == pytest.approx(here.reach_km + 480.0 * here.speed_km_s)
+    assert minutes.belief.reach_km == pytest.approx(here.belief.reach_km + 480.0 * here.speed_km_s)
     assert [track.clock_s / 3600.0 for track in hours] == [
         sign * hour for hour in range(1, 13) for sign in (1, -1)
     ]
