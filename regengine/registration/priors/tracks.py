@@ -263,7 +263,8 @@ def list_offsets(
     first one's.
     """
     count = max(0, math.ceil((track.belief.reach_km - 0.5 * step_km) / step_km))
-    offsets = step_km * (np.arange(-count, count + (not between)) + 0.5 * between)
+    numbers = np.arange(-count, count + (not between), dtype=np.float64)
+    offsets = step_km * (numbers + 0.5 * between)
     if len(offsets):
         offsets = offsets[track.may_be_night(offsets) & ~(track.shares_start & (offsets == 0.0))]
     if not len(offsets):
