@@ -111,7 +111,6 @@ def tracks_for(
             *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex, params),
             *(replace(track, neg_log_prior=track.neg_log_prior + more) for track in others),
         )
-    usual_s = params.usual_clock_s
     widest_s = params.widest_clock_s if clock_window_s is None else clock_window_s
     if position.element_set is None or position.time_utc is None:
         if position.velocity_ecef_m_s is not None:
@@ -119,22 +118,32 @@ def tracks_for(
         return tuple(make_nadir_track(position, ascending, params) for ascending in (True, False))
     slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
     slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
-    ranges_s = [(0.0, min(widest_s, usual_s))]
+    speed_km_s = circular_speed_km_s(position)
+    usual_s = min(widest_s, params.usual_clock_s)
+    usual_km, widest_km = usual_s * speed_km_s, widest_s * speed_km_s
+    usual = with_clock(slide, usual_clock(usual_km, speed_km_s), usual_km)
+    tracks = [make_tle_track(position, usual, (0.0, usual_s), 0, lit_dex, params)]
     if widest_s > usual_s:
-        ranges_s.append((usual_s, widest_s))
-    tracks = [make_tle_track(position, slide, one, 0, lit_dex, params) for one in ranges_s]
+        minutes = with_clock(slide, even(usual_km, widest_km), widest_km, usual_km)
+        tracks.append(make_tle_track(position, minutes, (usual_s, widest_s), 0, lit_dex, params))
     if clock_window_s is None:
         for hours in range(1, params.max_hours + 1):
             tracks += [
-                make_tle_track(position, slide, ranges_s[0], sign * hours, lit_dex, params)
+                make_tle_track(position, usual, (0.0, usual_s), sign * hours, lit_dex, params)
                 for sign in (1, -1)
             ]
     return tuple(tracks)
 
 
+def circular_speed_km_s(position: CameraPosition) -> float:
+    """Speed on a circular orbit through a position (WGS84 GM)."""
+    radius_km = float(np.linalg.norm(position.position_ecef_m)) / 1e3
+    return float(np.sqrt(EARTH_GM_M3_S2 / 1e9 / radius_km))
+
+
 def make_tle_track(
     position: CameraPosition,
-    slide: OffsetBelief,
+    belief: OffsetBelief,
     clock_range_s: tuple[float, float],
     hours: int,
     lit_dex: FloatArray | None,
@@ -149,20 +158,13 @@ def make_tle_track(
     assert element_set is not None
     assert time_utc is not None
     least_s, most_s = clock_range_s
-    # On a circular orbit (WGS84 GM)
     radius_km = float(np.linalg.norm(position.position_ecef_m)) / 1e3
-    speed_km_s = float(np.sqrt(EARTH_GM_M3_S2 / 1e9 / radius_km))
-    least_km, most_km = least_s * speed_km_s, most_s * speed_km_s
+    speed_km_s = circular_speed_km_s(position)
     clock_km, slide_km = params.clock_sigma_s * speed_km_s, position.sigma_along_km
+    clock_share = 1.0 if least_s > 0.0 else clock_km**2 / (clock_km**2 + slide_km**2)
     off_s = 3600.0 * hours
     sun = sun_direction(time_utc + timedelta(seconds=off_s))
-    if least_s > 0.0:
-        belief, clock_share = with_clock(slide, even(least_km, most_km), most_km, least_km), 1.0
-        neg_log_prior = params.minutes_neg_log_prior
-    else:
-        belief = with_clock(slide, usual_clock(most_km, speed_km_s), most_km)
-        clock_share = clock_km**2 / (clock_km**2 + slide_km**2)
-        neg_log_prior = 0.0
+    neg_log_prior = params.minutes_neg_log_prior if least_s > 0.0 else 0.0
     if abs(hours) == 1:
         neg_log_prior = params.hour_neg_log_prior
     elif hours:
