@@ -28,6 +28,10 @@ FARTHEST_DEG = 67.0
 class NightLights(Protocol):
     """What the search needs of a night-light map."""
 
+    def __hash__(self) -> int:
+        """What is found out of a map is kept."""
+        ...
+
     @property
     def info(self) -> LightMapInfo:
         """What is known of the map, its bounds above all."""
