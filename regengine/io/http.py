@@ -12,10 +12,11 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -150,7 +151,54 @@ class HttpClient:
                 url = self._redirected(url, location)
         raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
-    def _copy_body(self, response: BaseHTTPResponse, stream: BinaryIO, megabytes: float) -> None:
+    def resume(
+        self,
+        url: str,
+        part: Path,
+        begin: Callable[[int, int], None] = lambda there, total: None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> str:
+        """Download into a file, from where an earlier try ended; its Last-Modified, or "".
+
+        A file beside it, ``NAME.tag``, says which version of the body it is the beginning of: of
+        another one it is begun anew. ``begin`` is told, and may refuse, how many bytes are there
+        and how many it has in total (0: not said); ``progress`` is told the same as they come.
+        """
+        tag_file = part.with_name(part.name + ".tag")
+
+        def once() -> str:
+            there = part.stat().st_size if part.exists() and tag_file.exists() else 0
+            asked = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()} if there else {}
+            target = url
+            for _ in range(MAX_REDIRECTS + 1):
+                with self._ask(target, asked) as response:
+                    location = response.get_redirect_location()
+                    if location:
+                        target = self._redirected(target, location)
+                        continue
+                    if response.status == 416:  # not the file that it was: the next try is anew
+                        tag_file.unlink(missing_ok=True)
+                        raise HttpFailure("status", "status 416", passes=True, status=416)
+                    self._check_status(response)
+                    there = there if response.status == 206 else 0
+                    left = response.length_remaining
+                    total = there + left if left is not None else 0
+                    begin(there, total)
+                    tag_file.write_text(response.headers.get("ETag", ""))
+                    if not tag_file.read_text().startswith('"'):  # none, or a weak one
+                        tag_file.unlink()
+                    with part.open("ab" if there else "wb") as file:
+                        stream = _Counted(file, progress, total)
+                        self._copy_body(response, stream, float("inf"))
+                    tag_file.unlink(missing_ok=True)
+                    return str(response.headers.get("Last-Modified", ""))
+            raise HttpFailure("circles", f"status {response.status}", status=response.status)
+
+        return self.retry(once)
+
+    def _copy_body(
+        self, response: BaseHTTPResponse, stream: BinaryIO | _Counted, megabytes: float
+    ) -> None:
         deadline_s = time.monotonic() + self.policy.total_s
         received = 0
         left = response.length_remaining or 0
@@ -165,8 +213,8 @@ class HttpClient:
             received, left = received + len(chunk), 0
         raise HttpFailure("too_large", f"more than {megabytes} MB")
 
-    def _ask(self, url: str) -> BaseHTTPResponse:
-        headers = {"User-Agent": "regengine"}
+    def _ask(self, url: str, also: Mapping[str, str] | None = None) -> BaseHTTPResponse:
+        headers = {"User-Agent": "regengine", **(also or {})}
         if (authorization := self._authorization(url)) is not None:
             headers["Authorization"] = authorization
         with _as_failures():
@@ -211,6 +259,19 @@ class HttpClient:
             with suppress(InvalidHeader, ValueError, OverflowError):
                 wait_s = Retry(retry_after_max=10**9).get_retry_after(response) or 0.0
         raise HttpFailure("status", f"status {status}", passes=passes, status=status, wait_s=wait_s)
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A file that says how long it has become."""
+
+    file: BinaryIO
+    progress: Callable[[int, int], None]
+    total: int
+
+    def write(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self.progress(self.file.tell(), self.total)
 
 
 def _connect(proxy: str | None, connections: int) -> PoolManager:

@@ -8,6 +8,7 @@ import operator
 import re
 import threading
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -106,7 +107,14 @@ class Service:
                 status = 404
         if fault == "half":
             body = body[: len(body) // 2]
+        tag = f'"{zlib.crc32(body)}"'
+        start = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        if start and status == 200 and handler.headers.get("If-Range", tag) == tag:
+            whole = len(body)
+            status, body = 206, body[int(start[1]) :]
+            headers = {"Content-Range": f"bytes {start[1]}-{whole - 1}/{whole}"}
         handler.send_response(status)
+        handler.send_header("ETag", tag)
         for name, value in headers.items():
             handler.send_header(name, value)
         if fault != "unsized":
