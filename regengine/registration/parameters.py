@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from regengine.registration.calibration import shipped_calibration
+from regengine.registration.calibration import Steps, shipped_calibration
 
-Method = Literal["light", "asterisms", "dense", "stars", "neighbours", "placement"]
+Method = Literal["light", "asterisms", "dense", "stars", "neighbours", "placement", "streets"]
 Effort = Literal["quick", "normal", "thorough"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 # Work (`stage_yields.csv`) that a photo is worth: of 152 accepted trials of the test half 136 came
@@ -411,6 +411,100 @@ class ClickParams:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StreetParams:
+    """How a telephoto frame is placed on streets drawn as lamps.
+
+    Values without an origin are those of a prototype that placed 63 of 64 simulated frames.
+    """
+
+    # Frames of so many metres a pixel, across the line of sight; coarser ones stay with the lights,
+    # which place them better
+    max_sample_m: float = 60.0
+    # Both pictures are blurred, structure broader than `detail_px` is taken out, and the rest
+    # divided by its spread over `deviation_px`; lamps are blurred before their root is taken
+    smooth_px: float = 0.5
+    detail_px: float = 6.0
+    deviation_px: float = 8.0
+    lamp_px: float = 0.8
+    # Search: shares of the map's sides at which views are made, steps of scale (of a logarithm)
+    # and of the roll (radians), and the side of the square that is laid on the map
+    looked_at: tuple[float, ...] = (0.2, 0.5, 0.8)
+    scale_step: float = 0.07
+    roll_step_rad: float = 4.0 / 64.0
+    square_px: int = 64
+    # Metres a pixel by the short side of the frame from so many kilometres on
+    search_scales: tuple[tuple[float, float], ...] = ((9.0, 200.0), (2.5, 100.0), (0.0, 50.0))
+    # Least energy under the square, of the map's 90th percentile: with 0.15 its empty borders
+    # correlated by 0.9 with small frames
+    energy_floor: float = 0.5
+    # Peaks nearer to each other show the same place; one that correlates so many times better than
+    # all elsewhere ends the search
+    same_place_px: int = 8
+    min_lead: float = 1.4
+    n_candidates: int = 24
+    # Places that are tried: steps along a track, and the widest spread across it, km
+    place_step_km: float = 50.0
+    # Candidates that are compared at half of the search's scale, and of those the ones that are
+    # fitted: a wrong one correlates by 0.0 where the right one does by 0.5
+    n_compared: int = 8
+    n_refined: int = 3
+    min_share_of_best: float = 0.5
+    # From so many kilometres (one sigma) on the nadir is begun at minus and plus one sigma, too: a
+    # mirrored tilt sees almost the same
+    min_restart_km: float = 20.0
+    # Levels of the fit, metres a pixel, and sides of their patches; the lens bends from 25 m on
+    levels_m: tuple[float, ...] = (50.0, 25.0, 12.5)
+    max_bent_m: float = 25.0
+    # A rival of the best camera goes on where it correlates by at most so much less, and sees some
+    # ground elsewhere by this share of the frame's long side
+    rival_ncc: float = 0.02
+    rival_share: float = 3e-4
+    coarse_patch_px: int = 24
+    patch_px: int = 32
+    # of frames below `min_short_side_km`
+    small_patch_px: int = 16
+    fit_reach_px: int = 8
+    # A patch holds lines where the mean square of the evened pictures is at least this
+    min_structure: float = 0.2
+    # A chessboard of cells of two by two patches; at most about so many cells
+    max_cells: int = 400
+    # of the last fit, to even and odd cells together
+    answer_cells: int = 100
+    max_rounds: int = 4
+    settled_px: float = 0.1
+    min_matches: int = 6
+    # Samples along each side of a pixel of the rendered map, and ground around the frame, km
+    supersample: int = 1
+    margin_km: float = 3.0
+    # One sigma of the radial distortion at the corner, as a share of its distance from the axis
+    sigma_corner: float = 0.01
+    # Proof on the other cells: reach, and how near a peak agrees
+    proof_reach_px: int = 12
+    agreeing_px: float = 2.5
+    proof_levels_m: tuple[float, ...] = (25.0, 12.5)
+    # -log10 of the chance at both levels: of 445 wrong ones the highest lower score was 1.33
+    min_score: float = 6.0
+    max_score: float = 300.0
+    # Below this a fit is not followed to the finest level
+    worth_score: float = 1.5
+    # Probability by that score. No trial tells more of those between; none of 445 wrong ones had 6:
+    # by Laplace's rule at most one in 447 that do is wrong
+    probability_steps: Steps = field(
+        default_factory=lambda: Steps(
+            log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.997), high=(0.1, 0.7, 0.999)
+        )
+    )
+    # How far streets lie beside the ground: the held-out cells of a real frame at 12.5 m
+    map_sigma_m: float = 5.0
+    # Of the median of held-out residuals, pixels of the finest level: one caught half-way is off
+    max_median_px: float = 0.5
+    # Short side of the frame: smaller ones have no null of their own yet
+    min_short_side_km: float = 4.0
+    # A share of the frame below this that the map covers is told
+    min_covered_share: float = 1.0 / 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisterParams:
     """What the user decides about a registration, and all that can be tuned.
 
@@ -445,3 +539,4 @@ class RegisterParams:
     points: PointParams = field(default_factory=PointParams)
     stars: StarParams = field(default_factory=StarParams)
     neighbours: NeighbourParams = field(default_factory=NeighbourParams)
+    streets: StreetParams = field(default_factory=StreetParams)

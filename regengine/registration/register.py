@@ -20,6 +20,12 @@ from regengine.registration.propose_from_neighbours import propose_from_neighbou
 from regengine.registration.propose_from_placement import propose_from_placement
 from regengine.registration.propose_from_stars import propose_from_stars
 from regengine.registration.refine import fit_with_confirmed_lens
+from regengine.registration.register_on_streets import register_on_streets
+from regengine.registration.report_on_streets import (
+    advise_streets,
+    is_proven_on_streets,
+    report_on_streets,
+)
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import (
@@ -57,7 +63,7 @@ def register_frame(
     prior : Prior
         What is known of its camera; without a position its lights alone tell.
     references : References
-        The map of night lights and its index.
+        The map of night lights and its index, and street maps for telephoto frames.
 
     Returns
     -------
@@ -72,7 +78,17 @@ def register_frame(
         If the map cannot be.
     """
     problem, state = search_frame(frame, prior, references, params)
-    return report_skipped(problem) if state is None else report_result(problem, state)
+    if state is None:
+        return report_skipped(problem)
+    if is_proven_on_streets(state.street_match, problem.params.streets):
+        assert state.street_match is not None
+        return report_on_streets(problem, state.street_match)
+    result = report_result(problem, state)
+    if result.verdict != "accepted" and state.street_match is not None:
+        on_streets = report_on_streets(problem, state.street_match)
+        if on_streets.verdict != "no_match":
+            return on_streets
+    return advise_streets(problem, result)
 
 
 def search_frame(
@@ -83,7 +99,19 @@ def search_frame(
     started_s = params.clock()
     photo = prepare_photo(frame, prior, params)
     problem = Problem(photo=photo, prior=prior, references=references, params=params)
-    return problem, None if photo.skip_reason else search(problem, started_s)
+    if photo.skip_reason:
+        return problem, None
+    # Where streets are at hand a telephoto frame is placed on them, from the prior or, where that
+    # shows nothing, from what lights tell
+    street_match = register_on_streets(problem)
+    if is_proven_on_streets(street_match, params.streets):
+        state = SearchState(stop_reason=StopReason.PROVEN)
+    else:
+        state = search(problem, started_s)
+        if state.match is not None:
+            street_match = register_on_streets(problem, state.match) or street_match
+    state.street_match = street_match
+    return problem, state
 
 
 def search(problem: Problem, started_s: float) -> SearchState:

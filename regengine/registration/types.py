@@ -34,6 +34,7 @@ from regengine.registration.windows import (
     FARTHEST_DEG,
     MapWindows,
     NightLights,
+    StreetMap,
     ground_reach_km,
 )
 from regengine.result import Reason
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from regengine.photo.frame import Frame
     from regengine.registration.index.earth import EarthIndex
     from regengine.registration.priors.neighbours import NeighbourPrior
+    from regengine.registration.register_on_streets import StreetMatch
     from regengine.sky.stars.attitude import StarAttitude
 
 # Where nothing tells the height: geometric mean of the 330 and 430 km between which the ISS flew.
@@ -159,10 +161,11 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class References:
-    """What photos are held against: a map of night lights, and the index of its light peaks."""
+    """What photos are held against: night lights, the index of their peaks, and street maps."""
 
     light_map: NightLights
     index: EarthIndex | None = None
+    streets: Sequence[StreetMap] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -550,6 +553,8 @@ class SearchState:
         None while it goes on.
     saw_map : bool
         Whether any of what was tried lies on the map.
+    street_match : StreetMatch or None
+        The best that was fitted to streets.
     """
 
     work: float = 0.0
@@ -561,6 +566,7 @@ class SearchState:
     match: Match | None = None
     stop_reason: StopReason | None = None
     saw_map: bool = False
+    street_match: StreetMatch | None = None
 
     def charge(self, work: float, method: str) -> None:
         """Count work: that ends a search, so that it finds the same on every machine."""

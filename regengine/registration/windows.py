@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,6 +45,21 @@ class NightLights(Protocol):
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """All of it at a coarse resolution; None where that would take long."""
+        ...
+
+
+class StreetMap(Protocol):
+    """What the search needs of streets drawn as lamps."""
+
+    @property
+    def info(self) -> Any:
+        """Its ``bounds`` (west, south, east, north, degrees) above all."""
+        ...
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """Lamps (density, 1 for a street a pixel of 12.5 m) at or just finer than a resolution."""
         ...
 
 

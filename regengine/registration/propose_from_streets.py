@@ -1,0 +1,270 @@
+"""Hypotheses from a street map: a square of the photo laid on whole cities by FFT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import fft
+
+from detectors.constants import KM_PER_DEGREE
+from detectors.types import FloatArray, FloatImage
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef, local_axes
+from matchers.photo_light import LightImage, detail, evened
+from matchers.pose import with_attitude
+from regengine.registration.parameters import StreetParams
+from regengine.registration.windows import StreetMap
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StreetCandidate:
+    """A camera of the stored image that a search on streets proposes.
+
+    ncc: Correlation of the photo's square with the streets under it.
+    place: Which of the positions tried it stands at.
+    """
+
+    camera: Camera
+    ncc: float
+    place: int
+
+
+def even_picture(values: FloatImage, weight: FloatImage, params: StreetParams) -> FloatImage:
+    """What photo and streets have in common: lines, as strong everywhere."""
+    smooth = np.asarray(cv2.GaussianBlur(values, (0, 0), params.smooth_px), np.float32)
+    return evened(detail(smooth, params.detail_px, weight), params.deviation_px, weight) * weight
+
+
+def draw_lamps(density: FloatImage, params: StreetParams) -> FloatImage:
+    """Lamps as a photo shows them: blurred, and brighter where there are more, but not as much."""
+    blurred = cv2.GaussianBlur(density, (0, 0), params.lamp_px)
+    return np.sqrt(np.maximum(blurred, 0.0), dtype=np.float32)
+
+
+def search_streets(
+    light: LightImage,
+    nominal: Camera,
+    positions_ecef_m: FloatArray,
+    focals_px: FloatArray,
+    streets: StreetMap,
+    params: StreetParams,
+) -> list[StreetCandidate]:
+    """Lay the most even square of a photo on a whole street map, in every view and turn.
+
+    What a view does to level ground is, but for the turn about its axis, the symmetric matrix
+    $(f / d)^2 (I - h h^T)$ of the focal length, the distance and the horizontal part of the unit
+    vector towards the camera. Views whose logarithms of its root differ by less than the step of
+    the scale look alike, and one of them is tried.
+
+    Parameters
+    ----------
+    light : LightImage
+        Linear light of the photo.
+    nominal : Camera
+        Of the stored image; its pose means nothing.
+    positions_ecef_m : ndarray, shape (n, 3)
+        Where the camera may be, the likeliest first.
+    focals_px : ndarray, shape (m,)
+        Focal lengths of the stored image that it may have.
+
+    Returns
+    -------
+    list of StreetCandidate
+        Distinct ones, the best first.
+    """
+    west, south, east, north = streets.info.bounds
+    lon, lat = np.meshgrid(
+        west + (east - west) * np.array(params.looked_at),
+        south + (north - south) * np.array(params.looked_at),
+    )
+    middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
+    targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
+    # Logarithms of the ground's stretch in all views of all targets, and a few that stand for them
+    views = np.array([see_ground(positions_ecef_m, *target) for target in targets])  # (t, n, 3)
+    log_focals = np.log(focals_px)
+    chosen: list[tuple[FloatArray, int, int, int]] = []
+    for n, t in np.ndindex(views.shape[1::-1]):
+        if not np.isfinite(views[t, n, 0]):
+            continue
+        for m, log_focal in enumerate(log_focals):
+            stretch = views[t, n] + [log_focal, log_focal, 0.0]
+            if all(np.abs(stretch - other[0]).max() > params.scale_step for other in chosen):
+                chosen.append((stretch, t, n, m))
+    if not chosen:
+        return []
+    short = min(nominal.width_px, nominal.height_px)
+    # Ground that the short side shows across the line of sight
+    sample_m = float(np.median([np.exp(-one[0][:2].max()) for one in chosen]))
+    across_km = short * sample_m / 1e3
+    scale_m = next(m for least_km, m in params.search_scales if across_km >= least_km)
+    step_deg = scale_m / 1e3 / KM_PER_DEGREE
+    city = streets.window(west, south, east, north, step_deg)
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    factor = city.step_deg / step_deg
+    size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)
+    valid = np.ones(city.values.shape, np.float32) if city.valid is None else city.valid
+    known = cv2.resize(np.asarray(valid, np.float32), size, interpolation=cv2.INTER_AREA)
+    lamps = draw_lamps(
+        np.asarray(cv2.resize(city.values, size, interpolation=cv2.INTER_AREA), np.float32), params
+    )
+    drawn = even_picture(lamps, np.asarray(known, np.float32), params)
+
+    long_px = max(light.values.shape)
+    ground_m = (
+        long_px / light.factor * float(np.median([np.exp(-one[0][:2].max()) for one in chosen]))
+    )
+    small = light.resized(round(ground_m / scale_m), params.smooth_px)
+    picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
+    side = min(params.square_px, int(0.85 * min(small.values.shape)))
+    # Most even: where the logarithm of the lines' strength is highest in the mean
+    lines = cv2.GaussianBlur(picture, (0, 0), params.smooth_px)
+    lines = small.weight * detail(np.asarray(lines, np.float32), params.detail_px, small.weight)
+    around = cv2.GaussianBlur(lines * lines, (0, 0), params.detail_px)
+    strength = np.log(np.maximum(around, 1e-3 * float(around.max()) + 1e-12))
+    mean = cv2.boxFilter(strength, -1, (side, side), borderType=cv2.BORDER_ISOLATED)
+    rim = side // 2
+    inside = mean[rim : mean.shape[0] - rim, rim : mean.shape[1] - rim]
+    row, col = divmod(int(np.argmax(inside)), inside.shape[1])
+    middle_px = (np.array([col, row]) + rim + 0.5) / small.factor - 0.5
+
+    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
+    spectrum = fft.rfft2(drawn, shape)
+    square = cv2.boxFilter(
+        drawn * drawn, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    floor = params.energy_floor * float(np.percentile(square, 90.0))
+    energy = np.sqrt(np.maximum(square, floor))[
+        rim : drawn.shape[0] - rim, rim : drawn.shape[1] - rim
+    ]
+    margin = side // 2 + round(2 * params.deviation_px)
+    grid = np.arange(-margin, margin + 1, dtype=float) * scale_m
+    ground_e, ground_n = np.meshgrid(grid, -grid)
+    taken = np.s_[margin - rim : margin - rim + side, margin - rim : margin - rim + side]
+    peaks: list[tuple[float, int, int, int, float]] = []
+    rolls = np.arange(0.0, 2.0 * np.pi, params.roll_step_rad)
+    for k, (_, t, n, m) in enumerate(chosen):
+        if k and leads(peaks, params):
+            break
+        lens = replace(nominal, focal_px=float(focals_px[m]))
+        camera = look_at(lens, positions_ecef_m[n], targets[t], middle_px, 0.0)
+        east_axis, north_axis, _ = local_axes(*targets[t])
+        target_m = geodetic_to_ecef(*targets[t])
+        places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
+        at_x, at_y = camera.ecef_to_pixel(places)
+        away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
+        for roll in rolls:
+            # The camera turned by an angle turns its picture by the opposite one
+            at = np.exp(-1j * roll) * away * small.factor
+            start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
+            laid = [
+                np.asarray(
+                    cv2.remap(
+                        each,
+                        (at.real + start_x).astype(np.float32),
+                        (at.imag + start_y).astype(np.float32),
+                        cv2.INTER_LINEAR,
+                        borderMode=cv2.BORDER_CONSTANT,
+                    ),
+                    np.float32,
+                )
+                for each in (picture, small.weight)
+            ]
+            template = even_picture(laid[0], laid[1], params)[taken]
+            template = template - template.mean()
+            norm = float(np.linalg.norm(template))
+            if norm < 1e-6:
+                continue
+            product = spectrum * np.conj(fft.rfft2(template, shape))
+            # Rows and columns of the square's corner
+            score = fft.irfft2(product, shape)[: energy.shape[0], : energy.shape[1]] / energy
+            at_row, at_col = divmod(int(np.argmax(score)), score.shape[1])
+            ncc = float(score[at_row, at_col]) / norm
+            peaks.append((ncc, k, at_row + rim, at_col + rim, float(roll)))
+    peaks.sort(reverse=True)
+    found: list[StreetCandidate] = []
+    met: list[tuple[int, int, float, FloatArray]] = []
+    for ncc, k, at_row, at_col, roll in peaks:
+        if len(found) == params.n_candidates:
+            break
+        stretch = chosen[k][0]
+        if any(
+            abs(at_row - r) + abs(at_col - c) < params.same_place_px
+            and abs(np.angle(np.exp(1j * (roll - other)))) < 2.5 * params.roll_step_rad
+            and np.abs(stretch - s).max() < 1.5 * params.scale_step
+            for r, c, other, s in met
+        ):
+            continue
+        met.append((at_row, at_col, roll, stretch))
+        lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
+        lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
+        # The place from which this target looks most as the template did
+        seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+        log_focal = np.clip(
+            (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
+        )
+        off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
+        place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
+        lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
+        camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
+        found.append(StreetCandidate(camera=camera, ncc=ncc, place=place))
+    return found
+
+
+def leads(peaks: list[tuple[float, int, int, int, float]], params: StreetParams) -> bool:
+    """Whether one place stands out so far that other views need not be tried."""
+    best = max(peaks, default=(0.0, 0, 0, 0, 0.0))
+    elsewhere = [
+        ncc
+        for ncc, _, row, col, _ in peaks
+        if abs(row - best[2]) + abs(col - best[3]) >= params.same_place_px
+    ]
+    return best[0] > params.min_lead * max(elsewhere, default=best[0])
+
+
+def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
+    """Logarithm of how positions (n, 3) see level ground, pixels a metre for a focal length of 1.
+
+    Its parts east-east, north-north and east-north, shape (n, 3); NaN beyond 63 degrees of
+    incidence.
+    """
+    east, north, up = local_axes(lon_deg, lat_deg)
+    towards = positions_ecef_m - geodetic_to_ecef(lon_deg, lat_deg)
+    distance = np.linalg.norm(towards, axis=1)
+    towards /= distance[:, None]
+    h = towards @ np.stack([east, north], axis=1)
+    cosine = towards @ up
+    # The matrix I - h h^T has the root's logarithm log(cosine) h h^T / |h|^2
+    share = np.log(np.maximum(cosine, 1e-3)) / np.maximum((h**2).sum(axis=1), 1e-12)
+    parts = np.stack(
+        [share * h[:, 0] ** 2, share * h[:, 1] ** 2, share * h[:, 0] * h[:, 1]], axis=1
+    )
+    parts[:, :2] -= np.log(distance)[:, None]
+    return np.where((cosine > 0.45)[:, None], parts, np.nan)
+
+
+def look_at(
+    lens: Camera,
+    position_ecef_m: FloatArray,
+    target: tuple[float, float] | FloatArray,
+    pixel: FloatArray,
+    roll_rad: float,
+) -> Camera:
+    """The camera at a position that sees a place at a pixel, with north up before the roll."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z = np.asarray(position_ecef_m, float).tolist()
+    ahead = geodetic_to_ecef(*target) - np.array([x, y, z])
+    ahead /= np.linalg.norm(ahead)
+    north = local_axes(*map(float, target))[1]
+    down = north @ ahead * ahead - north
+    down /= np.linalg.norm(down)
+    axes = np.stack([np.cross(down, ahead), down, ahead], axis=1)
+    ray = lens.rays(*pixel)
+    ray = ray / np.linalg.norm(ray)
+    sine = np.hypot(ray[0], ray[1])
+    axis = np.array([-ray[1], ray[0], 0.0]) / max(sine, 1e-12)
+    aside = Rotation.from_rotvec(axis * np.arcsin(sine)).as_matrix()  # from the axis to the pixel
+    turn = Rotation.from_rotvec([0.0, 0.0, roll_rad]).as_matrix()
+    return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)

@@ -1,0 +1,324 @@
+"""A telephoto frame placed on streets drawn as lamps, from what lights found or from the prior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from detectors.types import FloatArray
+from matchers.camera import Camera
+from matchers.photo_light import LightImage
+from matchers.pose import ACROSS, ALONG, FOCAL, K1, PARAMETERS, UP, moved, other_pose
+from matchers.refine import fit_pose
+from matchers.verify import Proof, Towns
+from regengine.photo.image import read_linear_light
+from regengine.registration.align import is_same_view
+from regengine.registration.generate_stages import list_places
+from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_UNSURE, LensBelief
+from regengine.registration.priors.tracks import believe_camera
+from regengine.registration.propose_from_streets import search_streets
+from regengine.registration.refine_on_streets import (
+    StreetProof,
+    measure_sides_m,
+    prove_on_streets,
+    restart,
+    scale_picture,
+    settle,
+)
+from regengine.registration.types import (
+    Fit,
+    HeldOutResiduals,
+    Hypothesis,
+    Match,
+    OrbitPlace,
+    Problem,
+)
+from regengine.registration.windows import StreetMap
+
+ANGLES = (0, 1, 2, FOCAL)
+POSE = (*ANGLES, ALONG, ACROSS, UP)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StreetMatch:
+    """A camera fitted to streets, with its proof.
+
+    Attributes
+    ----------
+    fit : Fit
+        Of all patches at the finest level; it knows no lights.
+    camera : Camera
+        Of the stored image.
+    proofs : tuple of StreetProof
+        By cells that the fit did not see, of a fit to the others, the coarse level first.
+    streets : StreetMap
+        The map that it is placed on.
+    covered_share : float
+        Of the frame, by that map.
+    short_side_km : float
+        Of the frame on the ground.
+    runner_up_score : float
+        Of the best of another place.
+    """
+
+    fit: Fit
+    camera: Camera
+    proofs: tuple[StreetProof, ...]
+    streets: StreetMap
+    covered_share: float
+    short_side_km: float
+    runner_up_score: float = 0.0
+
+    @property
+    def score(self) -> float:
+        """The lower of the scores of both levels."""
+        return min(proof.score for proof in self.proofs)
+
+    @property
+    def median_px(self) -> float:
+        """How far the median of the held-out residuals is from none, at the finest level."""
+        residual = self.proofs[-1].residual_px
+        return float(np.hypot(*np.median(residual, axis=0))) if len(residual) else float("inf")
+
+
+def register_on_streets(problem: Problem, known: Match | None = None) -> StreetMatch | None:
+    """Place a telephoto frame on the street maps at hand; None where nothing is worth a proof.
+
+    Parameters
+    ----------
+    known : Match, optional
+        What lights have found: it alone is refined. Without it the prior is searched.
+    """
+    params, photo, prior = problem.params.streets, problem.photo, problem.prior
+    nominal = photo.nominal
+    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
+    if (
+        not problem.references.streets
+        or not photo.focal_known
+        or sample_m > params.max_sample_m
+        or prior.cities_probability < problem.params.search.min_cities_probability
+        or (known is None and prior.position is None)
+    ):
+        return None
+    light = read_street_light(problem)
+    # The likely places first: the others cost as much again
+    near = problem.params.search.near_neg_log_prior
+    far = problem.params.search.max_neg_log_prior
+    best: StreetMatch | None = None
+    for limits in ((0.0, near), (near, far)) if known is None else ((0.0, 0.0),):
+        matches: list[StreetMatch] = []
+        for streets in problem.references.streets:
+            if known is None:
+                starts = propose_on_streets(problem, light, streets, limits)
+            else:
+                starts = [known.hypothesis]
+            for hypothesis in compare_on_streets(problem, light, streets, starts):
+                match = fit_on_streets(problem, light, streets, hypothesis)
+                if match is not None:
+                    matches.append(match)
+        matches.sort(key=lambda one: -one.score)
+        if matches and (best is None or matches[0].score > best.score):
+            best = matches[0]
+        if best is not None and best.score >= params.min_score:
+            share = problem.params.search.same_view_share
+            others = [
+                one.score for one in matches if not is_same_view(one.camera, best.camera, share)
+            ]
+            return replace(best, runner_up_score=max([0.0, *others]))
+    return best
+
+
+def compare_on_streets(
+    problem: Problem, light: LightImage, streets: StreetMap, starts: list[Hypothesis]
+) -> list[Hypothesis]:
+    """The best distinct ones, set right where the search looked and at half of that scale."""
+    params = problem.params.streets
+    share = problem.params.search.same_view_share
+    for halving, most in enumerate((params.n_compared, params.n_refined)):
+        compared: list[Hypothesis] = []
+        for hypothesis in starts:
+            short_km = min(measure_sides_m(hypothesis.camera)) / 1e3
+            scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
+            sample_m = scale_m * 0.5**halving
+            picture = scale_picture(light, streets, hypothesis.camera, sample_m, params)
+            if picture is None:
+                continue
+            camera, _ = settle(
+                picture, hypothesis.camera, hypothesis.prior, ANGLES, params.coarse_patch_px
+            )
+            ncc = picture.correlate(camera)
+            compared.append(replace(hypothesis, camera=camera, ncc=ncc))
+        compared.sort(key=lambda one: -one.ncc)
+        starts = []
+        for one in compared:
+            distinct = not any(is_same_view(one.camera, other.camera, share) for other in starts)
+            worth = one.ncc >= params.min_share_of_best * compared[0].ncc
+            if distinct and worth and len(starts) < most:
+                starts.append(one)
+    return starts
+
+
+def read_street_light(problem: Problem) -> LightImage:
+    """Linear light of the photo, as fine as streets are drawn, and what of it counts."""
+    photo = problem.photo
+    nominal = photo.nominal
+    longest = max(nominal.width_px, nominal.height_px)
+    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
+    # Slanted frames show the ground coarser
+    side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
+    light = read_linear_light(photo.frame.path, max_long_side_px=max(side_px, 256))
+    height, width = light.light.shape
+    counted = photo.image("narrow").weight
+    weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
+    return LightImage(
+        values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
+    )
+
+
+def propose_on_streets(
+    problem: Problem, light: LightImage, streets: StreetMap, limits: tuple[float, float]
+) -> list[Hypothesis]:
+    """Cameras of a search of a street map from places within limits of the negative log-prior."""
+    params, nominal = problem.params.streets, problem.photo.nominal
+    search = problem.params.search
+    places = list_places(problem, params.place_step_km, search.max_track_surprise)
+    positions: list[FloatArray] = []
+    of_place = []
+    for _, place in (one for one in places if limits[0] <= one[0] < limits[1]):
+        track, offset = place.track, place.offset_km
+        across_m = 1e3 * track.sigma_across_km(offset)
+        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_restart_km else (0.0,)
+        for side in sides:
+            at = moved(track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0)
+            positions.append(at)
+            of_place.append(place)
+    if not positions:
+        return []
+    unsure = problem.photo.frame.may_be_cropped
+    sigma = SIGMA_LOG_FOCAL_UNSURE if unsure else SIGMA_LOG_FOCAL
+    steps = int(np.ceil(2.0 * sigma / params.scale_step))
+    focals = nominal.focal_px * np.exp(params.scale_step * np.arange(-steps, steps + 1))
+    found = search_streets(light, nominal, np.array(positions), focals, streets, params)
+    starts = []
+    for one in found:
+        place = of_place[one.place]
+        # A nadir is believed where it was given, as far as it reaches
+        offset = place.offset_km
+        sigma_km = place.track.sigma_along_km
+        if abs(offset) <= 2.0 * sigma_km:
+            offset = 0.0
+        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma)
+        hypothesis = Hypothesis(
+            camera=one.camera,
+            prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
+            orbit=OrbitPlace(
+                offset_km=offset, speed_km_s=place.track.speed_km_s, clock_s=place.track.clock_s
+            ),
+            source="streets",
+            ncc=one.ncc,
+        )
+        starts.append(hypothesis)
+    return starts
+
+
+def fit_on_streets(
+    problem: Problem, light: LightImage, streets: StreetMap, hypothesis: Hypothesis
+) -> StreetMatch | None:
+    """Fit a camera to even cells of finer and finer pictures, and prove it on the odd ones."""
+    camera = hypothesis.camera
+    params = problem.params.streets
+    nominal = problem.photo.nominal
+    corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
+    prior = replace(hypothesis.prior, sigma_k1=params.sigma_corner / corner**2)
+    short_km = min(measure_sides_m(camera)) / 1e3
+    patch_px = params.patch_px if short_km >= params.min_short_side_km else params.small_patch_px
+    coarse_m = params.levels_m[0] * (2.0 if short_km > params.search_scales[0][0] else 1.0)
+    picture = scale_picture(light, streets, camera, coarse_m, params)
+    if picture is None:
+        return None
+    wide = [
+        (-1.0, 0.0, 1.0) if sigma_m > 1e3 * params.min_restart_km else (0.0,)
+        for sigma_m in (prior.sigma_along_m, prior.sigma_across_m)
+    ]
+    tried: list[Camera] = []
+    for along in wide[0]:
+        for across in wide[1]:
+            start = restart(camera, prior, along, across)
+            if start is None:
+                continue
+            for free in (ANGLES, POSE):
+                start, _ = settle(picture, start, prior, free, params.coarse_patch_px)
+            tried.append(start)
+    if not tried:
+        return None
+    cameras = [max(tried, key=picture.correlate)]
+    proofs: list[StreetProof] = []
+    for sample_m in params.levels_m:
+        finer = scale_picture(light, streets, cameras[0], sample_m, params)
+        if finer is None:
+            return None
+        picture = finer
+        unknown = (*POSE, K1) if sample_m <= params.max_bent_m else POSE
+        # A tilt and its mirror image see almost the same: both go on until one fits better
+        if sample_m >= params.max_bent_m:
+            cameras += [one for one in map(other_pose, cameras) if one is not None]
+        cameras = [settle(picture, one, prior, unknown, patch_px)[0] for one in cameras]
+        ncc = [picture.correlate(one) for one in cameras]
+        camera = cameras[int(np.argmax(ncc))]
+        cameras = [
+            one
+            for one, its_ncc in zip(cameras, ncc, strict=True)
+            if one is camera
+            or (
+                its_ncc >= max(ncc) - params.rival_ncc
+                and not is_same_view(one, camera, params.rival_share)
+            )
+        ]
+        if sample_m in params.proof_levels_m:
+            proofs.append(prove_on_streets(picture, camera, sample_m, patch_px))
+            if proofs[-1].score < params.worth_score:
+                return None
+    # All cells together, once, for the answer
+    at = picture.image.camera(camera)
+    view, known = picture.render(at)
+    picture = replace(picture, params=replace(params, max_cells=params.answer_cells))
+    matches = picture.match(view, known, (0, 1), patch_px, params.fit_reach_px)
+    if len(matches) < params.min_matches:
+        return None
+    everything = np.isin(np.arange(PARAMETERS), (*POSE, K1))
+    refinement = fit_pose(at, matches, prior.for_image(picture.image.factor), everything)
+    camera = picture.image.stored_camera(refinement.camera, nominal)
+    residual = proofs[-1].residual_px
+    nothing = np.zeros(0)
+    return StreetMatch(
+        fit=Fit(
+            hypothesis=replace(hypothesis, camera=camera, prior=prior),
+            camera=refinement.camera,
+            refinement=refinement,
+            image=picture.image,
+            levels=picture.levels,
+            view=view,
+            lights=Towns(x=nothing, y=nothing, contrast=nothing),
+            light_score=Proof(
+                towns=0,
+                met=0,
+                chance=0.0,
+                log10_odds=0.0,
+                met_towns=np.zeros(0, np.intp),
+                residual_px=0.0,
+            ),
+            held_out=HeldOutResiduals(
+                residual_px=float(np.sqrt((residual**2).mean())) if len(residual) else float("inf"),
+                log10_odds=proofs[-1].score,
+            ),
+            patch_view=(view, known),
+            groups=np.arange(len(refinement.matches)),
+        ),
+        camera=camera,
+        proofs=tuple(proofs),
+        streets=streets,
+        covered_share=float(known.mean()),
+        short_side_km=short_km,
+    )

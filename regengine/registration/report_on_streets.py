@@ -1,0 +1,140 @@
+"""The result of a frame that was placed on streets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from matchers.footprint import corner_lonlat, diagonal_km
+from regengine.registration.accept import decide
+from regengine.registration.control_points import select_control_points
+from regengine.registration.parameters import StreetParams
+from regengine.registration.report_result import no_match_result, residual_m, solved_camera
+from regengine.registration.types import Problem
+from regengine.result import LEAST_POINTS, Fit, FrameResult, Reason
+from regengine.result import Hypothesis as HypothesisRecord
+
+if TYPE_CHECKING:
+    from regengine.registration.register_on_streets import StreetMatch
+
+CREDIT = "© OpenStreetMap contributors (ODbL)"
+
+
+def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> bool:
+    """Whether a match may be accepted."""
+    return (
+        match is not None
+        and match.score >= params.min_score
+        and not any(True for _ in doubt_streets(match, params))
+    )
+
+
+def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
+    """The result of a frame on streets: "accepted", "review" or "no_match", by its proof's scores.
+
+    Control points' sigmas rest on the patches alone and on how well streets lie on the map.
+    """
+    params, accept = problem.params.streets, problem.params.accept
+    camera, fit = match.camera, match.fit
+    points = select_control_points(
+        fit, camera, replace(problem.params.points, map_sigma_m=params.map_sigma_m)
+    )
+    p_right = float(params.probability_steps.probability(match.score))
+    low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
+    reasons = tuple(doubt_streets(match, params))
+    if len(points) < LEAST_POINTS:
+        text = f"only {len(points)} places of the photo can be tied to the map"
+        reasons = (*reasons, Reason(code="few_control_points", text=text))
+    verdict = decide(p_right, reasons, accept)
+    if match.covered_share < params.min_covered_share:
+        text = (
+            f"the streets at hand cover {100.0 * match.covered_share:.0f} % of the frame; build "
+            "them of a larger extract (regengine streets get)"
+        )
+        reasons = (*reasons, Reason(code="outside_map", text=text))
+    shrink = 1.0 / fit.image.factor
+    residual_px, held_out_px = fit.refinement.rms_px * shrink, fit.held_out.residual_px * shrink
+    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    solved = solved_camera(camera, fit.hypothesis)
+    frame = problem.photo.frame
+    ncc = match.proofs[-1].ncc
+    result = no_match_result(
+        frame, problem.prior.position, problem.references.light_map.info, *reasons
+    )
+    proof = "; ".join(
+        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:g} m "
+        f"(chance 1e-{one.score:.0f})"
+        for one in match.proofs
+    )
+    credit = getattr(match.streets, "credit", "") or CREDIT
+    sources = {**dict(result.sources), "reference": f"streets, {credit}", "proof": proof}
+    return replace(
+        result,
+        verdict=verdict,
+        probability=p_right,
+        probability_low=low,
+        probability_high=high,
+        sources=tuple(sorted(sources.items())),
+        solved=solved,
+        control_points=points,
+        footprint=corner_lonlat(camera),
+        footprint_diagonal_km=diagonal_km(camera),
+        fit=Fit(
+            ncc=ncc,
+            runner_up_ncc=0.0,
+            residual_px=residual_px,
+            residual_m=residual_m(camera, residual_px),
+            matched_lights=0,
+            held_out_residual_px=held_out_px if np.isfinite(held_out_px) else None,
+            log10_odds=match.score,
+            runner_up_log10_odds=match.runner_up_score,
+        ),
+        hypotheses=(
+            HypothesisRecord(
+                rank=0,
+                solved=solved,
+                ncc=ncc,
+                log10_odds=match.score,
+                centre_lon=float(lon),
+                centre_lat=float(lat),
+            ),
+        ),
+    )
+
+
+def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
+    """Why a place on streets is not to be used unseen."""
+    if match.short_side_km < params.min_short_side_km:
+        text = (
+            f"the frame is {match.short_side_km:.1f} km wide: how often chance places one of less "
+            f"than {params.min_short_side_km:g} km on streets has not been measured"
+        )
+        yield Reason(code="small_frame", text=text)
+    if not match.median_px <= params.max_median_px:
+        text = (
+            f"held-out patches lie {match.median_px:.1f} px to one side of the fit: it has not "
+            "come to rest"
+        )
+        yield Reason(code="imprecise", text=text)
+    if match.runner_up_score >= params.min_score:
+        text = f"another place fits as well (chance 1e-{match.runner_up_score:.0f})"
+        yield Reason(code="low_margin", text=text)
+
+
+def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
+    """The result, with the sentence that streets would place it where none were at hand."""
+    photo, params = problem.photo, problem.params.streets
+    sample_m = 1e3 * problem.altitude_km / photo.nominal.focal_px
+    given = problem.references.streets
+    if result.verdict == "accepted" or given or not photo.focal_known:
+        return result
+    if sample_m > params.max_sample_m or photo.skip_reason is not None:
+        return result
+    text = (
+        f"a frame of {sample_m:.0f} m a pixel is placed on streets, and there are none at hand: "
+        "regengine streets get PLACE"
+    )
+    return replace(result, reasons=(*result.reasons, Reason(code="no_streets", text=text)))

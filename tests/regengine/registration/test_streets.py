@@ -1,0 +1,217 @@
+"""Telephoto frames on streets: placed to metres with a proof, and not on other streets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from detectors.types import FloatImage
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from matchers.light_grid import LightGrid, pyramid
+from matchers.pose import off_nadir_attitude, with_attitude
+from matchers.view import render
+from regengine.errors import LightMapError
+from regengine.orbit import position_from_nadir
+from regengine.photo.frame import FrameOptions, read_frame
+from regengine.registration.register import register_frame
+from regengine.registration.types import Prior, References
+from regengine.result import FrameResult
+
+STEP_DEG = 1.0 / 9000.0
+WEST, NORTH, SIDE_PX = 5.0, 45.3, 2700  # 0.3 degrees: 24 by 33 km
+ALTITUDE_KM = 400.0
+PITCH_UM = 7.3
+FOCAL_MM = 1e-3 * PITCH_UM * 1e3 * ALTITUDE_KM / 16.0  # 16 m a pixel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streets:
+    """A street map in memory."""
+
+    density: FloatImage
+    west: float = WEST
+    info: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        rows, cols = self.density.shape
+        bounds = self.west, NORTH - rows * STEP_DEG, self.west + cols * STEP_DEG, NORTH
+        object.__setattr__(self, "info", SimpleNamespace(bounds=bounds))
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        whole = LightGrid(
+            values=self.density,
+            lon0_deg=self.west + 0.5 * STEP_DEG,
+            lat0_deg=NORTH - 0.5 * STEP_DEG,
+            step_deg=STEP_DEG,
+        )
+        level = max(0, math.floor(math.log2(1.0001 * resolution_deg / STEP_DEG)))
+        grid = pyramid(whole, level + 1)[-1]
+        step = grid.step_deg
+        rows, cols = grid.values.shape
+        left = max(0, math.floor((west - self.west) / step))
+        right = min(cols, math.ceil((east - self.west) / step))
+        top = max(0, math.floor((NORTH - north) / step))
+        bottom = min(rows, math.ceil((NORTH - south) / step))
+        return replace(
+            grid,
+            values=grid.values[top:bottom, left:right].copy(),
+            lon0_deg=grid.lon0_deg + left * step,
+            lat0_deg=grid.lat0_deg - top * step,
+        )
+
+
+class Nowhere:
+    """A map of night lights without any."""
+
+    info = SimpleNamespace(
+        bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, product="none", paths=()
+    )
+
+    def window(self, *_: float) -> LightGrid:
+        raise LightMapError("nothing here", code="outside_map")
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        return None
+
+
+def draw_city(seed: int) -> FloatImage:
+    """Districts of streets, each with a grid of its own, and roads between them."""
+    rng = np.random.default_rng(seed)
+    city = np.zeros((SIDE_PX, SIDE_PX), np.float32)
+    for _ in range(420):
+        middle, turn = rng.uniform(0, SIDE_PX, 2), rng.uniform(0.0, np.pi)
+        reach, block = rng.uniform(25.0, 90.0), rng.uniform(5.0, 12.0)
+        along = np.array([np.cos(turn), np.sin(turn)])
+        for aside in np.arange(-reach, reach, block):
+            for axis in (along, along[::-1] * [-1.0, 1.0]):
+                start = middle + aside * axis[::-1] * [-1.0, 1.0]
+                ends = [start + sign * reach * rng.uniform(0.5, 1.0) * axis for sign in (-1, 1)]
+                first, last = (np.rint(16.0 * end).astype(int).tolist() for end in ends)
+                cv2.line(city, first, last, 1.0, 1, cv2.LINE_AA, 4)
+    return city
+
+
+@pytest.fixture(scope="module")
+def streets() -> Streets:
+    return Streets(density=draw_city(1))
+
+
+@pytest.fixture(scope="module")
+def truth() -> Camera:
+    """A slanted camera 70 km beside the city, with a lens that bends by half a percent."""
+    x, y, z = geodetic_to_ecef(5.9, 44.9, 1e3 * ALTITUDE_KM).tolist()
+    width, height = 900, 620
+    focal_px = 1e3 * FOCAL_MM / PITCH_UM
+    k1 = 0.005 / (0.5 * np.hypot(width, height) / focal_px) ** 2
+    camera = Camera(
+        width_px=width,
+        height_px=height,
+        focal_px=1.01 * focal_px,
+        principal_point=((width - 1) / 2.0, (height - 1) / 2.0),
+        distortion=(k1, 0.0, 0.0, 0.0, 0.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    return with_attitude(camera, off_nadir_attitude((x, y, z), 9.3, -63.0, 140.0))
+
+
+@pytest.fixture(scope="module")
+def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lamps along those streets: uneven by street, a fifth dark, with noise and private lights."""
+    rng = np.random.default_rng(2)
+    whole = streets.window(*streets.info.bounds, STEP_DEG)
+    gain = np.exp(cv2.resize(rng.normal(0.0, 0.8, (300, 300)), (SIDE_PX, SIDE_PX)))
+    gain *= cv2.resize((rng.random((200, 200)) > 0.2).astype(float), (SIDE_PX, SIDE_PX))
+    lit = whole.values * gain + 6.0 * (rng.random(whole.values.shape) < 0.004)
+    grid = replace(whole, values=np.asarray(lit, np.float32))
+    light = cv2.GaussianBlur(render(pyramid(grid, 4), truth), (0, 0), 0.9)
+    light = light / np.quantile(light, 0.99) + 0.02 + rng.normal(0.0, 0.02, light.shape)
+    codes = np.rint(255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / 2.2)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("streets") / "tele.jpg"
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
+    return path
+
+
+def place(photo: Path, *streets: Streets, focal_mm: float = FOCAL_MM) -> FrameResult:
+    options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM)
+    nadir = position_from_nadir(5.2, 45.1, ALTITUDE_KM, "option", sigma_km=(60.0, 60.0, 8.0))
+    references = References(light_map=Nowhere(), streets=streets)
+    return register_frame(read_frame(photo, options=options), Prior(position=nadir), references)
+
+
+def errors_m(result: FrameResult, truth: Camera) -> np.ndarray:
+    """How far the solved camera is from the true one on the ground, all over the frame."""
+    assert result.solved is not None
+    x, y = np.meshgrid(
+        np.linspace(0, truth.width_px - 1, 9), np.linspace(0, truth.height_px - 1, 9)
+    )
+    off = result.solved.camera.pixel_to_ecef(x, y) - truth.pixel_to_ecef(x, y)
+    return np.linalg.norm(off, axis=-1)
+
+
+@pytest.fixture(scope="module")
+def placed(photo: Path, streets: Streets) -> FrameResult:
+    return place(photo, streets)
+
+
+def test_a_telephoto_frame_is_accepted_to_metres(placed: FrameResult, truth: Camera) -> None:
+    assert placed.verdict == "accepted"
+    assert np.median(errors_m(placed, truth)) < 4.0  # a quarter of a pixel
+    assert errors_m(placed, truth).max() < 16.0
+
+
+def test_its_lens_bends_as_it_does(placed: FrameResult, truth: Camera) -> None:
+    assert placed.solved is not None
+    assert placed.solved.camera.distortion[0] == pytest.approx(truth.distortion[0], rel=0.3)
+
+
+def test_control_points_lie_where_they_say(placed: FrameResult, truth: Camera) -> None:
+    assert len(placed.control_points) == 4
+    for point in placed.control_points:
+        x, y = truth.lonlat_to_pixel(point.lon, point.lat)
+        assert np.hypot(x - point.x, y - point.y) * 16.0 < 4.0 * point.sigma_m
+
+
+def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
+    sources = dict(placed.sources)
+    assert "OpenStreetMap contributors" in sources["reference"]
+    assert "held-out patches agree at 25 m" in sources["proof"]
+    assert placed.fit is not None
+    assert placed.fit.log10_odds >= 6.0
+
+
+def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, truth: Camera) -> None:
+    other = Streets(density=draw_city(3), west=WEST + 0.4)
+    result = place(photo, other, streets)
+    assert result.verdict == "accepted"
+    assert np.median(errors_m(result, truth)) < 4.0
+
+
+def test_another_city_is_not_accepted(photo: Path) -> None:
+    assert place(photo, Streets(density=draw_city(4))).verdict == "no_match"
+
+
+def test_mirrored_streets_are_not_accepted(photo: Path, streets: Streets) -> None:
+    mirrored = Streets(density=np.ascontiguousarray(streets.density[:, ::-1]))
+    assert place(photo, mirrored).verdict == "no_match"
+
+
+def test_without_streets_the_reason_names_how_to_get_them(photo: Path) -> None:
+    reasons = {reason.code: reason.text for reason in place(photo).reasons}
+    assert "regengine streets get" in reasons["no_streets"]
+
+
+def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
+    result = place(photo, focal_mm=FOCAL_MM / 8.0)  # 128 m a pixel
+    assert "no_streets" not in {reason.code for reason in result.reasons}
