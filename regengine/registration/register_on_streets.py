@@ -12,11 +12,12 @@ from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from matchers.pose import ACROSS, ALONG, FOCAL, K1, PARAMETERS, UP, moved, other_pose
 from matchers.refine import fit_pose
-from matchers.verify import Proof, Towns
+from matchers.verify import LightPeaks
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import list_places
-from regengine.registration.priors.lens import SIGMA_LOG_FOCAL, SIGMA_LOG_FOCAL_UNSURE, LensBelief
+from regengine.registration.parameters import LENS
+from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import believe_camera
 from regengine.registration.propose_from_streets import search_streets
 from regengine.registration.refine_on_streets import (
@@ -32,7 +33,6 @@ from regengine.registration.types import (
     HeldOutResiduals,
     Hypothesis,
     Match,
-    OrbitPlace,
     Problem,
 )
 from regengine.registration.windows import StreetMap
@@ -183,7 +183,7 @@ def propose_on_streets(
     """Cameras of a search of a street map from places within limits of the negative log-prior."""
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
-    places = list_places(problem, params.place_step_km, search.max_track_surprise)
+    places = list_places(problem, params.place_step_km, search.max_track_neg_log_prior)
     positions: list[FloatArray] = []
     of_place = []
     for _, place in (one for one in places if limits[0] <= one[0] < limits[1]):
@@ -197,7 +197,7 @@ def propose_on_streets(
     if not positions:
         return []
     unsure = problem.photo.frame.may_be_cropped
-    sigma = SIGMA_LOG_FOCAL_UNSURE if unsure else SIGMA_LOG_FOCAL
+    sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
     steps = int(np.ceil(2.0 * sigma / params.scale_step))
     focals = nominal.focal_px * np.exp(params.scale_step * np.arange(-steps, steps + 1))
     found = search_streets(light, nominal, np.array(positions), focals, streets, params)
@@ -213,9 +213,8 @@ def propose_on_streets(
         hypothesis = Hypothesis(
             camera=one.camera,
             prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
-            orbit=OrbitPlace(
-                offset_km=offset, speed_km_s=place.track.speed_km_s, clock_s=place.track.clock_s
-            ),
+            track=place.track,
+            offset_km=offset,
             source="streets",
             ncc=one.ncc,
         )
@@ -300,15 +299,9 @@ def fit_on_streets(
             image=picture.image,
             levels=picture.levels,
             view=view,
-            lights=Towns(x=nothing, y=nothing, contrast=nothing),
-            light_score=Proof(
-                towns=0,
-                met=0,
-                chance=0.0,
-                log10_odds=0.0,
-                met_towns=np.zeros(0, np.intp),
-                residual_px=0.0,
-            ),
+            lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
+            light_log10_odds=0.0,
+            matched=np.zeros(0, np.intp),
             held_out=HeldOutResiduals(
                 residual_px=float(np.sqrt((residual**2).mean())) if len(residual) else float("inf"),
                 log10_odds=proofs[-1].score,

@@ -18,7 +18,7 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid, pyramid
 from matchers.pose import off_nadir_attitude, with_attitude
-from matchers.view import render
+from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
@@ -135,7 +135,7 @@ def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFact
     gain *= cv2.resize((rng.random((200, 200)) > 0.2).astype(float), (SIDE_PX, SIDE_PX))
     lit = whole.values * gain + 6.0 * (rng.random(whole.values.shape) < 0.004)
     grid = replace(whole, values=np.asarray(lit, np.float32))
-    light = cv2.GaussianBlur(render(pyramid(grid, 4), truth), (0, 0), 0.9)
+    light = cv2.GaussianBlur(render_known(pyramid(grid, 4), truth, 2)[0], (0, 0), 0.9)
     light = light / np.quantile(light, 0.99) + 0.02 + rng.normal(0.0, 0.02, light.shape)
     codes = np.rint(255.0 * np.clip(light, 0.0, 1.0) ** (1.0 / 2.2)).astype(np.uint8)
     path = tmp_path_factory.mktemp("streets") / "tele.jpg"
