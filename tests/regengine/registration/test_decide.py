@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -340,7 +340,7 @@ def decided(problem: Problem, match: Match | None, row: Row) -> FrameResult:
         problem = replace(problem, prior=Prior())
     if row.bounds is not None:
         info = replace(problem.references.light_map.info, bounds=row.bounds)
-        light_map: Any = SimpleNamespace(info=info, overview=lambda _: None)
+        light_map: Any = Mock(info=info, overview=lambda _: None)
         problem = replace(problem, references=replace(problem.references, light_map=light_map))
     return report_result(problem, SearchState(match=match, stop_reason=row.stopped))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -158,7 +159,7 @@ def test_a_map_covers_a_share_of_the_ground_in_sight(
     for turn in (0.0, 170.0):  # across the antimeridian
         west, south, east, north = bounds
         info = SimpleNamespace(bounds=(west + turn, south, east + turn, north))
-        light_map: Any = SimpleNamespace(info=info, overview=lambda _: None)
+        light_map: Any = Mock(info=info, overview=lambda _: None)
         position = position_from_nadir(10.0 + turn, 45.0, 400.0, "option")
         there = replace(
             problem,
