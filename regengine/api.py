@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from regengine.io.urls import Url
     from regengine.photo.frame import FrameOptions
     from regengine.pipeline import RunInputs
-    from regengine.references.map import LightMap
+    from regengine.references.reference import LightMap
     from regengine.registration.parameters import RegisterParams
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
@@ -572,13 +572,13 @@ def open_light_map(maps: Paths) -> LightMap:
     Parameters
     ----------
     maps : path or sequence of paths
-        Files, or folders of files or tiles.
+        Files, or folders of files.
 
     Raises
     ------
     LightMapError
         If a map cannot be used.
     """
-    from regengine.references import map as lights
+    from regengine.references import reference
 
-    return lights.open_light_map(_paths(maps))
+    return reference.open_light_map(_paths(maps))

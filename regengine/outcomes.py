@@ -281,7 +281,7 @@ class Registration:
         """
         from PIL import Image
 
-        from regengine.references.map import open_light_map
+        from regengine.references.reference import open_light_map
         from regengine.registration.overlay import make_overlay
 
         light_map = open_light_map(self.lights) if self.lights else None

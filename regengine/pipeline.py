@@ -16,7 +16,7 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
-from regengine.references.map import LightMap, light_map_of
+from regengine.references.reference import LightMap, light_map_of
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.parameters import RegisterParams

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.simulate.camera import SimCamera
 from matchers.light_grid import LightGrid
-from regengine.references.source import LightMapInfo
+from regengine.references.reference import LightMapInfo
 from regengine.registration.index.earth import (
     EarthIndex,
     build_earth_index,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.trials.exposures import Kind
     from benchmarks.trials.mirrored import MirroredMap
     from benchmarks.trials.source import Half, Trial, TrialSource
-    from regengine.references.map import LightMap
+    from regengine.references.reference import LightMap
     from regengine.registration.index.earth import EarthIndex
     from regengine.registration.windows import NightLights
 
@@ -127,7 +127,7 @@ def source_of(settings: TrialSettings) -> TrialSource:
 def open_workshop(settings: TrialSettings) -> Workshop:
     """Open the map to register on."""
     from regengine.errors import ConfigError
-    from regengine.references.map import open_light_map
+    from regengine.references.reference import open_light_map
 
     lights = settings.lights or source_of(settings).light_map_path
     if lights is None:

@@ -16,7 +16,7 @@ from regengine.archive.table import FrameTable, gathered
 from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.urls import host_of
-from regengine.references.source import Bounds
+from regengine.references.reference import Bounds
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
 ANSWER_MB = 64

@@ -171,7 +171,7 @@ def query(
     from regengine.commands.lights import progress_bar
     from regengine.errors import ConfigError
     from regengine.io.folders import cache_folder
-    from regengine.references.source import parse_bounds
+    from regengine.references.reference import parse_bounds
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")

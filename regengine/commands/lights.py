@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,16 +19,16 @@ from regengine.commands.options import Force, Json, Quiet
 from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from regengine.references.map import LightMap
+    from regengine.references.kinds import KindName
+    from regengine.references.reference import LightMap
+    from regengine.references.services import TileSet
 
 app = typer.Typer(
     help="Get, inspect, build or index night-light maps.\n\nExample: regengine lights get",
     no_args_is_help=True,
 )
 
-Maps = Annotated[
-    list[Path], typer.Argument(help="Night-light maps: files, or folders of files or tiles.")
-]
+Maps = Annotated[list[Path], typer.Argument(help="Night-light maps: files, or folders of files.")]
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
 # Of all that at level 8; other levels and regions by their number of pixels
@@ -42,7 +43,7 @@ def get(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Map, or folder of maps or tiles, that you have: nothing is downloaded. Takes "
+            help="Map, or folder of maps, that you have: nothing is downloaded. Takes "
             "minutes: about twelve for the Earth. May be given several times.",
         ),
     ] = None,
@@ -83,10 +84,8 @@ def get(
       regengine lights get --product VNP46A4 --date 2020 --region -12,34,32,60
     """
     from regengine.batch.at_hand import usual_map
-    from regengine.references.build import BuildOptions, build_map
-    from regengine.references.map import LightMap
-    from regengine.references.source import parse_bounds
-    from regengine.references.tiles import open_tiles
+    from regengine.references.build import build, write_reference
+    from regengine.references.reference import parse_bounds
     from regengine.registration.index.earth import index_minutes
     from regengine.registration.index.options import index_beside
 
@@ -109,17 +108,21 @@ def get(
             "that you may write to."
         ) from error
     if force or not out.exists():
-        if source:
-            light_map = _open(source)
-        elif product and date and bounds:
+        folder = None
+        if product and date and bounds:
             folder = _fetch_product(bounds, product, date, url, quiet)
-            light_map = _open([folder])
+            source = [folder]
+        if source:
+            maps = _open(source).references
+            covered = bounds or maps.bounds
+            write = partial(build, "lights", maps, out, region=bounds, overwrite=force)
         else:
-            folder = _fetched(bounds or SEEN, url, level, out, quiet)
-            light_map = LightMap(
-                sources=tuple(one for one in open_tiles(folder) if one.zoom == level)
-            )
-        minutes = index_minutes(bounds or light_map.info.bounds)
+            covered = bounds or SEEN
+            tiles = _fetch_tiles("lights", covered, url, level, out, quiet)
+            folder, grid = tiles.folder, tiles.grid
+            place = (grid.bounds, grid.step_deg, tiles.read_block, tiles.tags)
+            write = partial(write_reference, "lights", out, *place, overwrite=force)
+        minutes = index_minutes(covered)
         if not quiet and minutes >= 1.0:
             say(
                 f"Building the map, then its index, takes one processor about {minutes + 1:.0f} "
@@ -127,11 +130,10 @@ def get(
                 err=True,
             )
         with progress_bar("Building", quiet=quiet) as progress:
-            options = BuildOptions(region=bounds, overwrite=force)
-            build_map(light_map, out, options, progress)
+            write(progress=progress)
         if not quiet:
             say(f"{out}: {out.stat().st_size / 1e6:,.1f} MB", err=True)
-        if not quiet and not source:
+        if not quiet and folder:
             say(f"The files in {folder} are not needed any more.", err=True)
     _make_index_if_towns(out, quiet)
     if not quiet:
@@ -139,35 +141,33 @@ def get(
     say(str(out))
 
 
-def _fetched(
+def _fetch_tiles(
+    kind: KindName,
     bounds: tuple[float, float, float, float],
     url: str | None,
     level: int,
     out: Path,
     quiet: bool,
-) -> Path:
-    """Fetch the tiles of a region, once it is told how much that is; their folder."""
+) -> TileSet:
+    """Fetch the tiles of a region, once it is told how much that is."""
     import shutil
 
     from regengine.errors import LightMapError
-    from regengine.references.fetch import GIBS_BLACK_MARBLE, TileJob
-    from regengine.references.tiles import map_tiles_in_region
+    from regengine.references.services import SERVICES, TileSet
 
-    job = TileJob.prepared(
-        map_tiles_in_region(bounds, level), template=url or GIBS_BLACK_MARBLE, level=level
-    )
-    missing = job.missing()
-    fetched_bytes = job.bytes_of(missing)
-    share = len(job.wanted) / SEEN_TILES
+    tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
+    missing = tiles.missing()
+    fetched_bytes = tiles.measure_bytes(missing)
+    share = len(tiles.wanted) / SEEN_TILES
     made_bytes = share * (2.0 * MAP_BYTES + INDEX_BYTES)
     if not quiet:
         say(
-            f"{len(job.wanted):,} tiles, {len(job.wanted) - len(missing):,} there already: about "
-            f"{fetched_bytes / 1e6:,.1f} MB to download into {job.folder}, "
+            f"{len(tiles.wanted):,} tiles, {len(tiles.wanted) - len(missing):,} there already: "
+            f"about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
             f"{made_bytes / 1e6:,.1f} MB for map and index in {out.parent}.",
             err=True,
         )
-    for folder, wanted in ((job.folder, fetched_bytes), (out.parent, made_bytes)):
+    for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
         free = shutil.disk_usage(folder).free
         if free < wanted + min(LEAST_FREE_BYTES, wanted):
             raise LightMapError(
@@ -175,8 +175,8 @@ def _fetched(
                 "REGENGINE_CACHE and REGENGINE_DATA name folders on another disk."
             )
     with progress_bar("Fetching", quiet=quiet) as progress:
-        job.fetch(job.missing(), progress)
-    return job.folder
+        tiles.fetch(tiles.missing(), progress)
+    return tiles
 
 
 def _fetch_product(
@@ -187,8 +187,7 @@ def _fetch_product(
     quiet: bool,
 ) -> Path:
     """Fetch the tiles of a radiance product, of about 100 MB each; their folder."""
-    from regengine.references.downloader import TOKEN_VARIABLE, Downloader
-    from regengine.references.fetch import LAADS, fetch_vnp46
+    from regengine.references.services import LAADS, TOKEN_VARIABLE, Downloader, fetch_vnp46
 
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     with progress_bar("Fetching", quiet=quiet) as progress:
@@ -245,18 +244,22 @@ def build(
       regengine lights build BlackMarble_2016.tif --out earth.tif
       regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
     """
-    from regengine.references.build import BuildOptions, build_map
-    from regengine.references.source import parse_bounds
+    from regengine.references.build import build as build_reference
+    from regengine.references.reference import parse_bounds
 
     region = None if bbox is None else parse_bounds(bbox)
     light_map = _open(sources)
     start = time.monotonic()
     with progress_bar("Building", quiet=quiet) as progress:
-        build_map(
-            light_map,
+        build_reference(
+            "lights",
+            light_map.references,
             out,
-            BuildOptions(product=product, date=date, region=region, overwrite=force),
-            progress,
+            region=region,
+            overwrite=force,
+            progress=progress,
+            PRODUCT=product,
+            DATE=date,
         )
     if not quiet:
         size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - start

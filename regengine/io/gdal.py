@@ -45,11 +45,8 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def open_raster(
-    path: Path, *, driver: str, overview_factor: int = 1
-) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster of one format, by GDAL's name of it, or its overview of a factor.
+def open_dataset(path: Path, *, driver: str, overview_factor: int = 1) -> rasterio.DatasetReader:
+    """A raster of one format, by GDAL's name of it, or its overview of a factor.
 
     LightMapError if the file is missing, not of this format, damaged or cut short.
     """
@@ -60,14 +57,22 @@ def open_raster(
         try:
             with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
                 # From the root, or a folder called "http:" would make GDAL fetch what is below it
-                dataset = rasterio.open(path.absolute(), driver=driver, **options)
+                return rasterio.open(path.absolute(), driver=driver, **options)
         except RasterioIOError as error:
             raise LightMapError(
                 f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
                 "cut short; get it again or convert it to GeoTIFF."
             ) from error
-        with dataset:
-            yield dataset
+
+
+@contextmanager
+def open_raster(
+    path: Path, *, driver: str, overview_factor: int = 1
+) -> Iterator[rasterio.DatasetReader]:
+    """The same for a block, whose failures become errors of a damaged file, see `reading`."""
+    dataset = open_dataset(path, driver=driver, overview_factor=overview_factor)
+    with reading(path), dataset:
+        yield dataset
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,18 @@ from rasterio.windows import Window
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
-from regengine.io.gdal import writing
-from regengine.references.geotiff import is_complete
+from regengine.io.gdal import open_raster, writing
+from regengine.references.formats import has_blocks
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
-from regengine.references.map import LightMap
-from regengine.references.mosaic import FACTORS, fill, placed_in, snapped
-from regengine.references.radiance import CODE_SCALE, encode
-from regengine.references.source import Bounds, PixelGrid
+from regengine.references.reference import (
+    FACTORS,
+    Bounds,
+    Mask,
+    PixelGrid,
+    References,
+    Values,
+    mosaic,
+)
 
 Progress = Callable[[int, int], None]
 ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
@@ -41,16 +46,6 @@ class BuildParams:
     max_pixels: float = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
     # Draft and file by what they hold: Black Marble of the world 0.05, dense streets 0.1
     disk_share: float = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildOptions:
-    """What to write: product and date replace what the sources say unless they are ""."""
-
-    product: str = ""
-    date: str = ""
-    region: Bounds | None = None  # None for all
-    overwrite: bool = False
 
 
 def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
@@ -138,7 +133,7 @@ def write_reference(
             "width": grid.cols,
             "height": grid.rows,
             "crs": "EPSG:4326",
-            "transform": grid.transform(),
+            "transform": grid.transform,
             "nodata": spec.nodata,
             "tiled": True,
             "blockxsize": params.block_px,
@@ -174,6 +169,7 @@ def write_reference(
                 done += block.cols * block.rows
                 progress(done, grid.cols * grid.rows)
             dataset.update_tags(**{spec.content_tag: digest.hexdigest()})
+        factors = _level_factors(grid.cols, grid.rows, params)
         rasterio.shutil.copy(
             draft,
             final,
@@ -185,12 +181,14 @@ def write_reference(
             predictor="no",
             blocksize=params.block_px,
             overview_resampling="average",
-            overview_count=len(_level_factors(grid.cols, grid.rows, params)) - 1,
+            overview_count=len(factors) - 1,
             sparse_ok=True,
             bigtiff="if_safer",
         )
-        if not is_complete(final):
-            raise OSError("not all of it reached the disk")
+        for level in range(len(factors)):
+            with open_raster(final, driver="GTiff", overview_factor=2**level) as dataset:
+                if not has_blocks(final, dataset, every=True):
+                    raise OSError("not all of it reached the disk")
         draft.unlink()
         put_in_place(final, out)
 
@@ -209,55 +207,77 @@ def _blocks(grid: PixelGrid, params: BuildParams) -> Iterator[tuple[int, int, Pi
             yield row, col, part
 
 
-def build_map(
-    light_map: LightMap,
+def build(
+    kind: KindName,
+    sources: References,
     out: Path,
-    options: BuildOptions | None = None,
+    *,
+    region: Bounds | None = None,
+    overwrite: bool = False,
     progress: Progress = lambda done, total: None,
+    **tags: str,
 ) -> None:
-    """Write a light map as one file that opens fast and is read in windows.
+    """Write references as one file that opens fast and is read in windows.
 
-    The pixels are those of the first map's grid, so a single map in longitude and latitude is not
-    resampled. Each holds ``round(1e4 * log10(1 + L))`` as uint16, 65535 where there is no data;
-    overviews are means of those. For the rest see `write_reference`. LightMapError if a source is
-    damaged, or the region lies outside.
+    The pixels are those of the first one's grid, so that a single one in longitude and latitude is
+    not resampled; overviews are means of them.
+
+    Parameters
+    ----------
+    sources : References
+        Of any format, see `open_references`.
+    region : tuple of float, optional
+        West, south, east, north, degrees: only this part.
+    tags : str
+        PRODUCT and DATE replace what the sources say, unless they are "".
+
+    Raises
+    ------
+    LightMapError
+        A source is damaged, the region lies outside; else as `write_reference`.
     """
-    options = options or BuildOptions()
-    info = light_map.info
-    region = options.region or info.bounds
-    placed = placed_in(light_map.sources, region)
-    if not placed:
-        west, south, east, north = region
+    west, south, east, north = region or sources.bounds
+    reaching = sources.reaching((west, south, east, north))
+    if not reaching:
         raise LightMapError(
             f"The maps hold nothing between longitudes {west} and {east}, latitudes {south} and "
             f"{north}: choose a region that they cover.",
             code="outside_map",
         )
-    source, turn = placed[0]
-    grid = snapped(source.grid, turn, region)
-    saturation = "" if info.saturation is None else str(round(info.saturation / CODE_SCALE))
-    tags = {
-        "PRODUCT": options.product or info.product,
-        "DATE": options.date or info.date,
-        "KIND": info.kind,
-        "SATURATION_CODE": saturation,
-        "SOURCES": ", ".join(path.name for path in info.paths),
+    first, turn = reaching[0]
+    grid = replace(first.grid, west=first.grid.west + turn).covering((west, south, east, north))
+    spec, limits = KINDS[kind], [one.saturation for one in sources if one.saturation is not None]
+    about = {
+        "PRODUCT": " + ".join(dict.fromkeys(one.product for one in sources if one.product)),
+        "DATE": ", ".join(dict.fromkeys(one.date for one in sources if one.date)),
+        "CREDIT": "; ".join(dict.fromkeys(one.credit for one in sources if one.credit)),
+        "SATURATION_CODE": str(round(min(limits) / spec.scale)) if limits else "",
+        "SOURCES": ", ".join(dict.fromkeys(one.path.name for one in sources)),
     }
+    if kind == "lights":
+        about["KIND"] = "radiance" if all(one.measured for one in sources) else "display"
 
-    def read_block(block: PixelGrid) -> NDArray[np.uint16] | None:
-        reaching = placed_in(light_map.sources, block.bounds)
-        if not reaching:
-            return None
-        filled = fill(reaching, block)
-        return encode(filled.values, filled.valid)
+    def read_block(block: PixelGrid) -> NDArray[Any] | None:
+        here = sources.reaching(block.bounds)
+        return encode(kind, *mosaic(here, block)[:2]) if here else None
 
     write_reference(
-        "lights",
+        kind,
         out,
         grid.bounds,
         grid.step_deg,
         read_block,
-        tags,
+        about | {name: text for name, text in tags.items() if text},
         progress,
-        overwrite=options.overwrite,
+        overwrite=overwrite,
     )
+
+
+def encode(kind: KindName, values: Values, valid: Mask) -> NDArray[Any]:
+    """Codes of a built reference; of a day picture red, green, blue and opacity."""
+    spec = KINDS[kind]
+    if spec.nodata is None:
+        shown = np.broadcast_to(values, (3, *valid.shape)) if values.ndim == 2 else values
+        return np.concatenate([np.rint(shown), 255.0 * valid[None]]).astype(spec.dtype)
+    codes = np.rint(np.minimum(values / spec.scale, spec.nodata - 1))
+    return np.where(valid, codes, spec.nodata).astype(spec.dtype)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from regengine.references.map import LightMap
-from regengine.references.mosaic import fill, placed_in, snapped
-from regengine.references.source import PixelGrid
+from regengine.references.reference import LightMap, mosaic
 
-WHOLE_PIXELS = 16_000_000  # maps up to this size are looked at whole
-SAMPLE_BLOCKS = 20  # a side: blocks spread evenly over larger ones
-BLOCK_PX = 256
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
-def _spread(light_map: LightMap) -> dict[str, Any]:
-    """Radiances of a map, or of 400 blocks of 256 by 256 pixels of a large one.
+def _spread(light_map: LightMap, blocks: int = 20, block_px: int = 256) -> dict[str, Any]:
+    """Radiances of a map, or of so many blocks a side, spread evenly, of a larger one.
 
     Quantiles are shares of the pixels that have data, and the radiance, nW cm^-2 sr^-1, that they
     stay at or below; lit and saturated pixels, those above 0.5 nW and those at the map's
     saturation, are shares of them, too.
     """
-    grid = snapped(light_map.sources[0].grid, 0.0, light_map.info.bounds)
-    sampled = grid.cols * grid.rows > WHOLE_PIXELS
+    maps = light_map.references
+    grid = maps[0].grid.covering(maps.bounds)
+    sampled = grid.cols * grid.rows > (blocks * block_px) ** 2
+    high, wide = (min(block_px, side) if sampled else side for side in (grid.rows, grid.cols))
     found, total = [], 0
-    for block in _spread_blocks(grid) if sampled else [grid]:
-        filled = fill(placed_in(light_map.sources, block.bounds), block)
-        found.append(filled.values[filled.valid])
-        total += filled.values.size
+    for row in np.linspace(0, grid.rows - high, blocks if sampled else 1).astype(int):
+        for col in np.linspace(0, grid.cols - wide, blocks if sampled else 1).astype(int):
+            block = grid.part(int(row), int(col), high, wide)
+            values, valid, _ = mosaic(maps.reaching(block.bounds), block)
+            found.append(values[valid])
+            total += values.size
     values = np.concatenate(found)
     limit = np.inf if light_map.info.saturation is None else light_map.info.saturation
     some = values.size > 0
@@ -45,13 +43,6 @@ def _spread(light_map: LightMap) -> dict[str, Any]:
         "saturated_fraction": round(float(np.mean(values >= limit - 1e-3)), 6) if some else 0.0,
         "sampled": sampled,
     }
-
-
-def _spread_blocks(grid: PixelGrid) -> Iterator[PixelGrid]:
-    for row in np.linspace(0, max(grid.rows - BLOCK_PX, 0), SAMPLE_BLOCKS).astype(int):
-        for col in np.linspace(0, max(grid.cols - BLOCK_PX, 0), SAMPLE_BLOCKS).astype(int):
-            size = min(BLOCK_PX, grid.rows), min(BLOCK_PX, grid.cols)
-            yield grid.part(int(row), int(col), *size)
 
 
 def facts_of(light_map: LightMap) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Kind:
     nodata: int | None
     scale: float
     units: str
+    sigma_m: float | None  # of places in it; None: a pixel
     credit: str = ""
 
 
@@ -42,6 +43,7 @@ KINDS: dict[str, Kind] = {
         nodata=65535,
         scale=1.0e-4,  # 0.023 % of 1 + L
         units="log10(1 + L / 1 nW cm-2 sr-1)",
+        sigma_m=50.0,  # VIIRS
     ),
     "streets": Kind(
         format="streets 1",
@@ -51,6 +53,7 @@ KINDS: dict[str, Kind] = {
         nodata=255,
         scale=0.01,
         units="lamp density: weighted metres of road x 12.5 m / area",
+        sigma_m=5.0,
         credit="© OpenStreetMap contributors (ODbL)",
     ),
     "day": Kind(
@@ -61,5 +64,6 @@ KINDS: dict[str, Kind] = {
         nodata=None,
         scale=1.0,
         units="as displayed",
+        sigma_m=None,  # Blue Marble 500 m, a pixel
     ),
 }

@@ -18,7 +18,7 @@ from matchers.verify import DEFAULT_PARAMS
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
-from regengine.references.source import LightMapInfo
+from regengine.references.reference import LightMapInfo
 from regengine.registration.accept import (
     check_blind_fit,
     decide,

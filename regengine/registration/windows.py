@@ -15,7 +15,7 @@ from matchers.earth import ecef_to_geodetic, great_circle_km
 from matchers.footprint import visible_outline
 from matchers.light_grid import LightGrid, filled, pyramid
 from regengine.errors import LightMapError
-from regengine.references.source import LightMapInfo
+from regengine.references.reference import LightMapInfo
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 # Window pixels are never smaller than map pixels

@@ -21,7 +21,7 @@ from regengine.review.photo_tiles import PhotoPyramids
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
     from regengine.pipeline import RunInputs
-    from regengine.references.map import LightMap
+    from regengine.references.reference import LightMap
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
     from regengine.store.reviews import Decisions

@@ -14,9 +14,8 @@ from rasterio.warp import Resampling, reproject
 from detectors.constants import SEMI_MAJOR_M
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
-from regengine.references.map import LightMap, pixels_read
-from regengine.references.source import Bounds
-from regengine.references.tiles import row_lat_deg
+from regengine.references.reference import Bounds, LightMap
+from regengine.references.services import row_lat_deg
 
 TILE_PX = 256
 MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges
@@ -101,7 +100,7 @@ def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
     west, south, east, north = region
     step = _step_deg(region)
     total = 0.0
-    for source in light_map.sources:
+    for source in light_map.references:
         grid = source.grid
         wide = sum(
             max(0.0, min(east, grid.east + turn) - max(west, grid.west + turn))
@@ -109,7 +108,7 @@ def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
         )
         high = max(0.0, min(north, grid.north) - max(south, grid.south))
         share = wide * high / ((grid.east - grid.west) * (grid.north - grid.south))
-        total += min(share, 1.0) * pixels_read(source, step)
+        total += min(share, 1.0) * source.pixels_read(step)
     return total
 
 

@@ -17,7 +17,7 @@ from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.reviews import Judged, check_work, judged_state
 
 if TYPE_CHECKING:
-    from regengine.references.map import LightMap
+    from regengine.references.reference import LightMap
 
 FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 

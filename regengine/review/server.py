@@ -23,7 +23,7 @@ from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
     from regengine.pipeline import RunInputs
-    from regengine.references.map import LightMap
+    from regengine.references.reference import LightMap
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
@@ -181,6 +181,6 @@ def _maps_and_orbits(
     tles = None if tle is None else element_sets(tle.absolute())
     if not lights:
         return None, tles
-    from regengine.references.map import open_light_map
+    from regengine.references.reference import open_light_map
 
     return open_light_map([path.absolute() for path in lights]), tles

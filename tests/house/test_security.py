@@ -18,7 +18,7 @@ from regengine.commands import app
 from regengine.errors import LightMapError
 from regengine.io.tables import FORMULA_STARTS, name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
-from regengine.references.tiles import read_tile
+from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found

@@ -27,7 +27,7 @@ from regengine.exchange.export.warp import MapBlock, MapGrid, map_blocks, map_gr
 from regengine.photo.formats import read_image_header
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.photo.lens_profile import Falloff
-from regengine.references.map import LightMap
+from regengine.references.reference import LightMap
 from regengine.registration.prepare_photo import glare
 
 LEAST_RISE_SHARE = 0.2

@@ -24,7 +24,7 @@ from regengine.collection.radiometry.gain import Gain, fit_gain
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import MapGrid
 from regengine.photo.lens_profile import LensProfile, choose_profile
-from regengine.references.map import LightMap
+from regengine.references.reference import LightMap
 
 # Chance that one photo without any change shows one
 FALSE_ALARM = 0.01

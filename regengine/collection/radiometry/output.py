@@ -18,7 +18,7 @@ from regengine.exchange.export.warp import BLOCK
 from regengine.io.extras import need
 from regengine.io.plain import plain, printable
 from regengine.io.tables import cell, write_csv
-from regengine.references.source import LightMapInfo
+from regengine.references.reference import LightMapInfo
 
 PHOTO_COLUMNS = (
     "frame_index", "frame", "path", "sha256", "verdict", "time_utc", "off_nadir_deg", "lights",

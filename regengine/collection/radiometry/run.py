@@ -36,7 +36,7 @@ from regengine.exchange.export.run import check_free, guard_photo, take_away
 from regengine.exchange.export.selection import Chosen
 from regengine.io.atomic import in_place_of
 from regengine.photo.lens_profile import LensProfile
-from regengine.references.map import LightMap
+from regengine.references.reference import LightMap
 
 PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
 RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"

@@ -34,8 +34,8 @@ from matchers.verify import find_light_peaks
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
-from regengine.references.geotiff import lights_fingerprint
-from regengine.references.source import Bounds
+from regengine.references.formats import read_content_sha256
+from regengine.references.reference import Bounds
 from regengine.registration.windows import NightLights
 
 # From whole regions under the limb to what an 85 mm lens shows straight down. The next one would
@@ -200,7 +200,7 @@ def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> Non
         file.attrs["engine_version"] = version("regengine")
         file.attrs["maps"] = [path.name for path in maps]
         file.attrs["map_fingerprints"] = [
-            lights_fingerprint(path) or fingerprint(path) for path in maps
+            read_content_sha256(path) or fingerprint(path) for path in maps
         ]
         for number, size_km in enumerate(sorted(index.sizes_km)):
             level, group = index[size_km], file.create_group(f"level_{number}")
@@ -267,7 +267,7 @@ def check(path: Path, file: h5py.File, maps: Sequence[Path]) -> None:
 
 def is_of(known: str, path: Path) -> bool:
     """Whether a map is known by a fingerprint, that of its lights or that of its file."""
-    return known == lights_fingerprint(path) or known == fingerprint(path)
+    return known == read_content_sha256(path) or known == fingerprint(path)
 
 
 def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:

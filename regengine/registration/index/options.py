@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
 from regengine.orbit.missions import ANY_KM, mission_heights_km
-from regengine.references.source import Bounds, parse_bounds
+from regengine.references.reference import Bounds, parse_bounds
 
 if TYPE_CHECKING:
     from regengine.registration.index.earth import EarthIndex
@@ -42,7 +42,7 @@ def parse_blind_options(
 ) -> BlindOptions:
     """The options out of the command line's texts.
 
-    For `bbox` and `mission` see `regengine.references.source.parse_bounds` and
+    For `bbox` and `mission` see `regengine.references.reference.parse_bounds` and
     `regengine.orbit.missions.mission_heights_km`. Raises ConfigError if an option makes no sense.
     """
     if mode not in get_args(Mode):
@@ -76,7 +76,7 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     None where there is no file and the map is so large that to make one takes minutes. Raises
     ConfigError if the one named cannot be used.
     """
-    from regengine.references.map import light_map_of
+    from regengine.references.reference import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
     file, whole = index_file(options, maps), None

@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
 from regengine.references import open_light_map
-from regengine.references.radiance import display_saturation, display_table
+from regengine.references.lights import display_saturation, display_table
 
 
 @pytest.mark.parametrize(("row", "col"), [(17, 29), (30.4, 21.7)])

@@ -12,7 +12,7 @@ import rasterio
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.references.build import estimate_bytes, plan_grid, write_reference
-from regengine.references.source import PixelGrid
+from regengine.references.reference import PixelGrid
 
 PARIS = (2.2, 48.8, 2.45, 48.92)
 STEP = 1.0 / 9000.0  # 12.4 m

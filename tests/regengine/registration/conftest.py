@@ -13,7 +13,7 @@ from benchmarks.simulate.camera import SimCamera
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.references.map import open_light_map
+from regengine.references.reference import open_light_map
 from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result

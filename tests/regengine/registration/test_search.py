@@ -16,7 +16,7 @@ from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.references.map import open_light_map
+from regengine.references.reference import open_light_map
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.index.earth import EarthIndex, index_in_memory

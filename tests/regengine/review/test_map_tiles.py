@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.errors import LightMapError
-from regengine.references.map import LightMap, open_light_map
+from regengine.references.reference import LightMap, open_light_map
 from regengine.review import map_tiles
 from regengine.review.map_tiles import WHITE, MapTiles
 

@@ -6,6 +6,9 @@ digital number from which it is estimated by a measured curve.
 
 from __future__ import annotations
 
+import re
+from datetime import date, timedelta
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,8 +31,20 @@ DISPLAY_TOP_DN = 253
 # The median DN of the classes of 31, 47, 63, 83 and 134 nW is 250, 252, 253, 253 and 253.
 DISPLAY_SATURATED_DN = 250
 
-CODE_SCALE = 1.0e-4  # log10(1 + L) per step of a built map: 0.023 % of 1 + L
-CODE_NODATA = 65535
+_PRODUCTS = (
+    (r"vnp46a[1-4]", "Black Marble {}"),
+    (r"black.?marble", "Black Marble"),
+    (r"blue.?marble", "Blue Marble"),
+    (r"dmsp|(^|_)f1[0-8](19|20)\d\d", "DMSP-OLS stable lights"),
+    (r"avg_rad|vcm|vnl_|_bm_|eog|viirs|svdnb", "VIIRS DNB composite"),
+)
+_DATES = (
+    r"A(?P<y>\d{4})(?P<doy>\d{3})(?=\D)",  # VNP46A4.A2020001.h10v05
+    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])\d\d-(19|20)\d{6}",  # SVDNB_npp_20160101-20160131
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])[-_]?(?P<d>[0-2]\d|3[01])(?!\d)",
+    r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
+    r"(?P<y>(19|20)\d\d)(?!\d)",
+)
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:
@@ -76,17 +91,26 @@ def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(lights < 4.0, 0.0, lights).astype(np.uint8)
 
 
-def encode(values: Values, valid: Mask) -> NDArray[np.uint16]:
-    """Codes of a built map: ``round(1e4 * value)``, 65535 where there is no data."""
-    codes = np.rint(np.minimum(values / CODE_SCALE, CODE_NODATA - 1))
-    return np.where(valid, codes, CODE_NODATA).astype(np.uint16)
+def product_of_name(name: str) -> str:
+    """Product that a file name speaks of, or ""."""
+    for pattern, product in _PRODUCTS:
+        found = re.search(pattern, name.lower())
+        if found:
+            return product.format(found.group(0).upper())
+    return ""
 
 
-def decode(codes: NDArray[np.uint16]) -> tuple[Values, Mask]:
-    """Values and validity of the codes of a built map."""
-    valid = codes != CODE_NODATA
-    values = codes.astype(np.float32)
-    values *= np.float32(CODE_SCALE)
-    if not valid.all():
-        values[~valid] = 0.0
-    return values, valid
+def date_of_name(name: str) -> str:
+    """Year, month or day that a file name speaks of ("2016", "2019-01", "2012-04-18"), or ""."""
+    for pattern in _DATES:
+        found = re.search(r"(?<!\d)" + pattern, name)
+        if not found:
+            continue
+        parts = found.groupdict()
+        if parts.get("doy"):
+            day = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["doy"]) - 1)
+            if day.year != int(parts["y"]):
+                continue  # a year has no day 000 or 400
+            return day.isoformat()
+        return "-".join(parts[key] for key in ("y", "m", "d") if parts.get(key))
+    return ""

@@ -1,0 +1,498 @@
+"""Find out what a file is: its grid, and what its samples mean."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform as warp_points
+
+from regengine.errors import FrameError, LightMapError, RegengineError
+from regengine.io.gdal import open_raster
+from regengine.io.regular import open_regular
+from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
+from regengine.references.lights import date_of_name, display_saturation, product_of_name
+from regengine.references.reference import PixelGrid, Reference
+from regengine.store.file import heaps_end
+
+TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+NETCDF_MAGIC = b"CDF"
+MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
+# What else people hold in their hands, and what to do with it.
+OTHER_FORMATS = (
+    (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
+    (b"PK\x03\x04", "is a zip archive: unpack it first"),
+    (b"\x89PNG", "is a picture that does not say where it lies: get the GeoTIFF of it"),
+    (b"\xff\xd8\xff", "is a picture that does not say where it lies: get the GeoTIFF of it"),
+    (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
+)
+COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
+RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
+TILE_DEG = 10.0  # of Black Marble (VNP46A1 to A4 and their NOAA-20 twins), HDF-EOS5
+# Best first: all angles have the most observations; gap-filled has a value wherever one was ever.
+DATA_SETS = (
+    "AllAngle_Composite_Snow_Free",
+    "NearNadir_Composite_Snow_Free",
+    "OffNadir_Composite_Snow_Free",
+    "Gap_Filled_DNB_BRDF-Corrected_NTL",
+    "DNB_BRDF-Corrected_NTL",
+    "DNB_At_Sensor_Radiance_500m",
+    "DNB_At_Sensor_Radiance",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatParams:
+    """What passes for what."""
+
+    # A grid counts as square and north-up if its far corner is off by less than this, pixels
+    grid_tolerance_px: float = 0.02
+    # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
+    # beyond
+    farthest: float = 1e9
+    edge_points: int = 21  # across a map, to find its extent in longitude and latitude
+    min_step_deg: float = 1e-6  # a tenth of a metre
+    max_step_deg: float = 10.0
+    # Clips of one city or country are small; world maps are never looked through for border zeros
+    max_clip_pixels: int = 4_000_000
+    min_patch_share: float = 0.995  # of a country's clip 0.9999 is in one patch, of cities 0.98
+    max_zeros_inside: float = 0.02
+    dmsp_step_deg: float = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
+    dmsp_top: int = 63  # six bits
+    dmsp_sample_px: int = 1000  # rows and columns
+
+
+PARAMS = FormatParams()
+
+
+def open_files(kind: KindName, path: Path) -> list[Reference]:
+    """The reference or, of a folder, references of a kind at a path; LightMapError if none."""
+    if path.is_dir():
+        # Newest name first: of two tiles of the same place the later one counts.
+        files = sorted(
+            (file for file in path.iterdir() if file.suffix.lower() in MAP_SUFFIXES), reverse=True
+        )
+        if not files:
+            raise LightMapError(
+                f"{path} holds no night-light map: it should contain GeoTIFF, VNP46 or netCDF "
+                "files."
+            )
+        return [one for file in files for one in open_files(kind, file)]
+    try:
+        with open_regular(path) as file:
+            magic = file.read(8)
+    except FrameError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise LightMapError(
+                f"{path} does not exist: check the path of the night-light map."
+            ) from None
+        raise LightMapError(f"{error}.") from error
+    except OSError as error:
+        raise LightMapError(
+            f"{path} cannot be opened ({error.strerror}): check its permissions."
+        ) from error
+    if magic.startswith(TIFF_MAGICS):
+        return [open_geotiff(kind, path)]
+    if kind == "lights" and magic == HDF5_MAGIC:
+        # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if not heaps_end(data):
+                raise _broken_hdf5(path)
+        return [open_netcdf(path) if path.suffix.lower() == ".nc" else open_vnp46(path)]
+    if kind == "lights" and magic.startswith(NETCDF_MAGIC):
+        return [open_netcdf(path)]
+    for start, sentence in OTHER_FORMATS:
+        if magic.startswith(start):
+            raise LightMapError(f"{path} {sentence}.")
+    if kind != "lights":
+        raise LightMapError(f"{path} is no GeoTIFF: make one with `regengine {kind} build`.")
+    raise LightMapError(
+        f"{path} is no night-light map, whatever its name says: give a GeoTIFF, a VNP46 tile "
+        "(HDF5), a netCDF file, or a folder of them."
+    )
+
+
+def open_geotiff(kind: KindName, path: Path) -> Reference:
+    """A GeoTIFF: a built reference, or one in any coordinate system that is to be one."""
+    with open_raster(path, driver="GTiff") as dataset:
+        if dataset.crs is None or dataset.transform == Affine.identity():
+            raise LightMapError(
+                f"{path} has no coordinate system, so nothing tells where its lights are: get the "
+                "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
+            )
+        if not has_blocks(path, dataset, every=False):
+            raise LightMapError(
+                f"{path} was cut short while it was copied or downloaded: get it again."
+            )
+        west, north = dataset.bounds.left, dataset.bounds.top
+        grid, warp = None, True
+        if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
+            grid = square_grid(dataset.transform, dataset.width, dataset.height)
+            warp = dataset.crs.to_epsg() != 4326 or grid is None
+            if warp or grid is None:
+                grid = _lonlat_grid(dataset)
+            west, north = grid.west, grid.north
+            corners = (grid.west, grid.east, grid.south, grid.north)
+            on_earth = (
+                np.isfinite(corners).all()
+                and grid.south >= -90.0 - 2.0 * grid.step_deg
+                and grid.north <= 90.0 + 2.0 * grid.step_deg
+                and grid.west >= -361.0
+                and grid.east <= 541.0
+                and PARAMS.min_step_deg <= grid.step_deg <= PARAMS.max_step_deg
+            )
+        if grid is None or not on_earth:
+            raise LightMapError(
+                f"{path} says that it lies beyond the Earth (west {west:g}, north {north:g}): get "
+                "it again, or set its place with gdal_translate -a_ullr."
+            )
+        raw = Reference(
+            path=path, kind=kind, grid=grid, crs=dataset.crs.to_string(), warp=warp,
+        )  # fmt: skip
+        tags = dataset.tags()
+        if FORMAT_TAG in tags:
+            return _built(raw, dataset, tags)
+        if kind == "streets":
+            raise LightMapError(
+                f"{path} is no map of streets: make one with `regengine streets build ROADS`."
+            )
+        flags = dataset.mask_flag_enums[0]
+        raw = replace(raw, has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags)
+        return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
+
+
+def read_content_sha256(path: Path) -> str | None:
+    """SHA-256 of the grid and lights of a built map, hexadecimal; None for maps that have none."""
+    if not path.is_file():
+        return None
+    try:
+        with open_raster(path, driver="GTiff") as dataset:
+            return dataset.tags().get(KINDS["lights"].content_tag)
+    except LightMapError:
+        return None
+
+
+def _built(raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]) -> Reference:
+    """What `regengine KIND build` made."""
+    spec = KINDS[raw.kind]
+    if tags[FORMAT_TAG] != spec.format:
+        other = next((kind for kind in KINDS if KINDS[kind].format == tags[FORMAT_TAG]), None)
+        if other is not None:
+            raise LightMapError(f"{raw.path} is a map of {other}, not of {raw.kind}.")
+        raise LightMapError(
+            f"{raw.path} was built by another version ({tags[FORMAT_TAG]!r}, this one reads "
+            f"{spec.format!r}): build it again with `regengine {raw.kind} build`."
+        )
+    grid, saturation = raw.grid, tags.get("SATURATION_CODE", "")
+    exact = (f for f in dataset.overviews(1) if not (grid.cols % f or grid.rows % f or f & (f - 1)))
+    return replace(
+        raw,
+        product=tags.get("PRODUCT", ""),
+        date=tags.get("DATE", ""),
+        credit=tags.get("CREDIT", ""),
+        measured=tags.get("KIND") not in ("display", "day"),
+        saturation=float(saturation) * spec.scale if saturation else None,
+        content_sha256=tags.get(spec.content_tag, ""),
+        bands=tuple(range(1, spec.bands + 1)),
+        nodata=None if spec.nodata is None else float(spec.nodata),
+        scale=spec.scale,
+        has_alpha=spec.bands == 4,
+        overviews=tuple(exact),
+    )
+
+
+def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
+    """A picture by day, as displayed."""
+    if set(dataset.dtypes) != {"uint8"} or dataset.count not in (1, 3, 4):
+        raise LightMapError(
+            f"{raw.path} is no picture of 8 bits in one or three bands: make one as with "
+            f"gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
+        )
+    return replace(
+        raw,
+        coding="picture",
+        measured=False,
+        bands=tuple(range(1, dataset.count + 1)),
+        nodata=dataset.nodatavals[0],
+        has_alpha=dataset.colorinterp[-1] == ColorInterp.alpha,
+        product=dataset.tags().get("PRODUCT", "") or product_of_name(raw.path.name),
+        date=date_of_name(raw.path.name),
+    )
+
+
+def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
+    """Night lights, by the tags, the type and the name of a file."""
+    path, about = raw.path, dataset.tags().get("PRODUCT", "")
+    raw = replace(
+        raw,
+        product=product_of_name(path.name) or product_of_name(about),
+        date=date_of_name(path.name) or date_of_name(about),
+    )
+    shown = replace(raw, measured=False, saturation=display_saturation())
+    if dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}:
+        has_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+        bands = (1, 2, 3, 4) if has_alpha else (1, 2, 3)
+        return replace(shown, coding="colour", bands=bands, has_alpha=has_alpha)
+    named = (
+        number
+        for number, text in enumerate(dataset.descriptions, start=1)
+        if text and re.search(RADIANCE_BAND_PATTERN, text)
+    )
+    band = next(named, 1)
+    dtype, nodata = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
+    if "complex" in dtype:
+        raise LightMapError(
+            f"{path} holds complex numbers, not lights: give the radiances as real numbers."
+        )
+    if re.search(COUNTS_PATTERN, f"{path.stem} {dataset.descriptions[band - 1] or ''}"):
+        raise LightMapError(
+            f"{path} holds counts of observations, not lights: give the avg_rad file of the same "
+            "composite."
+        )
+    why = "its name says" if "DMSP" in raw.product else ""
+    if dtype == "uint8" and not why and abs(raw.grid.step_deg / PARAMS.dmsp_step_deg - 1.0) < 0.01:
+        shape = tuple(min(side, PARAMS.dmsp_sample_px) for side in dataset.shape)
+        samples = dataset.read(band, out_shape=shape)
+        if samples[samples != nodata].max(initial=0) <= PARAMS.dmsp_top:
+            why = "it has bytes up to 63 on pixels of 30 arcsec"
+    if why:
+        raise LightMapError(
+            f"{path} holds DMSP numbers, not radiance ({why}): convert it once, about 0.4 "
+            f"nW/cm²/sr a number, as with gdal_translate -ot Float32 -scale 0 63 0 25 {path.name} "
+            "radiance.tif."
+        )
+    if dtype == "uint8":
+        return replace(shown, coding="grey", bands=(band,), nodata=nodata)
+    if nodata is None and dtype == "uint16":
+        nodata = 65535.0  # fill value of Black Marble, Collection 1
+    if nodata is None and zeros_mean_no_data(dataset, band):
+        nodata = 0.0
+    return replace(
+        raw,
+        coding="radiance",
+        bands=(band,),
+        nodata=nodata,
+        scale=dataset.scales[band - 1],
+        offset=dataset.offsets[band - 1],
+    )
+
+
+def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
+    """Whether exact zeros lie outside of what a clip holds.
+
+    Exports of a circle or a country leave 0 around it. In a composite that keeps its background an
+    exact 0 hardly occurs inside, so: all other pixels are one patch, with hardly any zero in it.
+    (Of a country's clip 99.99 % are in one patch; the lights of Paris, Tokyo or Los Angeles on a
+    background of 0 leave 2 % in patches of their own.)
+    """
+    from scipy.ndimage import binary_fill_holes, label
+
+    if dataset.width * dataset.height > PARAMS.max_clip_pixels:
+        return False
+    samples = dataset.read(band)
+    if samples.dtype.kind != "f" or not np.isfinite(samples).all() or samples.min() < -1e30:
+        return False
+    other = samples != 0
+    patches = label(other, np.ones((3, 3)))[0]
+    if patches.max() == 0 or other.all():
+        return False
+    largest = patches == np.bincount(patches[other]).argmax()
+    if np.count_nonzero(largest) < PARAMS.min_patch_share * np.count_nonzero(other):
+        return False
+    zeros_inside = np.count_nonzero(binary_fill_holes(largest) & ~other)
+    return bool(zeros_inside < PARAMS.max_zeros_inside * np.count_nonzero(largest))
+
+
+def square_grid(transform: Affine, cols: int, rows: int) -> PixelGrid | None:
+    """The grid of a transform if it is north-up with square pixels, else None."""
+    step = (transform.a - transform.e) / 2.0
+    skew = abs(transform.b) * rows + abs(transform.d) * cols
+    uneven = abs(transform.a + transform.e) / 2.0 * max(cols, rows)
+    if step <= 0.0 or skew + uneven > PARAMS.grid_tolerance_px * step:
+        return None
+    return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
+
+
+def _lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:
+    """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
+
+    Of a map across the antimeridian the longitudes go on beyond 180 degrees.
+    """
+    transform, cols, rows = calculate_default_transform(
+        dataset.crs, "EPSG:4326", dataset.width, dataset.height, *dataset.bounds
+    )
+    step = min(transform.a, -transform.e)
+    west, north, width, height = transform.c, transform.f, cols * transform.a, -rows * transform.e
+    if width > 180.0:
+        share = np.linspace(0.0, 1.0, PARAMS.edge_points)
+        x, y = np.meshgrid(share * dataset.width, share * dataset.height)
+        x, y = dataset.transform * (x.ravel(), y.ravel())
+        lon, lat = (np.asarray(part) for part in warp_points(dataset.crs, "EPSG:4326", x, y))
+        middle = lon[lon.size // 2]
+        lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
+        if np.isfinite(lon + lat).all() and np.ptp(lon) < 180.0:
+            west, north, width, height = lon.min(), lat.max(), np.ptp(lon), np.ptp(lat)
+            step = np.hypot(width, height) / np.hypot(dataset.width, dataset.height)
+    cols, rows = int(np.ceil(width / step)), int(np.ceil(height / step))
+    return PixelGrid(
+        west=float(west), north=float(north), step_deg=float(step), cols=cols, rows=rows
+    )
+
+
+def has_blocks(path: Path, dataset: rasterio.DatasetReader, *, every: bool) -> bool:
+    """Whether a GeoTIFF reaches to the end of its blocks: all of them, or the first and last."""
+    size = path.stat().st_size
+    rows, cols = (
+        -(-extent // block)
+        for extent, block in zip(dataset.shape, dataset.block_shapes[0], strict=True)
+    )
+    if every:
+        names = [f"{col}_{row}" for row in range(rows) for col in range(cols)]
+    else:
+        names = ["0_0", *(f"{col}_{rows - 1}" for col in range(max(0, cols - 64), cols))]
+    for name in names:
+        place = [
+            dataset.get_tag_item(f"BLOCK_{what}_{name}", "TIFF", 1) for what in ("OFFSET", "SIZE")
+        ]
+        if None not in place and sum(map(int, place)) > size:
+            return False
+    return True
+
+
+def open_netcdf(path: Path) -> Reference:
+    """A netCDF file of one variable of radiance; of several times the last one is read."""
+    with open_raster(path, driver="netCDF") as dataset:
+        band = dataset.count
+        if band == 0:
+            raise LightMapError(
+                f"{path} holds {len(dataset.subdatasets)} variables: extract the radiance with "
+                "gdal_translate NETCDF:file.nc:variable out.tif and give that file."
+            )
+        grid = square_grid(dataset.transform, dataset.width, dataset.height)
+        # By the CF conventions it is in degrees where no other CRS is named
+        geographic = dataset.crs is None or dataset.crs.to_epsg() == 4326
+        if (
+            grid is None
+            or not geographic
+            or grid.step_deg >= 1.0
+            or not (-90.0 <= grid.south < grid.north <= 90.0 and -180.0 <= grid.west < 360.0)
+        ):
+            raise LightMapError(
+                f"{path} is not on square pixels of longitude and latitude: convert it with "
+                "gdalwarp -t_srs EPSG:4326 to a GeoTIFF and give that file."
+            )
+        units = dataset.tags().get("time#units", "")
+        since = re.match(r"days since (\d{4})-(\d\d?)-(\d\d?)", units)
+        days, day = dataset.tags(band).get("NETCDF_DIM_time", ""), ""
+        if since is not None and re.fullmatch(r"\d+(\.\d+)?", days):
+            start = date(*(int(part) for part in since.groups()))
+            day = (start + timedelta(days=float(days))).isoformat()
+        return Reference(
+            path=path,
+            kind="lights",
+            driver="netCDF",
+            coding="radiance",
+            grid=grid,
+            bands=(band,),
+            nodata=dataset.nodatavals[band - 1],
+            scale=dataset.scales[band - 1],
+            offset=dataset.offsets[band - 1],
+            product=product_of_name(path.name),
+            date=day,
+        )
+
+
+def open_vnp46(path: Path) -> Reference:
+    """A Black Marble tile, placed by its attributes or else by hHHvVV in its name."""
+    data_sets: dict[str, str] = {}
+    said: dict[str, int] = {}
+
+    def note(name: str, thing: h5py.Group | h5py.Dataset) -> None:
+        for key in ("HorizontalTileNumber", "VerticalTileNumber"):
+            if key in thing.attrs:
+                said.setdefault(key, int(_scalar(thing.attrs[key])))
+        # Values in other files are left alone: a map from a stranger could choose them
+        own = isinstance(thing, h5py.Dataset) and not thing.external and not thing.is_virtual
+        if own and thing.ndim == 2:
+            data_sets.setdefault(name.rsplit("/", 1)[-1], name)
+
+    with open_hdf5(path) as file:
+        note("", file)
+        file.visititems(note)
+        wanted = next((name for name in DATA_SETS if name in data_sets), None)
+        if wanted is None:
+            raise LightMapError(
+                f"{path} holds no night lights that are known ({', '.join(DATA_SETS[:2])}, …): "
+                "give a VNP46A2, A3 or A4 tile."
+            )
+        rows, cols = file[data_sets[wanted]].shape
+        about = {key: _scalar(value) for key, value in file[data_sets[wanted]].attrs.items()}
+    in_name = re.search(r"h(\d\d)v(\d\d)", path.name)
+    if len(said) == 2:
+        across, down = said["HorizontalTileNumber"], said["VerticalTileNumber"]
+    elif in_name:
+        across, down = int(in_name[1]), int(in_name[2])
+    else:
+        raise LightMapError(
+            f"{path} does not say where it lies: give it back its name with hHHvVV, such as "
+            "VNP46A4.A2020001.h31v05.h5."
+        )
+    if not (0 <= across < 36 and 0 <= down < 18):
+        raise LightMapError(
+            f"{path} names a tile off the Earth, h{across:02d}v{down:02d}: get it again."
+        )
+    west, north = -180.0 + TILE_DEG * across, 90.0 - TILE_DEG * down
+    fill = about.get("_FillValue")
+    return Reference(
+        path=path,
+        kind="lights",
+        driver="HDF5",
+        data_set=data_sets[wanted],
+        coding="radiance",
+        grid=PixelGrid(west=west, north=north, step_deg=TILE_DEG / cols, cols=cols, rows=rows),
+        nodata=None if fill is None else float(fill),
+        scale=float(about.get("scale_factor", 1.0)),
+        offset=float(about.get("add_offset", about.get("offset", 0.0))),
+        product=product_of_name(path.name) or "Black Marble",
+        date=date_of_name(path.name),
+    )
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file; LightMapError where it is damaged."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (RegengineError, MemoryError):
+        raise
+    except Exception as error:  # damaged HDF5 files fail in many ways
+        raise _broken_hdf5(path) from error
+
+
+def _broken_hdf5(path: Path) -> LightMapError:
+    return LightMapError(
+        f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
+        "get it again."
+    )
+
+
+def _scalar(value: Any) -> str | float:
+    """An attribute as text or number; files keep them as bytes, numbers or arrays of one."""
+    item = np.asarray(value).reshape(-1)[0] if np.asarray(value).size else ""
+    if isinstance(item, bytes):
+        return item.decode("ascii", "replace").strip("\0 ")
+    return str(item) if isinstance(item, str) else float(item)

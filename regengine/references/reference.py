@@ -1,0 +1,579 @@
+"""References: georeferenced rasters of one kind that photos are compared with, in windows."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import Resampling, reproject
+from rasterio.windows import Window
+
+from matchers.light_grid import LightGrid
+from regengine.errors import ConfigError, LightMapError
+from regengine.io.folders import data_folder
+from regengine.io.gdal import gdal_session, open_dataset, reading
+from regengine.references import lights
+from regengine.references.kinds import KINDS, KindName
+
+Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
+Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
+Mask = NDArray[np.bool_]  # (rows, cols)
+Patch = LightGrid
+
+# 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
+# match.
+FACTORS = (1, 2, 4, 8, 16, 32, 64)
+MEANINGS = {
+    "lights": "built map of log radiance",
+    "streets": "lamps along streets",
+    "day": "built picture by day",
+    "picture": "picture by day",
+    "radiance": "radiance",
+    "grey": "grey picture, radiance estimated from its levels",
+    "colour": "colour picture, radiance estimated from its lights",
+}
+TURNS_DEG = (0.0, 360.0, -360.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadParams:
+    """How references are read."""
+
+    aligned_px: float = 0.01  # grids that agree this well over a window are copied
+    rounding: float = 1e-6  # of steps: 15 arcsec is no binary number
+    strip_pixels: int = 4_000_000  # decoded at once of files without overviews: 50 MB
+    open_files: int = 32  # of each thread; GDAL keeps the tiles that were decoded with them
+    warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; 0 it does not take
+    # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
+    overview_pixels: int = 7_000_000
+
+
+PARAMS = ReadParams()
+_OPENED = threading.local()  # datasets are not safe to share; a forked process has none
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelGrid:
+    """A north-up grid of square pixels in longitude and latitude.
+
+    ``west`` and ``north`` are the outer *edges* of the first pixel, degrees.
+    """
+
+    west: float
+    north: float
+    step_deg: float
+    cols: int
+    rows: int
+
+    @property
+    def east(self) -> float:
+        """Eastern edge, degrees."""
+        return self.west + self.cols * self.step_deg
+
+    @property
+    def south(self) -> float:
+        """Southern edge, degrees."""
+        return self.north - self.rows * self.step_deg
+
+    @property
+    def bounds(self) -> Bounds:
+        """Edges, degrees."""
+        return self.west, self.south, self.east, self.north
+
+    @property
+    def transform(self) -> Affine:
+        """From pixels to degrees."""
+        return Affine(self.step_deg, 0.0, self.west, 0.0, -self.step_deg, self.north)
+
+    def part(self, row: int, col: int, rows: int, cols: int) -> PixelGrid:
+        """Some of its rows and columns."""
+        west, north = self.west + col * self.step_deg, self.north - row * self.step_deg
+        return replace(self, west=west, north=north, cols=cols, rows=rows)
+
+    def reduced(self, factor: int) -> PixelGrid:
+        """The grid whose pixels are ``factor`` by ``factor`` of this one's, same first corner."""
+        cols, rows = math.ceil(self.cols / factor), math.ceil(self.rows / factor)
+        return replace(self, step_deg=self.step_deg * factor, cols=cols, rows=rows)
+
+    def covering(self, region: Bounds) -> PixelGrid:
+        """The grid cut, or continued beyond its edges, so that it covers a region."""
+        west, south, east, north = region
+        left = math.floor((west - self.west) / self.step_deg + PARAMS.rounding)
+        right = math.ceil((east - self.west) / self.step_deg - PARAMS.rounding)
+        top = math.floor((self.north - north) / self.step_deg + PARAMS.rounding)
+        bottom = math.ceil((self.north - south) / self.step_deg - PARAMS.rounding)
+        return self.part(top, left, max(bottom - top, 1), max(right - left, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """One raster file as a grid of longitude and latitude; no open file, may be pickled.
+
+    Attributes
+    ----------
+    measured : bool
+        Whether values were measured (radiance, streets), not estimated from a picture.
+    crs : str
+        Of the file as it is; what is not north up and square in EPSG:4326 is warped.
+    saturation : float or None
+        Value from which on the map is saturated, if any.
+    content_sha256 : str
+        Of grid and pixels of a built file, the same whatever the file is called; "" of others.
+    coding : str
+        What samples mean: codes of a `Kind`, or radiance, grey levels and colours not yet built.
+    overviews : tuple of int
+        Factors at which the file has exact overviews.
+    """
+
+    path: Path
+    kind: KindName
+    product: str = ""
+    date: str = ""
+    credit: str = ""
+    measured: bool = True
+    grid: PixelGrid
+    crs: str = "EPSG:4326"
+    saturation: float | None = None
+    content_sha256: str = ""
+    coding: Literal["built", "radiance", "grey", "colour", "picture"] = "built"
+    driver: str = "GTiff"
+    data_set: str = ""  # inside an HDF5 file
+    bands: tuple[int, ...] = (1,)
+    nodata: float | None = None
+    scale: float = 1.0
+    offset: float = 0.0
+    has_alpha: bool = False  # the last band is opacity
+    has_mask: bool = False  # of the file, beside its bands
+    warp: bool = False
+    overviews: tuple[int, ...] = ()
+
+    @property
+    def sigma_m(self) -> float:
+        """Standard deviation of where things lie in it: of day pictures a pixel."""
+        return KINDS[self.kind].sigma_m or self.grid.step_deg * 111_195.0
+
+    @property
+    def description(self) -> str:
+        """One sentence for people."""
+        name = " ".join(part for part in (self.product or "unknown product", self.date) if part)
+        return f"{name}: {MEANINGS[self.kind if self.coding == 'built' else self.coding]}"
+
+    def pixels_read(self, step_deg: float) -> int:
+        """How many pixels of the file, or of its overviews, make all of it at a step."""
+        factor = max(f for f in (1, *self.overviews) if f <= self.factor_for(step_deg))
+        return self.grid.cols * self.grid.rows // factor**2
+
+    def factor_for(self, step_deg: float) -> int:
+        """Largest factor whose pixels are not coarser than wanted."""
+        limit = step_deg * (1.0 + PARAMS.rounding) / self.grid.step_deg
+        return max((factor for factor in FACTORS if factor <= limit), default=1)
+
+    def read(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
+        """Values and validity of a block that lies within ``grid.reduced(factor)``."""
+        block = row * factor, col * factor, rows * factor, cols * factor
+        if factor in (1, *self.overviews):
+            return self._decoded(*block, factor)
+        strip = max(PARAMS.strip_pixels // (cols * factor**2), 1)
+        parts = []
+        for first in range(row, row + rows, strip):
+            high = min(strip, row + rows - first) * factor
+            there = min(high, self.grid.rows - first * factor)
+            wide = min(block[3], self.grid.cols - block[1])
+            values, valid = self._decoded(first * factor, block[1], there, wide, 1)
+            padding = ((0, high - there), (0, block[3] - wide))
+            values = np.pad(values, [(0, 0)] * (values.ndim - 2) + list(padding))
+            valid = np.pad(valid, padding)
+            for _ in range(int(math.log2(factor))):  # means of means, as overviews are
+                values, valid = _average_pixels(values, valid)
+            parts.append((values, valid))
+        values, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
+        return values, valid
+
+    def read_onto(self, out: PixelGrid) -> tuple[Values, Mask] | None:
+        """Values, 0 where there are none, and validity on a grid; None where nothing of it is."""
+        factor = self.factor_for(out.step_deg)
+        level = self.grid.reduced(factor)
+        ratio = out.step_deg / level.step_deg
+        col = (out.west - level.west) / level.step_deg
+        row = (level.north - out.north) / level.step_deg
+        drift = abs(ratio - 1.0) * max(out.cols, out.rows)
+        copied = drift + abs(col - round(col)) + abs(row - round(row)) < PARAMS.aligned_px
+        margin = 0 if copied else 2  # bilinear, with pixels up to twice smaller
+        near = PARAMS.aligned_px
+        top, left = (max(math.floor(start + near) - margin, 0) for start in (row, col))
+        bottom = min(math.ceil(row + out.rows * ratio - near) + margin, level.rows)
+        right = min(math.ceil(col + out.cols * ratio - near) + margin, level.cols)
+        if bottom <= top or right <= left:
+            return None
+        values, valid = self.read(top, left, bottom - top, right - left, factor)
+        if copied:
+            down, across = top - round(row), left - round(col)
+        else:
+            # Only what the block lies under: GDAL takes the ratio of pixels from that of the sizes
+            down, across = (max(math.floor(start / ratio), 0) for start in (top - row, left - col))
+            high = min(math.ceil((bottom - row) / ratio), out.rows) - down
+            wide = min(math.ceil((right - col) / ratio), out.cols) - across
+            if high <= 0 or wide <= 0:
+                return None
+            result = np.full((*values.shape[:-2], high, wide), np.nan, np.float32)
+            with gdal_session():
+                reproject(
+                    source=np.where(valid, values, np.float32(np.nan)),
+                    destination=result,
+                    src_transform=level.part(top, left, 1, 1).transform,
+                    dst_transform=out.part(down, across, high, wide).transform,
+                    src_crs="EPSG:4326",
+                    dst_crs="EPSG:4326",
+                    src_nodata=np.nan,
+                    dst_nodata=np.nan,
+                    resampling=Resampling.bilinear,
+                )
+            valid = np.asarray(np.isfinite(result.reshape(-1, high, wide)).all(axis=0))
+            values = np.where(valid, result, np.float32(0.0))
+        below, beside = out.rows - down - valid.shape[0], out.cols - across - valid.shape[1]
+        padding = [(down, below), (across, beside)]
+        if any(map(any, padding)):
+            values = np.pad(values, [(0, 0)] * (values.ndim - 2) + padding)
+            valid = np.pad(valid, padding)
+        return values, valid
+
+    def _decoded(
+        self, row: int, col: int, rows: int, cols: int, factor: int
+    ) -> tuple[Values, Mask]:
+        """Values and validity of a block of full pixels, or of those of its overview."""
+        if self.driver == "HDF5":
+            from regengine.references.formats import open_hdf5
+
+            with open_hdf5(self.path) as file:
+                samples: NDArray[Any] = file[self.data_set][row : row + rows, col : col + cols]
+            return self._values_of(samples[None], None)
+        shape = rows // factor, cols // factor
+        window, bands = Window(col, row, cols, rows), list(self.bands)
+        dataset, ends_in_alpha = self._dataset()
+        mask = None
+        with reading(self.path):
+            samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
+            if ends_in_alpha:
+                mask = dataset.read(dataset.count, window=window) > 127  # at least half covered
+            elif self.has_mask:
+                mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
+        return self._values_of(samples, mask)
+
+    def _values_of(self, samples: NDArray[Any], mask: Mask | None) -> tuple[Values, Mask]:
+        """Values and validity of samples of the bands."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
+            if self.coding == "radiance":
+                values, valid = lights.radiance_values(samples[0] * self.scale + self.offset)
+            elif self.coding in ("grey", "colour"):
+                grey = lights.lights_only_luma(samples[:3]) if len(samples) > 2 else samples[0]
+                values, valid = lights.display_table()[grey], np.ones(grey.shape, np.bool_)
+            else:
+                shown = samples[:-1] if self.has_alpha else samples
+                values = (shown if len(shown) > 1 else shown[0]).astype(np.float32)
+                values *= np.float32(self.scale)
+                valid = np.ones(values.shape[-2:], np.bool_)
+            if self.nodata is not None and self.coding != "colour":
+                valid &= (samples[: len(samples) - self.has_alpha] != self.nodata).any(axis=0)
+        if self.has_alpha:
+            valid &= samples[-1] > 0
+        if mask is not None:
+            valid &= mask
+        return (values if valid.all() else np.where(valid, values, np.float32(0.0))), valid
+
+    def _dataset(self) -> tuple[rasterio.DatasetReader, bool]:
+        """The file as longitude and latitude, kept open; whether its last band is where it ends."""
+        try:
+            state = self.path.stat()
+            key = (os.getpid(), self, state.st_mtime_ns, state.st_size)
+        except OSError:
+            key = None  # opening says what is wrong
+        opened = _OPENED.__dict__.setdefault("datasets", {})
+        if key in opened:
+            opened[key] = opened.pop(key)  # used last
+            return opened[key]
+        dataset = open_dataset(self.path, driver=self.driver)
+        ends_in_alpha = self.warp and self.nodata is None and not self.has_alpha
+        if self.warp:
+            with reading(self.path):
+                dataset = WarpedVRT(
+                    dataset,
+                    src_crs=self.crs,
+                    crs="EPSG:4326",
+                    transform=self.grid.transform,
+                    width=self.grid.cols,
+                    height=self.grid.rows,
+                    resampling=Resampling.bilinear,
+                    tolerance=PARAMS.warp_tolerance_px,
+                    src_nodata=self.nodata,
+                    nodata=self.nodata,
+                    add_alpha=ends_in_alpha,
+                )
+        opened[key] = dataset, ends_in_alpha
+        while len(opened) > PARAMS.open_files:
+            opened.pop(next(iter(opened)))
+        return dataset, ends_in_alpha
+
+
+def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
+    """Mean of the valid pixels of each two by two; of value if two of them are."""
+    corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
+    count = sum((valid[corner].astype(np.float32) for corner in corners[1:]), valid[corners[0]])
+    total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
+    half_valid = np.asarray(count >= 2.0)
+    return np.where(half_valid, total / np.maximum(count, np.float32(1.0)), np.float32(0.0)), (
+        half_valid
+    )
+
+
+class References(tuple[Reference, ...]):
+    """References of one kind, best first: the first that has data at a place counts there."""
+
+    __slots__ = ()
+
+    def window(self, bbox: Bounds, step_deg: float) -> Patch | None:
+        """A region, widened to whole pixels; where there are no data it is 0 and not valid.
+
+        Parameters
+        ----------
+        bbox : tuple of float
+            West, south, east, north, degrees, east > west, at most 360 apart, in any turn, which is
+            the result's, too: 170 to 190 crosses the antimeridian. Latitudes are clamped.
+        step_deg : float
+            Pixels are the largest at hand that are not larger, or the finest there are.
+
+        Returns
+        -------
+        Patch or None
+            None where no reference has data. Its saturation is that of the references used, if any
+            of their pixels reaches it.
+
+        Raises
+        ------
+        ConfigError
+            The region is empty or no region.
+        LightMapError
+            A file is damaged.
+        """
+        west, south, east, north = bbox
+        inside = max(south, -90.0) < min(north, 90.0)
+        if not (west < east <= west + 360.0 and inside and step_deg > 0.0):
+            raise ConfigError(
+                f"West {west}, south {south}, east {east}, north {north} at {step_deg} degrees a "
+                "pixel is no region: east must lie east of west, north of south, and the pixel "
+                "size above 0."
+            )
+        turn = 360.0 * math.floor((west + 180.0) / 360.0)
+        region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
+        reaching = self.reaching(region)
+        levels = [
+            replace(one.grid, west=one.grid.west + turn).reduced(one.factor_for(step_deg))
+            for one, turn in reaching
+        ]
+        if not levels:
+            return None
+        limit = step_deg * (1.0 + PARAMS.rounding)
+        fitting = [level for level in levels if level.step_deg <= limit]
+        level = (
+            max(fitting, key=lambda one: one.step_deg)
+            if fitting
+            else min(levels, key=lambda one: one.step_deg)
+        )
+        out = level.covering(region)
+        values, valid, saturation = mosaic(reaching, out)
+        if not valid.any():
+            return None
+        return Patch(
+            values=values,
+            valid=None if valid.all() else valid,
+            lon0_deg=out.west + turn + 0.5 * out.step_deg,
+            lat0_deg=out.north - 0.5 * out.step_deg,
+            step_deg=out.step_deg,
+            saturation=saturation,
+        )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Edges of all together."""
+        west, south, east, north = zip(*(one.grid.bounds for one in self), strict=True)
+        return min(west), min(south), max(east), max(north)
+
+    def reaching(self, region: Bounds) -> list[tuple[Reference, float]]:
+        """Those that reach into a region, each with the turn of the globe in which it does."""
+        west, south, east, north = region
+        return [
+            (one, turn)
+            for one in self
+            for turn in TURNS_DEG
+            if one.grid.west + turn < east
+            and one.grid.east + turn > west
+            and one.grid.south < north
+            and one.grid.north > south
+        ]
+
+
+def mosaic(
+    reaching: Sequence[tuple[Reference, float]], out: PixelGrid
+) -> tuple[Values, Mask, float | None]:
+    """Values and validity on a grid, the first reference first; the saturation that is reached."""
+    values, valid = np.zeros((out.rows, out.cols), np.float32), np.zeros((0, 0), np.bool_)
+    saturation: float | None = None
+    for one, turn in reaching:
+        if valid.size and valid.all():
+            break
+        found = one.read_onto(replace(out, west=out.west - turn))
+        if found is None:
+            continue
+        if not valid.size:
+            (values, valid), new = found, found[1]
+        else:
+            new = found[1] & ~valid
+            np.copyto(values, found[0], where=new)
+            valid = valid | new
+        highest = float(found[0].max(where=new, initial=0.0))
+        # 1e-3: a built map rounds its values to 1e-4
+        if one.saturation is not None and highest >= one.saturation - 1e-3:
+            saturation = min(one.saturation, np.inf if saturation is None else saturation)
+    return values, valid if valid.size else np.zeros(values.shape, np.bool_), saturation
+
+
+def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
+    """West, south, east, north out of an option's text; east runs beyond 180 if need be."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west = south = east = north = float("nan")
+    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
+    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
+        raise ConfigError(f"{option} {text} is no region: write WEST,SOUTH,EAST,NORTH in degrees.")
+    return west, south, east, north
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightMapInfo:
+    """What is known of a night-light map; product and date are "" if unknown."""
+
+    paths: tuple[Path, ...]  # files or folders it is read from
+    product: str
+    date: str  # what it shows: "2016", "2019-01", "2016-01-01"
+    kind: Literal["radiance", "display"]  # measured, or estimated from pictures
+    resolution_deg: float  # pixel size, degrees of longitude
+    bounds: Bounds  # edges; east may exceed 180
+    crs: str  # of the files as they are ("EPSG:4326", …)
+    saturation: float | None  # map value, log10(1 + L), from which on the map is saturated, if any
+    description: str  # one sentence for people
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightMap:
+    """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
+
+    references: References
+
+    @cached_property
+    def info(self) -> LightMapInfo:
+        """Description of all maps together: finest resolution, all of the extent."""
+        maps = self.references
+        limits = [one.saturation for one in maps if one.saturation is not None]
+        return LightMapInfo(
+            paths=tuple(dict.fromkeys(one.path for one in maps)),
+            product=" + ".join(dict.fromkeys(one.product for one in maps if one.product)),
+            date=", ".join(dict.fromkeys(one.date for one in maps if one.date)),
+            kind="radiance" if all(one.measured for one in maps) else "display",
+            resolution_deg=min(one.grid.step_deg for one in maps),
+            bounds=maps.bounds,
+            crs=", ".join(dict.fromkeys(one.crs for one in maps)),
+            saturation=min(limits) if limits else None,
+            description="; ".join(dict.fromkeys(one.description for one in maps)),
+        )
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """The lights of a region, see `References.window`.
+
+        Raises
+        ------
+        LightMapError
+            With code ``outside_map``: no map has data in the region; or a file is damaged.
+        ConfigError
+            The region is empty or no region.
+        """
+        grid = self.references.window((west, south, east, north), resolution_deg)
+        if grid is None:
+            names = [path.name for path in self.info.paths]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            left, low, right, high = self.info.bounds
+            raise LightMapError(
+                f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
+                f"between longitudes {west:.2f} and {east:.2f}, latitudes {south:.2f} and "
+                f"{north:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); give "
+                "a map of that region.",
+                code="outside_map",
+            )
+        return grid
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of the map at a coarse resolution, where that need not read all of its pixels.
+
+        None where the maps hold no overviews of that kind and are large.
+        """
+        pixels = sum(one.pixels_read(resolution_deg) for one in self.references)
+        if pixels > PARAMS.overview_pixels:
+            return None
+        return self.window(*self.info.bounds, resolution_deg)
+
+
+def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> References:
+    """Open references of one kind: files, or folders of them; best first.
+
+    What is measured comes before pictures, finer before clearly coarser, else the order given
+    counts; so a clip of a city with true radiance replaces its part of a world picture.
+
+    Parameters
+    ----------
+    kind : str
+        "lights", "streets" or "day".
+    paths : sequence of Path or str, optional
+        Without them those of the data folder: ``<data>/<kind>/*.tif``.
+
+    Raises
+    ------
+    LightMapError
+        A file is missing, not of this kind, damaged or without coordinate system.
+    """
+    from regengine.references.formats import open_files
+
+    if paths is None:
+        paths = sorted((data_folder() / kind).glob("*.tif"))
+    found = [one for path in paths for one in open_files(kind, Path(path))]
+    # Steps are compared in octaves: 15 arcsec, the 16.2 of exports and the 20 of tiles are equal.
+    found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
+    return References(found)
+
+
+def open_light_map(paths: Sequence[Path | str]) -> LightMap:
+    """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, or folders of those.
+
+    For their order see `open_references`. LightMapError if a file is missing, unknown, damaged or
+    without coordinate system.
+    """
+    if not paths:
+        raise LightMapError("No night-light map was given: name at least one.")
+    return LightMap(references=open_references("lights", paths))
+
+
+@lru_cache(maxsize=4)
+def light_map_of(paths: tuple[Path, ...]) -> LightMap:
+    """The same of a run's maps, opened once per process."""
+    return open_light_map(paths)

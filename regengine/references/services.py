@@ -1,0 +1,491 @@
+"""Get what services offer of a region: tiles of pictures, or NASA's archive of Black Marble."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property, partial
+from pathlib import Path
+from string import Formatter
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image, UnidentifiedImageError
+
+from regengine.errors import ConfigError, LightMapError
+from regengine.io.atomic import replacements
+from regengine.io.folders import cache_folder
+from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
+from regengine.io.urls import host_of
+from regengine.references import lights
+from regengine.references.build import Progress, encode
+from regengine.references.kinds import KINDS, KindName
+from regengine.references.reference import Bounds, Mask, PixelGrid, Values
+
+# NASA's Global Imagery Browse Services; need no key.
+GIBS = "https://gibs.earthdata.nasa.gov/wmts/epsg3857/best/{}/GoogleMapsCompatible_Level8/"
+SERVICES: dict[str, str] = {
+    "lights": GIBS.format("VIIRS_Black_Marble/default/2016-01-01") + "{z}/{y}/{x}.png",
+    "day": GIBS.format("BlueMarble_NextGeneration/default") + "{z}/{y}/{x}.jpeg",
+}
+# NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
+# the token
+LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
+PRODUCTS = ("VNP46A2", "VNP46A3", "VNP46A4")
+FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+# The name of a variable, not what is in it
+TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
+TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
+# Pillow would run Ghostscript on a PostScript file, whatever its name says
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
+# Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side
+MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
+MAX_LEVEL = 22
+MAX_TILE_PX = 4096
+
+Tile = tuple[int, int]  # column, row, from the west and the north
+
+
+class WrongContent(Exception):
+    """What came is whole but not what was asked for; the message ends a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Downloader:
+    """Downloads files, some at a time: tried again, checked, the token only where it belongs."""
+
+    connections: int = 4  # files at a time
+    # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
+    token: str = field(default="", repr=False)
+
+    def save(self, url: str, path: Path, check: Callable[[Path], None]) -> bool:
+        """Download one file; it appears under its name only when it is whole and checked.
+
+        ``check`` raises WrongContent, or an HttpFailure, after which it is tried again, if the file
+        at a path is not what it should be. False if the server has no such file (404).
+        LightMapError if the host cannot be reached, refuses, or keeps failing.
+        """
+
+        def transfer(part: Path) -> None:
+            with part.open("wb") as file:
+                self._client.copy(url, file)
+            check(part)
+
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacements((path,), ending=".part", sync=False) as (part,):
+                self._client.retry(lambda: transfer(part))
+            return True
+        except HttpFailure as failure:
+            if failure.status in (404, 410):
+                return False
+            raise _explain(failure, host_of(url)) from failure
+        except WrongContent as error:
+            raise LightMapError(f"{host_of(url)} answered {error}.") from error
+        except OSError as error:
+            if isinstance(error, LightMapError):
+                raise
+            raise LightMapError(
+                f"{path} cannot be written ({error.strerror}): make sure that the folder may be "
+                "written to and has room, or let REGENGINE_CACHE name another one; then run the "
+                "same command again."
+            ) from error
+
+    def save_all(
+        self, jobs: Iterable[Callable[[], object]], progress: Progress = lambda done, total: None
+    ) -> None:
+        """Run jobs, a few at a time; the first failure stops those not begun and is raised."""
+        with ThreadPoolExecutor(max_workers=self.connections) as pool:
+            futures = [pool.submit(job) for job in jobs]
+            total, left = len(futures), set(futures)
+            try:
+                while left:
+                    done, left = wait(left, timeout=0.2, return_when=FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+                    progress(total - len(left), total)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    @cached_property
+    def _client(self) -> HttpClient:
+        return HttpClient(
+            RetryPolicy(connect_attempts=2),
+            may_follow=lambda source, target: True,
+            authorization=lambda url: (
+                f"Bearer {self.token}" if self.token and may_have_token(url) else None
+            ),
+            connections=self.connections,
+        )
+
+
+def may_have_token(url: str) -> bool:
+    """Whether an address is one of NASA's Earthdata hosts, over https."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    return parts.scheme == "https" and any(
+        host == name or host.endswith(f".{name}") for name in TOKEN_HOSTS
+    )
+
+
+def _explain(failure: HttpFailure, host: str) -> LightMapError:
+    status, again = failure.status, "what was fetched is kept"
+    if status in (401, 403):
+        return LightMapError(
+            f"{host} refuses access (status {status}): get a token at "
+            f"urs.earthdata.nasa.gov, put it into the environment variable {TOKEN_VARIABLE}, "
+            "and accept the product's terms there if it has any."
+        )
+    if status and not failure.passes:
+        return LightMapError(
+            f"{host} rejects the request with status {status}: check the address and the level."
+        )
+    if status:
+        return LightMapError(
+            f"{host} failed with status {status} in {failure.tries} attempts: try again later; "
+            f"{again}."
+        )
+    if failure.kind == "away":
+        return LightMapError(
+            f"{host} answered with a redirection to something that is no web address."
+        )
+    detail = f"only {failure}" if failure.kind == "cut" else failure
+    return LightMapError(
+        f"{host} cannot be reached ({detail}): check the network connection and run the same "
+        f"command again ({again}), or give a map that you have: regengine lights get --from MAP.",
+        code="offline",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileSet:
+    """Tiles of one level of a service of pictures in Web Mercator, and where they are kept.
+
+    ``template`` is an address with {z}, {x} and {y} (or {-y}, counted from the south). ConfigError
+    if the address or the level makes no sense.
+    """
+
+    kind: KindName
+    template: str
+    level: int
+    bounds: Bounds
+    downloader: Downloader = field(default_factory=Downloader)
+    sampled: int = 24  # tiles by whose sizes those of the others are told
+
+    def __post_init__(self) -> None:
+        try:
+            names = sorted(name for _, name, _, _ in Formatter().parse(self.template) if name)
+        except ValueError:
+            names = []
+        complete = names in (["x", "y", "z"], ["-y", "x", "z"])
+        web = urlsplit(self.template).scheme in ("http", "https")
+        if not (complete and web) or any(letter.isspace() for letter in self.template):
+            raise ConfigError(
+                f"{self.template!r} is no address of map tiles: it must begin with https:// or "
+                "http:// and hold {z}, {x} and {y} (or {-y}) once each."
+            )
+        if not 0 <= self.level <= MAX_LEVEL:
+            raise ConfigError(f"Level {self.level} does not exist: choose 0 (the world) to 22.")
+
+    @cached_property
+    def folder(self) -> Path:
+        """Folder of the service's tiles in the cache, by its host, layer and address."""
+        parts = urlsplit(self.template)
+        words = [parts.hostname or "tiles", *parts.path.split("{")[0].strip("/").split("/")]
+        name = "-".join(word for word in words if word).replace(":", "-")[:120]
+        return cache_folder() / "tiles" / f"{name}-{_short_hash(self.template)}"
+
+    @cached_property
+    def wanted(self) -> list[Tile]:
+        """All that lie in the bounds, row by row from the north."""
+        west, south, east, north = self.bounds
+        count = 2**self.level
+        top, bottom = (float(mercator_row(lat, self.level)) for lat in (north, south))
+        left, right = ((lon + 180.0) / 360.0 * count for lon in (west, east))
+        columns = range(math.floor(left), min(math.ceil(right), math.floor(left) + count))
+        rows = range(max(math.floor(top), 0), min(math.ceil(bottom), count))
+        return [(x % count, y) for y in rows for x in columns]
+
+    def path_of(self, tile: Tile, suffix: str = "") -> Path:
+        """Where a tile is kept."""
+        ending = Path(urlsplit(self.template).path).suffix.lower()
+        suffix = suffix or (ending if ending in SUFFIXES else ".png")
+        return self.folder / str(self.level) / str(tile[0]) / f"{tile[1]}{suffix}"
+
+    def missing(self) -> list[Tile]:
+        """The tiles that are not there and may exist."""
+        return [
+            tile
+            for tile in self.wanted
+            if not self.path_of(tile).exists() and not self.path_of(tile, ".absent").exists()
+        ]
+
+    def fetch(self, tiles: Sequence[Tile], progress: Progress = lambda done, total: None) -> None:
+        """Fetch some tiles; LightMapError if that fails: what came is kept."""
+        self.downloader.save_all([partial(self._fetch_one, tile) for tile in tiles], progress)
+
+    def _fetch_one(self, tile: Tile) -> None:
+        """Fetch one tile, or note that the service has none there."""
+        x, y = tile
+        url = self.template
+        flipped = 2**self.level - 1 - y
+        for key, value in {"{z}": self.level, "{x}": x, "{y}": y, "{-y}": flipped}.items():
+            url = url.replace(key, str(value))
+        if not self.downloader.save(url, self.path_of(tile), _check_picture):
+            self.path_of(tile, ".absent").touch()
+
+    def measure_bytes(self, tiles: Sequence[Tile]) -> float:
+        """About how large some tiles are: by a few of them, which are fetched."""
+        few = tiles[:: max(1, len(tiles) // self.sampled)]
+        self.fetch(few)
+        paths = [self.path_of(tile) for tile in few]
+        sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
+        return len(tiles) * sum(sizes) / max(len(sizes), 1)
+
+    @cached_property
+    def tile_px(self) -> int:
+        """Side of the tiles at hand."""
+        at_hand = (self.path_of(tile) for tile in self.wanted)
+        path = next((path for path in at_hand if path.exists()), None)
+        if path is None:
+            raise LightMapError(
+                f"{urlsplit(self.template).hostname} has no tile of that region: check the "
+                "address, the level and the region."
+            )
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+            return int(picture.size[0])
+
+    @property
+    def grid(self) -> PixelGrid:
+        """Square pixels of longitude and latitude over the bounds, as wide as the tiles'."""
+        north = float(row_lat_deg(min(y for _, y in self.wanted), self.level))
+        step = 360.0 / 2**self.level / self.tile_px
+        whole = PixelGrid(west=-180.0, north=north, step_deg=step, cols=1, rows=1)
+        west, south, east, top = self.bounds
+        return whole.covering((west, max(south, -MAX_LAT_DEG), east, min(top, north)))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a reference made of them says of itself."""
+        host = urlsplit(self.template).hostname or "map tiles"
+        limit = round(lights.display_saturation() / KINDS["lights"].scale)
+        shown = {"KIND": "display", "SATURATION_CODE": str(limit)} if self.kind == "lights" else {}
+        product = lights.product_of_name(self.template) or host
+        day = lights.date_of_name(self.template)
+        return {"PRODUCT": product, "DATE": day, "CREDIT": host, "SOURCES": host, **shown}
+
+    def read_block(self, block: PixelGrid) -> NDArray[Any]:
+        """Codes of a block: means over the smaller rows of the tiles, at least half of them there.
+
+        Mercator rows are no higher than those of the grid: nothing is skipped, nothing counted
+        twice.
+        """
+        size, lat = self.tile_px, block.north - block.step_deg * np.arange(block.rows + 1)
+        edges = mercator_row(lat, self.level) * size
+        first, last = math.floor(edges[0]), max(math.ceil(edges[-1]), math.floor(edges[0]) + 1)
+        left = round((block.west + 180.0) / block.step_deg)
+        bands = () if self.kind == "lights" else (3,)
+        values = np.zeros((*bands, last - first, block.cols), np.float32)
+        valid = np.zeros(values.shape[-2:], np.bool_)
+        for x in range(left // size, (left + block.cols - 1) // size + 1):
+            for y in range(first // size, (last - 1) // size + 1):
+                path = self.path_of((x % 2**self.level, y))
+                if not path.exists():
+                    continue
+                tile, covered = read_tile(path, size, self.kind)
+                down, across = y * size - first, x * size - left
+                here = np.s_[..., max(down, 0) : down + size, max(across, 0) : across + size]
+                there = np.s_[
+                    ...,
+                    max(-down, 0) : min(size, last - first - down),
+                    max(-across, 0) : min(size, block.cols - across),
+                ]
+                values[here], valid[here] = tile[there], covered[there]
+        edges = edges - first
+        weight = _integrate_rows(valid.astype(np.float32), edges)
+        half_valid = (weight >= 0.5 * np.diff(edges)[:, None]) & (weight > 0.0)
+        total = _integrate_rows(np.where(valid, values, np.float32(0.0)), edges)
+        mean = np.where(half_valid, total / np.maximum(weight, 1e-9), 0.0)
+        return encode(self.kind, mean.astype(np.float32), half_valid)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArray[np.float64]:
+    """Integrals over row intervals [edges[i], edges[i + 1]]."""
+    rows, cols = samples.shape[-2:]
+    below = np.zeros((*samples.shape[:-2], rows + 1, cols))
+    np.cumsum(samples, axis=-2, out=below[..., 1:, :])
+    whole = np.minimum(edges.astype(int), rows - 1)
+    part = (edges - whole)[:, None]
+    lower, upper = below[..., whole, :], below[..., whole + 1, :]
+    return np.diff(lower + part * (upper - lower), axis=-2)
+
+
+def read_tile(path: Path, tile_px: int, kind: KindName = "lights") -> tuple[Values, Mask]:
+    """Values and validity of one picture; LightMapError if it is none of that size."""
+    try:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+            if picture.size != (tile_px, tile_px):
+                raise ValueError(f"{picture.size[0]} by {picture.size[1]} pixels")
+            rgba = np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise LightMapError(
+            f"{path} is no whole map tile of {tile_px} by {tile_px} pixels: delete it and run "
+            f"`regengine {kind} get` again."
+        ) from error
+    if kind == "lights":
+        return lights.display_table()[lights.lights_only_luma(rgba[:3])], rgba[3] > 0
+    return rgba[:3].astype(np.float32), rgba[3] > 0
+
+
+def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes counted in tiles from the northern edge of the map, where they lie on it."""
+    lat = np.radians(np.clip(np.asarray(lat_deg, float), -MAX_LAT_DEG, MAX_LAT_DEG))
+    return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
+
+
+def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
+    """Latitudes, degrees, of places counted in tiles from the northern edge."""
+    height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
+    return np.asarray(np.degrees(np.arctan(np.sinh(height))))
+
+
+def _check_picture(path: Path) -> None:
+    """Make sure that a file is a whole picture."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start.startswith(MAGICS):
+        page = b"<html" in start.lower() or b"<!doctype" in start.lower()
+        raise WrongContent(
+            f"with {'a web page' if page else 'something else'} instead of a picture: check the "
+            "address of the tiles, or log in to the network first"
+        )
+    try:
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+            if picture.width != picture.height or picture.width > MAX_TILE_PX:
+                raise WrongContent(f"with a picture of {picture.width} x {picture.height} pixels")
+            picture.load()
+    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+        raise HttpFailure("broken", f"a picture arrived broken ({error})", passes=True) from error
+
+
+def fetch_vnp46(
+    bounds: Bounds,
+    *,
+    product: str,
+    when: str,
+    downloader: Downloader,
+    archive: str = LAADS,
+    progress: Progress = lambda done, total: None,
+) -> Path:
+    """Fetch the 10-degree tiles of a region into a folder of the cache; those there are kept.
+
+    ``product`` is "VNP46A2" (daily), "VNP46A3" (monthly) or "VNP46A4" (annual); ``when`` is "2020",
+    "2020-03" or "2020-03-14", as fine as the product is. ``downloader`` has the Earthdata token,
+    ``archive`` is the address of the archive's listing; ``progress`` is called with files done and
+    in total. ConfigError if product or date make no sense, or there is no token; LightMapError if
+    the archive cannot be reached, refuses, or has no such files.
+    """
+    if product not in PRODUCTS:
+        raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
+    pieces = {"VNP46A2": 3, "VNP46A3": 2, "VNP46A4": 1}[product]
+    try:
+        if not re.fullmatch(r"\d{4}" + r"-\d\d" * (pieces - 1), when):
+            raise ValueError(when)
+        day = date.fromisoformat(f"{when}-01-01"[:10])
+    except ValueError as error:
+        form = ("YYYY", "YYYY-MM", "YYYY-MM-DD")[pieces - 1]
+        raise ConfigError(f"{product} goes by {form}: {when!r} is no such date.") from error
+    if not downloader.token:
+        raise ConfigError(
+            f"{product} needs an Earthdata token: get one at urs.earthdata.nasa.gov and put it "
+            f"into the environment variable {TOKEN_VARIABLE}."
+        )
+    west, south, east, north = bounds
+    columns = range(math.floor((west + 180.0) / 10.0), math.ceil((east + 180.0) / 10.0))
+    rows = range(math.floor((90.0 - north) / 10.0), math.ceil((90.0 - south) / 10.0))
+    wanted = {(h % 36, v) for v in rows for h in columns}
+    folder = cache_folder() / product / when
+    links = _list_files(downloader, f"{archive}/{product}/{day:%Y/%j}", folder, product)
+    chosen = [link for tile, link in links.items() if tile in wanted]
+    if not chosen:
+        raise LightMapError(
+            f"{urlsplit(archive).hostname} has no {product} of {when} for that place: choose "
+            "another date."
+        )
+
+    def fetch_one(link: str) -> None:
+        path = folder / link.rsplit("/", 1)[-1]
+        if not path.exists() and not downloader.save(link, path, _check_hdf5):
+            raise LightMapError(f"{path.name} is listed but not there: try again later.")
+
+    downloader.save_all([partial(fetch_one, link) for link in chosen], progress)
+    return folder
+
+
+def _check_hdf5(path: Path) -> None:
+    """Make sure that a file is a whole HDF5 file."""
+    import h5py
+
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start != HDF5_MAGIC:
+        raise WrongContent(
+            f"with something else instead of HDF5: the token in {TOKEN_VARIABLE} may have expired "
+            "or the product's terms not be accepted yet at urs.earthdata.nasa.gov"
+        )
+    try:
+        with h5py.File(path, "r"):
+            pass
+    except OSError as error:
+        raise HttpFailure("broken", "an HDF5 file arrived broken", passes=True) from error
+
+
+def _list_files(
+    downloader: Downloader, url: str, folder: Path, product: str
+) -> dict[tuple[int, int], str]:
+    """Links of a product's files of one day by tile; of several productions the latest."""
+    listing = folder / f".listing.{os.getpid()}.json"
+    entries: list[dict[str, Any]] = []
+
+    def check(path: Path) -> None:
+        try:
+            entries[:] = json.loads(path.read_text(encoding="utf-8"))["content"]
+            if not all(isinstance(entry, dict) for entry in entries):
+                raise ValueError("content")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise WrongContent(
+                "with something else instead of a list of files: the token in "
+                f"{TOKEN_VARIABLE} may have expired"
+            ) from error
+
+    try:
+        if not downloader.save(f"{url}?fields=all&formats=json", listing, check):
+            return {}
+    finally:
+        listing.unlink(missing_ok=True)
+    links: dict[tuple[int, int], str] = {}
+    for entry in sorted(entries, key=lambda item: str(item.get("name", ""))):
+        # The name becomes a path: only what looks exactly like a tile's name is taken.
+        found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
+        link = urljoin(url, str(entry.get("downloadsLink", "")))
+        # A listing may send us nowhere but to the host that was asked, or to NASA's own.
+        same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
+        if found and link.endswith("/" + found[0]) and same:
+            links[int(found[1]), int(found[2])] = link
+    return links
