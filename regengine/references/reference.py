@@ -328,12 +328,13 @@ class Reference:
 def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
     """Mean of the valid pixels of each two by two; of value if two of them are."""
     corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
-    count = sum((valid[corner].astype(np.float32) for corner in corners[1:]), valid[corners[0]])
     total = sum((values[corner] for corner in corners[1:]), values[corners[0]])
+    if valid.all():
+        return np.float32(0.25) * total, valid[corners[0]]
+    count = sum((valid[corner] for corner in corners[1:]), valid[corners[0]].astype(np.float32))
     half_valid = np.asarray(count >= 2.0)
-    return np.where(half_valid, total / np.maximum(count, np.float32(1.0)), np.float32(0.0)), (
-        half_valid
-    )
+    mean = np.where(half_valid, total / np.maximum(count, np.float32(1.0)), np.float32(0.0))
+    return mean, half_valid
 
 
 class References(tuple[Reference, ...]):
