@@ -15,7 +15,7 @@ from regengine.commands.options import Force, Quiet
 from regengine.errors import ConfigError, LightMapError
 
 if TYPE_CHECKING:
-    from regengine.references.source import Bounds
+    from regengine.references.reference import Bounds
 
 app = typer.Typer(
     help="Build street maps for telephoto photos.\n\nExample: regengine streets get Paris",
@@ -52,7 +52,7 @@ def build(
       regengine streets build roads.gpkg --out paris.tif --region 1.8,48.5,2.9,49.2
     """
     from regengine.io.folders import data_folder
-    from regengine.references.source import parse_bounds
+    from regengine.references.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--region")
     if out is None:
@@ -95,7 +95,7 @@ def get(
         find_extract,
         locate_place,
     )
-    from regengine.references.source import parse_bounds
+    from regengine.references.reference import parse_bounds
 
     if (place is None) == (bbox is None):
         raise ConfigError("Give a place or --bbox: regengine streets get Paris.")

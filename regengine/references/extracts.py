@@ -16,7 +16,7 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.references.build import Progress
-from regengine.references.source import Bounds
+from regengine.references.reference import Bounds
 
 # Geofabrik's list of extracts, made anew every day: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"

@@ -28,7 +28,7 @@ from regengine.io.atomic import unwritable_told
 from regengine.io.extras import need
 from regengine.references.build import BuildParams, Progress, plan_grid, write_reference
 from regengine.references.kinds import KINDS
-from regengine.references.source import Bounds, PixelGrid
+from regengine.references.reference import Bounds, PixelGrid
 
 if TYPE_CHECKING:
     import pyarrow
