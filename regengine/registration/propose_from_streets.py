@@ -74,7 +74,7 @@ def search_streets(
     list of StreetCandidate
         Distinct ones, the best first.
     """
-    west, south, east, north = streets.info.bounds
+    west, south, east, north = streets.bounds
     lon, lat = np.meshgrid(
         west + (east - west) * np.array(params.looked_at),
         south + (north - south) * np.array(params.looked_at),
@@ -100,7 +100,9 @@ def search_streets(
     across_km = short * sample_m / 1e3
     scale_m = next(m for least_km, m in params.search_scales if across_km >= least_km)
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
-    city = streets.window(west, south, east, north, step_deg)
+    city = streets.window(streets.bounds, step_deg)
+    if city is None:
+        return []
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
     factor = city.step_deg / step_deg
     size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)

@@ -105,7 +105,7 @@ def scale_picture(
     small = light.resized(round(long_m / sample_m), params.smooth_px)
     image = replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
     lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=9))
-    west, south, east, north = streets.info.bounds
+    west, south, east, north = streets.bounds
     reach = params.margin_km / KM_PER_DEGREE
     reach_lon = reach / float(np.cos(np.radians(lat.mean())))
     turn = 360.0 * round((float(lon.mean()) - 0.5 * (west + east)) / 360.0)
@@ -114,7 +114,9 @@ def scale_picture(
     step_deg = sample_m / 1e3 / KM_PER_DEGREE
     if min(east - west, north - south) < 16.0 * step_deg:
         return None
-    grid = streets.window(west, south, east, north, 1.2 * step_deg)
+    grid = streets.window((west, south, east, north), 1.2 * step_deg)
+    if grid is None:
+        return None
     return StreetPicture(
         image=image,
         evened=even_picture(image.values, image.weight, params),

@@ -10,7 +10,18 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
-from matchers.pose import ACROSS, ALONG, FOCAL, K1, PARAMETERS, UP, moved, other_pose
+from matchers.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    PRINCIPAL_X,
+    PRINCIPAL_Y,
+    UP,
+    moved,
+    other_pose,
+)
 from matchers.refine import fit_pose
 from matchers.verify import LightPeaks
 from regengine.photo.image import read_linear_light
@@ -209,7 +220,7 @@ def propose_on_streets(
         sigma_km = place.track.sigma_along_km
         if abs(offset) <= 2.0 * sigma_km:
             offset = 0.0
-        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma)
+        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=unsure)
         hypothesis = Hypothesis(
             camera=one.camera,
             prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
@@ -247,19 +258,22 @@ def fit_on_streets(
             start = restart(camera, prior, along, across)
             if start is None:
                 continue
-            for free in (ANGLES, POSE):
-                start, _ = settle(picture, start, prior, free, params.coarse_patch_px)
+            for unknown in (ANGLES, POSE):
+                start, _ = settle(picture, start, prior, unknown, params.coarse_patch_px)
             tried.append(start)
     if not tried:
         return None
     cameras = [max(tried, key=picture.correlate)]
+    # The lens bends about its axis, which a crop may have anywhere
+    axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
+    bent = (*POSE, K1, *axis)
     proofs: list[StreetProof] = []
     for sample_m in params.levels_m:
         finer = scale_picture(light, streets, cameras[0], sample_m, params)
         if finer is None:
             return None
         picture = finer
-        unknown = (*POSE, K1) if sample_m <= params.max_bent_m else POSE
+        unknown = bent if sample_m <= params.max_bent_m else POSE
         # A tilt and its mirror image see almost the same: both go on until one fits better
         if sample_m >= params.max_bent_m:
             cameras += [one for one in map(other_pose, cameras) if one is not None]
@@ -286,8 +300,8 @@ def fit_on_streets(
     matches = picture.match(view, known, (0, 1), patch_px, params.fit_reach_px)
     if len(matches) < params.min_matches:
         return None
-    everything = np.isin(np.arange(PARAMETERS), (*POSE, K1))
-    refinement = fit_pose(at, matches, prior.for_image(picture.image.factor), everything)
+    free = np.isin(np.arange(PARAMETERS), bent)
+    refinement = fit_pose(at, matches, prior.for_image(picture.image.factor), free)
     camera = picture.image.stored_camera(refinement.camera, nominal)
     residual = proofs[-1].residual_px
     nothing = np.zeros(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,14 +52,15 @@ class StreetMap(Protocol):
     """What the search needs of streets drawn as lamps."""
 
     @property
-    def info(self) -> Any:
-        """Its ``bounds`` (west, south, east, north, degrees) above all."""
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north, degrees."""
         ...
 
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Lamps (density, 1 for a street a pixel of 12.5 m) at or just finer than a resolution."""
+    def window(self, bbox: tuple[float, float, float, float], step_deg: float) -> LightGrid | None:
+        """Lamps (density, 1 for a street a pixel of 12.5 m) of a region; None where it has none.
+
+        Pixels are the largest at hand that are not larger than a step.
+        """
         ...
 
 
