@@ -442,16 +442,15 @@ class StreetParams:
     same_place_px: int = 8
     min_lead: float = 1.4
     n_candidates: int = 24
-    # Places that are tried: steps along a track, and the widest spread across it, km
+    # Places that are tried: steps along a track, km, and at a spread of so much across it (one
+    # sigma) those at minus and plus one sigma, too
     place_step_km: float = 50.0
+    min_across_km: float = 20.0
     # Candidates that are compared at half of the search's scale, and of those the ones that are
     # fitted: a wrong one correlates by 0.0 where the right one does by 0.5
     n_compared: int = 8
     n_refined: int = 3
     min_share_of_best: float = 0.5
-    # From so many kilometres (one sigma) on the nadir is begun at minus and plus one sigma, too: a
-    # mirrored tilt sees almost the same
-    min_restart_km: float = 20.0
     # Levels of the fit, metres a pixel, and sides of their patches; the lens bends from 25 m on
     levels_m: tuple[float, ...] = (50.0, 25.0, 12.5)
     max_bent_m: float = 25.0

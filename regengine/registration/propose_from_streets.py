@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,21 +14,9 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from matchers.photo_light import LightImage, detail, evened
 from matchers.pose import with_attitude
+from regengine.registration.align import is_same_view
 from regengine.registration.parameters import StreetParams
 from regengine.registration.windows import StreetMap
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StreetCandidate:
-    """A camera of the stored image that a search on streets proposes.
-
-    ncc: Correlation of the photo's square with the streets under it.
-    place: Which of the positions tried it stands at.
-    """
-
-    camera: Camera
-    ncc: float
-    place: int
 
 
 def even_picture(values: FloatImage, weight: FloatImage, params: StreetParams) -> FloatImage:
@@ -50,7 +38,8 @@ def search_streets(
     focals_px: FloatArray,
     streets: StreetMap,
     params: StreetParams,
-) -> list[StreetCandidate]:
+    same_view_share: float,
+) -> list[tuple[Camera, int, float]]:
     """Lay the most even square of a photo on a whole street map, in every view and turn.
 
     What a view does to level ground is, but for the turn about its axis, the symmetric matrix
@@ -71,8 +60,9 @@ def search_streets(
 
     Returns
     -------
-    list of StreetCandidate
-        Distinct ones, the best first.
+    list of (Camera, int, float)
+        Distinct cameras of the stored image, the best first, which of the positions each stands at,
+        and the correlation of the square with the streets under it.
     """
     west, south, east, north = streets.bounds
     lon, lat = np.meshgrid(
@@ -184,21 +174,11 @@ def search_streets(
             at_row, at_col = divmod(int(np.argmax(score)), score.shape[1])
             ncc = float(score[at_row, at_col]) / norm
             peaks.append((ncc, k, at_row + rim, at_col + rim, float(roll)))
-    peaks.sort(reverse=True)
-    found: list[StreetCandidate] = []
-    met: list[tuple[int, int, float, FloatArray]] = []
-    for ncc, k, at_row, at_col, roll in peaks:
+    found: list[tuple[Camera, int, float]] = []
+    for ncc, k, at_row, at_col, roll in sorted(peaks, reverse=True):
         if len(found) == params.n_candidates:
             break
         stretch = chosen[k][0]
-        if any(
-            abs(at_row - r) + abs(at_col - c) < params.same_place_px
-            and abs(np.angle(np.exp(1j * (roll - other)))) < 2.5 * params.roll_step_rad
-            and np.abs(stretch - s).max() < 1.5 * params.scale_step
-            for r, c, other, s in met
-        ):
-            continue
-        met.append((at_row, at_col, roll, stretch))
         lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
         lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
         # The place from which this target looks most as the template did
@@ -210,7 +190,8 @@ def search_streets(
         place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
         lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
         camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
-        found.append(StreetCandidate(camera=camera, ncc=ncc, place=place))
+        if not any(is_same_view(camera, other, same_view_share) for other, _, _ in found):
+            found.append((camera, place, ncc))
     return found
 
 

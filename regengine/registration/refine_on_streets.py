@@ -17,8 +17,8 @@ from matchers.footprint import visible_outline
 from matchers.light_grid import LightGrid, pyramid
 from matchers.patches import PatchMatches, match_patches
 from matchers.photo_light import LightImage
-from matchers.pose import PARAMETERS, PosePrior, moved, turned
-from matchers.refine import Refinement, fit_pose
+from matchers.pose import PARAMETERS, PosePrior
+from matchers.refine import fit_pose
 from matchers.view import render_known
 from regengine.registration.parameters import StreetParams
 from regengine.registration.propose_from_streets import draw_lamps, even_picture
@@ -139,7 +139,7 @@ def settle(
     prior: PosePrior,
     free: Sequence[int],
     patch_px: int,
-) -> tuple[Camera, Refinement | None]:
+) -> Camera:
     """Fit a camera (of the stored image) to the even cells of a picture until nothing moves."""
     params = picture.params
     at = picture.image.camera(camera)
@@ -148,7 +148,6 @@ def settle(
     unknown[list(free)] = True
     x, y = (np.array([0.1, 0.5, 0.9])[:, None] * [at.width_px, at.height_px]).T
     x, y = (each.ravel() for each in np.meshgrid(x, y))
-    refinement = None
     for _ in range(params.max_rounds):
         matches = picture.match(*picture.render(at), (0,), patch_px, params.fit_reach_px)
         if len(matches) < params.min_matches:
@@ -160,31 +159,7 @@ def settle(
         at = refinement.camera
         if not np.isfinite(after).all() or float(np.abs(after - before).max()) < params.settled_px:
             break
-    return picture.image.stored_camera(at, camera), refinement
-
-
-def restart(camera: Camera, prior: PosePrior, along: float, across: float) -> Camera | None:
-    """The camera moved by so many sigmas and turned to see the same ground in its middle."""
-    middle = (camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0
-    ground = camera.pixel_to_ecef(*middle)
-    if not np.isfinite(ground).all():
-        return None
-    position = moved(
-        camera.position_ecef_m,
-        prior.velocity_ecef,
-        along * prior.sigma_along_m,
-        across * prior.sigma_across_m,
-        0.0,
-    )
-    x, y, z = position.tolist()
-    there = replace(camera, position_ecef_m=(x, y, z))
-    ray = camera.rays(*middle)
-    ray = ray / np.linalg.norm(ray)
-    sight = there.matrix.T @ (ground - position)
-    sight /= np.linalg.norm(sight)
-    axis = np.cross(ray, sight)
-    sine = float(np.linalg.norm(axis))
-    return turned(there, axis / max(sine, 1e-12) * float(np.arctan2(sine, ray @ sight)))
+    return picture.image.stored_camera(at, camera)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.camera import Camera
 from matchers.photo_light import LightImage
 from matchers.pose import (
     ACROSS,
@@ -25,6 +24,7 @@ from matchers.pose import (
 from matchers.refine import fit_pose
 from matchers.verify import LightPeaks
 from regengine.photo.image import read_linear_light
+from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import list_places
 from regengine.registration.parameters import LENS
@@ -35,11 +35,11 @@ from regengine.registration.refine_on_streets import (
     StreetProof,
     measure_sides_m,
     prove_on_streets,
-    restart,
     scale_picture,
     settle,
 )
 from regengine.registration.types import (
+    Evidence,
     Fit,
     HeldOutResiduals,
     Hypothesis,
@@ -53,39 +53,30 @@ POSE = (*ANGLES, ALONG, ACROSS, UP)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StreetMatch:
-    """A camera fitted to streets, with its proof.
+class StreetMatch(Match):
+    """A camera fitted to streets, with its proof; its fit knows no lights.
 
     Attributes
     ----------
-    fit : Fit
-        Of all patches at the finest level; it knows no lights.
-    camera : Camera
-        Of the stored image.
     proofs : tuple of StreetProof
         By cells that the fit did not see, of a fit to the others, the coarse level first.
-    streets : StreetMap
-        The map that it is placed on.
+    credit : str
+        Of the street map that it is placed on.
     covered_share : float
         Of the frame, by that map.
     short_side_km : float
         Of the frame on the ground.
-    runner_up_score : float
-        Of the best of another place.
     """
 
-    fit: Fit
-    camera: Camera
     proofs: tuple[StreetProof, ...]
-    streets: StreetMap
+    credit: str
     covered_share: float
     short_side_km: float
-    runner_up_score: float = 0.0
 
     @property
     def score(self) -> float:
         """The lower of the scores of both levels."""
-        return min(proof.score for proof in self.proofs)
+        return self.evidence.patch_log10_odds
 
     @property
     def median_px(self) -> float:
@@ -137,7 +128,8 @@ def register_on_streets(problem: Problem, known: Match | None = None) -> StreetM
             others = [
                 one.score for one in matches if not is_same_view(one.camera, best.camera, share)
             ]
-            return replace(best, runner_up_score=max([0.0, *others]))
+            evidence = replace(best.evidence, runner_up_log10_odds=max([0.0, *others]))
+            return replace(best, evidence=evidence)
     return best
 
 
@@ -156,7 +148,7 @@ def compare_on_streets(
             picture = scale_picture(light, streets, hypothesis.camera, sample_m, params)
             if picture is None:
                 continue
-            camera, _ = settle(
+            camera = settle(
                 picture, hypothesis.camera, hypothesis.prior, ANGLES, params.coarse_patch_px
             )
             ncc = picture.correlate(camera)
@@ -200,7 +192,7 @@ def propose_on_streets(
     for _, place in (one for one in places if limits[0] <= one[0] < limits[1]):
         track, offset = place.track, place.offset_km
         across_m = 1e3 * track.sigma_across_km(offset)
-        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_restart_km else (0.0,)
+        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_across_km else (0.0,)
         for side in sides:
             at = moved(track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0)
             positions.append(at)
@@ -211,10 +203,12 @@ def propose_on_streets(
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
     steps = int(np.ceil(2.0 * sigma / params.scale_step))
     focals = nominal.focal_px * np.exp(params.scale_step * np.arange(-steps, steps + 1))
-    found = search_streets(light, nominal, np.array(positions), focals, streets, params)
     starts = []
-    for one in found:
-        place = of_place[one.place]
+    share = search.same_view_share
+    for camera, number, ncc in search_streets(
+        light, nominal, np.array(positions), focals, streets, params, share
+    ):
+        place = of_place[number]
         # A nadir is believed where it was given, as far as it reaches
         offset = place.offset_km
         sigma_km = place.track.sigma_along_km
@@ -222,12 +216,12 @@ def propose_on_streets(
             offset = 0.0
         lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=unsure)
         hypothesis = Hypothesis(
-            camera=one.camera,
+            camera=camera,
             prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
             track=place.track,
             offset_km=offset,
             source="streets",
-            ncc=one.ncc,
+            ncc=ncc,
         )
         starts.append(hypothesis)
     return starts
@@ -248,22 +242,10 @@ def fit_on_streets(
     picture = scale_picture(light, streets, camera, coarse_m, params)
     if picture is None:
         return None
-    wide = [
-        (-1.0, 0.0, 1.0) if sigma_m > 1e3 * params.min_restart_km else (0.0,)
-        for sigma_m in (prior.sigma_along_m, prior.sigma_across_m)
+    coarse_px = params.coarse_patch_px
+    cameras = [
+        settle(picture, settle(picture, camera, prior, ANGLES, coarse_px), prior, POSE, coarse_px)
     ]
-    tried: list[Camera] = []
-    for along in wide[0]:
-        for across in wide[1]:
-            start = restart(camera, prior, along, across)
-            if start is None:
-                continue
-            for unknown in (ANGLES, POSE):
-                start, _ = settle(picture, start, prior, unknown, params.coarse_patch_px)
-            tried.append(start)
-    if not tried:
-        return None
-    cameras = [max(tried, key=picture.correlate)]
     # The lens bends about its axis, which a crop may have anywhere
     axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
     bent = (*POSE, K1, *axis)
@@ -277,7 +259,7 @@ def fit_on_streets(
         # A tilt and its mirror image see almost the same: both go on until one fits better
         if sample_m >= params.max_bent_m:
             cameras += [one for one in map(other_pose, cameras) if one is not None]
-        cameras = [settle(picture, one, prior, unknown, patch_px)[0] for one in cameras]
+        cameras = [settle(picture, one, prior, unknown, patch_px) for one in cameras]
         ncc = [picture.correlate(one) for one in cameras]
         camera = cameras[int(np.argmax(ncc))]
         cameras = [
@@ -303,29 +285,43 @@ def fit_on_streets(
     free = np.isin(np.arange(PARAMETERS), bent)
     refinement = fit_pose(at, matches, prior.for_image(picture.image.factor), free)
     camera = picture.image.stored_camera(refinement.camera, nominal)
-    residual = proofs[-1].residual_px
-    nothing = np.zeros(0)
+    residual, nothing = proofs[-1].residual_px, np.zeros(0)
+    held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
+    score = min(proof.score for proof in proofs)
+    fit = Fit(
+        hypothesis=replace(hypothesis, camera=camera, prior=prior, ncc=proofs[-1].ncc),
+        camera=refinement.camera,
+        refinement=refinement,
+        image=picture.image,
+        levels=picture.levels,
+        view=view,
+        lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
+        light_log10_odds=0.0,
+        matched=np.zeros(0, np.intp),
+        held_out=HeldOutResiduals(residual_px=held_out_px, log10_odds=score),
+        patch_view=(view, known),
+        groups=np.arange(len(refinement.matches)),
+    )
     return StreetMatch(
-        fit=Fit(
-            hypothesis=replace(hypothesis, camera=camera, prior=prior),
-            camera=refinement.camera,
-            refinement=refinement,
-            image=picture.image,
-            levels=picture.levels,
-            view=view,
-            lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
-            light_log10_odds=0.0,
-            matched=np.zeros(0, np.intp),
-            held_out=HeldOutResiduals(
-                residual_px=float(np.sqrt((residual**2).mean())) if len(residual) else float("inf"),
-                log10_odds=proofs[-1].score,
-            ),
-            patch_view=(view, known),
-            groups=np.arange(len(refinement.matches)),
-        ),
+        fit=fit,
         camera=camera,
+        evidence=Evidence(
+            ncc=proofs[-1].ncc,
+            runner_up_ncc=0.0,
+            light_log10_odds=0.0,
+            patch_log10_odds=score,
+            image_log10_odds=0.0,
+            log10_views_tested=0.0,
+            runner_up_log10_odds=0.0,
+            n_lights=0,
+            n_matched_lights=0,
+            residual_px=refinement.rms_px,
+            held_out_residual_px=held_out_px,
+        ),
+        rivals=(),
+        pose_sigma_m=0.0,
         proofs=tuple(proofs),
-        streets=streets,
+        credit=str(getattr(streets, "credit", "")) or KINDS["streets"].credit,
         covered_share=float(known.mean()),
         short_side_km=short_km,
     )

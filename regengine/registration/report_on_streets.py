@@ -6,21 +6,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from matchers.footprint import corner_lonlat, diagonal_km
 from regengine.registration.accept import decide
 from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import StreetParams
-from regengine.registration.report_result import no_match_result, residual_m, solved_camera
+from regengine.registration.report_result import (
+    doubt_clock,
+    fit_figures,
+    list_hypotheses,
+    no_match_result,
+    solved_camera,
+)
 from regengine.registration.types import Problem
-from regengine.result import LEAST_POINTS, Fit, FrameResult, Reason
-from regengine.result import Hypothesis as HypothesisRecord
+from regengine.result import LEAST_POINTS, FrameResult, Reason
 
 if TYPE_CHECKING:
     from regengine.registration.register_on_streets import StreetMatch
-
-CREDIT = "© OpenStreetMap contributors (ODbL)"
 
 
 def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> bool:
@@ -55,22 +56,17 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
             "them of a larger extract (regengine streets get)"
         )
         reasons = (*reasons, Reason(code="outside_map", text=text))
-    shrink = 1.0 / fit.image.factor
-    residual_px, held_out_px = fit.refinement.rms_px * shrink, fit.held_out.residual_px * shrink
-    lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
-    solved = solved_camera(camera, fit.hypothesis)
-    frame = problem.photo.frame
-    ncc = match.proofs[-1].ncc
-    result = no_match_result(
-        frame, problem.prior.position, problem.references.light_map.info, *reasons
-    )
+    given = problem.prior.position
+    if given is not None:
+        reasons = (*doubt_clock(problem, match, given), *reasons)
+    info = problem.references.light_map.info
+    result = no_match_result(problem.photo.frame, given, info, *reasons)
     proof = "; ".join(
         f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:g} m "
         f"(chance 1e-{one.score:.0f})"
         for one in match.proofs
     )
-    credit = getattr(match.streets, "credit", "") or CREDIT
-    sources = {**dict(result.sources), "reference": f"streets, {credit}", "proof": proof}
+    sources = {**dict(result.sources), "reference": f"streets, {match.credit}", "proof": proof}
     return replace(
         result,
         verdict=verdict,
@@ -78,30 +74,12 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
         probability_low=low,
         probability_high=high,
         sources=tuple(sorted(sources.items())),
-        solved=solved,
+        solved=solved_camera(camera, fit.hypothesis),
         control_points=points,
         footprint=corner_lonlat(camera),
         footprint_diagonal_km=diagonal_km(camera),
-        fit=Fit(
-            ncc=ncc,
-            runner_up_ncc=0.0,
-            residual_px=residual_px,
-            residual_m=residual_m(camera, residual_px),
-            matched_lights=0,
-            held_out_residual_px=held_out_px if np.isfinite(held_out_px) else None,
-            log10_odds=match.score,
-            runner_up_log10_odds=match.runner_up_score,
-        ),
-        hypotheses=(
-            HypothesisRecord(
-                rank=0,
-                solved=solved,
-                ncc=ncc,
-                log10_odds=match.score,
-                centre_lon=float(lon),
-                centre_lat=float(lat),
-            ),
-        ),
+        fit=fit_figures(match),
+        hypotheses=list_hypotheses(match),
     )
 
 
@@ -119,8 +97,8 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
             "come to rest"
         )
         yield Reason(code="imprecise", text=text)
-    if match.runner_up_score >= params.min_score:
-        text = f"another place fits as well (chance 1e-{match.runner_up_score:.0f})"
+    if match.evidence.runner_up_log10_odds >= params.min_score:
+        text = f"another place fits as well (chance 1e-{match.evidence.runner_up_log10_odds:.0f})"
         yield Reason(code="low_margin", text=text)
 
 
