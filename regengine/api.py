@@ -65,6 +65,7 @@ class RegisterOptions(TypedDict, total=False):
     """Options of `register`, by the names of the command's."""
 
     lights: Paths | None
+    streets: Paths | None
     tle: AnyPath | None
     metadata: AnyPath | None
     time: Time | None
@@ -181,7 +182,7 @@ def run_inputs(
     What the options say of the search goes into ``params``. ConfigError, EphemerisError or
     LightMapError if an option makes no sense, or a file cannot be used.
     """
-    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand
+    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand, streets_at_hand
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
@@ -194,6 +195,7 @@ def run_inputs(
     params = params or RegisterParams(work_budget=WORK_BUDGETS[effort])
     inputs = RunInputs(
         lights=chosen_maps(_paths(options["lights"])),
+        streets=tuple(_paths(options["streets"])) or streets_at_hand(),
         tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(
@@ -289,6 +291,8 @@ def register(
         photos, ``"ISS030-E-188140"``, which is fetched with its record and kept.
     lights : path or sequence of paths, optional
         Night-light map; without it, what ``regengine lights get`` made.
+    streets : path or sequence of paths, optional
+        Street maps, for telephoto frames; without them, those of the data folder.
     tle : path, optional
         Element sets around the photo's date, a file or a folder of files; without it, those of the
         data folder.

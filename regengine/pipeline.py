@@ -16,7 +16,8 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
-from regengine.references.reference import LightMap, light_map_of
+from regengine.references.reference import LightMap, light_map_of, open_references
+from regengine.references.reference import References as RasterReferences
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.parameters import RegisterParams
@@ -43,6 +44,7 @@ class RunInputs:
     """What all photos of a run share; pickles, so that workers can have it."""
 
     lights: tuple[Path, ...]
+    streets: tuple[Path, ...] = ()  # street maps, for telephoto frames
     tle: Path | None = None
     metadata: Path | None = None  # table of frame records
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
@@ -64,6 +66,7 @@ class RunInputs:
                 "--blind needs the map's index: make it once with regengine lights index MAP."
             )
         light_map = light_map_of(self.lights)
+        street_maps_of(self.streets)
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
         return light_map, tles, records
@@ -74,6 +77,7 @@ class RunInputs:
         return replace(
             self,
             lights=tuple(path.absolute() for path in self.lights),
+            streets=tuple(path.absolute() for path in self.streets),
             tle=None if self.tle is None else self.tle.absolute(),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
@@ -115,6 +119,12 @@ def process_photo(
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
+
+
+@lru_cache(maxsize=4)
+def street_maps_of(paths: tuple[Path, ...]) -> tuple[RasterReferences, ...]:
+    """The street maps of a run, each by itself, opened once per process."""
+    return tuple(RasterReferences([one]) for one in open_references("streets", paths))
 
 
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
@@ -178,7 +188,8 @@ def _searched(
             may_be_elsewhere=blind.mode != "never",
             cities_probability=scene.cities_probability,
         )
-        references = References(light_map=light_map, index=index)
+        streets = street_maps_of(inputs.streets)
+        references = References(light_map=light_map, index=index, streets=streets)
         result = register_frame(frame, prior, references, inputs.register)
         if hints is None:
             return result

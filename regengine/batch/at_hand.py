@@ -55,6 +55,12 @@ def maps_at_hand() -> tuple[Path, ...]:
     return tuple(path for path in _files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS)
 
 
+def streets_at_hand() -> tuple[Path, ...]:
+    """The street maps of the data folder, by name."""
+    found = _files(data_folder() / "streets")
+    return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
+
+
 def element_sets_at_hand() -> Path | None:
     """The data folder's folder of element sets, if there are some."""
     return element_set_folder() if _files(element_set_folder()) else None

@@ -141,6 +141,8 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "share": inputs.share,
         "stars": inputs.stars,
     }
+    if inputs.streets:
+        settings["streets"] = [_file(path) for path in inputs.streets]
     index = index_file(inputs.blind, inputs.lights)
     settings["blind"] = {
         **asdict(inputs.blind),

@@ -41,6 +41,13 @@ LightMaps = Annotated[
         "lights get made."
     ),
 ]
+StreetMaps = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Street map for telephoto frames; may be given several times. Without it, what "
+        "streets build and streets get made."
+    ),
+]
 ElementSets = Annotated[
     Path | None,
     typer.Option(

@@ -321,7 +321,7 @@ def fit_on_streets(
         rivals=(),
         pose_sigma_m=0.0,
         proofs=tuple(proofs),
-        credit=str(getattr(streets, "credit", "")) or KINDS["streets"].credit,
+        credit=KINDS["streets"].credit,
         covered_share=float(known.mean()),
         short_side_km=short_km,
     )
