@@ -113,8 +113,8 @@ def get(
             folder = _fetch_product(bounds, product, date, url, quiet)
             source = [folder]
         if source:
-            maps = _open(source).references
-            covered = bounds or maps.bounds
+            maps = _open(source)
+            covered = bounds or maps.info.bounds
             write = partial(build, "lights", maps, out, region=bounds, overwrite=force)
         else:
             covered = bounds or SEEN
@@ -253,7 +253,7 @@ def build(
     with progress_bar("Building", quiet=quiet) as progress:
         build_reference(
             "lights",
-            light_map.references,
+            light_map,
             out,
             region=region,
             overwrite=force,

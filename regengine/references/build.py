@@ -236,7 +236,7 @@ def build(
     LightMapError
         A source is damaged, the region lies outside; else as `write_reference`.
     """
-    west, south, east, north = region or sources.bounds
+    west, south, east, north = region or sources.info.bounds
     reaching = sources.reaching((west, south, east, north))
     if not reaching:
         raise LightMapError(
@@ -246,16 +246,16 @@ def build(
         )
     first, turn = reaching[0]
     grid = replace(first.grid, west=first.grid.west + turn).covering((west, south, east, north))
-    spec, limits = KINDS[kind], [one.saturation for one in sources if one.saturation is not None]
+    info = sources.info
+    limit = "" if info.saturation is None else str(round(info.saturation / KINDS[kind].scale))
     about = {
-        "PRODUCT": " + ".join(dict.fromkeys(one.product for one in sources if one.product)),
-        "DATE": ", ".join(dict.fromkeys(one.date for one in sources if one.date)),
+        "PRODUCT": info.product,
+        "DATE": info.date,
         "CREDIT": "; ".join(dict.fromkeys(one.credit for one in sources if one.credit)),
-        "SATURATION_CODE": str(round(min(limits) / spec.scale)) if limits else "",
-        "SOURCES": ", ".join(dict.fromkeys(one.path.name for one in sources)),
+        "SATURATION_CODE": limit,
+        "SOURCES": ", ".join(path.name for path in info.paths),
+        "KIND": info.kind if kind == "lights" else kind,
     }
-    if kind == "lights":
-        about["KIND"] = "radiance" if all(one.measured for one in sources) else "display"
 
     def read_block(block: PixelGrid) -> NDArray[Any] | None:
         here = sources.reaching(block.bounds)

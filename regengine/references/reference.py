@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,7 +29,6 @@ from regengine.references.kinds import KINDS, KindName
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
 Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
 Mask = NDArray[np.bool_]  # (rows, cols)
-Patch = LightGrid
 
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
 # match.
@@ -181,19 +180,16 @@ class Reference:
 
     def read(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
-        block = row * factor, col * factor, rows * factor, cols * factor
+        left, wide = col * factor, cols * factor
         if factor in (1, *self.overviews):
-            return self._decoded(*block, factor)
-        strip = max(PARAMS.strip_pixels // (cols * factor**2), 1)
+            return self._decoded(row * factor, left, rows * factor, wide, factor)
+        strip = max(PARAMS.strip_pixels // (wide * factor), 1)
         parts = []
         for first in range(row, row + rows, strip):
             high = min(strip, row + rows - first) * factor
-            there = min(high, self.grid.rows - first * factor)
-            wide = min(block[3], self.grid.cols - block[1])
-            values, valid = self._decoded(first * factor, block[1], there, wide, 1)
-            padding = ((0, high - there), (0, block[3] - wide))
-            values = np.pad(values, [(0, 0)] * (values.ndim - 2) + list(padding))
-            valid = np.pad(valid, padding)
+            there = min(high, self.grid.rows - first * factor), min(wide, self.grid.cols - left)
+            part = self._decoded(first * factor, left, *there, 1)
+            values, valid = _pad(part, 0, 0, high, wide)
             for _ in range(int(math.log2(factor))):  # means of means, as overviews are
                 values, valid = _average_pixels(values, valid)
             parts.append((values, valid))
@@ -241,12 +237,7 @@ class Reference:
                 )
             valid = np.asarray(np.isfinite(result.reshape(-1, high, wide)).all(axis=0))
             values = np.where(valid, result, np.float32(0.0))
-        below, beside = out.rows - down - valid.shape[0], out.cols - across - valid.shape[1]
-        padding = [(down, below), (across, beside)]
-        if any(map(any, padding)):
-            values = np.pad(values, [(0, 0)] * (values.ndim - 2) + padding)
-            valid = np.pad(valid, padding)
-        return values, valid
+        return _pad((values, valid), down, across, out.rows, out.cols)
 
     def _decoded(
         self, row: int, col: int, rows: int, cols: int, factor: int
@@ -325,6 +316,17 @@ class Reference:
         return dataset, ends_in_alpha
 
 
+def _pad(
+    part: tuple[Values, Mask], down: int, across: int, rows: int, cols: int
+) -> tuple[Values, Mask]:
+    """A block amid what is not valid."""
+    values, valid = part
+    if valid.shape == (rows, cols):
+        return part
+    around = [(down, rows - down - valid.shape[0]), (across, cols - across - valid.shape[1])]
+    return np.pad(values, [(0, 0)] * (values.ndim - 2) + around), np.pad(valid, around)
+
+
 def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
     """Mean of the valid pixels of each two by two; of value if two of them are."""
     corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
@@ -337,77 +339,122 @@ def _average_pixels(values: Values, valid: Mask) -> tuple[Values, Mask]:
     return mean, half_valid
 
 
+@dataclass(frozen=True, kw_only=True)
+class LightMapInfo:
+    """What is known of one or several references; product and date are "" if unknown."""
+
+    paths: tuple[Path, ...]  # files they are read from
+    product: str
+    date: str  # what they show: "2016", "2019-01", "2016-01-01"
+    kind: Literal["radiance", "display"]  # measured, or estimated from pictures
+    resolution_deg: float  # finest pixel size, degrees of longitude
+    bounds: Bounds  # edges of all; east may exceed 180
+    crs: str  # of the files as they are ("EPSG:4326", …)
+    saturation: float | None  # map value, log10(1 + L), from which on the map is saturated, if any
+    description: str  # one sentence for people
+
+
 class References(tuple[Reference, ...]):
-    """References of one kind, best first: the first that has data at a place counts there."""
+    """References of one kind, best first: the first that has data at a place counts there.
 
-    __slots__ = ()
+    Holds no open file, may be pickled.
+    """
 
-    def window(self, bbox: Bounds, step_deg: float) -> Patch | None:
+    @cached_property
+    def info(self) -> LightMapInfo:
+        """Description of all together: finest resolution, all of the extent."""
+
+        def join(sign: str, texts: Iterable[str]) -> str:
+            return sign.join(dict.fromkeys(filter(None, texts)))
+
+        west, south, east, north = zip(*(one.grid.bounds for one in self), strict=True)
+        limits = [one.saturation for one in self if one.saturation is not None]
+        return LightMapInfo(
+            paths=tuple(dict.fromkeys(one.path for one in self)),
+            product=join(" + ", (one.product for one in self)),
+            date=join(", ", (one.date for one in self)),
+            kind="radiance" if all(one.measured for one in self) else "display",
+            resolution_deg=min(one.grid.step_deg for one in self),
+            bounds=(min(west), min(south), max(east), max(north)),
+            crs=join(", ", (one.crs for one in self)),
+            saturation=min(limits, default=None),
+            description=join("; ", (one.description for one in self)),
+        )
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
         """A region, widened to whole pixels; where there are no data it is 0 and not valid.
 
         Parameters
         ----------
-        bbox : tuple of float
-            West, south, east, north, degrees, east > west, at most 360 apart, in any turn, which is
-            the result's, too: 170 to 190 crosses the antimeridian. Latitudes are clamped.
-        step_deg : float
+        west, south, east, north : float
+            Edges, degrees, east > west, at most 360 apart, in any turn, which is the result's, too:
+            170 to 190 crosses the antimeridian. Latitudes are clamped to the poles.
+        resolution_deg : float
             Pixels are the largest at hand that are not larger, or the finest there are.
 
         Returns
         -------
-        Patch or None
-            None where no reference has data. Its saturation is that of the references used, if any
-            of their pixels reaches it.
+        LightGrid
+            Its saturation is that of the pictures used, if any of their pixels reaches it.
 
         Raises
         ------
+        LightMapError
+            With code ``outside_map``: nothing has data in the region; or a file is damaged.
         ConfigError
             The region is empty or no region.
-        LightMapError
-            A file is damaged.
         """
-        west, south, east, north = bbox
         inside = max(south, -90.0) < min(north, 90.0)
-        if not (west < east <= west + 360.0 and inside and step_deg > 0.0):
+        if not (west < east <= west + 360.0 and inside and resolution_deg > 0.0):
             raise ConfigError(
-                f"West {west}, south {south}, east {east}, north {north} at {step_deg} degrees a "
-                "pixel is no region: east must lie east of west, north of south, and the pixel "
-                "size above 0."
+                f"West {west}, south {south}, east {east}, north {north} at {resolution_deg} "
+                "degrees a pixel is no region: east must lie east of west, north of south, and the "
+                "pixel size above 0."
             )
         turn = 360.0 * math.floor((west + 180.0) / 360.0)
         region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
         reaching = self.reaching(region)
         levels = [
-            replace(one.grid, west=one.grid.west + turn).reduced(one.factor_for(step_deg))
-            for one, turn in reaching
+            replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(resolution_deg))
+            for one, moved in reaching
         ]
-        if not levels:
-            return None
-        limit = step_deg * (1.0 + PARAMS.rounding)
-        fitting = [level for level in levels if level.step_deg <= limit]
-        level = (
-            max(fitting, key=lambda one: one.step_deg)
-            if fitting
-            else min(levels, key=lambda one: one.step_deg)
-        )
-        out = level.covering(region)
-        values, valid, saturation = mosaic(reaching, out)
-        if not valid.any():
-            return None
-        return Patch(
-            values=values,
-            valid=None if valid.all() else valid,
-            lon0_deg=out.west + turn + 0.5 * out.step_deg,
-            lat0_deg=out.north - 0.5 * out.step_deg,
-            step_deg=out.step_deg,
-            saturation=saturation,
+        if levels:
+            limit = resolution_deg * (1.0 + PARAMS.rounding)
+            fitting = [one for one in levels if one.step_deg <= limit]
+            # The first of the coarsest that fit, else of the finest
+            step_deg = max(
+                (one.step_deg for one in fitting), default=min(one.step_deg for one in levels)
+            )
+            level = next(one for one in levels if one.step_deg == step_deg)
+            out = level.covering(region)
+            values, valid, saturation = mosaic(reaching, out)
+            if valid.any():
+                return LightGrid(
+                    values=values,
+                    valid=None if valid.all() else valid,
+                    lon0_deg=out.west + turn + 0.5 * out.step_deg,
+                    lat0_deg=out.north - 0.5 * out.step_deg,
+                    step_deg=out.step_deg,
+                    saturation=saturation,
+                )
+        names = [path.name for path in self.info.paths]
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        left, low, right, high = self.info.bounds
+        raise LightMapError(
+            f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
+            f"between longitudes {region[0]:.2f} and {region[2]:.2f}, latitudes {region[1]:.2f} "
+            f"and {region[3]:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); "
+            "give a map of that region.",
+            code="outside_map",
         )
 
-    @property
-    def bounds(self) -> Bounds:
-        """Edges of all together."""
-        west, south, east, north = zip(*(one.grid.bounds for one in self), strict=True)
-        return min(west), min(south), max(east), max(north)
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of it at a coarse resolution; None where it is large and has no such overviews."""
+        if sum(one.pixels_read(resolution_deg) for one in self) > PARAMS.overview_pixels:
+            return None
+        return self.window(*self.info.bounds, resolution_deg)
 
     def reaching(self, region: Bounds) -> list[tuple[Reference, float]]:
         """Those that reach into a region, each with the turn of the globe in which it does."""
@@ -421,6 +468,9 @@ class References(tuple[Reference, ...]):
             and one.grid.south < north
             and one.grid.north > south
         ]
+
+
+LightMap = References  # the name by which Python's users know those of lights
 
 
 def mosaic(
@@ -460,81 +510,6 @@ def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
     return west, south, east, north
 
 
-@dataclass(frozen=True, kw_only=True)
-class LightMapInfo:
-    """What is known of a night-light map; product and date are "" if unknown."""
-
-    paths: tuple[Path, ...]  # files or folders it is read from
-    product: str
-    date: str  # what it shows: "2016", "2019-01", "2016-01-01"
-    kind: Literal["radiance", "display"]  # measured, or estimated from pictures
-    resolution_deg: float  # pixel size, degrees of longitude
-    bounds: Bounds  # edges; east may exceed 180
-    crs: str  # of the files as they are ("EPSG:4326", …)
-    saturation: float | None  # map value, log10(1 + L), from which on the map is saturated, if any
-    description: str  # one sentence for people
-
-
-@dataclass(frozen=True, kw_only=True)
-class LightMap:
-    """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
-
-    references: References
-
-    @cached_property
-    def info(self) -> LightMapInfo:
-        """Description of all maps together: finest resolution, all of the extent."""
-        maps = self.references
-        limits = [one.saturation for one in maps if one.saturation is not None]
-        return LightMapInfo(
-            paths=tuple(dict.fromkeys(one.path for one in maps)),
-            product=" + ".join(dict.fromkeys(one.product for one in maps if one.product)),
-            date=", ".join(dict.fromkeys(one.date for one in maps if one.date)),
-            kind="radiance" if all(one.measured for one in maps) else "display",
-            resolution_deg=min(one.grid.step_deg for one in maps),
-            bounds=maps.bounds,
-            crs=", ".join(dict.fromkeys(one.crs for one in maps)),
-            saturation=min(limits) if limits else None,
-            description="; ".join(dict.fromkeys(one.description for one in maps)),
-        )
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """The lights of a region, see `References.window`.
-
-        Raises
-        ------
-        LightMapError
-            With code ``outside_map``: no map has data in the region; or a file is damaged.
-        ConfigError
-            The region is empty or no region.
-        """
-        grid = self.references.window((west, south, east, north), resolution_deg)
-        if grid is None:
-            names = [path.name for path in self.info.paths]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            left, low, right, high = self.info.bounds
-            raise LightMapError(
-                f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
-                f"between longitudes {west:.2f} and {east:.2f}, latitudes {south:.2f} and "
-                f"{north:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); give "
-                "a map of that region.",
-                code="outside_map",
-            )
-        return grid
-
-    def overview(self, resolution_deg: float) -> LightGrid | None:
-        """All of the map at a coarse resolution, where that need not read all of its pixels.
-
-        None where the maps hold no overviews of that kind and are large.
-        """
-        pixels = sum(one.pixels_read(resolution_deg) for one in self.references)
-        if pixels > PARAMS.overview_pixels:
-            return None
-        return self.window(*self.info.bounds, resolution_deg)
-
-
 def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> References:
     """Open references of one kind: files, or folders of them; best first.
 
@@ -563,7 +538,7 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
     return References(found)
 
 
-def open_light_map(paths: Sequence[Path | str]) -> LightMap:
+def open_light_map(paths: Sequence[Path | str]) -> References:
     """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, or folders of those.
 
     For their order see `open_references`. LightMapError if a file is missing, unknown, damaged or
@@ -571,10 +546,10 @@ def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    return LightMap(references=open_references("lights", paths))
+    return open_references("lights", paths)
 
 
 @lru_cache(maxsize=4)
-def light_map_of(paths: tuple[Path, ...]) -> LightMap:
+def light_map_of(paths: tuple[Path, ...]) -> References:
     """The same of a run's maps, opened once per process."""
     return open_light_map(paths)
