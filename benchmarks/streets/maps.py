@@ -20,6 +20,8 @@ from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.references.streets import build_streets
 
+Bounds = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, kw_only=True)
 class CityStreets:
@@ -29,7 +31,7 @@ class CityStreets:
     ----------
     path : Path
         A file of `build_streets`.
-    bounds : tuple of float
+    file_bounds : tuple of float
         West, south, east, north of the file.
     at : tuple of float or None
         Where its middle lies instead, longitude and latitude; lengths there are kept.
@@ -38,7 +40,7 @@ class CityStreets:
     """
 
     path: Path
-    bounds: tuple[float, float, float, float]
+    file_bounds: Bounds
     at: tuple[float, float] | None = None
     mirrored: bool = False
 
@@ -46,7 +48,7 @@ class CityStreets:
     def open(cls, path: Path) -> CityStreets:
         """A map as it is."""
         with rasterio.open(path) as dataset:
-            return cls(path=path, bounds=tuple(dataset.bounds))
+            return cls(path=path, file_bounds=tuple(dataset.bounds))
 
     def laid_at(self, other: CityStreets) -> CityStreets:
         """The same streets where another map lies."""
@@ -54,32 +56,30 @@ class CityStreets:
         return replace(self, at=((west + east) / 2.0, (south + north) / 2.0))
 
     @property
-    def info(self) -> Any:
-        """Bounds of where it lies, and its name."""
-        west, south, east, north = self.bounds
+    def bounds(self) -> Bounds:
+        """West, south, east, north of where it lies."""
+        west, south, east, north = self.file_bounds
         lon, lat, stretch = self._moved
         half_lon, half_lat = stretch * (east - west) / 2.0, (north - south) / 2.0
-        bounds = lon - half_lon, lat - half_lat, lon + half_lon, lat + half_lat
-        return SimpleNamespace(bounds=bounds, resolution_deg=1.0 / 9000.0, product=self.path.stem)
+        return lon - half_lon, lat - half_lat, lon + half_lon, lat + half_lat
 
     @property
     def _moved(self) -> tuple[float, float, float]:
         """Longitude and latitude of its middle, and degrees of longitude there for one here."""
-        west, south, east, north = self.bounds
+        west, south, east, north = self.file_bounds
         lon, lat = (west + east) / 2.0, (south + north) / 2.0
         if self.at is None:
             return lon, lat, 1.0
         return *self.at, math.cos(math.radians(lat)) / math.cos(math.radians(self.at[1]))
 
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
+    def window(self, bbox: Bounds, step_deg: float) -> LightGrid | None:
         """Lamp density at a power of two of the file's pixels; not valid where nothing is known."""
+        west, south, east, north = bbox
         lon, lat, stretch = self._moved
-        left, low, right, top = self.bounds
+        left, low, right, top = self.file_bounds
         with rasterio.open(self.path) as dataset:
             step = dataset.res[0]
-            factor = 2 ** max(0, math.floor(math.log2(1.0001 * resolution_deg / step)))
+            factor = 2 ** max(0, math.floor(math.log2(1.0001 * step_deg / step)))
             step *= factor
             # Whole pixels of where it lies, counted from its middle
             first = math.floor((west - lon) / step), math.floor((lat - north) / step)
@@ -105,7 +105,7 @@ class CityStreets:
             codes = codes[:, ::-1]
         valid = codes != 255
         if not valid.any():
-            raise LightMapError(f"{self.path.name} holds nothing there", code="outside_map")
+            return None
         return LightGrid(
             values=np.where(valid, codes, 0).astype(np.float32) / 100.0,
             valid=None if valid.all() else valid,
@@ -142,7 +142,7 @@ def build_map_of(city: City, folder: Path) -> CityStreets:
 class NoLights:
     """A map of night lights without any: what streets do alone."""
 
-    info = SimpleNamespace(
+    info: Any = SimpleNamespace(
         bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, product="none", paths=()
     )
 

@@ -183,6 +183,8 @@ def search_streets(
         lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
         # The place from which this target looks most as the template did
         seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+        if not np.isfinite(seen).any():  # a slant that another target was seen at, but not this one
+            continue
         log_focal = np.clip(
             (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
         )
