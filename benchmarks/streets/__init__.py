@@ -5,8 +5,8 @@ seed, registers it by the whole rule with an element set that is off by 5 km, a 
 10 s and a focal length off by up to 3 %, and writes figures with 95 % intervals; a row a trial goes
 to FILE.csv, and seeds that are in it are not tried again. ``--harsh`` takes the second generator,
 ``--loose`` a clock off by up to 120 s and a focal length by up to 20 %, ``--which`` all four cities
-at once, ``--negatives`` the streets of other cities and mirrored ones, ``--grid`` a city of regular
-blocks. Real Paris is done before the first seed (``--no-paris`` leaves it out).
+laid in one place, ``--negatives`` the streets of other cities and mirrored ones, ``--grid`` a city
+of regular blocks. Real Paris is done before the first seed (``--no-paris`` leaves it out).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from rasterio.windows import Window
 from benchmarks.streets.city import CITIES, CLASSES, City
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
+from regengine.io.gdal import gdal_session
 from regengine.references.streets import build_streets
 
 Bounds = tuple[float, float, float, float]
@@ -77,7 +78,7 @@ class CityStreets:
         west, south, east, north = bbox
         lon, lat, stretch = self._moved
         left, low, right, top = self.file_bounds
-        with rasterio.open(self.path) as dataset:
+        with gdal_session(), rasterio.open(self.path) as dataset:
             step = dataset.res[0]
             factor = 2 ** max(0, math.floor(math.log2(1.0001 * step_deg / step)))
             step *= factor

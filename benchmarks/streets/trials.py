@@ -38,7 +38,7 @@ class TrialPlan:
     loose: bool = False  # clock and lens
     negatives: bool = False  # other and mirrored streets instead of the city's own
     grid: bool = False  # a city of regular blocks
-    which: bool = False  # the prior's geometry at all four cities at hand
+    which: bool = False  # the four cities' streets laid in one place, to tell which it is
 
 
 def try_seed(seed: int, plan: TrialPlan, maps: dict[str, CityStreets], folder: Path) -> list[Row]:
@@ -51,7 +51,7 @@ def try_seed(seed: int, plan: TrialPlan, maps: dict[str, CityStreets], folder: P
     own = maps[frame.city]
     trials = {"own": [own]}
     if plan.which:
-        trials = {"which": [maps[name] for name in CITIES]}
+        trials = {"which": [own, *(maps[n].laid_at(own) for n in CITIES if n != frame.city)]}
     if plan.negatives:
         trials = {"mirrored": [replace(own, mirrored=True)]}
         trials |= {
