@@ -153,7 +153,9 @@ def summarise(table: pd.DataFrame, plan: TrialPlan) -> list[str]:
         if "points_px" in part and kept.points_px.notna().any():
             px, metres = kept.points_px.dropna(), kept.points_m.dropna()
             errors = f"{px.median():.2f} px, {metres.median():.1f} m (90 %: {px.quantile(0.9):.2f})"
-            sigma = f"{100 * kept.within.sum() / kept.axes.sum():.0f} % of {int(kept.axes.sum())}"
+            sigma = (
+                f"{100 * kept.n_within.sum() / kept.n_axes.sum():.0f} % of {int(kept.n_axes.sum())}"
+            )
         wrong = int((accepted & ~right)[chosen].sum())
         cpu = f"{part.cpu_s.median():.1f}, {part.cpu_s.quantile(0.9):.1f} s" if len(part) else "–"
         lines.append(

@@ -124,8 +124,8 @@ def score(result: FrameResult, truth: Camera) -> Row:
             "points_px": float(np.median(np.hypot(*offsets.T))),
             "points_m": float(np.median(metres)),
             "points_sigma_px": float(np.median(sigmas)),
-            "within": int(within.sum()),
-            "axes": int(within.size),
+            "n_within": int(within.sum()),
+            "n_axes": int(within.size),
         }
     return row
 

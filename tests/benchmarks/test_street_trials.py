@@ -73,7 +73,7 @@ def test_a_window_beyond_a_map_is_not_valid_there(town: CityStreets) -> None:
 def test_shares_have_intervals_and_wrong_ones_are_told() -> None:
     row = {
         "trial": "own", "verdict": "accepted", "right": True, "short_side_km": 8.0, "cpu_s": 3.0,
-        "points_px": 0.4, "points_m": 4.0, "within": 5, "axes": 8, "log10_odds": 40.0,
+        "points_px": 0.4, "points_m": 4.0, "n_within": 5, "n_axes": 8, "log10_odds": 40.0,
     }  # fmt: skip
     wrong = row | {"right": False, "short_side_km": 3.0}
     review = row | {"verdict": "review", "cpu_s": 9.0}
