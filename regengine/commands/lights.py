@@ -352,4 +352,4 @@ def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], Non
         console = Console(file=terminal, force_terminal=True)
         with Progress(console=console, transient=True) as bar:
             task = bar.add_task(what, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)
