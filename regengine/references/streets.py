@@ -39,8 +39,10 @@ STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
 MAX_CODE, NO_DATA = 254, 255
 LAMP_LENGTH_M = 12.5
-BLOCK_PX = 512  # rows that are read together
-RECORD = np.dtype([("key", "<i8"), ("metres", "<f4")])
+# Rows and columns of the squares of the world's grid whose roads lie together on the disk, and what
+# is kept of a pixel: its place in them, and centimetres
+TILE_ROWS, TILE_COLS = 512, 8192
+RECORD = np.dtype([("place", "<u4"), ("cm", "<u2")])
 # What holds the class of a road: of OpenStreetMap, of Geofabrik's layers, of OpenMapTiles and
 # Overture. The others tell tunnels
 CLASS_FIELDS = ("highway", "fclass", "class")
@@ -529,15 +531,14 @@ def _pixels_of(
 
 
 class _PixelStore:
-    """Metres of road by pixel, on the disk, to be read strip by strip.
+    """Metres of road by pixel, on the disk, to be read block by block.
 
     Extracts have their lines in no order of place, and a country has more pixels than memory holds.
     """
 
     def __init__(self, spill: IO[bytes]) -> None:
         self._spill = spill
-        self._parts: dict[int, list[tuple[int, int]]] = {}  # of a strip: offset and number
-        self._held: dict[int, NDArray[np.void]] = {}
+        self._parts: dict[tuple[int, int], list[tuple[int, int]]] = {}  # offset and number
         self.n_pixels = 0
         self.metres = 0.0
 
@@ -548,14 +549,21 @@ class _PixelStore:
         keys, inside = _pixels_of(lon, lat, region)
         metres = metres[inside]
         keys, index = np.unique(keys, return_inverse=True)
+        row, col = keys // WORLD_COLS, keys % WORLD_COLS
+        records = np.empty(len(keys), RECORD)
+        records["place"] = row % TILE_ROWS * TILE_COLS + col % TILE_COLS
         sums = np.bincount(index, metres, minlength=len(keys))
-        strips, starts = np.unique(keys // WORLD_COLS // BLOCK_PX, return_index=True)
-        ends = np.append(starts, len(keys))[1:]
-        for strip, start, end in zip(strips.tolist(), starts, ends, strict=True):
-            record = np.empty(end - start, RECORD)
-            record["key"], record["metres"] = keys[start:end], sums[start:end]
-            self._parts.setdefault(strip, []).append((self._spill.tell(), len(record)))
-            self._spill.write(record.tobytes())
+        records["cm"] = np.minimum(np.rint(100.0 * sums), 65_535)
+        tiles = row // TILE_ROWS * WORLD_COLS + col // TILE_COLS
+        order = np.argsort(tiles, kind="stable")
+        found, starts = np.unique(tiles[order], return_index=True)
+        records = records[order]
+        for tile, start, end in zip(
+            found.tolist(), starts, np.append(starts, len(keys))[1:], strict=True
+        ):
+            part = self._spill.tell(), int(end - start)
+            self._parts.setdefault(divmod(tile, WORLD_COLS), []).append(part)
+            self._spill.write(records[start:end].tobytes())
         self.n_pixels += len(keys)
         self.metres += float(metres.sum())
         return keys
@@ -563,25 +571,19 @@ class _PixelStore:
     def lengths(self, row: int, col: int, rows: int, cols: int) -> FloatArray:
         """Metres in each pixel of a block of the world's grid, (rows, cols)."""
         sums = np.zeros(rows * cols)
-        for strip in range(row // BLOCK_PX, (row + rows - 1) // BLOCK_PX + 1):
-            records = self._read(strip)
-            down, right = records["key"] // WORLD_COLS - row, records["key"] % WORLD_COLS - col
-            here = (down >= 0) & (down < rows) & (right >= 0) & (right < cols)
-            place = down[here] * cols + right[here]
-            sums += np.bincount(place, records["metres"][here], minlength=len(sums))
+        for down in range(row // TILE_ROWS, (row + rows - 1) // TILE_ROWS + 1):
+            for right in range(col // TILE_COLS, (col + cols - 1) // TILE_COLS + 1):
+                for offset, n_records in self._parts.get((down, right), ()):
+                    self._spill.seek(offset)
+                    data = self._spill.read(n_records * RECORD.itemsize)
+                    records = np.frombuffer(data, RECORD)
+                    at_row = (records["place"] // TILE_COLS).astype(int) + down * TILE_ROWS - row
+                    at_col = (records["place"] % TILE_COLS).astype(int) + right * TILE_COLS - col
+                    here = (at_row >= 0) & (at_row < rows) & (at_col >= 0) & (at_col < cols)
+                    # No place is twice in a part
+                    place = at_row[here] * cols + at_col[here]
+                    sums[place] += 0.01 * records["cm"][here]
         return sums.reshape(rows, cols)
-
-    def _read(self, strip: int) -> NDArray[np.void]:
-        """All records of 512 rows of the world; the last two strips stay at hand."""
-        if strip not in self._held:
-            records = [np.zeros(0, RECORD)]
-            for offset, n_records in self._parts.get(strip, ()):
-                self._spill.seek(offset)
-                records.append(np.frombuffer(self._spill.read(n_records * RECORD.itemsize), RECORD))
-            while len(self._held) > 1:
-                self._held.pop(min(self._held))
-            self._held[strip] = np.concatenate(records)
-        return self._held[strip]
 
 
 def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_], int, int]:
