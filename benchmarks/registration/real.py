@@ -162,13 +162,13 @@ def cache_folder(given: Path | None) -> Iterator[Path]:
 def built_map(real: Path, cache: Path) -> tuple[Path, str]:
     """The world map as one indexed file, built if it is not in the cache, and a sentence on it."""
     from regengine.references.build import build
-    from regengine.references.reference import open_light_map
+    from regengine.references.reference import open_references
 
     path = cache / BUILT_MAP
     if path.is_file():
         return path, f"Light map: {WORLD_MAP}, built earlier."
     started = time.perf_counter()
-    build("lights", open_light_map([real / WORLD_MAP]), path)
+    build("lights", open_references("lights", [real / WORLD_MAP]), path)
     seconds = time.perf_counter() - started
     return path, (
         f"Light map: {WORLD_MAP}, built with `regengine lights build` in {seconds:.0f} s into "

@@ -150,12 +150,12 @@ def built_map(settings: TrialSettings, folder: Path) -> Path:
     """The self-made world's map as a user would build it, in a folder, for windows to be fast."""
     from benchmarks.trials.source import made_source
     from regengine.references.build import build
-    from regengine.references.reference import open_light_map
+    from regengine.references.reference import open_references
 
     own = made_source(settings.half).light_map_path
     assert own is not None  # the self-made world has one
     path = folder / "lights.tif"
-    build("lights", open_light_map([own]), path)
+    build("lights", open_references("lights", [own]), path)
     return path
 
 

@@ -113,12 +113,12 @@ def get(
             folder = _fetch_product(bounds, product, date, url, quiet)
             source = [folder]
         if source:
-            maps = _open(source)
-            covered = bounds or maps.info.bounds
+            maps = _open(source).references
+            covered = bounds or maps.bounds
             write = partial(build, "lights", maps, out, region=bounds, overwrite=force)
         else:
             covered = bounds or SEEN
-            tiles = _fetch_tiles("lights", covered, url, level, out, quiet)
+            tiles = fetch_tiles("lights", covered, url, level, out, quiet)
             folder, grid = tiles.folder, tiles.grid
             place = (grid.bounds, grid.step_deg, tiles.read_block, tiles.tags)
             write = partial(write_reference, "lights", out, *place, overwrite=force)
@@ -141,7 +141,7 @@ def get(
     say(str(out))
 
 
-def _fetch_tiles(
+def fetch_tiles(
     kind: KindName,
     bounds: tuple[float, float, float, float],
     url: str | None,
@@ -153,18 +153,21 @@ def _fetch_tiles(
     import shutil
 
     from regengine.errors import LightMapError
+    from regengine.references.build import estimate_bytes
     from regengine.references.services import SERVICES, TileSet
 
     tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
-    missing = tiles.missing()
+    missing, made = tiles.missing(), "map and index" if kind == "lights" else "the map"
     fetched_bytes = tiles.measure_bytes(missing)
-    share = len(tiles.wanted) / SEEN_TILES
-    made_bytes = share * (2.0 * MAP_BYTES + INDEX_BYTES)
+    if kind == "lights":
+        made_bytes = len(tiles.wanted) / SEEN_TILES * (2.0 * MAP_BYTES + INDEX_BYTES)
+    else:
+        made_bytes = estimate_bytes(kind, tiles.grid)
     if not quiet:
         say(
             f"{len(tiles.wanted):,} tiles, {len(tiles.wanted) - len(missing):,} there already: "
             f"about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
-            f"{made_bytes / 1e6:,.1f} MB for map and index in {out.parent}.",
+            f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}.",
             err=True,
         )
     for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
@@ -253,7 +256,7 @@ def build(
     with progress_bar("Building", quiet=quiet) as progress:
         build_reference(
             "lights",
-            light_map,
+            light_map.references,
             out,
             region=region,
             overwrite=force,

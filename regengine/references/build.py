@@ -44,8 +44,6 @@ class BuildParams:
     strip_blocks: int = 16  # written at once: 4 million pixels, 50 MB with all their copies
     min_level_px: int = 256  # smaller maps need no coarser overview
     max_pixels: float = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
-    # Draft and file by what they hold: Black Marble of the world 0.05, dense streets 0.1
-    disk_share: float = 0.1
 
 
 def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
@@ -59,10 +57,10 @@ def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None
     return PixelGrid(west=west, north=north, step_deg=step_deg, cols=cols, rows=rows)
 
 
-def estimate_bytes(kind: KindName, grid: PixelGrid, params: BuildParams | None = None) -> float:
+def estimate_bytes(kind: KindName, grid: PixelGrid) -> float:
     """About the room on disk that writing a reference takes, of which half is its file."""
     raw = np.dtype(KINDS[kind].dtype).itemsize * KINDS[kind].bands * grid.cols * grid.rows
-    return (params or BuildParams()).disk_share * raw
+    return KINDS[kind].disk_share * raw
 
 
 def write_reference(
@@ -120,7 +118,7 @@ def write_reference(
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
     final = out.with_name(f".{out.name}.{os.getpid()}.tif")
     with writing(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
-        needed, free = estimate_bytes(kind, grid, params), shutil.disk_usage(out.parent).free
+        needed, free = estimate_bytes(kind, grid), shutil.disk_usage(out.parent).free
         if needed > free:
             raise LightMapError(
                 f"{out.parent} has {free / 1e6:,.0f} MB free, and {out.name} takes about "

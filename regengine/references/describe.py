@@ -6,26 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from regengine.references.reference import References, mosaic
+from regengine.references.reference import LightMap, mosaic
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
-def _spread(light_map: References, blocks: int = 20, block_px: int = 256) -> dict[str, Any]:
+def _spread(light_map: LightMap, blocks: int = 20, block_px: int = 256) -> dict[str, Any]:
     """Radiances of a map, or of so many blocks a side, spread evenly, of a larger one.
 
     Quantiles are shares of the pixels that have data, and the radiance, nW cm^-2 sr^-1, that they
     stay at or below; lit and saturated pixels, those above 0.5 nW and those at the map's
     saturation, are shares of them, too.
     """
-    grid = light_map[0].grid.covering(light_map.info.bounds)
+    grid = light_map.references[0].grid.covering(light_map.info.bounds)
     sampled = grid.cols * grid.rows > (blocks * block_px) ** 2
     high, wide = (min(block_px, side) if sampled else side for side in (grid.rows, grid.cols))
     found, total = [], 0
     for row in np.linspace(0, grid.rows - high, blocks if sampled else 1).astype(int):
         for col in np.linspace(0, grid.cols - wide, blocks if sampled else 1).astype(int):
             block = grid.part(int(row), int(col), high, wide)
-            values, valid, _ = mosaic(light_map.reaching(block.bounds), block)
+            values, valid, _ = mosaic(light_map.references.reaching(block.bounds), block)
             found.append(values[valid])
             total += values.size
     values = np.concatenate(found)
@@ -44,7 +44,7 @@ def _spread(light_map: References, blocks: int = 20, block_px: int = 256) -> dic
     }
 
 
-def facts_of(light_map: References) -> dict[str, Any]:
+def facts_of(light_map: LightMap) -> dict[str, Any]:
     """What there is to say of a map: names with units, as ``lights info --json`` has them."""
     about = light_map.info
     saturation = None if about.saturation is None else round(10.0**about.saturation - 1.0, 2)

@@ -30,6 +30,7 @@ class Kind:
     nodata: int | None
     scale: float
     units: str
+    disk_share: float  # room for draft and file by bytes of pixels: pictures shrink little
     sigma_m: float | None  # of places in it; None: a pixel
     credit: str = ""
 
@@ -43,6 +44,7 @@ KINDS: dict[str, Kind] = {
         nodata=65535,
         scale=1.0e-4,  # 0.023 % of 1 + L
         units="log10(1 + L / 1 nW cm-2 sr-1)",
+        disk_share=0.1,  # Black Marble 0.05
         sigma_m=50.0,  # VIIRS
     ),
     "streets": Kind(
@@ -53,6 +55,7 @@ KINDS: dict[str, Kind] = {
         nodata=255,
         scale=0.01,
         units="lamp density: weighted metres of road x 12.5 m / area",
+        disk_share=0.1,
         sigma_m=5.0,
         credit="© OpenStreetMap contributors (ODbL)",
     ),
@@ -64,6 +67,7 @@ KINDS: dict[str, Kind] = {
         nodata=None,
         scale=1.0,
         units="as displayed",
+        disk_share=1.0,
         sigma_m=None,  # Blue Marble 500 m, a pixel
     ),
 }

@@ -360,6 +360,11 @@ class References(tuple[Reference, ...]):
     Holds no open file, may be pickled.
     """
 
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north of all together, degrees."""
+        return self.info.bounds
+
     @cached_property
     def info(self) -> LightMapInfo:
         """Description of all together: finest resolution, all of the extent."""
@@ -381,80 +386,62 @@ class References(tuple[Reference, ...]):
             description=join("; ", (one.description for one in self)),
         )
 
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
+    def window(self, bbox: Bounds, step_deg: float) -> LightGrid | None:
         """A region, widened to whole pixels; where there are no data it is 0 and not valid.
 
         Parameters
         ----------
-        west, south, east, north : float
-            Edges, degrees, east > west, at most 360 apart, in any turn, which is the result's, too:
-            170 to 190 crosses the antimeridian. Latitudes are clamped to the poles.
-        resolution_deg : float
+        bbox : tuple of float
+            West, south, east, north, degrees, east > west, at most 360 apart, in any turn, which is
+            the result's, too: 170 to 190 crosses the antimeridian. Latitudes are clamped.
+        step_deg : float
             Pixels are the largest at hand that are not larger, or the finest there are.
 
         Returns
         -------
-        LightGrid
-            Its saturation is that of the pictures used, if any of their pixels reaches it.
+        LightGrid or None
+            None where nothing has data. Its saturation is that of the pictures used, if any of
+            their pixels reaches it.
 
         Raises
         ------
         LightMapError
-            With code ``outside_map``: nothing has data in the region; or a file is damaged.
+            A file is damaged.
         ConfigError
             The region is empty or no region.
         """
+        west, south, east, north = bbox
         inside = max(south, -90.0) < min(north, 90.0)
-        if not (west < east <= west + 360.0 and inside and resolution_deg > 0.0):
+        if not (west < east <= west + 360.0 and inside and step_deg > 0.0):
             raise ConfigError(
-                f"West {west}, south {south}, east {east}, north {north} at {resolution_deg} "
-                "degrees a pixel is no region: east must lie east of west, north of south, and the "
-                "pixel size above 0."
+                f"West {west}, south {south}, east {east}, north {north} at {step_deg} degrees a "
+                "pixel is no region: east must lie east of west, north of south, and the pixel "
+                "size above 0."
             )
         turn = 360.0 * math.floor((west + 180.0) / 360.0)
         region = (west - turn, max(south, -90.0), east - turn, min(north, 90.0))
         reaching = self.reaching(region)
         levels = [
-            replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(resolution_deg))
+            replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(step_deg))
             for one, moved in reaching
         ]
-        if levels:
-            limit = resolution_deg * (1.0 + PARAMS.rounding)
-            fitting = [one for one in levels if one.step_deg <= limit]
-            # The first of the coarsest that fit, else of the finest
-            step_deg = max(
-                (one.step_deg for one in fitting), default=min(one.step_deg for one in levels)
-            )
-            level = next(one for one in levels if one.step_deg == step_deg)
-            out = level.covering(region)
-            values, valid, saturation = mosaic(reaching, out)
-            if valid.any():
-                return LightGrid(
-                    values=values,
-                    valid=None if valid.all() else valid,
-                    lon0_deg=out.west + turn + 0.5 * out.step_deg,
-                    lat0_deg=out.north - 0.5 * out.step_deg,
-                    step_deg=out.step_deg,
-                    saturation=saturation,
-                )
-        names = [path.name for path in self.info.paths]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        left, low, right, high = self.info.bounds
-        raise LightMapError(
-            f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
-            f"between longitudes {region[0]:.2f} and {region[2]:.2f}, latitudes {region[1]:.2f} "
-            f"and {region[3]:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); "
-            "give a map of that region.",
-            code="outside_map",
-        )
-
-    def overview(self, resolution_deg: float) -> LightGrid | None:
-        """All of it at a coarse resolution; None where it is large and has no such overviews."""
-        if sum(one.pixels_read(resolution_deg) for one in self) > PARAMS.overview_pixels:
+        if not levels:
             return None
-        return self.window(*self.info.bounds, resolution_deg)
+        limit = step_deg * (1.0 + PARAMS.rounding)
+        # The coarsest that fits, else the finest; of equals the first
+        level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
+        out = level.covering(region)
+        values, valid, saturation = mosaic(reaching, out)
+        if not valid.any():
+            return None
+        return LightGrid(
+            values=values,
+            valid=None if valid.all() else valid,
+            lon0_deg=out.west + turn + 0.5 * out.step_deg,
+            lat0_deg=out.north - 0.5 * out.step_deg,
+            step_deg=out.step_deg,
+            saturation=saturation,
+        )
 
     def reaching(self, region: Bounds) -> list[tuple[Reference, float]]:
         """Those that reach into a region, each with the turn of the globe in which it does."""
@@ -468,9 +455,6 @@ class References(tuple[Reference, ...]):
             and one.grid.south < north
             and one.grid.north > south
         ]
-
-
-LightMap = References  # the name by which Python's users know those of lights
 
 
 def mosaic(
@@ -496,6 +480,52 @@ def mosaic(
         if one.saturation is not None and highest >= one.saturation - 1e-3:
             saturation = min(one.saturation, np.inf if saturation is None else saturation)
     return values, valid if valid.size else np.zeros(values.shape, np.bool_), saturation
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightMap:
+    """Night-light maps, of which the first that has data counts; no open file, may be pickled."""
+
+    references: References
+
+    @property
+    def info(self) -> LightMapInfo:
+        """Description of all maps together."""
+        return self.references.info
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """The lights of a region, see `References.window`.
+
+        Raises
+        ------
+        LightMapError
+            With code ``outside_map``: no map has data in the region; or a file is damaged.
+        ConfigError
+            The region is empty or no region.
+        """
+        grid = self.references.window((west, south, east, north), resolution_deg)
+        if grid is None:
+            names = [path.name for path in self.info.paths]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            turn = 360.0 * math.floor((west + 180.0) / 360.0)
+            left, low, right, high = self.info.bounds
+            raise LightMapError(
+                f"{', '.join(names[:3])}{more} does not cover the place: there is nothing in it "
+                f"between longitudes {west - turn:.2f} and {east - turn:.2f}, latitudes "
+                f"{max(south, -90.0):.2f} and {min(north, 90.0):.2f} (it spans {left:.2f} to "
+                f"{right:.2f}, {low:.2f} to {high:.2f}); give a map of that region.",
+                code="outside_map",
+            )
+        return grid
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """All of it at a coarse resolution; None where it is large and has no such overviews."""
+        pixels = sum(one.pixels_read(resolution_deg) for one in self.references)
+        if pixels > PARAMS.overview_pixels:
+            return None
+        return self.window(*self.info.bounds, resolution_deg)
 
 
 def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
@@ -538,7 +568,7 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
     return References(found)
 
 
-def open_light_map(paths: Sequence[Path | str]) -> References:
+def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, or folders of those.
 
     For their order see `open_references`. LightMapError if a file is missing, unknown, damaged or
@@ -546,10 +576,10 @@ def open_light_map(paths: Sequence[Path | str]) -> References:
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    return open_references("lights", paths)
+    return LightMap(references=open_references("lights", paths))
 
 
 @lru_cache(maxsize=4)
-def light_map_of(paths: tuple[Path, ...]) -> References:
+def light_map_of(paths: tuple[Path, ...]) -> LightMap:
     """The same of a run's maps, opened once per process."""
     return open_light_map(paths)

@@ -156,7 +156,7 @@ def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> No
     path = write_geotiff(tmp_path / "large.tif", np.full((2048, 4096), 3.0, np.float32))
     plain = open_light_map([path])
     assert plain.overview(16.0 * STEP) is None
-    build("lights", plain, tmp_path / "built.tif")
+    build("lights", plain.references, tmp_path / "built.tif")
     overview = open_light_map([tmp_path / "built.tif"]).overview(16.0 * STEP)
     assert overview.values.shape == (128, 256)
     np.testing.assert_allclose(overview.values, np.log10(4.0), atol=1e-4)

@@ -1,0 +1,52 @@
+"""Pictures by day: got from a service of tiles, built of one's own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from regengine.references import open_references
+from tests.kit.program import run
+from tests.kit.services import TileService
+
+
+def test_a_region_is_fetched_once_and_built(
+    tiles: TileService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    get = ("day", "get", "--url", tiles.template, "--region", "11,42,12,43", "--level", "5")
+    said = run(*get)
+    out = tmp_path / "data" / "day" / "day.tif"
+    assert (said.code, said.out) == (0, f"{out}\n"), said.err
+    assert said.err.startswith("2 tiles, 0 there already: about ")
+    assert run(*get).code == 2
+    assert run(*get, "--force", "-q").code == 0
+    assert tiles.asked.total() == 2
+    day = open_references("day")
+    assert [one.path for one in day] == [out]
+    window = day.window((11.2, 42.2, 11.8, 42.8), 0.05)
+    assert window.values.shape[0] == 3
+    assert window.valid is None
+    shown = run("day", "build", out, "--out", tmp_path / "again.tif", "--credit", "me")
+    assert shown.code == 0, shown.err
+    with rasterio.open(out) as first, rasterio.open(tmp_path / "again.tif") as again:
+        assert again.tags()["CREDIT"] == "me"
+        np.testing.assert_array_equal(first.read(), again.read())
+
+
+def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "raw.tif"
+    shape = {"count": 1, "height": 9, "width": 9, "dtype": "uint16", "crs": "EPSG:4326"}
+    place = rasterio.Affine(0.1, 0.0, 5.0, 0.0, -0.1, 50.0)
+    with rasterio.open(path, "w", driver="GTiff", transform=place, **shape) as file:
+        file.write(np.ones((1, 9, 9), np.uint16))
+    said = run("day", "build", path, "--out", tmp_path / "day.tif")
+    assert (said.code, said.out) == (3, "")
+    assert "no picture of 8 bits in one or three bands" in said.err
+    assert said.err.count("\n") == 1
