@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -416,56 +415,48 @@ def open_netcdf(path: Path) -> Reference:
 
 
 def open_vnp46(path: Path) -> Reference:
-    """A Black Marble tile, placed by its attributes or else by hHHvVV in its name."""
-    data_sets: dict[str, str] = {}
-    said: dict[str, int] = {}
+    """A Black Marble tile, placed by hHHvVV in its name."""
+    data_sets: dict[str, h5py.Dataset] = {}
 
     def note(name: str, thing: h5py.Group | h5py.Dataset) -> None:
-        for key in ("HorizontalTileNumber", "VerticalTileNumber"):
-            if key in thing.attrs:
-                said.setdefault(key, int(_scalar(thing.attrs[key])))
         # Values in other files are left alone: a map from a stranger could choose them
         own = isinstance(thing, h5py.Dataset) and not thing.external and not thing.is_virtual
         if own and thing.ndim == 2:
-            data_sets.setdefault(name.rsplit("/", 1)[-1], name)
+            data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
     with open_hdf5(path) as file:
-        note("", file)
         file.visititems(note)
-        wanted = next((name for name in DATA_SETS if name in data_sets), None)
+        wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:
             raise LightMapError(
                 f"{path} holds no night lights that are known ({', '.join(DATA_SETS[:2])}, …): "
                 "give a VNP46A2, A3 or A4 tile."
             )
-        rows, cols = file[data_sets[wanted]].shape
-        about = {key: _scalar(value) for key, value in file[data_sets[wanted]].attrs.items()}
-    in_name = re.search(r"h(\d\d)v(\d\d)", path.name)
-    if len(said) == 2:
-        across, down = said["HorizontalTileNumber"], said["VerticalTileNumber"]
-    elif in_name:
-        across, down = int(in_name[1]), int(in_name[2])
-    else:
+        (rows, cols), data_set = wanted.shape, str(wanted.name)
+        numbers = {  # kept as numbers or arrays of one
+            key: float(np.ravel(wanted.attrs[key])[0])
+            for key in ("_FillValue", "scale_factor", "add_offset", "offset")
+            if key in wanted.attrs
+        }
+    place = re.search(r"h(\d\d)v(\d\d)", path.name)
+    if place is None:
         raise LightMapError(
             f"{path} does not say where it lies: give it back its name with hHHvVV, such as "
             "VNP46A4.A2020001.h31v05.h5."
         )
-    if not (0 <= across < 36 and 0 <= down < 18):
-        raise LightMapError(
-            f"{path} names a tile off the Earth, h{across:02d}v{down:02d}: get it again."
-        )
-    west, north = -180.0 + TILE_DEG * across, 90.0 - TILE_DEG * down
-    fill = about.get("_FillValue")
+    if not (int(place[1]) < 36 and int(place[2]) < 18):
+        raise LightMapError(f"{path} names a tile off the Earth, {place[0]}: get it again.")
+    west, north = -180.0 + TILE_DEG * int(place[1]), 90.0 - TILE_DEG * int(place[2])
     return Reference(
         path=path,
         kind="lights",
         driver="HDF5",
-        data_set=data_sets[wanted],
+        data_set=data_set,
         coding="radiance",
         grid=PixelGrid(west=west, north=north, step_deg=TILE_DEG / cols, cols=cols, rows=rows),
-        nodata=None if fill is None else float(fill),
-        scale=float(about.get("scale_factor", 1.0)),
-        offset=float(about.get("add_offset", about.get("offset", 0.0))),
+        nodata=numbers.get("_FillValue"),
+        scale=numbers.get("scale_factor", 1.0),
+        offset=numbers.get("add_offset", numbers.get("offset", 0.0)),
         product=product_of_name(path.name) or "Black Marble",
         date=date_of_name(path.name),
     )
@@ -488,11 +479,3 @@ def _broken_hdf5(path: Path) -> LightMapError:
         f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
         "get it again."
     )
-
-
-def _scalar(value: Any) -> str | float:
-    """An attribute as text or number; files keep them as bytes, numbers or arrays of one."""
-    item = np.asarray(value).reshape(-1)[0] if np.asarray(value).size else ""
-    if isinstance(item, bytes):
-        return item.decode("ascii", "replace").strip("\0 ")
-    return str(item) if isinstance(item, str) else float(item)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from PIL import Image
 
 from matchers.light_grid import LightGrid
 from regengine.references import LightMap
@@ -77,9 +74,6 @@ def write_vnp46(
     group: str,
     data_set: str,
     attributes: dict[str, Any],
-    horizontal: Any = None,
-    vertical: Any = None,
-    numbers_in: str = "/",
 ) -> Path:
     """A Black Marble tile by the User Guide's description of HDF-EOS5 grids."""
     with h5py.File(path, "w") as file:
@@ -91,33 +85,7 @@ def write_vnp46(
         for key, value in attributes.items():
             data.attrs[key] = value
         file.create_group("HDFEOS/ADDITIONAL/FILE_ATTRIBUTES")
-        if horizontal is not None:
-            file[numbers_in].attrs["HorizontalTileNumber"] = horizontal
-            file[numbers_in].attrs["VerticalTileNumber"] = vertical
     return path
-
-
-def mercator_pixel(lon: float, lat: float, zoom: int, tile_px: int = 256) -> tuple[float, float]:
-    """Column and row of a place on the world map of a zoom level, counted from pixel edges.
-
-    The formula of the OpenStreetMap wiki, "Slippy map tilenames".
-    """
-    scale = tile_px * 2**zoom
-    y = math.log(math.tan(math.radians(lat)) + 1.0 / math.cos(math.radians(lat)))
-    return (lon + 180.0) / 360.0 * scale, (1.0 - y / math.pi) / 2.0 * scale
-
-
-def write_tile(path: Path, grey: NDArray[np.uint8], mode: str = "RGB") -> Path:
-    """A picture of grey lights."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(grey).convert(mode).save(path)
-    return path
-
-
-def write_tiles_json(folder: Path, order: str) -> None:
-    """The description that a folder of tiles needs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tiles.json").write_text(json.dumps({"order": order, "product": "Black Marble"}))
 
 
 def ones(rows: int = 20, cols: int = 30) -> NDArray[np.float32]:

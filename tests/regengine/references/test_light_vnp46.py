@@ -57,7 +57,6 @@ def test_both_collections_are_placed_and_scaled(
     path = write_vnp46(
         tmp_path / name, stored(collection, radiance), group=group, data_set=data_set,
         attributes=COLLECTION_1 if collection == 1 else COLLECTION_2,
-        horizontal=np.bytes_("31"), vertical=np.bytes_("05"),
     )  # fmt: skip
     light_map = open_light_map([path])
     grid = light_map.window(130.0, 30.0, 140.0, 40.0, PIXEL)
@@ -71,10 +70,10 @@ def test_both_collections_are_placed_and_scaled(
     assert lat == pytest.approx(40.0 - 100.8 * PIXEL, abs=0.05 * PIXEL)
 
 
-def tile(path: Path, samples: np.ndarray, **more: Any) -> Path:
+def tile(path: Path, samples: np.ndarray) -> Path:
     """A tile of the second collection with its usual lights."""
     name = "AllAngle_Composite_Snow_Free"
-    return write_vnp46(path, samples, group="G", data_set=name, attributes=COLLECTION_2, **more)
+    return write_vnp46(path, samples, group="G", data_set=name, attributes=COLLECTION_2)
 
 
 def even_tile(folder: Path, name: str, level: float) -> Path:
@@ -128,14 +127,12 @@ def test_other_hdf5_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "numbers", "sentence"),
-    [("tile.h5", (None, None), "does not say where it lies"),
-     ("tile.h5", ("36", "05"), "a tile off the Earth, h36v05")],
+    ("name", "sentence"),
+    [("tile.h5", "does not say where it lies"),
+     ("x.h36v05.h5", "a tile off the Earth, h36v05")],
 )  # fmt: skip
-def test_a_tile_without_a_place_is_refused(
-    tmp_path: Path, name: str, numbers: tuple[Any, Any], sentence: str
-) -> None:
+def test_a_tile_without_a_place_is_refused(tmp_path: Path, name: str, sentence: str) -> None:
     samples = np.ones((4, 4), np.float32)
-    path = tile(tmp_path / name, samples, horizontal=numbers[0], vertical=numbers[1])
+    path = tile(tmp_path / name, samples)
     with pytest.raises(LightMapError, match=sentence):
         open_light_map([path])
