@@ -66,6 +66,7 @@ class RegisterOptions(TypedDict, total=False):
 
     lights: Paths | None
     streets: Paths | None
+    day: Paths | None
     tle: AnyPath | None
     metadata: AnyPath | None
     time: Time | None
@@ -183,6 +184,7 @@ def run_inputs(
     LightMapError if an option makes no sense, or a file cannot be used.
     """
     from regengine.batch.at_hand import chosen_maps, element_sets_at_hand, streets_at_hand
+    from regengine.io.folders import data_folder
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
@@ -196,6 +198,7 @@ def run_inputs(
     inputs = RunInputs(
         lights=chosen_maps(_paths(options["lights"])),
         streets=tuple(_paths(options["streets"])) or streets_at_hand(),
+        day=tuple(_paths(options["day"])) or tuple(sorted((data_folder() / "day").glob("*.tif"))),
         tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(
@@ -293,6 +296,8 @@ def register(
         Night-light map; without it, what ``regengine lights get`` made.
     streets : path or sequence of paths, optional
         Street maps, for telephoto frames; without them, those of the data folder.
+    day : path or sequence of paths, optional
+        Pictures of the Earth by day, for photos by day; without it, what ``regengine day`` made.
     tle : path, optional
         Element sets around the photo's date, a file or a folder of files; without it, those of the
         data folder.
@@ -397,7 +402,8 @@ def register_run(photos: Sequence[str], store: Path, **options: Unpack[RunOption
     from regengine.batch.remote import any_there, find_given
 
     overlay, shard = _path(options["overlay"]), options["shard"]
-    exclude = [*_paths(options["lights"]), *([] if overlay is None else [overlay])]
+    maps = [*_paths(options["lights"]), *_paths(options["day"])]
+    exclude = [*maps, *([] if overlay is None else [overlay])]
     found = find_given(photos, exclude=exclude)
     if not any_there(found):
         raise no_photo(photos)

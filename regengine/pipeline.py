@@ -16,6 +16,7 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
+from regengine.references.day import day_map_of
 from regengine.references.reference import LightMap, light_map_of, open_references
 from regengine.references.reference import References as RasterReferences
 from regengine.registration.index.options import BlindOptions, load_earth_index
@@ -27,6 +28,7 @@ from regengine.registration.priors.neighbours import (
     NeighbourPrior,
 )
 from regengine.registration.register import register_frame
+from regengine.registration.register_on_day import register_on_day
 from regengine.registration.report_result import no_match_result
 from regengine.registration.types import Prior, References
 from regengine.result import FrameResult, Reason
@@ -45,6 +47,7 @@ class RunInputs:
 
     lights: tuple[Path, ...]
     streets: tuple[Path, ...] = ()  # street maps, for telephoto frames
+    day: tuple[Path, ...] = ()  # pictures of the Earth by day, for photos by day
     tle: Path | None = None
     metadata: Path | None = None  # table of frame records
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
@@ -78,6 +81,7 @@ class RunInputs:
             self,
             lights=tuple(path.absolute() for path in self.lights),
             streets=tuple(path.absolute() for path in self.streets),
+            day=tuple(path.absolute() for path in self.day),
             tle=None if self.tle is None else self.tle.absolute(),
             metadata=None if self.metadata is None else self.metadata.absolute(),
             overlays=None if self.overlays is None else self.overlays.absolute(),
@@ -85,6 +89,9 @@ class RunInputs:
         )
 
 
+# Classes of photos that a picture of the Earth by day places
+BY_DAY = ("day", "infrared")
+NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
 # What a photo without time and nadir needs besides
 NO_INDEX = (
     "Or let its lights tell: they are searched for all over the Earth once the map has an index "
@@ -152,11 +159,16 @@ def _register(
     scene = assess_for_search(frame, position)
     # Before the index is read, which takes longer
     futile = None if inputs.register.any_category else scene.skip_reason
-    if futile is None:
+    shown, result = scene.in_place, None
+    if shown.category in BY_DAY and inputs.day:
+        prior = Prior(position=position, neighbours=hints)
+        result = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+    elif shown.category in BY_DAY and futile is not None:
+        futile = replace(futile, text=f"{futile.text}; {NO_DAY_MAP}")
+    if futile is not None:
+        result = result or no_match_result(frame, position, light_map.info, futile)
+    elif result is None or result.verdict != "accepted":
         result = _searched(frame, unknown or position, scene, light_map, inputs, hints)
-    else:
-        result = no_match_result(frame, position, light_map.info, futile)
-    shown = scene.in_place
     return replace(
         result, category=shown.category, category_probability=shown.probabilities[shown.category]
     )

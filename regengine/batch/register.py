@@ -143,6 +143,8 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     }
     if inputs.streets:
         settings["streets"] = [_file(path) for path in inputs.streets]
+    if inputs.day:  # stores of before stay good
+        settings["day"] = [_file(path) for path in inputs.day]
     index = index_file(inputs.blind, inputs.lights)
     settings["blind"] = {
         **asdict(inputs.blind),

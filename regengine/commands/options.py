@@ -48,6 +48,13 @@ StreetMaps = Annotated[
         "streets build and streets get made."
     ),
 ]
+DayMaps = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Picture of the Earth by day, for photos by day: any georeferenced raster, or a "
+        "folder; may be given several times. Without it, those of the data folder's folder day."
+    ),
+]
 ElementSets = Annotated[
     Path | None,
     typer.Option(

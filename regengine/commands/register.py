@@ -28,6 +28,7 @@ def main(
     ],
     lights: common.LightMaps = None,
     streets: common.StreetMaps = None,
+    day: common.DayMaps = None,
     tle: common.ElementSets = None,
     store: Annotated[Path, typer.Option(help="Store for the results; an existing one grows.")] = (
         Path("run.h5")

@@ -10,7 +10,9 @@ from typing import Literal, get_args
 
 from regengine.registration.calibration import Steps, shipped_calibration
 
-Method = Literal["light", "asterisms", "dense", "stars", "neighbours", "placement", "streets"]
+Method = Literal[
+    "light", "asterisms", "dense", "stars", "neighbours", "placement", "streets", "day"
+]
 Effort = Literal["quick", "normal", "thorough"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 # Work (`stage_yields.csv`) that a photo is worth: of 152 accepted trials of the test half 136 came
@@ -411,7 +413,57 @@ class ClickParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreetParams:
+class CellParams:
+    """How a frame is fitted to a drawn map on half of its cells, and proved on the others.
+
+    Attributes
+    ----------
+    smooth_px, detail_px, deviation_px : float
+        Both pictures are blurred, structure broader than the second is taken out, and the rest
+        divided by its spread over the third.
+    fit_reach_px, proof_reach_px : int
+        How far patches are looked for.
+    agreeing_px : float
+        A patch of the proof agrees with the camera if it is found as near as that.
+    min_structure : float
+        A patch holds structure where the mean square of the evened pictures is at least this.
+    max_cells, answer_cells : int
+        A chessboard of cells of two by two patches; at most about so many cells, and of the last
+        fit, to even and odd cells together.
+    max_rounds : int
+        Of a fit, that ends where nothing moves by `settled_px`; `min_matches` are needed.
+    supersample : int
+        Samples along each side of a pixel of the rendered map.
+    max_score : float
+        -log10 of the least chance that is told.
+    """
+
+    smooth_px: float
+    detail_px: float
+    deviation_px: float
+    fit_reach_px: int
+    proof_reach_px: int = 12
+    agreeing_px: float
+    min_structure: float = 0.2
+    max_cells: int = 400
+    answer_cells: int = 100
+    max_rounds: int = 4
+    settled_px: float = 0.1
+    min_matches: int = 6
+    supersample: int = 1
+    max_score: float = 300.0
+    # Accepted from this lower score of both levels on. Of 445 wrong ones on streets the highest had
+    # 1.33: by Laplace's rule at most one in 447 that have 6 is wrong; no trial tells more
+    min_score: float = 6.0
+    probability_steps: Steps = field(
+        default_factory=lambda: Steps(
+            log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.997), high=(0.1, 0.7, 0.999)
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreetParams(CellParams):
     """How a telephoto frame is placed on streets drawn as lamps.
 
     Values without an origin are those of a prototype that placed 63 of 64 simulated frames.
@@ -463,36 +515,15 @@ class StreetParams:
     # of frames below `min_short_side_km`
     small_patch_px: int = 16
     fit_reach_px: int = 8
-    # A patch holds lines where the mean square of the evened pictures is at least this
-    min_structure: float = 0.2
-    # A chessboard of cells of two by two patches; at most about so many cells
-    max_cells: int = 400
-    # of the last fit, to even and odd cells together
-    answer_cells: int = 100
-    max_rounds: int = 4
-    settled_px: float = 0.1
-    min_matches: int = 6
-    # Samples along each side of a pixel of the rendered map, and ground around the frame, km
-    supersample: int = 1
+    # Ground around the frame, km
     margin_km: float = 3.0
     # One sigma of the radial distortion at the corner, as a share of its distance from the axis
     sigma_corner: float = 0.01
-    # Proof on the other cells: reach, and how near a peak agrees
-    proof_reach_px: int = 12
+    # Proof on the other cells
     agreeing_px: float = 2.5
     proof_levels_m: tuple[float, ...] = (25.0, 12.5)
-    # -log10 of the chance at both levels: of 445 wrong ones the highest lower score was 1.33
-    min_score: float = 6.0
-    max_score: float = 300.0
     # Below this a fit is not followed to the finest level
     worth_score: float = 1.5
-    # Probability by that score. No trial tells more of those between; none of 445 wrong ones had 6:
-    # by Laplace's rule at most one in 447 that do is wrong
-    probability_steps: Steps = field(
-        default_factory=lambda: Steps(
-            log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.997), high=(0.1, 0.7, 0.999)
-        )
-    )
     # How far streets lie beside the ground: the held-out cells of a real frame at 12.5 m
     map_sigma_m: float = 5.0
     # Of the median of held-out residuals, pixels of the finest level: one caught half-way is off
@@ -501,6 +532,74 @@ class StreetParams:
     min_short_side_km: float = 4.0
     # A share of the frame below this that the map covers is told
     min_covered_share: float = 1.0 / 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayParams(CellParams):
+    """How a frame is placed on a picture of the Earth by day.
+
+    Values without an origin are those of a prototype that placed 26 of 26 frames with land.
+    """
+
+    # Photo: long side at which it is read; what is darker than `dark_level` (square root of linear
+    # light) and reaches the picture's edge is the rim of a window, `rim_px` more of it is left out;
+    # white strokes are burned-in text; what is white and grey is cloud or snow
+    read_px: int = 1300
+    dark_level: float = 0.22
+    rim_px: int = 25
+    stroke_px: int = 7
+    text_contrast: float = 0.3
+    text_level: float = 0.85
+    white_level: float = 0.6
+    white_spread: float = 0.15
+    # Both pictures are blurred, structure broader than `detail_px` is taken out, and the rest
+    # divided by its spread over `deviation_px`
+    smooth_px: float = 0.7
+    detail_px: float = 10.0
+    deviation_px: float = 12.0
+    # Map around the nadir, half of its width: the frame's and 150 km of tilt or track
+    half_width_km: float = 350.0
+    half_width_share: float = 0.87  # of the frame's long side, of wider ones
+    # Width of frames straight down that are placed: longer lenses look aside by more than the
+    # search reaches, wider ones bend as no trial did
+    long_km: tuple[float, float] = (150.0, 900.0)
+    # Long sides of the photo: 3 km a pixel of a frame of 405 km for the dense search, 1.2 and 0.8
+    # for features, 1.2 for the coarse and 0.4 for the fine proof, there unless the map is coarser
+    dense_side_px: int = 135
+    feature_sides_px: tuple[int, ...] = (340,)
+    coarse_side_px: int = 340
+    fine_side_px: int = 1010
+    max_oversampling: float = 0.65
+    # Features: matches by ratio, neighbours of each, and gates of a pair
+    n_matches: int = 1200
+    neighbours: int = 2
+    scale_gate: float = 1.6
+    length_gate_deg: float = 0.35
+    orientation_gate_deg: float = 25.0
+    max_tilt_deg: float = 12.0
+    inlier_deg: float = 0.5
+    max_votes: int = 4000
+    min_inliers: int = 4
+    n_candidates: int = 4
+    dense_yaws: int = 72
+    # Attitudes that differ by less are fitted once
+    same_attitude_deg: float = 3.0
+    # Belief: limits of one sigma along the track, focal length, distortion at the corner as a share
+    # of its distance from the axis
+    sigma_along_km: tuple[float, float] = (15.0, 60.0)
+    sigma_log_focal: float = 0.05
+    sigma_corner: float = 0.015
+    rough_patch_px: int = 16
+    rough_reach_px: int = 14
+    patch_px: int = 20
+    fine_patch_px: int = 32
+    fit_reach_px: int = 10
+    agreeing_px: float = 3.0
+    # -log10 of chance of the coarse proof from which the fine one is tried
+    worth_score: float = 3.0
+    # Of what counts in a frame that was not placed: what is told as the reason
+    max_white_share: float = 0.5
+    max_sea_share: float = 0.85
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -539,3 +638,4 @@ class RegisterParams:
     stars: StarParams = field(default_factory=StarParams)
     neighbours: NeighbourParams = field(default_factory=NeighbourParams)
     streets: StreetParams = field(default_factory=StreetParams)
+    day: DayParams = field(default_factory=DayParams)

@@ -12,17 +12,12 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
-from matchers.photo_light import LightImage, detail, evened
+from matchers.photo_light import LightImage, detail
 from matchers.pose import with_attitude
 from regengine.registration.align import is_same_view
 from regengine.registration.parameters import StreetParams
+from regengine.registration.refine_on_map import even_picture
 from regengine.registration.windows import StreetMap
-
-
-def even_picture(values: FloatImage, weight: FloatImage, params: StreetParams) -> FloatImage:
-    """What photo and streets have in common: lines, as strong everywhere."""
-    smooth = np.asarray(cv2.GaussianBlur(values, (0, 0), params.smooth_px), np.float32)
-    return evened(detail(smooth, params.detail_px, weight), params.deviation_px, weight) * weight
 
 
 def draw_lamps(density: FloatImage, params: StreetParams) -> FloatImage:

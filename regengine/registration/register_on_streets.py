@@ -14,15 +14,12 @@ from matchers.pose import (
     ALONG,
     FOCAL,
     K1,
-    PARAMETERS,
     PRINCIPAL_X,
     PRINCIPAL_Y,
     UP,
     moved,
     other_pose,
 )
-from matchers.refine import fit_pose
-from matchers.verify import LightPeaks
 from regengine.photo.image import read_linear_light
 from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view
@@ -31,17 +28,10 @@ from regengine.registration.parameters import LENS
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import believe_camera
 from regengine.registration.propose_from_streets import search_streets
-from regengine.registration.refine_on_streets import (
-    StreetProof,
-    measure_sides_m,
-    prove_on_streets,
-    scale_picture,
-    settle,
-)
+from regengine.registration.refine_on_map import CellProof, prove_on_map, settle
+from regengine.registration.refine_on_streets import measure_sides_m, scale_picture
+from regengine.registration.report_on_map import MapMatch, fit_all_cells
 from regengine.registration.types import (
-    Evidence,
-    Fit,
-    HeldOutResiduals,
     Hypothesis,
     Match,
     Problem,
@@ -53,13 +43,11 @@ POSE = (*ANGLES, ALONG, ACROSS, UP)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StreetMatch(Match):
-    """A camera fitted to streets, with its proof; its fit knows no lights.
+class StreetMatch(MapMatch):
+    """A camera fitted to streets, with its proof.
 
     Attributes
     ----------
-    proofs : tuple of StreetProof
-        By cells that the fit did not see, of a fit to the others, the coarse level first.
     credit : str
         Of the street map that it is placed on.
     covered_share : float
@@ -68,15 +56,9 @@ class StreetMatch(Match):
         Of the frame on the ground.
     """
 
-    proofs: tuple[StreetProof, ...]
     credit: str
     covered_share: float
     short_side_km: float
-
-    @property
-    def score(self) -> float:
-        """The lower of the scores of both levels."""
-        return self.evidence.patch_log10_odds
 
     @property
     def median_px(self) -> float:
@@ -249,7 +231,7 @@ def fit_on_streets(
     # The lens bends about its axis, which a crop may have anywhere
     axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
     bent = (*POSE, K1, *axis)
-    proofs: list[StreetProof] = []
+    proofs: list[CellProof] = []
     for sample_m in params.levels_m:
         finer = scale_picture(light, streets, cameras[0], sample_m, params)
         if finer is None:
@@ -272,56 +254,16 @@ def fit_on_streets(
             )
         ]
         if sample_m in params.proof_levels_m:
-            proofs.append(prove_on_streets(picture, camera, sample_m, patch_px))
+            proofs.append(prove_on_map(picture, camera, sample_m, patch_px))
             if proofs[-1].score < params.worth_score:
                 return None
-    # All cells together, once, for the answer
-    at = picture.image.camera(camera)
-    view, known = picture.render(at)
-    picture = replace(picture, params=replace(params, max_cells=params.answer_cells))
-    matches = picture.match(view, known, (0, 1), patch_px, params.fit_reach_px)
-    if len(matches) < params.min_matches:
+    proven = replace(hypothesis, camera=camera, prior=prior)
+    match = fit_all_cells(picture, proven, tuple(proofs), bent, patch_px)
+    if match is None:
         return None
-    free = np.isin(np.arange(PARAMETERS), bent)
-    refinement = fit_pose(at, matches, prior.for_image(picture.image.factor), free)
-    camera = picture.image.stored_camera(refinement.camera, nominal)
-    residual, nothing = proofs[-1].residual_px, np.zeros(0)
-    held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
-    score = min(proof.score for proof in proofs)
-    fit = Fit(
-        hypothesis=replace(hypothesis, camera=camera, prior=prior, ncc=proofs[-1].ncc),
-        camera=refinement.camera,
-        refinement=refinement,
-        image=picture.image,
-        levels=picture.levels,
-        view=view,
-        lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
-        light_log10_odds=0.0,
-        matched=np.zeros(0, np.intp),
-        held_out=HeldOutResiduals(residual_px=held_out_px, log10_odds=score),
-        patch_view=(view, known),
-        groups=np.arange(len(refinement.matches)),
-    )
     return StreetMatch(
-        fit=fit,
-        camera=camera,
-        evidence=Evidence(
-            ncc=proofs[-1].ncc,
-            runner_up_ncc=0.0,
-            light_log10_odds=0.0,
-            patch_log10_odds=score,
-            image_log10_odds=0.0,
-            log10_views_tested=0.0,
-            runner_up_log10_odds=0.0,
-            n_lights=0,
-            n_matched_lights=0,
-            residual_px=refinement.rms_px,
-            held_out_residual_px=held_out_px,
-        ),
-        rivals=(),
-        pose_sigma_m=0.0,
-        proofs=tuple(proofs),
+        **vars(match),
         credit=KINDS["streets"].credit,
-        covered_share=float(known.mean()),
+        covered_share=float(match.fit.patch_view[1].mean()),
         short_side_km=short_km,
     )

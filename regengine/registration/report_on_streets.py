@@ -6,19 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from matchers.footprint import corner_lonlat, diagonal_km
-from regengine.registration.accept import decide
-from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import StreetParams
-from regengine.registration.report_result import (
-    doubt_clock,
-    fit_figures,
-    list_hypotheses,
-    no_match_result,
-    solved_camera,
-)
+from regengine.registration.report_on_map import report_on_map
+from regengine.registration.report_result import doubt_clock, no_match_result
 from regengine.registration.types import Problem
-from regengine.result import LEAST_POINTS, FrameResult, Reason
+from regengine.result import FrameResult, Reason
 
 if TYPE_CHECKING:
     from regengine.registration.register_on_streets import StreetMatch
@@ -34,53 +26,28 @@ def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> boo
 
 
 def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
-    """The result of a frame on streets: "accepted", "review" or "no_match", by its proof's scores.
-
-    Control points' sigmas rest on the patches alone and on how well streets lie on the map.
-    """
-    params, accept = problem.params.streets, problem.params.accept
-    camera, fit = match.camera, match.fit
-    points = select_control_points(
-        fit, camera, replace(problem.params.points, map_sigma_m=params.map_sigma_m)
+    """The result of a frame on streets, by its proof's scores."""
+    params, given = problem.params.streets, problem.prior.position
+    info = problem.references.light_map.info
+    result = report_on_map(
+        no_match_result(problem.photo.frame, given, info),
+        match,
+        params,
+        problem.params,
+        map_sigma_m=params.map_sigma_m,
+        reference=f"streets, {match.credit}",
+        reasons=tuple(doubt_streets(match, params)),
     )
-    p_right = float(params.probability_steps.probability(match.score))
-    low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
-    reasons = tuple(doubt_streets(match, params))
-    if len(points) < LEAST_POINTS:
-        text = f"only {len(points)} places of the photo can be tied to the map"
-        reasons = (*reasons, Reason(code="few_control_points", text=text))
-    verdict = decide(p_right, reasons, accept)
+    reasons = result.reasons
     if match.covered_share < params.min_covered_share:
         text = (
             f"the streets at hand cover {100.0 * match.covered_share:.0f} % of the frame; build "
             "them of a larger extract (regengine streets get)"
         )
         reasons = (*reasons, Reason(code="outside_map", text=text))
-    given = problem.prior.position
     if given is not None:
         reasons = (*doubt_clock(problem, match, given), *reasons)
-    info = problem.references.light_map.info
-    result = no_match_result(problem.photo.frame, given, info, *reasons)
-    proof = "; ".join(
-        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:g} m "
-        f"(chance 1e-{one.score:.0f})"
-        for one in match.proofs
-    )
-    sources = {**dict(result.sources), "reference": f"streets, {match.credit}", "proof": proof}
-    return replace(
-        result,
-        verdict=verdict,
-        probability=p_right,
-        probability_low=low,
-        probability_high=high,
-        sources=tuple(sorted(sources.items())),
-        solved=solved_camera(camera, fit.hypothesis),
-        control_points=points,
-        footprint=corner_lonlat(camera),
-        footprint_diagonal_km=diagonal_km(camera),
-        fit=fit_figures(match),
-        hypotheses=list_hypotheses(match),
-    )
+    return replace(result, reasons=reasons)
 
 
 def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:

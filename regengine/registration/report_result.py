@@ -18,7 +18,7 @@ from matchers.verify import DEFAULT_PARAMS
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
-from regengine.references.reference import LightMapInfo
+from regengine.references.reference import LightMapInfo, Reference
 from regengine.registration.accept import (
     check_blind_fit,
     decide,
@@ -353,7 +353,7 @@ def doubt_camera(match: Match, params: AcceptParams) -> tuple[Reason, ...]:
 
 
 def no_match_result(
-    frame: Frame, position: CameraPosition | None, info: LightMapInfo, *reasons: Reason
+    frame: Frame, position: CameraPosition | None, info: LightMapInfo | Reference, *reasons: Reason
 ) -> FrameResult:
     """The result of a frame without a proposal: what is known of it, and the reasons."""
     return FrameResult(

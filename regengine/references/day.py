@@ -1,0 +1,55 @@
+"""Pictures of the Earth by day as what a photo by day is compared with: red light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from matchers.light_grid import LightGrid
+from regengine.references.reference import LightMap, open_references
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayMap(LightMap):
+    """Red light of pictures by day, 0 to 1 as displayed, the same all over the sea.
+
+    The sea floor that is painted into Blue Marble would be found in photos as coasts are. It is
+    told by its colour: codes from (3, 7, 20) over the deep to (26, 71, 130) over shelves, while
+    land is never as much bluer than red.
+
+    Attributes
+    ----------
+    blue_over_red, max_red : float
+        The sea has so much more blue than red, and at most so much red, codes.
+    sea_red : float
+        What is drawn of it.
+    """
+
+    blue_over_red: float = 12.0
+    max_red: float = 60.0
+    sea_red: float = 16.0
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """Red light of a region, see `LightMap.window`."""
+        grid = super().window(west, south, east, north, resolution_deg)
+        bands = grid.values.reshape(-1, *grid.values.shape[-2:])
+        red, blue = bands[0].copy(), bands[-1]
+        red[(blue > red + self.blue_over_red) & (red < self.max_red)] = self.sea_red
+        return replace(grid, values=red / np.float32(255.0))
+
+
+def open_day_map(paths: Sequence[Path | str]) -> DayMap:
+    """Open pictures by day: files or folders of them; see `open_references`."""
+    return DayMap(references=open_references("day", paths))
+
+
+@lru_cache(maxsize=4)
+def day_map_of(paths: tuple[Path, ...]) -> DayMap:
+    """The same of a run's pictures, opened once per process."""
+    return open_day_map(paths)

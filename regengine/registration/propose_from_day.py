@@ -1,0 +1,297 @@
+"""Hypotheses from a day map around the nadir: pairs of features vote, or all yaws correlate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from scipy import fft
+
+from detectors.constants import EARTH_RADIUS_KM
+from detectors.types import FloatArray, FloatImage
+from matchers.camera import Camera
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.light_grid import LightGrid
+from matchers.photo_light import LightImage
+from matchers.pose import with_attitude
+from matchers.view import LATTICE_PX, draw, lattice
+from regengine.registration.parameters import DayParams
+from regengine.registration.refine_on_map import even_picture
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NadirMap:
+    """A map drawn around a nadir, azimuthal-equidistant (Snyder 1987, p. 191).
+
+    Attributes
+    ----------
+    evened : ndarray of float32, shape (n, n)
+        Its structure; the nadir is at the middle pixel.
+    weight : ndarray of float32, shape (n, n)
+        Where the map holds data.
+    sample_km : float
+        Side of a pixel.
+    axes : ndarray, shape (3, 3)
+        Unit vectors to the right, down and to the zenith of the nadir (ECEF), as rows.
+    position_ecef_m : ndarray, shape (3,)
+        Of the camera above.
+    """
+
+    evened: FloatImage
+    weight: FloatImage
+    sample_km: float
+    axes: FloatArray
+    position_ecef_m: FloatArray
+
+    def ground(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Ground points (ECEF, metres), shape (..., 3), of pixels."""
+        return geodetic_to_ecef(*_ground_around(self.axes, self.sample_km, len(self.evened), x, y))
+
+
+def _ground_around(
+    axes: FloatArray, sample_km: float, side_px: int, x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Longitudes and latitudes of pixels of a view around a nadir."""
+    half = side_px // 2
+    right, down = (np.asarray(each, float) - half for each in (x, y))
+    away = np.hypot(right, down) * sample_km / EARTH_RADIUS_KM
+    share = np.sinc(away / np.pi) * sample_km / EARTH_RADIUS_KM
+    # The ellipsoid's normal there; geodetic longitude and latitude are its direction
+    normal = np.stack([share * right, share * down, np.cos(away)], axis=-1) @ axes
+    lon = np.degrees(np.arctan2(normal[..., 1], normal[..., 0]))
+    return lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0)))
+
+
+def orient_nadir(position_ecef_m: FloatArray, ahead_ecef: FloatArray) -> FloatArray:
+    """Unit vectors to the right, backwards and to the zenith of a nadir, shape (3, 3)."""
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    up = local_axes(float(lon), float(lat))[2]
+    ahead = ahead_ecef - (ahead_ecef @ up) * up
+    ahead = ahead / np.linalg.norm(ahead)
+    return np.stack([np.cross(ahead, up), -ahead, up])
+
+
+def draw_nadir_map(
+    levels: Sequence[LightGrid],
+    position_ecef_m: FloatArray,
+    axes: FloatArray,
+    sample_km: float,
+    half_width_km: float,
+    params: DayParams,
+) -> NadirMap:
+    """Draw a map around the nadir of a position, and even it."""
+    side = 2 * round(half_width_km / sample_km)
+    step = 2 * LATTICE_PX
+    around = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
+    values, known = draw(levels, geodetic_to_ecef(*around), (side, side), step, mean_side=True)
+    weight = np.asarray(known > 0.99, np.float32)
+    return NadirMap(
+        evened=even_picture(values, weight, params),
+        weight=weight,
+        sample_km=sample_km,
+        axes=axes,
+        position_ecef_m=position_ecef_m,
+    )
+
+
+def find_features(
+    evened: FloatImage, weight: FloatImage
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Places (n, 2), sizes (n,), directions (n,) in radians and root-SIFT descriptors (n, 128).
+
+    References
+    ----------
+    Arandjelović, R., Zisserman, A. (2012). Three things everyone should know to improve object
+    retrieval. CVPR: the square root of the descriptor.
+    """
+    shown = np.clip(128.0 + 40.0 * evened, 0.0, 255.0).astype(np.uint8)
+    inside = cv2.erode((weight > 0.5).astype(np.uint8), np.ones((5, 5), np.uint8))
+    points, found = cv2.SIFT_create(contrastThreshold=0.01).detectAndCompute(shown, inside)  # type: ignore[attr-defined]
+    if found is None:
+        return np.zeros((0, 2)), np.zeros(0), np.zeros(0), np.zeros((0, 128))
+    root = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
+    places = np.array([point.pt for point in points])
+    sizes = np.array([point.size for point in points])
+    return places, sizes, np.radians([point.angle for point in points]), root
+
+
+def propose_from_features(
+    light: LightImage,
+    nominal: Camera,
+    drawn: NadirMap,
+    params: DayParams,
+) -> list[tuple[Camera, int]]:
+    """Attitudes that pairs of matching features vote for, with how many matches agree.
+
+    A pair of matches, two rays of the camera and two directions to the ground, is a whole rotation
+    (Black 1964); it votes where the angle between the rays is that between the directions, both
+    features are turned as the pair is, and the camera looks down.
+    """
+    altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
+    long_km = max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px
+    small = light.resized(round(long_km / drawn.sample_km), params.smooth_px)
+    camera = small.camera(nominal)
+    evened = even_picture(small.values, small.weight, params)
+    places, sizes, turns, described = find_features(evened, small.weight)
+    there, there_sizes, there_turns, there_described = find_features(drawn.evened, drawn.weight)
+    if min(len(places), len(there)) < 3:
+        return []
+    near = described @ there_described.T
+    rank = params.neighbours + 1
+    order = np.argpartition(-near, rank - 1, axis=1)[:, :rank]
+    order = np.take_along_axis(order, np.argsort(-np.take_along_axis(near, order, 1), axis=1), 1)
+    away = np.sqrt(np.maximum(2.0 - 2.0 * np.take_along_axis(near, order, axis=1), 0.0))
+    ratio = away[:, :-1] / np.maximum(away[:, -1:], 1e-9)
+    here = np.repeat(np.arange(len(places)), params.neighbours)
+    to, ratio = order[:, :-1].ravel(), ratio.ravel()
+    alike = np.abs(np.log(sizes[here] / there_sizes[to])) < np.log(params.scale_gate)
+    best = np.argsort(np.where(alike, ratio, np.inf), kind="stable")[
+        : min(params.n_matches, int(alike.sum()))
+    ]
+    here, to = here[best], to[best]
+    if len(here) < 3:
+        return []
+    rays = camera.rays(*places[here].T)
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    sights = drawn.ground(*there[to].T) - drawn.position_ecef_m
+    sights /= np.linalg.norm(sights, axis=1, keepdims=True)
+    i, j = np.triu_indices(len(here), 1)
+    angle = np.arccos(np.clip(rays @ rays.T, -1.0, 1.0))[i, j]
+    same = np.abs(angle - np.arccos(np.clip(sights @ sights.T, -1.0, 1.0))[i, j])
+    kept = (same < np.radians(params.length_gate_deg)) & (angle > np.radians(4.0))
+    i, j = i[kept], j[kept]
+    between_here, between_there = places[here[j]] - places[here[i]], there[to[j]] - there[to[i]]
+    turned = np.arctan2(between_there[:, 1], between_there[:, 0])
+    turned -= np.arctan2(between_here[:, 1], between_here[:, 0])
+    turn = there_turns[to] - turns[here]
+    off = np.maximum(*(np.abs(np.angle(np.exp(1j * (turned - turn[k])))) for k in (i, j)))
+    kept = off < np.radians(params.orientation_gate_deg)
+    i, j = i[kept], j[kept]
+    if not len(i):
+        return []
+
+    def frame(vectors: FloatArray) -> FloatArray:
+        first = vectors[i] + vectors[j]
+        first /= np.linalg.norm(first, axis=1, keepdims=True)
+        third = np.cross(vectors[i], vectors[j])
+        third /= np.linalg.norm(third, axis=1, keepdims=True)
+        return np.stack([first, np.cross(third, first), third], axis=-1)
+
+    rotations = frame(sights) @ frame(rays).transpose(0, 2, 1)
+    level = -(rotations[:, :, 2] @ drawn.axes[2]) > np.cos(np.radians(params.max_tilt_deg))
+    rotations = rotations[level][: params.max_votes]
+    if not len(rotations):
+        return []
+    cosine = np.cos(np.radians(params.inlier_deg))
+    # Sights seen by each camera
+    agree = np.einsum("nij,mj,mi->nm", rotations, rays, sights, optimize=True) > cosine
+    found: list[tuple[Camera, int]] = []
+    count = agree.sum(axis=1)
+    # A feature that has many matches counts once
+    while len(found) < params.n_candidates:
+        k = int(np.argmax(count))
+        if count[k] < params.min_inliers:
+            break
+        rotation = rotations[k]
+        for _ in range(3):
+            inside = np.einsum("ij,mj,mi->m", rotation, rays, sights) > cosine
+            u, _, v = np.linalg.svd(sights[inside].T @ rays[inside])
+            rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ v)]) @ v
+        x, y, z = drawn.position_ecef_m.tolist()
+        near = 1.0 + 2.0 * np.cos(np.radians(4.0))  # trace of a rotation by 4 degrees
+        count[np.einsum("nij,ij->n", rotations, rotations[k]) > near] = 0
+        count[np.einsum("nij,ij->n", rotations, rotation) > near] = 0
+        one = with_attitude(replace(nominal, position_ecef_m=(x, y, z)), rotation)
+        if all(float((one.matrix * other.matrix).sum()) < near for other, _ in found):
+            found.append((one, int(inside.sum())))
+    return found
+
+
+def propose_dense_on_day(
+    light: LightImage,
+    nominal: Camera,
+    drawn: NadirMap,
+    params: DayParams,
+) -> list[tuple[Camera, float]]:
+    """Attitudes whose photo, laid level, correlates with the map, with the correlation.
+
+    Masked correlation by Fourier transforms (Padfield 2012) of pictures of zero mean.
+    """
+    altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
+    long_km = max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px
+    small = light.resized(round(long_km / drawn.sample_km), params.smooth_px)
+    camera = small.camera(nominal)
+    evened = even_picture(small.values, small.weight, params)
+    diagonal_km = float(np.hypot(*small.values.shape)) * drawn.sample_km
+    side = 2 * int(diagonal_km / drawn.sample_km / 2.0) + 1
+    half = side // 2
+    grid = (np.arange(side) - half) * drawn.sample_km
+    right, down = np.meshgrid(grid, grid)
+    away = np.hypot(right, down) / EARTH_RADIUS_KM
+    sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
+    share = np.sinc(away / np.pi)
+    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.evened.shape)
+    spectrum = fft.rfft2(drawn.evened, shape)
+    square = fft.rfft2(drawn.evened**2, shape)
+    rim = drawn.evened.shape[0] - side + 1
+    if rim < 3:
+        return []
+    peaks: list[tuple[float, float, int, int]] = []
+    yaws = np.arange(params.dense_yaws) * 2.0 * np.pi / params.dense_yaws
+    energy = np.ones((rim, rim))
+    for k, yaw in enumerate(yaws):
+        # The ground to the right and down of the view, in the camera's frame
+        x = share * (np.cos(yaw) * right + np.sin(yaw) * down)
+        y = share * (-np.sin(yaw) * right + np.cos(yaw) * down)
+        at_x, at_y = (
+            np.asarray(each, np.float32)
+            for each in camera.image_of(np.stack([x, y, sink], axis=-1))
+        )
+        laid, counted = (
+            np.asarray(cv2.remap(each, at_x, at_y, cv2.INTER_LINEAR), np.float32)
+            for each in (evened, small.weight)
+        )
+        counted = np.asarray(counted > 0.5, np.float32)
+        laid = laid * counted
+        laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
+        if k % 4 == 0:
+            around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
+            energy = np.sqrt(np.maximum(around, 0.2 * float(np.median(around)) + 1e-6))
+        score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
+        score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
+        i, j = divmod(int(np.argmax(score)), rim)
+        peaks.append((float(score[i, j]), float(yaw), i, j))
+    peaks.sort(reverse=True)
+    found: list[tuple[Camera, float]] = []
+    met: list[tuple[float, int, int]] = []
+    for ncc, yaw, i, j in peaks:
+        if len(found) == params.n_candidates:
+            break
+        if any(
+            abs(np.angle(np.exp(1j * (yaw - other)))) < 0.2 and abs(i - row) + abs(j - col) < 12
+            for other, row, col in met
+        ):
+            continue
+        met.append((yaw, i, j))
+        found.append((aim(nominal, drawn, float(j + half), float(i + half), yaw), ncc))
+    return found
+
+
+def aim(nominal: Camera, drawn: NadirMap, x: float, y: float, yaw_rad: float) -> Camera:
+    """The camera above a map that looks at one of its pixels, turned clockwise from its top."""
+    right, back, up = drawn.axes
+    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
+    level = np.stack([cosine * right + sine * back, cosine * back - sine * right, -up], axis=-1)
+    ahead = drawn.ground(np.array(x), np.array(y)) - drawn.position_ecef_m
+    ahead /= np.linalg.norm(ahead)
+    # The least rotation from straight down to there
+    from scipy.spatial.transform import Rotation
+
+    axis = np.cross(-up, ahead)
+    turn = Rotation.from_rotvec(
+        axis / max(np.linalg.norm(axis), 1e-12) * np.arccos(np.clip(-up @ ahead, -1.0, 1.0))
+    )
+    px, py, pz = drawn.position_ecef_m.tolist()
+    return with_attitude(replace(nominal, position_ecef_m=(px, py, pz)), turn.as_matrix() @ level)

@@ -1,0 +1,350 @@
+"""A frame by day placed on a picture of the Earth: by its attitude around the prior's nadir."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from detectors.constants import KM_PER_DEGREE
+from detectors.types import FloatArray
+from matchers.camera import Camera
+from matchers.earth import local_axes
+from matchers.light_grid import LightGrid, pyramid
+from matchers.photo_light import LightImage
+from matchers.pose import ACROSS, ALONG, FOCAL, K1, UP, PosePrior
+from regengine.errors import LightMapError
+from regengine.orbit.propagation import CameraPosition
+from regengine.orbit.rotation import EARTH_RATE_RAD_S
+from regengine.photo.frame import Frame
+from regengine.photo.image import read_linear_channels
+from regengine.references.day import DayMap
+from regengine.registration.parameters import DayParams, RegisterParams
+from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
+from regengine.registration.priors.tracks import tracks_for
+from regengine.registration.propose_from_day import (
+    draw_nadir_map,
+    orient_nadir,
+    propose_dense_on_day,
+    propose_from_features,
+)
+from regengine.registration.propose_from_neighbours import carry_camera
+from regengine.registration.refine_on_map import (
+    CellProof,
+    MapPicture,
+    even_picture,
+    prove_on_map,
+    settle,
+)
+from regengine.registration.report_on_map import fit_all_cells, report_on_map
+from regengine.registration.report_result import no_match_result
+from regengine.registration.types import (
+    Hypothesis,
+    Place,
+    Prior,
+)
+from regengine.result import FrameResult, Reason
+
+ANGLES = (0, 1, 2)
+POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DayPhoto:
+    """A photo by day made ready to be placed.
+
+    Attributes
+    ----------
+    light : LightImage
+        Square root of its red light, and what of it counts.
+    nominal : Camera
+        Of the stored image, as the metadata have it; its pose means nothing.
+    long_km : float
+        Long side of the ground that it shows straight down.
+    white_share : float
+        Of what counts: cloud, snow or glare.
+    """
+
+    frame: Frame
+    light: LightImage
+    nominal: Camera
+    long_km: float
+    white_share: float
+
+    def reach_km(self, params: DayParams) -> float:
+        """Half of the side of the map around the nadir that is searched."""
+        return max(params.half_width_km, params.half_width_share * self.long_km)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DayMatch:
+    """A camera fitted to a day map, with its proofs: coarse, and fine where that is worth it."""
+
+    picture: MapPicture
+    camera: Camera
+    proofs: tuple[CellProof, ...]
+
+    @property
+    def score(self) -> float:
+        """The lower of both proofs."""
+        return min(proof.score for proof in self.proofs)
+
+
+def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPhoto:
+    """Red light of a photo without what is no ground: dark round windows and burned-in text."""
+    nominal = make_nominal_camera(frame)
+    light, factor = read_linear_channels(frame.path, max_long_side_px=params.read_px)
+    shown = np.sqrt(np.clip(light, 0.0, 1.0))
+    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
+    blurred = cv2.GaussianBlur(brightest, (0, 0), 2.0)
+    _, labels = cv2.connectedComponents((blurred < params.dark_level).astype(np.uint8))
+    rims = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
+    dark = np.isin(labels, np.setdiff1d(np.concatenate(rims), [0])) & (blurred < params.dark_level)
+    ellipse = cv2.MORPH_ELLIPSE
+    rim = cv2.getStructuringElement(ellipse, (params.rim_px, params.rim_px))
+    outside = cv2.dilate(dark.astype(np.uint8), rim)
+    stroke = cv2.getStructuringElement(ellipse, (params.stroke_px, params.stroke_px))
+    thin = darkest - cv2.morphologyEx(darkest, cv2.MORPH_OPEN, stroke)
+    text = (thin > params.text_contrast) & (darkest > params.text_level)
+    text_around = cv2.dilate(text.astype(np.uint8), np.ones((7, 7), np.uint8))
+    weight = np.asarray((outside == 0) & (text_around == 0), np.float32)
+    white = (darkest > params.white_level) & (brightest - darkest < params.white_spread)
+    return DayPhoto(
+        frame=frame,
+        light=LightImage(
+            values=np.ascontiguousarray(shown[:, :, 0], np.float32), weight=weight, factor=factor
+        ),
+        nominal=nominal,
+        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
+        white_share=float((white * weight).sum() / max(float(weight.sum()), 1.0)),
+    )
+
+
+def believe_day_camera(
+    position: CameraPosition, nominal: Camera, params: DayParams
+) -> tuple[PosePrior, FloatArray]:
+    """What is believed of the camera, and the direction of its inertial velocity; else north."""
+    at = np.asarray(position.position_ecef_m, float)
+    if position.velocity_ecef_m_s is None:
+        ahead = local_axes(position.lon, position.lat)[1]
+    else:
+        ahead = position.velocity_ecef_m_s + np.cross([0.0, 0.0, EARTH_RATE_RAD_S], at)
+    corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
+    x, y, z = at.tolist()
+    vx, vy, vz = ahead.tolist()
+    prior = PosePrior(
+        position_ecef_m=(x, y, z),
+        velocity_ecef=(vx, vy, vz),
+        focal_px=nominal.focal_px,
+        sigma_along_m=1e3 * float(np.clip(position.sigma_along_km, *params.sigma_along_km)),
+        sigma_across_m=1e3 * position.sigma_cross_km,
+        sigma_up_m=1e3 * position.sigma_radial_km,
+        sigma_log_focal=params.sigma_log_focal,
+        sigma_k1=params.sigma_corner / corner**2,
+        principal_point=nominal.principal_point,
+        k1=nominal.distortion[0],
+    )
+    return prior, ahead
+
+
+def place_on_day(
+    photo: DayPhoto,
+    position: CameraPosition,
+    grid: LightGrid,
+    params: DayParams,
+    started: Sequence[Camera] = (),
+) -> DayMatch | None:
+    """Place a photo around the nadir of a position; the first match that is proven, else the best.
+
+    Parameters
+    ----------
+    grid : LightGrid
+        The map around the nadir, fine enough for the last proof.
+    started : sequence of Camera
+        Cameras that are tried before any search.
+    """
+    prior, ahead = believe_day_camera(position, photo.nominal, params)
+    levels = pyramid(grid, 7)
+    axes = orient_nadir(np.asarray(position.position_ecef_m, float), ahead)
+    at = np.asarray(position.position_ecef_m, float)
+    step_km = grid.step_deg * KM_PER_DEGREE
+
+    def scale(side_px: int) -> MapPicture:
+        small = photo.light.resized(side_px, params.smooth_px)
+        return MapPicture(
+            image=small,
+            evened=even_picture(small.values, small.weight, params),
+            levels=levels,
+            params=params,
+        )
+
+    def propose(method: str) -> Iterator[Camera]:
+        if method == "started":
+            yield from started
+            return
+        dense = method == "dense"
+        side_px = params.dense_side_px if dense else int(method)
+        sample_km = photo.long_km / side_px
+        half_km = photo.reach_km(params)
+        drawn = draw_nadir_map(levels, at, axes, sample_km, half_km, params)
+        search = propose_dense_on_day if dense else propose_from_features
+        for camera, _ in search(photo.light, photo.nominal, drawn, params):
+            yield camera
+
+    rough, coarse = scale(2 * params.dense_side_px), scale(params.coarse_side_px)
+    coarse_m = 1e3 * photo.long_km / max(coarse.evened.shape)
+    best: DayMatch | None = None
+    met: list[Camera] = []
+    near = 1.0 + 2.0 * np.cos(np.radians(params.same_attitude_deg))  # trace of such a rotation
+    for method in ("started", "dense", *map(str, params.feature_sides_px)):
+        for start in propose(method):
+            if any(float((start.matrix * other.matrix).sum()) > near for other in met):
+                continue
+            camera = start
+            for picture, free, patch_px, reach_px in (
+                (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
+                (coarse, ANGLES, params.patch_px, params.rough_reach_px),
+                (coarse, POSE, params.patch_px, params.fit_reach_px),
+            ):
+                camera = settle(picture, camera, prior, free, patch_px, reach_px)
+            met += [start, camera]
+            proof = prove_on_map(coarse, camera, coarse_m, params.patch_px)
+            match = DayMatch(picture=coarse, camera=camera, proofs=(proof,))
+            if proof.score >= params.worth_score:
+                finest_km = params.max_oversampling * step_km
+                side_px = min(params.fine_side_px, round(photo.long_km / finest_km))
+                fine = scale(max(side_px, params.coarse_side_px))
+                camera = settle(fine, camera, prior, POSE, params.fine_patch_px)
+                fine_m = 1e3 * photo.long_km / max(fine.evened.shape)
+                proofs = proof, prove_on_map(fine, camera, fine_m, params.fine_patch_px)
+                match = DayMatch(picture=fine, camera=camera, proofs=proofs)
+            if best is None or match.score > best.score:
+                best = match
+            if best.score >= params.min_score:
+                return best
+    return best
+
+
+def register_on_day(
+    frame: Frame, prior: Prior, day_map: DayMap, params: RegisterParams | None = None
+) -> FrameResult:
+    """Find out where on Earth the pixels of a photo by day lie.
+
+    Parameters
+    ----------
+    prior : Prior
+        Its position is needed; neighbours tell the attitude.
+    day_map : DayMap
+        Pictures of the Earth by day.
+
+    Returns
+    -------
+    FrameResult
+        With a proposal ("accepted" or "review"), or "no_match" with the reason.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    LightMapError
+        If a map cannot be.
+    """
+    params = params or RegisterParams()
+    position, day = prior.position, params.day
+    info = day_map.info
+    if position is None or frame.focal_mm is None:
+        text = (
+            "a photo by day is placed around the point below the camera, and with the focal length:"
+            " give its time (--time) with element sets, or --nadir"
+            + (", and --focal-mm" if frame.focal_mm is None else "")
+        )
+        code = "unsuitable_lens" if position is not None else "no_ephemeris"
+        return no_match_result(frame, position, info, Reason(code=code, text=text))
+    load_compiled()
+    photo = read_day_photo(frame, position.altitude_km, day)
+    if not day.long_km[0] <= photo.long_km <= day.long_km[1]:
+        text = (
+            f"straight down the frame would be {photo.long_km:.0f} km wide: frames of "
+            f"{day.long_km[0]:g} to {day.long_km[1]:g} km are placed on day maps"
+        )
+        return no_match_result(frame, position, info, Reason(code="unsuitable_lens", text=text))
+    reach_deg = np.sqrt(2.0) * photo.reach_km(day) / KM_PER_DEGREE  # to its corners
+    reach_lon = reach_deg / float(np.cos(np.radians(min(abs(position.lat), 80.0))))
+    region = (
+        position.lon - reach_lon,
+        max(position.lat - reach_deg, -90.0),
+        position.lon + reach_lon,
+        min(position.lat + reach_deg, 90.0),
+    )
+    finest_km = photo.long_km / day.fine_side_px
+    try:
+        grid = day_map.window(*region, finest_km / KM_PER_DEGREE)
+    except LightMapError as error:
+        if error.code != "outside_map":
+            raise
+        text = "no day map at hand holds the place: regengine day get --region W,S,E,N"
+        return no_match_result(frame, position, info, Reason(code=error.code, text=text))
+    chosen = day_map.references.reaching(region)[0][0]
+    track = tracks_for(position, params.clock_window_s)[0]
+    here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
+    told = () if prior.neighbours is None else prior.neighbours.neighbours
+    carried = [carry_camera(neighbour, here) for neighbour in told]
+    match = place_on_day(photo, position, grid, day, carried)
+    if match is None:
+        return no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+    p_right = float(day.probability_steps.probability(match.score))
+    hypothesis = Hypothesis(
+        camera=match.camera,
+        prior=believe_day_camera(position, photo.nominal, day)[0],
+        track=track,
+        offset_km=0.0,
+        source="day",
+    )
+    patch_px = day.patch_px if len(match.proofs) < 2 else day.fine_patch_px
+    answer = None
+    if p_right >= params.accept.review_probability:
+        answer = fit_all_cells(match.picture, hypothesis, match.proofs, POSE, patch_px)
+    if answer is None:
+        return no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+    reasons: tuple[Reason, ...] = ()
+    if match.score < day.min_score:
+        what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.0f} m" for one in match.proofs)
+        text = f"chance brings about as much agreement with a probability of {what}"
+        reasons = (Reason(code="low_probability", text=text),)
+    return report_on_map(
+        no_match_result(frame, position, chosen),
+        answer,
+        day,
+        params,
+        map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
+        reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
+        reasons=reasons,
+    )
+
+
+def explain(
+    photo: DayPhoto, grid: LightGrid, position: CameraPosition, params: DayParams
+) -> Reason:
+    """Why a photo was not placed: what it shows."""
+    if photo.white_share > params.max_white_share:
+        text = f"{100.0 * photo.white_share:.0f} % of the frame is white: cloud or snow"
+        return Reason(code="cloud", text=text)
+    half = 0.25 * photo.long_km / KM_PER_DEGREE
+    lon, lat = np.meshgrid(*2 * (np.linspace(-half, half, 41),))
+    col, row = grid.to_pixel(
+        position.lon + lon / np.cos(np.radians(position.lat)), position.lat + lat
+    )
+    rows, cols = grid.values.shape
+    inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
+    below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
+    sea = float((below == np.median(below)).mean()) if len(below) else 0.0
+    if sea > params.max_sea_share:
+        text = f"{100.0 * sea:.0f} % of the ground below the camera is sea"
+        return Reason(code="sea", text=text)
+    text = (
+        "no attitude was found in which the map's structures fit better than by chance; the frame "
+        "may show too little clear land, or its time, nadir or focal length is off"
+    )
+    return Reason(code="few_structures", text=text)

@@ -1,0 +1,150 @@
+"""The result of a frame that was placed on a drawn map by its held-out cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from matchers.footprint import corner_lonlat, diagonal_km
+from matchers.pose import PARAMETERS
+from matchers.refine import fit_pose
+from matchers.verify import LightPeaks
+from regengine.registration.accept import decide
+from regengine.registration.control_points import select_control_points
+from regengine.registration.parameters import CellParams, RegisterParams
+from regengine.registration.refine_on_map import CellProof, MapPicture
+from regengine.registration.report_result import fit_figures, list_hypotheses, solved_camera
+from regengine.registration.types import Evidence, Fit, HeldOutResiduals, Hypothesis, Match
+from regengine.result import LEAST_POINTS, FrameResult, Reason
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapMatch(Match):
+    """A camera fitted to a drawn map, with its proof; its fit knows no lights.
+
+    Attributes
+    ----------
+    proofs : tuple of CellProof
+        By cells that the fit did not see, of a fit to the others, the coarse level first.
+    """
+
+    proofs: tuple[CellProof, ...]
+
+    @property
+    def score(self) -> float:
+        """The lower of the scores of both levels."""
+        return self.evidence.patch_log10_odds
+
+
+def fit_all_cells(
+    picture: MapPicture,
+    hypothesis: Hypothesis,
+    proofs: tuple[CellProof, ...],
+    free: tuple[int, ...],
+    patch_px: int,
+) -> MapMatch | None:
+    """Fit a camera to even and odd cells together, once, for the answer; None for too few."""
+    params = picture.params
+    at = picture.image.camera(hypothesis.camera)
+    view, known = picture.render(at)
+    sparse = replace(picture, params=replace(params, max_cells=params.answer_cells))
+    matches = sparse.match(view, known, (0, 1), patch_px, params.fit_reach_px)
+    if len(matches) < params.min_matches:
+        return None
+    unknown = np.isin(np.arange(PARAMETERS), free)
+    belief = hypothesis.prior.for_image(picture.image.factor)
+    refinement = fit_pose(at, matches, belief, unknown)
+    camera = picture.image.stored_camera(refinement.camera, hypothesis.camera)
+    residual, nothing = proofs[-1].residual_px, np.zeros(0)
+    held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
+    score = min(proof.score for proof in proofs)
+    fit = Fit(
+        hypothesis=replace(hypothesis, camera=camera, ncc=proofs[-1].ncc),
+        camera=refinement.camera,
+        refinement=refinement,
+        image=picture.image,
+        levels=picture.levels,
+        view=view,
+        lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
+        light_log10_odds=0.0,
+        matched=np.zeros(0, np.intp),
+        held_out=HeldOutResiduals(residual_px=held_out_px, log10_odds=score),
+        patch_view=(view, known),
+        groups=np.arange(len(refinement.matches)),
+    )
+    return MapMatch(
+        fit=fit,
+        camera=camera,
+        evidence=Evidence(
+            ncc=proofs[-1].ncc,
+            runner_up_ncc=0.0,
+            light_log10_odds=0.0,
+            patch_log10_odds=score,
+            image_log10_odds=0.0,
+            log10_views_tested=0.0,
+            runner_up_log10_odds=0.0,
+            n_lights=0,
+            n_matched_lights=0,
+            residual_px=refinement.rms_px,
+            held_out_residual_px=held_out_px,
+        ),
+        rivals=(),
+        pose_sigma_m=0.0,
+        proofs=proofs,
+    )
+
+
+def report_on_map(
+    unplaced: FrameResult,
+    match: MapMatch,
+    params: CellParams,
+    register: RegisterParams,
+    *,
+    map_sigma_m: float,
+    reference: str,
+    reasons: tuple[Reason, ...],
+) -> FrameResult:
+    """The result of a match: "accepted", "review" or "no_match", by its proof's scores.
+
+    Control points' sigmas rest on the patches alone and on how well the map lies on the ground.
+
+    Parameters
+    ----------
+    unplaced : FrameResult
+        What is known of the frame.
+    map_sigma_m : float
+        Standard deviation of where things lie in the map, metres.
+    reference : str
+        Kind of the map, and its credit.
+    reasons : tuple of Reason
+        Why the place is not to be used unseen.
+    """
+    camera, fit = match.camera, match.fit
+    points = select_control_points(fit, camera, replace(register.points, map_sigma_m=map_sigma_m))
+    p_right = float(params.probability_steps.probability(match.score))
+    low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
+    if len(points) < LEAST_POINTS:
+        text = f"only {len(points)} places of the photo can be tied to the map"
+        reasons = (*reasons, Reason(code="few_control_points", text=text))
+    proof = "; ".join(
+        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:.4g} m "
+        f"(chance 1e-{one.score:.0f})"
+        for one in match.proofs
+    )
+    sources = {**dict(unplaced.sources), "reference": reference, "proof": proof}
+    return replace(
+        unplaced,
+        verdict=decide(p_right, reasons, register.accept),
+        reasons=reasons,
+        probability=p_right,
+        probability_low=low,
+        probability_high=high,
+        sources=tuple(sorted(sources.items())),
+        solved=solved_camera(camera, fit.hypothesis),
+        control_points=points,
+        footprint=corner_lonlat(camera),
+        footprint_diagonal_km=diagonal_km(camera),
+        fit=fit_figures(match),
+        hypotheses=list_hypotheses(match),
+    )

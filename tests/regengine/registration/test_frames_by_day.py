@@ -1,0 +1,205 @@
+"""Frames by day on a picture of the Earth: placed with a proof, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from numpy.typing import NDArray
+from PIL import Image
+from rasterio.transform import from_origin
+
+from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from matchers.light_grid import LightGrid, pyramid
+from matchers.pose import off_nadir_attitude, with_attitude
+from matchers.view import render_known
+from regengine.errors import LightMapError
+from regengine.io.gdal import gdal_session
+from regengine.orbit import position_from_nadir
+from regengine.photo.frame import FrameOptions, read_frame
+from regengine.references.day import DayMap, open_day_map
+from regengine.registration.register_on_day import register_on_day
+from regengine.registration.types import Prior
+from regengine.result import FrameResult
+
+STEP_DEG, WEST, NORTH, COLS, ROWS = 0.01, 10.0, 44.0, 1300, 1000
+ALTITUDE_KM, PITCH_UM = 400.0, 5.6
+WIDTH, HEIGHT, FOCAL_PX = 640, 480, 645.0
+SEA = (16, 35, 77)
+
+
+def draw_earth(seed: int) -> NDArray[np.uint8]:
+    """Land with structure at all scales, lakes, and a painted sea floor in the south-east."""
+    rng = np.random.default_rng(seed)
+    ground = np.zeros((ROWS, COLS))
+    for scale in (2, 5, 12, 30, 80):
+        noise = cv2.GaussianBlur(rng.normal(size=(ROWS, COLS)), (0, 0), scale)
+        ground += noise / noise.std() * scale**0.3
+    red = np.clip(110.0 + 35.0 * ground / ground.std(), 30.0, 220.0)
+    picture = np.stack([red, 0.85 * red, 0.6 * red], axis=-1).astype(np.uint8)
+    y, x = np.mgrid[:ROWS, :COLS]
+    floor = rng.integers(0, 10, (ROWS // 50, COLS // 50)).repeat(50, 0).repeat(50, 1)
+    sea = x + 0.7 * y + 10.0 * ground > 1400
+    for band, value in enumerate(SEA):
+        picture[..., band] = np.where(sea, value + floor * (0, 2, 4)[band], picture[..., band])
+    return picture
+
+
+def write_map(picture: NDArray[np.uint8], path: Path) -> DayMap:
+    with (
+        gdal_session(),
+        rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            width=COLS,
+            height=ROWS,
+            count=3,
+            dtype="uint8",
+            crs="EPSG:4326",
+            transform=from_origin(WEST, NORTH, STEP_DEG, STEP_DEG),
+            photometric="RGB",
+        ) as out,
+    ):
+        out.write(np.moveaxis(picture, -1, 0))
+    return open_day_map([path])
+
+
+@pytest.fixture(scope="module")
+def earth(tmp_path_factory: pytest.TempPathFactory) -> DayMap:
+    return write_map(draw_earth(1), tmp_path_factory.mktemp("map") / "earth.tif")
+
+
+@pytest.fixture(scope="module")
+def truth() -> Camera:
+    """A camera 12 km beside where it is believed, tilted by 4 degrees and turned."""
+    x, y, z = geodetic_to_ecef(16.1, 39.4, 1e3 * ALTITUDE_KM).tolist()
+    camera = Camera(
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=1.01 * FOCAL_PX,
+        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
+        distortion=(0.015, 0.0, 0.0, 0.0, 0.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    return with_attitude(camera, off_nadir_attitude((x, y, z), 4.0, 100.0, 205.0))
+
+
+def take_photo(truth: Camera, path: Path) -> Path:
+    """What a camera sees through a round window: other contrast, a cloud, haze and noise."""
+    rng = np.random.default_rng(5)
+    red = draw_earth(1)[..., 0].astype(np.float32)
+    grid = LightGrid(
+        values=red,
+        lon0_deg=WEST + 0.5 * STEP_DEG,
+        lat0_deg=NORTH - 0.5 * STEP_DEG,
+        step_deg=STEP_DEG,
+    )
+    shown = (
+        60.0
+        + 0.5 * render_known(pyramid(grid, 3), truth)[0]
+        + rng.normal(0.0, 3.0, (HEIGHT, WIDTH))
+    )
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    shown = np.where(np.hypot(x - 200, y - 150) < 60, 235.0, shown)
+    shown = np.where(np.hypot(x - 330, y - 240) < 235, shown, 12.0)
+    codes = np.clip(shown, 0.0, 255.0).astype(np.uint8)
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photo(truth: Camera, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return take_photo(truth, tmp_path_factory.mktemp("photo") / "day.jpg")
+
+
+def place(photo: Path, maps: DayMap, lon: float = 16.0, lat: float = 39.5) -> FrameResult:
+    options = FrameOptions(focal_mm=1e-3 * PITCH_UM * FOCAL_PX, pixel_pitch_um=PITCH_UM)
+    nadir = position_from_nadir(lon, lat, ALTITUDE_KM, "option", sigma_km=(20.0, 5.0, 2.0))
+    return register_on_day(read_frame(photo, options=options), Prior(position=nadir), maps)
+
+
+@pytest.fixture(scope="module")
+def placed(photo: Path, earth: DayMap) -> FrameResult:
+    return place(photo, earth)
+
+
+def test_a_frame_is_accepted_to_half_a_pixel_of_the_map(placed: FrameResult, truth: Camera) -> None:
+    assert placed.verdict == "accepted"
+    assert placed.solved is not None
+    x, y = (each.ravel() for each in np.meshgrid([170.0, 330.0, 480.0], [100.0, 240.0, 380.0]))
+    off_m = placed.solved.camera.pixel_to_ecef(x, y) - truth.pixel_to_ecef(x, y)
+    assert np.median(np.linalg.norm(off_m, axis=-1)) < 500.0  # a pixel is 1,110 by 860 m
+
+
+def test_control_points_carry_the_maps_own_uncertainty(placed: FrameResult, truth: Camera) -> None:
+    assert len(placed.control_points) == 4
+    for point in placed.control_points:
+        assert point.sigma_m > 1000.0  # a pixel of the map
+        x, y = truth.lonlat_to_pixel(point.lon, point.lat)
+        assert np.hypot(x - point.x, y - point.y) * 620.0 < 2.0 * point.sigma_m
+
+
+def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
+    sources = dict(placed.sources)
+    assert sources["reference"].startswith("day")
+    assert "held-out patches agree" in sources["proof"]
+    assert placed.fit is not None
+    assert placed.fit.log10_odds >= 6.0
+
+
+def test_a_mirrored_frame_is_not_accepted(photo: Path, earth: DayMap, tmp_path: Path) -> None:
+    mirrored = tmp_path / "mirrored.jpg"
+    Image.fromarray(np.asarray(Image.open(photo))[:, ::-1]).save(mirrored, quality=90)
+    assert place(mirrored, earth).verdict == "no_match"
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_another_place_is_not_accepted(photo: Path, seed: int, tmp_path: Path) -> None:
+    result = place(photo, write_map(draw_earth(seed), tmp_path / "other.tif"))
+    assert result.verdict == "no_match"
+    assert [reason.code for reason in result.reasons] == ["few_structures"]
+
+
+def test_painted_sea_floor_holds_no_structure(earth: DayMap) -> None:
+    grid = earth.window(22.0, 34.5, 22.9, 35.5, STEP_DEG)
+    assert np.ptp(grid.values) == 0.0
+
+
+def test_a_frame_of_cloud_says_so(earth: DayMap, tmp_path: Path) -> None:
+    rng = np.random.default_rng(7)
+    cloud = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)), (0, 0), 9)
+    codes = np.clip(225.0 + 12.0 * cloud / cloud.std(), 0.0, 255.0).astype(np.uint8)
+    path = tmp_path / "cloud.jpg"
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path)
+    result = place(path, earth)
+    assert result.verdict == "no_match"
+    assert [reason.code for reason in result.reasons] == ["cloud"]
+
+
+def test_without_a_position_one_sentence_says_what_is_needed(photo: Path, earth: DayMap) -> None:
+    result = register_on_day(read_frame(photo), Prior(position=None), earth)
+    assert result.verdict == "no_match"
+    (reason,) = result.reasons
+    assert "--time" in reason.text
+    assert "--nadir" in reason.text
+    assert "--focal-mm" in reason.text
+
+
+def test_a_place_off_the_map_names_how_to_get_one(photo: Path, earth: DayMap) -> None:
+    result = place(photo, earth, lon=-100.0)
+    (reason,) = result.reasons
+    assert reason.code == "outside_map"
+    assert "regengine day get" in reason.text
+
+
+def test_a_raster_without_georeference_is_no_day_map(tmp_path: Path) -> None:
+    path = tmp_path / "plain.tif"
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(path)
+    with pytest.raises(LightMapError):
+        open_day_map([path])
