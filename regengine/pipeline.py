@@ -122,7 +122,9 @@ def process_photo(
     if inputs.overlays is not None and not searched_in_vain:
         try:
             hashed = inputs.overlay_names_hashed
-            write_overlay(result, path, light_map, inputs.overlays, hashed=hashed)
+            by_day = dict(result.sources).get("reference", "").startswith("day")
+            shown = day_map_of(inputs.day) if by_day else light_map
+            write_overlay(result, path, shown, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
