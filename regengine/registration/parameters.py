@@ -472,6 +472,9 @@ class StreetParams(CellParams):
     # Frames of so many metres a pixel, across the line of sight; coarser ones stay with the lights,
     # which place them better
     max_sample_m: float = 60.0
+    # Maps farther than this from the nadir given are not searched, km: what is in sight, and two
+    # minutes of the clock
+    max_distance_km: float = 2500.0
     # Both pictures are blurred, structure broader than `detail_px` is taken out, and the rest
     # divided by its spread over `deviation_px`; lamps are blurred before their root is taken
     smooth_px: float = 0.5
@@ -493,6 +496,9 @@ class StreetParams(CellParams):
     # all elsewhere ends the search
     same_place_px: int = 8
     min_lead: float = 1.4
+    # The likeliest views that are tried, each at all rolls (0.4 s of a city at 200 m), of likely
+    # places, and of all where these show nothing
+    max_views: tuple[int, int] = (6, 24)
     n_candidates: int = 24
     # Places that are tried: steps along a track, km, and at a spread of so much across it (one
     # sigma) those at minus and plus one sigma, too
@@ -510,10 +516,8 @@ class StreetParams(CellParams):
     # ground elsewhere by this share of the frame's long side
     rival_ncc: float = 0.02
     rival_share: float = 3e-4
-    coarse_patch_px: int = 24
-    patch_px: int = 32
-    # of frames below `min_short_side_km`
-    small_patch_px: int = 16
+    # A tenth of the short side of the picture, within these
+    patch_px: tuple[int, int] = (20, 32)
     fit_reach_px: int = 8
     # Ground around the frame, km
     margin_km: float = 3.0

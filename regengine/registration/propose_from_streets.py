@@ -34,6 +34,7 @@ def search_streets(
     streets: StreetMap,
     params: StreetParams,
     same_view_share: float,
+    max_views: int,
 ) -> list[tuple[Camera, int, float]]:
     """Lay the most even square of a photo on a whole street map, in every view and turn.
 
@@ -51,7 +52,9 @@ def search_streets(
     positions_ecef_m : ndarray, shape (n, 3)
         Where the camera may be, the likeliest first.
     focals_px : ndarray, shape (m,)
-        Focal lengths of the stored image that it may have.
+        Focal lengths of the stored image that it may have, the likeliest first.
+    max_views : int
+        The likeliest views that are tried, each at all rolls.
 
     Returns
     -------
@@ -60,10 +63,8 @@ def search_streets(
         and the correlation of the square with the streets under it.
     """
     west, south, east, north = streets.bounds
-    lon, lat = np.meshgrid(
-        west + (east - west) * np.array(params.looked_at),
-        south + (north - south) * np.array(params.looked_at),
-    )
+    shares = np.array(params.looked_at)
+    lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
     middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
     targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
     # Logarithms of the ground's stretch in all views of all targets, and a few that stand for them
@@ -75,18 +76,22 @@ def search_streets(
             continue
         for m, log_focal in enumerate(log_focals):
             stretch = views[t, n] + [log_focal, log_focal, 0.0]
-            if all(np.abs(stretch - other[0]).max() > params.scale_step for other in chosen):
+            others = [np.abs(stretch - other[0]).max() for other in chosen]
+            if len(others) < max_views and min(others, default=np.inf) > params.scale_step:
                 chosen.append((stretch, t, n, m))
     if not chosen:
         return []
-    short = min(nominal.width_px, nominal.height_px)
-    # Ground that the short side shows across the line of sight
+    # Ground that a pixel shows across the line of sight
     sample_m = float(np.median([np.exp(-one[0][:2].max()) for one in chosen]))
-    across_km = short * sample_m / 1e3
-    scale_m = next(m for least_km, m in params.search_scales if across_km >= least_km)
+    short_km = min(nominal.width_px, nominal.height_px) * sample_m / 1e3
+    scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
+    small = light.resized(
+        round(max(nominal.width_px, nominal.height_px) * sample_m / scale_m), params.smooth_px
+    )
+    side = min(params.square_px, int(0.85 * min(small.values.shape)))
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
     city = streets.window(streets.bounds, step_deg)
-    if city is None:
+    if city is None or min(city.values.shape) < 2 * side:
         return []
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
     factor = city.step_deg / step_deg
@@ -98,13 +103,7 @@ def search_streets(
     )
     drawn = even_picture(lamps, np.asarray(known, np.float32), params)
 
-    long_px = max(light.values.shape)
-    ground_m = (
-        long_px / light.factor * float(np.median([np.exp(-one[0][:2].max()) for one in chosen]))
-    )
-    small = light.resized(round(ground_m / scale_m), params.smooth_px)
     picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
-    side = min(params.square_px, int(0.85 * min(small.values.shape)))
     # Most even: where the logarithm of the lines' strength is highest in the mean
     lines = cv2.GaussianBlur(picture, (0, 0), params.smooth_px)
     lines = small.weight * detail(np.asarray(lines, np.float32), params.detail_px, small.weight)

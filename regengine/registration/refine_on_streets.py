@@ -52,6 +52,12 @@ def scale_picture(
     )
 
 
+def suit_patch_px(picture: MapPicture, params: StreetParams) -> int:
+    """Side of patches: a tenth of the picture's short side, so that there are some of each cell."""
+    least, most = params.patch_px
+    return min(most, max(least, min(picture.evened.shape) // 10))
+
+
 def measure_sides_m(camera: Camera) -> tuple[float, float]:
     """Width and height of a frame across the line of sight, at the distance of its middle."""
     middle = camera.pixel_to_ecef((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from detectors.types import FloatArray
+from matchers.earth import great_circle_km
 from matchers.photo_light import LightImage
 from matchers.pose import (
     ACROSS,
@@ -29,7 +30,7 @@ from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.tracks import believe_camera
 from regengine.registration.propose_from_streets import search_streets
 from regengine.registration.refine_on_map import CellProof, prove_on_map, settle
-from regengine.registration.refine_on_streets import measure_sides_m, scale_picture
+from regengine.registration.refine_on_streets import measure_sides_m, scale_picture, suit_patch_px
 from regengine.registration.report_on_map import MapMatch, fit_all_cells
 from regengine.registration.types import (
     Hypothesis,
@@ -75,29 +76,26 @@ def register_on_streets(problem: Problem, known: Match | None = None) -> StreetM
     known : Match, optional
         What lights have found: it alone is refined. Without it the prior is searched.
     """
-    params, photo, prior = problem.params.streets, problem.photo, problem.prior
-    nominal = photo.nominal
-    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
+    params, prior = problem.params.streets, problem.prior
+    near = problem.references.streets if known is not None else list_near_streets(problem)
     if (
-        not problem.references.streets
-        or not photo.focal_known
-        or sample_m > params.max_sample_m
+        not near
+        or not suits_streets(problem)
         or prior.cities_probability < problem.params.search.min_cities_probability
-        or (known is None and prior.position is None)
     ):
         return None
+    started_s, max_s = problem.params.clock(), problem.params.max_seconds
     light = read_street_light(problem)
-    # The likely places first: the others cost as much again
-    near = problem.params.search.near_neg_log_prior
-    far = problem.params.search.max_neg_log_prior
     best: StreetMatch | None = None
-    for limits in ((0.0, near), (near, far)) if known is None else ((0.0, 0.0),):
+    for is_far in (False, True) if known is None else (False,):
         matches: list[StreetMatch] = []
-        for streets in problem.references.streets:
+        for streets in near:
+            if problem.params.clock() - started_s > max_s:
+                break
             if known is None:
-                starts = propose_on_streets(problem, light, streets, limits)
+                starts = propose_on_streets(problem, light, streets, is_far=is_far)
             else:
-                starts = [known.hypothesis]
+                starts = [replace(known.hypothesis, camera=known.camera)]
             for hypothesis in compare_on_streets(problem, light, streets, starts):
                 match = fit_on_streets(problem, light, streets, hypothesis)
                 if match is not None:
@@ -115,6 +113,26 @@ def register_on_streets(problem: Problem, known: Match | None = None) -> StreetM
     return best
 
 
+def suits_streets(problem: Problem) -> bool:
+    """Whether a frame is as fine as streets are drawn, its focal length known."""
+    sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
+    return problem.photo.focal_known and sample_m <= problem.params.streets.max_sample_m
+
+
+def list_near_streets(problem: Problem) -> list[StreetMap]:
+    """The street maps that the frame may show from where it is said to be from."""
+    position, params = problem.prior.position, problem.params.streets
+    if position is None:
+        return []
+    maps = []
+    for streets in problem.references.streets:
+        west, south, east, north = streets.bounds
+        middle = 0.5 * (west + east), 0.5 * (south + north)
+        if great_circle_km(position.lon, position.lat, *middle) <= params.max_distance_km:
+            maps.append(streets)
+    return maps
+
+
 def compare_on_streets(
     problem: Problem, light: LightImage, streets: StreetMap, starts: list[Hypothesis]
 ) -> list[Hypothesis]:
@@ -130,9 +148,8 @@ def compare_on_streets(
             picture = scale_picture(light, streets, hypothesis.camera, sample_m, params)
             if picture is None:
                 continue
-            camera = settle(
-                picture, hypothesis.camera, hypothesis.prior, ANGLES, params.coarse_patch_px
-            )
+            patch_px = suit_patch_px(picture, params)
+            camera = settle(picture, hypothesis.camera, hypothesis.prior, ANGLES, patch_px)
             ncc = picture.correlate(camera)
             compared.append(replace(hypothesis, camera=camera, ncc=ncc))
         compared.sort(key=lambda one: -one.ncc)
@@ -163,15 +180,23 @@ def read_street_light(problem: Problem) -> LightImage:
 
 
 def propose_on_streets(
-    problem: Problem, light: LightImage, streets: StreetMap, limits: tuple[float, float]
+    problem: Problem, light: LightImage, streets: StreetMap, *, is_far: bool
 ) -> list[Hypothesis]:
-    """Cameras of a search of a street map from places within limits of the negative log-prior."""
+    """Cameras of a search of a street map from the likely places, or (``is_far``) the others.
+
+    These cost as much again, and are tried where the likely ones show nothing; so are the other
+    focal lengths of what may be a crop.
+    """
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
     places = list_places(problem, params.place_step_km, search.max_track_neg_log_prior)
     positions: list[FloatArray] = []
     of_place = []
-    for _, place in (one for one in places if limits[0] <= one[0] < limits[1]):
+    may_be_cropped = problem.photo.frame.may_be_cropped
+    unsure = is_far and may_be_cropped
+    least = search.near_neg_log_prior if is_far and not unsure else 0.0
+    most = search.max_neg_log_prior if is_far else search.near_neg_log_prior
+    for _, place in (one for one in places if least <= one[0] < most):
         track, offset = place.track, place.offset_km
         across_m = 1e3 * track.sigma_across_km(offset)
         sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_across_km else (0.0,)
@@ -181,14 +206,21 @@ def propose_on_streets(
             of_place.append(place)
     if not positions:
         return []
-    unsure = problem.photo.frame.may_be_cropped
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
     steps = int(np.ceil(2.0 * sigma / params.scale_step))
-    focals = nominal.focal_px * np.exp(params.scale_step * np.arange(-steps, steps + 1))
+    log_ratios = params.scale_step * np.arange(-steps, steps + 1)
+    focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
     starts = []
     share = search.same_view_share
     for camera, number, ncc in search_streets(
-        light, nominal, np.array(positions), focals, streets, params, share
+        light,
+        nominal,
+        np.array(positions),
+        focals,
+        streets,
+        params,
+        share,
+        params.max_views[is_far],
     ):
         place = of_place[number]
         # A nadir is believed where it was given, as far as it reaches
@@ -196,7 +228,7 @@ def propose_on_streets(
         sigma_km = place.track.sigma_along_km
         if abs(offset) <= 2.0 * sigma_km:
             offset = 0.0
-        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=unsure)
+        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=may_be_cropped)
         hypothesis = Hypothesis(
             camera=camera,
             prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
@@ -219,15 +251,14 @@ def fit_on_streets(
     corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
     prior = replace(hypothesis.prior, sigma_k1=params.sigma_corner / corner**2)
     short_km = min(measure_sides_m(camera)) / 1e3
-    patch_px = params.patch_px if short_km >= params.min_short_side_km else params.small_patch_px
     coarse_m = params.levels_m[0] * (2.0 if short_km > params.search_scales[0][0] else 1.0)
     picture = scale_picture(light, streets, camera, coarse_m, params)
     if picture is None:
         return None
-    coarse_px = params.coarse_patch_px
-    cameras = [
-        settle(picture, settle(picture, camera, prior, ANGLES, coarse_px), prior, POSE, coarse_px)
-    ]
+    patch_px = suit_patch_px(picture, params)
+    for unknown in (ANGLES, POSE):
+        camera = settle(picture, camera, prior, unknown, patch_px)
+    cameras = [camera]
     # The lens bends about its axis, which a crop may have anywhere
     axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
     bent = (*POSE, K1, *axis)
@@ -236,12 +267,12 @@ def fit_on_streets(
         finer = scale_picture(light, streets, cameras[0], sample_m, params)
         if finer is None:
             return None
-        picture = finer
-        unknown = bent if sample_m <= params.max_bent_m else POSE
+        picture, patch_px = finer, suit_patch_px(finer, params)
+        free = bent if sample_m <= params.max_bent_m else POSE
         # A tilt and its mirror image see almost the same: both go on until one fits better
         if sample_m >= params.max_bent_m:
             cameras += [one for one in map(other_pose, cameras) if one is not None]
-        cameras = [settle(picture, one, prior, unknown, patch_px) for one in cameras]
+        cameras = [settle(picture, one, prior, free, patch_px) for one in cameras]
         ncc = [picture.correlate(one) for one in cameras]
         camera = cameras[int(np.argmax(ncc))]
         cameras = [

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from regengine.registration.parameters import StreetParams
+from regengine.registration.propose_from_index import locate_camera
+from regengine.registration.register_on_streets import (
+    StreetMatch,
+    list_near_streets,
+    suits_streets,
+)
 from regengine.registration.report_on_map import report_on_map
 from regengine.registration.report_result import doubt_clock, no_match_result
 from regengine.registration.types import Problem
 from regengine.result import FrameResult, Reason
-
-if TYPE_CHECKING:
-    from regengine.registration.register_on_streets import StreetMatch
 
 
 def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> bool:
@@ -29,8 +31,10 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
     """The result of a frame on streets, by its proof's scores."""
     params, given = problem.params.streets, problem.prior.position
     info = problem.references.light_map.info
+    blind = match.hypothesis.is_blind
+    position = locate_camera(match.camera, problem.params.tracks) if blind else given
     result = report_on_map(
-        no_match_result(problem.photo.frame, given, info),
+        no_match_result(problem.photo.frame, position, info),
         match,
         params,
         problem.params,
@@ -71,15 +75,11 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
 
 def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
     """The result, with the sentence that streets would place it where none were at hand."""
-    photo, params = problem.photo, problem.params.streets
-    sample_m = 1e3 * problem.altitude_km / photo.nominal.focal_px
-    given = problem.references.streets
-    if result.verdict == "accepted" or given or not photo.focal_known:
+    if result.verdict == "accepted" or list_near_streets(problem) or not suits_streets(problem):
         return result
-    if sample_m > params.max_sample_m or photo.skip_reason is not None:
-        return result
+    sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
     text = (
-        f"a frame of {sample_m:.0f} m a pixel is placed on streets, and there are none at hand: "
-        "regengine streets get PLACE"
+        f"a frame of {sample_m:.0f} m a pixel is placed on streets, and none of its region are "
+        "at hand: regengine streets get PLACE"
     )
     return replace(result, reasons=(*result.reasons, Reason(code="no_streets", text=text)))

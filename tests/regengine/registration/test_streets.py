@@ -16,12 +16,13 @@ from detectors.types import FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.light_grid import LightGrid, pyramid
-from matchers.pose import off_nadir_attitude, with_attitude
+from matchers.pose import off_nadir_attitude, turned, with_attitude
 from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
-from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.register import register_frame
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.registration.register import register_frame, search_frame
+from regengine.registration.register_on_streets import register_on_streets
 from regengine.registration.types import Prior, References
 from regengine.result import FrameResult
 
@@ -140,11 +141,18 @@ def photo(truth: Camera, streets: Streets, tmp_path_factory: pytest.TempPathFact
     return path
 
 
+PRIOR = Prior(
+    position=position_from_nadir(5.2, 45.1, ALTITUDE_KM, "option", sigma_km=(60.0, 60.0, 8.0))
+)
+
+
+def read(photo: Path, focal_mm: float = FOCAL_MM) -> Frame:
+    return read_frame(photo, options=FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM))
+
+
 def place(photo: Path, *streets: Streets, focal_mm: float = FOCAL_MM) -> FrameResult:
-    options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM)
-    nadir = position_from_nadir(5.2, 45.1, ALTITUDE_KM, "option", sigma_km=(60.0, 60.0, 8.0))
     references = References(light_map=Nowhere(), streets=streets)
-    return register_frame(read_frame(photo, options=options), Prior(position=nadir), references)
+    return register_frame(read(photo, focal_mm), PRIOR, references)
 
 
 def errors_m(result: FrameResult, truth: Camera) -> np.ndarray:
@@ -190,9 +198,25 @@ def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
 
 def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, truth: Camera) -> None:
     other = Streets(density=draw_city(3), west=WEST + 0.4)
-    result = place(photo, other, streets)
+    small = Streets(density=streets.density[:40, :40])  # a village
+    result = place(photo, small, other, streets)
     assert result.verdict == "accepted"
     assert np.median(errors_m(result, truth)) < 4.0
+
+
+def test_what_is_found_a_block_away_is_set_right(
+    photo: Path, streets: Streets, truth: Camera
+) -> None:
+    references = References(light_map=Nowhere(), streets=[streets])
+    problem, state = search_frame(read(photo), PRIOR, references)
+    assert state is not None
+    assert state.street_match is not None
+    beside = turned(truth, (0.0, 600.0 / 1e3 / ALTITUDE_KM, 0.0))
+    match = register_on_streets(problem, replace(state.street_match, camera=beside))
+    assert match is not None
+    assert match.score >= 6.0
+    off = match.camera.pixel_to_ecef(450.0, 310.0) - truth.pixel_to_ecef(450.0, 310.0)
+    assert np.linalg.norm(off) < 8.0
 
 
 def test_another_city_is_not_accepted(photo: Path) -> None:
