@@ -574,10 +574,16 @@ class DayParams(CellParams):
     coarse_side_px: int = 340
     fine_side_px: int = 1010
     max_oversampling: float = 0.65
+    # Dense: turns, least energy of the map under the frame as a share of its median, and peaks of
+    # neighbouring turns nearer than so many pixels are one
+    dense_yaws: int = 72
+    energy_floor: float = 0.2
+    same_place_px: int = 12
     # Features: matches by ratio, neighbours of each, and gates of a pair
     n_matches: int = 1200
     neighbours: int = 2
     scale_gate: float = 1.6
+    min_length_deg: float = 4.0
     length_gate_deg: float = 0.35
     orientation_gate_deg: float = 25.0
     max_tilt_deg: float = 12.0
@@ -585,7 +591,6 @@ class DayParams(CellParams):
     max_votes: int = 4000
     min_inliers: int = 4
     n_candidates: int = 4
-    dense_yaws: int = 72
     # Attitudes that differ by less are fitted once
     same_attitude_deg: float = 3.0
     # Belief: limits of one sigma along the track, focal length, distortion at the corner as a share

@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from scipy import fft
+from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.light_grid import LightGrid
-from matchers.photo_light import LightImage
 from matchers.pose import with_attitude
 from matchers.view import LATTICE_PX, draw, lattice
 from regengine.registration.parameters import DayParams
-from regengine.registration.refine_on_map import even_picture
+from regengine.registration.refine_on_map import MapPicture, even_picture
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,7 +118,7 @@ def find_features(
 
 
 def propose_from_features(
-    light: LightImage,
+    picture: MapPicture,
     nominal: Camera,
     drawn: NadirMap,
     params: DayParams,
@@ -129,17 +129,13 @@ def propose_from_features(
     (Black 1964); it votes where the angle between the rays is that between the directions, both
     features are turned as the pair is, and the camera looks down.
     """
-    altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
-    long_km = max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px
-    small = light.resized(round(long_km / drawn.sample_km), params.smooth_px)
-    camera = small.camera(nominal)
-    evened = even_picture(small.values, small.weight, params)
-    places, sizes, turns, described = find_features(evened, small.weight)
+    camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
+    places, sizes, turns, described = find_features(evened, weight)
     there, there_sizes, there_turns, there_described = find_features(drawn.evened, drawn.weight)
-    if min(len(places), len(there)) < 3:
+    rank = params.neighbours + 1
+    if len(places) < 3 or len(there) < rank:
         return []
     near = described @ there_described.T
-    rank = params.neighbours + 1
     order = np.argpartition(-near, rank - 1, axis=1)[:, :rank]
     order = np.take_along_axis(order, np.argsort(-np.take_along_axis(near, order, 1), axis=1), 1)
     away = np.sqrt(np.maximum(2.0 - 2.0 * np.take_along_axis(near, order, axis=1), 0.0))
@@ -160,7 +156,7 @@ def propose_from_features(
     i, j = np.triu_indices(len(here), 1)
     angle = np.arccos(np.clip(rays @ rays.T, -1.0, 1.0))[i, j]
     same = np.abs(angle - np.arccos(np.clip(sights @ sights.T, -1.0, 1.0))[i, j])
-    kept = (same < np.radians(params.length_gate_deg)) & (angle > np.radians(4.0))
+    kept = (same < np.radians(params.length_gate_deg)) & (angle > np.radians(params.min_length_deg))
     i, j = i[kept], j[kept]
     between_here, between_there = places[here[j]] - places[here[i]], there[to[j]] - there[to[i]]
     turned = np.arctan2(between_there[:, 1], between_there[:, 0])
@@ -185,11 +181,10 @@ def propose_from_features(
     if not len(rotations):
         return []
     cosine = np.cos(np.radians(params.inlier_deg))
-    # Sights seen by each camera
     agree = np.einsum("nij,mj,mi->nm", rotations, rays, sights, optimize=True) > cosine
     found: list[tuple[Camera, int]] = []
     count = agree.sum(axis=1)
-    # A feature that has many matches counts once
+    near = 1.0 + 2.0 * np.cos(np.radians(params.same_attitude_deg))  # trace of such a rotation
     while len(found) < params.n_candidates:
         k = int(np.argmax(count))
         if count[k] < params.min_inliers:
@@ -200,9 +195,8 @@ def propose_from_features(
             u, _, v = np.linalg.svd(sights[inside].T @ rays[inside])
             rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ v)]) @ v
         x, y, z = drawn.position_ecef_m.tolist()
-        near = 1.0 + 2.0 * np.cos(np.radians(4.0))  # trace of a rotation by 4 degrees
-        count[np.einsum("nij,ij->n", rotations, rotations[k]) > near] = 0
-        count[np.einsum("nij,ij->n", rotations, rotation) > near] = 0
+        for other in (rotations[k], rotation):
+            count[np.einsum("nij,ij->n", rotations, other) > near] = 0
         one = with_attitude(replace(nominal, position_ecef_m=(x, y, z)), rotation)
         if all(float((one.matrix * other.matrix).sum()) < near for other, _ in found):
             found.append((one, int(inside.sum())))
@@ -210,7 +204,7 @@ def propose_from_features(
 
 
 def propose_dense_on_day(
-    light: LightImage,
+    picture: MapPicture,
     nominal: Camera,
     drawn: NadirMap,
     params: DayParams,
@@ -219,14 +213,10 @@ def propose_dense_on_day(
 
     Masked correlation by Fourier transforms (Padfield 2012) of pictures of zero mean.
     """
+    camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
     altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
-    long_km = max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px
-    small = light.resized(round(long_km / drawn.sample_km), params.smooth_px)
-    camera = small.camera(nominal)
-    evened = even_picture(small.values, small.weight, params)
-    diagonal_km = float(np.hypot(*small.values.shape)) * drawn.sample_km
-    side = 2 * int(diagonal_km / drawn.sample_km / 2.0) + 1
-    half = side // 2
+    half = int(np.hypot(*evened.shape) / 2.0)
+    side = 2 * half + 1
     grid = (np.arange(side) - half) * drawn.sample_km
     right, down = np.meshgrid(grid, grid)
     away = np.hypot(right, down) / EARTH_RADIUS_KM
@@ -251,14 +241,15 @@ def propose_dense_on_day(
         )
         laid, counted = (
             np.asarray(cv2.remap(each, at_x, at_y, cv2.INTER_LINEAR), np.float32)
-            for each in (evened, small.weight)
+            for each in (evened, weight)
         )
         counted = np.asarray(counted > 0.5, np.float32)
         laid = laid * counted
         laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
         if k % 4 == 0:
             around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
-            energy = np.sqrt(np.maximum(around, 0.2 * float(np.median(around)) + 1e-6))
+            floor = params.energy_floor * float(np.median(around)) + 1e-6
+            energy = np.sqrt(np.maximum(around, floor))
         score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
         score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
         i, j = divmod(int(np.argmax(score)), rim)
@@ -270,7 +261,8 @@ def propose_dense_on_day(
         if len(found) == params.n_candidates:
             break
         if any(
-            abs(np.angle(np.exp(1j * (yaw - other)))) < 0.2 and abs(i - row) + abs(j - col) < 12
+            abs(np.angle(np.exp(1j * (yaw - other)))) < 3.0 * yaws[1]
+            and abs(i - row) + abs(j - col) < params.same_place_px
             for other, row, col in met
         ):
             continue
@@ -286,12 +278,7 @@ def aim(nominal: Camera, drawn: NadirMap, x: float, y: float, yaw_rad: float) ->
     level = np.stack([cosine * right + sine * back, cosine * back - sine * right, -up], axis=-1)
     ahead = drawn.ground(np.array(x), np.array(y)) - drawn.position_ecef_m
     ahead /= np.linalg.norm(ahead)
-    # The least rotation from straight down to there
-    from scipy.spatial.transform import Rotation
-
-    axis = np.cross(-up, ahead)
-    turn = Rotation.from_rotvec(
-        axis / max(np.linalg.norm(axis), 1e-12) * np.arccos(np.clip(-up @ ahead, -1.0, 1.0))
-    )
-    px, py, pz = drawn.position_ecef_m.tolist()
-    return with_attitude(replace(nominal, position_ecef_m=(px, py, pz)), turn.as_matrix() @ level)
+    turn, _ = Rotation.align_vectors(ahead, -up)  # the least of all
+    x_m, y_m, z_m = drawn.position_ecef_m.tolist()
+    there = replace(nominal, position_ecef_m=(x_m, y_m, z_m))
+    return with_attitude(there, turn.as_matrix() @ level)

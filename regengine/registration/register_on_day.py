@@ -190,7 +190,7 @@ def place_on_day(
         half_km = photo.reach_km(params)
         drawn = draw_nadir_map(levels, at, axes, sample_km, half_km, params)
         search = propose_dense_on_day if dense else propose_from_features
-        for camera, _ in search(photo.light, photo.nominal, drawn, params):
+        for camera, _ in search(scale(side_px), photo.nominal, drawn, params):
             yield camera
 
     rough, coarse = scale(2 * params.dense_side_px), scale(params.coarse_side_px)
