@@ -52,6 +52,9 @@ class ReadParams:
     aligned_px: float = 0.01  # grids that agree this well over a window are copied
     rounding: float = 1e-6  # of steps: 15 arcsec is no binary number
     strip_pixels: int = 4_000_000  # decoded at once of files without overviews: 50 MB
+    square_px: int = 256  # side of what is kept decoded
+    kept_squares: int = 384  # of all references: 130 MB of lights
+    max_kept_pixels: int = 10_000_000  # of a window: larger ones would drive out all others
     open_files: int = 32  # of each thread; GDAL keeps the tiles that were decoded with them
     warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; 0 it does not take
     # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
@@ -180,6 +183,34 @@ class Reference:
 
     def read(self, row: int, col: int, rows: int, cols: int, factor: int) -> tuple[Values, Mask]:
         """Values and validity of a block that lies within ``grid.reduced(factor)``."""
+        # What is warped depends on what else is read with it
+        if self.warp or rows * cols > PARAMS.max_kept_pixels:
+            return self.read_level(row, col, rows, cols, factor)
+        side, version, parts = PARAMS.square_px, self.version, []
+        for i in range(row // side, (row + rows - 1) // side + 1):
+            squares = [
+                _read_square(self, version, factor, i, j)
+                for j in range(col // side, (col + cols - 1) // side + 1)
+            ]
+            parts.append([np.concatenate(each, axis=-1) for each in zip(*squares, strict=True)])
+        values, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
+        top, left = row % side, col % side
+        here = np.s_[..., top : top + rows, left : left + cols]
+        return np.ascontiguousarray(values[here]), np.ascontiguousarray(valid[here])
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """Another one once the file is written anew; None where reading will say what is wrong."""
+        try:
+            state = self.path.stat()
+        except OSError:
+            return None
+        return state.st_mtime_ns, state.st_size
+
+    def read_level(
+        self, row: int, col: int, rows: int, cols: int, factor: int
+    ) -> tuple[Values, Mask]:
+        """The same, of the file itself."""
         left, wide = col * factor, cols * factor
         if factor in (1, *self.overviews):
             return self._decoded(row * factor, left, rows * factor, wide, factor)
@@ -284,11 +315,7 @@ class Reference:
 
     def _dataset(self) -> tuple[rasterio.DatasetReader, bool]:
         """The file as longitude and latitude, kept open; whether its last band is where it ends."""
-        try:
-            state = self.path.stat()
-            key = (os.getpid(), self, state.st_mtime_ns, state.st_size)
-        except OSError:
-            key = None  # opening says what is wrong
+        key = os.getpid(), self, self.version
         opened = _OPENED.__dict__.setdefault("datasets", {})
         if key in opened:
             opened[key] = opened.pop(key)  # used last
@@ -314,6 +341,16 @@ class Reference:
         while len(opened) > PARAMS.open_files:
             opened.pop(next(iter(opened)))
         return dataset, ends_in_alpha
+
+
+@lru_cache(maxsize=PARAMS.kept_squares)
+def _read_square(
+    reference: Reference, version: object, factor: int, i: int, j: int
+) -> tuple[Values, Mask]:
+    """A square of a level, decoded, or what of it there is: one photo looks again and again."""
+    side, level = PARAMS.square_px, reference.grid.reduced(factor)
+    rows, cols = min(side, level.rows - i * side), min(side, level.cols - j * side)
+    return reference.read_level(i * side, j * side, rows, cols, factor)
 
 
 def _pad(
