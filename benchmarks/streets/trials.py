@@ -18,9 +18,11 @@ from benchmarks.streets.shot import LOOSE, ShotRanges
 from matchers.camera import Camera
 from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
-from regengine.photo.frame import FrameOptions, read_frame
+from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
-from regengine.registration.register import register_frame
+from regengine.registration.register import search_frame
+from regengine.registration.report_on_streets import report_on_streets
+from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.types import Prior, References
 from regengine.result import FrameResult
 
@@ -83,8 +85,23 @@ def register_simulated(frame: StreetFrame, streets: list[CityStreets]) -> FrameR
         read = read_frame(photo, options=options)
         prior = Prior(position=choose_position(read, element_sets(tle)))
         params = RegisterParams(clock_window_s=told.clock_s)
-        references = References(light_map=NoLights(), streets=streets)
-        return register_frame(read, prior, references, params)
+        return place_on_streets(read, prior, streets, params)
+
+
+def place_on_streets(
+    frame: Frame, prior: Prior, streets: list[CityStreets], params: RegisterParams
+) -> FrameResult:
+    """What `register_frame` answers where no lights are at hand, with the score of what it refuses.
+
+    For without lights nothing else than streets can be accepted.
+    """
+    references = References(light_map=NoLights(), streets=streets)
+    problem, state = search_frame(frame, prior, references, params)
+    if state is None:
+        return report_skipped(problem)
+    if state.street_match is None:
+        return report_result(problem, state)
+    return report_on_streets(problem, state.street_match)
 
 
 def score(result: FrameResult, truth: Camera) -> Row:
@@ -143,8 +160,7 @@ def try_paris(plan: TrialPlan, maps: dict[str, CityStreets]) -> list[Row]:
         began = time.process_time()
         frame = read_frame(path, options=FrameOptions(focal_mm=400.0, pixel_pitch_um=7.3))
         position = position_from_nadir(2.35, 48.86, 400.0, "option", sigma_km=(100.0, 100.0, 10.0))
-        references = References(light_map=NoLights(), streets=[streets])
-        result = register_frame(frame, Prior(position=position), references, RegisterParams())
+        result = place_on_streets(frame, Prior(position=position), [streets], RegisterParams())
         row: Row = {
             "seed": -1, "trial": name, "city": "paris", "verdict": result.verdict,
             "probability": result.probability, "right": False,
