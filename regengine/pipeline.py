@@ -122,9 +122,12 @@ def process_photo(
     if inputs.overlays is not None and not searched_in_vain:
         try:
             hashed = inputs.overlay_names_hashed
-            by_day = dict(result.sources).get("reference", "").startswith("day")
-            shown = day_map_of(inputs.day) if by_day else light_map
-            write_overlay(result, path, shown, inputs.overlays, hashed=hashed)
+            reference: LightMap = light_map
+            if result.reference_kind == "day":
+                reference = day_map_of(inputs.day)
+            elif result.reference_kind == "streets":
+                reference = LightMap(references=open_references("streets", inputs.streets))
+            write_overlay(result, path, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result

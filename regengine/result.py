@@ -175,6 +175,11 @@ class FrameResult:
     engine_version: str = ""
     seconds: float = 0.0
 
+    @property
+    def reference_kind(self) -> str:
+        """What the photo was placed on: "lights", "streets" or "day"."""
+        return dict(self.sources).get("reference", "lights").split(",")[0]
+
     def replaces(self, beat: float) -> bool:
         """Whether it replaces a first result, of the probability ``beat`` (0 for none)."""
         if self.verdict == "accepted":

@@ -43,6 +43,7 @@ TOWN: Colour = (255, 240, 190)
 POINT: Colour = (90, 255, 90)
 # Blues and magenta do not occur among street lamps
 CONTOURS: tuple[Colour, ...] = ((0, 110, 200), (0, 200, 255), (255, 0, 230))
+STREET: Colour = (0, 150, 255)
 BACKGROUND: Colour = (24, 26, 30)
 VERDICT_COLOURS: dict[str, Colour] = {
     "accepted": (90, 255, 90),
@@ -126,7 +127,10 @@ def draw_overlay(
         if region is not None:
             if grid is not None:
                 rendered = render_map(camera, grid)
-                draw_contours(main, rendered)
+                if result.reference_kind == "streets":
+                    draw_streets(main, rendered)
+                else:
+                    draw_contours(main, rendered)
                 tinted = tint(rendered)
                 draw_coast(tinted, camera, region)
                 views = [(photo, "photo"), (tinted, "map through the solved camera")]
@@ -253,6 +257,15 @@ def draw_contours(picture: Picture, rendered: FloatImage) -> None:
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         large = [line for line in outlines if len(line) >= 6]
         cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
+
+
+def draw_streets(picture: Picture, rendered: FloatImage) -> None:
+    """Draw the map's streets, in place, so that the lamps on them shine through."""
+    lit = rendered[rendered > LIT]
+    if not lit.size:
+        return
+    share = 0.6 * np.clip(np.nan_to_num(rendered) / np.quantile(lit, 0.9), 0.0, 1.0)[..., None]
+    picture[:] = np.rint((1.0 - share) * picture + share * np.array(STREET)).astype(np.uint8)
 
 
 def draw_coast(picture: Picture, camera: Camera, region: Region) -> None:
