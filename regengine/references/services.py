@@ -205,7 +205,8 @@ class TileSet:
         parts = urlsplit(self.template)
         words = [parts.hostname or "tiles", *parts.path.split("{")[0].strip("/").split("/")]
         name = "-".join(word for word in words if word).replace(":", "-")[:120]
-        return cache_folder() / "tiles" / f"{name}-{_short_hash(self.template)}"
+        digest = hashlib.sha256(self.template.encode()).hexdigest()
+        return cache_folder() / "tiles" / f"{name}-{digest[:8]}"
 
     @cached_property
     def wanted(self) -> list[Tile]:
@@ -319,10 +320,6 @@ class TileSet:
         total = _integrate_rows(np.where(valid, values, np.float32(0.0)), edges)
         mean = np.where(half_valid, total / np.maximum(weight, 1e-9), 0.0)
         return encode(self.kind, mean.astype(np.float32), half_valid)
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArray[np.float64]:
