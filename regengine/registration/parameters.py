@@ -561,9 +561,10 @@ class DayParams(CellParams):
     smooth_px: float = 0.7
     detail_px: float = 10.0
     deviation_px: float = 12.0
-    # Map around the nadir, half of its width: the frame's and 150 km of tilt or track
-    half_width_km: float = 350.0
-    half_width_share: float = 0.87  # of the frame's long side, of wider ones
+    # Map around the nadir, half of its width: half of the frame's diagonal (250 km), and 180 km of
+    # tilt or of a clock that is 20 s off
+    half_width_km: float = 430.0
+    half_width_share: float = 1.0  # of the frame's long side, of wider ones
     # Width of frames straight down that are placed: longer lenses look aside by more than the
     # search reaches, wider ones bend as no trial did
     long_km: tuple[float, float] = (150.0, 900.0)
@@ -586,16 +587,16 @@ class DayParams(CellParams):
     min_length_deg: float = 4.0
     length_gate_deg: float = 0.35
     orientation_gate_deg: float = 25.0
-    max_tilt_deg: float = 12.0
+    max_tilt_deg: float = 25.0
     inlier_deg: float = 0.5
     max_votes: int = 4000
     min_inliers: int = 4
     n_candidates: int = 4
     # Attitudes that differ by less are fitted once
     same_attitude_deg: float = 3.0
-    # Belief: limits of one sigma along the track, focal length, distortion at the corner as a share
-    # of its distance from the axis
-    sigma_along_km: tuple[float, float] = (15.0, 60.0)
+    # Belief: limits of one sigma along the track (a clock that is some seconds off), focal length,
+    # distortion at the corner as a share of its distance from the axis
+    sigma_along_km: tuple[float, float] = (50.0, 150.0)
     sigma_log_focal: float = 0.05
     sigma_corner: float = 0.015
     rough_patch_px: int = 16
