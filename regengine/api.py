@@ -183,8 +183,7 @@ def run_inputs(
     What the options say of the search goes into ``params``. ConfigError, EphemerisError or
     LightMapError if an option makes no sense, or a file cannot be used.
     """
-    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand, streets_at_hand
-    from regengine.io.folders import data_folder
+    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand, references_at_hand
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
@@ -197,8 +196,8 @@ def run_inputs(
     params = params or RegisterParams(work_budget=WORK_BUDGETS[effort])
     inputs = RunInputs(
         lights=chosen_maps(_paths(options["lights"])),
-        streets=tuple(_paths(options["streets"])) or streets_at_hand(),
-        day=tuple(_paths(options["day"])) or tuple(sorted((data_folder() / "day").glob("*.tif"))),
+        streets=tuple(_paths(options["streets"])) or references_at_hand("streets"),
+        day=tuple(_paths(options["day"])) or references_at_hand("day"),
         tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(

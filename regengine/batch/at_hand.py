@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import write_whole
@@ -55,9 +56,9 @@ def maps_at_hand() -> tuple[Path, ...]:
     return tuple(path for path in _files(lights_folder()) if path.suffix.lower() in MAP_ENDINGS)
 
 
-def streets_at_hand() -> tuple[Path, ...]:
-    """The street maps of the data folder, by name."""
-    found = _files(data_folder() / "streets")
+def references_at_hand(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
+    """The street maps, or pictures by day, of the data folder, by name."""
+    found = _files(data_folder() / kind)
     return tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
 
 
@@ -105,13 +106,15 @@ class RunFiles:
     """
 
     lights: tuple[Path, ...] = ()
+    streets: tuple[Path, ...] = ()
+    day: tuple[Path, ...] = ()
     tle: Path | None = None
     metadata: Path | None = None
     lost: tuple[tuple[str, str], ...] = ()
 
 
 def files_of_run(store: Path) -> RunFiles:
-    """Map, element sets and records of a run where its store says, if they are the same still.
+    """Maps, element sets and records of a run where its store says, if they are the same still.
 
     None of a store that cannot be read or does not say.
     """
@@ -120,9 +123,10 @@ def files_of_run(store: Path) -> RunFiles:
     try:
         first = next(iter_frames(store), None)
         known = {} if first is None else json.loads(first.parameters)
-        entries = [("--lights", entry) for entry in known.get("lights") or []]
+        maps = ("lights", "streets", "day")
+        entries = [(f"--{kind}", entry) for kind in maps for entry in known.get(kind) or []]
         entries += [(f"--{name}", known[name]) for name in ("tle", "metadata") if known.get(name)]
-        found: dict[str, list[Path]] = {"--lights": [], "--tle": [], "--metadata": []}
+        found: dict[str, list[Path]] = {f"--{name}": [] for name in (*maps, "tle", "metadata")}
         lost = []
         for option, entry in entries:
             path = Path(entry.get("path") or entry["name"])
@@ -135,6 +139,8 @@ def files_of_run(store: Path) -> RunFiles:
         return RunFiles()
     return RunFiles(
         lights=tuple(found["--lights"]),
+        streets=tuple(found["--streets"]),
+        day=tuple(found["--day"]),
         tle=next(iter(found["--tle"]), None),
         metadata=next(iter(found["--metadata"]), None),
         lost=tuple(lost),

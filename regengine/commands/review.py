@@ -8,11 +8,13 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import (
+    DayMaps,
     ElementSets,
     Json,
     LightMaps,
     Metadata,
     StoreFile,
+    StreetMaps,
     tell_lost,
 )
 
@@ -20,6 +22,8 @@ from regengine.commands.options import (
 def main(
     store: StoreFile,
     lights: LightMaps = None,
+    streets: StreetMaps = None,
+    day: DayMaps = None,
     tle: ElementSets = None,
     metadata: Metadata = None,
     port: Annotated[
@@ -61,7 +65,12 @@ def main(
     """
     import json
 
-    from regengine.batch.at_hand import element_sets_at_hand, files_of_run, maps_at_hand
+    from regengine.batch.at_hand import (
+        element_sets_at_hand,
+        files_of_run,
+        maps_at_hand,
+        references_at_hand,
+    )
     from regengine.io.extras import need
     from regengine.io.plain import printable
 
@@ -69,7 +78,8 @@ def main(
     from regengine.review.server import ServerOptions, open_review, serve
 
     made_with = files_of_run(store)
-    tell_lost(made_with, {"--lights": lights, "--tle": tle, "--metadata": metadata})
+    given = {"--lights": lights, "--streets": streets, "--day": day}
+    tell_lost(made_with, {**given, "--tle": tle, "--metadata": metadata})
 
     def started(address: str) -> None:
         if as_json:
@@ -80,6 +90,8 @@ def main(
     with open_review(
         store,
         lights=lights or made_with.lights or maps_at_hand(),
+        streets=streets or made_with.streets or references_at_hand("streets"),
+        day=day or made_with.day or references_at_hand("day"),
         tle=tle or made_with.tle or element_sets_at_hand(),
         metadata=metadata or made_with.metadata,
         reviewer=reviewer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -49,6 +49,8 @@ class ReviewContext:
     reviewer: str  # name under which decisions are kept
     readonly: bool = False
     layers: tuple[OnlineLayer, ...] = ()  # online layers that the page may show
+    # Streets and pictures by day that the page may show, by their kind
+    references: Mapping[str, LightMap] = field(default_factory=dict)
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property

@@ -30,14 +30,18 @@ Place = tuple[int, int, int]  # zoom, column, row
 
 
 class MapTiles:
-    """Tiles of a night-light map, the most recent ones kept; may be asked by many threads.
+    """Tiles of a map, the most recent ones kept; may be asked by many threads.
 
+    ``white`` is the value that is drawn white.
     ``max_pixels`` of the map are read for a single tile. A tile of more, such as the whole world of
     a map without overviews (2.9 gigapixels, 20 s), is put together from smaller ones.
     """
 
-    def __init__(self, light_map: LightMap, max_pixels: int = 8_000_000) -> None:
+    def __init__(
+        self, light_map: LightMap, max_pixels: int = 8_000_000, white: float = WHITE
+    ) -> None:
         self._map = light_map
+        self._white = white
         self._max_pixels = max_pixels
         self.tile = lru_cache(maxsize=KEPT_TILES)(self._tile)
 
@@ -61,7 +65,7 @@ class MapTiles:
                 raise
             return np.zeros((TILE_PX, TILE_PX, 2), np.uint8)
         there = np.isfinite(values)
-        grey = np.rint(np.clip(np.where(there, values, 0.0) / WHITE, 0.0, 1.0) * 255.0)
+        grey = np.rint(np.clip(np.where(there, values, 0.0) / self._white, 0.0, 1.0) * 255.0)
         return np.stack([grey, 255.0 * there], axis=-1).astype(np.uint8)
 
     def _from_smaller(self, place: Place) -> Tile:

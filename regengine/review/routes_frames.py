@@ -19,6 +19,7 @@ from regengine.store.reviews import Judged, check_work, judged_state
 if TYPE_CHECKING:
     from regengine.references.reference import LightMap
 
+LAYER_NAMES = {"streets": "Streets", "day": "By day"}
 FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 
 
@@ -46,8 +47,24 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "lights": light_map is not None,
             "orbits": context.tles is not None,
             "lights_name": "" if light_map is None else _name(light_map),
-            "layers": [asdict(layer) for layer in context.layers],
+            "layers": [
+                *(
+                    {
+                        "name": LAYER_NAMES[kind],
+                        "url": f"/api/maps/{kind}/{{z}}/{{x}}/{{y}}.png",
+                        "attribution": _credits(reference),
+                    }
+                    for kind, reference in context.references.items()
+                ),
+                *(asdict(layer) for layer in context.layers),
+            ],
         }
+
+
+def _credits(light_map: LightMap) -> str:
+    """Who made its files."""
+    makers = dict.fromkeys(one.credit for one in light_map.references if one.credit)
+    return visible_text(", ".join(makers))
 
 
 def _name(light_map: LightMap) -> str:

@@ -134,6 +134,8 @@ def open_review(
     store: Path,
     *,
     lights: Sequence[Path] = (),
+    streets: Sequence[Path] = (),
+    day: Sequence[Path] = (),
     tle: Path | None = None,
     metadata: Path | None = None,
     reviewer: str | None = None,
@@ -151,7 +153,13 @@ def open_review(
     def search_inputs() -> RunInputs:
         from regengine.pipeline import RunInputs
 
-        return RunInputs(lights=tuple(lights), tle=tle, metadata=metadata).found_anywhere()
+        return RunInputs(
+            lights=tuple(lights),
+            streets=tuple(streets),
+            day=tuple(day),
+            tle=tle,
+            metadata=metadata,
+        ).found_anywhere()
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
     with closing(ReviewFrames(store)) as frames:
@@ -167,7 +175,22 @@ def open_review(
                 reviewer=name,
                 readonly=readonly,
                 layers=allowed,
+                references=_references_by_kind(streets, day),
             )
+
+
+def _references_by_kind(streets: Sequence[Path], day: Sequence[Path]) -> dict[str, LightMap]:
+    """Streets and pictures by day that are given."""
+    found: dict[str, LightMap] = {}
+    if streets or day:
+        from regengine.references.day import open_day_map
+        from regengine.references.reference import LightMap, open_references
+
+        if streets:
+            found["streets"] = LightMap(references=open_references("streets", streets))
+        if day:
+            found["day"] = open_day_map(day)
+    return found
 
 
 def _maps_and_orbits(

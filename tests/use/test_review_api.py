@@ -174,6 +174,25 @@ def test_every_answer_forbids_framing_and_foreign_scripts(
     assert headers["cache-control"] in ("no-store", "no-cache")
 
 
+def test_streets_and_days_at_hand_are_maps_of_the_page(
+    review_server: Serve, review_store: Path, tmp_path: Path
+) -> None:
+    roads = {"type": "LineString", "coordinates": [[0.001, 0.05], [0.1, 0.05]]}
+    road = {"type": "Feature", "properties": {"highway": "residential"}, "geometry": roads}
+    drawn = tmp_path / "roads.geojson"
+    drawn.write_text(json.dumps({"type": "FeatureCollection", "features": [road]}))
+    streets = tmp_path / "streets.tif"
+    run("streets", "build", str(drawn), "--out", str(streets))
+    with review_server(review_store, streets=[streets]) as client:
+        (layer,) = client.told("session")["layers"]
+        assert "OpenStreetMap" in layer["attribution"]
+        # The tile that holds 0.05 degrees north and east
+        address = layer["url"].format(z=12, x=2048, y=2047)
+        picture = np.asarray(Image.open(io.BytesIO(client.ask("GET", address).content)))
+        assert picture[..., 0].max() > 100
+        assert is_refused(client.ask("GET", address.replace("streets", "day")), 404)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
