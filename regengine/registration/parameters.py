@@ -519,6 +519,8 @@ class StreetParams(CellParams):
     # A tenth of the short side of the picture, within these
     patch_px: tuple[int, int] = (20, 32)
     fit_reach_px: int = 8
+    # Smeared frames took more than 4 rounds to come to rest
+    max_rounds: int = 8
     # Ground around the frame, km
     margin_km: float = 3.0
     # One sigma of the radial distortion at the corner, as a share of its distance from the axis
