@@ -54,11 +54,16 @@ class Trial:
     focal_scale: float = 1.0
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a table by the names of its columns."""
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
 def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator[Trial]:
     """Trials in the order in which they are run; the same for the same seed."""
     rng = np.random.default_rng(seed)
     timed = []
-    for row in csv.DictReader((real / "day/photos/index.csv").open()):
+    for row in read_rows(real / "day/photos/index.csv"):
         if row["time_utc"]:
             at = datetime.fromisoformat(row["time_utc"])
             timed.append((row["file"], real / "day/photos" / row["file"], at))
@@ -73,7 +78,7 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
             yield Trial(name=label, kind="lens", photo=photo, position=here, focal_scale=scale)
     others = []
     for folder in ("photos", "photos2"):
-        for row in csv.DictReader((real / folder / "index.csv").open()):
+        for row in read_rows(real / folder / "index.csv"):
             others.append((row["file"], real / folder / row["file"]))
     others += [(p.name, p) for p in sorted((real / "day/photos").glob("cslab3ogel_*.jpg"))]
     for number in range(negatives):
@@ -241,7 +246,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     real = Path(os.environ.get("REGENGINE_REAL_DATA", PROJECT.parent / "shared" / "real"))
     day_map = open_day_map(sorted((real / "day").glob("*.tif")))
-    truth = {row["file"]: row for row in csv.DictReader((real / "day/truth.csv").open())}
+    truth = {row["file"]: row for row in read_rows(real / "day/truth.csv")}
     lines = []
     if options.lines.exists():
         lines = [json.loads(text) for text in options.lines.read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from rasterio.transform import from_origin
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
+from matchers.footprint import WGS84
 from matchers.light_grid import LightGrid, pyramid
 from matchers.pose import off_nadir_attitude, with_attitude
 from matchers.view import render_known
@@ -203,3 +205,29 @@ def test_a_raster_without_georeference_is_no_day_map(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(path)
     with pytest.raises(LightMapError):
         open_day_map([path])
+
+
+def test_a_real_frame_lies_within_a_pixel_of_the_map(real_data: Path) -> None:
+    folder = real_data / "day"
+    rows = csv.DictReader((folder / "photos/index.csv").read_text("utf-8").splitlines())
+    said = next(row for row in rows if row["file"] == "lampone_075759.jpg")
+    rows = csv.DictReader((folder / "truth.csv").read_text("utf-8").splitlines())
+    truth = next(row for row in rows if row["file"] == said["file"])
+    nadir = position_from_nadir(
+        float(said["nadir_lon"]),
+        float(said["nadir_lat"]),
+        float(said["altitude_km"]),
+        "option",
+        sigma_km=(10.0, 5.0, 2.0),
+    )
+    earth = open_day_map(sorted(folder.glob("*.tif")))
+    frame = read_frame(folder / "photos" / said["file"])
+    result = register_on_day(frame, Prior(position=nadir), earth)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    lon, lat = result.solved.camera.pixel_to_lonlat(647.5, 485.5)
+    away_m = WGS84.inv(
+        float(truth["centre_lon"]), float(truth["centre_lat"]), float(lon), float(lat)
+    )[2]
+    # The map is drawn 0.56 km too far east, which the truth has taken off
+    assert away_m < 1200.0
