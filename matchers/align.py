@@ -24,16 +24,6 @@ from matchers.photo_light import counted_around, detail, evened
 from matchers.pose import PARAMETERS, PosePrior, stepped, track_axes
 from matchers.view import render_known
 
-# Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts once
-PIXELS_PER_SAMPLE = 9.0
-MOST_SAMPLES = 400.0
-LATTICE = 14
-ITERATIONS = 6
-# A correlation over less than this share of the photo says too little
-LEAST_COVERED = 0.3
-# A view is even whose variance is less than this share of its mean square
-EVEN_SHARE = 1e-6
-
 
 @dataclass(frozen=True, kw_only=True)
 class Alignment:
@@ -45,7 +35,6 @@ class Alignment:
 
     camera: Camera
     ncc: float
-    iterations: int
     even_ncc: float = 0.0
 
 
@@ -68,7 +57,7 @@ def align(
     prior: PosePrior,
     *,
     free: BoolArray,
-    iterations: int = ITERATIONS,
+    iterations: int = 6,
     smooth_px: float = 0.8,
     detail_px: float = 0.0,
     supersample: int = 1,
@@ -103,13 +92,13 @@ def align(
         if detail_px > 0.0:
             view = detail(view, detail_px, weight, broad)
         counted = weight * known
-        if counted.sum() < LEAST_COVERED * weight.sum():
+        if counted.sum() < 0.3 * weight.sum():  # a correlation over less says too little
             break
         ncc = correlation(photo, view, counted)
         if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
             break
         if best is None or ncc > best.ncc:
-            best = Alignment(camera=current, ncc=ncc, iterations=iteration)
+            best = Alignment(camera=current, ncc=ncc)
             best_view = view, counted
         if iteration == iterations:
             break
@@ -118,17 +107,12 @@ def align(
             break
         current = stepped(current, prior.velocity_ecef, step)
     if best is None or best_view is None:
-        return Alignment(camera=camera, ncc=0.0, iterations=0)
+        return Alignment(camera=camera, ncc=0.0)
     if detail_px <= 0.0:
         return replace(best, even_ncc=best.ncc)
-    return replace(best, even_ncc=even_correlation(photo, *best_view, detail_px))
-
-
-def even_correlation(
-    photo: FloatImage, view: FloatImage, weight: FloatImage, scale_px: float
-) -> float:
-    """Correlation of two images whose contrast was evened."""
-    return correlation(evened(photo, scale_px, weight), evened(view, scale_px, weight), weight)
+    view, counted = best_view
+    even_photo, even_view = (evened(image, detail_px, counted) for image in (photo, view))
+    return replace(best, even_ncc=correlation(even_photo, even_view, counted))
 
 
 def gauss_newton_step(
@@ -141,27 +125,43 @@ def gauss_newton_step(
 ) -> FloatArray | None:
     """One step of all free parameters; None where the images say nothing."""
     from matchers.compiled_align import designed
+    from matchers.compiled_view import fill_views
 
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
-    motion = np.ascontiguousarray(lattice_motion(camera, prior)[..., columns])
+    # Pixel motion per unit of each pose parameter on a lattice from corner to corner
+    sides = camera.width_px - 1.0, camera.height_px - 1.0
+    x, y = np.meshgrid(*(np.linspace(0.0, side, 14) for side in sides))
+    ground = camera.pixel_to_ecef(x.ravel(), y.ravel())
+    axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
+    motion = np.zeros((x.size, 2, PARAMETERS))
+    fill_views(camera.numbers, axes, ground, np.empty((x.size, 2)), motion)
+    motion = np.ascontiguousarray(motion[..., columns]).reshape(*x.shape, 2, -1)
     design = np.empty((len(columns) + 2, *view.shape), np.float32)
     weighted = np.empty_like(design)
     designed(view, weight, motion, scale, design, weighted)
     design, weighted = (each.reshape(len(design), -1) for each in (design, weighted))
-    normal = weighted @ design.T
-    right = weighted @ photo.ravel()
-    amplitude, noise = gain_and_noise(normal.astype(float), right.astype(float), photo, weight)
+    normal = (weighted @ design.T).astype(float)
+    right = (weighted @ photo.ravel()).astype(float)
+    # Gain of the view against the photo, and the variance that it leaves
+    (a, b), (_, c) = normal[:2, :2].tolist()
+    first, second = right[:2].tolist()
+    area = a * c - b * b
+    if area <= 1e-6 * a * c:  # the view is even
+        return None
+    offset, amplitude = (c * first - b * second) / area, (a * second - b * first) / area
     if amplitude <= 1e-6:
         return None
+    left = float((weight * photo**2).sum()) - offset * first - amplitude * second
+    noise = max(left / max(float(weight.sum()), 1.0), 1e-9)
     # Unknowns of the linear system are amplitude x step / scale; the prior acts on the step
-    per_sample = max(PIXELS_PER_SAMPLE, view.size / MOST_SAMPLES)
+    # Neighbouring pixels of blurred images are not independent: an area of about 3 x 3 px counts
+    # once, and at most 400 of them do
+    per_sample = max(9.0, view.size / 400.0)
     departure = prior.departure(camera)[columns] / scale
     stiffness = np.where(np.isfinite(sigmas), noise * per_sample / amplitude**2, 1e-9)
-    normal = normal.astype(float)
     normal[2:, 2:] += np.diag(stiffness)
-    right = right.astype(float)
     right[2:] -= stiffness * amplitude * departure
     try:
         solution = np.linalg.solve(normal, right)
@@ -174,35 +174,3 @@ def gauss_newton_step(
     largest = float(np.abs(motion @ step[columns]).max())
     limit = 0.08 * max(view.shape)  # the linearisation holds for a few pixels
     return step * min(1.0, limit / max(largest, 1e-9))
-
-
-def gain_and_noise(
-    normal: FloatArray, right: FloatArray, photo: FloatImage, weight: FloatImage
-) -> tuple[float, float]:
-    """Gain of the view against the photo, and the variance that it leaves; 0 for an even view."""
-    (a, b), (_, c) = normal[:2, :2].tolist()
-    first, second = right[:2].tolist()
-    area = a * c - b * b
-    if area <= EVEN_SHARE * a * c:
-        return 0.0, 1e-9
-    offset, gain = (c * first - b * second) / area, (a * second - b * first) / area
-    total = float(weight.sum())
-    left = float((weight * photo**2).sum()) - offset * first - gain * second
-    return gain, max(left / max(total, 1.0), 1e-9)
-
-
-def lattice_motion(camera: Camera, prior: PosePrior) -> FloatArray:
-    """Pixel motion per unit of each pose parameter on a lattice, shape (14, 14, 2, 10).
-
-    The lattice spans the image from corner to corner.
-    """
-    from matchers.compiled_view import fill_views
-
-    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
-    x, y = np.meshgrid(np.linspace(0.0, right, LATTICE), np.linspace(0.0, bottom, LATTICE))
-    ground = camera.pixel_to_ecef(x.ravel(), y.ravel())
-    axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
-    motion = np.zeros((LATTICE, LATTICE, 2, PARAMETERS))
-    pixels, motions = np.empty((LATTICE**2, 2)), motion.reshape(-1, 2, PARAMETERS)
-    fill_views(camera.numbers, axes, ground, pixels, motions)
-    return motion

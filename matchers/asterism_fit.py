@@ -29,8 +29,8 @@ class MatchParameters:
     # the focal length, of the lens and of the camera's position
     sigma_share: float = 0.0
     max_sigmas: float = 3.5  # points farther from any of the reference are met by chance alone
-    # Share of the photo's points that the right rotation brings together with others, as
-    # matchers.verify.SHARE_MET: light peaks of right training frames met at 0.44 to 0.64
+    # Share of the photo's points that the right rotation brings together with others, as in
+    # `matchers.verify.LightParams`: light peaks of right training frames met at 0.44 to 0.64
     match_share: float = 0.5
     # Alike asterisms whose turns agree to this (and up to twice it) vote together
     turn_step_deg: float = 4.0
@@ -40,8 +40,6 @@ class MatchParameters:
     fitted: int = 120
     kept: int = 20  # rotations are returned at most
     fit_rounds: int = 2  # of fitting rotations to what they bring together
-    bent_fit_rounds: int = 4  # where bends are fitted, too, which bring together more in each
-    max_bend_sigmas: float = 2.0
     scale_free: bool = False  # fit the scale, too, within the asterisms' tolerance of size
     # Tangents of the photo's angles are multiplied by each of these in turn: 1 where the focal
     # length is known
@@ -54,43 +52,23 @@ class Rotations:
 
     rotations: FloatArray  # (v, 3, 3): photo to reference
     scales: FloatArray  # (v,)
-    bends: FloatArray  # (v, m): sigmas of each bend
     own: BoolArray  # (v, n): points of the asterism that proposed the rotation: they do not count
     log10_odds: FloatArray  # (v,): against chance
     near: IndexArray  # (v, n): reference point nearest to each photo point
     met: BoolArray  # (v, n): whether it speaks for the rotation
 
     def fit_again(
-        self,
-        index: AsterismIndex,
-        rays: FloatArray,
-        parameters: MatchParameters,
-        bends: FloatArray,
+        self, index: AsterismIndex, rays: FloatArray, parameters: MatchParameters
     ) -> Rotations:
-        """Fitted to the points that they bring together, and weighed again.
-
-        ``bends``, shape (m, n, 3), are those of `remove_turns`, none where m is 0.
-        """
+        """Fitted to the points that they bring together, and weighed again."""
         targets = index.vectors[self.near % len(index.vectors)]
         share = self.met.astype(float)
-        scales, sigmas = self.scales, self.bends
-        bent = bend(rays, bends, sigmas)
+        scales = self.scales
         if parameters.scale_free:
             most = index.parameters.log_size_tolerance
-            scales = fitted_scales(bent, targets, share, scales, most)
-        scaled = rescaled(bent, scales[:, None, None])
+            scales = fitted_scales(rays, targets, share, scales, most)
+        scaled = rescaled(rays[None], scales[:, None, None])
         rotations = fitted_rotations(scaled, targets, share, self.rotations)
-        if len(bends):
-            # Bends have a standard normal prior
-            weight = share / parameters.sigma_rad**2
-            normal = np.einsum("vn,ani,bni->vab", weight, bends, bends) + np.eye(len(bends))
-            missing = targets @ rotations - scaled
-            pull = np.einsum("vn,ani,vni->va", weight, bends, missing) - sigmas
-            change = np.linalg.solve(normal, pull[..., None])[..., 0]
-            most = parameters.max_bend_sigmas
-            sigmas = np.clip(sigmas + change, -most, most)
-            scaled = rescaled(bend(rays, bends, sigmas), scales[:, None, None])
-            rotations = fitted_rotations(scaled, targets, share, rotations)
         placed = scaled @ np.swapaxes(rotations, 1, 2)
         count = np.maximum(share.sum(axis=1, keepdims=True), 1.0)
         centres = np.einsum("vn,vni->vi", share, placed) / count
@@ -99,7 +77,6 @@ class Rotations:
             self,
             rotations=rotations,
             scales=scales,
-            bends=sigmas,
             log10_odds=odds,
             near=near,
             met=met,
@@ -160,7 +137,6 @@ def fitted_scales(
     share: FloatArray,
     now: FloatArray,
     most: float,
-    min_pairs: int = 4,
 ) -> FloatArray:
     """Scales (v,) at which photo points that were paired spread as far as their partners.
 
@@ -175,8 +151,6 @@ def fitted_scales(
         Scales at hand.
     most : float
         Logarithms of scales stay within this.
-    min_pairs : int
-        Scales that fewer pairs speak of stay.
 
     Returns
     -------
@@ -189,7 +163,7 @@ def fitted_scales(
         middle = np.einsum("vn,vni->vi", share, points) / count
         squares.append(np.einsum("vn,vn->v", share, ((points - middle[:, None]) ** 2).sum(axis=2)))
     change = 0.5 * np.log(np.maximum(squares[0], 1e-18) / np.maximum(squares[1], 1e-18))
-    change = np.where((share > 0.0).sum(axis=1) >= min_pairs, change, 0.0)
+    change = np.where((share > 0.0).sum(axis=1) >= 4, change, 0.0)
     return np.exp(np.clip(np.log(now) + change, -most, most))
 
 
@@ -215,22 +189,3 @@ def fitted_rotations(
     u, _, vt = np.linalg.svd(profile)
     u[..., 2] *= np.sign(np.linalg.det(u @ vt))[:, None]
     return np.where((share > 0.0).sum(axis=1)[:, None, None] >= 2, u @ vt, otherwise)
-
-
-def remove_turns(rays: FloatArray, bends: FloatArray) -> FloatArray:
-    """Bends (m, n, 3) of points (n, 3), one sigma each, without what a rotation or a scale does.
-
-    Fits of these do not wait for each other then.
-    """
-    step = 1e-4  # of a numerical derivative
-    stretch = (rescaled(rays, np.exp(step)) - rays) / step
-    known = np.stack([*(np.cross(axis, rays) for axis in np.eye(3)), stretch]).reshape(4, -1)
-    flat = bends.reshape(len(bends), -1)
-    shares = np.linalg.lstsq(known.T, flat.T, rcond=None)[0]
-    return np.asarray((flat - shares.T @ known).reshape(bends.shape))
-
-
-def bend(rays: FloatArray, bends: FloatArray, sigmas: FloatArray) -> FloatArray:
-    """Points moved by so many sigmas (v, m) of each bend: unit vectors of shape (v, n, 3)."""
-    moved = rays + np.einsum("vm,mni->vni", sigmas, bends)
-    return np.asarray(moved / lengths(moved)[..., None])

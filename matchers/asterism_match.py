@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, IndexArray
-from matchers.asterism_fit import MatchParameters, Rotations, remove_turns, rescaled, weigh
+from matchers.asterism_fit import MatchParameters, Rotations, rescaled, weigh
 from matchers.asterisms import (
     AsterismIndex,
     azimuths,
@@ -31,24 +31,14 @@ from matchers.asterisms import (
 class Attitude:
     """A rotation that a photo's points may have to the reference's.
 
-    Attributes
-    ----------
-    rotation : ndarray of float64, shape (3, 3)
-        Carries photo vectors (rescaled as below) into the reference's frame.
-    scale : float
-        Tangents of the photo's angles were multiplied by it: the focal length is the nominal one
+    rotation: Carries photo vectors (rescaled as below) into the reference's frame, shape (3, 3).
+    scale: Tangents of the photo's angles were multiplied by it: the focal length is the nominal one
         divided by it.
-    inliers : ndarray of int, shape (k, 2)
-        Photo points and the reference points that they fall on.
-    log10_odds : float
-        Of this rotation against chance, without the points of the asterism that proposed it and
-        less the logarithm of the number of asterisms that met.
-    own : ndarray of int, shape (m,)
-        The photo points of that asterism.
-    figures_met : int
-        That number.
-    bends : ndarray of float64, shape (m,)
-        Sigmas by which each way of `match` moved the photo's points before the rotation.
+    inliers: Photo points and the reference points that they fall on, shape (k, 2).
+    log10_odds: Of this rotation against chance, without the points of the asterism that proposed it
+        and less the logarithm of the number of asterisms that met.
+    own: The photo points of that asterism, shape (m,).
+    figures_met: That number.
     """
 
     rotation: FloatArray
@@ -57,7 +47,6 @@ class Attitude:
     log10_odds: float
     own: IndexArray
     figures_met: int
-    bends: FloatArray
 
 
 def match(
@@ -65,7 +54,6 @@ def match(
     photo_vectors: ArrayLike,
     photo_brightness: ArrayLike,
     parameters: MatchParameters,
-    bends: FloatArray | None = None,
 ) -> list[Attitude]:
     """Attitudes of a photo's points, the likeliest first.
 
@@ -75,9 +63,6 @@ def match(
         Directions in the camera frame, z forward, of any length.
     photo_brightness : array_like, shape (n,)
         In any unit; more is brighter.
-    bends : ndarray of float64, shape (m, n, 3), optional
-        Ways in which the unit vectors may move together by one sigma each, beyond a rotation; at
-        one scale.
 
     Returns
     -------
@@ -92,17 +77,15 @@ def match(
     vectors, brightness = unit(photo_vectors), np.asarray(photo_brightness, float)
     chosen = np.argsort(-brightness, kind="stable")[: parameters.brightest]
     vectors = vectors[chosen]
-    ways = np.zeros((0, len(chosen), 3)) if bends is None else bends[:, chosen]
     found: list[Attitude] = []
     for scale in parameters.scales:
         rays = rescaled(vectors, scale)
         alike = find_alike_asterisms(index, rays, brightness[chosen], parameters.neighbours)
         if len(alike) == 0:
             continue
-        fit = best = rotate_as_voted(index, rays, alike, parameters, len(ways))
-        free = remove_turns(rays, ways) if len(ways) else ways
-        for _ in range(parameters.bent_fit_rounds if len(ways) else parameters.fit_rounds):
-            fit = fit.fit_again(index, rays, parameters, free)
+        fit = best = rotate_as_voted(index, rays, alike, parameters)
+        for _ in range(parameters.fit_rounds):
+            fit = fit.fit_again(index, rays, parameters)
             best = best.better_of(fit)
         for v, odds in enumerate(best.log10_odds):
             met = np.flatnonzero(best.met[v])
@@ -114,7 +97,6 @@ def match(
                     log10_odds=float(odds - np.log10(len(alike))),
                     own=chosen[best.own[v]],
                     figures_met=len(alike),
-                    bends=best.bends[v],
                 )
             )
     return keep_distinct(found, vectors, parameters)
@@ -124,7 +106,7 @@ def match(
 class AlikeAsterisms:
     """Asterisms of the photo and of the reference with the same code.
 
-    Members, shape (c, k), stand in the same order; turns, shape (c, k), lead from the photo's frame
+    Members, shape (c, 3), stand in the same order; turns, shape (c, 3), lead from the photo's frame
     at each member to the reference's; the natural logarithm of the scale, shape (c,), is that of
     the reference's length over the photo's.
     """
@@ -162,18 +144,14 @@ def find_alike_asterisms(
 
 
 def rotate_as_voted(
-    index: AsterismIndex,
-    rays: FloatArray,
-    alike: AlikeAsterisms,
-    parameters: MatchParameters,
-    bends: int,
+    index: AsterismIndex, rays: FloatArray, alike: AlikeAsterisms, parameters: MatchParameters
 ) -> Rotations:
     """The rotations that most alike asterisms (at least one) name, those with the best odds first.
 
     A vote is for a pair of points and the turn about them. Cells of turns are two steps wide and
     overlap, so that no border cuts a cluster.
     """
-    n, k = len(rays), alike.photo.shape[1]
+    n = len(rays)
     steps = max(3, round(360.0 / parameters.turn_step_deg))
     turn, photo, reference = (
         column.ravel() for column in (alike.turn_rad, alike.photo, alike.reference)
@@ -197,11 +175,11 @@ def rotate_as_voted(
     voters = (votes[rows] & ((1 << bits) - 1)) % len(turn)
     sine, cosine = (np.add.reduceat(f(turn[voters]), begins) for f in (np.sin, np.cos))
     most = index.parameters.log_size_tolerance * float(parameters.scale_free)
-    log_scale = np.add.reduceat(alike.log_scale[voters // k], begins) / counts
+    log_scale = np.add.reduceat(alike.log_scale[voters // 3], begins) / counts
     scales = np.exp(np.clip(log_scale, -most, most))
     first = voters[begins]
     own = np.zeros((len(top), n), bool)
-    own[np.arange(len(top))[:, None], alike.photo[first // k]] = True
+    own[np.arange(len(top))[:, None], alike.photo[first // 3]] = True
     # The voted rotation carries the point that it rests on as it was before the scale moved it:
     # two reflections are the smallest rotation back
     centres, at = index.vectors[reference[first]], rays[photo[first]]
@@ -217,7 +195,6 @@ def rotate_as_voted(
     return Rotations(
         rotations=rotations[order],
         scales=scales[order],
-        bends=np.zeros((len(order), bends)),
         own=own[order],
         log10_odds=odds[order],
         near=near[order],

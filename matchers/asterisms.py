@@ -32,8 +32,7 @@ POLAR = 0.8
 class AsterismParameters:
     """Which asterisms are made of points, and when two are alike."""
 
-    members: int = 3  # points of an asterism: 3 (triangles) or 4 (quads)
-    neighbours: int = 8  # asterisms are made of a point and of its nearest ones, this many
+    neighbours: int = 8  # asterisms are made of a point and of two of its nearest, this many
     # Only points of at least this share of a point's brightness are its neighbours: faint points
     # that one picture shows and the other does not stay out of the asterisms of bright ones. 0
     # lets all in
@@ -50,9 +49,9 @@ class AsterismParameters:
 class Figures:
     """Asterisms of points, and their codes."""
 
-    members: IndexArray  # (m, k): indices of the points; the first two are the farthest apart
-    # (m, 2 k - 3): places (x, y) of the other members in the frame of the first two, x along it,
-    # both in units of its length, and the logarithm of that length
+    members: IndexArray  # (m, 3): indices of the points; the first two are the farthest apart
+    # (m, 3): place (x, y) of the third member in the frame of the first two, x along it, both in
+    # units of its length, and the logarithm of that length
     codes: FloatArray
     axes: FloatArray  # (m, 3): unit vectors from the first member towards the second
 
@@ -72,13 +71,13 @@ class Figures:
 def group_neighbours(
     points: FloatArray, brightness: FloatArray, parameters: AsterismParameters
 ) -> IndexArray:
-    """Points (n, 3) with pairs (or triples) of their nearest neighbours that are bright enough.
+    """Points (n, 3) with pairs of their nearest neighbours that are bright enough.
 
-    Distinct groups of indices, ascending, shape (m, k).
+    Distinct groups of indices, ascending, shape (m, 3).
     """
-    k, n = parameters.members, len(points)
-    if n < k:
-        return np.zeros((0, k), np.intp)
+    n = len(points)
+    if n < 3:
+        return np.zeros((0, 3), np.intp)
     candidates = parameters.neighbours
     if parameters.brightness_share > 0.0:
         candidates *= parameters.candidates_per_neighbour
@@ -89,12 +88,12 @@ def group_neighbours(
     # Neighbours that fit come first, the nearest of them before the others
     order = np.argsort(~fits, axis=1, kind="stable")[:, : parameters.neighbours]
     near, fits = np.take_along_axis(near, order, axis=1), np.take_along_axis(fits, order, axis=1)
-    found = [np.zeros((0, k), np.intp)]
-    for columns in map(list, combinations(range(near.shape[1]), k - 1)):
+    found = [np.zeros((0, 3), np.intp)]
+    for columns in map(list, combinations(range(near.shape[1]), 2)):
         complete = fits[:, columns].all(axis=1)
         found.append(np.column_stack([np.flatnonzero(complete), near[complete][:, columns]]))
     members = np.sort(np.concatenate(found), axis=1)
-    key = members @ np.array([n ** (k - 1 - column) for column in range(k)], np.int64)
+    key = members @ np.array([n * n, n, 1], np.int64)
     return members[np.unique(key, return_index=True)[1]]
 
 
@@ -107,29 +106,22 @@ def encode(points: FloatArray, members: IndexArray) -> Figures:
     # Inside the sphere, y grows to the left of x about the asterism's middle
     side = np.cross(at.mean(axis=1), along)
     side /= np.maximum(lengths(side), 1e-12)[:, None]
-    others = (at[:, 2:] - at[:, :1]) / length[:, None, None]
-    places = others @ np.stack([along, side], axis=-1)
-    codes = np.column_stack([places.reshape(len(members), 2 * others.shape[1]), np.log(length)])
-    return Figures(members=members, codes=codes, axes=along)
+    third = (at[:, 2] - at[:, 0]) / length[:, None]
+    codes = [np.vecdot(third, along), np.vecdot(third, side), np.log(length)]
+    return Figures(members=members, codes=np.stack(codes, axis=1), axes=along)
 
 
 def encode_canonical(points: FloatArray, members: IndexArray) -> Figures:
     """Codes of asterisms in their one canonical order.
 
-    The first two members are the farthest apart; the others stand in order of x and on average
-    nearer to the first than to the second.
+    The first two members are the farthest apart; the third is nearer to the first.
     """
-    k = members.shape[1]
-    pairs = list(combinations(range(k), 2))
     at = points[members]
-    squares = np.stack([((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in pairs], axis=1)
-    orders = np.array([[*pair, *(c for c in range(k) if c not in pair)] for pair in pairs])
-    figures = encode(points, np.take_along_axis(members, orders[squares.argmax(axis=1)], axis=1))
-    x = figures.codes[:, :-1:2]
-    swapped = x.mean(axis=1, keepdims=True) > 0.5
-    rank = np.argsort(np.where(swapped, 1.0 - x, x), axis=1, kind="stable")
-    order = np.concatenate([np.where(swapped, [1, 0], [0, 1]), 2 + rank], axis=1)
-    return encode(points, np.take_along_axis(figures.members, order, axis=1))
+    sides = [((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
+    orders = np.array([(0, 1, 2), (0, 2, 1), (1, 2, 0)])[np.argmax(sides, axis=0)]
+    figures = encode(points, np.take_along_axis(members, orders, axis=1))
+    swapped = figures.codes[:, :1] > 0.5
+    return encode(points, np.where(swapped, figures.members[:, [1, 0, 2]], figures.members))
 
 
 def encode_every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
@@ -137,24 +129,18 @@ def encode_every_order(points: FloatArray, members: IndexArray, slack: float) ->
 
     The order may be missed by ``slack``, a share of an asterism's length.
     """
-    k = members.shape[1]
     at = points[members]
     apart = lengths(at[:, :, None] - at[:, None])
     # Chords are longer than what they are in an asterism's plane, by less than 5 % at any size
     least = apart.max(axis=(1, 2)) / (1.05 * (1.0 + slack))
     orders = [
         members[apart[:, order[0], order[1]] >= least][:, list(order)]
-        for order in permutations(range(k))
+        for order in permutations(range(3))
     ]
     figures = encode(points, np.concatenate(orders))
-    others = figures.codes[:, :-1].reshape(-1, k - 2, 2)
-    x = others[..., 0]
-    fits = (x.mean(axis=1) <= 0.5 + slack) & (np.diff(x, axis=1) >= -slack).all(axis=1)
-    for a, b in combinations(range(k - 2), 2):
-        fits &= np.hypot(*(others[:, a] - others[:, b]).T) <= 1.0 + slack
-    for first_two in ([0.0, 0.0], [1.0, 0.0]):
-        fits &= (np.hypot(*(others - first_two).T) <= 1.0 + slack).all(axis=0)
-    return figures.chosen(fits)
+    x, y = figures.codes[:, 0], figures.codes[:, 1]
+    near = (np.hypot(x, y) <= 1.0 + slack) & (np.hypot(x - 1.0, y) <= 1.0 + slack)
+    return figures.chosen((x <= 0.5 + slack) & near)
 
 
 def frames(vectors: FloatArray) -> FloatArray:
@@ -176,7 +162,7 @@ def turns_about_z(angle_rad: FloatArray) -> FloatArray:
 
 
 def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
-    """Directions (radians) of asterisms' axes in the frames of their members, shape (m, k)."""
+    """Directions (radians) of asterisms' axes in the frames of their members, shape (m, 3)."""
     local = frames(points)[figures.members]
     along = np.einsum("mkij,mi->mkj", local[..., :2], figures.axes)
     return np.arctan2(along[..., 1], along[..., 0])
@@ -186,37 +172,22 @@ def azimuths(points: FloatArray, figures: Figures) -> FloatArray:
 class AsterismIndex:
     """Points of the reference, their asterisms, and what finds both quickly.
 
-    Attributes
-    ----------
-    vectors : ndarray of float64, shape (n, 3)
-        Unit vectors.
-    brightness : ndarray of float64, shape (n,)
-        In any unit; more is brighter.
-    figures : Figures
-        Each in one canonical order of its members.
-    azimuths_rad : ndarray of float64, shape (m, k)
-        Directions of the asterisms' axes in the frames of their members.
-    code_table : CodeTable or None
-        Of the codes in units of the tolerances; None without any asterism.
-    whole : tuple of AsterismIndex and ndarray of bool, or None
-        What this was cut out of, and which of its points are left.
+    vectors: Unit vectors, shape (n, 3).
+    figures: Each in one canonical order of its members.
+    azimuths_rad: Directions of the asterisms' axes in the frames of their members, shape (m, 3).
+    code_table: Of the codes in units of the tolerances; None without any asterism.
     """
 
     vectors: FloatArray
-    brightness: FloatArray
     figures: Figures
     parameters: AsterismParameters
     azimuths_rad: FloatArray
     point_tree: cKDTree
     code_table: CodeTable | None
-    whole: tuple[AsterismIndex, BoolArray] | None = None
 
     @cached_property
     def density(self) -> FloatArray:
-        """Points per steradian around each point, also those that were cut off; shape (n,)."""
-        if self.whole is not None:
-            index, left = self.whole
-            return index.density[left]
+        """Points per steradian around each point, shape (n,)."""
         n = len(self.vectors)
         k = min(self.parameters.density_neighbours, n - 1)
         if k < 1:
@@ -257,7 +228,6 @@ def build_index(
     figures = figures.within(parameters.size_rad)
     return AsterismIndex(
         vectors=points,
-        brightness=bright,
         figures=figures,
         parameters=parameters,
         azimuths_rad=azimuths(points, figures),

@@ -24,18 +24,11 @@ from matchers.earth import (
 class Lens:
     """A lens and its image, wherever they look.
 
-    Attributes
-    ----------
-    width_px, height_px : int
-        Size of the image as stored.
-    focal_px : float
-        Focal length in pixels of that image.
-    principal_point : tuple of float
-        (x, y) of the optical axis, zero-based, integers at pixel centres.
-    distortion : tuple of float
-        OpenCV's k1, k2, p1, p2, k3.
-    mirrored : bool
-        x is replaced by ``width_px - 1 - x`` before projection.
+    width_px, height_px: Size of the image as stored.
+    focal_px: Focal length in pixels of that image.
+    principal_point: (x, y) of the optical axis, zero-based, integers at pixel centres.
+    distortion: OpenCV's k1, k2, p1, p2, k3.
+    mirrored: x is replaced by ``width_px - 1 - x`` before projection.
     """
 
     width_px: int
@@ -95,12 +88,8 @@ def widest_tangent(distortion: tuple[float, ...]) -> float:
 class Camera(Lens):
     """A camera in space that looks at the Earth: a `Lens`, where it is and how it is turned.
 
-    Attributes
-    ----------
-    quaternion : tuple of float
-        [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
-    position_ecef_m : tuple of float
-        Where the camera is, metres.
+    quaternion: [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF.
+    position_ecef_m: Where the camera is, metres.
     """
 
     quaternion: tuple[float, float, float, float]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -29,8 +29,7 @@ from matchers.light_grid import LightGrid
 from matchers.photo_light import detail
 from matchers.pose import (
     off_nadir_attitude,
-    quaternion_product,
-    rotation_quaternion,
+    turned,
     with_attitude,
 )
 from matchers.view import LATTICE_PX, draw, lattice, stereographic_rays
@@ -154,11 +153,8 @@ def search(
         v, u = ((at + 0.5 * (templates.side_px - side)) / (2.0 * photo.focal_px) for at in (i, j))
         # Shortest turn that carries the tile's axis (0, 0, 1) there, then the roll
         share = 2.0 * math.atan(math.hypot(u, v)) / max(math.hypot(u, v), 1e-12)
-        to_peak = rotation_quaternion([-v * share, u * share, 0.0])
-        about = rotation_quaternion([0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))])
-        turn = quaternion_product(to_peak, about)
-        boresight = with_attitude(photo, attitudes[tile]).quaternion
-        camera = replace(photo, quaternion=quaternion_product(boresight, turn))
+        there = turned(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
+        camera = turned(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
         yield Peak(score=value, camera=camera)
 
 

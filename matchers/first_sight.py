@@ -14,9 +14,11 @@ import numpy as np
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
+from matchers.earth import intersect_ellipsoid
 from matchers.light_grid import LightGrid
 from matchers.photo_light import EVEN_FLOOR, LightImage, detail, evened
-from matchers.view import NadirView, nadir_view
+from matchers.pose import looking_at_nadir
+from matchers.view import LATTICE_PX, draw, lattice, stereographic_rays
 
 
 def first_sight(
@@ -27,8 +29,6 @@ def first_sight(
     *,
     smooth_px: float,
     detail_px: float,
-    max_shift_px: int = 1,
-    view_octaves: float = 0.35,
 ) -> FloatArray:
     """Correlation of the photo with the map under cameras at one position, contrast evened.
 
@@ -42,12 +42,6 @@ def first_sight(
         The map is drawn to this angle.
     smooth_px, detail_px : float
         Blur of the image, and the scale of the structure that was taken out of it, pixels.
-    max_shift_px : int
-        Attitudes that rest on light peaks are off by a pixel of the small image or two: of 60
-        right ones in 14 frames of the training half 46 came first with shifts of a pixel tried,
-        45 with none, 45 with two.
-    view_octaves : float
-        Cameras whose focal lengths agree to this much share a view of the map.
 
     Returns
     -------
@@ -58,25 +52,41 @@ def first_sight(
     height, width = even.shape
     share = photo.weight.ravel() / total
     centred = even.ravel() - float(share @ even.ravel())
-    x, y = (np.arange(-max_shift_px, side + max_shift_px, dtype=float) for side in (width, height))
-    inside = np.s_[max_shift_px : max_shift_px + height, max_shift_px : max_shift_px + width]
-    views: dict[int, tuple[NadirView, FloatImage, FloatImage]] = {}
+    # Attitudes that rest on light peaks are off by a pixel of the small image or two: of 60 right
+    # ones in 14 frames of the training half 46 came first with shifts of a pixel tried, 45 with
+    # none, 45 with two
+    x, y = (np.arange(-1.0, side + 1.0) for side in (width, height))
+    inside = np.s_[1 : 1 + height, 1 : 1 + width]
+    # The map is drawn about the nadir, stereographically: its pixels a radian there, half of its
+    # side, its light without broad structure, and the square of that blurred
+    views: dict[int, tuple[float, int, FloatImage, FloatImage]] = {}
+    position = np.asarray(cameras[0].position_ecef_m)
+    axes, reach = looking_at_nadir(position), 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
     found = np.zeros(len(cameras))
     for number, camera in enumerate(cameras):
-        octave = round(float(np.log2(camera.focal_px)) / view_octaves)
+        # Cameras whose focal lengths agree to a third of an octave share a view of the map
+        octave = round(float(np.log2(camera.focal_px)) / 0.35)
         if octave not in views:
-            around = nadir_view(levels, camera.position_ecef_m, camera.focal_px, off_nadir_deg)
-            blurred = np.asarray(cv2.GaussianBlur(around.light, (0, 0), smooth_px), np.float32)
+            # It stretches by up to 1.4 towards the horizon, and the photo by up to 1.2 towards its
+            # own corners
+            focal_px = 0.9 * camera.focal_px
+            half_px = int(min(np.ceil(focal_px * reach), 800))
+            focal_px, step = min(focal_px, half_px / reach), 2 * LATTICE_PX
+            nodes = lattice(2 * half_px, step) - half_px
+            rays = stereographic_rays(*np.meshgrid(nodes, nodes), focal_px)
+            ground = intersect_ellipsoid(position, rays @ axes.T)
+            light, _ = draw(levels, ground, (2 * half_px, 2 * half_px), step, mean_side=True)
+            blurred = np.asarray(cv2.GaussianBlur(light, (0, 0), smooth_px), np.float32)
             drawn = detail(blurred, detail_px)
             square = np.asarray(cv2.GaussianBlur(drawn * drawn, (0, 0), detail_px), np.float32)
-            views[octave] = around, drawn, square
-        around, drawn, square = views[octave]
-        rays = camera.rays(*np.meshgrid(x, y)) @ (around.axes.T @ camera.matrix).T
+            views[octave] = focal_px, half_px, drawn, square
+        focal_px, half_px, drawn, square = views[octave]
+        rays = camera.rays(*np.meshgrid(x, y)) @ (axes.T @ camera.matrix).T
         length = np.linalg.norm(rays, axis=-1)
         # (x, y) / (1 + z) of a unit vector is tan(theta / 2) times its direction
-        scale = 2.0 * around.focal_px / np.maximum(length + rays[..., 2], 0.1 * length)
-        column = (rays[..., 0] * scale + around.half_px).astype(np.float32)
-        row = (rays[..., 1] * scale + around.half_px).astype(np.float32)
+        scale = 2.0 * focal_px / np.maximum(length + rays[..., 2], 0.1 * length)
+        column = (rays[..., 0] * scale + half_px).astype(np.float32)
+        row = (rays[..., 1] * scale + half_px).astype(np.float32)
         light, square = (
             np.asarray(cv2.remap(image, column, row, cv2.INTER_LINEAR), np.float32)
             for image in (drawn, square)

@@ -27,29 +27,21 @@ RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k
 class LensFitParams:
     """What is believed of a lens and its stars beforehand.
 
-    Attributes
-    ----------
-    principal_sigma_share : float
-        How far the principal point may lie from the middle of the picture, one sigma, as a share of
-        its long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a
-        millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
-    decentring_sigma_share : float
-        What decentred elements move a star by in the corners, one sigma, as a share of the long
-        side: 14 um on a full-frame sensor. Decentring of digital cameras stays in the tens of
-        micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could not be told
-        from the principal point in narrow fields, and left out, it would make that one wrong.
-    huber_sigma : float
-        Stars farther off count less.
-    outlier_sigma : float
-        Stars farther off are left out: 3 of 10,000 good ones (two-dimensional normal).
-    min_stars_a_term : int
-        Of all frames, for each parameter of the lens.
-    strong_evidence : float
-        A fuller lens is kept where a simpler one's criterion is not better by more than this (Kass
-        & Raftery 1995, JASA 90, 773). A term left out by mistake makes the others wrong by many of
-        their sigmas, one too many only makes sigmas larger.
-    folds : int
-        Parts of each frame's stars that are left out in turn.
+    principal_sigma_share: How far the principal point may lie from the middle of the picture, one
+        sigma, as a share of its long side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses
+        have some tenths of a millimetre (Fraser 2013, Photogramm. Eng. 79, 381).
+    decentring_sigma_share: What decentred elements move a star by in the corners, one sigma, as a
+        share of the long side: 14 um on a full-frame sensor. Decentring of digital cameras stays in
+        the tens of micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this, it could
+        not be told from the principal point in narrow fields, and left out, it would make that one
+        wrong.
+    huber_sigma: Stars farther off count less.
+    outlier_sigma: Stars farther off are left out: 3 of 10,000 good ones (two-dimensional normal).
+    min_stars_a_term: Of all frames, for each parameter of the lens.
+    strong_evidence: A fuller lens is kept where a simpler one's criterion is not better by more
+        than this (Kass & Raftery 1995, JASA 90, 773). A term left out by mistake makes the others
+        wrong by many of their sigmas, one too many only makes sigmas larger.
+    folds: Parts of each frame's stars that are left out in turn.
     """
 
     principal_sigma_share: float = 0.01
@@ -68,16 +60,10 @@ DEFAULT_PARAMS = LensFitParams()
 class LensFrame:
     """Identified stars of one frame.
 
-    Attributes
-    ----------
-    camera : SkyCamera
-        Where it is believed to look, and the lens to start from.
-    x, y : ndarray of float64, shape (N,)
-        Where the stars are, pixels of the image as stored.
-    sigma_px : ndarray of float64, shape (N,)
-        Of these places, per axis.
-    directions_icrs : ndarray of float64, shape (N, 3)
-        Unit vectors of the stars as they appear.
+    camera: Where it is believed to look, and the lens to start from.
+    x, y: Where the stars are, pixels of the image as stored, shape (N,).
+    sigma_px: Of these places, per axis, shape (N,).
+    directions_icrs: Unit vectors of the stars as they appear, shape (N, 3).
     """
 
     camera: SkyCamera
@@ -237,17 +223,11 @@ def _residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
 class NormalEquations:
     """The linearised fit at cameras that share a lens: lens parameters, then each frame's turn.
 
-    Attributes
-    ----------
-    solution : ndarray of float64, shape (u,)
-        The whole step: the free lens parameters (the focal length by its logarithm), then three
-        angles for each frame.
-    covariance : ndarray of float64, shape (u, u)
-        Inverse of the normal matrix.
-    cost : float
-        Huber's loss over all stars, and what is known beforehand.
-    tails : float
-        By how much the residuals' tails widen the covariance.
+    solution: The whole step: the free lens parameters (the focal length by its logarithm), then
+        three angles for each frame, shape (u,).
+    covariance: Inverse of the normal matrix, shape (u, u).
+    cost: Huber's loss over all stars, and what is known beforehand.
+    tails: By how much the residuals' tails widen the covariance.
     """
 
     def __init__(

@@ -92,14 +92,10 @@ def placed_camera(
 class GroundPlane:
     """A photo as a map of its ground.
 
-    Attributes
-    ----------
-    values, weight : ndarray of float32, shape (h, w)
-        Light and what counts of it.
-    axes : ndarray of float64, shape (3, 3)
-        Rows: the plane's right, its up, and the point where it touches, in the level frame.
-    pixel_km : float
-        Size of its pixels.
+    values, weight: Light and what counts of it, shape (h, w).
+    axes: Rows: the plane's right, its up, and the point where it touches, in the level frame, shape
+        (3, 3).
+    pixel_km: Size of its pixels.
     """
 
     values: FloatImage
@@ -124,18 +120,17 @@ def ground_plane(
     axes: FloatArray,
     altitude_km: float,
     pixel_km: float,
-    parameters: PlaneParameters = USUAL,
 ) -> GroundPlane | None:
     """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
 
     Of the camera only its lens is used; ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
-    count = parameters.outline_points
+    count = USUAL.outline_points
     x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
     outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
-    shown = outline[incidence_cosine(outline, altitude_km) > parameters.min_cosine]
-    if len(shown) < parameters.min_points:
+    shown = outline[incidence_cosine(outline, altitude_km) > USUAL.min_cosine]
+    if len(shown) < USUAL.min_points:
         return None
     middle = shown.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -145,14 +140,14 @@ def ground_plane(
     seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
     half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
-    half_x, half_y = np.minimum(half, parameters.max_half_px).astype(int)
+    half_x, half_y = np.minimum(half, USUAL.max_half_px).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     there = drawn.points(*np.meshgrid(np.arange(2 * half_x + 1), np.arange(2 * half_y + 1)))
     high = 1.0 + altitude_km / EARTH_RADIUS_KM
     level = [*camera.numbers[: projection.LENS], 0.0, 0.0, high, *axes.ravel()]
     x, y = projection.to_pixel(level, there[..., 0], there[..., 1], there[..., 2])
-    hit = incidence_cosine(there, altitude_km) > parameters.min_cosine
+    hit = incidence_cosine(there, altitude_km) > USUAL.min_cosine
     hit &= (x > 1.0) & (x < camera.width_px - 2.0) & (y > 1.0) & (y < camera.height_px - 2.0)
     at_x, at_y = (np.where(hit, side, -9.0).astype(np.float32) for side in (x, y))  # or outside
     values = cv2.remap(image.values * image.weight, at_x, at_y, cv2.INTER_LINEAR)

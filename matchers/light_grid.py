@@ -14,21 +14,14 @@ from detectors.types import BoolArray, FloatArray, FloatImage
 class LightGrid:
     """Night lights on a regular geographic grid.
 
-    Attributes
-    ----------
-    values : ndarray of float32, shape (rows, cols)
-        ``log10(1 + L / L0)`` with radiance L and ``L0 = 1 nW cm^-2 sr^-1``; 0 where dark.
-        For display products, L is an approximate radiance.
-    valid : ndarray of bool, shape (rows, cols), or None
-        False where the map holds no data; None where all of it is valid.
-    lon0_deg, lat0_deg : float
-        Position of the *centre* of the pixel in row 0, column 0. ``lon0_deg`` may be such that
-        columns run beyond 180 degrees: longitudes are continuous within a grid.
-    step_deg : float
-        Pixel size, the same east and south: column j lies at ``lon0_deg + j * step_deg``, row i
-        at ``lat0_deg - i * step_deg``.
-    saturation : float or None
-        Value at and above which the map is saturated; None for radiance products.
+    values: ``log10(1 + L / L0)`` with radiance L and ``L0 = 1 nW cm^-2 sr^-1``; 0 where dark, shape
+        (rows, cols). For display products, L is an approximate radiance.
+    valid: False where the map holds no data; None where all of it is valid, shape (rows, cols).
+    lon0_deg, lat0_deg: Position of the *centre* of the pixel in row 0, column 0. ``lon0_deg`` may
+        be such that columns run beyond 180 degrees: longitudes are continuous within a grid.
+    step_deg: Pixel size, the same east and south: column j lies at ``lon0_deg + j * step_deg``, row
+        i at ``lat0_deg - i * step_deg``.
+    saturation: Value at and above which the map is saturated; None for radiance products.
     """
 
     values: FloatImage

@@ -10,26 +10,17 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 
 LEAST_NCC = 0.35  # patches whose best correlation is lower hold no usable texture
-PIXELS_PER_SAMPLE = 9.0  # blurred images hold one independent sample in about 3 x 3 px
-SAME_LIGHT_SHARE = 0.5  # of their side: patches whose lights are nearer to each other show the same
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchMatches:
     """Where patches of the rendered map lie in the photo.
 
-    Attributes
-    ----------
-    x, y : ndarray, shape (n,)
-        Patch centres in the rendered view, pixels.
-    dx, dy : ndarray, shape (n,)
-        Photo position minus view position, pixels, sub-pixel.
-    covariance : ndarray, shape (n, 2, 2)
-        Of (dx, dy), from the peak's height and curvature.
-    ncc : ndarray, shape (n,)
-        Correlation at the peak.
-    size_px : int
-        Side of the patches.
+    x, y: Patch centres in the rendered view, pixels, shape (n,).
+    dx, dy: Photo position minus view position, pixels, sub-pixel, shape (n,).
+    covariance: Of (dx, dy), from the peak's height and curvature, shape (n, 2, 2).
+    ncc: Correlation at the peak, shape (n,).
+    size_px: Side of the patches.
     """
 
     x: FloatArray
@@ -120,7 +111,8 @@ def match_patches(
         if min(cv2.meanStdDev(patch)[1][0, 0], cv2.meanStdDev(area)[1][0, 0]) < 1e-4:
             continue
         surface = np.asarray(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED), np.float32)
-        peak = sub_pixel_peak(surface, patch.size / PIXELS_PER_SAMPLE)
+        # Blurred images hold one independent sample in about 3 x 3 px
+        peak = sub_pixel_peak(surface, patch.size / 9.0)
         if peak is not None and peak[0] >= LEAST_NCC:
             ncc, px, py, spread = peak
             rows.append((x, y, px - reach_px, py - reach_px, *spread, ncc))
@@ -176,7 +168,8 @@ def groups_of(view: FloatImage, matches: PatchMatches) -> IndexArray:
         if total > 0.0:
             centres[k] += (inside * offset).sum(axis=(1, 2)) / total
         away = np.linalg.norm(centres[leaders] - centres[k], axis=1)
-        if not leaders or away.min() >= SAME_LIGHT_SHARE * matches.size_px:
+        # Patches whose lights are nearer to each other than half a side show the same
+        if not leaders or away.min() >= 0.5 * matches.size_px:
             leaders.append(k)
             groups[k] = len(leaders) - 1
         else:

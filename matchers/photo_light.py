@@ -11,31 +11,19 @@ import numpy as np
 from detectors.types import FloatImage
 from matchers.camera import Camera
 
-# Lights below this many sigma of the noise are compressed away
-NOISE_SIGMAS = 3.0
-# The excess at which compression turns logarithmic is never below this share of the brightest
-# lights: the map's 1 nW/cm2/sr stands in about that relation to its city cores (60 nW/cm2/sr)
-SHARE_OF_BRIGHTEST = 0.02
-BRIGHTEST_QUANTILE = 0.995
 # Evened pictures take this share of the whole picture's variance for the least spread: of 0.02,
 # 0.1 and 0.3 each put the right camera first in as many frames
 EVEN_FLOOR = 0.1
-# Gaussians are taken on the coarsest grid that has so many steps to a sigma
-SIGMA_STEPS = 2.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightImage:
     """City light of a photo, log-compressed like the map.
 
-    Attributes
-    ----------
-    values : ndarray of float32, shape (h, w)
-        ``log10(1 + excess / knee)``; 0 where there is only diffuse light.
-    weight : ndarray of float32, shape (h, w)
-        1 where the pixel counts, 0 where it does not (hot pixels, borders of edited copies).
-    factor : float
-        Size of this image over the size of the stored one.
+    values: ``log10(1 + excess / knee)``; 0 where there is only diffuse light, shape (h, w).
+    weight: 1 where the pixel counts, 0 where it does not (hot pixels, borders of edited copies),
+        shape (h, w).
+    factor: Size of this image over the size of the stored one.
     """
 
     values: FloatImage
@@ -89,7 +77,7 @@ class LightImage:
 
 def blurred(image: FloatImage, sigma_px: float) -> FloatImage:
     """An image blurred by a Gaussian; a broad one on a coarser grid, good to 1 % within."""
-    step = int(sigma_px / SIGMA_STEPS)
+    step = int(sigma_px / 2.5)  # the coarsest grid that has so many steps to a sigma
     if step < 2:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px), np.float32)
     height, width = image.shape
@@ -202,8 +190,11 @@ def light_image(
     """
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]
-    brightest = float(np.quantile(counted, BRIGHTEST_QUANTILE)) if counted.size else 0.0
+    brightest = float(np.quantile(counted, 0.995)) if counted.size else 0.0
     excess = np.minimum(excess, most_share * max(brightest, 1e-9))
-    knee = np.maximum(NOISE_SIGMAS * noise, SHARE_OF_BRIGHTEST * brightest)
+    # Lights below three sigma of the noise are compressed away. The excess at which compression
+    # turns logarithmic is never below 2 % of the brightest lights: the map's 1 nW/cm2/sr stands in
+    # about that relation to its city cores (60 nW/cm2/sr)
+    knee = np.maximum(3.0 * noise, 0.02 * brightest)
     values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
     return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)

@@ -63,20 +63,16 @@ class PatchParameters:
     kept: int = 5  # ways to lay down each patch are returned
 
 
-DEFAULTS = PatchParameters()
+PATCHES = PatchParameters()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchTable:
     """Patches of many places, to compare others with.
 
-    Attributes
-    ----------
-    coefficients : ndarray of int8, shape (HARMONICS, n, 2 * rings)
-        Real and imaginary parts of each harmonic, rings side by side, in units of 1 / `UNIT`; of
-        about unit length together.
-    weights : ndarray of float32, shape (rings, HARMONICS)
-        What harmonics were multiplied by before.
+    coefficients: Real and imaginary parts of each harmonic, rings side by side, in units of 1 /
+        `UNIT`; of about unit length together, shape (HARMONICS, n, 2 * rings).
+    weights: What harmonics were multiplied by before, shape (rings, HARMONICS).
     """
 
     coefficients: NDArray[np.int8]
@@ -114,7 +110,6 @@ class Laid:
     rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescaled`
     scale: float
     log10_odds: float  # of the other patches, less the logarithm of the rank of the one laid down
-    met: int  # patches that speak for it
     own: int  # the patch laid down
 
 
@@ -124,7 +119,6 @@ def sampled(
     x: ArrayLike,
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
-    parameters: PatchParameters = DEFAULTS,
 ) -> tuple[FloatImage, FloatImage]:
     """Light in rings around places of a picture.
 
@@ -152,7 +146,7 @@ def sampled(
     values = np.zeros((len(at_x), len(RINGS_PX), ANGLES), np.float32)
     weights = np.zeros_like(values)
     for ring, radius_px in enumerate(RINGS_PX):
-        sigma_px = max(parameters.min_blur_px, parameters.blur_share * radius_px)
+        sigma_px = max(PATCHES.min_blur_px, PATCHES.blur_share * radius_px)
         covered = blurred(counted, sigma_px)
         light = blurred(lit, sigma_px) / np.maximum(covered, 1e-3)
         columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
@@ -161,7 +155,7 @@ def sampled(
             part = np.s_[start : start + 30_000]
             values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
             weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
-    return values, (weights > parameters.min_weight).astype(np.float32)
+    return values, (weights > PATCHES.min_weight).astype(np.float32)
 
 
 def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
@@ -171,27 +165,25 @@ def blurred(picture: FloatImage, sigma_px: float) -> FloatImage:
     )
 
 
-def harmonics(
-    values: FloatImage, weights: FloatImage, parameters: PatchParameters = DEFAULTS
-) -> ComplexArray:
+def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     """Harmonics (n, rings, HARMONICS) of rings of `sampled`; what does not count is as nothing.
 
     It is taken for the ring's mean.
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
-    without = np.where(count >= parameters.min_samples, (values - mean) * weights, 0.0)
+    without = np.where(count >= PATCHES.min_samples, (values - mean) * weights, 0.0)
     return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
 
 
-def table_of(found: ComplexArray, parameters: PatchParameters = DEFAULTS) -> PatchTable:
+def table_of(found: ComplexArray) -> PatchTable:
     """A table of harmonics of many places, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
-    weights **= -parameters.whitening
+    weights **= -PATCHES.whitening
     weighted = found * weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2)))
-    least = parameters.ridge * float(np.median(size)) if len(found) else 1.0
+    least = PATCHES.ridge * float(np.median(size)) if len(found) else 1.0
     weighted /= np.maximum(np.hypot(size, least), 1e-9)[:, None, None]
     parts = np.concatenate([weighted.real, weighted.imag], axis=1).transpose(2, 0, 1)
     return PatchTable(
@@ -231,13 +223,7 @@ def correlate(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatI
     return np.asarray(turned.reshape(ANGLES, len(projections), -1))
 
 
-def lay(
-    reference: PatchMap,
-    photo: PatchPhoto,
-    laid: IndexArray,
-    best: int,
-    parameters: PatchParameters = DEFAULTS,
-) -> list[Laid]:
+def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> list[Laid]:
     """Lay some of a photo's patches on the places that each looks like.
 
     Parameters
@@ -253,7 +239,7 @@ def lay(
         The likeliest few of each patch.
     """
     count = len(reference.vectors)
-    if len(laid) == 0 or count < parameters.nearest:
+    if len(laid) == 0 or count < PATCHES.nearest:
         return []
     best = min(best, count)
     table, projections = reference.table, project(photo.queries[laid])
@@ -269,37 +255,24 @@ def lay(
         turns = turns_about_z(2.0 * np.pi * found[:, 0].argmax(axis=0) / ANGLES)
         ways.append(reference.frames[places] @ turns @ photo.frames[own].T)
     turned, own = np.concatenate(ways), np.repeat(laid, best)
-    odds, _, said = weigh(
-        reference, photo, own, turned, np.ones(len(own)), parameters.rough_reach, parameters
-    )
+    odds = weigh(reference, photo, own, turned, np.ones(len(own)), PATCHES.rough_reach)[0]
     odds -= np.tile(np.log10(1.0 + np.arange(best)), len(laid))
-    order = np.argsort(-odds.reshape(-1, best), axis=1, kind="stable")[:, : parameters.kept]
+    order = np.argsort(-odds.reshape(-1, best), axis=1, kind="stable")[:, : PATCHES.kept]
     return [
-        Laid(
-            rotation=turned[i],
-            scale=1.0,
-            log10_odds=float(odds[i]),
-            met=int((said[i] > 0.0).sum()) + 1,
-            own=int(own[i]),
-        )
+        Laid(rotation=turned[i], scale=1.0, log10_odds=float(odds[i]), own=int(own[i]))
         for i in (order + best * np.arange(len(laid))[:, None]).ravel().tolist()
     ]
 
 
-def fitted(
-    reference: PatchMap,
-    photo: PatchPhoto,
-    ways: Sequence[Laid],
-    parameters: PatchParameters = DEFAULTS,
-) -> list[Laid]:
+def fitted(reference: PatchMap, photo: PatchPhoto, ways: Sequence[Laid]) -> list[Laid]:
     """Ways to lay a photo fitted, with their scales, to all that each brings together."""
     if not ways:
         return []
-    p, which = parameters, np.arange(len(ways))
+    p, which = PATCHES, np.arange(len(ways))
     rotations = np.stack([way.rotation for way in ways])
     scales, own = np.array([way.scale for way in ways]), np.array([way.own for way in ways])
     unscaled = np.ones(len(ways))
-    odds, near, said = weigh(reference, photo, own, rotations, unscaled, p.rough_reach, p)
+    odds, near, said = weigh(reference, photo, own, rotations, unscaled, p.rough_reach)
     ranks = odds - [way.log10_odds for way in ways]
     for _ in range(p.fit_rounds):
         share = np.maximum(said, 0.0)
@@ -310,13 +283,12 @@ def fitted(
         scales = fitted_scales(photo.vectors, targets, share, scales, p.max_log_scale)
         scaled = rescaled(photo.vectors[None], scales[:, None, None])
         rotations = fitted_rotations(scaled, targets, share, rotations)
-        odds, near, said = weigh(reference, photo, own, rotations, scales, p.fine_reach, p)
+        odds, near, said = weigh(reference, photo, own, rotations, scales, p.fine_reach)
     return [
         Laid(
             rotation=rotations[i],
             scale=float(scales[i]),
             log10_odds=float(odds[i] - ranks[i]),
-            met=int((said[i] > 0.0).sum()) + 1,
             own=way.own,
         )
         for i, way in enumerate(ways)
@@ -330,7 +302,6 @@ def weigh(
     rotations: FloatArray,
     scales: FloatArray,
     reach: tuple[float, float],
-    parameters: PatchParameters,
 ) -> tuple[FloatArray, IndexArray, FloatArray]:
     """Odds of rotations by all patches but one each, what each patch fell on, and what it says.
 
@@ -343,7 +314,7 @@ def weigh(
     apart = lengths(photo.vectors[own][:, None] - photo.vectors[None])
     reach_rad = reach[0] * reference.pixel_rad + reach[1] * apart
     distance, places = reference.tree.query(
-        placed.reshape(-1, 3), k=parameters.nearest, distance_upper_bound=float(reach_rad.max())
+        placed.reshape(-1, 3), k=PATCHES.nearest, distance_upper_bound=float(reach_rad.max())
     )
     distance, places = (each.reshape(*apart.shape, -1) for each in (distance, places))
     which = np.arange(len(rotations))
@@ -358,12 +329,12 @@ def weigh(
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(reference.table.coefficients), np.int8, "C"),
         project(photo.queries),
-        np.array(parameters.turns_rad),
+        np.array(PATCHES.turns_rad),
         best,
         first,
     )
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    above = best - parameters.min_correlation
-    said = np.where(above > 0.0, parameters.log10_per_unit * above, parameters.unmet_log10)
+    above = best - PATCHES.min_correlation
+    said = np.where(above > 0.0, PATCHES.log10_per_unit * above, PATCHES.unmet_log10)
     said[which, own] = 0.0
     return said.sum(axis=1), near, said

@@ -18,8 +18,6 @@ from matchers import projection
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, local_axes
 
-Quaternion = tuple[float, float, float, float]
-
 PARAMETERS = 10
 ROTATION = slice(0, 3)
 FOCAL = 3
@@ -61,31 +59,13 @@ def off_nadir_attitude(
     return np.asarray(looking_at_nadir(position_ecef_m) @ turns.as_matrix())
 
 
-def quaternion_product(a: Quaternion, b: Quaternion) -> Quaternion:
-    """Rotation b followed by a, as unit quaternions [x, y, z, w]."""
-    ax, ay, az, aw = a
-    bx, by, bz, bw = b
-    x = aw * bx + ax * bw + ay * bz - az * by
-    y = aw * by - ax * bz + ay * bw + az * bx
-    z = aw * bz + ax * by - ay * bx + az * bw
-    w = aw * bw - ax * bx - ay * by - az * bz
-    length = math.sqrt(x * x + y * y + z * z + w * w)
-    return x / length, y / length, z / length, w / length
-
-
-def rotation_quaternion(rotation_vector_rad: ArrayLike) -> Quaternion:
-    """Unit quaternion [x, y, z, w] of a rotation vector (radians)."""
-    rx, ry, rz = (float(r) for r in np.asarray(rotation_vector_rad, float))
-    angle = math.sqrt(rx * rx + ry * ry + rz * rz)
-    # sin(a / 2) / a, also where a vanishes
-    share = math.sin(angle / 2.0) / angle if angle > 1e-9 else 0.5
-    return rx * share, ry * share, rz * share, math.cos(angle / 2.0)
-
-
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
-    turn = rotation_quaternion(rotation_vector_rad)
-    return replace(camera, quaternion=quaternion_product(camera.quaternion, turn))
+    from scipy.spatial.transform import Rotation
+
+    turn = Rotation.from_quat(camera.quaternion) * Rotation.from_rotvec(rotation_vector_rad)
+    x, y, z, w = turn.as_quat().tolist()
+    return replace(camera, quaternion=(x, y, z, w))
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
@@ -128,30 +108,19 @@ def other_pose(camera: Camera) -> Camera | None:
 class PosePrior:
     """What is believed of a photo before its lights are looked at; one sigma each.
 
-    Attributes
-    ----------
-    position_ecef_m : tuple of float
-        Believed camera position.
-    velocity_ecef : tuple of float
-        Direction of motion over the ground, of any length.
-    focal_px : float
-        Believed focal length in pixels of the image at hand.
-    sigma_along_m, sigma_across_m, sigma_up_m : float
-        Uncertainty of the position along the track, across it, and of the height.
-    sigma_log_focal : float
-        Relative uncertainty of the focal length.
-    sigma_k1 : float
-        Uncertainty of the radial distortion around the believed one.
-    principal_point : tuple of float
-        Believed principal point of the image at hand.
-    sigma_principal_px : float
-        Its uncertainty; 0 where the image is no crop.
-    k1 : float
-        Believed radial distortion.
-    quaternion : tuple of float, optional
-        Believed attitude, as a camera has it; stars tell one.
-    sigma_rotation_rad : float
-        Its uncertainty about each of the camera's axes; infinite where nothing is known of it.
+    position_ecef_m: Believed camera position.
+    velocity_ecef: Direction of motion over the ground, of any length.
+    focal_px: Believed focal length in pixels of the image at hand.
+    sigma_along_m, sigma_across_m, sigma_up_m: Uncertainty of the position along the track, across
+        it, and of the height.
+    sigma_log_focal: Relative uncertainty of the focal length.
+    sigma_k1: Uncertainty of the radial distortion around the believed one.
+    principal_point: Believed principal point of the image at hand.
+    sigma_principal_px: Its uncertainty; 0 where the image is no crop.
+    k1: Believed radial distortion.
+    quaternion: Believed attitude, as a camera has it; stars tell one.
+    sigma_rotation_rad: Its uncertainty about each of the camera's axes; infinite where nothing is
+        known of it.
     """
 
     position_ecef_m: tuple[float, float, float]

@@ -28,17 +28,11 @@ class FitParameters:
 class PoseFit:
     """A camera from points.
 
-    Attributes
-    ----------
-    covariance : ndarray, shape (10, 10)
-        Of the pose parameters, the beliefs included, scaled by the residuals where these are larger
-        than expected and outliers tamed.
-    residual_px : ndarray, shape (n, 2)
-        Points minus camera; NaN where the place is behind the camera.
-    weights : ndarray, shape (n,)
-        Robust weight of each, in (0, 1].
-    chi_square : float
-        Of all residuals and of the departure from the beliefs.
+    covariance: Of the pose parameters, the beliefs included, scaled by the residuals where these
+        are larger than expected and outliers tamed, shape (10, 10).
+    residual_px: Points minus camera; NaN where the place is behind the camera, shape (n, 2).
+    weights: Robust weight of each, in (0, 1], shape (n,).
+    chi_square: Of all residuals and of the departure from the beliefs.
     """
 
     camera: Camera

@@ -59,25 +59,15 @@ FLOOR_PX, PARTS, BENT_LOG10_ODDS = USUAL.floor_px, USUAL.max_parts, USUAL.bent_l
 class Refinement:
     """A fine camera, what it was fitted to and how sure it is.
 
-    Attributes
-    ----------
-    rendered : Camera
-        The camera whose view the patches were taken from: the start of the last round.
-    covariance : ndarray, shape (10, 10)
-        Of the pose parameters, the prior included, scaled by the residuals where these are larger
-        than expected.
-    matches : PatchMatches
-        Patches of the last round, as found before its step.
-    residual_px : ndarray, shape (n, 2)
-        What the solution leaves of them.
-    weights : ndarray, shape (n,)
-        Robust weight of each, in (0, 1].
-    prior : PosePrior
-        What was believed before.
-    free : ndarray of bool, shape (10,)
-        The unknowns.
-    aside_log10_odds : float
-        Of what a last look at the widest reach fits, against this camera.
+    rendered: The camera whose view the patches were taken from: the start of the last round.
+    covariance: Of the pose parameters, the prior included, scaled by the residuals where these are
+        larger than expected, shape (10, 10).
+    matches: Patches of the last round, as found before its step.
+    residual_px: What the solution leaves of them, shape (n, 2).
+    weights: Robust weight of each, in (0, 1], shape (n,).
+    prior: What was believed before.
+    free: The unknowns, shape (10,).
+    aside_log10_odds: Of what a last look at the widest reach fits, against this camera.
     """
 
     camera: Camera

@@ -111,14 +111,9 @@ SIGMA_ANY_LOG_FOCAL = USUAL.sigma_any_log_focal
 class PointPairs:
     """Pixels and the places that they show.
 
-    Attributes
-    ----------
-    pixels : ndarray of float64, shape (n, 2)
-        Of the image as stored.
-    ground_ecef_m : ndarray of float64, shape (n, 3)
-        Places.
-    sigma_px : ndarray of float64, shape (n,)
-        Precision of each pair along each axis of the image.
+    pixels: Of the image as stored, shape (n, 2).
+    ground_ecef_m: Places, shape (n, 3).
+    sigma_px: Precision of each pair along each axis of the image, shape (n,).
     """
 
     pixels: FloatArray
@@ -189,14 +184,9 @@ def rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePri
 class Unknowns:
     """What is free, what is believed of it, and the points that tell it.
 
-    Attributes
-    ----------
-    pairs : PointPairs
-        The points.
-    belief : PosePrior
-        Of position, focal length and distortion; of the attitude nothing is believed.
-    freed : tuple of str
-        What is free, see `free_parameters`.
+    pairs: The points.
+    belief: Of position, focal length and distortion; of the attitude nothing is believed.
+    freed: What is free, see `free_parameters`.
     """
 
     pairs: PointPairs

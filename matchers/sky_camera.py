@@ -18,10 +18,7 @@ LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
 class SkyCamera(Lens):
     """A lens and where it points among the stars.
 
-    Attributes
-    ----------
-    quaternion_icrs : tuple of float
-        [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
+    quaternion_icrs: [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ICRS.
     """
 
     quaternion_icrs: tuple[float, float, float, float]

@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.camera import widest_tangent
+from matchers.projection import distort, distortion_jacobian
 from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 
 
@@ -34,18 +35,13 @@ class LensPrior:
     up to 5 % (here two sigma) for the widest rectilinear ones: each sigma is a constant and a part
     that grows with the tangent of the angle to the corner.
 
-    Attributes
-    ----------
-    log_focal : float
-        Natural logarithm of the focal length, about that of the camera at hand.
-    principal_share : float
-        Principal point, as a share of the picture's long side: mild crops are off by this.
-    k1, k2, k3, tangential : tuple of float
-        Terms of the distortion at the corner: the constant, and the part per unit of tangent.
-    max_sigmas : float
-        Farther off is no lens.
-    min_reach : float
-        The lens model must hold beyond the corner by so much, for the principal point.
+    log_focal: Natural logarithm of the focal length, about that of the camera at hand.
+    principal_share: Principal point, as a share of the picture's long side: mild crops are off by
+        this.
+    k1, k2, k3, tangential: Terms of the distortion at the corner: the constant, and the part per
+        unit of tangent.
+    max_sigmas: Farther off is no lens.
+    min_reach: The lens model must hold beyond the corner by so much, for the principal point.
     """
 
     log_focal: float = 0.5
@@ -181,18 +177,12 @@ def jacobian(camera: SkyCamera, vectors_icrs: FloatArray) -> FloatArray:
     local = vectors_icrs @ camera.matrix
     z = local[:, 2]
     u, v = local[:, 0] / z, local[:, 1] / z
-    k1, k2, p1, p2, k3 = camera.distortion
     r2 = u * u + v * v
-    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    slope = 2.0 * (k1 + r2 * (2.0 * k2 + 3.0 * r2 * k3))  # d radial / d u = slope u
-    uu = radial + slope * u * u + 2.0 * p1 * v + 6.0 * p2 * u
-    uv = slope * u * v + 2.0 * p1 * u + 2.0 * p2 * v
-    vv = radial + slope * v * v + 6.0 * p1 * v + 2.0 * p2 * u
+    uu, vv, uv = distortion_jacobian(u, v, camera.distortion)
+    bent_u, bent_v = distort(u, v, camera.distortion)
     # A turn w of the camera's frame moves local vectors by -w x local
     du = np.stack([u * v, -(1.0 + u * u), v], axis=1)
     dv = np.stack([1.0 + v * v, -u * v, -u], axis=1)
-    bent_u = u * radial + 2.0 * p1 * u * v + p2 * (r2 + 2.0 * u * u)
-    bent_v = v * radial + p1 * (r2 + 2.0 * v * v) + 2.0 * p2 * u * v
     f, one, zero = camera.focal_px, np.ones_like(u), np.zeros_like(u)
     terms_u = [u * r2, u * r2**2, 2.0 * u * v, r2 + 2.0 * u * u, u * r2**3]
     terms_v = [v * r2, v * r2**2, r2 + 2.0 * v * v, 2.0 * u * v, v * r2**3]
@@ -219,12 +209,8 @@ def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
 class StarPairs:
     """Detections and their stars.
 
-    Attributes
-    ----------
-    detection, star : ndarray of int, shape (N,)
-        Rows of the detections and of the catalogue.
-    alone : ndarray of bool, shape (N,)
-        No other star blends into it.
+    detection, star: Rows of the detections and of the catalogue, shape (N,).
+    alone: No other star blends into it, shape (N,).
     """
 
     detection: IndexArray

@@ -23,18 +23,11 @@ from matchers.sky_camera import SkyCamera, matrix_quaternion, solid_angle
 class SearchStage:
     """One way to choose stars for figures.
 
-    Attributes
-    ----------
-    brightest : int
-        So many detections make figures.
-    stars_in_view : int
-        So many stars of the catalogue would stand in the picture.
-    spread : bool
-        Detections are the brightest of cells over the picture, not of the whole.
-    mirrored : bool
-        The picture is taken as flipped left to right.
-    verified : int
-        So many proposals of all lenses are verified, the likeliest.
+    brightest: So many detections make figures.
+    stars_in_view: So many stars of the catalogue would stand in the picture.
+    spread: Detections are the brightest of cells over the picture, not of the whole.
+    mirrored: The picture is taken as flipped left to right.
+    verified: So many proposals of all lenses are verified, the likeliest.
     """
 
     brightest: int = 30
@@ -48,30 +41,21 @@ class SearchStage:
 class StarSearchParams:
     """How cameras are proposed.
 
-    Attributes
-    ----------
-    stages : tuple of SearchStage
-        In their order. The first two are for a handful of bright stars above much noise: few
+    stages: In their order. The first two are for a handful of bright stars above much noise: few
         figures, so that few stars prove a camera. Noise spoils figures of thirty where twenty are
         stars; the sky may fill a third of a picture (a limb frame), its stars are then fainter;
         hardware may hold most of the brightest.
-    ladder_step : float
-        Ratio of focal lengths: rungs overlap with the figures' tolerance of size.
-    figures : AsterismParameters
-        Of the smallest cut of the catalogue.
-    min_shape_tolerance, tightening : float
-        The tolerance falls with this power of a cut's size. Distortion bends figures of wide
-        fields, which the small cuts serve; half a pixel of figures of 100 is what the narrow ones
-        need.
-    cut_step : float
-        Sizes of the catalogue's cuts are powers of this: few indices serve all lenses.
-    min_cut, max_cut : int
-        Stars of the smallest and the largest cut.
-    sigma_px, sigma_share : float
-        One sigma of a detection, and what is added for every radian from the figure.
-    weighed, fitted, kept : int
-        As in `MatchParameters`. In 120 searches of 14 training lists the right camera was the first
-        of its rung wherever it was met.
+    ladder_step: Ratio of focal lengths: rungs overlap with the figures' tolerance of size.
+    figures: Of the smallest cut of the catalogue.
+    min_shape_tolerance, tightening: The tolerance falls with this power of a cut's size. Distortion
+        bends figures of wide fields, which the small cuts serve; half a pixel of figures of 100 is
+        what the narrow ones need.
+    cut_step: Sizes of the catalogue's cuts are powers of this: few indices serve all lenses.
+    min_cut, max_cut: Stars of the smallest and the largest cut.
+    sigma_px, sigma_share: One sigma of a detection, and what is added for every radian from the
+        figure.
+    weighed, fitted, kept: As in `MatchParameters`. In 120 searches of 14 training lists the right
+        camera was the first of its rung wherever it was met.
     """
 
     stages: tuple[SearchStage, ...] = (
@@ -88,7 +72,6 @@ class StarSearchParams:
     ladder_step: float = 1.22
     figures: AsterismParameters = field(
         default_factory=lambda: AsterismParameters(
-            members=3,
             neighbours=8,
             shape_tolerance=0.02,
             log_size_tolerance=0.12,
@@ -123,10 +106,7 @@ class Proposal:
 class StarIndices:
     """The catalogue, cut off at several magnitudes, with the figures of each cut when first used.
 
-    Attributes
-    ----------
-    vectors : ndarray of float64, shape (n, 3)
-        Unit vectors in ICRS, the brightest first.
+    vectors: Unit vectors in ICRS, the brightest first, shape (n, 3).
     """
 
     vectors: FloatArray

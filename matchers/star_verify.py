@@ -30,16 +30,10 @@ from matchers.star_fit import CameraFit, LensPrior, fit_camera, is_plausible, pl
 class StarField:
     """Detections of a picture, and the catalogue that they are held against.
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (n,)
-        Detections, pixels, the most significant first.
-    vectors_icrs : ndarray of float64, shape (c, 3)
-        Stars of the catalogue, the brightest first.
-    magnitude : ndarray of float64, shape (n,), optional
-        Of detections, from any zero point; without it places alone count.
-    star_magnitude : ndarray of float64, shape (c,)
-        Of the catalogue, where the detections have theirs.
+    x, y: Detections, pixels, the most significant first, shape (n,).
+    vectors_icrs: Stars of the catalogue, the brightest first, shape (c, 3).
+    magnitude: Of detections, from any zero point; without it places alone count, shape (n,).
+    star_magnitude: Of the catalogue, where the detections have theirs, shape (c,).
     """
 
     x: FloatArray
@@ -53,15 +47,11 @@ class StarField:
 class MagnitudeParams:
     """What is believed of the brightness of stars before any is met.
 
-    Attributes
-    ----------
-    sigma_mag, n_stars : float
-        One sigma of a detection's magnitude against Gaia's G (colours 0.3, vignetting and clipping
-        more), which counts as so many stars beside those that measure it.
-    strange_share, strange_span_mag : float
-        Variables, doubles, clipped cores: so many are of any brightness within a span.
-    slopes : tuple of float
-        A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far
+    sigma_mag, n_stars: One sigma of a detection's magnitude against Gaia's G (colours 0.3,
+        vignetting and clipping more), which counts as so many stars beside those that measure it.
+    strange_share, strange_span_mag: Variables, doubles, clipped cores: so many are of any
+        brightness within a span.
+    slopes: A photo whose values were taken for sRGB and are linear has magnitudes 2.2 times too far
         apart.
     """
 
@@ -76,33 +66,20 @@ class MagnitudeParams:
 class VerifyParameters:
     """How a camera is held against the catalogue.
 
-    Attributes
-    ----------
-    detections : int
-        So many of the brightest are asked.
-    depths : tuple of int
-        The brightest stars in the picture that are predicted: each of these numbers is tried.
-    floor_px, ceiling_px : float
-        Limits of the error of a detection against the fitted lens, per axis; it is measured.
-    sigma_px, n_stars : float
-        Where few stars measure it, it is as if so many more had been off by so much.
-    shape_tolerance : float
-        Of the triangle that proposes, as a share of its length.
-    min_pairs : int
-        To fit attitude and focal length with something left over.
-    max_sigmas : float
-        A detection farther from a predicted star is not it.
-    density_neighbours : int
-        So many stars around each say how dense they stand.
-    max_rounds : int
-        Of fitting and meeting more stars.
-    min_log10_odds : tuple of float
-        Below these a proposal is given up after each round. Right ones of the real star fields had
-        2.5 and more after the first round, 8 and more after the second.
-    prior : LensPrior
-        What is believed of the lens beforehand.
-    light : MagnitudeParams
-        What is believed of brightness.
+    detections: So many of the brightest are asked.
+    depths: The brightest stars in the picture that are predicted: each of these numbers is tried.
+    floor_px, ceiling_px: Limits of the error of a detection against the fitted lens, per axis; it
+        is measured.
+    sigma_px, n_stars: Where few stars measure it, it is as if so many more had been off by so much.
+    shape_tolerance: Of the triangle that proposes, as a share of its length.
+    min_pairs: To fit attitude and focal length with something left over.
+    max_sigmas: A detection farther from a predicted star is not it.
+    density_neighbours: So many stars around each say how dense they stand.
+    max_rounds: Of fitting and meeting more stars.
+    min_log10_odds: Below these a proposal is given up after each round. Right ones of the real star
+        fields had 2.5 and more after the first round, 8 and more after the second.
+    prior: What is believed of the lens beforehand.
+    light: What is believed of brightness.
     """
 
     detections: int = 150

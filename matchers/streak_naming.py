@@ -28,30 +28,19 @@ from detectors.types import BoolArray, FloatArray, IndexArray
 class NamingParams:
     """What is believed before any streak is seen.
 
-    Attributes
-    ----------
-    max_clock_sigmas : float
-        Errors of the clock up to so many sigmas are weighed.
-    clock_step_s : float
-        In such steps: 150 m of a low orbit, a quarter of what element sets are good to.
-    max_clock_steps : int
-        At most so many of them: bounds the memory for clocks that are minutes off.
-    unlisted_rate, unlisted_share : float
-        Things that no catalogue has: meteors, aircraft, false streaks, a frame; and satellites
-        (secret, just launched, lost) for each listed one that may be seen.
-    companion_share : float
-        Unlisted satellites fly along with listed ones, launched together: so many for each,
-        anywhere on the part of its track that was followed.
-    faded_share : float
-        An end that is not at the border is that of the exposure, unless the satellite dimmed.
-    broken_share : float
-        A satellite that tumbles, or a detector that lost the line, leaves two streaks.
-    min_length_px : float
-        Shorter streaks are as frequent as those of this length.
-    max_beside_sigmas : float
-        Tracks farther beside a streak, of the wide errors, weigh nothing.
-    min_unlisted : float
-        No probability is 1.
+    max_clock_sigmas: Errors of the clock up to so many sigmas are weighed.
+    clock_step_s: In such steps: 150 m of a low orbit, a quarter of what element sets are good to.
+    max_clock_steps: At most so many of them: bounds the memory for clocks that are minutes off.
+    unlisted_rate, unlisted_share: Things that no catalogue has: meteors, aircraft, false streaks, a
+        frame; and satellites (secret, just launched, lost) for each listed one that may be seen.
+    companion_share: Unlisted satellites fly along with listed ones, launched together: so many for
+        each, anywhere on the part of its track that was followed.
+    faded_share: An end that is not at the border is that of the exposure, unless the satellite
+        dimmed.
+    broken_share: A satellite that tumbles, or a detector that lost the line, leaves two streaks.
+    min_length_px: Shorter streaks are as frequent as those of this length.
+    max_beside_sigmas: Tracks farther beside a streak, of the wide errors, weigh nothing.
+    min_unlisted: No probability is 1.
     """
 
     max_clock_sigmas: float = 4.5
@@ -74,15 +63,11 @@ DEFAULT_PARAMS = NamingParams()
 class Streak:
     """One measured streak.
 
-    Attributes
-    ----------
-    ends : ndarray of float64, shape (2, 2, 2)
-        Places of its ends (second axis) in the picture of the exposure's middle, if the first end
-        was drawn first (first axis 0) or last (1). The two differ for trailing stars alone.
-    cut : tuple of bool
-        Whether the border cuts the first, the second end.
-    sigma_end_px, sigma_line_px : float
-        One sigma of the ends along and across it.
+    ends: Places of its ends (second axis) in the picture of the exposure's middle, if the first end
+        was drawn first (first axis 0) or last (1), shape (2, 2, 2). The two differ for trailing
+        stars alone.
+    cut: Whether the border cuts the first, the second end.
+    sigma_end_px, sigma_line_px: One sigma of the ends along and across it.
     """
 
     ends: FloatArray

@@ -52,7 +52,7 @@ class LightParams:
     min_scale: float = 1e-3  # of the distribution of extreme values
 
 
-DEFAULT_PARAMS = LightParams()
+LIGHTS = LightParams()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ def find_light_peaks(
     log_light: FloatImage,
     weight: FloatImage | None,
     count: int,
-    scale_px: float = DEFAULT_PARAMS.scale_px,
+    scale_px: float = LIGHTS.scale_px,
 ) -> LightPeaks:
     """Local maxima of a log-light image after a difference of Gaussians, sub-pixel.
 
@@ -91,7 +91,7 @@ def find_light_peaks(
     scale_px : float
         Sigma of the inner Gaussian.
     """
-    outer_px = scale_px * DEFAULT_PARAMS.outer_ratio
+    outer_px = scale_px * LIGHTS.outer_ratio
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
         band = inner - cv2.GaussianBlur(log_light, (0, 0), outer_px)
@@ -101,7 +101,7 @@ def find_light_peaks(
         band = inner - lit / np.maximum(counted, 1e-3)
     side = 2 * int(np.ceil(1.5 * scale_px)) + 1
     peak = band >= cv2.dilate(band, np.ones((side, side)))
-    peak &= band > DEFAULT_PARAMS.min_contrast
+    peak &= band > LIGHTS.min_contrast
     if weight is not None:
         peak &= weight > 0.5
     border = 2
@@ -123,18 +123,16 @@ def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArr
     return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
 
 
-def chance_shifts(params: LightParams = DEFAULT_PARAMS) -> FloatArray:
+def chance_shifts() -> FloatArray:
     """Shifts (pixels) spread over a ring by the golden angle; shape (n, 2)."""
-    k = np.arange(params.n_shifts)
+    k = np.arange(LIGHTS.n_shifts)
     angle = k * np.pi * (3.0 - np.sqrt(5.0))
-    inner, outer = (side**2 for side in params.shift_px)
-    radius = np.sqrt(inner + (k + 0.5) / params.n_shifts * (outer - inner))
+    inner, outer = (side**2 for side in LIGHTS.shift_px)
+    radius = np.sqrt(inner + (k + 0.5) / LIGHTS.n_shifts * (outer - inner))
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
-def score_lights(
-    photo: LightPeaks, view: LightPeaks, params: LightParams = DEFAULT_PARAMS
-) -> tuple[float, IndexArray]:
+def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray]:
     """Weigh the matches of a photo's light peaks and the map's, in the same pixels, against chance.
 
     Returns
@@ -147,13 +145,13 @@ def score_lights(
     if len(photo) == 0 or len(view) == 0:
         return 0.0, np.zeros(0, np.intp)
     tree = cKDTree(view.positions)
-    matched = tree.query(photo.positions)[0] < params.match_px
-    shifted = photo.positions[None, :, :] + chance_shifts(params)[:, None, :]
-    by_chance = tree.query(shifted)[0] < params.match_px  # shifts x lights
-    chance = (by_chance.sum(axis=0) + 1.0) / (params.n_shifts + 2.0)
-    chance = np.maximum(0.5 * (chance + chance.mean()), params.min_chance)
+    matched = tree.query(photo.positions)[0] < LIGHTS.match_px
+    shifted = photo.positions[None, :, :] + chance_shifts()[:, None, :]
+    by_chance = tree.query(shifted)[0] < LIGHTS.match_px  # shifts x lights
+    chance = (by_chance.sum(axis=0) + 1.0) / (LIGHTS.n_shifts + 2.0)
+    chance = np.maximum(0.5 * (chance + chance.mean()), LIGHTS.min_chance)
     odds, luckiest = -np.inf, 0.0
-    for count, share in product(params.strongest, params.matched_shares):
+    for count, share in product(LIGHTS.strongest, LIGHTS.matched_shares):
         part = slice(None, count)
         expected = np.maximum(share, chance[part])
         if_matched = np.log10(expected / chance[part])
@@ -163,16 +161,12 @@ def score_lights(
         # shift reaches as a whole says nothing
         shifted_odds = np.where(by_chance[:, part], if_matched, if_not).sum(axis=1)
         luckiest = max(luckiest, float(shifted_odds.max()))
-    odds -= float(np.log10(len(params.strongest) * len(params.matched_shares)))
+    odds -= float(np.log10(len(LIGHTS.strongest) * len(LIGHTS.matched_shares)))
     return odds - luckiest, np.flatnonzero(matched)
 
 
 def image_log10_odds(
-    photo: FloatImage,
-    view: FloatImage,
-    weight: FloatImage,
-    nearest_px: float,
-    params: LightParams = DEFAULT_PARAMS,
+    photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
 ) -> float:
     """How much less than once a wrong place would be expected to agree so well.
 
@@ -191,7 +185,7 @@ def image_log10_odds(
         Decimal logarithm of 1 / (chance that one shift does as well); 0 where either picture is
         empty.
     """
-    surfaces = displaced_correlations(photo, view, weight, params.min_variance)
+    surfaces = displaced_correlations(photo, view, weight)
     height, width = photo.shape
     down = np.minimum(np.arange(height), height - np.arange(height))
     across = np.minimum(np.arange(width), width - np.arange(width))
@@ -201,26 +195,21 @@ def image_log10_odds(
         [
             block.max()
             for surface in surfaces
-            for rows in np.array_split(surface, params.n_blocks)
-            for block in np.array_split(rows, params.n_blocks, axis=1)
+            for rows in np.array_split(surface, LIGHTS.n_blocks)
+            for block in np.array_split(rows, LIGHTS.n_blocks, axis=1)
             if block.size
         ]
     )
     highest = highest[np.isfinite(highest)]
     if not highest.any():
         return 0.0
-    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, params.min_scale)
+    scale = max(float(highest.std()) * np.sqrt(6.0) / np.pi, LIGHTS.min_scale)
     mode = float(highest.mean()) - np.euler_gamma * scale
-    shifts_per_block = height * width / params.n_blocks**2
+    shifts_per_block = height * width / LIGHTS.n_blocks**2
     return float((here - mode) / scale / np.log(10.0) + np.log10(shifts_per_block))
 
 
-def displaced_correlations(
-    photo: FloatImage,
-    view: FloatImage,
-    weight: FloatImage,
-    min_variance: float = DEFAULT_PARAMS.min_variance,
-) -> FloatArray:
+def displaced_correlations(photo: FloatImage, view: FloatImage, weight: FloatImage) -> FloatArray:
     """Correlation of a photo with a view at every shift on a torus, and with its reflections."""
     total = max(float(weight.sum()), 1e-9)
     centred = photo - float((weight * photo).sum()) / total
@@ -235,6 +224,6 @@ def displaced_correlations(
     found = np.empty((4, *photo.shape))
     for k, turned in enumerate((view, view[::-1], view[:, ::-1], view[::-1, ::-1])):
         variance = swept(turned**2, of_weight) - swept(turned, of_weight) ** 2 / total
-        least = max(min_variance * float(variance.mean()), 1e-9)
+        least = max(LIGHTS.min_variance * float(variance.mean()), 1e-9)
         found[k] = swept(turned, of_photo) / np.sqrt(np.maximum(variance, least) * spread)
     return found

@@ -9,26 +9,18 @@ Snyder, J. P. (1987). Map Projections: A Working Manual. USGS Professional Paper
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
-from matchers.earth import intersect_ellipsoid, surface_to_lonlat
+from matchers.earth import surface_to_lonlat
 from matchers.light_grid import LightGrid
-from matchers.pose import looking_at_nadir
 
-# Rays are traced on a lattice of this spacing, and interpolated between; of images with more than
-# so many samples, and around the nadir, on one of twice the spacing
-LATTICE_PX, MANY_PX = 4, 150_000
+# Rays are traced on a lattice of this spacing, and interpolated between
+LATTICE_PX = 4
 EVERYWHERE = np.zeros((0, 0), bool)
-# The view is never larger than this
-MOST_PX = 1600
-# The stereographic scale at the nadir, relative to the photo's at its middle: the projection
-# stretches by up to 1.4 towards the horizon, and the photo by up to 1.2 towards its own corners
-SCALE_AT_NADIR = 0.9
 
 
 def render_known(
@@ -55,7 +47,7 @@ def render_known(
     """
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
-    step = LATTICE_PX * (2 if fine.width_px * fine.height_px > MANY_PX else 1)
+    step = LATTICE_PX * (2 if fine.width_px * fine.height_px > 150_000 else 1)
     x, y = np.meshgrid(lattice(fine.width_px, step), lattice(fine.height_px, step))
     ground = fine.pixel_to_ecef(x, y)
     return draw(levels, ground, (camera.height_px, camera.width_px), step, samples=s)
@@ -110,34 +102,3 @@ def stereographic_rays(x: ArrayLike, y: ArrayLike, focal_px: float) -> FloatArra
     u, v = np.asarray(x, float) / (2.0 * focal_px), np.asarray(y, float) / (2.0 * focal_px)
     square = u * u + v * v
     return np.stack([2.0 * u, 2.0 * v, 1.0 - square], axis=-1) / (1.0 + square)[..., None]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NadirView:
-    """The map's light around the nadir of a position."""
-
-    light: FloatImage  # (2 * half_px, 2 * half_px): log radiance; 0 for the sky and outside the map
-    focal_px: float  # pixels a radian at the nadir
-    half_px: int  # column and row of the nadir
-    position_ecef_m: FloatArray  # (3,): where it is seen from
-    axes: FloatArray  # (3, 3): of `matchers.pose.looking_at_nadir`: from the view's frame to ECEF
-
-
-def nadir_view(
-    levels: Sequence[LightGrid], position_ecef_m: ArrayLike, focal_px: float, off_nadir_deg: float
-) -> NadirView:
-    """Draw the map as seen from a position, to an angle from the nadir; in the corners farther.
-
-    The focal length is that of the light image that the view is meant for.
-    """
-    position = np.asarray(position_ecef_m, float)
-    focal = SCALE_AT_NADIR * focal_px
-    reach = 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
-    half = int(min(np.ceil(focal * reach), MOST_PX / 2))
-    focal = min(focal, half / reach)
-    axes = looking_at_nadir(position)
-    nodes = lattice(2 * half, 2 * LATTICE_PX) - half
-    rays = stereographic_rays(*np.meshgrid(nodes, nodes), focal)
-    ground = intersect_ellipsoid(position, rays @ axes.T)
-    light, _ = draw(levels, ground, (2 * half, 2 * half), 2 * LATTICE_PX, mean_side=True)
-    return NadirView(light=light, focal_px=focal, half_px=half, position_ecef_m=position, axes=axes)

@@ -12,7 +12,6 @@ import numpy as np
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from matchers.pose import quaternion_product, rotation_quaternion
 from regengine.errors import FrameError
 from regengine.result import (
     ControlPoint,
@@ -28,14 +27,15 @@ from regengine.result import (
 def nadir_camera(lon: float = 136.9, lat: float = 35.7, *, tilt_deg: float = 0.0) -> Camera:
     """North-up camera of 640 x 426 px, 391.2 km up, tilted northward."""
     # Half-angles instead of scipy's rotations: each worker of a test would import it for this
-    eastward = rotation_quaternion((0.0, 0.0, np.radians(90.0 + lon)))
-    downward = rotation_quaternion((np.radians(tilt_deg - 90.0 - lat), 0.0, 0.0))
+    east, down = np.radians(90.0 + lon) / 2.0, np.radians(tilt_deg - 90.0 - lat) / 2.0
+    (s_east, s_down), (c_east, c_down) = np.sin([east, down]), np.cos([east, down])
+    quaternion = c_east * s_down, s_east * s_down, s_east * c_down, c_east * c_down
     return Camera(
         width_px=640,
         height_px=426,
         focal_px=1506.1,
         principal_point=(319.5, 212.5),
-        quaternion=quaternion_product(eastward, downward),
+        quaternion=tuple(map(float, quaternion)),
         position_ecef_m=tuple(geodetic_to_ecef(lon, lat, 391.2e3).tolist()),
         distortion=(0.01, 0.0, 0.0, 0.0, 0.0),
     )

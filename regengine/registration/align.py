@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from detectors.types import BoolArray, FloatArray
+from detectors.types import BoolArray
 from matchers.align import align
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
@@ -41,14 +41,6 @@ def is_same_view(a: Camera, b: Camera, share: float) -> bool:
         return False
     most_px = share * max(a.width_px, a.height_px)
     return moves_less(a.numbers, b.numbers, a.height_px, LATTICE, most_px)
-
-
-def sample_ground(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Pixels of a lattice that see ground, x and y, and the ground (ECEF, metres) that they see."""
-    x, y = (LATTICE * [camera.width_px, camera.height_px]).T
-    ground = camera.pixel_to_ecef(x, y)
-    seen = np.isfinite(ground[:, 0])
-    return x[seen], y[seen], ground[seen]
 
 
 def merge_hypotheses(

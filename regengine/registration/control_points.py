@@ -15,7 +15,7 @@ from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, lo
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.pose import pixel_derivatives
 from matchers.refine import Refits, local_offsets, wider
-from matchers.verify import DEFAULT_PARAMS, LightPeaks, find_light_peaks
+from matchers.verify import LIGHTS, LightPeaks, find_light_peaks
 from regengine.registration.parameters import AcceptParams, PointParams
 from regengine.registration.types import Fit
 from regengine.result import ControlPoint
@@ -123,7 +123,7 @@ def place_on_lights(fit: Fit, params: PointParams) -> tuple[FloatArray, FloatArr
     for k in np.argsort(-contrast, kind="stable"):
         across, down = np.abs(matches.x - seen.x[k]), np.abs(matches.y - seen.y[k])
         holding = (across <= half) & (down <= half) & (shown == 0.0)
-        if distance[k] < DEFAULT_PARAMS.match_px and holding.any():
+        if distance[k] < LIGHTS.match_px and holding.any():
             nearest = int(np.argmin(np.where(holding, np.hypot(across, down), np.inf)))
             x[nearest], y[nearest] = seen.x[k], seen.y[k]
             shown[nearest] = contrast[k] / (contrast[k] + np.median(lights.contrast))

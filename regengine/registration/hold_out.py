@@ -86,18 +86,12 @@ def discount_bent(fit: Fit, params: AcceptParams) -> float:
 class PredictedPatches:
     """Patches, and how far each lies from where fits to the others put it.
 
-    Attributes
-    ----------
-    x, y : ndarray of float64, shape (n,)
-        Where they are in the picture, pixels.
-    distance_px : ndarray of float64, shape (n,)
-        From where the fit to the others, or the solution, has them, whichever is farther; infinite
-        where that is nowhere.
-    n_independent : float
-        Of patches that overlap or show one light, no more than fit side by side, or than there are
-        lights.
-    landed_px : float
-        Who is nearer has landed.
+    x, y: Where they are in the picture, pixels, shape (n,).
+    distance_px: From where the fit to the others, or the solution, has them, whichever is farther;
+        infinite where that is nowhere, shape (n,).
+    n_independent: Of patches that overlap or show one light, no more than fit side by side, or than
+        there are lights.
+    landed_px: Who is nearer has landed.
     """
 
     x: FloatArray

@@ -139,6 +139,33 @@ class SearchParams:
     earth_boxes: float = 105_000.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class EarthIndexParams:
+    """How the index of a map's light peaks is made."""
+
+    # From whole regions under the limb to what an 85 mm lens shows straight down. The next one
+    # would be below the pixels of the map
+    sizes_km: tuple[float, ...] = (0.65, 1.3, 2.6, 5.2)
+    # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
+    farthest_lat_deg: float = 68.0
+    # Strips so narrow that a degree of longitude is as long at both edges, within 6 %
+    strip_deg: float = 2.0
+    piece_deg: float = 20.0
+    margin_px: int = 40
+    # Peaks are local maxima of nine pixels: what is nearer is the same one
+    same_px: float = 1.5
+    smooth_px: float = 0.8
+    # A piece whose brightest pixel is darker than this, log10(1 + L), holds no lights
+    min_light: float = 0.02
+    # Of a map without a file of its index: a twentieth of a second each, at each scale
+    max_pieces_in_memory: int = 60
+    earth_minutes: float = 5.0  # of one processor, to index the whole Earth
+    min_peaks: int = 10  # in one level of an index that is of any use
+
+
+INDEX = EarthIndexParams()
+
+
 FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
 
 

@@ -23,9 +23,9 @@ from matchers.pose import with_attitude
 from matchers.verify import find_light_peaks
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.registration.align import (
+    LATTICE,
     align_first,
     is_same_view,
-    sample_ground,
     unmirror,
 )
 from regengine.registration.index.light import LevelView, look_up_light
@@ -84,48 +84,38 @@ def stand_hypothesis(problem: Problem, stage: Stage, camera: Camera) -> Hypothes
     """A camera that was looked up, taken to the track; None off the track, or at no such height."""
     region, params = stage.region, problem.params.search
     assert region is not None
-    lens = replace(stage.lens, ratio=camera.focal_px / problem.photo.nominal.focal_px)
     if region.name == "earth":
-        tracks, nominal = problem.params.tracks, problem.photo.nominal
+        tracks = problem.params.tracks
         position = locate_camera(camera, tracks)
         low_km, high_km = problem.prior.altitude_range_km
         spare_km = params.spare_altitude_km
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
-        track, offset_km = tracks_for(position, None, params=tracks)[0], 0.0
-        prior = believe_camera(track, 0.0, tracks.blind_sigma_km[0], nominal, lens)
+        track, spread_km = tracks_for(position, None, params=tracks)[0], tracks.blind_sigma_km[0]
+        place = Place(track=track, offset_km=0.0, spread_km=spread_km, share=1.0)
+        found = make_hypothesis(problem, stage, place, camera, "narrow")
         along_m, across_m, up_m = (1e3 * sigma for sigma in tracks.blind_sigma_km)
-        prior = replace(prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m)
-    else:
-        apart_m = np.linalg.norm(region.places_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
-        nearest = int(apart_m.argmin())
-        if apart_m[nearest] > 1e3 * params.max_off_track_km:
-            return None
-        place = region.places[nearest]
-        track, offset_km = place.track, place.offset_km
-        nominal = problem.photo.nominal
-        prior = believe_camera(track, offset_km, params.place_step_km, nominal, lens)
-        camera = turn_from(camera, prior.position_ecef_m)
-    return Hypothesis(
-        camera=camera,
-        prior=prior,
-        track=track,
-        offset_km=offset_km,
-        source=stage.method,
-        is_blind=region.name == "earth",
-    )
-
-
-def turn_from(camera: Camera, position_ecef_m: tuple[float, float, float]) -> Camera:
-    """The same ground in the same pixels, as far as can be, from another place."""
-    x, y, ground = sample_ground(camera)
-    if len(x) < 3:  # that tell an attitude
-        return camera
-    sight = ground - np.asarray(position_ecef_m)
+        prior = replace(
+            found.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m
+        )
+        return replace(found, is_blind=True, prior=prior)
+    apart_m = np.linalg.norm(region.places_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+    nearest = int(apart_m.argmin())
+    if apart_m[nearest] > 1e3 * params.max_off_track_km:
+        return None
+    place = replace(region.places[nearest], spread_km=params.place_step_km)
+    found = make_hypothesis(problem, stage, place, camera, "narrow")
+    # The same ground in the same pixels, as far as can be, from there
+    x, y = (LATTICE * [camera.width_px, camera.height_px]).T
+    ground = camera.pixel_to_ecef(x, y)
+    seen = np.isfinite(ground[:, 0])
+    if seen.sum() < 3:  # that tell an attitude
+        return found
+    sight = ground[seen] - np.asarray(found.prior.position_ecef_m)
     sight = sight / np.linalg.norm(sight, axis=1, keepdims=True)
-    rotation, _ = Rotation.align_vectors(sight, camera.rays(x, y))
-    there = replace(camera, position_ecef_m=position_ecef_m)
-    return with_attitude(there, rotation.as_matrix())
+    rotation, _ = Rotation.align_vectors(sight, camera.rays(x[seen], y[seen]))
+    there = replace(camera, position_ecef_m=found.prior.position_ecef_m)
+    return replace(found, camera=with_attitude(there, rotation.as_matrix()))
 
 
 def locate_camera(camera: Camera, params: TrackParams) -> CameraPosition:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from matchers.align import align
-from matchers.camera import Camera
 from matchers.patches import groups_of
 from matchers.photo_light import detail
 from matchers.pose import FOCAL
@@ -36,8 +35,16 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     fine = problem.photo.image("narrow")
     size_px = max(fine.values.shape)
     if hypothesis.image == "clipped":
-        # The finest image is made for slanted views: below, it shows streets that no map has
-        size_px = min(size_px, suit_map_px(hypothesis.camera, problem))
+        # The finest image is made for slanted views: below, it shows streets that no map has. Of
+        # telephoto frames pixels suit the map where they look
+        stored = hypothesis.camera
+        middle = stored.pixel_to_ecef((stored.width_px - 1) / 2.0, (stored.height_px - 1) / 2.0)
+        slant_km = float(np.linalg.norm(middle - np.asarray(stored.position_ecef_m))) / 1e3
+        field_km = slant_km * max(stored.width_px, stored.height_px) / stored.focal_px
+        if not np.isfinite(slant_km):
+            field_km = 0.0
+        most_px = max(params.min_fitted_px, round(field_km / params.fitted_sample_km))
+        size_px = min(size_px, most_px)
     image = fine.resized(size_px, params.finest_smooth_px)
     camera = image.camera(hypothesis.camera)
     light_map = problem.references.light_map
@@ -80,17 +87,6 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         patch_view=patch_view,
         groups=groups_of(patch_view[0], refinement.matches),
     )
-
-
-def suit_map_px(camera: Camera, problem: Problem) -> int:
-    """Long side of an image of a telephoto frame whose pixels suit the map where it looks."""
-    params = problem.params.refine
-    middle = camera.pixel_to_ecef((camera.width_px - 1) / 2.0, (camera.height_px - 1) / 2.0)
-    slant_km = float(np.linalg.norm(middle - np.asarray(camera.position_ecef_m))) / 1e3
-    if not np.isfinite(slant_km):
-        return params.min_fitted_px
-    field_km = slant_km * max(camera.width_px, camera.height_px) / camera.focal_px
-    return max(params.min_fitted_px, round(field_km / params.fitted_sample_km))
 
 
 class LensTrial:

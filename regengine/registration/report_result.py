@@ -14,7 +14,7 @@ from detectors.constants import DAY_S
 from matchers.camera import Camera
 from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
-from matchers.verify import DEFAULT_PARAMS
+from matchers.verify import LIGHTS
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
@@ -54,6 +54,7 @@ from regengine.result import (
     NadirInput,
     Reason,
     SolvedCamera,
+    Verdict,
 )
 from regengine.result import Hypothesis as HypothesisRecord
 
@@ -71,83 +72,141 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
 
     A camera that was found on all of the Earth has a nadir of the source ``lights``.
     """
-    result = report_match(problem, state)
-    sources = dict(result.sources)
-    match = state.match
-    if match is not None and match.hypothesis.n_stars and result.verdict != "no_match":
-        sources["attitude"] = f"{match.hypothesis.n_stars} stars"
+    frame, position = problem.photo.frame, problem.prior.position
+    info, match, sources = problem.references.light_map.info, state.match, {}
     if state.stop_reason is StopReason.CPU_LIMIT:
         sources["search"] = "ended by --max-seconds"
-    return replace(result, sources=tuple(sorted(sources.items())))
-
-
-def report_match(problem: Problem, state: SearchState) -> FrameResult:
-    """The same, but for what else was used on the way."""
-    frame, position = problem.photo.frame, problem.prior.position
-    info, params = problem.references.light_map.info, problem.params.accept
-    match = state.match
     if match is None:
-        return no_match_result(frame, position, info, *explain_no_match(problem, state))
-    points = select_control_points(match.fit, match.camera, problem.params.points)
+        return no_match_result(frame, position, info, *explain_no_match(problem, state), **sources)
+    fit, evidence, hypothesis = match.fit, match.evidence, match.hypothesis
+    points = select_control_points(fit, match.camera, problem.params.points)
     chance = 1.0
     if points:
         # The place may be beyond doubt where a point of the photo is not: near the limb, or in a
         # crop whose lens the fit hardly knows
         chance = chance_within(max(point.sigma_m for point in points), match.camera)
-    p_right = chance * probability(match.evidence, params)
-    low, high = (chance * limit for limit in probability_interval(match.evidence))
-    reasons = list_review_reasons(match, points, params)
-    verdict = decide(p_right, reasons, params)
-    if verdict == "accepted":
-        reasons = doubt_camera(match, params)
-        verdict = decide(p_right, reasons, params)
-    if probability(match.evidence, params) < params.review_probability:
-        reasons = explain_no_match(problem, state)  # how well it fits there is no matter
-    elif verdict == "review" and p_right < params.accept_probability:
-        reasons = (*reasons, *diagnose(match, points, chance, params))
-        reasons = reasons or (tell_low_probability(p_right, params.accept_probability),)
-    if verdict == "review":
-        more = (*tell_uncovered(problem), *tell_unfinished(problem, state))
-        reasons = tuple(dict.fromkeys((*reasons, *more)))
-    if verdict == "accepted" and match.hypothesis.is_blind:
-        reasons = check_blind_fit(points, match, frame.focal_mm, params)
-        verdict = "review" if reasons else "accepted"
-    given = position
+    verdict, reasons = judge(problem, state, match, points, chance)
     if verdict != "no_match":
-        if match.hypothesis.is_blind:
+        if problem.prior.position is not None:
+            reasons = (*doubt_clock(problem, match, problem.prior.position), *reasons)
+        if hypothesis.is_blind:
             position = locate_camera(match.camera, problem.params.tracks)
-        if given is not None:
-            reasons = (*doubt_clock(problem, match, given), *reasons)
+        if hypothesis.n_stars:
+            sources["attitude"] = f"{hypothesis.n_stars} stars"
+    low, high = (chance * limit for limit in probability_interval(evidence))
     result = replace(
-        no_match_result(frame, position, info, *reasons),
+        no_match_result(frame, position, info, *reasons, **sources),
         verdict=verdict,
-        probability=p_right,
+        probability=chance * probability(evidence, problem.params.accept),
         probability_low=low,
         probability_high=high,
     )
     if verdict == "no_match":
         return result
-    lights = detected_lights(match)
+    # Light peaks in pixels of the stored image
+    grow = 1.0 / fit.image.factor
+    matched = np.zeros(len(fit.lights), np.uint8)
+    matched[fit.matched] = 1
+    lights = DetectedLights(
+        x=(fit.lights.x + 0.5) * grow - 0.5,
+        y=(fit.lights.y + 0.5) * grow - 0.5,
+        contrast=fit.lights.contrast,
+        matched=matched,
+    )
+    remarks = remark_on_points(points, lights, fit.image.factor, problem.params.points)
+    result = replace(result, reasons=(*reasons, *remarks), detections=lights)
+    return record_match(result, match, points)
+
+
+def record_match(
+    result: FrameResult, match: Match, points: tuple[ControlPoint, ...]
+) -> FrameResult:
+    """A result with its proposal, and the best distinct other camera that was compared.
+
+    Residuals are in pixels of the stored image.
+    """
+    evidence, grow = match.evidence, 1.0 / match.fit.image.factor
+    held_out_px = evidence.held_out_residual_px * grow
+    cameras = [(match.camera, match.hypothesis, evidence.log10_odds)]
+    cameras += [(rival.camera, rival, evidence.runner_up_log10_odds) for rival in match.rivals[:1]]
+    records = []
+    for rank, (camera, one, log10_odds) in enumerate(cameras):
+        lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+        records.append(
+            HypothesisRecord(
+                rank=rank,
+                solved=solved_camera(camera, one),
+                ncc=one.ncc,
+                log10_odds=log10_odds,
+                centre_lon=float(lon) if np.isfinite(lon) else None,
+                centre_lat=float(lat) if np.isfinite(lat) else None,
+            )
+        )
     return replace(
         result,
-        reasons=(
-            *reasons,
-            *remark_on_points(points, lights, match.fit.image.factor, problem.params.points),
-        ),
-        solved=solved_camera(match.camera, match.hypothesis),
+        solved=records[0].solved,
         control_points=points,
         footprint=corner_lonlat(match.camera),
         footprint_diagonal_km=diagonal_km(match.camera),
-        fit=fit_figures(match),
-        hypotheses=list_hypotheses(match),
-        detections=lights,
+        fit=Fit(
+            ncc=evidence.ncc,
+            runner_up_ncc=evidence.runner_up_ncc,
+            residual_px=evidence.residual_px * grow,
+            residual_m=residual_m(match.camera, evidence.residual_px * grow),
+            matched_lights=evidence.n_matched_lights,
+            held_out_residual_px=held_out_px if math.isfinite(held_out_px) else None,
+            log10_odds=evidence.log10_odds,
+            runner_up_log10_odds=evidence.runner_up_log10_odds,
+        ),
+        hypotheses=tuple(records),
     )
 
 
-def tell_low_probability(p_right: float, accept_probability: float) -> Reason:
-    """Why a proposal without a particular doubt is still not accepted."""
-    text = f"the evidence gives a probability of {p_right:.4f}, below the acceptance threshold of "
-    return Reason(code="low_probability", text=f"{text}{accept_probability:.4f}")
+def judge(
+    problem: Problem,
+    state: SearchState,
+    match: Match,
+    points: tuple[ControlPoint, ...],
+    chance: float,
+) -> tuple[Verdict, tuple[Reason, ...]]:
+    """The verdict on a match, and the reasons of what is not accepted.
+
+    `chance`: that the control points of a right camera are right.
+    """
+    params, evidence = problem.params.accept, match.evidence
+    p_right = chance * probability(evidence, params)
+    reasons = list_review_reasons(match, points, params)
+    verdict = decide(p_right, reasons, params)
+    if verdict == "accepted":
+        # The camera may be bent where no control point is
+        worst_m = match.pose_sigma_m
+        if not math.isfinite(worst_m):
+            worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds, params)
+        if worst_m > 0.0:
+            text = (
+                "leave-out test: without some of the lights the solution moves by "
+                f"{worst_m / 1e3:.1f} km (one sigma) where it shows others; use only near the "
+                "control points"
+            )
+            reasons = (Reason(code="imprecise", text=text),)
+        verdict = decide(p_right, reasons, params)
+    if probability(evidence, params) < params.review_probability:
+        reasons = explain_no_match(problem, state)  # how well it fits there is no matter
+    elif verdict == "review" and p_right < params.accept_probability:
+        reasons = (*reasons, *diagnose(match, points, chance, params))
+        if not reasons:
+            text = (
+                f"the evidence gives a probability of {p_right:.4f}, below the acceptance "
+                f"threshold of {params.accept_probability:.4f}"
+            )
+            reasons = (Reason(code="low_probability", text=text),)
+    if verdict == "review":
+        more = (*tell_uncovered(problem), *tell_unfinished(problem, state))
+        reasons = tuple(dict.fromkeys((*reasons, *more)))
+    if verdict == "accepted" and match.hypothesis.is_blind:
+        reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
+        verdict = "review" if reasons else "accepted"
+    return verdict, reasons
 
 
 def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
@@ -329,7 +388,7 @@ def remark_on_points(
         text = f"the control points {where}; beyond them use the camera"
         yield Reason(code="narrow", text=text)
     away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
-    dark = ", ".join(str(k) for k in 1 + np.flatnonzero(away_px > 2.0 * DEFAULT_PARAMS.match_px))
+    dark = ", ".join(str(k) for k in 1 + np.flatnonzero(away_px > 2.0 * LIGHTS.match_px))
     if dark:
         text = (
             f"control points that lie on no light of the photo: {dark}; the lights that agree with "
@@ -338,24 +397,28 @@ def remark_on_points(
         yield Reason(code="dark_points", text=text)
 
 
-def doubt_camera(match: Match, params: AcceptParams) -> tuple[Reason, ...]:
-    """That the camera may be bent where no control point is, see `measure_pose_sigma_m`."""
-    worst_m = match.pose_sigma_m
-    if not math.isfinite(worst_m):
-        worst_m = measure_pose_sigma_m(match.fit, match.evidence.patch_log10_odds, params)
-    if worst_m == 0.0:
-        return ()
-    text = (
-        f"leave-out test: without some of the lights the solution moves by {worst_m / 1e3:.1f} km "
-        "(one sigma) where it shows others; use only near the control points"
-    )
-    return (Reason(code="imprecise", text=text),)
-
-
 def no_match_result(
-    frame: Frame, position: CameraPosition | None, info: LightMapInfo | Reference, *reasons: Reason
+    frame: Frame,
+    position: CameraPosition | None,
+    info: LightMapInfo | Reference,
+    *reasons: Reason,
+    **sources: str,
 ) -> FrameResult:
-    """The result of a frame without a proposal: what is known of it, and the reasons."""
+    """The result of a frame without a proposal: what is known of it, and the reasons.
+
+    `sources`: what was used beyond the frame's own.
+    """
+    nadir = None
+    if position is not None:
+        nadir = NadirInput(
+            lon=position.lon,
+            lat=position.lat,
+            altitude_km=position.altitude_km,
+            source=position.source,
+            tle_age_h=None if position.tle_age_h is None else abs(position.tle_age_h),
+            sigma_along_km=position.sigma_along_km,
+            sigma_cross_km=position.sigma_cross_km,
+        )
     return FrameResult(
         frame=frame.frame_id,
         path=str(frame.path),
@@ -370,8 +433,8 @@ def no_match_result(
         camera_body=frame.camera_body,
         focal_mm=frame.focal_mm,
         pixel_pitch_um=frame.pixel_pitch_um,
-        sources=tuple(sorted(frame.sources.items())),
-        nadir=None if position is None else nadir_input(position),
+        sources=tuple(sorted({**frame.sources, **sources}.items())),
+        nadir=nadir,
         lights=info.product,
         engine_version=version("regengine"),
     )
@@ -380,32 +443,6 @@ def no_match_result(
 def iso_utc(moment: datetime) -> str:
     """A time as the records spell it: ``2012-03-28T15:46:41Z``."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def nadir_input(position: CameraPosition) -> NadirInput:
-    """What the record says of the position that the search started from."""
-    return NadirInput(
-        lon=position.lon,
-        lat=position.lat,
-        altitude_km=position.altitude_km,
-        source=position.source,
-        tle_age_h=None if position.tle_age_h is None else abs(position.tle_age_h),
-        sigma_along_km=position.sigma_along_km,
-        sigma_cross_km=position.sigma_cross_km,
-    )
-
-
-def detected_lights(match: Match) -> DetectedLights:
-    """Light peaks of the photo in pixels of the stored image, and whether the map confirms them."""
-    lights, factor = match.fit.lights, match.fit.image.factor
-    matched = np.zeros(len(lights), np.uint8)
-    matched[match.fit.matched] = 1
-    return DetectedLights(
-        x=(lights.x + 0.5) / factor - 0.5,
-        y=(lights.y + 0.5) / factor - 0.5,
-        contrast=lights.contrast,
-        matched=matched,
-    )
 
 
 def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
@@ -420,23 +457,6 @@ def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
     )
 
 
-def fit_figures(match: Match) -> Fit:
-    """The fit as the record has it; residuals in pixels of the stored image."""
-    evidence = match.evidence
-    grow = 1.0 / match.fit.image.factor
-    held_out_px = evidence.held_out_residual_px * grow
-    return Fit(
-        ncc=evidence.ncc,
-        runner_up_ncc=evidence.runner_up_ncc,
-        residual_px=evidence.residual_px * grow,
-        residual_m=residual_m(match.camera, evidence.residual_px * grow),
-        matched_lights=evidence.n_matched_lights,
-        held_out_residual_px=held_out_px if math.isfinite(held_out_px) else None,
-        log10_odds=evidence.log10_odds,
-        runner_up_log10_odds=evidence.runner_up_log10_odds,
-    )
-
-
 def residual_m(camera: Camera, residual_px: float) -> float:
     """A residual in pixels as metres on the ground, at the middle of the visible ground."""
     x, y = np.meshgrid(
@@ -448,24 +468,3 @@ def residual_m(camera: Camera, residual_px: float) -> float:
         per_metre = abs(float(np.linalg.det(ground_jacobian(camera, *map(float, place)))))
         sizes.append(1.0 / np.sqrt(max(per_metre, 1e-12)))
     return float(np.median(sizes)) * residual_px if sizes else float("nan")
-
-
-def list_hypotheses(match: Match) -> tuple[HypothesisRecord, ...]:
-    """The proposal and the best distinct other that was compared."""
-    evidence = match.evidence
-    cameras = [(match.camera, match.hypothesis, evidence.log10_odds)]
-    cameras += [(rival.camera, rival, evidence.runner_up_log10_odds) for rival in match.rivals[:1]]
-    records = []
-    for rank, (camera, hypothesis, log10_odds) in enumerate(cameras):
-        lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
-        records.append(
-            HypothesisRecord(
-                rank=rank,
-                solved=solved_camera(camera, hypothesis),
-                ncc=hypothesis.ncc,
-                log10_odds=log10_odds,
-                centre_lon=float(lon) if np.isfinite(lon) else None,
-                centre_lat=float(lat) if np.isfinite(lat) else None,
-            )
-        )
-    return tuple(records)

@@ -46,15 +46,10 @@ from regengine.result import FrameResult, ReviewedPoint
 class PositionPrior:
     """What is known of where a photo was taken, beside the camera that a person has before them.
 
-    Attributes
-    ----------
-    cameras : tuple of Camera
-        Of the engine's hypotheses.
-    track_ecef_m : ndarray of float64, shape (n, 3)
-        Where the station was around the photo's time, in the order of time; one where only its
-        nadir is known.
-    lens_known : bool
-        Whether the photo's file tells its focal length.
+    cameras: Of the engine's hypotheses.
+    track_ecef_m: Where the station was around the photo's time, in the order of time; one where
+        only its nadir is known, shape (n, 3).
+    lens_known: Whether the photo's file tells its focal length.
     """
 
     cameras: tuple[Camera, ...] = ()

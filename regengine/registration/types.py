@@ -59,22 +59,15 @@ ImageKind = Literal["narrow", "clipped"]
 class Prior:
     """What is known of a photo's camera besides the photo.
 
-    Attributes
-    ----------
-    position : CameraPosition or None
-        By time and element set, or a nadir; None where the photo may be from anywhere.
-    altitude_range_km : tuple of float
-        Between which the camera flew, where no orbit tells its height.
-    may_be_elsewhere : bool
-        Whether the position may be wrong altogether, so that all the Earth is tried late.
-    neighbours : NeighbourPrior or None
-        What other photos of the batch tell of clock, lens and attitude.
-    placement : Camera or None
-        Where a person placed the photo (stored image): only around it is searched.
-    read_stars : callable or None
-        Reads the attitude off the stars above the limb, see `propose_from_stars.read_sky`.
-    cities_probability : float
-        Of the photo's class; below `SearchParams.min_cities_probability` it is worth less work.
+    position: By time and element set, or a nadir; None where the photo may be from anywhere.
+    altitude_range_km: Between which the camera flew, where no orbit tells its height.
+    may_be_elsewhere: Whether the position may be wrong altogether, so that all the Earth is tried
+        late.
+    neighbours: What other photos of the batch tell of clock, lens and attitude.
+    placement: Where a person placed the photo (stored image): only around it is searched.
+    read_stars: Reads the attitude off the stars above the limb, see `propose_from_stars.read_sky`.
+    cities_probability: Of the photo's class; below `SearchParams.min_cities_probability` it is
+        worth less work.
     """
 
     position: CameraPosition | None = None
@@ -105,16 +98,10 @@ class LightImages:
 class Photo:
     """A photo made ready to be searched for.
 
-    Attributes
-    ----------
-    nominal : Camera
-        Of the stored image, as the metadata have it; its attitude means nothing.
-    focal_known : bool
-        Whether its focal length does.
-    images : LightImages or None
-        None where there is a reason to skip the photo.
-    limb : Limb or None
-        The Earth's limb, where the photo shows it beyond doubt.
+    nominal: Of the stored image, as the metadata have it; its attitude means nothing.
+    focal_known: Whether its focal length does.
+    images: None where there is a reason to skip the photo.
+    limb: The Earth's limb, where the photo shows it beyond doubt.
     """
 
     frame: Frame
@@ -191,14 +178,9 @@ class Place:
 class Region:
     """Ground that the photo may show: what is in sight of some places, or all of the Earth.
 
-    Attributes
-    ----------
-    places : sequence of Place
-        Where the camera stands; none for the Earth, where the lights say it.
-    share : float
-        Probability that the photo is of it, and of none of the regions before it.
-    index : EarthIndex
-        Light peaks of that ground.
+    places: Where the camera stands; none for the Earth, where the lights say it.
+    share: Probability that the photo is of it, and of none of the regions before it.
+    index: Light peaks of that ground.
     """
 
     name: Literal["near", "wide", "earth"]
@@ -276,25 +258,15 @@ Views = tuple[tuple[float, FloatArray], ...]
 class Stage:
     """A box of hypotheses that are looked up together.
 
-    Attributes
-    ----------
-    method : str
-        What looks them up.
-    chance : float
-        Probability that the true camera is in the box and the method shows it.
-    work : float
-        What that costs, see `stage_yields.csv`.
-    lens : LensBelief
-        The focal length tried.
-    region, place : Region or Place or None
-        Where the camera may have been.
-    mirrored : bool
-        Whether the picture is flipped first.
-    views : tuple
-        Level of the index (kilometres a pixel) and nadir directions of the camera frame, shape
+    method: What looks them up.
+    chance: Probability that the true camera is in the box and the method shows it.
+    work: What that costs, see `stage_yields.csv`.
+    lens: The focal length tried.
+    region, place: Where the camera may have been.
+    mirrored: Whether the picture is flipped first.
+    views: Level of the index (kilometres a pixel) and nadir directions of the camera frame, shape
         (n, 3), that are tried at it.
-    off_nadir_deg : tuple of float
-        Range of the view directions of the dense method.
+    off_nadir_deg: Range of the view directions of the dense method.
     """
 
     method: Method
@@ -314,31 +286,18 @@ class Stage:
 class Hypothesis:
     """A camera that the photo may have been taken with, and how well it fits so far.
 
-    Attributes
-    ----------
-    camera : Camera
-        Of the stored image.
-    prior : PosePrior
-        What is believed of it, for the stored image: how far a fit may move it.
-    track : Track
-        Along which it stands.
-    offset_km : float
-        Where on the track it was proposed.
-    source : str
-        The method that proposed it.
-    is_blind : bool
-        Whether it was looked up on all of the Earth.
-    image : str
-        The light image that it was found on.
-    ncc, even_ncc : float
-        Correlation with the map, plain and with the contrast of both pictures evened, at the scale
-        of the last alignment.
-    image_log10_odds : float
-        Odds of that picture against shifts of itself, see `align.weigh_image`.
-    n_stars : int
-        Stars that hold its attitude.
-    is_other_lens : bool
-        Whether another lens is believed than the one it was proposed with.
+    camera: Of the stored image.
+    prior: What is believed of it, for the stored image: how far a fit may move it.
+    track: Along which it stands.
+    offset_km: Where on the track it was proposed.
+    source: The method that proposed it.
+    is_blind: Whether it was looked up on all of the Earth.
+    image: The light image that it was found on.
+    ncc, even_ncc: Correlation with the map, plain and with the contrast of both pictures evened, at
+        the scale of the last alignment.
+    image_log10_odds: Odds of that picture against shifts of itself, see `align.weigh_image`.
+    n_stars: Stars that hold its attitude.
+    is_other_lens: Whether another lens is believed than the one it was proposed with.
     """
 
     camera: Camera
@@ -396,26 +355,15 @@ class HeldOutResiduals:
 class Fit:
     """A hypothesis fitted to the end, and how it stands the tests.
 
-    Attributes
-    ----------
-    hypothesis : Hypothesis
-        What was fitted, aligned.
-    camera : Camera
-        For `image`, as `refinement` has it.
-    refinement : Refinement
-        Patches, covariance.
-    image : LightImage
-        What it was fitted to, with the map pyramid ``levels``.
-    view : ndarray of float32, shape (h, w)
-        The map rendered through the camera.
-    lights : LightPeaks
-        Light peaks of the photo, pixels of the image.
-    light_log10_odds : float
-        Of these against chance.
-    matched : ndarray of int
-        Which of them the map confirms.
-    held_out : HeldOutResiduals
-        How patches land that were left out of the fit.
+    hypothesis: What was fitted, aligned.
+    camera: For `image`, as `refinement` has it.
+    refinement: Patches, covariance.
+    image: What it was fitted to, with the map pyramid ``levels``.
+    view: The map rendered through the camera, shape (h, w).
+    lights: Light peaks of the photo, pixels of the image.
+    light_log10_odds: Of these against chance.
+    matched: Which of them the map confirms.
+    held_out: How patches land that were left out of the fit.
     """
 
     hypothesis: Hypothesis
@@ -455,24 +403,16 @@ class Fit:
 class Evidence:
     """Figures from which the probability follows; odds are base-10 logarithms against chance.
 
-    Attributes
-    ----------
-    ncc, runner_up_ncc : float
-        Correlation of the match and of the best distinct other hypothesis.
-    light_log10_odds : float
-        That the photo's light peaks lie where the map's are.
-    patch_log10_odds : float
-        That patches held out of the fit land where it says; at most 0 for a fit that may be bent.
-    image_log10_odds : float
-        Of the picture as a whole against displaced and reflected ones.
-    log10_views_tested : float
-        Of the number of camera views that were tried: taken off once.
-    runner_up_log10_odds : float
-        Image odds of the best distinct other hypothesis, the same taken off.
-    n_lights, n_matched_lights : int
-        Light peaks of the photo, and those that the map confirms.
-    residual_px, held_out_residual_px : float
-        One sigma per axis of the patches, in the fit and held out of it, pixels of the fit's image.
+    ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
+    light_log10_odds: That the photo's light peaks lie where the map's are.
+    patch_log10_odds: That patches held out of the fit land where it says; at most 0 for a fit that
+        may be bent.
+    image_log10_odds: Of the picture as a whole against displaced and reflected ones.
+    log10_views_tested: Of the number of camera views that were tried: taken off once.
+    runner_up_log10_odds: Image odds of the best distinct other hypothesis, the same taken off.
+    n_lights, n_matched_lights: Light peaks of the photo, and those that the map confirms.
+    residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held out of
+        it, pixels of the fit's image.
     """
 
     ncc: float
@@ -532,29 +472,16 @@ class StopReason(Enum):
 class SearchState:
     """How far a search is.
 
-    Attributes
-    ----------
-    work : float
-        Done so far, in the units of `stage_yields.csv`.
-    work_of : dict
-        The same by method.
-    n_views_tested : float
-        Boxes of views that were tried; the odds bear them.
-    hypotheses : list of Hypothesis
-        Distinct ones at the scale of a first look, best first.
-    compared : dict
-        Those that led, each as it was aligned at the scale where they are compared; None where the
-        map holds nothing of its ground.
-    tested : list of Hypothesis
-        As compared, that were fitted.
-    match : Match or None
-        The best that was fitted.
-    stop_reason : StopReason or None
-        None while it goes on.
-    saw_map : bool
-        Whether any of what was tried lies on the map.
-    street_match : StreetMatch or None
-        The best that was fitted to streets.
+    work: Done so far, in the units of `stage_yields.csv`.
+    work_of: The same by method.
+    n_views_tested: Boxes of views that were tried; the odds bear them.
+    hypotheses: Distinct ones at the scale of a first look, best first.
+    compared: Those that led, each as it was aligned at the scale where they are compared; None
+        where the map holds nothing of its ground.
+    tested: As compared, that were fitted.
+    match: The best that was fitted.
+    stop_reason: None while it goes on.
+    street_match: The best that was fitted to streets.
     """
 
     work: float = 0.0
@@ -565,7 +492,6 @@ class SearchState:
     tested: list[Hypothesis] = field(default_factory=list)
     match: Match | None = None
     stop_reason: StopReason | None = None
-    saw_map: bool = False
     street_match: StreetMatch | None = None
 
     def charge(self, work: float, method: str) -> None:

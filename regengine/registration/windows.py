@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +22,9 @@ MIN_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEGREE
 REGIONAL_DEG = 120.0  # a map wider than this is not cut
 # Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
 FARTHEST_DEG = 67.0
+
+
+Pyramid = tuple[LightGrid, ...]
 
 
 class NightLights(Protocol):
@@ -71,7 +73,7 @@ def ground_sample_km(camera: Camera) -> float:
 
 def footprint_window(
     light_map: NightLights, camera: Camera, margin_km: float, step_km: float
-) -> tuple[LightGrid, ...] | None:
+) -> Pyramid | None:
     """Pyramid of the window that a camera sees; None for the sky or outside the map."""
     lon, lat = camera.pixel_to_lonlat(*visible_outline(camera, per_side=33))
     return window_around(light_map, lon, lat, margin_km, step_km) if len(lon) else None
@@ -83,7 +85,7 @@ def window_around(
     lat_deg: FloatArray,
     margin_km: float,
     step_km: float,
-) -> tuple[LightGrid, ...] | None:
+) -> Pyramid | None:
     """Pyramid of the window that holds some places; None outside the map.
 
     It is cut to a regional map and a rim of no data around it, which says where it ends.
@@ -115,16 +117,6 @@ def window_around(
     return pyramid(filled(grid), 6)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CachedWindow:
-    """A window that was read: around where, how far, how often the map's pixels were doubled."""
-
-    octave: int
-    reach_km: float
-    lonlat: tuple[float, float]
-    levels: tuple[LightGrid, ...] | None
-
-
 class MapWindows:
     """Map pyramids around neighbouring places, kept while they serve."""
 
@@ -135,33 +127,30 @@ class MapWindows:
 
     def __init__(self, light_map: NightLights) -> None:
         self._map = light_map
-        self._cached: list[CachedWindow] = []
+        # How often the map's pixels were doubled, how far, around where; and what was read
+        self._cached: list[tuple[int, float, tuple[float, float], Pyramid | None]] = []
 
-    def around(
-        self, position_ecef_m: ArrayLike, reach_km: float, step_km: float
-    ) -> tuple[LightGrid, ...] | None:
+    def around(self, position_ecef_m: ArrayLike, reach_km: float, step_km: float) -> Pyramid | None:
         """Map pyramid around the nadir of a position; None where the map holds none of it."""
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
         # Maps are read at their own pixels or those doubled: in between nothing is to be had
         finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
         octave = max(0, int(np.floor(np.log2(step_km / finest_km) + 1e-6)))
         for cached in self._cached:
-            serves = 0 <= octave - cached.octave <= self.max_octaves
-            near = great_circle_km(*cached.lonlat, lon, lat) <= self.margin_km
-            if serves and near and reach_km <= cached.reach_km:
+            coarser, far_km, place, levels = cached
+            serves = 0 <= octave - coarser <= self.max_octaves and reach_km <= far_km
+            if serves and great_circle_km(*place, lon, lat) <= self.margin_km:
                 break
         else:
-            place = np.array([lon]), np.array([lat])
-            margin_km, step_km = reach_km + self.margin_km, finest_km * 2.0**octave
-            levels = window_around(self._map, *place, margin_km, step_km)
-            cached = CachedWindow(
-                octave=octave, reach_km=reach_km, lonlat=(lon, lat), levels=levels
-            )
+            coarser, margin_km = octave, reach_km + self.margin_km
+            nadir, step_km = (np.array([lon]), np.array([lat])), finest_km * 2.0**octave
+            levels = window_around(self._map, *nadir, margin_km, step_km)
+            cached = octave, reach_km, (lon, lat), levels
         kept = [cached, *(other for other in self._cached if other is not cached)]
         kept = kept[: self.max_windows]
-        pixels = np.cumsum([sum(grid.values.size for grid in one.levels or ()) for one in kept])
+        pixels = np.cumsum([sum(grid.values.size for grid in one[3] or ()) for one in kept])
         self._cached = kept[: max(1, int((pixels <= self.max_pixels).sum()))]
-        return None if cached.levels is None else cached.levels[octave - cached.octave :]
+        return None if levels is None else levels[octave - coarser :]
 
 
 def slant_range_km(altitude_km: float, off_nadir_deg: float) -> float:

@@ -13,11 +13,11 @@ from matchers.align import (
     Alignment,
     align,
     correlation,
-    even_correlation,
     gauss_newton_step,
 )
 from matchers.camera import Camera
 from matchers.light_grid import pyramid
+from matchers.photo_light import evened
 from matchers.pose import (
     ALONG,
     FOCAL,
@@ -180,5 +180,6 @@ def test_evened_correlation_tells_the_right_towns_from_a_great_city_laid_on_anot
     wrong = lights(others, 0.6, 1.2) + city
     ones = np.ones_like(photo)
     assert correlation(photo, wrong, ones) > correlation(photo, right, ones)
-    assert even_correlation(photo, right, ones, 8.0) > 0.6
-    assert even_correlation(photo, wrong, ones, 8.0) < 0.4
+    photo, right, wrong = (evened(image, 8.0, ones) for image in (photo, right, wrong))
+    assert correlation(photo, right, ones) > 0.6
+    assert correlation(photo, wrong, ones) < 0.4

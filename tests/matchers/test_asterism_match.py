@@ -172,7 +172,6 @@ TOWNS = MatchParameters(
     scale_free=True,
 )
 TOWN_FIGURES = AsterismParameters(
-    members=4,
     neighbours=6,
     brightness_share=0.4,
     size_rad=(0.002, 0.05),

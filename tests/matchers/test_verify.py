@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from detectors.types import FloatArray, FloatImage
 from matchers.verify import (
-    DEFAULT_PARAMS,
+    LIGHTS,
     LightPeaks,
     displaced_correlations,
     find_light_peaks,
@@ -66,7 +66,7 @@ def test_even_light_beside_a_mask_is_no_town(level: float) -> None:
     found = find_light_peaks(image, weight, 100)
     assert found.positions == pytest.approx(np.array([[162.0, 100.0]]), abs=0.3)
     unmasked = find_light_peaks(image, None, 100)
-    outer_px = DEFAULT_PARAMS.outer_ratio * DEFAULT_PARAMS.scale_px
+    outer_px = LIGHTS.outer_ratio * LIGHTS.scale_px
     assert (np.abs(unmasked.x - 150.0) < 2.0 * outer_px).sum() > 1
 
 
@@ -95,7 +95,7 @@ def seen(seed: int, places: FloatArray, share: float) -> FloatArray:
     rng = np.random.default_rng([seed, 8])
     true = rng.random(len(places)) < share
     others = world(seed + 100_000, len(places))
-    jitter = rng.normal(0.0, 0.3 * DEFAULT_PARAMS.match_px, places.shape)
+    jitter = rng.normal(0.0, 0.3 * LIGHTS.match_px, places.shape)
     return np.where(true[:, None], places + jitter, others)
 
 
@@ -107,7 +107,7 @@ def test_half_of_the_towns_prove_a_camera(seed: int) -> None:
     assert log10_odds > 15.0
     assert 0.4 * 150 < len(matched) < 0.75 * 150
     nearest = np.linalg.norm(photo[matched][:, None] - places[None], axis=2).min(axis=1)
-    assert nearest.max() < DEFAULT_PARAMS.match_px
+    assert nearest.max() < LIGHTS.match_px
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -30,7 +30,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.photo_light import LightImage
-from matchers.verify import DEFAULT_PARAMS, LightPeaks, chance_shifts, find_light_peaks
+from matchers.verify import LIGHTS, LightPeaks, chance_shifts, find_light_peaks
 from matchers.view import render_known
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
@@ -197,7 +197,7 @@ def met_shares(
 def brightest_within(places: FloatArray, towns: LightPeaks) -> FloatArray:
     """Contrast of the strongest town that meets each place, shape (n,); 0 where none does."""
     near = cKDTree(towns.positions).query(
-        places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=DEFAULT_PARAMS.match_px
+        places, k=min(NEIGHBOURS, len(towns)), distance_upper_bound=LIGHTS.match_px
     )[1]
     contrast = np.append(towns.contrast, 0.0)  # for the neighbours that are not there
     return np.asarray(contrast[near.reshape(len(places), -1)].max(axis=1), np.float64)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.asterisms import frames
 from matchers.camera import Camera
-from matchers.level_ground import GroundPlane, ground_plane, level_axes, placed_camera
+from matchers.level_ground import ground_plane, level_axes, placed_camera
 from matchers.photo_light import LightImage
 from matchers.polar_patches import (
     Laid,
     PatchMap,
     PatchPhoto,
-    PatchTable,
     asked,
     blurred,
     fitted,
@@ -64,7 +62,23 @@ def look_up_light(
         axes = level_axes(nadir)
         plane = ground_plane(view.image, small, axes, view.altitude_km, level_km)
         if plane is not None:
-            photo, laid = cut_patches(plane, level.patches, n_laid, params)
+            lit = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
+            smooth = blurred(lit, params.light_smooth_px)
+            peaks = find_light_peaks(smooth, plane.weight, params.n_patches)
+            values, weights = sampled(lit, plane.weight, peaks.x, peaks.y)
+            vectors = plane.points(peaks.x, peaks.y)
+            # Frames: the plane's right as far as it is level, up and outwards
+            right = plane.axes[0] - vectors * (vectors @ plane.axes[0])[:, None]
+            right /= np.linalg.norm(right, axis=1, keepdims=True)
+            photo = PatchPhoto(
+                vectors=vectors,
+                frames=np.stack([right, np.cross(vectors, right), vectors], axis=-1),
+                queries=asked(level.patches, harmonics(values, weights)),
+            )
+            # Those whose rings lie within the photo for the most part
+            laid = np.flatnonzero(weights.mean(axis=(1, 2)) > 0.5)[:n_laid]
+            if len(peaks) < params.min_patches:
+                laid = laid[:0]
             ways += [(way, len(photos)) for way in lay(reference, photo, laid, n_places)]
             photos.append((photo, axes))
     ways.sort(key=lambda way: -way[0].log10_odds)
@@ -76,28 +90,3 @@ def look_up_light(
             camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
             found.append((way.log10_odds, camera))
     return found
-
-
-def cut_patches(
-    plane: GroundPlane, table: PatchTable, n_laid: int, params: IndexParams
-) -> tuple[PatchPhoto, NDArray[np.intp]]:
-    """Patches around a photo's light peaks, and which of them are laid on the Earth."""
-    lit = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
-    peaks = find_light_peaks(blurred(lit, params.light_smooth_px), plane.weight, params.n_patches)
-    values, weights = sampled(lit, plane.weight, peaks.x, peaks.y)
-    vectors = plane.points(peaks.x, peaks.y)
-    photo = PatchPhoto(
-        vectors=vectors,
-        frames=frames_along(vectors, plane.axes[0]),
-        queries=asked(table, harmonics(values, weights)),
-    )
-    # Those whose rings lie within the photo for the most part
-    laid = np.flatnonzero(weights.mean(axis=(1, 2)) > 0.5)[:n_laid]
-    return photo, laid if len(peaks) >= params.min_patches else laid[:0]
-
-
-def frames_along(vectors: FloatArray, right: FloatArray) -> FloatArray:
-    """Frames at unit vectors: right, up and outwards as columns, shape (n, 3, 3)."""
-    first = right - vectors * (vectors @ right)[:, None]
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    return np.stack([first, np.cross(vectors, first), vectors], axis=-1)

@@ -16,18 +16,11 @@ from regengine.registration.stage_yields import StageYields
 class LensBelief:
     """A focal length to try.
 
-    Attributes
-    ----------
-    ratio : float
-        Over the nominal one.
-    share : float
-        Probability that the true one is nearer to it than to the others that are tried.
-    sigma_log_focal : float
-        How well it is believed.
-    is_cropped : bool
-        Whether the axis may be off the middle.
-    ladder : tuple of float
-        Asterisms are compared with the focal length divided by each of these in turn.
+    ratio: Over the nominal one.
+    share: Probability that the true one is nearer to it than to the others that are tried.
+    sigma_log_focal: How well it is believed.
+    is_cropped: Whether the axis may be off the middle.
+    ladder: Asterisms are compared with the focal length divided by each of these in turn.
     """
 
     ratio: float
@@ -35,11 +28,6 @@ class LensBelief:
     sigma_log_focal: float = LENS.sigma_log_focal
     is_cropped: bool = False
     ladder: tuple[float, ...] = (1.0,)
-
-    @property
-    def is_given(self) -> bool:
-        """Whether it is the nominal one."""
-        return self.ratio == 1.0 and self.sigma_log_focal <= LENS.sigma_log_focal
 
 
 def field_deg(camera: Camera) -> float:

@@ -13,6 +13,7 @@ import pytest
 
 from regengine.orbit import position_from_nadir
 from regengine.registration.generate_stages import generate_stages, space_places
+from regengine.registration.parameters import LENS
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import Photo, Problem, Stage
@@ -76,8 +77,9 @@ def test_an_unknown_lens_is_sought_among_the_usual_ones(problem: Problem) -> Non
         return {round(stage.lens.ratio, 2) for stage in generate_stages(one)}
 
     known, unknown = problem, with_photo(problem, focal_known=False)
-    assert generate_stages(known)[0].lens.is_given
-    assert not any(stage.lens.is_given for stage in generate_stages(unknown))
+    assert generate_stages(known)[0].lens.sigma_log_focal == LENS.sigma_log_focal
+    unsure = {stage.lens.sigma_log_focal for stage in generate_stages(unknown)}
+    assert min(unsure) > LENS.sigma_log_focal
     assert len(ratios(unknown)) > 8
     # A given lens may be wrong altogether, late
     assert any(abs(np.log(ratio)) > 1.0 for ratio in ratios(known))

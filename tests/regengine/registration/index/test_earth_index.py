@@ -15,12 +15,12 @@ from matchers.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.registration.index.earth import (
     FORMAT_VERSION,
-    PIXELS_KM,
     EarthIndex,
     build_level,
     read_earth_index,
     write_earth_index,
 )
+from regengine.registration.parameters import EarthIndexParams
 from tests.regengine.registration.index.conftest import LIGHTS
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
@@ -80,8 +80,8 @@ def test_each_town_is_found_once_where_it_is() -> None:
 
 def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path) -> None:
     read = read_earth_index(index_path, [LIGHTS])
-    assert read.sizes_km == index.sizes_km == PIXELS_KM
-    for size_km in PIXELS_KM:
+    assert read.sizes_km == index.sizes_km == EarthIndexParams().sizes_km
+    for size_km in index.sizes_km:
         assert read[size_km].vectors == pytest.approx(index[size_km].vectors)
         assert read[size_km].contrast == pytest.approx(index[size_km].contrast)
         patches = index[size_km].patches
