@@ -14,7 +14,7 @@ from matchers.camera import Camera
 from matchers.pose import track_axes, with_attitude
 from regengine.registration.align import align_first
 from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.priors.tracks import Track, weigh_offsets
 from regengine.registration.propose_from_index import make_hypothesis, suit_template_px
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
@@ -39,23 +39,16 @@ def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...], step_km: floa
 def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """The neighbours' cameras, carried to where this photo was taken, aligned on it.
 
-    A camera that is fixed to a window of the station keeps its attitude to the vertical and the
-    direction of flight; a hand that follows what it looks at turns back to that.
+    And turned back to what the neighbour looks at, as a hand does that follows.
     """
     place, told = stage.place, problem.prior.neighbours
     assert place is not None
     assert told is not None
-    position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
-    here, (x, y, z) = track_axes(position, velocity), position.tolist()
     cameras: list[Camera] = []
     for neighbour in told.neighbours:
-        # It flew in the same plane: its level part of this velocity points along its flight
-        before = neighbour.camera
-        there = track_axes(before.position_ecef_m, velocity)
-        moved = replace(before, position_ecef_m=(x, y, z))
-        carried = with_attitude(moved, here.T @ there @ before.matrix)
+        carried = carry_camera(neighbour, place)
         cameras.append(carried)
-        target = before.pixel_to_ecef(*before.principal_point)
+        target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)
         if np.isfinite(target).all():
             towards = target - np.asarray(carried.position_ecef_m)
             turn, _ = Rotation.align_vectors(towards, carried.boresight_ecef)  # the least of all
@@ -69,3 +62,18 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
         prior = replace(hypothesis.prior, focal_px=lens.focal_px * stage.lens.ratio)
         hypotheses.append(replace(hypothesis, prior=prior))
     return align_first(problem, hypotheses, size_px=suit_template_px(problem, stage.lens))
+
+
+def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
+    """A neighbour's camera carried along the orbit.
+
+    It keeps its attitude to the vertical and the direction of flight, as a camera does that is
+    fixed to a window of a station that turns with its orbit.
+    """
+    position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
+    here = track_axes(position, velocity)
+    # The neighbour flew in the same plane: its level part of this velocity points along its flight
+    there = track_axes(neighbour.camera.position_ecef_m, velocity)
+    x, y, z = position.tolist()
+    moved = replace(neighbour.camera, position_ecef_m=(x, y, z))
+    return with_attitude(moved, here.T @ there @ neighbour.camera.matrix)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import PARAMETERS
 from matchers.refine import fit_pose
 from matchers.verify import LightPeaks
@@ -14,7 +13,7 @@ from regengine.registration.accept import decide
 from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import CellParams, RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
-from regengine.registration.report_result import fit_figures, list_hypotheses, solved_camera
+from regengine.registration.report_result import record_match
 from regengine.registration.types import Evidence, Fit, HeldOutResiduals, Hypothesis, Match
 from regengine.result import LEAST_POINTS, FrameResult, Reason
 
@@ -120,8 +119,8 @@ def report_on_map(
     reasons : tuple of Reason
         Why the place is not to be used unseen.
     """
-    camera, fit = match.camera, match.fit
-    points = select_control_points(fit, camera, replace(register.points, map_sigma_m=map_sigma_m))
+    on_map = replace(register.points, map_sigma_m=map_sigma_m)
+    points = select_control_points(match.fit, match.camera, on_map)
     p_right = float(params.probability_steps.probability(match.score))
     low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
     if len(points) < LEAST_POINTS:
@@ -133,7 +132,7 @@ def report_on_map(
         for one in match.proofs
     )
     sources = {**dict(unplaced.sources), "reference": reference, "proof": proof}
-    return replace(
+    result = replace(
         unplaced,
         verdict=decide(p_right, reasons, register.accept),
         reasons=reasons,
@@ -141,10 +140,5 @@ def report_on_map(
         probability_low=low,
         probability_high=high,
         sources=tuple(sorted(sources.items())),
-        solved=solved_camera(camera, fit.hypothesis),
-        control_points=points,
-        footprint=corner_lonlat(camera),
-        footprint_diagonal_km=diagonal_km(camera),
-        fit=fit_figures(match),
-        hypotheses=list_hypotheses(match),
     )
+    return record_match(result, match, points)
