@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 
+import regengine
 from tests.kit.program import run
+from tests.kit.runs import LIGHTS
 from tests.kit.services import TileService
 
 
@@ -47,3 +49,18 @@ def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
     assert (said.code, said.out) == (3, "")
     assert "no picture of 8 bits in one or three bands" in said.err
     assert said.err.count("\n") == 1
+
+
+def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path))
+    folder = real_data / "day"
+    photo = folder / "photos" / "lampone_075759.jpg"
+    given = {"lights": LIGHTS, "nadir": (9.6218, 40.5351), "altitude_km": 406.6}
+    without = regengine.register(photo, **given)
+    assert without.verdict == "no_match"
+    assert "regengine day get" in without.reasons[0].text
+    found = regengine.register(photo, day=sorted(folder.glob("*.tif")), **given)
+    assert found.verdict == "accepted"
+    assert dict(found.result.sources)["reference"].startswith("day")
