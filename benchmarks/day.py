@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -125,8 +126,9 @@ def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -
             "cpu_s": round(time.process_time() - start_s, 2),
             "verdict": result.verdict,
             "reason": ", ".join(reason.code for reason in result.reasons),
-            "score": None if result.fit is None else round(float(result.fit.log10_odds), 2),
-            "proof": dict(result.sources).get("proof", ""),
+            "proof": (proof := dict(result.sources).get("proof", "")),
+            # The lower of both levels
+            "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
         }
     row = truth.get(trial.photo.name)
     if result.solved is None or row is None or trial.kind in ("mirrored", "elsewhere", "other"):
@@ -247,20 +249,22 @@ def main(argv: list[str]) -> int:
     real = Path(os.environ.get("REGENGINE_REAL_DATA", PROJECT.parent / "shared" / "real"))
     day_map = open_day_map(sorted((real / "day").glob("*.tif")))
     truth = {row["file"]: row for row in read_rows(real / "day/truth.csv")}
-    lines = []
+    lines: dict[tuple[str, str], dict[str, object]] = {}
     if options.lines.exists():
-        lines = [json.loads(text) for text in options.lines.read_text().splitlines()]
-    done = {(line["kind"], line["name"]) for line in lines}
+        for text in options.lines.read_text(encoding="utf-8").splitlines():
+            line = json.loads(text)
+            lines[line["kind"], line["name"]] = line
     tles = load_tle_file(real / "orbit/iss_tles.txt")
     end_s = time.monotonic() + 60.0 * options.max_minutes
     for trial in draw_trials(real, tles, options.negatives, options.seed):
-        if (trial.kind, trial.name) in done:
+        if (trial.kind, trial.name) in lines:
             continue
         if time.monotonic() > end_s:
             return 1
-        lines.append(run_trial(trial, day_map, truth))
+        line = run_trial(trial, day_map, truth)
+        lines[trial.kind, trial.name] = line
         with options.lines.open("a") as file:
-            file.write(json.dumps(lines[-1]) + "\n")
-    page = "\n".join(report_lines(lines, argv)) + "\n"
+            file.write(json.dumps(line) + "\n")
+    page = "\n".join(report_lines(list(lines.values()), argv)) + "\n"
     print(page) if options.out is None else options.out.write_text(page)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ from regengine.registration.refine_on_map import (
     prove_on_map,
     settle,
 )
-from regengine.registration.report_on_map import fit_all_cells, report_on_map
+from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
 from regengine.registration.report_result import no_match_result
 from regengine.registration.types import (
     Hypothesis,
@@ -307,7 +307,9 @@ def register_on_day(
     if p_right >= params.accept.review_probability:
         answer = fit_all_cells(match.picture, hypothesis, match.proofs, POSE, patch_px)
     if answer is None:
-        return no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+        result = no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+        proof = ("proof", tell_proofs(match.proofs))
+        return replace(result, sources=tuple(sorted((*result.sources, proof))))
     reasons: tuple[Reason, ...] = ()
     if match.score < day.min_score:
         what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.0f} m" for one in match.proofs)

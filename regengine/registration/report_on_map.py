@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,6 +95,15 @@ def fit_all_cells(
     )
 
 
+def tell_proofs(proofs: Sequence[CellProof]) -> str:
+    """What the held-out cells say, for the record."""
+    return "; ".join(
+        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:.4g} m "
+        f"(chance 1e-{max(one.score, 0.0):.1f})"
+        for one in proofs
+    )
+
+
 def report_on_map(
     unplaced: FrameResult,
     match: MapMatch,
@@ -126,12 +136,7 @@ def report_on_map(
     if len(points) < LEAST_POINTS:
         text = f"only {len(points)} places of the photo can be tied to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))
-    proof = "; ".join(
-        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:.4g} m "
-        f"(chance 1e-{one.score:.0f})"
-        for one in match.proofs
-    )
-    sources = {**dict(unplaced.sources), "reference": reference, "proof": proof}
+    sources = {**dict(unplaced.sources), "reference": reference, "proof": tell_proofs(match.proofs)}
     result = replace(
         unplaced,
         verdict=decide(p_right, reasons, register.accept),
