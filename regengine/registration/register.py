@@ -109,7 +109,9 @@ def search_frame(
     else:
         state = search(problem, started_s)
         if state.match is not None:
-            street_match = register_on_streets(problem, state.match) or street_match
+            found = (street_match, register_on_streets(problem, state.match))
+            fitted = (match for match in found if match is not None)
+            street_match = max(fitted, key=lambda match: match.score, default=None)
     state.street_match = street_match
     return problem, state
 
