@@ -526,14 +526,15 @@ class StreetParams(CellParams):
     # The likeliest views that are tried, each at all rolls (0.4 s of a city at 200 m), of likely
     # places, and of all where these show nothing
     max_views: tuple[int, int] = (6, 24)
-    n_candidates: int = 24
+    # A harsh frame had the right one in the 53rd place
+    n_candidates: int = 64
     # Places that are tried: steps along a track, km, and at a spread of so much across it (one
     # sigma) those at minus and plus one sigma, too
     place_step_km: float = 50.0
     min_across_km: float = 20.0
     # Candidates that are compared at half of the search's scale, and of those the ones that are
     # fitted: a wrong one correlates by 0.0 where the right one does by 0.5
-    n_compared: int = 8
+    n_compared: int = 12
     n_refined: int = 3
     min_share_of_best: float = 0.5
     # Levels of the fit, metres a pixel, and sides of their patches; the lens bends from 25 m on

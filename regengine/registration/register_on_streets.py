@@ -182,9 +182,9 @@ def read_street_light(problem: Problem) -> LightImage:
 def propose_on_streets(
     problem: Problem, light: LightImage, streets: StreetMap, *, is_far: bool
 ) -> list[Hypothesis]:
-    """Cameras of a search of a street map from the likely places, or (``is_far``) the others.
+    """Cameras of a search of a street map from the likely places, or (``is_far``) from all.
 
-    These cost as much again, and are tried where the likely ones show nothing; so are the other
+    That costs four times as much, and is tried where the likely ones show nothing; so are the other
     focal lengths of what may be a crop.
     """
     params, nominal = problem.params.streets, problem.photo.nominal
@@ -194,9 +194,8 @@ def propose_on_streets(
     of_place = []
     may_be_cropped = problem.photo.frame.may_be_cropped
     unsure = is_far and may_be_cropped
-    least = search.near_neg_log_prior if is_far and not unsure else 0.0
-    most = search.max_neg_log_prior if is_far else search.near_neg_log_prior
-    for _, place in (one for one in places if least <= one[0] < most):
+    limit = search.max_neg_log_prior if is_far else search.near_neg_log_prior
+    for _, place in (one for one in places if one[0] < limit):
         track, offset = place.track, place.offset_km
         across_m = 1e3 * track.sigma_across_km(offset)
         sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_across_km else (0.0,)
