@@ -637,6 +637,13 @@ class DayParams(CellParams):
     agreeing_px: float = 3.0
     # -log10 of chance of the coarse proof from which the fine one is tried
     worth_score: float = 3.0
+    # None of 214 distinct negatives had more than 3.0: by Laplace's rule at most one in 216 that
+    # have 6 is wrong
+    probability_steps: Steps = field(
+        default_factory=lambda: Steps(
+            log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.995), high=(0.1, 0.7, 0.999)
+        )
+    )
     # Of what counts in a frame that was not placed: what is told as the reason
     max_white_share: float = 0.5
     max_sea_share: float = 0.85
