@@ -70,6 +70,8 @@ class RunInputs:
             )
         light_map = light_map_of(self.lights)
         street_maps_of(self.streets)
+        if self.day:
+            day_map_of(self.day)
         tles = None if self.tle is None else element_sets(self.tle)
         records = None if self.metadata is None else frame_records(self.metadata)
         return light_map, tles, records
@@ -126,7 +128,8 @@ def process_photo(
             if result.reference_kind == "day":
                 reference = day_map_of(inputs.day)
             elif result.reference_kind == "streets":
-                reference = LightMap(references=open_references("streets", inputs.streets))
+                maps = street_maps_of(inputs.streets)
+                reference = LightMap(references=RasterReferences(one for (one,) in maps))
             write_overlay(result, path, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)

@@ -141,10 +141,11 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         "share": inputs.share,
         "stars": inputs.stars,
     }
-    if inputs.streets:
-        settings["streets"] = [_file(path) for path in inputs.streets]
-    if inputs.day:  # stores of before stay good
-        settings["day"] = [_file(path) for path in inputs.day]
+    # Left out where there are none: stores of before stay good
+    others = {"streets": inputs.streets, "day": inputs.day}
+    others = {kind: paths for kind, paths in others.items() if paths}
+    for kind, paths in others.items():
+        settings[kind] = [_file(path) for path in paths]
     index = index_file(inputs.blind, inputs.lights)
     settings["blind"] = {
         **asdict(inputs.blind),
@@ -152,7 +153,8 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    settings["lights"] = [_placed(path) for path in inputs.lights]
+    for kind, paths in {"lights": inputs.lights, **others}.items():
+        settings[kind] = [_placed(path) for path in paths]
     settings["tle"] = None if inputs.tle is None else _placed(inputs.tle)
     settings["metadata"] = None if inputs.metadata is None else _placed(inputs.metadata)
     return json.dumps(settings, sort_keys=True, default=str), sha256

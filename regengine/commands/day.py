@@ -10,16 +10,13 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.lights import fetch_tiles, progress_bar
-from regengine.commands.options import Force, Quiet
+from regengine.commands.options import Force, Quiet, Region
 from regengine.errors import ConfigError
 
 app = typer.Typer(
     help="Get or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
     no_args_is_help=True,
 )
-Region = Annotated[
-    str | None, typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees.")
-]
 
 
 @app.command(no_args_is_help=True)
@@ -46,14 +43,13 @@ def get(
     Examples:
       regengine day get --region 5,43,8,46
     """
-    from regengine.io.folders import data_folder
+    from regengine.io.folders import data_folder, make_folder
     from regengine.references.build import write_reference
     from regengine.references.reference import parse_bounds
 
     bounds = parse_bounds(region, "--region")
     if out is None:
-        out = data_folder() / "day" / "day.tif"
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out = make_folder(data_folder() / "day") / "day.tif"
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
     tiles = fetch_tiles("day", bounds, url, level, out, quiet)

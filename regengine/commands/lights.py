@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import Force, Json, Quiet
+from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -47,10 +47,7 @@ def get(
             "minutes: about twelve for the Earth. May be given several times.",
         ),
     ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
-    ] = None,
+    region: Region = None,
     product: Annotated[
         str | None,
         typer.Option(help="VNP46A2, A3 or A4 of the region instead; needs EARTHDATA_TOKEN."),
@@ -84,6 +81,7 @@ def get(
       regengine lights get --product VNP46A4 --date 2020 --region -12,34,32,60
     """
     from regengine.batch.at_hand import usual_map
+    from regengine.io.folders import make_folder
     from regengine.references.build import build, write_reference
     from regengine.references.reference import parse_bounds
     from regengine.registration.index.earth import index_minutes
@@ -100,13 +98,7 @@ def get(
     index = index_beside(out)
     if out.exists() and index.exists() and not force:
         raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{out.parent} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder "
-            "that you may write to."
-        ) from error
+    make_folder(out.parent)
     if force or not out.exists():
         folder = None
         if product and date and bounds:

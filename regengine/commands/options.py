@@ -55,6 +55,10 @@ DayMaps = Annotated[
         "folder; may be given several times. Without it, those of the data folder's folder day."
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
+]
 ElementSets = Annotated[
     Path | None,
     typer.Option(

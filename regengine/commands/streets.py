@@ -11,7 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.lights import progress_bar
-from regengine.commands.options import Force, Quiet
+from regengine.commands.options import Force, Quiet, Region
 from regengine.errors import ConfigError, LightMapError
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def build(
         Path | None,
         typer.Option(help="File to make, a GeoTIFF; in the data folder if not given."),
     ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option(metavar="WEST,SOUTH,EAST,NORTH", help="Only this part, degrees."),
-    ] = None,
+    region: Region = None,
     product: Annotated[str, typer.Option(help="Name of the product.")] = "",
     date: Annotated[str, typer.Option(help="Day of the roads, 2026-01-31.")] = "",
     force: Force = False,
@@ -51,13 +48,13 @@ def build(
       regengine streets build ile-de-france.osm.pbf
       regengine streets build roads.gpkg --out paris.tif --region 1.8,48.5,2.9,49.2
     """
-    from regengine.io.folders import data_folder
+    from regengine.io.folders import data_folder, make_folder
     from regengine.references.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--region")
     if out is None:
         name = re.sub(r"(-latest)?(\.osm)?\.\w+$", "", roads[0].name)
-        out = _make_folder(data_folder() / "streets") / f"{name}.tif"
+        out = make_folder(data_folder() / "streets") / f"{name}.tif"
     _build(roads, out, bounds, product, date, force=force, quiet=quiet)
 
 
@@ -86,7 +83,7 @@ def get(
       regengine streets get "Portland, United States"
       regengine streets get --bbox 134.9,34.1,136.1,35.1
     """
-    from regengine.io.folders import cache_folder, data_folder
+    from regengine.io.folders import cache_folder, data_folder, make_folder
     from regengine.references.extracts import (
         GEOFABRIK_INDEX,
         ExtractParams,
@@ -112,7 +109,7 @@ def get(
     out = data_folder() / "streets" / f"{stem}.tif"
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
-    _make_folder(out.parent)
+    make_folder(out.parent)
     extract = find_extract(covered, url or GEOFABRIK_INDEX, params)
     folder = cache_folder() / "streets"
 
@@ -134,17 +131,6 @@ def get(
     if not quiet:
         say(f"{path} is not needed any more.", err=True)
     say(str(out))
-
-
-def _make_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder that "
-            "you may write to."
-        ) from error
-    return folder
 
 
 def _build(

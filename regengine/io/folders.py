@@ -6,6 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from regengine.errors import ConfigError
+
 
 def data_folder() -> Path:
     """Folder for maps and element sets: REGENGINE_DATA, or the place for data of a system."""
@@ -15,6 +17,18 @@ def data_folder() -> Path:
 def cache_folder() -> Path:
     """Folder for what is downloaded: REGENGINE_CACHE, or the place for caches of a system."""
     return _folder("REGENGINE_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder of the user's files, if need be; ConfigError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror}): let REGENGINE_DATA name a folder that "
+            "you may write to."
+        ) from error
+    return folder
 
 
 def _folder(variable: str, mac: str, xdg: str, usual: str) -> Path:

@@ -129,6 +129,9 @@ def draw_overlay(
                 rendered = render_map(camera, grid)
                 if result.reference_kind == "streets":
                     draw_streets(main, rendered)
+                elif result.reference_kind == "day":
+                    # Ground by day has structure everywhere: its larger shapes are enough
+                    draw_contours(main, rendered, smooth_px=6.0)
                 else:
                     draw_contours(main, rendered)
                 tinted = tint(rendered)
@@ -246,16 +249,16 @@ def tint(rendered: FloatImage) -> Picture:
     return picture
 
 
-def draw_contours(picture: Picture, rendered: FloatImage) -> None:
-    """Outline the map's lights, in place, at quantiles of what is lit in the view."""
+def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float = 1.2) -> None:
+    """Outline what is bright in the map, in place, at quantiles of what is lit in the view."""
     lit = rendered[rendered > LIT]
     if not lit.size:
         return
-    smooth = cv2.GaussianBlur(np.nan_to_num(rendered), (0, 0), 1.2)
+    smooth = cv2.GaussianBlur(np.nan_to_num(rendered), (0, 0), smooth_px)
     for level, colour in zip(np.quantile(lit, (0.40, 0.75, 0.95)), CONTOURS, strict=True):
         mask = (smooth >= level).astype(np.uint8)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        large = [line for line in outlines if len(line) >= 6]
+        large = [line for line in outlines if len(line) >= 5.0 * smooth_px]
         cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
 
 

@@ -210,8 +210,9 @@ def lights_of_photo(
     finest = light if finest is None else finest
     grain = replace(finest, light=grainy_light(finest.light))
     clipped = clipped_light(brought_down(grain, max(light.light.shape)), weight)
-    excess = (cleaned - background.level) * (weight > 0.5)
-    sigmas = (excess / np.maximum(background.noise, LEAST_NOISE))[::2, ::2]
+    half = np.s_[::2, ::2]
+    excess = (cleaned[half] - background.level[half]) * (weight[half] > 0.5)
+    sigmas = excess / np.maximum(background.noise[half], LEAST_NOISE)
     return LightImages(
         narrow=narrow,
         clipped=clipped,

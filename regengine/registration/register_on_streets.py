@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from detectors.types import FloatArray
@@ -21,7 +20,6 @@ from matchers.pose import (
     moved,
     other_pose,
 )
-from regengine.photo.image import read_linear_light
 from regengine.references.kinds import KINDS
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import list_places
@@ -85,7 +83,7 @@ def register_on_streets(problem: Problem, known: Match | None = None) -> StreetM
     ):
         return None
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
-    light = read_street_light(problem)
+    light = problem.street_light
     best: StreetMatch | None = None
     for is_far in (False, True) if known is None else (False,):
         matches: list[StreetMatch] = []
@@ -160,23 +158,6 @@ def compare_on_streets(
             if distinct and worth and len(starts) < most:
                 starts.append(one)
     return starts
-
-
-def read_street_light(problem: Problem) -> LightImage:
-    """Linear light of the photo, as fine as streets are drawn, and what of it counts."""
-    photo = problem.photo
-    nominal = photo.nominal
-    longest = max(nominal.width_px, nominal.height_px)
-    sample_m = 1e3 * problem.altitude_km / nominal.focal_px
-    # Slanted frames show the ground coarser
-    side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
-    light = read_linear_light(photo.frame.path, max_long_side_px=max(side_px, 256))
-    height, width = light.light.shape
-    counted = photo.image("narrow").weight
-    weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
-    return LightImage(
-        values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
-    )
 
 
 def propose_on_streets(

@@ -23,7 +23,7 @@ def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> boo
     return (
         match is not None
         and match.score >= params.min_score
-        and not any(True for _ in doubt_streets(match, params))
+        and next(doubt_streets(match, params), None) is None
     )
 
 

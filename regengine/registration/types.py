@@ -13,6 +13,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+import cv2
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
@@ -26,6 +27,7 @@ from matchers.pose import PosePrior
 from matchers.refine import PARTS, Refinement, Refits
 from matchers.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
+from regengine.photo.image import read_linear_light
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.lit_ground import measure_lit_ground
@@ -247,6 +249,22 @@ class Problem:
     def windows(self) -> MapWindows:
         """The pieces of the map that were read, kept while they serve."""
         return MapWindows(self.references.light_map)
+
+    @cached_property
+    def street_light(self) -> LightImage:
+        """Linear light of the photo, as fine as streets are drawn, and what of it counts."""
+        nominal = self.photo.nominal
+        sample_m = 1e3 * self.altitude_km / nominal.focal_px
+        longest = max(nominal.width_px, nominal.height_px)
+        # Slanted frames show the ground coarser
+        side_px = round(1.25 * longest * sample_m / min(self.params.streets.levels_m))
+        light = read_linear_light(self.photo.frame.path, max_long_side_px=max(side_px, 256))
+        height, width = light.light.shape
+        counted = self.photo.image("narrow").weight
+        weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
+        return LightImage(
+            values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
+        )
 
 
 # Levels of the index (kilometres a pixel), and nadir directions of the camera frame, shape (n, 3),

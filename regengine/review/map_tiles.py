@@ -1,4 +1,4 @@
-"""Tiles of the night-light map for the review page: Web Mercator, made on the fly."""
+"""Tiles of the maps for the review page: Web Mercator, made on the fly."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from regengine.references.services import row_lat_deg
 TILE_PX = 256
 MARGIN_PX = 2.0  # of the map around a tile, for the interpolation at its edges
 MAX_ZOOM = 22
-# log10(1 + L) that is white: 999 nW cm^-2 sr^-1. The cores of cities are a few hundred, and keep
-# their streets below it
-WHITE = 3.0
+# What is drawn white. Lights are log10(1 + L), 3 is 999 nW cm^-2 sr^-1: the cores of cities are a
+# few hundred, and keep their streets below it. Streets: metres a square metre times 12.5 m. Days:
+# red light as displayed
+WHITE_OF = {"lights": 3.0, "streets": 0.6, "day": 1.0}
 KEPT_TILES = 4096  # of some kilobytes
 
 Tile = NDArray[np.uint8]  # (256, 256, 2): grey, and alpha of 0 or 255
@@ -32,16 +33,16 @@ Place = tuple[int, int, int]  # zoom, column, row
 class MapTiles:
     """Tiles of a map, the most recent ones kept; may be asked by many threads.
 
-    ``white`` is the value that is drawn white.
+    ``kind`` says what is drawn white.
     ``max_pixels`` of the map are read for a single tile. A tile of more, such as the whole world of
     a map without overviews (2.9 gigapixels, 20 s), is put together from smaller ones.
     """
 
     def __init__(
-        self, light_map: LightMap, max_pixels: int = 8_000_000, white: float = WHITE
+        self, light_map: LightMap, kind: str = "lights", max_pixels: int = 8_000_000
     ) -> None:
         self._map = light_map
-        self._white = white
+        self._white = WHITE_OF[kind]
         self._max_pixels = max_pixels
         self.tile = lru_cache(maxsize=KEPT_TILES)(self._tile)
 

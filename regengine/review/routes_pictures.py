@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 # Without a version in the address, another run on this port may mean something else by it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
-# What is drawn white: metres of street a square metre times 12.5 m; red light as displayed
-WHITE_OF = {"streets": 0.6, "day": 1.0}
 LEAST_PREVIEW_PX, MOST_PREVIEW_PX = 64, 2048
 
 
@@ -58,22 +56,30 @@ def router(context: ReviewContext) -> APIRouter:
     """Routes of photos and of the night-light map."""
     routes = APIRouter(prefix="/api")
     pyramids = context.pyramids
-    map_tiles, map_state = None, ""
+    maps = dict(context.references)
     if context.light_map is not None:
-        # Only then: its libraries take longer to import than a photo to show
-        from regengine.review.map_tiles import MapTiles
-
-        map_tiles = MapTiles(context.light_map)
-        states = [
-            (path.absolute(), path.stat().st_mtime_ns) for path in context.light_map.info.paths
-        ]
-        map_state = f"{states}"
+        maps["lights"] = context.light_map
+    states = {
+        kind: [(path.absolute(), path.stat().st_mtime_ns) for path in light_map.info.paths]
+        for kind, light_map in maps.items()
+    }
 
     @cache
     def tiles_of(kind: str) -> MapTiles:
+        # Only now: its libraries take longer to import than a photo to show
         from regengine.review.map_tiles import MapTiles
 
-        return MapTiles(context.references[kind], white=WHITE_OF[kind])
+        return MapTiles(maps[kind], kind)
+
+    def map_response(request: Request, kind: str, z: int, x: int, y: int) -> Response:
+        if kind not in maps:
+            raise HTTPException(404, f"The review has no map of {kind}.")
+        return cached_response(
+            request,
+            lambda: tiles_of(kind).tile(z, x, y),
+            media_type="image/png",
+            made_of=f"{states[kind]}",
+        )
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
         path, sha256 = registered_photo(context.frames, number)
@@ -102,29 +108,11 @@ def router(context: ReviewContext) -> APIRouter:
     @routes.get("/lights/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
     def light_tile(request: Request, z: int, x: int, y: int) -> Response:
         """A tile of 256 pixels of the night-light map, Web Mercator."""
-        if map_tiles is None:
-            raise HTTPException(404, "The review has no night-light map.")
-        return cached_response(
-            request,
-            lambda: map_tiles.tile(z, x, y),
-            media_type="image/png",
-            made_of=map_state,
-        )
+        return map_response(request, "lights", z, x, y)
 
     @routes.get("/maps/{kind}/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
     def reference_tile(request: Request, kind: str, z: int, x: int, y: int) -> Response:
         """A tile of 256 pixels of the streets or the picture by day, Web Mercator."""
-        if kind not in context.references:
-            raise HTTPException(404, f"The review has no map of {kind}.")
-        states = [
-            (path.absolute(), path.stat().st_mtime_ns)
-            for path in context.references[kind].info.paths
-        ]
-        return cached_response(
-            request,
-            lambda: tiles_of(kind).tile(z, x, y),
-            media_type="image/png",
-            made_of=f"{states}",
-        )
+        return map_response(request, kind, z, x, y)
 
     return routes

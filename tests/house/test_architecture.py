@@ -280,7 +280,7 @@ def test_everything_public_is_documented() -> None:
 
 # Words of one machine or of one package index, which mean nothing to a reader elsewhere.
 FOREIGN = re.compile(
-    r"/root/|/home/\w|/Users/\w|(?<!\.)/work/|/opt/\w|/mnt/|[A-Z]:\\\\"
+    r"/(?:root|mnt)/|(?<!\.)/(?:work)/|/(?:home|Users|opt)/\w|[A-Z]:\\\\"
     r"|file:///(?!etc/|x\b)|--(?:extra-)?index-url|pypi\.org|pythonhosted|mirror(?:s)?\.\w|artifactory|/simple/"
 )
 BINARY = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".h5", ".npz"}

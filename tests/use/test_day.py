@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
 import regengine
+from regengine.batch.at_hand import files_of_run
 from tests.kit.program import run
 from tests.kit.runs import LIGHTS
 from tests.kit.services import TileService
@@ -64,3 +66,21 @@ def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
     found = regengine.register(photo, day=sorted(folder.glob("*.tif")), **given)
     assert found.verdict == "accepted"
     assert dict(found.result.sources)["reference"].startswith("day")
+
+
+def test_a_run_says_which_day_map_it_was_made_with(tmp_path: Path) -> None:
+    day, photo, store = (tmp_path / name for name in ("day.tif", "black.png", "run.h5"))
+    transform = rasterio.Affine(0.1, 0.0, -5.0, 0.0, -0.1, 5.0)
+    profile = {"width": 100, "height": 100, "count": 3, "dtype": "uint8", "crs": "EPSG:4326"}
+    with rasterio.open(day, "w", driver="GTiff", transform=transform, **profile) as file:
+        file.write(np.full((3, 100, 100), 90, np.uint8))
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(photo)
+    words = ("register", photo, "--lights", LIGHTS, "--nadir", "0,0", "--store", store)
+    assert run(*words, "--day", day).code == 0
+    assert files_of_run(store).day == (day,)
+    (tmp_path / "notes.tif").write_text("no picture")
+    refused = run(*words, "--day", tmp_path / "notes.tif")
+    # As a map of night lights that cannot be read, before any photo
+    assert refused.code == 3
+    assert "notes.tif is no GeoTIFF" in refused.err
+    assert refused.err.count("\n") == 1

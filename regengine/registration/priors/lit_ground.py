@@ -30,7 +30,7 @@ SUN_DEG = np.array([-27.5, -22.5, -17.5, -12.5, -7.5, -2.5, 10.0])
 SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 
-@lru_cache(maxsize=4)  # it takes as long as three places do to be looked from
+@lru_cache(maxsize=4)
 def measure_lit_ground(light_map: NightLights) -> FloatArray | None:
     """How much light lies within reach of every place.
 
