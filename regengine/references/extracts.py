@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
@@ -65,14 +66,14 @@ def locate_place(place: str) -> tuple[str, float, float]:
 
     ConfigError if there is no such town.
     """
-    from regengine.places import PlaceIndex
+    from regengine.places import place_index
 
     if re.fullmatch(r"\s*[-+]?[\d.]+\s*,\s*[-+]?[\d.]+\s*", place):
         lon, lat = (float(part) for part in place.split(","))
         if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
             raise ConfigError(f"{place!r} is not a valid LON,LAT.")
         return f"{lon:g}_{lat:g}", lon, lat
-    found = PlaceIndex().search(place, 1)
+    found = place_index().search(place, 1)
     if not found:
         raise ConfigError(
             f"No town is called {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
@@ -82,7 +83,7 @@ def locate_place(place: str) -> tuple[str, float, float]:
 
 def box_around(lon: float, lat: float, reach_km: float) -> Bounds:
     """West, south, east, north of a square about a place."""
-    north = reach_km / 111.2
+    north = reach_km / KM_PER_DEGREE
     east = north / math.cos(math.radians(lat))
     return lon - east, lat - north, lon + east, lat + north
 

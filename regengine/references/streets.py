@@ -156,7 +156,8 @@ def build_streets(
     Raises
     ------
     ConfigError
-        ``out`` exists, the region makes more than ``params.max_pixels``, or a package is missing.
+        ``out`` exists, the region makes more than ``BuildParams.max_pixels``, or a package is
+        missing.
     LightMapError
         A source cannot be read, holds no roads, or none in the region; ``out`` cannot be written.
     """

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
 
 import regengine
-from regengine.batch.at_hand import files_of_run
+from tests.kit.pages import ReviewProcess
 from tests.kit.program import run
 from tests.kit.runs import LIGHTS
 from tests.kit.services import TileService
@@ -68,7 +69,7 @@ def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
     assert dict(found.result.sources)["reference"].startswith("day")
 
 
-def test_a_run_says_which_day_map_it_was_made_with(tmp_path: Path) -> None:
+def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) -> None:
     day, photo, store = (tmp_path / name for name in ("day.tif", "black.png", "run.h5"))
     transform = rasterio.Affine(0.1, 0.0, -5.0, 0.0, -0.1, 5.0)
     profile = {"width": 100, "height": 100, "count": 3, "dtype": "uint8", "crs": "EPSG:4326"}
@@ -77,7 +78,11 @@ def test_a_run_says_which_day_map_it_was_made_with(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(photo)
     words = ("register", photo, "--lights", LIGHTS, "--nadir", "0,0", "--store", store)
     assert run(*words, "--day", day).code == 0
-    assert files_of_run(store).day == (day,)
+    with ReviewProcess(store) as review, httpx.Client(follow_redirects=True) as person:
+        page = person.get(review.address)
+        (layer,) = person.get(page.url.join("/api/session")).json()["layers"]
+        assert person.get(page.url.join(layer["url"].format(z=0, x=0, y=0))).status_code == 200
+    assert "day" in layer["url"]
     (tmp_path / "notes.tif").write_text("no picture")
     refused = run(*words, "--day", tmp_path / "notes.tif")
     # As a map of night lights that cannot be read, before any photo
