@@ -7,15 +7,16 @@ the extract tells nothing.
 
 from __future__ import annotations
 
-import io
-import math
+import json
+import re
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
@@ -28,10 +29,10 @@ from regengine.io.atomic import unwritable_told
 from regengine.io.extras import need
 from regengine.references.build import BuildParams, Progress, plan_grid, write_reference
 from regengine.references.kinds import KINDS
-from regengine.references.reference import Bounds, PixelGrid
+from regengine.references.reference import FACTORS, Bounds, PixelGrid
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pandas as pd
 
 FloatArray = NDArray[np.float64]
 
@@ -39,27 +40,32 @@ STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
 MAX_CODE, NO_DATA = 254, 255
 LAMP_LENGTH_M = 12.5
-# Rows and columns of the squares of the world's grid whose roads lie together on the disk, and what
-# is kept of a pixel: its place in them, and centimetres
-TILE_ROWS, TILE_COLS = 512, 8192
+# Rows of the world's grid whose roads are kept together, and what is kept of a pixel: its place
+# among them, and centimetres of road
+BAND_ROWS = 512
 RECORD = np.dtype([("place", "<u4"), ("cm", "<u2")])
 # What holds the class of a road: of OpenStreetMap, of Geofabrik's layers, of OpenMapTiles and
-# Overture. The others tell tunnels
+# Overture
 CLASS_FIELDS = ("highway", "fclass", "class")
-TUNNEL_FIELDS = ("brunnel", "tunnel", "is_tunnel", "road_flags", "other_tags")
+NOT_NO = r"(?!(?:no|f|false|0|0\.0|nan|none|)(?:$|\"))"
+# What says that a road, or a part of it, is in a tunnel, by field: OpenMapTiles', that of most,
+# Overture's list of flags, and what GDAL has no field for, as in PostgreSQL's hstore
+TUNNEL_PATTERNS = {
+    "brunnel": "^tunnel$",
+    "tunnel": f"^{NOT_NO}",
+    "is_tunnel": f"^{NOT_NO}",
+    "road_flags": "is_tunnel",
+    "other_tags": f'"tunnel"=>"{NOT_NO}',
+}
 PARQUET, OSM = (".parquet", ".geoparquet", ".pq"), (".pbf", ".osm")
-# lon, lat and weighted metres of points along roads
-Samples = tuple[FloatArray, FloatArray, FloatArray]
 
 
 def _class_weights() -> dict[str, float]:
     lit = "primary secondary tertiary residential minor unclassified living_street"
     names = ["motorway", "trunk", *lit.split()]
     # A ramp is lit like the streets that it leads to
-    return dict.fromkeys([*names, *(f"{name}_link" for name in names)], 1.0) | {
-        "motorway": 0.25,
-        "trunk": 0.5,
-    }
+    same = dict.fromkeys([*names, *(f"{name}_link" for name in names)], 1.0)
+    return same | {"motorway": 0.25, "trunk": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,15 +175,10 @@ def build_streets(
     if region is not None:
         # To whole cells, or those at its edge would be dark where nothing was read
         cell_deg = params.cell_px / STEPS_PER_DEG
-        west, south = (
-            cell_deg * math.floor((v + o) / cell_deg + 1e-6) - o
-            for v, o in ((region[0], 180.0), (region[1], -90.0))
-        )
-        east, north = (
-            cell_deg * math.ceil((v + o) / cell_deg - 1e-6) - o
-            for v, o in ((region[2], 180.0), (region[3], -90.0))
-        )
-        region = west, south, east, north
+        edges, start = np.reshape(region, (2, 2)), np.array([-180.0, 90.0])
+        lower = np.floor((edges[0] - start) / cell_deg + 1e-6) * cell_deg + start
+        upper = np.ceil((edges[1] - start) / cell_deg - 1e-6) * cell_deg + start
+        region = (*lower.tolist(), *upper.tolist())
         grid = plan_grid(region, 1.0 / STEPS_PER_DEG)
         if grid.cols * grid.rows > BuildParams().max_pixels:
             raise ConfigError(
@@ -190,136 +191,128 @@ def build_streets(
         "DATE": date or datetime.fromtimestamp(newest, UTC).date().isoformat(),
         "SOURCES": names,
     }
-    folder = out.absolute().parent
     n_lines = n_roads = n_broken = 0
+    road_m = 0.0
+    # Extracts have their lines in no order of place, and a country has more pixels than memory
+    # holds: they lie on the disk, from a first to a last record
+    bands: dict[int, list[slice]] = defaultdict(list)
+    n_records = 0
     cells: set[int] = set()
-    with unwritable_told(out), tempfile.TemporaryFile(dir=folder) as spill:
-        pixels = _PixelStore(spill)
+    with unwritable_told(out), tempfile.TemporaryFile(dir=out.absolute().parent) as spill:
         for path in sources:
-            for batch in read_roads(path, region, scratch=folder, params=params):
-                n_lines += batch.n_lines
-                n_broken += batch.n_broken
-                n_roads += int(np.count_nonzero(batch.weights))
-                lon, lat = shapely.get_coordinates(batch.lines).T
-                vertices = _pixels_of(lon, lat, region)[0]
-                drawn = pixels.add(*sample_roads(batch.lines, batch.weights, params), region)
+            for lines, weights, n_read, n_left_out in _read_roads(path, region, out, params):
+                n_lines, n_broken = n_lines + n_read, n_broken + n_left_out
+                n_roads += int(np.count_nonzero(weights))
+                vertices = _find_pixels(shapely.get_coordinates(lines), region)[0]
+                points, metres = _sample_roads(lines, weights, params)
+                drawn, inside = _find_pixels(points, region)
+                road_m += float(metres[inside].sum())
+                drawn, index = np.unique(drawn, return_inverse=True)
+                sums_m = np.bincount(index, metres[inside], minlength=len(drawn))
+                records = np.empty(len(drawn), RECORD)
+                records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
+                records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
+                numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
+                ends = n_records + np.append(starts, len(records))
+                for number, *part in zip(numbers.tolist(), ends[:-1], ends[1:], strict=True):
+                    bands[number].append(slice(*part))
+                spill.write(records.tobytes())
+                n_records += len(records)
                 for keys in (vertices, drawn):
                     row, col = keys // WORLD_COLS // params.cell_px, keys % WORLD_COLS
                     cells.update(np.unique(row * WORLD_COLS + col // params.cell_px).tolist())
                 progress(n_lines, 0)
-        if not pixels.n_pixels:
-            raise LightMapError(_nothing_sentence(sources, names, n_lines, region))
+        if not bands:
+            raise LightMapError(_explain_nothing(sources, names, n_lines, region))
         covered, row0, col0 = _close_cells(cells, params)
+        known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
+        stored = np.memmap(spill, RECORD, "r")
 
         def read_block(block: PixelGrid) -> NDArray[np.uint8]:
             """Codes of a part of the map."""
             row = round((90.0 - block.north) * STEPS_PER_DEG)
             col = round((block.west + 180.0) * STEPS_PER_DEG)
-            length = pixels.lengths(row, col, block.rows, block.cols)
+            length_m = np.zeros((block.rows, block.cols))
+            for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
+                for part in bands.get(number, ()):
+                    records = stored[part]
+                    down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
+                    down, right = down + number * BAND_ROWS - row, right - col
+                    here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
+                    # No pixel is twice in a batch
+                    length_m[down[here], right[here]] += 0.01 * records["cm"][here]
             lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
             area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
-            density = length / area_m2[:, None] * LAMP_LENGTH_M
+            density = length_m / area_m2[:, None] * LAMP_LENGTH_M
             codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
             at = (row - row0 + np.arange(block.rows)) // params.cell_px
             across = (col - col0 + np.arange(block.cols)) // params.cell_px
-            is_covered = np.zeros((block.rows, block.cols), bool)  # padding is not
-            down, right = at < covered.shape[0], across < covered.shape[1]
-            is_covered[np.ix_(down, right)] = covered[np.ix_(at[down], across[right])]
-            return np.where(is_covered, codes, NO_DATA).astype(np.uint8)
+            return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
 
         rows, cols = (side * params.cell_px for side in covered.shape)
         west, north = col0 / STEPS_PER_DEG - 180.0, 90.0 - row0 / STEPS_PER_DEG
         bounds = west, north - rows / STEPS_PER_DEG, west + cols / STEPS_PER_DEG, north
+        step_deg = 1.0 / STEPS_PER_DEG
         write_reference(
-            "streets",
-            out,
-            bounds,
-            1.0 / STEPS_PER_DEG,
-            read_block,
-            tags,
-            progress,
-            overwrite=overwrite,
+            "streets", out, bounds, step_deg, read_block, tags, progress, overwrite=overwrite
         )
     return StreetMapSummary(
         n_lines=n_lines,
         n_roads=n_roads,
         n_broken=n_broken,
-        road_km=pixels.metres / 1000.0,
+        road_km=road_m / 1000.0,
         covered=float(covered.mean()),
         bounds=bounds,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RoadBatch:
-    """Some lines of an extract: lon/lat, with the weight of each; 0 is not drawn."""
+def _read_roads(
+    path: Path, region: Bounds | None, out: Path, params: LampParams
+) -> Iterator[tuple[NDArray[np.object_], FloatArray, int, int]]:
+    """Lines of an extract in longitude and latitude, some at a time, and the weight of each.
 
-    lines: NDArray[np.object_]
-    weights: FloatArray
-    n_lines: int
-    n_broken: int
-
-
-def read_roads(
-    path: Path, region: Bounds | None, *, scratch: Path, params: LampParams
-) -> Iterator[RoadBatch]:
-    """Read all lines of an extract's road layers, some at a time.
-
-    Parameters
-    ----------
-    path : Path
-        The extract.
-    region : tuple of float or None
-        Lines elsewhere may be left out.
-    scratch : Path
-        Folder in which GDAL may write while it reads an ``.osm.pbf``.
-    params : LampParams
-        How roads are drawn.
-
-    Yields
-    ------
-    RoadBatch
-        Lines in longitude and latitude.
-
-    Raises
-    ------
-    LightMapError
-        The file cannot be read, or does not say its coordinate system.
+    Also how many were read, and how many of these left out as broken. LightMapError if the file
+    cannot be read, or does not say its coordinate system.
     """
     import pyproj
 
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
-    is_parquet = path.suffix.lower() in PARQUET
     try:
-        tables = (
-            _read_parquet(path, params)
-            if is_parquet
-            else _read_layers(path, region, scratch, params)
-        )
-        for table, geometries, crs in tables:
+        for table, geometry, crs in _read_tables(path, region, out, params):
             if crs is None:
                 raise LightMapError(
                     f"{path} does not say its coordinate system: add it, for example by "
                     "ogr2ogr -a_srs EPSG:4326, and build again."
                 )
+            with np.errstate(invalid="ignore"):  # what is not finite is left out below
+                geometries = table[geometry].to_numpy()
+                if table[geometry].dtype == object:
+                    geometries = shapely.from_wkb(geometries, on_invalid="ignore")
+            name = next(name for name in CLASS_FIELDS if name in table)
+            weights = table[name].map(params.class_weights).fillna(0.0).to_numpy(float).copy()
+            for field_name in TUNNEL_PATTERNS.keys() & set(table):
+                texts = table[field_name].astype(str).str
+                weights[texts.contains(TUNNEL_PATTERNS[field_name], case=False, na=False)] = 0.0
             is_read = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
-            n_lines, weights = len(geometries), _weigh_roads(table, params)
-            of_line = np.isin(shapely.get_type_id(geometries), (1, 2, 5))
             n_broken = int(np.count_nonzero(~is_read))
-            lines, owners = shapely.get_parts(geometries[is_read & of_line], return_index=True)
-            weights = weights[is_read & of_line][owners]
+            is_read &= np.isin(shapely.get_type_id(geometries), (1, 2, 5))  # lines
+            lines, owners = shapely.get_parts(geometries[is_read], return_index=True)
             system = pyproj.CRS.from_user_input(crs)
             if not system.is_geographic or system.to_epsg() not in (4326, None):
                 to_lonlat = pyproj.Transformer.from_crs(system, "OGC:CRS84", always_xy=True)
                 lines = shapely.transform(
                     lines, lambda x, y, to=to_lonlat: to.transform(x, y), interleaved=False
                 )
-            is_good = _are_on_earth(lines)
+            # Two points or more, all finite, on the globe and less than half a turn apart
+            xy, owner = shapely.get_coordinates(lines, return_index=True)
+            with np.errstate(invalid="ignore"):
+                is_bad = ~((np.abs(xy[:, 0]) <= 180.0 + 1e-6) & (np.abs(xy[:, 1]) < 90.0))
+                is_bad[1:] |= (owner[1:] == owner[:-1]) & (np.abs(np.diff(xy[:, 0])) > 180.0)
+            n_bad = np.bincount(owner, weights=is_bad, minlength=len(lines))
+            is_good = (n_bad == 0) & (np.bincount(owner, minlength=len(lines)) > 1)
             n_broken += len(np.unique(owners[~is_good]))
-            yield RoadBatch(
-                lines=lines[is_good], weights=weights[is_good], n_lines=n_lines, n_broken=n_broken
-            )
+            yield lines[is_good], weights[is_read][owners][is_good], len(geometries), n_broken
     except (LightMapError, MemoryError):
         raise
     except Exception as error:  # damaged files fail in GDAL, Arrow and PROJ in many ways
@@ -330,59 +323,63 @@ def read_roads(
         ) from error
 
 
-def _are_on_earth(lines: NDArray[np.object_]) -> NDArray[np.bool_]:
-    """Which lines have two points or more, all finite, on the globe and less than a turn apart."""
-    xy, owner = shapely.get_coordinates(lines, return_index=True)
-    with np.errstate(invalid="ignore"):
-        is_bad = ~((np.abs(xy[:, 0]) <= 180.0 + 1e-6) & (np.abs(xy[:, 1]) < 90.0))
-        leaps = (owner[1:] == owner[:-1]) & (np.abs(np.diff(xy[:, 0])) > 180.0)
-    is_bad[1:] |= leaps
-    n_bad = np.bincount(owner, weights=is_bad, minlength=len(lines))
-    return np.asarray((n_bad == 0) & (np.bincount(owner, minlength=len(lines)) > 1))
-
-
-def _read_layers(
-    path: Path, region: Bounds | None, scratch: Path, params: LampParams
-) -> Iterator[tuple[pyarrow.Table, NDArray[np.object_], Any]]:
-    """Tables, geometries and system of what GDAL reads."""
-    import pyarrow as pa
+def _read_tables(
+    path: Path, region: Bounds | None, out: Path, params: LampParams
+) -> Iterator[tuple[pd.DataFrame, str, Any]]:
+    """Tables of the layers with roads, the name of their geometry, and its coordinate system."""
+    import geopandas
+    import pyarrow.parquet as pq
     import pyogrio
     from pyproj import CRS
 
+    from_arrow = geopandas.GeoDataFrame.from_arrow
+    fields = {*CLASS_FIELDS, *TUNNEL_PATTERNS}
     source = path.absolute()  # from the root: a folder called "http:" would make GDAL fetch
-    pyogrio.set_gdal_config_options({"CPL_TMPDIR": str(scratch), "OGR_INTERLEAVED_READING": None})
+    if path.suffix.lower() in PARQUET:  # GDAL in pyogrio's wheel cannot
+        with pq.ParquetFile(source) as file:
+            about = file.schema_arrow.metadata or {}
+            if b"geo" not in about:
+                raise LightMapError(
+                    f"{path} is Parquet without geometries: give a GeoParquet file (1.0 or later)."
+                )
+            geo = json.loads(about[b"geo"])
+            name, columns = geo["primary_column"], fields & set(file.schema_arrow.names)
+            crs = geo["columns"][name].get("crs", "OGC:CRS84")
+            if columns & set(CLASS_FIELDS):
+                for batch in file.iter_batches(params.batch_lines, columns=[*columns, name]):
+                    is_wkb = geo["columns"][name]["encoding"] == "WKB"
+                    yield batch.to_pandas() if is_wkb else from_arrow(batch), name, crs
+        return
+    # GDAL keeps the places of an .osm.pbf's nodes in a file while it reads
+    scratch = {"CPL_TMPDIR": str(out.absolute().parent), "OGR_INTERLEAVED_READING": None}
+    pyogrio.set_gdal_config_options(scratch)
     try:
         # Asking what an extract of OpenStreetMap holds would read all of it, once a question
         is_osm = source.suffix.lower() in OSM
         if source.suffix.lower() == ".pbf":
             _check_pbf(path)
-        for layer, kind in [("lines", None)] if is_osm else pyogrio.list_layers(source):
-            if kind is not None and not any(w in kind for w in ("Line", "Unknown", "Collection")):
+        for layer, kind in [("lines", "Line")] if is_osm else pyogrio.list_layers(source):
+            if kind is None or not any(w in kind for w in ("Line", "Unknown", "Collection")):
                 continue
-            wanted, crs = ["highway", "other_tags"], "EPSG:4326"
+            columns, crs = {"highway", "other_tags"}, "EPSG:4326"
             if not is_osm:
                 info = pyogrio.read_info(source, layer=layer)
-                wanted = [n for n in info["fields"] if n in (*CLASS_FIELDS, *TUNNEL_FIELDS)]
-                crs = info["crs"]
-            if not set(wanted) & set(CLASS_FIELDS):
+                columns, crs = fields & set(info["fields"]), info["crs"]
+            if not columns & set(CLASS_FIELDS):
                 continue
             # A box in degrees finds what is stored in degrees; of others all is read
             geographic = crs is not None and CRS.from_user_input(crs).is_geographic
             with pyogrio.open_arrow(
                 source,
                 layer=layer,
-                columns=wanted,
+                columns=list(columns),
                 bbox=region if geographic else None,
                 batch_size=params.batch_lines,
                 use_pyarrow=True,
             ) as (meta, reader):
-                name = meta["geometry_name"] or "wkb_geometry"
                 for batch in reader:
-                    table = pa.Table.from_batches([batch])
-                    wkb = table.column(name).to_numpy(zero_copy_only=False)
-                    with np.errstate(invalid="ignore"):  # what is not finite is left out below
-                        lines = shapely.from_wkb(wkb, on_invalid="ignore")
-                    yield table, lines, meta["crs"]
+                    name = meta["geometry_name"] or "wkb_geometry"
+                    yield batch.to_pandas(), name, meta["crs"]
     finally:
         pyogrio.set_gdal_config_options({"CPL_TMPDIR": None})
 
@@ -393,18 +390,14 @@ def _check_pbf(path: Path) -> None:
     with path.open("rb") as file:
         while end < size:
             file.seek(end)
-            # Of a block's header: its type (field 1), perhaps an index (2), the block's length (3)
+            # A block's header ends in field 3, the length of what follows, a varint
             header = file.read(int.from_bytes(file.read(4), "big") % 65_536)
-            tag, place, value = 0, 0, 0
-            while place < len(header) and tag != 0x18:
-                tag, place, value, shift = header[place], place + 1, 0, 0
-                while place < len(header):
-                    value |= (header[place] & 127) << shift
-                    shift, place = shift + 7, place + 1
-                    if header[place - 1] < 128:
-                        break
-                place += value if tag in (0x0A, 0x12) else 0
-            end = file.tell() + value if tag == 0x18 and place == len(header) else size + 1
+            found = re.search(rb"\x18([\x80-\xff]*[\0-\x7f])\Z", header)
+            if found is None:
+                end = size + 1
+                break
+            length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))
+            end = file.tell() + length
     if end != size or not size:
         raise LightMapError(
             f"{path} is damaged or was cut short while it was copied or downloaded: get it again.",
@@ -412,88 +405,13 @@ def _check_pbf(path: Path) -> None:
         )
 
 
-def _read_parquet(
-    path: Path, params: LampParams
-) -> Iterator[tuple[pyarrow.Table, NDArray[np.object_], Any]]:
-    """Tables, geometries and system of a GeoParquet file."""
-    import json
+def _sample_roads(
+    lines: NDArray[np.object_], weights: FloatArray, params: LampParams
+) -> tuple[FloatArray, FloatArray]:
+    """Points along roads, (n, 2), and the weighted metres that each stands for.
 
-    import geopandas
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        metadata = file.schema_arrow.metadata or {}
-        if b"geo" not in metadata:
-            raise LightMapError(
-                f"{path} is Parquet without geometries: give a GeoParquet file (1.0 or later)."
-            )
-        geometry = json.loads(metadata[b"geo"])["primary_column"]
-        names = (*CLASS_FIELDS, *TUNNEL_FIELDS)
-        wanted = [name for name in file.schema_arrow.names if name in names]
-        if not set(wanted) & set(CLASS_FIELDS):
-            return
-        for batch in file.iter_batches(params.batch_lines, columns=[*wanted, geometry]):
-            # geopandas knows all encodings of geometries, but reads whole files: one a batch
-            table = pa.Table.from_batches([batch]).replace_schema_metadata(metadata)
-            part = io.BytesIO()
-            pq.write_table(table, part, compression="none")
-            part.seek(0)
-            with np.errstate(invalid="ignore"):
-                frame = geopandas.read_parquet(part, columns=[wanted[0], geometry])
-            yield table, frame.geometry.to_numpy(), frame.crs
-
-
-def _weigh_roads(table: pyarrow.Table, params: LampParams) -> FloatArray:
-    """Weight of each line by its class, 0.0 in tunnels and for what is no lit road."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    name = next(name for name in CLASS_FIELDS if name in table.column_names)
-    classes = pc.cast(table.column(name), pa.string()).combine_chunks().dictionary_encode()
-    by_code = [params.class_weights.get(one, 0.0) for one in classes.dictionary.to_pylist()]
-    codes = pc.fill_null(classes.indices, len(by_code)).to_numpy(zero_copy_only=False)
-    weights = np.array([*by_code, 0.0])[codes]
-    for name in set(TUNNEL_FIELDS) & set(table.column_names):
-        column = table.column(name)
-        if name == "road_flags":  # Overture's: a list of flags, each for a part of the road
-            texts = pa.array([str(one) for one in column.to_pylist()])
-            weights[pc.match_substring(texts, "is_tunnel").to_numpy(zero_copy_only=False)] = 0.0
-            continue
-        texts = pc.fill_null(pc.utf8_lower(pc.cast(column, pa.string())), "")
-        if name == "other_tags":  # what GDAL has no field for, as in PostgreSQL's hstore
-            pattern = r'"tunnel"=>"(?P<value>[^"]*)"'
-            texts = pc.fill_null(pc.struct_field(pc.extract_regex(texts, pattern), "value"), "")
-        value = texts.to_numpy(zero_copy_only=False).astype(str)
-        is_tunnel = (
-            value == "tunnel"
-            if name == "brunnel"
-            else ~np.isin(value, ("", "no", "f", "false", "0", "nan", "none"))
-        )
-        weights[is_tunnel] = 0.0
-    return weights
-
-
-def sample_roads(
-    lines: NDArray[np.object_], weights: FloatArray, params: LampParams | None = None
-) -> Samples:
-    """Points along roads, and the weighted metres that each stands for.
-
-    Parameters
-    ----------
-    lines : ndarray of shapely.LineString, shape (n,)
-        Longitude and latitude, degrees.
-    weights : ndarray, shape (n,)
-        Light of a metre of each; 0 is not drawn.
-    params : LampParams, optional
-        How roads are drawn.
-
-    Returns
-    -------
-    lon, lat, metres : ndarray, shape (m,)
-        In the middle of equal parts of each segment, ``params.sample_m`` long at most.
+    They lie in the middle of equal parts of each segment, ``params.sample_m`` long at most.
     """
-    params = params or LampParams()
     xy, owner = shapely.get_coordinates(lines[weights > 0.0], return_index=True)
     weight = weights[weights > 0.0][owner[1:]]
     start, vector = xy[:-1], np.diff(xy, axis=0)
@@ -505,9 +423,8 @@ def sample_roads(
     segment = np.repeat(np.arange(len(n_parts)), n_parts)
     part = np.arange(len(segment)) - np.repeat(np.cumsum(n_parts) - n_parts, n_parts)
     along = (part + 0.5) / n_parts[segment]
-    lon = start[segment, 0] + along * vector[segment, 0]
-    lat = start[segment, 1] + along * vector[segment, 1]
-    return lon, lat, (length_m * weight / n_parts)[segment]
+    points = start[segment] + along[:, None] * vector[segment]
+    return points, (length_m * weight / n_parts)[segment]
 
 
 def _metres_per_deg(lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -518,10 +435,11 @@ def _metres_per_deg(lat_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.radians(north), np.radians(SEMI_MAJOR_M * np.cos(lat) / root)
 
 
-def _pixels_of(
-    lon: FloatArray, lat: FloatArray, region: Bounds | None
+def _find_pixels(
+    points: FloatArray, region: Bounds | None
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Keys on the world's grid, from 90 N, 180 W, of places in a region, and which those are."""
+    lon, lat = points.T
     inside = np.ones(len(lon), bool)
     if region is not None:
         west, south, east, north = region
@@ -529,62 +447,6 @@ def _pixels_of(
     row = np.floor((90.0 - lat[inside]) * STEPS_PER_DEG).astype(np.int64)
     col = np.floor((lon[inside] + 180.0) * STEPS_PER_DEG).astype(np.int64)
     return row * WORLD_COLS + np.clip(col, 0, WORLD_COLS - 1), inside
-
-
-class _PixelStore:
-    """Metres of road by pixel, on the disk, to be read block by block.
-
-    Extracts have their lines in no order of place, and a country has more pixels than memory holds.
-    """
-
-    def __init__(self, spill: IO[bytes]) -> None:
-        self._spill = spill
-        self._parts: dict[tuple[int, int], list[tuple[int, int]]] = {}  # offset and number
-        self.n_pixels = 0
-        self.metres = 0.0
-
-    def add(
-        self, lon: FloatArray, lat: FloatArray, metres: FloatArray, region: Bounds | None
-    ) -> NDArray[np.int64]:
-        """Add samples, those outside a region excepted; keys of the pixels that they lie in."""
-        keys, inside = _pixels_of(lon, lat, region)
-        metres = metres[inside]
-        keys, index = np.unique(keys, return_inverse=True)
-        row, col = keys // WORLD_COLS, keys % WORLD_COLS
-        records = np.empty(len(keys), RECORD)
-        records["place"] = row % TILE_ROWS * TILE_COLS + col % TILE_COLS
-        sums = np.bincount(index, metres, minlength=len(keys))
-        records["cm"] = np.minimum(np.rint(100.0 * sums), 65_535)
-        tiles = row // TILE_ROWS * WORLD_COLS + col // TILE_COLS
-        order = np.argsort(tiles, kind="stable")
-        found, starts = np.unique(tiles[order], return_index=True)
-        records = records[order]
-        for tile, start, end in zip(
-            found.tolist(), starts, np.append(starts, len(keys))[1:], strict=True
-        ):
-            part = self._spill.tell(), int(end - start)
-            self._parts.setdefault(divmod(tile, WORLD_COLS), []).append(part)
-            self._spill.write(records[start:end].tobytes())
-        self.n_pixels += len(keys)
-        self.metres += float(metres.sum())
-        return keys
-
-    def lengths(self, row: int, col: int, rows: int, cols: int) -> FloatArray:
-        """Metres in each pixel of a block of the world's grid, (rows, cols)."""
-        sums = np.zeros(rows * cols)
-        for down in range(row // TILE_ROWS, (row + rows - 1) // TILE_ROWS + 1):
-            for right in range(col // TILE_COLS, (col + cols - 1) // TILE_COLS + 1):
-                for offset, n_records in self._parts.get((down, right), ()):
-                    self._spill.seek(offset)
-                    data = self._spill.read(n_records * RECORD.itemsize)
-                    records = np.frombuffer(data, RECORD)
-                    at_row = (records["place"] // TILE_COLS).astype(int) + down * TILE_ROWS - row
-                    at_col = (records["place"] % TILE_COLS).astype(int) + right * TILE_COLS - col
-                    here = (at_row >= 0) & (at_row < rows) & (at_col >= 0) & (at_col < cols)
-                    # No place is twice in a part
-                    place = at_row[here] * cols + at_col[here]
-                    sums[place] += 0.01 * records["cm"][here]
-        return sums.reshape(rows, cols)
 
 
 def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_], int, int]:
@@ -600,15 +462,14 @@ def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_]
     return covered, int(top) * params.cell_px, int(left) * params.cell_px
 
 
-def _nothing_sentence(
+def _explain_nothing(
     sources: Sequence[Path], names: str, n_lines: int, region: Bounds | None
 ) -> str:
     """Say why nothing could be drawn."""
-    if region is None or len(sources) > 1 or sources[0].suffix.lower() in PARQUET:
-        bounds = None
-    else:
-        import pyogrio
+    import pyogrio
 
+    bounds = None
+    if region and len(sources) == 1 and sources[0].suffix.lower() not in PARQUET:
         source = sources[0].absolute()
         layer = "lines" if source.suffix.lower() in OSM else pyogrio.list_layers(source)[0][0]
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
@@ -618,35 +479,18 @@ def _nothing_sentence(
             f"{names} holds no lit roads: give an extract of OpenStreetMap with a layer of lines "
             f"that has one of the fields {', '.join(CLASS_FIELDS)}."
         )
-    where = (
-        "" if bounds is None else " (it lies within {:.2f},{:.2f},{:.2f},{:.2f})".format(*bounds)
-    )
+    lies = "" if bounds is None else " (it lies within {:.2f},{:.2f},{:.2f},{:.2f})".format(*bounds)
     west, south, east, north = region
     return (
         f"{names} holds no lit roads between longitudes {west:.2f} and {east:.2f}, latitudes "
-        f"{south:.2f} and {north:.2f}{where}: give an extract of that place, or another --region."
+        f"{south:.2f} and {north:.2f}{lies}: give an extract of that place, or another --region."
     )
 
 
 def check_free_space(sources: Sequence[Path], folder: Path) -> float:
-    """Bytes that building takes on the disk meanwhile, about; refuse a disk that is too small.
+    """Bytes that building takes on the disk meanwhile, about: GDAL keeps an extract's nodes there.
 
-    Parameters
-    ----------
-    sources : sequence of Path
-        The extracts.
-    folder : Path
-        Where the map goes.
-
-    Returns
-    -------
-    float
-        Bytes: GDAL keeps the places of an ``.osm.pbf``'s nodes in a file beside it.
-
-    Raises
-    ------
-    LightMapError
-        The disk has less room than that.
+    LightMapError if the disk has less room than that.
     """
     size = sum(path.stat().st_size for path in sources if path.is_file())
     wanted = 2.0 * size
