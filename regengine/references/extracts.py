@@ -9,7 +9,6 @@ import shutil
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
@@ -18,6 +17,7 @@ from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.references.build import Progress
 from regengine.references.reference import Bounds
+from regengine.references.services import explain_failure
 
 # Geofabrik's list of extracts, made anew every day: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
@@ -25,27 +25,13 @@ GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractParams:
-    """What is looked for about a place, and what a download takes.
+    """What is looked for about a place, and what a download takes."""
 
-    Attributes
-    ----------
-    near_km : float
-        The extract covers so much each way about a place, at least.
-    reach_km : float
-        Streets are built so far each way about a place: twice what a lens of 180 mm shows.
-    index_megabytes : float
-        Of the list of extracts, at most (in 2024 it had 10).
-    total_s : float
-        Longest time for one download.
-    disk_share : float
-        Free room wanted for building, in sizes of the extract: see `streets.check_free_space`.
-    """
-
-    near_km: float = 10.0
-    reach_km: float = 60.0
-    index_megabytes: int = 64
-    total_s: float = 12 * 3600.0
-    disk_share: float = 2.0
+    near_km: float = 10.0  # the extract covers so much each way about a place, at least
+    reach_km: float = 60.0  # streets are built so far: twice what a lens of 180 mm shows
+    index_megabytes: int = 64  # of the list of extracts, at most (in 2024 it had 10)
+    total_s: float = 12 * 3600.0  # longest time for one download
+    disk_share: float = 2.0  # room wanted for building, in extracts: see `check_free_space`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +77,9 @@ def box_around(lon: float, lat: float, reach_km: float) -> Bounds:
 def find_extract(
     bounds: Bounds, index_url: str = GEOFABRIK_INDEX, params: ExtractParams | None = None
 ) -> Extract:
-    """The smallest extract that covers a region.
+    """The smallest extract of a list, as Geofabrik publishes it, that covers a region.
 
-    Parameters
-    ----------
-    bounds : tuple of float
-        West, south, east, north, degrees.
-    index_url : str
-        Address of a list of extracts as Geofabrik publishes it.
-    params : ExtractParams, optional
-        What a download takes.
-
-    Raises
-    ------
-    LightMapError
-        The list cannot be got, or no extract covers the region.
+    LightMapError if the list cannot be got, or no extract covers the region.
     """
     import shapely
     from shapely.geometry import shape
@@ -114,44 +88,34 @@ def find_extract(
     try:
         listed = json.loads(_client(params).read(index_url, params.index_megabytes))["features"]
     except HttpFailure as failure:
-        raise _sentence(failure, index_url) from failure
+        raise explain_failure(failure, index_url, "streets") from failure
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise LightMapError(
             f"{host_of(index_url)} answered with something else than a list of extracts: check the "
             "address, or log in to the network first."
         ) from error
     wanted = shapely.box(*bounds)
-    best: tuple[float, Extract] | None = None
+    covering: dict[float, Extract] = {}
     for one in listed:
-        found = _read_feature(one, index_url)
-        if found is None:
-            continue
-        outline = shape(one["geometry"])
-        # By the area, which their sizes go with: those are told only file by file
-        middle = outline.centroid.y
-        size = outline.area * math.cos(math.radians(middle))
-        if (best is None or size < best[0]) and shapely.covers(outline, wanted):
-            best = size, found
-    if best is None:
+        try:
+            name, url = str(one["properties"]["id"]), str(one["properties"]["urls"]["pbf"])
+            outline = shape(one["geometry"])
+        except (KeyError, TypeError, AttributeError, shapely.GEOSException):
+            continue  # no outline, or no file
+        # On the host of the list: it sends nobody elsewhere
+        same = urlsplit(url)[:2] == urlsplit(index_url)[:2]
+        if same and shapely.covers(outline, wanted):
+            # By the area, which their sizes go with: those are told only file by file
+            area = outline.area * math.cos(math.radians(outline.centroid.y))
+            covering[area] = Extract(name=name, url=url)
+    if not covering:
         west, south, east, north = bounds
         raise LightMapError(
             f"No extract of {host_of(index_url)} covers longitudes {west:.2f} to {east:.2f}, "
             f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or an extract of your "
             "own to streets build."
         )
-    return best[1]
-
-
-def _read_feature(one: Any, index_url: str) -> Extract | None:
-    """An entry of the list that has an outline and an address of the web."""
-    try:
-        name, url = str(one["properties"]["id"]), str(one["properties"]["urls"]["pbf"])
-        polygonal = one["geometry"]["type"] in ("Polygon", "MultiPolygon")
-    except (KeyError, TypeError):
-        return None
-    # On the host of the list: it sends nobody elsewhere
-    same = urlsplit(url)[:2] == urlsplit(index_url)[:2]
-    return Extract(name=name, url=url) if polygonal and same else None
+    return covering[min(covering)]
 
 
 def download_extract(
@@ -161,30 +125,11 @@ def download_extract(
     progress: Progress = lambda done, total: None,
     params: ExtractParams | None = None,
 ) -> tuple[Path, str]:
-    """Download an extract, going on where it was interrupted.
+    """Download an extract into a folder, going on where it was interrupted; its path and day.
 
-    Parameters
-    ----------
-    extract : Extract
-        What to download.
-    folder : Path
-        Where to; a complete file that is there is taken as it is.
-    tell_size, progress : callable
-        Called with bytes that are there and in total: before the first byte comes, and with each.
-    params : ExtractParams, optional
-        What a download takes.
-
-    Returns
-    -------
-    path : Path
-        The file.
-    date : str
-        The day that it was made, or "".
-
-    Raises
-    ------
-    LightMapError
-        It cannot be got, or the disk has too little room; what came is kept.
+    A complete file that is there is taken as it is, its day is "". ``tell_size`` is called with
+    the bytes that are there and in total before the first byte comes, ``progress`` with each.
+    LightMapError if it cannot be got, or the disk has too little room; what came is kept.
     """
     params = params or ExtractParams()
     path = folder / extract.file_name
@@ -207,7 +152,7 @@ def download_extract(
         made = _client(params).resume(extract.url, part, begin, progress)
         part.replace(path)
     except HttpFailure as failure:
-        raise _sentence(failure, extract.url) from failure
+        raise explain_failure(failure, extract.url, "streets") from failure
     except OSError as error:
         if isinstance(error, LightMapError):
             raise
@@ -224,23 +169,3 @@ def download_extract(
 def _client(params: ExtractParams) -> HttpClient:
     policy = RetryPolicy(connect_attempts=2, total_s=params.total_s)
     return HttpClient(policy, may_follow=lambda source, target: True)
-
-
-def _sentence(failure: HttpFailure, url: str) -> LightMapError:
-    host = host_of(url)
-    if failure.status and not failure.passes:
-        return LightMapError(
-            f"{host} answers with status {failure.status}: check the address of the list of "
-            "extracts, or try again later."
-        )
-    if failure.status:
-        return LightMapError(
-            f"{host} failed with status {failure.status} in {failure.tries} attempts: try again "
-            "later; what was fetched is kept."
-        )
-    return LightMapError(
-        f"{host} cannot be reached ({failure}): check the network connection and run the same "
-        "command again (what was fetched is kept), or give an extract that you have to "
-        "regengine streets build.",
-        code="offline",
-    )

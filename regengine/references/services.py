@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
@@ -19,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import replacements
@@ -29,7 +28,7 @@ from regengine.io.urls import host_of
 from regengine.references import lights
 from regengine.references.build import Progress, encode
 from regengine.references.kinds import KINDS, KindName
-from regengine.references.reference import Bounds, Mask, PixelGrid, Values
+from regengine.references.reference import Bounds, PixelGrid
 
 # NASA's Global Imagery Browse Services; need no key.
 GIBS = "https://gibs.earthdata.nasa.gov/wmts/epsg3857/best/{}/GoogleMapsCompatible_Level8/"
@@ -46,6 +45,12 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # The name of a variable, not what is in it
 TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
+# What serves without a network
+OWN_FILES: dict[KindName, str] = {
+    "lights": "a map that you have: regengine lights get --from MAP",
+    "streets": "an extract that you have: regengine streets build ROADS",
+    "day": "a picture that you have: regengine day build PICTURES",
+}
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 # Pillow would run Ghostscript on a PostScript file, whatever its name says
@@ -66,7 +71,9 @@ class WrongContent(Exception):
 class Downloader:
     """Downloads files, some at a time: tried again, checked, the token only where it belongs."""
 
+    kind: KindName = "lights"
     connections: int = 4  # files at a time
+    listing_megabytes: int = 64  # of the list of a day's files, at most
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
 
@@ -80,23 +87,21 @@ class Downloader:
 
         def transfer(part: Path) -> None:
             with part.open("wb") as file:
-                self._client.copy(url, file)
+                self.client.copy(url, file)
             check(part)
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacements((path,), ending=".part", sync=False) as (part,):
-                self._client.retry(lambda: transfer(part))
+                self.client.retry(lambda: transfer(part))
             return True
         except HttpFailure as failure:
             if failure.status in (404, 410):
                 return False
-            raise _explain(failure, host_of(url)) from failure
+            raise explain_failure(failure, url, self.kind) from failure
         except WrongContent as error:
             raise LightMapError(f"{host_of(url)} answered {error}.") from error
         except OSError as error:
-            if isinstance(error, LightMapError):
-                raise
             raise LightMapError(
                 f"{path} cannot be written ({error.strerror}): make sure that the folder may be "
                 "written to and has room, or let REGENGINE_CACHE name another one; then run the "
@@ -104,23 +109,19 @@ class Downloader:
             ) from error
 
     def save_all(
-        self, jobs: Iterable[Callable[[], object]], progress: Progress = lambda done, total: None
+        self, jobs: Sequence[Callable[[], object]], progress: Progress = lambda done, total: None
     ) -> None:
-        """Run jobs, a few at a time; the first failure stops those not begun and is raised."""
+        """Run jobs, a few at a time; a failure stops those not begun and is raised."""
         with ThreadPoolExecutor(max_workers=self.connections) as pool:
-            futures = [pool.submit(job) for job in jobs]
-            total, left = len(futures), set(futures)
             try:
-                while left:
-                    done, left = wait(left, timeout=0.2, return_when=FIRST_EXCEPTION)
-                    for future in done:
-                        future.result()
-                    progress(total - len(left), total)
+                for done, _ in enumerate(pool.map(lambda job: job(), jobs), start=1):
+                    progress(done, len(jobs))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
     @cached_property
-    def _client(self) -> HttpClient:
+    def client(self) -> HttpClient:
+        """Asks servers; redirections may lead anywhere, the token goes to NASA's hosts alone."""
         return HttpClient(
             RetryPolicy(connect_attempts=2),
             may_follow=lambda source, target: True,
@@ -140,9 +141,10 @@ def may_have_token(url: str) -> bool:
     )
 
 
-def _explain(failure: HttpFailure, host: str) -> LightMapError:
-    status, again = failure.status, "what was fetched is kept"
-    if status in (401, 403):
+def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapError:
+    """The error for what a server of references did: a sentence that says what to do."""
+    host, status = host_of(url), failure.status
+    if status in (401, 403) and kind == "lights":
         return LightMapError(
             f"{host} refuses access (status {status}): get a token at "
             f"urs.earthdata.nasa.gov, put it into the environment variable {TOKEN_VARIABLE}, "
@@ -150,12 +152,13 @@ def _explain(failure: HttpFailure, host: str) -> LightMapError:
         )
     if status and not failure.passes:
         return LightMapError(
-            f"{host} rejects the request with status {status}: check the address and the level."
+            f"{host} rejects the request with status {status}: check the address, or try again "
+            "later."
         )
     if status:
         return LightMapError(
             f"{host} failed with status {status} in {failure.tries} attempts: try again later; "
-            f"{again}."
+            "what was fetched is kept."
         )
     if failure.kind == "away":
         return LightMapError(
@@ -164,7 +167,7 @@ def _explain(failure: HttpFailure, host: str) -> LightMapError:
     detail = f"only {failure}" if failure.kind == "cut" else failure
     return LightMapError(
         f"{host} cannot be reached ({detail}): check the network connection and run the same "
-        f"command again ({again}), or give a map that you have: regengine lights get --from MAP.",
+        f"command again (what was fetched is kept), or give {OWN_FILES[kind]}.",
         code="offline",
     )
 
@@ -181,7 +184,6 @@ class TileSet:
     template: str
     level: int
     bounds: Bounds
-    downloader: Downloader = field(default_factory=Downloader)
     sampled: int = 24  # tiles by whose sizes those of the others are told
 
     def __post_init__(self) -> None:
@@ -203,10 +205,9 @@ class TileSet:
     def folder(self) -> Path:
         """Folder of the service's tiles in the cache, by its host, layer and address."""
         parts = urlsplit(self.template)
-        words = [parts.hostname or "tiles", *parts.path.split("{")[0].strip("/").split("/")]
-        name = "-".join(word for word in words if word).replace(":", "-")[:120]
+        place = f"{parts.hostname}{parts.path.partition('{')[0]}".rstrip("/")
         digest = hashlib.sha256(self.template.encode()).hexdigest()
-        return cache_folder() / "tiles" / f"{name}-{digest[:8]}"
+        return cache_folder() / "tiles" / f"{re.sub('[:/]+', '-', place)[:120]}-{digest[:8]}"
 
     @cached_property
     def wanted(self) -> list[Tile]:
@@ -235,16 +236,17 @@ class TileSet:
 
     def fetch(self, tiles: Sequence[Tile], progress: Progress = lambda done, total: None) -> None:
         """Fetch some tiles; LightMapError if that fails: what came is kept."""
-        self.downloader.save_all([partial(self._fetch_one, tile) for tile in tiles], progress)
+        downloader = Downloader(kind=self.kind)
+        downloader.save_all([partial(self._fetch_one, downloader, t) for t in tiles], progress)
 
-    def _fetch_one(self, tile: Tile) -> None:
+    def _fetch_one(self, downloader: Downloader, tile: Tile) -> None:
         """Fetch one tile, or note that the service has none there."""
         x, y = tile
         url = self.template
         flipped = 2**self.level - 1 - y
         for key, value in {"{z}": self.level, "{x}": x, "{y}": y, "{-y}": flipped}.items():
             url = url.replace(key, str(value))
-        if not self.downloader.save(url, self.path_of(tile), _check_picture):
+        if not downloader.save(url, self.path_of(tile), _check_picture):
             self.path_of(tile, ".absent").touch()
 
     def measure_bytes(self, tiles: Sequence[Tile]) -> float:
@@ -265,8 +267,7 @@ class TileSet:
                 f"{urlsplit(self.template).hostname} has no tile of that region: check the "
                 "address, the level and the region."
             )
-        with Image.open(path, formats=PICTURE_FORMATS) as picture:
-            return int(picture.size[0])
+        return read_tile(path, kind=self.kind).shape[-1]
 
     @property
     def grid(self) -> PixelGrid:
@@ -297,23 +298,17 @@ class TileSet:
         edges = mercator_row(lat, self.level) * size
         first, last = math.floor(edges[0]), max(math.ceil(edges[-1]), math.floor(edges[0]) + 1)
         left = round((block.west + 180.0) / block.step_deg)
-        bands = () if self.kind == "lights" else (3,)
-        values = np.zeros((*bands, last - first, block.cols), np.float32)
-        valid = np.zeros(values.shape[-2:], np.bool_)
-        for x in range(left // size, (left + block.cols - 1) // size + 1):
-            for y in range(first // size, (last - 1) // size + 1):
-                path = self.path_of((x % 2**self.level, y))
-                if not path.exists():
-                    continue
-                tile, covered = read_tile(path, size, self.kind)
-                down, across = y * size - first, x * size - left
-                here = np.s_[..., max(down, 0) : down + size, max(across, 0) : across + size]
-                there = np.s_[
-                    ...,
-                    max(-down, 0) : min(size, last - first - down),
-                    max(-across, 0) : min(size, block.cols - across),
-                ]
-                values[here], valid[here] = tile[there], covered[there]
+        rows = []
+        for y in range(first // size, (last - 1) // size + 1):
+            columns = range(left // size, (left + block.cols - 1) // size + 1)
+            paths = [self.path_of((x % 2**self.level, y)) for x in columns]
+            absent = np.zeros((4, size, size), np.uint8)
+            tiles = [read_tile(p, size, self.kind) if p.exists() else absent for p in paths]
+            rows.append(np.concatenate(tiles, axis=-1)[..., left % size :][..., : block.cols])
+        rgba = np.concatenate(rows, axis=-2)[:, first % size :][:, : last - first]
+        values, valid = rgba[:3].astype(np.float32), rgba[3] > 0
+        if self.kind == "lights":
+            values = lights.display_table()[lights.lights_only_luma(rgba[:3])]
         edges = edges - first
         weight = _integrate_rows(valid.astype(np.float32), edges)
         half_valid = (weight >= 0.5 * np.diff(edges)[:, None]) & (weight > 0.0)
@@ -333,21 +328,21 @@ def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArr
     return np.diff(lower + part * (upper - lower), axis=-2)
 
 
-def read_tile(path: Path, tile_px: int, kind: KindName = "lights") -> tuple[Values, Mask]:
-    """Values and validity of one picture; LightMapError if it is none of that size."""
+def read_tile(
+    path: Path, tile_px: int | None = None, kind: KindName = "lights"
+) -> NDArray[np.uint8]:
+    """Red, green, blue and opacity of a tile; LightMapError if it is no square picture so wide."""
     try:
         with Image.open(path, formats=PICTURE_FORMATS) as picture:
-            if picture.size != (tile_px, tile_px):
-                raise ValueError(f"{picture.size[0]} by {picture.size[1]} pixels")
-            rgba = np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
+            sides = {*picture.size, tile_px or picture.width}
+            if len(sides) > 1 or picture.width > MAX_TILE_PX:
+                raise ValueError(picture.size)
+            return np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
+    except (OSError, SyntaxError, ValueError) as error:
         raise LightMapError(
-            f"{path} is no whole map tile of {tile_px} by {tile_px} pixels: delete it and run "
+            f"{path} is no whole square map tile like the others: delete it and run "
             f"`regengine {kind} get` again."
         ) from error
-    if kind == "lights":
-        return lights.display_table()[lights.lights_only_luma(rgba[:3])], rgba[3] > 0
-    return rgba[:3].astype(np.float32), rgba[3] > 0
 
 
 def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
@@ -373,12 +368,9 @@ def _check_picture(path: Path) -> None:
             "address of the tiles, or log in to the network first"
         )
     try:
-        with Image.open(path, formats=PICTURE_FORMATS) as picture:
-            if picture.width != picture.height or picture.width > MAX_TILE_PX:
-                raise WrongContent(f"with a picture of {picture.width} x {picture.height} pixels")
-            picture.load()
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-        raise HttpFailure("broken", f"a picture arrived broken ({error})", passes=True) from error
+        read_tile(path)
+    except LightMapError as error:
+        raise HttpFailure("broken", "a picture arrived broken", passes=True) from error
 
 
 def fetch_vnp46(
@@ -418,12 +410,34 @@ def fetch_vnp46(
     rows = range(math.floor((90.0 - north) / 10.0), math.ceil((90.0 - south) / 10.0))
     wanted = {(h % 36, v) for v in rows for h in columns}
     folder = cache_folder() / product / when
-    links = _list_files(downloader, f"{archive}/{product}/{day:%Y/%j}", folder, product)
-    chosen = [link for tile, link in links.items() if tile in wanted]
+    url, host = f"{archive}/{product}/{day:%Y/%j}", host_of(archive)
+    listed: list[dict[str, str]] = []
+    try:
+        answer = downloader.client.read(
+            f"{url}?fields=all&formats=json", downloader.listing_megabytes
+        )
+        listed = [{**entry} for entry in json.loads(answer)["content"]]
+    except HttpFailure as failure:
+        if failure.status not in (404, 410):
+            raise explain_failure(failure, url, "lights") from failure
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise LightMapError(
+            f"{host} answered with something else instead of a list of files: the token in "
+            f"{TOKEN_VARIABLE} may have expired."
+        ) from error
+    chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
+    for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):
+        # The name becomes a path: only what looks exactly like a tile's name is taken.
+        found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
+        link = urljoin(url, str(entry.get("downloadsLink", "")))
+        # A listing may send us nowhere but to the host that was asked, or to NASA's own.
+        same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
+        tile = (int(found[1]), int(found[2])) if found else (-1, -1)
+        if found and tile in wanted and link.endswith("/" + found[0]) and same:
+            chosen[tile] = link
     if not chosen:
         raise LightMapError(
-            f"{urlsplit(archive).hostname} has no {product} of {when} for that place: choose "
-            "another date."
+            f"{host} has no {product} of {when} for that place: choose another date."
         )
 
     def fetch_one(link: str) -> None:
@@ -431,7 +445,7 @@ def fetch_vnp46(
         if not path.exists() and not downloader.save(link, path, _check_hdf5):
             raise LightMapError(f"{path.name} is listed but not there: try again later.")
 
-    downloader.save_all([partial(fetch_one, link) for link in chosen], progress)
+    downloader.save_all([partial(fetch_one, link) for link in chosen.values()], progress)
     return folder
 
 
@@ -451,38 +465,3 @@ def _check_hdf5(path: Path) -> None:
             pass
     except OSError as error:
         raise HttpFailure("broken", "an HDF5 file arrived broken", passes=True) from error
-
-
-def _list_files(
-    downloader: Downloader, url: str, folder: Path, product: str
-) -> dict[tuple[int, int], str]:
-    """Links of a product's files of one day by tile; of several productions the latest."""
-    listing = folder / f".listing.{os.getpid()}.json"
-    entries: list[dict[str, Any]] = []
-
-    def check(path: Path) -> None:
-        try:
-            entries[:] = json.loads(path.read_text(encoding="utf-8"))["content"]
-            if not all(isinstance(entry, dict) for entry in entries):
-                raise ValueError("content")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise WrongContent(
-                "with something else instead of a list of files: the token in "
-                f"{TOKEN_VARIABLE} may have expired"
-            ) from error
-
-    try:
-        if not downloader.save(f"{url}?fields=all&formats=json", listing, check):
-            return {}
-    finally:
-        listing.unlink(missing_ok=True)
-    links: dict[tuple[int, int], str] = {}
-    for entry in sorted(entries, key=lambda item: str(item.get("name", ""))):
-        # The name becomes a path: only what looks exactly like a tile's name is taken.
-        found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
-        link = urljoin(url, str(entry.get("downloadsLink", "")))
-        # A listing may send us nowhere but to the host that was asked, or to NASA's own.
-        same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
-        if found and link.endswith("/" + found[0]) and same:
-            links[int(found[1]), int(found[2])] = link
-    return links
