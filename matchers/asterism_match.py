@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, IndexArray
 from matchers.asterism_fit import MatchParameters, Rotations, rescaled, weigh
@@ -81,9 +82,10 @@ def match(
     for scale in parameters.scales:
         rays = rescaled(vectors, scale)
         alike = find_alike_asterisms(index, rays, brightness[chosen], parameters.neighbours)
-        if len(alike) == 0:
+        n_met = len(alike[0])
+        if n_met == 0:
             continue
-        fit = best = rotate_as_voted(index, rays, alike, parameters)
+        fit = best = rotate_as_voted(index, rays, *alike, parameters)
         for _ in range(parameters.fit_rounds):
             fit = fit.fit_again(index, rays, parameters)
             best = best.better_of(fit)
@@ -94,36 +96,23 @@ def match(
                     rotation=best.rotations[v],
                     scale=float(scale * best.scales[v]),
                     inliers=np.stack([chosen[met], best.near[v, met]], axis=1),
-                    log10_odds=float(odds - np.log10(len(alike))),
+                    log10_odds=float(odds - np.log10(n_met)),
                     own=chosen[best.own[v]],
-                    figures_met=len(alike),
+                    figures_met=n_met,
                 )
             )
     return keep_distinct(found, vectors, parameters)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AlikeAsterisms:
-    """Asterisms of the photo and of the reference with the same code.
-
-    Members, shape (c, 3), stand in the same order; turns, shape (c, 3), lead from the photo's frame
-    at each member to the reference's; the natural logarithm of the scale, shape (c,), is that of
-    the reference's length over the photo's.
-    """
-
-    photo: IndexArray
-    reference: IndexArray
-    turn_rad: FloatArray
-    log_scale: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.photo)
-
-
 def find_alike_asterisms(
     index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
-) -> AlikeAsterisms:
-    """The asterisms of the reference that look like some of the photo's unit vectors (n, 3)."""
+) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
+    """The asterisms of the reference that look like some of the photo's unit vectors (n, 3).
+
+    Members in the photo and in the reference, in the same order, and the turns that lead from the
+    photo's frame at each to the reference's, shape (c, 3); the natural logarithms of the
+    reference's lengths over the photo's, shape (c,).
+    """
     p = index.parameters
     slack = np.exp(p.log_size_tolerance)
     size_rad = (p.size_rad[0] / slack, p.size_rad[1] * slack)
@@ -131,20 +120,25 @@ def find_alike_asterisms(
         rays, brightness, replace(p, neighbours=neighbours, size_rad=size_rad)
     )
     photo = encode_every_order(rays, members, p.shape_tolerance).within(size_rad)
-    mine = its = np.zeros(0, np.int64)
-    if index.code_table is not None and len(photo):
-        mine, its = index.code_table.find_alike(scaled_codes(photo.codes, p))
-    return AlikeAsterisms(
-        photo=np.take(photo.members, mine, axis=0),
-        reference=np.take(index.figures.members, its, axis=0),
-        turn_rad=np.take(index.azimuths_rad, its, axis=0)
-        - np.take(azimuths(rays, photo), mine, axis=0),
-        log_scale=index.figures.codes[its, -1] - photo.codes[mine, -1],
+    asked = cKDTree(scaled_codes(photo.codes, p))
+    alike = asked.sparse_distance_matrix(index.code_tree, 1.0, output_type="ndarray")
+    mine, its = alike["i"], alike["j"]
+    return (
+        photo.members[mine],
+        index.figures.members[its],
+        index.azimuths_rad[its] - azimuths(rays, photo)[mine],
+        index.figures.codes[its, -1] - photo.codes[mine, -1],
     )
 
 
 def rotate_as_voted(
-    index: AsterismIndex, rays: FloatArray, alike: AlikeAsterisms, parameters: MatchParameters
+    index: AsterismIndex,
+    rays: FloatArray,
+    members: IndexArray,
+    reference_members: IndexArray,
+    turn_rad: FloatArray,
+    log_scale: FloatArray,
+    parameters: MatchParameters,
 ) -> Rotations:
     """The rotations that most alike asterisms (at least one) name, those with the best odds first.
 
@@ -153,33 +147,24 @@ def rotate_as_voted(
     """
     n = len(rays)
     steps = max(3, round(360.0 / parameters.turn_step_deg))
-    turn, photo, reference = (
-        column.ravel() for column in (alike.turn_rad, alike.photo, alike.reference)
-    )
+    turn, photo, reference = (each.ravel() for each in (turn_rad, members, reference_members))
     pair = (photo * np.int64(len(index.vectors)) + reference) * steps
     step = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    # Cells with the numbers of their votes in the last bits: sorted at once
-    bits = (2 * len(turn)).bit_length()
-    votes = np.concatenate([pair + step, pair + (step + 1) % steps]) << bits
-    votes |= np.arange(len(votes))
-    votes.sort()
-    cell = votes >> bits
-    starts = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
-    counts = np.diff(starts, append=len(votes))
-    as_many = np.cumsum(np.bincount(counts)[::-1])[::-1]  # cells that have at least so many votes
-    top = np.flatnonzero(counts >= np.flatnonzero(as_many >= parameters.weighed).max(initial=0))
-    top = top[np.argsort(-counts[top], kind="stable")][: parameters.weighed]
+    votes = np.concatenate([pair + step, pair + (step + 1) % steps])
+    order = np.argsort(votes, kind="stable")
+    _, starts, counts = np.unique(votes[order], return_index=True, return_counts=True)
+    top = np.argsort(-counts, kind="stable")[: parameters.weighed]
     counts = counts[top]
     begins = np.cumsum(counts) - counts
     rows = np.arange(counts.sum()) + np.repeat(starts[top] - begins, counts)
-    voters = (votes[rows] & ((1 << bits) - 1)) % len(turn)
+    voters = order[rows] % len(turn)
     sine, cosine = (np.add.reduceat(f(turn[voters]), begins) for f in (np.sin, np.cos))
     most = index.parameters.log_size_tolerance * float(parameters.scale_free)
-    log_scale = np.add.reduceat(alike.log_scale[voters // 3], begins) / counts
+    log_scale = np.add.reduceat(log_scale[voters // 3], begins) / counts
     scales = np.exp(np.clip(log_scale, -most, most))
     first = voters[begins]
     own = np.zeros((len(top), n), bool)
-    own[np.arange(len(top))[:, None], alike.photo[first // 3]] = True
+    own[np.arange(len(top))[:, None], members[first // 3]] = True
     # The voted rotation carries the point that it rests on as it was before the scale moved it:
     # two reflections are the smallest rotation back
     centres, at = index.vectors[reference[first]], rays[photo[first]]

@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.code_table import CodeTable
 
 # Of frames on the sphere, which the file of an index rests on: beyond this sine of the latitude
 # they are taken from the x axis
@@ -175,7 +174,7 @@ class AsterismIndex:
     vectors: Unit vectors, shape (n, 3).
     figures: Each in one canonical order of its members.
     azimuths_rad: Directions of the asterisms' axes in the frames of their members, shape (m, 3).
-    code_table: Of the codes in units of the tolerances; None without any asterism.
+    code_tree: Of the codes in units of the tolerances.
     """
 
     vectors: FloatArray
@@ -183,7 +182,7 @@ class AsterismIndex:
     parameters: AsterismParameters
     azimuths_rad: FloatArray
     point_tree: cKDTree
-    code_table: CodeTable | None
+    code_tree: cKDTree
 
     @cached_property
     def density(self) -> FloatArray:
@@ -232,7 +231,7 @@ def build_index(
         parameters=parameters,
         azimuths_rad=azimuths(points, figures),
         point_tree=cKDTree(points),
-        code_table=CodeTable.of(scaled_codes(figures.codes, parameters)) if len(figures) else None,
+        code_tree=cKDTree(scaled_codes(figures.codes, parameters)),
     )
 
 

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
 from matchers.asterisms import AsterismParameters, Figures, build_index, encode_every_order
-from matchers.code_table import CodeTable
 
 SEEDS = st.integers(0, 10_000)
 
@@ -95,17 +93,6 @@ def test_noise_within_the_slack_never_loses_an_order(seed: int) -> None:
     assert orders.issuperset(tuple(m) for m in here.members.tolist())
 
 
-@pytest.mark.parametrize("numbers", [3, 5])
-def test_alike_codes_are_all_within_a_distance_of_one(numbers: int) -> None:
-    rng = np.random.default_rng(numbers)
-    known, asked = rng.uniform(0.0, 5.0, (3000, numbers)), rng.uniform(-1.0, 6.0, (400, numbers))
-    found = CodeTable.of(known).find_alike(asked)
-    near = cKDTree(known).query_ball_point(asked, 1.0)
-    expected = [(row, entry) for row, entries in enumerate(near) for entry in entries]
-    assert len(expected) > 100
-    assert sorted(zip(*(column.tolist() for column in found), strict=True)) == sorted(expected)
-
-
 def test_density_is_counted_per_steradian() -> None:
     index = build_index(sky(3, 4000), np.ones(4000), AsterismParameters())
     assert np.median(index.density) == pytest.approx(4000 / (4 * np.pi), rel=0.1)
@@ -117,4 +104,4 @@ def test_density_is_counted_per_steradian() -> None:
 def test_too_few_points_make_no_asterisms(count: int) -> None:
     index = build_index(sky(5, count), np.ones(count), AsterismParameters())
     assert len(index.figures) == 0
-    assert index.code_table is None
+    assert index.code_tree.n == 0
