@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import h5py
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
@@ -62,7 +63,6 @@ class FormatParams:
     # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
     # beyond
     farthest: float = 1e9
-    edge_points: int = 21  # across a map, to find its extent in longitude and latitude
     min_step_deg: float = 1e-6  # a tenth of a metre
     max_step_deg: float = 10.0
     # Clips of one city or country are small; world maps are never looked through for border zeros
@@ -136,30 +136,25 @@ def open_geotiff(kind: KindName, path: Path) -> Reference:
             raise LightMapError(
                 f"{path} was cut short while it was copied or downloaded: get it again."
             )
-        west, north = dataset.bounds.left, dataset.bounds.top
         grid, warp = None, True
         if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
             grid = square_grid(dataset.transform, dataset.width, dataset.height)
             warp = dataset.crs.to_epsg() != 4326 or grid is None
-            if warp or grid is None:
-                grid = _lonlat_grid(dataset)
-            west, north = grid.west, grid.north
-            corners = (grid.west, grid.east, grid.south, grid.north)
-            on_earth = (
-                np.isfinite(corners).all()
-                and grid.south >= -90.0 - 2.0 * grid.step_deg
-                and grid.north <= 90.0 + 2.0 * grid.step_deg
-                and grid.west >= -361.0
-                and grid.east <= 541.0
-                and PARAMS.min_step_deg <= grid.step_deg <= PARAMS.max_step_deg
-            )
-        if grid is None or not on_earth:
+            grid = _lonlat_grid(dataset) if warp or grid is None else grid
+        if (
+            grid is None
+            or not (grid.west >= -361.0 and grid.east <= 541.0)
+            or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
+            or not PARAMS.min_step_deg <= grid.step_deg <= PARAMS.max_step_deg
+        ):
+            west, _, _, north = dataset.bounds if grid is None else grid.bounds
             raise LightMapError(
                 f"{path} says that it lies beyond the Earth (west {west:g}, north {north:g}): get "
                 "it again, or set its place with gdal_translate -a_ullr."
             )
+        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
         raw = Reference(
-            path=path, kind=kind, grid=grid, crs=dataset.crs.to_string(), warp=warp,
+            path=path, kind=kind, grid=grid, crs=dataset.crs.to_string(), warp=warp, masked=masked,
         )  # fmt: skip
         tags = dataset.tags()
         if FORMAT_TAG in tags:
@@ -168,8 +163,6 @@ def open_geotiff(kind: KindName, path: Path) -> Reference:
             raise LightMapError(
                 f"{path} is no map of streets: make one with `regengine streets build ROADS`."
             )
-        flags = dataset.mask_flag_enums[0]
-        raw = replace(raw, has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags)
         return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
 
 
@@ -205,10 +198,9 @@ def _built(raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]
         measured=tags.get("KIND") not in ("display", "day"),
         saturation=float(saturation) * spec.scale if saturation else None,
         content_sha256=tags.get(spec.content_tag, ""),
-        bands=tuple(range(1, spec.bands + 1)),
+        bands=(1, 2, 3) if spec.bands == 4 else (1,),
         nodata=None if spec.nodata is None else float(spec.nodata),
         scale=spec.scale,
-        has_alpha=spec.bands == 4,
         overviews=tuple(exact),
     )
 
@@ -224,9 +216,8 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw,
         coding="picture",
         measured=False,
-        bands=tuple(range(1, dataset.count + 1)),
+        bands=(1,) if dataset.count == 1 else (1, 2, 3),
         nodata=dataset.nodatavals[0],
-        has_alpha=dataset.colorinterp[-1] == ColorInterp.alpha,
         product=dataset.tags().get("PRODUCT", "") or product_of_name(raw.path.name),
         date=date_of_name(raw.path.name),
     )
@@ -242,9 +233,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     )
     shown = replace(raw, measured=False, saturation=display_saturation())
     if dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}:
-        has_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
-        bands = (1, 2, 3, 4) if has_alpha else (1, 2, 3)
-        return replace(shown, coding="colour", bands=bands, has_alpha=has_alpha)
+        return replace(shown, coding="colour", bands=(1, 2, 3))
     named = (
         number
         for number, text in enumerate(dataset.descriptions, start=1)
@@ -330,25 +319,16 @@ def _lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:
 
     Of a map across the antimeridian the longitudes go on beyond 180 degrees.
     """
+    x, y = dataset.transform * (0.5 * dataset.width, 0.5 * dataset.height)
+    middle = warp_points(dataset.crs, "EPSG:4326", [x], [y])[0][0]
+    around = f"+proj=longlat +datum=WGS84 +lon_wrap={middle if np.isfinite(middle) else 0.0}"
     transform, cols, rows = calculate_default_transform(
-        dataset.crs, "EPSG:4326", dataset.width, dataset.height, *dataset.bounds
+        dataset.crs, around, dataset.width, dataset.height, *dataset.bounds
     )
     step = min(transform.a, -transform.e)
-    west, north, width, height = transform.c, transform.f, cols * transform.a, -rows * transform.e
-    if width > 180.0:
-        share = np.linspace(0.0, 1.0, PARAMS.edge_points)
-        x, y = np.meshgrid(share * dataset.width, share * dataset.height)
-        x, y = dataset.transform * (x.ravel(), y.ravel())
-        lon, lat = (np.asarray(part) for part in warp_points(dataset.crs, "EPSG:4326", x, y))
-        middle = lon[lon.size // 2]
-        lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
-        if np.isfinite(lon + lat).all() and np.ptp(lon) < 180.0:
-            west, north, width, height = lon.min(), lat.max(), np.ptp(lon), np.ptp(lat)
-            step = np.hypot(width, height) / np.hypot(dataset.width, dataset.height)
-    cols, rows = int(np.ceil(width / step)), int(np.ceil(height / step))
-    return PixelGrid(
-        west=float(west), north=float(north), step_deg=float(step), cols=cols, rows=rows
-    )
+    cols = math.ceil(cols * transform.a / step)
+    rows = math.ceil(rows * -transform.e / step)
+    return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
 
 
 def has_blocks(path: Path, dataset: rasterio.DatasetReader, *, every: bool) -> bool:

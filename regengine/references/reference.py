@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
@@ -155,8 +156,7 @@ class Reference:
     nodata: float | None = None
     scale: float = 1.0
     offset: float = 0.0
-    has_alpha: bool = False  # the last band is opacity
-    has_mask: bool = False  # of the file, beside its bands
+    masked: bool = False  # by opacity, or by a mask of the file
     warp: bool = False
     overviews: tuple[int, ...] = ()
 
@@ -282,47 +282,39 @@ class Reference:
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor
         window, bands = Window(col, row, cols, rows), list(self.bands)
-        dataset, ends_in_alpha = self._dataset()
-        mask = None
+        dataset, mask = self._dataset(), None
         with reading(self.path):
             samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
-            if ends_in_alpha:
-                mask = dataset.read(dataset.count, window=window) > 127  # at least half covered
-            elif self.has_mask:
+            if self.masked:
                 mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
+            elif self.warp and self.nodata is None:  # where it ends: at least half covered
+                mask = dataset.read(dataset.count, window=window) > 127
         return self._values_of(samples, mask)
 
     def _values_of(self, samples: NDArray[Any], mask: Mask | None) -> tuple[Values, Mask]:
         """Values and validity of samples of the bands."""
+        valid = np.ones(samples.shape[-2:], np.bool_) if mask is None else mask
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not valid
             if self.coding == "radiance":
-                values, valid = lights.radiance_values(samples[0] * self.scale + self.offset)
+                radiance_nw = samples[0] * self.scale + self.offset
+                values, is_measured = lights.radiance_values(radiance_nw)
+                valid &= is_measured
             elif self.coding in ("grey", "colour"):
-                grey = lights.lights_only_luma(samples[:3]) if len(samples) > 2 else samples[0]
-                values, valid = lights.display_table()[grey], np.ones(grey.shape, np.bool_)
+                grey = lights.lights_only_luma(samples) if len(samples) > 2 else samples[0]
+                values = lights.display_table()[grey]
             else:
-                shown = samples[:-1] if self.has_alpha else samples
-                values = (shown if len(shown) > 1 else shown[0]).astype(np.float32)
+                values = (samples if len(samples) > 1 else samples[0]).astype(np.float32)
                 values *= np.float32(self.scale)
-                valid = np.ones(values.shape[-2:], np.bool_)
-            if self.nodata is not None and self.coding != "colour":
-                valid &= (samples[: len(samples) - self.has_alpha] != self.nodata).any(axis=0)
-        if self.has_alpha:
-            valid &= samples[-1] > 0
-        if mask is not None:
-            valid &= mask
+            if self.nodata is not None:
+                valid &= (samples != self.nodata).any(axis=0)
         return (values if valid.all() else np.where(valid, values, np.float32(0.0))), valid
 
-    def _dataset(self) -> tuple[rasterio.DatasetReader, bool]:
-        """The file as longitude and latitude, kept open; whether its last band is where it ends."""
+    def _dataset(self) -> rasterio.DatasetReader:
+        """The file as longitude and latitude, kept open."""
         key = os.getpid(), self, self.version
         opened = _OPENED.__dict__.setdefault("datasets", {})
-        if key in opened:
-            opened[key] = opened.pop(key)  # used last
-            return opened[key]
-        dataset = open_dataset(self.path, driver=self.driver)
-        ends_in_alpha = self.warp and self.nodata is None and not self.has_alpha
-        if self.warp:
+        dataset = opened.pop(key, None) or open_dataset(self.path, driver=self.driver)
+        if self.warp and not isinstance(dataset, WarpedVRT):
             with reading(self.path):
                 dataset = WarpedVRT(
                     dataset,
@@ -335,12 +327,12 @@ class Reference:
                     tolerance=PARAMS.warp_tolerance_px,
                     src_nodata=self.nodata,
                     nodata=self.nodata,
-                    add_alpha=ends_in_alpha,
+                    add_alpha=self.nodata is None and dataset.colorinterp[-1] != ColorInterp.alpha,
                 )
-        opened[key] = dataset, ends_in_alpha
+        opened[key] = dataset  # used last
         while len(opened) > PARAMS.open_files:
             opened.pop(next(iter(opened)))
-        return dataset, ends_in_alpha
+        return dataset
 
 
 @lru_cache(maxsize=PARAMS.kept_squares)
