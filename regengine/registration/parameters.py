@@ -564,8 +564,8 @@ class StreetParams(CellParams):
     max_median_px: float = 0.5
     # Short side of the frame: smaller ones have no null of their own yet
     min_short_side_km: float = 4.0
-    # A share of the frame below this that the map covers is told
-    min_covered_share: float = 1.0 / 3.0
+    # A share of the frame below this that the map covers is told: of a third it places frames, too
+    min_covered_share: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.register_on_streets import register_on_streets
+from regengine.registration.report_on_streets import report_on_streets
 from regengine.registration.types import Prior, References
 from regengine.result import FrameResult
 
@@ -217,6 +218,24 @@ def test_what_is_found_a_block_away_is_set_right(
     assert match.score >= 6.0
     off = match.camera.pixel_to_ecef(450.0, 310.0) - truth.pixel_to_ecef(450.0, 310.0)
     assert np.linalg.norm(off) < 8.0
+
+
+def test_streets_of_a_third_of_the_frame_say_their_share(
+    photo: Path, streets: Streets, truth: Camera
+) -> None:
+    references = References(light_map=Nowhere(), streets=[streets])
+    problem, state = search_frame(read(photo), PRIOR, references)
+    assert state is not None
+    lon, _ = truth.pixel_to_lonlat(*np.meshgrid(np.arange(0, 900, 9), np.arange(0, 620, 9)))
+    cols = round((np.quantile(lon, 0.35) - WEST) / STEP_DEG)
+    third = replace(streets, density=streets.density[:, :cols])
+    problem = replace(problem, references=replace(references, streets=[third]))
+    match = register_on_streets(problem, state.street_match)
+    assert match is not None
+    result = report_on_streets(problem, match)
+    assert np.median(errors_m(result, truth)) < 16.0
+    (said,) = (reason.text for reason in result.reasons if reason.code == "outside_map")
+    assert said.startswith("the streets at hand cover 35 % of the frame; build them of a larger")
 
 
 def test_another_city_is_not_accepted(photo: Path) -> None:
