@@ -31,10 +31,6 @@ app = typer.Typer(
 Maps = Annotated[list[Path], typer.Argument(help="Night-light maps: files, or folders of files.")]
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
-# Of all that at level 8; other levels and regions by their number of pixels
-MAP_BYTES, INDEX_BYTES = 130e6, 230e6
-SEEN_TILES = 38_912
-LEAST_FREE_BYTES = 500e6
 
 
 @app.command()
@@ -145,16 +141,15 @@ def fetch_tiles(
     import shutil
 
     from regengine.errors import LightMapError
-    from regengine.references.build import estimate_bytes
+    from regengine.references.build import estimate_bytes, plan_grid
     from regengine.references.services import SERVICES, TileSet
 
     tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
     missing, made = tiles.missing(), "map and index" if kind == "lights" else "the map"
     fetched_bytes = tiles.measure_bytes(missing)
-    if kind == "lights":
-        made_bytes = len(tiles.wanted) / SEEN_TILES * (2.0 * MAP_BYTES + INDEX_BYTES)
-    else:
-        made_bytes = estimate_bytes(kind, tiles.grid)
+    # An index takes about half of what its map does while it is made: 230 MB for the Earth
+    grid = plan_grid(bounds, 360.0 / 2**level / 256)  # pixels of a tile, mostly
+    made_bytes = estimate_bytes(kind, grid) * (1.5 if kind == "lights" else 1.0)
     if not quiet:
         say(
             f"{len(tiles.wanted):,} tiles, {len(tiles.wanted) - len(missing):,} there already: "
@@ -164,7 +159,7 @@ def fetch_tiles(
         )
     for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
         free = shutil.disk_usage(folder).free
-        if free < wanted + min(LEAST_FREE_BYTES, wanted):
+        if free < 1.5 * wanted:
             raise LightMapError(
                 f"{folder} has {free / 1e6:,.0f} MB free, too little: make room, or let "
                 "REGENGINE_CACHE and REGENGINE_DATA name folders on another disk."

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -124,47 +125,47 @@ def write_reference(
                 f"{out.parent} has {free / 1e6:,.0f} MB free, and {out.name} takes about "
                 f"{needed / 1e6:,.0f} MB while it is made: make room, or name another place."
             )
-        profile: dict[str, Any] = {
-            "driver": "GTiff",
-            "dtype": spec.dtype,
-            "count": spec.bands,
-            "width": grid.cols,
-            "height": grid.rows,
-            "crs": "EPSG:4326",
-            "transform": grid.transform,
-            "nodata": spec.nodata,
-            "tiled": True,
-            "blockxsize": params.block_px,
-            "blockysize": params.block_px,
-            "compress": "zstd",  # of a draft: fast
-            "zstd_level": 1,
-            "predictor": 2,
-            "sparse_ok": True,
-            "bigtiff": "if_safer",
-        }
-        with rasterio.open(draft, "w", **profile) as dataset:
+        with rasterio.open(
+            draft,
+            "w",
+            driver="GTiff",
+            dtype=spec.dtype,
+            count=spec.bands,
+            width=grid.cols,
+            height=grid.rows,
+            crs="EPSG:4326",
+            transform=grid.transform,
+            nodata=spec.nodata,
+            tiled=True,
+            blockxsize=params.block_px,
+            blockysize=params.block_px,
+            compress="zstd",  # of a draft: fast
+            zstd_level=1,
+            predictor=2,
+            sparse_ok=True,
+            bigtiff="if_safer",
+        ) as dataset:
             dataset.update_tags(**{name: text for name, text in said.items() if text})
             if spec.bands == 1:
-                dataset.scales, dataset.offsets, dataset.units = (
-                    (spec.scale,),
-                    (0.0,),
-                    (spec.units,),
-                )
+                dataset.scales, dataset.units = (spec.scale,), (spec.units,)
+                dataset.offsets = (0.0,)
             else:
                 names = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
                 dataset.colorinterp = names
             place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
             digest, done = hashlib.sha256(place.encode()), 0
-            for row, col, block in _blocks(grid, params):
-                codes = read_block(block)
+            # Parts that hold whole tiles of the file
+            high, wide = params.block_px, params.block_px * params.strip_blocks
+            for row, col in product(range(0, grid.rows, high), range(0, grid.cols, wide)):
+                shape = min(high, grid.rows - row), min(wide, grid.cols - col)
+                codes = read_block(grid.part(row, col, *shape))
                 if codes is None:
-                    shape = (spec.bands, block.rows, block.cols)
-                    codes = np.full(shape, spec.nodata or 0, spec.dtype)
+                    codes = np.full((spec.bands, *shape), spec.nodata or 0, spec.dtype)
                 else:
-                    codes = np.reshape(codes, (spec.bands, block.rows, block.cols))
-                    dataset.write(codes, window=Window(col, row, block.cols, block.rows))
+                    codes = np.reshape(codes, (spec.bands, *shape))
+                    dataset.write(codes, window=Window(col, row, shape[1], shape[0]))
                 digest.update(np.ascontiguousarray(codes, spec.dtype).data)
-                done += block.cols * block.rows
+                done += shape[0] * shape[1]
                 progress(done, grid.cols * grid.rows)
             dataset.update_tags(**{spec.content_tag: digest.hexdigest()})
         factors = _level_factors(grid.cols, grid.rows, params)
@@ -194,15 +195,6 @@ def write_reference(
 def _level_factors(cols: int, rows: int, params: BuildParams) -> tuple[int, ...]:
     """Factors of the full grid and its overviews."""
     return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= params.min_level_px)
-
-
-def _blocks(grid: PixelGrid, params: BuildParams) -> Iterator[tuple[int, int, PixelGrid]]:
-    """Row, column and grid of parts that hold whole tiles of the file."""
-    high, wide = params.block_px, params.block_px * params.strip_blocks
-    for row in range(0, grid.rows, high):
-        for col in range(0, grid.cols, wide):
-            part = grid.part(row, col, min(high, grid.rows - row), min(wide, grid.cols - col))
-            yield row, col, part
 
 
 def build(

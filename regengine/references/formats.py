@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import h5py
@@ -373,12 +372,10 @@ def open_netcdf(path: Path) -> Reference:
                 f"{path} is not on square pixels of longitude and latitude: convert it with "
                 "gdalwarp -t_srs EPSG:4326 to a GeoTIFF and give that file."
             )
-        units = dataset.tags().get("time#units", "")
-        since = re.match(r"days since (\d{4})-(\d\d?)-(\d\d?)", units)
-        days, day = dataset.tags(band).get("NETCDF_DIM_time", ""), ""
-        if since is not None and re.fullmatch(r"\d+(\.\d+)?", days):
-            start = date(*(int(part) for part in since.groups()))
-            day = (start + timedelta(days=float(days))).isoformat()
+        since = re.match(r"days since (\d{4}-\d\d-\d\d)", dataset.tags().get("time#units", ""))
+        day, days = "", re.match(r"\d+", dataset.tags(band).get("NETCDF_DIM_time", ""))
+        if since and days:
+            day = str(np.datetime64(since[1]) + np.timedelta64(int(days[0]), "D"))
         return Reference(
             path=path,
             kind="lights",

@@ -244,30 +244,25 @@ class Reference:
         if bottom <= top or right <= left:
             return None
         values, valid = self.read(top, left, bottom - top, right - left, factor)
-        if copied:
-            down, across = top - round(row), left - round(col)
-        else:
-            # Only what the block lies under: GDAL takes the ratio of pixels from that of the sizes
-            down, across = (max(math.floor(start / ratio), 0) for start in (top - row, left - col))
-            high = min(math.ceil((bottom - row) / ratio), out.rows) - down
-            wide = min(math.ceil((right - col) / ratio), out.cols) - across
-            if high <= 0 or wide <= 0:
-                return None
-            result = np.full((*values.shape[:-2], high, wide), np.nan, np.float32)
+        if not copied:
+            result = np.full((*values.shape[:-2], out.rows, out.cols), np.nan, np.float32)
             with gdal_session():
                 reproject(
                     source=np.where(valid, values, np.float32(np.nan)),
                     destination=result,
                     src_transform=level.part(top, left, 1, 1).transform,
-                    dst_transform=out.part(down, across, high, wide).transform,
+                    dst_transform=out.transform,
                     src_crs="EPSG:4326",
                     dst_crs="EPSG:4326",
                     src_nodata=np.nan,
                     dst_nodata=np.nan,
                     resampling=Resampling.bilinear,
+                    XSCALE=1.0 / ratio,  # else taken from the sizes
+                    YSCALE=1.0 / ratio,
                 )
-            valid = np.asarray(np.isfinite(result.reshape(-1, high, wide)).all(axis=0))
-            values = np.where(valid, result, np.float32(0.0))
+            valid = np.asarray(np.isfinite(result.reshape(-1, out.rows, out.cols)).all(axis=0))
+            return np.where(valid, result, np.float32(0.0)), valid
+        down, across = top - round(row), left - round(col)
         return _pad((values, valid), down, across, out.rows, out.cols)
 
     def _decoded(
