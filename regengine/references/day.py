@@ -27,11 +27,14 @@ class DayMap(LightMap):
         The sea has so much more blue than red, and at most so much red, codes.
     sea_red : float
         What is drawn of it.
+    painted_deg : float
+        Pictures as fine as this show no painted floor but true water.
     """
 
     blue_over_red: float = 12.0
     max_red: float = 60.0
     sea_red: float = 16.0
+    painted_deg: float = 1e-3
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
@@ -40,7 +43,8 @@ class DayMap(LightMap):
         grid = super().window(west, south, east, north, resolution_deg)
         bands = grid.values.reshape(-1, *grid.values.shape[-2:])
         red, blue = bands[0].copy(), bands[-1]
-        red[(blue > red + self.blue_over_red) & (red < self.max_red)] = self.sea_red
+        if grid.step_deg > self.painted_deg:
+            red[(blue > red + self.blue_over_red) & (red < self.max_red)] = self.sea_red
         return replace(grid, values=red / np.float32(255.0))
 
 

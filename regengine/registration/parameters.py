@@ -595,9 +595,9 @@ class DayParams(CellParams):
     # tilt or of a clock that is 20 s off
     half_width_km: float = 430.0
     half_width_share: float = 1.0  # of the frame's long side, of wider ones
-    # Width of frames straight down that are placed: longer lenses look aside by more than the
-    # search reaches, wider ones bend as no trial did
-    long_km: tuple[float, float] = (150.0, 900.0)
+    # Width of frames straight down: those of longer lenses look aside by more than the search
+    # around the nadir reaches and are searched from afar, wider ones bend as no trial did
+    long_km: tuple[float, float] = (160.0, 900.0)
     # Long sides of the photo: 3 km a pixel of a frame of 405 km for the dense search, 1.2 and 0.8
     # for features, 1.2 for the coarse and 0.4 for the fine proof, there unless the map is coarser
     dense_side_px: int = 135
@@ -624,6 +624,22 @@ class DayParams(CellParams):
     n_candidates: int = 4
     # Attitudes that differ by less are fitted once
     same_attitude_deg: float = 3.0
+    # Telephoto frames: long side of the photo for features, and gates of a pair of them: pixels of
+    # that, logarithm of the focal length
+    far_side_px: int = 400
+    min_length_px: float = 30.0
+    focal_gate: float = 0.06
+    inlier_px: float = 5.0
+    # Reaches of matches that a camera is fitted to in turn, one sigma of theirs, and of outliers
+    guided_px: tuple[float, ...] = (12.0, 8.0, 8.0, 6.0)
+    feature_sigma_px: float = 1.5
+    outlier_sigmas: float = 2.5
+    # Maps are searched that show the frame with so many pixels, no flatter than this, in parts of
+    # so many pixels, and at most so many of them (1 to 4 s each)
+    min_map_px: float = 200.0
+    max_incidence_deg: float = 75.0
+    max_part_px: float = 2500.0
+    max_parts: int = 12
     # Belief: limits of one sigma along the track (a clock that is some seconds off), focal length,
     # distortion at the corner as a share of its distance from the axis
     sigma_along_km: tuple[float, float] = (50.0, 150.0)

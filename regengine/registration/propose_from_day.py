@@ -1,8 +1,8 @@
-"""Hypotheses from a day map around the nadir: pairs of features vote, or all yaws correlate."""
+"""Hypotheses from a day map around the nadir or from afar: features vote, or yaws correlate."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,9 +15,12 @@ from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.light_grid import LightGrid
-from matchers.pose import with_attitude
-from matchers.view import LATTICE_PX, draw, lattice
+from matchers.pose import ACROSS, ALONG, FOCAL, PARAMETERS, UP, PosePrior, with_attitude
+from matchers.pose_fit import FitParameters, fit_camera
+from matchers.view import LATTICE_PX, draw, lattice, render_known
+from regengine.references.reference import Bounds
 from regengine.registration.parameters import DayParams
+from regengine.registration.propose_from_streets import look_at
 from regengine.registration.refine_on_map import MapPicture, even_picture
 
 
@@ -117,24 +120,23 @@ def find_features(
     return places, sizes, np.radians([point.angle for point in points]), root
 
 
-def propose_from_features(
-    picture: MapPicture,
-    nominal: Camera,
-    drawn: NadirMap,
-    params: DayParams,
-) -> list[tuple[Camera, int]]:
-    """Attitudes that pairs of matching features vote for, with how many matches agree.
+def match_features(
+    picture: MapPicture, evened: FloatImage, weight: FloatImage, params: DayParams
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Features of a photo and those of a map that look like them, the clearest first.
 
-    A pair of matches, two rays of the camera and two directions to the ground, is a whole rotation
-    (Black 1964); it votes where the angle between the rays is that between the directions, both
-    features are turned as the pair is, and the camera looks down.
+    Returns
+    -------
+    here, there : ndarray, shape (n, 2)
+        Pixels of the photo and of the map.
+    turn : ndarray, shape (n,)
+        From the direction of the first to that of the second, radians.
     """
-    camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
-    places, sizes, turns, described = find_features(evened, weight)
-    there, there_sizes, there_turns, there_described = find_features(drawn.evened, drawn.weight)
+    places, sizes, turns, described = find_features(picture.evened, picture.image.weight)
+    there, there_sizes, there_turns, there_described = find_features(evened, weight)
     rank = params.neighbours + 1
     if len(places) < 3 or len(there) < rank:
-        return []
+        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
     near = described @ there_described.T
     order = np.argpartition(-near, rank - 1, axis=1)[:, :rank]
     order = np.take_along_axis(order, np.argsort(-np.take_along_axis(near, order, 1), axis=1), 1)
@@ -147,21 +149,36 @@ def propose_from_features(
         : min(params.n_matches, int(alike.sum()))
     ]
     here, to = here[best], to[best]
+    return places[here], there[to], there_turns[to] - turns[here]
+
+
+def propose_from_features(
+    picture: MapPicture,
+    nominal: Camera,
+    drawn: NadirMap,
+    params: DayParams,
+) -> list[tuple[Camera, int]]:
+    """Attitudes that pairs of matching features vote for, with how many matches agree.
+
+    A pair of matches, two rays of the camera and two directions to the ground, is a whole rotation
+    (Black 1964); it votes where the angle between the rays is that between the directions, both
+    features are turned as the pair is, and the camera looks down.
+    """
+    here, there, turn = match_features(picture, drawn.evened, drawn.weight, params)
     if len(here) < 3:
         return []
-    rays = camera.rays(*places[here].T)
+    rays = picture.image.camera(nominal).rays(*here.T)
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-    sights = drawn.ground(*there[to].T) - drawn.position_ecef_m
+    sights = drawn.ground(*there.T) - drawn.position_ecef_m
     sights /= np.linalg.norm(sights, axis=1, keepdims=True)
     i, j = np.triu_indices(len(here), 1)
     angle = np.arccos(np.clip(rays @ rays.T, -1.0, 1.0))[i, j]
     same = np.abs(angle - np.arccos(np.clip(sights @ sights.T, -1.0, 1.0))[i, j])
     kept = (same < np.radians(params.length_gate_deg)) & (angle > np.radians(params.min_length_deg))
     i, j = i[kept], j[kept]
-    between_here, between_there = places[here[j]] - places[here[i]], there[to[j]] - there[to[i]]
+    between_here, between_there = here[j] - here[i], there[j] - there[i]
     turned = np.arctan2(between_there[:, 1], between_there[:, 0])
     turned -= np.arctan2(between_here[:, 1], between_here[:, 0])
-    turn = there_turns[to] - turns[here]
     off = np.maximum(*(np.abs(np.angle(np.exp(1j * (turned - turn[k])))) for k in (i, j)))
     kept = off < np.radians(params.orientation_gate_deg)
     i, j = i[kept], j[kept]
@@ -201,6 +218,100 @@ def propose_from_features(
         if all(float((one.matrix * other.matrix).sum()) < near for other, _ in found):
             found.append((one, int(inside.sum())))
     return found
+
+
+def draw_from_afar(
+    levels: Sequence[LightGrid],
+    lens: Camera,
+    position_ecef_m: FloatArray,
+    bounds: Bounds,
+    params: DayParams,
+) -> tuple[Camera, FloatImage, FloatImage]:
+    """A map in perspective, as large as the lens shows it: the camera, structure and weight."""
+    west, south, east, north = bounds
+    middle = 0.5 * (west + east), 0.5 * (south + north)
+    plain = replace(lens, principal_point=(0.0, 0.0), distortion=(0.0, 0.0, 0.0, 0.0, 0.0))
+    camera = look_at(plain, position_ecef_m, middle, np.zeros(2), 0.0)
+    lon, lat = np.meshgrid(np.linspace(west, east, 5), np.linspace(south, north, 5))
+    x, y = camera.ecef_to_pixel(geodetic_to_ecef(lon, lat))
+    camera = replace(
+        camera,
+        width_px=int(np.ptp(x)) + 2,
+        height_px=int(np.ptp(y)) + 2,
+        principal_point=(-float(x.min()), -float(y.min())),
+    )
+    values, known = render_known(levels, camera, params.supersample)
+    weight = np.asarray(known > 0.99, np.float32)
+    return camera, even_picture(values, weight, params), weight
+
+
+def propose_from_afar(
+    picture: MapPicture,
+    nominal: Camera,
+    prior: PosePrior,
+    bounds: Bounds,
+    params: DayParams,
+) -> Iterator[Camera]:
+    """Cameras of a telephoto frame that pairs of matching features vote for.
+
+    From one position all pictures of a narrow field are alike but for a turn, a shift and the focal
+    length: in complex numbers two matches tell these. A pair votes where the focal length is as
+    believed, and both features are turned as the pair is. The camera is then fitted to all matches
+    near to where it sees them, position and all, in cells that do not prove it.
+    """
+    lens = picture.image.camera(nominal)
+    at = np.array(prior.position_ecef_m)
+    view, evened, weight = draw_from_afar(picture.levels, lens, at, bounds, params)
+    places, found, turn = match_features(picture, evened, weight, params)
+    here, there = (each @ np.array([1.0, 1.0j]) for each in (places, found))
+    i, j = np.triu_indices(len(here), 1)
+    is_long = np.abs(here[j] - here[i]) > params.min_length_px
+    i, j = i[is_long], j[is_long]
+    factor = (there[j] - there[i]) / (here[j] - here[i])
+    off = np.maximum(*(np.abs(np.angle(factor * np.exp(-1j * turn[k]))) for k in (i, j)))
+    kept = off < np.radians(params.orientation_gate_deg)
+    kept &= np.abs(np.log(np.maximum(np.abs(factor), 1e-9))) < params.focal_gate
+    i, factor = i[kept][: params.max_votes], factor[kept][: params.max_votes]
+    shift = there[i] - factor * here[i]
+    agree = np.abs(factor[:, None] * here + shift[:, None] - there) < params.inlier_px
+    side_px = max(lens.width_px, lens.height_px)
+    cell_px = 2.0 * params.patch_px * side_px / params.coarse_side_px
+    even = (places // cell_px).sum(axis=1) % 2 == 0
+    ground = view.pixel_to_ecef(*found.T)
+    belief = prior.for_image(picture.image.factor)
+    unknown = np.isin(np.arange(PARAMETERS), (0, 1, 2, FOCAL, ALONG, ACROSS, UP))
+    corners = np.array([0.0, lens.width_px - 1.0, 1j * (lens.height_px - 1.0)])
+    for _ in range(params.n_candidates if len(agree) else 0):
+        inside = agree[int(np.argmax(agree.sum(axis=1)))].copy()
+        if inside.sum() < params.min_inliers:
+            return
+        # Least squares of those that agree
+        spread = here[inside] - here[inside].mean()
+        scale = np.vdot(spread, there[inside]) / max(float(np.vdot(spread, spread).real), 1e-9)
+        seen = scale * (corners - here[inside].mean()) + there[inside].mean()
+        camera = replace(
+            lens,
+            focal_px=lens.focal_px / max(float(abs(scale)), 1e-9),
+            position_ecef_m=view.position_ecef_m,
+        )
+        rays = camera.rays(corners.real, corners.imag)
+        sights = view.rays(seen.real, seen.imag) @ view.matrix.T
+        rotation, _ = Rotation.align_vectors(
+            *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
+        )
+        camera = with_attitude(camera, rotation.as_matrix())
+        for reach_px in params.guided_px:
+            off = np.hypot(*(np.stack(camera.ecef_to_pixel(ground)) - places.T))
+            near = even & (off < reach_px)
+            if near.sum() < params.min_inliers:
+                break
+            whiten = np.broadcast_to(np.eye(2) / params.feature_sigma_px, (int(near.sum()), 2, 2))
+            tamed = FitParameters(outlier_sigmas=params.outlier_sigmas)
+            fit = fit_camera(camera, ground[near], places[near], whiten, belief, unknown, tamed)
+            camera = fit.camera
+        yield picture.image.stored_camera(camera, nominal)
+        # Other candidates rest on other matches
+        agree[:, inside] = False
 
 
 def propose_dense_on_day(

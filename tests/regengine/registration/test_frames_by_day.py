@@ -24,6 +24,7 @@ from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
+from regengine.registration.propose_from_streets import look_at
 from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult
@@ -51,7 +52,9 @@ def draw_earth(seed: int) -> NDArray[np.uint8]:
     return picture
 
 
-def write_map(picture: NDArray[np.uint8], path: Path) -> DayMap:
+def write_map(
+    picture: NDArray[np.uint8], path: Path, step_deg: float = STEP_DEG, west: float = WEST
+) -> DayMap:
     with (
         gdal_session(),
         rasterio.open(
@@ -63,7 +66,7 @@ def write_map(picture: NDArray[np.uint8], path: Path) -> DayMap:
             count=3,
             dtype="uint8",
             crs="EPSG:4326",
-            transform=from_origin(WEST, NORTH, STEP_DEG, STEP_DEG),
+            transform=from_origin(west, NORTH, step_deg, step_deg),
             photometric="RGB",
         ) as out,
     ):
@@ -205,6 +208,76 @@ def test_a_raster_without_georeference_is_no_day_map(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(path)
     with pytest.raises(LightMapError):
         open_day_map([path])
+
+
+FINE_DEG = 5e-4
+FAR_MM = 600.0  # 24 km wide straight down
+
+
+@pytest.fixture(scope="module")
+def far_truth() -> Camera:
+    """A camera that looks 28 degrees aside, 25 km beside where it is believed."""
+    x, y, z = geodetic_to_ecef(7.6, 43.7, 1e3 * ALTITUDE_KM).tolist()
+    camera = Camera(
+        width_px=WIDTH,
+        height_px=HEIGHT,
+        focal_px=1.02 * FAR_MM / 36.0 * WIDTH,
+        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
+        quaternion=(0.0, 0.0, 0.0, 1.0),
+        position_ecef_m=(x, y, z),
+    )
+    middle = np.array([319.5, 239.5])
+    return look_at(camera, np.array([x, y, z]), (10.33, 43.75), middle, 2.0)
+
+
+@pytest.fixture(scope="module")
+def far_photo(far_truth: Camera, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    grid = LightGrid(
+        values=draw_earth(4)[..., 0].astype(np.float32),
+        lon0_deg=WEST + 0.5 * FINE_DEG,
+        lat0_deg=NORTH - 0.5 * FINE_DEG,
+        step_deg=FINE_DEG,
+    )
+    seen, known = render_known(pyramid(grid, 3), far_truth)
+    assert known.min() > 0.9  # the map holds the frame
+    noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
+    codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
+    path = tmp_path_factory.mktemp("photo") / "far.jpg"
+    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
+    return path
+
+
+def place_far(photo: Path, maps: DayMap) -> FrameResult:
+    frame = read_frame(photo, options=FrameOptions(focal_mm=FAR_MM))
+    nadir = position_from_nadir(7.8, 43.9, ALTITUDE_KM, "option")
+    return register_on_day(frame, Prior(position=nadir), maps)
+
+
+def test_a_telephoto_frame_takes_the_fine_map_of_two(
+    far_photo: Path, far_truth: Camera, tmp_path: Path
+) -> None:
+    write_map(draw_earth(4), tmp_path / "fine.tif", FINE_DEG)
+    write_map(draw_earth(1), tmp_path / "coarse.tif")
+    result = place_far(far_photo, open_day_map([tmp_path / "coarse.tif", tmp_path / "fine.tif"]))
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    x, y = (each.ravel() for each in np.meshgrid([100.0, 320.0, 540.0], [80.0, 240.0, 400.0]))
+    off_m = result.solved.camera.pixel_to_ecef(x, y) - far_truth.pixel_to_ecef(x, y)
+    assert np.median(np.linalg.norm(off_m, axis=-1)) < 50.0  # a pixel is 55 by 40 m
+    assert all(point.sigma_m < 200.0 for point in result.control_points)
+
+
+def test_a_telephoto_frame_of_another_place_is_not_accepted(
+    far_photo: Path, tmp_path: Path
+) -> None:
+    maps = write_map(draw_earth(5), tmp_path / "fine.tif", FINE_DEG)
+    assert place_far(far_photo, maps).verdict == "no_match"
+
+
+def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) -> None:
+    (reason,) = place_far(far_photo, earth).reasons
+    assert reason.code == "outside_map"
+    assert "day build" in reason.text
 
 
 def test_a_real_frame_lies_within_a_pixel_of_the_map(real_data: Path) -> None:
