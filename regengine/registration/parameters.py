@@ -461,6 +461,10 @@ class CellParams:
         Of a fit, that ends where nothing moves by `settled_px`; `min_matches` are needed.
     supersample : int
         Samples along each side of a pixel of the rendered map.
+    is_noise_found : bool
+        Whether the noise of patches is taken from what the last fit leaves of them where that is
+        less than they state, and a fit's covariance holds unless leaving out parts of the picture
+        moves it by `max_refit_variance` times that.
     max_score : float
         -log10 of the least chance that is told.
     """
@@ -478,6 +482,8 @@ class CellParams:
     settled_px: float = 0.1
     min_matches: int = 6
     supersample: int = 1
+    is_noise_found: bool = False
+    max_refit_variance: float = 4.0
     max_score: float = 300.0
     # Accepted from this lower score of both levels on. Of 445 wrong ones on streets the highest had
     # 1.33: by Laplace's rule at most one in 447 that have 6 is wrong; no trial tells more
@@ -499,6 +505,9 @@ class StreetParams(CellParams):
     # Frames of so many metres a pixel, across the line of sight; coarser ones stay with the lights,
     # which place them better
     max_sample_m: float = 60.0
+    # One that is bright all over is tried where the Sun is as low at the nadir: after nautical dusk
+    # lamps or the Moon have lit it
+    dark_sun_deg: float = -12.0
     # Maps farther than this from the nadir given are not searched, km: what is in sight, and two
     # minutes of the clock
     max_distance_km: float = 2500.0
@@ -508,26 +517,38 @@ class StreetParams(CellParams):
     detail_px: float = 6.0
     deviation_px: float = 8.0
     lamp_px: float = 0.8
-    # Search: shares of the map's sides at which views are made, steps of scale (of a logarithm)
-    # and of the roll (radians), and the side of the square that is laid on the map
+    # Search: shares of the map's sides at which views are made, the side of the square that is laid
+    # on the map, and of one of that size steps of scale (of a logarithm) and of the roll (radians)
     looked_at: tuple[float, ...] = (0.2, 0.5, 0.8)
     scale_step: float = 0.07
     roll_step_rad: float = 4.0 / 64.0
     square_px: int = 64
     # Metres a pixel by the short side of the frame from so many kilometres on
-    search_scales: tuple[tuple[float, float], ...] = ((9.0, 200.0), (2.5, 100.0), (0.0, 50.0))
+    search_scales: tuple[tuple[float, float], ...] = (
+        (9.0, 200.0),
+        (6.5, 150.0),
+        (2.5, 100.0),
+        (0.0, 50.0),
+    )
     # Least energy under the square, of the map's 90th percentile: with 0.15 its empty borders
     # correlated by 0.9 with small frames
     energy_floor: float = 0.5
-    # Peaks nearer to each other show the same place; one that correlates so many times better than
-    # all elsewhere ends the search
-    same_place_px: int = 8
-    min_lead: float = 1.4
-    # The likeliest views that are tried, each at all rolls (0.4 s of a city at 200 m), of likely
-    # places, and of all where these show nothing
-    max_views: tuple[int, int] = (6, 24)
-    # A harsh frame had the right one in the 53rd place
-    n_candidates: int = 64
+    # The likeliest views that are tried, each at all rolls: of likely places, then of all
+    max_views: tuple[int, int] = (6, 18)
+    # Work in seconds of one core, as in `stage_yields.csv`: a template, what a million pixels of
+    # the map add to it, a candidate that is compared, and a fit of a wrong one
+    work_of_template: float = 0.0008
+    work_of_megapixel: float = 0.007
+    work_of_candidate: float = 0.02
+    work_of_fit: float = 0.5
+    # Of each view; a harsh frame had the right one in the 53rd place of six views
+    n_candidates: int = 10
+    # -log10 of the chance of a candidate's correlation, at the search's scale and at half of it,
+    # from which the search ends: set right, wrong ones reach 13 and 9, right ones have 12 to 200
+    # and 30 to 700
+    clear_log10_odds: tuple[float, float] = (8.0, 15.0)
+    # At half of it, below which a candidate is not fitted: of wrong ones most have less
+    worth_log10_odds: float = 7.0
     # Places that are tried: steps along a track, km, and at a spread of so much across it (one
     # sigma) those at minus and plus one sigma, too
     place_step_km: float = 50.0
@@ -547,8 +568,16 @@ class StreetParams(CellParams):
     # A tenth of the short side of the picture, within these
     patch_px: tuple[int, int] = (20, 32)
     fit_reach_px: int = 8
+    # Cells of a fit, of which every second one is fitted; the proof has `max_cells`. Before the
+    # finest level a fit ends where nothing moves by `near_px`, or after `near_rounds`
+    fit_cells: int = 160
+    near_px: float = 0.3
+    near_rounds: int = 4
     # Smeared frames took more than 4 rounds to come to rest
     max_rounds: int = 8
+    # Noise as stated is 1.7 times what 19 simulated frames have (seeds 21000 on), and refits move
+    # them by up to 2.9 times the variance but for one, whose patches err together (8)
+    is_noise_found: bool = True
     # Ground around the frame, km
     margin_km: float = 3.0
     # One sigma of the radial distortion at the corner, as a share of its distance from the axis

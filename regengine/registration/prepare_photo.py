@@ -27,6 +27,7 @@ from detectors.masks import (
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from matchers.verify import find_light_peaks
+from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
 from regengine.registration.parameters import LENS, RegisterParams
@@ -85,7 +86,12 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     finest = read_linear_light(frame.path, max_long_side_px=side_px, small_jpeg=True)
     light = brought_down(finest, fine_px(nominal, altitude_km))
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
-    if placed is None:
+    # A city fills telephoto frames, and may be exposed until none of it is dark
+    may_be_filled = False
+    if photo.is_telephoto and position is not None and position.time_utc is not None:
+        sun = sun_moon(position.time_utc, position.lon, position.lat)
+        may_be_filled = sun.sun_elevation_deg < params.streets.dark_sun_deg
+    if placed is None and not may_be_filled:
         reason = nothing_to_register(light, params.any_category)
         if reason is not None:
             return replace(photo, skip_reason=reason)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
 import numpy as np
-from scipy import fft
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
@@ -17,6 +17,7 @@ from matchers.pose import with_attitude
 from regengine.registration.align import is_same_view
 from regengine.registration.parameters import StreetParams
 from regengine.registration.refine_on_map import even_picture
+from regengine.registration.types import Problem, SearchState, StopReason
 from regengine.registration.windows import StreetMap
 
 
@@ -27,15 +28,15 @@ def draw_lamps(density: FloatImage, params: StreetParams) -> FloatImage:
 
 
 def search_streets(
+    problem: Problem,
+    state: SearchState,
     light: LightImage,
-    nominal: Camera,
     positions_ecef_m: FloatArray,
     focals_px: FloatArray,
     streets: StreetMap,
-    params: StreetParams,
-    same_view_share: float,
+    tried: list[FloatArray],
     max_views: int,
-) -> list[tuple[Camera, int, float]]:
+) -> Iterator[list[tuple[Camera, int, float]]]:
     """Lay the most even square of a photo on a whole street map, in every view and turn.
 
     What a view does to level ground is, but for the turn about its axis, the symmetric matrix
@@ -45,23 +46,26 @@ def search_streets(
 
     Parameters
     ----------
+    state : SearchState
+        Bears the work, as "streets"; its stop reason says if that ended before the views did.
     light : LightImage
         Linear light of the photo.
-    nominal : Camera
-        Of the stored image; its pose means nothing.
     positions_ecef_m : ndarray, shape (n, 3)
         Where the camera may be, the likeliest first.
     focals_px : ndarray, shape (m,)
         Focal lengths of the stored image that it may have, the likeliest first.
+    tried : list of ndarray, shape (3,)
+        Views of this map that were tried before; those tried now are added.
     max_views : int
-        The likeliest views that are tried, each at all rolls.
+        The likeliest other views that are tried, each at all rolls.
 
-    Returns
-    -------
+    Yields
+    ------
     list of (Camera, int, float)
-        Distinct cameras of the stored image, the best first, which of the positions each stands at,
-        and the correlation of the square with the streets under it.
+        Of each view distinct cameras of the stored image, the best first, which of the positions
+        each stands at, and the correlation of the square with the streets under it.
     """
+    nominal, params = problem.photo.nominal, problem.params.streets
     west, south, east, north = streets.bounds
     shares = np.array(params.looked_at)
     lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
@@ -70,29 +74,33 @@ def search_streets(
     # Logarithms of the ground's stretch in all views of all targets, and a few that stand for them
     views = np.array([see_ground(positions_ecef_m, *target) for target in targets])  # (t, n, 3)
     log_focals = np.log(focals_px)
-    chosen: list[tuple[FloatArray, int, int, int]] = []
-    for n, t in np.ndindex(views.shape[1::-1]):
-        if not np.isfinite(views[t, n, 0]):
-            continue
-        for m, log_focal in enumerate(log_focals):
-            stretch = views[t, n] + [log_focal, log_focal, 0.0]
-            others = [np.abs(stretch - other[0]).max() for other in chosen]
-            if len(others) < max_views and min(others, default=np.inf) > params.scale_step:
-                chosen.append((stretch, t, n, m))
-    if not chosen:
-        return []
+    in_sight = views[np.isfinite(views[..., 0])]
+    if not len(in_sight):
+        return
     # Ground that a pixel shows across the line of sight
-    sample_m = float(np.median([np.exp(-one[0][:2].max()) for one in chosen]))
+    sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
     short_km = min(nominal.width_px, nominal.height_px) * sample_m / 1e3
     scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
     small = light.resized(
         round(max(nominal.width_px, nominal.height_px) * sample_m / scale_m), params.smooth_px
     )
     side = min(params.square_px, int(0.85 * min(small.values.shape)))
+    # Steps move the square's rim by as many pixels whatever its size
+    coarser = params.square_px / side
+    chosen: list[tuple[FloatArray, int, int, int]] = []
+    for n, t in np.ndindex(views.shape[1::-1]):
+        if not np.isfinite(views[t, n, 0]):
+            continue
+        for m, log_focal in enumerate(log_focals):
+            stretch = views[t, n] + [log_focal, log_focal, 0.0]
+            known_views = [*tried, *(one[0] for one in chosen)]
+            nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
+            if len(chosen) < max_views and nearest > coarser * params.scale_step:
+                chosen.append((stretch, t, n, m))
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
     city = streets.window(streets.bounds, step_deg)
     if city is None or min(city.values.shape) < 2 * side:
-        return []
+        return
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
     factor = city.step_deg / step_deg
     size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)
@@ -115,24 +123,26 @@ def search_streets(
     row, col = divmod(int(np.argmax(inside)), inside.shape[1])
     middle_px = (np.array([col, row]) + rim + 0.5) / small.factor - 0.5
 
-    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
-    spectrum = fft.rfft2(drawn, shape)
     square = cv2.boxFilter(
         drawn * drawn, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
     floor = params.energy_floor * float(np.percentile(square, 90.0))
-    energy = np.sqrt(np.maximum(square, floor))[
-        rim : drawn.shape[0] - rim, rim : drawn.shape[1] - rim
-    ]
+    # Where a square of the map lies whole, by its middle
+    last_row, last_col = (extent - side + rim + 1 for extent in drawn.shape)
+    energy = np.sqrt(np.maximum(square, floor))[rim:last_row, rim:last_col]
     margin = side // 2 + round(2 * params.deviation_px)
     grid = np.arange(-margin, margin + 1, dtype=float) * scale_m
     ground_e, ground_n = np.meshgrid(grid, -grid)
     taken = np.s_[margin - rim : margin - rim + side, margin - rim : margin - rim + side]
-    peaks: list[tuple[float, int, int, int, float]] = []
-    rolls = np.arange(0.0, 2.0 * np.pi, params.roll_step_rad)
-    for k, (_, t, n, m) in enumerate(chosen):
-        if k and leads(peaks, params):
+    rolls = np.arange(0.0, 2.0 * np.pi, coarser * params.roll_step_rad)
+    work = len(rolls) * (params.work_of_template + params.work_of_megapixel * drawn.size / 1e6)
+    share = problem.params.search.same_view_share
+    for stretch, t, n, m in chosen:
+        if state.work_of.get("streets", 0.0) + work > problem.params.work_budget:
+            state.stop_reason = StopReason.WORK_BUDGET
             break
+        state.charge(work, "streets")
+        tried.append(stretch)
         lens = replace(nominal, focal_px=float(focals_px[m]))
         camera = look_at(lens, positions_ecef_m[n], targets[t], middle_px, 0.0)
         east_axis, north_axis, _ = local_axes(*targets[t])
@@ -140,6 +150,7 @@ def search_streets(
         places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
         at_x, at_y = camera.ecef_to_pixel(places)
         away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
+        peaks = []
         for roll in rolls:
             # The camera turned by an angle turns its picture by the opposite one
             at = np.exp(-1j * roll) * away * small.factor
@@ -162,44 +173,30 @@ def search_streets(
             norm = float(np.linalg.norm(template))
             if norm < 1e-6:
                 continue
-            product = spectrum * np.conj(fft.rfft2(template, shape))
-            # Rows and columns of the square's corner
-            score = fft.irfft2(product, shape)[: energy.shape[0], : energy.shape[1]] / energy
+            score = cv2.matchTemplate(drawn, template, cv2.TM_CCORR) / energy
             at_row, at_col = divmod(int(np.argmax(score)), score.shape[1])
             ncc = float(score[at_row, at_col]) / norm
-            peaks.append((ncc, k, at_row + rim, at_col + rim, float(roll)))
-    found: list[tuple[Camera, int, float]] = []
-    for ncc, k, at_row, at_col, roll in sorted(peaks, reverse=True):
-        if len(found) == params.n_candidates:
-            break
-        stretch = chosen[k][0]
-        lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
-        lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
-        # The place from which this target looks most as the template did
-        seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
-        if not np.isfinite(seen).any():  # a slant that another target was seen at, but not this one
-            continue
-        log_focal = np.clip(
-            (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
-        )
-        off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
-        place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
-        lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
-        camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
-        if not any(is_same_view(camera, other, same_view_share) for other, _, _ in found):
-            found.append((camera, place, ncc))
-    return found
-
-
-def leads(peaks: list[tuple[float, int, int, int, float]], params: StreetParams) -> bool:
-    """Whether one place stands out so far that other views need not be tried."""
-    best = max(peaks, default=(0.0, 0, 0, 0, 0.0))
-    elsewhere = [
-        ncc
-        for ncc, _, row, col, _ in peaks
-        if abs(row - best[2]) + abs(col - best[3]) >= params.same_place_px
-    ]
-    return best[0] > params.min_lead * max(elsewhere, default=best[0])
+            peaks.append((ncc, at_row + rim, at_col + rim, float(roll)))
+        found: list[tuple[Camera, int, float]] = []
+        for ncc, at_row, at_col, roll in sorted(peaks, reverse=True):
+            if len(found) == params.n_candidates:
+                break
+            lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
+            lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
+            # The place from which this target looks most as the template did
+            seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+            if not np.isfinite(seen).any():  # a slant that another target was seen at, not this one
+                continue
+            log_focal = np.clip(
+                (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
+            )
+            off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
+            place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
+            lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
+            camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
+            if not any(is_same_view(camera, other, share) for other, _, _ in found):
+                found.append((camera, place, ncc))
+        yield found
 
 
 def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -41,6 +41,8 @@ class MapPicture:
         The map around what it shows, finest first.
     draw : callable
         What a photo shows of the rendered map.
+    rendered : dict
+        What was rendered last, by its camera.
     """
 
     image: LightImage
@@ -48,12 +50,16 @@ class MapPicture:
     levels: tuple[LightGrid, ...]
     params: CellParams
     draw: Callable[[FloatImage], FloatImage] = lambda values: values
+    rendered: dict[Camera, tuple[FloatImage, FloatImage]] = field(default_factory=dict, repr=False)
 
     def render(self, camera: Camera) -> tuple[FloatImage, FloatImage]:
         """The map's structure through a camera of this image, and what of it counts."""
-        values, known = render_known(self.levels, camera, self.params.supersample)
-        weight = np.asarray(known * self.image.weight, np.float32)
-        return even_picture(self.draw(values), weight, self.params), weight
+        if camera not in self.rendered:
+            values, known = render_known(self.levels, camera, self.params.supersample)
+            weight = np.asarray(known * self.image.weight, np.float32)
+            self.rendered.clear()
+            self.rendered[camera] = even_picture(self.draw(values), weight, self.params), weight
+        return self.rendered[camera]
 
     def correlate(self, camera: Camera) -> float:
         """Correlation of photo and map through a camera of the stored image."""

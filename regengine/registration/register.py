@@ -103,29 +103,34 @@ def search_frame(
         return problem, None
     # Where streets are at hand a telephoto frame is placed on them, from the prior or, where that
     # shows nothing, from what lights tell
-    street_match = register_on_streets(problem)
+    state = SearchState()
+    street_match = register_on_streets(problem, state)
     if is_proven_on_streets(street_match, params.streets):
-        state = SearchState(stop_reason=StopReason.PROVEN)
+        state.stop_reason = StopReason.PROVEN
     else:
-        state = search(problem, started_s)
+        search(problem, started_s, state)
         if state.match is not None:
-            found = (street_match, register_on_streets(problem, state.match))
+            found = (street_match, register_on_streets(problem, state, state.match))
             fitted = (match for match in found if match is not None)
             street_match = max(fitted, key=lambda match: match.score, default=None)
     state.street_match = street_match
     return problem, state
 
 
-def search(problem: Problem, started_s: float) -> SearchState:
-    """Try stage after stage until something is proven, or the work of a photo is done."""
+def search(problem: Problem, started_s: float, state: SearchState | None = None) -> SearchState:
+    """Try stage after stage until something is proven, or the work of a photo is done.
+
+    What a state says was done before is not taken from that work.
+    """
     params = problem.params
-    state = SearchState()
+    state = state or SearchState()
     budget = params.work_budget
     if problem.prior.cities_probability < params.search.min_cities_probability:
         budget *= params.search.share_without_cities
     images = problem.photo.images
     if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
         budget = min(budget, params.work_budget * params.search.share_faint)
+    budget += state.work
     passed_over = False
     for stage in generate_stages(problem):
         if params.clock() - started_s > params.max_seconds:

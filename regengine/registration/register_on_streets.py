@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,6 +35,7 @@ from regengine.registration.types import (
     Hypothesis,
     Match,
     Problem,
+    SearchState,
 )
 from regengine.registration.windows import StreetMap
 
@@ -66,11 +68,15 @@ class StreetMatch(MapMatch):
         return float(np.hypot(*np.median(residual, axis=0))) if len(residual) else float("inf")
 
 
-def register_on_streets(problem: Problem, known: Match | None = None) -> StreetMatch | None:
+def register_on_streets(
+    problem: Problem, state: SearchState, known: Match | None = None
+) -> StreetMatch | None:
     """Place a telephoto frame on the street maps at hand; None where nothing is worth a proof.
 
     Parameters
     ----------
+    state : SearchState
+        Bears the work, as "streets"; its stop reason says if not all was tried for that.
     known : Match, optional
         What lights have found: it alone is refined. Without it the prior is searched.
     """
@@ -85,16 +91,36 @@ def register_on_streets(problem: Problem, known: Match | None = None) -> StreetM
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
     light = problem.street_light
     best: StreetMatch | None = None
+    # Of each map the views that were tried
+    tried: list[list[FloatArray]] = [[] for _ in near]
     for is_far in (False, True) if known is None else (False,):
         matches: list[StreetMatch] = []
-        for streets in near:
+        for streets, views in zip(near, tried, strict=True):
             if problem.params.clock() - started_s > max_s:
                 break
+            proposed: Iterable[list[Hypothesis]]
             if known is None:
-                starts = propose_on_streets(problem, light, streets, is_far=is_far)
+                proposed = propose_on_streets(problem, state, light, streets, views, is_far=is_far)
             else:
-                starts = [replace(known.hypothesis, camera=known.camera)]
-            for hypothesis in compare_on_streets(problem, light, streets, starts):
+                proposed = [[replace(known.hypothesis, camera=known.camera)]]
+            compared: list[Hypothesis] = []
+            for starts in proposed:
+                state.charge(params.work_of_candidate * len(starts), "streets")
+                aligned = align_on_streets(problem, light, streets, starts)
+                compared += aligned
+                # One that stands out here and at half of the scale ends the search
+                first = max(aligned, key=lambda one: one.ncc, default=None)
+                if first is None or first.image_log10_odds < params.clear_log10_odds[0]:
+                    continue
+                finer = align_on_streets(problem, light, streets, [first], is_finer=True)
+                if any(one.image_log10_odds >= params.clear_log10_odds[1] for one in finer):
+                    break
+            compared = choose_distinct(problem, compared, params.n_compared)
+            compared = align_on_streets(problem, light, streets, compared, is_finer=True)
+            for hypothesis in choose_distinct(problem, compared, params.n_refined):
+                if hypothesis.image_log10_odds < params.worth_log10_odds:
+                    continue
+                state.charge(params.work_of_fit, "streets")
                 match = fit_on_streets(problem, light, streets, hypothesis)
                 if match is not None:
                     matches.append(match)
@@ -131,42 +157,68 @@ def list_near_streets(problem: Problem) -> list[StreetMap]:
     return maps
 
 
-def compare_on_streets(
-    problem: Problem, light: LightImage, streets: StreetMap, starts: list[Hypothesis]
+def align_on_streets(
+    problem: Problem,
+    light: LightImage,
+    streets: StreetMap,
+    hypotheses: list[Hypothesis],
+    *,
+    is_finer: bool = False,
 ) -> list[Hypothesis]:
-    """The best distinct ones, set right where the search looked and at half of that scale."""
+    """Hypotheses set right at the search's scale or, if finer, at half of it."""
     params = problem.params.streets
+    sides_m = [measure_sides_m(one.camera) for one in hypotheses]
+    samples_m = [
+        next(m for least_km, m in params.search_scales if min(sides) / 1e3 >= least_km)
+        * (0.5 if is_finer else 1.0)
+        for sides in sides_m
+    ]
+    # Reduced once, to twice the size of the largest picture
+    largest = [max(sides) / m for sides, m in zip(sides_m, samples_m, strict=True)]
+    reduced = light.resized(round(2.0 * max(largest, default=1.0)), params.smooth_px)
+    aligned = []
+    for hypothesis, sample_m in zip(hypotheses, samples_m, strict=True):
+        picture = scale_picture(reduced, streets, hypothesis.camera, sample_m, params)
+        if picture is None:
+            continue
+        patch_px = suit_patch_px(picture, params)
+        camera = settle(picture, hypothesis.camera, hypothesis.prior, ANGLES, patch_px)
+        ncc = picture.correlate(camera)
+        # A Gaussian's tail: evened pictures hold one independent sample in about 3 x 3 px
+        odds = 0.5 * max(ncc, 0.0) ** 2 * float(picture.image.weight.sum()) / 9.0 / np.log(10.0)
+        aligned.append(replace(hypothesis, camera=camera, ncc=ncc, image_log10_odds=odds))
+    return aligned
+
+
+def choose_distinct(problem: Problem, hypotheses: list[Hypothesis], most: int) -> list[Hypothesis]:
+    """The best that see other ground, and correlate by a good share of the first."""
     share = problem.params.search.same_view_share
-    for halving, most in enumerate((params.n_compared, params.n_refined)):
-        compared: list[Hypothesis] = []
-        for hypothesis in starts:
-            short_km = min(measure_sides_m(hypothesis.camera)) / 1e3
-            scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
-            sample_m = scale_m * 0.5**halving
-            picture = scale_picture(light, streets, hypothesis.camera, sample_m, params)
-            if picture is None:
-                continue
-            patch_px = suit_patch_px(picture, params)
-            camera = settle(picture, hypothesis.camera, hypothesis.prior, ANGLES, patch_px)
-            ncc = picture.correlate(camera)
-            compared.append(replace(hypothesis, camera=camera, ncc=ncc))
-        compared.sort(key=lambda one: -one.ncc)
-        starts = []
-        for one in compared:
-            distinct = not any(is_same_view(one.camera, other.camera, share) for other in starts)
-            worth = one.ncc >= params.min_share_of_best * compared[0].ncc
-            if distinct and worth and len(starts) < most:
-                starts.append(one)
-    return starts
+    chosen: list[Hypothesis] = []
+    ranked = sorted(hypotheses, key=lambda one: -one.ncc)
+    for one in ranked:
+        if len(chosen) == most:
+            break
+        if one.ncc < problem.params.streets.min_share_of_best * ranked[0].ncc:
+            break
+        if not any(is_same_view(one.camera, other.camera, share) for other in chosen):
+            chosen.append(one)
+    return chosen
 
 
 def propose_on_streets(
-    problem: Problem, light: LightImage, streets: StreetMap, *, is_far: bool
-) -> list[Hypothesis]:
-    """Cameras of a search of a street map from the likely places, or (``is_far``) from all.
+    problem: Problem,
+    state: SearchState,
+    light: LightImage,
+    streets: StreetMap,
+    tried: list[FloatArray],
+    *,
+    is_far: bool,
+) -> Iterator[list[Hypothesis]]:
+    """Cameras of a search of a street map, by view, from the likely places or from all (far).
 
     That costs four times as much, and is tried where the likely ones show nothing; so are the other
-    focal lengths of what may be a crop.
+    focal lengths of what may be a crop. Streets may take as much work as all else; what they tried
+    is added to a list, and not tried again.
     """
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
@@ -185,40 +237,33 @@ def propose_on_streets(
             positions.append(at)
             of_place.append(place)
     if not positions:
-        return []
+        return
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
     steps = int(np.ceil(2.0 * sigma / params.scale_step))
     log_ratios = params.scale_step * np.arange(-steps, steps + 1)
     focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
-    starts = []
-    share = search.same_view_share
-    for camera, number, ncc in search_streets(
-        light,
-        nominal,
-        np.array(positions),
-        focals,
-        streets,
-        params,
-        share,
-        params.max_views[is_far],
+    for found in search_streets(
+        problem, state, light, np.array(positions), focals, streets, tried, params.max_views[is_far]
     ):
-        place = of_place[number]
-        # A nadir is believed where it was given, as far as it reaches
-        offset = place.offset_km
-        sigma_km = place.track.sigma_along_km
-        if abs(offset) <= 2.0 * sigma_km:
-            offset = 0.0
-        lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=may_be_cropped)
-        hypothesis = Hypothesis(
-            camera=camera,
-            prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
-            track=place.track,
-            offset_km=offset,
-            source="streets",
-            ncc=ncc,
-        )
-        starts.append(hypothesis)
-    return starts
+        starts = []
+        for camera, number, ncc in found:
+            place = of_place[number]
+            # A nadir is believed where it was given, as far as it reaches
+            offset = place.offset_km
+            sigma_km = place.track.sigma_along_km
+            if abs(offset) <= 2.0 * sigma_km:
+                offset = 0.0
+            lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=may_be_cropped)
+            hypothesis = Hypothesis(
+                camera=camera,
+                prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
+                track=place.track,
+                offset_km=offset,
+                source="streets",
+                ncc=ncc,
+            )
+            starts.append(hypothesis)
+        yield starts
 
 
 def fit_on_streets(
@@ -252,7 +297,11 @@ def fit_on_streets(
         # A tilt and its mirror image see almost the same: both go on until one fits better
         if sample_m >= params.max_bent_m:
             cameras += [one for one in map(other_pose, cameras) if one is not None]
-        cameras = [settle(picture, one, prior, free, patch_px) for one in cameras]
+        fewer = replace(params, max_cells=params.fit_cells)
+        if sample_m > params.levels_m[-1]:
+            fewer = replace(fewer, settled_px=params.near_px, max_rounds=params.near_rounds)
+        sparse = replace(picture, params=fewer)
+        cameras = [settle(sparse, one, prior, free, patch_px) for one in cameras]
         ncc = [picture.correlate(one) for one in cameras]
         camera = cameras[int(np.argmax(ncc))]
         cameras = [

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matchers.pose import PARAMETERS
-from matchers.refine import fit_pose
+from matchers.refine import fit_pose, stated_noise
 from matchers.verify import LightPeaks
 from regengine.registration.accept import decide
-from regengine.registration.control_points import select_control_points
+from regengine.registration.control_points import camera_covariances, select_control_points
 from regengine.registration.parameters import CellParams, RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
@@ -55,6 +55,15 @@ def fit_all_cells(
     unknown = np.isin(np.arange(PARAMETERS), free)
     belief = hypothesis.prior.for_image(picture.image.factor)
     refinement = fit_pose(at, matches, belief, unknown)
+    if params.is_noise_found:
+        # A posteriori variance of unit weight (Mikhail & Ackermann 1976), robust, where it is less
+        # than one: what the patches state has a floor for maps of lights, that streets do not need
+        stated, whiten = stated_noise(matches)
+        white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
+        variance = min(1.0, (1.4826 * float(np.median(np.abs(white)))) ** 2)
+        floor = stated - matches.covariance
+        matches = replace(matches, covariance=variance * stated - floor)
+        refinement = fit_pose(at, matches, belief, unknown)
     camera = picture.image.stored_camera(refinement.camera, hypothesis.camera)
     residual, nothing = proofs[-1].residual_px, np.zeros(0)
     held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
@@ -73,6 +82,13 @@ def fit_all_cells(
         patch_view=(view, known),
         groups=np.arange(len(refinement.matches)),
     )
+    if params.is_noise_found and fit.refits is not None:
+        # A jackknife is too wide in the mean (Efron & Stein 1981): it counts where it is far wider
+        ground = refinement.rendered.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
+        stated = camera_covariances(fit, ground, None)
+        moved = fit.refits.covariance_px(ground)
+        if np.trace(moved.sum(axis=0)) < params.max_refit_variance * np.trace(stated.sum(axis=0)):
+            fit = replace(fit, groups=np.zeros(len(refinement.matches), np.intp))
     return MapMatch(
         fit=fit,
         camera=camera,

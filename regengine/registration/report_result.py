@@ -223,7 +223,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         )
         return (Reason(code="clock_suspect", text=text),)
     uncovered = tell_uncovered(problem)
-    if problem.covered_share == 0.0 and not state.work:
+    if problem.covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
     if problem.is_blind:
         text = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,10 +22,12 @@ from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.registration.parameters import RegisterParams
+from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.register_on_streets import register_on_streets
 from regengine.registration.report_on_streets import report_on_streets
-from regengine.registration.types import Prior, References
+from regengine.registration.types import Prior, References, StopReason
 from regengine.result import FrameResult
 
 STEP_DEG = 1.0 / 9000.0
@@ -213,7 +216,7 @@ def test_what_is_found_a_block_away_is_set_right(
     assert state is not None
     assert state.street_match is not None
     beside = turned(truth, (0.0, 600.0 / 1e3 / ALTITUDE_KM, 0.0))
-    match = register_on_streets(problem, replace(state.street_match, camera=beside))
+    match = register_on_streets(problem, state, replace(state.street_match, camera=beside))
     assert match is not None
     assert match.score >= 6.0
     off = match.camera.pixel_to_ecef(450.0, 310.0) - truth.pixel_to_ecef(450.0, 310.0)
@@ -255,3 +258,26 @@ def test_without_streets_the_reason_names_how_to_get_them(photo: Path) -> None:
 def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
     result = place(photo, focal_mm=FOCAL_MM / 8.0)  # 128 m a pixel
     assert "no_streets" not in {reason.code for reason in result.reasons}
+
+
+def test_the_work_of_a_photo_ends_the_search_of_streets(photo: Path, streets: Streets) -> None:
+    references = References(light_map=Nowhere(), streets=[streets])
+    _, state = search_frame(read(photo), PRIOR, references, RegisterParams(work_budget=0.01))
+    assert state is not None
+    assert state.street_match is None
+    assert state.work_of.get("streets", 0.0) <= 0.01
+    assert state.stop_reason is StopReason.WORK_BUDGET
+
+
+@pytest.mark.parametrize(("hour", "is_tried"), [(23, True), (12, False)])
+def test_a_bright_telephoto_frame_is_tried_by_night(
+    photo: Path, tmp_path: Path, hour: int, *, is_tried: bool
+) -> None:
+    with Image.open(photo) as dark:
+        bright = Image.eval(dark, lambda code: 150 + code // 4)
+    bright.save(tmp_path / "bright.png")
+    assert PRIOR.position is not None
+    time_utc = datetime(2016, 1, 5, hour, tzinfo=UTC)
+    prior = Prior(position=replace(PRIOR.position, time_utc=time_utc))
+    prepared = prepare_photo(read(tmp_path / "bright.png"), prior, RegisterParams())
+    assert (prepared.skip_reason is None) is is_tried
