@@ -233,7 +233,7 @@ def test_streets_of_a_third_of_the_frame_say_their_share(
     cols = round((np.quantile(lon, 0.35) - WEST) / STEP_DEG)
     third = replace(streets, density=streets.density[:, :cols])
     problem = replace(problem, references=replace(references, streets=[third]))
-    match = register_on_streets(problem, state.street_match)
+    match = register_on_streets(problem, state, state.street_match)
     assert match is not None
     result = report_on_streets(problem, match)
     assert np.median(errors_m(result, truth)) < 16.0
