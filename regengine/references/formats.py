@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
 import rasterio
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
@@ -85,8 +87,8 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         )
         if not files:
             raise LightMapError(
-                f"{path} holds no night-light map: it should contain GeoTIFF, VNP46 or netCDF "
-                "files."
+                f"{path} holds no map of {kind}: it should contain GeoTIFF files, or VNP46 or "
+                "netCDF of lights."
             )
         return [one for file in files for one in open_files(kind, file)]
     try:
@@ -95,7 +97,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
     except FrameError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise LightMapError(
-                f"{path} does not exist: check the path of the night-light map."
+                f"{path} does not exist: check the path of the map of {kind}."
             ) from None
         raise LightMapError(f"{error}.") from error
     except OSError as error:
@@ -103,15 +105,16 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
             f"{path} cannot be opened ({error.strerror}): check its permissions."
         ) from error
     if magic.startswith(TIFF_MAGICS):
-        return [open_geotiff(kind, path)]
+        return [open_with_gdal(kind, path, "GTiff")]
     if kind == "lights" and magic == HDF5_MAGIC:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if not heaps_end(data):
                 raise _broken_hdf5(path)
-        return [open_netcdf(path) if path.suffix.lower() == ".nc" else open_vnp46(path)]
-    if kind == "lights" and magic.startswith(NETCDF_MAGIC):
-        return [open_netcdf(path)]
+        if path.suffix.lower() != ".nc":
+            return [open_vnp46(path)]
+    if kind == "lights" and (magic == HDF5_MAGIC or magic.startswith(NETCDF_MAGIC)):
+        return [open_with_gdal(kind, path, "netCDF")]
     for start, sentence in OTHER_FORMATS:
         if magic.startswith(start):
             raise LightMapError(f"{path} {sentence}.")
@@ -123,10 +126,17 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
     )
 
 
-def open_geotiff(kind: KindName, path: Path) -> Reference:
-    """A GeoTIFF: a built reference, or one in any coordinate system that is to be one."""
-    with open_raster(path, driver="GTiff") as dataset:
-        if dataset.crs is None or dataset.transform == Affine.identity():
+def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"]) -> Reference:
+    """A built reference, or one in any coordinate system that is to be one."""
+    with open_raster(path, driver=driver) as dataset:
+        if dataset.count == 0:
+            raise LightMapError(
+                f"{path} holds {len(dataset.subdatasets)} variables: extract the radiance with "
+                "gdal_translate NETCDF:file.nc:variable out.tif and give that file."
+            )
+        # By the CF conventions a netCDF is in degrees where no other system is named
+        crs = CRS.from_epsg(4326) if driver == "netCDF" and not dataset.crs else dataset.crs
+        if crs is None or dataset.transform == Affine.identity():
             raise LightMapError(
                 f"{path} has no coordinate system, so nothing tells where its lights are: get the "
                 "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
@@ -138,8 +148,8 @@ def open_geotiff(kind: KindName, path: Path) -> Reference:
         grid, warp = None, True
         if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
             grid = square_grid(dataset.transform, dataset.width, dataset.height)
-            warp = dataset.crs.to_epsg() != 4326 or grid is None
-            grid = _lonlat_grid(dataset) if warp or grid is None else grid
+            warp = crs.to_epsg() != 4326 or grid is None
+            grid = _lonlat_grid(dataset, crs) if warp or grid is None else grid
         if (
             grid is None
             or not (grid.west >= -361.0 and grid.east <= 541.0)
@@ -153,7 +163,8 @@ def open_geotiff(kind: KindName, path: Path) -> Reference:
             )
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
         raw = Reference(
-            path=path, kind=kind, grid=grid, crs=dataset.crs.to_string(), warp=warp, masked=masked,
+            path=path, kind=kind, grid=grid, crs=crs.to_string(), warp=warp, masked=masked,
+            driver=driver,
         )  # fmt: skip
         tags = dataset.tags()
         if FORMAT_TAG in tags:
@@ -238,7 +249,13 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         for number, text in enumerate(dataset.descriptions, start=1)
         if text and re.search(RADIANCE_BAND_PATTERN, text)
     )
-    band = next(named, 1)
+    # Of several times of a netCDF the last
+    band = next(named, dataset.count if raw.driver == "netCDF" else 1)
+    since = re.match(r"days since (\d{4}-\d\d-\d\d)", dataset.tags().get("time#units", ""))
+    days = re.match(r"\d+", dataset.tags(band).get("NETCDF_DIM_time", ""))
+    if since and days:
+        day = np.datetime64(since[1]) + np.timedelta64(int(days[0]), "D")
+        raw = replace(raw, date=str(day))
     dtype, nodata = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
     if "complex" in dtype:
         raise LightMapError(
@@ -313,16 +330,16 @@ def square_grid(transform: Affine, cols: int, rows: int) -> PixelGrid | None:
     return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
 
 
-def _lonlat_grid(dataset: rasterio.DatasetReader) -> PixelGrid:
+def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
     """A north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
 
     Of a map across the antimeridian the longitudes go on beyond 180 degrees.
     """
     x, y = dataset.transform * (0.5 * dataset.width, 0.5 * dataset.height)
-    middle = warp_points(dataset.crs, "EPSG:4326", [x], [y])[0][0]
+    middle = warp_points(crs, "EPSG:4326", [x], [y])[0][0]
     around = f"+proj=longlat +datum=WGS84 +lon_wrap={middle if np.isfinite(middle) else 0.0}"
     transform, cols, rows = calculate_default_transform(
-        dataset.crs, around, dataset.width, dataset.height, *dataset.bounds
+        crs, around, dataset.width, dataset.height, *dataset.bounds
     )
     step = min(transform.a, -transform.e)
     cols = math.ceil(cols * transform.a / step)
@@ -348,47 +365,6 @@ def has_blocks(path: Path, dataset: rasterio.DatasetReader, *, every: bool) -> b
         if None not in place and sum(map(int, place)) > size:
             return False
     return True
-
-
-def open_netcdf(path: Path) -> Reference:
-    """A netCDF file of one variable of radiance; of several times the last one is read."""
-    with open_raster(path, driver="netCDF") as dataset:
-        band = dataset.count
-        if band == 0:
-            raise LightMapError(
-                f"{path} holds {len(dataset.subdatasets)} variables: extract the radiance with "
-                "gdal_translate NETCDF:file.nc:variable out.tif and give that file."
-            )
-        grid = square_grid(dataset.transform, dataset.width, dataset.height)
-        # By the CF conventions it is in degrees where no other CRS is named
-        geographic = dataset.crs is None or dataset.crs.to_epsg() == 4326
-        if (
-            grid is None
-            or not geographic
-            or grid.step_deg >= 1.0
-            or not (-90.0 <= grid.south < grid.north <= 90.0 and -180.0 <= grid.west < 360.0)
-        ):
-            raise LightMapError(
-                f"{path} is not on square pixels of longitude and latitude: convert it with "
-                "gdalwarp -t_srs EPSG:4326 to a GeoTIFF and give that file."
-            )
-        since = re.match(r"days since (\d{4}-\d\d-\d\d)", dataset.tags().get("time#units", ""))
-        day, days = "", re.match(r"\d+", dataset.tags(band).get("NETCDF_DIM_time", ""))
-        if since and days:
-            day = str(np.datetime64(since[1]) + np.timedelta64(int(days[0]), "D"))
-        return Reference(
-            path=path,
-            kind="lights",
-            driver="netCDF",
-            coding="radiance",
-            grid=grid,
-            bands=(band,),
-            nodata=dataset.nodatavals[band - 1],
-            scale=dataset.scales[band - 1],
-            offset=dataset.offsets[band - 1],
-            product=product_of_name(path.name),
-            date=day,
-        )
 
 
 def open_vnp46(path: Path) -> Reference:
