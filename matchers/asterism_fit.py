@@ -140,23 +140,10 @@ def fitted_scales(
 ) -> FloatArray:
     """Scales (v,) at which photo points that were paired spread as far as their partners.
 
-    Parameters
-    ----------
-    rays : ndarray of float64, shape (n, 3) or (v, n, 3)
-        The photo's points, not rescaled.
-    targets : ndarray of float64, shape (v, n, 3)
-    share : ndarray of float64, shape (v, n)
-        Weight of each pair.
-    now : ndarray of float64, shape (v,)
-        Scales at hand.
-    most : float
-        Logarithms of scales stay within this.
-
-    Returns
-    -------
-    ndarray of float64, shape (v,)
+    ``rays``, shape (n, 3), are not rescaled; ``share``, shape (v, n), are weights of the pairs;
+    ``most`` bounds the logarithms.
     """
-    scaled = rescaled(rays if rays.ndim == 3 else rays[None], now[:, None, None])
+    scaled = rescaled(rays[None], now[:, None, None])
     count = np.maximum(share.sum(axis=1), 1.0)[:, None]
     squares = []
     for points in (targets, scaled):
@@ -170,20 +157,9 @@ def fitted_scales(
 def fitted_rotations(
     points: FloatArray, targets: FloatArray, share: FloatArray, otherwise: FloatArray
 ) -> FloatArray:
-    """Least-squares rotations of points onto targets (Wahba's problem, by SVD; Markley 1988).
+    """Least-squares rotations (v, 3, 3) of points onto targets (Wahba's problem; Markley 1988).
 
-    Parameters
-    ----------
-    points, targets : ndarray of float64, shape (v, n, 3)
-        Unit vectors.
-    share : ndarray of float64, shape (v, n)
-        Weight of each pair.
-    otherwise : ndarray of float64, shape (v, 3, 3)
-        Taken where fewer than two pairs count.
-
-    Returns
-    -------
-    ndarray of float64, shape (v, 3, 3)
+    Both have shape (v, n, 3), the weights ``share`` (v, n); ``otherwise`` where not two count.
     """
     profile = np.einsum("vn,vni,vnj->vij", share, targets, points)
     u, _, vt = np.linalg.svd(profile)

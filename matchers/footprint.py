@@ -40,14 +40,9 @@ def visible_outline(camera: Camera, per_side: int = 129) -> tuple[FloatArray, Fl
 def visible_outlines(
     cameras: ManyCameras, per_side: int
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Outlines of many images, see `visible_outline`, and which of them have one.
+    """Outlines of many images, see `visible_outline`, and which of them show ground.
 
-    Returns
-    -------
-    x, y : ndarray, shape (n, 4 * per_side - 4)
-        Pixels.
-    seen : ndarray of bool, shape (n,)
-        Whether an image shows ground.
+    Pixels x and y, shape (n, 4 * per_side - 4).
     """
     across = np.linspace(0.0, cameras.width_px[:, 0] - 1.0, per_side, axis=1)
     down = np.linspace(0.0, cameras.height_px[:, 0] - 1.0, per_side, axis=1)

@@ -332,11 +332,6 @@ def choose_lens(frames: Sequence[LensFrame], params: LensFitParams = DEFAULT_PAR
     set (its long tails included), by the Bayesian information criterion: the fullest wins that is
     not clearly worse than the best (`LensFitParams.strong_evidence`).
 
-    Raises
-    ------
-    ValueError
-        As `fit_lens`.
-
     References
     ----------
     Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics 6, 461-464.

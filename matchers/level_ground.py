@@ -39,16 +39,8 @@ USUAL = PlaneParameters()
 def level_axes(nadir: ArrayLike) -> FloatArray:
     """Rotation (3, 3) from the camera's frame (x right, y down, z forward) to the level frame.
 
-    Parameters
-    ----------
-    nadir : array_like, shape (3,)
-        Direction towards the Earth's centre in the camera's frame, of any length.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, 3)
-        Its z axis points up; its x axis lies along the picture's rows, or where these point down,
-        along its columns.
+    Its z axis points away from ``nadir``; its x axis lies along the picture's rows, or where these
+    point down, along its columns.
     """
     down = np.asarray(nadir, float)
     down = down / np.linalg.norm(down)

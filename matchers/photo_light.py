@@ -122,10 +122,6 @@ def detail(
         Westin 1993).
     around : ndarray of float32, shape (h, w), optional
         `counted_around` of that weight and scale, where it is at hand.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
     """
     if weight is None:
         return image - blurred(image, scale_px)
@@ -144,16 +140,10 @@ def evened(image: FloatImage, scale_px: float, weight: FloatImage) -> FloatImage
     Parameters
     ----------
     image : ndarray of float32, shape (h, w)
-        Photo or rendered map without broad structure, see `detail`.
+        Photo or rendered map without broad structure, see `detail`; darkness, whose spread is far
+        below the picture's, stays dark.
     scale_px : float
         Sigma of the Gaussian that the spread is taken over.
-    weight : ndarray of float32, shape (h, w)
-        What counts.
-
-    Returns
-    -------
-    ndarray of float32, shape (h, w)
-        Without unit; darkness, whose spread is far below the picture's, stays dark.
 
     References
     ----------
@@ -175,18 +165,9 @@ def light_image(
     factor: float,
     most_share: float = np.inf,
 ) -> LightImage:
-    """City light of a photo from its linear light and its diffuse background.
+    """City light of a photo from its linear light, its diffuse background and the noise about it.
 
-    Parameters
-    ----------
-    light : ndarray of float32, shape (h, w)
-        Linear luminance.
-    level, noise : ndarray of float32, shape (h, w)
-        Diffuse background and the noise about it.
-    factor : float
-        Size of these arrays over the size of the stored image.
-    most_share : float
-        Light is cut off at this share of the brightest lights, as a map that saturates does.
+    Light is cut off at ``most_share`` of the brightest lights, as a map that saturates does.
     """
     excess = np.maximum(light - level, 0.0)
     counted = excess[::2, ::2][weight[::2, ::2] > 0.5]

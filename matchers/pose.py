@@ -81,11 +81,7 @@ def other_pose(camera: Camera) -> Camera | None:
 
     Seen from afar, level ground looks the same from both sides of its normal, at the same angle to
     it: a fit that is near the one camera ends there, however little of the picture bears it out.
-
-    Returns
-    -------
-    Camera or None
-        None where the middle of the picture shows no ground.
+    None where the middle of the picture shows no ground.
 
     References
     ----------
@@ -211,18 +207,7 @@ def moved(
 ) -> FloatArray:
     """Move a position on its orbital sphere: along its great circle, across it, and up.
 
-    Parameters
-    ----------
-    position_ecef_m : array_like, shape (3,)
-        Start, metres.
-    velocity_ecef : array_like, shape (3,)
-        Direction of motion.
-    along_m, across_m, up_m : float
-        Arc lengths at the start's radius, and the change of the radius.
-
-    Returns
-    -------
-    ndarray of float64, shape (3,)
+    The first two are arc lengths at the start's radius.
     """
     start = np.asarray(position_ecef_m, float)
     radius = float(np.linalg.norm(start))
@@ -254,10 +239,7 @@ def pixel_derivatives(
 ) -> FloatArray:
     """How the pixels of ground points (..., 3; ECEF, metres) move with each pose parameter.
 
-    Returns
-    -------
-    ndarray of float64, shape (..., 2, 10)
-        Pixels per unit of each parameter; 0 where a point is not seen.
+    Pixels per unit of each, shape (..., 2, 10); 0 where a point is not seen.
     """
     axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
     x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)

@@ -261,19 +261,10 @@ def light_ratios(
     predicted: FloatArray,
     params: MagnitudeParams,
 ) -> FloatArray:
-    """How much likelier each met star's brightness is than that of any predicted star.
+    """How much likelier each met star's brightness is than that of any ``predicted`` star.
 
-    Parameters
-    ----------
-    magnitude : ndarray of float64, shape (n,)
-        Of detections, from any zero point, in the order in which they are asked.
-    predicted : ndarray of float64, shape (p,)
-        Magnitudes of all stars that might have been met.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        1 where nothing was met, and for the first that was.
+    In the order in which detections are asked, from any zero point, shape (n,); 1 where nothing was
+    met, and for the first that was.
     """
     ratios = np.ones(len(magnitude))
     later = np.flatnonzero(met)[1:]

@@ -233,21 +233,11 @@ def weigh_tracks(
     errors: Errors,
     params: NamingParams,
 ) -> tuple[NDArray[Any], FloatArray, FloatArray]:
-    """Weigh a streak against the tracks that are near it.
+    """Weigh a streak against the tracks near it, for G errors of the clock, positive if late.
 
-    Parameters
-    ----------
-    clock_s : ndarray of float64, shape (G,)
-        Errors of the clock, positive where the exposure was later than told.
-
-    Returns
-    -------
-    candidates : ndarray of `CANDIDATE`, shape (m,)
-        A track on which the streak may have been drawn in either direction is there twice.
-    log_density : ndarray of float64, shape (m, G)
-        Natural logarithm, per pixel for each number of the streak that counts.
-    log_companion : ndarray of float64, shape (m,)
-        The same for some other satellite on the same track, for each second in which it may pass.
+    Candidates (m,), a track on which the streak may have been drawn in either direction twice; the
+    logarithm of the density, shape (m, G), per pixel for each number of the streak that counts; and
+    that of some other satellite on the same track, for each second in which it may pass, (m,).
     """
     parts = []
     every, half_s = np.arange(len(tracks.xy)), 0.5 * errors.exposure_s
@@ -319,24 +309,11 @@ def end_density(
 ) -> tuple[FloatArray, FloatArray]:
     """Logarithms of the densities of the four numbers of a streak for m tracks.
 
-    Parameters
-    ----------
-    covariance, values : ndarray of float64, shapes (m, 4, 4) and (m, 4)
-        Two times, seconds from the exposure's start and from its end, and two distances beside the
-        track, pixels.
-    speeds : ndarray of float64, shape (m, 2)
-        Of the satellite at either end, pixels a second.
-    kept : ndarray of bool, shape (2,)
-        Whether the ends are those of the exposure: if not, their times do not count.
-    cut : ndarray of bool, shape (2,)
-        Whether the border cuts them.
-
-    Returns
-    -------
-    ndarray of float64, shape (m, G)
-        Of this satellite, for each error of the clock.
-    ndarray of float64, shape (m,)
-        Of one on the same track at any time, for each second.
+    Of this satellite for each error of the clock, shape (m, G), and of one on the same track at any
+    time, for each second, shape (m,). The ``values``, shape (m, 4), are seconds from the exposure's
+    start and from its end, and two distances beside the track, pixels; ``speeds``, shape (m, 2),
+    pixels a second at either end. Ends are those of the exposure where ``kept``: the times of
+    others do not count; the border cuts those that are ``cut``.
     """
 
     def whiten(order: list[int]) -> tuple[FloatArray, FloatArray, FloatArray]:

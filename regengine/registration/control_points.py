@@ -29,15 +29,12 @@ def select_control_points(
     The ground position is that of the map under the brightest light of a patch that the photo
     shows, too, so that an eye finds it in both; of a patch without one, that under its middle. The
     pixel is where the camera shows it, moved by what the patches around it have in common. A patch
-    that disagrees with that by more than twice its own precision gets the disagreement added to its
-    sigma.
+    that disagrees with that gets the disagreement added to its sigma.
 
     `stored`: the solved camera for the stored image. The four span at least `min_hull_share` of the
-    lights' hull, none near another, where precise patches allow it. Where four that span as much
-    do, all lie on lights that the map confirms, or near such: on dark ground beyond them nothing
-    holds the camera, and a patch may be what the picture's frame or noise brings. Fewer than four
-    come of a photo with fewer patches on ground that is not at the limb; they go clockwise from the
-    top left.
+    lights' hull, none near another, and lie on lights that the map confirms, or near such, where
+    precise patches allow it: beyond these nothing holds the camera. Fewer than four come of a photo
+    with fewer patches on ground that is not at the limb; they go clockwise from the top left.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit, params)
@@ -74,9 +71,8 @@ def select_control_points(
     ncc, weights = refinement.matches.ncc[index], refinement.weights[index]
     places = np.array([(point.x, point.y) for point in points]).reshape(-1, 2)
     hull_px2 = hull_area((lights.positions + 0.5) * scale - 0.5)
-    # A point is precise when three of its sigmas stay below what counts as right. Beside the area
-    # that four span, a place is worth its agreement and its light, and half where it is as vague
-    # as a precise point may be: where one of four is wrong, it is a vague one far out
+    # Beside the area that four span, a place is worth its agreement and its light, and half where
+    # three of its sigmas are what counts as right: where one of four is wrong, it is a vague one
     vagueness = np.array([p.sigma_m for p in points]) / (allowed_error_m(stored) / 3.0)
     unlit = params.unlit_worth
     worth = ncc * (unlit + (1.0 - unlit) * shown[index]) / (1.0 + vagueness**2)
@@ -210,8 +206,7 @@ def measure_spread(
 ) -> tuple[float, bool]:
     """The share of the hull of a photo's lights that four places cover, shape (4, 2).
 
-    And whether what follows from them holds for the ground between the lights: they cover enough,
-    and none is near another. Fewer than four never do.
+    And whether that is enough, and none is near another; fewer than four never are.
     """
     if len(places_px) < 4:
         return 0.0, False

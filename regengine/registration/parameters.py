@@ -26,18 +26,15 @@ class LensParams:
 
     # Of what has lost its EXIF: the lens of four in ten of the archive's night frames
     usual_focal_mm: float = 85.0
-    # Natural logarithm of the focal length: zooms and focusing change it by 2-3 % on originals;
-    # half a step between those that are tried; nothing is known of it, and crops to a third have it
-    # three times as long
+    # Natural logarithm: zooms and focusing change it by 2-3 %; half a step between lenses tried;
+    # nothing known, where crops to a third have it three times as long
     sigma_log_focal: float = 0.03
     sigma_log_focal_unsure: float = 0.12
     sigma_log_focal_any: float = 1.0
     sigma_log_focal_placed: float = 0.06  # set by a person's eye
-    # The lens' axis is anywhere in a crop: half a frame has it at a quarter of the whole from its
-    # own middle
+    # In a crop: half a frame has the axis at a quarter of the whole from its own middle
     sigma_principal_share: float = 0.2
-    # Radial distortion of photographic lenses of 24 mm and longer, as the coefficient k1 in units
-    # of the focal length: a few percent at the corner
+    # Lenses of 24 mm and longer: a few percent at the corner
     sigma_k1: float = 0.05
     # Narrower fields (171 mm) lie within one city: their lights are compared clipped
     telephoto_field_deg: float = 12.0
@@ -59,18 +56,15 @@ class TrackParams:
     state_sigma_across_km: float = 5.0
     # A nadir set by hand, or moved with the clock: along the track, across it, in height
     placed_sigma_km: tuple[float, float, float] = (50.0, 15.0, 10.0)
-    # A tilt between those that are tried moves a nadir that only the lights tell by so much, and
-    # the fit must be free to
+    # A tilt between those that are tried moves a nadir that only the lights tell by so much
     blind_sigma_km: tuple[float, float, float] = (60.0, 60.0, 25.0)
-    # Clocks are believed to be right to two minutes; where that leads nowhere, to ten, and then to
-    # whole hours: time zones and summer time
+    # Clocks are right to two minutes; where that leads nowhere, to ten, then to whole hours
     usual_clock_s: float = 120.0
     widest_clock_s: float = 600.0
     max_hours: int = 12
-    # Nothing measures how often: the archive blanks the times that it finds wrong. Nine frames with
-    # fresh element sets were all within two minutes; Laplace's rule of succession, over right,
-    # minutes and hours, makes that 10 to 1 to 1 (an hour: half to either side). Further hours, of
-    # local time, are rare, since cameras on board keep UTC. Only the order of looks depends on it
+    # Nine frames with fresh element sets were all within two minutes: by Laplace's rule right,
+    # minutes and hours are as 10 to 1 to 1 (an hour: half to either side). Cameras on board keep
+    # UTC: further hours are rare. Only the order depends on it
     minutes_neg_log_prior: float = math.log(10.0)
     hour_neg_log_prior: float = math.log(20.0)
     hours_neg_log_prior: float = 6.5
@@ -87,23 +81,22 @@ class SearchParams:
 
     # Methods that may propose; fewer for ablations
     methods: tuple[str, ...] = ("light", "asterisms", "dense", "stars")
-    # Places along a track are so far apart, and the less likely ones (negative log-prior) left out
+    # Between places along a track; less likely ones (negative log-prior) are left out
     place_step_km: float = 150.0
     max_neg_log_prior: float = 9.0
-    # Tracks of more are left to the regions: clocks wrong by more than an hour
+    # Clocks wrong by more than an hour are left to the regions
     max_track_neg_log_prior: float = 5.0
-    # Places that asterisms are looked at from are at least so far apart: they bear more
+    # Asterisms bear places farther apart
     min_asterism_step_km: float = 160.0
     # Those of the first region: 47 of 55 rendered photos of the training half
     near_neg_log_prior: float = 4.0
     # Of given focal lengths and places that are wrong altogether: 2 % of the archive's night frames
     outlier_share: float = 0.03
-    # Below this probability of cities a photo is worth a part of the work: a registrable city of
-    # the training half had 0.009
+    # Below this probability of cities a part of the work is done: a registrable one had 0.009
     min_cities_probability: float = 0.03
     share_without_cities: float = 0.43
-    # and where its brightest thousandth stands out by fewer sigmas of the noise, less: of 113
-    # registrable cities of the training half 1 does, 8 of 17 frames without cities do
+    # and less below so many sigmas of the brightest thousandth: 1 of 113 registrable cities, 8 of
+    # 17 frames without cities
     min_brightest_sigmas: float = 40.0
     share_faint: float = 0.28
     # Stages of less chance are not generated
@@ -113,29 +106,26 @@ class SearchParams:
     min_peaks_elsewhere: int = 15
     # Two cameras show the same view when the ground moves by less than this share of the long side
     same_view_share: float = 0.08
-    # Proposed cameras are off the track by what tilts and heights between those tried amount to, km
+    # What tilts and heights between those tried amount to
     max_off_track_km: float = 250.0
-    # Heights beyond the range given that make up for a tilt that is not quite right, km
+    # Heights beyond the range given make up for a tilt that is not quite right
     spare_altitude_km: float = 25.0
-    # So many of the best hypotheses are aligned at half the scale of the last comparison; of
-    # clipped pictures, which are alike, so many: of nine telephoto frames the right one was 1st to
-    # 68th
+    # Aligned at half the scale of the last comparison; of clipped pictures, which are alike, more:
+    # of nine telephoto frames the right one was 1st to 68th
     n_compared: int = 8
     n_compared_clipped: int = 60
-    # Hypotheses compared with the one that is fitted
+    # Compared with the one that is fitted, if the odds of their pictures are at most so much lower
     n_rivals: int = 3
-    # if the odds of their pictures are at most so much lower
     rival_log10_odds: float = 2.0
     # A lead in evened correlation at that scale that is worth a fit before the search goes on
     min_lead_ncc: float = 0.04
     # and what a view that was fitted before must gain to be fitted again
     min_gain_ncc: float = 0.02
     min_gain_log10_odds: float = 1.0
-    # One box of views holds so many attitudes that differ: 7 to 29 tiles x 60 rolls x 49 x 49
-    # shifts
+    # In one box of views: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
     log10_attitudes: float = 6.0
-    # The lit Earth holds so many such boxes: 10 million km2 in pictures of 64 pixels of 5 km, 60
-    # turns, 265 tilts, 8 scales, both hands
+    # On the lit Earth: 10 million km2 in pictures of 64 pixels of 5 km, 60 turns, 265 tilts, 8
+    # scales, both hands
     earth_boxes: float = 105_000.0
 
 
@@ -143,8 +133,7 @@ class SearchParams:
 class EarthIndexParams:
     """How the index of a map's light peaks is made."""
 
-    # From whole regions under the limb to what an 85 mm lens shows straight down. The next one
-    # would be below the pixels of the map
+    # From what an 85 mm lens shows straight down to whole regions under the limb
     sizes_km: tuple[float, ...] = (0.65, 1.3, 2.6, 5.2)
     # The station's orbit reaches 51.7 degrees, and its photos some 15 degrees beyond
     farthest_lat_deg: float = 68.0
@@ -152,7 +141,7 @@ class EarthIndexParams:
     strip_deg: float = 2.0
     piece_deg: float = 20.0
     margin_px: int = 40
-    # Peaks are local maxima of nine pixels: what is nearer is the same one
+    # Peaks are maxima of nine pixels: what is nearer is the same one
     same_px: float = 1.5
     smooth_px: float = 0.8
     # A piece whose brightest pixel is darker than this, log10(1 + L), holds no lights
@@ -173,9 +162,8 @@ FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
 class IndexParams:
     """How the index of light peaks is asked."""
 
-    # Bands of tilt: off-nadir angles of rings, and directions of the nadir in each. Light bears a
-    # few degrees: of twelve photos of the training half the right place came first in 47 of 66
-    # tries 1 degree off, in 43 at 2.5, in 33 at 4
+    # Off-nadir angles of rings, and directions of the nadir in each. The right place came first in
+    # 47 of 66 tries 1 degree off, in 43 at 2.5, in 33 at 4
     tilt_bands: Mapping[str, tuple[tuple[float, int], ...]] = field(
         default_factory=lambda: {
             "steep": ((0.0, 1), (17.0, 6), (28.0, 8)),
@@ -190,8 +178,7 @@ class IndexParams:
     level_turn_deg: float = 20.0
     # Long side of the photo's ground, pixels of a level, at which its light is worth comparing
     light_px: tuple[float, float] = (100.0, 420.0)
-    # Patches that are laid, and places that each is laid on. Near a track 6 on 10 find 15 of 19
-    # photos as 12 on 50 do, at half of the time
+    # Patches laid, and places that each is laid on. Near a track 6 on 10 find what 12 on 50 do
     light_near: tuple[int, int] = (6, 10)
     light_earth: tuple[int, int] = (12, 50)
     # Patches of a photo, the fewest that are worth it, and the ways that are fitted
@@ -205,8 +192,8 @@ class IndexParams:
 class AsterismParams:
     """How asterisms are made and compared of light peaks that are seen from a place."""
 
-    # Long side of the light image: 192 px had the right attitude among the first five in 39 of 45
-    # trials of the training half from 60 km beside the true place, 144 px in 36
+    # Long side of the light image: the right attitude was among the first five in 39 of 45 training
+    # trials at 192 px, in 36 at 144
     side_px: tuple[int, int] = (36, 192)
     map_pixel_km: float = 0.5
     # Blur of the image and size of light peaks, pixels: 1.5 and 2.2 find no more
@@ -224,7 +211,7 @@ class AsterismParams:
     size_px: tuple[float, float] = (10.0, 90.0)
     shape_tolerance: float = 0.12
     log_size_tolerance: float = 0.15
-    # How far a peak lies elsewhere than in the map; more for every pixel from the asterism
+    # Of a peak's place; more for every pixel from the asterism
     sigma_px: float = 1.2
     sigma_share: float = 0.06
     turn_step_deg: float = 4.0
@@ -260,9 +247,8 @@ class RefineParams:
 class HoldOutParams:
     """How a fit is tested by patches that it did not see."""
 
-    # Sides of the patches, pixels, and cells along the picture that hold one each. The mean of odds
-    # is no more than chance allows (Vovk & Wang 2021, E-values: calibration, combination and
-    # applications)
+    # Sides of the patches, and cells along the picture that hold one each. The mean of odds is no
+    # more than chance allows (Vovk & Wang 2021, E-values: calibration, combination, applications)
     patches: tuple[tuple[int, int], ...] = ((31, 14), (25, 17), (21, 20))
     n_folds: int = 3
     min_patches: int = 8
@@ -274,12 +260,12 @@ class HoldOutParams:
     # and of a right fit most within half of what a control point may be off
     right_share: float = 0.5
     right_shares: tuple[float, ...] = (0.6, 0.8)
-    # Each quarter holds so many, or the fit is bent: of 13 tested ones made to bend the worst
-    # quarter had 0.00 to 0.09 in nine; of 137 good ones of the training half 135 had 0.12 and more
+    # Of each quarter, or the fit is bent: the worst had 0.00 to 0.09 in nine of 13 bent ones, 0.12
+    # and more in 135 of 137 good ones of the training half
     min_quarter_share: float = 0.12
-    # told where half of what is allowed is so many pixels: in less, patches scatter as far
+    # told where half of what is allowed is more: in less, patches scatter as far
     min_quarter_px: float = 2.0
-    # Lights say that a fit holds in an empty quarter where so few being met is no rarer than this
+    # A fit holds in an empty quarter where so few lights being met is no rarer than this
     min_lights_chance: float = 0.05
     # Light peaks of photo and map that are held against each other
     n_photo_lights: int = 150
@@ -297,8 +283,7 @@ class AcceptParams:
     review_probability: float = 0.25
     # What has these odds, the views tried taken off, is no chance: one in a thousand
     clear_log10_odds: float = 3.0
-    # A fit is tested where held-out patches are so many times likelier than anywhere in their
-    # reach: nine fits of the right place that were bent had odds of -7.0 to 0.8
+    # Of held-out patches, for a tested fit: nine bent ones of the right place had -7.0 to 0.8
     tested_log10_odds: float = 1.0
     # beyond these all control points of the right place were right
     sure_log10_odds: float = 8.0
@@ -308,26 +293,23 @@ class AcceptParams:
     max_lens_sigmas: float = 3.0
     # A fit that is confirmed by a tenth is no better for being stiffer
     alike_log10_odds: float = 1.0
-    # Lights of bent fits of the training half had odds of at most 20.7, of whole ones under cloud
-    # 28 to 118
+    # Lights of bent training fits had odds of at most 20.7, of whole ones under cloud 28 to 118
     covering_log10_odds: float = 25.0
-    # Share of fits of the right place whose control points are right, where the odds of patches are
-    # below: 41 of 53, 43 of 48 and 103 of 103 training trials by Laplace's rule
+    # Share of right places whose control points are right, by odds of patches: 41 of 53, 43 of 48
+    # and 103 of 103 training trials by Laplace's rule
     right_below_log10_odds: tuple[tuple[float, float], ...] = (
         (1.0, 0.76),
         (3.0, 0.88),
         (8.0, 0.99),
     )
-    # Probability that all control points of a right camera count as right, below which they are
-    # told
+    # That all control points of a right camera count as right
     min_points_probability: float = 0.95
-    # Blind: chance that any control point is off by more than allowed, where the lens was guessed,
-    # and where it was given and the fit is stiffer
+    # Blind: chance of any control point off by more than allowed, with a lens guessed, and given
     max_loose_guessed: float = 1e-3
     max_loose_given: float = 0.02
     # Fewer lights that agree with the map prove nothing
     min_lights: int = 8
-    # Share of the photo's light on saturated map above which the map has no texture
+    # Of the photo's light on saturated map, which has no texture
     max_saturated_share: float = 0.25
     # A map that covers less of the ground in sight may lack the place
     min_covered_share: float = 0.5
@@ -342,21 +324,18 @@ class StarParams:
     aligned_px: int = 96
     # Of the picture: below it stars are too few, and the time is saved
     min_sky_share: float = 0.04
-    # A camera whose attitude is known need only slide: by a tenth of the ground's distance at most,
-    # a few pixels of the image that it is aligned on
+    # A few pixels of the image that is aligned
     step_km: float = 30.0
-    # Tracks are many, and most of them, an hour or more away, never come near: steps of this size
-    # tell, from three sigmas of a wrong layer and half a step on
+    # Most tracks never come near: steps of this size tell, from three sigmas of a wrong layer on
     first_step_km: float = 300.0
     max_off_limb_deg: float = 9.0
-    # The ellipsoid moves the limb by up to 0.2 degrees, and the layer's height by as much
+    # The ellipsoid and the layer's height move the limb by up to 0.2 degrees each
     min_limb_sigma_deg: float = 0.3
-    # Where the other of the two layers was taken for the one that the nadir was fitted to, it is
-    # off by the 2.3 degrees between them; where both were seen that is rare
+    # 2.3 degrees lie between the two layers that may be taken for each other
     wrong_layer_sigma_deg: float = 2.5
     wrong_layer_share: float = 0.1
     wrong_layer_share_paired: float = 0.02
-    # What is less likely than the likeliest place by this, a factor of 1,000, is left to others
+    # Below the likeliest place
     max_neg_log_prior: float = math.log(1000.0)
 
 
@@ -366,21 +345,21 @@ class NeighbourParams:
 
     # A camera's clock, and an element set's error along the track, are the same minutes apart
     near_s: float = 600.0
-    # and mostly over a day, which two frames must show by agreeing. EXIF counts whole seconds, and
-    # an element set of a day before is wrong by 13 km or 1.7 s in one frame of ten
+    # and mostly over a day, which two frames must show by agreeing. EXIF counts whole seconds; an
+    # element set a day old is wrong by 1.7 s in one frame of ten
     max_apart_s: float = 43_200.0
     agree_s: float = 5.0
     min_spread_s: float = 2.0
     # Zooms and focusing change the focal length by 2-3 %
     agree_log_focal: float = 0.03
-    # Two minutes are 900 km, a third of what is seen to the horizon
+    # 900 km, a third of what is seen to the horizon
     neighbour_s: float = 120.0
     max_neighbours: int = 2
     # Within which they tell the place on the track
     place_step_km: float = 60.0
     # An axis off the middle by this share of the long side makes a picture a crop
     cropped_share: float = 0.01
-    # A search without neighbours starts at offset 0 with the nominal lens: what is nearer is known
+    # A search without neighbours starts at offset 0: what is nearer is known
     worth_offset_s: float = 3.0
 
 
@@ -388,21 +367,18 @@ class NeighbourParams:
 class PointParams:
     """How control points are chosen."""
 
-    # A patch that agrees and counts as much gives a good point; below the weight the fit takes it
-    # for an outlier
+    # Of a patch that gives a good point; below the last weight the fit takes it for an outlier
     min_ncc: float = 0.6
     min_good_weight: float = 0.15
     min_weight: float = 0.05
-    # How far a whole region of the map may lie beside the ground: Black Marble 2016 against monthly
-    # radiance composites of six cities, 32 m an axis, root mean square
+    # Of whole regions: Black Marble 2016 against monthly radiance composites, 32 m an axis RMS
     map_sigma_m: float = 50.0
-    # A patch disagrees with its camera and surroundings from so many sigmas on
+    # A patch that disagrees with its camera and surroundings by more gets a wider sigma
     max_sigmas: float = 2.0
     # Places that four are chosen from, and lights of the view that they may lie on
     n_considered: int = 30
     n_view_lights: int = 300
-    # Share of the lights' hull that the four cover, and of their longest distance that the shortest
-    # is
+    # Of the lights' hull that the four cover, and of their longest distance the shortest
     min_hull_share: float = 0.25
     min_apart_share: float = 0.1
     # Of what all precise ones at lights span, that those which agree well must span

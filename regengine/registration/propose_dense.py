@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from matchers import dense
@@ -41,8 +42,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     step_km = sample_km / 1.5
     if clipped:
         # Ground farther off is seen coarser, and windows of whole cities are slow to read
-        slant = slant_range_km(problem.altitude_km, nearest_deg) / problem.altitude_km
-        step_km = sample_km * slant / 1.2
+        nearest_km = slant_range_km(problem.altitude_km, math.cos(math.radians(nearest_deg)))
+        step_km = sample_km * nearest_km / problem.altitude_km / 1.2
     # Tiles around boresights at the rim of the zone see 12 degrees beyond it
     reach_deg = min(farthest_deg + (12.0 if farthest_deg < 60.0 else 0.0), FARTHEST_DEG)
     levels = problem.windows.around(

@@ -22,23 +22,12 @@ from matchers.first_sight import first_sight
 from matchers.pose import with_attitude
 from matchers.verify import find_light_peaks
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.registration.align import (
-    LATTICE,
-    align_first,
-    is_same_view,
-    unmirror,
-)
-from regengine.registration.index.light import LevelView, look_up_light
+from regengine.registration.align import LATTICE, align_first, is_same_view, unmirror
+from regengine.registration.index.light import look_up_light
 from regengine.registration.parameters import TrackParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.tracks import believe_camera, tracks_for
-from regengine.registration.types import (
-    Hypothesis,
-    ImageKind,
-    Place,
-    Problem,
-    Stage,
-)
+from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
 
 # The source of a position that only the lights tell
@@ -53,18 +42,16 @@ def propose_from_index(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """
     region, params = stage.region, problem.params.search
     assert region is not None
-    is_earth, index_params = region.name == "earth", problem.params.index
     image = unmirror(problem.photo.image("narrow"), stage.mirrored)
     nominal = problem.photo.nominal
-    view = LevelView(
-        index=region.index,
-        image=image,
-        lens=replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio),
-        altitude_km=problem.altitude_km,
-    )
+    lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
     found: list[tuple[float, Camera]] = []
     for level_km, nadirs in stage.views:
-        found += look_up_light(view, level_km, nadirs, index_params, is_earth=is_earth)
+        found += look_up_light(
+            *(region.index, level_km, image, lens, problem.altitude_km, nadirs),
+            problem.params.index,
+            is_earth=region.name == "earth",
+        )
     chosen: list[Hypothesis] = []
     for _, camera in sorted(found, key=lambda one: -one[0]):
         camera = replace(camera, mirrored=stage.mirrored)

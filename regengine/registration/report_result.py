@@ -28,7 +28,6 @@ from regengine.registration.accept import (
 )
 from regengine.registration.control_points import (
     chance_within,
-    ground_jacobian,
     hull_area,
     measure_pose_sigma_m,
     measure_spread,
@@ -308,11 +307,11 @@ def find_time_that_fits_s(
     places_m = track_positions(given.element_set, given.time_utc, late_s, np.zeros_like(late_s))
     away_km = np.linalg.norm(places_m - np.asarray(camera.position_ecef_m), axis=1) / 1e3
     nearest = (away_km[1:-1] <= away_km[:-2]) & (away_km[1:-1] < away_km[2:])
-    passes = np.flatnonzero(nearest & (away_km[1:-1] < near_km))
+    passes = 1 + np.flatnonzero(nearest & (away_km[1:-1] < near_km))
     up = np.asarray(camera.position_ecef_m) / np.linalg.norm(camera.position_ecef_m)
     dark = [
         late
-        for late in (float(late_s[k + 1]) for k in passes)
+        for late in late_s[passes].tolist()
         if up @ sun_direction(given.time_utc + timedelta(seconds=late))
         < np.sin(np.radians(night_sun_deg))
     ]
@@ -462,9 +461,10 @@ def residual_m(camera: Camera, residual_px: float) -> float:
     x, y = np.meshgrid(
         np.linspace(0.0, camera.width_px - 1.0, 9), np.linspace(0.0, camera.height_px - 1.0, 9)
     )
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    sizes = []
-    for place in zip(lon[np.isfinite(lon)], lat[np.isfinite(lat)], strict=True):
-        per_metre = abs(float(np.linalg.det(ground_jacobian(camera, *map(float, place)))))
-        sizes.append(1.0 / np.sqrt(max(per_metre, 1e-12)))
-    return float(np.median(sizes)) * residual_px if sizes else float("nan")
+    right_m, down_m = (
+        camera.pixel_to_ecef(x + dx, y + dy) - camera.pixel_to_ecef(x - dx, y - dy)
+        for dx, dy in ((0.5, 0.0), (0.0, 0.5))
+    )
+    pixel_m = np.sqrt(np.linalg.norm(np.cross(right_m, down_m), axis=-1))
+    seen = np.isfinite(pixel_m)
+    return float(np.median(pixel_m[seen])) * residual_px if seen.any() else float("nan")

@@ -38,6 +38,7 @@ from regengine.registration.windows import (
     NightLights,
     StreetMap,
     ground_reach_km,
+    slant_range_km,
 )
 from regengine.result import Reason
 
@@ -62,14 +63,12 @@ class Prior:
     """What is known of a photo's camera besides the photo.
 
     position: By time and element set, or a nadir; None where the photo may be from anywhere.
-    altitude_range_km: Between which the camera flew, where no orbit tells its height.
-    may_be_elsewhere: Whether the position may be wrong altogether, so that all the Earth is tried
-        late.
+    altitude_range_km: Where no orbit tells the height.
+    may_be_elsewhere: The position may be wrong altogether: all the Earth is tried late.
     neighbours: What other photos of the batch tell of clock, lens and attitude.
     placement: Where a person placed the photo (stored image): only around it is searched.
     read_stars: Reads the attitude off the stars above the limb, see `propose_from_stars.read_sky`.
-    cities_probability: Of the photo's class; below `SearchParams.min_cities_probability` it is
-        worth less work.
+    cities_probability: Of the photo's class, see `SearchParams.min_cities_probability`.
     """
 
     position: CameraPosition | None = None
@@ -86,8 +85,8 @@ class LightImages:
     """City light of a photo, in two ways.
 
     narrow: Without anything broader than a city.
-    clipped: With the grain of lamps and streets, light cut off where maps saturate: for long
-        lenses, whose frames lie within one city.
+    clipped: With the grain of lamps and streets, light cut off where maps saturate: for frames
+        within one city.
     brightest_sigmas: How far the brightest thousandth of the narrow image stands out of the noise.
     """
 
@@ -129,8 +128,7 @@ class Photo:
         if self.limb is None:
             return np.zeros(0), np.zeros(0)
         width, height = self.nominal.width_px, self.nominal.height_px
-        # So far above its limb a photo shows sky, whichever of the limb's two edges was found (they
-        # lie 2.3 degrees apart) and however roughly a camera is known
+        # So far above it is sky whichever of the limb's two edges, 2.3 degrees apart, was found
         pixel = max(width, height) / 20.0
         shape = max(round(height / pixel), 1), max(round(width / pixel), 1)
         rows, cols = np.nonzero(sky_mask(self.limb, shape, margin_deg=-3.0))
@@ -162,7 +160,7 @@ class Place:
     """A place on a track where the camera may have been.
 
     share: Probability that it was nearer to this place than to its neighbours.
-    spread_km: One sigma of its place along the track around it.
+    spread_km: One sigma along the track around it.
     """
 
     track: Track
@@ -181,8 +179,7 @@ class Region:
     """Ground that the photo may show: what is in sight of some places, or all of the Earth.
 
     places: Where the camera stands; none for the Earth, where the lights say it.
-    share: Probability that the photo is of it, and of none of the regions before it.
-    index: Light peaks of that ground.
+    share: Probability that the photo is of it, and of none of the regions before.
     """
 
     name: Literal["near", "wide", "earth"]
@@ -232,15 +229,12 @@ class Problem:
         position = self.prior.position
         if position is None:
             return 1.0
-        reach_km = ground_reach_km(self.altitude_km, FARTHEST_DEG)
-        east_km, north_km = (
-            axis.ravel() for axis in np.meshgrid(*2 * (np.linspace(-reach_km, reach_km, 41),))
-        )
-        away_km = np.hypot(east_km, north_km)
-        seen = away_km <= reach_km
-        azimuth_deg = np.degrees(np.arctan2(east_km[seen], north_km[seen]))
-        start = np.full(seen.sum(), position.lon), np.full(seen.sum(), position.lat)
-        lon, lat, _ = WGS84.fwd(*start, azimuth_deg, 1e3 * away_km[seen])
+        # Even over a disc (Vogel's spiral, of the golden angle)
+        number = np.arange(1200)
+        reach_m = 1e3 * ground_reach_km(self.altitude_km, FARTHEST_DEG)
+        away_m = reach_m * np.sqrt((number + 0.5) / len(number))
+        start = np.full(len(number), position.lon), np.full(len(number), position.lat)
+        lon, lat, _ = WGS84.fwd(*start, 137.508 * number, away_m)
         west, south, east, north = self.references.light_map.info.bounds
         inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
         return float(inside.mean())
@@ -267,8 +261,6 @@ class Problem:
         )
 
 
-# Levels of the index (kilometres a pixel), and nadir directions of the camera frame, shape (n, 3),
-# that are tried at each
 Views = tuple[tuple[float, FloatArray], ...]
 
 
@@ -341,18 +333,11 @@ class Hypothesis:
         """
         full_field_km = 180.0  # 256 px of the map's 0.7 km resolution
         camera = self.camera
-        field_km = slant_km(camera) * max(camera.width_px, camera.height_px) / camera.focal_px
+        high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
+        cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
+        range_km = slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
+        field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
         return self.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
-
-
-def slant_km(camera: Camera) -> float:
-    """Distance to the ground along the optical axis, at most the horizon's, on a sphere."""
-    radius_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
-    horizon_km = float(np.sqrt(max(0.0, radius_km**2 - EARTH_RADIUS_KM**2)))
-    down_km = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3
-    if down_km <= horizon_km:
-        return horizon_km
-    return down_km - float(np.sqrt(down_km**2 - horizon_km**2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,14 +358,9 @@ class HeldOutResiduals:
 class Fit:
     """A hypothesis fitted to the end, and how it stands the tests.
 
-    hypothesis: What was fitted, aligned.
-    camera: For `image`, as `refinement` has it.
-    refinement: Patches, covariance.
-    image: What it was fitted to, with the map pyramid ``levels``.
+    camera: For `image`, which it was fitted to, with the map pyramid ``levels``.
     view: The map rendered through the camera, shape (h, w).
-    lights: Light peaks of the photo, pixels of the image.
-    light_log10_odds: Of these against chance.
-    matched: Which of them the map confirms.
+    lights: Light peaks of the photo, pixels of the image; the map confirms those `matched`.
     held_out: How patches land that were left out of the fit.
     """
 
@@ -398,10 +378,7 @@ class Fit:
     groups: IndexArray
 
     def leave_out_parts(self, n_parts: int) -> Refits | None:
-        """Cameras without each of so many parts of the picture, at most; None for too few lights.
-
-        What errs together over more than a part shows without larger ones alone.
-        """
+        """Cameras without each of so many parts of the picture; None for too few lights."""
         from matchers.refine import jackknife
 
         return jackknife(self.refinement, self.groups, n_parts)
@@ -423,14 +400,12 @@ class Evidence:
 
     ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
     light_log10_odds: That the photo's light peaks lie where the map's are.
-    patch_log10_odds: That patches held out of the fit land where it says; at most 0 for a fit that
-        may be bent.
+    patch_log10_odds: That held-out patches land where they should; at most 0 for a bent fit.
     image_log10_odds: Of the picture as a whole against displaced and reflected ones.
     log10_views_tested: Of the number of camera views that were tried: taken off once.
     runner_up_log10_odds: Image odds of the best distinct other hypothesis, the same taken off.
     n_lights, n_matched_lights: Light peaks of the photo, and those that the map confirms.
-    residual_px, held_out_residual_px: One sigma per axis of the patches, in the fit and held out of
-        it, pixels of the fit's image.
+    residual_px, held_out_residual_px: Of the patches, one sigma per axis, pixels of the image.
     """
 
     ncc: float
@@ -490,16 +465,13 @@ class StopReason(Enum):
 class SearchState:
     """How far a search is.
 
-    work: Done so far, in the units of `stage_yields.csv`.
-    work_of: The same by method.
+    work: Done so far, in the units of `stage_yields.csv`; ``work_of``: by method.
     n_views_tested: Boxes of views that were tried; the odds bear them.
     hypotheses: Distinct ones at the scale of a first look, best first.
-    compared: Those that led, each as it was aligned at the scale where they are compared; None
-        where the map holds nothing of its ground.
+    compared: Those that led, each as aligned where they are compared; None off the map.
     tested: As compared, that were fitted.
-    match: The best that was fitted.
+    match, street_match: The best that was fitted, to the map and to streets.
     stop_reason: None while it goes on.
-    street_match: The best that was fitted to streets.
     """
 
     work: float = 0.0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.constants import KM_PER_DEGREE, SEMI_MAJOR_M
+from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, great_circle_km
@@ -153,12 +154,12 @@ class MapWindows:
         return None if levels is None else levels[octave - coarser :]
 
 
-def slant_range_km(altitude_km: float, off_nadir_deg: float) -> float:
-    """Distance to the ground along a ray of some off-nadir angle, at most the horizon's."""
-    radius_km = SEMI_MAJOR_M / 1e3
-    along_rad = ground_reach_km(altitude_km, off_nadir_deg) / radius_km
-    high_km = radius_km + altitude_km
-    return float(np.sqrt(radius_km**2 + high_km**2 - 2 * radius_km * high_km * np.cos(along_rad)))
+def slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
+    """Distance to the ground of a sphere along a ray from a height, at most the horizon's."""
+    high_km = EARTH_RADIUS_KM + altitude_km
+    horizon_sq = max(0.0, high_km**2 - EARTH_RADIUS_KM**2)
+    down_km = max(high_km * off_nadir_cosine, math.sqrt(horizon_sq))
+    return down_km - math.sqrt(max(0.0, down_km**2 - horizon_sq))
 
 
 def ground_reach_km(altitude_km: float, off_nadir_deg: float) -> float:

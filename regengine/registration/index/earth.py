@@ -217,11 +217,7 @@ FORMAT_VERSION, READ_VERSIONS = 4, (3, 4)  # 3 held asterisms, too
 AGAIN = "make it anew with regengine lights index"
 
 
-def write_earth_index(
-    index: EarthIndex,
-    maps: Sequence[Path],
-    out: Path,
-) -> None:
+def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:
     """Write an index of these maps; the file appears only when it is complete.
 
     Raises ConfigError if the map has too few lights, StoreError if the file cannot be written.
@@ -319,6 +315,5 @@ def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
 
 def digest(values: NDArray[Any]) -> str:
     """SHA-256 of an array's bytes, hexadecimal."""
-    return hashlib.sha256(
-        np.ascontiguousarray(values).data.cast("B") if values.size else b""
-    ).hexdigest()
+    content = np.ascontiguousarray(values).data.cast("B") if values.size else b""
+    return hashlib.sha256(content).hexdigest()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
@@ -28,25 +26,23 @@ from regengine.registration.index.earth import EarthIndex
 from regengine.registration.parameters import IndexParams
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class LevelView:
-    """A photo's light image, not mirrored, and its lens, held against an index."""
-
-    index: EarthIndex
-    image: LightImage
-    lens: Camera
-    altitude_km: float
-
-
 def look_up_light(
-    view: LevelView, level_km: float, nadirs: FloatArray, params: IndexParams, *, is_earth: bool
+    index: EarthIndex,
+    level_km: float,
+    image: LightImage,
+    lens: Camera,
+    altitude_km: float,
+    nadirs: FloatArray,
+    params: IndexParams,
+    *,
+    is_earth: bool,
 ) -> list[tuple[float, Camera]]:
-    """Cameras for some directions of the nadir, and their odds, best first.
+    """Cameras of a photo that is not mirrored, for some directions of the nadir, and their odds.
 
     Patches of light around the strongest peaks of the photo, drawn on its ground, are laid on the
     places of the index that look alike; the other patches weigh each way.
     """
-    level = view.index[level_km]
+    level = index[level_km]
     reference = PatchMap(
         vectors=level.vectors,
         frames=frames(level.vectors),
@@ -55,12 +51,12 @@ def look_up_light(
         pixel_rad=level_km / EARTH_RADIUS_KM,
     )
     n_laid, n_places = params.light_earth if is_earth else params.light_near
-    small = view.image.camera(view.lens)
+    small = image.camera(lens)
     photos: list[tuple[PatchPhoto, FloatArray]] = []
     ways: list[tuple[Laid, int]] = []
     for nadir in nadirs:
         axes = level_axes(nadir)
-        plane = ground_plane(view.image, small, axes, view.altitude_km, level_km)
+        plane = ground_plane(image, small, axes, altitude_km, level_km)
         if plane is not None:
             lit = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
             smooth = blurred(lit, params.light_smooth_px)
@@ -87,6 +83,6 @@ def look_up_light(
     for number, (photo, axes) in enumerate(photos):
         for way in fitted(reference, photo, [way for way, of in best if of == number]):
             # A scale of the level frame is a height
-            camera = placed_camera(view.lens, axes, view.altitude_km * way.scale, way.rotation)
+            camera = placed_camera(lens, axes, altitude_km * way.scale, way.rotation)
             found.append((way.log10_odds, camera))
     return found

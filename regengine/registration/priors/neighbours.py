@@ -106,12 +106,8 @@ class FrameFacts:
     @classmethod
     def from_record(cls, record: Frame | FrameResult) -> FrameFacts | None:
         """Of a photo or of its result; None without a time or a camera body."""
-        body, time, width, height = (
-            record.camera_body,
-            record.time_utc,
-            record.width_px,
-            record.height_px,
-        )
+        body, time = record.camera_body, record.time_utc
+        width, height = record.width_px, record.height_px
         if body is None or time is None or width is None or height is None:
             return None
         return cls(
