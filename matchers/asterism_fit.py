@@ -74,12 +74,7 @@ class Rotations:
         centres = np.einsum("vn,vni->vi", share, placed) / count
         odds, near, met = weigh(index, placed, centres, self.own, parameters)
         return replace(
-            self,
-            rotations=rotations,
-            scales=scales,
-            log10_odds=odds,
-            near=near,
-            met=met,
+            self, rotations=rotations, scales=scales, log10_odds=odds, near=near, met=met
         )
 
     def better_of(self, other: Rotations) -> Rotations:
@@ -132,11 +127,7 @@ def rescaled(vectors: FloatArray, scale: FloatArray | float) -> FloatArray:
 
 
 def fitted_scales(
-    rays: FloatArray,
-    targets: FloatArray,
-    share: FloatArray,
-    now: FloatArray,
-    most: float,
+    rays: FloatArray, targets: FloatArray, share: FloatArray, now: FloatArray, most: float
 ) -> FloatArray:
     """Scales (v,) at which photo points that were paired spread as far as their partners.
 

@@ -12,12 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.types import FloatArray
 from matchers import projection
-from matchers.earth import (
-    ecef_to_geodetic,
-    geodetic_to_ecef,
-    incidence_deg,
-    surface_to_lonlat,
-)
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,11 +107,7 @@ class GroundPlane:
 
 
 def ground_plane(
-    image: LightImage,
-    camera: Camera,
-    axes: FloatArray,
-    altitude_km: float,
-    pixel_km: float,
+    image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
 ) -> GroundPlane | None:
     """Draw a photo on its ground; None where it shows hardly any, or all of it too flat.
 

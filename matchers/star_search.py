@@ -72,10 +72,7 @@ class StarSearchParams:
     ladder_step: float = 1.22
     figures: AsterismParameters = field(
         default_factory=lambda: AsterismParameters(
-            neighbours=8,
-            shape_tolerance=0.02,
-            log_size_tolerance=0.12,
-            size_rad=(1e-4, 2.0),
+            neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
         )
     )
     min_shape_tolerance: float = 0.008

@@ -216,9 +216,7 @@ def measure_spread(
     return share, bool(share >= params.min_hull_share and apart)
 
 
-def measure_quadrilaterals(
-    places_px: FloatArray,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Areas of sets of four places, shape (n, 4, 2), shortest and longest of their distances."""
     first, second = np.array(list(combinations(range(4), 2))).T
     dx, dy = np.moveaxis(places_px[:, first] - places_px[:, second], -1, 0)
@@ -229,10 +227,7 @@ def measure_quadrilaterals(
 
 
 def choose_four(
-    places_px: FloatArray,
-    worth: FloatArray,
-    usable: BoolArray,
-    params: PointParams = PointParams(),
+    places_px: FloatArray, worth: FloatArray, usable: BoolArray, params: PointParams = PointParams()
 ) -> list[int]:
     """Indices of four places that span the largest area, those of higher `worth` preferred.
 

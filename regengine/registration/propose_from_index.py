@@ -30,9 +30,6 @@ from regengine.registration.priors.tracks import believe_camera, tracks_for
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, ground_reach_km
 
-# The source of a position that only the lights tell
-BLIND_SOURCE = "lights"
-
 
 def propose_from_index(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """Look up cameras by the light around light peaks.
@@ -109,7 +106,7 @@ def locate_camera(camera: Camera, params: TrackParams) -> CameraPosition:
     """Where a camera is, as a position that only the lights tell."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     sigma_km = params.blind_sigma_km
-    return position_from_nadir(lon, lat, height_m / 1e3, BLIND_SOURCE, sigma_km=sigma_km)
+    return position_from_nadir(lon, lat, height_m / 1e3, "lights", sigma_km=sigma_km)
 
 
 def suit_template_px(problem: Problem, lens: LensBelief) -> int:

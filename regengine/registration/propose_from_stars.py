@@ -23,11 +23,7 @@ from regengine.photo.image import read_linear_light
 from regengine.registration.align import align_first, merge_hypotheses
 from regengine.registration.parameters import LENS, StarParams
 from regengine.registration.priors.lens import LensBelief
-from regengine.registration.priors.tracks import (
-    Track,
-    believe_camera,
-    list_offsets,
-)
+from regengine.registration.priors.tracks import Track, believe_camera, list_offsets
 from regengine.registration.types import Hypothesis, Problem, Stage
 from regengine.sky.stars.attitude import (
     LEAST_STAR_HEIGHT_KM,

@@ -36,13 +36,7 @@ from regengine.registration.control_points import (
 from regengine.registration.parameters import WORK_BUDGETS, AcceptParams, PointParams
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_index import locate_camera
-from regengine.registration.types import (
-    Hypothesis,
-    Match,
-    Problem,
-    SearchState,
-    StopReason,
-)
+from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
 from regengine.result import (
     LEAST_HULL,
     LEAST_POINTS,

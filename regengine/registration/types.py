@@ -24,7 +24,7 @@ from matchers.footprint import WGS84
 from matchers.light_grid import LightGrid
 from matchers.photo_light import LightImage
 from matchers.pose import PosePrior
-from matchers.refine import PARTS, Refinement, Refits
+from matchers.refine import PARTS, Refinement, Refits, jackknife
 from matchers.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
 from regengine.photo.image import read_linear_light
@@ -124,9 +124,8 @@ class Photo:
 
     @cached_property
     def sky_px(self) -> tuple[FloatArray, FloatArray]:
-        """Places all over the stored image that surely show sky; none without a limb."""
-        if self.limb is None:
-            return np.zeros(0), np.zeros(0)
+        """Places all over the stored image that surely show sky; there is a limb."""
+        assert self.limb is not None
         width, height = self.nominal.width_px, self.nominal.height_px
         # So far above it is sky whichever of the limb's two edges, 2.3 degrees apart, was found
         pixel = max(width, height) / 20.0
@@ -139,10 +138,9 @@ class Photo:
 
         The true cameras of 18 training photos with a limb saw ground in none of it, but one in 0.3.
         """
-        x, y = self.sky_px
-        if len(x) == 0:
+        if self.limb is None or not len(self.sky_px[0]):
             return True
-        ground = np.isfinite(camera.pixel_to_ecef(x, y)[:, 0])
+        ground = np.isfinite(camera.pixel_to_ecef(*self.sky_px)[:, 0])
         return float(ground.mean()) <= 0.5
 
 
@@ -379,8 +377,6 @@ class Fit:
 
     def leave_out_parts(self, n_parts: int) -> Refits | None:
         """Cameras without each of so many parts of the picture; None for too few lights."""
-        from matchers.refine import jackknife
-
         return jackknife(self.refinement, self.groups, n_parts)
 
     @cached_property

@@ -20,14 +20,7 @@ from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray
 from matchers.asterisms import unit
 from matchers.earth import geodetic_to_ecef, surface_to_lonlat
-from matchers.polar_patches import (
-    HARMONICS,
-    RINGS_PX,
-    PatchTable,
-    harmonics,
-    sampled,
-    table_of,
-)
+from matchers.polar_patches import HARMONICS, RINGS_PX, PatchTable, harmonics, sampled, table_of
 from matchers.verify import find_light_peaks
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of

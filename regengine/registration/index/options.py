@@ -42,8 +42,7 @@ def parse_blind_options(
 ) -> BlindOptions:
     """The options out of the command line's texts.
 
-    For `bbox` and `mission` see `regengine.references.reference.parse_bounds` and
-    `regengine.orbit.missions.mission_heights_km`. Raises ConfigError if an option makes no sense.
+    Raises ConfigError if an option makes no sense.
     """
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")

@@ -30,15 +30,12 @@ class LensBelief:
     ladder: tuple[float, ...] = (1.0,)
 
 
-def field_deg(camera: Camera) -> float:
-    """Angle that the long side of an image covers."""
-    longest = max(camera.width_px, camera.height_px)
-    return float(np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)))
-
-
 def is_telephoto(camera: Camera) -> bool:
-    """Whether a frame lies within one city."""
-    return field_deg(camera) < LENS.telephoto_field_deg
+    """Whether a frame lies within one city: by the angle that its long side covers."""
+    longest = max(camera.width_px, camera.height_px)
+    return bool(
+        np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)) < LENS.telephoto_field_deg
+    )
 
 
 def list_lens_beliefs(

@@ -40,24 +40,21 @@ from regengine.registration.priors.lit_ground import weigh_places
 class Track:
     """A one-dimensional family of camera positions.
 
-    position: Offset along the track in kilometres → ECEF position, metres, shape (3,).
-    velocity: Offset along the track in kilometres → direction of motion over the ground, shape
-        (3,).
+    Functions are of offsets along the track, kilometres, one or of shape (n,).
+
+    position: In ECEF, metres, shape (3,).
+    velocity: Direction of motion over the ground, shape (3,).
     sigma_along_km: One sigma of the offset around 0, its long tail left aside.
     belief: How probable each stretch of the track is, and how far it reaches.
-    sigma_across_km: Offset along the track in kilometres → one sigma of the distance across it.
-    sigma_up_km: One sigma of the height.
+    sigma_across_km, sigma_up_km: One sigma of the distance across it, and of the height.
     speed_km_s: Kilometres along the track (at orbit height) a second.
     clock_s: How far the camera's clock is taken to be behind at offset 0.
     shares_start: Whether another track has the same offset 0.
     neg_log_prior: How unlikely the track is, as a negative log-probability.
-    may_be_night: Offsets in kilometres, shape (n,) → whether a camera there may have photographed
-        city lights, shape (n,).
-    clock_at: Offset along the track in kilometres → how many seconds the camera's clock is taken to
-        be behind there: by so much the Earth, and an attitude among the stars with it, has turned
-        on.
-    place_neg_log_prior: Offsets in kilometres, shape (n,) → how unlikely such photographs are there
-        as against elsewhere, a negative logarithm, shape (n,).
+    may_be_night: Whether a camera there may have photographed city lights.
+    place_neg_log_prior: How unlikely such photographs are there as against elsewhere.
+    clock_at: Seconds that the clock is taken to be behind there: by so much the Earth, and an
+        attitude among the stars with it, has turned on.
     """
 
     position: Callable[[float], FloatArray]
