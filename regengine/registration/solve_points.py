@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import BoolArray, FloatArray
+from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.patches import match_patches
@@ -18,6 +18,7 @@ from matchers.resection import (
     LEAST_POINTS,
     LEAST_POINTS_ASKED,
     SIGMA_ANY_LOG_FOCAL,
+    Disagreement,
     Free,
     Freed,
     PointPairs,
@@ -59,18 +60,17 @@ class PositionPrior:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PointFit:
-    """How points lie to a camera."""
+    """How points lie to a camera, which is fitted without the suspect ones.
+
+    residual_px: Point minus camera, shape (n, 2); NaN where the place is behind the camera.
+    residual_m: On the ground, shape (n,); NaN where the pixel sees the sky.
+    """
 
     camera: Camera
     freed: tuple[Freed, ...]
-    # Shape (n, 2): point minus camera; NaN where the place is behind the camera
     residual_px: FloatArray
-    residual_m: FloatArray  # shape (n,): on the ground; NaN where the pixel sees the sky
-    left_out_px: FloatArray  # shape (n,): to the camera of the others; NaN where these are too few
-    # Shape (n,): those that disagree with the others beyond chance; the camera is fitted without
-    # them
-    suspect: BoolArray
-    undecided: bool  # whether points disagree of which it cannot be told which is wrong
+    residual_m: FloatArray
+    doubts: Disagreement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -150,12 +150,12 @@ def solve(
         raise ConfigError(
             "no camera fits these points: place the photo on the map, or undo the last step."
         ) from error
-    said, suspects = [], int(fit.suspect.sum())
+    said, suspects = [], int(fit.doubts.suspect.sum())
     if suspects:
         which = "One point disagrees" if suspects == 1 else f"{suspects} points disagree"
         them = "it" if suspects == 1 else "them"
         said.append(f"{which} with the others: the camera is fitted without {them}.")
-    if fit.undecided:
+    if fit.doubts.undecided:
         said.append(
             "The points disagree, and they are too few to tell which is wrong: add another one."
         )
@@ -192,8 +192,8 @@ def fit_points(
     bend the lens and move the camera instead.
     """
     unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=freed)
-    doubtful = disagreeing_points(start.camera, unknowns)
-    trusted = pairs.chosen(~doubtful.suspect)
+    doubts = disagreeing_points(start.camera, unknowns)
+    trusted = pairs.chosen(~doubts.suspect)
     unknowns = replace(unknowns, pairs=trusted)
     spare = 2 * len(trusted) - len(unknowns.columns)
     if spare >= params.min_spare:
@@ -206,9 +206,7 @@ def fit_points(
         freed=freed,
         residual_px=residuals_px(camera, pairs),
         residual_m=np.linalg.norm(seen_m - pairs.ground_ecef_m, axis=1),
-        left_out_px=doubtful.left_out_px,
-        suspect=doubtful.suspect,
-        undecided=doubtful.undecided,
+        doubts=doubts,
     )
 
 

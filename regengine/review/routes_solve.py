@@ -211,8 +211,8 @@ def _fit_json(fit: PointFit) -> dict[str, Any]:
     told = zip(
         fit.residual_px.tolist(),
         fit.residual_m.tolist(),
-        fit.left_out_px.tolist(),
-        fit.suspect.tolist(),
+        fit.doubts.left_out_px.tolist(),
+        fit.doubts.suspect.tolist(),
         strict=True,
     )
     return {
