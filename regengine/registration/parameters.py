@@ -53,7 +53,6 @@ class TrackParams:
     unknown_clock_share: float = 0.4
     # A nadir that was written down may be off in any direction
     nadir_sigma_across_km: float = 25.0
-    state_sigma_across_km: float = 5.0
     # A nadir set by hand, or moved with the clock: along the track, across it, in height
     placed_sigma_km: tuple[float, float, float] = (50.0, 15.0, 10.0)
     # A tilt between those that are tried moves a nadir that only the lights tell by so much

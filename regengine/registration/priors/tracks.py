@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.pose import PosePrior, moved
+from matchers.pose import PosePrior
 from regengine.orbit.propagation import (
     CameraPosition,
     drag_shift_km,
@@ -100,7 +100,10 @@ def tracks_for(
     lit_dex: FloatArray | None = None,
     params: TrackParams = TrackParams(),
 ) -> tuple[Track, ...]:
-    """The tracks along which the camera may have been: by an element set, a velocity or a nadir."""
+    """The tracks along which the camera may have been: by an element set or a nadir.
+
+    Of the two orbits through a nadir the one that a velocity, where there is one, points along.
+    """
     if position.alternative is not None:
         more = params.alternative_neg_log_prior
         others = tracks_for(position.alternative, clock_window_s, lit_dex, params)
@@ -110,9 +113,9 @@ def tracks_for(
         )
     widest_s = params.widest_clock_s if clock_window_s is None else clock_window_s
     if position.element_set is None or position.time_utc is None:
-        if position.velocity_ecef_m_s is not None:
-            return (make_state_track(position, widest_s, params),)
-        return tuple(make_nadir_track(position, ascending, params) for ascending in (True, False))
+        velocity = position.velocity_ecef_m_s
+        ways = (True, False) if velocity is None else (bool(velocity[2] > 0.0),)
+        return tuple(make_nadir_track(position, ascending, params) for ascending in ways)
     slide = slide_belief(position.sigma_along_km, before=(position.tle_age_h or 0.0) > 0.0)
     slide = with_drag(slide, drag_shift_km(position.element_set, position.time_utc))
     speed_km_s = circular_speed_km_s(position)
@@ -203,28 +206,6 @@ def make_tle_track(
     )
 
 
-def make_state_track(position: CameraPosition, clock_window_s: float, params: TrackParams) -> Track:
-    """A great circle over the ground along a known velocity."""
-    velocity = position.velocity_ecef_m_s
-    assert velocity is not None
-    speed_km_s = float(np.linalg.norm(velocity)) / 1e3
-    most_km = clock_window_s * speed_km_s
-
-    def at(offset_km: float) -> FloatArray:
-        return moved(position.position_ecef_m, velocity, 1e3 * offset_km, 0.0, 0.0)
-
-    slide = nadir_belief(position.sigma_along_km)
-    return Track(
-        position=at,
-        velocity=lambda offset_km: at(offset_km + 1.0) - at(offset_km - 1.0),
-        sigma_along_km=float(np.hypot(params.clock_sigma_s * speed_km_s, position.sigma_along_km)),
-        belief=with_clock(slide, usual_clock(most_km, speed_km_s), most_km),
-        sigma_across_km=lambda _: max(position.sigma_cross_km, params.state_sigma_across_km),
-        sigma_up_km=position.sigma_radial_km,
-        speed_km_s=speed_km_s,
-    )
-
-
 def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackParams) -> Track:
     """The orbit through a nadir, northward or southward."""
     radius_m = float(np.linalg.norm(position.position_ecef_m))
@@ -242,7 +223,7 @@ def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackPar
         sigma_across_km=lambda _: max(position.sigma_cross_km, params.nadir_sigma_across_km),
         sigma_up_km=position.sigma_radial_km,
         speed_km_s=ORBITAL_SPEED_KM_S,
-        shares_start=not ascending,
+        shares_start=not ascending and position.velocity_ecef_m_s is None,
     )
 
 
