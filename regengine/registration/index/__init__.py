@@ -1,1 +1,1 @@
-"""The index of a map: figures of towns and the light around them, and how photos are looked up."""
+"""The index of a map: light peaks and the light around them, and how photos are looked up."""

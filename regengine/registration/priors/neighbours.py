@@ -23,10 +23,7 @@ SEARCHED_AGAIN = "searched again"
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """The solved camera of a frame that was taken moments before or after, with the same lens.
-
-    camera: Solved, for an image of the same size.
-    """
+    """The solved camera of a frame of the same size, taken moments before or after."""
 
     frame: str
     camera: Camera
@@ -85,12 +82,9 @@ class NeighbourPrior:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFacts:
-    """What decides which frames share something.
+    """What decides which frames share something: the time is by the camera's clock.
 
-    camera_body: Camera model; one day's frames of it are taken to be of one camera.
-    time_utc: By its clock.
-    focal_mm: Nominal focal length.
-    size_px: Width and height of the file.
+    One day's frames of a camera model are taken to be of one camera.
     """
 
     frame: str
