@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +104,19 @@ def test_a_bare_nadir_has_two_tracks(lat: float, lon: float, offset: float) -> N
     for track in (up, down):
         azimuth = WGS84.inv(lon, lat, *ground_of(track, offset))[0]
         assert 0.0 < azimuth < 180.0  # always eastward
+
+
+@pytest.mark.parametrize("later_s", [0.0, 900.0, 1800.0, 2700.0, 3600.0, 4500.0])
+def test_a_velocity_tells_which_orbit_through_a_nadir_was_flown(
+    elements: ElementSet, later_s: float
+) -> None:
+    there = position_from_elements(elements, TIME + timedelta(seconds=later_s))
+    nadir = position_from_nadir(there.lon, there.lat, there.altitude_km, "option")
+    (track,) = tracks_for(replace(nadir, velocity_ecef_m_s=there.velocity_ecef_m_s), None)
+    assert apart_km(track.position(0.0), there.position_ecef_m) < 0.1
+    ahead, flown = track.velocity(0.0), np.asarray(there.velocity_ecef_m_s)
+    cosine = ahead @ flown / np.linalg.norm(ahead) / np.linalg.norm(flown)
+    assert np.degrees(np.arccos(cosine)) < 2.0
 
 
 def test_without_a_window_the_clock_may_be_ten_minutes_or_whole_hours_off(
