@@ -54,28 +54,33 @@ class PatchMatches:
         return np.asarray(np.maximum(across, 0.0) * np.maximum(down, 0.0))
 
 
-def choose_patches(
-    view: FloatImage, weight: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
-) -> IndexArray:
-    """The best-textured place (x, y) of every cell of a grid laid over the view, strongest first.
-
-    Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
+def measure_texture(view: FloatImage, weight: FloatImage, size_px: int) -> FloatImage:
+    """How well a patch about each pixel of a view can be told from its neighbours; 0 where hidden.
 
     References
     ----------
     Shi, J., Tomasi, C. (1994). Good features to track. CVPR, 593-600.
     """
-    height, width = view.shape
-    border = size_px // 2 + reach_px + 1
     strength = np.asarray(cv2.cornerMinEigenVal(view, size_px, ksize=3))
-    strength *= cv2.erode(weight, np.ones((size_px, size_px))) > 0.5
-    floor = 1e-6 + 1e-3 * float(np.percentile(strength, 99.5))
+    return np.asarray(strength * (cv2.erode(weight, np.ones((size_px, size_px))) > 0.5))
+
+
+def choose_patches(
+    texture: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
+) -> IndexArray:
+    """The best-textured place (x, y) of every cell of a grid laid over a view, strongest first.
+
+    Cells count across and down; patches stay ``reach_px``, which they may move, inside the frame.
+    """
+    height, width = texture.shape
+    border = size_px // 2 + reach_px + 1
+    floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))
     found = []
     for rows in np.array_split(np.arange(border, height - border), cells[1]):
         for cols in np.array_split(np.arange(border, width - border), cells[0]):
             if len(rows) == 0 or len(cols) == 0:
                 continue
-            part = strength[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+            part = texture[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
             i, j = divmod(int(np.argmax(part)), part.shape[1])
             if part[i, j] > floor:
                 found.append((float(part[i, j]), int(cols[0]) + j, int(rows[0]) + i))

@@ -61,11 +61,21 @@ def off_nadir_attitude(
 
 def turned(camera: Camera, rotation_vector_rad: ArrayLike) -> Camera:
     """The same camera turned about its own axes by a rotation vector (radians)."""
-    from scipy.spatial.transform import Rotation
-
-    turn = Rotation.from_quat(camera.quaternion) * Rotation.from_rotvec(rotation_vector_rad)
-    x, y, z, w = turn.as_quat().tolist()
-    return replace(camera, quaternion=(x, y, z, w))
+    # Plain numbers, as in `track_axes`: every step of a fit makes one such product of quaternions
+    u, v, w = np.asarray(rotation_vector_rad, float).tolist()
+    angle = math.sqrt(u * u + v * v + w * w)
+    share = math.sin(angle / 2.0) / angle if angle > 0.0 else 0.5
+    u, v, w, c = share * u, share * v, share * w, math.cos(angle / 2.0)
+    x, y, z, s = camera.quaternion
+    turn = (
+        s * u + x * c + y * w - z * v,
+        s * v - x * w + y * c + z * u,
+        s * w + x * v - y * u + z * c,
+        s * c - x * u - y * v - z * w,
+    )
+    length = math.sqrt(sum(part * part for part in turn))
+    x, y, z, s = (part / length for part in turn)
+    return replace(camera, quaternion=(x, y, z, s))
 
 
 def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:

@@ -10,7 +10,7 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
-from matchers.patches import PatchMatches, choose_patches, match_patches
+from matchers.patches import PatchMatches, choose_patches, match_patches, measure_texture
 from matchers.pose import PosePrior, other_pose
 from matchers.pose_fit import FitParameters, fit_camera
 from matchers.view import render_known
@@ -35,7 +35,8 @@ class RefineParameters:
     floor_px: float = 0.25
     min_matches: int = 4  # of a fit
     outlier_sigmas: float = 2.5  # usual for the Cauchy weight, which tames wrong matches
-    rounds: int = 12  # of least squares
+    rounds: int = 12  # of least squares, fewer where no step is so much of a sigma
+    settled: float = 1e-4
     max_wide_looks: int = 4
     followed_log10_odds: float = 1.0
     bent_log10_odds: float = 3.0
@@ -122,7 +123,8 @@ def refine(
 
     def find_patches(camera: Camera, reach: int) -> PatchMatches:
         view, known = render_known(levels, camera, 2)
-        centres = choose_patches(view, weight * known, parameters.patch_px, cells, reach)
+        texture = measure_texture(view, weight * known, parameters.patch_px)
+        centres = choose_patches(texture, parameters.patch_px, cells, reach)
         return match_patches(photo, view, centres, parameters.patch_px, reach)
 
     widest, *narrower = parameters.reaches_px
@@ -199,7 +201,9 @@ def fit_pose(
         stated_noise(matches)[1],
         prior,
         free,
-        FitParameters(outlier_sigmas=USUAL.outlier_sigmas, rounds=USUAL.rounds),
+        FitParameters(
+            outlier_sigmas=USUAL.outlier_sigmas, rounds=USUAL.rounds, settled=USUAL.settled
+        ),
         counted=1.0 / matches.overlap.sum(axis=1),
         compiled=True,
     )

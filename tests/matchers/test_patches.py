@@ -14,6 +14,7 @@ from matchers.patches import (
     choose_patches,
     groups_of,
     match_patches,
+    measure_texture,
 )
 from tests.matchers.lamp_world import matched
 
@@ -137,7 +138,7 @@ def test_one_patch_in_each_cell_at_its_best_texture() -> None:
         view[y, x] = 10.0
     view = cv2.GaussianBlur(view, (0, 0), 2.0)
     weight = np.ones_like(view)
-    centres = choose_patches(view, weight, 21, (3, 2), 5)
+    centres = choose_patches(measure_texture(view, weight, 21), 21, (3, 2), 5)
     assert len(centres) == 6
     near = [min(np.hypot(x - cx, y - cy) for x, y in towns) for cx, cy in centres]
     assert max(near) <= 11.0  # the town lies in its window
@@ -146,7 +147,7 @@ def test_one_patch_in_each_cell_at_its_best_texture() -> None:
     strength = cv2.cornerMinEigenVal(view, 21, ksize=3)[centres[:, 1], centres[:, 0]]
     assert (np.diff(strength) <= 1e-9).all()
     weight[:, 110:] = 0.0
-    left = choose_patches(view, weight, 21, (3, 2), 5)
+    left = choose_patches(measure_texture(view, weight, 21), 21, (3, 2), 5)
     assert len(left) == 4
     assert left[:, 0].max() + 10 < 110
 
