@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.confidence.fit import (
+    NOTHING_TOLD,
     THRESHOLDS,
+    TIME_TOLD,
     fewer_steps,
     learn_then_test,
     left_out_probability,
@@ -46,32 +48,36 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
     judged: list[Judged] = []
     if training is None:
         shipped = shipped_calibration()
-        steps, threshold = shipped.steps, shipped.accept_probability
+        steps = shipped.steps
+        threshold, blind_threshold = shipped.accept_probability, shipped.accept_probability_blind
         lines = ["No training rows: the calibration of the package is judged.", ""]
     else:
-        steps, threshold = fewer_steps(venn_abers(training.log10_odds, training.placed)), STRICTEST
+        steps = fewer_steps(venn_abers(training.log10_odds, training.placed))
+        threshold, blind_threshold = STRICTEST, None
         left_out = left_out_probability(training)
         judged.append(Judged(name="Training half, left out in turn", p=left_out, trials=training))
         lines = steps_lines(steps, training)
     if test is not None:
         p = probability_of(test, steps)
         judged.append(Judged(name="Test half", p=p, trials=test))
-        tested = learn_then_test(p, test, target)
-        lines += threshold_lines(tested, target, steps)
-        if training is not None and tested.threshold is not None:
-            threshold = tested.threshold
-        if write and tested.threshold is None:
+        told, blind = (learn_then_test(p, test, target, kind) for kind in (TIME_TOLD, NOTHING_TOLD))
+        lines += threshold_lines(told, target, steps, TIME_TOLD)
+        lines += threshold_lines(blind, target, steps, NOTHING_TOLD)
+        if training is not None:
+            threshold, blind_threshold = told.threshold or threshold, blind.threshold
+        if write and told.threshold is None:
             raise ValueError("no threshold passes the test on the test half: draw more cases")
         if write:
             calibration = Calibration(
                 steps=steps,
                 accept_probability=threshold,
+                accept_probability_blind=blind_threshold,
                 trials=trials_told(judged[0]),
-                tested=accepted_told(judged[1], tested),
+                tested=accepted_told(judged[1], told.wrong_rate, threshold, blind_threshold),
             )
             write.write_text(calibration_text(calibration), encoding="utf-8")
     for one in judged:
-        lines += [*judgement_lines(one), *accepted_lines(one, threshold)]
+        lines += [*judgement_lines(one), *accepted_lines(one, threshold, blind_threshold)]
     if plot and judged:
         from benchmarks.confidence.report import plot_reliability
 

@@ -31,6 +31,8 @@ from regengine.registration.types import Evidence
 IntArray = NDArray[np.intp]
 
 FOLDS = 5
+# Kinds of trials whose thresholds are tested apart
+TIME_TOLD, NOTHING_TOLD = "time told", "nothing told"
 # Steps of less than this, in the logarithm of the odds (natural), are one
 LEAST_STEP = 0.1
 
@@ -176,8 +178,8 @@ def proposals_of(rows: pd.DataFrame, half: str) -> Proposals | None:
         doubted=np.array([bool(set(codes.split("|")) - NO_DOUBTS) for codes in reasons]),
         blocks=blocks_of(found),
         kinds={
-            "time told": ~nothing,
-            "nothing told": nothing,
+            TIME_TOLD: ~nothing,
+            NOTHING_TOLD: nothing,
             "at most 45° off nadir": off_nadir_deg <= OBLIQUE_DEG,
             "beyond 45°": off_nadir_deg > OBLIQUE_DEG,
         },
@@ -258,9 +260,9 @@ class Acceptance:
 
 
 def acceptance(
-    p: FloatArray, trials: Proposals, threshold: float, kind: str | None = None
+    p: FloatArray, trials: Proposals, threshold: FloatArray | float, kind: str | None = None
 ) -> Acceptance:
-    """What a threshold lets through, of all trials or of a kind."""
+    """What a threshold (or one for each) lets through, of all trials or of a kind."""
     accepted = (p >= threshold) & ~trials.doubted
     if kind is not None:
         accepted &= trials.kinds[kind]
@@ -287,19 +289,22 @@ class Tested:
         return passed[-1] if passed else None
 
 
-def learn_then_test(p: FloatArray, trials: Proposals, target: float) -> Tested:
-    """Learn-then-Test: thresholds tested one after the other, by the binomial distribution.
+def learn_then_test(
+    p: FloatArray, trials: Proposals, target: float, kind: str | None = None
+) -> Tested:
+    """Learn-then-Test: thresholds tested one after the other on trials of a kind, by the binomial.
 
     A test that follows one that failed is not made, so that with 95 % confidence no threshold that
     passed lets through more wrong ones than the rate. That is the target, or where the trials are
     too few the least that they can prove: how many pass the strictest threshold says it, not which
     of them are right.
     """
-    wrong_rate = wrong_rate_allowed(acceptance(p, trials, THRESHOLDS[0]).accepted, target)
+    strictest = acceptance(p, trials, THRESHOLDS[0], kind)
+    wrong_rate = wrong_rate_allowed(strictest.accepted, target)
     let_in: list[Acceptance] = []
     p_value: list[float] = []
     for threshold in THRESHOLDS:
-        let_in.append(acceptance(p, trials, threshold))
+        let_in.append(acceptance(p, trials, threshold, kind))
         p_value.append(float(binom.cdf(let_in[-1].wrong, let_in[-1].accepted, wrong_rate)))
         if p_value[-1] > DELTA:
             break

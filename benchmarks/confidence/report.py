@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from benchmarks.arrays import BoolArray
 from benchmarks.confidence.fit import (
     DELTA,
+    NOTHING_TOLD,
     Acceptance,
     Proposals,
     Tested,
@@ -91,24 +92,29 @@ def trials_told(left_out: Judged) -> dict[str, Any]:
     }
 
 
-def let_in_by_kind(judged: Judged, threshold: float) -> list[tuple[str, int, Acceptance]]:
-    """Of all proposals and of each kind, how many there are and what a threshold lets through."""
+def let_in_by_kind(
+    judged: Judged, threshold: float, blind_threshold: float | None
+) -> list[tuple[str, int, Acceptance]]:
+    """Of all proposals and of each kind, how many there are and what the thresholds let through."""
     p, trials = judged.p, judged.trials
+    blind = np.inf if blind_threshold is None else blind_threshold
+    thresholds = np.where(trials.kinds[NOTHING_TOLD], blind, threshold)
     return [
-        ("all", len(trials), acceptance(p, trials, threshold)),
+        ("all", len(trials), acceptance(p, trials, thresholds)),
         *(
-            (kind, int(of_kind.sum()), acceptance(p, trials, threshold, kind))
+            (kind, int(of_kind.sum()), acceptance(p, trials, thresholds, kind))
             for kind, of_kind in trials.kinds.items()
         ),
     ]
 
 
-def accepted_told(test: Judged, tested: Tested) -> dict[str, Any]:
-    """What a calibration tells of the trials that its threshold was tested on."""
-    assert tested.threshold is not None
+def accepted_told(
+    test: Judged, wrong_rate: float, threshold: float, blind_threshold: float | None
+) -> dict[str, Any]:
+    """What a calibration tells of the trials that its thresholds were tested on."""
     return {
         "source": test.trials.source,
-        "wrong_rate": tested.wrong_rate,
+        "wrong_rate": wrong_rate,
         "kinds": [
             {
                 "kind": kind,
@@ -116,7 +122,7 @@ def accepted_told(test: Judged, tested: Tested) -> dict[str, Any]:
                 "wrong": one.wrong,
                 "wrong_rate_upper_95": round(one.upper_95, 5),
             }
-            for kind, _, one in let_in_by_kind(test, tested.threshold)
+            for kind, _, one in let_in_by_kind(test, threshold, blind_threshold)
         ],
     }
 
@@ -138,8 +144,8 @@ def steps_lines(steps: Steps, trials: Proposals) -> list[str]:
     ]
 
 
-def threshold_lines(tested: Tested, target: float, steps: Steps) -> list[str]:
-    """The thresholds that were tested, and what follows."""
+def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> list[str]:
+    """The thresholds that were tested on a kind of trials, and what follows."""
     rows = [
         (
             f"{threshold:g}",
@@ -156,7 +162,7 @@ def threshold_lines(tested: Tested, target: float, steps: Steps) -> list[str]:
     ]
     found = "no threshold" if tested.threshold is None else f"the threshold {tested.threshold:g}"
     return [
-        "## The acceptance threshold",
+        f"## The acceptance threshold: {kind}",
         "",
         *table("P from | log₁₀ odds from | accepted | wrong | 95 % bound | p | passed", rows),
         "",
@@ -175,14 +181,15 @@ def odds_text(steps: Steps, threshold: float) -> str:
     return "any" if least[0] == 0 else f"{steps.log10_odds[least[0] - 1]:.1f}"
 
 
-def accepted_lines(judged: Judged, threshold: float) -> list[str]:
-    """What the threshold accepts, by kind."""
+def accepted_lines(judged: Judged, threshold: float, blind_threshold: float | None) -> list[str]:
+    """What the thresholds accept, by kind."""
     rows = [
         (kind, f"{n}", f"{one.accepted}", f"{one.wrong}", f"{100.0 * one.upper_95:.2f} %")
-        for kind, n, one in let_in_by_kind(judged, threshold)
+        for kind, n, one in let_in_by_kind(judged, threshold, blind_threshold)
     ]
     return [
-        f"Accepted from {threshold:g} on, without doubts:",
+        f"Accepted from {threshold:g} on, with {NOTHING_TOLD} from {blind_threshold or NONE}, "
+        "without doubts:",
         "",
         *table("trials | proposals | accepted | wrong | 95 % bound", rows, right=4),
         "",

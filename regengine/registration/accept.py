@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -47,11 +48,19 @@ def is_tested(evidence: Evidence, params: AcceptParams) -> bool:
     return evidence.patch_log10_odds >= params.tested_log10_odds
 
 
-def decide(p_right: float, reasons: tuple[Reason, ...], params: AcceptParams) -> Verdict:
+def least_accepted(params: AcceptParams, is_blind: bool) -> float:
+    """Probability from which on a match is accepted; infinite where none is."""
+    least = params.accept_probability_blind if is_blind else params.accept_probability
+    return math.inf if least is None else least
+
+
+def decide(
+    p_right: float, reasons: tuple[Reason, ...], params: AcceptParams, *, is_blind: bool = False
+) -> Verdict:
     """Verdict from the probability and what speaks against trusting it."""
     if p_right < params.review_probability:
         return "no_match"
-    return "accepted" if p_right >= params.accept_probability and not reasons else "review"
+    return "accepted" if p_right >= least_accepted(params, is_blind) and not reasons else "review"
 
 
 def is_proven(match: Match | None, params: AcceptParams) -> bool:
@@ -62,7 +71,8 @@ def is_proven(match: Match | None, params: AcceptParams) -> bool:
     if match is None:
         return False
     tested = match.hypothesis.n_stars > 0 or is_tested(match.evidence, params)
-    return tested and place_probability(match.evidence) >= params.accept_probability
+    least = least_accepted(params, match.hypothesis.is_blind)
+    return tested and place_probability(match.evidence) >= least
 
 
 def choose_match(new: Match, known: Match | None, share: float, params: AcceptParams) -> Match:

@@ -64,22 +64,26 @@ class Steps:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Odds → probability, the acceptance threshold, and for people what both rest on.
+    """Odds → probability, the acceptance thresholds, and for people what they rest on.
 
+    accept_probability_blind: Where neither time nor place was given; None where no trials of that
+        kind tell of any, so that nothing is accepted.
     trials: Counts and rates of the trials that the steps come from.
-    tested: The same of the trials that the threshold was tested on, which are others.
+    tested: The same of the trials that the thresholds were tested on, which are others.
     """
 
     steps: Steps
     accept_probability: float
+    accept_probability_blind: float | None
     trials: dict[str, Any]
     tested: dict[str, Any]
 
     def __post_init__(self) -> None:
         """Raise ValueError where nothing could reach the threshold, or everything would."""
         least, most = self.steps.probability([-np.inf, np.inf])
-        if not least < self.accept_probability <= most:
-            raise ValueError("accept_probability is not within the probabilities of the steps")
+        for threshold in (self.accept_probability, self.accept_probability_blind):
+            if threshold is not None and not least < threshold <= most:
+                raise ValueError("accept_probability is not within the probabilities of the steps")
 
 
 def read_calibration(path: Path) -> Calibration:

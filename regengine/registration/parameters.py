@@ -278,6 +278,10 @@ class AcceptParams:
     accept_probability: float = field(
         default_factory=lambda: shipped_calibration().accept_probability
     )
+    # where neither time nor place was given; None accepts nothing
+    accept_probability_blind: float | None = field(
+        default_factory=lambda: shipped_calibration().accept_probability_blind
+    )
     # Below this, one in four, a proposal is not worth a person's look
     review_probability: float = 0.25
     # What has these odds, the views tried taken off, is no chance: one in a thousand

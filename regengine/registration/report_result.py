@@ -23,6 +23,7 @@ from regengine.registration.accept import (
     check_blind_fit,
     decide,
     is_tested,
+    least_accepted,
     probability,
     probability_interval,
 )
@@ -169,7 +170,9 @@ def judge(
     params, evidence = problem.params.accept, match.evidence
     p_right = chance * probability(evidence, params)
     reasons = list_review_reasons(match, points, params)
-    verdict = decide(p_right, reasons, params)
+    is_blind = match.hypothesis.is_blind
+    least = least_accepted(params, is_blind)
+    verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if verdict == "accepted":
         # The camera may be bent where no control point is
         worst_m = match.pose_sigma_m
@@ -182,21 +185,23 @@ def judge(
                 "control points"
             )
             reasons = (Reason(code="imprecise", text=text),)
-        verdict = decide(p_right, reasons, params)
+        verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if probability(evidence, params) < params.review_probability:
         reasons = explain_no_match(problem, state)  # how well it fits there is no matter
-    elif verdict == "review" and p_right < params.accept_probability:
+    elif verdict == "review" and p_right < least:
         reasons = (*reasons, *diagnose(match, points, chance, params))
         if not reasons:
             text = (
                 f"the evidence gives a probability of {p_right:.4f}, below the acceptance "
-                f"threshold of {params.accept_probability:.4f}"
+                f"threshold of {least:.4f}"
             )
+            if math.isinf(least):
+                text = "without time or place nothing is accepted unseen: check the overlay"
             reasons = (Reason(code="low_probability", text=text),)
     if verdict == "review":
         more = (*tell_uncovered(problem), *tell_unfinished(problem, state))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
-    if verdict == "accepted" and match.hypothesis.is_blind:
+    if verdict == "accepted" and is_blind:
         reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
         verdict = "review" if reasons else "accepted"
     return verdict, reasons

@@ -112,10 +112,20 @@ def test_the_verdict_is_review_up_to_the_calibrations_threshold_and_where_there_
     assert decide(LESS, (), ACCEPT) == decide(LESS, (DOUBT,), ACCEPT) == "no_match"
 
 
+def test_without_time_or_place_a_threshold_of_its_own_decides() -> None:
+    strict = replace(ACCEPT, accept_probability_blind=0.99)
+    assert decide(0.98, (), strict) == decide(0.99, (), strict, is_blind=True) == "accepted"
+    assert decide(0.98, (), strict, is_blind=True) == "review"
+    untried = replace(ACCEPT, accept_probability_blind=None)
+    assert decide(0.999999, (), untried, is_blind=True) == "review"
+
+
 def test_what_accepted_promises() -> None:
     """Spelled out: changing it changes what users were promised."""
     shipped = shipped_calibration()
     assert shipped.accept_probability >= 0.95
+    assert shipped.accept_probability_blind is not None
+    assert shipped.accept_probability_blind >= 0.95
     everything = shipped.tested["kinds"][0]
     assert everything["kind"] == "all"
     assert everything["wrong"] == 0
@@ -166,6 +176,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         pytest.param(steps(high=[0.0, 0.5, 1.0]), "order", id="impossibility"),
         pytest.param(changed(accept_probability=0.9999), "accept", id="never reached"),
         pytest.param(changed(accept_probability=0.0), "accept", id="reached by everything"),
+        pytest.param(changed(accept_probability_blind=0.9999), "accept", id="blind: never reached"),
         pytest.param(changed(accept_probability="0.9"), "sound", id="a threshold in words"),
     ],
 )
