@@ -161,5 +161,6 @@ def report_on_map(
         probability_low=low,
         probability_high=high,
         sources=tuple(sorted(sources.items())),
+        lights=reference,
     )
     return record_match(result, match, points)

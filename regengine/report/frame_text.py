@@ -147,7 +147,7 @@ def _made(stored: StoredFrame) -> Section:
     result = stored.result
     return [
         ("by", f"regengine {result.engine_version}"),
-        ("with lights", result.lights or "none"),
+        ("on the map", result.lights or "none"),
         ("at", stored.processed_utc),
         ("in", f"{result.seconds:.2f} s"),
         ("settings", stored.parameters),

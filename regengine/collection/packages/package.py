@@ -175,9 +175,7 @@ def readme(contents: Contents) -> str:
     credits = [_credit(one) for one in frames]
     if maps:
         used = ", ".join(map(plain_text, maps))
-        credits.append(
-            f"- Night-light maps that were used: {used}; cite them as their producers ask."
-        )
+        credits.append(f"- Maps that were used: {used}; cite them as their producers ask.")
     files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in contents.calibration]
     text = _TEXT.format(
         title=plain_text(contents.title),
@@ -224,7 +222,9 @@ def _how(one: PackedFrame) -> str:
     sigmas = [point.sigma_m for point in frame.points if point.sigma_m is not None]
     known = f"; control points known to {max(sigmas):.0f} m or better" if sigmas else ""
     points = f"{len(frame.points)} control points{known}"
-    engine = f"by its city lights on the map {plain_text(result.lights or 'of an unknown name')}"
+    what = {"streets": "by streets", "day": "by its ground by day"}
+    engine = what.get(result.reference_kind, "by its city lights")
+    engine += f" on the map {plain_text(result.lights or 'of an unknown name')}"
     nadir = result.nadir
     if nadir is not None:
         age = "" if nadir.tle_age_h is None else f", {abs(nadir.tle_age_h):.0f} h from its epoch"

@@ -198,6 +198,7 @@ def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
     assert "held-out patches agree at 25 m" in sources["proof"]
     assert placed.fit is not None
     assert placed.fit.log10_odds >= 6.0
+    assert placed.lights == "streets, © OpenStreetMap contributors (ODbL)"  # as exports name it
 
 
 def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, truth: Camera) -> None:
