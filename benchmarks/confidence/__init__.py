@@ -43,11 +43,12 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
         need("--plot", "matplotlib.figure")
     rows = read_rows(tables)
     training, test = proposals_of(rows, "train"), proposals_of(rows, "test")
-    if write and (training is None or test is None):
-        raise ValueError("the tables need proposals of both halves: to fit on, and to test with")
+    if write and test is None:
+        raise ValueError("the tables need proposals of the test half, to test thresholds with")
     judged: list[Judged] = []
+    shipped = shipped_calibration()
+    fitted_on = shipped.trials
     if training is None:
-        shipped = shipped_calibration()
         steps = shipped.steps
         threshold, blind_threshold = shipped.accept_probability, shipped.accept_probability_blind
         lines = ["No training rows: the calibration of the package is judged.", ""]
@@ -56,6 +57,7 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
         threshold, blind_threshold = STRICTEST, None
         left_out = left_out_probability(training)
         judged.append(Judged(name="Training half, left out in turn", p=left_out, trials=training))
+        fitted_on = trials_told(judged[0])
         lines = steps_lines(steps, training)
     if test is not None:
         p = probability_of(test, steps)
@@ -63,7 +65,7 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
         told, blind = (learn_then_test(p, test, target, kind) for kind in (TIME_TOLD, NOTHING_TOLD))
         lines += threshold_lines(told, target, steps, TIME_TOLD)
         lines += threshold_lines(blind, target, steps, NOTHING_TOLD)
-        if training is not None:
+        if write or training is not None:
             threshold, blind_threshold = told.threshold or threshold, blind.threshold
         if write and told.threshold is None:
             raise ValueError("no threshold passes the test on the test half: draw more cases")
@@ -72,8 +74,8 @@ def page_of(tables: list[Path], target: float, write: Path | None, plot: Path | 
                 steps=steps,
                 accept_probability=threshold,
                 accept_probability_blind=blind_threshold,
-                trials=trials_told(judged[0]),
-                tested=accepted_told(judged[1], told.wrong_rate, threshold, blind_threshold),
+                trials=fitted_on,
+                tested=accepted_told(judged[-1], told.wrong_rate, threshold, blind_threshold),
             )
             write.write_text(calibration_text(calibration), encoding="utf-8")
     for one in judged:
@@ -90,7 +92,8 @@ def main(argv: list[str]) -> int:
     given = parser("confidence", __doc__)
     given.epilog = (
         "Tables: python -m benchmarks registration --simulated --half train --table cases.csv. "
-        "Tables without training rows judge the calibration of the package."
+        "Tables without training rows judge the calibration of the package; --write then keeps its "
+        "steps and writes the thresholds that they pass."
     )
     given.add_argument("table", type=Path, nargs="+", help="CSV of simulated cases")
     given.add_argument("--write", type=Path, metavar="FILE", help="write the calibration (JSON)")
