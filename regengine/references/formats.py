@@ -147,9 +147,15 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             )
         grid, warp = None, True
         if max(map(abs, dataset.bounds)) <= PARAMS.farthest:
-            grid = square_grid(dataset.transform, dataset.width, dataset.height)
-            warp = crs.to_epsg() != 4326 or grid is None
-            grid = _lonlat_grid(dataset, crs) if warp or grid is None else grid
+            to_lonlat, (rows, cols) = dataset.transform, dataset.shape
+            step = (to_lonlat.a - to_lonlat.e) / 2.0
+            skew = abs(to_lonlat.b) * rows + abs(to_lonlat.d) * cols
+            skew += abs(to_lonlat.a + to_lonlat.e) / 2.0 * max(cols, rows)
+            is_square = step > 0.0 and skew <= PARAMS.grid_tolerance_px * step
+            warp = crs.to_epsg() != 4326 or not is_square
+            west, north = to_lonlat.c, to_lonlat.f
+            grid = PixelGrid(west=west, north=north, step_deg=step, cols=cols, rows=rows)
+            grid = _lonlat_grid(dataset, crs) if warp else grid
         if (
             grid is None
             or not (grid.west >= -361.0 and grid.east <= 541.0)
@@ -318,16 +324,6 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
         return False
     zeros_inside = np.count_nonzero(binary_fill_holes(largest) & ~other)
     return bool(zeros_inside < PARAMS.max_zeros_inside * np.count_nonzero(largest))
-
-
-def square_grid(transform: Affine, cols: int, rows: int) -> PixelGrid | None:
-    """The grid of a transform if it is north-up with square pixels, else None."""
-    step = (transform.a - transform.e) / 2.0
-    skew = abs(transform.b) * rows + abs(transform.d) * cols
-    uneven = abs(transform.a + transform.e) / 2.0 * max(cols, rows)
-    if step <= 0.0 or skew + uneven > PARAMS.grid_tolerance_px * step:
-        return None
-    return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
 
 
 def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
