@@ -554,8 +554,8 @@ class StreetParams(CellParams):
     near_rounds: int = 4
     # Smeared frames took more than 4 rounds to come to rest
     max_rounds: int = 8
-    # Noise as stated is 1.7 times what 19 simulated frames have (seeds 21000 on), and refits move
-    # them by up to 2.9 times the variance but for one, whose patches err together (8)
+    # Noise as stated is 1.7 times what 21 simulated frames have (seeds 21000 on), and refits move
+    # them by up to 3.5 times the variance but for one, whose patches err together (10)
     is_noise_found: bool = True
     # Ground around the frame, km
     margin_km: float = 3.0

@@ -61,9 +61,16 @@ def fit_all_cells(
         stated, whiten = stated_noise(matches)
         white = np.einsum("nij,nj->ni", whiten, refinement.residual_px)
         variance = min(1.0, (1.4826 * float(np.median(np.abs(white)))) ** 2)
-        floor = stated - matches.covariance
-        matches = replace(matches, covariance=variance * stated - floor)
+        noise = variance * stated
+        matches = replace(matches, covariance=noise - (stated - matches.covariance))
         refinement = fit_pose(at, matches, belief, unknown)
+        # Covariance of an M-estimate (Huber 1981) in place of that of weights, for the Cauchy
+        # weight w of residuals r: E[w^2 r^2] / E[w^2]^2 instead of 1 / E[w]
+        residual_px, w = refinement.residual_px, refinement.weights
+        square = np.einsum("ni,nij,nj->n", residual_px, np.linalg.inv(noise), residual_px) / 2.0
+        spread = max(1.0, 1.4826**2 * float(np.median(white**2)) / variance)
+        huber = w.mean() * (w**2 * square).mean() / spread / (w**2).mean() ** 2
+        refinement = replace(refinement, covariance=float(huber) * refinement.covariance)
     camera = picture.image.stored_camera(refinement.camera, hypothesis.camera)
     residual, nothing = proofs[-1].residual_px, np.zeros(0)
     held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
