@@ -194,8 +194,8 @@ def build_streets(
     n_lines = n_roads = n_broken = 0
     road_m = 0.0
     # Extracts have their lines in no order of place, and a country has more pixels than memory
-    # holds: they lie on the disk, from a first to a last record
-    bands: dict[int, list[slice]] = defaultdict(list)
+    # holds: they lie on the disk, a first record and a number of them a batch
+    bands: dict[int, list[tuple[int, int]]] = defaultdict(list)
     n_records = 0
     cells: set[int] = set()
     with unwritable_told(out), tempfile.TemporaryFile(dir=out.absolute().parent) as spill:
@@ -214,8 +214,8 @@ def build_streets(
                 records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
                 numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
                 ends = n_records + np.append(starts, len(records))
-                for number, *part in zip(numbers.tolist(), ends[:-1], ends[1:], strict=True):
-                    bands[number].append(slice(*part))
+                for number, first, end in zip(numbers, ends[:-1], ends[1:], strict=True):
+                    bands[int(number)].append((int(first), int(end - first)))
                 spill.write(records.tobytes())
                 n_records += len(records)
                 for keys in (vertices, drawn):
@@ -226,7 +226,6 @@ def build_streets(
             raise LightMapError(_explain_nothing(sources, names, n_lines, region))
         covered, row0, col0 = _close_cells(cells, params)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
-        stored = np.memmap(spill, RECORD, "r")
 
         def read_block(block: PixelGrid) -> NDArray[np.uint8]:
             """Codes of a part of the map."""
@@ -234,8 +233,9 @@ def build_streets(
             col = round((block.west + 180.0) * STEPS_PER_DEG)
             length_m = np.zeros((block.rows, block.cols))
             for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
-                for part in bands.get(number, ()):
-                    records = stored[part]
+                for first, n in bands.get(number, ()):
+                    spill.seek(first * RECORD.itemsize)
+                    records = np.frombuffer(spill.read(n * RECORD.itemsize), RECORD)
                     down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
                     down, right = down + number * BAND_ROWS - row, right - col
                     here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
