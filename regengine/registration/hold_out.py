@@ -44,7 +44,8 @@ def measure_held_out(
     allowed_px = allowed_error_px(refinement.camera, image)
     right_px = max(params.right_share * allowed_px, params.landed_px)
     view, known = seen
-    strict, wide = [], []
+    strict: list[PredictedPatches] = []
+    wide: list[PredictedPatches] = []
     for size_px, along in params.patches:
         texture = measure_texture(view, image.weight * known, size_px)
         for tests, landed_px in ((strict, params.landed_px), (wide, right_px)):
