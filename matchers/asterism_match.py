@@ -150,14 +150,17 @@ def rotate_as_voted(
     turn, photo, reference = (each.ravel() for each in (turn_rad, members, reference_members))
     pair = (photo * np.int64(len(index.vectors)) + reference) * steps
     step = np.floor(turn / (2.0 * np.pi) * steps).astype(np.int64) % steps
-    votes = np.concatenate([pair + step, pair + (step + 1) % steps])
-    order = np.argsort(votes, kind="stable")
-    _, starts, counts = np.unique(votes[order], return_index=True, return_counts=True)
+    # Cells with the numbers of their votes in the last bits: sorted at once
+    bits = (2 * len(turn)).bit_length()
+    votes = np.concatenate([pair + step, pair + (step + 1) % steps]) << bits
+    votes = np.sort(votes | np.arange(len(votes)))
+    starts = np.flatnonzero(np.diff(votes >> bits, prepend=-1))
+    counts = np.diff(starts, append=len(votes))
     top = np.argsort(-counts, kind="stable")[: parameters.weighed]
     counts = counts[top]
     begins = np.cumsum(counts) - counts
     rows = np.arange(counts.sum()) + np.repeat(starts[top] - begins, counts)
-    voters = order[rows] % len(turn)
+    voters = (votes[rows] & ((1 << bits) - 1)) % len(turn)
     sine, cosine = (np.add.reduceat(f(turn[voters]), begins) for f in (np.sin, np.cos))
     most = index.parameters.log_size_tolerance * float(parameters.scale_free)
     log_scale = np.add.reduceat(log_scale[voters // 3], begins) / counts
