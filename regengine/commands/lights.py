@@ -138,10 +138,7 @@ def fetch_tiles(
     quiet: bool,
 ) -> TileSet:
     """Fetch the tiles of a region, once it is told how much that is."""
-    import shutil
-
-    from regengine.errors import LightMapError
-    from regengine.references.build import estimate_bytes, plan_grid
+    from regengine.references.build import check_free_space, estimate_bytes, plan_grid
     from regengine.references.services import SERVICES, TileSet
 
     tiles = TileSet(kind=kind, template=url or SERVICES[kind], level=level, bounds=bounds)
@@ -158,12 +155,7 @@ def fetch_tiles(
             err=True,
         )
     for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
-        free = shutil.disk_usage(folder).free
-        if free < 1.5 * wanted:
-            raise LightMapError(
-                f"{folder} has {free / 1e6:,.0f} MB free, too little: make room, or let "
-                "REGENGINE_CACHE and REGENGINE_DATA name folders on another disk."
-            )
+        check_free_space(folder, 1.5 * wanted, "what is fetched or made of it")
     with progress_bar("Fetching", quiet=quiet) as progress:
         tiles.fetch(tiles.missing(), progress)
     return tiles

@@ -145,12 +145,12 @@ def _build(
 ) -> None:
     """Build a map, told in sizes before and after."""
     from regengine.io.atomic import check_new_file
-    from regengine.references.streets import build_streets, check_free_space
+    from regengine.references.streets import LampParams, build_streets
 
     check_new_file(out, (".tif", ".tiff"), force=force)
-    needed = check_free_space(roads, out.absolute().parent)
     if not quiet:
-        size = sum(path.stat().st_size for path in roads if path.exists())
+        size = sum(path.stat().st_size for path in roads if path.is_file())
+        needed = LampParams().disk_share * size
         say(
             f"{size / 1e6:,.1f} MB of roads; building takes up to {needed / 1e6:,.0f} MB of "
             f"{out.absolute().parent} for a while.",

@@ -64,6 +64,17 @@ def estimate_bytes(kind: KindName, grid: PixelGrid) -> float:
     return KINDS[kind].disk_share * raw
 
 
+def check_free_space(folder: Path, needed: float, what: str) -> None:
+    """Refuse, by LightMapError, to begin what takes more bytes than a disk has left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise LightMapError(
+            f"{folder} has {free / 1e6:,.0f} MB free, and {what} takes about {needed / 1e6:,.0f} "
+            "MB for a while: make room, or name a place on another disk (REGENGINE_CACHE and "
+            "REGENGINE_DATA name folders)."
+        )
+
+
 def write_reference(
     kind: KindName,
     out: Path,
@@ -119,12 +130,7 @@ def write_reference(
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
     final = out.with_name(f".{out.name}.{os.getpid()}.tif")
     with writing(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
-        needed, free = estimate_bytes(kind, grid), shutil.disk_usage(out.parent).free
-        if needed > free:
-            raise LightMapError(
-                f"{out.parent} has {free / 1e6:,.0f} MB free, and {out.name} takes about "
-                f"{needed / 1e6:,.0f} MB while it is made: make room, or name another place."
-            )
+        check_free_space(out.parent, estimate_bytes(kind, grid), out.name)
         with rasterio.open(
             draft,
             "w",

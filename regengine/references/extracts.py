@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -15,9 +14,10 @@ from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
-from regengine.references.build import Progress
+from regengine.references.build import Progress, check_free_space
 from regengine.references.reference import Bounds
 from regengine.references.services import explain_failure
+from regengine.references.streets import LampParams
 
 # Geofabrik's list of extracts, made anew every day: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
@@ -31,7 +31,6 @@ class ExtractParams:
     reach_km: float = 60.0  # streets are built so far: twice what a lens of 180 mm shows
     index_megabytes: int = 64  # of the list of extracts, at most (in 2024 it had 10)
     total_s: float = 12 * 3600.0  # longest time for one download
-    disk_share: float = 2.0  # room wanted for building, in extracts: see `check_free_space`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,13 +138,8 @@ def download_extract(
 
     def begin(there: int, total: int) -> None:
         tell_size(there, total)
-        needed, free = (1.0 + params.disk_share) * total - there, shutil.disk_usage(folder).free
-        if free < needed:
-            raise LightMapError(
-                f"{folder} has {free / 1e6:,.0f} MB free, and {path.name} takes about "
-                f"{needed / 1e6:,.0f} MB until streets are built: make room, or let "
-                "REGENGINE_CACHE name a folder on another disk."
-            )
+        needed = (1.0 + LampParams().disk_share) * total - there
+        check_free_space(folder, needed, f"{path.name} with what is built of it")
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,13 @@ from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import unwritable_told
 from regengine.io.extras import need
-from regengine.references.build import BuildParams, Progress, plan_grid, write_reference
+from regengine.references.build import (
+    BuildParams,
+    Progress,
+    check_free_space,
+    plan_grid,
+    write_reference,
+)
 from regengine.references.kinds import KINDS
 from regengine.references.reference import FACTORS, Bounds, PixelGrid
 
@@ -88,6 +93,9 @@ class LampParams:
         lakes are dark, beyond the extract's edge nothing is known.
     batch_lines : int
         Lines read at a time.
+    disk_share : float
+        Room that building takes on the disk meanwhile, in sizes of the extracts: GDAL keeps the
+        places of an ``.osm.pbf``'s nodes there.
     """
 
     class_weights: Mapping[str, float] = field(default_factory=_class_weights)
@@ -95,6 +103,7 @@ class LampParams:
     cell_px: int = 64
     max_gap_cells: int = 4
     batch_lines: int = 32_768
+    disk_share: float = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +174,8 @@ def build_streets(
         ``out`` exists, the region makes more than ``BuildParams.max_pixels``, or a package is
         missing.
     LightMapError
-        A source cannot be read, holds no roads, or none in the region; ``out`` cannot be written.
+        A source cannot be read, holds no roads, or none in the region; ``out`` cannot be written,
+        or the disk has too little room.
     """
     params = params or LampParams()
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
@@ -185,6 +195,7 @@ def build_streets(
                 f"{out} would have {grid.cols * grid.rows / 1e9:,.1f} gigapixels, "
                 f"{BuildParams().max_pixels / 1e9:g} at most: choose a smaller --region."
             )
+    size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     tags = {
         "PRODUCT": product or f"OpenStreetMap roads ({names})",
@@ -199,6 +210,7 @@ def build_streets(
     n_records = 0
     cells: set[int] = set()
     with unwritable_told(out), tempfile.TemporaryFile(dir=out.absolute().parent) as spill:
+        check_free_space(out.absolute().parent, params.disk_share * size, "building")
         for path in sources:
             for lines, weights, n_read, n_left_out in _read_roads(path, region, out, params):
                 n_lines, n_broken = n_lines + n_read, n_broken + n_left_out
@@ -485,19 +497,3 @@ def _explain_nothing(
         f"{names} holds no lit roads between longitudes {west:.2f} and {east:.2f}, latitudes "
         f"{south:.2f} and {north:.2f}{lies}: give an extract of that place, or another --region."
     )
-
-
-def check_free_space(sources: Sequence[Path], folder: Path) -> float:
-    """Bytes that building takes on the disk meanwhile, about: GDAL keeps an extract's nodes there.
-
-    LightMapError if the disk has less room than that.
-    """
-    size = sum(path.stat().st_size for path in sources if path.is_file())
-    wanted = 2.0 * size
-    free = shutil.disk_usage(folder).free
-    if free < wanted:
-        raise LightMapError(
-            f"{folder} has {free / 1e6:,.0f} MB free, and building takes about "
-            f"{wanted / 1e6:,.0f} MB for a while: make room, or name a file on another disk."
-        )
-    return wanted
