@@ -280,10 +280,10 @@ class Reference:
         dataset, mask = self._dataset(), None
         with reading(self.path):
             samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
-            if self.masked:
-                mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
-            elif self.warp and self.nodata is None:  # where it ends: at least half covered
+            if self.warp and self.nodata is None:  # where it ends: at least half covered
                 mask = dataset.read(dataset.count, window=window) > 127
+            elif self.masked:
+                mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
         return self._values_of(samples, mask)
 
     def _values_of(self, samples: NDArray[Any], mask: Mask | None) -> tuple[Values, Mask]:
@@ -306,28 +306,31 @@ class Reference:
 
     def _dataset(self) -> rasterio.DatasetReader:
         """The file as longitude and latitude, kept open."""
-        key = os.getpid(), self, self.version
-        opened = _OPENED.__dict__.setdefault("datasets", {})
-        dataset = opened.pop(key, None) or open_dataset(self.path, driver=self.driver)
-        if self.warp and not isinstance(dataset, WarpedVRT):
-            with reading(self.path):
-                dataset = WarpedVRT(
-                    dataset,
-                    src_crs=self.crs,
-                    crs="EPSG:4326",
-                    transform=self.grid.transform,
-                    width=self.grid.cols,
-                    height=self.grid.rows,
-                    resampling=Resampling.bilinear,
-                    tolerance=PARAMS.warp_tolerance_px,
-                    src_nodata=self.nodata,
-                    nodata=self.nodata,
-                    add_alpha=self.nodata is None and dataset.colorinterp[-1] != ColorInterp.alpha,
-                )
-        opened[key] = dataset  # used last
-        while len(opened) > PARAMS.open_files:
-            opened.pop(next(iter(opened)))
+        if not hasattr(_OPENED, "dataset"):
+            _OPENED.dataset = lru_cache(PARAMS.open_files)(_open_dataset)
+        dataset: rasterio.DatasetReader = _OPENED.dataset(self, self.version, os.getpid())
         return dataset
+
+
+def _open_dataset(reference: Reference, version: object, pid: int) -> rasterio.DatasetReader:
+    dataset = open_dataset(reference.path, driver=reference.driver)
+    if not reference.warp:
+        return dataset
+    has_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+    with reading(reference.path):
+        return WarpedVRT(
+            dataset,
+            src_crs=reference.crs,
+            crs="EPSG:4326",
+            transform=reference.grid.transform,
+            width=reference.grid.cols,
+            height=reference.grid.rows,
+            resampling=Resampling.bilinear,
+            tolerance=PARAMS.warp_tolerance_px,
+            src_nodata=reference.nodata,
+            nodata=reference.nodata,
+            add_alpha=reference.nodata is None and not has_alpha,
+        )
 
 
 @lru_cache(maxsize=PARAMS.kept_squares)

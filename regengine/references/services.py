@@ -306,9 +306,11 @@ class TileSet:
             tiles = [read_tile(p, size, self.kind) if p.exists() else absent for p in paths]
             rows.append(np.concatenate(tiles, axis=-1)[..., left % size :][..., : block.cols])
         rgba = np.concatenate(rows, axis=-2)[:, first % size :][:, : last - first]
-        values, valid = rgba[:3].astype(np.float32), rgba[3] > 0
+        valid = rgba[3] > 0
         if self.kind == "lights":
             values = lights.display_table()[lights.lights_only_luma(rgba[:3])]
+        else:
+            values = rgba[:3].astype(np.float32)
         edges = edges - first
         weight = _integrate_rows(valid.astype(np.float32), edges)
         half_valid = (weight >= 0.5 * np.diff(edges)[:, None]) & (weight > 0.0)
