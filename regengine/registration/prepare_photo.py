@@ -70,7 +70,7 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 BRIGHTEST_LIT_QUANTILE, LEAST_NOISE = 0.999, 1e-5
 
 # What is compiled of a search
-COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "figures", "patches", "view"))
+COMPILED = tuple(f"matchers.compiled_{part}" for part in ("align", "patches", "view"))
 
 
 def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
