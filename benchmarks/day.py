@@ -1,15 +1,17 @@
 """How frames by day are placed on Blue Marble, and how often chance places what it must not.
 
 ``python -m benchmarks day`` needs the real photographs (``REGENGINE_REAL_DATA``): the timed frames
-of ``day/`` by their times and as many negatives as asked for: those frames mirrored at their own
-places, as they are more than 900 km away, and photographs of other things at any place. Each line
-of ``--lines FILE`` is one trial; trials that it holds are not run again.
+of ``day/`` by their times, telephoto frames on their Sentinel-2 squares, and as many negatives as
+asked for: timed frames mirrored at their own places, as they are more than 900 km away, and
+photographs of other things at any place. Each line of ``--lines FILE`` is one trial; those that it
+holds are not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import re
@@ -27,7 +29,7 @@ from benchmarks.pages import command_of, table, title_lines
 from matchers.camera import Camera
 from matchers.footprint import WGS84
 from regengine.errors import RegengineError
-from regengine.orbit.propagation import CameraPosition, camera_position
+from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
@@ -44,8 +46,11 @@ MAP_OFFSET_KM = (0.56, -0.3)
 class Trial:
     """A photograph, and where and when it is said to be taken.
 
-    kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), or of what
-        must not be accepted: "mirrored", "elsewhere", "other".
+    kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), "telephoto",
+        or of what must not be accepted: "mirrored", "elsewhere", "other", "far mirrored", "far
+        elsewhere".
+    picture: Its own map, where it is not Blue Marble.
+    shape: Width over height of the photo, where the copy is squared.
     """
 
     name: str
@@ -53,6 +58,12 @@ class Trial:
     photo: Path
     position: CameraPosition
     focal_scale: float = 1.0
+    focal_mm: float | None = None
+    picture: Path | None = None
+    shape: float = 0.0
+
+
+NEGATIVES = ("mirrored", "elsewhere", "other", "far mirrored", "far elsewhere")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -100,24 +111,59 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
         yield Trial(name=f"{number} {name}", kind=kind, photo=photo, position=place)
 
 
+def draw_far_trials(folder: Path) -> Iterator[Trial]:
+    """Telephoto frames on their own squares, mirrored, and on squares of others as fine.
+
+    The copies are squared, and turned: each is stretched to 3:2 and to 2:3, one of which is wrong.
+    """
+    rows = read_rows(folder / "index.csv")
+    for kind in ("telephoto", "far mirrored", "far elsewhere"):
+        for number, (row, there) in enumerate(itertools.product(rows, rows)):
+            finer = float(there["map_m_per_px"]) / float(row["map_m_per_px"])
+            if (row is there) != (kind != "far elsewhere") or not 0.5 < finer < 2.0:
+                continue
+            nadir = float(there["aims_nadir_lon"]), float(there["aims_nadir_lat"])
+            shapes = {"3:2": 1.5, "2:3": 1.0 / 1.5}
+            for name in list(shapes)[number % 2 :][: 1 if kind == "far elsewhere" else None]:
+                yield Trial(
+                    name=f"{row['photo']} {name} on {there['map']}",
+                    kind=kind,
+                    photo=folder / row["photo"],
+                    position=position_from_nadir(*nadir, 405.0, "option"),
+                    focal_mm=float(row["focal_mm"]),
+                    picture=folder / there["map"],
+                    shape=shapes[name],
+                )
+
+
 def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -> dict[str, object]:
     """One line: verdict, scores, seconds, and how far off the place is where that is known."""
     with tempfile.TemporaryDirectory() as folder:
         photo = trial.photo
-        if trial.kind == "mirrored":
+        if "mirrored" in trial.kind or trial.shape:
             photo = Path(folder) / trial.photo.name
             with Image.open(trial.photo) as picture:
-                mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-                mirrored.save(photo, quality=95, exif=picture.getexif().tobytes())
+                exif, shown = picture.getexif(), picture.convert("RGB")
+            if "mirrored" in trial.kind:
+                shown = shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            if trial.shape:
+                width, height = shown.size
+                short = (width, round(width / trial.shape)), (round(height * trial.shape), height)
+                shown = shown.resize(short[trial.shape < 1.0], Image.Resampling.LANCZOS)
+            shown.save(photo, quality=95, exif=exif.tobytes())
         line: dict[str, object] = {"kind": trial.kind, "name": trial.name}
         try:
             frame = read_frame(photo)
-            if frame.focal_mm is None:
+            if trial.focal_mm is not None:
+                frame = read_frame(photo, options=FrameOptions(focal_mm=trial.focal_mm))
+            elif frame.focal_mm is None:
                 # As wide as Astro Pi's
                 pitch_um, focal_mm = 1e3 * 36.0 / max(frame.width_px, frame.height_px), 36.0
                 options = FrameOptions(focal_mm=focal_mm, pixel_pitch_um=pitch_um)
                 frame = read_frame(photo, options=options)
             frame = replace(frame, focal_mm=(frame.focal_mm or 1.0) * trial.focal_scale)
+            if trial.picture is not None:
+                day_map = open_day_map([trial.picture])
             start_s = time.process_time()
             result = register_on_day(frame, Prior(position=trial.position), day_map)
         except RegengineError as error:
@@ -131,7 +177,7 @@ def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -
             "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
         }
     row = truth.get(trial.photo.name)
-    if result.solved is None or row is None or trial.kind in ("mirrored", "elsewhere", "other"):
+    if result.solved is None or row is None or trial.kind in NEGATIVES or not row["centre_lon"]:
         return line
     camera = result.solved.camera
     line |= {"truth": row["method"], "sigma_km": float(row["sigma_km"])}
@@ -161,7 +207,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
         return f"{np.median(values):.1f} / {max(values):.1f}" if values else "–"
 
     rows = []
-    for kind in ("timed", "clock", "lens", "mirrored", "elsewhere", "other"):
+    for kind in ("timed", "clock", "lens", "telephoto", *NEGATIVES):
         some = [line for line in lines if line["kind"] == kind]
         accepted = [line for line in some if line["verdict"] == "accepted"]
         review = [line for line in some if line["verdict"] == "review"]
@@ -215,7 +261,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
             line.get("cpu_s", "–"),
         )
         for line in lines
-        if line["kind"] in ("timed", "clock", "lens")
+        if line["kind"] not in NEGATIVES
     ]
     names = (
         "frame",
@@ -231,7 +277,9 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
     note = (
         "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of "
         "`REGENGINE_REAL_DATA`. Negatives: `mirrored` frames at their own places, frames "
-        "`elsewhere` (more than 900 km away), and photographs of `other` things at any place."
+        "`elsewhere` (more than 900 km away), and photographs of `other` things at any place. "
+        "Telephoto frames are on their own Sentinel-2 squares, the squared copies stretched to 3:2 "
+        "and to 2:3 (one of which is wrong), and `far` negatives mirrored, or on another's square."
     )
     title = title_lines("Frames by day on Blue Marble", command_of("day", arguments), note)
     return [*title, *page, *table(names, [[str(cell) for cell in line] for line in frames])]
@@ -249,6 +297,7 @@ def main(argv: list[str]) -> int:
     real = Path(os.environ.get("REGENGINE_REAL_DATA", PROJECT.parent / "shared" / "real"))
     day_map = open_day_map(sorted((real / "day").glob("*.tif")))
     truth = {row["file"]: row for row in read_rows(real / "day/truth.csv")}
+    truth |= {f"{row['frame_id']}.jpg": row for row in read_rows(real / "day/tele/truth.csv")}
     lines: dict[tuple[str, str], dict[str, object]] = {}
     if options.lines.exists():
         for text in options.lines.read_text(encoding="utf-8").splitlines():
@@ -256,7 +305,8 @@ def main(argv: list[str]) -> int:
             lines[line["kind"], line["name"]] = line
     tles = load_tle_file(real / "orbit/iss_tles.txt")
     end_s = time.monotonic() + 60.0 * options.max_minutes
-    for trial in draw_trials(real, tles, options.negatives, options.seed):
+    far = draw_far_trials(real / "day/tele")
+    for trial in itertools.chain(far, draw_trials(real, tles, options.negatives, options.seed)):
         if (trial.kind, trial.name) in lines:
             continue
         if time.monotonic() > end_s:
