@@ -661,7 +661,7 @@ class DayParams(CellParams):
     agreeing_px: float = 3.0
     # -log10 of chance of the coarse proof from which the fine one is tried
     worth_score: float = 3.0
-    # None of 504 distinct negatives had more than 3.0: by Laplace's rule at most one in 506 that
+    # None of 520 distinct negatives had more than 3.0: by Laplace's rule at most one in 522 that
     # have 6 is wrong
     probability_steps: Steps = field(
         default_factory=lambda: Steps(
