@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from matchers.align import align
 from matchers.patches import groups_of
+from matchers.photo_light import detail
 from matchers.pose import FOCAL
 from matchers.refine import refine
 from matchers.verify import find_light_peaks, score_lights
@@ -51,7 +53,18 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         return None
     prior = hypothesis.prior.for_image(image.factor)
     free = free_unknowns(prior, fine=True, k1=True)
-    refinement = refine(levels, image.values, image.weight, camera, prior, free)
+    aligned = align(
+        levels,
+        detail(image.values, params.detail_px, image.weight),
+        image.weight,
+        camera,
+        prior,
+        free=free,
+        iterations=3,
+        detail_px=params.detail_px,
+        supersample=1,
+    )
+    refinement = refine(levels, image.values, image.weight, aligned.camera, prior, free)
     if refinement is None:
         return None
     view, known = render_known(levels, refinement.camera, 2)
