@@ -513,7 +513,10 @@ class StreetParams(CellParams):
     # correlated by 0.9 with small frames
     energy_floor: float = 0.5
     # The likeliest views that are tried, each at all rolls: of likely places, then of all
-    max_views: tuple[int, int] = (6, 18)
+    max_views: tuple[int, int] = (6, 64)
+    # Work of streets for one of the budget of all else: with clocks two minutes off and lenses a
+    # fifth off the right view was up to the 45th
+    work_share: float = 2.0
     # Work in seconds of one core, as in `stage_yields.csv`: a template, what a million pixels of
     # the map add to it, a candidate that is compared, and a fit of a wrong one
     work_of_template: float = 0.0008

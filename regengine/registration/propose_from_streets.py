@@ -138,7 +138,8 @@ def search_streets(
     work = len(rolls) * (params.work_of_template + params.work_of_megapixel * drawn.size / 1e6)
     share = problem.params.search.same_view_share
     for stretch, t, n, m in chosen:
-        if state.work_of.get("streets", 0.0) + work > problem.params.work_budget:
+        most_work = params.work_share * problem.params.work_budget
+        if state.work_of.get("streets", 0.0) + work > most_work:
             state.stop_reason = StopReason.WORK_BUDGET
             break
         state.charge(work, "streets")

@@ -89,6 +89,7 @@ def register_on_streets(
     ):
         return None
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
+    share = problem.params.search.same_view_share
     light = problem.street_light
     best: StreetMatch | None = None
     # Of each map the views that were tried
@@ -104,31 +105,40 @@ def register_on_streets(
             else:
                 proposed = [[replace(known.hypothesis, camera=known.camera)]]
             compared: list[Hypothesis] = []
+            here: list[StreetMatch] = []
             for starts in proposed:
                 state.charge(params.work_of_candidate * len(starts), "streets")
                 aligned = align_on_streets(problem, light, streets, starts)
                 compared += aligned
-                # One that stands out here and at half of the scale ends the search
+                # One that stands out here and at half of the scale is fitted at once; the search
+                # ends if it is proven
                 first = max(aligned, key=lambda one: one.ncc, default=None)
                 if first is None or first.image_log10_odds < params.clear_log10_odds[0]:
                     continue
-                finer = align_on_streets(problem, light, streets, [first], is_finer=True)
-                if any(one.image_log10_odds >= params.clear_log10_odds[1] for one in finer):
+                for one in align_on_streets(problem, light, streets, [first], is_finer=True):
+                    if one.image_log10_odds >= params.clear_log10_odds[1]:
+                        state.charge(params.work_of_fit, "streets")
+                        match = fit_on_streets(problem, light, streets, one)
+                        if match is not None:
+                            here.append(match)
+                if any(one.score >= params.min_score for one in here):
                     break
             compared = choose_distinct(problem, compared, params.n_compared)
             compared = align_on_streets(problem, light, streets, compared, is_finer=True)
             for hypothesis in choose_distinct(problem, compared, params.n_refined):
-                if hypothesis.image_log10_odds < params.worth_log10_odds:
+                if hypothesis.image_log10_odds < params.worth_log10_odds or any(
+                    is_same_view(hypothesis.camera, one.camera, share) for one in here
+                ):
                     continue
                 state.charge(params.work_of_fit, "streets")
                 match = fit_on_streets(problem, light, streets, hypothesis)
                 if match is not None:
-                    matches.append(match)
+                    here.append(match)
+            matches += here
         matches.sort(key=lambda one: -one.score)
         if matches and (best is None or matches[0].score > best.score):
             best = matches[0]
         if best is not None and best.score >= params.min_score:
-            share = problem.params.search.same_view_share
             others = [
                 one.score for one in matches if not is_same_view(one.camera, best.camera, share)
             ]
@@ -217,8 +227,8 @@ def propose_on_streets(
     """Cameras of a search of a street map, by view, from the likely places or from all (far).
 
     That costs four times as much, and is tried where the likely ones show nothing; so are the other
-    focal lengths of what may be a crop. Streets may take as much work as all else; what they tried
-    is added to a list, and not tried again.
+    focal lengths of what may be a crop. Streets have a budget of their own; what they tried is
+    added to a list, and not tried again.
     """
     params, nominal = problem.params.streets, problem.photo.nominal
     search = problem.params.search
