@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from detectors.types import FloatArray
 from matchers import projection
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, local_axes
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 
 PARAMETERS = 10
 ROTATION = slice(0, 3)
@@ -84,6 +84,32 @@ def with_attitude(camera: Camera, matrix: ArrayLike) -> Camera:
 
     x, y, z, w = Rotation.from_matrix(np.asarray(matrix, float)).as_quat().tolist()
     return replace(camera, quaternion=(x, y, z, w))
+
+
+def look_at(
+    lens: Camera,
+    position_ecef_m: FloatArray,
+    target: tuple[float, float] | FloatArray,
+    pixel: FloatArray,
+    roll_rad: float,
+) -> Camera:
+    """The camera at a position that sees a place at a pixel, with north up before the roll."""
+    from scipy.spatial.transform import Rotation
+
+    x, y, z = np.asarray(position_ecef_m, float).tolist()
+    ahead = geodetic_to_ecef(*target) - np.array([x, y, z])
+    ahead /= np.linalg.norm(ahead)
+    north = local_axes(*map(float, target))[1]
+    down = north @ ahead * ahead - north
+    down /= np.linalg.norm(down)
+    axes = np.stack([np.cross(down, ahead), down, ahead], axis=1)
+    ray = lens.rays(*pixel)
+    ray = ray / np.linalg.norm(ray)
+    sine = np.hypot(ray[0], ray[1])
+    axis = np.array([-ray[1], ray[0], 0.0]) / max(sine, 1e-12)
+    aside = Rotation.from_rotvec(axis * np.arcsin(sine)).as_matrix()  # from the axis to the pixel
+    turn = Rotation.from_rotvec([0.0, 0.0, roll_rad]).as_matrix()
+    return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)
 
 
 def other_pose(camera: Camera) -> Camera | None:

@@ -21,15 +21,16 @@ def place_probability(evidence: Evidence) -> float:
     return float(shipped_calibration().steps.probability(evidence.log10_odds))
 
 
-def share_right(evidence: Evidence, params: AcceptParams = AcceptParams()) -> float:
+def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float:
     """Of fits of the right place, those whose control points are right, as far as trials say."""
+    params = params or AcceptParams()
     odds = evidence.patch_log10_odds
     if is_tested(evidence, params) and evidence.light_log10_odds >= params.covering_log10_odds:
         return 1.0
     return next((share for below, share in params.right_below_log10_odds if odds < below), 1.0)
 
 
-def probability(evidence: Evidence, params: AcceptParams = AcceptParams()) -> float:
+def probability(evidence: Evidence, params: AcceptParams | None = None) -> float:
     """P(right) of a match: that of its place, and less where its fit is not tested."""
     return share_right(evidence, params) * place_probability(evidence)
 

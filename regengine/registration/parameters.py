@@ -97,7 +97,7 @@ class SearchParams:
     # and less below so many sigmas of the brightest thousandth: 1 of 113 registrable cities, 8 of
     # 17 frames without cities
     min_brightest_sigmas: float = 40.0
-    share_faint: float = 0.2
+    share_faint: float = 0.2  # bounds the time: the sample of moonlit cloud takes 8 seconds
     # Stages of less chance are not generated
     min_chance: float = 2e-5
     # Fewer light peaks are not sought all over the Earth

@@ -13,7 +13,7 @@ from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
 from matchers.photo_light import LightImage, detail
-from matchers.pose import with_attitude
+from matchers.pose import look_at
 from regengine.registration.align import is_same_view
 from regengine.registration.parameters import StreetParams
 from regengine.registration.refine_on_map import even_picture
@@ -219,29 +219,3 @@ def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> 
     )
     parts[:, :2] -= np.log(distance)[:, None]
     return np.where((cosine > 0.45)[:, None], parts, np.nan)
-
-
-def look_at(
-    lens: Camera,
-    position_ecef_m: FloatArray,
-    target: tuple[float, float] | FloatArray,
-    pixel: FloatArray,
-    roll_rad: float,
-) -> Camera:
-    """The camera at a position that sees a place at a pixel, with north up before the roll."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z = np.asarray(position_ecef_m, float).tolist()
-    ahead = geodetic_to_ecef(*target) - np.array([x, y, z])
-    ahead /= np.linalg.norm(ahead)
-    north = local_axes(*map(float, target))[1]
-    down = north @ ahead * ahead - north
-    down /= np.linalg.norm(down)
-    axes = np.stack([np.cross(down, ahead), down, ahead], axis=1)
-    ray = lens.rays(*pixel)
-    ray = ray / np.linalg.norm(ray)
-    sine = np.hypot(ray[0], ray[1])
-    axis = np.array([-ray[1], ray[0], 0.0]) / max(sine, 1e-12)
-    aside = Rotation.from_rotvec(axis * np.arcsin(sine)).as_matrix()  # from the axis to the pixel
-    turn = Rotation.from_rotvec([0.0, 0.0, roll_rad]).as_matrix()
-    return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)

@@ -17,14 +17,13 @@ from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from matchers.footprint import WGS84
 from matchers.light_grid import LightGrid, pyramid
-from matchers.pose import off_nadir_attitude, with_attitude
+from matchers.pose import look_at, off_nadir_attitude, with_attitude
 from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.io.gdal import gdal_session
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
 from regengine.references.day import DayMap, open_day_map
-from regengine.registration.propose_from_streets import look_at
 from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.result import FrameResult

@@ -22,7 +22,7 @@ from matchers.view import render_known
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.registration.parameters import RegisterParams
+from regengine.registration.parameters import RegisterParams, StreetParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.register_on_streets import register_on_streets
@@ -205,6 +205,18 @@ def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, tru
     other = Streets(density=draw_city(3), west=WEST + 0.4)
     small = Streets(density=streets.density[:40, :40])  # a village
     result = place(photo, small, other, streets)
+    assert result.verdict == "accepted"
+    assert np.median(errors_m(result, truth)) < 4.0
+
+
+def test_a_wrong_candidate_does_not_end_the_search(
+    photo: Path, streets: Streets, truth: Camera
+) -> None:
+    """Whatever stands out among wrong ones is fitted first: only a proof ends the search."""
+    nadir = position_from_nadir(8.2, 45.1, ALTITUDE_KM, "option", sigma_km=(120.0, 120.0, 8.0))
+    params = RegisterParams(streets=StreetParams(clear_log10_odds=(-1.0, -1.0)))
+    references = References(light_map=Nowhere(), streets=[streets])
+    result = register_frame(read(photo), Prior(position=nadir), references, params)
     assert result.verdict == "accepted"
     assert np.median(errors_m(result, truth)) < 4.0
 
