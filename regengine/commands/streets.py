@@ -110,18 +110,18 @@ def get(
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
     make_folder(out.parent)
-    extract = find_extract(covered, url or GEOFABRIK_INDEX, params)
+    extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
     folder = cache_folder() / "streets"
 
     def tell_size(there: int, total: int) -> None:
         if not quiet:
             known = f", {there / 1e6:,.1f} MB there already" if there else ""
             size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
-            say(f"{extract.url}: {size}{known}, into {folder}.", err=True)
+            say(f"{address}: {size}{known}, into {folder}.", err=True)
 
     with progress_bar("Downloading", quiet=quiet) as progress:
-        path, date = download_extract(extract, folder, tell_size, progress, params)
-    product = f"OpenStreetMap roads ({extract.name})"
+        path, date = download_extract(extract, address, folder, tell_size, progress)
+    product = f"OpenStreetMap roads ({extract})"
     try:
         _build([path], out, region, product, date, force=force, quiet=quiet)
     except LightMapError as error:

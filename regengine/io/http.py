@@ -31,11 +31,11 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses: may be ove
 Answer = TypeVar("Answer")
 # The server answered with a status that is none of success, more redirections than are followed
 # among them; it was silent, nobody is there, or the connection broke; fewer bytes came than were
-# announced; the whole takes too long, or is larger than it may be; what should be an address is
-# none; a redirection may not be followed
+# announced; the whole takes too long, is larger than it may be, or is not what was asked for; what
+# should be an address is none; a redirection may not be followed
 Kind = Literal[
-    "status", "circles", "silent", "nobody", "broken", "cut", "overdue", "too_large", "address",
-    "away",
+    "status", "circles", "silent", "nobody", "broken", "cut", "overdue", "too_large", "wrong",
+    "address", "away",
 ]  # fmt: skip
 
 
@@ -141,60 +141,65 @@ class HttpClient:
 
         Statuses but 2xx are failures. OSError where the stream takes no more.
         """
-        for _ in range(MAX_REDIRECTS + 1):
-            with self._ask(url) as response:
-                location = response.get_redirect_location()
-                if not location:
-                    self._check_status(response)
-                    self._copy_body(response, stream, megabytes)
-                    return
-                url = self._redirected(url, location)
-        raise HttpFailure("circles", f"status {response.status}", status=response.status)
+        with self._open(url) as response:
+            self._copy_body(response, stream, megabytes)
 
     def resume(
         self,
         url: str,
         part: Path,
+        check: Callable[[Path], None] = lambda part: None,
         begin: Callable[[int, int], None] = lambda there, total: None,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> str:
         """Download into a file, from where an earlier try ended; its Last-Modified, or "".
 
         A file beside it, ``NAME.tag``, says which version of the body it is the beginning of: of
-        another one it is begun anew. ``begin`` is told, and may refuse, how many bytes are there
-        and how many it has in total (0: not said); ``progress`` is told the same as they come.
+        another one it is begun anew. ``check`` may raise an HttpFailure of what came; ``begin`` is
+        told, and may refuse, how many bytes are there and how many it has in total (0: not said);
+        ``progress`` is told the same as they come.
         """
         tag_file = part.with_name(part.name + ".tag")
 
         def once() -> str:
             there = part.stat().st_size if part.exists() and tag_file.exists() else 0
             asked = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()} if there else {}
-            target = url
-            for _ in range(MAX_REDIRECTS + 1):
-                with self._ask(target, asked) as response:
-                    location = response.get_redirect_location()
-                    if location:
-                        target = self._redirected(target, location)
-                        continue
-                    if response.status == 416:  # not the file that it was: the next try is anew
-                        tag_file.unlink(missing_ok=True)
-                        raise HttpFailure("status", "status 416", passes=True, status=416)
-                    self._check_status(response)
+            try:
+                with self._open(url, asked) as response:
                     there = there if response.status == 206 else 0
                     left = response.length_remaining
                     total = there + left if left is not None else 0
                     begin(there, total)
-                    tag_file.write_text(response.headers.get("ETag", ""))
-                    if not tag_file.read_text().startswith('"'):  # none, or a weak one
-                        tag_file.unlink()
+                    tag_file.unlink(missing_ok=True)
+                    tag = response.headers.get("ETag", "")
+                    if tag.startswith('"'):  # not a weak one
+                        tag_file.write_text(tag)
                     with part.open("ab" if there else "wb") as file:
                         stream = _Counted(file, progress, total)
                         self._copy_body(response, stream, float("inf"))
+            except HttpFailure as failure:
+                if failure.status == 416:  # not the file that it was: the next try is anew
                     tag_file.unlink(missing_ok=True)
-                    return str(response.headers.get("Last-Modified", ""))
-            raise HttpFailure("circles", f"status {response.status}", status=response.status)
+                    failure.passes = True
+                raise
+            tag_file.unlink(missing_ok=True)
+            check(part)
+            return str(response.headers.get("Last-Modified", ""))
 
         return self.retry(once)
+
+    @contextmanager
+    def _open(self, url: str, also: Mapping[str, str] | None = None) -> Iterator[BaseHTTPResponse]:
+        """The answer to one request, followed where it may be led; it has a status of success."""
+        for _ in range(MAX_REDIRECTS + 1):
+            with self._ask(url, also) as response:
+                location = response.get_redirect_location()
+                if not location:
+                    self._check_status(response)
+                    yield response
+                    return
+                url = self._redirected(url, location)
+        raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
     def _copy_body(
         self, response: BaseHTTPResponse, stream: BinaryIO | _Counted, megabytes: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -12,11 +11,10 @@ from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.references.build import Progress, check_free_space
 from regengine.references.reference import Bounds
-from regengine.references.services import explain_failure
+from regengine.references.services import Downloader
 from regengine.references.streets import LampParams
 
 # Geofabrik's list of extracts, made anew every day: outlines, and addresses of .osm.pbf
@@ -25,25 +23,10 @@ GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractParams:
-    """What is looked for about a place, and what a download takes."""
+    """What is looked for about a place."""
 
     near_km: float = 10.0  # the extract covers so much each way about a place, at least
     reach_km: float = 60.0  # streets are built so far: twice what a lens of 180 mm shows
-    index_megabytes: int = 64  # of the list of extracts, at most (in 2024 it had 10)
-    total_s: float = 12 * 3600.0  # longest time for one download
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extract:
-    """A file of OpenStreetMap for a part of the Earth."""
-
-    name: str  # "ile-de-france"
-    url: str
-
-    @property
-    def file_name(self) -> str:
-        """Of the file in the cache."""
-        return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', self.name)}.osm.pbf"
 
 
 def locate_place(place: str) -> tuple[str, float, float]:
@@ -73,29 +56,18 @@ def box_around(lon: float, lat: float, reach_km: float) -> Bounds:
     return lon - east, lat - north, lon + east, lat + north
 
 
-def find_extract(
-    bounds: Bounds, index_url: str = GEOFABRIK_INDEX, params: ExtractParams | None = None
-) -> Extract:
-    """The smallest extract of a list, as Geofabrik publishes it, that covers a region.
+def find_extract(bounds: Bounds, index_url: str = GEOFABRIK_INDEX) -> tuple[str, str]:
+    """Name and address of the smallest extract of a list like Geofabrik's that covers a region.
 
     LightMapError if the list cannot be got, or no extract covers the region.
     """
     import shapely
     from shapely.geometry import shape
 
-    params = params or ExtractParams()
-    try:
-        listed = json.loads(_client(params).read(index_url, params.index_megabytes))["features"]
-    except HttpFailure as failure:
-        raise explain_failure(failure, index_url, "streets") from failure
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LightMapError(
-            f"{host_of(index_url)} answered with something else than a list of extracts: check the "
-            "address, or log in to the network first."
-        ) from error
     wanted = shapely.box(*bounds)
-    covering: dict[float, Extract] = {}
-    for one in listed:
+    covering: list[tuple[float, str, str]] = []
+    hint = "check the address, or log in to the network first"
+    for one in Downloader(kind="streets").read_list(index_url, "features", hint):
         try:
             name, url = str(one["properties"]["id"]), str(one["properties"]["urls"]["pbf"])
             outline = shape(one["geometry"])
@@ -106,7 +78,7 @@ def find_extract(
         if same and shapely.covers(outline, wanted):
             # By the area, which their sizes go with: those are told only file by file
             area = outline.area * math.cos(math.radians(outline.centroid.y))
-            covering[area] = Extract(name=name, url=url)
+            covering.append((area, name, url))
     if not covering:
         west, south, east, north = bounds
         raise LightMapError(
@@ -114,15 +86,15 @@ def find_extract(
             f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or an extract of your "
             "own to streets build."
         )
-    return covering[min(covering)]
+    return min(covering)[1:]
 
 
 def download_extract(
-    extract: Extract,
+    name: str,
+    url: str,
     folder: Path,
     tell_size: Progress = lambda there, total: None,
     progress: Progress = lambda done, total: None,
-    params: ExtractParams | None = None,
 ) -> tuple[Path, str]:
     """Download an extract into a folder, going on where it was interrupted; its path and day.
 
@@ -130,36 +102,19 @@ def download_extract(
     the bytes that are there and in total before the first byte comes, ``progress`` with each.
     LightMapError if it cannot be got, or the disk has too little room; what came is kept.
     """
-    params = params or ExtractParams()
-    path = folder / extract.file_name
+    path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.osm.pbf"
     if path.exists():
         return path, ""
-    part = path.with_name(path.name + ".part")
 
     def begin(there: int, total: int) -> None:
         tell_size(there, total)
         needed = (1.0 + LampParams().disk_share) * total - there
         check_free_space(folder, needed, f"{path.name} with what is built of it")
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        made = _client(params).resume(extract.url, part, begin, progress)
-        part.replace(path)
-    except HttpFailure as failure:
-        raise explain_failure(failure, extract.url, "streets") from failure
-    except OSError as error:
-        if isinstance(error, LightMapError):
-            raise
-        raise LightMapError(
-            f"{part} cannot be written ({error.strerror}): make sure that the folder may be "
-            "written to and has room, then run the same command again."
-        ) from error
+    made = Downloader(kind="streets").save(url, path, begin=begin, progress=progress)
+    if made is None:
+        raise LightMapError(f"{path.name} is listed but not there: try again later.")
     try:
         return path, parsedate_to_datetime(made).date().isoformat()
-    except (ValueError, TypeError):
+    except ValueError:
         return path, ""
-
-
-def _client(params: ExtractParams) -> HttpClient:
-    policy = RetryPolicy(connect_attempts=2, total_s=params.total_s)
-    return HttpClient(policy, may_follow=lambda source, target: True)

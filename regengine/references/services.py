@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
-from string import Formatter
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,7 +20,6 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import replacements
 from regengine.io.folders import cache_folder
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
@@ -39,7 +37,7 @@ SERVICES: dict[str, str] = {
 # NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
 # the token
 LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
-PRODUCTS = ("VNP46A2", "VNP46A3", "VNP46A4")
+PRODUCTS = {"VNP46A2": "YYYY-MM-DD", "VNP46A3": "YYYY-MM", "VNP46A4": "YYYY"}
 FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # The name of a variable, not what is in it
@@ -63,49 +61,59 @@ MAX_TILE_PX = 4096
 Tile = tuple[int, int]  # column, row, from the west and the north
 
 
-class WrongContent(Exception):
-    """What came is whole but not what was asked for; the message ends a sentence."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Downloader:
     """Downloads files, some at a time: tried again, checked, the token only where it belongs."""
 
     kind: KindName = "lights"
     connections: int = 4  # files at a time
-    listing_megabytes: int = 64  # of the list of a day's files, at most
+    list_megabytes: int = 64  # of a list of files, at most (of extracts, 2024: 10)
+    total_s: float = 12 * 3600.0  # longest time for one file: extracts have gigabytes
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
 
-    def save(self, url: str, path: Path, check: Callable[[Path], None]) -> bool:
-        """Download one file; it appears under its name only when it is whole and checked.
+    def save(
+        self,
+        url: str,
+        path: Path,
+        check: Callable[[Path], None] = lambda part: None,
+        begin: Progress = lambda there, total: None,
+        progress: Progress = lambda done, total: None,
+    ) -> str | None:
+        """Download one file, going on where it was interrupted; it appears when it is whole.
 
-        ``check`` raises WrongContent, or an HttpFailure, after which it is tried again, if the file
-        at a path is not what it should be. False if the server has no such file (404).
-        LightMapError if the host cannot be reached, refuses, or keeps failing.
+        For ``check``, ``begin`` and ``progress`` see `HttpClient.resume`. Returns its
+        Last-Modified, or "", and None if the server has no such file (404). LightMapError if the
+        host cannot be reached, refuses, or keeps failing, or the file cannot be written.
         """
-
-        def transfer(part: Path) -> None:
-            with part.open("wb") as file:
-                self.client.copy(url, file)
-            check(part)
-
+        part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with replacements((path,), ending=".part", sync=False) as (part,):
-                self.client.retry(lambda: transfer(part))
-            return True
+            made = self.client.resume(url, part, check, begin, progress)
+            part.replace(path)
+            return made
         except HttpFailure as failure:
             if failure.status in (404, 410):
-                return False
+                return None
             raise explain_failure(failure, url, self.kind) from failure
-        except WrongContent as error:
-            raise LightMapError(f"{host_of(url)} answered {error}.") from error
         except OSError as error:
             raise LightMapError(
                 f"{path} cannot be written ({error.strerror}): make sure that the folder may be "
                 "written to and has room, or let REGENGINE_CACHE name another one; then run the "
                 "same command again."
+            ) from error
+
+    def read_list(self, url: str, key: str, hint: str) -> list[dict[str, Any]]:
+        """The entries that a JSON object has under a key; LightMapError if it cannot be got."""
+        try:
+            return [
+                {**entry} for entry in json.loads(self.client.read(url, self.list_megabytes))[key]
+            ]
+        except HttpFailure as failure:
+            raise explain_failure(failure, url, self.kind) from failure
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise LightMapError(
+                f"{host_of(url)} answered with something else instead of a list of files: {hint}."
             ) from error
 
     def save_all(
@@ -123,7 +131,7 @@ class Downloader:
     def client(self) -> HttpClient:
         """Asks servers; redirections may lead anywhere, the token goes to NASA's hosts alone."""
         return HttpClient(
-            RetryPolicy(connect_attempts=2),
+            RetryPolicy(connect_attempts=2, total_s=self.total_s),
             may_follow=lambda source, target: True,
             authorization=lambda url: (
                 f"Bearer {self.token}" if self.token and may_have_token(url) else None
@@ -160,6 +168,8 @@ def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapE
             f"{host} failed with status {status} in {failure.tries} attempts: try again later; "
             "what was fetched is kept."
         )
+    if failure.kind == "wrong":
+        return LightMapError(f"{host} answered {failure}.")
     if failure.kind == "away":
         return LightMapError(
             f"{host} answered with a redirection to something that is no web address."
@@ -187,13 +197,9 @@ class TileSet:
     sampled: int = 24  # tiles by whose sizes those of the others are told
 
     def __post_init__(self) -> None:
-        try:
-            names = sorted(name for _, name, _, _ in Formatter().parse(self.template) if name)
-        except ValueError:
-            names = []
+        names = sorted(re.findall(r"\{(.*?)\}", self.template))
         complete = names in (["x", "y", "z"], ["-y", "x", "z"])
-        web = urlsplit(self.template).scheme in ("http", "https")
-        if not (complete and web) or any(letter.isspace() for letter in self.template):
+        if not (complete and re.fullmatch(r"https?://\S+", self.template)):
             raise ConfigError(
                 f"{self.template!r} is no address of map tiles: it must begin with https:// or "
                 "http:// and hold {z}, {x} and {y} (or {-y}) once each."
@@ -246,7 +252,9 @@ class TileSet:
         flipped = 2**self.level - 1 - y
         for key, value in {"{z}": self.level, "{x}": x, "{y}": y, "{-y}": flipped}.items():
             url = url.replace(key, str(value))
-        if not downloader.save(url, self.path_of(tile), _check_picture):
+        hint = "check the address of the tiles, or log in to the network first"
+        check = partial(_check_file, magics=MAGICS, what="a picture", hint=hint, read=read_tile)
+        if downloader.save(url, self.path_of(tile), check) is None:
             self.path_of(tile, ".absent").touch()
 
     def measure_bytes(self, tiles: Sequence[Tile]) -> float:
@@ -359,20 +367,20 @@ def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
     return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 
 
-def _check_picture(path: Path) -> None:
-    """Make sure that a file is a whole picture."""
+def _check_file(
+    path: Path, magics: tuple[bytes, ...], what: str, hint: str, read: Callable[[Path], object]
+) -> None:
+    """Make sure that a file is what it should be and whole, by reading it; HttpFailure if not."""
     with path.open("rb") as file:
         start = file.read(512)
-    if not start.startswith(MAGICS):
+    if not start.startswith(magics):
         page = b"<html" in start.lower() or b"<!doctype" in start.lower()
-        raise WrongContent(
-            f"with {'a web page' if page else 'something else'} instead of a picture: check the "
-            "address of the tiles, or log in to the network first"
-        )
+        came = "a web page" if page else "something else"
+        raise HttpFailure("wrong", f"with {came} instead of {what}: {hint}")
     try:
-        read_tile(path)
-    except LightMapError as error:
-        raise HttpFailure("broken", "a picture arrived broken", passes=True) from error
+        read(path)
+    except (LightMapError, OSError) as error:
+        raise HttpFailure("broken", f"{what} arrived broken", passes=True) from error
 
 
 def fetch_vnp46(
@@ -394,14 +402,14 @@ def fetch_vnp46(
     """
     if product not in PRODUCTS:
         raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
-    pieces = {"VNP46A2": 3, "VNP46A3": 2, "VNP46A4": 1}[product]
     try:
-        if not re.fullmatch(r"\d{4}" + r"-\d\d" * (pieces - 1), when):
+        if len(when) != len(PRODUCTS[product]):
             raise ValueError(when)
         day = date.fromisoformat(f"{when}-01-01"[:10])
     except ValueError as error:
-        form = ("YYYY", "YYYY-MM", "YYYY-MM-DD")[pieces - 1]
-        raise ConfigError(f"{product} goes by {form}: {when!r} is no such date.") from error
+        raise ConfigError(
+            f"{product} goes by {PRODUCTS[product]}: {when!r} is no such date."
+        ) from error
     if not downloader.token:
         raise ConfigError(
             f"{product} needs an Earthdata token: get one at urs.earthdata.nasa.gov and put it "
@@ -412,21 +420,16 @@ def fetch_vnp46(
     rows = range(math.floor((90.0 - north) / 10.0), math.ceil((90.0 - south) / 10.0))
     wanted = {(h % 36, v) for v in rows for h in columns}
     folder = cache_folder() / product / when
-    url, host = f"{archive}/{product}/{day:%Y/%j}", host_of(archive)
-    listed: list[dict[str, str]] = []
+    url, hint = (
+        f"{archive}/{product}/{day:%Y/%j}",
+        f"the token in {TOKEN_VARIABLE} may have expired",
+    )
     try:
-        answer = downloader.client.read(
-            f"{url}?fields=all&formats=json", downloader.listing_megabytes
-        )
-        listed = [{**entry} for entry in json.loads(answer)["content"]]
-    except HttpFailure as failure:
-        if failure.status not in (404, 410):
-            raise explain_failure(failure, url, "lights") from failure
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise LightMapError(
-            f"{host} answered with something else instead of a list of files: the token in "
-            f"{TOKEN_VARIABLE} may have expired."
-        ) from error
+        listed = downloader.read_list(f"{url}?fields=all&formats=json", "content", hint)
+    except LightMapError as error:
+        if getattr(error.__cause__, "status", 0) not in (404, 410):
+            raise
+        listed = []
     chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
     for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):
         # The name becomes a path: only what looks exactly like a tile's name is taken.
@@ -439,31 +442,23 @@ def fetch_vnp46(
             chosen[tile] = link
     if not chosen:
         raise LightMapError(
-            f"{host} has no {product} of {when} for that place: choose another date."
+            f"{host_of(url)} has no {product} of {when} for that place: choose another date."
         )
+
+    import h5py
+
+    check = partial(
+        _check_file,
+        magics=(HDF5_MAGIC,),
+        what="an HDF5 file",
+        hint=f"{hint} or the product's terms not be accepted yet at urs.earthdata.nasa.gov",
+        read=lambda path: h5py.File(path, "r").close(),
+    )
 
     def fetch_one(link: str) -> None:
         path = folder / link.rsplit("/", 1)[-1]
-        if not path.exists() and not downloader.save(link, path, _check_hdf5):
+        if not path.exists() and downloader.save(link, path, check) is None:
             raise LightMapError(f"{path.name} is listed but not there: try again later.")
 
     downloader.save_all([partial(fetch_one, link) for link in chosen.values()], progress)
     return folder
-
-
-def _check_hdf5(path: Path) -> None:
-    """Make sure that a file is a whole HDF5 file."""
-    import h5py
-
-    with path.open("rb") as file:
-        start = file.read(8)
-    if start != HDF5_MAGIC:
-        raise WrongContent(
-            f"with something else instead of HDF5: the token in {TOKEN_VARIABLE} may have expired "
-            "or the product's terms not be accepted yet at urs.earthdata.nasa.gov"
-        )
-    try:
-        with h5py.File(path, "r"):
-            pass
-    except OSError as error:
-        raise HttpFailure("broken", "an HDF5 file arrived broken", passes=True) from error

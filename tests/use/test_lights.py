@@ -300,7 +300,7 @@ def test_a_radiance_product_is_got_for_a_region_and_no_stranger_sees_the_token(
         (LISTING, "login", "instead of a list of files"),
         (LISTING, b'{"content": []}', "has no VNP46A4 of 2020 for that place"),
         (LISTING, 404, "has no VNP46A4 of 2020 for that place"),
-        (f"/files/{TILES[1]}", "login", "instead of HDF5: the token"),
+        (f"/files/{TILES[1]}", "login", "instead of an HDF5 file: the token"),
         (f"/files/{TILES[1]}", "half", "an HDF5 file arrived broken"),
         (f"/files/{TILES[1]}", 404, "is listed but not there"),
     ],

@@ -202,7 +202,7 @@ def test_a_place_or_service_that_is_not_there_is_one_sentence(
         assert (said.code, said.err.count("\n")) == (code, 1), said
         assert sentence in said.err
     extracts.always["/index-v1.json"] = "login"
-    assert "something else than a list of extracts" in get(extracts, HERE).err
+    assert "something else instead of a list of files" in get(extracts, HERE).err
     extracts.always["/index-v1.json"] = 404
     assert "status 404" in get(extracts, HERE).err
     assert names(data) == []
