@@ -48,13 +48,22 @@ class BuildParams:
 
 
 def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None) -> PixelGrid:
-    """The grid over west, south, east, north, padded to whole pixels of every overview."""
+    """The grid over west, south, east, north, padded to whole pixels of every overview.
+
+    ConfigError if it would have too many pixels.
+    """
+    params = params or BuildParams()
     west, south, east, north = bounds
     cols, rows = (
         max(1, int(np.ceil(extent / step_deg - 1e-6))) for extent in (east - west, north - south)
     )
-    multiple = _level_factors(cols, rows, params or BuildParams())[-1]
+    multiple = _level_factors(cols, rows, params)[-1]
     cols, rows = (-(-side // multiple) * multiple for side in (cols, rows))
+    if cols * rows > params.max_pixels:
+        raise ConfigError(
+            f"The map would have {cols * rows / 1e9:,.1f} gigapixels, {params.max_pixels / 1e9:g} "
+            "at most: choose a smaller region or coarser pixels."
+        )
     return PixelGrid(west=west, north=north, step_deg=step_deg, cols=cols, rows=rows)
 
 
@@ -120,11 +129,6 @@ def write_reference(
     if out.exists() and not overwrite:
         raise ConfigError(f"{out} exists already: give another name, or --force to replace it.")
     grid, spec = plan_grid(bounds, step_deg, params), KINDS[kind]
-    if grid.cols * grid.rows > params.max_pixels:
-        raise ConfigError(
-            f"{out} would have {grid.cols * grid.rows / 1e9:,.1f} gigapixels, "
-            f"{params.max_pixels / 1e9:g} at most: choose a smaller region or coarser pixels."
-        )
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import shapely
@@ -26,18 +25,12 @@ from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import unwritable_told
 from regengine.io.extras import need
-from regengine.references.build import (
-    BuildParams,
-    Progress,
-    check_free_space,
-    plan_grid,
-    write_reference,
-)
+from regengine.references.build import Progress, check_free_space, plan_grid, write_reference
 from regengine.references.kinds import KINDS
 from regengine.references.reference import FACTORS, Bounds, PixelGrid
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import geopandas
 
 FloatArray = NDArray[np.float64]
 
@@ -108,26 +101,14 @@ class LampParams:
 
 @dataclass(frozen=True, kw_only=True)
 class StreetMapSummary:
-    """What was built.
+    """What was built."""
 
-    Attributes
-    ----------
-    n_lines, n_roads, n_broken : int
-        Lines read, those drawn, and those left out because their geometry is damaged.
-    road_km : float
-        Length of the roads drawn, weighted by class.
-    covered : float
-        Share of the pixels that the extract covers.
-    bounds : tuple of float
-        West, south, east, north, degrees.
-    """
-
-    n_lines: int
-    n_roads: int
-    n_broken: int
-    road_km: float
-    covered: float
-    bounds: Bounds
+    n_lines: int  # read
+    n_roads: int  # of them drawn
+    n_broken: int  # of them left out because their geometry is damaged
+    road_km: float  # length of the roads drawn, weighted by class
+    covered: float  # share of the pixels that the extract covers
+    bounds: Bounds  # west, south, east, north, degrees
 
 
 def build_streets(
@@ -189,12 +170,7 @@ def build_streets(
         lower = np.floor((edges[0] - start) / cell_deg + 1e-6) * cell_deg + start
         upper = np.ceil((edges[1] - start) / cell_deg - 1e-6) * cell_deg + start
         region = (*lower.tolist(), *upper.tolist())
-        grid = plan_grid(region, 1.0 / STEPS_PER_DEG)
-        if grid.cols * grid.rows > BuildParams().max_pixels:
-            raise ConfigError(
-                f"{out} would have {grid.cols * grid.rows / 1e9:,.1f} gigapixels, "
-                f"{BuildParams().max_pixels / 1e9:g} at most: choose a smaller --region."
-            )
+        plan_grid(region, 1.0 / STEPS_PER_DEG)  # refuses what is too large
     size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     tags = {
@@ -204,12 +180,10 @@ def build_streets(
     }
     n_lines = n_roads = n_broken = 0
     road_m = 0.0
-    # Extracts have their lines in no order of place, and a country has more pixels than memory
-    # holds: they lie on the disk, a first record and a number of them a batch
-    bands: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    n_records = 0
     cells: set[int] = set()
-    with unwritable_told(out), tempfile.TemporaryFile(dir=out.absolute().parent) as spill:
+    # Extracts have their lines in no order of place, and a country has more pixels than memory
+    # holds: they lie on the disk, a file for each band
+    with unwritable_told(out), tempfile.TemporaryDirectory(dir=out.absolute().parent) as folder:
         check_free_space(out.absolute().parent, params.disk_share * size, "building")
         for path in sources:
             for lines, weights, n_read, n_left_out in _read_roads(path, region, out, params):
@@ -225,17 +199,15 @@ def build_streets(
                 records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
                 records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
                 numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
-                ends = n_records + np.append(starts, len(records))
-                for number, first, end in zip(numbers, ends[:-1], ends[1:], strict=True):
-                    bands[int(number)].append((int(first), int(end - first)))
-                spill.write(records.tobytes())
-                n_records += len(records)
+                for number, part in zip(numbers, np.split(records, starts[1:]), strict=False):
+                    with Path(folder, f"{number}").open("ab") as band:
+                        band.write(part.tobytes())
                 for keys in (vertices, drawn):
                     row, col = keys // WORLD_COLS // params.cell_px, keys % WORLD_COLS
                     cells.update(np.unique(row * WORLD_COLS + col // params.cell_px).tolist())
                 progress(n_lines, 0)
-        if not bands:
-            raise LightMapError(_explain_nothing(sources, names, n_lines, region))
+        if not road_m:
+            raise LightMapError(_explain_nothing(sources, names, region))
         covered, row0, col0 = _close_cells(cells, params)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
 
@@ -245,14 +217,13 @@ def build_streets(
             col = round((block.west + 180.0) * STEPS_PER_DEG)
             length_m = np.zeros((block.rows, block.cols))
             for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
-                for first, n in bands.get(number, ()):
-                    spill.seek(first * RECORD.itemsize)
-                    records = np.frombuffer(spill.read(n * RECORD.itemsize), RECORD)
-                    down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
-                    down, right = down + number * BAND_ROWS - row, right - col
-                    here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
-                    # No pixel is twice in a batch
-                    length_m[down[here], right[here]] += 0.01 * records["cm"][here]
+                if not Path(folder, f"{number}").exists():
+                    continue
+                records = np.fromfile(Path(folder, f"{number}"), RECORD)
+                down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
+                down, right = down + number * BAND_ROWS - row, right - col
+                here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
+                np.add.at(length_m, (down[here], right[here]), 0.01 * records["cm"][here])
             lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
             area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
             density = length_m / area_m2[:, None] * LAMP_LENGTH_M
@@ -286,36 +257,26 @@ def _read_roads(
     Also how many were read, and how many of these left out as broken. LightMapError if the file
     cannot be read, or does not say its coordinate system.
     """
-    import pyproj
-
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
     try:
-        for table, geometry, crs in _read_tables(path, region, out, params):
-            if crs is None:
+        for table in _read_tables(path, region, out, params):
+            if table.crs is None:
                 raise LightMapError(
                     f"{path} does not say its coordinate system: add it, for example by "
                     "ogr2ogr -a_srs EPSG:4326, and build again."
                 )
-            with np.errstate(invalid="ignore"):  # what is not finite is left out below
-                geometries = table[geometry].to_numpy()
-                if table[geometry].dtype == object:
-                    geometries = shapely.from_wkb(geometries, on_invalid="ignore")
             name = next(name for name in CLASS_FIELDS if name in table)
             weights = table[name].map(params.class_weights).fillna(0.0).to_numpy(float).copy()
             for field_name in TUNNEL_PATTERNS.keys() & set(table):
                 texts = table[field_name].astype(str).str
                 weights[texts.contains(TUNNEL_PATTERNS[field_name], case=False, na=False)] = 0.0
+            geometries = table.geometry.to_numpy()
             is_read = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
             n_broken = int(np.count_nonzero(~is_read))
             is_read &= np.isin(shapely.get_type_id(geometries), (1, 2, 5))  # lines
-            lines, owners = shapely.get_parts(geometries[is_read], return_index=True)
-            system = pyproj.CRS.from_user_input(crs)
-            if not system.is_geographic or system.to_epsg() not in (4326, None):
-                to_lonlat = pyproj.Transformer.from_crs(system, "OGC:CRS84", always_xy=True)
-                lines = shapely.transform(
-                    lines, lambda x, y, to=to_lonlat: to.transform(x, y), interleaved=False
-                )
+            placed = table.geometry[is_read].to_crs("EPSG:4326").to_numpy()
+            lines, owners = shapely.get_parts(placed, return_index=True)
             # Two points or more, all finite, on the globe and less than half a turn apart
             xy, owner = shapely.get_coordinates(lines, return_index=True)
             with np.errstate(invalid="ignore"):
@@ -324,7 +285,7 @@ def _read_roads(
             n_bad = np.bincount(owner, weights=is_bad, minlength=len(lines))
             is_good = (n_bad == 0) & (np.bincount(owner, minlength=len(lines)) > 1)
             n_broken += len(np.unique(owners[~is_good]))
-            yield lines[is_good], weights[is_read][owners][is_good], len(geometries), n_broken
+            yield lines[is_good], weights[is_read][owners][is_good], len(table), n_broken
     except (LightMapError, MemoryError):
         raise
     except Exception as error:  # damaged files fail in GDAL, Arrow and PROJ in many ways
@@ -337,14 +298,20 @@ def _read_roads(
 
 def _read_tables(
     path: Path, region: Bounds | None, out: Path, params: LampParams
-) -> Iterator[tuple[pd.DataFrame, str, Any]]:
-    """Tables of the layers with roads, the name of their geometry, and its coordinate system."""
+) -> Iterator[geopandas.GeoDataFrame]:
+    """Tables of the layers with roads, some lines at a time."""
     import geopandas
+    import pyarrow as pa
     import pyarrow.parquet as pq
     import pyogrio
     from pyproj import CRS
 
-    from_arrow = geopandas.GeoDataFrame.from_arrow
+    def decode(batch: pa.RecordBatch, name: str, crs: object) -> geopandas.GeoDataFrame:
+        table = batch.to_pandas()
+        with np.errstate(invalid="ignore"):  # of what is not finite
+            geometries = shapely.from_wkb(table.pop(name).to_numpy(), on_invalid="ignore")
+        return geopandas.GeoDataFrame(table, geometry=geometries, crs=crs)
+
     fields = {*CLASS_FIELDS, *TUNNEL_PATTERNS}
     source = path.absolute()  # from the root: a folder called "http:" would make GDAL fetch
     if path.suffix.lower() in PARQUET:  # GDAL in pyogrio's wheel cannot
@@ -359,8 +326,11 @@ def _read_tables(
             crs = geo["columns"][name].get("crs", "OGC:CRS84")
             if columns & set(CLASS_FIELDS):
                 for batch in file.iter_batches(params.batch_lines, columns=[*columns, name]):
-                    is_wkb = geo["columns"][name]["encoding"] == "WKB"
-                    yield batch.to_pandas() if is_wkb else from_arrow(batch), name, crs
+                    if geo["columns"][name]["encoding"] == "WKB":
+                        yield decode(batch, name, crs)
+                    else:
+                        table = geopandas.GeoDataFrame.from_arrow(batch)
+                        yield table.set_crs(crs, allow_override=True)
         return
     # GDAL keeps the places of an .osm.pbf's nodes in a file while it reads
     scratch = {"CPL_TMPDIR": str(out.absolute().parent), "OGR_INTERLEAVED_READING": None}
@@ -390,8 +360,7 @@ def _read_tables(
                 use_pyarrow=True,
             ) as (meta, reader):
                 for batch in reader:
-                    name = meta["geometry_name"] or "wkb_geometry"
-                    yield batch.to_pandas(), name, meta["crs"]
+                    yield decode(batch, meta["geometry_name"] or "wkb_geometry", meta["crs"])
     finally:
         pyogrio.set_gdal_config_options({"CPL_TMPDIR": None})
 
@@ -474,26 +443,23 @@ def _close_cells(cells: set[int], params: LampParams) -> tuple[NDArray[np.bool_]
     return covered, int(top) * params.cell_px, int(left) * params.cell_px
 
 
-def _explain_nothing(
-    sources: Sequence[Path], names: str, n_lines: int, region: Bounds | None
-) -> str:
+def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None) -> str:
     """Say why nothing could be drawn."""
     import pyogrio
 
-    bounds = None
-    if region and len(sources) == 1 and sources[0].suffix.lower() not in PARQUET:
-        source = sources[0].absolute()
+    where = lies = ""
+    if region is not None:
+        west, south, east, north = region
+        where = (
+            f" between longitudes {west:.2f} and {east:.2f}, latitudes {south:.2f} and {north:.2f}"
+        )
+    source = sources[0].absolute()
+    if region is not None and len(sources) == 1 and source.suffix.lower() not in PARQUET:
         layer = "lines" if source.suffix.lower() in OSM else pyogrio.list_layers(source)[0][0]
         info = pyogrio.read_info(source, layer=layer, force_total_bounds=True)
-        bounds = info["total_bounds"]
-    if region is None or (n_lines == 0 and bounds is None):
-        return (
-            f"{names} holds no lit roads: give an extract of OpenStreetMap with a layer of lines "
-            f"that has one of the fields {', '.join(CLASS_FIELDS)}."
-        )
-    lies = "" if bounds is None else " (it lies within {:.2f},{:.2f},{:.2f},{:.2f})".format(*bounds)
-    west, south, east, north = region
+        if info["total_bounds"] is not None:
+            lies = " (it lies within {:.2f},{:.2f},{:.2f},{:.2f})".format(*info["total_bounds"])
     return (
-        f"{names} holds no lit roads between longitudes {west:.2f} and {east:.2f}, latitudes "
-        f"{south:.2f} and {north:.2f}{lies}: give an extract of that place, or another --region."
+        f"{names} holds no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
+        f"with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."
     )
