@@ -45,19 +45,18 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def open_dataset(path: Path, *, driver: str, overview_factor: int = 1) -> rasterio.DatasetReader:
-    """A raster of one format, by GDAL's name of it, or its overview of a factor.
+def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
+    """A raster of one format, by GDAL's name of it.
 
     LightMapError if the file is missing, not of this format, damaged or cut short.
     """
     if not path.is_file():
         raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
-    options = {"overview_level": overview_factor.bit_length() - 2} if overview_factor > 1 else {}
     with reading(path):
         try:
             with overheard():  # rasterio cannot pass on what GDAL says in bytes that are no text
                 # From the root, or a folder called "http:" would make GDAL fetch what is below it
-                return rasterio.open(path.absolute(), driver=driver, **options)
+                return rasterio.open(path.absolute(), driver=driver)
         except RasterioIOError as error:
             raise LightMapError(
                 f"{path} cannot be opened as {driver}: it is not such a file, or it is damaged or "
@@ -66,11 +65,9 @@ def open_dataset(path: Path, *, driver: str, overview_factor: int = 1) -> raster
 
 
 @contextmanager
-def open_raster(
-    path: Path, *, driver: str, overview_factor: int = 1
-) -> Iterator[rasterio.DatasetReader]:
+def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
     """The same for a block, whose failures become errors of a damaged file, see `reading`."""
-    dataset = open_dataset(path, driver=driver, overview_factor=overview_factor)
+    dataset = open_dataset(path, driver=driver)
     with reading(path), dataset:
         yield dataset
 

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import open_raster, writing
-from regengine.references.formats import has_blocks
+from regengine.references.formats import has_all_blocks
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.reference import (
     FACTORS,
@@ -194,10 +194,9 @@ def write_reference(
             sparse_ok=True,
             bigtiff="if_safer",
         )
-        for level in range(len(factors)):
-            with open_raster(final, driver="GTiff", overview_factor=2**level) as dataset:
-                if not has_blocks(final, dataset, every=True):
-                    raise OSError("not all of it reached the disk")
+        with open_raster(final, driver="GTiff") as dataset:
+            if not has_all_blocks(final, dataset):
+                raise OSError("not all of it reached the disk")
         draft.unlink()
         put_in_place(final, out)
 

@@ -141,7 +141,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
                 f"{path} has no coordinate system, so nothing tells where its lights are: get the "
                 "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
             )
-        if not has_blocks(path, dataset, every=False):
+        if not has_all_blocks(path, dataset):
             raise LightMapError(
                 f"{path} was cut short while it was copied or downloaded: get it again."
             )
@@ -343,24 +343,17 @@ def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
     return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
 
 
-def has_blocks(path: Path, dataset: rasterio.DatasetReader, *, every: bool) -> bool:
-    """Whether a GeoTIFF reaches to the end of its blocks: all of them, or the first and last."""
-    size = path.stat().st_size
-    rows, cols = (
-        -(-extent // block)
-        for extent, block in zip(dataset.shape, dataset.block_shapes[0], strict=True)
-    )
-    if every:
-        names = [f"{col}_{row}" for row in range(rows) for col in range(cols)]
-    else:
-        names = ["0_0", *(f"{col}_{rows - 1}" for col in range(max(0, cols - 64), cols))]
-    for name in names:
-        place = [
-            dataset.get_tag_item(f"BLOCK_{what}_{name}", "TIFF", 1) for what in ("OFFSET", "SIZE")
+def has_all_blocks(path: Path, dataset: rasterio.DatasetReader) -> bool:
+    """Whether a GeoTIFF reaches to the end of its blocks; of other formats true."""
+    size, shape = path.stat().st_size, np.divide(dataset.shape, dataset.block_shapes[0])
+    places = (
+        [
+            dataset.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", 1)
+            for what in ("OFFSET", "SIZE")
         ]
-        if None not in place and sum(map(int, place)) > size:
-            return False
-    return True
+        for row, col in np.ndindex(*np.ceil(shape).astype(int))
+    )
+    return all(None in place or sum(map(int, place)) <= size for place in places)
 
 
 def open_vnp46(path: Path) -> Reference:
