@@ -3,8 +3,9 @@
 ``python -m benchmarks day`` needs the real photographs (``REGENGINE_REAL_DATA``): the timed frames
 of ``day/`` by their times, telephoto frames on their Sentinel-2 squares, and as many negatives as
 asked for: timed frames mirrored at their own places, as they are more than 900 km away, and
-photographs of other things at any place. Each line of ``--lines FILE`` is one trial; those that it
-holds are not run again.
+photographs of other things at any place. Photographs by day of unknown places are put anywhere,
+too, and may be right there. Each line of ``--lines FILE`` is one trial; those that it holds are not
+run again.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Trial:
     """A photograph, and where and when it is said to be taken.
 
     kind: "timed", "clock" (time wrong by 20 s), "lens" (focal length wrong by 15 %), "telephoto",
-        or of what must not be accepted: "mirrored", "elsewhere", "other", "far mirrored", "far
+        "anywhere" (by day, of a place that is not known, and may be the one that is drawn), or of
+        what must not be accepted: "mirrored", "elsewhere", "other", "far mirrored", "far
         elsewhere".
     picture: Its own map, where it is not Blue Marble.
     shape: Width over height of the photo, where the copy is squared.
@@ -64,6 +66,7 @@ class Trial:
 
 
 NEGATIVES = ("mirrored", "elsewhere", "other", "far mirrored", "far elsewhere")
+WITHOUT_TRUTH = ("anywhere", *NEGATIVES)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -97,6 +100,8 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
         kind = ("mirrored", "elsewhere", "elsewhere", "other", "other")[number % 5]
         if kind == "other":
             name, photo = others[rng.integers(len(others))]
+            is_by_day = name.startswith(("day/", "infrared/", "cslab3ogel_"))
+            kind = "anywhere" if is_by_day else kind
         else:
             name, photo, at = timed[rng.integers(len(timed))]
         here = camera_position(tles, at)
@@ -177,7 +182,7 @@ def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -
             "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
         }
     row = truth.get(trial.photo.name)
-    if result.solved is None or row is None or trial.kind in NEGATIVES or not row["centre_lon"]:
+    if result.solved is None or row is None or trial.kind in WITHOUT_TRUTH or not row["centre_lon"]:
         return line
     camera = result.solved.camera
     line |= {"truth": row["method"], "sigma_km": float(row["sigma_km"])}
@@ -207,7 +212,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
         return f"{np.median(values):.1f} / {max(values):.1f}" if values else "–"
 
     rows = []
-    for kind in ("timed", "clock", "lens", "telephoto", *NEGATIVES):
+    for kind in ("timed", "clock", "lens", "telephoto", *WITHOUT_TRUTH):
         some = [line for line in lines if line["kind"] == kind]
         accepted = [line for line in some if line["verdict"] == "accepted"]
         review = [line for line in some if line["verdict"] == "review"]
@@ -261,7 +266,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
             line.get("cpu_s", "–"),
         )
         for line in lines
-        if line["kind"] not in NEGATIVES
+        if line["kind"] not in WITHOUT_TRUTH
     ]
     names = (
         "frame",
@@ -277,7 +282,8 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
     note = (
         "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of "
         "`REGENGINE_REAL_DATA`. Negatives: `mirrored` frames at their own places, frames "
-        "`elsewhere` (more than 900 km away), and photographs of `other` things at any place. "
+        "`elsewhere` (more than 900 km away), and photographs of `other` things at any place; "
+        "those by day of places that are not known, `anywhere`, may be right. "
         "Telephoto frames are on their own Sentinel-2 squares, the squared copies stretched to 3:2 "
         "and to 2:3 (one of which is wrong), and `far` negatives mirrored, or on another's square."
     )

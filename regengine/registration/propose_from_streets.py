@@ -36,8 +36,14 @@ def search_streets(
     streets: StreetMap,
     tried: list[FloatArray],
     max_views: int,
+    *,
+    is_fine: bool,
 ) -> Iterator[list[tuple[Camera, int, float]]]:
-    """Lay the most even square of a photo on a whole street map, in every view and turn.
+    """Lay a photo on a whole street map, in every view and turn.
+
+    First its most even square. Where clouds, haze or lights that are no lamps leave too little in
+    that, all of the photo at a finer scale: in squares that may each lie a little beside where the
+    view has them, so that as few views and turns do.
 
     What a view does to level ground is, but for the turn about its axis, the symmetric matrix
     $(f / d)^2 (I - h h^T)$ of the focal length, the distance and the horizontal part of the unit
@@ -58,12 +64,14 @@ def search_streets(
         Views of this map that were tried before; those tried now are added.
     max_views : int
         The likeliest other views that are tried, each at all rolls.
+    is_fine : bool
+        Whether all of the photo is laid on the map, at up to half of the scale.
 
     Yields
     ------
     list of (Camera, int, float)
         Of each view distinct cameras of the stored image, the best first, which of the positions
-        each stands at, and the correlation of the square with the streets under it.
+        each stands at, and the correlation of the squares with the streets under them.
     """
     nominal, params = problem.photo.nominal, problem.params.streets
     west, south, east, north = streets.bounds
@@ -81,10 +89,12 @@ def search_streets(
     sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
     short_km = min(nominal.width_px, nominal.height_px) * sample_m / 1e3
     scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
+    if is_fine:
+        scale_m = max(params.finest_search_m, 0.5 * scale_m)
     small = light.resized(
         round(max(nominal.width_px, nominal.height_px) * sample_m / scale_m), params.smooth_px
     )
-    side = min(params.square_px, int(0.85 * min(small.values.shape)))
+    side = min(params.square_px, int((1.0 if is_fine else 0.85) * min(small.values.shape)))
     # Steps move the square's rim by as many pixels whatever its size
     coarser = params.square_px / side
     chosen: list[tuple[FloatArray, int, int, int]] = []
@@ -112,33 +122,52 @@ def search_streets(
     drawn = even_picture(lamps, np.asarray(known, np.float32), params)
 
     picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
-    # Most even: where the logarithm of the lines' strength is highest in the mean
-    lines = cv2.GaussianBlur(picture, (0, 0), params.smooth_px)
-    lines = small.weight * detail(np.asarray(lines, np.float32), params.detail_px, small.weight)
-    around = cv2.GaussianBlur(lines * lines, (0, 0), params.detail_px)
-    strength = np.log(np.maximum(around, 1e-3 * float(around.max()) + 1e-12))
-    mean = cv2.boxFilter(strength, -1, (side, side), borderType=cv2.BORDER_ISOLATED)
-    rim = side // 2
-    inside = mean[rim : mean.shape[0] - rim, rim : mean.shape[1] - rim]
-    row, col = divmod(int(np.argmax(inside)), inside.shape[1])
-    middle_px = (np.array([col, row]) + rim + 0.5) / small.factor - 0.5
+    if is_fine:
+        middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
+        n_side = min(params.squares_a_side, int(np.ceil(max(small.values.shape) / side)))
+    else:
+        # Most even: where the logarithm of the lines' strength is highest in the mean
+        lines = cv2.GaussianBlur(picture, (0, 0), params.smooth_px)
+        lines = small.weight * detail(np.asarray(lines, np.float32), params.detail_px, small.weight)
+        around = cv2.GaussianBlur(lines * lines, (0, 0), params.detail_px)
+        strength = np.log(np.maximum(around, 1e-3 * float(around.max()) + 1e-12))
+        mean = cv2.boxFilter(strength, -1, (side, side), borderType=cv2.BORDER_ISOLATED)
+        rim = side // 2
+        inside = mean[rim : mean.shape[0] - rim, rim : mean.shape[1] - rim]
+        row, col = divmod(int(np.argmax(inside)), inside.shape[1])
+        middle_px = (np.array([col, row]) + rim + 0.5) / small.factor - 0.5
+        n_side = 1
 
-    square = cv2.boxFilter(
-        drawn * drawn, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
+    # The innermost square lies on the map as a whole, those around it may reach beyond
+    extent = n_side * side
+    pad = (extent - side) // 2
+    n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
+    padded = np.zeros([cv2.getOptimalDFTSize(length) for length in (n_rows, n_cols)], np.float32)
+    padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
+    spectrum = cv2.dft(padded)
+    # Of the map under a square, by its first corner
+    energy = cv2.boxFilter(
+        padded**2, -1, (side, side), None, (0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
     )
-    floor = params.energy_floor * float(np.percentile(square, 90.0))
-    # Where a square of the map lies whole, by its middle
-    last_row, last_col = (extent - side + rim + 1 for extent in drawn.shape)
-    energy = np.sqrt(np.maximum(square, floor))[rim:last_row, rim:last_col]
-    margin = side // 2 + round(2 * params.deviation_px)
-    grid = np.arange(-margin, margin + 1, dtype=float) * scale_m
+    floor = params.energy_floor * float(np.percentile(energy[: n_rows - side, : n_cols - side], 90))
+    gain = np.asarray(1.0 / np.sqrt(np.maximum(energy, floor)), np.float32)
+    # Where the photo's first corner may lie
+    n_rows, n_cols = n_rows - extent + 1, n_cols - extent + 1
+    roll_step = coarser * params.roll_step_rad[is_fine]
+    firsts = range(0, extent, side)
+    corners = sorted((float(np.hypot(i - pad, j - pad)), i, j) for i in firsts for j in firsts)
+    n_squares = min(len(corners), params.n_squares)
+
+    margin = round(2 * params.deviation_px)
+    grid = (np.arange(extent + 2 * margin, dtype=float) - margin - extent // 2) * scale_m
     ground_e, ground_n = np.meshgrid(grid, -grid)
-    taken = np.s_[margin - rim : margin - rim + side, margin - rim : margin - rim + side]
-    rolls = np.arange(0.0, 2.0 * np.pi, coarser * params.roll_step_rad)
-    work = len(rolls) * (params.work_of_template + params.work_of_megapixel * drawn.size / 1e6)
+    taken = np.s_[margin : margin + extent, margin : margin + extent]
+    rolls = np.arange(0.0, 2.0 * np.pi, roll_step)
+    work_of_square = params.work_of_megapixel * padded.size / 1e6
+    work = len(rolls) * (params.work_of_template + n_squares * work_of_square)
     share = problem.params.search.same_view_share
     for stretch, t, n, m in chosen:
-        most_work = params.work_share * problem.params.work_budget
+        most_work = params.work_share[is_fine] * problem.params.work_budget
         if state.work_of.get("streets", 0.0) + work > most_work:
             state.stop_reason = StopReason.WORK_BUDGET
             break
@@ -169,15 +198,25 @@ def search_streets(
                 )
                 for each in (picture, small.weight)
             ]
-            template = even_picture(laid[0], laid[1], params)[taken]
-            template = template - template.mean()
-            norm = float(np.linalg.norm(template))
-            if norm < 1e-6:
-                continue
-            score = cv2.matchTemplate(drawn, template, cv2.TM_CCORR) / energy
-            at_row, at_col = divmod(int(np.argmax(score)), score.shape[1])
-            ncc = float(score[at_row, at_col]) / norm
-            peaks.append((ncc, at_row + rim, at_col + rim, float(roll)))
+            template, shown = even_picture(laid[0], laid[1], params)[taken], laid[1][taken]
+            # Squares that the photo fills most, inner ones first
+            squares = [(off_px, np.s_[i : i + side, j : j + side]) for off_px, i, j in corners]
+            squares.sort(key=lambda one: -round(float(shown[one[1]].mean()), 1))
+            score, norm = np.zeros((n_rows, n_cols), np.float32), 1e-6
+            for off_px, part in squares[:n_squares]:
+                square = np.zeros_like(padded)
+                square[:side, :side] = template[part] - template[part].mean()
+                norm += float(np.linalg.norm(square))
+                product = cv2.mulSpectrums(spectrum, cv2.dft(square), 0, conjB=True)
+                laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * gain
+                reach = round(0.5 * roll_step * off_px)
+                if reach:
+                    around = np.ones([2 * reach + 1] * 2, np.uint8)
+                    laid_on = np.asarray(cv2.dilate(laid_on, around), np.float32)
+                score += laid_on[part[0].start :, part[1].start :][:n_rows, :n_cols]
+            row, col = divmod(int(np.argmax(score)), n_cols)
+            inner = extent // 2 - pad
+            peaks.append((float(score[row, col]) / norm, row + inner, col + inner, float(roll)))
         found: list[tuple[Camera, int, float]] = []
         for ncc, at_row, at_col, roll in sorted(peaks, reverse=True):
             if len(found) == params.n_candidates:

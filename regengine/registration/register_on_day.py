@@ -405,11 +405,6 @@ def register_on_day(
         result = no_match_result(frame, position, chosen, explain(photo, grid, position, day))
         proof = ("proof", tell_proofs(match.proofs))
         return replace(result, sources=tuple(sorted((*result.sources, proof))))
-    reasons: tuple[Reason, ...] = ()
-    if match.score < day.min_score:
-        what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.0f} m" for one in match.proofs)
-        text = f"chance brings about as much agreement with a probability of {what}"
-        reasons = (Reason(code="low_probability", text=text),)
     return report_on_map(
         no_match_result(frame, position, chosen),
         answer,
@@ -417,7 +412,7 @@ def register_on_day(
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
         reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
-        reasons=reasons,
+        reasons=(),
     )
 
 

@@ -92,30 +92,33 @@ def register_on_streets(
     share = problem.params.search.same_view_share
     light = problem.street_light
     best: StreetMatch | None = None
-    # Of each map the views that were tried
-    tried: list[list[FloatArray]] = [[] for _ in near]
-    for is_far in (False, True) if known is None else (False,):
+    # Of each map the views that were tried, by one square and with all of the photo
+    tried: list[tuple[list[FloatArray], list[FloatArray]]] = [([], []) for _ in near]
+    searches = [(False, False), (True, False), (False, True)]
+    for is_far, is_fine in searches if known is None else searches[:1]:
         matches: list[StreetMatch] = []
         for streets, views in zip(near, tried, strict=True):
             if problem.params.clock() - started_s > max_s:
                 break
             proposed: Iterable[list[Hypothesis]]
             if known is None:
-                proposed = propose_on_streets(problem, state, light, streets, views, is_far=is_far)
+                proposed = propose_on_streets(
+                    problem, state, light, streets, views[is_fine], is_far=is_far, is_fine=is_fine
+                )
             else:
                 proposed = [[replace(known.hypothesis, camera=known.camera)]]
             compared: list[Hypothesis] = []
             here: list[StreetMatch] = []
             for starts in proposed:
                 state.charge(params.work_of_candidate * len(starts), "streets")
-                aligned = align_on_streets(problem, light, streets, starts)
+                aligned = align_on_streets(problem, light, streets, starts, halvings=is_fine)
                 compared += aligned
                 # One that stands out here and at half of the scale is fitted at once; the search
                 # ends if it is proven
                 first = max(aligned, key=lambda one: one.ncc, default=None)
                 if first is None or first.image_log10_odds < params.clear_log10_odds[0]:
                     continue
-                for one in align_on_streets(problem, light, streets, [first], is_finer=True):
+                for one in align_on_streets(problem, light, streets, [first], halvings=1 + is_fine):
                     if one.image_log10_odds >= params.clear_log10_odds[1]:
                         state.charge(params.work_of_fit, "streets")
                         match = fit_on_streets(problem, light, streets, one)
@@ -124,7 +127,7 @@ def register_on_streets(
                 if any(one.score >= params.min_score for one in here):
                     break
             compared = choose_distinct(problem, compared, params.n_compared)
-            compared = align_on_streets(problem, light, streets, compared, is_finer=True)
+            compared = align_on_streets(problem, light, streets, compared, halvings=1 + is_fine)
             for hypothesis in choose_distinct(problem, compared, params.n_refined):
                 if hypothesis.image_log10_odds < params.worth_log10_odds or any(
                     is_same_view(hypothesis.camera, one.camera, share) for one in here
@@ -173,14 +176,14 @@ def align_on_streets(
     streets: StreetMap,
     hypotheses: list[Hypothesis],
     *,
-    is_finer: bool = False,
+    halvings: int,
 ) -> list[Hypothesis]:
-    """Hypotheses set right at the search's scale or, if finer, at half of it."""
+    """Hypotheses set right at the search's scale, halved so many times."""
     params = problem.params.streets
     sides_m = [measure_sides_m(one.camera) for one in hypotheses]
     samples_m = [
         next(m for least_km, m in params.search_scales if min(sides) / 1e3 >= least_km)
-        * (0.5 if is_finer else 1.0)
+        * 0.5**halvings
         for sides in sides_m
     ]
     # Reduced once, to twice the size of the largest picture
@@ -223,10 +226,11 @@ def propose_on_streets(
     tried: list[FloatArray],
     *,
     is_far: bool,
+    is_fine: bool,
 ) -> Iterator[list[Hypothesis]]:
     """Cameras of a search of a street map, by view, from the likely places or from all (far).
 
-    That costs four times as much, and is tried where the likely ones show nothing; so are the other
+    All cost four times as much, and are tried where the likely ones show nothing; so are the other
     focal lengths of what may be a crop. Streets have a budget of their own; what they tried is
     added to a list, and not tried again.
     """
@@ -253,8 +257,9 @@ def propose_on_streets(
     log_ratios = params.scale_step * np.arange(-steps, steps + 1)
     focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
     for found in search_streets(
-        problem, state, light, np.array(positions), focals, streets, tried, params.max_views[is_far]
-    ):
+        problem, state, light, np.array(positions), focals, streets, tried,
+        params.max_views[is_far], is_fine=is_fine,
+    ):  # fmt: skip
         starts = []
         for camera, number, ncc in found:
             place = of_place[number]

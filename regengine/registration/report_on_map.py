@@ -156,6 +156,10 @@ def report_on_map(
     points = select_control_points(match.fit, match.camera, on_map)
     p_right = float(params.probability_steps.probability(match.score))
     low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
+    if match.score < params.min_score:
+        what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.4g} m" for one in match.proofs)
+        text = f"chance brings about as much agreement with a probability of {what}"
+        reasons = (*reasons, Reason(code="low_probability", text=text))
     if len(points) < LEAST_POINTS:
         text = f"only {len(points)} places of the photo can be tied to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))

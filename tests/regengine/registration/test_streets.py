@@ -221,6 +221,20 @@ def test_a_wrong_candidate_does_not_end_the_search(
     assert np.median(errors_m(result, truth)) < 4.0
 
 
+def test_all_of_the_photo_is_laid_on_the_streets_where_one_square_finds_nothing(
+    photo: Path, streets: Streets, truth: Camera
+) -> None:
+    # A square that is laid in one turn only finds nothing
+    all_of_it = StreetParams(roll_step_rad=(7.0, 6.0 / 64.0))
+    references = References(light_map=Nowhere(), streets=[streets])
+    results = [
+        register_frame(read(photo), PRIOR, references, RegisterParams(streets=one))
+        for one in (replace(all_of_it, work_share=(2.0, 0.0)), all_of_it)
+    ]
+    assert [result.verdict for result in results] == ["no_match", "accepted"]
+    assert np.median(errors_m(results[1], truth)) < 4.0
+
+
 def test_what_is_found_a_block_away_is_set_right(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
