@@ -294,7 +294,7 @@ def report_lines(lines: Sequence[dict[str, object]], arguments: Sequence[str]) -
 def main(argv: list[str]) -> int:
     """Run the trials that are not in the file of lines, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks day", description=__doc__)
-    parser.add_argument("--negatives", type=int, default=200)
+    parser.add_argument("--negatives", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=Path, default=Path("day-trials.jsonl"))
     parser.add_argument("--max-minutes", type=float, default=1e9)
