@@ -53,7 +53,4 @@ def open_day_map(paths: Sequence[Path | str]) -> DayMap:
     return DayMap(references=open_references("day", paths))
 
 
-@lru_cache(maxsize=4)
-def day_map_of(paths: tuple[Path, ...]) -> DayMap:
-    """The same of a run's pictures, opened once per process."""
-    return open_day_map(paths)
+day_map_of = lru_cache(maxsize=4)(open_day_map)  # of a run, opened once per process

@@ -12,8 +12,8 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Values = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
+Mask = NDArray[np.bool_]  # (rows, cols)
 
 # Above the brightest gas flares (about 1e4 nW) and below every fill value in use (3.4e38, 1e20).
 MAX_RADIANCE = 1.0e6

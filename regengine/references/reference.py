@@ -26,11 +26,9 @@ from regengine.io.folders import data_folder
 from regengine.io.gdal import gdal_session, open_dataset, reading
 from regengine.references import lights
 from regengine.references.kinds import KINDS, KindName
+from regengine.references.lights import Mask, Values
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
-Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
-Mask = NDArray[np.bool_]  # (rows, cols)
-
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis and nothing is left to
 # match.
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
@@ -43,7 +41,6 @@ MEANINGS = {
     "grey": "grey picture, radiance estimated from its levels",
     "colour": "colour picture, radiance estimated from its lights",
 }
-TURNS_DEG = (0.0, 360.0, -360.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +53,13 @@ class ReadParams:
     square_px: int = 256  # side of what is kept decoded
     kept_squares: int = 384  # of all references: 130 MB of lights
     max_kept_pixels: int = 10_000_000  # of a window: larger ones would drive out all others
-    open_files: int = 32  # of each thread; GDAL keeps the tiles that were decoded with them
+    open_files: int = 64  # of all threads; GDAL keeps the tiles that were decoded with them
     warp_tolerance_px: float = 0.005  # GDAL's default is 0.125; 0 it does not take
     # A world of 0.1 degrees: 0.1 s. That of a map of 15 arc seconds without overviews took 20 s
     overview_pixels: int = 7_000_000
 
 
 PARAMS = ReadParams()
-_OPENED = threading.local()  # datasets are not safe to share; a forked process has none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,22 +206,22 @@ class Reference:
     def read_level(
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
-        """The same, of the file itself."""
-        left, wide = col * factor, cols * factor
+        """The same, of the file itself, continued beyond its edges by what is not valid."""
         if factor in (1, *self.overviews):
-            return self._decoded(row * factor, left, rows * factor, wide, factor)
-        strip = max(PARAMS.strip_pixels // (wide * factor), 1)
-        parts = []
-        for first in range(row, row + rows, strip):
-            high = min(strip, row + rows - first) * factor
-            there = min(high, self.grid.rows - first * factor), min(wide, self.grid.cols - left)
-            part = self._decoded(first * factor, left, *there, 1)
-            values, valid = _pad(part, 0, 0, high, wide)
-            for _ in range(int(math.log2(factor))):  # means of means, as overviews are
-                values, valid = _average_pixels(values, valid)
-            parts.append((values, valid))
-        values, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
-        return values, valid
+            level = self.grid.reduced(factor)
+            high, wide = min(rows, level.rows - row), min(cols, level.cols - col)
+            part = self._decoded(row * factor, col * factor, high * factor, wide * factor, factor)
+            return _pad(part, 0, 0, rows, cols)
+        if rows > 1 and rows * cols * factor**2 > PARAMS.strip_pixels:
+            upper = self.read_level(row, col, rows // 2, cols, factor)
+            lower = self.read_level(row + rows // 2, col, rows - rows // 2, cols, factor)
+            values, valid = (
+                np.concatenate(each, axis=-2) for each in zip(upper, lower, strict=True)
+            )
+            return values, valid
+        # Means of means, as overviews are
+        finer = self.read_level(2 * row, 2 * col, 2 * rows, 2 * cols, factor // 2)
+        return _average_pixels(*finer)
 
     def read_onto(self, out: PixelGrid) -> tuple[Values, Mask] | None:
         """Values, 0 where there are none, and validity on a grid; None where nothing of it is."""
@@ -277,7 +273,9 @@ class Reference:
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor
         window, bands = Window(col, row, cols, rows), list(self.bands)
-        dataset, mask = self._dataset(), None
+        # Datasets are not safe to share; a forked process has none
+        dataset = _open_dataset(self, self.version, os.getpid(), threading.get_ident())
+        mask = None
         with reading(self.path):
             samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
             if self.warp and self.nodata is None:  # where it ends: at least half covered
@@ -304,15 +302,12 @@ class Reference:
                 valid &= (samples != self.nodata).any(axis=0)
         return (values if valid.all() else np.where(valid, values, np.float32(0.0))), valid
 
-    def _dataset(self) -> rasterio.DatasetReader:
-        """The file as longitude and latitude, kept open."""
-        if not hasattr(_OPENED, "dataset"):
-            _OPENED.dataset = lru_cache(PARAMS.open_files)(_open_dataset)
-        dataset: rasterio.DatasetReader = _OPENED.dataset(self, self.version, os.getpid())
-        return dataset
 
-
-def _open_dataset(reference: Reference, version: object, pid: int) -> rasterio.DatasetReader:
+@lru_cache(maxsize=PARAMS.open_files)
+def _open_dataset(
+    reference: Reference, version: object, pid: int, thread: int
+) -> rasterio.DatasetReader:
+    """The file as longitude and latitude, kept open."""
     dataset = open_dataset(reference.path, driver=reference.driver)
     if not reference.warp:
         return dataset
@@ -476,7 +471,7 @@ class References(tuple[Reference, ...]):
         return [
             (one, turn)
             for one in self
-            for turn in TURNS_DEG
+            for turn in (0.0, 360.0, -360.0)
             if one.grid.west + turn < east
             and one.grid.east + turn > west
             and one.grid.south < north
@@ -606,7 +601,4 @@ def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     return LightMap(references=open_references("lights", paths))
 
 
-@lru_cache(maxsize=4)
-def light_map_of(paths: tuple[Path, ...]) -> LightMap:
-    """The same of a run's maps, opened once per process."""
-    return open_light_map(paths)
+light_map_of = lru_cache(maxsize=4)(open_light_map)  # of a run, opened once per process
