@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import mmap
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -20,8 +18,8 @@ from rasterio.enums import MaskFlags
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
-from regengine.errors import FrameError, LightMapError, RegengineError
-from regengine.io.gdal import open_raster
+from regengine.errors import LightMapError
+from regengine.io.gdal import open_raster, reading
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.lights import date_of_name, display_saturation, product_of_name
@@ -36,8 +34,7 @@ MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 OTHER_FORMATS = (
     (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
     (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    (b"\x89PNG", "is a picture that does not say where it lies: get the GeoTIFF of it"),
-    (b"\xff\xd8\xff", "is a picture that does not say where it lies: get the GeoTIFF of it"),
+    ((b"\x89PNG", b"\xff\xd8\xff"), "does not say where it lies: get the GeoTIFF of it"),
     (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
 )
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
@@ -94,30 +91,26 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
     try:
         with open_regular(path) as file:
             magic = file.read(8)
-    except FrameError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            raise LightMapError(
-                f"{path} does not exist: check the path of the map of {kind}."
-            ) from None
-        raise LightMapError(f"{error}.") from error
     except OSError as error:
-        raise LightMapError(
-            f"{path} cannot be opened ({error.strerror}): check its permissions."
-        ) from error
+        raise LightMapError(f"{error}.") from error
     if magic.startswith(TIFF_MAGICS):
         return [open_with_gdal(kind, path, "GTiff")]
     if kind == "lights" and magic == HDF5_MAGIC:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            reading(path),
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             if not heaps_end(data):
-                raise _broken_hdf5(path)
+                raise ValueError("a heap without end")
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
     if kind == "lights" and (magic == HDF5_MAGIC or magic.startswith(NETCDF_MAGIC)):
         return [open_with_gdal(kind, path, "netCDF")]
-    for start, sentence in OTHER_FORMATS:
+    for start, what in OTHER_FORMATS:
         if magic.startswith(start):
-            raise LightMapError(f"{path} {sentence}.")
+            raise LightMapError(f"{path} {what}.")
     if kind != "lights":
         raise LightMapError(f"{path} is no GeoTIFF: make one with `regengine {kind} build`.")
     raise LightMapError(
@@ -366,7 +359,7 @@ def open_vnp46(path: Path) -> Reference:
         if own and thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
-    with open_hdf5(path) as file:
+    with reading(path), h5py.File(path, "r") as file:
         file.visititems(note)
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:
@@ -401,23 +394,4 @@ def open_vnp46(path: Path) -> Reference:
         offset=numbers.get("add_offset", numbers.get("offset", 0.0)),
         product=product_of_name(path.name) or "Black Marble",
         date=date_of_name(path.name),
-    )
-
-
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file; LightMapError where it is damaged."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (RegengineError, MemoryError):
-        raise
-    except Exception as error:  # damaged HDF5 files fail in many ways
-        raise _broken_hdf5(path) from error
-
-
-def _broken_hdf5(path: Path) -> LightMapError:
-    return LightMapError(
-        f"{path} cannot be read as HDF5: it was cut short or damaged while it was downloaded; "
-        "get it again."
     )

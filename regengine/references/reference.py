@@ -266,9 +266,9 @@ class Reference:
     ) -> tuple[Values, Mask]:
         """Values and validity of a block of full pixels, or of those of its overview."""
         if self.driver == "HDF5":
-            from regengine.references.formats import open_hdf5
+            import h5py
 
-            with open_hdf5(self.path) as file:
+            with reading(self.path), h5py.File(self.path, "r") as file:
                 samples: NDArray[Any] = file[self.data_set][row : row + rows, col : col + cols]
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor

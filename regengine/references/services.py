@@ -198,8 +198,8 @@ class TileSet:
 
     def __post_init__(self) -> None:
         names = sorted(re.findall(r"\{(.*?)\}", self.template))
-        complete = names in (["x", "y", "z"], ["-y", "x", "z"])
-        if not (complete and re.fullmatch(r"https?://\S+", self.template)):
+        is_url = re.fullmatch(r"https?://([^\s{}]|\{[-xyz]+\})+", self.template)
+        if not is_url or names not in (["x", "y", "z"], ["-y", "x", "z"]):
             raise ConfigError(
                 f"{self.template!r} is no address of map tiles: it must begin with https:// or "
                 "http:// and hold {z}, {x} and {y} (or {-y}) once each."
@@ -243,19 +243,17 @@ class TileSet:
     def fetch(self, tiles: Sequence[Tile], progress: Progress = lambda done, total: None) -> None:
         """Fetch some tiles; LightMapError if that fails: what came is kept."""
         downloader = Downloader(kind=self.kind)
-        downloader.save_all([partial(self._fetch_one, downloader, t) for t in tiles], progress)
-
-    def _fetch_one(self, downloader: Downloader, tile: Tile) -> None:
-        """Fetch one tile, or note that the service has none there."""
-        x, y = tile
-        url = self.template
-        flipped = 2**self.level - 1 - y
-        for key, value in {"{z}": self.level, "{x}": x, "{y}": y, "{-y}": flipped}.items():
-            url = url.replace(key, str(value))
         hint = "check the address of the tiles, or log in to the network first"
         check = partial(_check_file, magics=MAGICS, what="a picture", hint=hint, read=read_tile)
-        if downloader.save(url, self.path_of(tile), check) is None:
-            self.path_of(tile, ".absent").touch()
+
+        def fetch_one(tile: Tile) -> None:
+            """Fetch one tile, or note that the service has none there."""
+            x, y = tile
+            place = {"z": self.level, "x": x, "y": y, "-y": 2**self.level - 1 - y}
+            if downloader.save(self.template.format(**place), self.path_of(tile), check) is None:
+                self.path_of(tile, ".absent").touch()
+
+        downloader.save_all([partial(fetch_one, tile) for tile in tiles], progress)
 
     def measure_bytes(self, tiles: Sequence[Tile]) -> float:
         """About how large some tiles are: by a few of them, which are fetched."""
