@@ -53,18 +53,16 @@ def plan_grid(bounds: Bounds, step_deg: float, params: BuildParams | None = None
     ConfigError if it would have too many pixels.
     """
     params = params or BuildParams()
-    west, south, east, north = bounds
-    cols, rows = (
-        max(1, int(np.ceil(extent / step_deg - 1e-6))) for extent in (east - west, north - south)
-    )
-    multiple = _level_factors(cols, rows, params)[-1]
-    cols, rows = (-(-side // multiple) * multiple for side in (cols, rows))
+    corner = PixelGrid(west=bounds[0], north=bounds[3], step_deg=step_deg, cols=1, rows=1)
+    grid = corner.covering(bounds)
+    multiple = _level_factors(grid.cols, grid.rows, params)[-1]
+    cols, rows = (-(-side // multiple) * multiple for side in (grid.cols, grid.rows))
     if cols * rows > params.max_pixels:
         raise ConfigError(
             f"The map would have {cols * rows / 1e9:,.1f} gigapixels, {params.max_pixels / 1e9:g} "
             "at most: choose a smaller region or coarser pixels."
         )
-    return PixelGrid(west=west, north=north, step_deg=step_deg, cols=cols, rows=rows)
+    return replace(grid, cols=cols, rows=rows)
 
 
 def estimate_bytes(kind: KindName, grid: PixelGrid) -> float:

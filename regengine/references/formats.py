@@ -177,8 +177,6 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
 
 def read_content_sha256(path: Path) -> str | None:
     """SHA-256 of the grid and lights of a built map, hexadecimal; None for maps that have none."""
-    if not path.is_file():
-        return None
     try:
         with open_raster(path, driver="GTiff") as dataset:
             return dataset.tags().get(KINDS["lights"].content_tag)

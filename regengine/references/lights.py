@@ -60,20 +60,15 @@ def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
     return log_radiance(np.where(valid, radiance_nw, 0.0)), valid
 
 
-def display_radiance(digital_number: ArrayLike) -> NDArray[np.float64]:
-    """Approximate radiance behind the grey levels of a Black Marble picture."""
-    number = np.minimum(np.asarray(digital_number, float), DISPLAY_TOP_DN)
-    return -DISPLAY_SCALE_NW * np.log1p(-number / 256.0)
-
-
 def display_table() -> Values:
     """Map values of the 256 grey levels of a Black Marble picture."""
-    return log_radiance(display_radiance(np.arange(256)))
+    number = np.minimum(np.arange(256.0), DISPLAY_TOP_DN)
+    return log_radiance(-DISPLAY_SCALE_NW * np.log1p(-number / 256.0))
 
 
 def display_saturation() -> float:
     """Map value at and above which Black Marble pictures are saturated."""
-    return float(log_radiance(display_radiance(DISPLAY_SATURATED_DN)))
+    return float(display_table()[DISPLAY_SATURATED_DN])
 
 
 def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

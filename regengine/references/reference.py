@@ -182,14 +182,15 @@ class Reference:
         # What is warped depends on what else is read with it
         if self.warp or rows * cols > PARAMS.max_kept_pixels:
             return self.read_level(row, col, rows, cols, factor)
-        side, version, parts = PARAMS.square_px, self.version, []
-        for i in range(row // side, (row + rows - 1) // side + 1):
-            squares = [
+        side, version = PARAMS.square_px, self.version
+        squares = [
+            [
                 _read_square(self, version, factor, i, j)
                 for j in range(col // side, (col + cols - 1) // side + 1)
             ]
-            parts.append([np.concatenate(each, axis=-1) for each in zip(*squares, strict=True)])
-        values, valid = (np.concatenate(each, axis=-2) for each in zip(*parts, strict=True))
+            for i in range(row // side, (row + rows - 1) // side + 1)
+        ]
+        values, valid = (np.block([[one[k] for one in line] for line in squares]) for k in (0, 1))
         top, left = row % side, col % side
         here = np.s_[..., top : top + rows, left : left + cols]
         return np.ascontiguousarray(values[here]), np.ascontiguousarray(valid[here])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
+from detectors.types import FloatArray
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import unwritable_told
 from regengine.io.extras import need
@@ -31,8 +32,6 @@ from regengine.references.reference import FACTORS, Bounds, PixelGrid
 
 if TYPE_CHECKING:
     import geopandas
-
-FloatArray = NDArray[np.float64]
 
 STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
@@ -166,10 +165,8 @@ def build_streets(
     if region is not None:
         # To whole cells, or those at its edge would be dark where nothing was read
         cell_deg = params.cell_px / STEPS_PER_DEG
-        edges, start = np.reshape(region, (2, 2)), np.array([-180.0, 90.0])
-        lower = np.floor((edges[0] - start) / cell_deg + 1e-6) * cell_deg + start
-        upper = np.ceil((edges[1] - start) / cell_deg - 1e-6) * cell_deg + start
-        region = (*lower.tolist(), *upper.tolist())
+        corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
+        region = corner.covering(region).bounds
         plan_grid(region, 1.0 / STEPS_PER_DEG)  # refuses what is too large
     size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
@@ -277,13 +274,12 @@ def _read_roads(
             is_read &= np.isin(shapely.get_type_id(geometries), (1, 2, 5))  # lines
             placed = table.geometry[is_read].to_crs("EPSG:4326").to_numpy()
             lines, owners = shapely.get_parts(placed, return_index=True)
-            # Two points or more, all finite, on the globe and less than half a turn apart
-            xy, owner = shapely.get_coordinates(lines, return_index=True)
+            # All finite, on the globe and less than half a turn wide
             with np.errstate(invalid="ignore"):
-                is_bad = ~((np.abs(xy[:, 0]) <= 180.0 + 1e-6) & (np.abs(xy[:, 1]) < 90.0))
-                is_bad[1:] |= (owner[1:] == owner[:-1]) & (np.abs(np.diff(xy[:, 0])) > 180.0)
-            n_bad = np.bincount(owner, weights=is_bad, minlength=len(lines))
-            is_good = (n_bad == 0) & (np.bincount(owner, minlength=len(lines)) > 1)
+                west, south, east, north = shapely.bounds(lines).T
+                is_good = np.isfinite(shapely.length(lines)) & (east - west < 180.0)
+                is_good &= np.maximum(-west, east) <= 180.0 + 1e-6
+                is_good &= np.maximum(-south, north) < 90.0
             n_broken += len(np.unique(owners[~is_good]))
             yield lines[is_good], weights[is_read][owners][is_good], len(table), n_broken
     except (LightMapError, MemoryError):
