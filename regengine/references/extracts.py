@@ -34,19 +34,20 @@ def locate_place(place: str) -> tuple[str, float, float]:
 
     ConfigError if there is no such town.
     """
-    from regengine.places import place_index
-
-    if re.fullmatch(r"\s*[-+]?[\d.]+\s*,\s*[-+]?[\d.]+\s*", place):
+    try:
         lon, lat = (float(part) for part in place.split(","))
-        if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
-            raise ConfigError(f"{place!r} is not a valid LON,LAT.")
-        return f"{lon:g}_{lat:g}", lon, lat
-    found = place_index().search(place, 1)
-    if not found:
-        raise ConfigError(
-            f"No town is called {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
-        )
-    return found[0].label, found[0].lon, found[0].lat
+    except ValueError:
+        from regengine.places import place_index
+
+        found = place_index().search(place, 1)
+        if not found:
+            raise ConfigError(
+                f"No town is called {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
+            ) from None
+        return found[0].label, found[0].lon, found[0].lat
+    if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
+        raise ConfigError(f"{place!r} is not a valid LON,LAT.")
+    return f"{lon:g}_{lat:g}", lon, lat
 
 
 def box_around(lon: float, lat: float, reach_km: float) -> Bounds:

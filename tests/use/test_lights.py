@@ -294,6 +294,14 @@ def test_a_radiance_product_is_got_for_a_region_and_no_stranger_sees_the_token(
     assert "sEcret" not in said.out + said.err
 
 
+def test_a_product_that_breaks_off_goes_on(earthdata: TileService, data: Path) -> None:
+    path = f"/files/{TILES[1]}"
+    earthdata.faults[path] = ["cut"]
+    assert get_product(earthdata).code == 0
+    ranges = [one.headers.get("Range") for one in earthdata.requests if one.path == path]
+    assert ranges == [None, f"bytes={len(earthdata.files[path]) // 2}-"]
+
+
 @pytest.mark.parametrize(
     ("path", "fault", "sentence"),
     [
