@@ -12,7 +12,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, local_axes
-from matchers.photo_light import LightImage, detail
+from matchers.photo_light import LightImage
 from matchers.pose import look_at
 from regengine.registration.align import is_same_view
 from regengine.registration.parameters import StreetParams
@@ -41,7 +41,7 @@ def search_streets(
 ) -> Iterator[list[tuple[Camera, int, float]]]:
     """Lay a photo on a whole street map, in every view and turn.
 
-    First its most even square. Where clouds, haze or lights that are no lamps leave too little in
+    First its middle square. Where clouds, haze or lights that are no lamps leave too little in
     that, all of the photo at a finer scale: in squares that may each lie a little beside where the
     view has them, so that as few views and turns do.
 
@@ -122,22 +122,10 @@ def search_streets(
     drawn = even_picture(lamps, np.asarray(known, np.float32), params)
 
     picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
+    middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
+    n_side = 1
     if is_fine:
-        middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
         n_side = min(params.squares_a_side, int(np.ceil(max(small.values.shape) / side)))
-    else:
-        # Most even: where the logarithm of the lines' strength is highest in the mean
-        lines = cv2.GaussianBlur(picture, (0, 0), params.smooth_px)
-        lines = small.weight * detail(np.asarray(lines, np.float32), params.detail_px, small.weight)
-        around = cv2.GaussianBlur(lines * lines, (0, 0), params.detail_px)
-        strength = np.log(np.maximum(around, 1e-3 * float(around.max()) + 1e-12))
-        mean = cv2.boxFilter(strength, -1, (side, side), borderType=cv2.BORDER_ISOLATED)
-        rim = side // 2
-        inside = mean[rim : mean.shape[0] - rim, rim : mean.shape[1] - rim]
-        row, col = divmod(int(np.argmax(inside)), inside.shape[1])
-        middle_px = (np.array([col, row]) + rim + 0.5) / small.factor - 0.5
-        n_side = 1
-
     # The innermost square lies on the map as a whole, those around it may reach beyond
     extent = n_side * side
     pad = (extent - side) // 2
