@@ -6,6 +6,7 @@ import math
 import mmap
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -104,6 +105,8 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         ):
             if not heaps_end(data):
                 raise ValueError("a heap without end")
+            with h5py.File(path, "r") as hdf5:
+                hdf5.visititems(partial(_check_own_values, path))
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
     if kind == "lights" and (magic == HDF5_MAGIC or magic.startswith(NETCDF_MAGIC)):
@@ -347,14 +350,18 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader) -> bool:
     return all(None in place or sum(map(int, place)) <= size for place in places)
 
 
+def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -> None:
+    """Refuse values in other files: a map from a stranger could choose them."""
+    if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
+        raise LightMapError(f"{path} takes values from other files: give one that holds its own.")
+
+
 def open_vnp46(path: Path) -> Reference:
     """A Black Marble tile, placed by hHHvVV in its name."""
     data_sets: dict[str, h5py.Dataset] = {}
 
     def note(name: str, thing: h5py.Group | h5py.Dataset) -> None:
-        # Values in other files are left alone: a map from a stranger could choose them
-        own = isinstance(thing, h5py.Dataset) and not thing.external and not thing.is_virtual
-        if own and thing.ndim == 2:
+        if isinstance(thing, h5py.Dataset) and thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
     with reading(path), h5py.File(path, "r") as file:

@@ -25,6 +25,7 @@ from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.references import lights
 from regengine.references.build import Progress, encode
+from regengine.references.formats import HDF5_MAGIC
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.reference import Bounds, PixelGrid
 
@@ -39,7 +40,6 @@ SERVICES: dict[str, str] = {
 LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
 PRODUCTS = {"VNP46A2": "YYYY-MM-DD", "VNP46A3": "YYYY-MM", "VNP46A4": "YYYY"}
 FILE_NAME = r"{product}\.A\d{{7}}\.h(\d\d)v(\d\d)\.\d{{3}}\.\d+\.h5"
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 # The name of a variable, not what is in it
 TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
@@ -327,13 +327,11 @@ class TileSet:
 
 def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArray[np.float64]:
     """Integrals over row intervals [edges[i], edges[i + 1]]."""
-    rows, cols = samples.shape[-2:]
-    below = np.zeros((*samples.shape[:-2], rows + 1, cols))
-    np.cumsum(samples, axis=-2, out=below[..., 1:, :])
-    whole = np.minimum(edges.astype(int), rows - 1)
-    part = (edges - whole)[:, None]
-    lower, upper = below[..., whole, :], below[..., whole + 1, :]
-    return np.diff(lower + part * (upper - lower), axis=-2)
+    from scipy.interpolate import interp1d
+
+    below = np.cumsum(np.insert(samples, 0, 0.0, axis=-2), axis=-2, dtype=float)
+    integral = interp1d(np.arange(below.shape[-2]), below, axis=-2, copy=False)
+    return np.diff(integral(edges), axis=-2)
 
 
 def read_tile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -60,6 +61,24 @@ def test_coarse_pixels_are_read_and_damaged_files_refused(tmp_path: Path) -> Non
     cut.write_bytes(path.read_bytes()[:60])
     with pytest.raises(LightMapError, match=r"cut\.nc"):
         open_light_map([cut])
+
+
+@pytest.mark.parametrize("name", ["m.nc", "VNP46A4.A2020001.h31v05.002.1.h5"])
+def test_values_of_other_files_are_not_read(tmp_path: Path, name: str) -> None:
+    """A stranger's map could name any file of the one who opens it."""
+    private = tmp_path / "private"
+    private.write_bytes(bytes(range(65, 91)) * 100)
+    with h5py.File(tmp_path / name, "w") as file:
+        lat, lon = (file.create_dataset(axis, data=0.1 * np.arange(40)) for axis in ("lat", "lon"))
+        values = file.create_dataset(
+            "AllAngle_Composite_Snow_Free", (40, 40), "u1", external=[(str(private), 0, 1600)]
+        )
+        for place, axis, units in ((0, lat, b"degrees_north"), (1, lon, b"degrees_east")):
+            axis.make_scale()
+            axis.attrs["units"] = np.bytes_(units)
+            values.dims[place].attach_scale(axis)
+    with pytest.raises(LightMapError, match="takes values from other files"):
+        open_light_map([tmp_path / name])
 
 
 @pytest.mark.real
