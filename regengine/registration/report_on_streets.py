@@ -74,12 +74,21 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
 
 
 def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
-    """The result, with the sentence that streets would place it where none were at hand."""
-    if result.verdict == "accepted" or list_near_streets(problem) or not suits_streets(problem):
+    """The result, with the sentence that streets would place it where they were not tried."""
+    near = list_near_streets(problem)
+    if result.verdict == "accepted":
         return result
-    sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
-    text = (
-        f"a frame of {sample_m:.0f} m a pixel is placed on streets, and none of its region are "
-        "at hand: regengine streets get PLACE"
-    )
+    if near and not problem.photo.focal_known:
+        text = (
+            "street maps of its region are at hand, and a telephoto frame is placed on them if its "
+            "focal length is known: give --focal-mm"
+        )
+    elif not near and suits_streets(problem):
+        sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
+        text = (
+            f"a frame of {sample_m:.0f} m a pixel is placed on streets, and none of its region are "
+            "at hand: regengine streets get PLACE"
+        )
+    else:
+        return result
     return replace(result, reasons=(*result.reasons, Reason(code="no_streets", text=text)))

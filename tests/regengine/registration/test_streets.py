@@ -282,6 +282,13 @@ def test_without_streets_the_reason_names_how_to_get_them(photo: Path) -> None:
     assert "regengine streets get" in reasons["no_streets"]
 
 
+def test_with_streets_at_hand_the_focal_length_is_asked_for(photo: Path, streets: Streets) -> None:
+    references = References(light_map=Nowhere(), streets=[streets])
+    result = register_frame(read_frame(photo), PRIOR, references)
+    assert result.verdict != "accepted"
+    assert any("give --focal-mm" in reason.text for reason in result.reasons)
+
+
 def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
     result = place(photo, focal_mm=FOCAL_MM / 8.0)  # 128 m a pixel
     assert "no_streets" not in {reason.code for reason in result.reasons}
