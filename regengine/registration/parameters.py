@@ -509,6 +509,8 @@ class StreetParams(CellParams):
     finest_search_m: float = 75.0
     squares_a_side: int = 3
     n_squares: int = 6
+    # Views of likely places that are tried so: of those 13 the right one was the third at most
+    fine_views: int = 4
     # Metres a pixel by the short side of the frame from so many kilometres on
     search_scales: tuple[tuple[float, float], ...] = (
         (9.0, 200.0),
@@ -525,10 +527,10 @@ class StreetParams(CellParams):
     # photo: with clocks two minutes off and lenses a fifth off the right view was up to the 45th
     work_share: tuple[float, float] = (2.0, 3.0)
     # Work in seconds of one core, as in `stage_yields.csv`: a template, what a million pixels of
-    # the map add to it, a candidate that is compared, and a fit of a wrong one
+    # the map add to each of its squares, a candidate that is compared, and a fit of a wrong one
     work_of_template: float = 0.0008
-    work_of_megapixel: float = 0.007
-    work_of_candidate: float = 0.02
+    work_of_megapixel: float = 0.009
+    work_of_candidate: float = 0.03
     work_of_fit: float = 0.5
     # Of each view: with ten of them 24 frames of the first generator, 20 harsh ones and 10 with
     # loose clocks and lenses (seeds 31000 on) are found alike

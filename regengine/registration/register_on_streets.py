@@ -256,9 +256,10 @@ def propose_on_streets(
     steps = int(np.ceil(2.0 * sigma / params.scale_step))
     log_ratios = params.scale_step * np.arange(-steps, steps + 1)
     focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
+    max_views = params.fine_views if is_fine else params.max_views[is_far]
     for found in search_streets(
-        problem, state, light, np.array(positions), focals, streets, tried,
-        params.max_views[is_far], is_fine=is_fine,
+        problem, state, light, np.array(positions), focals, streets, tried, max_views,
+        is_fine=is_fine,
     ):  # fmt: skip
         starts = []
         for camera, number, ncc in found:
