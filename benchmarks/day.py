@@ -65,8 +65,7 @@ class Trial:
     shape: float = 0.0
 
 
-NEGATIVES = ("mirrored", "elsewhere", "other", "far mirrored", "far elsewhere")
-WITHOUT_TRUTH = ("anywhere", *NEGATIVES)
+WITHOUT_TRUTH = ("anywhere", "mirrored", "elsewhere", "other", "far mirrored", "far elsewhere")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

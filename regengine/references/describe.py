@@ -38,12 +38,14 @@ def facts_of(light_map: LightMap, blocks: int = 20, block_px: int = 256) -> dict
     spread = zip(QUANTILES, radiance_nw, strict=some)
     return {
         "paths": [str(path) for path in about.paths],
-        **{
-            name: getattr(about, name) for name in ("product", "date", "kind", "description", "crs")
-        },
+        "product": about.product,
+        "date": about.date,
+        "kind": about.kind,
+        "description": about.description,
         "resolution_deg": step,
         "resolution_arcsec": round(step * 3600.0, 3),
         "bounds": [round(edge, 6) for edge in about.bounds],
+        "crs": about.crs,
         "saturation_nw": None if saturation is None else round(10.0**saturation - 1.0, 2),
         "quantiles_nw": {f"{share:g}": round(float(nw), 3) for share, nw in spread},
         "valid_fraction": round(values.size / total, 4),

@@ -27,6 +27,7 @@ class ExtractParams:
 
     near_km: float = 10.0  # the extract covers so much each way about a place, at least
     reach_km: float = 60.0  # streets are built so far: twice what a lens of 180 mm shows
+    total_s: float = 12 * 3600.0  # longest time for one extract: some have gigabytes
 
 
 def locate_place(place: str) -> tuple[str, float, float]:
@@ -112,7 +113,8 @@ def download_extract(
         needed = (1.0 + LampParams().disk_share) * total - there
         check_free_space(folder, needed, f"{path.name} with what is built of it")
 
-    made = Downloader(kind="streets").save(url, path, begin=begin, progress=progress)
+    downloader = Downloader(kind="streets", total_s=ExtractParams().total_s)
+    made = downloader.save(url, path, begin=begin, progress=progress)
     if made is None:
         raise LightMapError(f"{path.name} is listed but not there: try again later.")
     try:

@@ -7,6 +7,7 @@ import mmap
 import re
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -137,7 +138,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
                 f"{path} has no coordinate system, so nothing tells where its lights are: get the "
                 "georeferenced file, or set it with gdal_translate -a_srs and -a_ullr."
             )
-        if not has_all_blocks(path, dataset):
+        if driver == "GTiff" and not has_all_blocks(path, dataset, 64):
             raise LightMapError(
                 f"{path} was cut short while it was copied or downloaded: get it again."
             )
@@ -337,17 +338,21 @@ def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
     return PixelGrid(west=transform.c, north=transform.f, step_deg=step, cols=cols, rows=rows)
 
 
-def has_all_blocks(path: Path, dataset: rasterio.DatasetReader) -> bool:
-    """Whether a GeoTIFF reaches to the end of its blocks; of other formats true."""
+def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None = None) -> bool:
+    """Whether a GeoTIFF reaches to the end of its blocks, or of the last so many that it holds.
+
+    Those of a world take 0.03 to 0.07 s, too long for each process that opens it.
+    """
     size, shape = path.stat().st_size, np.divide(dataset.shape, dataset.block_shapes[0])
     places = (
         [
             dataset.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", 1)
             for what in ("OFFSET", "SIZE")
         ]
-        for row, col in np.ndindex(*np.ceil(shape).astype(int))
+        for row, col in reversed(list(np.ndindex(*np.ceil(shape).astype(int))))
     )
-    return all(None in place or sum(map(int, place)) <= size for place in places)
+    held = (place for place in places if None not in place)
+    return all(sum(map(int, place)) <= size for place in islice(held, last))
 
 
 def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -> None:

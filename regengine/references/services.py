@@ -68,7 +68,7 @@ class Downloader:
     kind: KindName = "lights"
     connections: int = 4  # files at a time
     list_megabytes: int = 64  # of a list of files, at most (of extracts, 2024: 10)
-    total_s: float = 12 * 3600.0  # longest time for one file: extracts have gigabytes
+    total_s: float = 1800.0  # longest time for one file
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
 
@@ -103,13 +103,17 @@ class Downloader:
                 "same command again."
             ) from error
 
-    def read_list(self, url: str, key: str, hint: str) -> list[dict[str, Any]]:
+    def read_list(
+        self, url: str, key: str, hint: str, *, may_be_missing: bool = False
+    ) -> list[dict[str, Any]]:
         """The entries that a JSON object has under a key; LightMapError if it cannot be got."""
         try:
             return [
                 {**entry} for entry in json.loads(self.client.read(url, self.list_megabytes))[key]
             ]
         except HttpFailure as failure:
+            if may_be_missing and failure.status in (404, 410):
+                return []
             raise explain_failure(failure, url, self.kind) from failure
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise LightMapError(
@@ -327,11 +331,13 @@ class TileSet:
 
 def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArray[np.float64]:
     """Integrals over row intervals [edges[i], edges[i + 1]]."""
-    from scipy.interpolate import interp1d
-
-    below = np.cumsum(np.insert(samples, 0, 0.0, axis=-2), axis=-2, dtype=float)
-    integral = interp1d(np.arange(below.shape[-2]), below, axis=-2, copy=False)
-    return np.diff(integral(edges), axis=-2)
+    rows, cols = samples.shape[-2:]
+    below = np.zeros((*samples.shape[:-2], rows + 1, cols))
+    np.cumsum(samples, axis=-2, out=below[..., 1:, :])
+    whole = np.minimum(edges.astype(int), rows - 1)  # the last edge may be a rounding beyond
+    part = (edges - whole)[:, None]
+    lower, upper = below[..., whole, :], below[..., whole + 1, :]
+    return np.diff(lower + part * (upper - lower), axis=-2)
 
 
 def read_tile(
@@ -399,9 +405,9 @@ def fetch_vnp46(
     if product not in PRODUCTS:
         raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
     try:
-        if len(when) != len(PRODUCTS[product]):
-            raise ValueError(when)
         day = date.fromisoformat(f"{when}-01-01"[:10])
+        if day.isoformat()[: len(PRODUCTS[product])] != when:
+            raise ValueError(when)
     except ValueError as error:
         raise ConfigError(
             f"{product} goes by {PRODUCTS[product]}: {when!r} is no such date."
@@ -416,16 +422,10 @@ def fetch_vnp46(
     rows = range(math.floor((90.0 - north) / 10.0), math.ceil((90.0 - south) / 10.0))
     wanted = {(h % 36, v) for v in rows for h in columns}
     folder = cache_folder() / product / when
-    url, hint = (
-        f"{archive}/{product}/{day:%Y/%j}",
-        f"the token in {TOKEN_VARIABLE} may have expired",
-    )
-    try:
-        listed = downloader.read_list(f"{url}?fields=all&formats=json", "content", hint)
-    except LightMapError as error:
-        if getattr(error.__cause__, "status", 0) not in (404, 410):
-            raise
-        listed = []
+    url = f"{archive}/{product}/{day:%Y/%j}"
+    hint = f"the token in {TOKEN_VARIABLE} may have expired"
+    address = f"{url}?fields=all&formats=json"
+    listed = downloader.read_list(address, "content", hint, may_be_missing=True)
     chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
     for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):
         # The name becomes a path: only what looks exactly like a tile's name is taken.

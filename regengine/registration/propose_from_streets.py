@@ -142,9 +142,10 @@ def search_streets(
     # Where the photo's first corner may lie
     n_rows, n_cols = n_rows - extent + 1, n_cols - extent + 1
     roll_step = coarser * params.roll_step_rad[is_fine]
+    # Squares of the photo with how far they are from the innermost
     firsts = range(0, extent, side)
     corners = sorted((float(np.hypot(i - pad, j - pad)), i, j) for i in firsts for j in firsts)
-    n_squares = min(len(corners), params.n_squares)
+    squares = [(off_px, np.s_[i : i + side, j : j + side]) for off_px, i, j in corners]
 
     margin = round(2 * params.deviation_px)
     grid = (np.arange(extent + 2 * margin, dtype=float) - margin - extent // 2) * scale_m
@@ -152,7 +153,8 @@ def search_streets(
     taken = np.s_[margin : margin + extent, margin : margin + extent]
     rolls = np.arange(0.0, 2.0 * np.pi, roll_step)
     work_of_square = params.work_of_megapixel * padded.size / 1e6
-    work = len(rolls) * (params.work_of_template + n_squares * work_of_square)
+    n_laid = min(len(squares), params.n_squares)
+    work = len(rolls) * (params.work_of_template + n_laid * work_of_square)
     share = problem.params.search.same_view_share
     for stretch, t, n, m in chosen:
         most_work = params.work_share[is_fine] * problem.params.work_budget
@@ -187,11 +189,10 @@ def search_streets(
                 for each in (picture, small.weight)
             ]
             template, shown = even_picture(laid[0], laid[1], params)[taken], laid[1][taken]
-            # Squares that the photo fills most, inner ones first
-            squares = [(off_px, np.s_[i : i + side, j : j + side]) for off_px, i, j in corners]
-            squares.sort(key=lambda one: -round(float(shown[one[1]].mean()), 1))
+            # Those that the photo fills most, inner ones first
+            fullest = sorted(squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
             score, norm = np.zeros((n_rows, n_cols), np.float32), 1e-6
-            for off_px, part in squares[:n_squares]:
+            for off_px, part in fullest[:n_laid]:
                 square = np.zeros_like(padded)
                 square[:side, :side] = template[part] - template[part].mean()
                 norm += float(np.linalg.norm(square))

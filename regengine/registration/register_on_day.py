@@ -412,7 +412,6 @@ def register_on_day(
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
         reference=", ".join(filter(None, ("day", chosen.product, chosen.credit))),
-        reasons=(),
     )
 
 

@@ -92,8 +92,8 @@ def register_on_streets(
     share = problem.params.search.same_view_share
     light = problem.street_light
     best: StreetMatch | None = None
-    # Of each map the views that were tried, by one square and with all of the photo
-    tried: list[tuple[list[FloatArray], list[FloatArray]]] = [([], []) for _ in near]
+    # Of each map the views that were tried by one square
+    tried: list[list[FloatArray]] = [[] for _ in near]
     searches = [(False, False), (True, False), (False, True)]
     for is_far, is_fine in searches if known is None else searches[:1]:
         matches: list[StreetMatch] = []
@@ -102,8 +102,9 @@ def register_on_streets(
                 break
             proposed: Iterable[list[Hypothesis]]
             if known is None:
+                known_views = [] if is_fine else views
                 proposed = propose_on_streets(
-                    problem, state, light, streets, views[is_fine], is_far=is_far, is_fine=is_fine
+                    problem, state, light, streets, known_views, is_far=is_far, is_fine=is_fine
                 )
             else:
                 proposed = [[replace(known.hypothesis, camera=known.camera)]]

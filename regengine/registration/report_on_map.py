@@ -135,7 +135,7 @@ def report_on_map(
     *,
     map_sigma_m: float,
     reference: str,
-    reasons: tuple[Reason, ...],
+    reasons: tuple[Reason, ...] = (),
 ) -> FrameResult:
     """The result of a match: "accepted", "review" or "no_match", by its proof's scores.
 

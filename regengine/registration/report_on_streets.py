@@ -75,9 +75,10 @@ def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
 
 def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
     """The result, with the sentence that streets would place it where they were not tried."""
-    near = list_near_streets(problem)
-    if result.verdict == "accepted":
+    least = problem.params.search.min_cities_probability
+    if result.verdict == "accepted" or problem.prior.cities_probability < least:
         return result
+    near = list_near_streets(problem)
     if near and not problem.photo.focal_known:
         text = (
             "street maps of its region are at hand, and a telephoto frame is placed on them if its "

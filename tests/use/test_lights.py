@@ -237,6 +237,7 @@ def test_rows_counted_from_the_south_are_asked_for_so(tiles: TileService, data: 
         (["--product", "VNP46A4"], "go together"),
         ([*PRODUCT], "needs an Earthdata token"),
         ([*PRODUCT, "--date", "2020-02-30"], "VNP46A4 goes by YYYY"),
+        ([*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"], "VNP46A2 goes by YYYY-MM-DD"),
         ([*PRODUCT, "--product", "MOD09"], "choose VNP46A2, VNP46A3, VNP46A4"),
     ],
 )

@@ -287,6 +287,9 @@ def test_with_streets_at_hand_the_focal_length_is_asked_for(photo: Path, streets
     result = register_frame(read_frame(photo), PRIOR, references)
     assert result.verdict != "accepted"
     assert any("give --focal-mm" in reason.text for reason in result.reasons)
+    # Streets are not tried on a frame that hardly shows a city
+    unlikely = register_frame(read_frame(photo), replace(PRIOR, cities_probability=0.0), references)
+    assert "no_streets" not in {reason.code for reason in unlikely.reasons}
 
 
 def test_a_wide_frame_needs_no_streets(photo: Path) -> None:
