@@ -1,7 +1,7 @@
 # make         sets up .venv/ with what the program needs
 # make demo    registers the sample photographs: table, error against the truth, overlays
 # make test    lint (security among it), formatting, types, and the tests that every change needs
-# make test-rest  the other tests: browsers, servers, long ones
+# make test-rest  the other tests: browsers, servers, long ones, and properties on more examples
 # make test-real  tests on the real photographs, in the folder REGENGINE_REAL_DATA
 # make docs    the pages of docs/ as a site, with search and the API, in out/site/
 # make coverage   all tests, and the lines that they reach
@@ -39,7 +39,8 @@ test: dev
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-rest: dev
-	$(PYTEST) $(PARALLEL) -m "(slow or browser or server) and not real"
+	$(PYTEST) $(PARALLEL) --hypothesis-profile thorough \
+		-m "(slow or browser or server or hypothesis) and not real"
 
 test-real: dev
 	$(PYTEST) $(PARALLEL) -m real

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no failure: no test is timed, nor is how long its examples take to be made up
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# A busy machine is no failure: no test is timed, nor is how long its examples take to be made up.
+# Every change needs the first; `make test-rest` runs the same tests with the second.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", UNTIMED, max_examples=20)
+settings.register_profile("thorough", UNTIMED, max_examples=100)
+settings.load_profile("quick")
 
 pytest_plugins = (
     "tests.kit.runs",

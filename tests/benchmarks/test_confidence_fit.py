@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from confidence_cases import proposals
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logit
 
@@ -37,7 +37,6 @@ def isotonic(log10_odds: np.ndarray, right: np.ndarray, at: float) -> float:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(cases=cases, new=st.integers(-14, 14).map(lambda k: k / 2.0))
 def test_the_steps_are_regressions_with_the_new_case_taken_once_as_either(
     cases: list[tuple[float, bool]], new: float
@@ -49,7 +48,6 @@ def test_the_steps_are_regressions_with_the_new_case_taken_once_as_either(
     assert high == pytest.approx(isotonic(with_new, np.append(right, True), new))
 
 
-@settings(max_examples=40, deadline=None)
 @given(cases=cases)
 def test_fewer_steps_say_no_less_and_nearly_the_same(cases: list[tuple[float, bool]]) -> None:
     odds, right = np.array([o for o, _ in cases]), np.array([r for _, r in cases])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import EarthLocation
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.simulate import camera as geodesy
@@ -154,7 +154,6 @@ views = st.fixed_dictionaries(
 
 
 @given(view=views, x=st.floats(0.0, 1600.0), y=st.floats(0.0, 1066.0))
-@settings(max_examples=60, deadline=None)
 def test_agrees_with_the_engines_camera(view: dict, x: float, y: float) -> None:
     camera = camera_at(**view)
     lon, lat, _ = camera.ground(x, y)

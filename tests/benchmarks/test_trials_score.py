@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from example_results import control_point, nadir_camera
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
@@ -40,7 +40,6 @@ def sim_camera(
     return replace(camera, principal_x=camera.principal_x + shift, principal_y=200.0)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.floats(700.0, 9000.0),
     st.floats(0.0, 62.0),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.blob_measures import fit_blobs
@@ -19,7 +19,6 @@ def elongated(x, y, flux, moments, shape=(60, 60)):
     return (peak * np.exp(-0.5 * exponent)).astype(np.float32)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.floats(-0.5, 0.5),
     st.floats(-0.5, 0.5),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from test_asterisms import sky, turned
@@ -143,7 +143,6 @@ def test_nothing_is_sure_about_random_fields(whole_sky: AsterismIndex) -> None:
     assert highest < SURE
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), count=st.integers(2, 20))
 def test_the_fitted_rotation_is_the_true_one(seed: int, count: int) -> None:
     """Wahba's problem against SciPy's solution, and proper for any input."""

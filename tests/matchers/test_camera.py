@@ -51,7 +51,6 @@ def cameras(draw: st.DrawFn, max_off_nadir: float = 75.0) -> Camera:
     )
 
 
-@settings(deadline=None)
 @given(camera=cameras(), seed=st.integers(0, 1000))
 def test_projection_is_opencvs(camera: Camera, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -63,7 +62,6 @@ def test_projection_is_opencvs(camera: Camera, seed: int) -> None:
     assert np.stack([x, y], axis=-1) == pytest.approx(project(camera, points), abs=1e-6)
 
 
-@settings(deadline=None)
 @given(camera=cameras(60.0), x=st.floats(-0.5, 999.5), y=st.floats(-0.5, 699.5))
 def test_pixels_see_the_ground_that_opencv_puts_there(camera: Camera, x: float, y: float) -> None:
     lon, lat = (float(v) for v in camera.pixel_to_lonlat(x, y))
@@ -153,7 +151,6 @@ def test_off_nadir_is_counted_from_the_geodetic_nadir() -> None:
     assert apart == pytest.approx(0.181, abs=0.005)
 
 
-@settings(deadline=None)
 @given(camera=cameras(50.0), x=st.floats(0.0, 999.0), y=st.floats(0.0, 699.0))
 def test_a_mirrored_picture_is_the_other_one_flipped(camera: Camera, x: float, y: float) -> None:
     plain, flipped = replace(camera, mirrored=False), replace(camera, mirrored=True)
@@ -226,7 +223,6 @@ def any_cameras(draw: st.DrawFn) -> Camera:
     return replace(camera, distortion=bent, mirrored=draw(st.booleans()))
 
 
-@settings(max_examples=25)
 @given(st.lists(any_cameras(), min_size=1, max_size=5))
 def test_pixels_see_the_same_ground(some: list[Camera]) -> None:
     many = ManyCameras.of(some)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers.camera import Camera
@@ -42,7 +42,6 @@ def camera(
     return with_attitude(blank, off_nadir_attitude((x, y, z), off_nadir, azimuth, roll))
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     off_nadir=st.floats(0.0, 45.0),
     azimuth=st.floats(0.0, 360.0),
@@ -93,7 +92,6 @@ def test_a_step_up_raises_the_camera():
     assert risen - np.linalg.norm(start.position_ecef_m) == pytest.approx(500.0, abs=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
 @given(off_nadir=st.floats(2.0, 50.0), azimuth=st.floats(0.0, 360.0), roll=st.floats(-180.0, 180.0))
 def test_the_other_pose_sees_the_same_from_afar(
     off_nadir: float, azimuth: float, roll: float

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers import compiled_view, projection
@@ -38,7 +38,6 @@ def test_numbers_are_arrays_of_one(camera: Camera, x: float, y: float) -> None:
         assert to_pixel(numbers, *ground) == pytest.approx((x, y), abs=1e-6)
 
 
-@settings(max_examples=30)
 @given(camera=cameras(), seed=st.integers(0, 1000))
 def test_compiled_views_of_points_are_numpys(camera: Camera, seed: int) -> None:
     rng = np.random.default_rng(seed)

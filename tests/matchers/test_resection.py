@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.types import FloatArray
@@ -87,7 +87,6 @@ def worst_px(found: Camera, truth: Camera) -> float:
     return float(np.hypot(*residuals_px(found, exact).T).max())
 
 
-@settings(max_examples=25)
 @given(
     focal_px=st.floats(3500.0, 20000.0),
     along_km=st.floats(-60.0, 60.0),

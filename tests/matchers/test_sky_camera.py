@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -62,7 +62,6 @@ def test_a_mirrored_camera_swaps_left_and_right() -> None:
     assert my == pytest.approx(y)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     k1=st.floats(-0.15, 0.1),
@@ -87,7 +86,6 @@ def test_what_is_behind_or_folded_back_is_not_seen() -> None:
     assert np.isnan(x).all()
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     k1=st.integers(-50, 50).map(lambda n: n / 100),
     k2=st.integers(-30, 30).map(lambda n: n / 100),

@@ -26,7 +26,7 @@ def camera(seed: int, mirrored: bool = False) -> SkyCamera:
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 9999), mirrored=st.booleans())
 def test_slopes_are_the_differences_of_projections(seed: int, mirrored: bool) -> None:
     sky = camera(seed, mirrored)

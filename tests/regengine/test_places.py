@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pyproj import Geod
@@ -89,7 +89,6 @@ def test_many_places_have_distances_or_neither(places: PlaceIndex) -> None:
     assert numbers.tolist() == places.nearest_of(lon, lat).tolist()
 
 
-@settings(max_examples=40)
 @given(st.floats(-180, 180), st.floats(-70, 80))
 def test_no_town_of_the_list_is_much_nearer_unless_it_is_smaller(
     places: PlaceIndex,
@@ -154,7 +153,6 @@ def test_what_is_no_name_finds_nothing(places: PlaceIndex, typed: str) -> None:
     assert places.search(typed) == []
 
 
-@settings(max_examples=30)
 @given(st.text(max_size=200))
 def test_anything_may_be_typed(places: PlaceIndex, typed: str) -> None:
     assert len(places.search(typed, 5)) <= 5

@@ -294,7 +294,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.sampled_from(TABLES),
     damage=st.lists(st.tuples(st.integers(0, 700), st.integers(0, 30), PIECES), max_size=12),

@@ -290,7 +290,7 @@ def test_verify_finds_cameras_that_cannot_be(
 
 @example("x,y,lon,lat\r1,2,3,4", "csv")
 @given(st.text(max_size=60), st.sampled_from(["points", "vrt", "csv"]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_points_or_refused(ours: Path, text: str, ending: str) -> None:
     path = ours.parent / f"ISS030-E-184140.{ending}"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))

@@ -84,7 +84,7 @@ def test_epochs_are_those_that_sgp4_reads(tle_file):
 
 
 @given(place=st.integers(0, 137), digit=st.integers(1, 9))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_changed_digit_is_noticed(tle_file, place, digit):
     text = FIRST + SECOND
     if not text[place].isdigit() or place in (0, 69):
@@ -109,11 +109,7 @@ def test_a_set_issued_after_the_photo_is_worth_three_before_it(tle_file, days_af
     epochs=st.lists(st.floats(0.0, 300.0), min_size=1, max_size=12),
     photo=st.floats(-20.0, 320.0),
 )
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_chosen_set_has_the_least_cost(tle_file, epochs, photo):
     tles = load_tle_file(tle_file("".join(BASE.later(days).text() for days in epochs)))
     time = BASE.epoch + timedelta(days=photo)

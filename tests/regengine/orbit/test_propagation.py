@@ -11,7 +11,7 @@ import ephem
 import numpy as np
 import pytest
 import sgp4
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod, Transformer
 
@@ -95,7 +95,6 @@ def test_the_velocity_is_that_over_the_turning_earth():
 
 
 @given(st.floats(-4000.0, 4000.0))
-@settings(deadline=None)
 def test_a_clock_offset_is_another_time(offset):
     there = position_from_elements(element_set(), PHOTO + timedelta(seconds=offset))
     found = track_positions(element_set(), PHOTO, [offset], [0.0])

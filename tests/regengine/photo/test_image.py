@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -80,7 +80,6 @@ def test_orientation_leaves_the_pixels_as_stored(
     np.testing.assert_allclose(rgb[..., 0], samples, atol=2)
 
 
-@settings(max_examples=40, deadline=None)
 @given(width=st.integers(33, 400), height=st.integers(33, 400), max_side=st.integers(10, 450))
 def test_reduction_is_the_exact_area_mean(width: int, height: int, max_side: int) -> None:
     image = np.random.default_rng(width * height).random((height, width)).astype(np.float32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers.sky_camera import LENS_PARAMETERS
@@ -124,7 +124,6 @@ def test_missing_files_and_empty_folders_are_told(tmp_path: Path) -> None:
         save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
 
 
-@settings(max_examples=50, deadline=None)
 @given(factor=st.floats(0.1, 3.0), x=st.floats(0, 4255), y=st.floats(0, 2831))
 def test_a_resized_picture_sees_the_same_directions(factor: float, x: float, y: float) -> None:
     width, height = round(4256 * factor), round(2832 * factor)

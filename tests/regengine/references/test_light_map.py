@@ -34,7 +34,6 @@ sizes = st.floats(0.3, 170.0)
 
 
 @given(west=longitudes, width=sizes, south=st.floats(-95.0, 85.0), height=sizes)
-@settings(max_examples=60, deadline=None)
 def test_any_window_holds_the_worlds_pixels_at_their_places(
     world: LightMap, west: float, width: float, south: float, height: float
 ) -> None:
@@ -61,7 +60,7 @@ def test_any_window_holds_the_worlds_pixels_at_their_places(
 
 
 @given(west=longitudes, factor=st.sampled_from([2, 4, 8]))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_coarse_windows_are_means_on_one_grid_wherever_they_begin(
     world: LightMap, west: float, factor: int
 ) -> None:

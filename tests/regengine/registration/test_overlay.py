@@ -54,7 +54,7 @@ def coloured(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     return np.argwhere((strength > 80.0) & (strength > 0.985 * total))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     lon=st.floats(-180, 179.9),
     lat=st.floats(-52, 52),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Geod
 
@@ -32,7 +32,6 @@ def aims(draw: st.DrawFn) -> Aim:
     )
 
 
-@settings(max_examples=60)
 @given(aim=aims(), mirrored=st.booleans(), shift=st.floats(-600.0, 600.0))
 def test_the_middle_shows_the_place(aim: Aim, mirrored: bool, shift: float) -> None:
     lens = replace(LENS, mirrored=mirrored, principal_point=(2127.5 + shift, 1415.5 - shift / 2))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from matchers.earth import geodetic_to_ecef
@@ -109,7 +109,6 @@ def test_sun_and_moon_stand_where_astropy_has_them(orbit: ElementSet) -> None:
     np.testing.assert_allclose(over.moon_illumination, 0.5 * (1.0 + np.cos(phase)), atol=1e-3)
 
 
-@settings(max_examples=25)
 @given(lon=st.floats(-180.0, 179.99), lat=st.floats(-75.0, 75.0))
 def test_no_pass_is_missed_anywhere(orbit: ElementSet, lon: float, lat: float) -> None:
     """The search by whole minutes against the orbit every five seconds, for half a day."""
