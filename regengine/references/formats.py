@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 import rasterio
 from affine import Affine
+from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
@@ -24,7 +25,14 @@ from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
-from regengine.references.lights import date_of_name, display_saturation, product_of_name
+from regengine.references.lights import (
+    MAX_RADIANCE,
+    MIN_RADIANCE,
+    date_of_name,
+    display_saturation,
+    product_of_name,
+    radiance_factor,
+)
 from regengine.references.reference import PixelGrid, Reference
 from regengine.store.file import heaps_end
 
@@ -72,6 +80,9 @@ class FormatParams:
     dmsp_step_deg: float = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
     dmsp_top: int = 63  # six bits
     dmsp_sample_px: int = 1000  # rows and columns
+    sampled_blocks: int = 16  # of maps that are not looked through
+    # Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
+    noise_nw: float = 0.1
 
 
 PARAMS = FormatParams()
@@ -164,7 +175,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
                 f"{path} says that it lies beyond the Earth (west {west:g}, north {north:g}): get "
                 "it again, or set its place with gdal_translate -a_ullr."
             )
-        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+        masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]  # a mask, or opacity
         raw = Reference(
             path=path, kind=kind, grid=grid, crs=crs.to_string(), warp=warp, masked=masked,
             driver=driver,
@@ -218,7 +229,9 @@ def _built(raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]
 
 def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     """A picture by day, as displayed."""
-    if set(dataset.dtypes) != {"uint8"} or dataset.count not in (1, 3, 4):
+    opacity = find_opacity(dataset)
+    n_shown = dataset.count - (opacity is not None)
+    if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
         raise LightMapError(
             f"{raw.path} is no picture of 8 bits in one or three bands: make one as with "
             f"gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
@@ -227,7 +240,8 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw,
         coding="picture",
         measured=False,
-        bands=(1,) if dataset.count == 1 else (1, 2, 3),
+        bands=(1,) if n_shown == 1 else (1, 2, 3),
+        opacity=opacity,
         nodata=dataset.nodatavals[0],
         product=dataset.tags().get("PRODUCT", "") or product_of_name(raw.path.name),
         date=date_of_name(raw.path.name),
@@ -241,6 +255,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw,
         product=product_of_name(path.name) or product_of_name(about),
         date=date_of_name(path.name) or date_of_name(about),
+        opacity=find_opacity(dataset) if raw.driver == "GTiff" else None,
     )
     shown = replace(raw, measured=False, saturation=display_saturation())
     if dataset.count in (3, 4) and set(dataset.dtypes) == {"uint8"}:
@@ -283,16 +298,71 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         return replace(shown, coding="grey", bands=(band,), nodata=nodata)
     if nodata is None and dtype == "uint16":
         nodata = 65535.0  # fill value of Black Marble, Collection 1
-    if nodata is None and zeros_mean_no_data(dataset, band):
+    if nodata is None and raw.opacity is None and zeros_mean_no_data(dataset, band):
         nodata = 0.0
-    return replace(
+    unit = dataset.units[band - 1] or dataset.tags(band).get("units", "")
+    declared = radiance_factor(unit)
+    factor = declared or 1.0
+    raw = replace(
         raw,
         coding="radiance",
         bands=(band,),
         nodata=nodata,
-        scale=dataset.scales[band - 1],
-        offset=dataset.offsets[band - 1],
+        scale=dataset.scales[band - 1] * factor,
+        offset=dataset.offsets[band - 1] * factor,
     )
+    if declared is None:
+        _doubt_unit(raw, sample_band(dataset, band), unit)
+    return raw
+
+
+def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> None:
+    """Refuse radiances that are lost in the noise if they are what no unit says, nW/cm2/sr."""
+    radiance_nw = samples[samples != raw.nodata] * raw.scale + raw.offset
+    with np.errstate(invalid="ignore"):
+        is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
+    brightest = radiance_nw.max(where=is_measured, initial=0.0)
+    if 0.0 < brightest < PARAMS.noise_nw:
+        says = f"gives {unit!r} as its unit" if unit else "gives no unit"
+        raise LightMapError(
+            f"{raw.path} {says}, and its brightest pixel would have {brightest:.2g} nW/cm²/sr, "
+            "less than the noise of the sensor: convert it once, from W/cm²/sr with "
+            f"gdal_translate -ot Float32 -scale 0 1 0 1e9 {raw.path.name} radiance.tif, from "
+            "W/m²/sr with 1e5."
+        )
+
+
+def find_opacity(dataset: rasterio.DatasetReader) -> tuple[int, float] | None:
+    """The band of opacity and its value where a map is opaque; None where there is none.
+
+    It is the last one: as the file declares, or, as many programs write it undeclared, one without
+    a name that holds nothing but 0 and the highest value.
+    """
+    band = dataset.count
+    if band < 2:
+        return None
+    dtype = np.dtype(dataset.dtypes[-1])
+    top = float(np.iinfo(dtype).max) if dtype.kind in "iu" else 255.0  # as GDAL takes it
+    interpretation = dataset.colorinterp[-1]
+    if interpretation == ColorInterp.alpha:
+        # Some programs write 0 to 1, or 0 to 255 in wider integers
+        return band, float(sample_band(dataset, band).max()) or top
+    if interpretation != ColorInterp.undefined or dataset.descriptions[-1]:
+        return None
+    samples = sample_band(dataset, band)
+    is_mask = np.isin(samples, (0, top)).all() and (samples == top).any()
+    return (band, top) if is_mask else None
+
+
+def sample_band(dataset: rasterio.DatasetReader, band: int) -> NDArray[Any]:
+    """Samples of a band: all of a clip, of larger maps some blocks spread evenly."""
+    if dataset.width * dataset.height <= PARAMS.max_clip_pixels:
+        return np.asarray(dataset.read(band)).ravel()
+    high, wide = dataset.block_shapes[band - 1]
+    rows, cols = -(-dataset.height // high), -(-dataset.width // wide)
+    chosen = np.unique(np.linspace(0, rows * cols - 1, PARAMS.sampled_blocks).astype(int))
+    windows = (dataset.block_window(band, *divmod(int(block), cols)) for block in chosen)
+    return np.concatenate([dataset.read(band, window=one).ravel() for one in windows])
 
 
 def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
@@ -383,6 +453,8 @@ def open_vnp46(path: Path) -> Reference:
             for key in ("_FillValue", "scale_factor", "add_offset", "offset")
             if key in wanted.attrs
         }
+        unit = np.ravel(wanted.attrs.get("units", ""))[0]
+        unit = unit.decode(errors="replace") if isinstance(unit, bytes) else str(unit)
     place = re.search(r"h(\d\d)v(\d\d)", path.name)
     if place is None:
         raise LightMapError(
@@ -391,6 +463,7 @@ def open_vnp46(path: Path) -> Reference:
         )
     if not (int(place[1]) < 36 and int(place[2]) < 18):
         raise LightMapError(f"{path} names a tile off the Earth, {place[0]}: get it again.")
+    factor = radiance_factor(unit) or 1.0
     west, north = -180.0 + TILE_DEG * int(place[1]), 90.0 - TILE_DEG * int(place[2])
     return Reference(
         path=path,
@@ -400,8 +473,8 @@ def open_vnp46(path: Path) -> Reference:
         coding="radiance",
         grid=PixelGrid(west=west, north=north, step_deg=TILE_DEG / cols, cols=cols, rows=rows),
         nodata=numbers.get("_FillValue"),
-        scale=numbers.get("scale_factor", 1.0),
-        offset=numbers.get("add_offset", numbers.get("offset", 0.0)),
+        scale=numbers.get("scale_factor", 1.0) * factor,
+        offset=numbers.get("add_offset", numbers.get("offset", 0.0)) * factor,
         product=product_of_name(path.name) or "Black Marble",
         date=date_of_name(path.name),
     )

@@ -31,6 +31,14 @@ DISPLAY_TOP_DN = 253
 # The median DN of the classes of 31, 47, 63, 83 and 134 nW is 250, 252, 253, 253 and 253.
 DISPLAY_SATURATED_DN = 250
 
+# A unit of radiance as files spell it: nW/cm2/sr, nanoWatts/cm^2/sr, W m-2 sr-1, µW·sr⁻¹·cm⁻²
+_UNIT = re.compile(
+    r"\s*(pico|p|nano|n|micro|[uµμ]|milli|m|)\s*w(?:atts?)?"
+    r"(?:per|sr|sq\w*|[^a-z])*(c?)m\s*(?:\^|\*\*)?\s*[-−⁻]?\s*[2²]",
+    re.IGNORECASE,
+)
+_PREFIXES = {"": 1e9, "m": 1e6, "u": 1e3, "µ": 1e3, "μ": 1e3, "n": 1.0, "p": 1e-3}
+
 _PRODUCTS = (
     (r"vnp46a[1-4]", "Black Marble {}"),
     (r"black.?marble", "Black Marble"),
@@ -45,6 +53,16 @@ _DATES = (
     r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
     r"(?P<y>(19|20)\d\d)(?!\d)",
 )
+
+
+def radiance_factor(unit: str) -> float | None:
+    """How many nW cm^-2 sr^-1 a unit is; None of what is no unit of radiance, or unknown."""
+    found = _UNIT.match(unit)
+    if found is None:
+        return None
+    prefix, centi = found[1].lower(), found[2]
+    prefix = "u" if prefix == "micro" else prefix[:1]
+    return _PREFIXES[prefix] * (1.0 if centi else 1e-4)
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:

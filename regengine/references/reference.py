@@ -15,7 +15,6 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
@@ -131,6 +130,8 @@ class Reference:
         Of grid and pixels of a built file, the same whatever the file is called; "" of others.
     coding : str
         What samples mean: codes of a `Kind`, or radiance, grey levels and colours not yet built.
+    opacity : tuple of int and float, or None
+        Of what is not yet built: the band of opacity and its value where all is opaque.
     overviews : tuple of int
         Factors at which the file has exact overviews.
     """
@@ -153,6 +154,7 @@ class Reference:
     scale: float = 1.0
     offset: float = 0.0
     masked: bool = False  # by opacity, or by a mask of the file
+    opacity: tuple[int, float] | None = None
     warp: bool = False
     overviews: tuple[int, ...] = ()
 
@@ -279,7 +281,10 @@ class Reference:
         mask = None
         with reading(self.path):
             samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
-            if self.warp and self.nodata is None:  # where it ends: at least half covered
+            if self.opacity:
+                band, top = self.opacity
+                mask = dataset.read(band, window=window) > (0.5 * top if self.warp else 0.0)
+            elif self.warp and self.nodata is None:  # where it ends: at least half covered
                 mask = dataset.read(dataset.count, window=window) > 127
             elif self.masked:
                 mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
@@ -312,7 +317,12 @@ def _open_dataset(
     dataset = open_dataset(reference.path, driver=reference.driver)
     if not reference.warp:
         return dataset
-    has_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+    band, top = reference.opacity or (None, None)
+    opacity = (
+        {"src_alpha": band, "dst_alpha": band, "SRC_ALPHA_MAX": top, "DST_ALPHA_MAX": top}
+        if band
+        else {"add_alpha": reference.nodata is None}
+    )
     with reading(reference.path):
         return WarpedVRT(
             dataset,
@@ -325,7 +335,7 @@ def _open_dataset(
             tolerance=PARAMS.warp_tolerance_px,
             src_nodata=reference.nodata,
             nodata=reference.nodata,
-            add_alpha=reference.nodata is None and not has_alpha,
+            **opacity,
         )
 
 

@@ -14,7 +14,7 @@ from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
 from regengine.errors import LightMapError
-from regengine.references import open_light_map
+from regengine.references import open_light_map, open_references
 from regengine.references.lights import display_saturation, display_table
 
 
@@ -131,6 +131,96 @@ def test_a_colour_picture_gives_its_lights_and_its_opacity(tmp_path: Path) -> No
     assert grid.valid.mean() == pytest.approx(0.75)
     assert np.argwhere(grid.values > 0.0).tolist() == [[10, 10]]
     assert radiance_of(grid)[10, 10] > 20.0
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:32632"])
+@pytest.mark.parametrize("nodata", [None, 0])
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize(
+    ("dtype", "count", "top"),
+    [
+        ("uint8", 2, 255), ("uint8", 4, 255), ("uint16", 2, 65535), ("int16", 2, 32767),
+        ("float32", 2, 255),
+    ],
+)  # fmt: skip
+def test_a_band_of_opacity_is_no_data_where_it_is_transparent(
+    tmp_path: Path,
+    dtype: str,
+    count: int,
+    top: int,
+    is_declared: bool,
+    nodata: int | None,
+    crs: str,
+) -> None:
+    bands = np.full((count, 120, 120), 100, dtype)
+    bands[-1] = top
+    bands[-1, :, :40] = 0
+    place = Affine(STEP, 0, 10, 0, -STEP, 50)
+    if crs != "EPSG:4326":
+        place = Affine(500.0, 0.0, 470_000.0, 0.0, -500.0, 5_500_000.0)
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    shown = colours if count == 4 else (ColorInterp.gray,)
+    path = tmp_path / "m.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", dtype=dtype, count=count, height=120, width=120, crs=crs,
+        transform=place, nodata=nodata,
+    ) as dataset:  # fmt: skip
+        last = ColorInterp.alpha if is_declared else ColorInterp.undefined
+        dataset.colorinterp = (*shown, last)
+        dataset.write(bands)
+    for kind in ("lights", "day") if dtype == "uint8" else ("lights",):
+        references = open_references(kind, [path])
+        grid = references.window(references.bounds, references.info.resolution_deg)
+        assert grid is not None
+        assert grid.valid is not None
+        assert grid.valid.mean() == pytest.approx(0.667, abs=0.02)
+
+
+def test_a_second_band_that_is_no_opacity_hides_nothing(tmp_path: Path) -> None:
+    """Near infrared behind red, green and blue is dark over water; counts lie behind radiance."""
+    shown = np.full((4, 20, 30), 90, np.uint8)
+    shown[3, :, :10] = 0
+    path = write_geotiff(tmp_path / "rgbn.tif", shown, photometric="RGB", alpha="unspecified")
+    (grid,) = (one.window(one.bounds, STEP) for one in [open_references("day", [path])])
+    assert grid is not None
+    assert grid.valid is None
+    path = write_geotiff(tmp_path / "counts.tif", np.stack([ones(), 0.0 * ones()]))
+    assert whole(open_light_map([path])).valid is None
+
+
+@pytest.mark.parametrize(
+    ("unit", "stored"),
+    [
+        ("nW/cm2/sr", 3.0),
+        ("nanoWatts/cm^2/sr", 3.0),
+        ("nW·cm⁻²·sr⁻¹", 3.0),
+        ("W cm-2 sr-1", 3e-9),
+        ("Watts/(m^2 sr)", 3e-5),
+        ("µW/cm²/sr", 3e-3),
+        ("mW sr-1 m-2", 3e-2),
+        ("", 3.0),
+        ("radiance", 3.0),
+    ],
+)
+def test_radiance_is_read_in_the_unit_that_a_file_declares(
+    tmp_path: Path, unit: str, stored: float
+) -> None:
+    path = write_geotiff(tmp_path / "m.tif", np.full((20, 30), stored, np.float32))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.units = (unit,)
+    assert radiance_of(whole(open_light_map([path]))) == pytest.approx(3.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1e-9, ""), (1e-5, ""), (1e-9, "radiance")])
+def test_the_unit_of_a_map_without_one_light_is_doubted(
+    tmp_path: Path, factor: float, unit: str
+) -> None:
+    light = (0.2 + blob(60, 50, 30, 20)) * factor
+    path = write_geotiff(tmp_path / "m.tif", light.astype(np.float32))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.units = (unit,)
+    with pytest.raises(LightMapError, match=r"m\.tif gives .*unit, .* convert it once"):
+        open_light_map([path])
 
 
 def test_the_band_of_radiance_is_chosen_by_name(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def driver() -> None:
             pytest.skip("this rasterio has no netCDF driver")
 
 
-def write_netcdf(path: Path, *variables: np.ndarray, step: float = STEP) -> Path:
+def write_netcdf(path: Path, *variables: np.ndarray, step: float = STEP, units: str = "") -> Path:
     """Classic netCDF by the CF conventions: coordinates are those of pixel centres."""
     rows, cols = variables[0].shape[-2:]
     with netcdf_file(path, "w") as file:
@@ -35,6 +35,8 @@ def write_netcdf(path: Path, *variables: np.ndarray, step: float = STEP) -> Path
         for number, samples in enumerate(variables):
             variable = file.createVariable(f"light{number}", "f4", ("time", "lat", "lon"))
             variable._FillValue = np.float32(-999.0)
+            if units:
+                variable.units = units
             variable[:] = samples.reshape(-1, rows, cols).astype(np.float32)
     return path
 
@@ -46,6 +48,16 @@ def test_one_variable_is_placed(tmp_path: Path) -> None:
     grid = light_map.window(*light_map.info.bounds, STEP)
     assert np.argwhere(~grid.valid).tolist() == [[0, 0]]
     assert centroid(grid) == pytest.approx((70.0 + 31.5 * STEP, 20.0 - 17.5 * STEP), abs=1e-5)
+
+
+def test_the_unit_of_a_variable_counts(tmp_path: Path) -> None:
+    samples = 1e-9 * blob(40, 50, 17.0, 31.0)
+    path = write_netcdf(tmp_path / "watts.nc", samples, units="W cm-2 sr-1")
+    light_map = open_light_map([path])
+    values = light_map.window(*light_map.info.bounds, STEP).values
+    assert 10.0 ** values.max() - 1.0 == pytest.approx(50.0, rel=1e-3)
+    with pytest.raises(LightMapError, match=r"gives no unit, .*: convert it once"):
+        open_light_map([write_netcdf(tmp_path / "bare.nc", samples)])
 
 
 def test_several_variables_are_refused(tmp_path: Path) -> None:

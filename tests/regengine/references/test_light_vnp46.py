@@ -94,6 +94,16 @@ def test_fill_is_not_valid(tmp_path: Path, collection: int, fill: float) -> None
     assert 10.0 ** grid.values[120:] - 1.0 == pytest.approx(4.0, rel=1e-4)
 
 
+def test_the_unit_of_a_tile_counts(tmp_path: Path) -> None:
+    path = write_vnp46(
+        tmp_path / "x.h31v05.h5", np.full((SIZE, SIZE), 4e-9, np.float32), group="G",
+        data_set="AllAngle_Composite_Snow_Free",
+        attributes={**COLLECTION_2, "units": np.bytes_("Watts/(cm^2 sr)")},
+    )  # fmt: skip
+    grid = open_light_map([path]).window(130.0, 30.0, 140.0, 40.0, PIXEL)
+    assert 10.0**grid.values - 1.0 == pytest.approx(4.0, rel=1e-4)
+
+
 def test_a_folder_of_tiles_is_one_map(tmp_path: Path) -> None:
     even_tile(tmp_path, "VNP46A4.A2020001.h31v05.002.1.h5", 1.0)
     even_tile(tmp_path, "VNP46A4.A2020001.h32v05.002.1.h5", 2.0)
