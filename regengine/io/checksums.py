@@ -22,14 +22,18 @@ def sha256_of(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file's size, beginning and end; of a folder's names and sizes.
+    """SHA-256 of a file's size, beginning and end; of a folder's names with those of its files.
 
     Hexadecimal; a file is read whole up to 2 MiB.
     """
     digest = hashlib.sha256()
     if path.is_dir():
         for below in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(f"{below.relative_to(path)} {below.stat().st_size}\n".encode())
+            try:
+                known = fingerprint(below)
+            except OSError:  # whoever needs it will tell that it cannot be read
+                known = str(below.stat().st_size)
+            digest.update(f"{below.relative_to(path)} {known}\n".encode())
         return digest.hexdigest()
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size

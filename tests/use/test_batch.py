@@ -224,6 +224,19 @@ def test_a_photo_that_could_not_be_read_takes_its_place_once_it_can(photos: Path
     assert column("verdict") == ["no_match"] * 3
 
 
+@pytest.mark.slow
+def test_a_tile_of_a_folder_that_changed_in_place_is_another_map(photos: Path) -> None:
+    Path("tiles").mkdir()
+    tile = Path(shutil.copy(LIGHTS, "tiles/lights.tif"))
+    given = ("photos", "--lights", "tiles", "--blind", "never", "--workers", 0, "--json")
+    run("register", *given)
+    Path("tiles").rename("moved")
+    Path("moved").rename("tiles")
+    assert "3 taken from the store" in run("register", *given).err
+    tile.write_bytes(tile.read_bytes().replace(b"invented land", b"imagined land"))
+    assert "taken from the store" not in run("register", *given).err
+
+
 def test_other_settings_and_no_resume_replace_what_is_stored(photos: Path) -> None:
     register("photos")
     for more in (("--any-category",), ("--any-category", "--no-resume")):
