@@ -443,13 +443,14 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 @_with(ClassifyOptions)
 def classify_inputs(**options: Unpack[ClassifyOptions]) -> ClassifyInputs:
     """What photos that are classified share, checked and read."""
+    from regengine.batch.at_hand import element_sets_at_hand
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.model_file import load_scene_model
 
     inputs = ClassifyInputs(
         model=_path(options["model"]),
-        tle=_path(options["tle"]),
+        tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(options["time"], options["nadir"]),
         features=options["features"],

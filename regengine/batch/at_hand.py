@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.errors import ConfigError, EphemerisError, LightMapError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import data_folder
@@ -65,6 +65,17 @@ def references_at_hand(kind: Literal["streets", "day"]) -> tuple[Path, ...]:
 def element_sets_at_hand() -> Path | None:
     """The data folder's folder of element sets, if there are some."""
     return element_set_folder() if _files(element_set_folder()) else None
+
+
+def chosen_element_sets(given: Path | None) -> Path:
+    """The element sets that were given, or those of the data folder; EphemerisError if none."""
+    chosen = given or element_sets_at_hand()
+    if chosen is None:
+        raise EphemerisError(
+            f"There are no element sets in {element_set_folder()}: get some with regengine tle "
+            "get, or name a file with --tle."
+        )
+    return chosen
 
 
 def keep_element_sets(content: bytes, name: str) -> Path:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.options import Force, Json, Quiet
+from regengine.commands.options import ElementSets, Force, Json, Quiet
 
 if TYPE_CHECKING:
     from regengine.collection.tasking.plan import Plan
 
 
 def tasking(
-    tle: Annotated[Path, typer.Option(help="Element sets of the ISS, as new as can be had.")],
     out: Annotated[
         Path, typer.Option(help="The plan: a file that ends in .csv, .geojson or .json.")
     ],
@@ -25,6 +24,7 @@ def tasking(
         Path | None,
         typer.Argument(help="The archive's catalogue; without it all places are wanted."),
     ] = None,
+    tle: ElementSets = None,
     places: Annotated[
         Path | None,
         typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
@@ -72,11 +72,12 @@ def tasking(
 
     \b
     Examples:
-      regengine catalogue tasking archive.parquet --tle iss.txt --out plan.csv
+      regengine catalogue tasking archive.parquet --out plan.csv
       regengine catalogue tasking --places sites.csv --tle iss.txt --days 3 --out plan.geojson
     """
     from datetime import timedelta
 
+    from regengine.batch.at_hand import chosen_element_sets
     from regengine.collection.tasking.plan import (
         Good,
         PassLimits,
@@ -89,7 +90,7 @@ def tasking(
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, in_place_of
     from regengine.io.extras import need
-    from regengine.orbit.tle import load_tle_file
+    from regengine.orbit.position import element_sets
     from regengine.photo.frame_records import parse_iso_time
 
     need("A plan", "pandas")
@@ -97,7 +98,7 @@ def tasking(
     begin = datetime.now(UTC) if start is None else parse_iso_time(start, day_is_midnight=True)
     if begin is None:
         raise ConfigError(f"--start {start}: it is no time such as 2026-05-01T12:00:00Z.")
-    tles = load_tle_file(tle)
+    tles = element_sets(chosen_element_sets(tle))
     targets = listed_targets(places) if places is not None else city_targets(min_population)
     good = Good(
         least_quality=good_quality,

@@ -22,9 +22,7 @@ def main(
     model: Annotated[
         Path | None, typer.Option(help="Model of `regengine train`; without it the shipped one.")
     ] = None,
-    tle: Annotated[
-        Path | None, typer.Option(help="TLE file: tells where the Sun stood for each photo.")
-    ] = None,
+    tle: common.ElementSets = None,
     metadata: common.Metadata = None,
     time: common.Time = None,
     nadir: common.Nadir = None,
@@ -93,7 +91,7 @@ def main(
     )
     settings = {
         "model": model,
-        "tle": tle,
+        "tle": inputs.tle,
         "metadata": metadata,
         "frame": inputs.frame,
         "features": features,

@@ -23,7 +23,9 @@ def put_out(
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.archive.row import csv_text, ndjson_text, write_table
     from regengine.archive.table import checked
+    from regengine.batch.at_hand import element_sets_at_hand
 
+    tle = tle or element_sets_at_hand()
     if tle is not None:
         table = checked(table, tle)
     if out is not None:
@@ -72,7 +74,10 @@ Out = Annotated[
 DAY = "%Y-%m-%d"
 Tle = Annotated[
     Path | None,
-    typer.Option(help="TLE file: tells where time and nadir cannot both be right."),
+    typer.Option(
+        help="TLE file: tells where time and nadir cannot both be right. Without it, those of the "
+        "data folder."
+    ),
 ]
 
 

@@ -315,7 +315,7 @@ def test_damaged_tables_are_read_in_part_or_refused(
         assert row["focal_mm"] is None or 0.0 < row["focal_mm"] <= 5000.0
 
 
-def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
+def test_the_orbit_tells_what_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = ROOT / "data_samples"
     truth = json.loads((samples / "truth" / "ISS990-E-000101.json").read_text())
     lat, lon = truth["camera"]["lat"], truth["camera"]["lon"]
@@ -327,6 +327,9 @@ def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
     problems = [record["problems"] for record in said.records]
     assert [bool(one) for one in problems] == [False, True, False, False]
     assert "the station was above 35" in problems[1][0]
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    assert run("tle", "add", samples / "tle.txt").code == 0
+    assert run("frames", "read", tmp_path / "t.csv", "--json").records == said.records
 
 
 # The database ------------------------------------------------------------------------------------

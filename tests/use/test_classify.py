@@ -18,6 +18,7 @@ from PIL import Image
 import regengine as rg
 from regengine.errors import FrameError
 from tests.kit.program import Said, run
+from tests.tle_lines import Elements
 
 NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
 NOON = ("--time", "2012-03-28T03:00:00Z", "--nadir", "136.9,35.7")
@@ -92,6 +93,22 @@ def test_the_sun_is_where_it_was_and_a_picture_of_another_hour_suspects_the_cloc
     assert night["disagreement"].startswith("clock_suspect: ")
     assert noon["ephemeris"]["class"] == "day"
     assert noon["disagreement"] is None
+
+
+def test_the_element_sets_of_the_data_folder_tell_where_the_sun_stood(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo, time = scenes / "kinds" / "stars_1.png", ("--time", "2016-05-02T00:00:00Z")
+    (tmp_path / "iss.txt").write_text(Elements().text())
+    (named,) = run("classify", photo, "--json", *time, "--tle", tmp_path / "iss.txt").records
+    assert named["ephemeris"] is not None
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    (without,) = run("classify", photo, "--json", *time).records
+    assert without["ephemeris"] is None
+    assert "regengine tle add" in without["no_ephemeris"]
+    assert run("tle", "add", tmp_path / "iss.txt").code == 0
+    assert run("classify", photo, "--json", *time).records == [named]
+    assert rg.classify(photo, time=time[1]).to_dict() == named
 
 
 def test_any_kind_of_picture_has_probabilities(tmp_path: Path) -> None:

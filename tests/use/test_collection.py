@@ -402,6 +402,21 @@ def test_a_plan_holds_dark_passes_near_the_places_that_were_asked(
     np.testing.assert_allclose(layer["off_nadir_deg"], table["off_nadir_deg"])
 
 
+def test_a_plan_takes_the_element_sets_of_the_data_folder(
+    plan_files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tle, sites), named, found = plan_files, tmp_path / "named.csv", tmp_path / "found.csv"
+    assert plan(plan_files, named).code == 0
+    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
+    words = ("catalogue", "tasking", "--places", sites, "--out", found, "--start", START)
+    said = run(*words)
+    assert (said.code, said.err.count("\n"), found.exists()) == (3, 1, False)
+    assert "get some with regengine tle get, or name a file with --tle" in said.err
+    assert run("tle", "add", tle).code == 0
+    assert run(*words).code == 0
+    assert found.read_bytes() == named.read_bytes()
+
+
 def test_elements_that_are_too_old_are_refused(
     plan_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
