@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,10 +77,13 @@ def main(
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
-def _told(row: dict[str, object]) -> str:
+def _told(row: dict[str, Any]) -> str:
+    from regengine.collection.radiometry.order import explain_order
+
+    order = explain_order(row["earlier"], row["lights_date"])
     return (
         f"{row['frame']}: gain {row['gain']:.3g} ± {row['gain_sigma']:.1g} per nW/cm²/sr, "
         f"background {row['background_nw']:.2g} nW/cm²/sr, R² {row['r_squared']:.2f}, "
         f"exponent {row['exponent']:.2f}, {row['lit_cells']:,} lit of {row['cells']:,} cells; "
-        f"{row['brighter']} brighter, {row['fainter']} fainter"
+        f"{row['brighter']} brighter, {row['fainter']} fainter; {order}"
     )

@@ -48,7 +48,8 @@ _PRODUCTS = (
 )
 _DATES = (
     r"A(?P<y>\d{4})(?P<doy>\d{3})(?=\D)",  # VNP46A4.A2020001.h10v05
-    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])\d\d-(19|20)\d{6}",  # SVDNB_npp_20160101-20160131
+    # SVDNB_npp_20160101-20160131, VNL_v21_npp_201204-201303
+    r"(?P<y>(19|20)\d\d)(?P<m>0[1-9]|1[0-2])(\d\d)?-(?P<y2>(19|20)\d\d)(?P<m2>0[1-9]|1[0-2])(\d\d)?(?!\d)",
     r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])[-_]?(?P<d>[0-2]\d|3[01])(?!\d)",
     r"(?P<y>(19|20)\d\d)[-_]?(?P<m>0[1-9]|1[0-2])(?!\d)",
     r"(?P<y>(19|20)\d\d)(?!\d)",
@@ -113,8 +114,39 @@ def product_of_name(name: str) -> str:
     return ""
 
 
+def period_of(date_text: str, product: str) -> tuple[date, date] | None:
+    """First and last day of what a reference shows; None where its date is not known.
+
+    The day of a composite is the first of its month or year; Black Marble by day (VNP46A1, A2) is
+    of that day.
+    """
+    days = []
+    for part in re.split(r", |/", date_text):
+        found = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
+        if found is None:
+            return None
+        year, month, day = (int(one) if one else None for one in found.groups())
+        assert year is not None
+        try:
+            first = date(year, month or 1, day or 1)
+        except ValueError:
+            return None
+        is_daily = day is not None and (day > 1 or re.search(r"VNP46A[12]", product))
+        if is_daily:
+            last = first
+        elif month is None or (day is not None and month == 1 and "VNP46A3" not in product):
+            last = date(year, 12, 31)
+        else:
+            last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+        days += [first, last]
+    return min(days), max(days)
+
+
 def date_of_name(name: str) -> str:
-    """Year, month or day that a file name speaks of ("2016", "2019-01", "2012-04-18"), or ""."""
+    """Year, month, day or span that a file name speaks of, or "".
+
+    "2016", "2019-01", "2012-04-18", and "2012-04/2013-03" from month to month.
+    """
     for pattern in _DATES:
         found = re.search(r"(?<!\d)" + pattern, name)
         if not found:
@@ -125,5 +157,9 @@ def date_of_name(name: str) -> str:
             if day.year != int(parts["y"]):
                 continue  # a year has no day 000 or 400
             return day.isoformat()
+        if "y2" in parts:
+            first, last = (f"{parts[y]}-{parts[m]}" for y, m in (("y", "m"), ("y2", "m2")))
+            is_year = first[:4] == last[:4] and (first[5:], last[5:]) == ("01", "12")
+            return first[:4] if is_year else first if first == last else f"{first}/{last}"
         return "-".join(parts[key] for key in ("y", "m", "d") if parts.get(key))
     return ""

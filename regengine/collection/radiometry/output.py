@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry
+from regengine.collection.radiometry.order import OVER_TIME, UNKNOWN, find_earlier
 from regengine.exchange.export.formats.geotiff import cloud_optimised
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import BLOCK
 from regengine.io.extras import need
 from regengine.io.plain import plain, printable
 from regengine.io.tables import cell, write_csv
-from regengine.references.reference import LightMapInfo
+from regengine.references.reference import Bounds, LightMap
 
 PHOTO_COLUMNS = (
     "frame_index", "frame", "path", "sha256", "verdict", "time_utc", "off_nadir_deg", "lights",
@@ -27,8 +28,12 @@ PHOTO_COLUMNS = (
     "falloff", "falloff_sigma", "slant", "slant_sigma", "air_mass", "scatter", "exponent",
     "exponent_sigma", "r_squared", "r_squared_log", "sigma_m", "map_sigma_m", "photo_sigma_m",
     "saturated_share", "map_saturated_share", "limit_sigma", "brighter", "fainter",
+    "earlier",
 )  # fmt: skip
-CHANGE_COLUMNS = ("frame_index", "frame", "change", *(field.name for field in fields(Change)))
+CHANGE_COLUMNS = (
+    *("frame_index", "frame", "change", *(field.name for field in fields(Change))),
+    "over_time",
+)
 DIGITS = 8  # of a number: more than anything here is worth
 
 RADIANCE_UNIT = "nW cm-2 sr-1"
@@ -51,10 +56,10 @@ TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def photo_row(
-    found: Radiometry, frame: ExportFrame, lights: LightMapInfo, raster: str
+    found: Radiometry, frame: ExportFrame, light_map: LightMap, raster: str
 ) -> dict[str, Any]:
     """What is said of a photo: a value for each of `PHOTO_COLUMNS`."""
-    gain, compared, result = found.gain, found.comparison, frame.result
+    gain, compared, result, lights = found.gain, found.comparison, frame.result, light_map.info
     usable, judged = compared.usable, max(int(np.count_nonzero(compared.judged)), 1)
     background = float(np.median(compared.background[usable]))
     camera = frame.camera
@@ -83,15 +88,24 @@ def photo_row(
         "limit_sigma": found.significance.limit,
         "brighter": sum(change.sigma > 0.0 for change in found.changes),
         "fainter": sum(change.sigma < 0.0 for change in found.changes),
+        "earlier": find_earlier(
+            result.time_utc, (one for one, _ in light_map.references.reaching(_bounds(found)))
+        ),
     }
     return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}
 
 
-def change_rows(found: Radiometry, frame: ExportFrame) -> list[dict[str, Any]]:
+def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dict[str, Any]]:
     """What is said of a photo's changes: values for `CHANGE_COLUMNS`."""
     about = {"frame_index": frame.stored.frame_index, "frame": frame.result.frame}
     return [
-        {**about, "change": number, **asdict(change)} for number, change in enumerate(found.changes)
+        {
+            **about,
+            "change": number,
+            **asdict(change),
+            "over_time": OVER_TIME.get((earlier, change.kind), UNKNOWN),
+        }
+        for number, change in enumerate(found.changes)
     ]
 
 
@@ -166,16 +180,19 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     figure.savefig(path, dpi=80, metadata={"Software": None}, format="png")
 
 
-def _extent(found: Radiometry) -> tuple[float, float, float, float]:
+def _bounds(found: Radiometry) -> Bounds:
+    """West, south, east, north of the cells."""
     grid = found.cells.grid
     east = grid.west + grid.width * grid.resolution
-    return grid.west, east, grid.north - grid.height * grid.resolution, grid.north
+    return grid.west, grid.north - grid.height * grid.resolution, east, grid.north
 
 
 def _image(axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, top: float) -> None:
     high = float(np.arcsinh(max(top, 10.0) / KNEE_NW))
+    west, south, east, north = _bounds(found)
+    extent = (west, east, south, north)
     drawn = axes.imshow(
-        np.arcsinh(nw / KNEE_NW), cmap="inferno", vmin=0.0, vmax=high, extent=_extent(found)
+        np.arcsinh(nw / KNEE_NW), cmap="inferno", vmin=0.0, vmax=high, extent=extent
     )
     _upright(axes, found)
     axes.set_title(f"{name}, nW cm⁻² sr⁻¹")
@@ -186,12 +203,14 @@ def _image(axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, to
 
 def _residual(axes: Any, found: Radiometry) -> None:
     limit = found.significance.limit
+    west, south, east, north = _bounds(found)
+    extent = (west, east, south, north)
     drawn = axes.imshow(
         found.significance.sigma,
         cmap="RdBu_r",
         vmin=-1.2 * limit,
         vmax=1.2 * limit,
-        extent=_extent(found),
+        extent=extent,
     )
     axes.figure.colorbar(drawn, ax=axes)
     _upright(axes, found)

@@ -144,8 +144,8 @@ def _measure_one(
         write_raster(found, frame, temporary[0])
         if options.plot:
             draw(found, frame.result.frame, temporary[1])
-    row = photo_row(found, frame, light_map.info, paths[0].name)
-    changes = change_rows(found, frame)
+    row = photo_row(found, frame, light_map, paths[0].name)
+    changes = change_rows(found, frame, row["earlier"])
     measured.photos.append(row)
     measured.changes += changes
     return json_line(row, changes)

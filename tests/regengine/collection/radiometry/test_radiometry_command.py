@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from regengine.collection.radiometry.measure import (
 from regengine.collection.radiometry.output import CHANGE_COLUMNS, PHOTO_COLUMNS
 from regengine.commands import app
 from regengine.io.gdal import gdal_session
+from regengine.references.lights import date_of_name, period_of
 from regengine.result import FrameResult
 from tests.example_results import nothing_found, proposal
 from tests.regengine.collection.radiometry.conftest import Trial
@@ -106,6 +108,75 @@ def test_tables_and_lines_say_the_same(written: tuple[Path, Result]) -> None:
     with Image.open(out / "photo.radiometry.png") as picture:
         assert picture.width > 800
     assert not list(out.glob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "earlier", "new", "lost", "sentence"),
+    [
+        ("VNL_2031.tif", "photo", "vanished", "appeared", "the photo is older than the map (2031)"),
+        ("VNL_2009.tif", "map", "appeared", "vanished", "the photo is newer than the map (2009)"),
+        ("VNL_2012.tif", "neither", "unknown", "unknown", "of the map's time (2012)"),
+        ("VNL.tif", "unknown", "unknown", "unknown", "photo or map has no date"),
+    ],
+)
+def test_dates_tell_whether_a_light_came_or_went(
+    trial: Trial, tmp_path: Path, name: str, earlier: str, new: str, lost: str, sentence: str
+) -> None:
+    taken = photographed(trial.store.with_name("photo.jpg"), trial, "dated")
+    camera = trial.scene.camera
+    x, y = [50.0, 400.0], [50.0, 250.0]
+    lon, lat = camera.pixel_to_lonlat(x, y)
+    points = tuple(
+        replace(taken.control_points[0], lon=float(a), lat=float(b), x=u, y=v)
+        for a, b, u, v in zip(lon, lat, x, y, strict=True)
+    )
+    taken = replace(taken, control_points=points, time_utc="2012-03-28T15:46:41Z")
+    shutil.copy(trial.store.with_name(MAP), tmp_path / name)
+    store = write_store(tmp_path / "run.h5", [taken])
+    result = run(store, tmp_path / name, tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert sentence in result.stderr
+    photos, changes = (
+        pd.read_csv(tmp_path / "out" / table) for table in ("radiometry.csv", "changes.csv")
+    )
+    assert photos["earlier"].tolist() == [earlier]
+    told = set(zip(changes["kind"], changes["over_time"], strict=True))
+    assert {("new", new), ("lost", lost)} <= told
+
+
+@pytest.mark.parametrize(
+    ("lights_date", "product", "first", "last"),
+    [
+        ("2016", "", "2016-01-01", "2016-12-31"),
+        ("2016-01-01", "Black Marble", "2016-01-01", "2016-12-31"),
+        ("2020-01-01", "Black Marble VNP46A4", "2020-01-01", "2020-12-31"),
+        ("2020-01-01", "Black Marble VNP46A3", "2020-01-01", "2020-01-31"),
+        ("2020-02-01", "Black Marble VNP46A3", "2020-02-01", "2020-02-29"),
+        ("2020-01-01", "Black Marble VNP46A2", "2020-01-01", "2020-01-01"),
+        ("2019-12", "VIIRS DNB composite", "2019-12-01", "2019-12-31"),
+        ("2012-04/2013-03", "", "2012-04-01", "2013-03-31"),
+        ("2016, 2019-01", "", "2016-01-01", "2019-01-31"),
+    ],
+)
+def test_a_map_shows_all_of_its_period(
+    lights_date: str, product: str, first: str, last: str
+) -> None:
+    assert period_of(lights_date, product) == (date.fromisoformat(first), date.fromisoformat(last))
+    assert period_of(f"{lights_date} or so", product) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "lights_date"),
+    [
+        ("SVDNB_npp_20160101-20160131_75N060E_vcmcfg.avg_rad9h.tif", "2016-01"),
+        ("SVDNB_npp_20150101-20151231_75N060E_vcm-orm-ntl.avg_rad9.tif", "2015"),
+        ("VNL_v21_npp_201204-201303_global_vcmcfg.tif", "2012-04/2013-03"),
+        ("VNL_v2_npp_2016_global.tif", "2016"),
+    ],
+)
+def test_a_composite_is_of_all_the_months_that_its_name_spans(name: str, lights_date: str) -> None:
+    assert date_of_name(name) == lights_date
 
 
 def test_equal_runs_give_equal_tables_and_existing_files_stay(
