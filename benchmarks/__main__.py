@@ -7,6 +7,10 @@ import importlib
 import sys
 from pathlib import Path
 
+from regengine.errors import ConfigError
+from regengine.io.extras import missing
+
+OWN = ("benchmarks", "regengine", "matchers", "detectors", "")
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -29,11 +33,25 @@ def available(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def main(argv: list[str]) -> int:
-    """Run the benchmark named first, with the rest of the arguments; 2 for an unknown one."""
+    """Run the benchmark named first, with the rest of the arguments.
+
+    2 for an unknown one, or where a package is missing that it needs.
+    """
     benchmarks = available()
     if argv and argv[0] in benchmarks:
-        module = importlib.import_module(f"benchmarks.{argv[0].replace('-', '_')}")
-        return int(module.main(argv[1:]))
+        try:
+            module = importlib.import_module(f"benchmarks.{argv[0].replace('-', '_')}")
+            return int(module.main(argv[1:]))
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] in OWN:
+                raise
+            print(f"Error: {missing(f'The benchmark {argv[0]}', error)}", file=sys.stderr)
+            return 2
+        except ConfigError as error:
+            if error.code != "not_installed":
+                raise
+            print(f"Error: {error}", file=sys.stderr)
+            return 2
     if argv and argv[0] not in ("-h", "--help"):
         print(f"no benchmark is called {argv[0]!r}", file=sys.stderr)
     print("usage: python -m benchmarks NAME [options]\n", file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import fetch_tiles, progress_bar
+from regengine.commands.lights import fetch_tiles, made_alone, progress_bar
 from regengine.commands.options import Force, Quiet, Region
 from regengine.errors import ConfigError
 
@@ -52,10 +52,12 @@ def get(
         out = make_folder(data_folder() / "day") / "day.tif"
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
-    tiles = fetch_tiles("day", bounds, url, level, out, quiet)
-    write = partial(write_reference, "day", out, tiles.grid.bounds, tiles.grid.step_deg)
-    with progress_bar("Building", quiet=quiet) as progress:
-        write(tiles.read_block, tiles.tags, progress, overwrite=force)
+    with made_alone(out, quiet):
+        if force or not out.exists():
+            tiles = fetch_tiles("day", bounds, url, level, out, quiet)
+            write = partial(write_reference, "day", out, tiles.grid.bounds, tiles.grid.step_deg)
+            with progress_bar("Building", quiet=quiet) as progress:
+                write(tiles.read_block, tiles.tags, progress, overwrite=force)
     say(str(out))
 
 

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import LINE_EVERY_S, say
 from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError, StoreError
 
@@ -39,8 +40,8 @@ def get(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Map, or folder of maps, that you have: nothing is downloaded. Takes "
-            "minutes: about twelve for the Earth. May be given several times.",
+            help="Map, or folder of maps, that you have: nothing is downloaded. May be given "
+            "several times.",
         ),
     ] = None,
     region: Region = None,
@@ -80,7 +81,6 @@ def get(
     from regengine.io.folders import make_folder
     from regengine.references.build import build, write_reference
     from regengine.references.reference import parse_bounds
-    from regengine.registration.index.earth import index_minutes
     from regengine.registration.index.options import index_beside
 
     bounds = None if region is None else parse_bounds(region, "--region")
@@ -95,38 +95,50 @@ def get(
     if out.exists() and index.exists() and not force:
         raise ConfigError(f"{out} is there already, with its index: --force makes it anew.")
     make_folder(out.parent)
-    if force or not out.exists():
-        folder = None
-        if product and date and bounds:
-            folder = _fetch_product(bounds, product, date, url, quiet)
-            source = [folder]
-        if source:
-            maps = _open(source).references
-            covered = bounds or maps.bounds
-            write = partial(build, "lights", maps, out, region=bounds, overwrite=force)
-        else:
-            covered = bounds or SEEN
-            tiles = fetch_tiles("lights", covered, url, level, out, quiet)
-            folder, grid = tiles.folder, tiles.grid
-            place = (grid.bounds, grid.step_deg, tiles.read_block, tiles.tags)
-            write = partial(write_reference, "lights", out, *place, overwrite=force)
-        minutes = index_minutes(covered)
-        if not quiet and minutes >= 1.0:
-            say(
-                f"Building the map, then its index, takes one processor about {minutes + 1:.0f} "
-                "minutes.",
-                err=True,
-            )
-        with progress_bar("Building", quiet=quiet) as progress:
-            write(progress=progress)
-        if not quiet:
-            say(f"{out}: {out.stat().st_size / 1e6:,.1f} MB", err=True)
-        if not quiet and folder:
-            say(f"The files in {folder} are not needed any more.", err=True)
-    _make_index_if_towns(out, quiet)
+    with made_alone(out, quiet):
+        if force or not out.exists():
+            folder = None
+            if product and date and bounds:
+                folder = _fetch_product(bounds, product, date, url, quiet)
+                source = [folder]
+            if source:
+                maps = _open(source).references
+                write = partial(build, "lights", maps, out, region=bounds, overwrite=force)
+            else:
+                tiles = fetch_tiles("lights", bounds or SEEN, url, level, out, quiet)
+                folder, grid = tiles.folder, tiles.grid
+                place = (grid.bounds, grid.step_deg, tiles.read_block, tiles.tags)
+                write = partial(write_reference, "lights", out, *place, overwrite=force)
+            with progress_bar("Building", quiet=quiet) as progress:
+                write(progress=progress)
+            if not quiet:
+                say(f"{out}: {out.stat().st_size / 1e6:,.1f} MB", err=True)
+            if not quiet and folder:
+                say(f"The files in {folder} are not needed any more.", err=True)
+        if force or not index.exists():
+            _make_index_if_towns(out, quiet)
     if not quiet:
         say("regengine register PHOTO finds them from now on.", err=True)
     say(str(out))
+
+
+@contextmanager
+def made_alone(out: Path, quiet: bool) -> Iterator[None]:
+    """Make a file that no other run is making: that one is waited for, once this is told."""
+    from regengine.io.atomic import alone, unwritable_told
+
+    is_busy = False
+
+    def tell_busy() -> None:
+        nonlocal is_busy
+        is_busy = True
+        if not quiet:
+            say(f"Another run is making {out}: waiting for it.", err=True)
+
+    with unwritable_told(out), alone(out, tell_busy):
+        if is_busy and out.exists() and not quiet:
+            say(f"{out} is what that run made; --force makes it anew.", err=True)
+        yield
 
 
 def fetch_tiles(
@@ -261,8 +273,8 @@ def index(
 ) -> None:
     """Index the towns of a map, so that photos are found anywhere on Earth.
 
-    Takes one processor five minutes for the Earth, once. Beside the map it is found by itself,
-    and stays good for a map of the same lights, whatever that is called.
+    Takes one processor minutes for the Earth, once: the time to go is shown. Beside the map it is
+    found by itself, and stays good for a map of the same lights, whatever that is called.
 
     \b
     Examples:
@@ -291,17 +303,10 @@ def _make_index_if_towns(path: Path, quiet: bool) -> None:
 
 def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
     """Make the index of a map and say so."""
-    from regengine.registration.index.earth import (
-        build_earth_index,
-        index_minutes,
-        write_earth_index,
-    )
+    from regengine.registration.index.earth import build_earth_index, write_earth_index
 
     light_map = _open(maps)
     start = time.monotonic()
-    minutes = index_minutes(light_map.info.bounds)
-    if not quiet and minutes >= 1.0:
-        say(f"Indexing the lights takes one processor about {minutes:.0f} minutes.", err=True)
     with progress_bar("Indexing", quiet=quiet) as progress:
         earth = build_earth_index(light_map, progress)
     write_earth_index(earth, maps, out)
@@ -322,9 +327,26 @@ def _open(maps: list[Path]) -> LightMap:
 
 @contextmanager
 def progress_bar(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, if that is a terminal; else nothing."""
-    if quiet or not sys.stderr.isatty():
+    """Show on standard error how far the block is: what it gets is called with done and total.
+
+    On a terminal that is a bar with the time to go; elsewhere a line every half minute. The time is
+    that of what was done in this block, so that it tells of this machine.
+    """
+    if quiet:
         yield lambda done, total: None
+        return
+    if not sys.stderr.isatty():
+        begun_s = last_s = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last_s
+            now_s = time.monotonic()
+            if 0 < done < total and now_s - last_s >= LINE_EVERY_S:
+                last_s = now_s
+                to_go = timedelta(seconds=round((now_s - begun_s) * (total - done) / done))
+                say(f"{what}: {100 * done // total} %, {to_go} to go", err=True)
+
+        yield tell
         return
     from rich.console import Console
     from rich.progress import Progress

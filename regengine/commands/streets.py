@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import progress_bar
+from regengine.commands.lights import made_alone, progress_bar
 from regengine.commands.options import Force, Quiet, Region
 from regengine.errors import ConfigError, LightMapError
 
@@ -110,26 +110,28 @@ def get(
     if out.exists() and not force:
         raise ConfigError(f"{out} is there already: --force makes it anew.")
     make_folder(out.parent)
-    extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
-    folder = cache_folder() / "streets"
+    with made_alone(out, quiet):
+        if force or not out.exists():
+            extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
+            folder = cache_folder() / "streets"
 
-    def tell_size(there: int, total: int) -> None:
-        if not quiet:
-            known = f", {there / 1e6:,.1f} MB there already" if there else ""
-            size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
-            say(f"{address}: {size}{known}, into {folder}.", err=True)
+            def tell_size(there: int, total: int) -> None:
+                if not quiet:
+                    known = f", {there / 1e6:,.1f} MB there already" if there else ""
+                    size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
+                    say(f"{address}: {size}{known}, into {folder}.", err=True)
 
-    with progress_bar("Downloading", quiet=quiet) as progress:
-        path, date = download_extract(extract, address, folder, tell_size, progress)
-    product = f"OpenStreetMap roads ({extract})"
-    try:
-        _build([path], out, region, product, date, force=force, quiet=quiet)
-    except LightMapError as error:
-        if error.code == "damaged":
-            path.unlink()  # the next time it is got anew
-        raise
-    if not quiet:
-        say(f"{path} is not needed any more.", err=True)
+            with progress_bar("Downloading", quiet=quiet) as progress:
+                path, date = download_extract(extract, address, folder, tell_size, progress)
+            product = f"OpenStreetMap roads ({extract})"
+            try:
+                _build([path], out, region, product, date, force=force, quiet=quiet)
+            except LightMapError as error:
+                if error.code == "damaged":
+                    path.unlink()  # the next time it is got anew
+                raise
+            if not quiet:
+                say(f"{path} is not needed any more.", err=True)
     say(str(out))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -108,14 +108,40 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def alone(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold a file's lock, ``NAME.lock`` beside it, once whoever else holds it is done.
+
+    ``tell_busy`` is called if that has to be waited for. Disks that know no locks, as some of
+    networks, go without. OSError if the folder cannot be written.
+    """
+    beside = path.with_name(f"{path.name}.lock")
+    try:
+        try:
+            lock = FileLock(beside, StoreError(f"{path} is in use."))
+        except StoreError:
+            tell_busy()
+            lock = FileLock(beside)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class FileLock:
     """A locked file, made if need be with its folder; the kernel lets go of it with the process.
 
     Held from its making until `release`, or until the process ends, however it does. ``busy`` is
-    raised where another process holds it, OSError if the folder cannot be written.
+    raised where another process or thread holds it, which without one is waited for; OSError if the
+    folder cannot be written.
     """
 
-    def __init__(self, path: Path, busy: StoreError) -> None:
+    def __init__(self, path: Path, busy: StoreError | None = None) -> None:
         self._path = path
         while True:
             path.parent.mkdir(exist_ok=True)
@@ -124,10 +150,12 @@ class FileLock:
             except FileNotFoundError:  # who held it until just now deleted the folder
                 continue
             try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                fcntl.flock(self._handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            except BaseException as error:
                 os.close(self._handle)
-                raise busy from error
+                if busy and isinstance(error, BlockingIOError):
+                    raise busy from error
+                raise
             if self._is_there():
                 return
             os.close(self._handle)  # who held it until just now deleted it

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from regengine.errors import ConfigError, LightMapError
+from regengine.io.atomic import alone
 from regengine.io.folders import cache_folder
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
@@ -82,6 +83,7 @@ class Downloader:
     ) -> str | None:
         """Download one file, going on where it was interrupted; it appears when it is whole.
 
+        One process downloads it at a time: what another one fetched meanwhile is taken as it is.
         For ``check``, ``begin`` and ``progress`` see `HttpClient.resume`. Returns its
         Last-Modified, or "", and None if the server has no such file (404). LightMapError if the
         host cannot be reached, refuses, or keeps failing, or the file cannot be written.
@@ -89,9 +91,12 @@ class Downloader:
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            made = self.client.resume(url, part, check, begin, progress)
-            part.replace(path)
-            return made
+            with alone(path):
+                if path.exists():
+                    return ""
+                made = self.client.resume(url, part, check, begin, progress)
+                part.replace(path)
+                return made
         except HttpFailure as failure:
             if failure.status in (404, 410):
                 return None

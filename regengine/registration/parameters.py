@@ -147,7 +147,6 @@ class EarthIndexParams:
     min_light: float = 0.02
     # Of a map without a file of its index: a twentieth of a second each, at each scale
     max_pieces_in_memory: int = 60
-    earth_minutes: float = 5.0  # of one processor, to index the whole Earth
     min_peaks: int = 10  # in one level of an index that is of any use
 
 

@@ -7,7 +7,10 @@ import re
 import resource
 import shutil
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,10 @@ import rasterio
 from affine import Affine
 
 import regengine as rg
+from regengine.references.services import TileSet
 from tests.conftest import ROOT
 from tests.kit.program import Said, begin, run
-from tests.kit.services import TileService
+from tests.kit.services import TileService, tile
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 STEP = 1.0 / 240.0  # 15 arcsec
@@ -98,6 +102,48 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     assert tiles.asked.total() == 2
 
 
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_two_that_fetch_the_same_tile_at_once_ask_once_and_both_have_it(
+    tiles: TileService, data: Path, tmp_path: Path, is_stale: bool
+) -> None:
+    both = threading.Barrier(2)
+
+    def answer_together(path: str, query: dict[str, str]) -> bytes:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)  # a second request for the tile would come by then
+        return tile()
+
+    tiles.answer = answer_together  # type: ignore[method-assign]
+    sets = [
+        TileSet(kind="day", template=tiles.template, level=5, bounds=(11.1, 42.4, 11.2, 42.5))
+        for _ in range(2)
+    ]
+    path = sets[0].path_of(sets[0].wanted[0])
+    if is_stale:  # of a run that was killed
+        path.parent.mkdir(parents=True)
+        path.with_name(f"{path.name}.lock").touch()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(one.fetch, one.wanted) for one in sets]:
+            done.result()
+    assert path.read_bytes() == tile()
+    assert tiles.asked == {WEST: 1}
+    assert made(tmp_path / "cache") == [path.name]
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_both_have_their_map(tiles: TileService, data: Path) -> None:
+    words = ("lights", "get", "--url", tiles.template, *TWO_TILES)
+    runs = [begin(*words) for _ in range(2)]
+    told = [process.communicate(timeout=300) for process in runs]
+    codes = [process.returncode for process in runs]
+    # The second one waits, or begins so late that the map is there
+    assert 0 in codes, told
+    for code, (_, err) in zip(codes, told, strict=True):
+        assert code == 0 or "is there already, with its index" in err
+    assert made(data) == ["lights.tif", "lights.tif.idx"]
+    assert tiles.asked[WEST] == tiles.asked[EAST] == 1
+
+
 def test_what_was_interrupted_goes_on(tiles: TileService, data: Path) -> None:
     tiles.always[EAST] = 403
     said = get(tiles, *TWO_TILES)
@@ -159,17 +205,18 @@ def test_no_network_is_told(data: Path, socket_enabled: None) -> None:
 
 
 @pytest.mark.parametrize("words", [("index",), ("get", "--from")])
-def test_what_takes_minutes_says_so_before_it_starts(
-    data: Path, tmp_path: Path, words: tuple[str, ...]
+def test_what_takes_minutes_tells_by_what_is_done_how_long_it_still_takes(
+    data: Path, level: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    world = np.zeros((180, 360), np.float32)
-    path = write_map(tmp_path / "world.tif", world, transform=Affine(1, 0, -180, 0, -1, 90))
-    process = begin("lights", *words, path)
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    process.kill()
-    process.communicate()
-    assert re.search(r"one processor about [56] minutes\.$", line.strip()), line
+    clock = iter(range(0, 10**9, 31))  # each step takes longer than the pause between lines
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    said = run("lights", *words, SAMPLE)
+    told = re.findall(r"Indexing: (\d+) %, (\d+):(\d\d):(\d\d) to go", said.err)
+    shares, to_go = np.array([float(one[0]) for one in told]), [int(one[1]) for one in told]
+    assert len(told) > 3
+    assert (np.diff(shares) >= 0).all()
+    assert to_go[0] * 3600 + int(told[0][2]) * 60 > 31 * len(told) / 2
+    assert int(told[-1][1]) * 3600 + int(told[-1][2]) * 60 + int(told[-1][3]) < 31 * 10
 
 
 def test_a_grey_picture_of_30_arcsec_is_no_dmsp_map(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""`python -m benchmarks NAME` where a package is not installed that the benchmark needs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import __main__ as launcher
+from tests.conftest import ROOT
+
+# Asks each benchmark for help where nothing but the core is installed
+CORE_ALONE = """
+import contextlib, io, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+ABSENT = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Absent())
+from benchmarks import __main__ as launcher
+for name in launcher.available():
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        try:
+            code = launcher.main([name, "--help"])
+        except SystemExit as exit:
+            code = exit.code or 0
+    print(name, code, said.getvalue().strip(), sep="|")
+"""
+
+
+def optional_packages() -> set[str]:
+    """Modules that only extras bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [one for names in project["optional-dependencies"].values() for one in names]
+    words = {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in named}
+    return words - {"regengine"}
+
+
+@pytest.mark.slow
+def test_every_benchmark_says_in_a_sentence_what_to_install() -> None:
+    absent = ",".join(sorted(optional_packages()))
+    done = subprocess.run(
+        [sys.executable, "-c", CORE_ALONE, absent], cwd=ROOT, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("|", 1) for line in done.stdout.splitlines())
+    assert set(told) == set(launcher.available())
+    wanting = {name: text for name, text in told.items() if not text.startswith("0|")}
+    assert "scenes" in wanting
+    for name, text in wanting.items():
+        assert re.fullmatch(
+            rf"2\|Error: The benchmark {name} needs \w+, which is not installed: pip install .*\.",
+            text,
+        ), text
+
+
+@pytest.mark.parametrize("name", sorted(launcher.available()))
+def test_a_package_that_is_missed_on_the_way_is_told_too(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(argv: list[str]) -> int:
+        raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+
+    monkeypatch.setattr(launcher.importlib, "import_module", lambda _: SimpleNamespace(main=fail))
+    assert launcher.main([name]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        f"Error: The benchmark {name} needs pandas, which is not installed: "
+        "pip install 'regengine[gis]'.\n"
+    )
+
+
+def test_a_fault_of_our_own_is_no_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise ImportError("cannot import name 'x'", name="benchmarks.scenes")
+
+    monkeypatch.setattr(launcher.importlib, "import_module", fail)
+    with pytest.raises(ImportError, match="cannot import name"):
+        launcher.main(["scenes"])
