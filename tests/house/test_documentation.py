@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import regengine as rg
+import regengine.errors
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
 
@@ -99,20 +103,66 @@ def test_every_page_is_listed() -> None:
     assert [page for page in pages if page != "index.md" and f"({page})" not in index] == []
 
 
-ENDS_A_RUN = {"cluster", "store_busy"}  # codes that no frame carries
+def codes_of(value: ast.expr) -> list[str]:
+    """Texts that an expression can be: a constant, one of two, the first of a tuple."""
+    match value:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.IfExp(body=one, orelse=other):
+            return [*codes_of(one), *codes_of(other)]
+        case ast.Tuple(elts=[first, *_]):
+            return codes_of(first)
+    return []
 
 
-def test_every_reason_is_explained() -> None:
-    """Codes that a frame's record can carry; those of stores and maps only reach the terminal."""
-    explained = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "concepts.md").read_text("utf-8")))
-    codes = {"unreadable", "no_ephemeris"}
+def codes_of_the_product() -> set[str]:
+    """What reasons and errors carry: ``code=…``, ``code = …`` and ``failed(task, …)``."""
+    found: list[str] = []
     for path in (ROOT / "regengine").rglob("*.py"):
-        if path.parent.name in ("io", "store", "references") or path.name == "errors.py":
-            continue
-        text = path.read_text(encoding="utf-8")
-        codes |= set(re.findall(r"\bcode ?= ?\"(\w+)\"", text))
-        codes |= set(re.findall(r"\bfailed\(task, \"(\w+)\"", text))
-    assert codes - explained - ENDS_A_RUN == set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.keyword(arg="code", value=value):
+                    found += codes_of(value)
+                case ast.Assign(targets=[target], value=value):
+                    if ast.unparse(target).strip("()").partition(",")[0] == "code":
+                        found += codes_of(value)
+                case ast.Call(func=ast.Name(id="failed"), args=[_, value, *_]):
+                    found += codes_of(value)
+    return set(found)
+
+
+def test_each_code_is_explained_once() -> None:
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| code \| says \|\n(.*?)(?:\n\n|\Z)", page, re.M | re.S)
+    cells = [line.split("|")[1] for table in tables for line in table.splitlines()[1:]]
+    explained = [code for cell in cells for code in re.findall(r"`(\w+)`", cell)]
+    assert [code for code, count in Counter(explained).items() if count > 1] == []
+    assert codes_of_the_product() - set(explained) == set()
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "regengine").rglob("*.py"))
+    assert [code for code in explained if f'"{code}"' not in source] == []
+
+
+PYTHON_PAGES = [*PAGES, *sorted((ROOT / "docs").rglob("*.ipynb"))]
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_of_the_package_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    used = re.findall(r"\brg\.(\w+)", text)
+    if page.name in ("python.md", "api.md"):
+        used += re.findall(r"\b[A-Z]\w*Error\b", text)
+    assert [name for name in used if not hasattr(rg, name)] == []
+
+
+def test_every_error_can_be_imported_from_the_package() -> None:
+    errors = [
+        name
+        for name, thing in vars(regengine.errors).items()
+        if isinstance(thing, type) and issubclass(thing, rg.RegengineError)
+    ]
+    assert len(errors) > 5
+    assert [name for name in errors if getattr(rg, name, None) is None] == []
+    assert set(errors) <= set(rg.__all__)
 
 
 def test_the_page_of_licences_tells_what_the_packages_say() -> None:
