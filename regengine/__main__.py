@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 
 def run() -> None:
     """Run the command line on the arguments of this process, and exit."""
+    if sys.platform == "win32":
+        sys.exit(
+            "Error: regengine runs on Linux and macOS: on Windows, install it in the Windows "
+            "Subsystem for Linux (wsl --install)."
+        )
     # Until Ctrl-C can be told in order, it ends the program as it ends any other
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:

@@ -6,6 +6,7 @@ is wrong raises an error of `regengine.errors`; what is not known is None, with 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -225,7 +226,9 @@ def run_inputs(
             options["mission"],
         ),
     )
-    inputs.open()
+    light_map, _, _ = inputs.open()
+    for doubt in light_map.references.doubts:
+        logging.getLogger("regengine").warning("%s", doubt)
     return inputs
 
 

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import fetch_tiles, made_alone, progress_bar
-from regengine.commands.options import Force, Quiet, Region
+from regengine.commands.lights import fetch_tiles, made_alone, progress_bar, show_facts
+from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError
 
 app = typer.Typer(
-    help="Get or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
+    help="Get, inspect or build pictures by day.\n\nExample: regengine day get --region 5,43,8,46",
     no_args_is_help=True,
 )
 
@@ -59,6 +59,22 @@ def get(
             with progress_bar("Building", quiet=quiet) as progress:
                 write(tiles.read_block, tiles.tags, progress, overwrite=force)
     say(str(out))
+
+
+@app.command(no_args_is_help=True)
+def info(
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Pictures by day: files, or folders of files.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show product, date, credit, resolution and extent of pictures by day.
+
+    \b
+    Examples:
+      regengine day info paris.tif
+    """
+    show_facts("day", pictures, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)

@@ -122,6 +122,15 @@ def get(
     say(str(out))
 
 
+def show_facts(kind: KindName, maps: list[Path], *, as_json: bool) -> None:
+    """Print what there is to say of maps of a kind, as lines or as a line of JSON."""
+    from regengine.references import open_references
+    from regengine.references.describe import facts_of, table
+
+    facts = facts_of(open_references(kind, maps))
+    say(*([json.dumps(facts)] if as_json else table(facts)))
+
+
 @contextmanager
 def made_alone(out: Path, quiet: bool) -> Iterator[None]:
     """Make a file that no other run is making: that one is waited for, once this is told."""
@@ -209,11 +218,7 @@ def info(
       regengine lights info earth.tif
       regengine lights info PAR_2019_01.tif earth.tif --json
     """
-    light_map = _open(maps)
-    from regengine.references.describe import facts_of, table
-
-    facts = facts_of(light_map)
-    say(*([json.dumps(facts)] if as_json else table(facts)))
+    show_facts("lights", maps, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)
@@ -320,9 +325,13 @@ def _make_index(maps: list[Path], out: Path, quiet: bool) -> None:
 
 
 def _open(maps: list[Path]) -> LightMap:
+    """Open maps; what is doubtful of them is told."""
     from regengine.references import open_light_map
 
-    return open_light_map(maps)
+    light_map = open_light_map(maps)
+    for doubt in light_map.references.doubts:
+        say(f"Warning: {doubt}", err=True)
+    return light_map
 
 
 @contextmanager

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.batch.console import say
-from regengine.commands.lights import made_alone, progress_bar
-from regengine.commands.options import Force, Quiet, Region
+from regengine.commands.lights import made_alone, progress_bar, show_facts
+from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError, LightMapError
 
 if TYPE_CHECKING:
     from regengine.references.reference import Bounds
 
 app = typer.Typer(
-    help="Build street maps for telephoto photos.\n\nExample: regengine streets get Paris",
+    help="Get, inspect or build street maps for telephoto photos.\n\n"
+    "Example: regengine streets get Paris",
     no_args_is_help=True,
 )
 
@@ -56,6 +57,20 @@ def build(
         name = re.sub(r"(-latest)?(\.osm)?\.\w+$", "", roads[0].name)
         out = make_folder(data_folder() / "streets") / f"{name}.tif"
     _build(roads, out, bounds, product, date, force=force, quiet=quiet)
+
+
+@app.command(no_args_is_help=True)
+def info(
+    maps: Annotated[list[Path], typer.Argument(help="Street maps: files, or folders of files.")],
+    as_json: Json = False,
+) -> None:
+    """Show product, date, credit, resolution, extent and the lit share of street maps.
+
+    \b
+    Examples:
+      regengine streets info paris.tif
+    """
+    show_facts("streets", maps, as_json=as_json)
 
 
 @app.command(no_args_is_help=True)

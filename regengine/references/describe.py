@@ -1,37 +1,41 @@
-"""A map of night lights in words and numbers, for people and for programs."""
+"""A reference in words and numbers, for people and for programs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from regengine.references.reference import LightMap
+from regengine.references.reference import References
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
 
-def facts_of(light_map: LightMap, blocks: int = 20, block_px: int = 256) -> dict[str, Any]:
-    """What there is to say of a map: names with units, as ``lights info`` has them.
+def facts_of(references: References) -> dict[str, Any]:
+    """What there is to say of references of one kind: names with units, as ``info`` has them."""
+    match references[0].kind:
+        case "lights":
+            return _facts_of_lights(references)
+        case "streets":
+            values, facts = _sampled_facts(references)
+            facts["lit_fraction"] = round(float(np.mean(values > 0.0)), 4) if values.size else 0.0
+            return facts
+        case _:
+            facts = _sampled_facts(references)[1]
+            facts["bands"] = max(len(one.bands) for one in references)
+            return facts
+
+
+def _facts_of_lights(references: References) -> dict[str, Any]:
+    """The facts of night lights.
 
     Quantiles are shares of the pixels that have data, and the radiance, nW cm^-2 sr^-1, that they
     stay at or below; lit and saturated pixels, those above 0.5 nW and those at the map's
-    saturation, are shares of them, too: of all, or of so many blocks a side, spread evenly.
+    saturation, are shares of them, too.
     """
-    about = light_map.info
-    (west, south, east, north), step = about.bounds, about.resolution_deg
-    is_sampled = (east - west) * (north - south) > (blocks * block_px * step) ** 2
-    wide, high = (
-        min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)
-    )
-    found, total = [np.empty(0, np.float32)], 0
-    for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
-        for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
-            grid = light_map.references.window((lon, lat, lon + wide, lat + high), step)
-            if grid is not None:
-                found.append(grid.values[... if grid.valid is None else grid.valid].ravel())
-            total += round(wide * high / step**2) if grid is None else grid.values.size
-    values = np.concatenate(found)
+    about = references.info
+    values, total, is_sampled = sample_values(references)
     some, saturation = values.size > 0, about.saturation
     limit = np.inf if saturation is None else saturation - 1e-3
     radiance_nw = 10.0 ** np.quantile(values, QUANTILES).astype(float) - 1.0 if some else ()
@@ -42,24 +46,83 @@ def facts_of(light_map: LightMap, blocks: int = 20, block_px: int = 256) -> dict
         "date": about.date,
         "kind": about.kind,
         "description": about.description,
-        "resolution_deg": step,
-        "resolution_arcsec": round(step * 3600.0, 3),
-        "bounds": [round(edge, 6) for edge in about.bounds],
-        "crs": about.crs,
+        **_place(references),
         "saturation_nw": None if saturation is None else round(10.0**saturation - 1.0, 2),
         "quantiles_nw": {f"{share:g}": round(float(nw), 3) for share, nw in spread},
         "valid_fraction": round(values.size / total, 4),
         "lit_fraction": round(float(np.mean(values > np.log10(1.5))), 4) if some else 0.0,
         "saturated_fraction": round(float(np.mean(values >= limit)), 6) if some else 0.0,
         "sampled": is_sampled,
+        "doubts": list(references.doubts),
     }
+
+
+def _sampled_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Values, and what there is to say of streets and of pictures by day."""
+    about = references.info
+    values, total, is_sampled = sample_values(references)
+    return values, {
+        "paths": [str(path) for path in about.paths],
+        "product": about.product,
+        "date": about.date,
+        "credit": "; ".join(dict.fromkeys(one.credit for one in references if one.credit)),
+        "description": about.description,
+        **_place(references),
+        "sigma_m": round(min(one.sigma_m for one in references), 1),
+        "valid_fraction": round(values.shape[-1] / total, 4),
+        "sampled": is_sampled,
+    }
+
+
+def _place(references: References) -> dict[str, Any]:
+    """Where references lie, and how fine they are."""
+    about = references.info
+    return {
+        "resolution_deg": about.resolution_deg,
+        "resolution_arcsec": round(about.resolution_deg * 3600.0, 3),
+        "bounds": [round(edge, 6) for edge in about.bounds],
+        "crs": about.crs,
+    }
+
+
+def sample_values(
+    references: References, blocks: int = 20, block_px: int = 256
+) -> tuple[NDArray[np.float32], int, bool]:
+    """Values of the pixels that have data, shape (n,) or (bands, n), and of how many pixels.
+
+    They are those of all pixels, or (third: True) of so many blocks a side, spread evenly.
+    """
+    (west, south, east, north), step = references.bounds, references.info.resolution_deg
+    is_sampled = (east - west) * (north - south) > (blocks * block_px * step) ** 2
+    wide, high = (
+        min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)
+    )
+    found, total = [], 0
+    for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
+        for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
+            grid = references.window((lon, lat, lon + wide, lat + high), step)
+            if grid is None:
+                total += round(wide * high / step**2)
+                continue
+            shape = grid.values.shape[-2:]
+            valid = np.ones(shape, np.bool_) if grid.valid is None else grid.valid
+            found.append(grid.values[..., valid])
+            total += shape[0] * shape[1]
+    if not found:
+        return np.empty(0, np.float32), total, is_sampled
+    bands = max(part.ndim for part in found)
+    return np.concatenate([part for part in found if part.ndim == bands], -1), total, is_sampled
 
 
 def table(facts: dict[str, Any]) -> list[str]:
     """The facts as lines for people."""
     lines = []
     for name, value in facts.items():
+        if name == "doubts":
+            lines += [f"{name:<18} {doubt}" for doubt in value]
+            continue
         parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
         text = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+        text = f"{value:.6g}" if isinstance(value, float) else text
         lines.append(f"{name:<18} {'none' if value is None else text or 'unknown'}")
     return lines

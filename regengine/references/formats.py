@@ -311,25 +311,26 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         scale=dataset.scales[band - 1] * factor,
         offset=dataset.offsets[band - 1] * factor,
     )
-    if declared is None:
-        _doubt_unit(raw, sample_band(dataset, band), unit)
-    return raw
+    if declared is not None:
+        return raw
+    return replace(raw, doubt=_doubt_unit(raw, sample_band(dataset, band), unit))
 
 
-def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> None:
-    """Refuse radiances that are lost in the noise if they are what no unit says, nW/cm2/sr."""
+def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
+    """A sentence on radiances that would be lost in the noise if they were nW/cm2/sr, else ""."""
     radiance_nw = samples[samples != raw.nodata] * raw.scale + raw.offset
     with np.errstate(invalid="ignore"):
         is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     brightest = radiance_nw.max(where=is_measured, initial=0.0)
-    if 0.0 < brightest < PARAMS.noise_nw:
-        says = f"gives {unit!r} as its unit" if unit else "gives no unit"
-        raise LightMapError(
-            f"{raw.path} {says}, and its brightest pixel would have {brightest:.2g} nW/cm²/sr, "
-            "less than the noise of the sensor: convert it once, from W/cm²/sr with "
-            f"gdal_translate -ot Float32 -scale 0 1 0 1e9 {raw.path.name} radiance.tif, from "
-            "W/m²/sr with 1e5."
-        )
+    if not 0.0 < brightest < PARAMS.noise_nw:
+        return ""
+    says = f"gives {unit!r} as its unit" if unit else "gives no unit"
+    return (
+        f"{raw.path} {says}, and its brightest pixel would have {brightest:.2g} nW/cm²/sr, less "
+        "than the sensor's noise: no light is found in it; if it holds W/cm²/sr, convert it once "
+        f"with gdal_translate -ot Float32 -scale 0 1 0 1e9 {raw.path.name} radiance.tif (from "
+        "W/m²/sr with 1e5)."
+    )
 
 
 def find_opacity(dataset: rasterio.DatasetReader) -> tuple[int, float] | None:

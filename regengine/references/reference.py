@@ -134,6 +134,8 @@ class Reference:
         Of what is not yet built: the band of opacity and its value where all is opaque.
     overviews : tuple of int
         Factors at which the file has exact overviews.
+    doubt : str
+        A sentence, where the file is probably not what it is taken for.
     """
 
     path: Path
@@ -157,6 +159,7 @@ class Reference:
     opacity: tuple[int, float] | None = None
     warp: bool = False
     overviews: tuple[int, ...] = ()
+    doubt: str = ""
 
     @property
     def sigma_m(self) -> float:
@@ -397,6 +400,11 @@ class References(tuple[Reference, ...]):
     def bounds(self) -> Bounds:
         """West, south, east, north of all together, degrees."""
         return self.info.bounds
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences on those that are probably not what they are taken for."""
+        return tuple(one.doubt for one in self if one.doubt)
 
     @cached_property
     def info(self) -> LightMapInfo:

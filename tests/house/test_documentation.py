@@ -7,6 +7,8 @@ import re
 import runpy
 import shlex
 from collections import Counter
+from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,52 @@ def test_shell_examples_can_be_typed(page: Path) -> None:
         if (parts := unknown_parts(call))
     ]
     assert wrong == []
+
+
+def inline_code(page: Path) -> list[str]:
+    """What stands between backticks in the running text, one line each."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
+
+
+def groups() -> dict[str, set[str]]:
+    """Commands that have commands of their own, each with the names of those."""
+    found: dict[str, set[str]] = {}
+    for name in RegengineGroup.summaries:
+        below = {path[1].name or "" for path in leaves(load_command(name)) if len(path) > 1}
+        if below:
+            found[name] = below
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_commands_that_pages_name_exist(page: Path) -> None:
+    """Whole ones, ``regengine lights get``, short ones, ``lights get``, and ``… and `build` ``."""
+    if page.name == "CHANGELOG.md":
+        return  # what is gone was there
+    below = groups()
+    wrong: list[str] = []
+    for code in inline_code(page):
+        words = code.split()
+        if words[0] == "regengine":
+            with suppress(ValueError):  # a quotation mark that stands alone
+                calls = (named(call) for call in regengine_calls(code))
+                whole = (call for call in calls if call and call not in [[name] for name in below])
+                wrong += [code for call in whole if unknown_parts(call)]
+        elif words[0] in below and len(words) > 1 and re.fullmatch("[a-z]+", words[1]):
+            wrong += [] if words[1] in below[words[0]] else [code]
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    also = r"`(?:regengine )?(\w+) \w+`(?:\]\([^)]*\))?,? (?:and|or) `([a-z]+)`"
+    for group, word in re.findall(also, text):
+        if group in below and word not in {*below[group], *RegengineGroup.summaries}:
+            wrong.append(f"{group} … {word}")
+    assert wrong == []
+
+
+def named(call: list[str]) -> list[str]:
+    """Words of a call up to the first that stands for something: ``register PHOTO…``."""
+    placeholder = r"[A-Z…\[].*|.*…|[^-].*[.*/].*"
+    return list(takewhile(lambda word: not re.fullmatch(placeholder, word), call))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)

@@ -42,6 +42,29 @@ def test_a_region_is_fetched_once_and_built(
         np.testing.assert_array_equal(first.read(), again.read())
 
 
+def test_a_picture_is_told_in_words_and_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "BlueMarble_2004.tif"
+    shape = {"count": 3, "height": 60, "width": 90, "dtype": "uint8", "crs": "EPSG:4326"}
+    place = rasterio.Affine(1 / 240, 0.0, 5.0, 0.0, -1 / 240, 50.0)
+    with rasterio.open(path, "w", driver="GTiff", transform=place, nodata=0, **shape) as file:
+        picture = np.full((3, 60, 90), 90, np.uint8)
+        picture[:, :, :30] = 0
+        file.write(picture)
+    built = tmp_path / "built.tif"
+    assert run("day", "build", path, "--out", built, "--credit", "me", "-q").code == 0
+    for one, credit in ((path, ""), (built, "me")):
+        (told,) = run("day", "info", one, "--json").records
+        assert (told["product"], told["date"], told["credit"]) == ("Blue Marble", "2004", credit)
+        assert told["bounds"] == pytest.approx([5.0, 49.75, 5.375, 50.0])
+        assert (told["resolution_arcsec"], told["bands"]) == (15.0, 3)
+        assert told["valid_fraction"] == pytest.approx(2 / 3, abs=1e-4)
+        lines = run("day", "info", one).out.splitlines()
+        assert "resolution_deg     0.00416667" in lines
+    said = run("streets", "info", built)
+    assert (said.code, said.err.count("\n")) == (3, 1)
+    assert "is a map of day, not of streets" in said.err
+
+
 def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "raw.tif"
     shape = {"count": 1, "height": 9, "width": 9, "dtype": "uint16", "crs": "EPSG:4326"}

@@ -206,17 +206,37 @@ def test_no_network_is_told(data: Path, socket_enabled: None) -> None:
 
 @pytest.mark.parametrize("words", [("index",), ("get", "--from")])
 def test_what_takes_minutes_tells_by_what_is_done_how_long_it_still_takes(
-    data: Path, level: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
+    source = shutil.copy(SAMPLE, tmp_path / "source.tif")
     clock = iter(range(0, 10**9, 31))  # each step takes longer than the pause between lines
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-    said = run("lights", *words, SAMPLE)
+    said = run("lights", *words, source)
     told = re.findall(r"Indexing: (\d+) %, (\d+):(\d\d):(\d\d) to go", said.err)
-    shares, to_go = np.array([float(one[0]) for one in told]), [int(one[1]) for one in told]
     assert len(told) > 3
+    numbers = np.array(told, float)
+    shares, to_go_s = numbers[:, 0], numbers[:, 1:] @ [3600.0, 60.0, 1.0]
     assert (np.diff(shares) >= 0).all()
-    assert to_go[0] * 3600 + int(told[0][2]) * 60 > 31 * len(told) / 2
-    assert int(told[-1][1]) * 3600 + int(told[-1][2]) * 60 + int(told[-1][3]) < 31 * 10
+    assert to_go_s[0] > 31 * len(told) / 2
+    assert to_go_s[-1] < to_go_s[0]
+
+
+def test_a_map_in_another_unit_is_doubted_in_a_sentence(tmp_path: Path) -> None:
+    lights = np.random.default_rng(7).gamma(0.3, 10.0, (200, 200)).astype(np.float32)
+    watts = write_map(tmp_path / "watts.tif", 1e-9 * lights)
+    said = run("lights", "info", watts)
+    assert said.code == 0
+    assert "gives no unit, and its brightest pixel would have" in said.out
+    (told,) = run("lights", "info", watts, "--json").records
+    assert len(told["doubts"]) == 1
+    for words in (
+        ("lights", "build", watts, "--out", tmp_path / "built.tif"),
+        ("register", ROOT / "data_samples" / "ISS990-E-000101.jpg", "--lights", watts,
+         "--store", tmp_path / "run.h5", "--blind", "never", "--workers", 0),
+    ):  # fmt: skip
+        assert told["doubts"][0] in run(*words).err
+    (fine,) = run("lights", "info", write_map(tmp_path / "nw.tif", lights), "--json").records
+    assert fine["doubts"] == []
 
 
 def test_a_grey_picture_of_30_arcsec_is_no_dmsp_map(tmp_path: Path) -> None:

@@ -139,6 +139,20 @@ def test_projected_roads_are_drawn_and_broken_ones_counted(data: Path, roads: Pa
     assert "1 of 2 lines are lit roads, 1 km; 2.29,48.80," in said.err
 
 
+def test_a_street_map_is_told_in_words_and_numbers(data: Path, roads: Path) -> None:
+    out = roads.with_name("town.tif")
+    assert run("streets", "build", roads, "--out", out, "--date", "2026-01-31").code == 0
+    (told,) = run("streets", "info", out, "--json").records
+    assert told["date"] == "2026-01-31"
+    assert told["credit"] == "© OpenStreetMap contributors (ODbL)"
+    assert told["resolution_arcsec"] == pytest.approx(0.4)
+    west, south, east, north = told["bounds"]
+    assert west < 2.3 < 2.32 < east
+    assert south < 48.8 < north
+    assert 0.0 < told["lit_fraction"] < told["valid_fraction"] <= 1.0
+    assert f"lit_fraction       {told['lit_fraction']:.6g}" in run("streets", "info", out).out
+
+
 def test_the_smallest_extract_of_a_place_is_got_and_built(data: Path, extracts: Service) -> None:
     said = get(extracts, "Paris")
     out = data / "paris.tif"
