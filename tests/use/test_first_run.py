@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 import regengine
-from regengine.__main__ import run as start_program
 from tests.conftest import ROOT
 from tests.kit.program import run
 from tests.kit.runs import BRAKE, ELEMENTS, LIGHTS, SAMPLES, offline
@@ -150,9 +149,3 @@ def test_the_next_steps_of_the_quick_start_work(demo_run: Path, tmp_path: Path) 
     told = run("report", copy / "run.h5", "--out", page, "--overlays", copy / "overlays")
     assert told.code == 0
     assert all(frame in page.read_text(encoding="utf-8") for frame in FRAMES)
-
-
-def test_windows_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(SystemExit, match=r"^Error: regengine runs on Linux and macOS: .*\.$"):
-        start_program()

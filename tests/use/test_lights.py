@@ -7,10 +7,7 @@ import re
 import resource
 import shutil
 import socket
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +18,9 @@ import rasterio
 from affine import Affine
 
 import regengine as rg
-from regengine.references.services import TileSet
 from tests.conftest import ROOT
 from tests.kit.program import Said, begin, run
-from tests.kit.services import TileService, tile
+from tests.kit.services import TileService
 
 SAMPLE = ROOT / "data_samples" / "lights.tif"
 STEP = 1.0 / 240.0  # 15 arcsec
@@ -100,34 +96,6 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     assert "--force makes it anew" in again.err
     assert get(tiles, *TWO_TILES, "--force", "--quiet") == Said(0, f"{out}\n", "")
     assert tiles.asked.total() == 2
-
-
-@pytest.mark.parametrize("is_stale", [False, True])
-def test_two_that_fetch_the_same_tile_at_once_ask_once_and_both_have_it(
-    tiles: TileService, data: Path, tmp_path: Path, is_stale: bool
-) -> None:
-    both = threading.Barrier(2)
-
-    def answer_together(path: str, query: dict[str, str]) -> bytes:
-        with suppress(threading.BrokenBarrierError):
-            both.wait(1.0)  # a second request for the tile would come by then
-        return tile()
-
-    tiles.answer = answer_together  # type: ignore[method-assign]
-    sets = [
-        TileSet(kind="day", template=tiles.template, level=5, bounds=(11.1, 42.4, 11.2, 42.5))
-        for _ in range(2)
-    ]
-    path = sets[0].path_of(sets[0].wanted[0])
-    if is_stale:  # of a run that was killed
-        path.parent.mkdir(parents=True)
-        path.with_name(f"{path.name}.lock").touch()
-    with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(one.fetch, one.wanted) for one in sets]:
-            done.result()
-    assert path.read_bytes() == tile()
-    assert tiles.asked == {WEST: 1}
-    assert made(tmp_path / "cache") == [path.name]
 
 
 @pytest.mark.slow

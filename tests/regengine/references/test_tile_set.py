@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image
 from regengine.references import open_light_map
 from regengine.references.build import write_reference
 from regengine.references.services import TileSet
+from tests.kit.services import TileService, tile
 
 ZOOM, SIZE = 6, 256
 
@@ -57,3 +61,32 @@ def test_a_light_of_a_tile_is_placed(
         window.lat0_deg - (rows * weight).sum() * window.step_deg,
     )
     assert found == pytest.approx((lon, lat), abs=0.05 * window.step_deg)
+
+
+@pytest.mark.parametrize("is_stale", [False, True])
+def test_two_that_fetch_the_same_tile_at_once_ask_once_and_both_have_it(
+    tiles: TileService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stale: bool
+) -> None:
+    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
+    both = threading.Barrier(2)
+
+    def answer_together(path: str, query: dict[str, str]) -> bytes:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)  # a second request for the tile would come by then
+        return tile()
+
+    tiles.answer = answer_together  # type: ignore[method-assign]
+    sets = [
+        TileSet(kind="day", template=tiles.template, level=5, bounds=(11.1, 42.4, 11.2, 42.5))
+        for _ in range(2)
+    ]
+    path = sets[0].path_of(sets[0].wanted[0])
+    if is_stale:  # of a run that was killed
+        path.parent.mkdir(parents=True)
+        path.with_name(f"{path.name}.lock").touch()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(one.fetch, one.wanted) for one in sets]:
+            done.result()
+    assert path.read_bytes() == tile()
+    assert tiles.asked.total() == 1
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
