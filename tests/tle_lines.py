@@ -29,6 +29,7 @@ class Elements:
     perigee_deg: float = 40.0
     anomaly_deg: float = 10.0
     revolutions_a_day: float = 15.54
+    revolution: int = 12345
     drag: str = " 00000-0"
     satellite: str = "25544"
 
@@ -43,7 +44,7 @@ class Elements:
         second = (
             f"2 {self.satellite} {self.inclination_deg:8.4f} {self.node_deg % 360:8.4f} "
             f"{round(self.eccentricity * 1e7):07d} {self.perigee_deg % 360:8.4f} "
-            f"{self.anomaly_deg % 360:8.4f} {self.revolutions_a_day:11.8f}12345"
+            f"{self.anomaly_deg % 360:8.4f} {self.revolutions_a_day:11.8f}{self.revolution:5d}"
         )
         return with_checksum(first), with_checksum(second)
 
@@ -55,10 +56,13 @@ class Elements:
         """The same orbit described at another epoch, by SGP4's own secular rates."""
         record = Satrec.twoline2rv(*self.lines())
         turn = days * 1440.0 * 57.29577951308232
+        since_node = (self.perigee_deg + self.anomaly_deg) % 360.0
+        passed = (since_node + (record.argpdot + record.mdot) * turn) // 360.0
         return replace(
             self,
             epoch=self.epoch + timedelta(days=days),
             node_deg=self.node_deg + record.nodedot * turn,
             perigee_deg=self.perigee_deg + record.argpdot * turn,
             anomaly_deg=self.anomaly_deg + record.mdot * turn,
+            revolution=self.revolution + int(passed),
         )

@@ -14,6 +14,8 @@ from regengine.errors import EphemerisError
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import (
     LINE_LENGTH,
+    PLANE_TOLERANCE_DEG,
+    PLANE_TOLERANCE_DEG_PER_DAY,
     ElementSet,
     SkippedSet,
     check_pairs,
@@ -31,8 +33,6 @@ ORBIT_RADIUS_KM = 6780.0
 
 NEIGHBOURS = 3  # on either side
 SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, no independent witnesses
-# Planes of good sets differ by 0.01 degrees a day or less; a wrong node shows as degrees.
-PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
 # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets these two
 # numbers reject 122; 116 of those are published predictions (see docs/orbit.md), 6 are doubtful.
 ALONG_TOLERANCE_KM = 30.0

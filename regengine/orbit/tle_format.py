@@ -8,15 +8,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from detectors.types import FloatArray
+from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
@@ -28,6 +28,11 @@ LINE_LENGTH = 69
 NOT_NEEDED = ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DOT")
 OMM_DEFAULTS: dict[str, object] = dict.fromkeys((*NOT_NEEDED, "MEAN_MOTION_DDOT"), 0)
 OMM_DEFAULTS |= {"OBJECT_NAME": "", "OBJECT_ID": "", "CLASSIFICATION_TYPE": "U"}
+COMMENT_MARKS = "#*"
+PAIR = "p"
+# In lines of random order, so many pairs one after the other come once in 2^28: never in the
+# 100,000 lines of the largest archives
+PAIRS_BEYOND_CHANCE = 14
 LINE_START = re.compile(r"[12] [ 0-9A-Z][ 0-9]{4}")  # the number may be padded or Alpha-5
 # What a character adds to the checksum: its digit, 1 for a minus sign, nothing for the rest.
 CHECKSUM_VALUE = bytes(
@@ -35,6 +40,8 @@ CHECKSUM_VALUE = bytes(
 )
 # Columns (zero-based) that the choice of a set depends on, with the range each must lie in.
 EPOCH_YEAR, EPOCH_DAY = slice(18, 20), slice(20, 32)
+FIRST_YEAR = "57"  # the two-digit years of the format: 1957-2056
+MEAN_MOTION, REVOLUTIONS = slice(52, 63), slice(63, 68)
 CHECKED_FIELDS = (
     (0, EPOCH_YEAR, "epoch year", 0.0, 99.0),
     (0, EPOCH_DAY, "epoch day", 1.0, 367.0),
@@ -43,8 +50,13 @@ CHECKED_FIELDS = (
     (1, slice(26, 33), "eccentricity", 0.0, 9999999.0),
     (1, slice(34, 42), "argument of perigee", -360.0, 360.0),
     (1, slice(43, 51), "mean anomaly", -360.0, 360.0),
-    (1, slice(52, 63), "mean motion", 0.01, 20.0),
+    (1, MEAN_MOTION, "mean motion", 0.01, 20.0),
 )
+
+# Planes of good sets differ by 0.01 degrees a day or less; a wrong node shows as degrees.
+PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
+# Over so many days a reboost does not make a revolution
+COUNTED_DAYS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,41 +179,127 @@ def _pairs_of_messages(
     return pairs, skipped
 
 
+class ElementLine(NamedTuple):
+    """A first or a second line of a set, where it stands, and the name right above it."""
+
+    number: int
+    text: str
+    name: str | None
+
+    @property
+    def kind(self) -> str:
+        """``1`` or ``2``."""
+        return self.text[0]
+
+    @property
+    def satellite(self) -> str:
+        """Catalogue number as written, without padding."""
+        return self.text[2:7].strip().zfill(5)
+
+
 def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
-    """Pairs of lines among names, comments and blank lines, unchecked; lines without partner."""
+    """Pairs of lines among names, comments and blank lines, unchecked; lines without partner.
+
+    A pair is a first line and the second that follows it, with no name between them. Left out are
+    pairs that lines of different sets may have made, where lines of a satellite were moved.
+    """
     pairs: list[ElementSet] = []
-    skipped: list[SkippedSet] = []
-    first: tuple[int, str] | None = None
+    lone: list[ElementLine] = []
+    waiting: ElementLine | None = None  # a first line
+    for line in _element_lines(text):
+        if waiting is not None and line.kind == "2" and line.name is None:
+            pairs.append(
+                ElementSet(
+                    line1=waiting.text,
+                    line2=line.text,
+                    line_number=waiting.number,
+                    line2_number=line.number,
+                    name=waiting.name,
+                )
+            )
+            waiting = None
+            continue
+        if waiting is not None:
+            lone.append(waiting)
+        waiting = line if line.kind == "1" else None
+        if waiting is None:
+            lone.append(line)
+    if waiting is not None:
+        lone.append(waiting)
+    skipped = []
+    for line in lone:
+        this, other = ("first", "second") if line.kind == "1" else ("second", "first")
+        reason = f"line {line.number} is the {this} line of a set whose {other} is missing"
+        skipped.append(SkippedSet(line_number=line.number, reason=reason))
+    doubtful = _find_doubtful(pairs, lone) if lone else []
+    for pair in doubtful:
+        reason = (
+            f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the file "
+            "has first and second lines without a partner, as if its lines were sorted"
+        )
+        skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
+    left_out = {pair.line_number for pair in doubtful}
+    return [pair for pair in pairs if pair.line_number not in left_out], skipped
+
+
+def _element_lines(text: str) -> Iterator[ElementLine]:
+    """First and second lines of sets in the file's order; one that is repeated counts once."""
     name: str | None = None
-
-    def alone(number: int, this: str, other: str) -> None:
-        reason = f"line {number} is the {this} line of a set whose {other} is missing"
-        skipped.append(SkippedSet(line_number=number, reason=reason))
-
+    last = ""
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
-        if not line or line[0] == "#":
+        if not line or line[0] in COMMENT_MARKS:
             continue
         if not LINE_START.match(line):
             name = line.removeprefix("0 ").strip()
-        elif line[0] == "1":
-            if first is not None:
-                alone(first[0], "first", "second")
-            first = (number, line)
-        elif first is None:
-            alone(number, "second", "first")
-            name = None
+        elif line != last or name is not None:
+            yield ElementLine(number, line, name)
+            name, last = None, line
+
+
+def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> list[ElementSet]:
+    """Pairs that lines of different sets of their satellite may have made.
+
+    A satellite whose lone lines are all of one kind has lost the others, and the rest is in order.
+    With lone lines of both kinds, its lines may have been sorted or moved. Of those, long runs of
+    pairs stay, but for the pairs beside a lone line, which it may have displaced. From a lone
+    second line to a lone first, the lines may stand in reverse order, unless epochs ascend.
+    """
+    marks: list[tuple[int, str, str, ElementSet | None]] = [
+        (line.number, line.satellite, line.kind, None) for line in lone
+    ]
+    for pair in pairs:
+        if pair.line1[2:7] == pair.line2[2:7]:
+            marks.append((pair.line_number, pair.satellite, PAIR, pair))
         else:
-            number1, line1 = first
-            pairs.append(
-                ElementSet(
-                    line1=line1, line2=line, line_number=number1, line2_number=number, name=name
-                )
-            )
-            first, name = None, None
-    if first is not None:
-        alone(first[0], "first", "second")
-    return pairs, skipped
+            for number, text in ((pair.line_number, pair.line1), (pair.line2_number, pair.line2)):
+                line = ElementLine(number, text, None)
+                marks.append((number, line.satellite, line.kind, None))
+    by_satellite: dict[str, list[tuple[str, ElementSet | None]]] = {}
+    for _, satellite, kind, pair_there in sorted(marks, key=lambda mark: mark[0]):
+        by_satellite.setdefault(satellite, []).append((kind, pair_there))
+    doubtful: list[ElementSet] = []
+    for own in by_satellite.values():
+        kinds = "".join(kind for kind, _ in own)
+        if "1" not in kinds or "2" not in kinds:
+            continue
+        for run in re.finditer(f"{PAIR}+", kinds):
+            first, end = run.span()
+            run_pairs = [pair for _, pair in own[first:end] if pair is not None]
+            before, after = kinds[:first][-1:], kinds[end:][:1]
+            turned = (before, after) == ("2", "1") and not _ascend(run_pairs)
+            if turned or len(run_pairs) < PAIRS_BEYOND_CHANCE:
+                doubtful += run_pairs
+            else:
+                doubtful += run_pairs[:1] * bool(before) + run_pairs[-1:] * bool(after)
+    return doubtful
+
+
+def _ascend(pairs: Sequence[ElementSet]) -> bool:
+    """Whether the epochs of pairs, as written, grow in the file's order."""
+    epochs = [pair.line1[EPOCH_YEAR.start : EPOCH_DAY.stop] for pair in pairs]
+    years = [("19" if epoch >= FIRST_YEAR else "20") + epoch for epoch in epochs]
+    return years == sorted(years)
 
 
 def check_pairs(
@@ -211,14 +309,58 @@ def check_pairs(
 
     Between them the good ones' epochs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
-    good: list[ElementSet] = []
+    whole: list[ElementSet] = []
     skipped: list[SkippedSet] = []
     for pair in pairs:
         if (reason := _problem(pair)) is None:
-            good.append(pair)
+            whole.append(pair)
         else:
             skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
-    return good, _epoch_days(good), skipped
+    days = _epoch_days(whole)
+    crossed = _are_crossed(whole, days)
+    for pair in (pair for pair, wrong in zip(whole, crossed, strict=True) if wrong):
+        reason = (
+            f"lines {pair.line_number} and {pair.line2_number} are of different epochs by the "
+            "revolutions and the node of the sets around them"
+        )
+        skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
+    good = [pair for pair, wrong in zip(whole, crossed, strict=True) if not wrong]
+    return good, days[~crossed], skipped
+
+
+def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArray:
+    """Which pairs have a second line of another epoch than their first, shape (n,).
+
+    Between neighbours in time the revolutions counted and the turn of the node must fit the time
+    from epoch to epoch. Second lines that lie another time apart, and the same by both, are not of
+    those epochs: a wrong count alone, which catalogues have, does not turn the node. A pair is
+    crossed where it fits none of its neighbours so.
+    """
+    satellites = np.array([pair.satellite for pair in pairs])
+    order = np.lexsort((epoch_days, satellites))
+    one, other = order[:-1], order[1:]
+    days = epoch_days[other] - epoch_days[one]
+    beside = (satellites[one] == satellites[other]) & (days <= COUNTED_DAYS)
+    one, other, days = one[beside], other[beside], days[beside]
+    counts = [pair.line2[REVOLUTIONS].strip() for pair in pairs]
+    count = np.array([int(text) or np.nan if text.isdecimal() else np.nan for text in counts])
+    motion = np.array([float(pair.line2[MEAN_MOTION]) for pair in pairs])
+    gained = count[other] - count[one] - days * 0.5 * (motion[one] + motion[other])
+    gained = (gained + 5e4) % 1e5 - 5e4  # five digits are written
+    crossed = np.zeros(len(one), bool)
+    for k in np.flatnonzero(np.abs(gained) >= 2.0):  # whole revolutions: one is rounding
+        first, second = (pairs[end].satrec() for end in (one[k], other[k]))
+        node_deg, turn_deg = np.degrees([second.nodeo - first.nodeo, 1440.0 * first.nodedot])
+        beside_deg = (node_deg - turn_deg * days[k] + 180.0) % 360.0 - 180.0
+        tolerance_deg = PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * days[k]
+        counted_deg = turn_deg * gained[k] / motion[one[k]]
+        miss_deg = abs((beside_deg - counted_deg + 180.0) % 360.0 - 180.0)
+        rounding_deg = abs(turn_deg) / motion[one[k]]
+        crossed[k] = abs(beside_deg) > tolerance_deg >= miss_deg - rounding_deg
+    ends = np.concatenate([one, other])
+    links = np.bincount(ends, minlength=len(pairs))
+    wrong = np.bincount(ends[np.tile(crossed, 2)], minlength=len(pairs))
+    return (links > 0) & (wrong == links)
 
 
 def _problem(pair: ElementSet) -> str | None:
@@ -254,7 +396,7 @@ def _problem(pair: ElementSet) -> str | None:
 
 def _epoch_days(pairs: Sequence[ElementSet]) -> FloatArray:
     year = np.array([int(float(pair.line1[EPOCH_YEAR])) for pair in pairs], dtype=int)
-    year += np.where(year < 57, 2000, 1900)  # the two-digit year of the format: 1957-2056
+    year += np.where(year < int(FIRST_YEAR), 2000, 1900)
     new_year = (year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
     whole_days = (new_year - np.datetime64("2000-01-01")).astype(float)
     return whole_days + np.array([float(pair.line1[EPOCH_DAY]) for pair in pairs]) - 1.5

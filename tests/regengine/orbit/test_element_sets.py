@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sgp4.api import Satrec
 from tle_lines import Elements, with_checksum
 
+from regengine.errors import EphemerisError
 from regengine.orbit import TleSet, load_tle_file
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
 
@@ -81,6 +82,140 @@ def test_epochs_are_those_that_sgp4_reads(tle_file):
     for row, days in enumerate(tles.epoch_days):
         record = tles[row].satrec()
         assert days == pytest.approx(record.jdsatepoch - 2451545.0 + record.jdsatepochF, abs=1e-8)
+
+
+def uneven(count: int, start: Elements = BASE) -> list[Elements]:
+    """Sets of one orbit, a quarter of a day to two days apart."""
+    gaps_days = np.random.default_rng(count).uniform(0.25, 2.0, count)
+    return [start.later(float(days)) for days in np.cumsum(gaps_days)]
+
+
+def read_lines(path: Path, satellite: str | None = None) -> list[tuple[str, str]]:
+    """The pairs of lines that are read of a file, none where it has no set that can be used."""
+    try:
+        return [(one.line1, one.line2) for one in load_tle_file(path, satellite=satellite)]
+    except EphemerisError:
+        return []
+
+
+FEW = [one.lines() for one in uneven(9)]
+MANY = [one.lines() for one in uneven(80)]
+
+
+@given(lost=st.sets(st.integers(0, 17), min_size=1, max_size=3))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_lines_of_two_sets_are_never_paired_where_lines_are_lost(tle_file, lost):
+    """A second line and the first after it are lost, too: only the orbit tells of that."""
+    lines = [line for pair in FEW for line in pair]
+    left = [line for place, line in enumerate(lines) if place not in lost]
+    read = read_lines(tle_file("\n".join(left)))
+    assert set(read) <= set(FEW)
+    if len({place % 2 for place in lost}) == 1:  # the rest is in order
+        assert read == [pair for k, pair in enumerate(FEW) if not {2 * k, 2 * k + 1} & lost]
+
+
+@given(order=st.permutations(range(10)))
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_lines_of_two_sets_are_never_paired_in_any_order(tle_file, order):
+    lines = [line for pair in FEW[:5] for line in pair]
+    read = read_lines(tle_file("\n".join(lines[place] for place in order)))
+    assert set(read) <= set(FEW)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        lambda lines: sorted(lines),
+        lambda lines: sorted(lines, reverse=True),
+        lambda lines: lines[::-1],
+        lambda lines: sorted(lines, key=lambda line: line.split()[3]),
+    ],
+)
+@pytest.mark.parametrize("sets", [MANY[:2], MANY[:4], MANY], ids=len)
+def test_a_sorted_file_holds_no_set(tle_file, sets, key):
+    lines = [line for pair in sets for line in pair]
+    path = tle_file("\n".join(key(lines)))
+    assert set(read_lines(path)) <= set(sets)
+    with pytest.raises(EphemerisError, match="download the element set again"):
+        load_tle_file(path)
+
+
+def test_an_archive_stays_read_away_from_the_lines_that_it_lost(tle_file):
+    lines = [line for pair in MANY for line in pair]
+    del lines[101], lines[40]  # a second line of set 50, a first of set 20
+    tles = load_tle_file(tle_file("\n".join(lines)))
+    read = [(one.line1, one.line2) for one in tles]
+    assert read == [pair for k, pair in enumerate(MANY) if k not in (19, 20, 21, 49, 50, 51)]
+    reasons = {one.line_number: one.reason for one in tles.skipped}
+    assert reasons[41] == "line 41 is the second line of a set whose first is missing"
+    assert "lines 42 and 43 may be of different sets" in reasons[42]
+
+
+@pytest.mark.parametrize("name", ["", "ISS (ZARYA)\n", "0 ISS (ZARYA)\n"])
+def test_every_line_twice_is_every_line_once(tle_file, name):
+    text = "".join(f"{name}{a}\n{a}\n{b}\n{b}\n" for a, b in FEW)
+    assert read_lines(tle_file(text)) == FEW
+    assert read_lines(tle_file(text.replace("\n", "\r\n"))) == FEW
+    assert read_lines(tle_file("".join(f"{name}{a}\n{b}\n" * 2 for a, b in FEW))) == [
+        pair for pair in FEW for _ in range(2)
+    ]
+
+
+def test_a_name_between_two_lines_parts_them(tle_file):
+    """Of a file of three lines a set, the second line of one and the first of the next are lost."""
+    lines = [line for a, b in FEW[:2] for line in ("ISS (ZARYA)", a, b)]
+    del lines[2], lines[3]
+    with pytest.raises(EphemerisError, match="line 2 is the first line of a set whose second"):
+        load_tle_file(tle_file("\n".join(lines)))
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("order", ["kept", "sorted"])
+def test_a_catalogue_loses_no_more_than_the_sets_whose_lines_are_lost(tle_file, named, order):
+    numbers = [f"{number:05d}" for number in range(100, 400)] + ["A0001", "T0000", "Z9999"]
+    sets = {
+        number: replace(BASE, satellite=number, node_deg=float(k % 360)).lines()
+        for k, number in enumerate(numbers)
+    }
+    names = [["0 NAME"] if named else [] for _ in sets]
+    lines = [
+        line for name, pair in zip(names, sets.values(), strict=True) for line in (*name, *pair)
+    ]
+    lost = {
+        sets["00150"][0],
+        sets["00200"][1],
+        sets["00300"][1],
+        sets["00301"][0],
+        sets["T0000"][0],
+    }
+    lines = [line for line in lines if line not in lost]
+    path = tle_file("\n".join(sorted(lines) if order == "sorted" else lines))
+    for number, pair in list(sets.items())[49::10] + list(sets.items())[-3:]:
+        whole = order == "kept" and not set(pair) & lost
+        assert read_lines(path, number) == [pair] * whole, number
+
+
+def test_a_wrong_count_of_revolutions_alone_costs_no_set(tle_file):
+    sets = uneven(12)
+    sets[4] = replace(sets[4], revolution=sets[4].revolution + 59)
+    sets[11] = replace(sets[11], revolution=0)
+    for k in range(8, 12):  # five digits are written
+        sets[k] = replace(sets[k], revolution=(sets[k].revolution + 90_000) % 100_000)
+    path = tle_file("".join(one.text() for one in sets))
+    assert read_lines(path) == [one.lines() for one in sets]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "count"), [("iss_tles.txt", 15_748), ("iss_tles_dense.txt", 49_359)]
+)
+def test_all_sets_of_the_real_archives_are_read(real_data, name, count):
+    tles = load_tle_file(real_data / "orbit" / name)
+    assert (len(tles), tles.skipped) == (count, ())
 
 
 @given(place=st.integers(0, 137), digit=st.integers(1, 9))
