@@ -248,7 +248,7 @@ def _frame_options(
 
 def utc_time(time: Time) -> datetime:
     """A moment in UTC; what names no zone is UTC."""
-    from regengine.photo.frame_records import parse_iso_time
+    from regengine.io.times import parse_iso_time
 
     moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
     if moment is None:

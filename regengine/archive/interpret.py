@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 from regengine.archive.row import FrameRow
 from regengine.io.tables import named
+from regengine.io.times import parse_date_and_time, parse_iso_time
 from regengine.photo.exif import parse_exif_time
 from regengine.photo.frame_records import (
     archive_altitude_km,
     archive_frame_id,
     parse_aperture,
-    parse_date_and_time,
     parse_exposure_s,
     parse_iso,
-    parse_iso_time,
     parse_number,
     wrap_lon,
 )
@@ -293,16 +292,12 @@ def parse_any_time(text: str) -> datetime | None:
         if naive is not None and len(text) <= 19:
             return naive.replace(tzinfo=UTC)
         return parse_iso_time(text) if len(text) > 10 else None
-    first, second, year, hour, minute, seconds = (int(part or 0) for part in found.groups())
+    first, second, year, *clock = (int(part or 0) for part in found.groups())
     if first <= 12 and second <= 12 and first != second:
         return None
     month, day = (first, second) if first <= 12 else (second, first)
-    try:
-        return datetime(year, month, day, tzinfo=UTC) + timedelta(
-            hours=hour, minutes=minute, seconds=seconds
-        )
-    except (ValueError, OverflowError):
-        return None
+    hour, minute, seconds = (f"{part:02}" for part in clock)
+    return parse_iso_time(f"{year}-{month:02}-{day:02}T{hour}:{minute}:{seconds}")
 
 
 def parse_coordinates(text: str) -> tuple[float, float] | None:

@@ -179,7 +179,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
 
 def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
     from regengine.errors import ConfigError
-    from regengine.photo.frame_records import parse_iso_time
+    from regengine.io.times import parse_iso_time
 
     if text is None:
         return None

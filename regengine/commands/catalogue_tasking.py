@@ -90,8 +90,8 @@ def tasking(
     from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, in_place_of
     from regengine.io.extras import need
+    from regengine.io.times import parse_iso_time
     from regengine.orbit.position import element_sets
-    from regengine.photo.frame_records import parse_iso_time
 
     need("A plan", "pandas")
     check_new_file(out, ENDINGS, force=force)

@@ -145,9 +145,10 @@ LogJson = Annotated[
 def parse_time(text: str) -> datetime:
     """A time out of an option's text; one without a zone is UTC, and a note says so."""
     from regengine.api import utc_time
+    from regengine.io.times import names_zone
 
     time = utc_time(text)
-    if datetime.fromisoformat(text).tzinfo is None:
+    if not names_zone(text):
         typer.echo(f"Note: --time {text} names no zone and is taken as UTC.", err=True)
     return time
 

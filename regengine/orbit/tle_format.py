@@ -18,6 +18,7 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
+from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,9 @@ def _pairs_of_messages(
             if not isinstance(message, Mapping):
                 raise TypeError("it is no object")
             fields = {**OMM_DEFAULTS, **{k: v for k, v in message.items() if v not in (None, "")}}
-            epoch = datetime.fromisoformat(str(fields["EPOCH"])).replace(tzinfo=None)
+            epoch = parse_iso_time(str(fields["EPOCH"]), day_is_midnight=True)
+            if epoch is None:
+                raise ValueError(f"{fields['EPOCH']!r} is no time")
             fields["EPOCH"] = f"{epoch:%Y-%m-%dT%H:%M:%S.%f}"
             record = Satrec()
             omm.initialize(record, fields)

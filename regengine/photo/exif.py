@@ -11,11 +11,12 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regengine.io.regular import open_regular
+from regengine.io.times import parse_iso_time, parse_zone, pass_leap_second, to_utc
 from regengine.photo.fits import fits_headers
 
 if TYPE_CHECKING:
@@ -32,21 +33,25 @@ _ISO_OVERFLOW = 65535  # what the 16-bit ISO tag holds where the true value is l
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
 _TIME_FORM = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?P<fraction>\.\d{1,9})?"
-    r"\s*(?P<half>AM|PM)?\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)?",
-    re.IGNORECASE,
+    r"\s*(?P<half>[AP]M)?\s*(?P<zone>.*)",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
 )
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
 LAST_MJD = 88_000.0  # October 2099
-_OFFSET_FORM = re.compile(r"([+-])(\d\d):?(\d\d)")
+_BLANK = re.compile(r"[\s:0-]*")  # what programs write where they do not know
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exif:
-    """The EXIF values that registration uses; None where the file does not tell."""
+    """The EXIF values that registration uses; None where the file does not tell.
+
+    ``time_remark`` says what of its time cannot be read.
+    """
 
     time_utc: datetime | None = None
     time_is_naive: bool = False
+    time_remark: str | None = None
     focal_mm: float | None = None
     focal_35mm_equivalent_mm: float | None = None
     camera_body: str | None = None
@@ -95,7 +100,7 @@ def _read_directories(path: Path) -> tuple[dict[int, Any], dict[int, Any]]:
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
     """EXIF values out of raw tags, number to value, of the main and of the EXIF directory."""
-    time_utc, naive = _time(exposure)
+    time_utc, naive, remark = _time(exposure)
     orientation = _positive(main.get(_ORIENTATION)) or 1.0
     iso = _positive(exposure.get(_ISO))
     if iso == _ISO_OVERFLOW:
@@ -103,6 +108,7 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
     return Exif(
         time_utc=time_utc,
         time_is_naive=naive,
+        time_remark=remark,
         focal_mm=_positive(exposure.get(_FOCAL_LENGTH)),
         focal_35mm_equivalent_mm=_positive(exposure.get(_FOCAL_LENGTH_35MM)),
         camera_body=_text(main.get(_MODEL)) or None,
@@ -133,31 +139,37 @@ def _positive(value: Any) -> float | None:
     return number if math.isfinite(number) and number > 0.0 else None
 
 
-def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool]:
-    """Time of exposure in UTC, and whether EXIF left its time zone open."""
+def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool, str | None]:
+    """Time of exposure in UTC, whether EXIF left its time zone open, what of it is unreadable."""
+    remark = None
     for time_tag, subsecond_tag, offset_tag in _TIME_TAGS:
-        time = parse_exif_time(_text(exposure.get(time_tag)))
+        text, zone_text = (_text(exposure.get(tag)) for tag in (time_tag, offset_tag))
+        zone = parse_zone(zone_text)
+        time = parse_exif_time(text, zone)
         if time is None:
+            if remark is None and not _BLANK.fullmatch(text):
+                remark = f"EXIF's {_shown(text)} is no time"
             continue
         subsecond = _text(exposure.get(subsecond_tag))
         if subsecond.isdecimal() and time.microsecond == 0:
             time += timedelta(seconds=float(f"0.{subsecond}"))
-        zone = time.tzinfo or _zone(_text(exposure.get(offset_tag)))
-        if zone is None:
-            return time.replace(tzinfo=UTC), True
-        try:
-            return time.replace(tzinfo=zone).astimezone(UTC), False
-        except OverflowError:
-            return time.replace(tzinfo=UTC), True
-    return None, False
+        naive = time.tzinfo is None
+        if naive and remark is None and not _BLANK.fullmatch(zone_text):
+            remark = f"EXIF's {_shown(zone_text)} is no time zone"
+        return to_utc(time), naive, remark
+    return None, False, remark
 
 
-def parse_exif_time(text: str) -> datetime | None:
-    """Time out of EXIF's ``YYYY:MM:DD hh:mm:ss``, naive; None where it is none.
+def _shown(text: str) -> str:
+    return repr(text[:40])
+
+
+def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
+    """Time out of EXIF's ``YYYY:MM:DD hh:mm:ss``; None where it is none.
 
     Dashes, a ``T``, fractions, AM or PM and a time zone, which some programs write, are understood
-    too; with a zone the time is aware. What else follows the seconds makes it no time: nothing that
-    may move it is dropped.
+    too. The time is aware where it has a zone, its own before the one given. What else follows the
+    seconds makes it no time: nothing that may move it is dropped.
     """
     found = _TIME_FORM.fullmatch(text.strip())
     if found is None:
@@ -168,54 +180,48 @@ def parse_exif_time(text: str) -> datetime | None:
         return None
     if half:
         hour = hour % 12 + (12 if half == "PM" else 0)
+    if found["zone"] and (zone := parse_zone(found["zone"])) is None:
+        return None
     try:
-        time = datetime(year, month, day, hour, minute, second, tzinfo=_zone(found["zone"] or ""))
-    except ValueError:
+        time = datetime(year, month, day, hour, minute, 59 if second == 60 else second, tzinfo=zone)
+        in_utc = pass_leap_second(time) if second == 60 else to_utc(time)
+    except (ValueError, OverflowError):
         return None
+    if in_utc is None:
+        return None
+    time = in_utc.replace(tzinfo=None) if zone is None else in_utc
     return time + timedelta(seconds=float(f"0{found['fraction'] or ''}"))
-
-
-def _zone(text: str) -> timezone | None:
-    """Time zone out of ``Z``, ``UTC``, ``GMT`` or ``+02:00``; None where there is none."""
-    if text.upper() in ("Z", "UTC", "GMT"):
-        return UTC
-    found = _OFFSET_FORM.fullmatch(text)
-    if found is None:
-        return None
-    minutes = int(found[1] + "1") * (60 * int(found[2]) + int(found[3]))
-    return timezone(timedelta(minutes=minutes)) if abs(minutes) < 24 * 60 else None
 
 
 def read_fits_exif(path: Path) -> Exif:
     """Time, exposure, focal length and camera out of a FITS header."""
     headers = fits_headers(path)
+    time_utc, remark = _fits_time(headers)
     return Exif(
-        time_utc=_fits_time(headers),
+        time_utc=time_utc,
+        time_remark=remark,
         exposure_s=_positive(_first(headers, "EXPTIME", "EXPOSURE")),
         focal_mm=_positive(_first(headers, "FOCALLEN")),
         camera_body=_fits_text(headers, "INSTRUME"),
     )
 
 
-def _fits_time(headers: list[Header]) -> datetime | None:
+def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
+    """Time of exposure in UTC, and what of it is unreadable."""
     scale = _fits_text(headers, "TIMESYS")
     if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
-        return None
+        return None, f"the header's time system {_shown(scale)} is not read"
     date = _fits_text(headers, "DATE-OBS")
     clock = _fits_text(headers, "TIME-OBS", "UT")
     if date is not None and "T" not in date and clock is not None:
         date = f"{date}T{clock}"
-    if date is not None and "T" in date:
-        try:
-            time = datetime.fromisoformat(date.removesuffix("Z"))
-        except ValueError:
-            pass
-        else:
-            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if date is not None and (time := parse_iso_time(date)) is not None:
+        return time, None
+    remark = None if date is None else f"the header's {_shown(date)} is no time"
     mjd = _positive(_first(headers, "MJD-OBS"))
     if mjd is None or not FIRST_MJD < mjd < LAST_MJD:
-        return None
-    return MJD_ZERO + timedelta(days=mjd)
+        return None, remark
+    return MJD_ZERO + timedelta(days=mjd), remark
 
 
 def _first(headers: list[Header], *names: str) -> Any:

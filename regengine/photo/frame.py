@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.checksums import sha256_of
+from regengine.io.times import to_utc
 from regengine.photo.camera_bodies import (
     CameraBody,
     PixelPitch,
@@ -170,17 +171,24 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
     return None
 
 
+def with_remark(source: str, remark: str) -> str:
+    """A source with one remark more in its brackets."""
+    return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
+
+
 def _time(
     exif: Exif, record: FrameRecord, options: FrameOptions, sources: dict[str, str]
 ) -> datetime | None:
     time = _first(
         "time", sources, option=options.time_utc, exif=exif.time_utc, record=record.time_utc
     )
-    if time is None:
-        return None
-    if time.tzinfo is None or (sources["time"] == "exif" and exif.time_is_naive):
-        sources["time"] += f" ({NAIVE_AS_UTC})"
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if time is not None and (
+        time.tzinfo is None or (sources["time"] == "exif" and exif.time_is_naive)
+    ):
+        sources["time"] = with_remark(sources["time"], NAIVE_AS_UTC)
+    if exif.time_remark is not None and options.time_utc is None:
+        sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
+    return None if time is None else to_utc(time)
 
 
 def _camera(

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -18,6 +18,7 @@ from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular
 from regengine.io.tables import read_csv
+from regengine.io.times import parse_date_and_time, parse_iso_time
 
 NAUTICAL_MILE_KM = 1.852
 _ECCENTRICITY_SQ = 0.00669437999014
@@ -84,31 +85,6 @@ def parse_iso(text: str) -> float | None:
     """Sensitivity out of ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
     found = re.match(r"(?:iso|hi)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
     return float(found[1]) or None if found else None
-
-
-def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | None:
-    """Time in UTC out of ISO 8601 text, which is UTC where it names no zone.
-
-    A day without a time of day is no time: the station circles the Earth sixteen times in it.
-    """
-    if ":" not in text and not re.search(r"\d[T ]\d", text) and not day_is_midnight:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-
-
-def parse_date_and_time(date: str, time: str) -> datetime | None:
-    """Time in UTC out of ``20120328`` and ``154641`` (leading zeros may have been lost)."""
-    digits = f"{date}{time.zfill(6)}"
-    if re.fullmatch(r"\d{14}", digits) is None:
-        return None
-    try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def wrap_lon(lon_deg: float) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 
 from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
 from regengine.errors import EphemerisError
+from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import TleSet
 
@@ -22,7 +23,7 @@ OFFSETS_S = np.arange(-REACH_S, REACH_S + 1.0, STEP_S)
 
 def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
     """Nadirs from ten minutes before a photo's time to ten minutes after it; none where unknown."""
-    when = time_of(time_utc or "")
+    when = parse_iso_time(time_utc or "")
     if tles is None or when is None:
         return []
     try:
@@ -41,15 +42,6 @@ def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
         return []
     lon, lat, _ = ecef_to_geodetic(track_positions(elements, time_utc, OFFSETS_S, 0.0))
     return _unbroken(lon.tolist(), lat.tolist())
-
-
-def time_of(text: str) -> datetime | None:
-    """A time out of ISO 8601, UTC where it names no zone; None of what is none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:

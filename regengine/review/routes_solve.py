@@ -25,6 +25,7 @@ from matchers.resection import Free
 from regengine.errors import ConfigError
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
+from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
 from regengine.result import FrameResult, ReviewedPoint
@@ -39,7 +40,7 @@ from regengine.review.bodies import (
     points_json,
 )
 from regengine.review.context import ReviewContext
-from regengine.review.ground_track import time_of, track, track_at
+from regengine.review.ground_track import track, track_at
 from regengine.review.routes_frames import FrameId
 from regengine.store.reviews import check_work
 
@@ -175,7 +176,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         """Where the station was at a time, by the element sets, and its track."""
         if context.tles is None:
             raise ConfigError("the review has no element sets: write the nadir instead.")
-        when = time_of(time_utc)
+        when = parse_iso_time(time_utc)
         if when is None:
             raise ConfigError("write the time as 2012-03-28 15:46:41, UTC.")
         found = camera_position(context.tles, when)

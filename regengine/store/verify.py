@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.earth import ecef_to_geodetic
 from regengine.errors import StoreError
-from regengine.photo.frame_records import parse_iso_time
+from regengine.io.times import parse_iso_time
 from regengine.result import Verdict
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, damage_told, open_store
 from regengine.store.index import identity_keys

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from astropy.io import fits
 from PIL import Image
 
 from tests.conftest import ROOT
@@ -37,6 +38,26 @@ def test_what_stands_beside_a_time_is_not_dropped(tmp_path: Path) -> None:
     assert sun["plain"] != sun["evening"]
     assert sun["day"] is None
     assert sun["strange"] is None
+
+
+def test_a_leap_second_and_a_zone_are_read_of_options_tables_and_headers(tmp_path: Path) -> None:
+    """2012-06-30T23:59:60Z is midnight; so it is nine hours to the east."""
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2012:07:01 08:59:60"
+    exif.get_ifd(0x8769)[0x9011] = "+9:00"
+    Image.new("L", (64, 48)).save(tmp_path / "tag.jpg", exif=exif)
+    Image.new("L", (64, 48)).save(tmp_path / "row.png")
+    header = fits.Header({"DATE-OBS": "2012-06-30T23:59:60"})
+    fits.PrimaryHDU(np.ones((48, 64), np.float32), header).writeto(tmp_path / "header.fits")
+    table = tmp_path / "frames.csv"
+    table.write_text("frame_id,gmt_date,gmt_time\nrow,20120630,235960\n")
+    said = run("classify", tmp_path, "--json", "--nadir=0,0", "--metadata", table, "--workers", 0)
+    sun = {one["frame"]: one["ephemeris"]["sun_elevation_deg"] for one in said.records}
+    for time in ("2012-07-01T00:00:00Z", "2012-06-30T23:59:60Z", "2012-07-01T08:59:60 UTC+9"):
+        told = run("classify", tmp_path / "row.png", "--json", "--nadir=0,0", "--time", time)
+        assert (told.code, told.err) == (0, "")
+        (one,) = told.records
+        assert sun == dict.fromkeys(("tag", "row", "header"), one["ephemeris"]["sun_elevation_deg"])
 
 
 def test_a_day_without_a_time_is_no_time(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from regengine.exchange.export.footprint import as_shape, rings_bbox
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.io.atomic import check_new_file, in_place_of, unwritable_told
 from regengine.io.plain import printable
-from regengine.photo.frame_records import parse_iso_time
+from regengine.io.times import parse_iso_time
 from regengine.store.reviews import reviewed
 from regengine.store.snapshot import Snapshot, iter_frames
 

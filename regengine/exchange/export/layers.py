@@ -12,7 +12,7 @@ from regengine.exchange.export.columns import TABLES, Row, TableColumn
 from regengine.exchange.export.footprint import as_shape
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.plain import printable
-from regengine.photo.frame_records import parse_iso_time
+from regengine.io.times import parse_iso_time
 from regengine.store.schema import Kind
 
 

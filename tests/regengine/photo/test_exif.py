@@ -67,6 +67,51 @@ def test_own_time_zone_is_applied() -> None:
     assert west.time_utc == datetime(2024, 6, 26, 13, 44, 52, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("offset", ["+9:00", "+0900", "+9", "UTC+9", "GMT+09:00", " +09:00 "])
+def test_a_time_zone_is_read_however_it_is_written(offset: str) -> None:
+    exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})
+    assert exif.time_utc == datetime(2014, 1, 30, 1, 14, 58, tzinfo=UTC)
+    assert (exif.time_is_naive, exif.time_remark) == (False, None)
+    within = interpret_exif({}, {ORIGINAL: f"2014:01:30 10:14:58{offset}"})
+    assert within.time_utc == exif.time_utc
+
+
+@pytest.mark.parametrize("offset", ["09:00", "+15:00", "JST", "+9:0"])
+def test_a_time_zone_that_cannot_be_read_is_told(offset: str) -> None:
+    exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})
+    assert exif.time_utc == datetime(2014, 1, 30, 10, 14, 58, tzinfo=UTC)
+    assert exif.time_is_naive
+    assert exif.time_remark == f"EXIF's {offset!r} is no time zone"
+
+
+@pytest.mark.parametrize("offset", ["   :  ", "", "\0\0", "00:00"])
+def test_a_time_zone_that_is_left_blank_is_none(offset: str) -> None:
+    exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})
+    assert (exif.time_is_naive, exif.time_remark) == (True, None)
+
+
+def test_a_time_that_cannot_be_read_is_told_and_the_digitised_time_serves() -> None:
+    tags = {ORIGINAL: "2014:01:30 10:14:58 by hand", 0x9004: "2014:01:30 10:14:58"}
+    exif = interpret_exif({}, tags)
+    assert exif.time_utc == datetime(2014, 1, 30, 10, 14, 58, tzinfo=UTC)
+    assert exif.time_remark == "EXIF's '2014:01:30 10:14:58 by hand' is no time"
+    assert interpret_exif({}, {ORIGINAL: "0000:00:00 00:00:00"}).time_remark is None
+
+
+@pytest.mark.parametrize(
+    ("text", "offset"),
+    [
+        ("2012:06:30 23:59:60", None),
+        ("2012:07:01 08:59:60", "+09:00"),
+        ("2012:06:30 23:59:60Z", None),
+    ],
+)
+def test_a_leap_second_is_the_first_of_the_next_day(text: str, offset: str | None) -> None:
+    exif = interpret_exif({}, {ORIGINAL: text, OFFSET: offset, SUBSECOND: "25"})
+    assert exif.time_utc == datetime(2012, 7, 1, 0, 0, 0, 250_000, tzinfo=UTC)
+    assert interpret_exif({}, {ORIGINAL: "2012:06:30 10:14:60"}).time_utc is None
+
+
 def test_the_editors_time_zone_is_not_applied() -> None:
     # Lightroom writes its own zone beside the modification time (0x0132, 0x9010).
     exif = interpret_exif(

@@ -81,6 +81,29 @@ def test_exif_alone(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("tags", "source"),
+    [
+        ({0x9003: "2014:01:30 10:14:58", 0x9011: "+9:00"}, "exif"),
+        (
+            {0x9003: "2014:01:30 10:14:58", 0x9011: "09:00"},
+            "exif (naive, taken as UTC; EXIF's '09:00' is no time zone)",
+        ),
+        ({0x9003: "yesterday"}, "unknown (EXIF's 'yesterday' is no time)"),
+        ({}, None),
+    ],
+)
+def test_what_of_a_time_cannot_be_read_is_told(
+    tmp_path: Path, tags: dict[int, str], source: str | None
+) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = tags
+    Image.new("L", (640, 426)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_frame(tmp_path / "a.jpg").sources.get("time") == source
+    given = FrameOptions(time_utc=datetime(2014, 1, 30, tzinfo=UTC))
+    assert read_frame(tmp_path / "a.jpg", options=given).sources["time"] == "option"
+
+
 def test_the_record_fills_what_exif_lacks(tmp_path: Path) -> None:
     frame = read_frame(d3s_photo(tmp_path), records=RECORDS)
     assert frame.time_utc == EXIF_TIME

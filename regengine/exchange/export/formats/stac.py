@@ -37,9 +37,10 @@ from regengine.exchange.export.layers import POINTS, features, geojson_feature, 
 from regengine.exchange.export.viewing import View
 from regengine.io.html import link_to, visible_text
 from regengine.io.plain import printable
+from regengine.io.times import parse_iso_time
 from regengine.io.urls import SCHEMES, is_url, without_secrets
 from regengine.orbit.sun_moon import sun_moon
-from regengine.photo.frame_records import frame_id_of, parse_iso_time
+from regengine.photo.frame_records import frame_id_of
 from regengine.store.file import photo_file
 
 # What items are called: names that are the same in a file system, in an address and in a query.

@@ -34,7 +34,7 @@ from regengine.exchange.export.layers import (
 )
 from regengine.io.plain import printable
 from regengine.io.tables import cell, write_csv
-from regengine.photo.frame_records import parse_iso_time
+from regengine.io.times import parse_iso_time
 
 ROWS = 4096  # that wait as Python's values
 

@@ -23,8 +23,8 @@ from regengine.exchange.export.columns import (
 )
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
+from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
-from regengine.photo.frame_records import parse_iso_time
 from regengine.store.file import photo_file
 from regengine.store.schema import COLUMNS, Kind
 
