@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detectors.types import FloatArray
+from detectors.types import BoolArray, FloatArray
 from matchers import projection
 from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
 
@@ -54,6 +54,18 @@ class Lens:
         parts = (vectors[..., axis] for axis in range(3))
         x, y = projection.to_image(self.numbers.tolist(), *parts)
         return x, y
+
+    def holds(self, local: ArrayLike) -> BoolArray:
+        """Whether vectors (..., 3) of the camera frame have an image by this lens.
+
+        They lie in front of the camera, and no farther off its axis than where the distortion turns
+        back: beyond, its polynomial would lay them into the image again.
+        """
+        x, y, z = np.moveaxis(np.asarray(local, float), -1, 0)
+        widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
+        if np.isinf(widest):
+            return np.asarray(z > 0.0)
+        return np.asarray((z > 0.0) & (np.hypot(x, y) <= widest * z))
 
     def scaled(self, factor: float, width_px: int, height_px: int) -> Self:
         """The same for an image resized by a factor (pixel areas, not corners, scale)."""
@@ -144,10 +156,14 @@ class Camera(Lens):
     def lonlat_to_pixel(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
     ) -> tuple[FloatArray, FloatArray]:
-        """Project geodetic places; NaN where the Earth hides them or they lie behind."""
+        """Project geodetic places; NaN where the Earth hides them or the camera cannot see them.
+
+        That is behind it, and beyond what its lens has an image of; see `Lens.holds`.
+        """
         ground = geodetic_to_ecef(lon_deg, lat_deg, height_m)
         x, y = self.ecef_to_pixel(ground)
-        hidden = ~(incidence_deg(self.position_ecef_m, ground) < 90.0)
+        local = (ground - np.asarray(self.position_ecef_m)) @ self.matrix
+        hidden = ~(incidence_deg(self.position_ecef_m, ground) < 90.0) | ~self.holds(local)
         return np.where(hidden, np.nan, x), np.where(hidden, np.nan, y)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray, IndexArray
-from matchers.camera import Lens, quaternion_matrix, widest_tangent
+from matchers.camera import Lens, quaternion_matrix
 
 LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
 
@@ -43,12 +43,7 @@ class SkyCamera(Lens):
         NaN behind the camera and beyond what the lens model can tell.
         """
         local = np.asarray(vectors_icrs, float) @ self.matrix
-        widest = widest_tangent(self.distortion) if any(self.distortion) else np.inf
-        if np.isfinite(widest):
-            # Farther out, the polynomial of the distortion turns back into the image
-            folded = np.hypot(local[..., 0], local[..., 1]) > widest * local[..., 2]
-            local = np.where(folded[..., None], np.nan, local)
-        return self.image_of(local)
+        return self.image_of(np.where(self.holds(local)[..., None], local, np.nan))
 
     def sees(self, x: ArrayLike, y: ArrayLike, margin_px: float = 0.0) -> BoolArray:
         """Whether pixels lie in the image, or within a margin around it; NaN do not."""

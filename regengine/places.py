@@ -240,7 +240,7 @@ class PlaceIndex:
         up = position / np.linalg.norm(position)
         near = np.flatnonzero(towns.tree.data @ up > math.cos(FARTHEST_SEEN_RAD))
         ground = geodetic_to_ecef(towns.lon[near], towns.lat[near])
-        x, y = camera.ecef_to_pixel(ground)
+        x, y = camera.lonlat_to_pixel(towns.lon[near], towns.lat[near])
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
         inside &= incidence_deg(position, ground) <= MAX_INCIDENCE_DEG
         if not inside.any():

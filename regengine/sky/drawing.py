@@ -237,18 +237,25 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
 def draw_track(
     picture: Picture, x: FloatArray, y: FloatArray, factor: float, colour: Colour, name: str | None
 ) -> None:
-    """Draw a line with an arrow's head at its end, and a name beside its middle."""
+    """Draw a line with an arrow's head at its end, and a name beside its middle.
+
+    It is broken where a place is NaN.
+    """
     height, width = picture.shape[:2]
     near = np.isfinite(x + y) & (np.maximum(abs(x), abs(y)) * factor < 3 * max(height, width))
-    points = [
-        picture_pixel(float(a), float(b), factor) for a, b in zip(x[near], y[near], strict=True)
+    runs = [
+        [picture_pixel(float(a), float(b), factor) for a, b in zip(x[run], y[run], strict=True)]
+        for run in np.ma.clump_masked(np.ma.array(x, mask=near))
     ]
-    if len(points) < 2:
+    runs = [run for run in runs if len(run) > 1]
+    if not runs:
         return
-    cv2.polylines(picture, [np.array(points, np.int32)], False, colour, 1, cv2.LINE_AA)
-    size = max(float(np.hypot(*np.subtract(points[-1], points[-2]))), 1.0)
-    cv2.arrowedLine(picture, points[-2], points[-1], colour, 1, cv2.LINE_AA, tipLength=8.0 / size)
-    inside = [p for p in points if 0 <= p[0] < width and 0 <= p[1] < height]
+    for run in runs:
+        cv2.polylines(picture, [np.array(run, np.int32)], False, colour, 1, cv2.LINE_AA)
+    before, end = runs[-1][-2:]
+    size = max(float(np.hypot(*np.subtract(end, before))), 1.0)
+    cv2.arrowedLine(picture, before, end, colour, 1, cv2.LINE_AA, tipLength=8.0 / size)
+    inside = [p for run in runs for p in run if 0 <= p[0] < width and 0 <= p[1] < height]
     if name and inside:
         column, row = inside[len(inside) // 2]
         draw_label(picture, name, (column + LABEL_RIGHT_PX, row - LABEL_UP_PX), colour)

@@ -13,10 +13,11 @@ from pyproj import Geod
 from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera, ManyCameras, quaternion_matrix
-from matchers.earth import incidence_deg
+from matchers.earth import geodetic_to_ecef, incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline, visible_outlines
 from matchers.pose import looking_at_nadir, off_nadir_attitude, turned, with_attitude
 from matchers.projection import distort, undistort
+from tests.example_results import nadir_camera
 from tests.matchers.lamp_world import (
     camera_over,
     east_north_up,
@@ -95,6 +96,27 @@ def test_the_sky_and_what_lies_behind_have_no_pixel() -> None:
     assert np.isnan(x).all()
     assert np.isnan(y).all()
     assert np.isnan(camera.ecef_to_pixel(ecef(10.0, 40.0, 900e3))[0])
+
+
+@pytest.mark.parametrize("k1", [-0.15, -0.4, -1.5])
+def test_places_beyond_what_the_lens_sees_have_no_pixel(k1: float) -> None:
+    """The distorted radius r (1 + k1 r^2) is largest at r = sqrt(-1 / (3 k1)), and turns back."""
+    whole = replace(nadir_camera(tilt_deg=40.0), focal_px=450.0)
+    camera = replace(whole, distortion=(k1, 0.0, 0.0, 0.0, 0.0))
+    lon, lat = np.meshgrid(np.linspace(115.0, 160.0, 91), np.linspace(18.0, 55.0, 75))
+    ground = geodetic_to_ecef(lon, lat)
+    towards = (ground - camera.position_ecef_m) @ Rotation.from_quat(camera.quaternion).as_matrix()
+    off_axis = np.arctan2(np.hypot(towards[..., 0], towards[..., 1]), towards[..., 2])
+    seen = np.isfinite(whole.lonlat_to_pixel(lon, lat)[0])
+    within = off_axis < np.arctan(np.sqrt(-1.0 / (3.0 * k1)))
+    x, y = camera.lonlat_to_pixel(lon, lat)
+    assert (seen & ~within).any()
+    assert (np.isfinite(x) == (seen & within)).all()
+    # What has a pixel is what the pixel sees; at the fold itself, two places have the same
+    clear = seen & (np.tan(off_axis) < 0.9 * np.sqrt(-1.0 / (3.0 * k1)))
+    back_lon, back_lat = camera.pixel_to_lonlat(x[clear], y[clear])
+    assert back_lon == pytest.approx(lon[clear], abs=1e-6)
+    assert back_lat == pytest.approx(lat[clear], abs=1e-6)
 
 
 def test_places_vanish_at_the_horizon() -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.camera import Camera, widest_tangent
+from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef, incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, visible_outline
 from regengine.errors import ConfigError, FrameError
@@ -284,12 +284,7 @@ def _photo_places(
         ground = geodetic_to_ecef(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
         angle = incidence_deg(camera.position_ecef_m, ground)
         local = (ground - np.asarray(camera.position_ecef_m)) @ camera.matrix
-        if any(camera.distortion):
-            # Farther out, the polynomial of the distortion turns back into the image
-            off_axis = np.hypot(local[..., 0], local[..., 1])
-            folded = off_axis > widest_tangent(camera.distortion) * local[..., 2]
-            local = np.where(folded[..., None], np.nan, local)
-        x, y = camera.image_of(local)
+        x, y = camera.image_of(np.where(camera.holds(local)[..., None], local, np.nan))
     return x, y, angle
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import Transformer
+from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from regengine.places import coast_lines
 from regengine.registration import overlay
 from regengine.registration.overlay import (
     CONTOURS,
@@ -111,6 +116,67 @@ def test_the_graticule_runs_through_round_degrees() -> None:
     column = picture[:, round(float(x))].max(axis=1)
     near = column[max(0, round(float(y)) - 1) : round(float(y)) + 2]
     assert near.max() > 50
+
+
+def rays_ecef(camera: Camera, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Unit vectors that pixels look along, (n, 3); the lens by a table of r (1 + k1 r^2).
+
+    NaN near and beyond the largest radius, where a pixel is any angle wide.
+    """
+    if camera.mirrored:
+        x = camera.width_px - 1.0 - x
+    offset = (np.stack([x, y], axis=-1) - camera.principal_point) / camera.focal_px
+    bent, k1 = np.hypot(*offset.T), camera.distortion[0]
+    table = np.linspace(0.0, 2.0 if k1 >= 0.0 else np.sqrt(-1.0 / (3.0 * k1)), 20_000)
+    reached = table * (1.0 + k1 * table**2)
+    straight = np.interp(bent, reached, table)
+    straight[bent > 0.95 * reached[-1]] = np.nan
+    local = np.column_stack([offset * (straight / np.maximum(bent, 1e-12))[:, None], bent**0])
+    local /= np.linalg.norm(local, axis=1, keepdims=True)
+    return Rotation.from_quat(camera.quaternion).apply(local)
+
+
+def seen_lines(camera: Camera, lines: list[np.ndarray]) -> np.ndarray:
+    """Unit vectors towards lines (lon, lat) of the ground that the Earth does not hide, (n, 3)."""
+    fine = np.linspace(0.0, 1.0, 60)[:, None]
+    places = np.concatenate([a + fine * (b - a) for line in lines for a, b in pairwise(line)])
+    to_ecef = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
+    ground = np.stack(to_ecef.transform(*places.T, np.zeros(len(places))), axis=-1)
+    # The Earth hides what lies beyond the plane in which rays touch it
+    axes = np.array([6_378_137.0, 6_378_137.0, 6_356_752.3142])
+    near = (ground / axes) @ (np.array(camera.position_ecef_m) / axes) > 1.0
+    towards = ground[near] - camera.position_ecef_m
+    return towards / np.linalg.norm(towards, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("tilt_deg", "mirrored"), [(0.0, False), (45.0, True), (70.0, False)])
+@pytest.mark.parametrize("k1", [0.0, -0.15, -0.4, -0.8])
+def test_every_drawn_pixel_shows_the_coast_or_a_round_degree(
+    k1: float, tilt_deg: float, mirrored: bool
+) -> None:
+    """Nothing is drawn in the sky, nor where a lens lays what it cannot see into the picture."""
+    lens = {"focal_px": 527.0, "distortion": (k1, 0.0, 0.0, 0.0, 0.0), "mirrored": mirrored}
+    camera = replace(nadir_camera(tilt_deg=tilt_deg), **lens)
+    region = find_visible_region(camera)
+    graticule, coast = (np.zeros((426, 640, 3), np.uint8) for _ in range(2))
+    labels = draw_graticule(graticule, camera, region)
+    draw_coast(coast, camera, region)
+    around = np.linspace(-40.0, 40.0, 400)
+    round_degrees = []
+    for text in {label.text for label in labels}:
+        line = np.full(400, float(text[:-2]) * (-1.0 if text[-1] in "WS" else 1.0))
+        parts = (line, 35.7 + around) if text[-1] in "EW" else (136.9 + 2.0 * around, line)
+        round_degrees.append(np.column_stack(parts))
+    for picture, lines in ((graticule, round_degrees), (coast, coast_lines(*region[:4]))):
+        y, x = (part.astype(float) for part in np.nonzero(picture.max(axis=2) > 60))
+        rays, right, below = (
+            rays_ecef(camera, x + dx, y + dy) for dx, dy in ((0, 0), (1, 0), (0, 1))
+        )
+        pixel = np.linalg.norm([right - rays, below - rays], axis=2).max(axis=0)
+        judged = np.isfinite(pixel)
+        assert np.count_nonzero(judged) > 100
+        away, _ = KDTree(seen_lines(camera, lines)).query(rays[judged])
+        assert (away / pixel[judged]).max() < 1.6
 
 
 def test_the_light_under_a_control_point_stays_seen() -> None:

@@ -116,6 +116,20 @@ def test_a_track_that_leaves_the_picture_is_named_where_it_is_seen(down, name_at
     assert (rows.max(), cols.min()) == pytest.approx(name_at, abs=8)
 
 
+def test_a_track_is_broken_where_it_cannot_be_seen():
+    """Behind the Earth, or behind the camera."""
+    picture = np.zeros((60, 400, 3), np.uint8)
+    x = np.linspace(20.0, 380.0, 37)
+    hidden = (x > 110.0) & (x < 290.0)
+    draw_track(
+        picture, np.where(hidden, np.nan, x), np.where(x < 200.0, 20.0, 40.0), 1.0, GREEN, "II"
+    )
+    columns = np.flatnonzero(picture.any(axis=(0, 2)))
+    assert columns.min() <= 20
+    assert columns.max() >= 380
+    assert not ((columns > 112) & (columns < 285)).any()
+
+
 def test_a_sigma_is_as_long_as_the_error_model_says(tmp_path):
     sky = simulate_satellites(400, TIME, np.random.default_rng(9))
     known = satellites(tmp_path, sky.text())
