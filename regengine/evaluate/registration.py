@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.footprint import WGS84, diagonal_km
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, RegengineError
 from regengine.evaluate.tables import csv_rows, most_share, numbers, table
 from regengine.result import LEAST_HULL, LEAST_POINTS
 
@@ -150,9 +150,9 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
 
     Raises ConfigError: it cannot be read, lacks a column, or a value is none.
     """
-    import h5py
+    from regengine.io.hdf5 import is_hdf5
 
-    rows = _hdf5_answers(path) if h5py.is_hdf5(path) else _csv_answers(path)
+    rows = _hdf5_answers(path) if is_hdf5(path) else _csv_answers(path)
     points: dict[str, list[tuple[float, ...]]] = {}
     surety: dict[str, float] = {}
     for place, photo, values, probability in rows:
@@ -187,8 +187,10 @@ def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
 def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
     import h5py
 
+    from regengine.io.hdf5 import open_hdf5
+
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, ConfigError) as file:
             if file.attrs.get("format") == "regengine":
                 return _store_answers(path)
             names = [*ANSWER_COLUMNS, *([PROBABILITY] if PROBABILITY in file else [])]
@@ -199,6 +201,8 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
                     f"{', '.join(ANSWER_COLUMNS)}."
                 )
             columns = [np.asarray(file[name][()]) for name in names]
+    except RegengineError:
+        raise
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"{path} cannot be read as HDF5 ({error}).") from error
     if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):

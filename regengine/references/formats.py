@@ -23,6 +23,7 @@ from rasterio.warp import transform as warp_points
 
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
+from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.lights import (
@@ -37,7 +38,6 @@ from regengine.references.reference import PixelGrid, Reference
 from regengine.store.file import heaps_end
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 NETCDF_MAGIC = b"CDF"
 MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 # What else people hold in their hands, and what to do with it.
@@ -108,7 +108,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         raise LightMapError(f"{error}.") from error
     if magic.startswith(TIFF_MAGICS):
         return [open_with_gdal(kind, path, "GTiff")]
-    if kind == "lights" and magic == HDF5_MAGIC:
+    if kind == "lights" and magic == HDF5_SIGNATURE:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
         with (
             reading(path),
@@ -117,11 +117,11 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         ):
             if not heaps_end(data):
                 raise ValueError("a heap without end")
-            with h5py.File(path, "r") as hdf5:
+            with open_hdf5(path, LightMapError) as hdf5:
                 hdf5.visititems(partial(_check_own_values, path))
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
-    if kind == "lights" and (magic == HDF5_MAGIC or magic.startswith(NETCDF_MAGIC)):
+    if kind == "lights" and (magic == HDF5_SIGNATURE or magic.startswith(NETCDF_MAGIC)):
         return [open_with_gdal(kind, path, "netCDF")]
     for start, what in OTHER_FORMATS:
         if magic.startswith(start):
@@ -440,7 +440,7 @@ def open_vnp46(path: Path) -> Reference:
         if isinstance(thing, h5py.Dataset) and thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
-    with reading(path), h5py.File(path, "r") as file:
+    with reading(path), open_hdf5(path, LightMapError) as file:
         file.visititems(note)
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:

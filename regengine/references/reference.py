@@ -272,9 +272,9 @@ class Reference:
     ) -> tuple[Values, Mask]:
         """Values and validity of a block of full pixels, or of those of its overview."""
         if self.driver == "HDF5":
-            import h5py
+            from regengine.io.hdf5 import open_hdf5
 
-            with reading(self.path), h5py.File(self.path, "r") as file:
+            with reading(self.path), open_hdf5(self.path, LightMapError) as file:
                 samples: NDArray[Any] = file[self.data_set][row : row + rows, col : col + cols]
             return self._values_of(samples[None], None)
         shape = rows // factor, cols // factor

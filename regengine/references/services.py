@@ -22,11 +22,11 @@ from PIL import Image
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import alone
 from regengine.io.folders import cache_folder
+from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.urls import host_of
 from regengine.references import lights
 from regengine.references.build import Progress, encode
-from regengine.references.formats import HDF5_MAGIC
 from regengine.references.kinds import KINDS, KindName
 from regengine.references.reference import Bounds, PixelGrid
 
@@ -450,7 +450,7 @@ def fetch_vnp46(
 
     check = partial(
         _check_file,
-        magics=(HDF5_MAGIC,),
+        magics=(HDF5_SIGNATURE,),
         what="an HDF5 file",
         hint=f"{hint} or the product's terms not be accepted yet at urs.earthdata.nasa.gov",
         read=lambda path: h5py.File(path, "r").close(),

@@ -41,10 +41,12 @@ def run_attributes(store: Path) -> dict[str, Any]:
     parts = list_parts(parts_folder(store))
     for path in ([store] if store.exists() else []) + parts[::-1]:
         try:
-            with open_store(path) as file:
+            with damage_told(path), open_store(path) as file:
                 found = dict(file.attrs.items())
-        except (OSError, RuntimeError, StoreError):  # a part that was merged a moment ago
-            continue
+        except StoreError:
+            if path == store:
+                raise
+            continue  # a part that was merged a moment ago
         texts = {name: value for name, value in found.items() if isinstance(value, str)}
         return {
             "created": texts.get("created"),

@@ -9,6 +9,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import FrameError, StoreError
 from regengine.io.atomic import replacements
+from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
 from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import (
@@ -40,7 +42,6 @@ DAMAGE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
     MemoryError,
 )  # fmt: skip
-SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
 HEAP_SIGNATURE = b"GCOL\x01"
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time where chunks cannot be taken as they are
@@ -114,7 +115,10 @@ def _extend(dataset: h5py.Dataset, data: NDArray[Any]) -> None:
 
 
 def open_store(path: Path) -> h5py.File:
-    """Open a store, or one part of it, for reading, if this version can read it."""
+    """Open a store, or one part of it, for reading, if this version can read it.
+
+    StoreError, with ``code="store_busy"`` where another program has it open for writing.
+    """
     try:
         with open_regular(path) as stream:
             start = stream.read(SEARCHED_BYTES)
@@ -124,13 +128,15 @@ def open_store(path: Path) -> h5py.File:
         raise StoreError(
             f"{path} cannot be read ({_short(error)}): check its permissions."
         ) from error
-    if not start.startswith(SIGNATURE):
+    if not start.startswith(HDF5_SIGNATURE):
         raise _foreign(path, "it is no HDF5 file")
     if not heaps_end(start):
         raise damaged(path, "the texts of its attributes are no chain")
     try:
         # Chunks are read once and whole: a cache in each of eighty columns would only take memory
-        file = h5py.File(path, "r", rdcc_nbytes=0)
+        file = open_hdf5(path, partial(StoreError, code="store_busy"), rdcc_nbytes=0)
+    except StoreError:
+        raise
     except (OSError, RuntimeError) as error:
         raise damaged(path, f"HDF5 cannot open it: {_short(error)}") from error
     try:

@@ -276,6 +276,8 @@ class Decisions:
             try:
                 yield self._connection
             except sqlite3.Error as error:
+                if _is_locked(error):
+                    raise _in_use(self._path) from error
                 raise StoreError(f"{self._path} cannot be read ({error}).") from error
 
     @contextmanager
@@ -287,6 +289,8 @@ class Decisions:
                 with self._connection:
                     yield self._connection
             except sqlite3.Error as error:
+                if _is_locked(error):
+                    raise _in_use(self._path) from error
                 raise StoreError(
                     f"{self._path} cannot be written ({error}): nothing was saved; check its "
                     "permissions and the space on the disk."
@@ -319,7 +323,9 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
         elif there:
             try:
                 connection = _connect(f"{address}?mode=ro", path)
-            except sqlite3.OperationalError:
+            except sqlite3.OperationalError as error:
+                if _is_locked(error):
+                    raise
                 # Beside a file in a folder that is not writable there is no place for the shared
                 # memory of a write-ahead log; nobody can be writing it there
                 connection = _connect(f"{address}?mode=ro&immutable=1", path)
@@ -327,12 +333,28 @@ def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
             connection = _connect(":memory:", path)
             connection.executescript(SCHEMA)
     except sqlite3.Error as error:
+        if _is_locked(error):
+            raise _in_use(path) from error
         raise StoreError(
             f"{path} cannot be used ({error}): it should be the file that regengine review keeps "
             "its decisions in; check its permissions (--readonly only looks), or move it away to "
             "begin a new one."
         ) from error
     return connection
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    """Whether a database is sound, and another program kept it locked for `BUSY_S`."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # of an extended code
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _in_use(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is in use: another program holds the decisions; nothing was saved; close it "
+        "there, then try again.",
+        code="store_busy",
+    )
 
 
 def _connect(address: str, path: Path) -> sqlite3.Connection:

@@ -135,7 +135,7 @@ class Verification:
 def verify_store(path: Path) -> Verification:
     """Check a store and the parts beside it; memory is flat in the number of sound frames.
 
-    StoreError if the store cannot be opened at all.
+    StoreError if the store cannot be opened at all, or another program writes it now.
     """
     parts = list_parts(parts_folder(path))
     problems: list[Problem] = []
@@ -145,6 +145,8 @@ def verify_store(path: Path) -> Verification:
         try:
             problems += _check_file(part)
         except StoreError as error:
+            if error.code == "store_busy":
+                raise
             if part.exists():  # else it was merged meanwhile
                 problems.append(Problem("part_unreadable", str(error), part))
     frames = 0
@@ -287,6 +289,8 @@ def _check_decisions(store: Path) -> list[Problem]:
     try:
         wrong = unsound(store)
     except StoreError as error:
+        if error.code == "store_busy":
+            raise
         return [Problem("reviews_unreadable", str(error), beside)]
     findings = Findings(beside)
     for number, why in wrong:

@@ -6,9 +6,11 @@ import json
 import re
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,12 @@ import pandas as pd
 import pytest
 
 import regengine as rg
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.evaluate.registration import read_answers
+from regengine.registration.index.earth import read_earth_index
+from regengine.store import reviews
+from regengine.store.reviews import Decisions
+from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.kit.program import run
 from tests.kit.stores import HOSTILE, make_results, write_store
@@ -137,6 +145,134 @@ def test_show_finds_a_frame_by_each_of_its_names(store: Path, name: str, number:
     said = run("show", store, "no such frame")
     assert said.code == 2
     assert "holds no frame no such frame" in said.err
+
+
+# ---- held open by another program
+
+HOLDING = """
+import sys, h5py
+file = h5py.File(sys.argv[1], "r+")
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def hold_open() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+    """Opens an HDF5 file for writing in another process, which is killed in the end."""
+    with ExitStack() as holders:
+
+        def hold(path: Path) -> subprocess.Popen[str]:
+            holder = holders.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", HOLDING, path],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            holders.callback(holder.kill)
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "open\n"
+            return holder
+
+        yield hold
+
+
+Hold = Callable[[Path], "subprocess.Popen[str]"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show",),
+        ("show", "--json"),
+        ("verify",),
+        ("report", "--json"),
+        ("export", "--format", "csv", "--out", "points.csv"),
+        ("merge", "--into", "all.h5"),
+        ("review", "--no-browser"),
+    ],
+    ids=" ".join,
+)
+def test_a_store_that_another_program_holds_open_is_in_use_and_not_damaged(
+    store_copy: Path, hold_open: Hold, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(store_copy.parent)
+    command, *options = words
+    hold_open(store_copy)
+    before = {path.name for path in store_copy.parent.iterdir()}
+    said = run(command, store_copy, *options)
+    assert said.code == 3
+    assert f"{store_copy} is in use: another program has it open" in said.err
+    assert "damaged" not in said.err
+    assert "copy" not in said.err
+    assert {path.name for path in store_copy.parent.iterdir()} == before
+
+
+def test_every_hdf5_file_that_is_held_open_is_in_use(store_copy: Path, hold_open: Hold) -> None:
+    hold_open(store_copy)
+    for error, read in (
+        (LightMapError, lambda: rg.open_light_map(store_copy)),
+        (ConfigError, lambda: read_earth_index(store_copy, ())),
+        (ConfigError, lambda: read_answers(store_copy)),
+    ):
+        with pytest.raises(error, match="is in use: another program has it open"):
+            read()
+
+
+def test_a_run_does_not_begin_on_a_store_in_use_and_its_parts_are_not_set_aside(
+    store_copy: Path, hold_open: Hold
+) -> None:
+    parts = store_copy.with_name("run.h5.parts")
+    parts.mkdir()
+    part = parts / "000001.h5"
+    shutil.copyfile(store_copy, part)
+    holder = hold_open(part)
+    for command in ("show", "verify"):
+        said = run(command, store_copy)
+        assert said.code == 3
+        assert f"{part} is in use" in said.err
+    with pytest.raises(StoreError, match="in use"), StoreWriter(store_copy):
+        pass
+    assert part.exists()
+    holder.communicate("")
+    with StoreWriter(store_copy) as writer:
+        assert not writer.problems
+    assert not parts.exists()
+
+
+def test_a_store_that_was_not_closed_says_how_it_is_mended(
+    store_copy: Path, hold_open: Hold
+) -> None:
+    holder = hold_open(store_copy)
+    holder.kill()
+    holder.wait()
+    said = run("show", store_copy)
+    assert said.code == 3
+    assert "in use, or was not closed" in said.err
+    assert f"h5clear -s {store_copy}" in said.err
+    assert "damaged" not in said.err
+    if shutil.which("h5clear") is not None:
+        subprocess.run(["h5clear", "-s", store_copy], check=True)
+        assert run("verify", store_copy).code == 0
+
+
+def test_decisions_that_another_program_holds_are_in_use(
+    store_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions = store_copy.with_name("run.h5.review.sqlite")
+    Decisions(decisions).close()
+    monkeypatch.setattr(reviews, "BUSY_S", 0.01)
+    with closing(sqlite3.connect(decisions)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        for words in (("verify",), ("export", "--format", "csv", "--out", "x.csv")):
+            said = run(words[0], store_copy, *words[1:])
+            assert said.code == 3
+            assert f"{decisions} is in use" in said.err
+            assert "move it away" not in said.err
+    assert run("verify", store_copy).code == 0
 
 
 # ---- merged

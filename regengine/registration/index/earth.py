@@ -25,6 +25,7 @@ from matchers.verify import find_light_peaks
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import in_place_of
 from regengine.io.checksums import fingerprint
+from regengine.io.hdf5 import open_hdf5
 from regengine.references.formats import read_content_sha256
 from regengine.references.reference import Bounds
 from regengine.registration.parameters import INDEX
@@ -257,7 +258,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
     """
     try:
         levels = {}
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path, ConfigError) as file:
             if file.attrs.get("format") != FORMAT:
                 raise ConfigError(f"{path}: this is no index of the Earth's lights: {AGAIN}.")
             if int(file.attrs["format_version"]) not in READ_VERSIONS:

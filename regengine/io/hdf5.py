@@ -1,0 +1,65 @@
+"""HDF5 files opened to be read: one that another program has open is in use, not damaged."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from regengine.errors import RegengineError
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
+# What HDF5 says of a file whose superblock is marked as open for writing
+MARKED_OPEN = ("already open for write", "already open for SWMR")
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 does, also one that HDF5 itself cannot open now."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    except OSError:
+        return False
+
+
+def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any) -> h5py.File:
+    """Open a file for reading.
+
+    Parameters
+    ----------
+    busy : callable
+        Makes the error, of a sentence, for a file that another program has open for writing, or
+        that one did not close.
+    **options
+        Those of `h5py.File`.
+
+    Raises
+    ------
+    RegengineError
+        That of ``busy``.
+    OSError, RuntimeError
+        Whatever else HDF5 says of it.
+    """
+    try:
+        return h5py.File(path, "r", **options)
+    except BlockingIOError as error:
+        raise busy(
+            f"{path} is in use: another program has it open for writing; close it there, then "
+            "give the same command again."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise busy(
+                f"{path} lies on a disk that gives no locks: set HDF5_USE_FILE_LOCKING=FALSE, and "
+                "let no other program write the file meanwhile."
+            ) from error
+        if any(words in str(error) for words in MARKED_OPEN):
+            raise busy(
+                f"{path} is in use, or was not closed: close the program that has it open for "
+                f"writing; if that has ended already, run h5clear -s {shlex.quote(str(path))}."
+            ) from error
+        raise
