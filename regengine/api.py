@@ -337,7 +337,8 @@ def register(
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register_many fetches it, register takes a file.")
     inputs = run_inputs(params=params, **options)
-    return Registration(process_photo(photo_at_hand(fspath(photo)), inputs), inputs.lights)
+    result = process_photo(photo_at_hand(fspath(photo)), inputs)
+    return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
 @_with(RunOptions)

@@ -177,12 +177,15 @@ class Registration:
     ----------
     result : FrameResult
         Everything, in the form in which it is stored.
-    lights : tuple of Path
-        The maps that the overlay draws over the photo; none for those of which they are unknown.
+    lights, streets, day : tuple of Path
+        The maps of its run: the overlay draws those over the photo that it was placed on, if there
+        are any.
     """
 
     result: FrameResult
     lights: tuple[Path, ...] = ()
+    streets: tuple[Path, ...] = ()
+    day: tuple[Path, ...] = ()
 
     @property
     def frame(self) -> str:
@@ -281,11 +284,11 @@ class Registration:
         """
         from PIL import Image
 
-        from regengine.references.reference import open_light_map
+        from regengine.references.run_maps import map_of_kind
         from regengine.registration.overlay import make_overlay
 
-        light_map = open_light_map(self.lights) if self.lights else None
-        return Image.fromarray(make_overlay(self.result, self.path, light_map))
+        reference = map_of_kind(self.result.reference_kind, self)
+        return Image.fromarray(make_overlay(self.result, self.path, reference))
 
     @overload
     def plot(self, ax: None = None) -> Image: ...

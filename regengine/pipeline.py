@@ -17,8 +17,8 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecords
 from regengine.references.day import day_map_of
-from regengine.references.reference import LightMap, light_map_of, open_references
-from regengine.references.reference import References as RasterReferences
+from regengine.references.reference import LightMap, light_map_of
+from regengine.references.run_maps import map_of_kind, street_maps_of
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.parameters import RegisterParams
@@ -123,23 +123,12 @@ def process_photo(
     )
     if inputs.overlays is not None and not searched_in_vain:
         try:
+            reference = map_of_kind(result.reference_kind, inputs)
             hashed = inputs.overlay_names_hashed
-            reference: LightMap = light_map
-            if result.reference_kind == "day":
-                reference = day_map_of(inputs.day)
-            elif result.reference_kind == "streets":
-                maps = street_maps_of(inputs.streets)
-                reference = LightMap(references=RasterReferences(one for (one,) in maps))
             write_overlay(result, path, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
-
-
-@lru_cache(maxsize=4)
-def street_maps_of(paths: tuple[Path, ...]) -> tuple[RasterReferences, ...]:
-    """The street maps of a run, each by itself, opened once per process."""
-    return tuple(RasterReferences([one]) for one in open_references("streets", paths))
 
 
 def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:

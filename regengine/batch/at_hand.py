@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -127,13 +128,40 @@ class RunFiles:
 def files_of_run(store: Path) -> RunFiles:
     """Maps, element sets and records of a run where its store says, if they are the same still.
 
-    None of a store that cannot be read or does not say.
+    Of a store that was written with several settings, those of the first frame, and street and day
+    maps of all. None of a store that cannot be read or does not say.
     """
-    from regengine.store.snapshot import iter_frames
+    import numpy as np
 
+    from regengine.store.schema import select
+    from regengine.store.snapshot import frames_numbered, iter_blocks
+
+    first: dict[bytes, int] = {}  # the first frame of each settings
     try:
-        first = next(iter_frames(store), None)
-        known = {} if first is None else json.loads(first.parameters)
+        for tables in iter_blocks(store, select("frames/frame", "provenance/parameters_sha256")):
+            table = tables["provenance"]
+            _, rows = np.unique(table["parameters_sha256"], return_index=True)
+            for row in np.sort(rows):
+                number = int(table["frame_index"][row])
+                first.setdefault(bytes(table["parameters_sha256"][row]), number)
+        made = [files_of_settings(one.parameters) for one in frames_numbered(store, first.values())]
+    except StoreError:
+        return RunFiles()
+    if not made:
+        return RunFiles()
+    return replace(
+        made[0],
+        streets=tuple(dict.fromkeys(path for files in made for path in files.streets)),
+        day=tuple(dict.fromkeys(path for files in made for path in files.day)),
+        lost=tuple(dict.fromkeys(lost for files in made for lost in files.lost)),
+    )
+
+
+@lru_cache(maxsize=64)
+def files_of_settings(parameters: str) -> RunFiles:
+    """Files that the settings of a stored result name, if they are the same still."""
+    try:
+        known = json.loads(parameters)
         maps = ("lights", "streets", "day")
         entries = [(f"--{kind}", entry) for kind in maps for entry in known.get(kind) or []]
         entries += [(f"--{name}", known[name]) for name in ("tle", "metadata") if known.get(name)]
@@ -146,7 +174,7 @@ def files_of_run(store: Path) -> RunFiles:
                 found[option].append(path)
             else:
                 lost.append((option, f"{path}, of this run, has moved or changed: give {option}."))
-    except (StoreError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
     return RunFiles(
         lights=tuple(found["--lights"]),

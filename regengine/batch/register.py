@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,15 +13,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regengine import pipeline
-from regengine.batch.at_hand import frame_to_fetch
+from regengine.batch.at_hand import RunFiles, frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
+from regengine.batch.overlays import Drawing, OverlayFolder, draw_overlays
 from regengine.batch.plan import stored_verdicts
 from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.errors import ConfigError, EphemerisError, FrameError, shown
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import printable
+from regengine.io.plain import counted, printable
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
@@ -30,6 +35,8 @@ from regengine.pipeline import RunInputs
 from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.report_result import iso_utc
+from regengine.result import Reason
+from regengine.store.snapshot import iter_frames_numbered
 from regengine.store.writer import StoreWriter
 
 
@@ -103,20 +110,52 @@ class RegisterRun:
         with photos_at_hand(self.photos, writer, options) as (photos, at_hand):
             if self.scheduler is None:
                 process = partial(pipeline.process_photo, inputs=self.inputs)
-                return run_batch(photos, process, writer, at_hand, report)
-            from regengine.batch.cluster import run_on_cluster
+                summary = run_batch(photos, process, writer, at_hand, report)
+            else:
+                from regengine.batch.cluster import run_on_cluster
 
-            inputs = self.inputs.found_anywhere()
-            process = partial(pipeline.process_photo, inputs=inputs)
-            return run_on_cluster(
-                photos,
-                process,
-                writer,
-                at_hand,
-                report,
-                scheduler=self.scheduler,
-                check=inputs.open,
-            )
+                inputs = self.inputs.found_anywhere()
+                process = partial(pipeline.process_photo, inputs=inputs)
+                summary = run_on_cluster(
+                    photos,
+                    process,
+                    writer,
+                    at_hand,
+                    report,
+                    scheduler=self.scheduler,
+                    check=inputs.open,
+                )
+        if self.inputs.overlays is not None and summary.taken and not summary.interrupted:
+            self._draw_taken(summary, options)
+        return summary
+
+    def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
+        """Draw the overlays that are lacking of results that the store had."""
+        logger = logging.getLogger("regengine")
+        inputs = self.inputs
+        assert inputs.overlays is not None
+        folder = OverlayFolder(folder=inputs.overlays, hashed=inputs.overlay_names_hashed)
+        maps = RunFiles(lights=inputs.lights, streets=inputs.streets, day=inputs.day)
+        given = defaultdict[str, list[Path]](list)
+        for photo in self.photos:
+            if isinstance(photo, Path):
+                given[photo.name].append(photo)
+
+        def drawings() -> Iterator[Drawing]:
+            numbers = np.unique(np.array(summary.taken, np.int64))
+            for stored in iter_frames_numbered(self.store, numbers):
+                result = stored.result
+                if result.verdict != "failed" and not folder.is_drawn(stored):
+                    photos = tuple(given[Path(result.path).name])
+                    yield Drawing(result=result, photos=photos, maps=maps)
+
+        drawn = 0
+        for result, outcome in draw_overlays(drawings(), folder, options, options.stop):
+            drawn += isinstance(outcome, Path)
+            if isinstance(outcome, Reason):
+                logger.warning("no overlay of %s: %s", result.path, outcome.text)
+        if drawn:
+            logger.info("%s drawn of results taken from the store", counted(drawn, "overlay"))
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:

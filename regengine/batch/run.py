@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -71,8 +72,14 @@ class BatchSummary:
     # Of photos that are stored and were not reported: the run ended before the others had shown
     # whether these are to be searched once more
     unsettled: Counter[str] = field(default_factory=Counter)
-    resumed: int = 0
+    # Numbers of the frames that were taken from the store
+    taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
+
+    @property
+    def resumed(self) -> int:
+        """How many photos were taken from the store."""
+        return len(self.taken)
 
 
 def run_batch(
@@ -175,7 +182,7 @@ class _Loop:
 
     def _stored(self, frame: StoredFrame) -> None:
         """A frame that the store had."""
-        self.summary.resumed += 1
+        self.summary.taken.append(frame.frame_index)
         if self._options.advance is not None:
             self._options.advance(frame.result.verdict, resumed=True)
         if self._second is not None:

@@ -1,4 +1,4 @@
-"""Values as JSON and terminals take them: plain, finite, valid UTF-8."""
+"""Values as JSON, terminals and sentences take them: plain, finite, valid UTF-8, counted."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def plain(value: Any, text: Callable[[str], str]) -> Any:
 def rounded(value: float | None, digits: int) -> float | None:
     """A number to so many decimals; None for what is missing or not finite."""
     return None if value is None or not math.isfinite(value) else round(value, digits)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A count and what is counted, in its right number: ``1 photo``, ``2,000 photos``."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

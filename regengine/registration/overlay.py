@@ -69,7 +69,12 @@ class Label:
 
 
 def write_overlay(
-    result: FrameResult, photo: Path, light_map: NightLights, folder: Path, *, hashed: bool = False
+    result: FrameResult,
+    photo: Path,
+    light_map: NightLights | None,
+    folder: Path,
+    *,
+    hashed: bool = False,
 ) -> Path:
     """Write the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, engine_frame, with_review
 from regengine.store.file import damage_told
+from regengine.store.index import find_frames
 from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
@@ -110,6 +111,8 @@ class FrameChoice:
     # rejected is never handed over.
     verdicts: tuple[str, ...] = ("accepted",)
     reviewed: bool = False  # only what a person accepted
+    # Verdicts are the engine's, whatever people decided, and what they rejected is not left out
+    by_engine: bool = False
     where: str | None = None  # an SQL expression on columns of frames
 
 
@@ -136,10 +139,11 @@ class Chosen:
         """Number, path and SHA-256 of each of the photos."""
         for rows in frame_rows(self.store, ("frame_index", "path", "sha256")):
             for row in rows:
-                if self._holds(row["frame_index"]):
+                if self.holds(row["frame_index"]):
                     yield row["frame_index"], row["path"], row["sha256"]
 
-    def _holds(self, number: int) -> bool:
+    def holds(self, number: int) -> bool:
+        """Whether a frame was chosen."""
         place = bisect_left(self.numbers, number)
         return place < len(self.numbers) and self.numbers[place] == number
 
@@ -175,10 +179,49 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
     return chosen
 
 
+def named_among(chosen: Chosen, names: Sequence[str]) -> Chosen:
+    """Those of the chosen frames that names stand for; ConfigError if one stands for none."""
+    named = {one.frame_index for name in names for one in find_frames(chosen.store, name)}
+    kept = array("q", (number for number in chosen.numbers if number in named))
+    return replace(chosen, numbers=kept)
+
+
+def sorted_numbers(chosen: Chosen, order: str) -> list[int]:
+    """Numbers of the chosen frames by a column of `COLUMNS`, as ``-NAME`` the largest first.
+
+    What lacks the value comes last, and frames of one value stay in the store's order.
+    ConfigError if there is no such column.
+    """
+    name = order.removeprefix("-")
+    if name not in COLUMNS:
+        raise ConfigError(
+            f"--sort {order!r} is no column of frames: give one of docs/store.md, such as "
+            "probability, or -probability for the largest first."
+        )
+    known: list[tuple[Any, int]] = []
+    unknown: list[int] = []
+    stored = ("frames", name) in STORED
+    for rows in frame_rows(chosen.store, ("frame_index", name) if stored else ("frame_index",)):
+        for row in rows:
+            number = row["frame_index"]
+            if not chosen.holds(number):
+                continue
+            review = chosen.reviews.get(number)
+            value = _cell(row[name] if stored else getattr(review, name, None), name)
+            if value is None:
+                unknown.append(number)
+            else:
+                known.append((value, number))
+    known.sort(key=lambda one: one[0], reverse=order != name)
+    return [number for _, number in known] + unknown
+
+
 def _left_out(
     row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
 ) -> str:
     """Why a frame is not chosen; empty if it is."""
+    if choice.by_engine:
+        review = None
     accepted = review is not None and review.decision == "accepted"
     verdict = "accepted" if accepted else row["verdict"]
     if meets is not None and row["frame_index"] not in meets:

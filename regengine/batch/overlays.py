@@ -1,0 +1,116 @@
+"""Overlays of results that a store has: each photo found again, drawn by a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from regengine.batch.at_hand import RunFiles, files_of_settings
+from regengine.batch.plan import failure_of, file_sha256
+from regengine.batch.pool import Job, TeamOptions, by_workers
+from regengine.errors import FrameError
+from regengine.references.run_maps import map_of_kind
+from regengine.registration.overlay import overlay_path, write_overlay
+from regengine.result import FrameResult, Reason
+from regengine.store.file import photo_file
+from regengine.store.rows import StoredFrame
+from regengine.store.schema import select
+from regengine.store.snapshot import iter_blocks, iter_frames_numbered
+
+CLOCK_S = 2.0  # the store keeps whole seconds, and a result waits a moment for its place in it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What an overlay is made of; pickles."""
+
+    result: FrameResult
+    photos: tuple[Path, ...]  # where the photo may lie
+    maps: RunFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayFolder:
+    """Writes overlays into a folder; pickles."""
+
+    folder: Path
+    hashed: bool  # because photos have the same name, see `overlay_path`
+
+    def __call__(self, drawing: Drawing) -> Path | Reason:
+        """The overlay that was written, or why it could not be."""
+        result = drawing.result
+        try:
+            reference = None
+            if result.solved is not None:
+                reference = map_of_kind(result.reference_kind, drawing.maps)
+            photo = find_photo(result, drawing.photos)
+            return write_overlay(result, photo, reference, self.folder, hashed=self.hashed)
+        except Exception as error:  # one photo or map that fails costs its own picture
+            return failure_of(Path(result.path), error)
+
+    def is_drawn(self, stored: StoredFrame) -> bool:
+        """Whether there is an overlay that was drawn when the result was made, or later."""
+        path = overlay_path(stored.result, self.folder, hashed=self.hashed)
+        try:
+            made_s = datetime.fromisoformat(stored.processed_utc).timestamp()
+            return path.stat().st_mtime >= made_s - stored.result.seconds - CLOCK_S
+        except (OSError, ValueError):
+            return False
+
+
+def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
+    """The photo of a result among files; FrameError if it is none of them."""
+    for path in photos:
+        if result.sha256 and file_sha256(path) == result.sha256:
+            return path
+    raise FrameError(
+        f"{result.path} is not there any more, or is another photo now: its overlay cannot be drawn"
+    )
+
+
+def stored_drawings(
+    store: Path, numbers: Sequence[int], maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({})
+) -> Iterator[Drawing]:
+    """What overlays of stored results are made of: photos where the store says, maps of their run.
+
+    ``maps`` are those of a kind, ``lights``, ``streets`` or ``day``, that take the place of these.
+    """
+    for stored in iter_frames_numbered(store, np.array(numbers, dtype=np.int64)):
+        photo = photo_file(stored.result.path, store)
+        yield Drawing(
+            result=stored.result,
+            photos=() if photo is None else (photo,),
+            maps=replace(files_of_settings(stored.parameters), **maps),
+        )
+
+
+def has_repeated_names(store: Path) -> bool:
+    """Whether photos of a store have one name, so that overlays need more to be told apart."""
+    seen: set[str] = set()
+    for tables in iter_blocks(store, select("frames/path")):
+        for path in tables["frames"]["path"].tolist():
+            stem = Path(path.decode()).stem
+            if stem in seen:
+                return True
+            seen.add(stem)
+    return False
+
+
+def draw_overlays(
+    drawings: Iterable[Drawing],
+    folder: OverlayFolder,
+    options: TeamOptions,
+    stop: Callable[[], bool] = bool,
+) -> Generator[tuple[FrameResult, Path | Reason]]:
+    """Draw overlays: of each result the picture, or why there is none, as they are finished."""
+    jobs = (Job[Drawing, Path](drawing, Path(drawing.result.path)) for drawing in drawings)
+    with closing(by_workers(jobs, folder, stop, options)) as turns:  # type: ignore[arg-type]
+        for done in turns:
+            if done is not None:
+                yield done.given.result, done.outcome

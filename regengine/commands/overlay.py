@@ -1,0 +1,103 @@
+"""``regengine overlay``: pictures of stored results over their photos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regengine.api import MAX_MEMORY_MB
+from regengine.commands import options as common
+
+
+def main(
+    store: common.StoreFile,
+    photos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Frame ids, file names, paths, or starts of a file's SHA-256; all without any."
+        ),
+    ] = None,
+    *,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
+    ],
+    verdict: common.Verdicts = "accepted,review,no_match",
+    where: common.Where = None,
+    lights: common.LightMaps = None,
+    streets: common.StreetMaps = None,
+    day: common.DayMaps = None,
+    workers: common.Workers = 0,
+    max_memory_mb: common.MaxMemory = MAX_MEMORY_MB,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Draw stored results over their photos, as `register --overlay` does.
+
+    Maps are those of the run unless they are named. Prints the path of each picture.
+
+    \b
+    Examples: regengine overlay run.h5 --out overlays
+              regengine overlay run.h5 ISS030-E-184140 --out overlays
+              regengine overlay run.h5 --verdict review --where "off_nadir_deg > 50" --out look
+    """
+    from functools import partial
+
+    from regengine.batch.at_hand import files_of_run
+    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
+    from regengine.batch.overlays import (
+        OverlayFolder,
+        draw_overlays,
+        has_repeated_names,
+        stored_drawings,
+    )
+    from regengine.batch.pool import TeamOptions
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.selection import FrameChoice, choose, named_among
+    from regengine.io.plain import counted
+    from regengine.result import Reason
+
+    configure = partial(configure_logging, quiet=quiet, as_json=False)
+    configure()
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
+    verdicts = common.parse_verdicts(verdict)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
+    chosen = named_among(chosen, photos) if photos else chosen
+    given = {"lights": lights, "streets": streets, "day": day}
+    made_with = files_of_run(store)
+    common.tell_lost(made_with, {f"--{kind}": paths for kind, paths in given.items()})
+    maps = {kind: tuple(paths) for kind, paths in given.items() if paths}
+    total = len(chosen.numbers)
+    options = TeamOptions(
+        workers=workers if total > 1 else 0, memory_mb=max_memory_mb, prepare=configure
+    )
+    drawn = failed = 0
+    with (
+        stop_on_signals() as stop,
+        progress(total, quiet=quiet, doing="drawing") as advance,
+    ):
+        folder = OverlayFolder(folder=out, hashed=has_repeated_names(store))
+        drawings = stored_drawings(store, chosen.numbers, maps)
+        for result, outcome in draw_overlays(drawings, folder, options, stop):
+            lacks = isinstance(outcome, Reason)
+            drawn, failed = drawn + (not lacks), failed + lacks
+            if isinstance(outcome, Reason):
+                say(f"{outcome.text.rstrip('.')}.", err=True)
+            if as_json:
+                said = {"frame": result.frame, "path": result.path}
+                said |= {"overlay": None if lacks else str(outcome)}
+                said |= {"failed": vars(outcome) if lacks else None}
+                typer.echo(json.dumps(said))
+            elif not lacks:
+                say(str(outcome))
+            advance("failed" if lacks else "drawn")
+    if not quiet:
+        lacking = f"; {failed} could not be drawn" if failed else ""
+        say(f"{out}: {counted(drawn, 'overlay')}{lacking}", err=True)
+    if drawn + failed < total:
+        raise typer.Exit(common.EXIT_INTERRUPTED)
+    if failed:
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)

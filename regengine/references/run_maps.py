@@ -1,0 +1,43 @@
+"""The maps of a run, and the one among them that a photo was placed on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from regengine.references.day import day_map_of
+from regengine.references.reference import LightMap, References, light_map_of, open_references
+
+
+class RunMaps(Protocol):
+    """Files of maps, by their kind: inputs of a run, or what a store says of them."""
+
+    @property
+    def lights(self) -> tuple[Path, ...]:
+        """Night-light maps."""
+
+    @property
+    def streets(self) -> tuple[Path, ...]:
+        """Street maps."""
+
+    @property
+    def day(self) -> tuple[Path, ...]:
+        """Pictures of the Earth by day."""
+
+
+@lru_cache(maxsize=4)
+def street_maps_of(paths: tuple[Path, ...]) -> tuple[References, ...]:
+    """The street maps of a run, each by itself, opened once per process."""
+    return tuple(References([one]) for one in open_references("streets", paths))
+
+
+def map_of_kind(kind: str, maps: RunMaps) -> LightMap | None:
+    """What photos of a ``reference_kind`` were placed on; None where there is no such map."""
+    if kind == "day":
+        return day_map_of(maps.day) if maps.day else None
+    if kind == "streets":
+        if not maps.streets:
+            return None
+        return LightMap(references=References(one for (one,) in street_maps_of(maps.streets)))
+    return light_map_of(maps.lights) if maps.lights else None
