@@ -11,7 +11,7 @@ import numpy as np
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic, incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG
-from regengine.io.plain import plain, printable
+from regengine.io.plain import counted, plain, printable
 from regengine.result import FrameResult, Hypothesis, NadirInput, SolvedCamera
 
 Record = dict[str, Any]
@@ -171,8 +171,9 @@ def summary_words(result: FrameResult) -> list[str]:
         words.append(f"probability {probability_words(result)}")
     if result.fit is not None:
         words += [
-            f"correlation {result.fit.ncc:.2f}, margin {result.fit.margin:.2f}",
-            f"{result.fit.matched_lights} matched lights",
+            f"correlation {result.fit.ncc:.2f}"
+            + ("" if (margin := margin_of(result)) is None else f", margin {margin:.2f}"),
+            evidence_text(result),
             f"residual {result.fit.residual_px:.1f} px ({result.fit.residual_m:.0f} m)",
         ]
     if result.solved is not None:
@@ -194,6 +195,29 @@ def summary_words(result: FrameResult) -> list[str]:
     if result.orientation != 1:
         words.append(f"shown as stored, EXIF orientation {result.orientation}")
     return words
+
+
+def evidence_text(result: FrameResult) -> str:
+    """What placed a photo: ``57 lights``, or ``41/64 patches`` of streets or ground by day.
+
+    Patches are those that the fit did not see, at the finest scale. Empty without a fit.
+    """
+    if result.fit is None:
+        return ""
+    if result.reference_kind == "lights":
+        return counted(result.fit.matched_lights, "light")
+    proofs = result.patch_proofs
+    return f"{proofs[-1].n_agreeing}/{proofs[-1].n_patches} patches" if proofs else "patches"
+
+
+def margin_of(result: FrameResult) -> float | None:
+    """Correlation above that of the best distinct other camera; None where none is compared.
+
+    On streets and by day chance is what a camera is weighed against, not another camera.
+    """
+    if result.fit is None or result.reference_kind != "lights":
+        return None
+    return result.fit.margin
 
 
 def probability_words(result: FrameResult) -> str:

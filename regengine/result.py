@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ Verdict = Literal["accepted", "review", "no_match", "failed"]
 # Fewer control points, or such within a smaller part of the picture, place no photo
 LEAST_POINTS = 4
 LEAST_HULL = 0.01
+_PROOF = re.compile(r"(\d+) of (\d+) held-out patches agree at ([\d.e+]+) m \(chance 1e-([\d.]+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +93,48 @@ class Fit:
     def margin(self) -> float:
         """Correlation of the best hypothesis minus that of the best distinct other one."""
         return self.ncc - self.runner_up_ncc
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchProof:
+    """How patches that a fit to streets or ground by day did not see agree with it, at one scale.
+
+    Attributes
+    ----------
+    n_agreeing, n_patches : int
+        Patches that lie where the camera says, of those that were matched.
+    sample_m : float
+        Ground that a pixel shows at this scale, metres.
+    log10_chance : float
+        Of the probability that chance has so many agree; 0 or less.
+    """
+
+    n_agreeing: int
+    n_patches: int
+    sample_m: float
+    log10_chance: float
+
+    @property
+    def text(self) -> str:
+        """The proof as ``sources.proof`` of a record has it; `parse` reads it again."""
+        return (
+            f"{self.n_agreeing} of {self.n_patches} held-out patches agree at "
+            f"{self.sample_m:.4g} m (chance 1e-{-self.log10_chance:.1f})"
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[PatchProof, ...]:
+        """Proofs out of texts that are joined by semicolons; others are passed over."""
+        return tuple(
+            cls(
+                n_agreeing=int(found[1]),
+                n_patches=int(found[2]),
+                sample_m=float(found[3]),
+                log10_chance=-float(found[4]),
+            )
+            for found in map(_PROOF.fullmatch, text.split("; "))
+            if found is not None
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +223,11 @@ class FrameResult:
     def reference_kind(self) -> str:
         """What the photo was placed on: "lights", "streets" or "day"."""
         return dict(self.sources).get("reference", "lights").split(",")[0]
+
+    @property
+    def patch_proofs(self) -> tuple[PatchProof, ...]:
+        """What placed a photo on streets or by day, the coarse scale first; empty by lights."""
+        return PatchProof.parse(dict(self.sources).get("proof", ""))
 
     def replaces(self, beat: float) -> bool:
         """Whether it replaces a first result, of the probability ``beat`` (0 for none)."""

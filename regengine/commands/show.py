@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import say
-from regengine.commands.options import Json, StoreFile
+from regengine.batch.console import print_data, say
+from regengine.commands import options as common
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from regengine.store.rows import StoredFrame
+
+FORMATS = ("table", "csv", "json")
 
 
 def main(
-    store: StoreFile,
+    store: common.StoreFile,
     frame: Annotated[
         str | None,
         typer.Argument(help="Frame id, file name, path, or the start of the file's SHA-256."),
     ] = None,
-    as_json: Json = False,
+    verdict: common.Verdicts = "all",
+    where: common.Where = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Order by a column of docs/store.md: probability, or -probability for the "
+            "largest first.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", metavar="[table|csv|json]", help="How frames are told.  [table]"),
+    ] = None,
+    as_json: common.Json = False,
 ) -> None:
     """Show the frames of a run, or everything about one of them.
 
@@ -26,25 +48,81 @@ def main(
     \b
     Examples: regengine show run.h5
               regengine show run.h5 ISS030-E-184140
+              regengine show run.h5 --verdict review --sort -probability
+              regengine show run.h5 --where "off_nadir_deg < 30" --format csv
               regengine show run.h5 --json | jq .verdict
     """
-    from regengine.records import record_line
+    from regengine.errors import ConfigError
     from regengine.store.index import find_frames
     from regengine.store.snapshot import iter_frames
 
-    # One after the other: a store may hold a million
-    frames = iter_frames(store) if frame is None else iter(find_frames(store, frame))
-    if as_json:
-        for stored in frames:
-            typer.echo(record_line(stored.result))
-    elif frame is None:
-        from regengine.report.frame_text import table_header, table_line
-
-        first = next(frames, None)  # a store that cannot be read has no table
-        say(table_header())
-        for stored in chain([] if first is None else [first], frames):
-            say(table_line(stored.result))
-    else:
+    told_as = _format(format, as_json)
+    selects = where is not None or sort is not None or verdict != "all"
+    if frame is None:
+        frames, order = _select(store, verdict, where, sort) if selects else (None, None)
+        _tell(iter_frames(store) if frames is None else frames, told_as, order)
+        return
+    if selects:
+        raise ConfigError("--verdict, --where and --sort choose among frames, and one is named.")
+    found = find_frames(store, frame)
+    if told_as == "table":
         from regengine.report.frame_text import frame_sheet
 
-        say(*"\n\n".join(frame_sheet(stored) for stored in frames).split("\n"))
+        say(*"\n\n".join(frame_sheet(stored) for stored in found).split("\n"))
+    else:
+        _tell(iter(found), told_as)
+
+
+def _format(format: str | None, as_json: bool) -> str:
+    """How frames are told; ConfigError if there is no such way, or two are asked for."""
+    from regengine.errors import ConfigError
+
+    if format not in (None, *FORMATS):
+        raise ConfigError(f"--format {format}: it is none of {', '.join(FORMATS)}.")
+    if as_json and format not in (None, "json"):
+        raise ConfigError(f"--json and --format {format} ask for two formats: give one.")
+    return "json" if as_json else format or "table"
+
+
+def _select(
+    store: Path, verdict: str, where: str | None, sort: str | None
+) -> tuple[Iterator[StoredFrame], list[int] | None]:
+    """Frames that are asked for in the store's order, and their numbers in the order asked for."""
+    import numpy as np
+
+    from regengine.exchange.export.selection import FrameChoice, choose, sorted_numbers
+    from regengine.store.snapshot import iter_frames_numbered
+
+    verdicts = common.parse_verdicts(verdict)
+    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where, by_engine=True))
+    numbers = np.array(chosen.numbers, dtype=np.int64)
+    frames = iter_frames_numbered(store, numbers, hypotheses=True)
+    return frames, None if sort is None else sorted_numbers(chosen, sort)
+
+
+def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None) -> None:
+    """Print a line of each frame; in another order than the store's only once all were read."""
+    from regengine.records import record_line
+    from regengine.report.frame_text import csv_header, csv_row, table_header, table_line
+
+    line_of, header, print_line = {
+        "table": (table_line, table_header(), say),
+        "csv": (csv_row, csv_header(), print_data),
+        "json": (record_line, None, typer.echo),
+    }[told_as]
+    first = next(frames, None)  # a store that cannot be read has no header
+    if header is not None:
+        print_line(header)
+    lines = (
+        (stored.frame_index, line_of(stored.result))
+        for stored in chain([] if first is None else [first], frames)
+    )
+    if order is None:
+        for _, line in lines:
+            print_line(line)
+    else:
+        # Few columns tell the order; whole frames are read fastest as they lie
+        held = dict(lines)
+        for number in order:
+            if number in held:
+                print_line(held[number])

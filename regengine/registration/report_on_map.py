@@ -16,7 +16,7 @@ from regengine.registration.parameters import CellParams, RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
 from regengine.registration.types import Evidence, Fit, HeldOutResiduals, Hypothesis, Match
-from regengine.result import LEAST_POINTS, FrameResult, Reason
+from regengine.result import LEAST_POINTS, FrameResult, PatchProof, Reason
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,8 +121,12 @@ def fit_all_cells(
 def tell_proofs(proofs: Sequence[CellProof]) -> str:
     """What the held-out cells say, for the record."""
     return "; ".join(
-        f"{one.n_agreeing} of {one.n_matched} held-out patches agree at {one.sample_m:.4g} m "
-        f"(chance 1e-{max(one.score, 0.0):.1f})"
+        PatchProof(
+            n_agreeing=one.n_agreeing,
+            n_patches=one.n_matched,
+            sample_m=one.sample_m,
+            log10_chance=min(-one.score, 0.0),
+        ).text
         for one in proofs
     )
 

@@ -140,6 +140,12 @@ def distribution(values: NDArray[Any], edges: Sequence[float]) -> dict[str, Any]
     }
 
 
+def reference_kinds(photos: Photos) -> list[str]:
+    """What each photo was placed on: "lights", "streets" or "day", as its reference begins."""
+    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
+    return [kind if kind in ("streets", "day") else "lights" for kind in kinds]
+
+
 def decades(lowest: int, highest: int) -> list[float]:
     """Edges of bins for values of many sizes: 1, 2, 5, 10, 20 … between two powers of ten."""
     edges = [step * 10.0**power for power in range(lowest, highest) for step in (1.0, 2.0, 5.0)]
@@ -154,13 +160,15 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     rows, places = photos.rows("control_points")
     np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
     margin = photos["ncc"] - photos["runner_up_ncc"]
+    # On streets and by day no lights are matched, and chance is the rival, not another camera
+    by_lights = fitted & np.array([kind == "lights" for kind in reference_kinds(photos)], bool)
     every = np.ones(len(photos), bool)
     spreads = {
         "sigma_m": (worst, every, decades(1, 5)),
         "residual_m": (photos["residual_m"], fitted, decades(1, 5)),
         "residual_px": (photos["residual_px"], fitted, decades(-1, 2)),
-        "margin": (margin, fitted, MARGIN_EDGES),
-        "matched_lights": (photos["matched_lights"], fitted, decades(0, 4)),
+        "margin": (margin, by_lights, MARGIN_EDGES),
+        "matched_lights": (photos["matched_lights"], by_lights, decades(0, 4)),
         "off_nadir_deg": (photos["off_nadir_deg"], photos.solved, OFF_NADIR_EDGES),
     }
     of = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}

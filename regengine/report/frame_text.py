@@ -5,18 +5,28 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
+from dataclasses import asdict
+from typing import Any
+
 from regengine.errors import shown
+from regengine.io.plain import plain, printable
+from regengine.io.tables import cell, csv_lines
 from regengine.records import (
     VERDICT_WORDS,
+    centre_lonlat,
     centre_text,
     degrees_text,
+    evidence_text,
     ground_text,
+    margin_of,
     nadir_text,
     prior_nadir,
     probability_text,
     probability_words,
 )
-from regengine.result import ControlPoint, FrameResult, Hypothesis
+from regengine.result import FrameResult, Hypothesis, PatchProof
 from regengine.store.rows import StoredFrame
 
 Section = list[tuple[str, str]]
@@ -29,7 +39,7 @@ def frame_sheet(stored: StoredFrame) -> str:
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
     for title, rows in frame_sections(stored):
         if title == "made":
-            lines += _points(result.control_points) + _hypotheses(result.hypotheses)
+            lines += _points(result) + _hypotheses(result.hypotheses)
         lines += ["", title, *(f"  {name:<21}{value}" for name, value in rows)]
     return "\n".join(map(shown, lines))
 
@@ -109,26 +119,41 @@ def _fit(result: FrameResult) -> Section:
     fit = result.fit
     if fit is None:
         return []
-    held_out = fit.held_out_residual_px
+    held_out, by_lights = fit.held_out_residual_px, result.reference_kind == "lights"
+    rows = [("placed on", result.reference_kind)]
+    if by_lights:
+        rows += [
+            ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
+            ("log10 odds", f"{fit.log10_odds:.1f}, runner-up {fit.runner_up_log10_odds:.1f}"),
+            ("matched lights", str(fit.matched_lights)),
+        ]
+    else:
+        rows += [(f"at {one.sample_m:.4g} m a pixel", _proof(one)) for one in result.patch_proofs]
+        rows += [("correlation", f"{fit.ncc:.3f}"), ("log10 odds", f"{fit.log10_odds:.1f}")]
+    few = "too few lights" if by_lights else "no patches"
     return [
-        ("correlation", f"{fit.ncc:.3f}, runner-up {fit.runner_up_ncc:.3f}"),
-        ("log10 odds", f"{fit.log10_odds:.1f}, runner-up {fit.runner_up_log10_odds:.1f}"),
-        ("matched lights", str(fit.matched_lights)),
+        *rows,
         ("residual", f"{fit.residual_px:.2f} px, {fit.residual_m:.0f} m"),
-        ("held-out residual", "too few lights" if held_out is None else f"{held_out:.2f} px"),
+        ("held-out residual", few if held_out is None else f"{held_out:.2f} px"),
     ]
 
 
-def _points(points: tuple[ControlPoint, ...]) -> list[str]:
-    if not points:
+def _proof(proof: PatchProof) -> str:
+    chance = f"chance 1e-{-proof.log10_chance:.1f}"
+    return f"{proof.n_agreeing} of {proof.n_patches} held-out patches agree ({chance})"
+
+
+def _points(result: FrameResult) -> list[str]:
+    if not result.control_points:
         return []
+    by_lights = result.reference_kind == "lights"
     rows = [
         f"  {number}  {p.x:9.2f} {p.y:9.2f}  {p.lon:11.5f} {p.lat:10.5f}"
-        f"  {p.sigma_px:8.2f} {p.sigma_m:8.0f}  {p.lights:6d}"
-        for number, p in enumerate(points, start=1)
+        f"  {p.sigma_px:8.2f} {p.sigma_m:8.0f}" + (f"  {p.lights:6d}" if by_lights else "")
+        for number, p in enumerate(result.control_points, start=1)
     ]
-    title = "  #          x         y          lon        lat  sigma px  sigma m  lights"
-    return ["", "control points", title, *rows]
+    title = "  #          x         y          lon        lat  sigma px  sigma m"
+    return ["", "control points", title + ("  lights" if by_lights else ""), *rows]
 
 
 def _hypotheses(hypotheses: tuple[Hypothesis, ...]) -> list[str]:
@@ -150,16 +175,64 @@ def _made(stored: StoredFrame) -> Section:
         ("on the map", result.lights or "none"),
         ("at", stored.processed_utc),
         ("in", f"{result.seconds:.2f} s"),
-        ("settings", stored.parameters),
+        *_settings(stored.parameters),
     ]
+
+
+def _settings(parameters: str) -> Section:
+    """Options and files that the result depends on, and what was tuned of the search."""
+    from regengine.registration.parameters import RegisterParams
+
+    try:
+        known = json.loads(parameters)
+        search = dict(known.pop("register", {}))
+    except (ValueError, AttributeError, TypeError):
+        return []
+    known.pop("engine_version", None)
+    usual = json.loads(json.dumps(asdict(RegisterParams()), default=str))
+    # Options are told; the hundreds of numbers of the search only where they are not the usual ones
+    told = {name: value for name, value in search.items() if not isinstance(value, dict)}
+    tuned = {
+        f"{group}.{name}": value
+        for group, values in search.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if (usual.get(group) or {}).get(name) != value
+    }
+    lines = [
+        (name.replace("_", " "), text)
+        for name, value in (known | told).items()
+        if (text := _setting(value))
+    ]
+    return [*lines, *((name, _setting(value)) for name, value in tuned.items())]
+
+
+def _setting(value: Any) -> str:
+    """A value of the settings in words: files by their names, nothing for what is not set."""
+    if isinstance(value, dict):
+        if "fingerprint" in value:
+            return str(value.get("path") or value.get("name"))
+        inner = {name: _setting(one) for name, one in value.items()}
+        text = ", ".join(f"{name.replace('_', ' ')} {one}" for name, one in inner.items() if one)
+    elif isinstance(value, list):
+        text = ", ".join(map(_setting, value))
+    elif isinstance(value, bool):
+        text = "yes" if value else "no"
+    else:
+        text = "" if value is None else str(value)
+    return textwrap.shorten(text, SETTING_LETTERS, placeholder=" …")
 
 
 def _number(value: float | None, unit: str) -> str:
     return "unknown" if value is None else f"{value:g} {unit}"
 
 
-WIDTHS = (24, 9, 11, 18, 9, 6, 6, 7)
-TITLES = ("frame", "verdict", "probability", "centre", "off-nadir", "lights", "margin", "seconds")
+SETTING_LETTERS = 160
+WIDTHS = (24, 9, 11, 18, 9, 7, 13, 6, 7)
+TITLES = (
+    "frame", "verdict", "probability", "centre", "off-nadir", "on", "matched", "margin", "seconds",
+)  # fmt: skip
+WORDS = (0, 1, 3, 5)  # columns of words
 
 
 def table_header() -> str:
@@ -172,24 +245,68 @@ def table_line(result: FrameResult) -> str:
 
     The margin is that of the correlation over the best other solution.
     """
-    fit, solved = result.fit, result.solved
+    solved, margin = result.solved, margin_of(result)
     cells = (
         shown(result.frame),
         result.verdict,
         probability_text(result.probability),
         centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
-        "" if fit is None else str(fit.matched_lights),
-        "" if fit is None else f"{fit.margin:.2f}",
+        "" if result.fit is None else result.reference_kind,
+        evidence_text(result),
+        "" if margin is None else f"{margin:.2f}",
         f"{result.seconds:.1f}",
     )
     return _line(cells, "; ".join(reason.text.rstrip(".") for reason in result.reasons))
 
 
+CSV_COLUMNS = (
+    "frame", "path", "verdict", "probability", "centre_lon", "centre_lat", "off_nadir_deg",
+    "placed_on", "matched_lights", "agreeing_patches", "held_out_patches", "ncc", "margin",
+    "residual_m", "seconds", "reasons", "reason_texts",
+)  # fmt: skip
+
+
+def csv_header() -> str:
+    """Names of the columns of `csv_row`."""
+    return next(csv_lines([CSV_COLUMNS]))
+
+
+def csv_row(result: FrameResult) -> str:
+    """One frame as a line of CSV: what `table_line` tells, in numbers."""
+    fit, solved, proofs = result.fit, result.solved, result.patch_proofs
+    lon, lat = (None, None) if solved is None else centre_lonlat(solved.camera)
+    by_lights = result.reference_kind == "lights"
+    values = (
+        result.frame,
+        result.path,
+        result.verdict,
+        result.probability,
+        lon,
+        lat,
+        None if solved is None else solved.off_nadir_deg,
+        None if fit is None else result.reference_kind,
+        fit.matched_lights if fit is not None and by_lights else None,
+        proofs[-1].n_agreeing if proofs else None,
+        proofs[-1].n_patches if proofs else None,
+        None if fit is None else fit.ncc,
+        margin_of(result),
+        None if fit is None else fit.residual_m,
+        round(result.seconds, 3),
+        ",".join(reason.code for reason in result.reasons),
+        " ".join(reason.text for reason in result.reasons),
+    )
+    cells = [
+        cell(name, printable(value) if isinstance(value, str) else plain(value, printable))
+        for name, value in zip(CSV_COLUMNS, values, strict=True)
+    ]
+    return next(csv_lines([cells]))
+
+
 def _line(cells: tuple[str, ...], last: str) -> str:
     # Words to the left, numbers to the right.
     texts = [
-        f"{cell:<{width}}" if number in (0, 1, 3) else f"{cell:>{width}}"
+        f"{cell:<{width}}" if number in WORDS else f"{cell:>{width}}"
         for number, (cell, width) in enumerate(zip(cells, WIDTHS, strict=True))
     ]
     return "  ".join([*texts, last]).rstrip()

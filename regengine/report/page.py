@@ -14,7 +14,7 @@ from regengine.errors import FrameError
 from regengine.io.checksums import sha256_of
 from regengine.io.html import data_address, link_to, render_page, thumbnail_jpeg
 from regengine.io.plain import rounded
-from regengine.records import VERDICT_WORDS
+from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import VERDICTS, fair_shares, thinned
 from regengine.report.places import coastline, outline_of
@@ -32,7 +32,7 @@ def frame_row(
     result: FrameResult, place: list[float], page_folder: Path, overlays: Path | None
 ) -> dict[str, Any]:
     """One photo's row."""
-    fit, solved = result.fit, result.solved
+    fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
     drawn = None if overlays is None else overlay_of(result, overlays)
     return {
         "frame": result.frame,
@@ -49,8 +49,10 @@ def frame_row(
         "time_utc": result.time_utc,
         "sigma_m": rounded(max((p.sigma_m for p in result.control_points), default=None), 1),
         "residual_m": None if fit is None else rounded(fit.residual_m, 1),
-        "margin": None if fit is None else rounded(fit.margin, 3),
-        "lights": None if fit is None else fit.matched_lights,
+        "margin": rounded(margin_of(result), 3),
+        "placed_on": None if fit is None else result.reference_kind,
+        "lights": fit.matched_lights if fit is not None and by_lights else None,
+        "patches": None if by_lights else evidence_text(result),
         "off_nadir_deg": None if solved is None else rounded(solved.off_nadir_deg, 1),
         "offset_s": None if solved is None else rounded(solved.along_track_offset_s, 1),
         "seconds": rounded(result.seconds, 2),

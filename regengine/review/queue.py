@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Lock, Timer
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from regengine.io.html import visible_text
 from regengine.io.plain import plain
-from regengine.records import prior_nadir
+from regengine.records import margin_of, prior_nadir
 from regengine.result import Hypothesis
 from regengine.review.bodies import (
     camera_json,
@@ -335,6 +335,10 @@ class Queue:
             "points": points_json(result, origin="engine"),
             "hypotheses": [self._hypothesis(hypothesis) for hypothesis in result.hypotheses],
             "fit": fit and {name: getattr(fit, name) for name in about_fit},
+            # What placed it: lights, or patches of streets or ground by day, the coarse scale first
+            "reference": result.reference_kind,
+            "proofs": [asdict(proof) for proof in result.patch_proofs],
+            "margin": margin_of(result),
             "photo": context.frames.photo(number) is not None,
             "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
             "tile_px": TILE_PX,

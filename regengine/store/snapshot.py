@@ -293,11 +293,17 @@ def iter_frames(path: Path) -> Iterator[StoredFrame]:
         yield from frames_of(tables, path)
 
 
-def iter_frames_numbered(path: Path, numbers: NDArray[np.int64]) -> Iterator[StoredFrame]:
+def iter_frames_numbered(
+    path: Path, numbers: NDArray[np.int64], *, hypotheses: bool = False
+) -> Iterator[StoredFrame]:
     """Those of `iter_frames` that have some numbers, which ascend; the others are not made.
 
-    Their hypotheses, of which the proposal is one, are left out.
+    Their hypotheses, of which the proposal is one, are left out unless they are asked for.
     """
+    if hypotheses:
+        for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
+            yield from frames_of(of_frames(tables, numbers), path)
+        return
     groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
     for tables in iter_blocks(path, groups, CHUNK_ROWS):
         none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}

@@ -51,6 +51,16 @@ def test_every_command_has_a_help_with_an_example_that_calls_it() -> None:
         assert f"regengine {' '.join(words)}" in said.out.partition("Example")[2], words
 
 
+@pytest.mark.parametrize(
+    "words", [["show"], ["register"], ["tle", "info"], ["lens"], ["bench", "scenes"]], ids=" ".join
+)
+def test_a_command_without_arguments_says_its_help_as_it_is(folder: Path, words: list[str]) -> None:
+    said, helped = run(*words), run(*words, "--help")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == helped.out
+    assert len(said.err.splitlines()) > 8
+
+
 def test_both_launchers_and_the_module_are_one_program(folder: Path) -> None:
     told = [
         subprocess.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 import shutil
 from base64 import b64decode
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,13 @@ import numpy as np
 import pytest
 
 import regengine
+from regengine.api import run_inputs
+from regengine.batch.register import parameters_of
+from regengine.registration.parameters import AcceptParams, RegisterParams
+from regengine.store.index import find_frames
+from regengine.store.reviews import Decisions, decisions_path, judged_state
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.kit.browser import CHROMIUM, open_browser
@@ -252,3 +262,181 @@ def test_a_photo_whose_values_make_no_sense_spoils_no_other(
     assert len(data_of(out)["frames"]) == 40
     assert figures_of(store_copy)["photos"] == 40
     assert run("show", store_copy).code == 0
+
+
+# ---- which frames, in which order and form
+
+
+def shown(store: Path, *words: object) -> list[str]:
+    return [record["frame"] for record in run("show", store, *words, "--json").records]
+
+
+def test_frames_are_chosen_by_verdict_and_condition(store: Path) -> None:
+    records = run("show", store, "--json").records
+    wanted = [r["frame"] for r in records if r["verdict"] in ("review", "failed")]
+    assert shown(store, "--verdict", "review,failed") == wanted
+    steep = [r for r in records if r["camera"] and r["camera"]["off_nadir_deg"] < 10]
+    whole = run("show", store, "--where", "off_nadir_deg < 10", "--json").records
+    assert whole == steep  # whole records, with their hypotheses
+    table = run("show", store, "--where", "off_nadir_deg < 10").out.splitlines()
+    assert len(table) == 1 + len(steep)
+    for words, told in (
+        (("--where", "nonsense ="), "--where"),
+        (("--verdict", "good"), "--verdict good"),
+        (("--sort", "nonsense"), "--sort 'nonsense'"),
+        (("--format", "xml"), "--format xml"),
+        (("--format", "csv", "--json"), "two formats"),
+        (("ISS030-E-184140", "--verdict", "review"), "one is named"),
+    ):
+        said = run("show", store, *words)
+        assert (said.code, said.out) == (2, "")
+        assert told in said.err
+
+
+def test_frames_are_sorted_and_what_lacks_the_value_comes_last(store: Path) -> None:
+    records = run("show", store, "--json").records
+    known = [r for r in records if r["probability"] is not None]
+    unknown = [r["frame"] for r in records if r["probability"] is None]
+    up = [r["frame"] for r in sorted(known, key=lambda r: r["probability"])]
+    down = [r["frame"] for r in sorted(known, key=lambda r: -r["probability"])]
+    assert shown(store, "--sort", "probability") == up + unknown
+    assert shown(store, "--sort", "-probability") == down + unknown
+    table = run("show", store, "--verdict", "accepted", "--sort", "-off_nadir_deg").out
+    angles = [float(angle) for angle in re.findall(r" (\d+)° ", table)]
+    assert angles == sorted(angles, reverse=True)
+    assert len(angles) > 8
+
+
+def test_what_a_person_decided_is_a_condition_and_hides_nothing(store_copy: Path) -> None:
+    decide(store_copy, "ISS030-E-184140", "rejected")
+    decide(store_copy, "ISS030-E-184148", "accepted")
+    assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
+    # Verdicts are those of the column that is shown
+    assert "ISS030-E-184140" in shown(store_copy, "--verdict", "accepted")
+    assert "ISS030-E-184148" in shown(store_copy, "--verdict", "review")
+
+
+def decide(store: Path, frame: str, decision: Any) -> None:
+    (stored,) = find_frames(store, frame)
+    work = dict.fromkeys(("camera", "hypothesis", "quality", "place"))
+    work |= {"points": [], "comment": "", "tags": []}
+    with closing(Decisions(decisions_path(store))) as decisions:
+        judged = judged_state(stored.frame_index, stored.result)
+        decisions.save(judged, "Ann", decision, work)
+
+
+def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:
+    said = run("show", store, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(said.out, newline="")))
+    records = run("show", store, "--json").records
+    assert len(rows) == 40
+    for row, record in zip(rows, records, strict=True):
+        assert row["verdict"] == record["verdict"]
+        assert row["reasons"] == ",".join(record["reasons"])
+        assert not row["frame"].startswith(("=", "-", "@"))  # nothing that a spreadsheet runs
+        if record["camera"] is not None:
+            assert float(row["probability"]) == record["probability"]
+            assert float(row["off_nadir_deg"]) == record["camera"]["off_nadir_deg"]
+
+
+def test_no_line_about_a_photo_is_longer_than_a_screen_of_words(tmp_path: Path) -> None:
+    lights, elements = (ROOT / "data_samples" / name for name in ("lights.tif", "tle.txt"))
+    search = replace(RegisterParams(), accept=AcceptParams(min_lights=11))
+    inputs = run_inputs(
+        params=search, lights=lights, tle=elements, clock_window=77.0, any_category=True
+    )
+    parameters, sha256 = parameters_of(inputs)
+    assert len(parameters) > 5000
+    with StoreWriter(tmp_path / "run.h5") as writer:
+        writer.add(
+            StoredFrame(
+                frame_index=0,
+                result=proposal(),
+                parameters=parameters,
+                parameters_sha256=sha256,
+                processed_utc="2026-11-20T12:00:00Z",
+            )
+        )
+        writer.flush()
+    sheet = run("show", tmp_path / "run.h5", proposal().frame).out
+    assert max(map(len, sheet.splitlines())) < 250
+    for name, value in (
+        ("lights", lights), ("tle", elements), ("clock window s", 77.0), ("any category", "yes"),
+        ("work budget", 18.0), ("accept.min_lights", 11),
+    ):  # fmt: skip
+        assert re.search(rf"^  {re.escape(name)} +{re.escape(str(value))}$", sheet, re.M), name
+    assert "max_saturated_share" not in sheet  # as usual
+
+
+# ---- what placed a photo
+
+PROOF = (
+    "31 of 60 held-out patches agree at 25 m (chance 1e-20.5); "
+    "41 of 64 held-out patches agree at 12.5 m (chance 1e-35.0)"
+)
+
+
+@pytest.fixture
+def by_kind(tmp_path: Path) -> Path:
+    """A photo by lights, one on streets, one by day."""
+    found = proposal()
+    assert found.fit is not None
+    fit = replace(found.fit, matched_lights=0, runner_up_ncc=0.0)
+    results = [replace(found, frame="by-lights", path="by-lights.jpg")]
+    for kind in ("streets", "day"):
+        reference = f"{kind}, made by hand"
+        sources = {**dict(found.sources), "reference": reference, "proof": PROOF}
+        results.append(
+            replace(
+                found,
+                frame=f"on-{kind}",
+                path=f"on-{kind}.jpg",
+                fit=fit,
+                lights=reference,
+                sources=tuple(sorted(sources.items())),
+                control_points=tuple(replace(p, lights=0) for p in found.control_points),
+            )
+        )
+    return write_store(tmp_path / "run.h5", results)
+
+
+def test_the_table_tells_what_placed_a_photo(by_kind: Path) -> None:
+    by_lights, *others = run("show", by_kind).out.splitlines()[1:]
+    assert re.search(r" lights +143 lights +0\.29 ", by_lights)
+    for line, kind in zip(others, ("streets", "day"), strict=True):
+        assert re.search(rf" {kind} +41/64 patches +1\.9$|{kind} +41/64 patches  +1\.9  ", line)
+        assert "0 lights" not in line
+        assert "0.71 " not in line.partition("patches")[2]  # a margin that is the correlation
+
+
+def test_the_sheet_and_python_tell_what_placed_a_photo(by_kind: Path) -> None:
+    for kind in ("streets", "day"):
+        sheet = run("show", by_kind, f"on-{kind}").out
+        assert re.search(rf"^  placed on +{kind}$", sheet, re.M)
+        assert "31 of 60 held-out patches agree (chance 1e-20.5)" in sheet
+        assert "41 of 64 held-out patches agree (chance 1e-35.0)" in sheet
+        assert "matched lights" not in sheet
+        assert "runner-up" not in sheet
+        told = repr(regengine.open_store(by_kind)[f"on-{kind}"])
+        assert "41/64 patches" in told
+        assert "margin" not in told
+        assert "lights" not in told
+    assert re.search(r"^  matched lights +143$", run("show", by_kind, "by-lights").out, re.M)
+
+
+def test_the_report_tells_what_placed_a_photo(by_kind: Path, tmp_path: Path) -> None:
+    spread = figures_of(by_kind)["reliability"]["distributions"]
+    for name in ("margin", "matched_lights"):
+        assert sum(of["count"] for of in spread[name].values()) == 1, name
+    out = tmp_path / "report.html"
+    assert run("report", by_kind, "--out", out).code == 0
+    rows = {row["frame"]: row for row in data_of(out)["frames"]}
+    told = {
+        name: (row["placed_on"], row["lights"], row["patches"], row["margin"])
+        for name, row in rows.items()
+    }
+    assert told == {
+        "by-lights": ("lights", 143, None, 0.29),
+        "on-streets": ("streets", None, "41/64 patches", None),
+        "on-day": ("day", None, "41/64 patches", None),
+    }
