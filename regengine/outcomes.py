@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     import geopandas
@@ -150,7 +151,9 @@ class Table:
         ]
         shown = [x if len(x) <= SHOWN_LETTERS else f"{x[:SHOWN_LETTERS]} …" for x in lines]
         more = ["…"] if len(self) > SHOWN_ROWS else []
-        return "\n".join([*shown, *more, f"{len(self)} rows, {len(self.columns)} columns"])
+        return "\n".join(
+            [*shown, *more, f"{counted(len(self), 'row')}, {counted(len(self.columns), 'column')}"]
+        )
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -161,7 +164,7 @@ class Table:
         names = "".join(f"<th>{escape(name)}</th>" for name in head)
         return (
             f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-            f"<p>{len(self)} rows</p>"
+            f"<p>{counted(len(self), 'row')}</p>"
         )
 
 
@@ -505,7 +508,7 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Store {self.path}: {len(self):,} photos>"
+        return f"<Store {self.path}: {counted(len(self), 'photo')}>"
 
     def _read(self, group: str) -> Table:
         from regengine.store.snapshot import read_tables

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from regengine.errors import shown
-from regengine.io.plain import printable
+from regengine.io.plain import counted, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -57,7 +57,7 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
         elif not quiet and time.monotonic() - last_s >= LINE_EVERY_S and done < total:
             last_s = time.monotonic()
             logging.getLogger("regengine").info(
-                "%s: %d of %d photos, %s", doing, done, total, text()
+                "%s: %d of %s, %s", doing, done, counted(total, "photo"), text()
             )
 
     bars: list[Progress] = []

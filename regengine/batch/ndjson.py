@@ -17,7 +17,7 @@ from typing import Any
 from regengine.errors import StoreError
 from regengine.io.atomic import FileLock, put_in_place, refusal, replacements, sync_folder
 from regengine.io.checksums import fingerprint
-from regengine.io.plain import printable
+from regengine.io.plain import counted, printable
 from regengine.photo.frame_records import frame_id_of
 from regengine.result import Reason
 
@@ -210,8 +210,9 @@ class LineFile:
             raise self._foreign(self._current)
         if damaged:
             self._surplus = True
-            text = "%s: %d damaged lines are left out, and their photos done again."
-            logging.getLogger("regengine").warning(text, self._current, damaged)
+            text = "%s: %s left out, to be done again."
+            lines = counted(damaged, "damaged line is", "damaged lines are")
+            logging.getLogger("regengine").warning(text, self._current, lines)
 
     def _note(self, line: bytes, offset: int) -> bool:
         """Take in the line at an offset; False if it says of no photo."""

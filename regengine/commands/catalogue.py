@@ -14,6 +14,7 @@ from regengine.batch.console import print_data, say
 from regengine.commands.catalogue_package import package
 from regengine.commands.catalogue_tasking import tasking
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.collection.catalogue.query import Answer, Question
@@ -103,10 +104,11 @@ def build(
     if as_json:
         typer.echo(json.dumps({"out": str(out), **vars(built)}))
     if not quiet:
-        copies = f", {built.copies:,} more of the same photos" if built.copies else ""
+        more = counted(built.copies, "more copy", "more copies")
+        copies = f", {more} of photos" if built.copies else ""
         say(
-            f"{out}: {built.frames:,} photos{copies}, {built.places:,} places, "
-            f"{built.nights:,} nights",
+            f"{out}: {counted(built.frames, 'photo')}{copies}, {counted(built.places, 'place')}, "
+            f"{counted(built.nights, 'night')}",
             err=True,
         )
 
@@ -290,7 +292,7 @@ def stars(
         say(*lines("table"))
     if not quiet:
         where = "" if out is None or not counts else f"{out}: "
-        say(f"{where}{len(counts):,} of {len(records):,} solved frames", err=True)
+        say(f"{where}{len(counts):,} of {counted(len(records), 'solved frame')}", err=True)
     if failed or not records:
         raise typer.Exit(EXIT_FRAMES_FAILED)
 

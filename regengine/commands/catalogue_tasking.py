@@ -11,6 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import ElementSets, Force, Json, Quiet
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.collection.tasking.plan import Plan
@@ -145,14 +146,14 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
         return
     if plan.uncertain:
         say(
-            f"Warning: {plan.uncertain:,} passes are left out, since the element set of "
-            f"{element_set.epoch_utc:%Y-%m-%d} is too old to tell their time: run it again with a "
-            "newer one.",
+            f"Warning: {counted(plan.uncertain, 'pass is', 'passes are')} left out, since the "
+            f"element set of {element_set.epoch_utc:%Y-%m-%d} is too old to tell the time: "
+            "run it again with a newer one.",
             err=True,
         )
-    known = "" if worst is None else f", their times known to {worst:.0f} s or better"
+    known = "" if worst is None else f", times known to {worst:.0f} s or better"
     say(
-        f"{out}: {len(passes):,} passes of {reached:,} places{known}; "
-        f"{len(plan.wanted):,} of {places:,} places have no good frame",
+        f"{out}: {counted(len(passes), 'pass', 'passes')} of {counted(reached, 'place')}{known}; "
+        f"{len(plan.wanted):,} of {counted(places, 'place')} without a good frame",
         err=True,
     )

@@ -16,6 +16,7 @@ import typer
 from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
+from regengine.io.plain import counted
 
 LEAST_FREE_MB = 2_000
 
@@ -112,7 +113,7 @@ def _index(lights: list[Path]) -> tuple[str, str]:
         return "none", f"regengine lights index {maps[0]}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
-    return f"{count:,} lights ({index})", ""
+    return f"{counted(count, 'light')} ({index})", ""
 
 
 def _element_sets() -> tuple[str, str]:

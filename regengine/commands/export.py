@@ -10,6 +10,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.exchange.export.formats import MODULES, format_name
+from regengine.io.plain import counted
 
 
 def main(
@@ -113,6 +114,6 @@ def main(
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(written.left_out.items()))
         tail = f"; left out: {left}" if left else ""
         who = f", {written.reviewed:,} as a person accepted them" if written.reviewed else ""
-        say(f"{out}: {written.frames:,} photos{who}{tail}", err=True)
+        say(f"{out}: {counted(written.frames, 'photo')}{who}{tail}", err=True)
     if written.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

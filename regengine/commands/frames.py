@@ -12,6 +12,7 @@ import typer
 
 from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.archive.table import FrameTable
@@ -36,13 +37,17 @@ def put_out(
         print_data(csv_text(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
-            f"of {table.read:,} rows" if table.read != len(table.rows) else "",
-            f"{table.nameless:,} name no photo" if table.nameless else "",
-            f"{table.doubtful:,} photos have problems, see that column" if table.doubtful else "",
+            f"of {counted(table.read, 'row')}" if table.read != len(table.rows) else "",
+            f"{counted(table.nameless, 'row names', 'rows name')} no photo"
+            if table.nameless
+            else "",
+            f"{counted(table.doubtful, 'photo has', 'photos have')} problems, see that column"
+            if table.doubtful
+            else "",
         ]
         tail = "".join(f", {note}" for note in notes if note)
         where = "" if out is None else f"{out}: "
-        say(f"{where}{len(table.rows):,} photos{tail}", err=True)
+        say(f"{where}{counted(len(table.rows), 'photo')}{tail}", err=True)
 
 
 def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
@@ -207,8 +212,15 @@ def query(
         )
     put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
-        strays = f", {asked.strays:,} rows were not what was asked for" if asked.strays else ""
-        typer.echo(f"{asked.requests:,} questions, {asked.kept:,} from the cache{strays}", err=True)
+        strays = (
+            f", {counted(asked.strays, 'row was', 'rows were')} not what was asked for"
+            if asked.strays
+            else ""
+        )
+        typer.echo(
+            f"{counted(asked.requests, 'question')}, {asked.kept:,} from the cache{strays}",
+            err=True,
+        )
 
 
 @app.command(no_args_is_help=True)

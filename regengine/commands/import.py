@@ -10,6 +10,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import Json, Quiet, StoreFile
+from regengine.io.plain import counted
 
 
 def main(
@@ -94,13 +95,13 @@ def main(
             value = plain(record | told | {"points": points}, printable)
             typer.echo(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
-            say(f"{one.result.frame}: {told['count']} points, no camera of ours")
+            say(f"{one.result.frame}: {counted(told['count'], 'point')}, no camera of ours")
         else:
             pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
             say(
-                f"{one.result.frame}: {told['count']} points, our camera is off by {pixels}"
-                f"{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
+                f"{one.result.frame}: {counted(told['count'], 'point')}, our camera is off by "
+                f"{pixels}{told['rms_m'] / 1e3:.2f} km rms, right at {told['right']}"
             )
     if not quiet:
         done = f"kept as decisions of {name}" if keep else "not kept"
-        say(f"{store}: points of {len(imported):,} photos, {done}", err=True)
+        say(f"{store}: points of {counted(len(imported), 'photo')}, {done}", err=True)

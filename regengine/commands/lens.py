@@ -11,6 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.sky.stars.lens_photo import LensPhoto
@@ -118,10 +119,10 @@ def fit(
     save_profile(profile, out)
     typer.echo(json.dumps(asdict(profile)))
     logger.info(
-        "%s: %d stars of %d photos, residual %.3f px per axis, focal length %.2f +- %.2f px",
+        "%s: %d stars of %s, residual %.3f px per axis, focal length %.2f +- %.2f px",
         out,
         profile.stars,
-        profile.frames,
+        counted(profile.frames, "photo"),
         profile.rms_px,
         profile.focal_px,
         profile.sigma("focal_px"),

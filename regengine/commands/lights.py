@@ -18,6 +18,7 @@ import typer
 from regengine.batch.console import LINE_EVERY_S, say
 from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError, StoreError
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.references.kinds import KindName
@@ -170,8 +171,8 @@ def fetch_tiles(
     made_bytes = estimate_bytes(kind, grid) * (1.5 if kind == "lights" else 1.0)
     if not quiet:
         say(
-            f"{len(tiles.wanted):,} tiles, {len(tiles.wanted) - len(missing):,} there already: "
-            f"about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
+            f"{counted(len(tiles.wanted), 'tile')}, {len(tiles.wanted) - len(missing):,} there "
+            f"already: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
             f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}.",
             err=True,
         )

@@ -14,6 +14,7 @@ import typer
 
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.result import Answer
@@ -113,8 +114,8 @@ class LineRun:
         logger = logging.getLogger("regengine")
         if self.out is not None:
             again = f"; {failed} failed (--retry failed tries them again)" if failed else ""
-            known = f" ({taken} were there already)" if taken else ""
-            logger.info("%d photos%s%s; stored in %s", done, known, again, self.out)
+            known = f" ({counted(taken, 'was', 'were')} there already)" if taken else ""
+            logger.info("%s%s%s; stored in %s", counted(done, "photo"), known, again, self.out)
         if stopped and self.out is None:
             logger.warning(
                 "interrupted; with --out FILE.ndjson a run can be taken up where it stopped"

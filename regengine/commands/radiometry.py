@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from regengine.commands import options as common
+from regengine.io.plain import counted
 
 
 def main(
@@ -74,7 +75,7 @@ def main(
             say(_told(row), err=True)
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
         tail = f"; left out: {left}" if left else ""
-        say(f"{out}: {len(measured.photos):,} photos{tail}", err=True)
+        say(f"{out}: {counted(len(measured.photos), 'photo')}{tail}", err=True)
     if measured.failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 

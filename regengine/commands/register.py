@@ -11,6 +11,7 @@ from detectors.constants import HEIGHT_RANGE_KM
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
 from regengine.errors import EphemerisError
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.batch.run import BatchSummary
@@ -235,14 +236,18 @@ def _tell(
     advice = ""
     if summary.interrupted:
         untold = summary.unsettled.total()
-        which = f" and be told of {untold} that others may still change" if untold else ""
+        which = (
+            f" and be told of {counted(untold, 'photo')} that others may still change"
+            if untold
+            else ""
+        )
         advice = f"; interrupted, give the same command again to go on{which}"
     elif summary.verdicts["failed"]:
         advice = "; --retry failed tries those that failed again"
     log = logging.getLogger("regengine")
     log.info(
-        "%d photos%s: %s; stored in %s%s%s",
-        stored.total(),
+        "%s%s: %s; stored in %s%s%s",
+        counted(stored.total(), "photo"),
         taken,
         ", ".join(counts),
         store,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands.options import Json, Quiet, StoreFile
+from regengine.io.plain import counted
 
 PAGE_ENDINGS = (".html", ".htm")
 
@@ -62,7 +63,7 @@ def main(
                 overlays=overlays,
                 advance=advance,
             )
-        told = f"{figures['photos']} photos, {len(listed)} listed, {pictured} shown"
+        told = f"{counted(figures['photos'], 'photo')}, {len(listed)} listed, {pictured} shown"
         if not quiet:
             say(f"{page}: {told}", err=True)
     if as_json:

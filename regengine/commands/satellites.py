@@ -10,6 +10,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.sky.satellites.observer import GroundSite
@@ -98,9 +99,9 @@ def main(
     catalogue = load_catalogue(tle)
     if catalogue.skipped:
         logger.warning(
-            "%s: %d damaged element sets are left out of %d.",
+            "%s: %s left out of %d.",
             tle,
-            catalogue.skipped,
+            counted(catalogue.skipped, "damaged element set is", "damaged element sets are"),
             catalogue.skipped + len(catalogue.sets),
         )
     job = SatelliteJob(

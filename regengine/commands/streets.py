@@ -13,6 +13,7 @@ from regengine.batch.console import say
 from regengine.commands.lights import made_alone, progress_bar, show_facts
 from regengine.commands.options import Force, Json, Quiet, Region
 from regengine.errors import ConfigError, LightMapError
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.references.reference import Bounds
@@ -188,13 +189,15 @@ def _build(
         return
     if made.n_broken:
         say(
-            f"{made.n_broken:,} of {made.n_lines:,} lines were left out: their geometry is broken.",
+            f"{made.n_broken:,} of {counted(made.n_lines, 'line')} were left out: "
+            "their geometry is broken.",
             err=True,
         )
     west, south, east, north = made.bounds
     say(
-        f"{out}: {made.n_roads:,} of {made.n_lines:,} lines are lit roads, {made.road_km:,.0f} km; "
-        f"{west:.2f},{south:.2f},{east:.2f},{north:.2f}, {100.0 * made.covered:.0f} % covered; "
+        f"{out}: {made.n_roads:,} of {counted(made.n_lines, 'line')} are lit roads, "
+        f"{made.road_km:,.0f} km; {west:.2f},{south:.2f},{east:.2f},{north:.2f}, "
+        f"{100.0 * made.covered:.0f} % covered; "
         f"{out.stat().st_size / 1e6:,.1f} MB in {time.monotonic() - start:.0f} s. "
         "© OpenStreetMap contributors (ODbL)",
         err=True,

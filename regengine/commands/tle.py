@@ -11,6 +11,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import Json, parse_time
+from regengine.io.plain import counted
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
@@ -44,8 +45,8 @@ def add(
         kept = keep_element_sets(one.path.read_bytes(), one.path.name)
         facts = coverage(one)
         say(
-            f"{kept}: {facts['element_sets']:,} element sets, {facts['first_epoch_utc']} to "
-            f"{facts['last_epoch_utc']}"
+            f"{kept}: {counted(facts['element_sets'], 'element set')}, "
+            f"{facts['first_epoch_utc']} to {facts['last_epoch_utc']}"
         )
 
 
@@ -75,7 +76,8 @@ def get(
         check_reach(parse_time(around))
     kept = keep_element_sets(fetch_latest(), f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
     facts = coverage(load_tle_file(kept))
-    say(f"{kept}: {facts['element_sets']:,} element sets until {facts['last_epoch_utc']}")
+    sets = counted(facts["element_sets"], "element set")
+    say(f"{kept}: {sets} until {facts['last_epoch_utc']}")
 
 
 @app.command(no_args_is_help=True)

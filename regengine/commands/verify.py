@@ -8,6 +8,7 @@ import typer
 
 from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, StoreFile
+from regengine.io.plain import counted
 
 
 def main(
@@ -48,7 +49,7 @@ def main(
         for problem in found.problems:
             say(problem.text)
     else:
-        parts = f", {found.parts} parts not merged yet" if found.parts else ""
-        say(f"{store} is sound: {found.frames:,} frames{parts}.")
+        parts = f", {counted(found.parts, 'part')} not merged yet" if found.parts else ""
+        say(f"{store} is sound: {counted(found.frames, 'frame')}{parts}.")
     if found.problems:
         raise typer.Exit(EXIT_FRAMES_FAILED)

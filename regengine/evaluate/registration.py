@@ -17,6 +17,7 @@ from matchers.camera import Camera
 from matchers.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
 from regengine.evaluate.tables import csv_rows, most_share, numbers, table
+from regengine.io.plain import counted
 from regengine.result import LEAST_HULL, LEAST_POINTS
 
 # "Right": every control point this near its true place, whichever is larger (docs/benchmark.md)
@@ -250,8 +251,8 @@ def score_answers(
         )
     if strange:
         logging.getLogger("regengine").warning(
-            "answers about %d photos that are not of the benchmark are left out, such as %s",
-            len(strange),
+            "answers about %s that the benchmark does not have are left out, such as %s",
+            counted(len(strange), "photo"),
             strange[0],
         )
     return [_judged(photo, answers.get(photo_key(photo.name))) for photo in photos]

@@ -14,6 +14,7 @@ import numpy as np
 
 from matchers.earth import local_axes
 from regengine.errors import EphemerisError
+from regengine.io.plain import counted
 from regengine.orbit.propagation import (
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,
@@ -121,5 +122,6 @@ def frame_records(path: Path) -> FrameRecords:
         for sentence in records.problems[:MOST_TOLD]:
             log.warning("%s; the value is left out", sentence)
         if len(records.problems) > MOST_TOLD:
-            log.warning("%s: %d more are left out", path, len(records.problems) - MOST_TOLD)
+            more = counted(len(records.problems) - MOST_TOLD, "more value is", "more values are")
+            log.warning("%s: %s left out", path, more)
     return records

@@ -11,6 +11,7 @@ from sgp4.alpha5 import to_alpha5
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
+from regengine.io.plain import counted
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import (
     LINE_LENGTH,
@@ -169,9 +170,10 @@ class TleSet:
         nearest = int(np.argmin(np.abs(age)))
         if abs(age[nearest]) > MAX_AGE_DAYS:
             raise EphemerisError(
-                f"{self.path}: {when} lies {abs(age[nearest]):.0f} days from the nearest usable "
-                f"element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; "
-                "use a TLE file that covers the date of the photograph, or give --nadir"
+                f"{self.path}: {when} lies {counted(round(abs(age[nearest])), 'day')} from the "
+                f"nearest usable element set ({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more "
+                "than a year; use a TLE file that covers the date of the photograph, or "
+                "give --nadir"
             )
 
 

@@ -24,6 +24,7 @@ from rasterio.warp import transform as warp_points
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, reading
 from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
+from regengine.io.plain import counted
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.references.lights import (
@@ -139,8 +140,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
     with open_raster(path, driver=driver) as dataset:
         if dataset.count == 0:
             raise LightMapError(
-                f"{path} holds {len(dataset.subdatasets)} variables: extract the radiance with "
-                "gdal_translate NETCDF:file.nc:variable out.tif and give that file."
+                f"{path} holds {counted(len(dataset.subdatasets), 'variable')}: extract the "
+                "radiance with gdal_translate NETCDF:file.nc:variable out.tif and give that file."
             )
         # By the CF conventions a netCDF is in degrees where no other system is named
         crs = CRS.from_epsg(4326) if driver == "netCDF" and not dataset.crs else dataset.crs

@@ -27,6 +27,7 @@ from detectors.masks import (
 from matchers.camera import Camera
 from matchers.photo_light import LightImage, light_image
 from matchers.verify import find_light_peaks
+from regengine.io.plain import counted
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, brought_down, captions, read_linear_light
@@ -104,8 +105,8 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         n_lights = count_light_peaks(photo)
         if n_lights < params.search.min_peaks_blind:
             text = (
-                f"only {n_lights} lights can be told apart, too few to find them anywhere on Earth;"
-                " give the time with element sets, or the nadir"
+                f"only {counted(n_lights, 'light')} can be told apart, too few to find them "
+                "anywhere on Earth; give the time with element sets, or the nadir"
             )
             return replace(photo, skip_reason=Reason(code="few_lights", text=text))
     return photo

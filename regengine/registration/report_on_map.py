@@ -10,6 +10,7 @@ import numpy as np
 from matchers.pose import PARAMETERS
 from matchers.refine import fit_pose, stated_noise
 from matchers.verify import LightPeaks
+from regengine.io.plain import counted
 from regengine.registration.accept import decide
 from regengine.registration.control_points import camera_covariances, select_control_points
 from regengine.registration.parameters import CellParams, RegisterParams
@@ -165,7 +166,7 @@ def report_on_map(
         text = f"chance brings about as much agreement with a probability of {what}"
         reasons = (*reasons, Reason(code="low_probability", text=text))
     if len(points) < LEAST_POINTS:
-        text = f"only {len(points)} places of the photo can be tied to the map"
+        text = f"only {counted(len(points), 'place')} of the photo can be tied to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))
     sources = {**dict(unplaced.sources), "reference": reference, "proof": tell_proofs(match.proofs)}
     result = replace(

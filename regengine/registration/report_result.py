@@ -15,6 +15,7 @@ from matchers.camera import Camera
 from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from matchers.verify import LIGHTS
+from regengine.io.plain import counted
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction
 from regengine.photo.frame import Frame
@@ -332,7 +333,7 @@ def list_review_reasons(
     hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
     hull_share = hull_px2 / (match.camera.width_px * match.camera.height_px)
     if len(points) < LEAST_POINTS:
-        text = f"only {len(points)} places of the photo can be tied to the map"
+        text = f"only {counted(len(points), 'place')} of the photo can be tied to the map"
         found.append(Reason(code="few_control_points", text=text))
     elif hull_share < LEAST_HULL:
         text = f"the control points span {100.0 * hull_share:.2f} % of the picture alone"

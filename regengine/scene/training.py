@@ -10,6 +10,7 @@ from importlib.metadata import version
 import numpy as np
 
 from regengine.errors import ConfigError, FrameError
+from regengine.io.plain import counted
 from regengine.scene.crossval import (
     CLUSTERINGS,
     METHODS,
@@ -43,7 +44,7 @@ def check_samples(samples: Samples) -> None:
     if len(known) < 2:
         raise ConfigError(
             "too few labelled photos: at least two classes need two photos each that are not of "
-            f"one group; {len(samples)} photos were read, and "
+            f"one group; {counted(len(samples), 'photo was', 'photos were')} read, and "
             + (f"only {known[0]} has that." if known else "no class has that.")
         )
 

@@ -179,7 +179,7 @@ def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path) -> None:
     )
     (tmp_path / "t.csv").write_text(text)
     said = run("frames", "read", tmp_path / "t.csv", "--json")
-    assert "1 photos, of 2 rows, 1 name no photo, 1 photos have problems" in said.err
+    assert "1 photo, of 2 rows, 1 row names no photo, 1 photo has problems" in said.err
     (row,) = said.records
     nothing = ("nadir_lat", "nadir_lon", "time_utc", "sun_elevation_deg", "focal_mm")
     assert [row[name] for name in nothing] == [None] * 5
@@ -205,7 +205,7 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     tsv.write_text(f"{JSC}\n{JSC_ROW}\n")
     said = run("frames", "read", tsv, "--out", out)
     assert (said.code, said.out) == (0, "")
-    assert f"{out}: 1 photos" in said.err
+    assert f"{out}: 1 photo" in said.err
     said = run("frames", "read", tsv, "--out", out)
     assert (said.code, "replace it with --force" in said.err) == (2, True)
     asked = ("register", photo, "--metadata", out, "--lights", LIGHTS, "--dry-run", "--json")

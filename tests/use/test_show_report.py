@@ -31,6 +31,7 @@ from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.kit.browser import CHROMIUM, open_browser
 from tests.kit.exports import write_store
+from tests.kit.faults import write_photos
 from tests.kit.program import run
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
@@ -262,6 +263,31 @@ def test_a_photo_whose_values_make_no_sense_spoils_no_other(
     assert len(data_of(out)["frames"]) == 40
     assert figures_of(store_copy)["photos"] == 40
     assert run("show", store_copy).code == 0
+
+
+def test_one_is_counted_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = write_store(tmp_path / "one.h5", [proposal()])
+    write_photos(tmp_path / "photos", 1)
+    told = [
+        run("verify", store).out,
+        run("report", store, "--out", "r.html").err,
+        run("export", store, "--format", "csv", "--out", "p.csv", "--verdict", "all").err,
+        run("overlay", store, "--out", "drawn").err,
+        repr(regengine.open_store(store)),
+        repr(regengine.open_store(store).frames),
+        run("detect", "lights", "photos", "--out", "l.ndjson", "--workers", 0).err,
+        run(
+            *("register", "photos", "--lights", ROOT / "data_samples" / "lights.tif"),
+            *("--blind", "never", "--workers", 0, "--store", "two.h5"),
+        ).err,
+    ]
+    for text, one in zip(
+        told, ("1 frame.", "1 photo,", "1 photo", "0 overlays", "1 photo>", "1 row,", "1 photo;",
+               "1 photo:"), strict=True
+    ):  # fmt: skip
+        assert one in text
+        assert re.findall(r"\b1 (?!is|was|has)[a-z]+s\b", text) == []
 
 
 # ---- which frames, in which order and form

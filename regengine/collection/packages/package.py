@@ -24,6 +24,7 @@ from regengine.exchange.export.formats import known_format
 from regengine.exchange.export.formats.gcp_qgis import points_text
 from regengine.exchange.export.frame import ExportFrame, engine_frame, with_review
 from regengine.io.html import visible_text
+from regengine.io.plain import counted
 from regengine.photo.frame_records import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.reviews import reviewed
@@ -179,7 +180,7 @@ def readme(contents: Contents) -> str:
     files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in contents.calibration]
     text = _TEXT.format(
         title=plain_text(contents.title),
-        count=f"{len(frames)} photograph{'s' * (len(frames) != 1)}",
+        count=counted(len(frames), "photograph"),
         version=version("regengine"),
         chosen=plain_text(contents.chosen),
         photos="\n".join(map(_photo_row, frames)),

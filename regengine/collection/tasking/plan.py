@@ -14,6 +14,7 @@ from detectors.constants import DAY_S
 from matchers.earth import geodetic_to_ecef
 from regengine.collection.tasking.passes import find_passes, pass_sigma
 from regengine.errors import EphemerisError
+from regengine.io.plain import counted
 from regengine.orbit.rotation import days_since_j2000
 from regengine.orbit.sun_moon import sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
@@ -162,8 +163,8 @@ def plan_passes(
     if sigma_s > limits.max_sigma_s:
         raise EphemerisError(
             f"{element_set.path}: the nearest element set is of {element_set.epoch_utc:%Y-%m-%d}, "
-            f"{abs(age_h) / 24.0:.0f} days from {start:%Y-%m-%d}, so that passes are known to "
-            f"{sigma_s:.0f} s alone: give a newer one, or allow more with --max-sigma-s.",
+            f"{counted(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}, so that passes are "
+            f"known to {sigma_s:.0f} s alone: give a newer one, or allow more with --max-sigma-s.",
             code="tle_stale",
         )
     lon, lat = wanted["lon"].to_numpy(float), wanted["lat"].to_numpy(float)

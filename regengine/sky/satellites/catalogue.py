@@ -12,6 +12,7 @@ import numpy as np
 
 from detectors.types import FloatArray
 from regengine.errors import EphemerisError
+from regengine.io.plain import counted
 from regengine.orbit.rotation import days_since_j2000, utc_of
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
 from regengine.orbit.tle_format import ElementSet, check_pairs, read_pairs
@@ -59,7 +60,7 @@ class SatelliteCatalogue:
             nearest = int(np.argmin(np.abs(age)))
             raise EphemerisError(
                 f"{self.path}: the element set nearest to the photo is "
-                f"{abs(age[nearest]):.0f} days away "
+                f"{counted(round(abs(age[nearest])), 'day')} away "
                 f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and after {OLDEST_DAYS:.0f} days "
                 "satellites are no longer where it says: take a catalogue of the photo's date.",
                 code="tle_stale",

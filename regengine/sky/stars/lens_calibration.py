@@ -16,6 +16,7 @@ from matchers.lens_fit import LensFit, LensFrame, choose_lens, held_out_px
 from matchers.sky_camera import SkyCamera
 from matchers.star_fit import StarPairs, pair_stars
 from regengine.errors import ConfigError
+from regengine.io.plain import counted
 from regengine.photo.lens_profile import (
     SUN_COLOUR,
     ChannelPhotometry,
@@ -162,8 +163,8 @@ def _lens_frames(
     for (photo, camera, sky), pair in zip(views, pairs, strict=True):
         if len(pair.star) < FEWEST_STARS:
             raise ConfigError(
-                f"{photo.frame.path}: only {len(pair.star)} stars stand alone, {FEWEST_STARS} are "
-                "needed to calibrate a lens; leave this photo out."
+                f"{photo.frame.path}: only {counted(len(pair.star), 'star stands', 'stars stand')} "
+                f"alone, {FEWEST_STARS} are needed to calibrate a lens; leave this photo out."
             )
         spread = np.einsum("nii->n", photo.stars.covariance_px2[pair.detection]) / 2.0
         frames.append(

@@ -19,6 +19,7 @@ from matchers.star_search import (
     propose,
 )
 from matchers.star_verify import StarField, VerifyParameters, verify
+from regengine.io.plain import counted
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
 
@@ -98,8 +99,8 @@ def solve_stars(
     if len(chosen) < FEWEST_STARS:
         return Reason(
             code="few_stars",
-            text=f"{len(chosen)} stars were found and {FEWEST_STARS} are needed: "
-            "nothing can be told from fewer.",
+            text=f"{counted(len(chosen), 'star was', 'stars were')} found and {FEWEST_STARS} are "
+            "needed: nothing can be told from fewer.",
         )
     x, y, snr = stars.x[chosen], stars.y[chosen], stars.snr[chosen]
     limit = time.process_time() + options.max_seconds
