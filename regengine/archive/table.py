@@ -18,7 +18,7 @@ from regengine.archive.interpret import (
 )
 from regengine.archive.row import FrameRow, merged
 from regengine.errors import ConfigError, EphemerisError
-from regengine.io.tables import read_csv
+from regengine.io.tables import read_csv, utf16_codec
 from regengine.orbit.position import contradicts, element_sets
 from regengine.orbit.propagation import camera_position, position_from_nadir
 
@@ -54,13 +54,15 @@ def read_cells(path: Path) -> Iterator[dict[str, str]]:
 
 
 def read_any_text(path: Path) -> str:
-    """Text of a file, whatever its encoding: UTF-8, else each line that is not as Windows-1252."""
+    """Text of a file: UTF-8 or UTF-16, else each line that is not UTF-8 as Windows-1252."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise refused(path, f"it has more than {LARGEST_BYTES >> 20} MB: split it")
         data = path.read_bytes()
     except OSError as error:
         raise refused(path, error.strerror or str(error)) from error
+    if (codec := utf16_codec(data)) is not None:
+        return data.decode(codec, errors="replace")
     if b"\0" in data[:4096]:
         raise refused(path, "it is no text")
     try:

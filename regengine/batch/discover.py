@@ -6,19 +6,32 @@ import glob
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from regengine.errors import ConfigError, NoPhotoError
+from regengine.io.plain import counted
 from regengine.io.urls import is_photo, is_url, without_secrets
+
+# Folders in which disks and systems keep thumbnails, deleted files and pieces of files, by their
+# names in small letters; those that begin with a dot are hidden anyhow
+NO_PHOTOS = frozenset(
+    {
+        *("@eadir", "@recycle", "@recently-snapshot", "@tmp", "#recycle", "#snapshot"),
+        *("$recycle.bin", "system volume information", "lost+found", "__macosx"),
+        *(".thumbnails", ".@__thumb", ".trashes"),
+    }
+)
 
 
 def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path]:
     """Photos that files, folders and glob patterns stand for, each once.
 
     A file stands for itself, whatever its ending and even if it is missing; a folder for the photos
-    in it and below; a pattern (``**`` goes into folders) for what matches it; both in alphabetical
+    in it and below, but for hidden folders and those of `NO_PHOTOS`, which count where they are
+    named themselves; a pattern (``**`` goes into folders) for what matches it; both in alphabetical
     order. ``exclude`` are files, and folders with their content, that are never taken: the
     night-light maps, and the folder that overlays are written to.
     """
@@ -75,18 +88,35 @@ def _expand(pattern: str) -> list[Path]:
         Path(match)
         for match in glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
     )
+    # Names that are written in a pattern are meant
+    written = {part.lower() for part in path.parts}
+    matches = [
+        match
+        for match in matches
+        if not any(part.lower() in NO_PHOTOS - written for part in match.parts)
+    ]
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
     photos += [below for match in matches if os.path.isdir(match) for below in _photos_below(match)]
     return sorted(set(photos)) or [match for match in matches if os.path.isfile(match)]
 
 
 def _photos_below(folder: Path) -> list[Path]:
-    found = []
+    found, passed_over = [], Counter[str]()
     for parent, folders, names in os.walk(folder, onerror=_tell_unread):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
+        folders[:] = [
+            name for name in folders if not (name.startswith(".") or name.lower() in NO_PHOTOS)
+        ]
         found += [
             Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
         ]
+    if passed_over:
+        logging.getLogger("regengine").info(
+            "%s: left out %s of thumbnails and deleted files (%s); name one to take its pictures.",
+            folder,
+            counted(passed_over.total(), "folder"),
+            ", ".join(sorted(passed_over)),
+        )
     return sorted(found)
 
 

@@ -21,6 +21,7 @@ from regengine.batch.discover import find_photos, is_there
 from regengine.batch.plan import Task, taken_over
 from regengine.batch.run import BatchOptions, Photos
 from regengine.errors import ConfigError, FrameError
+from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, scheme_of
 from regengine.photo.frame_records import archive_name
 from regengine.result import Reason
@@ -115,7 +116,7 @@ def _spelled_out(arguments: Sequence[str]) -> list[str]:
 def _read_list(path: Path) -> list[str]:
     """A photo a line; empty lines and ``#`` lines do not count."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = decode_text(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "

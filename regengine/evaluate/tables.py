@@ -6,10 +6,12 @@ import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
+from regengine.io.tables import decode_text
 
 
 def csv_rows(
@@ -21,7 +23,7 @@ def csv_rows(
     to give instead.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with StringIO(decode_text(path.read_bytes()), newline="") as stream:
             reader = csv.DictReader(stream)
             lacking = [name for name in needed if name not in (reader.fieldnames or ())]
             if lacking:

@@ -1,11 +1,14 @@
 """Tables as CSV: UTF-8, a header, empty cells for what is missing, and nothing that runs.
 
+Tables that are read may be in UTF-16, too, as spreadsheets write "Unicode text".
+
 Spreadsheets run what begins with ``=``, ``+``, ``-`` or ``@``, also in a CSV file (OWASP, "CSV
 Injection"). Names of photos come from strangers, so they are not to begin so.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator
@@ -55,6 +58,24 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
         line = io.StringIO(newline="")
         csv.writer(line, lineterminator="\n").writerow(row)  # quotes what holds its line's end
         yield line.getvalue().removesuffix("\n")
+
+
+def utf16_codec(data: bytes) -> str | None:
+    """The codec of a text in UTF-16, by its byte-order mark or its first letter; None of others."""
+    first = data[:2]
+    if first in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    if len(first) < 2 or first.count(0) != 1:
+        return None
+    return "utf-16-be" if first[0] == 0 else "utf-16-le"
+
+
+def decode_text(data: bytes, errors: str = "strict") -> str:
+    """Text of a file: UTF-8 or UTF-16, with or without a byte-order mark.
+
+    UnicodeDecodeError where it is neither, unless ``errors`` says otherwise.
+    """
+    return data.decode(utf16_codec(data) or "utf-8-sig", errors)
 
 
 def read_csv(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -19,6 +19,7 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import counted
+from regengine.io.tables import decode_text
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
@@ -121,8 +122,7 @@ def read_tle_text(path: Path) -> str:
         raise EphemerisError(
             f"{path}: the TLE file cannot be read ({what}); check the path given with --tle"
         ) from error
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    return content.decode(encoding, errors="replace")
+    return decode_text(content, errors="replace")
 
 
 def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:

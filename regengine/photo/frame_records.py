@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -17,7 +16,7 @@ from detectors.constants import HEIGHT_RANGE_KM, SEMI_MAJOR_M
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular
-from regengine.io.tables import read_csv
+from regengine.io.tables import decode_text, read_csv
 from regengine.io.times import parse_date_and_time, parse_iso_time
 
 NAUTICAL_MILE_KM = 1.852
@@ -248,8 +247,8 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
         records = parquet.read_table(path).to_pylist()
     else:
         # JSC tables that passed through several hands hold bytes of several encodings.
-        with TextIOWrapper(open_regular(path), "utf-8-sig", errors="replace") as table:
-            text = table.read()
+        with open_regular(path) as table:
+            text = decode_text(table.read(), errors="replace")
         if not text.startswith("{"):
             yield from read_csv(text)
             return

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
+from regengine.io.tables import decode_text
 
 REQUIRED_COLUMNS = ("path", "label")
 SEPARATOR = ";"
@@ -71,7 +73,7 @@ def read_scene_labels(path: Path) -> list[SceneLabel]:
     """
     found: dict[str, SceneLabel] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with StringIO(decode_text(path.read_bytes()), newline="") as stream:
             table = csv.DictReader(stream)
             _check_columns(path, table.fieldnames)
             for row in table:

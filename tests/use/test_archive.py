@@ -172,6 +172,16 @@ def test_answers_of_the_database_are_read(tmp_path: Path) -> None:
     assert (second["nadir_lat"], second["nadir_lon"]) == (3.0, 4.0)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_a_table_of_a_spreadsheet_is_read_whatever_its_encoding(
+    tmp_path: Path, encoding: str
+) -> None:
+    text = "frame_id\tnadir_lat\tnadir_lon\r\nISS016-E-1\t1.5\t2.5\r\n"
+    (tmp_path / "t.txt").write_bytes(text.encode(encoding))
+    (row,) = run("frames", "read", tmp_path / "t.txt", "--json").records
+    assert (row["nadir_lat"], row["nadir_lon"]) == (1.5, 2.5)
+
+
 def test_what_makes_no_sense_is_left_out_and_named(tmp_path: Path) -> None:
     text = (
         "frame_id,nadir_lat,nadir_lon,time_utc,sun_el,focal_mm,coordimage\n"

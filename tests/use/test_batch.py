@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regengine.batch.discover import find_photos
 from tests.conftest import ROOT
 from tests.kit.faults import write_photos
 from tests.kit.program import Said, begin, run, start
@@ -76,6 +77,27 @@ def test_photos_are_files_folders_patterns_and_lists_each_taken_once(
     said = register(*given)
     assert frames(said) == NIGHTS
     assert column("path") == [f"photos/{name}.png" for name in NIGHTS]
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "#recycle", ".thumbnails", "lost+found", "$RECYCLE.BIN", "@Recycle"]
+)
+def test_thumbnails_and_deleted_photos_of_disks_are_taken_only_where_they_are_named(
+    photos: Path, name: str
+) -> None:
+    folder = photos / name / "night 0.png"  # as a network disk keeps them: a folder a photo
+    folder.mkdir(parents=True)
+    shutil.copy(photos / "night 0.png", folder / "SYNOPHOTO_THUMB_XL.png")
+    assert [path.name for path in find_photos(["photos"])] == [f"{one}.png" for one in NIGHTS]
+    assert [path.name for path in find_photos(["photos/**/*.png"])] == [
+        f"{one}.png" for one in NIGHTS
+    ]
+    for named in (photos / name, folder, f"photos/{name}/*/*.png"):
+        assert [path.name for path in find_photos([str(named)])] == ["SYNOPHOTO_THUMB_XL.png"]
+    said = register("photos")
+    assert frames(said) == NIGHTS
+    if not name.startswith("."):
+        assert f"left out 1 folder of thumbnails and deleted files ({name})" in said.err
 
 
 def test_maps_and_pictures_of_the_run_are_no_photos(photos: Path) -> None:

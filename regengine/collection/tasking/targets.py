@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
-from regengine.io.tables import read_csv
+from regengine.io.tables import decode_text, read_csv
 from regengine.photo.frame_records import parse_number, wrap_lon
 from regengine.places import PlaceTable
 
@@ -48,7 +48,7 @@ def listed_targets(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        (_, header), *rows = [*read_csv(path.read_text(encoding="utf-8-sig"))] or [(1, [])]
+        (_, header), *rows = [*read_csv(decode_text(path.read_bytes()))] or [(1, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
             error

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from regengine.errors import ConfigError
-from regengine.io.tables import named
+from regengine.io.tables import decode_text, named
 from regengine.photo.frame_records import wrap_lon
 from regengine.result import ReviewedPoint
 
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise refused(path, "it is longer than any file of control points")
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
         raise refused(path, f"it cannot be read as text ({error})") from error
 

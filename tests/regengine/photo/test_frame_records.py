@@ -107,6 +107,26 @@ def test_tab_separated_answer_of_the_archive(tmp_path: Path) -> None:
     assert record.focal_mm is None  # the archive writes 0 for "not known"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", ["\t", ";", ","])
+def test_a_table_is_read_in_the_encodings_of_spreadsheets(
+    tmp_path: Path, encoding: str, separator: str
+) -> None:
+    rows = [
+        ["frame_id", "time_utc", "nadir_lon", "nadir_lat", "camera"],
+        ["ISS030-E-184140", "2012-03-28T15:46:41Z", "136.9", "35.7", "NIKON D3S – ä"],
+    ]
+    text = "".join(separator.join(row) + "\r\n" for row in rows)
+    (tmp_path / "records.txt").write_bytes(text.encode(encoding))
+    records = load_frame_records(tmp_path / "records.txt")
+    assert records.problems == ()
+    found = records.get("ISS030-E-184140")
+    assert found is not None
+    assert found.nadir == (136.9, 35.7)
+    assert found.time_utc == datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
+    assert found.camera == "NIKON D3S – ä"
+
+
 def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> None:
     row = "ISS030-E-2,20120399,154641,95,136.9,,,,many,212,,,1/0,f--,HI-1,\n"
     records = load_frame_records(table(tmp_path, HEADER + row + "\n" + ROW + ROW))
