@@ -31,7 +31,7 @@ from regengine.registration.register import register_frame
 from regengine.registration.register_on_day import register_on_day
 from regengine.registration.report_result import no_match_result
 from regengine.registration.types import Prior, References
-from regengine.result import FrameResult, Reason
+from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.scene.classify import SceneForSearch, assess_for_search
 
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ class RunInputs:
         )
 
 
-# Classes of photos that a picture of the Earth by day places
-BY_DAY = ("day", "infrared")
 NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
 # What a photo without time and nadir needs besides
 NO_INDEX = (

@@ -13,6 +13,8 @@ from matchers.camera import Camera
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 
+# Classes of photos that a picture of the Earth by day places
+BY_DAY = ("day", "infrared")
 # Fewer control points, or such within a smaller part of the picture, place no photo
 LEAST_POINTS = 4
 LEAST_HULL = 0.01

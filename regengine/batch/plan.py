@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from regengine.batch.same_settings import RunSettings
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.checksums import sha256_of
 from regengine.io.extras import is_missing, missing
+from regengine.io.plain import printable
 from regengine.io.urls import Url
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import Reason
 from regengine.store.index import frame_identity, identity_key
-from regengine.store.rows import StoredFrame
-from regengine.store.snapshot import iter_frames, list_parts, parts_folder
+from regengine.store.rows import StoredFrame, values_of
+from regengine.store.schema import select
+from regengine.store.snapshot import (
+    iter_blocks,
+    iter_frames,
+    iter_frames_numbered,
+    list_parts,
+    parts_folder,
+)
 from regengine.store.writer import StoreWriter
 
 # In which pass a photo was searched, as `search_pass` of the store has it
@@ -56,7 +69,7 @@ def plan(
     photos: Iterable[Path | Task],
     store: StoreWriter,
     *,
-    parameters_sha256: str,
+    settings: RunSettings,
     resume: bool = True,
     retry: Collection[str] = (),
 ) -> Iterator[Task | StoredFrame]:
@@ -81,7 +94,7 @@ def plan(
         if (
             stored is not None
             and resume
-            and taken_over(stored, parameters_sha256, retry)
+            and taken_over(stored, settings, retry)
             and stored.result.sha256 == sha256  # else it could not be read then, and can now
         ):
             done = True
@@ -93,16 +106,25 @@ def plan(
             discard(task.path)
 
 
-def taken_over(stored: StoredFrame, parameters_sha256: str, retry: Collection[str] = ()) -> bool:
-    """Whether a stored result stands for these settings.
+def taken_over(stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()) -> bool:
+    """Whether a stored result stands for these settings."""
+    return not why_again(stored, settings, retry)
+
+
+def why_again(
+    stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Why a stored result does not stand for these settings, in words; empty where it does.
 
     A failure does not: its cause may have passed. But for those that take minutes each time, so
     that a run that goes on does not begin with hours of them; they are done again by ``retry``.
     """
     result = stored.result
-    if stored.parameters_sha256 != parameters_sha256 or result.verdict in retry:
-        return False
-    return result.verdict != "failed" or any(reason.code in COSTLY for reason in result.reasons)
+    if result.verdict in retry:
+        return (f"--retry {result.verdict}",)
+    if result.verdict == "failed" and not any(reason.code in COSTLY for reason in result.reasons):
+        return ("it failed before",)
+    return settings.differences(stored)
 
 
 def file_sha256(path: Path) -> str:
@@ -117,7 +139,7 @@ def stored_verdicts(
     photos: Sequence[Path | Url],
     store: Path,
     *,
-    parameters_sha256: str,
+    settings: RunSettings,
     retry: Collection[str] = (),
 ) -> dict[Path | Url, str]:
     """Verdicts of the photos that a run need not do again, without opening its store to write.
@@ -138,9 +160,42 @@ def stored_verdicts(
         result = stored.result
         path = wanted.get(frame_identity(result.path, result.sha256))
         path = path or (wanted.get(result.path) if result.sha256 else None)
-        if path is not None and taken_over(stored, parameters_sha256, retry):
+        if path is not None and taken_over(stored, settings, retry):
             found[path] = stored.result.verdict
     return found
+
+
+def reasons_to_redo(
+    photos: Sequence[Path | Url],
+    store: Path,
+    *,
+    settings: RunSettings,
+    retry: Collection[str] = (),
+) -> Counter[str]:
+    """Why stored results of photos do not stand for these settings, and for how many of them.
+
+    Photos are known by their paths here, or by their names where they were moved: none is read.
+    StoreError if the store cannot be read.
+    """
+    why: Counter[str] = Counter()
+    if not store.exists() and not list_parts(parts_folder(store)):
+        return why
+    paths = {printable(str(photo)) for photo in photos}
+    names = {os.path.basename(path) for path in paths}
+    columns = ("frames/path", "frames/verdict", "provenance/parameters_sha256")
+    doubtful: list[int] = []
+    for tables in iter_blocks(store, select(*columns)):
+        frames, made = tables["frames"], tables["provenance"]
+        texts = map(values_of, (frames["path"], frames["verdict"], made["parameters_sha256"]))
+        rows = zip(frames["frame_index"].tolist(), *texts, strict=True)
+        for number, path, verdict, sha256 in rows:
+            given = path in paths or (os.path.basename(path) in names and not os.path.exists(path))
+            if given and (sha256 != settings.sha256 or verdict == "failed" or verdict in retry):
+                doubtful.append(number)
+    for stored in iter_frames_numbered(store, np.array(doubtful, dtype=np.int64)):
+        if reasons := why_again(stored, settings, retry):
+            why["; ".join(reasons)] += 1
+    return why
 
 
 def failure_of(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:

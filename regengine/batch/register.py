@@ -19,9 +19,10 @@ from regengine import pipeline
 from regengine.batch.at_hand import RunFiles, frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.overlays import Drawing, OverlayFolder, draw_overlays
-from regengine.batch.plan import stored_verdicts
+from regengine.batch.plan import reasons_to_redo, stored_verdicts
 from regengine.batch.remote import photos_at_hand
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
+from regengine.batch.same_settings import RunSettings
 from regengine.errors import ConfigError, EphemerisError, FrameError, shown
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import counted, printable
@@ -33,6 +34,7 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
 from regengine.records import degrees_text
+from regengine.references.reference import open_references
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.report_result import iso_utc
 from regengine.result import Reason
@@ -64,12 +66,9 @@ class RegisterRun:
         """What `start` would do, a line a photo; nothing is decoded, fetched, done or written."""
         stored = {}
         if self.resume:
-            stored = stored_verdicts(
-                self.photos,
-                self.store,
-                parameters_sha256=parameters_of(self.inputs)[1],
-                retry=self.retry,
-            )
+            settings = settings_of(self.inputs)
+            self._tell_again(settings)
+            stored = stored_verdicts(self.photos, self.store, settings=settings, retry=self.retry)
         _, tles, records = self.inputs.open()
         for photo in self.photos:
             known = _preview(photo, self.inputs, tles, records, stored.get(photo))
@@ -91,12 +90,15 @@ class RegisterRun:
         StoreError if the store cannot be written any more; WorkerError or ClusterError if the work
         cannot be done where it is to be done.
         """
-        parameters, parameters_sha256 = parameters_of(self.inputs)
+        settings = settings_of(self.inputs)
+        if self.resume:
+            self._tell_again(settings)
         # A time that was given for all photos tells nothing of their clocks
         share = self.inputs.share and self.inputs.tle and self.inputs.frame.time_utc is None
         options = BatchOptions(
-            parameters=parameters,
-            parameters_sha256=parameters_sha256,
+            parameters=settings.parameters,
+            parameters_sha256=settings.sha256,
+            bounds=settings.bounds,
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
@@ -129,6 +131,14 @@ class RegisterRun:
             self._draw_taken(summary, options)
         return summary
 
+    def _tell_again(self, settings: RunSettings) -> None:
+        """Say which stored photos are done again, and why."""
+        why = reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
+        if why:
+            told = ", ".join(f"{reason} ({count:,})" for reason, count in why.most_common())
+            many = counted(why.total(), "stored photo is", "stored photos are")
+            logging.getLogger("regengine").info("%s done again: %s", many, told)
+
     def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
         """Draw the overlays that are lacking of results that the store had."""
         logger = logging.getLogger("regengine")
@@ -156,6 +166,17 @@ class RegisterRun:
                 logger.warning("no overlay of %s: %s", result.path, outcome.text)
         if drawn:
             logger.info("%s drawn of results taken from the store", counted(drawn, "overlay"))
+
+
+def settings_of(inputs: RunInputs) -> RunSettings:
+    """What results of a run depend on, with the regions of its street and day maps."""
+    parameters, sha256 = parameters_of(inputs)
+    bounds = {
+        fingerprint(path): open_references(kind, (path,)).bounds
+        for kind, paths in (("streets", inputs.streets), ("day", inputs.day))
+        for path in paths
+    }
+    return RunSettings(parameters=parameters, sha256=sha256, bounds=bounds)
 
 
 def parameters_of(inputs: RunInputs) -> tuple[str, str]:

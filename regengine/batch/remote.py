@@ -143,9 +143,7 @@ def photos_at_hand(
     def done(url: str) -> str | None:
         sha256 = known.get(url)
         stored = None if sha256 is None else writer.frames.find(url, sha256)
-        current = stored is not None and taken_over(
-            stored, options.parameters_sha256, options.retry
-        )
+        current = stored is not None and taken_over(stored, options.settings, options.retry)
         return sha256 if current else None
 
     with (

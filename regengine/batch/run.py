@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 from regengine.batch.console import Advance
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
+from regengine.batch.same_settings import Bounds, RunSettings
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
@@ -51,6 +52,8 @@ class BatchOptions(TeamOptions):
     # parameters, parameters_sha256: JSON text of the settings that results depend on, and its hash.
     parameters: str
     parameters_sha256: str
+    # Regions of the street and day maps among them, by fingerprint
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
     resume: bool = True  # take results that the store has already
     retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
     workers: int = 1
@@ -62,6 +65,13 @@ class BatchOptions(TeamOptions):
     # no copies.
     again: Again | None = None
     execute: Execute | None = None  # runs the tasks on other machines; None for this one
+
+    @property
+    def settings(self) -> RunSettings:
+        """What stored results are compared with."""
+        return RunSettings(
+            parameters=self.parameters, sha256=self.parameters_sha256, bounds=self.bounds
+        )
 
 
 @dataclass(kw_only=True)
@@ -100,7 +110,7 @@ def run_batch(
     tasks = plan(
         photos,
         writer,
-        parameters_sha256=options.parameters_sha256,
+        settings=options.settings,
         resume=options.resume,
         retry=options.retry,
     )

@@ -1,0 +1,175 @@
+"""Whether a stored result stands for the settings of a run: by what its photo could have used.
+
+A photo depends on all settings of its run but for maps that it cannot have used: lights where it
+was not searched for, streets where it is not as fine as they are or lies far from them, ground by
+day where it was taken at night. The settings are those of `regengine.batch.register.parameters_of`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from detectors.constants import HEIGHT_RANGE_KM
+from matchers.earth import ecef_to_geodetic, great_circle_km
+from regengine.registration.parameters import StreetParams
+from regengine.result import BY_DAY, FrameResult
+from regengine.store.rows import StoredFrame
+
+Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees; east may exceed 180
+KINDS = ("lights", "streets", "day")
+WORDS = {"lights": "night-light map", "streets": "street map", "day": "day map"}
+SKIPPED = "not_a_night_city_frame"
+FARTHEST_KM = 3000.0  # beyond the horizon of the station, wherever the clock put it along its orbit
+# A lens profile, and rounding, may make a frame so much finer than its nominal focal length says
+FINER = 1.5
+MOST_DIFFERENCES = 3  # told of
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What the results of a run depend on, the photo excepted.
+
+    Attributes
+    ----------
+    parameters : str
+        A JSON object.
+    sha256 : str
+        Its hash; results of the same hash were made with the same settings.
+    bounds : mapping
+        Of the street maps and day maps at hand, by fingerprint.
+    """
+
+    parameters: str
+    sha256: str
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+
+    def differences(self, stored: StoredFrame) -> tuple[str, ...]:
+        """What differs of the settings that a stored result depends on, each in words."""
+        if stored.parameters_sha256 == self.sha256:
+            return ()
+        before, now = _read(stored.parameters), _read(self.parameters)
+        other = _differing(before.others, now.others)
+        maps = {kind: _changed_maps(before.maps[kind], now.maps[kind]) for kind in KINDS}
+        if not other and not any(maps.values()):
+            return ("other settings",)
+        for kind, changed in maps.items():
+            for fingerprint, text in changed.items():
+                if could_use(stored.result, kind, self.bounds.get(fingerprint)):
+                    other.append(f"{WORDS[kind]} {text}")
+        return tuple(other)
+
+
+def could_use(result: FrameResult, kind: str, bounds: Bounds | None) -> bool:
+    """Whether a photo could have used a map of a kind and region, None for anywhere.
+
+    Where that cannot be told of a stored result, it could.
+    """
+    if kind == "day":
+        return result.category in (*BY_DAY, None) and _is_near(result, bounds)
+    is_searched = result.reference_kind != "day" and not any(
+        reason.code == SKIPPED for reason in result.reasons
+    )
+    if kind == "lights":
+        return is_searched
+    return is_searched and _is_fine(result) and _is_near(result, bounds)
+
+
+def _is_fine(result: FrameResult) -> bool:
+    """Whether a frame may be as fine as streets are drawn, its focal length known."""
+    if result.focal_mm is None:
+        return False
+    if result.pixel_pitch_um is None:
+        return True
+    height_km = HEIGHT_RANGE_KM[0] if result.nadir is None else result.nadir.altitude_km
+    sample_m = height_km * result.pixel_pitch_um / result.focal_mm
+    return sample_m <= FINER * StreetParams().max_sample_m
+
+
+def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
+    """Whether a region may be in sight from where the photo is said, or was found, to be taken."""
+    if bounds is None or result.nadir is None:
+        return True
+    places = [(result.nadir.lon, result.nadir.lat)]
+    if result.solved is not None:
+        lon, lat, _ = ecef_to_geodetic(result.solved.camera.position_ecef_m)
+        places.append((float(lon), float(lat)))
+    west, south, east, north = bounds
+    for lon, lat in places:
+        # The nearest place of the region, but for a little near the poles
+        beyond = (lon - west) % 360.0
+        inside = beyond <= east - west
+        to_east, to_west = (lon - east) % 360.0, (west - lon) % 360.0
+        nearest = lon if inside else east if to_east < to_west else west
+        if great_circle_km(lon, lat, nearest, min(max(lat, south), north)) <= FARTHEST_KM:
+            return True
+    return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings:
+    maps: Mapping[str, tuple[tuple[str, str], ...]]  # names and fingerprints of each kind
+    others: Mapping[str, Any]  # by dotted names
+
+
+@lru_cache(maxsize=64)  # of runs, that is, not of photos
+def _read(parameters: str) -> _Settings:
+    try:
+        known = json.loads(parameters)
+        maps = {
+            kind: tuple((one["name"], one["fingerprint"]) for one in known.pop(kind, None) or ())
+            for kind in KINDS
+        }
+        index = known.get("blind", {}).pop("index", None)
+        if index is not None:
+            maps["lights"] += (("index", index),)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return _Settings(maps=dict.fromkeys(KINDS, ()), others={"": parameters})
+    return _Settings(maps=maps, others=dict(_flat(known)))
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    """Values of nested settings by dotted names; files by name and content, not by their path."""
+    if not isinstance(value, dict):
+        return [(name, value)]
+    if "fingerprint" in value:
+        return [(name, (value.get("name"), value["fingerprint"]))]
+    return [
+        pair
+        for key, one in value.items()
+        for pair in _flat(one, f"{name}.{key}" if name else str(key))
+    ]
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Settings that differ, those that options give in words."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    told = [f"{name} {_word(now.get(name))}, was {_word(before.get(name))}" for name in names]
+    more = len(told) - MOST_DIFFERENCES
+    return told if more <= 0 else [*told[:MOST_DIFFERENCES], f"{more} more settings"]
+
+
+def _word(value: Any) -> str:
+    """A setting in few letters: a file by its name."""
+    text = str(value[0] if isinstance(value, tuple) else "none" if value is None else value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _changed_maps(
+    before: tuple[tuple[str, str], ...], now: tuple[tuple[str, str], ...]
+) -> dict[str, str]:
+    """Maps that are new, changed or gone, by fingerprint, each in words."""
+    changed = {}
+    names = {name for name, _ in before}
+    for name, fingerprint in now:
+        if (name, fingerprint) not in before:
+            changed[fingerprint] = f"{name} {'changed' if name in names else 'is new'}"
+    for name, fingerprint in before:
+        if (name, fingerprint) not in now and name not in {other for other, _ in now}:
+            changed[fingerprint] = f"{name} is gone"
+    if not changed and before != now:
+        changed[""] = "order"
+    return changed

@@ -1,0 +1,158 @@
+"""Which stored photos a run does again after a map came or changed: those that could use it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from shapely import LineString
+
+from regengine.api import run_inputs
+from regengine.batch.register import parameters_of
+from regengine.io.checksums import sha256_of
+from regengine.result import FrameResult, Reason
+from regengine.store.rows import StoredFrame
+from regengine.store.writer import StoreWriter
+from tests.conftest import ROOT
+from tests.example_results import proposal
+from tests.kit.faults import write_photos
+from tests.kit.program import Said, run
+
+LIGHTS = ROOT / "data_samples" / "lights.tif"
+TELE = {"focal_mm": 400.0, "pixel_pitch_um": 9.0}  # 9 m a pixel
+PARIS, NAGOYA = (2.0, 48.0), (136.9, 35.7)
+
+
+def unplaced(code: str, **known: object) -> FrameResult:
+    """A result without a proposal, at a nadir."""
+    made = proposal()
+    assert made.nadir is not None
+    lon, lat = known.pop("nadir", PARIS)  # type: ignore[misc]
+    return replace(
+        made, verdict="no_match", probability=None, solved=None, fit=None, control_points=(),
+        footprint=None, footprint_diagonal_km=None, hypotheses=(),
+        nadir=replace(made.nadir, lon=lon, lat=lat), reasons=(Reason(code=code, text="Why."),),
+        **known,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+RESULTS = {
+    "indoors": unplaced("not_a_night_city_frame", category="inside", **TELE),
+    "wide": unplaced("few_lights"),
+    "unknown lens": unplaced("few_lights", focal_mm=None),
+    "tele of Paris": unplaced("no_streets", **TELE),
+    "tele of Nagoya": unplaced("no_streets", nadir=NAGOYA, **TELE),
+    "tele without a place": replace(unplaced("no_streets", **TELE), nadir=None),
+    # The prior was wrong: lights found it over Japan
+    "accepted": replace(proposal(), **TELE),
+    "by day": unplaced("not_a_night_city_frame", category="day"),
+}
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of `RESULTS` made with a map of lights alone, photos and ``streets.tif`` beside."""
+    monkeypatch.chdir(tmp_path)
+    write_photos(Path("photos"), len(RESULTS))
+    for path, name in zip(sorted(Path("photos").iterdir()), RESULTS, strict=True):
+        path.rename(path.with_stem(name))
+    shutil.copy(LIGHTS, "lights.tif")
+    parameters, sha256 = parameters_of(run_inputs(lights="lights.tif", blind="never"))
+    with StoreWriter(tmp_path / "run.h5") as writer:
+        for number, (name, result) in enumerate(RESULTS.items()):
+            path = Path("photos", f"{name}.png")
+            known = replace(result, frame=name, path=str(path), sha256=sha256_of(path))
+            writer.add(
+                StoredFrame(
+                    frame_index=number,
+                    result=known,
+                    parameters=parameters,
+                    parameters_sha256=sha256,
+                    processed_utc="2026-11-20T12:00:00Z",
+                )
+            )
+        writer.flush()
+    road = [LineString([(2.3, 48.8), (2.32, 48.8)])]
+    geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=road, crs=4326).to_file("r.geojson")
+    assert run("streets", "build", "r.geojson", "--out", "streets.tif").code == 0
+    return tmp_path / "run.h5"
+
+
+def preview(*words: object) -> Said:
+    given = ("--lights", "lights.tif", "--blind", "never", "--dry-run", "--json")
+    return run("register", "photos", *given, *words)
+
+
+def again(said: Said) -> set[str]:
+    return {record["frame"] for record in said.records if record["stored"] is None}
+
+
+def test_nothing_is_done_again_with_the_same_settings(stored: Path) -> None:
+    said = preview()
+    assert again(said) == set()
+    assert "done again" not in said.err
+
+
+def test_a_new_street_map_is_for_telephoto_frames_that_may_show_it(stored: Path) -> None:
+    said = preview("--streets", "streets.tif")
+    assert again(said) == {"tele of Paris", "tele without a place"}
+    assert "2 stored photos are done again: street map streets.tif is new (2)" in said.err
+
+
+def test_a_new_street_map_in_the_data_folder_is_the_same(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGENGINE_DATA", "data")
+    Path("data/streets").mkdir(parents=True)
+    shutil.copy("streets.tif", "data/streets/paris.tif")
+    said = preview()
+    assert again(said) == {"tele of Paris", "tele without a place"}
+    assert "street map paris.tif is new (2)" in said.err
+
+
+def test_another_map_of_lights_is_for_all_that_were_searched(stored: Path) -> None:
+    content = bytearray(Path("lights.tif").read_bytes())
+    Path("lights.tif").write_bytes(bytes(content) + b"\0")
+    said = preview()
+    assert again(said) == set(RESULTS) - {"indoors", "by day"}
+    assert "night-light map lights.tif changed (6)" in said.err
+
+
+def test_a_new_day_map_is_for_photos_by_day(stored: Path) -> None:
+    picture = np.full((3, 90, 180), 90, np.uint8)
+    with rasterio.open(
+        "world.tif", "w", driver="GTiff", width=180, height=90, count=3, dtype="uint8",
+        crs="EPSG:4326", transform=Affine(2.0, 0.0, -180.0, 0.0, -2.0, 90.0),
+    ) as file:  # fmt: skip
+        file.write(picture)
+    said = preview("--day", "world.tif")
+    assert again(said) == {"by day"}
+    assert "1 stored photo is done again: day map world.tif is new (1)" in said.err
+
+
+def test_other_options_are_for_all_photos_and_are_named(stored: Path) -> None:
+    said = preview("--clock-window", "77")
+    assert again(said) == set(RESULTS)
+    assert "register.clock_window_s 77.0, was none (8)" in said.err
+    said = preview("--retry", "accepted")
+    assert again(said) == {"accepted"}
+    assert "1 stored photo is done again: --retry accepted (1)" in said.err
+
+
+def test_a_run_says_why_before_it_begins(stored: Path) -> None:
+    words = ("photos", "--lights", "lights.tif", "--blind", "never", "--workers", 0)
+    said = run("register", *words, "--streets", "streets.tif")
+    assert "6 taken from the store" in said.err
+    first, *_, last = said.err.splitlines()
+    assert "2 stored photos are done again: street map streets.tif is new (2)" in first
+    assert "8 photos" in last or "8 photos" in said.err
+    # What was done with it stands for it, the others as before
+    said = run("register", *words, "--streets", "streets.tif")
+    assert "8 taken from the store" in said.err
+    assert "done again" not in said.err
