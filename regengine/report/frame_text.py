@@ -228,7 +228,7 @@ def _number(value: float | None, unit: str) -> str:
 
 
 SETTING_LETTERS = 160
-WIDTHS = (24, 9, 11, 18, 9, 7, 13, 6, 7)
+WIDTHS = (24, 9, 11, 18, 9, 7, 15, 6, 7)
 TITLES = (
     "frame", "verdict", "probability", "centre", "off-nadir", "on", "matched", "margin", "seconds",
 )  # fmt: skip
