@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def stored_drawings(
         yield Drawing(
             result=stored.result,
             photos=() if photo is None else (photo,),
-            maps=replace(files_of_settings(stored.parameters), **maps),
+            maps=replace(files_of_settings(stored.parameters), **dict[str, Any](maps)),
         )
 
 

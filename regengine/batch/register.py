@@ -172,9 +172,10 @@ def settings_of(inputs: RunInputs) -> RunSettings:
     """What results of a run depend on, with the regions of its street and day maps."""
     parameters, sha256 = parameters_of(inputs)
     bounds = {
-        fingerprint(path): open_references(kind, (path,)).bounds
-        for kind, paths in (("streets", inputs.streets), ("day", inputs.day))
-        for path in paths
+        **{
+            fingerprint(path): open_references("streets", (path,)).bounds for path in inputs.streets
+        },
+        **{fingerprint(path): open_references("day", (path,)).bounds for path in inputs.day},
     }
     return RunSettings(parameters=parameters, sha256=sha256, bounds=bounds)
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from regengine.registration.parameters import StreetParams
@@ -98,13 +100,13 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
         lon, lat, _ = ecef_to_geodetic(result.solved.camera.position_ecef_m)
         places.append((float(lon), float(lat)))
     west, south, east, north = bounds
-    for lon, lat in places:
+    for from_lon, from_lat in places:
         # The nearest place of the region, but for a little near the poles
-        beyond = (lon - west) % 360.0
-        inside = beyond <= east - west
-        to_east, to_west = (lon - east) % 360.0, (west - lon) % 360.0
-        nearest = lon if inside else east if to_east < to_west else west
-        if great_circle_km(lon, lat, nearest, min(max(lat, south), north)) <= FARTHEST_KM:
+        inside = (from_lon - west) % 360.0 <= east - west
+        to_east, to_west = (from_lon - east) % 360.0, (west - from_lon) % 360.0
+        nearest_lon = from_lon if inside else east if to_east < to_west else west
+        nearest_lat = float(np.clip(from_lat, south, north))
+        if great_circle_km(from_lon, from_lat, nearest_lon, nearest_lat) <= FARTHEST_KM:
             return True
     return False
 

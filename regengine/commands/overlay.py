@@ -87,7 +87,7 @@ def main(
             if isinstance(outcome, Reason):
                 say(f"{outcome.text.rstrip('.')}.", err=True)
             if as_json:
-                said = {"frame": result.frame, "path": result.path}
+                said: dict[str, object] = {"frame": result.frame, "path": result.path}
                 said |= {"overlay": None if lacks else str(outcome)}
                 said |= {"failed": vars(outcome) if lacks else None}
                 typer.echo(json.dumps(said))

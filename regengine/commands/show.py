@@ -11,9 +11,10 @@ from regengine.batch.console import print_data, say
 from regengine.commands import options as common
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from regengine.result import FrameResult
     from regengine.store.rows import StoredFrame
 
 FORMATS = ("table", "csv", "json")
@@ -105,13 +106,14 @@ def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None =
     from regengine.records import record_line
     from regengine.report.frame_text import csv_header, csv_row, table_header, table_line
 
-    line_of, header, print_line = {
+    forms: dict[str, tuple[Callable[[FrameResult], str], str, Callable[[str], None]]] = {
         "table": (table_line, table_header(), say),
         "csv": (csv_row, csv_header(), print_data),
-        "json": (record_line, None, typer.echo),
-    }[told_as]
+        "json": (record_line, "", typer.echo),
+    }
+    line_of, header, print_line = forms[told_as]
     first = next(frames, None)  # a store that cannot be read has no header
-    if header is not None:
+    if header:
         print_line(header)
     lines = (
         (stored.frame_index, line_of(stored.result))

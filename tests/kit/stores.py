@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -164,6 +166,27 @@ def make_results() -> list[FrameResult]:
     ]
 
 
+def settings_of(store: Path) -> tuple[str, str]:
+    """The settings of the first frame of a store, and their hash."""
+    with h5py.File(store) as file:
+        names = ("parameters", "parameters_sha256")
+        text, sha256 = (file[f"provenance/{name}"][0].decode() for name in names)
+    return text, sha256
+
+
+def unplaced(code: str, nadir: tuple[float, float] = (2.0, 48.0), **known: Any) -> FrameResult:
+    """A result without a proposal, at a nadir."""
+    made = proposal()
+    assert made.nadir is not None
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("probability", "solved", "fit", "footprint", "footprint_diagonal_km")
+    )
+    nothing |= {"verdict": "no_match", "control_points": (), "hypotheses": ()}
+    place = replace(made.nadir, lon=nadir[0], lat=nadir[1])
+    reasons = (Reason(code=code, text="Why."),)
+    return replace(made, nadir=place, reasons=reasons, **nothing, **known)
+
+
 def write_photo(path: Path, result: FrameResult, number: int) -> str:
     """Draw the lights of a result as a JPEG; its SHA-256."""
     image = np.full((HEIGHT_PX, WIDTH_PX, 3), (8 + number, 6, 5), np.uint8)
@@ -186,16 +209,19 @@ def make_store(folder: Path) -> None:
 
 
 def write_store(
-    path: Path, results: Iterable[FrameResult], processed_utc: str = "2026-11-20T12:00:00Z"
+    path: Path,
+    results: Iterable[FrameResult],
+    processed_utc: str = "2026-11-20T12:00:00Z",
+    settings: tuple[str, str] = ('{"lights": ["lights.tif"]}', "0" * 64),
 ) -> Path:
-    """Write results into a store as a run does; its path."""
+    """Write results into a store as a run does, with its settings and their hash; its path."""
     with StoreWriter(path) as writer:
         for number, result in enumerate(results):
             stored = StoredFrame(
                 frame_index=number,
                 result=result,
-                parameters='{"lights": ["lights.tif"]}',
-                parameters_sha256="0" * 64,
+                parameters=settings[0],
+                parameters_sha256=settings[1],
                 processed_utc=processed_utc,
             )
             writer.add(stored)

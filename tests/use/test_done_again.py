@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,33 +14,15 @@ import rasterio
 from affine import Affine
 from shapely import LineString
 
-from regengine.api import run_inputs
-from regengine.batch.register import parameters_of
-from regengine.io.checksums import sha256_of
-from regengine.result import FrameResult, Reason
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.kit.faults import write_photos
 from tests.kit.program import Said, run
+from tests.kit.stores import settings_of, unplaced, write_store
 
 LIGHTS = ROOT / "data_samples" / "lights.tif"
 TELE = {"focal_mm": 400.0, "pixel_pitch_um": 9.0}  # 9 m a pixel
-PARIS, NAGOYA = (2.0, 48.0), (136.9, 35.7)
-
-
-def unplaced(code: str, **known: object) -> FrameResult:
-    """A result without a proposal, at a nadir."""
-    made = proposal()
-    assert made.nadir is not None
-    lon, lat = known.pop("nadir", PARIS)  # type: ignore[misc]
-    return replace(
-        made, verdict="no_match", probability=None, solved=None, fit=None, control_points=(),
-        footprint=None, footprint_diagonal_km=None, hypotheses=(),
-        nadir=replace(made.nadir, lon=lon, lat=lat), reasons=(Reason(code=code, text="Why."),),
-        **known,
-    )  # type: ignore[arg-type]  # fmt: skip
+NAGOYA = (136.9, 35.7)
 
 
 RESULTS = {
@@ -63,21 +46,15 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path, name in zip(sorted(Path("photos").iterdir()), RESULTS, strict=True):
         path.rename(path.with_stem(name))
     shutil.copy(LIGHTS, "lights.tif")
-    parameters, sha256 = parameters_of(run_inputs(lights="lights.tif", blind="never"))
-    with StoreWriter(tmp_path / "run.h5") as writer:
-        for number, (name, result) in enumerate(RESULTS.items()):
-            path = Path("photos", f"{name}.png")
-            known = replace(result, frame=name, path=str(path), sha256=sha256_of(path))
-            writer.add(
-                StoredFrame(
-                    frame_index=number,
-                    result=known,
-                    parameters=parameters,
-                    parameters_sha256=sha256,
-                    processed_utc="2026-11-20T12:00:00Z",
-                )
-            )
-        writer.flush()
+    first = min(Path("photos").iterdir())
+    words = ("--lights", "lights.tif", "--blind", "never", "--workers", 0)
+    run("register", first, *words, "--store", "settings.h5")
+    results = []
+    for name, result in RESULTS.items():
+        path = Path("photos", f"{name}.png")
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        results.append(replace(result, frame=name, path=str(path), sha256=sha256))
+    write_store(tmp_path / "run.h5", results, settings=settings_of(Path("settings.h5")))
     road = [LineString([(2.3, 48.8), (2.32, 48.8)])]
     geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=road, crs=4326).to_file("r.geojson")
     assert run("streets", "build", "r.geojson", "--out", "streets.tif").code == 0

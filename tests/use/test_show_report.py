@@ -9,7 +9,6 @@ import math
 import re
 import shutil
 from base64 import b64decode
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,14 @@ import numpy as np
 import pytest
 
 import regengine
-from regengine.api import run_inputs
-from regengine.batch.register import parameters_of
-from regengine.registration.parameters import AcceptParams, RegisterParams
-from regengine.store.index import find_frames
-from regengine.store.reviews import Decisions, decisions_path, judged_state
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.kit.browser import CHROMIUM, open_browser
-from tests.kit.exports import write_store
+from tests.kit.exports import decide, work, write_store
 from tests.kit.faults import write_photos
 from tests.kit.program import run
+from tests.kit.stores import settings_of
+from tests.kit.stores import write_store as write_settings
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
@@ -334,21 +328,16 @@ def test_frames_are_sorted_and_what_lacks_the_value_comes_last(store: Path) -> N
 
 
 def test_what_a_person_decided_is_a_condition_and_hides_nothing(store_copy: Path) -> None:
-    decide(store_copy, "ISS030-E-184140", "rejected")
-    decide(store_copy, "ISS030-E-184148", "accepted")
+    for number, (name, choice) in {
+        0: ("ISS030-E-184140", "rejected"),
+        8: ("ISS030-E-184148", "accepted"),
+    }.items():
+        result = regengine.open_store(store_copy)[name].result
+        decide(store_copy, number, result, choice, work(None, []), "Ann")  # type: ignore[arg-type]
     assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
     # Verdicts are those of the column that is shown
     assert "ISS030-E-184140" in shown(store_copy, "--verdict", "accepted")
     assert "ISS030-E-184148" in shown(store_copy, "--verdict", "review")
-
-
-def decide(store: Path, frame: str, decision: Any) -> None:
-    (stored,) = find_frames(store, frame)
-    work = dict.fromkeys(("camera", "hypothesis", "quality", "place"))
-    work |= {"points": [], "comment": "", "tags": []}
-    with closing(Decisions(decisions_path(store))) as decisions:
-        judged = judged_state(stored.frame_index, stored.result)
-        decisions.save(judged, "Ann", decision, work)
 
 
 def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:
@@ -367,23 +356,17 @@ def test_csv_is_what_the_table_tells_in_numbers(store: Path) -> None:
 
 def test_no_line_about_a_photo_is_longer_than_a_screen_of_words(tmp_path: Path) -> None:
     lights, elements = (ROOT / "data_samples" / name for name in ("lights.tif", "tle.txt"))
-    search = replace(RegisterParams(), accept=AcceptParams(min_lights=11))
-    inputs = run_inputs(
-        params=search, lights=lights, tle=elements, clock_window=77.0, any_category=True
+    write_photos(tmp_path / "photos", 1)
+    run(
+        *("register", tmp_path / "photos", "--lights", lights, "--tle", elements),
+        *("--clock-window", 77, "--any-category", "--blind", "never", "--workers", 0),
+        *("--store", tmp_path / "settings.h5"),
     )
-    parameters, sha256 = parameters_of(inputs)
-    assert len(parameters) > 5000
-    with StoreWriter(tmp_path / "run.h5") as writer:
-        writer.add(
-            StoredFrame(
-                frame_index=0,
-                result=proposal(),
-                parameters=parameters,
-                parameters_sha256=sha256,
-                processed_utc="2026-11-20T12:00:00Z",
-            )
-        )
-        writer.flush()
+    parameters = json.loads(settings_of(tmp_path / "settings.h5")[0])
+    parameters["register"]["accept"]["min_lights"] = 11
+    text = json.dumps(parameters)
+    assert len(text) > 5000
+    write_settings(tmp_path / "run.h5", [proposal()], settings=(text, "1" * 64))
     sheet = run("show", tmp_path / "run.h5", proposal().frame).out
     assert max(map(len, sheet.splitlines())) < 250
     for name, value in (

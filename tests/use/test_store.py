@@ -20,14 +20,11 @@ import pandas as pd
 import pytest
 
 import regengine as rg
-from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.evaluate.registration import read_answers
-from regengine.registration.index.earth import read_earth_index
-from regengine.store import reviews
-from regengine.store.reviews import Decisions
-from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
+from tests.kit.exports import decide, work
+from tests.kit.faults import write_photos
 from tests.kit.program import run
+from tests.kit.runs import LIGHTS
 from tests.kit.stores import HOSTILE, make_results, write_store
 
 GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
@@ -212,13 +209,14 @@ def test_a_store_that_another_program_holds_open_is_in_use_and_not_damaged(
 
 def test_every_hdf5_file_that_is_held_open_is_in_use(store_copy: Path, hold_open: Hold) -> None:
     hold_open(store_copy)
-    for error, read in (
-        (LightMapError, lambda: rg.open_light_map(store_copy)),
-        (ConfigError, lambda: read_earth_index(store_copy, ())),
-        (ConfigError, lambda: read_answers(store_copy)),
+    photo = ROOT / "data_samples" / "ISS990-E-000102.jpg"
+    for words in (
+        ("lights", "info", store_copy),
+        ("register", photo, "--lights", LIGHTS, "--index", store_copy),
     ):
-        with pytest.raises(error, match="is in use: another program has it open"):
-            read()
+        said = run(*words)
+        assert said.code in (2, 3)
+        assert f"{store_copy} is in use: another program has it open" in said.err
 
 
 def test_a_run_does_not_begin_on_a_store_in_use_and_its_parts_are_not_set_aside(
@@ -229,17 +227,18 @@ def test_a_run_does_not_begin_on_a_store_in_use_and_its_parts_are_not_set_aside(
     part = parts / "000001.h5"
     shutil.copyfile(store_copy, part)
     holder = hold_open(part)
-    for command in ("show", "verify"):
-        said = run(command, store_copy)
+    write_photos(store_copy.parent / "new", 1)
+    words = ("register", store_copy.parent / "new", "--lights", LIGHTS, "--blind", "never",
+             "--workers", 0, "--store", store_copy)  # fmt: skip
+    for some in (("show", store_copy), ("verify", store_copy), words):
+        said = run(*some)
         assert said.code == 3
         assert f"{part} is in use" in said.err
-    with pytest.raises(StoreError, match="in use"), StoreWriter(store_copy):
-        pass
     assert part.exists()
     holder.communicate("")
-    with StoreWriter(store_copy) as writer:
-        assert not writer.problems
+    assert "1 photo: 0 accepted" in run(*words).err
     assert not parts.exists()
+    assert run("verify", store_copy).out == f"{store_copy} is sound: 41 frames.\n"
 
 
 def test_a_store_that_was_not_closed_says_how_it_is_mended(
@@ -258,20 +257,18 @@ def test_a_store_that_was_not_closed_says_how_it_is_mended(
         assert run("verify", store_copy).code == 0
 
 
-def test_decisions_that_another_program_holds_are_in_use(
-    store_copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow  # others are waited for
+def test_decisions_that_another_program_holds_are_in_use(store_copy: Path) -> None:
     decisions = store_copy.with_name("run.h5.review.sqlite")
-    Decisions(decisions).close()
-    monkeypatch.setattr(reviews, "BUSY_S", 0.01)
+    result = rg.open_store(store_copy)["ISS030-E-184140"].result
+    decide(store_copy, 0, result, "unsure", work(None, []), "Ann")
     with closing(sqlite3.connect(decisions)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN EXCLUSIVE")
-        for words in (("verify",), ("export", "--format", "csv", "--out", "x.csv")):
-            said = run(words[0], store_copy, *words[1:])
-            assert said.code == 3
-            assert f"{decisions} is in use" in said.err
-            assert "move it away" not in said.err
+        said = run("verify", store_copy)
+        assert said.code == 3
+        assert f"{decisions} is in use" in said.err
+        assert "move it away" not in said.err
     assert run("verify", store_copy).code == 0
 
 
