@@ -200,7 +200,8 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     track &= found.star_snr > least_snr
     if trailed:
         return np.asarray(track)
-    track &= psf.sigma_px > MOSAIC_SIGMA_PX
+    if psf.sigma_px <= MOSAIC_SIGMA_PX:
+        return np.zeros(len(found), bool)
     near = bright_about(found)
     short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     size = np.sqrt(short * size)

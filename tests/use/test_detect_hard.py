@@ -62,20 +62,41 @@ def test_clipped_stars_are_as_wide_as_their_flanks(
     assert np.median(found["fwhm_px"]) == pytest.approx(fwhm_px, rel=0.25)
 
 
-def test_stars_of_light_that_is_not_linear_are_kept_however_bright(tmp_path: Path) -> None:
+def test_equal_clipped_stars_are_all_found(tmp_path: Path) -> None:
+    # Numbers of 8 bits that are cut off at a sixth of the stars' peaks
+    rng = np.random.default_rng(2)
+    places = np.stack(np.meshgrid(np.arange(15) * 30.0 + 20, np.arange(10) * 30.0 + 20), -1)
+    places = places.reshape(-1, 2) + rng.uniform(-4, 4, (150, 2))
+    image = 12.0 + rng.normal(0.0, 3.0, (320, 460))
+    for x, y in places:
+        skies.spot(image, x, y, 2.2 / 2.355, 1500.0)
+    path = tmp_path / "clipped.png"
+    cv2.imwrite(str(path), np.clip(np.rint(image), 0, 255).astype(np.uint8))
+    found = rg.detect(path, "stars")
+    assert found_at(found, places) == len(found) == 150
+
+
+@pytest.mark.parametrize("fwhm_px", [1.8, 2.4, 3.0, 4.0])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_stars_of_light_that_is_not_linear_are_kept_however_bright(
+    tmp_path: Path, fwhm_px: float, dtype: type[np.unsignedinteger]
+) -> None:
     # Linear numbers, which are taken for those of a curve: bright stars look sharper than faint
     rng = np.random.default_rng(1)
     places = np.stack(np.meshgrid(np.arange(20.0, 780, 40), np.arange(20.0, 580, 40)), -1)
     places = places.reshape(-1, 2) + rng.uniform(-3, 3, (len(places.reshape(-1, 2)), 2))
-    peaks = 10 ** rng.uniform(2.7, 4.7, len(places))
-    image = np.full((600, 800), 2000.0) + rng.normal(0.0, 60.0, (600, 800))
+    full = float(np.iinfo(dtype).max)
+    noise, sigma = 0.003 * full, fwhm_px / 2.355
+    peaks = full * np.exp(rng.uniform(np.log(0.02), np.log(0.9), len(places)))
+    image = np.full((600, 800), 0.03 * full) + rng.normal(0.0, noise, (600, 800))
     for (x, y), peak in zip(places, peaks, strict=True):
-        skies.spot(image, x, y, 1.3, peak)
+        skies.spot(image, x, y, sigma, peak)
     path = tmp_path / "linear.png"
-    cv2.imwrite(str(path), np.rint(image).astype(np.uint16))
+    cv2.imwrite(str(path), np.clip(np.rint(image), 0, full).astype(dtype))
     found = rg.detect(path, "stars")
-    bright = places[peaks > 3000.0]
-    assert found_at(found, bright) >= 0.97 * len(bright)
+    wanted = places[peaks * np.sqrt(np.pi) * sigma > 10.0 * noise]
+    assert found_at(found, wanted) >= 0.98 * len(wanted)
+    assert len(found) <= len(places) + 2
 
 
 @pytest.mark.parametrize(("stars", "arms"), [(1, 4), (3, 6)])
