@@ -9,7 +9,15 @@ import numpy as np
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
 from detectors.streak_frame import StreakFrame, saturated_stars
-from detectors.streak_line import BOTH_OUTSIDE, Line, Path, measured, streak_flags
+from detectors.streak_line import (
+    BOTH_OUTSIDE,
+    Line,
+    Path,
+    across,
+    measured,
+    streak_flags,
+    strip_along,
+)
 from detectors.streak_search import Hunt
 from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
 
@@ -30,9 +38,10 @@ NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
 GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
 
 # A spike passes the star's middle as nearly as both are known, begins within so many of its clipped
-# radii or is even about it, and is no longer than so many
+# radii, and is fainter by so much in the half that is farther away; the star's own light is left
+# out. Simulated spikes that fade evenly or with the square show 0.6 and less, even streaks 0.9
 SPIKE_PX, SPIKE_SHARE = 2.0, 0.3
-SPIKE_GAP_RADII, SPIKE_EVEN, SPIKE_RADII = 10.0, 0.25, 40.0
+SPIKE_GAP_RADII, SPIKE_CLEAR_RADII, SPIKE_FALLS = 10.0, 2.5, 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,22 +144,56 @@ def in_trains(paths: list[Path]) -> list[bool]:
     return marks
 
 
-def is_spike(path: Path, stars: FloatArray) -> bool:
+def is_spike(frame: StreakFrame, line: Line, stars: FloatArray) -> bool:
     """Whether a line is a diffraction spike: it points at the middle of a saturated star.
 
-    It begins at the star, or goes on as far to its other side. `stars` (N, 3): x, y and radius of
-    saturated stars, as of `detectors.streak_frame.saturated_stars`.
+    It begins near the star or passes it, perhaps from star to star, and is fainter away from them:
+    a streak that passes a star is as bright on all of its way. What ends at stars to both sides is
+    none, nor is what hardly leaves their light.
+
+    `line`: in pixels of the frame; `stars` (N, 3): x, y and radius of saturated stars, as of
+    `detectors.streak_frame.saturated_stars`.
     """
+    path = line.path
     (cos, sin), length = path.along, path.length_px
     dx, dy = stars[:, 0] - path.x1, stars[:, 1] - path.y1
     along, radius = dx * cos + dy * sin, stars[:, 2]
-    beside = np.abs(dy * cos - dx * sin)
+    t = np.clip(along / length, 0.0, 1.0)
+    beside = np.abs(dy * cos - dx * sin - 4.0 * path.bow_px * t * (1.0 - t))
     gap = np.maximum(-along, along - length)  # to the nearer end; within the line it is negative
-    begins = np.abs(gap) < SPIKE_GAP_RADII * radius
-    middle = np.abs(along - 0.5 * length) < SPIKE_EVEN * length
-    through = beside < np.maximum(SPIKE_PX, SPIKE_SHARE * radius)
-    short = length < SPIKE_RADII * radius  # what is longer is a streak that passes by
-    return bool((through & short & (begins | middle)).any())
+    on = beside < np.maximum(SPIKE_PX, SPIKE_SHARE * radius)
+    on &= gap < SPIKE_GAP_RADII * radius
+    if not on.any():
+        return False
+    along, radius = along[on], radius[on]
+    # The frame's own light: that in which lines are sought is cut where it is bright
+    known = (~(frame.ignored | frame.clipped)).astype(np.float32)
+    half = 3.0 * line.sigma_px + 1.0
+    strip = strip_along(frame.residual * known, known, path, beyond_px=0.0, half_px=half)
+    signal, weight = across(strip, 0.0, line.sigma_px)
+    clear = (np.abs(strip.u[:, None] - along) > SPIKE_CLEAR_RADII * radius).all(axis=1)
+    clear &= weight > 0.3 * np.median(weight)
+    # Away from the first and the last star on the line; another's spike may fill up one side
+    before, after = along.min() - strip.u, strip.u - along.max()
+    outside = clear & (np.maximum(before, after) > 0.0)
+    if np.count_nonzero(outside) < FEWEST_PIECES:
+        return True
+    return any(
+        _falls_off(signal[some], weight[some], away[some])
+        for away in (np.maximum(before, after), before, after)
+        if np.count_nonzero(some := clear & (away > 0.0)) >= FEWEST_PIECES
+    )
+
+
+def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool:
+    """Whether light is fainter in the farther half, by more than noise makes it."""
+    far = away > np.median(away)
+    seen, spread = (
+        np.array([values[~far].sum(), values[far].sum()]) for values in (signal, weight)
+    )
+    near_light, far_light = seen / spread
+    noise = np.hypot(SPIKE_FALLS / np.sqrt(spread[0]), 1.0 / np.sqrt(spread[1]))
+    return bool(far_light + noise < SPIKE_FALLS * near_light)
 
 
 def described(
@@ -158,7 +201,7 @@ def described(
 ) -> StreakDetections:
     """The lines as detections, the surest first; spikes of saturated stars are none."""
     stars = saturated_stars(frame.clipped)
-    order = [i for i in range(len(lines)) if not is_spike(lines[i].path, stars)]
+    order = [i for i in range(len(lines)) if not is_spike(frame, lines[i], stars)]
     if not order:
         return StreakDetections.empty()
     order.sort(key=lambda i: -lines[i].snr)

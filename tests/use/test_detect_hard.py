@@ -13,6 +13,16 @@ import regengine as rg
 from tests.kit import skies
 
 
+def spikes(light: np.ndarray, x: float, y: float, turn: float, length: float, peak: float) -> None:
+    """Six diffraction spikes that fade evenly outwards."""
+    rows, cols = np.mgrid[: light.shape[0], : light.shape[1]]
+    for angle in turn + np.arange(6) * np.pi / 3.0:
+        along = (cols - x) * np.cos(angle) + (rows - y) * np.sin(angle)
+        across = (rows - y) * np.cos(angle) - (cols - x) * np.sin(angle)
+        fades = np.where(along > 0.0, np.clip(1.0 - along / length, 0.0, 1.0), 0.0)
+        light += peak * fades * np.exp(-0.5 * (across / skies.STAR_PX) ** 2)
+
+
 def grid_of_stars(sigma: float, side: int = 200, step: int = 25) -> tuple[np.ndarray, np.ndarray]:
     """Equal stars of peak 1, and their places."""
     rng = np.random.default_rng(3)
@@ -112,6 +122,32 @@ def test_spikes_of_saturated_stars_are_no_streaks(tmp_path: Path, stars: int, ar
     skies.line(light, (20.0, 290.0, 400.0, 250.0), 0.1)
     (one,) = rg.detect(skies.save(light, tmp_path / "spikes.png"), "streaks")
     assert (one.x1, one.y1) == pytest.approx((20.0, 290.0), abs=3.0)
+
+
+@pytest.mark.parametrize("turn_deg", [-24.0, -9.0, 5.0, 16.0])
+@pytest.mark.parametrize(("length_px", "apart_px"), [(60.0, 130.0), (130.0, 110.0)])
+def test_spikes_that_run_from_star_to_star_are_no_streaks(
+    tmp_path: Path, turn_deg: float, length_px: float, apart_px: float
+) -> None:
+    light, turn = skies.dim_sky(400, 520), np.radians(turn_deg)
+    first = np.array([150.0, 190.0])
+    second = first + apart_px * np.array([np.cos(turn), np.sin(turn)])
+    for x, y in (first, second, (400.0, 300.0)):
+        skies.spot(light, x, y, 1.8, 30.0)
+        spikes(light, x, y, turn, length_px, 0.2)
+    sure = skies.save(light, tmp_path / "spikes.png")
+    assert len(rg.detect(sure, "streaks")) == 0
+
+
+def test_a_streak_through_saturated_stars_is_one(tmp_path: Path) -> None:
+    light = skies.dim_sky(400, 520)
+    ends = (60.0, 90.0, 460.0, 330.0)
+    for share in (0.3, 0.6):
+        x, y = (ends[k] + share * (ends[k + 2] - ends[k]) for k in (0, 1))
+        skies.spot(light, x, y, 2.0, 30.0)
+    skies.line(light, ends, 0.05)
+    (one,) = rg.detect(skies.save(light, tmp_path / "streak.png"), "streaks")
+    assert (one.x1, one.y1, one.x2, one.y2) == pytest.approx(ends, abs=4.0)
 
 
 @pytest.mark.slow
