@@ -82,11 +82,18 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
 
 
 def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...]) -> bool:
-    """Whether a line along an axis comes out of a star, or out of the border."""
+    """Whether a line along an axis comes out of a star, or out of the border, or is the border.
+
+    A streak beside the border shows its own middle: light falls off to the outside, too.
+    """
     path = line.path
     h, w = shape
+    along_x = abs(path.along[0]) > abs(path.along[1])
     for x, y in ((path.x1, path.y1), (path.x2, path.y2)):
-        if min(x, y, w - 1 - x, h - 1 - y) < BORDER_PX:
+        ahead, beside = min(x, w - 1 - x), min(y, h - 1 - y)
+        if not along_x:
+            ahead, beside = beside, ahead
+        if ahead < BORDER_PX or beside < line.sigma_px:
             return True
     # A star is wider than what bleeds from it
     width = FWHM_PER_SIGMA * line.sigma_px

@@ -29,7 +29,8 @@ LEAST_BENT_PX = 60.0
 BEYOND_SHARE = 0.35
 CHUNK_SNR = 3.0
 MOST_CHUNKS = 32
-BORDER_PX = 2.5  # an end nearer than this to the border is cut by it
+# An end nearer than this to the border is cut by it, if the streak would leave the frame so soon
+BORDER_PX, AHEAD_PX = 2.5, 10.0
 CURVED_SIGMAS, LEAST_BOW_PX = 4.0, 1.0
 BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
@@ -93,12 +94,13 @@ def streak_flags(
     """What place, bow and clipped pixels of a streak say."""
     h, w = shape
     flags = StreakFlag.SATURATED if clipped else StreakFlag(0)
-    for x, y, flag in (
-        (path.x1, path.y1, StreakFlag.FIRST_END_OUTSIDE),
-        (path.x2, path.y2, StreakFlag.SECOND_END_OUTSIDE),
-    ):
-        if min(x, y, w - 1 - x, h - 1 - y) < BORDER_PX:
-            flags |= flag
+    u = np.array([[0.0, -AHEAD_PX], [path.length_px, path.length_px + AHEAD_PX]])
+    x, y = path.at(u, 0.0)
+    near, ahead = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y)).T
+    # What runs beside the border does not leave there
+    first, second = (near < BORDER_PX) & (ahead < -0.5)
+    flags |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
+    flags |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
     if abs(path.bow_px) > max(CURVED_SIGMAS * bow_sigma_px, LEAST_BOW_PX):
         flags |= StreakFlag.CURVED
     return flags

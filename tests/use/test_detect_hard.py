@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 
 import regengine as rg
+from detectors.types import StreakFlag
 from tests.kit import skies
 
 
@@ -148,6 +149,28 @@ def test_a_streak_through_saturated_stars_is_one(tmp_path: Path) -> None:
     skies.line(light, ends, 0.05)
     (one,) = rg.detect(skies.save(light, tmp_path / "streak.png"), "streaks")
     assert (one.x1, one.y1, one.x2, one.y2) == pytest.approx(ends, abs=4.0)
+
+
+@pytest.mark.parametrize("from_border_px", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("side", range(4))
+def test_a_streak_beside_the_border_is_one(
+    tmp_path: Path, from_border_px: float, side: int
+) -> None:
+    light = skies.dim_sky(260, 340)
+    skies.line(light, (60.0, from_border_px, 270.0, from_border_px), 0.05, 0.95)
+    path = skies.save(np.rot90(light, side), tmp_path / "edge.png")
+    (one,) = rg.detect(path, "streaks")
+    assert abs(np.hypot(one.x2 - one.x1, one.y2 - one.y1) - 210.0) < 4.0
+    assert one.sigma_end_px < 1.0
+    assert not one.flags & (StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("columns", [slice(0, 340), slice(70, 260), slice(200, 340)])
+def test_a_bright_border_is_no_streak(tmp_path: Path, rows: int, columns: slice) -> None:
+    light = skies.dim_sky(260, 340)
+    light[:rows, columns] += 0.05
+    assert len(rg.detect(skies.save(light, tmp_path / "border.png"), "streaks")) == 0
 
 
 @pytest.mark.slow
