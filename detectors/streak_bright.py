@@ -11,7 +11,15 @@ from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, longest_run, strip_along
+from detectors.streak_line import (
+    WIDEST_PX,
+    Line,
+    Path,
+    fitted_line,
+    followed,
+    longest_run,
+    strip_along,
+)
 from detectors.streak_search import Hunt, binned, streak_band
 from detectors.streak_stars import TRACK_SHARE, sharp_pixels, sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
@@ -160,6 +168,7 @@ def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) ->
                 continue
             if not is_bright_streak(line, above, known, size):
                 continue
+            line = followed(above, known, line)
             if joined_line(hunt, lines, line) is None:
                 lines.append(line)
             free &= ~streak_band(free.shape, line)

@@ -20,6 +20,10 @@ SIDE_PX = 30.0  # lines to both sides, as far as this, tell the frame's own scat
 THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal numbers is 1.5
 PIECE_PX, MOST_OF_PIECE = 12, 4.0
 
+# Beyond its end a line goes on where so many pieces in a row are lit by so many sigma each, and
+# dark beside, so many sigmas of its width away
+FOLLOW_SIGMA, FEWEST_FOLLOWED, FLANK_SIGMAS, FLANK_DARK = 4.0, 3, 4.0, 0.5
+
 PASSES = 5
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
 NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider ones are found in binned frames
@@ -397,6 +401,41 @@ def fitted_line(
         if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
     return measured(light, known, path, sigma, errors)
+
+
+def followed(light: FloatImage, known: FloatImage, line: Line) -> Line:
+    """A bright line carried on as far as its light goes on, however faint it becomes.
+
+    The likeliest extent of even light leaves out an end that has faded, of which there is no doubt
+    all the same.
+
+    `light`, `known` (h, w): as of `fitted_line`.
+    """
+    path, size = line.path, float(np.hypot(*light.shape))
+    half = FLANK_SIGMAS * line.sigma_px + 2.0
+    strip = strip_along(light, known, path, beyond_px=size, half_px=half)
+    offs = np.array([-FLANK_SIGMAS, 0.0, FLANK_SIGMAS]) * line.sigma_px
+    sums = [across(strip, off, line.sigma_px) for off in offs]
+    ends = []
+    for outward in (-strip.u, strip.u - path.length_px):
+        order = np.flatnonzero(outward > 0.0)
+        order = order[np.argsort(outward[order])]
+        order = order[: order.size // PIECE_PX * PIECE_PX]
+        signal, weight = (
+            np.array([one[k][order].reshape(-1, PIECE_PX).sum(axis=1) for one in sums])
+            for k in (0, 1)
+        )
+        level = signal / np.maximum(weight, 1e-3)
+        seen = weight.min(axis=0) > 0.3 * PIECE_PX * LEAST_WEIGHT
+        lit = seen & (signal[1] > FOLLOW_SIGMA * np.sqrt(weight[1]))
+        lit &= np.maximum(level[0], level[2]) < FLANK_DARK * level[1]
+        pieces = int(np.argmin(np.append(lit, False)))
+        ends.append(float(pieces * PIECE_PX) if pieces >= FEWEST_FOLLOWED else 0.0)
+    if not any(ends):
+        return line
+    longer = path.cut(-ends[0], path.length_px + ends[1])
+    errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
+    return measured(light, known, longer, line.sigma_px, errors) or line
 
 
 def nudged(

@@ -173,6 +173,20 @@ def test_a_bright_border_is_no_streak(tmp_path: Path, rows: int, columns: slice)
     assert len(rg.detect(skies.save(light, tmp_path / "border.png"), "streaks")) == 0
 
 
+@pytest.mark.parametrize("faintest", [0.06, 0.15])
+def test_a_streak_that_fades_is_followed_to_the_border(tmp_path: Path, faintest: float) -> None:
+    light = skies.dim_sky(300, 700)
+    steps = np.linspace(0.0, 1.0, 101)  # from (40, 60) beyond (699, 240)
+    places = np.column_stack([40.0 + 680.0 * steps, 60.0 + 190.0 * steps])
+    for start, end, share in zip(places[:-1], places[1:], steps[:-1], strict=True):
+        peak = 0.2 * max(1.0 - 1.6 * share, faintest)
+        skies.line(light, (*start, *end), peak)
+    (one,) = rg.detect(skies.save(light, tmp_path / "fades.png"), "streaks")
+    assert (one.x1, one.y1) == pytest.approx((40.0, 60.0), abs=4.0)
+    assert one.x2 == pytest.approx(699.5, abs=2.0)
+    assert one.flags & StreakFlag.SECOND_END_OUTSIDE
+
+
 @pytest.mark.slow
 def test_an_unbroken_streak_is_not_many_stars(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
