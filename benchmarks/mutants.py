@@ -12,6 +12,9 @@ Then errors are drawn, and each is judged by tests that reach its line::
     python -m benchmarks mutants --tree TREE --contexts CONTEXTS --times TIMES.xml \
         --seed 0 -n 100 --minutes 14 --workers 2
 
+With ``--module regengine/registration/windows.py matchers/refine.py`` so many are drawn from each
+of these, and told of each; then the tests that reach them are all that have to be measured.
+
 TREE may be any checkout: it is copied, and its copies alone are changed. An error is *found* where
 a test fails or does not come to an end. Lines that only a fixture reached are booked on all tests
 of the file that asked for it first, and on those of ``--also``; compiled functions, whose lines
@@ -157,15 +160,18 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "rest", ast.Return(ast.Constant(None))
 
 
-def draw_mutants(tree: Path, under: str, n: int, seed: int) -> list[Mutant]:
-    """Errors by package in equal shares of lines, a third of each kind, in random order."""
+def draw_mutants(tree: Path, module: str, n: int, seed: int) -> list[Mutant]:
+    """Errors by package in equal shares of lines, a third of each kind, in random order.
+
+    Of one file or folder, where that is named.
+    """
     rng = random.Random(seed)
     weights: Counter[str] = Counter()
     places: dict[str, list[Mutant]] = defaultdict(list)
     for top in PACKAGES:
         for path in sorted((tree / top).rglob("*.py")):
             file = path.relative_to(tree).as_posix()
-            if not file.startswith(under):
+            if not is_within(file, module):
                 continue
             package = "/".join(file.split("/")[:-1][:2])
             source = path.read_bytes()
@@ -181,6 +187,13 @@ def draw_mutants(tree: Path, under: str, n: int, seed: int) -> list[Mutant]:
         if len(drawn) == n:
             break
     return list(drawn)
+
+
+def is_within(file: str, module: str) -> bool:
+    """Whether a file is a module, named by path or with dots, or lies in it; in "" all do."""
+    path = module if "/" in module else module.removesuffix(".py").replace(".", "/")
+    path = path.removesuffix(".py").rstrip("/")
+    return not path or file.removesuffix(".py") == path or file.startswith(f"{path}/")
 
 
 class Tests:
@@ -312,9 +325,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--contexts", type=Path, required=True, help="coverage's file")
     parser.add_argument("--times", type=Path, required=True, help="the same session's junit.xml")
     parser.add_argument("--also", nargs="*", default=[], metavar="TESTS", help="of shared fixtures")
-    parser.add_argument("--under", default="", metavar="PATH", help="such as regengine/store")
+    parser.add_argument(
+        "--module",
+        nargs="+",
+        default=[""],
+        metavar="PATH",
+        help="files or folders, such as regengine/store: so many errors of each",
+    )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-n", type=int, default=100)
+    parser.add_argument("-n", type=int, default=100, help="errors; of each module, where named")
     parser.add_argument("--minutes", type=float, default=14.0, help="no error is begun after these")
     parser.add_argument("--workers", type=int, default=1, help="copies of the tree, tried at once")
     asked = parser.parse_args(argv)
@@ -327,7 +346,13 @@ def main(argv: list[str]) -> int:
         return 1
     known = {line for line in said.splitlines() if "::" in line}
     tests = Tests(asked.contexts, asked.times, known, asked.also)
-    drawn = draw_mutants(tree, asked.under, asked.n, asked.seed)
+    drawn = []
+    for module in dict.fromkeys(asked.module):
+        some = draw_mutants(tree, module, asked.n, asked.seed)
+        if not some:
+            print(f"{module} holds nothing that an error could be put at", file=sys.stderr)
+            return 1
+        drawn += some
     with tempfile.TemporaryDirectory() as folder:
         copies: SimpleQueue[Path] = SimpleQueue()
         skipped = shutil.ignore_patterns(".git", ".*_cache", "out", "node_modules")
@@ -347,18 +372,23 @@ def main(argv: list[str]) -> int:
 
         with ThreadPoolExecutor(asked.workers) as pool:
             fates = list(pool.map(attempt, drawn))
-    report(tree, drawn, fates)
+    report(tree, drawn, fates, asked.module)
     return 0
 
 
-def report(tree: Path, drawn: Sequence[Mutant], fates: Sequence[str | None]) -> None:
-    """Print the share that was found, each package's, and every error that was not."""
+def report(
+    tree: Path, drawn: Sequence[Mutant], fates: Sequence[str | None], modules: Sequence[str]
+) -> None:
+    """Print the share that was found, each module's, and every error that was not."""
     tried = [(mutant, fate) for mutant, fate in zip(drawn, fates, strict=True) if fate]
     caught = [mutant for mutant, fate in tried if fate in ("found", "unended")]
     if tried:
         low, high = binomtest(len(caught), len(tried)).proportion_ci(method="wilson")
         print(f"found {len(caught)} of {len(tried)} errors ({low:.0%} to {high:.0%})")
     print(dict(Counter(fate for _, fate in tried)), f"{len(drawn) - len(tried)} not tried")
+    for module in filter(None, modules):
+        here = [mutant for mutant, _ in tried if is_within(mutant.file, module)]
+        print(f"{sum(one in caught for one in here):4d} of {len(here):3d} {module}")
     for mutant, fate in tried:
         if fate != "found":
             source = (tree / mutant.file).read_bytes()

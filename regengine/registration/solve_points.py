@@ -246,7 +246,8 @@ def snap(
         col = round((now.x + 0.5) * light.factor - 0.5)
         row = round((now.y + 0.5) * light.factor - 0.5)
         if not (0 <= col < width and 0 <= row < height):
-            return SnapResult(why="the point lies outside of the photo.")
+            what = "point" if now is point else "match"
+            return SnapResult(ncc=ncc, why=f"the {what} lies outside of the photo.")
         # The photo's light around the point, dark beyond its edges, and the camera of that piece
         half_px = params.patch_px // 2 + reach_px + 2
         side = 2 * half_px + 1

@@ -391,5 +391,7 @@ def test_a_point_that_does_not_snap_says_why(lamps: LampWorld, lights: Any) -> N
     )
     assert snap(SEEN, good, photo_moves=True, light=alike, light_map=lights).why is None
     assert said(good, strange).startswith("photo and map look too different there")
-    edge = point_at(SEEN, -4.0, 120.0, 5.0)
-    assert said(edge) == "the match lies outside of the photo."
+    for x, y, dx, dy in ((-4, 80, 5, 0), (323, 80, -5, 0), (100, -4, 0, 5), (160, 243, 0, -5)):
+        edge = point_at(SEEN, x, y, dx, dy)
+        assert said(edge) == "the match lies outside of the photo."
+        assert snap(SEEN, edge, photo_moves=False, light=light, light_map=lights).why is None

@@ -1,0 +1,195 @@
+"""`bench` on labels whose scores are counted by hand, column by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.kit import skies
+from tests.kit.program import run
+
+
+def found(kind: str, photo: Path, *words: object) -> list[dict[str, Any]]:
+    """What a method finds: labels are put beside that."""
+    said = run("detect", kind, photo, "--json", *words)
+    assert said.code == 0, said.err
+    return said.records[0][kind]
+
+
+def table(path: Path, header: str, rows: Iterable[tuple[object, ...]]) -> Path:
+    lines = [header, *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return path
+
+
+def columns_of(out: str) -> dict[str, str]:
+    """Heading and value of each column of a table of one line."""
+    header, line, *_ = out.splitlines()
+    for space in ("in flux", "error px", "90 %", "end px"):
+        header = header.replace(space, space.replace(" ", "_"))
+    return dict(zip(header.split(), line.split(), strict=True))
+
+
+@pytest.fixture
+def six(drawn: Path, tmp_path: Path) -> Path:
+    """Six labels: 1, 2 and 5 px off, one of nothing; in another photo 2.5 px off, one of nothing.
+
+    The second photo shows one light more, and the third none.
+    """
+    night = drawn / "night.png"
+    light = skies.dim_sky(90, 150)
+    for x, y in ((40.0, 50.0), (120.0, 60.0)):
+        skies.spot(light, x, y, 2.0, 0.3)
+    skies.save(light, tmp_path / "two.png")
+    skies.save(skies.dim_sky(90, 150, seed=1), tmp_path / "none.png")
+    first, second, third = ((one["x"], one["y"]) for one in found("lights", night))
+    (x, y), *_ = ((one["x"], one["y"]) for one in found("lights", tmp_path / "two.png"))
+    rows: list[tuple[object, ...]] = [
+        (night, first[0] + 0.6, first[1] + 0.8, 5.0, ""),
+        (night, second[0], second[1] + 2.0, 20.0, ""),
+        (night, third[0] + 3.0, third[1] - 4.0, 1.0, 9.0),  # 3 px and a quarter of its size
+        (night, 20.0, 130.0, 4.0, ""),
+        ("two.png", x + 2.5, y, 8.0, 0.0),
+        ("two.png", 90.0, 20.0, 2.0, ""),
+        ("none.png", "", "", "", ""),
+    ]
+    return table(tmp_path / "six.csv", "path,x,y,flux,radius_px", rows)
+
+
+def test_scores_of_six_labels_are_those_counted_by_hand(six: Path) -> None:
+    words = ("bench", "lights", six, "--method", "blobs", "--quiet")
+    (facts,) = run(*words, "--json").records
+    seconds = facts.pop("seconds_per_photo")
+    assert 0.0 < seconds < 30.0
+    off = np.array([1.0, 2.0, 2.5, 5.0])
+    assert facts == {
+        "method": "blobs",
+        "photos": 3,
+        "labels": 6,
+        "completeness": pytest.approx(4 / 6),
+        "flux_completeness": pytest.approx(34.0 / 40.0),
+        "false_per_photo": pytest.approx(1 / 3),
+        "false_fraction": pytest.approx(1 / 5),
+        "centroid_error_px": pytest.approx(np.median(off), abs=1e-3),
+        "centroid_error_p90_px": pytest.approx(np.quantile(off, 0.9), abs=1e-3),
+    }
+    said = run(*words)
+    assert (said.code, said.err) == (0, "")
+    assert float(columns_of(said.out).pop("s/photo")) >= 0.0
+    assert {k: v for k, v in columns_of(said.out).items() if k != "s/photo"} == {
+        "method": "blobs",
+        "photos": "3",
+        "labels": "6",
+        "complete": "0.667",
+        "in_flux": "0.850",
+        "false/photo": "0.3",
+        "false": "20.0%",
+        "error_px": "2.25",
+        "90_%": "4.25",
+    }
+
+
+def test_labels_count_within_the_tolerance_asked_for(six: Path) -> None:
+    for tolerance, complete in ((0.9, 0), (1.1, 1), (2.6, 3), (2.8, 4)):
+        words = ("--method", "blobs", "--json", "--tolerance-px", tolerance)
+        (facts,) = run("bench", "lights", six, *words).records
+        assert facts["completeness"] == pytest.approx(complete / 6), tolerance
+    assert run("bench", "lights", six, "--tolerance-px", 0.0).code == 2
+
+
+@pytest.mark.parametrize("kind", ["lights", "stars"])
+def test_photos_are_looked_at_in_the_size_asked_for(kind: str, drawn: Path, tmp_path: Path) -> None:
+    """What `detect` finds at that size is what was labelled: all is right, by every method."""
+    photo, size = drawn / ("night.png" if kind == "lights" else "stars.png"), ("--max-side-px", 130)
+    best = "blobs" if kind == "lights" else "matched"
+    rows = [(photo, one["x"], one["y"]) for one in found(kind, photo, *size)]
+    assert rows
+    labels = table(tmp_path / "small.csv", "path,x,y", rows)
+    facts = {one["method"]: one for one in run("bench", kind, labels, "--json", *size).records}
+    assert set(facts) == ({"blobs"} if kind == "lights" else {"matched", "sift"})
+    assert facts[best]["centroid_error_p90_px"] == pytest.approx(0.0, abs=1e-3)
+    assert (facts[best]["completeness"], facts[best]["false_fraction"]) == (1.0, 0.0)
+    assert facts[best]["flux_completeness"] is None
+    words = ("--json", "--method", best)
+    (whole,) = run("bench", kind, labels, *words).records
+    assert whole["centroid_error_p90_px"] is None or whole["centroid_error_p90_px"] > 0.005
+
+
+def test_stars_below_the_limb_count_if_that_is_asked_for(tmp_path: Path) -> None:
+    """A bright Earth fills the lower half; of four stars one shines through it."""
+    light = skies.dim_sky(300, 300, noise=0.002)
+    rows, cols = np.mgrid[:300, :300]
+    light += 0.2 / (1.0 + np.exp(-(rows - 180.0 - (cols - 150.0) ** 2 / 2400.0) / 1.5))
+    stars = ((80.3, 60.6), (220.2, 90.4), (150.0, 40.0), (150.0, 250.0))
+    for x, y in stars:
+        skies.spot(light, x, y, skies.STAR_PX, 0.3)
+    photo = skies.save(light, tmp_path / "limb.png")
+    labels = table(tmp_path / "labels.csv", "path,x,y", [(photo, *star) for star in stars])
+    words = ("bench", "stars", labels, "--json", "--method", "matched")
+    for more, complete in (((), 3 / 4), (("--whole-frame",), 1.0)):
+        (facts,) = run(*words, *more).records
+        assert facts["completeness"] == complete
+
+
+def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
+    """One is found 1 px aside, one is not there; another photo shows none."""
+    light = skies.dim_sky(150, 200, noise=0.001)
+    skies.line(light, (20.0, 30.0, 160.0, 100.0), 0.3)
+    photo = skies.save(light, tmp_path / "streak.png")
+    (one,) = found("streaks", photo, "--method", "radon")
+    x1, y1, x2, y2 = (one[name] for name in ("x1", "y1", "x2", "y2"))
+    skies.save(np.full((70, 70), 0.01), tmp_path / "none.png")
+    labels = table(
+        tmp_path / "labels.csv",
+        "path,x1,y1,x2,y2,bow_px,peak_snr",
+        [
+            (photo, x1 + 0.6, y1 + 0.8, x2 + 0.6, y2 + 0.8, one["bow_px"], 3.0),
+            (photo, 20, 140, 180, 130, "", 0.7),
+            ("none.png", "", "", "", "", "", ""),
+        ],
+    )
+    words = ("bench", "streaks", labels, "--method", "radon", "--quiet")
+    (facts,) = run(*words, "--json").records
+    assert facts.pop("seconds_per_photo") > 0.0
+    length = [100.0, 300.0]
+    assert facts == {
+        "method": "radon",
+        "photos": 2,
+        "labels": 2,
+        "recall": 0.5,
+        "false_per_photo": 0.0,
+        "pieces_per_photo": 0.0,
+        "end_error_px": pytest.approx(1.0, abs=0.01),
+        "end_error_p90_px": pytest.approx(1.0, abs=0.01),
+        "recall_by": [
+            {"peak_snr": [0.5, 1.0], "length_px": length, "labels": 1, "recall": 0.0},
+            {"peak_snr": [2.0, 4.0], "length_px": length, "labels": 1, "recall": 1.0},
+        ],
+    }
+    said = run(*words)
+    told = columns_of(said.out)
+    assert (told["recall"], told["end_px"], told["90_%"]) == ("0.500", "1.00", "1.00")
+    assert said.out.splitlines()[-2:] == [
+        "    0.5-1    100-300       1   0.00",
+        "      2-4    100-300       1   1.00",
+    ]
+
+
+def test_what_cannot_be_read_is_told_and_costs_its_own_score_alone(six: Path) -> None:
+    with six.open("a", encoding="utf-8") as stream:
+        stream.write("gone.png,5,5,1,\n")
+    words = ("bench", "lights", six, "--method", "blobs")
+    said = run(*words, "--json", "--log-json")
+    assert said.code == 1
+    assert (said.records[0]["photos"], said.records[0]["labels"]) == (3, 6)
+    (line,) = said.err.splitlines()
+    assert "gone.png" in json.loads(line)["message"]
+    assert "Error" in run(*words, "--quiet").err
+    only = table(six.parent / "gone.csv", "path,x,y", [("gone.png", 1, 2)])
+    assert run("bench", "lights", only).code == 3
+    assert run("bench", "lights", six, "--method", "magic").code == 2
