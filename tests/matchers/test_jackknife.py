@@ -1,4 +1,4 @@
-"""What a fit says of itself when lights are left out: each refit made again, one by one."""
+"""What a fit says of itself: refits without some lights, offsets and odds, each made by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from matchers.camera import Camera
 from matchers.patches import PatchMatches
-from matchers.refine import Refinement, fit_pose, jackknife, wider
+from matchers.refine import (
+    Refinement,
+    aside_log10_odds,
+    fit_pose,
+    jackknife,
+    local_offsets,
+    wider,
+)
 from regengine.registration.control_points import camera_covariances
 from regengine.registration.types import Fit
 from tests.matchers.lamp_world import camera_over, ecef, matched, prior_of, project
@@ -155,3 +162,84 @@ def test_the_stated_covariance_is_that_of_least_squares_by_hand() -> None:
     white = refinement.residual_px / 0.4
     grown = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
     assert stated == pytest.approx(grown * covariance, rel=0.03, abs=1e-5)
+
+
+def left_over(count: int = 30) -> Refinement:
+    """Patches of 20 px that are off alike, of which the fit believes some less."""
+    rng = np.random.default_rng(7)
+    x = 18.0 * (np.arange(count) % 6) + rng.uniform(0.0, 9.0, count)
+    y = 22.0 * (np.arange(count) // 6) + rng.uniform(0.0, 9.0, count)
+    off = np.stack([np.sin(x / 40.0), np.cos(y / 50.0)], axis=1) + rng.normal(0.0, 0.4, (count, 2))
+    matches = matched(x, y, off + 3.0, 0.3, size_px=20)
+    return Refinement(
+        camera=TRUE,
+        rendered=TRUE,
+        covariance=np.zeros((10, 10)),
+        matches=matches,
+        residual_px=off,
+        weights=rng.uniform(0.3, 1.0, count),
+        prior=prior_of(TRUE),
+        free=FREE,
+    )
+
+
+def test_offsets_are_those_of_a_gaussian_process_by_hand() -> None:
+    fit = left_over()
+    x, y, weights, off = fit.matches.x, fit.matches.y, fit.weights, fit.residual_px
+    count, places = len(x), np.array([(20.0, 30.0), (70.0, 50.0), (300.0, 300.0)])
+    stated = 0.3 + 0.25**2
+    widened = max(1.0, 1.4826 * float(np.median(np.abs(off) / np.sqrt(stated)))) ** 2
+    noise = stated * widened / weights
+
+    def nearness(ax: float, ay: float, bx: float, by: float) -> float:
+        return float(np.exp(-0.5 * (np.hypot(ax - bx, ay - by) / 20.0 / 1.5) ** 2))
+
+    each = range(count)
+    kernel = np.array([[nearness(x[i], y[i], x[j], y[j]) for j in each] for i in each])
+    over = under = 0.0
+    for i in each:
+        for j in range(i):
+            if 1.0 <= np.hypot(x[i] - x[j], y[i] - y[j]) / 20.0 <= 2.0:
+                over += weights[i] * weights[j] * float(off[i] @ off[j]) / 2.0
+                under += weights[i] * weights[j] * kernel[i, j]
+    shared = over / under
+    assert shared > 0.1
+    noise *= max(1.0 - shared / np.median(noise), 1.0 / widened)
+    alike = np.maximum(1.0 - np.abs(x[:, None] - x) / 20.0, 0.0)
+    alike *= np.maximum(1.0 - np.abs(y[:, None] - y) / 20.0, 0.0)
+    whole = shared * kernel + alike * np.sqrt(np.outer(noise, noise))
+    for asked, at in ((None, np.stack([x, y], axis=1)), (places, places)):
+        found = local_offsets(fit, asked)
+        to = shared * np.array([[nearness(*one, x[j], y[j]) for j in each] for one in at])
+        by_hand = to @ np.linalg.solve(whole, off)
+        assert found.offset_px == pytest.approx(by_hand, rel=1e-6, abs=1e-9)
+        left = shared - np.einsum("kn,kn->k", to, np.linalg.solve(whole, to.T).T)
+        assert found.covariance == pytest.approx(left[:, None, None] * np.eye(2), abs=1e-9)
+        assert found.noise[:, 0, 0] == pytest.approx(noise)
+    chess = np.where((np.arange(count) % 6 + np.arange(count) // 6) % 2, 3.0, -3.0)
+    apart = replace(fit, residual_px=np.stack([chess, chess], axis=1))
+    assert not local_offsets(apart).offset_px.any()
+    few = local_offsets(left_over(4))
+    assert not few.offset_px.any()
+    assert not few.covariance.any()
+
+
+def test_odds_of_what_a_wide_look_fits_are_counted_patch_by_patch() -> None:
+    fit = left_over()
+    matches, reach = fit.matches, 8
+    odds = 0.0
+    for k in range(len(matches)):
+        beside = np.abs(matches.x - matches.x[k]) < 20.0
+        beside &= np.abs(matches.y - matches.y[k]) < 20.0
+        across = 1.0 - np.abs(matches.x[beside] - matches.x[k]) / 20.0
+        counted = float((across * (1.0 - np.abs(matches.y[beside] - matches.y[k]) / 20.0)).sum())
+        peak = (2 * reach + 1) ** 2 / (2.0 * np.pi)  # within a pixel, against anywhere in reach
+        square = [float(one @ one) for one in (fit.residual_px[k], fit.residual_px[k] + 3.0)]
+        fitted_here, before = (np.log10(1.0 + peak * np.exp(-0.5 * one)) for one in square)
+        odds += (fitted_here - before) / counted
+    assert aside_log10_odds(fit, reach) == pytest.approx(odds, rel=1e-9)
+    for gained, settled in ((2.99, True), (3.0, False)):
+        assert replace(fit, aside_log10_odds=gained).settled == settled
+    mean = float((fit.weights * (fit.residual_px**2).sum(axis=1)).sum()) / 2.0 / fit.weights.sum()
+    assert fit.rms_px == pytest.approx(np.sqrt(mean))
+    assert replace(fit, weights=0.0 * fit.weights).rms_px == np.inf

@@ -193,3 +193,17 @@ def test_what_cannot_be_read_is_told_and_costs_its_own_score_alone(six: Path) ->
     only = table(six.parent / "gone.csv", "path,x,y", [("gone.png", 1, 2)])
     assert run("bench", "lights", only).code == 3
     assert run("bench", "lights", six, "--method", "magic").code == 2
+
+
+@pytest.mark.slow
+def test_scenes_are_scored_by_the_labels_that_could_be_read(scenes: Path, tmp_path: Path) -> None:
+    """Six of land by day and six of lamps in the dark, told apart by every kind of model."""
+    figures = tmp_path / "figures"
+    said = run("bench", "scenes", scenes / "labels.csv", "--json", "--quiet", "--plot", figures)
+    assert said.code == 0, said.err
+    methods = [one for one in said.records if one["table"] == "methods"]
+    assert {one["method"] for one in methods} == {"kmeans", "gmm_discriminant", "supervised"}
+    for one in methods:
+        assert (one["accuracy"], one["macro_f1"]) == (1.0, 1.0)
+        assert one["confusion"] == [[6, 0, 0], [0, 6, 0], [0, 0, 0]]
+    assert any(figures.iterdir())

@@ -252,12 +252,11 @@ def test_a_camera_far_off_is_found_by_what_is_known_or_anywhere() -> None:
         kept = solve(far, points, "focal", known).fit.camera
         assert apart_m(kept, far) < 1e-3
     zoomed = replace(TRUTH, focal_px=2.2 * TRUTH.focal_px)
-    wide = solve(zoomed, points, "auto", replace(FLOWN, lens_known=False))
+    unknown = replace(FLOWN, lens_known=False)
+    wide = solve(zoomed, points, "auto", unknown)
     assert wide.fit.camera.focal_px == pytest.approx(TRUTH.focal_px, rel=0.02)
-    assert (
-        solve(zoomed, points[:3], "auto", replace(FLOWN, lens_known=False)).fit.freed
-        == FREE["zoom"]
-    )
+    few = [solve(zoomed, points[:n], "auto", unknown).fit.freed for n in (1, 2, 3, 4)]
+    assert few == [("aim",), FREE["zoom"], FREE["zoom"], FREE["place"]]
 
 
 def test_of_a_place_that_nobody_knows_the_picture_is_carried_to_its_points() -> None:

@@ -139,7 +139,7 @@ def test_falloff_is_one_of_a_lens_and_held_where_it_is_known() -> None:
 
 
 def test_every_cell_has_the_trend_residual_and_sigma_of_the_fit_by_hand() -> None:
-    comparison, photo = made(5, gain=0.02, falloff=-0.6, slant=0.3)
+    comparison, photo = made(5, gain=0.02, offset=0.02, falloff=-0.6, slant=0.3)
     judged = COLUMN > 10
     noise = (NOISE * (1.0 + ROW / SIDE)).astype(np.float32)
     usable = judged & (ROW > 5)
@@ -224,8 +224,10 @@ def test_the_exponent_is_the_ratio_of_weighed_spreads_and_its_sigma_a_jackknife(
 
 def test_too_few_lit_cells_and_a_dark_photo_are_left_out() -> None:
     comparison, photo = made(7)
-    with pytest.raises(LeftOutError, match="no light where the map has lights"):
-        fit_gain(replace(comparison, light=-comparison.light), photo, STEP_DEG, False)
+    for share in (-1.0, 0.0):
+        dark = replace(comparison, light=np.float32(share) * comparison.light)
+        with pytest.raises(LeftOutError, match="no light where the map has lights"):
+            fit_gain(dark, photo, STEP_DEG, False)
     lit = np.flatnonzero(comparison.radiance_nw > 20.0)
     for kept, told in ((60, True), (49, False)):
         radiance = np.zeros(SIDE * SIDE, np.float32)

@@ -144,6 +144,16 @@ def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths() -> None:
     assert np.median(bare.sky.level) > 0.031
 
 
+def test_a_star_at_the_border_is_taken_out_of_the_sky_too() -> None:
+    """As far as three widths, also of those whose middle lies in the first row or column."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    places = np.array([(0.0, 9.0 * k) for k in range(27)] + [(9.0 * k, 0.0) for k in range(40)])
+    light = (0.03 + 1e-3 * np.random.default_rng(2).normal(size=x.shape)).astype(np.float32)
+    light[(x < 10) | (y < 10)] = 0.04
+    boxes = lens_photo.measure_light(FRAME, CAMERA, detections(places), light[..., None]).sky
+    assert boxes.level == pytest.approx(0.03, rel=0.02)
+
+
 def test_photos_of_another_camera_lens_focal_length_or_size_are_refused() -> None:
     lens_photo.check_one_lens([FRAME, replace(FRAME, path=Path("b.jpg"), exposure_s=8.0)])
     for change, told in (
