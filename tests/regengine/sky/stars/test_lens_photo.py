@@ -123,6 +123,15 @@ def test_clipped_light_counts_neither_for_stars_nor_for_the_sky() -> None:
             assert channel.whole[3] == whole
         near = (np.abs(photo.sky.x - 130.0) < 15.0) & (np.abs(photo.sky.y - 180.0) < 15.0)
         assert near.any() == whole
+    # Up to the aperture's rim, of pixels that it holds in part, and no farther
+    rim = int(2.5 * 2.3548 * SIGMA_PX + 0.5)
+    for out, whole in ((rim, False), (rim + 1, True)):
+        for dx, dy in ((out, 0), (-out, 0), (0, out), (0, -out)):
+            light = picture(1.0, names=("red",))
+            light[160 + dy, 240 + dx] = 1.0
+            here = detections(np.array([(240.0, 160.0)]))
+            found = lens_photo.measure_light(FRAME, CAMERA, here, light).channels["light"]
+            assert found.whole.tolist() == [whole]
     edge = detections(np.array([(4.0, 100.0), (200.0, 235.0), (240.0, 160.0)]))
     found = lens_photo.measure_light(FRAME, CAMERA, edge, picture(1.0)).channels["red"]
     assert found.whole.tolist() == [False, False, True]
@@ -146,12 +155,17 @@ def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths() -> None:
 
 def test_a_star_at_the_border_is_taken_out_of_the_sky_too() -> None:
     """As far as three widths, also of those whose middle lies in the first row or column."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    places = np.array([(0.0, 9.0 * k) for k in range(27)] + [(9.0 * k, 0.0) for k in range(40)])
-    light = (0.03 + 1e-3 * np.random.default_rng(2).normal(size=x.shape)).astype(np.float32)
-    light[(x < 10) | (y < 10)] = 0.04
-    boxes = lens_photo.measure_light(FRAME, CAMERA, detections(places), light[..., None]).sky
-    assert boxes.level == pytest.approx(0.03, rel=0.02)
+    light = 0.03 + 1e-3 * np.random.default_rng(2).normal(size=(HEIGHT, WIDTH, 1))
+    far = np.array([[WIDTH - 1.0, HEIGHT - 1.0]])
+    for axis, size in ((0, WIDTH), (1, HEIGHT)):
+        border = np.zeros((60, 2))
+        border[:, 1 - axis] = 6.0 * np.arange(60)
+        for places in (border, far - border):
+            stars = detections(places)
+            sky = lens_photo.measure_light(FRAME, CAMERA, stars, light.astype(np.float32)).sky
+            near = np.abs((sky.x, sky.y)[axis] - places[0, axis])
+            assert 10.0 < near.min() < 30.0
+            assert near.max() > size - 12.0
 
 
 def test_photos_of_another_camera_lens_focal_length_or_size_are_refused() -> None:
