@@ -58,7 +58,8 @@ class ReviewedPoint:
     """A control point as a person left it.
 
     Pixel ``(x, y)``; longitude and latitude, degrees, WGS84; ``sigma_px`` is one sigma per axis,
-    None where nobody knows it; ``origin`` is "engine", "person", "snap" or "search".
+    None where nobody knows it; ``origin`` is "engine", "person", "snap", "search", or "confirmed":
+    the engine's, which a person confirmed as it was measured.
     """
 
     x: float

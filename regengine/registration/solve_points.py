@@ -64,6 +64,7 @@ class PointFit:
 
     residual_px: Point minus camera, shape (n, 2); NaN where the place is behind the camera.
     residual_m: On the ground, shape (n,); NaN where the pixel sees the sky.
+    unknowns: How many numbers of the camera are free.
     """
 
     camera: Camera
@@ -71,6 +72,12 @@ class PointFit:
     residual_px: FloatArray
     residual_m: FloatArray
     doubts: Disagreement
+    unknowns: int
+
+    @property
+    def observations(self) -> int:
+        """How many the camera is fitted to: two of each point that is not suspect."""
+        return 2 * int((~self.doubts.suspect).sum())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,6 +214,7 @@ def fit_points(
         residual_px=residuals_px(camera, pairs),
         residual_m=np.linalg.norm(seen_m - pairs.ground_ecef_m, axis=1),
         doubts=doubts,
+        unknowns=len(unknowns.columns),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,9 +11,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.camera import Camera
+from matchers.earth import geodetic_to_ecef
+from matchers.resection import USUAL
 from regengine.errors import ConfigError
-from regengine.result import FrameResult
-from regengine.store.reviews import Choice, Decision
+from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
+from regengine.store.reviews import (
+    CONFIRMED,
+    FOLLOWS_PX,
+    Choice,
+    Decision,
+    independent_pixels,
+    is_independent,
+    off_camera_px,
+)
 
 MOST_POINTS = 1000
 # A camera farther away than this, or a lens longer, is no photograph from orbit
@@ -74,14 +86,19 @@ class CameraBody(Body):
 
 
 class PointBody(Body):
-    """A control point."""
+    """A control point; ``by_hand``: a hand put it where it is, clicked or dragged."""
 
     x: Px
     y: Px
     lon: Lon
     lat: Lat
     sigma_px: Annotated[float, Field(ge=0.0, le=MOST_PX)] | None
-    origin: Literal["engine", "person", "snap", "search"]
+    origin: Literal["engine", "person", "snap", "search", "confirmed"]
+    by_hand: bool = False
+
+    def point(self) -> ReviewedPoint:
+        """The point, without how it came to be there."""
+        return ReviewedPoint(**self.model_dump(exclude={"by_hand"}))
 
 
 class PlaceBody(Body):
@@ -131,13 +148,15 @@ class DraftBody(Body):
         """What is kept of it: plain JSON values."""
         names = list(DraftBody.model_fields)
         work = self.model_dump(mode="json", include=set(names))
+        for point in work["points"]:
+            if not point["by_hand"]:  # as most have it, and all had once
+                del point["by_hand"]
         work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
         if self.given is None:  # as most have it, and all had once
             names.remove("given")
         return {name: work[name] for name in names}
 
 
-FEWEST_POINTS = 4  # of what is accepted
 PLACED = ("accepted", "review")  # verdicts with a camera to believe
 
 
@@ -151,20 +170,75 @@ class DecisionBody(DraftBody):
     def check(self, result: FrameResult) -> None:
         """Refuse what cannot be decided of a frame: ConfigError.
 
-        Accepted is a camera with four points that a person confirmed (``person``, ``snap``), or one
-        that the engine found, as it is: in the frame's proposals, or by a search (``search``). The
-        page says the same (``whyNotAccepted``).
+        Accepted is a camera with four points that a person confirmed, each by something that the
+        camera did not say itself (`independent_pixels`), or one that the engine found, as it is: in
+        the frame's proposals, or by a search (``search``). Pairs that the engine measured speak for
+        its proposal: they count where nothing that a person moved speaks against it. The page says
+        the same (``whyNotAccepted``).
         """
-        pixels = {(point.x, point.y) for point in self.points}
-        confirmed = {(p.x, p.y) for p in self.points if p.origin in ("person", "snap")}
-        searched = all(point.origin == "search" for point in self.points)
-        found = searched or self.camera in _proposed(result)
-        fit = len(confirmed) >= FEWEST_POINTS or (found and len(pixels) >= FEWEST_POINTS)
-        if self.decision == "accepted" and (self.camera is None or not fit):
+        if self.decision != "accepted":
+            return
+        camera = None if self.camera is None else self.camera.camera()
+        points = [point.model_dump() for point in self.points]
+        if camera is not None and self._is_found(result, camera, points):
+            return
+        pairs = {_pair(point) for point in points_json(result, origin="engine")}
+        measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
+        moved = [p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs]
+        held = moved + [point | {"origin": "confirmed"} for point in measured]
+        confirmed = set() if camera is None else independent_pixels(held, camera)
+        if camera is None or len(confirmed) < LEAST_POINTS:
             raise ConfigError(
                 "accepting needs a camera and four confirmed points, or a proposal of the engine "
-                f"as it is: confirmed are {len(confirmed)} of {len(self.points)} points."
+                f"as it is: confirmed are {len(confirmed)} of {len(points)} points."
             )
+        if measured and result.solved is not None:
+            off_px = np.append(
+                off_camera_px(moved, result.solved.camera), off_camera_px(measured, camera)
+            )
+            if not (off_px <= agreeing_px(result)).all():
+                raise ConfigError(
+                    "the points as the engine measured them and those that were moved contradict "
+                    "each other: move what is wrong, or snap or click the others, too."
+                )
+
+    def _is_found(
+        self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
+    ) -> bool:
+        """Whether the engine found the camera, and these are the points that it has there."""
+        if len({(point["x"], point["y"]) for point in points}) < LEAST_POINTS:
+            return False
+        if all(point["origin"] == "search" for point in points):
+            return True
+        proposed = _proposed(result)
+        if self.camera not in proposed:
+            return False
+        # Pairs are of the first; points of the others are where these have them
+        measured = points_json(result, origin="engine") if self.camera == proposed[0] else ()
+        pairs = {_pair(point) for point in measured}
+        others = [point for point in points if _pair(point) not in pairs]
+        return bool((off_camera_px(others, camera) < FOLLOWS_PX).all())
+
+
+def agreeing_px(result: FrameResult) -> float:
+    """How far from where the proposal has its place a click may lie by chance, pixels.
+
+    Chance leads farther once in a thousand, for the precision of clicks on photo and map.
+    """
+    from regengine.registration.parameters import ClickParams  # takes a moment
+
+    if result.solved is None:
+        return math.inf
+    camera, params = result.solved.camera, ClickParams()
+    points = [(point.lon, point.lat) for point in result.control_points]
+    ground = geodetic_to_ecef(*np.reshape(points, (-1, 2)).T)
+    range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
+    map_px = camera.focal_px * params.map_sigma_m / np.min(range_m, initial=math.inf)
+    return math.hypot(params.click_sigma_px, map_px) * math.sqrt(USUAL.suspect_chi_square)
+
+
+def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:
+    return tuple(point[name] for name in ("x", "y", "lon", "lat"))
 
 
 def _proposed(result: FrameResult) -> list[CameraBody]:
@@ -192,4 +266,5 @@ def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
 def decision_json(decision: Decision) -> dict[str, Any]:
     """A decision as the page has it."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
-    return {name: getattr(decision, name) for name in names} | decision.work
+    said = {name: getattr(decision, name) for name in names}
+    return said | decision.work | {"independent": is_independent(decision.decision, decision.work)}

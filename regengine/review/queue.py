@@ -18,6 +18,7 @@ from regengine.io.plain import plain
 from regengine.records import margin_of, prior_nadir
 from regengine.result import Hypothesis
 from regengine.review.bodies import (
+    agreeing_px,
     camera_json,
     decision_json,
     points_json,
@@ -29,7 +30,7 @@ from regengine.review.photo_tiles import TILE_PX, max_zoom
 from regengine.store.reviews import Brief, Decisions
 
 Bounds = tuple[float, float, float, float]
-Status = Literal["open", "done", "disputed", "second", "all"]
+Status = Literal["open", "done", "disputed", "dependent", "second", "all"]
 Texts = Annotated[list[str], Field(max_length=64)]
 # The start of an ISO 8601 time, UTC
 Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
@@ -44,9 +45,9 @@ class Standings:
     """Where every frame stands: decided by whom, disputed, with which tags.
 
     Keeps up with the decisions, also of other processes: only what is new is read. A decision
-    counts for a frame whose photo is still the one that was decided on. ``decided``, ``disputed``
-    and ``own``, bool of shape (frames,), tell whether anybody decided, people differ, ``reviewer``
-    decided; as of the last `update`.
+    counts for a frame whose photo is still the one that was decided on. ``decided``, ``disputed``,
+    ``dependent`` and ``own``, bool of shape (frames,), tell whether anybody decided, people differ,
+    what counts rests on its own camera alone, ``reviewer`` decided; as of the last `update`.
     """
 
     def __init__(self, decisions: Decisions, reviewer: str) -> None:
@@ -58,7 +59,7 @@ class Standings:
         self._rows: FrameColumns | None = None
         self._tagged: defaultdict[str, set[int]] = defaultdict(set)
         self._tags: dict[int, frozenset[str]] = {}
-        self.decided = self.disputed = self.own = np.zeros(0, bool)
+        self.decided = self.disputed = self.dependent = self.own = np.zeros(0, bool)
 
     def update(self, rows: FrameColumns) -> None:
         """Read what was decided since the last time."""
@@ -70,13 +71,15 @@ class Standings:
                 self._last = brief.revision
             if rows is not self._rows:
                 self._rows, touched = rows, set(self._heads)
-                self.decided, self.disputed, self.own = np.zeros((3, len(rows)), bool)
+                empty = np.zeros((4, len(rows)), bool)
+                self.decided, self.disputed, self.dependent, self.own = empty
                 self._tagged.clear()
                 self._tags.clear()
             for row in rows.rows_of(list(touched)).tolist():
                 heads = self.heads(row)
                 self.decided[row] = bool(heads)
                 self.disputed[row] = len({head.decision for head in heads}) > 1
+                self.dependent[row] = bool(heads) and not heads[0].independent
                 self.own[row] = any(head.reviewer == self._reviewer for head in heads)
                 self._tag(row, frozenset().union(*(head.tags for head in heads)))
 
@@ -208,8 +211,9 @@ class QueueFilter(BaseModel):
     bbox: Annotated[str, Field(max_length=100), AfterValidator(_box)] = ""
     # In the frame id, the path, or the name of the town or country, in small or capital letters
     text: Annotated[str, Field(max_length=200)] = ""
-    # "open": nobody decided; "done": somebody did; "disputed": people differ; "second": others
-    # decided, the reviewer did not yet
+    # "open": nobody decided; "done": somebody did; "disputed": people differ; "dependent": accepted
+    # for points that tell nothing beyond their camera; "second": others decided, the reviewer did
+    # not yet
     status: Status = "all"
     tag: Annotated[str, Field(max_length=100)] = ""
     sort: Literal["doubt", "time", "name"] = "doubt"
@@ -286,6 +290,7 @@ class Queue:
             "decision": heads[0].decision if heads else None,
             "reviewers": len(heads),
             "disputed": len({head.decision for head in heads}) > 1,
+            "independent": not heads or heads[0].independent,
         }
 
     def facets(self) -> dict[str, Any]:
@@ -333,6 +338,7 @@ class Queue:
             "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
             "camera": None if result.solved is None else camera_json(result.solved.camera),
             "points": points_json(result, origin="engine"),
+            "agreeing_px": None if result.solved is None else agreeing_px(result),
             "hypotheses": [self._hypothesis(hypothesis) for hypothesis in result.hypotheses],
             "fit": fit and {name: getattr(fit, name) for name in about_fit},
             # What placed it: lights, or patches of streets or ground by day, the coarse scale first
@@ -364,6 +370,8 @@ class Queue:
 def _standing(standings: Standings, status: Status) -> NDArray[np.bool_]:
     if status == "disputed":
         return standings.disputed
+    if status == "dependent":
+        return standings.dependent
     if status == "second":
         return standings.decided & ~standings.own
     return standings.decided if status == "done" else ~standings.decided

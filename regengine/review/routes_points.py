@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from regengine.result import ReviewedPoint
 from regengine.review.bodies import MOST_POINTS, Body, CameraBody, PointBody
 from regengine.review.context import ReviewContext
 from regengine.review.routes_frames import FrameId
@@ -33,7 +32,7 @@ def router(context: ReviewContext) -> APIRouter:
 
         result = context.result(number)
         camera = None if body.camera is None else body.camera.camera()
-        points = [ReviewedPoint(**point.model_dump()) for point in body.points]
+        points = [point.point() for point in body.points]
         frame = ExportFrame(
             stored=context.frames.frame(number),
             store=context.store,

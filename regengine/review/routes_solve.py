@@ -28,9 +28,8 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.photo.image import read_linear_light
-from regengine.result import FrameResult, ReviewedPoint
+from regengine.result import LEAST_POINTS, FrameResult
 from regengine.review.bodies import (
-    FEWEST_POINTS,
     MOST_POINTS,
     PLACED,
     Body,
@@ -126,7 +125,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         size_px = result.width_px or 0, result.height_px or 0
         check_work(((point.x, point.y) for point in body.points), None, size_px)
         there = known(number)
-        points = [ReviewedPoint(**point.model_dump()) for point in body.points]
+        points = [point.point() for point in body.points]
         start = body.start.camera()
         if body.placed and not len(there.track_ecef_m):
             there = replace(there, track_ecef_m=np.array([start.position_ecef_m]))
@@ -134,7 +133,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         fit, alone = found.fit, found.attitude_only
         told = _fit_json(fit)
         rms_px = _rms([each["residual_px"] for each in told["points"]])
-        few = len(points) < FEWEST_POINTS and fit.camera.off_nadir_deg > OBLIQUE_DEG
+        few = len(points) < LEAST_POINTS and fit.camera.off_nadir_deg > OBLIQUE_DEG
         too_few = None
         if few and rms_px is not None and rms_px > AMISS_PX:
             too_few = (
@@ -143,6 +142,8 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
             )
         return told | {
             "freed": list(fit.freed),
+            "observations": fit.observations,
+            "over": fit.observations - fit.unknowns,
             "attitude_only": None if alone is None else _fit_json(alone),
             "rms_px": rms_px,
             "rms_m": _rms([each["residual_m"] for each in told["points"]]),
@@ -160,7 +161,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
         if context.light_map is None:
             raise ConfigError(f"snapping needs a night-light map: {NO_MAP}")
         path = context.photo_path(number)
-        camera, point = body.camera.camera(), ReviewedPoint(**body.point.model_dump())
+        camera, point = body.camera.camera(), body.point.point()
         check_camera(camera, result)
         found = snap(
             camera,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,11 +20,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
+from detectors.types import FloatArray
 from matchers.camera import Camera, is_turned
 from matchers.earth import ecef_to_geodetic
 from matchers.footprint import visible_outline
 from regengine.errors import ConfigError, StoreError
-from regengine.result import FrameResult, ReviewedPoint
+from regengine.result import LEAST_POINTS, FrameResult, ReviewedPoint
 from regengine.store.schema import select
 from regengine.store.snapshot import iter_blocks
 from regengine.store.writer import utc_now
@@ -39,6 +40,10 @@ BUSY_S = 10.0
 LONGEST_NAME = 80  # of a reviewer
 READ_FRAMES = 4096
 GROUND_PER_SIDE = 17  # looks for ground in a photo
+# Origins of points that a person stands behind
+CONFIRMED = ("person", "snap", "confirmed")
+# No hand, and no pixel of a screen, puts a point as near to where its camera has it
+FOLLOWS_PX = 0.05
 STATE = select(
     *(f"frames/{name}" for name in ("sha256", "width_px", "height_px")),
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
@@ -142,6 +147,7 @@ class Brief(NamedTuple):
     reviewer: str
     decision: Choice
     tags: tuple[str, ...]
+    independent: bool  # see `is_independent`
 
 
 class Decisions:
@@ -250,12 +256,21 @@ class Decisions:
         with self._read() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, "
-                "json_extract(work, '$.tags') FROM decisions WHERE revision > ? ORDER BY revision",
+                "json_extract(work, '$.tags'), "
+                # Few have such points, and only their work is read
+                "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
+                "json_each(work, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
+                "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END "
+                "FROM decisions WHERE revision > ? ORDER BY revision",
                 (revision,),
             ).fetchall()
         return [
-            Brief(*about, tags=tuple(json.loads(tags or "[]")))  # type: ignore[misc]
-            for *about, tags in rows
+            Brief(
+                *about,  # type: ignore[misc]
+                tags=tuple(json.loads(tags or "[]")),
+                independent=doubtful is None or is_independent("accepted", json.loads(doubtful)),
+            )
+            for *about, tags, doubtful in rows
         ]
 
     def _heads(self, where: str, *values: object) -> list[Decision]:
@@ -404,6 +419,7 @@ class Reviewed:
     place: dict[str, Any] | None
     disputed: bool  # whether the latest decisions of two people differ
     stale: bool  # whether the engine proposes something else by now
+    independent: bool  # see `is_independent`
     size_px: tuple[int, int]  # of the photo
 
 
@@ -478,6 +494,65 @@ def check_work(
             raise ConfigError("the camera shows no ground")
 
 
+def is_independent(decision: Choice, work: Work) -> bool:
+    """Whether a decision rests on more than its own camera.
+
+    One that accepts confirmed points does not where some of them only repeat the camera, see
+    `independent_pixels`, and fewer than `LEAST_POINTS` do not: pages of earlier versions took its
+    guesses for confirmations.
+    """
+    camera = _camera_of(work)
+    if decision != "accepted" or camera is None:
+        return True
+    telling = independent_pixels(work["points"], camera)
+    held = _pixels(point for point in work["points"] if point["origin"] in CONFIRMED)
+    return telling == held or len(telling) >= LEAST_POINTS
+
+
+def independent_pixels(
+    points: Sequence[Mapping[str, Any]], camera: Camera
+) -> set[tuple[float, float]]:
+    """Pixels of the confirmed points that tell something which their camera does not say itself.
+
+    ``points`` are those of a `Work`. Snapped ones do, and pairs as the engine measured them
+    ("confirmed"), and what a hand put where it is, clicked or dragged (``by_hand``). Where that is
+    not told, a point of a person does not if it lies where the camera has it.
+    """
+    held = [point for point in points if point["origin"] in CONFIRMED]
+    away_px = off_camera_px(held, camera)
+    return _pixels(
+        point
+        for point, away in zip(held, away_px.tolist(), strict=True)
+        if point["origin"] != "person" or point.get("by_hand") or not away < FOLLOWS_PX
+    )
+
+
+def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatArray:
+    """How far points lie from where a camera has their places, shape (n,), pixels.
+
+    NaN where it does not see the place.
+    """
+    x, y, lon, lat = (
+        np.array([[point[name] for name in ("x", "y", "lon", "lat")] for point in points])
+        .reshape(-1, 4)
+        .T
+    )
+    with np.errstate(all="ignore"):
+        seen_x, seen_y = camera.lonlat_to_pixel(lon, lat)
+    return np.hypot(x - seen_x, y - seen_y)
+
+
+def _pixels(points: Iterable[Mapping[str, Any]]) -> set[tuple[float, float]]:
+    return {(point["x"], point["y"]) for point in points}
+
+
+def _camera_of(work: Work) -> Camera | None:
+    if work["camera"] is None:
+        return None
+    values = work["camera"].items()
+    return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in values})
+
+
 def judged_state(frame_index: int, result: FrameResult) -> Judged:
     """What a decision on a frame is about."""
     points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
@@ -497,24 +572,23 @@ def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
 
 def _reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
     counts = heads[0]
-    work, camera = counts.work, counts.work["camera"]
-    if camera is not None:
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in camera.items()
-        }
-        camera = Camera(**values)
+    work = counts.work
     return Reviewed(
         frame_index=counts.judged.frame_index,
         decision=counts.decision,
         reviewer=counts.reviewer,
         time_utc=counts.time_utc,
-        camera=camera,
-        points=tuple(ReviewedPoint(**point) for point in work["points"]),
+        camera=_camera_of(work),
+        points=tuple(
+            ReviewedPoint(**{one.name: point[one.name] for one in fields(ReviewedPoint)})
+            for point in work["points"]
+        ),
         comment=work["comment"],
         tags=tuple(work["tags"]),
         quality=work["quality"],
         place=work["place"],
         disputed=len({head.decision for head in heads}) > 1,
         stale=counts.judged.proposal_sha256 != proposal,
+        independent=is_independent(counts.decision, work),
         size_px=size_px,
     )

@@ -20,6 +20,7 @@ import pytest
 import rasterio
 from PIL import Image
 from pyproj import Transformer
+from scipy.spatial.transform import Rotation
 
 from regengine.errors import RegengineError
 from tests.example_results import proposal
@@ -28,7 +29,7 @@ from tests.kit.hand import camera_error_km
 from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
 from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
-from tests.kit.samples import true_json, truth_of, turned_json
+from tests.kit.samples import camera_of, true_json, truth_of, turned_json
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
 FRAME = "ISS990-E-000103"
@@ -366,6 +367,116 @@ def test_accepting_needs_four_confirmed_points_or_an_untouched_proposal(client: 
     assert client.decide(8, "accepted", camera=own, points=held).status_code == 200
 
 
+def followers(camera: dict[str, Any], points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same pixels at the places where a camera has them, as if a person stood behind them."""
+    lon, lat = camera_of(camera).pixel_to_lonlat(*([p[name] for p in points] for name in "xy"))
+    places = zip(points, lon.tolist(), lat.tolist(), strict=True)
+    return [point | {"lon": x, "lat": y, "origin": "person"} for point, x, y in places]
+
+
+def wrong_drag(told: dict[str, Any], by_px: float = 15.0) -> tuple[dict[str, Any], Any]:
+    """The proposal's camera turned so that all is that far off, and what it has at its points."""
+    turn = Rotation.from_euler("y", by_px / told["camera"]["focal_px"])
+    turned = (Rotation.from_quat(told["camera"]["quaternion"]) * turn).as_quat().tolist()
+    camera = told["camera"] | {"quaternion": turned}
+    return camera, followers(camera, told["points"])
+
+
+@pytest.mark.parametrize("sigma_px", [None, 0.6])
+@pytest.mark.parametrize("origin", ["person", "confirmed"])
+def test_a_camera_does_not_confirm_itself(
+    client: Client, origin: str, sigma_px: float | None
+) -> None:
+    """Points that lie where it has them: also those of which one was dragged, and moved it."""
+    camera, points = wrong_drag(client.told("frames/8"))
+    points = [point | {"origin": origin, "sigma_px": sigma_px} for point in points]
+    for sent in (points, [points[0] | {"origin": "person", "by_hand": True}, *points[1:]]):
+        answer = client.decide(8, "accepted", camera=camera, points=sent)
+        assert is_refused(answer, 422)
+        assert "four confirmed points" in answer.json()["detail"]
+    assert client.told("frames/8/history") == []
+    by_hand = [point | {"origin": "person", "by_hand": True} for point in points]
+    assert client.decide(8, "accepted", camera=camera, points=by_hand).status_code == 200
+
+
+def test_a_right_proposal_can_be_confirmed_point_by_point(client: Client) -> None:
+    told = client.told("frames/8")
+    points = [point | {"origin": "confirmed"} for point in told["points"]]
+    camera = client.post("frames/8/solve", {"points": points, "start": told["camera"]}).json()[
+        "camera"
+    ]
+    assert client.decide(8, "accepted", camera=camera, points=points).status_code == 200
+    (kept,) = client.told("frames/8/history")
+    assert (kept["points"], kept["independent"]) == (points, True)
+
+
+@pytest.mark.parametrize("moved", ["person", "snap"])
+def test_what_was_moved_and_what_the_engine_measured_must_agree(client: Client, moved: str) -> None:
+    """One point off by more than chance, and the others as they were measured."""
+    told = client.told("frames/8")
+    for by_px, status in ((15.0, 422), (1.0, 200)):
+        _, points = wrong_drag(told, by_px)
+        first = points[0] | {"origin": moved, "by_hand": moved == "person"}
+        others = [point | {"origin": "confirmed"} for point in told["points"][1:]]
+        body = {"points": [first, *others], "start": told["camera"]}
+        camera = client.post("frames/8/solve", body).json()["camera"]
+        answer = client.decide(8, "accepted", camera=camera, points=body["points"])
+        assert answer.status_code == status, answer.text
+        assert status == 200 or "contradict each other" in answer.json()["detail"]
+    # Nor is another camera accepted for points that are right
+    confirmed = [point | {"origin": "confirmed"} for point in told["points"]]
+    answer = client.decide(8, "accepted", camera=wrong_drag(told)[0], points=confirmed)
+    assert "contradict each other" in answer.json()["detail"]
+
+
+def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
+    told = sample_client.told(f"frames/{WRONG}")
+    first, *others = told["points"]
+    moved = first | {"lon": first["lon"] + 0.1, "origin": "person", "by_hand": True}
+    runner_up = told["hypotheses"][1]["camera"]
+    spread = [point | {"origin": "engine"} for point in followers(runner_up, told["points"])]
+    for camera, points, status in (
+        (told["camera"], [moved, *others], 422),
+        (runner_up, told["points"], 422),
+        (runner_up, spread, 200),
+        (told["camera"], told["points"], 200),
+    ):
+        answer = sample_client.decide(WRONG, "accepted", camera=camera, points=points)
+        assert answer.status_code == status, answer.text
+
+
+def test_what_was_accepted_for_followers_is_named(client: Client, review_store: Path) -> None:
+    """As a page of an earlier version sent it."""
+    camera, points = wrong_drag(client.told("frames/8"))
+    assert client.decide(8, "unsure", camera=camera, points=points).status_code == 200
+    with closing(sqlite3.connect(f"{review_store}.review.sqlite")) as file, file:
+        names = "frame_index, sha256, reviewer, time_utc, base, seconds, verdict, probability"
+        names += ", proposal_sha256, work"
+        file.execute(
+            f"INSERT INTO decisions (decision, {names}) SELECT 'accepted', {names} FROM decisions"
+        )
+    client.accept(24)
+    rows = {row["id"]: row["independent"] for row in client.told("frames?status=done")["frames"]}
+    assert rows == {8: False, 24: True}
+    (row,) = client.told("frames?status=dependent")["frames"]
+    kept, _ = client.told("frames/8/history")
+    assert (row["id"], kept["independent"], kept["points"]) == (8, False, points)
+    (figures,) = run("report", review_store, "--json").records
+    told = figures["decisions"]
+    assert (told["photos"], told["choices"]["accepted"]) == (2, 2)
+    assert told["not_independent"]["photos"] == 1
+    (shown,) = told["not_independent"]["shown"]
+    assert (shown["frame"], shown["reviewer"]) == (client.told("frames/8")["frame"], "Ada")
+    page = review_store.parent / "report.html"
+    assert run("report", review_store, "--out", page).code == 0
+    assert "Not independent" in page.read_text(encoding="utf-8")
+    # Readable as before, and put right by a decision that is
+    out = review_store.parent / "out.csv"
+    assert run("export", review_store, "--format", "csv", "--out", out, "--reviewed").code == 0
+    assert client.accept(8, base=kept["revision"]).status_code == 200
+    assert client.told("frames?status=dependent")["frames"] == []
+
+
 @pytest.mark.parametrize("at", [(-0.6, 10.0), (10.0, 480.0), (700.0, 10.0)])
 def test_points_outside_of_the_photo_are_refused(
     client: Client, review_store: Path, at: tuple[float, float]
@@ -523,6 +634,7 @@ def test_four_drags_put_a_wrong_proposal_right(sample_client: Client) -> None:
     assert errors_km[0] > 20.0 > 1.0 > errors_km[-1]
     assert (answer["rms_px"] < 1.0, answer["rms_m"] < 300.0) == (True, True)
     assert answer["freed"] == ["attitude", "focal length", "position"]
+    assert (answer["observations"], answer["over"]) == (8, 1)
     assert answer["warning"] is None
     assert len(answer["attitude_only"]["points"]) == 4
     body = {"points": known_points(4), "start": turned_json(FRAME, away_km=1473.0)}
@@ -549,6 +661,8 @@ def test_a_point_that_contradicts_the_others_is_named_and_left_out(sample_client
     assert [point["suspect"] for point in answer["points"]] == [k == 5 for k in range(7)]
     assert answer["points"][5]["left_out_px"] == pytest.approx(30.0, rel=0.15)
     assert "fitted without it" in answer["warning"]
+    # Of the six others twelve, for attitude and focal length
+    assert (answer["observations"], answer["over"]) == (12, 8)
     assert camera_error_km(answer["camera"], FRAME) < 1.0
 
 

@@ -277,7 +277,7 @@ POINT_COLUMNS = (
         for number, axes in enumerate(all_axes)
     ),
     _of_point("lights"),
-    _of_point("origin", "who made it: engine, person, snap or search", "text"),
+    _of_point("origin", "who made it: engine, person, snap, search or confirmed", "text"),
 )
 
 

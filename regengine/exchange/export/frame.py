@@ -111,7 +111,8 @@ class ExportPoint:
     covariance_px: tuple[float, float, float] | None = None
     covariance_m: tuple[float, float, float] | None = None
     lights: int | None = None  # lights that support it
-    origin: str = "engine"  # ``engine``, or how a person made it: ``person``, ``snap``, ``search``
+    # ``engine``, or how a person made it: ``person``, ``snap``, ``search``, ``confirmed``
+    origin: str = "engine"
 
 
 @dataclass(frozen=True, kw_only=True)
