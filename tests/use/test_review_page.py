@@ -141,6 +141,96 @@ def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     hand.wait_until_kept()
 
 
+def confirm(hand: ReviewHand, *indices: int) -> None:
+    """Select points by their rows, and say of each that it is right."""
+    for index in indices:
+        hand.page.locator(f"#point-{index}").click()
+        hand.press("k")
+        hand.wait_until_kept()
+
+
+def told_px(hand: ReviewHand, index: int) -> float:
+    """The residual that the table tells of a point."""
+    row = hand.page.locator("#points tbody tr").nth(index)
+    return float(row.locator("td").first.inner_text().split()[0])
+
+
+def test_a_wrong_drag_is_not_confirmed_by_the_points_that_follow_it(hand: ReviewHand) -> None:
+    frame_id, accept = FRAMES["dragged"], hand.page.locator("#do-accept")
+    hand.go_to(frame_id)
+    engine = hand.told_of(frame_id)["points"]
+    expect(accept).to_be_enabled()
+    start = hand.at_pixel(engine[0]["x"], engine[0]["y"])
+    hand.drag(start, (start[0] + 10.0, start[1] + 6.0))
+    hand.wait_until_kept()
+    assert points_error_km(draft_of(hand, frame_id)["points"], COPIES["dragged"]) > BAR_KM
+    # The others tell at once how far off the drag is
+    assert min(told_px(hand, index) for index in (1, 2, 3)) > 5.0
+    expect(accept).to_be_disabled()
+    confirm(hand, 1, 2, 3)
+    points = draft_of(hand, frame_id)["points"]
+    assert [point["origin"] for point in points] == ["person", *["confirmed"] * 3]
+    assert points[1:] == [point | {"origin": "confirmed"} for point in engine[1:]]
+    expect(hand.page.locator("#points")).to_contain_text("contradict each other")
+    expect(accept).to_be_disabled()
+    hand.press("a")
+    expect(hand.page.locator("#said")).to_contain_text("contradict each other")
+    assert hand.told_of(frame_id)["decisions"] == []
+
+
+def test_a_right_proposal_is_confirmed_point_by_point(hand: ReviewHand) -> None:
+    frame_id = FRAMES["confirmed"]
+    hand.go_to(frame_id)
+    engine = hand.told_of(frame_id)["points"]
+    confirm(hand, 0, 1, 2, 3)
+    outcome = hand.page.locator("#points .outcome").first
+    expect(outcome).to_contain_text("4 points confirmed: no check (1 of 8 observations over")
+    expect(hand.page.locator("#points")).not_to_contain_text("0.0 px")
+    kept = decided(hand, frame_id)
+    assert kept["points"] == [point | {"origin": "confirmed"} for point in engine]
+    assert camera_error_km(kept["camera"], COPIES["confirmed"]) < BAR_KM
+
+
+def test_what_nothing_measured_is_confirmed_by_the_lights_or_not_at_all(hand: ReviewHand) -> None:
+    """Points that a camera guessed: of a runner-up, and filled up."""
+    frame_id = FRAMES["guessed"]
+    hand.go_to(frame_id)
+    proposed = hand.told_of(frame_id)["points"]
+    # The way of a hand out and back, and a hand that trembles, say nothing
+    at = hand.at_pixel(proposed[0]["x"], proposed[0]["y"])
+    hand.drag(at, (at[0] + 1.0, at[1]))
+    assert draft_of(hand, frame_id) is None
+    for key in ("ArrowRight", "ArrowLeft"):
+        hand.press(key)
+        hand.wait_until_kept()
+    assert draft_of(hand, frame_id) is None
+    said = hand.page.locator("#said")
+    for keys in (("x", "="), ("2",)):  # of a wrong camera, and of a right one
+        for key in keys:
+            hand.press(key)
+        guesses = draft_of(hand, frame_id)["points"]
+        confirm(hand, 3)
+        expect(said).to_contain_text(re.compile("Snapped by|Point 4 is not confirmed: "))
+        point = draft_of(hand, frame_id)["points"][3]
+        assert point["origin"] == "snap" or point == guesses[3]
+    assert hand.told_of(frame_id)["decisions"] == []
+
+
+def test_undo_brings_back_what_was_decided_last(hand: ReviewHand) -> None:
+    frame_id, undo = FRAMES["undone"], hand.page.locator("#do-undo")
+    hand.go_to(frame_id)
+    expect(undo).to_be_disabled()
+    hand.press("r")
+    hand.wait_until_left(frame_id)
+    expect(undo).to_be_enabled()
+    hand.press("z")
+    hand.page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
+    expect(hand.page.locator("#said")).to_contain_text("decide it again")
+    assert decided(hand, frame_id)["decision"] == "accepted"
+    # One frame, however often it was decided
+    expect(hand.page.locator("#done")).to_have_text("1 decided now")
+
+
 def test_a_wrong_proposal_is_put_right_by_drags(hand: ReviewHand) -> None:
     frame_id = FRAMES["wrong"]
     hand.go_to(frame_id)
@@ -152,8 +242,10 @@ def test_a_wrong_proposal_is_put_right_by_drags(hand: ReviewHand) -> None:
         true_place = look(CITY, point["x"], point["y"])
         hand.drag(hand.at_place(point["lon"], point["lat"]), hand.at_place(*true_place))
         hand.wait_until_kept()
+    expect(hand.page.locator("#points")).not_to_contain_text("0.0 px")
     kept = decided(hand, frame_id)
     assert {point["origin"] for point in kept["points"]} == {"person"}
+    assert all(point["by_hand"] for point in kept["points"])
     assert camera_error_km(kept["camera"], CITY) < BAR_KM
 
 
@@ -256,8 +348,11 @@ def test_clicks_count_where_they_are_made_and_guesses_when_confirmed(hand: Revie
     hand.press("p")
     hand.click(*hand.at_pixel(900, 600))
     guessed = draft_of(hand, frame_id)["points"][-1]
+    # A guess alone says nothing: it is confirmed where photo and map agree near it
     hand.press("Enter")
-    assert draft_of(hand, frame_id)["points"][-1] == guessed | {"origin": "person"}
+    expect(hand.page.locator("#said")).to_contain_text(re.compile("Snapped by|is not confirmed"))
+    point = draft_of(hand, frame_id)["points"][-1]
+    assert point["origin"] == "snap" or point == guessed
 
 
 def test_a_point_is_not_dragged_out_of_the_photo(hand: ReviewHand) -> None:

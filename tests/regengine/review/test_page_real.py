@@ -107,8 +107,9 @@ def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) ->
         end = real_hand.at_place(float(lon), float(lat))
         if math.dist(start, end) > A_GLANCE_PX:
             real_hand.drag(start, end)
-        else:  # right already: it is confirmed as it is
-            real_hand.page.get_by_role("button", name="hold").first.click()
+        else:  # right already, by the camera of the others: photo and map must agree to it
+            real_hand.page.locator(f"#point-{index}").click()
+            real_hand.press("k")
         real_hand.wait_until_kept()
         told = real_hand.told_of(WRONG)
     real_hand.press("a")

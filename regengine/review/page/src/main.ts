@@ -60,7 +60,7 @@ function begin(session: Session): void {
     moved: (index, side, at, done) => editor.move(index, side, at, done),
     added: (side, at) => editor.add(side, at),
     selected: (index) => editor.select(index),
-    confirmed: () => editor.confirm(),
+    confirmed: () => wait(review.confirmGuess()),
     placed: (camera, done) => editor.place(camera, done),
     cursor: (pixel, place) => {
       const parts = [
@@ -132,7 +132,7 @@ function begin(session: Session): void {
     () => review.frame && proposalShown(editor.draft, review.frame),
   );
   const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor),
+    () => showPoints(byId("points"), editor, (index) => wait(review.confirm(index))),
     () => editor.draft,
     () => editor.solution,
     () => editor.selected,
@@ -143,12 +143,13 @@ function begin(session: Session): void {
 
   const drawVerdict = drawnOnChange(
     () => {
-      const hint = hintFor(editor.draft, remembered("hints", { decided: 0 }).decided + review.decidedNow);
+      const hint = hintFor(editor.draft, review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
       if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, review.found.get(review.frame.id), hint);
     },
     () => review.frame,
     () => review.frame && review.found.get(review.frame.id),
     () => review.frame && meant(review.frame, editor.draft),
+    () => review.refusal,
   );
   function refresh(): void {
     const { frame } = review;

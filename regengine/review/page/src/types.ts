@@ -25,7 +25,8 @@ export interface Progress {
   decided: number;
 }
 
-export type Origin = "engine" | "person" | "snap" | "search";
+/** confirmed: the engine's, which a person confirmed as it was measured. */
+export type Origin = "engine" | "person" | "snap" | "search" | "confirmed";
 
 /** A control point that a person may have moved; sigma_px is null where nobody knows it. */
 export interface Point {
@@ -35,6 +36,8 @@ export interface Point {
   lat: number;
   sigma_px: number | null;
   origin: Origin;
+  /** A hand put it where it is, clicked or dragged; pages of earlier versions did not tell. */
+  by_hand?: boolean;
 }
 
 /** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */
@@ -92,6 +95,8 @@ export interface QueueRow {
   decision: Choice | null;
   reviewers: number;
   disputed: boolean;
+  /** False: it was accepted for points that tell nothing beyond their camera. */
+  independent: boolean;
 }
 
 /** GET /api/facets: how many frames have each value, over the whole store */
@@ -152,6 +157,8 @@ export interface Decision extends Draft {
   time_utc: string;
   /** Seconds that the frame was in view before it was decided. */
   seconds: number | null;
+  /** As of a row of the queue. */
+  independent: boolean;
 }
 
 /** GET /api/frames/{id} */
@@ -170,7 +177,10 @@ export interface Frame extends QueueRow {
   /** Outline of the ground in sight from the nadir. */
   horizon: LonLat[];
   camera: Camera | null;
+  /** Pairs as the engine measured them. */
   points: Point[];
+  /** A point that lies farther from where `camera` has its place contradicts it. */
+  agreeing_px: number | null;
   hypotheses: Hypothesis[];
   fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
   /** Where the photo's file can be read by the server. */
@@ -210,6 +220,9 @@ export interface PointResidual {
 export interface SolveAnswer {
   camera: Camera;
   freed: string[];
+  /** Two of each point that counts, and how many of them are more than what is free. */
+  observations: number;
+  over: number;
   points: PointResidual[];
   /** The same points with the attitude alone free (3 degrees of freedom). */
   attitude_only: { points: PointResidual[] } | null;

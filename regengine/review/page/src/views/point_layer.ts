@@ -11,6 +11,7 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
 import type { Origin } from "../types";
+import { LEAST_SHOWN_PX } from "../work/text";
 import { CONFIRM_PX, exaggeration, type Marker } from "./markers";
 
 // Distinct also for those who see no difference between red and green; bright on a night photo.
@@ -19,6 +20,7 @@ const COLOURS: Record<Origin, string> = {
   person: "#4cc9ff",
   snap: "#8df0a8",
   search: "#d7a6ff",
+  confirmed: "#ffffff",
 };
 const SUSPECT = "#ff6b57";
 const HALO = "rgba(0, 0, 0, 0.85)";
@@ -105,8 +107,10 @@ function confirmStyles(scale: number): Style[] {
 
 function label(marker: Marker): string {
   const number = `${marker.index + 1}`;
-  const told = marker.residual_px !== null && (marker.selected || marker.suspect);
-  return told ? `${number} · ${marker.residual_px!.toFixed(1)} px` : number;
+  const { residual_px, selected, suspect } = marker;
+  // What would read 0.0 px is a camera that goes through its point
+  const told = residual_px !== null && residual_px >= LEAST_SHOWN_PX && (selected || suspect);
+  return told ? `${number} · ${residual_px.toFixed(1)} px` : number;
 }
 
 function residualStyles(at: number[], towards: number[], factor: number, colour: string): Style[] {

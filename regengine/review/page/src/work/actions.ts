@@ -48,7 +48,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   };
 
   return [
-    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit },
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
     { id: "unsure", keys: ["u"], label: "Cannot say; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
     { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
@@ -72,13 +72,13 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "side", keys: ["w"], label: "Move points in the other view (photo or map)", group: "Points", run: () => switchSide(review) },
     { id: "nudge", keys: Object.keys(ARROWS), label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
-    { id: "hold", keys: ["k"], label: "Hold the selected point: it is right", group: "Points", run: selected((index) => editor.hold(index)), enabled: () => canEdit() && hasPoint() },
-    { id: "confirm", keys: ["Enter"], label: "The guess (✓) of the point just added is right", group: "Points", run: () => editor.confirm(), enabled: () => canEdit() && editor.awaited?.index != null },
+    { id: "hold", keys: ["k"], label: "Confirm the selected point: as the engine measured it, else snapped to the map", group: "Points", run: selected((index) => wait(review.confirm(index))), enabled: () => canEdit() && hasPoint() },
+    { id: "confirm", keys: ["Enter"], label: "Confirm the guess (✓) of the point just added: it is snapped to the map", group: "Points", run: () => wait(review.confirmGuess()), enabled: () => canEdit() && editor.awaited?.index != null },
     { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },
-    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => editor.undo(), enabled: () => editor.canUndo },
+    { id: "undo", keys: ["z", "Ctrl+z"], label: "Undo; with nothing to undo here, back to the frame decided last", group: "Points", button: { bar: "Points", text: "Undo" }, run: () => wait(review.undo()), enabled: () => review.canUndo },
     { id: "redo", keys: ["y", "Ctrl+y", "Ctrl+Shift+z"], label: "Redo", group: "Points", button: { bar: "Points", text: "Redo" }, run: () => editor.redo(), enabled: () => editor.canRedo },
     { id: "delete", keys: ["Delete", "x", "Backspace"], label: "Delete the selected point", group: "Points", button: { bar: "Points", text: "Delete" }, run: selected((index) => editor.delete(index)), enabled: () => canEdit() && hasPoint() },
-    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snap()), enabled: () => canEdit() && hasPoint() && lights },
+    { id: "snap", keys: ["n"], label: "Snap the selected point to the best match near it", group: "Points", button: { bar: "Points", text: "Snap" }, run: () => wait(review.snapSelected()), enabled: () => canEdit() && hasPoint() && lights },
     { id: "deselect", keys: ["Escape"], label: "Select nothing; tool select", group: "Points", run: () => { editor.select(null); review.setTool("select"); } },
 
     { id: "hypothesis", keys: ["1", "2", "3", "4", "5"], label: "The engine's proposal, its runner-up, and further hypotheses", group: "Camera", run: (key) => choose(review, Number(key)), enabled: canEdit },

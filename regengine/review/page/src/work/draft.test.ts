@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Camera, Draft, LonLat } from "../types";
-import { addPoint, deletePoint, fillUp, follow, holdPoint, movePoint, sameWork, withTags } from "./draft";
+import { addPoint, deletePoint, fillUp, follow, movePoint, sameWork, setPoint, withTags } from "./draft";
 
 const camera: Camera = {
   width_px: 101,
@@ -23,7 +23,7 @@ test("points that nobody holds follow the camera, the held ones stay", () => {
   const followed = follow(draft, camera, flat(7));
   assert.deepEqual([followed.points[0]?.lon, followed.points[0]?.lat], [1.5, 2.5]);
   assert.deepEqual([followed.points[1]?.lon, followed.points[1]?.lat], [10, 4]);
-  const held = follow(holdPoint(draft, 1), camera, flat(9));
+  const held = follow(setPoint(draft, 1, { ...draft.points[1]!, origin: "confirmed" }), camera, flat(9));
   assert.deepEqual([held.points[1]?.lon, held.points[1]?.lat], [3, 4]);
 });
 

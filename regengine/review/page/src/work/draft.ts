@@ -3,6 +3,7 @@
 import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Point } from "../types";
 import type { Side } from "../view_types";
 import { wrapped } from "../geometry/earth";
+import { pointResidual } from "./residuals";
 
 /** Where a camera sees the ground at a pixel; null on sky. */
 export type Ground = (camera: Camera, x: number, y: number) => LonLat | null;
@@ -29,14 +30,34 @@ export function workOf({ camera, points, hypothesis, comment, tags, quality, pla
 
 /** Whether a person stands behind a point: the others follow the camera. */
 export function isHeld(point: Point): boolean {
-  return point.origin === "person" || point.origin === "snap";
+  return point.origin === "person" || point.origin === "snap" || point.origin === "confirmed";
+}
+
+/** The pair that the engine measured at a point's pixel; null where there is none. */
+export function measuredAt(frame: Frame, { x, y }: Point): Point | null {
+  return frame.points.find((each) => each.x === x && each.y === y) ?? null;
+}
+
+/** No hand, and no pixel of a screen, puts a point as near to where its camera has it. */
+export const FOLLOWS_PX = 0.05;
+
+/** Whether a person stands behind a point, and it tells something that the camera did not say itself. */
+export function isIndependent(point: Point, camera: Camera | null): boolean {
+  if (!isHeld(point)) return false;
+  if (point.origin !== "person" || point.by_hand || camera === null) return true;
+  const residual = pointResidual(camera, point);
+  return residual === null || residual.residual_px >= FOLLOWS_PX;
 }
 
 /** The engine's camera that a draft shows as it is: its number among the hypotheses, 0 without any. */
 export function proposalShown({ camera }: Draft, frame: Frame): number | null {
-  const is = (other: Camera | null): boolean => JSON.stringify(other) === JSON.stringify(camera);
-  const index = frame.hypotheses.findIndex((each) => is(each.camera));
-  return camera === null || (index < 0 && !is(frame.camera)) ? null : Math.max(0, index);
+  if (camera === null) return null;
+  const index = frame.hypotheses.findIndex((each) => sameCamera(camera, each.camera));
+  return index < 0 && !sameCamera(camera, frame.camera) ? null : Math.max(0, index);
+}
+
+export function sameCamera(one: Camera, other: Camera | null): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
 
 export function isSearched({ camera, points }: Draft): boolean {
@@ -47,32 +68,53 @@ export function isSearched({ camera, points }: Draft): boolean {
 export function whyNotAccepted(draft: Draft, frame: Frame): string | null {
   const { camera, points } = draft;
   const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
-  const confirmed = apart(points.filter(isHeld));
-  const proposed = frame.verdict === "accepted" || frame.verdict === "review" ? proposalShown(draft, frame) : null;
-  const found = isSearched(draft) || proposed !== null;
-  if (camera !== null && (confirmed >= FEWEST_POINTS || (found && apart(points) >= FEWEST_POINTS))) return null;
+  if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return null;
+  const held = points.filter(isHeld);
+  const [measured, moved] = [held.filter((each) => isMeasured(frame, each)), held.filter((each) => !isMeasured(frame, each))];
+  const told = camera === null ? [] : moved.filter((each) => each.origin !== "confirmed" && isIndependent(each, camera));
+  const confirmed = camera === null ? 0 : apart([...measured, ...told]);
+  if (camera === null || confirmed < FEWEST_POINTS) {
+    return (
+      "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
+      `confirmed are ${confirmed} of ${points.length} points.`
+    );
+  }
+  const most = frame.agreeing_px ?? Infinity;
+  const agree = (some: Point[], seen: Camera): boolean => some.every((each) => (pointResidual(seen, each)?.residual_px ?? Infinity) <= most);
+  if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return null;
   return (
-    "Accepting needs a camera and four confirmed points, or a proposal of the engine as it is: " +
-    `confirmed are ${confirmed} of ${points.length} points.`
+    "The points as the engine measured them and those that were moved contradict each other: " +
+    "move what is wrong, or snap or click the others, too."
   );
+}
+
+/** Whether the engine proposes the camera, and these are the points that it has there. */
+function isProposal(draft: Draft, camera: Camera, frame: Frame): boolean {
+  if ((frame.verdict !== "accepted" && frame.verdict !== "review") || proposalShown(draft, frame) === null) return false;
+  const own = sameCamera(camera, frame.camera);
+  return draft.points.every((each) => (own && isMeasured(frame, each)) || (pointResidual(camera, each)?.residual_px ?? Infinity) < FOLLOWS_PX);
+}
+
+function isMeasured(frame: Frame, point: Point): boolean {
+  const pair = measuredAt(frame, point);
+  return pair !== null && pair.lon === point.lon && pair.lat === point.lat;
 }
 
 export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
   const moved = side === "photo" ? { x: at[0], y: at[1] } : { lon: wrapped(at[0]), lat: at[1] };
-  return changePoint(draft, index, { ...moved, origin, sigma_px: null });
+  const { x, y, lon, lat } = draft.points[index]!;
+  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin] });
 }
 
-/** A person says that a point is right where it is. */
-export function holdPoint(draft: Draft, index: number): Draft {
-  return changePoint(draft, index, { origin: "person" });
-}
+const HAND: Partial<Record<Origin, { by_hand: true }>> = { person: { by_hand: true } };
 
-function changePoint(draft: Draft, index: number, change: Partial<Point>): Draft {
-  return { ...draft, points: draft.points.map((each, i) => (i === index ? { ...each, ...change } : each)) };
+/** Another point in place of one. */
+export function setPoint(draft: Draft, index: number, point: Point): Draft {
+  return { ...draft, points: draft.points.map((each, i) => (i === index ? point : each)) };
 }
 
 export function addPoint(draft: Draft, x: number, y: number, place: LonLat, origin: Origin): Draft {
-  const point: Point = { x, y, lon: wrapped(place[0]), lat: place[1], sigma_px: null, origin };
+  const point: Point = { x, y, lon: wrapped(place[0]), lat: place[1], sigma_px: null, origin, ...HAND[origin] };
   return { ...draft, points: [...draft.points, point] };
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { aimedCamera, plainLens, turned } from "../geometry/aim";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Draft, Frame, LonLat, Point, SolveAnswer } from "../types";
+import { whyNotAccepted } from "./draft";
 import { Editor } from "./editor";
 
 const lens = plainLens(4256, 2832, 6000);
@@ -20,6 +21,8 @@ function frameOf(camera: Camera | null): Frame {
   return {
     id: 3,
     frame: "made up",
+    verdict: "review",
+    agreeing_px: 10,
     camera,
     points: camera === null ? [] : PIXELS.map((pixel) => pointAt(camera, pixel)),
     hypotheses: camera === null ? [] : [wrong, truth].map((each, rank) => ({ rank, camera: each, ncc: null, centre: null, place: null })),
@@ -35,7 +38,7 @@ function frameOf(camera: Camera | null): Frame {
 
 function answerOf(camera: Camera, points: Point[]): SolveAnswer {
   const rows = points.map(() => ({ dx_px: 0, dy_px: 0, residual_px: 0, residual_m: 0, left_out_px: null, suspect: false }));
-  return { camera, freed: ["attitude"], points: rows, attitude_only: null, rms_px: 0, rms_m: 0, warning: null, too_few: null };
+  return { camera, freed: ["attitude"], observations: 2 * points.length, over: 2 * points.length - 3, points: rows, attitude_only: null, rms_px: 0, rms_m: 0, warning: null, too_few: null };
 }
 
 /** An editor whose server always answers with the true camera: at once, or when the answers are let go. */
@@ -163,17 +166,85 @@ test("a pair on a frame without nadir is one point", () => {
   assert.deepEqual(made.draft.points.map((each) => [each.x, each.lon, each.origin]), [[2000, 20, "person"]]);
 });
 
-test("a guess is held where it is confirmed, and not where its point is selected", () => {
+test("a confirmed point is the engine's pair, wherever a drag took the camera", async () => {
+  const { made, asked } = editor({ ...frameOf(wrong), hypotheses: [] } as Frame);
+  const engine = made.frame!.points;
+  made.move(0, "map", place(0), true);
+  const residual_px = (index: number): number => made.residuals[index]?.residual_px ?? 0;
+  // The drag shows at once as what the others are off by
+  for (const index of [1, 2, 3]) assert.ok(residual_px(index) > 100);
+  for (const index of [1, 2, 3]) made.confirmMeasured(index);
+  assert.deepEqual(made.draft.points.slice(1), engine.slice(1).map((each) => ({ ...each, origin: "confirmed" })));
+  await made.solved;
+  assert.deepEqual(asked.at(-1)?.slice(1), made.draft.points.slice(1));
+  assert.match(whyNotAccepted(made.draft, made.frame!) ?? "", /contradict each other/);
+});
+
+test("what nothing measured is not confirmed by its camera", () => {
   const { made } = editor();
-  made.add("photo", [2000, 1500]);
-  assert.deepEqual(made.awaited, { side: "map", index: 4 });
-  made.select(4);
-  assert.equal(made.draft.points[4]?.origin, "engine");
-  made.confirm();
-  assert.equal(made.draft.points[4]?.origin, "person");
-  assert.equal(made.awaited, null);
-  made.confirm();
-  assert.deepEqual(made.draft.points.map((each) => each.origin), ["engine", "engine", "engine", "engine", "person"]);
+  made.choose(made.frame!.hypotheses[1]!);
+  for (const index of [0, 1, 2, 3]) {
+    assert.equal(made.measured(index), null);
+    made.confirmMeasured(index);
+  }
+  assert.deepEqual(new Set(made.draft.points.map((each) => each.origin)), new Set(["engine"]));
+});
+
+test("a right proposal can be confirmed point by point", async () => {
+  const right = { ...frameOf(truth), hypotheses: [] } as Frame;
+  const { made } = editor(right);
+  for (const index of [0, 1, 2, 3]) made.confirmMeasured(index);
+  await made.solved;
+  assert.equal(whyNotAccepted({ ...made.draft, camera: { ...truth, focal_px: truth.focal_px + 0.01 } }, right), null);
+});
+
+test("a way out and back confirms nothing, and the camera is the engine's again", () => {
+  for (const index of [0, 1, 2, 3]) {
+    const { made } = editor();
+    const before = made.draft;
+    const { lon, lat } = before.points[index]!;
+    made.move(index, "map", [lon + 0.01, lat], true);
+    assert.equal(made.draft.points[index]?.origin, "person");
+    made.move(index, "map", [lon, lat], true);
+    assert.deepEqual([made.draft.points, made.draft.camera], [before.points, before.camera]);
+  }
+});
+
+test("without the point that moved it the camera is the engine's again", () => {
+  const { made } = editor();
+  const { camera, points } = made.draft;
+  made.move(0, "map", place(0), true);
+  made.delete(0);
+  assert.deepEqual([made.draft.camera, made.draft.points], [camera, points.slice(1)]);
+});
+
+test("points that nobody touched count as the engine measured them, not as the camera has them", async () => {
+  const { made, asked } = editor();
+  const engine = made.frame!.points;
+  made.setSolving({ holdAll: true });
+  made.move(0, "map", place(0), true);
+  made.move(0, "map", place(1), true);
+  await made.solved;
+  assert.deepEqual(asked.at(-1)?.slice(1), engine.slice(1));
+  made.fillUp();
+});
+
+test("points of a person that lie where the camera has them do not count, unless a hand put them there", () => {
+  const { made } = editor();
+  const frame = made.frame!;
+  const points = PIXELS.map((pixel) => ({ ...pointAt(truth, pixel), origin: "person" as const }));
+  const draft = { ...made.draft, camera: { ...truth, focal_px: truth.focal_px * (1 + 1e-9) }, points };
+  assert.match(whyNotAccepted(draft, frame) ?? "", /confirmed are 0 of 4 points/);
+  assert.equal(whyNotAccepted({ ...draft, points: points.map((each) => ({ ...each, by_hand: true })) }, frame), null);
+});
+
+test("a proposal is as it is only with the points that it has", () => {
+  const { made } = editor();
+  const frame = made.frame!;
+  assert.equal(whyNotAccepted(made.draft, frame), null);
+  const [first, ...others] = made.draft.points;
+  const moved = { ...first!, lon: first!.lon + 0.1, origin: "person" as const, by_hand: true };
+  assert.match(whyNotAccepted({ ...made.draft, points: [moved, ...others] }, frame) ?? "", /confirmed are 1 of 4/);
 });
 
 test("a click however near the guess is where it was made", () => {

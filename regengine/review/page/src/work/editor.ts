@@ -6,7 +6,7 @@ import type { Awaited, Side } from "../view_types";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
 import { Pairs } from "./pairs";
-import { clearGround, pointResidual } from "./residuals";
+import { apartPx, clearGround, pointResidual } from "./residuals";
 import { startCamera } from "./start_camera";
 
 export interface EditorNeeds {
@@ -43,12 +43,14 @@ export class Editor {
   /** What a drag under way has made of the last step. */
   private dragged: Draft | null = null;
   private readonly pairs = new Pairs();
+  /** Points that were moved, as they were when a hand took them up. */
+  private readonly taken = new WeakMap<Point, Point>();
   private readonly live: LiveSolve;
 
   constructor(private readonly needs: EditorNeeds) {
     this.live = new LiveSolve(
       needs.ask,
-      (solution, last) => this.apply(solution, last),
+      (solution, last) => this.apply(solution, solution.camera, last),
       (error) => this.fail(error),
     );
   }
@@ -75,13 +77,16 @@ export class Editor {
     return !drafts.sameWork(this.draft, this.start);
   }
 
-  /** Residuals: the solution's, else of held points against the camera; the others follow it, and have none. */
+  /** Residuals: the solution's, else of held points against the camera. The others follow it, and have
+   *  those of the pairs that the engine measured, where the camera is not the engine's. */
   get residuals(): (PointResidual | null)[] {
     const { camera, points } = this.draft;
-    return points.map(
-      (point, index) =>
-        this.solution?.residuals.get(index) ?? (camera === null || !drafts.isHeld(point) ? null : pointResidual(camera, point)),
-    );
+    const own = camera !== null && drafts.sameCamera(camera, this.frame?.camera ?? null);
+    return points.map((point, index) => {
+      const solved = this.solution?.residuals.get(index);
+      const pair = drafts.isHeld(point) ? point : own ? null : this.measured(index);
+      return solved ?? (camera === null || pair === null ? null : pointResidual(camera, pair));
+    });
   }
 
   /** `unsent`: work of an earlier page that had not reached the server. */
@@ -107,13 +112,34 @@ export class Editor {
     this.selected = index;
     this.pairs.forget();
     // From the step before the drag, so that the way of the hand leaves no trace
-    this.dragged = drafts.movePoint(this.now.draft, index, side, this.inside(side, at), "person");
+    this.dragged = this.moved(index, side, this.inside(side, at));
     // The camera of the last answer until the next one comes, so that nothing jumps back
     const camera = this.solution?.camera;
-    if (camera) this.dragged = drafts.follow(this.dragged, camera, pixelToLonLat);
+    if (camera) this.dragged = this.follow(this.dragged, camera);
     this.solve();
+    if (!drafts.isHeld(this.draft.points[index]!)) this.release();
     if (done) this.settle();
     else this.needs.changed();
+  }
+
+  /** The step before with a point moved; one that comes back to where a hand took it up is what it was:
+   *  a way out and back tells nothing. */
+  private moved(index: number, side: Side, at: [number, number]): Draft {
+    const { draft } = this.now;
+    const before = draft.points[index]!;
+    const taken = this.taken.get(before) ?? before;
+    const moved = drafts.movePoint(draft, index, side, at, "person");
+    const point = moved.points[index]!;
+    this.taken.set(point, taken);
+    return draft.camera !== null && apartPx(draft.camera, point, taken) < drafts.FOLLOWS_PX ? drafts.setPoint(draft, index, taken) : moved;
+  }
+
+  /** Another camera: the points that nobody holds go along; under the engine's they are its pairs. */
+  private follow(draft: Draft, camera: Camera): Draft {
+    const followed = drafts.follow(draft, camera, pixelToLonLat);
+    const { frame } = this;
+    if (frame === null || !drafts.sameCamera(camera, frame.camera)) return followed;
+    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) ? each : (drafts.measuredAt(frame, each) ?? each))) };
   }
 
   /** Replace the point by what the server found near it. */
@@ -153,7 +179,8 @@ export class Editor {
   }
 
   delete(index: number): void {
-    if (this.refused() || this.draft.points[index] === undefined) return;
+    const point = this.draft.points[index];
+    if (this.refused() || point === undefined) return;
     this.step(drafts.deletePoint(this.draft, index));
     this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
     this.pairs.forget();
@@ -161,20 +188,25 @@ export class Editor {
     this.live.stop();
     this.solution = null;
     this.solve();
+    if (drafts.isHeld(point)) this.release();
     this.needs.changed();
   }
 
-  hold(index: number): void {
-    if (this.refused() || this.draft.points[index] === undefined) return;
-    if (this.awaited?.index === index) this.pairs.forget();
-    this.step(drafts.holdPoint(this.draft, index));
-    this.solve();
+  /** The pair that the engine measured, of a point that follows the camera; null where there is none. */
+  measured(index: number): Point | null {
+    const { points, camera } = this.draft;
+    const point = points[index];
+    if (this.frame === null || point === undefined || drafts.isIndependent(point, camera)) return null;
+    return drafts.measuredAt(this.frame, point);
   }
 
-  /** The camera's guess of the point that was just added is right. */
-  confirm(): void {
-    const index = this.awaited?.index ?? null;
-    if (index !== null) this.hold(index);
+  /** A person confirms a point as the engine measured it, wherever the camera has it by now. */
+  confirmMeasured(index: number): void {
+    const pair = this.measured(index);
+    if (this.refused() || pair === null) return;
+    this.pairs.forget();
+    this.step(drafts.setPoint(this.draft, index, { ...pair, origin: "confirmed" }));
+    this.solve();
   }
 
   /** The next click of the tool "add" is a first one. */
@@ -192,7 +224,7 @@ export class Editor {
     if (this.refused()) return;
     this.live.stop();
     this.forget();
-    this.dragged = drafts.follow(this.now.draft, camera, pixelToLonLat);
+    this.dragged = this.follow(this.now.draft, camera);
     if (done) this.settle(camera);
     else this.needs.changed();
   }
@@ -238,7 +270,7 @@ export class Editor {
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.live.stop();
     this.forget();
-    this.step(camera === null || camera === base ? draft : drafts.follow(draft, camera, pixelToLonLat), camera);
+    this.step(camera === null || camera === base ? draft : this.follow(draft, camera), camera);
     if (camera !== base) this.solve();
   }
 
@@ -288,16 +320,29 @@ export class Editor {
 
   private solve(): void {
     const { base } = this.now;
-    if (base === null || this.frame === null) return;
+    const { frame } = this;
+    if (base === null || frame === null) return;
     this.problem = null;
-    if (inputs(this.draft, this.holdAll).length === 0) this.solution = null;
-    const placed = (this.draft.given?.nadir ?? this.frame.nadir) !== null;
-    this.live.solve(this.frame.id, this.draft, base, this.free, this.holdAll, placed);
+    const from = this.inputs;
+    if (from.size === 0) this.solution = null;
+    const placed = (this.draft.given?.nadir ?? frame.nadir) !== null;
+    this.live.solve(frame.id, from, base, this.free, placed);
   }
 
-  private apply(solution: Solution, last: boolean): void {
+  private get inputs(): Map<number, Point> {
+    const { frame } = this;
+    return inputs(this.draft, this.holdAll && frame !== null ? (point) => drafts.measuredAt(frame, point) : null);
+  }
+
+  /** A point that the camera was solved from is gone: where it was the last one, so is that camera. */
+  private release(): void {
+    const { base } = this.now;
+    if (base !== null && this.inputs.size === 0) this.apply(null, base, true);
+  }
+
+  private apply(solution: Solution | null, camera: Camera, last: boolean): void {
     this.solution = solution;
-    const followed = drafts.follow(this.draft, solution.camera, pixelToLonLat);
+    const followed = this.follow(this.draft, camera);
     if (this.dragged !== null) {
       this.dragged = followed;
     } else {

@@ -80,11 +80,13 @@ export function meant(frame: Frame, draft: Draft): string {
 }
 
 /** One line for the first decision; null for who has made one. */
-export function hintFor(draft: Draft, decided: number): string | null {
+export function hintFor(draft: Draft, refusal: string | null, decided: number): string | null {
   if (decided > 0) return null;
-  return draft.camera === null
-    ? "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys."
-    : "Do the lights of photo and map lie on each other? Hold F to compare; A accepts, R rejects, ? shows all keys.";
+  if (draft.camera === null) {
+    return "No proposal. Click a light in the photo, then the same on the map; R rejects the frame, ? shows all keys.";
+  }
+  const accepts = refusal === null ? "A accepts" : "A accepts once four points are confirmed";
+  return `Do the lights of photo and map lie on each other? Hold F to compare; ${accepts}, R rejects, ? shows all keys.`;
 }
 
 const SOURCE_WORDS: Record<string, string> = {

@@ -14,6 +14,8 @@ export interface Action {
   /** For keys that are held. */
   release?: () => void;
   enabled?: () => boolean;
+  /** Why it would be refused, which its key says; null where it would not. */
+  refusal?: () => string | null;
   /** Where it has a button, with a text shorter than the label. */
   button?: { bar: Bar; text: string; pressed?: () => boolean; className?: string };
 }

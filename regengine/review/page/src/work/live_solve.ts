@@ -2,7 +2,7 @@
 // time, and always the last one asked.
 
 import { grabbed } from "../geometry/aim";
-import type { Camera, Draft, PointResidual, SolveAnswer, SolveRequest } from "../types";
+import type { Camera, Draft, Point, PointResidual, SolveAnswer, SolveRequest } from "../types";
 import { isHeld } from "./draft";
 
 export type Free = SolveRequest["free"];
@@ -16,9 +16,11 @@ export interface Solution {
   attitudeOnly: Map<number, PointResidual>;
 }
 
-/** The points that the camera is solved from. */
-export function inputs(draft: Draft, all: boolean): number[] {
-  return draft.points.flatMap((point, index) => (all || isHeld(point) ? [index] : []));
+/** The points that the camera is solved from, by their numbers: what a person stands behind, and with
+ *  `measured` the engine's pairs, too. What only follows the camera tells nothing about it. */
+export function inputs(draft: Draft, measured: ((point: Point) => Point | null) | null): Map<number, Point> {
+  const found = draft.points.map((point) => (isHeld(point) ? point : (measured?.(point) ?? null)));
+  return new Map(found.flatMap((point, index): [number, Point][] => (point === null ? [] : [[index, point]])));
 }
 
 interface Question {
@@ -41,9 +43,8 @@ export class LiveSolve {
 
   /** Solve for these points from this camera; answers come through `found`. `placed`: whether it is
    *  known where the station was. */
-  solve(frame: number, draft: Draft, start: Camera, free: Free, all: boolean, placed = true): void {
-    const indices = inputs(draft, all);
-    const points = indices.flatMap((index) => draft.points[index] ?? []);
+  solve(frame: number, from: Map<number, Point>, start: Camera, free: Free, placed = true): void {
+    const [indices, points] = [[...from.keys()], [...from.values()]];
     const [only] = points;
     // An answer about those that were there before is none about fewer
     if (points.length < 2) this.stop();

@@ -4,7 +4,10 @@ import type { Decision, Frame } from "../types";
 import type { Editor } from "./editor";
 import { element, redraw, refill } from "./dom";
 import { proposalShown } from "./draft";
-import { CHOICE_WORDS, lonLat, utc } from "./text";
+import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, utc } from "./text";
+
+const WHY_NOT_INDEPENDENT =
+  "Not independent: this was accepted for points that only follow its own camera. Check them, and decide again.";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
 function decisionLine(decision: Decision): string {
@@ -23,6 +26,7 @@ export function showDecisions(
     host,
     decisions.length > 0 && element("h3", {}, "Decisions"),
     differ && element("p", { className: "disputed" }, "Disputed: reviewers disagree on this frame."),
+    decisions[0]?.independent === false && element("p", { className: "disputed" }, WHY_NOT_INDEPENDENT),
     decisions.length > 0 && decisionList(decisions, editor),
     history !== null &&
       decisions.length > 0 &&
@@ -39,6 +43,7 @@ export function decisionList(decisions: Decision[], editor: Editor): HTMLElement
         "li",
         { data: { choice: decision.decision } },
         decisionLine(decision),
+        !decision.independent && element("strong", { title: WHY_NOT_INDEPENDENT }, `; ${NOT_INDEPENDENT}`),
         decision.quality !== null && `; quality ${decision.quality}`,
         decision.tags.length > 0 && `; ${decision.tags.join(", ")}`,
         decision.comment !== "" && element("q", {}, decision.comment),

@@ -21,6 +21,8 @@ export interface OutboxNeeds {
   sending: (sending: Sending, why?: unknown) => void;
   /** What was known of a frame is old. */
   outdated: (frame: number) => void;
+  /** A decision was refused: it does not count. */
+  refused: (frame: number) => void;
   nameOf: (frame: number) => string;
   open: (frame: number) => Promise<void>;
 }
@@ -99,6 +101,7 @@ export class Outbox {
         }
         const what = item?.kind === "draft" ? "drafted" : "decided";
         complain(`What was ${what} was not kept. ${sentenceOf(error)}`, this.link(item?.frame ?? 0));
+        if (item?.kind === "decision") this.needs.refused(item.frame);
       }
       this.shelf.removeItem(key);
       // What was asked for while this was under way came without it

@@ -2,11 +2,12 @@
 
 import { api } from "./api";
 import type { Editor } from "./editor";
-import { isHeld } from "./draft";
+import { isHeld, isIndependent, whyNotAccepted } from "./draft";
 import { element, redraw } from "./dom";
 import { wait } from "./notices";
 import type { Free } from "./live_solve";
-import { count, metres, pixels } from "./text";
+import type { Origin, PointResidual } from "../types";
+import { count, LEAST_SHOWN_PX, metres, MISSING, pixels } from "./text";
 
 const FREE_WORDS: [Free, string][] = [
   ["auto", "what the points can bear"],
@@ -16,9 +17,12 @@ const FREE_WORDS: [Free, string][] = [
   ["all", "attitude, focal length, position and distortion"],
 ];
 
-export function showPoints(host: HTMLElement, editor: Editor): void {
+/** `confirm`: a point is right, by its number. */
+export function showPoints(host: HTMLElement, editor: Editor, confirm: (index: number) => void): void {
   const { points, camera } = editor.draft;
   const residuals = editor.residuals;
+  // Before anything is confirmed, the hint says what to do
+  const refusal = editor.frame !== null && points.some(isHeld) ? whyNotAccepted(editor.draft, editor.frame) : null;
   const strict = editor.solution?.attitudeOnly ?? new Map();
   redraw(
     host,
@@ -34,6 +38,7 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
         "To QGIS",
       ),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
+    refusal !== null && element("p", { className: "refusal" }, refusal),
   );
 
   async function write(): Promise<void> {
@@ -45,7 +50,7 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
   }
 
   function table(): HTMLElement {
-    const head = ["", "Residual", "Ground", ...(strict.size > 0 ? ["3 d.o.f."] : []), "Held"];
+    const head = ["", "Residual", "Ground", ...(strict.size > 0 ? ["3 d.o.f."] : []), "Confirmed"];
     return element(
       "table",
       {},
@@ -57,7 +62,10 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
   function line(index: number): HTMLElement {
     const point = points[index];
     const residual = residuals[index] ?? null;
-    const held = point !== undefined && isHeld(point);
+    const held = point !== undefined && isIndependent(point, camera);
+    // A camera that goes through its points whatever they are tells nothing by that
+    const checked = !held || editor.solution === null || !isUnchecked(editor) || !isNext(residual);
+    const told = residual === null ? "from camera" : checked ? pixels(residual.residual_px) : NO_CHECK;
     const row = element(
       "tr",
       { onclick: () => editor.select(index), data: { suspect: String(residual?.suspect ?? false) } },
@@ -75,25 +83,25 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
           index + 1,
         ),
       ),
-      element("td", {}, held || residual ? pixels(residual?.residual_px ?? null) : "from camera", residual?.suspect ? element("strong", {}, " suspect") : null),
-      element("td", {}, metres(residual?.residual_m ?? null)),
+      element("td", { title: held ? "" : MEASURED }, held && residual === null ? MISSING : told, residual?.suspect ? element("strong", {}, " suspect") : null),
+      element("td", {}, checked ? metres(residual?.residual_m ?? null) : MISSING),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
       element(
         "td",
         {},
         held
-          ? element("span", { title: point.origin === "snap" ? "Snapped to the map" : "Set by a person" }, point.origin === "snap" ? "snap" : "yes")
+          ? element("span", { title: HOW[point.origin]?.[1] ?? "" }, HOW[point.origin]?.[0] ?? "yes")
           : element(
               "button",
               {
                 id: `hold-${index}`,
                 type: "button",
                 disabled: editor.readonly,
-                title: "This point is right: solve the camera from it (K)",
-                onclick: () => editor.hold(index),
-                attributes: { "aria-label": `Hold point ${index + 1}` },
+                title: "This point is right: as the engine measured it, else snapped to the map (K)",
+                onclick: () => confirm(index),
+                attributes: { "aria-label": `Confirm and hold point ${index + 1}` },
               },
-              "hold",
+              "confirm",
             ),
       ),
     );
@@ -124,7 +132,7 @@ export function showPoints(host: HTMLElement, editor: Editor): void {
           checked: editor.holdAll,
           onchange: (event) => editor.setSolving({ holdAll: (event.target as HTMLInputElement).checked }),
         }),
-        "Points that I did not touch count, too",
+        "Solve from the engine's points that I did not touch, too",
       ),
     );
   }
@@ -138,23 +146,48 @@ const TITLES: Record<string, string> = {
   Residual: "Between the point and where the camera has its place, in pixels of the photo",
   Ground: "The same on the ground",
   "3 d.o.f.": "Residual where only the attitude of the camera is solved: a bad point shows",
-  Held: "Points that a person stands behind; the others follow the camera",
+  Confirmed: "Points that a person stands behind; the others follow the camera",
 };
+
+const MEASURED = "The point follows the camera; in pixels: how far the engine measured it from there";
+
+/** How a point came to be confirmed: in a word, and in a sentence. */
+const HOW: Partial<Record<Origin, [string, string]>> = {
+  person: ["by hand", "Clicked or dragged by a person"],
+  snap: ["snapped", "Snapped to the map's lights"],
+  confirmed: ["measured", "Confirmed as the engine measured it"],
+};
+
+/** Of so many observations beyond what is free, the residuals begin to tell. */
+const LEAST_OVER = 2;
+
+function isUnchecked({ solution }: Editor): boolean {
+  return (solution?.answer?.over ?? 0) < LEAST_OVER;
+}
+
+function isNext(residual: PointResidual | null): boolean {
+  return residual !== null && residual.residual_px < LEAST_SHOWN_PX;
+}
+
+const NO_CHECK = "no check";
 
 function outcome(editor: Editor): string {
   if (editor.problem !== null) return editor.problem;
-  const held = editor.draft.points.filter(isHeld).length;
+  const { camera, points } = editor.draft;
+  const held = points.filter((each) => isIndependent(each, camera)).length;
   const answer = editor.solution?.answer;
   if (answer) {
     const freed = answer.freed.length === 0 ? "" : `; freed: ${answer.freed.join(", ")}`;
-    const fit = `${count(held, "point")} held, RMS ${pixels(answer.rms_px)}, ${metres(answer.rms_m)}${freed}.`;
+    const over = `${answer.over > 0 ? answer.over : "none"} of ${count(answer.observations, "observation")} over`;
+    const rms = isUnchecked(editor) ? NO_CHECK : `RMS ${pixels(answer.rms_px)}, ${metres(answer.rms_m)}`;
+    const fit = `${count(held, "point")} confirmed: ${rms} (${over}${freed}).`;
     return answer.warning === null ? fit : `${fit} ${answer.warning}`;
   }
-  if (editor.solution !== null) return "One point turns the camera; the others follow it.";
-  if (held === 0 && editor.draft.points.length > 0) {
-    const found = editor.draft.points.some((point) => point.origin === "search");
+  if (editor.solution !== null) return "One point turns the camera, and nothing checks it; the others follow.";
+  if (held === 0 && points.length > 0) {
+    const found = points.some((point) => point.origin === "search");
     return `${found ? "Found by the search; the" : "The"} points follow the camera. Drag one to correct it.`;
   }
-  return held === 0 ? "" : `${count(held, "point")} held.`;
+  return held === 0 ? "" : `${count(held, "point")} confirmed.`;
 }
 

@@ -102,6 +102,14 @@ export class Queue {
     if (row) this.rows.set(id, { ...row, ...change });
   }
 
+  /** The server refused a decision: the frame's row says what it said before. */
+  undecided(id: number): void {
+    this.said.delete(id);
+    const index = this.indexOf(id);
+    if (index !== null) this.asked.delete(Math.floor(index / PAGE_ROWS));
+    this.rows.delete(id);
+  }
+
   /** The row after one that is still to be done; those that were skipped come again at the end. */
   async next(from: number | null = this.index): Promise<number | null> {
     const start = from === null ? 0 : from + 1;

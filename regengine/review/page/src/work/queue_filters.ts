@@ -36,6 +36,7 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
       second: "decided by others, not by me",
       done: "decided",
       disputed: "disputed",
+      dependent: "accepted, not independent",
       all: "all",
     }),
     select("sort", "Order", { doubt: "most doubtful first", time: "by time", name: "by name" }),

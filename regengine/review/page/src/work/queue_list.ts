@@ -4,7 +4,7 @@ import type { QueueRow } from "../types";
 import { element, refill } from "./dom";
 import { failed } from "./notices";
 import type { Queue } from "./queue";
-import { CHOICE_WORDS, count, lonLat, probability, VERDICT_WORDS, words } from "./text";
+import { CHOICE_WORDS, count, lonLat, NOT_INDEPENDENT, probability, VERDICT_WORDS, words } from "./text";
 
 /** Rows made above and below what is in sight. */
 const SPARE_ROWS = 6;
@@ -122,7 +122,8 @@ export class QueueList {
 
   private line(row: QueueRow, index: number, rank: number, total: number): HTMLElement {
     const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
-    const why = row.reasons.slice(0, 2).map(words).join(", ");
+    const reasons = row.reasons.slice(0, 2).map(words).join(", ");
+    const why = row.independent ? reasons : NOT_INDEPENDENT;
     const line = element(
       "div",
       {
@@ -140,7 +141,7 @@ export class QueueList {
       this.pictures && picture(row),
       element("span", { className: "name" }, row.frame),
       element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict]),
-      element("span", { className: "where" }, why === "" ? where : `${where} · ${why}`),
+      element("span", { className: "where" }, why === "" ? where : row.independent ? `${where} · ${why}` : why),
       row.decision === null
         ? element("span", { className: "odds", title: "Probability that the proposal is right" }, probability(row.probability))
         : element("span", { className: "odds", data: { choice: row.decision } }, said(row)),

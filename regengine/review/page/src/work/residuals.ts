@@ -22,6 +22,13 @@ export function pointResidual(camera: Camera, point: Point): PointResidual | nul
   };
 }
 
+/** How far two points lie from each other, in pixels of the photo, on whichever side they differ. */
+export function apartPx(camera: Camera, one: Point, other: Point): number {
+  const [a, b] = [one, other].map((each) => lonLatToPixel(camera, each.lon, each.lat));
+  if (!a || !b) return Infinity;
+  return Math.hypot(one.x - other.x, one.y - other.y) + Math.hypot(a[0] - b[0], a[1] - b[1]);
+}
+
 /** Ground in clear sight at a pixel; null on sky and close to the horizon. */
 export function clearGround(camera: Camera, x: number, y: number): LonLat | null {
   const ground = pixelToGround(camera, x, y);

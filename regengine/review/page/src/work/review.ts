@@ -4,12 +4,14 @@ import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from 
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
-import { begun, whyNotAccepted } from "./draft";
+import { begun, isIndependent, whyNotAccepted } from "./draft";
 import { Editor } from "./editor";
 import { Kept } from "./kept";
 import { say } from "./notices";
 import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
+import { pointResidual } from "./residuals";
+import { pixels } from "./text";
 import { delay, Watch } from "./watch";
 
 /** Frames fetched ahead of the one in view. */
@@ -48,7 +50,6 @@ export class Review {
   layout: Layout = "side";
   /** The view that had the focus last: arrow keys move points there. */
   side: Side = "photo";
-  decidedNow = 0;
   /** What the last search that found a camera said, by frame. */
   readonly found = new Map<number, Said>();
   views: Views | null = null;
@@ -59,6 +60,9 @@ export class Review {
   /** Which frame the views show; another one is on its way while they differ. */
   private inView: number | null = null;
   private leaving = false;
+  /** Frames that were decided in this sitting, and those of them to go back to, the latest last. */
+  private readonly decidedHere = new Set<number>();
+  private lately: number[] = [];
 
   constructor(private readonly needs: ReviewNeeds) {
     this.session = needs.session;
@@ -74,6 +78,11 @@ export class Review {
       store: needs.session.store,
       sending: needs.sending,
       outdated: (frame) => this.cache.forget(frame),
+      refused: (frame) => {
+        this.decidedHere.delete(frame);
+        this.queue.undecided(frame);
+        needs.queueChanged();
+      },
       nameOf: (frame) => this.queue.nameOf(frame),
       open: (frame) => this.open(frame),
     });
@@ -81,6 +90,15 @@ export class Review {
 
   get frame(): Frame | null {
     return this.editor.frame;
+  }
+  /** How many frames were decided in this sitting. */
+  get decidedNow(): number {
+    return this.decidedHere.size;
+  }
+  /** Why the frame in view cannot be accepted as it is; null where it can. */
+  get refusal(): string | null {
+    const { frame, editor } = this;
+    return frame === null ? null : (editor.problem ?? whyNotAccepted(editor.draft, frame));
   }
   /** Town and country that the frame shows, as far as the server knows by now. */
   get placeName(): string | null {
@@ -164,17 +182,18 @@ export class Review {
     await this.editor.solved;
     if (this.frame !== frame) return say(`${frame.frame} was left before its camera was solved: it is not decided.`);
     const { draft } = this.editor;
-    const refusal = choice === "accepted" ? whyNotAccepted(draft, frame) : null;
+    const refusal = choice === "accepted" ? this.refusal : null;
     if (refusal !== null) {
       this.inView = frame.id;
-      return say(`${refusal} Add points (P), or hold those that are right (K).`);
+      return say(`${refusal} Add points (P), or confirm those that are right (K).`);
     }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
     const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
     this.editor.decided();
     this.outbox.put({ kind: "decision", frame: frame.id, body });
-    this.decidedNow += 1;
-    this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers) });
+    this.decidedHere.add(frame.id);
+    this.lately = [...this.lately.filter((id) => id !== frame.id), frame.id];
+    this.queue.decided(frame.id, { decision: choice, reviewers: Math.max(1, frame.reviewers), independent: true });
     this.needs.queueChanged();
     await this.next();
   }
@@ -230,23 +249,67 @@ export class Review {
     this.editor.select(sizes.indexOf(Math.max(...sizes)));
   }
 
-  async snap(): Promise<void> {
-    const { frame, editor } = this;
-    const index = editor.selected;
-    const { camera, points } = editor.draft;
-    const point = index === null ? undefined : points[index];
-    if (frame === null || index === null || camera === null || point === undefined) {
-      return say("Select a point first, with [ or ] or by a click.");
+  /** A point is right: as the engine measured it; where it did not, as photo and map agree near it. */
+  async confirm(index: number, moves: Side = this.side): Promise<void> {
+    const { editor, session } = this;
+    const point = editor.draft.points[index];
+    if (point === undefined || editor.readonly) return;
+    if (isIndependent(point, editor.draft.camera)) return say(`Point ${index + 1} is confirmed already.`);
+    const pair = editor.measured(index);
+    if (pair === null && !session.lights) {
+      return say(`Nothing measured point ${index + 1}, it only follows the camera: click or drag it to its place.`);
     }
-    const answer = await api.snap(frame.id, { camera, point, moves: this.side });
+    if (pair === null) return this.snap(index, moves);
+    const { camera } = editor.draft;
+    const off_px = camera === null ? null : (pointResidual(camera, pair)?.residual_px ?? null);
+    const away = off_px === null || off_px < 1 ? "" : `, ${pixels(off_px)} from where your camera has it`;
+    editor.confirmMeasured(index);
+    say(`Point ${index + 1} is confirmed as the engine measured it${away}.`);
+  }
+
+  /** The camera's guess of the point that was just added is right, so far as photo and map agree. */
+  async confirmGuess(): Promise<void> {
+    const { awaited } = this.editor;
+    if (awaited?.index != null) await this.confirm(awaited.index, awaited.side);
+  }
+
+  async snapSelected(): Promise<void> {
+    const { selected } = this.editor;
+    if (selected === null) say("Select a point first, with [ or ] or by a click.");
+    else await this.snap(selected, this.side);
+  }
+
+  private async snap(index: number, moves: Side): Promise<void> {
+    const { frame, editor } = this;
+    const { camera, points } = editor.draft;
+    const point = points[index];
+    if (frame === null || point === undefined) return;
+    if (camera === null) return say("Snapping needs a camera: add pairs of points (P), or place the photo (M).");
+    const answer = await api.snap(frame.id, { camera, point, moves });
     if (this.frame !== frame) return;
     if (editor.draft.points[index] !== point) return say("The point has moved meanwhile: snap it again.");
     if (answer.found && answer.point !== null) {
       editor.snapped(index, answer.point);
       say(`Snapped by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
     } else {
-      say(answer.why ?? "Nothing near this point matches.");
+      say(`Point ${index + 1} is not confirmed: ${answer.why ?? "nothing near it matches."}`);
     }
+  }
+
+  get canUndo(): boolean {
+    return this.editor.canUndo || (!this.leaving && this.lately.some((id) => id !== this.frame?.id));
+  }
+
+  /** A step back; where there is none on this frame, the one that was decided last comes back. */
+  async undo(): Promise<void> {
+    const { editor } = this;
+    if (editor.canUndo) return editor.undo();
+    const last = this.lately.findLast((id) => id !== this.frame?.id);
+    if (last === undefined) return;
+    this.lately = this.lately.filter((id) => id !== last);
+    await this.open(last);
+    if (this.frame?.id !== last) return;
+    say(`${this.frame.frame} is back: decide it again; until then its decision counts.`);
   }
 
   /** What a search found from a camera: in view, or kept as the work on a frame that was left as it was. */

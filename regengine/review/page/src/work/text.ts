@@ -15,6 +15,9 @@ export const CHOICE_WORDS: Record<Choice, string> = {
   unsure: "unsure",
 };
 
+/** Of what was accepted for points that tell nothing beyond their camera. */
+export const NOT_INDEPENDENT = "not independent";
+
 export const MISSING = "–";
 
 /** A probability that never reads as certain. */
@@ -40,9 +43,14 @@ export function utc(time: string | null): string {
   return `${time.slice(0, 10)} ${time.slice(11, 19)} UTC`;
 }
 
+/** Never 0.0: nothing is as exact. */
 export function pixels(value: number | null): string {
-  return value === null ? MISSING : `${value.toFixed(1)} px`;
+  if (value === null) return MISSING;
+  return Math.abs(value) < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(1)} px`;
 }
+
+/** Less would round to 0.0. */
+export const LEAST_SHOWN_PX = 0.05;
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;

@@ -12,7 +12,7 @@ export function buttons(actions: Action[], bar: Bar) {
         type: "button",
         id: `do-${action.id}`,
         className: look.className ?? "",
-        title: key === undefined ? action.label : `${action.label} (${keyLabel(key)})`,
+        title: title(action),
         onclick: () => {
           if (!action.release) action.run(key ?? "");
         },
@@ -33,11 +33,17 @@ export function buttons(actions: Action[], bar: Bar) {
     ),
     refresh(): void {
       for (const { action, look, button } of made) {
-        button.disabled = action.enabled ? !action.enabled() : false;
+        const refusal = action.refusal?.() ?? null;
+        button.disabled = refusal !== null || (action.enabled ? !action.enabled() : false);
+        if (action.refusal) button.title = refusal ?? title(action);
         if (look.pressed) button.setAttribute("aria-pressed", String(look.pressed()));
       }
     },
   };
+}
+
+function title({ label, keys: [key] }: Action): string {
+  return key === undefined ? label : `${label} (${keyLabel(key)})`;
 }
 
 /** A button that acts as long as it is held down, by the pointer or by a key. */
