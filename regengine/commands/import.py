@@ -58,7 +58,12 @@ def main(
     from regengine.exchange.importing.decisions import keep as keep_points
     from regengine.exchange.importing.points import read_points
     from regengine.io.plain import plain, printable
-    from regengine.store.reviews import Decisions, decisions_path, reviewer_name
+    from regengine.store.reviews import (
+        Decisions,
+        decisions_path,
+        is_independent,
+        reviewer_name,
+    )
 
     name = reviewer_name(reviewer)
     if frame is not None and len(files) > 1:
@@ -79,7 +84,13 @@ def main(
         with closing(Decisions(decisions_path(store))) as decisions:
             for one, photo, work in zip(stored, imported, works, strict=True):
                 keep_points(decisions, one, photo, work, name)
-    for one, photo in zip(stored, imported, strict=True):
+    for one, photo, work in zip(stored, imported, works, strict=True):
+        if not is_independent("accepted", work):
+            say(
+                f"{one.result.frame}: its points only repeat our camera and check nothing: "
+                "review it (regengine review).",
+                err=True,
+            )
         scores = score(one.result, photo.points)
         told = summary(scores)
         if as_json:

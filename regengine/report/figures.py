@@ -16,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.result import Verdict
+from regengine.store.reviews import Choice, Reviewed
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
+CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
 # Sentences carry numbers and file names: of each code so many different ones are told apart
 MOST_SENTENCES = 200
 SHOWN_SENTENCES = 3
 # Of categories, camera bodies and codes the commonest are told; of versions and maps, too
 MOST_NAMES, MOST_ORIGINS = 200, 20
-MOST_FAILED, SLOWEST = 200, 20  # photos shown
+MOST_FAILED, MOST_DEPENDENT, SLOWEST = 200, 200, 20  # photos shown
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
 # Narrow where it matters: the acceptance threshold aims at one wrong in a thousand
@@ -247,6 +249,29 @@ def failure_figures(photos: Photos) -> dict[str, Any]:
             }
             for frame, path, code, reasons in zip(*names, codes, told, strict=False)
         ],
+    }
+
+
+def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
+    """How many photos people decided how, and the first `MOST_DEPENDENT` not independent ones.
+
+    These were accepted for points that tell nothing beyond their own camera.
+    """
+    choices: Counter[str] = Counter(one.decision for one in reviews.values())
+    dependent = [number for number, one in reviews.items() if not one.independent]
+    rows = np.searchsorted(photos["frame_index"], dependent[:MOST_DEPENDENT])
+    names = (photos.texts(name, rows) for name in ("frame", "path"))
+    return {
+        "photos": len(reviews),
+        "choices": {choice: choices.get(choice, 0) for choice in CHOICES},
+        "disputed": sum(one.disputed for one in reviews.values()),
+        "not_independent": {
+            "photos": len(dependent),
+            "shown": [
+                {"frame": frame, "path": path, "reviewer": reviews[number].reviewer}
+                for frame, path, number in zip(*names, dependent, strict=False)
+            ],
+        },
     }
 
 

@@ -18,6 +18,7 @@ from regengine.report.clocks import camera_figures
 from regengine.report.figures import (
     VERDICTS,
     Photos,
+    decision_figures,
     failure_figures,
     fair_shares,
     origin_figures,
@@ -30,6 +31,7 @@ from regengine.report.figures import (
 from regengine.report.page import Listed, report_page, thumbnails
 from regengine.report.places import place_figures, places_of
 from regengine.store.file import CHUNK_ROWS, damage_told, open_store
+from regengine.store.reviews import Reviewed, reviewed
 from regengine.store.rows import from_tables, join, of_frames
 from regengine.store.schema import select
 from regengine.store.snapshot import OF_FRAMES, iter_blocks, list_parts, parts_folder
@@ -105,6 +107,12 @@ def run_figures(photos: Photos) -> dict[str, Any]:
     }
 
 
+def _among(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[int, Reviewed]:
+    """Decisions on photos that the store had when they were read: a run may have added some."""
+    known = set(photos["frame_index"].tolist())
+    return {number: one for number, one in reviews.items() if number in known}
+
+
 def to_list(photos: Photos, most: int) -> NDArray[np.int64]:
     """Numbers of at most so many photos, ascending: each verdict has its fair share, evenly."""
     those = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
@@ -140,6 +148,7 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
             for stored in from_tables(of_frames(tables, listed))
         ]
         figures = run_figures(photos)
+    figures["decisions"] = decision_figures(photos, _among(photos, reviewed(store)))
     told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
     return plain(told | figures, visible_text), frames
 

@@ -549,8 +549,10 @@ def _pixels(points: Iterable[Mapping[str, Any]]) -> set[tuple[float, float]]:
 def _camera_of(work: Work) -> Camera | None:
     if work["camera"] is None:
         return None
-    values = work["camera"].items()
-    return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in values})
+    values: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in work["camera"].items()
+    }
+    return Camera(**values)
 
 
 def judged_state(frame_index: int, result: FrameResult) -> Judged:

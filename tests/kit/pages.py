@@ -191,13 +191,13 @@ COPIES = {
     "late two": "ISS990-E-000106",
     "keys": "ISS990-E-000106",
     "seen": "ISS990-E-000104",
-    "<img src=x onerror=document.title='run'>": "ISS990-E-000101",
-    "\"><script>document.title='run'<\u2215script>": "ISS990-E-000101",
-    "\u202egpj.exe": "ISS990-E-000101",
     "dragged": "ISS990-E-000101",
     "confirmed": "ISS990-E-000101",
     "guessed": "ISS990-E-000103",
     "undone": "ISS990-E-000104",
+    "<img src=x onerror=document.title='run'>": "ISS990-E-000101",
+    "\"><script>document.title='run'<\u2215script>": "ISS990-E-000101",
+    "\u202egpj.exe": "ISS990-E-000101",
 }
 FRAMES = {name: number for number, name in enumerate(COPIES)}
 PATIENCE_MS = 120_000  # a slow machine is no failure

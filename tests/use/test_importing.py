@@ -98,6 +98,19 @@ def test_qgis_points_are_scored_and_kept(ours: Path, tmp_path: Path, crs: str) -
     assert np.hypot(x - points.x, y - points.y).max() < 0.5
 
 
+@pytest.mark.parametrize("shift_px", [0.0, 3.0])
+def test_points_that_only_repeat_our_camera_are_told(
+    ours: Path, tmp_path: Path, shift_px: float
+) -> None:
+    """As they were exported, and nobody moved one."""
+    file = qgis_file(tmp_path / "ISS030-E-184140.JPG.points", "EPSG:4326", shift_px)
+    said = run("import", ours, file, "--reviewer", "eva")
+    repeated = shift_px == 0.0
+    assert (said.code, "only repeat our camera" in said.err) == (0, repeated)
+    (figures,) = run("report", ours, "--json").records
+    assert figures["decisions"]["not_independent"]["photos"] == int(repeated)
+
+
 def test_qgis_points_with_a_system_in_each_row_are_read(ours: Path, tmp_path: Path) -> None:
     """As QGIS 3.16 writes them; rows may differ in it."""
     header = "mapX,mapY,pixelX,pixelY,enable,dX,dY,residual,crs"

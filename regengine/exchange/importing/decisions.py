@@ -19,7 +19,14 @@ from regengine.photo.frame_records import archive_frame_id
 from regengine.registration.solve_points import solve
 from regengine.result import FrameResult, ReviewedPoint
 from regengine.store.index import find_frames
-from regengine.store.reviews import Decisions, Work, check_work, judged_state
+from regengine.store.reviews import (
+    FOLLOWS_PX,
+    Decisions,
+    Work,
+    check_work,
+    judged_state,
+    off_camera_px,
+)
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 from regengine.store.snapshot import frames_numbered, iter_blocks
@@ -27,6 +34,8 @@ from regengine.store.snapshot import frames_numbered, iter_blocks
 
 def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the camera that they make of the engine's.
+
+    Points that only repeat where the engine's camera has them are not told to be a hand's.
 
     ConfigError if points lie outside of the photo, or their camera is where none can be.
     """
@@ -43,13 +52,24 @@ def imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
         ) from error
     return {
         "camera": None if camera is None else asdict(camera),
-        "points": [asdict(point) for point in imported.points],
+        "points": _points(result, imported.points),
         "hypothesis": None,
         "comment": f"imported from {imported.file.name}",
         "tags": ["imported"],
         "quality": None,
         "place": None,
     }
+
+
+def _points(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> list[dict[str, Any]]:
+    told = [asdict(point) for point in points]
+    if result.solved is None:
+        return [point | {"by_hand": True} for point in told]
+    off_px = off_camera_px(told, result.solved.camera).tolist()
+    return [
+        point if off < FOLLOWS_PX else point | {"by_hand": True}
+        for point, off in zip(told, off_px, strict=True)
+    ]
 
 
 def keep(

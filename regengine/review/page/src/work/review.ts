@@ -4,7 +4,7 @@ import type { Camera, Choice, Decision, Frame, Job, Place, Said, Session } from 
 import type { Layout, Side, Tool } from "../view_types";
 import type { Views } from "../views";
 import { api } from "./api";
-import { begun, isIndependent, whyNotAccepted } from "./draft";
+import { begun, isHeld, isIndependent, whyNotAccepted } from "./draft";
 import { Editor } from "./editor";
 import { Kept } from "./kept";
 import { say } from "./notices";
@@ -60,6 +60,8 @@ export class Review {
   /** Which frame the views show; another one is on its way while they differ. */
   private inView: number | null = null;
   private leaving = false;
+  /** Resolves when what was asked to be snapped is, or is not. */
+  private snapping: Promise<void> = Promise.resolve();
   /** Frames that were decided in this sitting, and those of them to go back to, the latest last. */
   private readonly decidedHere = new Set<number>();
   private lately: number[] = [];
@@ -179,6 +181,7 @@ export class Review {
     // Nobody decides what has not been drawn, or what was left, however fast the keys
     if (this.inView !== frame.id || this.leaving) return;
     this.inView = null;
+    await this.snapping;
     await this.editor.solved;
     if (this.frame !== frame) return say(`${frame.frame} was left before its camera was solved: it is not decided.`);
     const { draft } = this.editor;
@@ -279,15 +282,26 @@ export class Review {
     else await this.snap(selected, this.side);
   }
 
-  private async snap(index: number, moves: Side): Promise<void> {
+  /** One after the other, from the camera of what was snapped before. */
+  private snap(index: number, moves: Side): Promise<void> {
+    const work = this.snapping.then(() => this.snapNow(index, moves));
+    this.snapping = work.catch(() => undefined);
+    return work;
+  }
+
+  private async snapNow(index: number, moves: Side): Promise<void> {
     const { frame, editor } = this;
+    await editor.solved;
     const { camera, points } = editor.draft;
     const point = points[index];
-    if (frame === null || point === undefined) return;
+    if (frame === null || this.frame !== frame || point === undefined) return;
     if (camera === null) return say("Snapping needs a camera: add pairs of points (P), or place the photo (M).");
     const answer = await api.snap(frame.id, { camera, point, moves });
     if (this.frame !== frame) return;
-    if (editor.draft.points[index] !== point) return say("The point has moved meanwhile: snap it again.");
+    // One that only follows the camera may have gone along with it; its pixel is what it was
+    const now = editor.draft.points[index];
+    const same = now === point || (now && !isHeld(now) && !isHeld(point) && now.x === point.x && now.y === point.y);
+    if (!same) return say("The point has moved meanwhile: snap it again.");
     if (answer.found && answer.point !== null) {
       editor.snapped(index, answer.point);
       say(`Snapped by ${answer.moved_px === null ? "a little" : `${answer.moved_px.toFixed(1)} px`}.`);
