@@ -14,5 +14,8 @@ EARTH_GM_M3_S2 = 3.986004418e14  # the same
 # Mean radius (IUGG: 6371.0088), for formulas on a sphere: the ellipsoid is up to 0.3 % off it
 EARTH_RADIUS_KM = 6371.0
 HEIGHT_RANGE_KM = (50.0, 2000.0)  # of cameras of photographs from orbit
+FOCAL_RANGE_MM = (1.0, 3000.0)  # of lenses that such cameras have
+SEEN_RANGE_KM = (1.0, 2000.0)  # radii within which people know what a photo shows
+PIXEL_PITCH_RANGE_UM = (0.1, 100.0)  # of the pixels of their pictures
 KM_PER_DEGREE = 111.2  # of a great circle on that sphere, rounded
 ORBITAL_SPEED_KM_S = 7.66  # of the ISS at 410 km; the ground below passes at 7.2 km/s

@@ -27,7 +27,7 @@ from typing import (
     get_type_hints,
 )
 
-from detectors.constants import HEIGHT_RANGE_KM
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.outcomes import Detections, Registration, StarField, Store
 
@@ -72,9 +72,11 @@ class RegisterOptions(TypedDict, total=False):
     metadata: AnyPath | None
     time: Time | None
     nadir: Place | None
+    centre: Place | None
+    radius_km: Annotated[float | None, None, Within(*SEEN_RANGE_KM)]
     altitude_km: Annotated[float | None, None, Within(*HEIGHT_RANGE_KM)]
-    focal_mm: Annotated[float | None, None, Within(1.0, 3000.0)]
-    pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
+    focal_mm: Annotated[float | None, None, Within(*FOCAL_RANGE_MM)]
+    pixel_pitch_um: Annotated[float | None, None, Within(*PIXEL_PITCH_RANGE_UM)]
     lens: Paths | None
     clock_window: Annotated[float | None, None, Within(0.0)]
     max_seconds: Annotated[float, 240.0, Within(0.1)]
@@ -116,8 +118,8 @@ class ClassifyOptions(TypedDict, total=False):
 class SolveOptions(TypedDict, total=False):
     """Options of `solve`, by the names of the command's."""
 
-    focal_mm: Annotated[float | None, None, Within(1.0, 3000.0)]
-    pixel_pitch_um: Annotated[float | None, None, Within(0.1, 100.0)]
+    focal_mm: Annotated[float | None, None, Within(*FOCAL_RANGE_MM)]
+    pixel_pitch_um: Annotated[float | None, None, Within(*PIXEL_PITCH_RANGE_UM)]
     fov_deg: Annotated[float | None, None, Within(1.0, 140.0)]
     lens: Paths | None
     method: str | None
@@ -184,7 +186,12 @@ def run_inputs(
     What the options say of the search goes into ``params``. ConfigError, EphemerisError or
     LightMapError if an option makes no sense, or a file cannot be used.
     """
-    from regengine.batch.at_hand import chosen_maps, element_sets_at_hand, references_at_hand
+    from regengine.batch.at_hand import (
+        chosen_maps,
+        element_sets_at_hand,
+        maps_at_hand,
+        references_at_hand,
+    )
     from regengine.pipeline import RunInputs
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
@@ -195,17 +202,22 @@ def run_inputs(
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
         )
     params = params or RegisterParams(work_budget=WORK_BUDGETS[effort])
+    day = tuple(_paths(options["day"])) or references_at_hand("day")
+    lights = tuple(_paths(options["lights"]))
     inputs = RunInputs(
-        lights=chosen_maps(_paths(options["lights"])),
+        # Photos by day need none, and those of a run may all be by day
+        lights=lights if lights or (day and not maps_at_hand()) else chosen_maps(lights),
         streets=tuple(_paths(options["streets"])) or references_at_hand("streets"),
-        day=tuple(_paths(options["day"])) or references_at_hand("day"),
+        day=day,
         tle=_path(options["tle"]) or element_sets_at_hand(),
         metadata=_path(options["metadata"]),
         frame=_frame_options(
             options["time"],
             options["nadir"],
             options["lens"],
+            options["centre"],
             altitude_km=options["altitude_km"],
+            radius_km=options["radius_km"],
             focal_mm=options["focal_mm"],
             pixel_pitch_um=options["pixel_pitch_um"],
         ),
@@ -233,7 +245,11 @@ def run_inputs(
 
 
 def _frame_options(
-    time: Time | None, nadir: Place | None, lens: Paths | None = None, **camera: float | None
+    time: Time | None,
+    nadir: Place | None,
+    lens: Paths | None = None,
+    centre: Place | None = None,
+    **camera: float | None,
 ) -> FrameOptions:
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
@@ -241,6 +257,7 @@ def _frame_options(
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
         nadir=None if nadir is None else lon_lat(nadir),
+        centre=None if centre is None else lon_lat(centre, "--centre"),
         lenses=load_profiles(_paths(lens)),
         **camera,
     )
@@ -306,6 +323,9 @@ def register(
     time, nadir : optional
         A datetime or ISO 8601 text, UTC where it names no zone; (lon, lat) in degrees, or text
         such as ``"136.9,35.7"``. Both override what the photo and ``tle`` say.
+    centre, radius_km : optional
+        A place, as ``nadir``, that some part of the picture shows within so many kilometres (100),
+        where that is what is known.
     params : RegisterParams, optional
         Everything that can be tuned of the search (`regengine.registration.parameters`); its
         work budget takes the place of ``effort``.

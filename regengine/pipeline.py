@@ -27,9 +27,10 @@ from regengine.registration.priors.neighbours import (
     FrameFacts,
     NeighbourPrior,
 )
+from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
 from regengine.registration.register_on_day import register_on_day
-from regengine.registration.report_result import no_match_result
+from regengine.registration.report_result import doubt_time_told, no_match_result
 from regengine.registration.types import Prior, References
 from regengine.result import BY_DAY, FrameResult, Reason
 from regengine.scene.classify import SceneForSearch, assess_for_search
@@ -58,8 +59,8 @@ class RunInputs:
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 
-    def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
-        """The map, element sets and records, read once per process.
+    def open(self) -> tuple[LightMap | None, TleSet | None, FrameRecords | None]:
+        """The map of lights, element sets and records, read once per process.
 
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
@@ -68,7 +69,7 @@ class RunInputs:
             raise ConfigError(
                 "--blind needs the map's index: make it once with regengine lights index MAP."
             )
-        light_map = light_map_of(self.lights)
+        light_map = light_map_of(self.lights) if self.lights else None
         street_maps_of(self.streets)
         if self.day:
             day_map_of(self.day)
@@ -91,6 +92,11 @@ class RunInputs:
         )
 
 
+NO_LIGHT_MAP = Reason(
+    code="no_light_map",
+    text="photos by night are placed on a night-light map, and there is none at hand: regengine "
+    "lights get, or --lights",
+)
 NO_DAY_MAP = "photos by day are placed on a day map, and there is none at hand: regengine day get"
 # What a photo without time and nadir needs besides
 NO_INDEX = (
@@ -141,7 +147,7 @@ def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
 def _register(
     frame: Frame,
     tles: TleSet | None,
-    light_map: LightMap,
+    light_map: LightMap | None,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
 ) -> FrameResult:
@@ -161,11 +167,17 @@ def _register(
     elif shown.category in BY_DAY and futile is not None:
         futile = replace(futile, text=f"{futile.text}; {NO_DAY_MAP}")
     if futile is not None:
-        result = result or no_match_result(frame, position, light_map.info, futile)
+        info = None if light_map is None else light_map.info
+        result = result or no_match_result(frame, position, info, futile)
+    elif light_map is None:
+        result = result or no_match_result(frame, position, None, NO_LIGHT_MAP)
     elif result is None or result.verdict != "accepted":
         result = _searched(frame, unknown or position, scene, light_map, inputs, hints)
     return replace(
-        result, category=shown.category, category_probability=shown.probabilities[shown.category]
+        result,
+        category=shown.category,
+        category_probability=shown.probabilities[shown.category],
+        reasons=(*doubt_time_told(result, frame.time_utc), *result.reasons),
     )
 
 
@@ -189,6 +201,7 @@ def _searched(
     try:
         prior = Prior(
             position=position,
+            seen=Seen.of(frame),
             neighbours=hints,
             read_stars=read_stars_above if inputs.stars else None,
             altitude_range_km=blind.altitude_km,
@@ -236,6 +249,8 @@ def register_from(path: Path, placed: Camera, inputs: RunInputs) -> FrameResult:
     from regengine.registration.propose_from_placement import locate_placed
 
     light_map, tles, records = inputs.open()
+    if light_map is None:
+        raise LightMapError(NO_LIGHT_MAP.text)
     frame = read_frame(path, records=records, options=inputs.frame)
     prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
     return register_frame(frame, prior, References(light_map=light_map), inputs.register)

@@ -28,7 +28,7 @@ class NadirInput:
     lon: float
     lat: float
     altitude_km: float
-    source: str  # "tle", "option", "record", "lights"
+    source: str  # "tle", "option", "record", "centre", "lights"
     tle_age_h: float | None = None  # from the epoch to the photo, either way; None without a TLE
     sigma_along_km: float
     sigma_cross_km: float

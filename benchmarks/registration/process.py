@@ -25,6 +25,7 @@ from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
 from regengine.pipeline import RunInputs, process_photo
+from regengine.references.reference import light_map_of
 from regengine.registration.index.options import load_earth_index
 from regengine.registration.prepare_photo import load_compiled
 from regengine.result import ControlPoint, FrameResult
@@ -172,11 +173,12 @@ def run_case(job: Job) -> Outcome:
     from regengine.registration.overlay import write_overlay
 
     outcome = measured(job.case, job.inputs, job.truth)
-    result, light_map = outcome.result, job.inputs.open()[0]
+    result = outcome.result
     if result is not None:
         scores = scores_of(job.case, result, job.truth)
         outcome = replace(outcome, **vars(scores))
         if job.overlays is not None and (outcome.verdict == "accepted" or not job.only_accepted):
+            light_map = light_map_of(job.inputs.lights)
             drawn = write_overlay(result, job.case.photo, light_map, job.overlays)
             drawn.rename(job.overlays / overlay_name(job.case))
     return outcome

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
+from detectors.constants import FOCAL_RANGE_MM
 from regengine.archive.row import FrameRow
 from regengine.io.tables import named
 from regengine.io.times import parse_date_and_time, parse_iso_time
@@ -170,7 +171,7 @@ def interpret(
         elif shown[0] is None:
             shown = bare_place
     focal_mm = parse_lens(cell("focal"))
-    if focal_mm is not None and focal_mm > 5000.0:
+    if focal_mm is not None and not FOCAL_RANGE_MM[0] <= focal_mm <= FOCAL_RANGE_MM[1]:
         problems.append(f"focal length {cell('focal')!r} is none")
         focal_mm = None
     words = (clean_text(cell(name)) for name in ("place", "country"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detectors.constants import FOCAL_RANGE_MM
 from regengine.batch.console import say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
 from regengine.io.plain import counted
@@ -44,7 +45,11 @@ def fit(
     ] = None,
     focal_mm: Annotated[
         float | None,
-        typer.Option(min=1.0, max=3000.0, help="Focal length as it is written on the lens."),
+        typer.Option(
+            min=FOCAL_RANGE_MM[0],
+            max=FOCAL_RANGE_MM[1],
+            help="Focal length as it is written on the lens.",
+        ),
     ] = None,
     faintest: Annotated[
         float,

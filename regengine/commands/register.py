@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from detectors.constants import HEIGHT_RANGE_KM
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, PIXEL_PITCH_RANGE_UM, SEEN_RANGE_KM
 from regengine.api import MAX_MEMORY_MB
 from regengine.commands import options as common
 from regengine.errors import EphemerisError
@@ -37,6 +37,22 @@ def main(
     metadata: common.Metadata = None,
     time: common.Time = None,
     nadir: common.Nadir = None,
+    centre: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LON,LAT",
+            help="A place that the picture shows, such as its city, where that is known and the "
+            "nadir is not, or beside a time.",
+        ),
+    ] = None,
+    radius_km: Annotated[
+        float | None,
+        typer.Option(
+            min=SEEN_RANGE_KM[0],
+            max=SEEN_RANGE_KM[1],
+            help="Some part of the picture lies within it of --centre.  [100]",
+        ),
+    ] = None,
     altitude_km: Annotated[
         float | None,
         typer.Option(
@@ -47,11 +63,19 @@ def main(
     ] = None,
     focal_mm: Annotated[
         float | None,
-        typer.Option(min=1.0, max=3000.0, help="Focal length of the lens; overrides EXIF."),
+        typer.Option(
+            min=FOCAL_RANGE_MM[0],
+            max=FOCAL_RANGE_MM[1],
+            help="Focal length of the lens; overrides EXIF.",
+        ),
     ] = None,
     pixel_pitch_um: Annotated[
         float | None,
-        typer.Option(min=0.1, max=100.0, help="Size of one pixel of the file on the sensor."),
+        typer.Option(
+            min=PIXEL_PITCH_RANGE_UM[0],
+            max=PIXEL_PITCH_RANGE_UM[1],
+            help="Size of one pixel of the file on the sensor.",
+        ),
     ] = None,
     lens: common.Lens = None,
     clock_window: Annotated[
@@ -159,6 +183,7 @@ def main(
               regengine register photos/ --tle iss.txt --lights lights.tif \\
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
+              regengine register night.jpg --centre 2.35,48.86 --lights lights.tif
               regengine register --blind night.jpg --lights lights.tif
     """
     given = dict(locals())  # options have the names of `regengine.api.RunOptions`

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from detectors.constants import FOCAL_RANGE_MM
 from regengine.commands import options as common
 from regengine.commands.line_output import LineRun, with_line_options
 
@@ -16,7 +17,11 @@ def main(
     photos: common.Photos,
     focal_mm: Annotated[
         float | None,
-        typer.Option(min=1.0, max=3000.0, help="Focal length; overrides EXIF, tried first."),
+        typer.Option(
+            min=FOCAL_RANGE_MM[0],
+            max=FOCAL_RANGE_MM[1],
+            help="Focal length; overrides EXIF, tried first.",
+        ),
     ] = None,
     pixel_pitch_um: Annotated[
         float | None,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from regengine.errors import ConfigError
 
 # The station flew at 330 to 400 km until it was raised in the summer of 2011, in which expedition
 # 28 was on board, and above 395 km since
 RAISED_MISSION = 28
+# The first module's launch
+FIRST_FLOWN_UTC = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
 LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 
 
@@ -24,3 +27,13 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
     if number == RAISED_MISSION:
         return ANY_KM
     return LOW_KM if number < RAISED_MISSION else HIGH_KM
+
+
+def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
+    """Why no photo can have been taken from the station then, half a sentence; None if one can."""
+    if time_utc < FIRST_FLOWN_UTC:
+        return f"before the station flew ({FIRST_FLOWN_UTC:%B %Y})"
+    # Of this machine, whose own clock and zone may be off
+    if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
+        return "in the future"
+    return None

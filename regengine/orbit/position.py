@@ -15,7 +15,9 @@ import numpy as np
 from matchers.earth import local_axes
 from regengine.errors import EphemerisError
 from regengine.io.plain import counted
+from regengine.orbit.missions import doubt_time
 from regengine.orbit.propagation import (
+    CENTRE_SIGMA_KM,
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,
     CameraPosition,
@@ -52,21 +54,21 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
         try:
             orbit = camera_position(tles, frame.time_utc)
         except EphemerisError:
-            if frame.nadir is None:
+            if frame.nadir is None and frame.centre is None:
                 raise
     if frame.nadir is None:
         if orbit is not None:
             return orbit
+        if frame.centre is not None:
+            return _above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
         if tles is None:
-            what = (
-                "neither a TLE file nor a nadir says where the camera was: give --tle, --nadir or "
-            )
-            what += "--metadata, or keep element sets with regengine tle add FILE"
+            what = "neither a TLE file nor a nadir says where the camera was: give --tle, --nadir, "
+            what += "--centre or --metadata, or keep element sets with regengine tle add FILE"
         else:
             what = (
                 "the photo's time is unknown, so the TLE file does not say where the camera was: "
             )
-            what += "give --time, --nadir or --metadata"
+            what += "give --time, --nadir, --centre or --metadata"
         raise EphemerisError(f"{frame.path}: {what}.")
     given = _nadir(frame, orbit)
     if given.source == "option" or orbit is None:
@@ -78,14 +80,27 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
 
 def _nadir(frame: Frame, orbit: CameraPosition | None) -> CameraPosition:
     assert frame.nadir is not None
-    lon, lat = frame.nadir
     source = "option" if frame.sources.get("nadir") == "option" else "record"
-    along_km, cross_km, radial_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
+    sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
+    return _above(frame, frame.nadir, source, sigma_km, orbit)
+
+
+def _above(
+    frame: Frame,
+    place: tuple[float, float],
+    source: str,
+    sigma_km: tuple[float, float, float],
+    orbit: CameraPosition | None,
+) -> CameraPosition:
+    """The position above a place, at the height of the frame, of its orbit, or of its time."""
+    lon, lat = place
+    along_km, cross_km, radial_km = sigma_km
     altitude_km = frame.altitude_km
     if altitude_km is None and orbit is not None:
         altitude_km = orbit.altitude_km
     elif altitude_km is None:
-        early = frame.time_utc is not None and frame.time_utc < RAISED_UTC
+        time_utc = frame.time_utc
+        early = time_utc is not None and doubt_time(time_utc) is None and time_utc < RAISED_UTC
         altitude_km = LOW_ALTITUDE_KM if early else HIGH_ALTITUDE_KM
         radial_km = ASSUMED_ALTITUDE_SIGMA_KM
     sigma_km = (along_km, cross_km, radial_km)

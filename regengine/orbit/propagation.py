@@ -30,6 +30,8 @@ from regengine.orbit.uncertainty import orbit_sigma
 # the track and 5.8 km across it (printed to 0.1 degrees), 66 / 1.645 = 40 and 5.8 / 1.645 = 3.5.
 # Their altitude, in whole nautical miles, scatters by 0.6 km.
 RECORD_SIGMA_KM = (40.0, 4.0, 1.0)
+# From what a place that a photo shows is seen: as far as most frames look
+CENTRE_SIGMA_KM = (900.0, 900.0, 5.0)
 # Of a nadir that a person gives: no better along the track, and often read off a map.
 NADIR_SIGMA_KM = (40.0, 15.0, 5.0)
 
@@ -60,7 +62,7 @@ class CameraPosition:
     lon: float
     lat: float
     altitude_km: float  # above the WGS84 ellipsoid
-    source: str  # "tle", "option" or "record"; "lights" where the photo's own lights told
+    source: str  # "tle", "option", "record", "centre"; "lights" where the photo's own told
     tle_age_h: float | None = None  # time of the photograph minus the element set's epoch
     sigma_along_km: float
     sigma_cross_km: float
@@ -164,8 +166,8 @@ def position_from_nadir(
     """Position above a geodetic nadir; the direction of flight stays unknown.
 
     ``sigma_km`` is one sigma along the track, across it and in height; without it that of the
-    ``source``, "option", "record" or "lights". EphemerisError if the place is none on Earth, or the
-    altitude is not above it.
+    ``source``, "option", "record", "centre" or "lights". EphemerisError if the place is none on
+    Earth, or the altitude is not above it.
     """
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         raise EphemerisError(
@@ -177,7 +179,8 @@ def position_from_nadir(
             f"the altitude {altitude_km:g} km is not that of an orbit; give it in kilometres"
         )
     if sigma_km is None:
-        sigma_km = RECORD_SIGMA_KM if source == "record" else NADIR_SIGMA_KM
+        known = {"record": RECORD_SIGMA_KM, "centre": CENTRE_SIGMA_KM}
+        sigma_km = known.get(source, NADIR_SIGMA_KM)
     return CameraPosition(
         time_utc=None if time_utc is None else _as_utc(time_utc),
         position_ecef_m=geodetic_to_ecef(lon, lat, altitude_km * 1000.0),

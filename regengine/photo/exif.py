@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detectors.constants import FOCAL_RANGE_MM
 from regengine.io.regular import open_regular
 from regengine.io.times import parse_iso_time, parse_zone, pass_leap_second, to_utc
 from regengine.photo.fits import fits_headers
@@ -46,7 +47,8 @@ _BLANK = re.compile(r"[\s:0-]*")  # what programs write where they do not know
 class Exif:
     """The EXIF values that registration uses; None where the file does not tell.
 
-    ``time_remark`` says what of its time cannot be read.
+    ``time_remark`` says what of its time cannot be read, ``focal_remark`` that no lens has the
+    focal length that it tells: 0 of a lens without a chip, or the overflow of a counter.
     """
 
     time_utc: datetime | None = None
@@ -54,6 +56,7 @@ class Exif:
     time_remark: str | None = None
     focal_mm: float | None = None
     focal_35mm_equivalent_mm: float | None = None
+    focal_remark: str | None = None
     camera_body: str | None = None
     lens: str | None = None
     exposure_s: float | None = None
@@ -105,12 +108,14 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
     iso = _positive(exposure.get(_ISO))
     if iso == _ISO_OVERFLOW:
         iso = _positive(exposure.get(_RECOMMENDED_INDEX)) or iso
+    focal_mm, focal_remark = _focal_length(exposure.get(_FOCAL_LENGTH), "EXIF's")
     return Exif(
         time_utc=time_utc,
         time_is_naive=naive,
         time_remark=remark,
-        focal_mm=_positive(exposure.get(_FOCAL_LENGTH)),
-        focal_35mm_equivalent_mm=_positive(exposure.get(_FOCAL_LENGTH_35MM)),
+        focal_mm=focal_mm,
+        focal_35mm_equivalent_mm=_focal_length(exposure.get(_FOCAL_LENGTH_35MM), "EXIF's")[0],
+        focal_remark=focal_remark,
         camera_body=_text(main.get(_MODEL)) or None,
         lens=_text(exposure.get(_LENS_MODEL)) or None,
         exposure_s=_positive(exposure.get(_EXPOSURE)),
@@ -118,6 +123,14 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
         iso=iso,
         orientation=int(orientation) if orientation in range(1, 9) else 1,
     )
+
+
+def _focal_length(value: object, told_by: str) -> tuple[float | None, str | None]:
+    """A focal length that lenses have, or why a number is none."""
+    told_mm = _number(value)
+    if told_mm is None or FOCAL_RANGE_MM[0] <= told_mm <= FOCAL_RANGE_MM[1]:
+        return told_mm, None
+    return None, f"{told_by} {told_mm:.10g} mm is no focal length"
 
 
 def _text(value: object) -> str:
@@ -128,6 +141,12 @@ def _text(value: object) -> str:
 
 def _positive(value: Any) -> float | None:
     """A finite number above zero; of several the first."""
+    number = _number(value)
+    return number if number is not None and number > 0.0 else None
+
+
+def _number(value: Any) -> float | None:
+    """A finite number; of several the first."""
     if isinstance(value, tuple | list):
         value = value[0] if value else None
     if value is None:
@@ -136,7 +155,7 @@ def _positive(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    return number if math.isfinite(number) and number > 0.0 else None
+    return number if math.isfinite(number) else None
 
 
 def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool, str | None]:
@@ -197,11 +216,13 @@ def read_fits_exif(path: Path) -> Exif:
     """Time, exposure, focal length and camera out of a FITS header."""
     headers = fits_headers(path)
     time_utc, remark = _fits_time(headers)
+    focal_mm, focal_remark = _focal_length(_first(headers, "FOCALLEN"), "the header's")
     return Exif(
         time_utc=time_utc,
         time_remark=remark,
         exposure_s=_positive(_first(headers, "EXPTIME", "EXPOSURE")),
-        focal_mm=_positive(_first(headers, "FOCALLEN")),
+        focal_mm=focal_mm,
+        focal_remark=focal_remark,
         camera_body=_fits_text(headers, "INSTRUME"),
     )
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from detectors.constants import (
+    FOCAL_RANGE_MM,
+    HEIGHT_RANGE_KM,
+    PIXEL_PITCH_RANGE_UM,
+    SEEN_RANGE_KM,
+)
 from regengine.errors import ConfigError, FrameError
 from regengine.io.checksums import sha256_of
 from regengine.io.times import to_utc
@@ -33,6 +38,14 @@ from regengine.photo.lens_profile import LensProfile, choose_profile
 NAIVE_AS_UTC = "naive, taken as UTC"
 # LibRaw shows the sensor's rim too: 4284 px of a D3S whose own pictures have 4256.
 _RAW_RIM = 0.03
+# Within which a picture shows a city that is named without a radius
+CENTRE_RADIUS_KM = 100.0
+_OPTION_RANGES = {
+    "focal_mm": FOCAL_RANGE_MM,
+    "pixel_pitch_um": PIXEL_PITCH_RANGE_UM,
+    "altitude_km": HEIGHT_RANGE_KM,
+    "radius_km": SEEN_RANGE_KM,
+}
 _Value = TypeVar("_Value")
 
 
@@ -41,29 +54,36 @@ class FrameOptions:
     """What the user says of a photo; it overrides EXIF and record.
 
     ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
-    ``nadir`` is (lon, lat) in degrees; ``altitude_km`` is above WGS84; ``lenses`` are calibrated
-    lenses, of which each photo takes its own. Values that cannot be raise ConfigError.
+    ``nadir`` is (lon, lat) in degrees; some part of the picture shows ground within ``radius_km``
+    of ``centre``, (lon, lat); ``altitude_km`` is above WGS84; ``lenses`` are calibrated lenses, of
+    which each photo takes its own. Values that cannot be raise ConfigError.
     """
 
     time_utc: datetime | None = None
     focal_mm: float | None = None
     pixel_pitch_um: float | None = None
     nadir: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+    radius_km: float | None = None
     altitude_km: float | None = None
     lenses: tuple[LensProfile, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("focal_mm", "pixel_pitch_um", "altitude_km"):
+        for name, (low, high) in _OPTION_RANGES.items():
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0.0):
-                raise ConfigError(f"{name} must be a number above zero, not {value}")
-        if self.nadir is not None:
-            lon, lat = self.nadir
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"{name} must be from {low:g} to {high:g}, not {value}")
+        for name in ("nadir", "centre"):
+            place = getattr(self, name)
+            if place is None:
+                continue
+            lon, lat = place
             if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
-                raise ConfigError(
-                    f"nadir must be longitude (-180 to 180), latitude (-90 to 90), not {lon}, {lat}"
-                )
-            object.__setattr__(self, "nadir", (wrap_lon(lon), lat))
+                bounds = "longitude (-180 to 180), latitude (-90 to 90)"
+                raise ConfigError(f"{name} must be {bounds}, not {lon}, {lat}")
+            object.__setattr__(self, name, (wrap_lon(lon), lat))
+        if self.radius_km is not None and self.centre is None:
+            raise ConfigError("radius_km is that of a place: give centre, too")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +93,7 @@ class Frame:
     ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized
     copy. ``sources`` says where each value came from: ``exif``, ``record``, ``option``,
     ``filename``, ``table``, ``assumed``, with a remark in brackets where one is due.
+    Some part of the picture shows ground within ``radius_km`` of ``centre``.
     ``may_be_cropped`` says that the file's shape is not the sensor's; ``profile`` is the
     calibration of camera and lens, where one was given.
     """
@@ -92,6 +113,8 @@ class Frame:
     aperture_f: float | None = None
     iso: float | None = None
     nadir: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+    radius_km: float = CENTRE_RADIUS_KM
     altitude_km: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
     may_be_cropped: bool = False
@@ -129,6 +152,8 @@ def read_frame(
     focal_mm = _focal_mm(exif, record, options, body, sources)
     pitch = _pixel_pitch(header, exif, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
+    centre = _first("centre", sources, option=options.centre, record=record.centre)
+    radius_km = options.radius_km if sources.get("centre") == "option" else record.radius_km
     profile = choose_profile(
         options.lenses,
         camera=camera_body,
@@ -153,6 +178,8 @@ def read_frame(
         aperture_f=_first("aperture_f", sources, exif=exif.aperture_f, record=record.aperture_f),
         iso=_first("iso", sources, exif=exif.iso, record=record.iso),
         nadir=nadir,
+        centre=centre,
+        radius_km=radius_km or CENTRE_RADIUS_KM,
         altitude_km=_first(
             "altitude_km", sources, option=options.altitude_km, record=record.altitude_km
         ),
@@ -211,9 +238,11 @@ def _focal_mm(
     focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
     if focal_mm is None and equivalent is not None:
         sources["focal_mm"] = "exif (35 mm equivalent)"
-        return equivalent * (body.long_mm / 36.0 if body else 1.0)
+        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
     if focal_mm is None:
-        return _first("focal_mm", sources, record=record.focal_mm)
+        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
+    if exif.focal_remark is not None and options.focal_mm is None:
+        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
     return focal_mm
 
 

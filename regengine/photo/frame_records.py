@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from detectors.constants import HEIGHT_RANGE_KM, SEMI_MAJOR_M
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, SEMI_MAJOR_M
 from regengine.errors import ConfigError
 from regengine.io.extras import missing
 from regengine.io.regular import open_regular
@@ -45,6 +45,9 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "gmt_time": ("gmttime", "phototimegmt", "ptime"),
     "nadir_lat": ("nadirlat", "nlat"),
     "nadir_lon": ("nadirlon", "nlon"),
+    "centre_lat": ("centrelat", "centerlat"),
+    "centre_lon": ("centrelon", "centerlon"),
+    "radius_km": ("radiuskm",),
     "altitude_km": ("altitudekm",),
     "altitude_nmi": ("altitudenmi", "spacecraftaltitudenauticalmiles"),
     "camera": ("camera", "camerabody"),
@@ -139,11 +142,17 @@ def frame_id_of(path: Path) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord:
-    """One row: None where the table does not tell. ``altitude_km`` is above WGS84."""
+    """One row: None where the table does not tell. ``altitude_km`` is above WGS84.
+
+    Some part of the picture shows ground within ``radius_km`` of ``centre``: both are known, or
+    none, since the archive's own centre points may be anywhere in a picture, or beside it.
+    """
 
     frame_id: str
     time_utc: datetime | None = None
     nadir: tuple[float, float] | None = None
+    centre: tuple[float, float] | None = None
+    radius_km: float | None = None
     altitude_km: float | None = None
     camera: str | None = None
     focal_mm: float | None = None
@@ -177,7 +186,8 @@ def load_frame_records(path: Path) -> FrameRecords:
     CSV (comma, semicolon or tab separated), NDJSON or Parquet, columns by their names:
     ``frame_id`` (or the archive's ``mission``, ``roll`` and ``frame``), ``time_utc`` or
     ``gmt_date`` (YYYYMMDD) and ``gmt_time`` (HHMMSS),
-    ``nadir_lat`` and ``nadir_lon``, ``altitude_km`` (above WGS84) or ``altitude_nmi``
+    ``nadir_lat`` and ``nadir_lon``, ``centre_lat``, ``centre_lon`` and ``radius_km`` (some part of
+    the picture lies within it of that place), ``altitude_km`` (above WGS84) or ``altitude_nmi``
     (nautical miles above a sphere of the equator's radius, as the archive prints it), ``camera``,
     ``focal_mm``, ``shutter``, ``aperture``, ``iso``. Any may lack, others are passed over. Of two
     rows of one frame the first counts. ConfigError if the file cannot be read or is no table of
@@ -279,19 +289,29 @@ def _record(frame_id: str, row: Mapping[str, str], place: str, problems: list[st
             problems.append(f"{place}: {name} {text!r} is no number from {low:g} to {high:g}")
         return None
 
-    lat, lon = number("nadir_lat", -90.0, 90.0), number("nadir_lon", -180.0, 360.0)
-    nadir = None if lat is None or lon is None else (wrap_lon(lon), lat)
+    def place_of(name: str) -> tuple[float, float] | None:
+        lat, lon = number(f"{name}_lat", -90.0, 90.0), number(f"{name}_lon", -180.0, 360.0)
+        return None if lat is None or lon is None else (wrap_lon(lon), lat)
+
+    nadir = place_of("nadir")
+    radius_km = number("radius_km", *SEEN_RANGE_KM)
+    centre = None if radius_km is None else place_of("centre")
     altitude_km = number("altitude_km", 0.0, HEIGHT_RANGE_KM[1])
     altitude_nmi = number("altitude_nmi", 0.0, 5_000.0)
     if altitude_km is None and altitude_nmi and nadir is not None:
         altitude_km = archive_altitude_km(altitude_nmi, nadir[1])
+    # The archive writes 0 for "not known" here, too
+    unknown = parse_number(row.get("focal_mm", "")) == 0.0
+    focal_mm = None if unknown else number("focal_mm", *FOCAL_RANGE_MM)
     return FrameRecord(
         frame_id=frame_id,
         time_utc=_time(row, place, problems),
         nadir=nadir,
+        centre=centre,
+        radius_km=None if centre is None else radius_km,
         altitude_km=altitude_km or None,  # the archive writes 0 for "not known"
         camera=re.split(r"[\r\n]|\\r|\\n", row.get("camera", ""))[0].strip() or None,
-        focal_mm=number("focal_mm", 0.0, 5_000.0) or None,
+        focal_mm=focal_mm,
         exposure_s=parse_exposure_s(row.get("exposure", "")),
         aperture_f=parse_aperture(row.get("aperture", "")),
         iso=parse_iso(row.get("iso", "")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from detectors.constants import FOCAL_RANGE_MM
 from detectors.types import FloatArray
 from matchers.camera import Lens
 from matchers.sky_camera import LENS_PARAMETERS
@@ -14,6 +15,7 @@ from matchers.sky_camera import LENS_PARAMETERS
 Matrix = tuple[tuple[float, ...], ...]
 # What a file may say of a number
 ABOVE_ZERO, FROM_ZERO = {"above": 0.0}, {"min": 0.0}
+FOCAL_MM = dict(zip(("min", "max"), FOCAL_RANGE_MM, strict=True))
 
 # The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
 SAME_FOCAL = 0.03
@@ -89,7 +91,7 @@ class LensProfile:
     camera: str | None  # names as the photos have them
     lens: str | None
     # As the camera writes it: what photos are recognised by
-    focal_mm: float | None = field(metadata=ABOVE_ZERO)
+    focal_mm: float | None = field(metadata=FOCAL_MM)
     width_px: int  # of the picture that all pixels of this profile belong to
     height_px: int
     focal_px: float = field(metadata=ABOVE_ZERO)

@@ -14,9 +14,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from detectors.constants import FOCAL_RANGE_MM
 from matchers.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.photo.camera_bodies import FULL_FRAME_MM
 from regengine.photo.lens_profile import LensProfile
 
 FORMAT, VERSION = "regengine lens profile", 1
@@ -96,6 +98,10 @@ def _profile(content: dict[str, Any]) -> LensProfile:
     unknown = set(profile.free) - set(LENS_PARAMETERS)
     if unknown:
         raise ValueError(f"free has no parameter {sorted(unknown)[0]!r}")
+    # As a lens of such a focal length would on a full frame
+    low, high = (mm / FULL_FRAME_MM[0] for mm in FOCAL_RANGE_MM)
+    if not low <= profile.focal_px / max(profile.width_px, profile.height_px) <= high:
+        raise ValueError("focal_px is that of no lens for a picture of this size")
     _check_covariance("covariance", profile.covariance, len(LENS_PARAMETERS))
     if profile.falloff is not None:
         _check_covariance("falloff.covariance", profile.falloff.covariance, 3)
@@ -152,8 +158,13 @@ def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any
         raise ValueError(f"{name} is no finite number")
     if value <= limits.get("above", -math.inf):
         raise ValueError(f"{name} is not above zero")
-    if value < limits.get("min", -math.inf):
-        raise ValueError(f"{name} is below zero")
+    least, most = limits.get("min", -math.inf), limits.get("max", math.inf)
+    if not least <= value <= most:
+        raise ValueError(
+            f"{name} is not from {least:g} to {most:g}"
+            if most < math.inf
+            else f"{name} is below {least:g}"
+        )
     return float(value)
 
 

@@ -34,6 +34,8 @@ from regengine.registration.windows import FARTHEST_DEG, ground_reach_km
 def generate_stages(problem: Problem) -> list[Stage]:
     """All that is worth trying for a photo, the most hits for a unit of work first."""
     prior, params = problem.prior, problem.params.search
+    if problem.is_map_dark:
+        return []
     yields = read_stage_yields()
     if prior.placement is not None:
         return list(generate_around_placement(problem, yields))
@@ -140,7 +142,7 @@ def generate_from_regions(
         steps="single",
         focal_known=photo.focal_known,
         may_be_cropped=photo.frame.may_be_cropped,
-        outlier_share=problem.params.search.outlier_share,
+        doubted_focal_px=photo.doubted_focal_px,
     )
     for lens, band in product(beliefs, params.tilt_bands):
         share = (1.0 - limb_share) * lens.share * yields.at("tilt", band)
@@ -268,7 +270,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
     known = {
         "focal_known": photo.focal_known,
         "may_be_cropped": photo.frame.may_be_cropped,
-        "outlier_share": params.outlier_share,
+        "doubted_focal_px": photo.doubted_focal_px,
     }
     has_index = problem.references.index is not None
 
@@ -364,6 +366,8 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     told = problem.prior.neighbours
     position = problem.prior.position
     if told is None or position is None or position.velocity_ecef_m_s is None:
+        return
+    if problem.photo.doubted_focal_px is not None:  # it was tried with the lens that was told
         return
     place = expect_place(told, problem.tracks, problem.params.neighbours.place_step_km)
     if place is None:

@@ -43,7 +43,8 @@ def search_streets(
 
     First its middle square. Where clouds, haze or lights that are no lamps leave too little in
     that, all of the photo at a finer scale: in squares that may each lie a little beside where the
-    view has them, so that as few views and turns do.
+    view has them, so that as few views and turns do. Views that show too little ground for a frame
+    to be accepted are left out of that.
 
     What a view does to level ground is, but for the turn about its axis, the symmetric matrix
     $(f / d)^2 (I - h h^T)$ of the focal length, the distance and the horizontal part of the unit
@@ -87,7 +88,8 @@ def search_streets(
         return
     # Ground that a pixel shows across the line of sight
     sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
-    short_km = min(nominal.width_px, nominal.height_px) * sample_m / 1e3
+    short_px = min(nominal.width_px, nominal.height_px)
+    short_km = short_px * sample_m / 1e3
     scale_m = next(m for least_km, m in params.search_scales if short_km >= least_km)
     if is_fine:
         scale_m = max(params.finest_search_m, 0.5 * scale_m)
@@ -103,11 +105,17 @@ def search_streets(
             continue
         for m, log_focal in enumerate(log_focals):
             stretch = views[t, n] + [log_focal, log_focal, 0.0]
+            # What is too small to be accepted is not worth the longest search
+            widest_km = short_px * float(np.exp(-stretch[:2].min())) / 1e3
+            if is_fine and widest_km < params.min_short_side_km:
+                continue
             known_views = [*tried, *(one[0] for one in chosen)]
             nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
             if len(chosen) < max_views and nearest > coarser * params.scale_step:
                 chosen.append((stretch, t, n, m))
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
+    if not chosen:
+        return
     city = streets.window(streets.bounds, step_deg)
     if city is None or min(city.values.shape) < 2 * side:
         return

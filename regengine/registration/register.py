@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from regengine.photo.frame import Frame
-from regengine.registration.accept import choose_match, is_proven, is_tested
+from regengine.registration.accept import (
+    choose_match,
+    is_proven,
+    is_tested,
+    place_probability,
+)
 from regengine.registration.align import align_hypothesis, is_same_view, merge_hypotheses
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import RegisterParams
+from regengine.registration.parameters import AcceptParams, RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.propose_dense import propose_dense
 from regengine.registration.propose_from_index import propose_asterisms, propose_from_index
@@ -30,6 +36,7 @@ from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import (
     Hypothesis,
+    Match,
     Method,
     Prior,
     Problem,
@@ -79,7 +86,9 @@ def register_frame(
     """
     problem, state = search_frame(frame, prior, references, params)
     if state is None:
-        return report_skipped(problem)
+        result = report_skipped(problem)
+        too_few = any(reason.code == "few_lights" for reason in result.reasons)
+        return advise_streets(problem, result) if too_few else result
     if is_proven_on_streets(state.street_match, problem.params.streets):
         assert state.street_match is not None
         return report_on_streets(problem, state.street_match)
@@ -120,6 +129,8 @@ def search_frame(
 def search(problem: Problem, started_s: float, state: SearchState | None = None) -> SearchState:
     """Try stage after stage until something is proven, or the work of a photo is done.
 
+    A lens that was told may be any other. Where most of the work leads nowhere with it, the rest is
+    done as if nothing was known of the lens; else with what is left to try.
     What a state says was done before is not taken from that work.
     """
     params = problem.params
@@ -130,14 +141,71 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
     images = problem.photo.images
     if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
         budget = min(budget, params.work_budget * params.search.share_faint)
-    budget += state.work
-    passed_over = False
-    for stage in generate_stages(problem):
+    most_work, stages = state.work + budget, generate_stages(problem)
+    if may_doubt_lens(problem):
+        told_work = state.work + params.search.share_told_lens * budget
+        stages = try_stages(problem, stages, state, told_work, started_s)
+    if state.is_over:
+        return state
+    if may_doubt_lens(problem) and not is_promising(state.match, params.accept):
+        stages += try_any_lens(problem, state, most_work, started_s)
+    else:
+        stages = try_stages(problem, stages, state, most_work, started_s)
+    if state.stop_reason is None:
+        state.stop_reason = StopReason.WORK_BUDGET if stages else StopReason.EXHAUSTED
+    return state
+
+
+def may_doubt_lens(problem: Problem) -> bool:
+    """Whether a lens is told that may be another.
+
+    What a person placed, or what is searched again with what neighbours tell, has shown its lens.
+    """
+    neighbours = problem.prior.neighbours
+    is_again = neighbours is not None and neighbours.beat is not None
+    return problem.photo.focal_known and problem.prior.placement is None and not is_again
+
+
+def is_promising(match: Match | None, params: AcceptParams) -> bool:
+    """Whether a match is worth a person's look."""
+    return match is not None and place_probability(match.evidence) >= params.review_probability
+
+
+def try_any_lens(
+    problem: Problem, state: SearchState, most_work: float, started_s: float
+) -> list[Stage]:
+    """Try a photo whose told lens led nowhere as if nothing was known of it; what is passed over.
+
+    Its light is made ready anew: what is a city, and what glare, depends on the lens, too.
+    """
+    photo, told = problem.photo, state.match
+    frame = replace(photo.frame, focal_mm=None, profile=None)
+    doubted = replace(
+        prepare_photo(frame, problem.prior, problem.params),
+        frame=photo.frame,
+        doubted_focal_px=photo.nominal.focal_px,
+    )
+    if doubted.skip_reason is not None:
+        return []
+    problem = replace(problem, photo=doubted)
+    state.hypotheses, state.compared, state.tested = [], {}, []
+    passed_over = try_stages(problem, generate_stages(problem), state, most_work, started_s)
+    found = state.match
+    state.is_lens_doubted = found is not None and (told is None or found.fit is not told.fit)
+    return passed_over
+
+
+def try_stages(
+    problem: Problem, stages: list[Stage], state: SearchState, most_work: float, started_s: float
+) -> list[Stage]:
+    """Try stages in turn, and what they found; those that would take more work are passed over."""
+    params, passed_over = problem.params, []
+    for stage in stages:
         if params.clock() - started_s > params.max_seconds:
             state.stop_reason = StopReason.CPU_LIMIT
             break
-        if state.work + stage.work > budget:
-            passed_over = True
+        if state.work + stage.work > most_work:
+            passed_over.append(stage)
             continue
         found = PROPOSERS[stage.method](problem, stage)
         state.charge(stage.work, stage.method)
@@ -147,14 +215,14 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
             test_leaders(problem, state, leaders)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
-                return state
-    if state.stop_reason is None:
-        state.stop_reason = StopReason.WORK_BUDGET if passed_over else StopReason.EXHAUSTED
+                return passed_over
     # The best is tested even if it never stood out
     leaders = compare_hypotheses(problem, state)
     if leaders and not any(is_tested_again(problem, leaders[0], other) for other in state.tested):
         test_leaders(problem, state, leaders)
-    return state
+        if is_proven(state.match, params.accept):
+            state.stop_reason = StopReason.PROVEN
+    return passed_over
 
 
 def compare_hypotheses(problem: Problem, state: SearchState) -> list[Hypothesis]:

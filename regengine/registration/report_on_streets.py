@@ -13,7 +13,7 @@ from regengine.registration.register_on_streets import (
     suits_streets,
 )
 from regengine.registration.report_on_map import report_on_map
-from regengine.registration.report_result import doubt_clock, no_match_result
+from regengine.registration.report_result import doubt_centre, doubt_clock, no_match_result
 from regengine.registration.types import Problem
 from regengine.result import FrameResult, Reason
 
@@ -51,6 +51,7 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
         reasons = (*reasons, Reason(code="outside_map", text=text))
     if given is not None:
         reasons = (*doubt_clock(problem, match, given), *reasons)
+    reasons = (*doubt_centre(problem, match.camera), *reasons)
     return replace(result, reasons=reasons)
 
 
@@ -78,18 +79,30 @@ def advise_streets(problem: Problem, result: FrameResult) -> FrameResult:
     least = problem.params.search.min_cities_probability
     if result.verdict == "accepted" or problem.prior.cities_probability < least:
         return result
-    near = list_near_streets(problem)
-    if near and not problem.photo.focal_known:
+    focal_known, is_placed = problem.photo.focal_known, not problem.is_blind
+    near = list_near_streets(problem) if is_placed else problem.references.streets
+    if focal_known and not suits_streets(problem):
+        return result
+    sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
+    tele = "a telephoto frame is placed on them if its"
+    if near and not is_placed:
+        known, give = ("", "") if focal_known else ("focal length and its ", "--focal-mm, and ")
         text = (
-            "street maps of its region are at hand, and a telephoto frame is placed on them if its "
-            "focal length is known: give --focal-mm"
+            f"street maps are at hand, and {tele} {known}region is known: give {give}--centre or "
+            "--nadir"
         )
-    elif not near and suits_streets(problem):
-        sample_m = 1e3 * problem.altitude_km / problem.photo.nominal.focal_px
+    elif near and not focal_known:
+        text = (
+            f"street maps of its region are at hand, and {tele} focal length is known: give "
+            "--focal-mm"
+        )
+    elif not near and focal_known:
         text = (
             f"a frame of {sample_m:.0f} m a pixel is placed on streets, and none of its region are "
             "at hand: regengine streets get PLACE"
         )
+        if not is_placed:
+            text += ", and give --centre or --nadir"
     else:
         return result
     return replace(result, reasons=(*result.reasons, Reason(code="no_streets", text=text)))

@@ -16,8 +16,9 @@ from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from matchers.verify import LIGHTS
 from regengine.io.plain import counted
+from regengine.orbit.missions import doubt_time
 from regengine.orbit.propagation import CameraPosition, track_positions
-from regengine.orbit.sun_moon import sun_direction
+from regengine.orbit.sun_moon import sun_direction, sun_moon
 from regengine.photo.frame import Frame
 from regengine.references.reference import LightMapInfo, Reference
 from regengine.registration.accept import (
@@ -35,7 +36,7 @@ from regengine.registration.control_points import (
     measure_spread,
     select_control_points,
 )
-from regengine.registration.parameters import WORK_BUDGETS, AcceptParams, PointParams
+from regengine.registration.parameters import LENS, WORK_BUDGETS, AcceptParams, PointParams
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.propose_from_index import locate_camera
 from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
@@ -52,6 +53,9 @@ from regengine.result import (
     Verdict,
 )
 from regengine.result import Hypothesis as HypothesisRecord
+
+# The Sun's elevation after civil dusk, when lamps are lit
+DUSK_DEG = -6.0
 
 
 def report_skipped(problem: Problem) -> FrameResult:
@@ -84,6 +88,9 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     if verdict != "no_match":
         if problem.prior.position is not None:
             reasons = (*doubt_clock(problem, match, problem.prior.position), *reasons)
+        reasons = (*doubt_centre(problem, match.camera), *reasons)
+        if state.is_lens_doubted:
+            reasons = (*doubt_lens(frame, match), *reasons)
         if hypothesis.is_blind:
             position = locate_camera(match.camera, problem.params.tracks)
         if hypothesis.n_stars:
@@ -221,6 +228,12 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
             "the time, or widen --clock-window"
         )
         return (Reason(code="clock_suspect", text=text),)
+    if problem.is_map_dark:
+        text = (
+            "the night-light map holds no light at all: check how it was made, or get another with "
+            "regengine lights get"
+        )
+        return (Reason(code="dark_map", text=text),)
     uncovered = tell_uncovered(problem)
     if problem.covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
@@ -267,6 +280,8 @@ def tell_uncovered(problem: Problem) -> tuple[Reason, ...]:
 
 def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[Reason, ...]:
     """That a camera is not where the photo was said to be from, and at which time it would be."""
+    if given.source == "centre":  # which tells no time, see `doubt_centre`
+        return ()
     solved = solved_camera(match.camera, match.hypothesis)
     if not match.hypothesis.is_blind:
         if (
@@ -291,6 +306,56 @@ def doubt_clock(problem: Problem, match: Match, given: CameraPosition) -> tuple[
         there = given.time_utc + timedelta(seconds=late_s)
         text += f"; the station was there at {there:%Y-%m-%d %H:%M:%S} UTC: check the clock"
     return (Reason(code="clock_suspect", text=text),)
+
+
+def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Reason, ...]:
+    """That a photo cannot have been taken when it says: never, or not in that light."""
+    if time_utc is None or any(reason.code == "clock_suspect" for reason in result.reasons):
+        return ()
+    why = doubt_time(time_utc)
+    points = result.control_points
+    if why is None and points:
+        is_day = result.reference_kind == "day"
+        sun_deg = [sun_moon(time_utc, point.lon, point.lat).sun_elevation_deg for point in points]
+        # The brightest place of a photo by day, the darkest of one by night
+        nearest_deg = max(sun_deg) if is_day else min(sun_deg)
+        if is_day and nearest_deg < DUSK_DEG:
+            why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
+        elif not is_day and nearest_deg > 0.0:
+            why = f"when the Sun stood {nearest_deg:.0f} degrees high there"
+    if why is None:
+        return ()
+    text = (
+        f"the photo says it was taken on {time_utc:%Y-%m-%d at %H:%M:%S} UTC, {why}: correct the "
+        "camera's clock, or give --time"
+    )
+    return (Reason(code="clock_suspect", text=text),)
+
+
+def doubt_centre(problem: Problem, camera: Camera) -> tuple[Reason, ...]:
+    """That a photo does not show the place that it was said to show."""
+    seen = problem.prior.seen
+    if seen is None or seen.is_shown_by(camera):
+        return ()
+    text = (
+        f"the photo shows nothing within {seen.radius_km:g} km of the place given, "
+        f"{seen.lon:g},{seen.lat:g}: check it"
+    )
+    return (Reason(code="centre_suspect", text=text),)
+
+
+def doubt_lens(frame: Frame, match: Match) -> tuple[Reason, ...]:
+    """That a photo was found with another focal length than the one told."""
+    assert frame.focal_px is not None
+    assert frame.focal_mm is not None
+    ratio = match.camera.focal_px / frame.focal_px
+    if abs(math.log(ratio)) <= 3.0 * LENS.sigma_log_focal:
+        return ()
+    text = (
+        f"the lights fit a focal length of {ratio * frame.focal_mm:.3g} mm, not the "
+        f"{frame.focal_mm:g} mm told: check the lens, or whether the picture was cropped"
+    )
+    return (Reason(code="lens_suspect", text=text),)
 
 
 def find_time_that_fits_s(
@@ -399,7 +464,7 @@ def remark_on_points(
 def no_match_result(
     frame: Frame,
     position: CameraPosition | None,
-    info: LightMapInfo | Reference,
+    info: LightMapInfo | Reference | None,
     *reasons: Reason,
     **sources: str,
 ) -> FrameResult:
@@ -434,7 +499,7 @@ def no_match_result(
         pixel_pitch_um=frame.pixel_pitch_um,
         sources=tuple(sorted({**frame.sources, **sources}.items())),
         nadir=nadir,
-        lights=info.product,
+        lights="" if info is None else info.product,
         engine_version=version("regengine"),
     )
 

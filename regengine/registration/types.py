@@ -31,7 +31,8 @@ from regengine.photo.image import read_linear_light
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief, is_telephoto
 from regengine.registration.priors.lit_ground import measure_lit_ground
-from regengine.registration.priors.tracks import Track, tracks_for
+from regengine.registration.priors.seen import Seen
+from regengine.registration.priors.tracks import Track, expect_seen, tracks_for
 from regengine.registration.windows import (
     FARTHEST_DEG,
     MapWindows,
@@ -62,7 +63,9 @@ ImageKind = Literal["narrow", "clipped"]
 class Prior:
     """What is known of a photo's camera besides the photo.
 
-    position: By time and element set, or a nadir; None where the photo may be from anywhere.
+    position: By time and element set, a nadir, or a place that the photo shows; None where it may
+        be from anywhere.
+    seen: A place that some part of the photo shows.
     altitude_range_km: Where no orbit tells the height.
     may_be_elsewhere: The position may be wrong altogether: all the Earth is tried late.
     neighbours: What other photos of the batch tell of clock, lens and attitude.
@@ -72,6 +75,7 @@ class Prior:
     """
 
     position: CameraPosition | None = None
+    seen: Seen | None = None
     altitude_range_km: tuple[float, float] = ANY_KM
     may_be_elsewhere: bool = True
     neighbours: NeighbourPrior | None = None
@@ -101,6 +105,7 @@ class Photo:
 
     nominal: Of the stored image, as the metadata have it; its attitude means nothing.
     focal_known: Whether its focal length does.
+    doubted_focal_px: A focal length that was told, with which the photo was not found.
     images: None where there is a reason to skip the photo.
     limb: The Earth's limb, where the photo shows it beyond doubt.
     """
@@ -108,6 +113,7 @@ class Photo:
     frame: Frame
     nominal: Camera
     focal_known: bool
+    doubted_focal_px: float | None = None
     images: LightImages | None = None
     limb: Limb | None = None
     skip_reason: Reason | None = None
@@ -217,9 +223,17 @@ class Problem:
         if self.prior.position is None:
             return ()
         lit_dex = measure_lit_ground(self.references.light_map)
-        return tracks_for(
+        tracks = tracks_for(
             self.prior.position, self.params.clock_window_s, lit_dex, self.params.tracks
         )
+        seen = self.prior.seen
+        return tracks if seen is None else tuple(expect_seen(track, seen) for track in tracks)
+
+    @property
+    def is_map_dark(self) -> bool:
+        """Whether the map holds no light at all, as far as that is seen at once."""
+        lit_dex = measure_lit_ground(self.references.light_map)
+        return lit_dex is not None and not lit_dex.any()
 
     @cached_property
     def covered_share(self) -> float:
@@ -467,6 +481,7 @@ class SearchState:
     compared: Those that led, each as aligned where they are compared; None off the map.
     tested: As compared, that were fitted.
     match, street_match: The best that was fitted, to the map and to streets.
+    is_lens_doubted: Whether that was found as if nothing was known of the lens that was told.
     stop_reason: None while it goes on.
     """
 
@@ -477,8 +492,14 @@ class SearchState:
     compared: dict[Hypothesis, Hypothesis | None] = field(default_factory=dict)
     tested: list[Hypothesis] = field(default_factory=list)
     match: Match | None = None
+    is_lens_doubted: bool = False
     stop_reason: StopReason | None = None
     street_match: StreetMatch | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be tried: a proof is there, or no time."""
+        return self.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT)
 
     def charge(self, work: float, method: str) -> None:
         """Count work: that ends a search, so that it finds the same on every machine."""

@@ -118,7 +118,9 @@ FRAMES = (
     _column("nadir_lon", "float64", "deg", "longitude of the prior nadir: of the search's start"),
     _column("nadir_lat", "float64", "deg", "geodetic latitude of that nadir"),
     _column("nadir_altitude_km", "float64", "km", "height of the camera above WGS84 there"),
-    _column("nadir_source", "text", "", "tle, option, record or lights; empty without a nadir"),
+    _column(
+        "nadir_source", "text", "", "tle, option, record, centre or lights; empty without a nadir"
+    ),
     _column("tle_age_h", "float64", "h", "time between the photo and the epoch of its element set"),
     _column("sigma_along_km", "float64", "km", "one sigma of the input position along the track"),
     _column("sigma_cross_km", "float64", "km", "one sigma of the input position across the track"),

@@ -268,3 +268,57 @@ def test_a_wrong_date_is_doubted_and_the_time_that_fits_is_told() -> None:
     assert "2014-01-30 10:1" in found.reasons[0].text
     misses_m = point_misses_m(sample_camera(name), found.control_points)
     assert is_right(misses_m, found.to_dict()["footprint_diagonal_km"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("focal_mm", [8.0, 500.0])
+def test_a_lens_told_wrong_by_any_factor_is_found_out(simulated: Path, focal_mm: float) -> None:
+    found = regengine.register(
+        simulated / "nadir.jpg", lights=LIGHTS, **{**told("nadir"), "focal_mm": focal_mm}
+    )
+    found_right(found, true_camera(simulated / "nadir.jpg"))
+    assert "lens_suspect" in {one.code for one in found.reasons}
+    assert found.to_dict()["image"]["focal_mm"] == focal_mm
+
+
+@pytest.mark.slow
+def test_a_clock_that_was_never_set_is_told(simulated: Path) -> None:
+    camera = true_camera(simulated / "nadir.jpg")
+    found = regengine.register(
+        simulated / "nadir.jpg",
+        lights=LIGHTS,
+        time="1970-01-01T00:00:00Z",
+        nadir=(camera.lon_deg, camera.lat_deg),
+        focal_mm=50.0,
+    )
+    found_right(found, camera)
+    assert [one.code for one in found.reasons] == ["clock_suspect"]
+    assert "before the station flew" in found.reasons[0].text
+
+
+@pytest.mark.slow
+def test_a_place_in_the_picture_is_enough(simulated: Path) -> None:
+    camera = true_camera(simulated / "nadir.jpg")
+    lon, lat, _ = camera.ground(np.array([0.4 * camera.width_px]), np.array([10.0]))
+    found = regengine.register(
+        simulated / "nadir.jpg",
+        lights=LIGHTS,
+        centre=(float(lon[0]), float(lat[0])),
+        radius_km=30.0,
+        focal_mm=50.0,
+        blind="never",
+    )
+    found_right(found, camera)
+    assert found.nadir.source == "centre"
+    assert found.reasons == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("centre", ["-146,38", "10,50"])
+def test_a_wrong_place_in_the_picture_makes_no_wrong_answer(simulated: Path, centre: str) -> None:
+    found = regengine.register(
+        simulated / "nadir.jpg", lights=LIGHTS, centre=centre, radius_km=30.0, focal_mm=50.0
+    )
+    if found.verdict == "accepted":
+        found_right(found, true_camera(simulated / "nadir.jpg"))
+        assert found.reasons[0].code == "centre_suspect"

@@ -78,6 +78,8 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     from regengine.references.reference import light_map_of
     from regengine.registration.index.earth import index_in_memory, read_earth_index
 
+    if not maps:
+        return None
     file, whole = index_file(options, maps), None
     if file is not None:
         its_maps = maps if options.index else [one for one in maps if index_beside(one) == file]

@@ -45,7 +45,7 @@ def list_lens_beliefs(
     steps: str,
     focal_known: bool,
     may_be_cropped: bool,
-    outlier_share: float,
+    doubted_focal_px: float | None = None,
 ) -> list[LensBelief]:
     """Focal lengths that are worth trying.
 
@@ -55,37 +55,39 @@ def list_lens_beliefs(
         Whether they are tried one by one, or asterisms at a ladder about each.
     may_be_cropped : bool
         Whether the picture has another shape than the sensor.
-    outlier_share : float
-        Of given focal lengths that are wrong by any factor.
+    doubted_focal_px : float, optional
+        A focal length that was tried, with crops of it, and led nowhere: it is left out.
     """
     ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # reaches from 0.7 to 1.4 times
-    beliefs = []
+    given = yields.table(f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}")
     if focal_known:
-        shape = "crop" if may_be_cropped else "whole"
-        for ratio, share in yields.table(f"lens_{steps}_{shape}").items():
-            given = ratio == 1.0
-            beliefs.append(
-                LensBelief(
-                    ratio=ratio,
-                    share=(1.0 - outlier_share) * share,
-                    sigma_log_focal=LENS.sigma_log_focal if given else LENS.sigma_log_focal_unsure,
-                    is_cropped=may_be_cropped or not given,
-                    ladder=(1.0,) if given else ladder,
-                )
+        return [
+            LensBelief(
+                ratio=ratio,
+                share=share,
+                sigma_log_focal=(
+                    LENS.sigma_log_focal if ratio == 1.0 else LENS.sigma_log_focal_unsure
+                ),
+                is_cropped=may_be_cropped or ratio != 1.0,
+                ladder=(1.0,) if ratio == 1.0 else ladder,
             )
+            for ratio, share in given.items()
+        ]
     # Lenses of the archive's night frames, as of a full frame
     longest = max(nominal.width_px, nominal.height_px)
-    tried = [belief.ratio for belief in beliefs]
+    was_doubted = doubted_focal_px is not None
+    tried_px = [] if doubted_focal_px is None else [doubted_focal_px * ratio for ratio in given]
+    beliefs = []
     for focal_mm, share in yields.table(f"lens_{steps}_unknown").items():
-        ratio = focal_mm / FULL_FRAME_MM[0] * longest / nominal.focal_px
-        if any(abs(np.log(ratio / other)) < LENS.sigma_log_focal_unsure for other in tried):
+        focal_px = focal_mm / FULL_FRAME_MM[0] * longest
+        if any(abs(np.log(focal_px / other)) < LENS.sigma_log_focal_unsure for other in tried_px):
             continue
         beliefs.append(
             LensBelief(
-                ratio=ratio,
-                share=share * (outlier_share if focal_known else 1.0),
+                ratio=focal_px / nominal.focal_px,
+                share=share,
                 sigma_log_focal=LENS.sigma_log_focal_unsure,
-                is_cropped=may_be_cropped or focal_known,
+                is_cropped=may_be_cropped or was_doubted,
                 ladder=ladder,
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,17 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 from detectors.constants import EARTH_GM_M3_S2, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.camera import Camera
-from matchers.pose import PosePrior
+from matchers.earth import ecef_to_geodetic
+from matchers.pose import PosePrior, moved
 from regengine.orbit.propagation import (
     CameraPosition,
     drag_shift_km,
     nadir_track_positions,
+    position_from_nadir,
     track_positions,
 )
 from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.uncertainty import (
     OffsetBelief,
+    belief_of,
     even,
     nadir_belief,
     slide_belief,
@@ -34,6 +37,7 @@ from regengine.orbit.uncertainty import (
 from regengine.registration.parameters import LENS, TrackParams
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import weigh_places
+from regengine.registration.priors.seen import Seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,8 @@ def tracks_for(
             *tracks_for(replace(position, alternative=None), clock_window_s, lit_dex, params),
             *(replace(track, neg_log_prior=track.neg_log_prior + more) for track in others),
         )
+    if position.source == "centre":
+        return tuple(make_tracks_around(position, params))
     widest_s = params.widest_clock_s if clock_window_s is None else clock_window_s
     if position.element_set is None or position.time_utc is None:
         velocity = position.velocity_ecef_m_s
@@ -225,6 +231,47 @@ def make_nadir_track(position: CameraPosition, ascending: bool, params: TrackPar
         speed_km_s=ORBITAL_SPEED_KM_S,
         shares_start=not ascending and position.velocity_ecef_m_s is None,
     )
+
+
+def make_tracks_around(position: CameraPosition, params: TrackParams) -> Iterator[Track]:
+    """Parallel tracks about a place, along all of which the camera is as likely to have been."""
+    middle = make_nadir_track(position, True, params)
+    start_m, ahead = middle.position(0.0), middle.velocity(0.0)
+    step_km, reach_km = params.around_step_km, position.sigma_along_km
+    n_aside = round(reach_km / step_km)
+    for number in range(-n_aside, n_aside + 1):
+        aside_m = moved(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)
+        lon, lat, _ = (float(value) for value in ecef_to_geodetic(aside_m))
+        if abs(lat) > params.farthest_nadir_deg:
+            continue
+        nadir = position_from_nadir(
+            lon,
+            lat,
+            position.altitude_km,
+            position.source,
+            time_utc=position.time_utc,
+            sigma_km=(reach_km, 0.5 * step_km, position.sigma_radial_km),
+        )
+        track = make_nadir_track(nadir, True, params)
+        # What is seen weighs the places along it, which are as likely as those of a known nadir
+        yield replace(
+            track,
+            belief=belief_of(even(0.0, reach_km), reach_km),
+            neg_log_prior=-math.log(2.0 * reach_km / step_km),
+        )
+
+
+def expect_seen(track: Track, seen: Seen) -> Track:
+    """A track with the places from which cameras see a place likelier than others."""
+
+    def weigh(offsets_km: FloatArray) -> FloatArray:
+        each = np.asarray(offsets_km, float)
+        if not len(each):
+            return each
+        places = np.array([track.position(float(km)) for km in each])
+        return np.asarray(track.place_neg_log_prior(each) + seen.weigh(places))
+
+    return replace(track, place_neg_log_prior=weigh)
 
 
 def weigh_offsets(offset_km: ArrayLike, track: Track, step_km: float) -> FloatArray:

@@ -149,6 +149,13 @@ def test_focal_lengths_that_say_nothing(value: object) -> None:
     assert interpret_exif({}, {0x920A: value}).focal_mm is None
 
 
+@pytest.mark.parametrize("value", [0, -50, 0.2, 3000.1, 50_000, 65_535, 4_294_967_295])
+def test_a_focal_length_of_no_lens_is_kept_apart(value: float) -> None:
+    told = interpret_exif({}, {0x920A: value, 0xA405: value})
+    assert (told.focal_mm, told.focal_35mm_equivalent_mm) == (None, None)
+    assert told.focal_remark == f"EXIF's {value} mm is no focal length"
+
+
 @pytest.mark.parametrize(("value", "expected"), [(0, 1), (9, 1), (8, 8), ((3,), 3), ("x", 1)])
 def test_orientation(value: object, expected: int) -> None:
     assert interpret_exif({0x0112: value}, {}).orientation == expected

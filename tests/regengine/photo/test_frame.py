@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
+from regengine.errors import ConfigError
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_records import FrameRecord, FrameRecords
 
@@ -137,6 +139,50 @@ def test_options_override_both(tmp_path: Path) -> None:
     assert (frame.nadir, frame.altitude_km) == ((-170.0, -3.0), 410.0)
     for name in ("time", "focal_mm", "pixel_pitch_um", "nadir", "altitude_km"):
         assert frame.sources[name] == "option"
+
+
+def test_a_place_in_the_picture_is_of_the_option_or_the_record(tmp_path: Path) -> None:
+    path = photo(tmp_path)
+    assert read_frame(path).centre is None
+    record = FrameRecord(frame_id=RECORD.frame_id, centre=(2.35, 48.86), radius_km=20.0)
+    records = FrameRecords(path=Path("records.csv"), by_id={record.frame_id: record})
+    frame = read_frame(path, records=records)
+    assert (frame.centre, frame.radius_km) == ((2.35, 48.86), 20.0)
+    frame = read_frame(path, records=records, options=FrameOptions(centre=(190.0, -3.0)))
+    assert (frame.centre, frame.radius_km) == ((-170.0, -3.0), 100.0)
+    assert frame.sources["centre"] == "option"
+    with pytest.raises(ConfigError, match="give centre, too"):
+        FrameOptions(radius_km=20.0)
+    with pytest.raises(ConfigError, match="centre must be longitude"):
+        FrameOptions(centre=(0.0, 91.0))
+
+
+@pytest.mark.parametrize("told_mm", [0, 0.5, 50_000, 65_535, 4_294_967_295])
+def test_a_focal_length_of_no_lens_counts_as_missing_and_is_told(
+    tmp_path: Path, told_mm: float
+) -> None:
+    path = photo(tmp_path, exposure={0x920A: IFDRational(told_mm)})
+    remark = f"EXIF's {told_mm} mm is no focal length"
+    frame = read_frame(path)
+    assert (frame.focal_mm, frame.focal_px) == (None, None)
+    assert frame.sources["focal_mm"] == f"unknown ({remark})"
+    frame = read_frame(path, records=RECORDS)
+    assert (frame.focal_mm, frame.sources["focal_mm"]) == (180.0, f"record ({remark})")
+    frame = read_frame(path, options=FrameOptions(focal_mm=84.0))
+    assert (frame.focal_mm, frame.sources["focal_mm"]) == (84.0, "option")
+    both = photo(tmp_path, name="both.jpg", exposure={0x920A: IFDRational(told_mm), 0xA405: 24})
+    frame = read_frame(both)
+    assert frame.focal_mm == pytest.approx(24.0)
+    assert frame.sources["focal_mm"] == f"exif (35 mm equivalent; {remark})"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"focal_mm": 65_535.0}, {"focal_mm": 0.0}, {"pixel_pitch_um": 1e9}, {"altitude_km": 1.0}],
+)
+def test_options_have_the_same_bounds_everywhere(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="must be from"):
+        FrameOptions(**options)
 
 
 def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None:

@@ -140,6 +140,15 @@ def test_values_that_make_no_sense_are_named_and_left_out(tmp_path: Path) -> Non
         assert word in text
 
 
+@pytest.mark.parametrize("told", ["-50", "0.5", "50000", "65535", "4294967295"])
+def test_a_focal_length_of_no_lens_is_named_and_left_out(tmp_path: Path, told: str) -> None:
+    records = load_frame_records(table(tmp_path, f"frame_id,focal_mm\nISS030-E-2,{told}\n"))
+    assert records.get("ISS030-E-2").focal_mm is None
+    assert records.problems == (
+        f"{records.path} line 2: focal_mm '{told}' is no number from 1 to 3000",
+    )
+
+
 EXPOSURES = {"1/2": 0.5, "0.3": 0.3, "1.3s": 1.3, '2"': 2.0, "1/10\\r\\nAperture:": 0.1}
 APERTURES = {"f/2.8": 2.8, "F1.4": 1.4, "2.8\\r\\nMeter Mode:": 2.8, "11.0": 11.0}
 SENSITIVITIES = {"12800.0": 12800.0, "ISO800": 800.0, "Hi 6400": 6400.0, "25600\\r\\nAF": 25600.0}
@@ -173,3 +182,12 @@ def test_archive_tables_are_read_whole(real_data: Path, name: str, count: int) -
     assert all(r.time_utc and r.nadir and r.altitude_km for r in everything)
     altitudes = [r.altitude_km for r in everything if r.altitude_km]
     assert 320.0 < min(altitudes) < max(altitudes) < 440.0
+
+
+def test_a_place_in_the_picture_counts_with_its_radius(tmp_path: Path) -> None:
+    """The archive's own centre points may lie anywhere."""
+    text = "frame_id,centre_lat,centre_lon,radius_km\nISS030-E-2,48.86,2.35,20\nISS030-E-3,48,2,\n"
+    records = load_frame_records(table(tmp_path, text))
+    first, second = records.get("ISS030-E-2"), records.get("ISS030-E-3")
+    assert (first.centre, first.radius_km) == ((2.35, 48.86), 20.0)
+    assert (second.centre, second.radius_km) == (None, None)

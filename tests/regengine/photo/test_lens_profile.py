@@ -89,6 +89,8 @@ def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
         ("format_version = 1", "format_version = 2", "another version"),
         ("focal_px = 5911.2", "", "lacks focal_px"),
         ("focal_px = 5911.2", "focal_px = -1.0", "focal_px is not above zero"),
+        ("focal_px = 5911.2", "focal_px = 4294967295.0", "focal_px is that of no lens"),
+        ("focal_mm = 50.0", "focal_mm = 65535.0", "focal_mm is not from 1 to 3000"),
         ("focal_px = 5911.2", "focal_px = nan", "focal_px is no finite number"),
         ("focal_px = 5911.2", 'focal_px = "long"', "focal_px is no finite number"),
         ("focal_px = 5911.2", "focal_px = 5911.2\nfocal_ps = 1.0", "'focal_ps'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import Mock
 
@@ -33,6 +33,7 @@ from regengine.registration.hold_out import (
     weigh_landed,
 )
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams
+from regengine.registration.priors.seen import Seen
 from regengine.registration.refine import (
     LensTrial,
     choose_fit,
@@ -40,7 +41,7 @@ from regengine.registration.refine import (
     fit_hypothesis,
     fit_with_confirmed_lens,
 )
-from regengine.registration.report_result import report_result, solved_camera
+from regengine.registration.report_result import doubt_time_told, report_result, solved_camera
 from regengine.registration.types import (
     Fit,
     HeldOutResiduals,
@@ -635,3 +636,58 @@ def test_residuals_and_lights_are_told_in_pixels_of_the_photo(over_city: Solved)
     assert lights is not None
     assert lights.x == pytest.approx((match.fit.lights.x + 0.5) / factor - 0.5)
     assert lights.matched.sum() == match.evidence.n_matched_lights
+
+
+@pytest.mark.parametrize(
+    ("time_utc", "says"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), "before the station flew (November 1998)"),
+        (datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
+        (datetime(2014, 1, 30, 22, tzinfo=UTC), "degrees high there"),
+        (datetime(2014, 1, 30, 10, 15, tzinfo=UTC), None),
+        (None, None),
+    ],
+)
+def test_a_time_at_which_no_night_photo_was_taken_there_is_told(
+    over_city: Solved, time_utc: datetime | None, says: str | None
+) -> None:
+    told = doubt_time_told(over_city.result, time_utc)
+    assert [one.code for one in told] == ([] if says is None else ["clock_suspect"])
+    assert says is None or says in told[0].text
+    # Once is enough
+    again = replace(over_city.result, reasons=told)
+    assert says is None or doubt_time_told(again, time_utc) == ()
+
+
+def test_a_photo_by_day_is_not_of_the_night(over_city: Solved) -> None:
+    by_day = replace(over_city.result, sources=(("reference", "day, Blue Marble"),))
+    night, noon = datetime(2014, 1, 30, 10, 15, tzinfo=UTC), datetime(2014, 1, 30, 22, tzinfo=UTC)
+    assert "below the horizon there" in doubt_time_told(by_day, night)[0].text
+    assert doubt_time_told(by_day, noon) == ()
+
+
+def test_a_photo_found_as_if_its_lens_was_unknown_says_so(over_city: Solved) -> None:
+    photo = over_city.problem.photo
+    state = SearchState(match=over_city.match, stop_reason=StopReason.PROVEN, is_lens_doubted=True)
+    for focal_mm, codes in ((8.0, ["lens_suspect"]), (500.0, ["lens_suspect"]), (50.0, [])):
+        frame = replace(photo.frame, focal_mm=focal_mm)
+        problem = replace(over_city.problem, photo=replace(photo, frame=frame))
+        result = report_result(problem, state)
+        assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)
+        assert result.focal_mm == focal_mm  # as told
+    assert (
+        f"not the {500:g} mm told"
+        in report_result(
+            replace(problem, photo=replace(photo, frame=replace(frame, focal_mm=500.0))), state
+        )
+        .reasons[0]
+        .text
+    )
+
+
+def test_a_photo_that_does_not_show_the_place_given_says_so(over_city: Solved) -> None:
+    point = over_city.result.control_points[0]
+    for lon, codes in ((point.lon, []), (point.lon + 9.0, ["centre_suspect"])):
+        prior = replace(over_city.problem.prior, seen=Seen(lon=lon, lat=point.lat, radius_km=20.0))
+        result = report_result(replace(over_city.problem, prior=prior), over_city.state)
+        assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)

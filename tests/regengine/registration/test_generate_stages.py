@@ -11,10 +11,12 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
+from matchers.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import position_from_nadir
-from regengine.registration.generate_stages import generate_stages, space_places
+from regengine.registration.generate_stages import generate_stages, list_places, space_places
 from regengine.registration.parameters import LENS
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
+from regengine.registration.priors.seen import Seen
 from regengine.registration.stage_yields import read_stage_yields
 from regengine.registration.types import Photo, Problem, Stage
 from tests.example_results import nadir_camera
@@ -81,8 +83,15 @@ def test_an_unknown_lens_is_sought_among_the_usual_ones(problem: Problem) -> Non
     unsure = {stage.lens.sigma_log_focal for stage in generate_stages(unknown)}
     assert min(unsure) > LENS.sigma_log_focal
     assert len(ratios(unknown)) > 8
-    # A given lens may be wrong altogether, late
-    assert any(abs(np.log(ratio)) > 1.0 for ratio in ratios(known))
+    # With a lens that is told only crops of it are tried
+    assert max(abs(np.log(ratio)) for ratio in ratios(known)) < 1.0
+    # and as if it was unknown what was tried with it is left out
+    tried_px = known.photo.nominal.focal_px
+    doubted = with_photo(problem, focal_known=False, doubted_focal_px=tried_px)
+    assert 0 < len(ratios(doubted)) < len(ratios(unknown))
+    assert (
+        min(abs(np.log(ratio)) for ratio in ratios(doubted)) >= LENS.sigma_log_focal_unsure - 0.01
+    )
 
 
 def test_a_long_lens_is_correlated_from_the_place(problem: Problem) -> None:
@@ -197,3 +206,51 @@ def test_nothing_is_tried_where_the_index_holds_no_light_in_sight(problem: Probl
     away = position_from_nadir(10.0, -45.0, 410.0, "option")
     prior = replace(problem.prior, position=away, may_be_elsewhere=False)
     assert generate_stages(replace(problem, prior=prior)) == []
+
+
+def test_a_place_that_is_seen_makes_places_around_it_likelier(problem: Problem) -> None:
+    """And none impossible: what is told may be wrong."""
+    position = problem.prior.position
+    assert position is not None
+    first = {}
+    for name, seen in (
+        ("none", None),
+        ("below", Seen(lon=position.lon, lat=position.lat, radius_km=50.0)),
+        ("far", Seen(lon=position.lon + 180.0, lat=-position.lat, radius_km=50.0)),
+    ):
+        stages = generate_stages(replace(problem, prior=replace(problem.prior, seen=seen)))
+        of_place = [stage for stage in stages if stage.place is not None]
+        first[name] = of_place[0]
+        assert of_place[0].place is not None
+        assert abs(of_place[0].place.offset_km) < 100.0
+    # A place at the other end of the world changes nothing
+    assert first["far"].chance == pytest.approx(first["none"].chance, rel=0.01)
+    assert first["below"].chance > first["none"].chance
+
+
+def test_where_only_a_place_is_known_cameras_stand_all_around_it(problem: Problem) -> None:
+    position = problem.prior.position
+    assert position is not None
+    seen = Seen(lon=position.lon, lat=position.lat, radius_km=50.0)
+    around = position_from_nadir(position.lon, position.lat, 415.0, "centre")
+    prior = replace(problem.prior, position=around, seen=seen)
+    places = list_places(replace(problem, prior=prior), 150.0, 5.0)
+    away_km = np.array(
+        [
+            great_circle_km(seen.lon, seen.lat, *ecef_to_geodetic(place.position_ecef_m)[:2])
+            for _, place in places
+        ]
+    )
+    shares = np.array([place.share for _, place in places])
+    assert away_km[0] < 150.0
+    # As of the archive's photos: half see what is nearer than 315 km, nine in ten than 1,134 km
+    assert 0.3 < shares[away_km < 315.0].sum() < 0.7
+    assert shares[away_km < 1134.0].sum() > 0.8
+    near = [
+        place
+        for _, place in places
+        if great_circle_km(position.lon, position.lat, *ecef_to_geodetic(place.position_ecef_m)[:2])
+        < 900.0
+    ]
+    bearings = np.array([np.subtract(p.position_ecef_m, around.position_ecef_m) for p in near])
+    assert np.linalg.matrix_rank(bearings, tol=1e5) >= 2  # to all sides, and not along a line

@@ -24,10 +24,17 @@ from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams, StreetParams
 from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.register_on_streets import register_on_streets
 from regengine.registration.report_on_streets import report_on_streets
-from regengine.registration.types import Prior, References, StopReason
+from regengine.registration.types import (
+    Prior,
+    Problem,
+    References,
+    SearchState,
+    StopReason,
+)
 from regengine.result import FrameResult
 
 STEP_DEG = 1.0 / 9000.0
@@ -318,3 +325,50 @@ def test_a_bright_telephoto_frame_is_tried_by_night(
     prior = Prior(position=replace(PRIOR.position, time_utc=time_utc))
     prepared = prepare_photo(read(tmp_path / "bright.png"), prior, RegisterParams())
     assert (prepared.skip_reason is None) is is_tried
+
+
+def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
+    photo: Path, streets: Streets, tmp_path: Path
+) -> None:
+    with Image.open(photo) as whole:
+        whole.crop((0, 200, 900, 400)).save(tmp_path / "small.png")  # 3.2 km
+    # A square that is laid in one turn only finds nothing
+    params = StreetParams(roll_step_rad=(7.0, 6.0 / 64.0))
+    references = References(light_map=Nowhere(), streets=[streets])
+    work = []
+    for least_km in (4.0, 1.0):
+        given = RegisterParams(streets=replace(params, min_short_side_km=least_km))
+        problem = Problem(
+            photo=prepare_photo(read(tmp_path / "small.png"), PRIOR, given),
+            prior=PRIOR,
+            references=references,
+            params=given,
+        )
+        state = SearchState()
+        register_on_streets(problem, state)
+        work.append(state.work_of.get("streets", 0.0))
+    assert work[0] < 0.2 * work[1]
+
+
+@pytest.mark.parametrize("focal_mm", [None, FOCAL_MM])
+def test_with_streets_at_hand_what_is_missing_is_asked_for(
+    photo: Path, streets: Streets, focal_mm: float | None
+) -> None:
+    frame = read_frame(photo, options=FrameOptions(focal_mm=focal_mm, pixel_pitch_um=PITCH_UM))
+    references = References(light_map=Nowhere(), streets=[streets])
+    result = register_frame(frame, Prior(), references)
+    (said,) = (reason.text for reason in result.reasons if reason.code == "no_streets")
+    assert "street maps are at hand" in said
+    assert "--centre or --nadir" in said
+    assert ("--focal-mm" in said) is (focal_mm is None)
+
+
+def test_a_place_in_the_picture_is_enough(photo: Path, streets: Streets, truth: Camera) -> None:
+    middle = truth.pixel_to_lonlat(450.0, 310.0)
+    lon, lat = (float(value) for value in middle)
+    references = References(light_map=Nowhere(), streets=[streets])
+    above = position_from_nadir(lon, lat, ALTITUDE_KM, "centre")
+    prior = Prior(position=above, seen=Seen(lon=lon, lat=lat, radius_km=20.0))
+    result = register_frame(read(photo), prior, references)
+    assert result.verdict == "accepted"
+    assert np.median(errors_m(result, truth)) < 8.0
