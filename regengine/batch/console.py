@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import current_thread, main_thread
 from types import FrameType
@@ -19,6 +20,7 @@ from regengine.errors import shown
 from regengine.io.plain import counted, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 LINE_EVERY_S = 30.0
@@ -26,6 +28,51 @@ VERDICTS = ("accepted", "review", "no_match", "failed")
 
 
 Advance = Callable[..., None]  # to be called after each photo, with its outcome
+_results: list[TextIO] = []  # where results go now, the last of them; `sys.stdout` without any
+
+
+def result_stream() -> TextIO:
+    """The standard output that results are printed to."""
+    return _results[-1] if _results else sys.stdout
+
+
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Let nothing but results go to standard output: what is printed by `say` and `print_data`.
+
+    What libraries print there goes to standard error, by ``sys.stdout`` or, in C and in processes
+    that begin within the block, by file descriptor 1.
+    """
+    before = sys.stdout
+    if before is None or sys.stderr is None:  # closed by the caller: there is nothing to keep clean
+        yield
+        return
+    with suppress(OSError, ValueError):  # a flush of what is full or gone fails at its own place
+        before.flush()
+    kept = None
+    results = before
+    try:
+        if before.fileno() == 1:  # else it was replaced, as tests do
+            kept = os.dup(1)
+            os.dup2(2, 1)
+            results = open(  # noqa: SIM115
+                kept, "w", encoding=before.encoding, errors=before.errors, closefd=False
+            )
+    except (OSError, ValueError):
+        pass  # it has no descriptor, or standard error has none
+    _results.append(results)
+    sys.stdout = sys.stderr
+    try:
+        yield
+        results.flush()
+    finally:
+        _results.remove(results)
+        sys.stdout = before
+        if kept is not None:
+            with suppress(OSError):  # its reader has gone, which was raised before
+                results.close()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 @contextmanager
@@ -67,32 +114,51 @@ def progress(total: int, *, quiet: bool, doing: str = "registering") -> Generato
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    with Progress(
-        doing,
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}", markup=False),
-        console=Console(stderr=True),
-        transient=True,
-        # Lines for the same terminal must go above the bar; lines for a file must not touch it.
-        redirect_stdout=sys.stdout.isatty(),
-    ) as bar:
+    with (
+        Progress(
+            doing,
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=bool(_results),  # of libraries
+        ) as bar,
+        _results_above(bar.console),
+    ):
         bar.add_task("", total=total)
         bars.append(bar)
         yield advance
 
 
+@contextmanager
+def _results_above(console: Console) -> Iterator[None]:
+    """Print results for the same terminal above its bar; those for a file do not touch it."""
+    from rich.file_proxy import FileProxy
+
+    if not result_stream().isatty():
+        yield
+        return
+    above = FileProxy(console, result_stream())
+    _results.append(above)
+    try:
+        yield
+    finally:
+        above.flush()
+        _results.remove(above)
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people; no name in them commands a terminal or begins another line."""
-    print("\n".join(map(shown, lines)), file=sys.stderr if err else sys.stdout, flush=True)
+    print("\n".join(map(shown, lines)), file=sys.stderr if err else result_stream(), flush=True)
 
 
 def print_data(text: str) -> None:
     """Print data, which may be several lines: exactly into files, harmlessly on a terminal."""
-    if sys.stdout.isatty():
+    if result_stream().isatty():
         say(*text.split("\n"))
     else:
-        print(printable(text), flush=True)
+        print(printable(text), file=result_stream(), flush=True)
 
 
 class JsonLines(logging.Formatter):

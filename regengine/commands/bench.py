@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regengine.batch.console import configure_logging, say
+from regengine.batch.console import configure_logging, print_data, say
 from regengine.commands import options as common
 from regengine.sky.detection import LONG_SIDE_PX
 
@@ -161,7 +161,7 @@ def scenes(
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = evaluate_scenes(validation)
     if as_json:
-        typer.echo("\n".join(json.dumps(fact) for fact in report_facts(report)))
+        print_data("\n".join(json.dumps(fact) for fact in report_facts(report)))
     else:
         say(*report_lines(samples, report))
     if plot is not None:
@@ -208,7 +208,7 @@ def registration(
     configure_logging(quiet=quiet, as_json=log_json)
     facts = registration_facts(score_answers(read_true_photos(truth), read_answers(answers)))
     if as_json:
-        typer.echo("\n".join(json.dumps(fact) for fact in facts))
+        print_data("\n".join(json.dumps(fact) for fact in facts))
     else:
         say(*registration_lines(facts))
 
@@ -279,7 +279,7 @@ def _bench(
                 advance()
             summaries.append(summary(name, scores))
             line = json.dumps(summaries[-1]) if as_json else table.line(summaries[-1])
-            typer.echo(line)
+            print_data(line)
     if kind == "streaks" and not as_json:
         say(*labelled_streaks.recall_lines(summaries))
     if failed:

@@ -102,7 +102,7 @@ def build(
     with progress(total, quiet=quiet, doing="cataloguing") as advance:
         built = build_catalogue(stores, out, look=seen, advance=advance)
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **vars(built)}))
+        print_data(json.dumps({"out": str(out), **vars(built)}))
     if not quiet:
         more = counted(built.copies, "more copy", "more copies")
         copies = f", {more} of photos" if built.copies else ""
@@ -287,7 +287,7 @@ def stars(
         with unwritable_told(out):
             write_whole(out, "".join(f"{line}\n" for line in lines(form)).encode())
     if as_json and rows:
-        typer.echo("\n".join(lines("json")))
+        print_data("\n".join(lines("json")))
     elif out is None and rows:
         say(*lines("table"))
     if not quiet:

@@ -76,7 +76,7 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
-    from regengine.batch.console import progress, say
+    from regengine.batch.console import print_data, progress, say
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.choice import PackageChoice, chosen_rows
     from regengine.collection.packages.folder import check_package
@@ -145,7 +145,7 @@ def package(
             "calibration": list(files),
             "failed": packed.failed,
         }
-        typer.echo(json.dumps(said))
+        print_data(json.dumps(said))
     if not quiet:
         for name, why in packed.failed.items():
             say(f"{name}: {why}", err=True)

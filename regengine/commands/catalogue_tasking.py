@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import ElementSets, Force, Json, Quiet
 from regengine.io.plain import counted
 
@@ -141,7 +141,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
             "tle_epoch_utc": f"{element_set.epoch_utc:%Y-%m-%dT%H:%M:%SZ}",
             "worst_sigma_time_s": None if worst is None else round(worst, 1),
         }
-        typer.echo(json.dumps(said))
+        print_data(json.dumps(said))
     if quiet:
         return
     if plan.uncertain:

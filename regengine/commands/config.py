@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.lazy import defaults, leaves, load_command, options
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
@@ -67,7 +67,7 @@ def show(
     ]
     if as_json:
         for row in rows:
-            typer.echo(json.dumps(row, default=str))
+            print_data(json.dumps(row, default=str))
         return
     for path in settings:
         say(f"# read {path}")

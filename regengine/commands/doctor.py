@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
 from regengine.io.plain import counted
@@ -49,7 +49,7 @@ def main(
     """
     findings = list(examine(lights or []))
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in findings]))
+        print_data(json.dumps([asdict(one) for one in findings]))
     else:
         for one in findings:
             mark = "ok" if one.ok and not one.fix else "--" if one.ok else "!!"

@@ -77,7 +77,7 @@ def main(
               regengine export run.h5 --format csv --out points.csv --verdict accepted,review
               regengine export run.h5 --format csv --table frames --out frames.csv --verdict all
     """
-    from regengine.batch.console import progress, say
+    from regengine.batch.console import print_data, progress, say
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
@@ -107,7 +107,7 @@ def main(
             "left_out": dict(written.left_out),
             "failed": written.failed,
         }
-        typer.echo(json.dumps(said))
+        print_data(json.dumps(said))
     if not quiet:
         for path, why in written.failed.items():
             say(f"{path}: {why}", err=True)

@@ -31,9 +31,9 @@ def put_out(
         table = checked(table, tle)
     if out is not None:
         write_table(table.rows, out)
-    if as_json:
-        typer.echo(ndjson_text(table.rows), nl=False)
-    elif out is None:
+    if as_json and table.rows:
+        print_data(ndjson_text(table.rows).removesuffix("\n"))
+    elif out is None and not as_json:
         print_data(csv_text(table.rows).removesuffix("\n"))
     if not quiet:
         notes = [
@@ -197,7 +197,7 @@ def query(
     address = archive_address(DATABASE)
     if dry_run:
         for question in questions(wanted):
-            typer.echo(address_of(question, address))
+            print_data(address_of(question, address))
         return
     if out is not None:
         check_table(out, force)
@@ -267,7 +267,7 @@ def download(
         def tell(outcome: Outcome) -> None:
             counts[outcome.status] += 1
             if as_json:
-                typer.echo(json.dumps(outcome.record()))
+                print_data(json.dumps(outcome.record()))
             elif outcome.why and not quiet:
                 say(f"{outcome.frame}: {outcome.why}", err=True)
             advance()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import Json, Quiet, StoreFile
 from regengine.io.plain import counted
 
@@ -104,7 +104,7 @@ def main(
             ]
             record = {"frame": one.result.frame, "file": str(photo.file), "kept": keep}
             value = plain(record | told | {"points": points}, printable)
-            typer.echo(json.dumps(value, allow_nan=False))
+            print_data(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
             say(f"{one.result.frame}: {counted(told['count'], 'point')}, no camera of ours")
         else:

@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -66,6 +68,8 @@ def load_command(name: str) -> Any:
         wrapper.command(name, no_args_is_help=any(asks))(module.main)
         command = typer.main.get_command(wrapper)
     command.name = name
+    for path in leaves(command):
+        path[-1].callback = _with_results_alone(path[-1].callback)
     # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
     for path in leaves(command):
         names = [str(step.name) for step in path]
@@ -73,6 +77,19 @@ def load_command(name: str) -> Any:
             parameter.envvar = "_".join(["regengine", *names, option]).replace("-", "_").upper()
             parameter.show_envvar = False
     return command
+
+
+def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that leaves standard output to its results, whatever libraries print."""
+
+    @wraps(callback)
+    def run(*arguments: Any, **options: Any) -> Any:
+        from regengine.batch.console import results_alone
+
+        with results_alone():
+            return callback(*arguments, **options)
+
+    return run
 
 
 def leaves(command: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -19,6 +19,8 @@ from regengine.io.plain import counted
 if TYPE_CHECKING:
     from regengine.result import Answer
 
+LINE_ENDINGS = (".ndjson", ".jsonl")  # of files of lines
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineRun:
@@ -128,6 +130,18 @@ class LineRun:
         return common.EXIT_FRAMES_FAILED if failed else 0
 
 
+def check_lines_out(out: Path | None) -> None:
+    """Refuse a file of lines whose name promises another format (ConfigError)."""
+    from regengine.errors import ConfigError
+
+    if out is not None and out.suffix.lower() not in LINE_ENDINGS:
+        raise ConfigError(
+            f"--out {out}: it holds a record a line (NDJSON), and its name ends in "
+            f"{' or '.join(LINE_ENDINGS)}; what is printed without --json goes to a file by "
+            f"> {out.name}."
+        )
+
+
 def with_line_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a `LineRun` in the place of its parameter ``run``."""
     given = [
@@ -149,6 +163,7 @@ def with_line_options(command: Callable[..., None]) -> Callable[..., None]:
         from regengine.batch.console import configure_logging
 
         run = LineRun(**{option.name: arguments.pop(option.name) for option in given})
+        check_lines_out(run.out)
         configure_logging(quiet=run.quiet, as_json=run.log_json)
         command(**arguments, run=run)
 

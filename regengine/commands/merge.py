@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import Json
 
 
@@ -45,7 +45,7 @@ def main(
                 {"store": str(store), "frames": count} for store, count in summary.taken.items()
             ],
         }
-        typer.echo(json.dumps(said))
+        print_data(json.dumps(said))
         return
     for store, count in summary.taken.items():
         say(f"{count:8,} frames from {store}")

@@ -38,7 +38,7 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
     from regengine.batch.at_hand import chosen_maps, files_of_run
-    from regengine.batch.console import progress, say
+    from regengine.batch.console import print_data, progress, say
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
@@ -66,7 +66,7 @@ def main(
             out,
             options,
             advance=advance,
-            said=typer.echo if as_json else lambda line: None,
+            said=print_data if as_json else lambda line: None,
         )
     if not quiet:
         for path, why in measured.failed.items():

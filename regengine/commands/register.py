@@ -190,7 +190,13 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
+    from regengine.batch.console import (
+        configure_logging,
+        print_data,
+        progress,
+        say,
+        stop_on_signals,
+    )
     from regengine.records import record_line
     from regengine.report.frame_text import table_header, table_line
     from regengine.store.writer import StoreWriter
@@ -205,7 +211,7 @@ def main(
     run = api.register_run(photos, store, **options)
     if dry_run:
         for line in run.preview(as_json=as_json):
-            typer.echo(line) if as_json else say(line)
+            print_data(line) if as_json else say(line)
         return
     untried: list[str] = []  # why photos could not even be tried
 

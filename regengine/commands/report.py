@@ -44,7 +44,7 @@ def main(
     """
     import json
 
-    from regengine.batch.console import progress, say
+    from regengine.batch.console import print_data, progress, say
     from regengine.report.report import collect_store, write_report
 
     page = out or (None if as_json else Path("report.html"))
@@ -67,7 +67,7 @@ def main(
         if not quiet:
             say(f"{page}: {told}", err=True)
     if as_json:
-        typer.echo(json.dumps(figures, allow_nan=False))
+        print_data(json.dumps(figures, allow_nan=False))
 
 
 def check_out(page: Path, overlays: Path | None) -> None:

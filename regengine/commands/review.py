@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import (
     DayMaps,
     ElementSets,
@@ -83,7 +83,7 @@ def main(
 
     def started(address: str) -> None:
         if as_json:
-            typer.echo(json.dumps({"store": printable(str(store)), "url": address}))
+            print_data(json.dumps({"store": printable(str(store)), "url": address}))
         else:
             say(f"Review of {store}: {address}", "Ctrl-C ends it.")
 

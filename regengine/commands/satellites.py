@@ -77,8 +77,8 @@ def main(
     """
     given = dict(locals())
     import logging
-    import sys
 
+    from regengine.batch.console import result_stream
     from regengine.batch.discover import existing_photos
     from regengine.errors import ConfigError
     from regengine.orbit.tle import load_tle_file
@@ -115,7 +115,7 @@ def main(
         wcs=wcs,
         detector=None if tracks_only else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
-        on_terminal=sys.stdout.isatty(),
+        on_terminal=result_stream().isatty(),
     )
     names = ("tle", "exposure_s", "site", "station_tle", "clock_sigma_s", "wcs")
     settings = {name: given[name] for name in names} | {

@@ -109,7 +109,7 @@ def _tell(frames: Iterator[StoredFrame], told_as: str, order: list[int] | None =
     forms: dict[str, tuple[Callable[[FrameResult], str], str, Callable[[str], None]]] = {
         "table": (table_line, table_header(), say),
         "csv": (csv_row, csv_header(), print_data),
-        "json": (record_line, "", typer.echo),
+        "json": (record_line, "", print_data),
     }
     line_of, header, print_line = forms[told_as]
     first = next(frames, None)  # a store that cannot be read has no header

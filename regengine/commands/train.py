@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def main(
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
     if as_json:
-        typer.echo(json.dumps({"model": str(out), **summary(model)}))
+        print_data(json.dumps({"model": str(out), **summary(model)}))
     else:
         say(*summary_lines(model, out))
     if not complete:

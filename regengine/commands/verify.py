@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, StoreFile
 from regengine.io.plain import counted
 
@@ -44,7 +44,7 @@ def main(
                 for problem in found.problems
             ],
         }
-        typer.echo(json.dumps(said))
+        print_data(json.dumps(said))
     elif found.problems:
         for problem in found.problems:
             say(problem.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,21 @@ def test_help_imports_nothing_heavy() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert result.stdout.endswith("heavy: []\n")
+
+
+def test_results_are_printed_by_the_console_alone() -> None:
+    """Within a command `sys.stdout` is standard error: `print_data` and `say` print results."""
+    printing = re.compile(
+        r"typer\.echo\((?![^()]*(\([^()]*\)[^()]*)*err=True)|(?<!\w)print\(|sys\.stdout"
+    )
+    allowed = {"__init__.py", "lazy.py"}  # what happens outside of commands
+    told = [
+        f"{path.name}: {match.group()}"
+        for path in sorted((ROOT / "regengine" / "commands").glob("*.py"))
+        if path.name not in allowed
+        for match in printing.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert told == []
 
 
 def test_command_modules_import_nothing_heavy() -> None:

@@ -358,11 +358,75 @@ def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder
 def test_a_file_that_the_command_has_not_written_is_left_alone(
     folder: Path, command: tuple[str, ...]
 ) -> None:
-    Path("notes.txt").write_text("remember the milk")
-    said = run(*command, PHOTO, "--out", "notes.txt")
+    Path("notes.jsonl").write_text("remember the milk")
+    said = run(*command, PHOTO, "--out", "notes.jsonl")
     assert said.code == 3
     assert "was not written by" in said.err
-    assert Path("notes.txt").read_text() == "remember the milk"
+    assert Path("notes.jsonl").read_text() == "remember the milk"
+
+
+# Prints by Python, in C and in a process of its own, whenever a picture is opened
+TALKATIVE = """
+import logging, os, subprocess, sys
+from PIL import Image
+
+opened = Image.open
+
+def announced(*given, **options):
+    print("INFO: printed")
+    os.write(1, b"INFO: written\\n")
+    logging.StreamHandler(sys.stdout).emit(logging.makeLogRecord({"msg": "INFO: logged"}))
+    subprocess.run(["echo", "INFO: echoed"])
+    return opened(*given, **options)
+
+Image.open = announced
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("detect", "lights", "a.png", "--json", "--workers", 0),
+        pytest.param(
+            ("detect", "lights", "a.png", "b.png", "--json", "--workers", 2),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(("classify", "a.png", "--features"), marks=pytest.mark.slow),
+        pytest.param(
+            ("register", "a.png", "--lights", LIGHTS, "--json", "--workers", 0, "--store", "r.h5"),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["here", "workers", "classify", "register"],
+)
+def test_nothing_but_records_is_on_standard_output(folder: Path, words: tuple[object, ...]) -> None:
+    for name in ("a.png", "b.png"):
+        save(night(), folder / name)
+    (folder / "sitecustomize.py").write_text(TALKATIVE)
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    said = start(*words, environment={"PYTHONPATH": path})
+    assert {one["frame"] for one in said.records} == {
+        Path(str(w)).stem for w in words if ".png" in str(w)
+    }
+    for how in ("printed", "written", "logged", "echoed"):
+        assert f"INFO: {how}" in said.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("detect", "lights"),
+        ("classify",),
+        ("solve",),
+        ("satellites", "--tle", ROOT / "data_samples" / "tle.txt"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_file_of_records_is_not_called_a_table(folder: Path, command: tuple[object, ...]) -> None:
+    said = run(*command, PHOTO, "--out", "lights.csv")
+    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "ends in .ndjson or .jsonl" in said.err
+    assert not Path("lights.csv").exists()
 
 
 # Ends
