@@ -54,6 +54,12 @@ NOISE_ROWS = 400  # of the image, to estimate its noise from
 _COLOURS = 3
 _WCS_KEY = re.compile(
     r"(CTYPE|CUNIT|CRVAL|CRPIX|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|LONPOLE|[AB]_(ORDER|\d_\d)"
+    r"|RADE(C?)SYS|EQUINOX|EPOCH"
+)
+# Keywords that bend or turn the field otherwise: polynomials as SCAMP writes them, tables of
+# distortion, matrices as they were spelt before the standard. All but the first moves pixels
+_UNREAD_WCS_KEY = re.compile(
+    r"PV[12]_\d+|C[PQ]DIS[12]|D[PQ][12]|D2IMDIS[12]|D2IM\d|PC00[12]00[12]|CD00[12]00[12]"
 )
 
 Keywords = dict[str, float | str | bool]
@@ -450,19 +456,34 @@ def _keywords(unit: FitsUnit) -> Keywords:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HeaderField:
-    """Where a picture looks by its header, TAN or TAN-SIP; pixels count from zero."""
+    """Where a picture looks by its header, TAN or TAN-SIP; pixels count from zero.
+
+    to_icrs: Rotation from the header's celestial frame into ICRS, shape (3, 3).
+    scale: Size of the picture that the header was made of over that of this one.
+    """
 
     width_px: int
     height_px: int
     wcs: WCS
+    to_icrs: FloatArray
+    scale: float
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Unit vectors in ICRS of pixels, shape (..., 3)."""
-        return sky_vectors(*self.wcs.all_pix2world(x, y, 0, ra_dec_order=True))
+        x, y = ((np.asarray(at, float) + 0.5) * self.scale - 0.5 for at in (x, y))
+        return np.asarray(self._own_sky(x, y) @ self.to_icrs.T)
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Pixels of directions; NaN behind the picture and where its polynomials mean nothing."""
-        vectors = np.asarray(vectors_icrs, float)
+        own_x, own_y = self._own_project(np.asarray(vectors_icrs, float) @ self.to_icrs)
+        return (own_x + 0.5) / self.scale - 0.5, (own_y + 0.5) / self.scale - 0.5
+
+    def _own_sky(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Unit vectors in the header's frame, of pixels of the picture that it was made of."""
+        return sky_vectors(*self.wcs.all_pix2world(x, y, 0, ra_dec_order=True))
+
+    def _own_project(self, vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The same of directions in that frame."""
         pixels = np.full((2, *vectors.shape[:-1]), np.nan)
         ahead = vectors @ sky_vectors(*self.wcs.wcs.crval[[self.wcs.wcs.lng, self.wcs.wcs.lat]]) > 0
         x, y, z = vectors[ahead].T
@@ -472,13 +493,14 @@ class HeaderField:
             return pixels[0], pixels[1]
         # Polynomials are fitted to the picture: farther out than its long side they may fold
         place = np.moveaxis(pixels, 0, -1) - (self.wcs.wcs.crpix - 1.0)
-        near = np.linalg.norm(place, axis=-1) < 1.5 * max(self.width_px, self.height_px)
+        longest = self.scale * max(self.width_px, self.height_px)
+        near = np.linalg.norm(place, axis=-1) < 1.5 * longest
         pixels[:, ~near] = np.nan
         bent = self.wcs.all_world2pix(
             *ra_dec[:, near[ahead]], 0, ra_dec_order=True, tolerance=1e-5, quiet=True
         )
         side_rad = np.radians(abs(np.linalg.det(self.wcs.pixel_scale_matrix)) ** 0.5)
-        off = np.linalg.norm(self.to_sky(*bent) - vectors[near], axis=-1)
+        off = np.linalg.norm(self._own_sky(*bent) - vectors[near], axis=-1)
         pixels[:, near] = np.where(off < 1e-3 * side_rad, bent, np.nan)
         return pixels[0], pixels[1]
 
@@ -486,8 +508,8 @@ class HeaderField:
 def header_field(path: Path, size_px: tuple[int, int]) -> HeaderField:
     """The projection of the first unit of a FITS file that has one.
 
-    ``size_px`` is the picture's width and height. FrameError if there is none, or one that is
-    neither TAN nor TAN-SIP.
+    ``size_px`` is the picture's width and height. FrameError if there is none, one that is neither
+    TAN nor TAN-SIP, or one of a picture of another shape.
     """
     for header in read_headers(path):
         if str(header.get("CTYPE1", "")).strip():
@@ -519,10 +541,19 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
             raise FrameError(
                 f"{path}: its projection lacks {key}: solve the photo with regengine solve."
             )
+    unread = [key for key, value in header.items() if _bends(key, value)]
+    if unread:
+        raise FrameError(
+            f"{path}: its projection is bent by {unread[0]}, which is not read: solve the photo "
+            "with regengine solve."
+        )
+    scale = _header_scale(header, path, size_px)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cards = {key: value for key, value in header.items() if _WCS_KEY.fullmatch(key)}
+            if "A_ORDER" in cards:  # terms that are there count, also where CTYPE does not say so
+                cards |= {f"CTYPE{k}": f"{kind[:8]}-SIP" for k, kind in enumerate(kinds, 1)}
             wcs = WCS(Header(cards), naxis=2, fix=False)
         if not abs(np.linalg.det(wcs.pixel_scale_matrix)) > 1e-16:
             raise ValueError("CD is singular")
@@ -530,4 +561,75 @@ def _field_of(header: Keywords, path: Path, size_px: tuple[int, int]) -> HeaderF
         raise FrameError(
             f"{path}: its projection has no scale or sense: solve it again."
         ) from error
-    return HeaderField(width_px=size_px[0], height_px=size_px[1], wcs=wcs)
+    return HeaderField(
+        width_px=size_px[0],
+        height_px=size_px[1],
+        wcs=wcs,
+        to_icrs=_rotation_to_icrs(header, path),
+        scale=scale,
+    )
+
+
+def _bends(key: str, value: float | str | bool) -> bool:
+    """Whether a keyword moves pixels in a way that is not read."""
+    neutral = 1.0 if re.fullmatch(r"PV[12]_1|(PC|CD)00(1001|2002)", key) else 0.0
+    return bool(_UNREAD_WCS_KEY.fullmatch(key)) and value != neutral
+
+
+def _header_scale(header: Keywords, path: Path, size_px: tuple[int, int]) -> float:
+    """Size of the picture that a header was made of over that of the one at hand."""
+    for names in (("IMAGEW", "IMAGEH"), ("ZNAXIS1", "ZNAXIS2"), ("NAXIS1", "NAXIS2")):
+        own = [header.get(name) for name in names]
+        if all(isinstance(side, float) and side >= 1.0 for side in own):
+            width, height = (float(side) for side in own)  # type: ignore[arg-type]
+            scale = max(width, height) / max(size_px)
+            # Each side was rounded to whole pixels on its own
+            off = (abs(s * scale - o) for s, o in zip(size_px, (width, height), strict=True))
+            if max(off) > max(scale, 1.0):
+                raise FrameError(
+                    f"{path}: its projection is of a picture of {width:g} x {height:g} px, and the "
+                    f"photo has {size_px[0]} x {size_px[1]}: solve this photo with regengine solve."
+                )
+            return scale
+    return 1.0
+
+
+def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
+    """Rotation (3, 3) from the celestial frame that a header names into ICRS.
+
+    As in Calabretta & Greisen (2002), section 3.1: without RADESYS it is ICRS, or of an EQUINOX
+    FK4 before 1984 and FK5 from then on.
+    """
+    from astropy.coordinates import FK5, ICRS, CartesianRepresentation, FK4NoETerms
+    from astropy.time import Time
+
+    frame = str(header.get("RADESYS", header.get("RADECSYS", ""))).strip().upper()
+    year = header.get("EQUINOX", header.get("EPOCH"))
+    if isinstance(year, str):
+        year = _year(year)
+    elif isinstance(year, bool):
+        year = None
+    if year is None and ("EQUINOX" in header or "EPOCH" in header):
+        year = math.nan
+    if not frame:
+        frame = "ICRS" if year is None else "FK4" if year < 1984.0 else "FK5"
+    if frame not in ("ICRS", "FK5", "FK4", "FK4-NO-E") or not 1800.0 < (year or 2000.0) < 2200.0:
+        raise FrameError(
+            f"{path}: its celestial frame is {frame} with the equinox "
+            f"{header.get('EQUINOX', header.get('EPOCH', 'missing'))}, and only ICRS, FK5 and FK4 "
+            "are read: solve the photo with regengine solve."
+        )
+    if frame == "ICRS":
+        return np.eye(3)
+    axes = CartesianRepresentation(np.eye(3))
+    if frame == "FK5":
+        named = FK5(axes, equinox=Time(year or 2000.0, format="jyear"))
+    else:  # the terms of aberration that FK4 has beside its rotation are 0.3 arcseconds
+        named = FK4NoETerms(axes, equinox=Time(year or 1950.0, format="byear"))
+    return np.asarray(named.transform_to(ICRS()).cartesian.xyz.value, float)
+
+
+def _year(text: str) -> float | None:
+    """A year as people write equinoxes: 2000.0, J2000, B1950; None if it is none."""
+    spelt = re.fullmatch(r"[JB]?(\d{4}(?:\.\d*)?)", text.strip().upper())
+    return None if spelt is None else float(spelt[1])

@@ -146,7 +146,8 @@ class SatelliteJob:
             found = header_field(self.wcs, size)
             sigmas = [one.get("RMSPX") for one in read_headers(self.wcs)]
             rms = next((float(value) for value in sigmas if isinstance(value, float)), None)
-            return found, max(rms or HEADER_SIGMA_PX, LEAST_SIGMA_PX), None
+            sigma_px = HEADER_SIGMA_PX if not rms else rms / found.scale
+            return found, max(sigma_px, LEAST_SIGMA_PX), None
         if is_fits(frame.path) and any("CTYPE1" in one for one in read_headers(frame.path)):
             return header_field(frame.path, size), HEADER_SIGMA_PX, None
         solved = solve_photo(frame.path)
