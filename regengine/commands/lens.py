@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detectors.constants import FOCAL_RANGE_MM
-from regengine.batch.console import say
+from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
 from regengine.io.plain import counted
 
@@ -120,9 +120,17 @@ def fit(
     times = [photo.frame.time_utc for photo in measured if photo.frame.time_utc is not None]
     epoch = mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
     catalogue = load_catalogue(epoch_year=epoch, faintest_g=FAINTEST_NEIGHBOUR_G)
-    profile = calibrate(measured, catalogue, faintest_g=faintest).profile
+    calibration = calibrate(measured, catalogue, faintest_g=faintest)
+    profile = calibration.profile
+    if calibration.falloff_refused:
+        logger.warning(
+            "%s: %s: it is left out of the profile, whose geometry is not touched by it; the sky "
+            "between the stars must be even: give photos without the Earth, aurora and twilight.",
+            out,
+            calibration.falloff_refused,
+        )
     save_profile(profile, out)
-    typer.echo(json.dumps(asdict(profile)))
+    print_data(json.dumps(asdict(profile)))
     logger.info(
         "%s: %d stars of %s, residual %.3f px per axis, focal length %.2f +- %.2f px",
         out,
@@ -151,6 +159,6 @@ def info(
 
     for k, profile in enumerate(load_profiles(profiles)):
         if as_json:
-            typer.echo(json.dumps(asdict(profile)))
+            print_data(json.dumps(asdict(profile)))
         else:
             say(*([""] if k else []), *profile_lines(profile))

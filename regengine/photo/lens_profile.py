@@ -19,6 +19,9 @@ FOCAL_MM = dict(zip(("min", "max"), FOCAL_RANGE_MM, strict=True))
 
 # The nominal focal lengths that cameras write differ by rounding: 85 and 85.0, 17 and 17.35
 SAME_FOCAL = 0.03
+# No lens gives more light beside its axis than on it; the sky that tells it may be brighter there
+# by this, and noise may let the curve rise by the other
+MOST_LIGHT, MOST_RISE = 1.2, 0.05
 # BP - RP of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102), about the mean of bright stars
 SUN_COLOUR = 0.82
 
@@ -40,6 +43,21 @@ class Falloff:
         r2 = np.asarray(r, float) ** 2
         a1, a2, a3 = self.coefficients
         return np.asarray(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), float)
+
+    def impossibility(self) -> str:
+        """Why no lens is like that, within `reach`; empty where one may be."""
+        r = np.linspace(0.0, self.reach, 101)
+        share = self.arrives(r)
+        rise = share - np.minimum.accumulate(share)
+        for wrong, what in (
+            (share <= 0.0, "is negative"),
+            (share > MOST_LIGHT, "lies above 120 %"),
+            (rise > MOST_RISE, "rises outwards"),
+        ):
+            if wrong.any():
+                at = int(np.argmax(wrong))
+                return f"the falloff {what} ({100 * share[at]:.0f} % at {r[at]:.2f} half diagonals)"
+        return ""
 
     def sigma(self, r: FloatArray | float) -> FloatArray:
         """One sigma of that share."""
@@ -208,8 +226,10 @@ def profile_lines(profile: LensProfile) -> list[str]:
         ("from", f"{origin} per axis{held_out}"),
     ]
     if profile.falloff is not None:
-        corner, sigma = profile.falloff.arrives(1.0), profile.falloff.sigma(1.0)
-        share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives in the corners"
+        r = min(profile.falloff.reach, 1.0)
+        corner, sigma = profile.falloff.arrives(r), profile.falloff.sigma(r)
+        where = "in the corners" if r > 0.9 else f"at {r:.2f} of the way to the corners"
+        share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light arrives {where}"
         told.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
     if (given := profile.exposure) is not None:
         words = (given.exposure_s, "{:g} s"), (given.aperture_f, "f/{:g}"), (given.iso, "ISO {:g}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -64,6 +65,8 @@ def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:
 def load_profile(path: Path) -> LensProfile:
     """Read a profile; anything that does not belong into it is an error.
 
+    A falloff that no lens has is left out with a warning.
+
     ConfigError if the file cannot be read, is no lens profile, or has names or values that make no
     sense.
     """
@@ -85,11 +88,21 @@ def load_profile(path: Path) -> LensProfile:
             "regengine lens fit."
         )
     try:
-        return _profile(content)
+        profile = _profile(content)
     except ValueError as error:
         raise ConfigError(
             f"{path} is a damaged lens profile: {error}; make it anew with regengine lens fit."
         ) from error
+    why = "" if profile.falloff is None else profile.falloff.impossibility()
+    if not why:
+        return profile
+    logging.getLogger("regengine").warning(
+        "%s: %s: it is left out with the zero points that rest on it, and the geometry is used; "
+        "make the profile anew with regengine lens fit.",
+        path,
+        why,
+    )
+    return replace(profile, falloff=None, channels=())
 
 
 def _profile(content: dict[str, Any]) -> LensProfile:

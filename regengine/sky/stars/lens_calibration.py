@@ -58,6 +58,7 @@ class Calibration:
 
     profile: LensProfile
     fit: LensFit  # its cameras are the photos' attitudes
+    falloff_refused: str  # why the sky's falloff is not in the profile; empty if nothing is wrong
 
 
 def calibrate(
@@ -90,6 +91,9 @@ def calibrate(
         cameras = fit.cameras
     lens, frame, left_out_px = cameras[0], photos[0].frame, held_out_px(stars, fit)
     falloff = _falloff(photos, lens.principal_point)
+    refused = "" if falloff is None else falloff.impossibility()
+    if refused:
+        falloff = None
     exposure, channels = _light_of_stars(photos, pairs, catalogue, lens, falloff)
     profile = LensProfile(
         camera=frame.camera_body,
@@ -114,7 +118,7 @@ def calibrate(
         exposure=exposure,
         channels=channels,
     )
-    return Calibration(profile=profile, fit=fit)
+    return Calibration(profile=profile, fit=fit, falloff_refused=refused)
 
 
 def _select(pairs: StarPairs, kept: NDArray[np.bool_]) -> StarPairs:

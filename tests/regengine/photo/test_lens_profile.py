@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,40 @@ def test_photos_take_the_profile_of_their_camera_and_lens(
         height_px=998,
     )
     assert chosen is (better if fits else None)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "reach", "why"),
+    [
+        ((-0.7, 0.3, -0.1), 0.99, ""),
+        ((0.02, -0.4, 0.0), 0.99, ""),  # noise lets it rise by nothing
+        ((-0.7, 0.3, -0.1), 0.05, ""),
+        ((2.0, -2.2, 0.2), 0.98, "lies above 120 %"),
+        ((-2.0, 0.0, 0.0), 0.9, "is negative"),
+        ((-1.0, 1.2, 0.0), 0.98, "rises outwards"),
+        ((-2.0, 0.0, 0.0), 0.5, ""),  # nobody asks for it farther out
+    ],
+)
+def test_a_falloff_that_cannot_be_is_left_out_and_the_lens_is_kept(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    coefficients: tuple[float, float, float],
+    reach: float,
+    why: str,
+) -> None:
+    falloff = replace(PROFILE.falloff, coefficients=coefficients, reach=reach)
+    profile = replace(PROFILE, falloff=falloff)
+    save_profile(profile, tmp_path / "lens.toml")
+    monkeypatch.setattr(logging.getLogger("regengine"), "propagate", True)
+    with caplog.at_level(logging.WARNING, "regengine"):
+        read = load_profile(tmp_path / "lens.toml")
+    if why:
+        assert read == replace(profile, falloff=None, channels=())
+        assert why in caplog.text
+    else:
+        assert read == profile
+        assert not caplog.records
 
 
 def test_falloff_and_its_sigma_grow_from_the_axis() -> None:
