@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import bdtr
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
+from matchers.star_fit import fit_camera
 from matchers.star_search import (
     Proposal,
     SearchStage,
@@ -26,17 +28,17 @@ from regengine.sky.stars.catalogue import StarCatalogue
 ACCEPT_LOG10_ODDS = 9.0  # as astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: verified before other lenses are tried
 LEAST_FLUX = 1e-12
+NO_CHANGE = 1e-9  # one sigma of a term that is held
 FEWEST_STARS = 5  # four that a figure and a fit need, and one to judge by
 # Fields of 5 to 120 degrees across corners: 400 mm to 12 mm on a full frame
 WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
 # A detection against the fitted lens, as a share of the long side: trails and soft corners
 CEILING_SHARE = 0.001
 ALL_DETECTIONS = 3000
-# A camera is whole if, of so many bright detections, it explains in its best corner (of so many) a
-# part of what it explains in the middle. Nine real fields show as much there as in the middle, a
-# fisheye lens a fifth; the part was chosen by these, and no other fields have tried it
-JUDGED_STARS, FEWEST_IN_CORNER, LEAST_INSIDE, CORNER_SHARE = 200, 5, 0.3, 0.4
+# Once stars have proven a camera they say how its lens bends: cheap lenses and old zooms move the
+# corners by a tenth. The narrower prior of the search stays where they do not ask for more
 FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
+BENT_LENS = replace(FINAL.prior, k1=(0.05, 0.1), k2=(0.02, 0.05), k3=(0.01, 0.02))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,6 +80,32 @@ class SolveOptions:
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     principal_point: tuple[float, float] | None = None  # the same; None: the middle
     max_seconds: float = 30.0  # processor time after which no further lens is tried
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholeParams:
+    """When a camera counts as that of the whole picture.
+
+    rings: Bounds of rings about the middle, in half diagonals; each is cut into quarters.
+    beyond: The stars beyond each of these radii are judged by themselves.
+    min_share, usual_share, max_chance: It is not if fewer than so many of them are where the camera
+        has them, and that would be so seldom a chance where usually so many are. Of 120 drawn
+        fields of four kinds of lens, a quarter of them half covered, right ones had 0.65 and more
+        in each part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
+    bright_quantile: Stars are asked for as bright as this share of the identified ones.
+    max_corner_share: So much of the diagonal may the corners move by the lens' last term. Of 190
+        drawn fields every one with corners farther off than that was above it.
+    max_size_ratio: A star is at most so many times wider or narrower than the median of those.
+    """
+
+    rings: tuple[float, ...] = (0.35, 0.65, 0.8)
+    beyond: tuple[float, ...] = (0.0, 0.65, 0.8)
+    min_share: float = 0.5
+    usual_share: float = 0.75
+    max_chance: float = 0.01
+    bright_quantile: float = 0.8
+    max_corner_share: float = 0.01
+    max_size_ratio: float = 2.0
 
 
 def solve_stars(
@@ -130,14 +158,19 @@ def solve_stars(
         if odds < ACCEPT_LOG10_ODDS:
             return None
         # All detections and fainter stars, the lens fitted once more
-        deeper = verify(
-            verified.fit.camera,
-            verified.pairs,
-            np.zeros(0, np.intp),
-            replace(field, magnitude=None),
-            replace(FINAL, ceiling_px=ceiling),
-        )
-        best = deeper if deeper and len(deeper.pairs) >= len(verified.pairs) else verified
+        best = verified
+        for prior in (FINAL.prior, BENT_LENS):
+            deeper = verify(
+                best.fit.camera,
+                best.pairs,
+                np.zeros(0, np.intp),
+                replace(field, magnitude=None),
+                replace(FINAL, ceiling_px=ceiling, prior=prior),
+            )
+            if deeper is None or len(deeper.pairs) < len(best.pairs):
+                continue
+            if best is verified or deeper.log10_odds > best.log10_odds:
+                best = deeper
         detection, star = chosen[best.pairs[:, 0]], best.pairs[:, 1]
         seen = np.stack([stars.x[detection], stars.y[detection]], axis=1)
         vectors = catalogue.vectors[star]
@@ -166,13 +199,13 @@ def solve_stars(
                 if proposal.log10_odds >= CLEAR_LOG10_ODDS:
                     found = accepted(proposal, tried)
                     if found is not None:
-                        return _if_whole(found, stars, chosen)
+                        return _if_whole(found, stars, chosen, catalogue, proposal.camera)
                 else:
                     waiting.append(proposal)
         for proposal in sorted(waiting, key=lambda p: -p.log10_odds)[: stage.verified]:
             found = accepted(proposal, tried)
             if found is not None:
-                return _if_whole(found, stars, chosen)
+                return _if_whole(found, stars, chosen, catalogue, proposal.camera)
     return Reason(
         code="no_match",
         text="No camera explains the stars found: it may be no star field, or one narrower than "
@@ -181,29 +214,96 @@ def solve_stars(
 
 
 def _if_whole(
-    found: StarSolution, stars: StarDetections, chosen: IndexArray
+    found: StarSolution,
+    stars: StarDetections,
+    chosen: IndexArray,
+    catalogue: StarCatalogue,
+    believed: SkyCamera,
 ) -> StarSolution | Reason:
-    """A solution, or that it explains the middle alone; `chosen`: detections, brightest first."""
-    bright = chosen[:JUDGED_STARS]
-    explained = np.isin(bright, found.detection)
-    size_px = found.camera.width_px, found.camera.height_px
-    x, y = (2.0 * at[bright] / n - 1.0 for at, n in zip((stars.x, stars.y), size_px, strict=True))
-    radius, corner = np.hypot(x, y) / 2.0**0.5, 2 * (x > 0.0) + (y > 0.0)
-    inside = explained[radius < 0.5].mean() if (radius < 0.5).any() else 0.0
-    shares = [
-        explained[there].mean()
-        for k in range(4)
-        if np.count_nonzero(there := (radius > 0.65) & (corner == k)) >= FEWEST_IN_CORNER
-    ]
-    if len(shares) < 2 or inside < LEAST_INSIDE or max(shares) > CORNER_SHARE * inside:
-        return found
-    return Reason(
-        code="lens",
-        text=f"{100.0 * inside:.0f} % of the bright stars in the middle are identified and "
-        f"{100.0 * max(shares):.0f} % at most in any corner: the lens bends otherwise than "
-        "was assumed, as fisheye lenses do; fit it by `regengine lens fit` and give its "
-        "profile.",
+    """A solution, or that it explains a part of the picture alone.
+
+    `chosen`: detections that may be stars; `believed`: the lens as it was before the fit.
+    """
+    params = WholeParams()
+    for beyond in params.beyond:
+        explained, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
+        asked = explained + missed
+        by_chance = float(bdtr(explained, asked, params.usual_share)) if asked else 1.0
+        if explained < params.min_share * asked and by_chance < params.max_chance:
+            where = "in the outer part of the picture " if beyond else ""
+            return Reason(
+                code="lens",
+                text=f"Of {asked} stars that should be seen {where}and may be there, "
+                f"{explained} are where the camera that was found has them: the lens bends "
+                "otherwise than was assumed, as fisheye lenses do; fit it by `regengine lens fit` "
+                "and give its profile.",
+            )
+    off_px = _corner_doubt_px(found, believed)
+    if off_px > params.max_corner_share * np.hypot(believed.width_px, believed.height_px):
+        return Reason(
+            code="lens",
+            text=f"How the lens bends in the corners is known to {off_px:.0f} px alone: it bends "
+            "otherwise than was assumed, as fisheye lenses do, and no stars in the corners tell; "
+            "fit it by `regengine lens fit` on photos with stars there and give its profile.",
+        )
+    return found
+
+
+def _corner_doubt_px(found: StarSolution, believed: SkyCamera) -> float:
+    """How far the last term of the distortion moves the picture's corners, pixels.
+
+    The other terms are fitted anew to the same stars without it. Where it matters the series of a
+    lens is cut off too early, and its corners are extrapolated.
+    """
+    camera = found.camera
+    without = replace(camera, distortion=(*camera.distortion[:4], believed.distortion[4]))
+    fixed = replace(BENT_LENS, k3=(NO_CHANGE, 0.0))
+    refitted = fit_camera(without, found.x, found.y, found.vectors_icrs, found.rms_px, fixed).camera
+    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
+    x, y = np.array([0.0, right, 0.0, right]), np.array([0.0, 0.0, bottom, bottom])
+    px, py = refitted.project(camera.to_sky(x, y))
+    off_px = np.hypot(px - x, py - y)
+    return float(np.where(np.isfinite(off_px), off_px, np.hypot(right, bottom)).max())
+
+
+def _count_explained(
+    found: StarSolution,
+    stars: StarDetections,
+    chosen: IndexArray,
+    catalogue: StarCatalogue,
+    beyond: float,
+    params: WholeParams,
+) -> tuple[int, int]:
+    """Count the camera's own bright stars that are seen, and those that may be seen elsewhere.
+
+    A star that is not where it should be may be any detection nearby, of its shape and brightness,
+    that no star explains. Lamps and letters beside stars that are found ask for nothing, nor do
+    stars behind clouds and hardware.
+    """
+    camera = found.camera
+    limit = np.quantile(found.magnitude_g, params.bright_quantile)
+    count = np.searchsorted(catalogue.magnitude_g, limit, side="right")
+    star, x, y = camera.find_in_view(catalogue.vectors[:count])
+    seen = np.isin(star, found.star)
+    flux = np.maximum(stars.flux, LEAST_FLUX)
+    zero = np.median(found.magnitude_g + 2.5 * np.log10(flux[found.detection]))
+    size = stars.fwhm_px / np.median(stars.fwhm_px[found.detection])
+    may_be = np.zeros(len(stars), bool)
+    may_be[chosen] = True
+    may_be[found.detection] = False
+    may_be &= zero - 2.5 * np.log10(flux) <= limit
+    may_be &= (size < params.max_size_ratio) & (size > 1.0 / params.max_size_ratio)
+
+    def count_cells(x: FloatArray, y: FloatArray) -> IndexArray:
+        u, v = 2.0 * x / (camera.width_px - 1) - 1.0, 2.0 * y / (camera.height_px - 1) - 1.0
+        radius = np.hypot(u, v) / 2.0**0.5
+        cell = 4 * np.digitize(radius, params.rings) + 2 * (u > 0.0) + (v > 0.0)
+        return np.bincount(cell[radius > beyond], minlength=4 * len(params.rings) + 4)
+
+    missed = np.minimum(
+        count_cells(x[~seen], y[~seen]), count_cells(stars.x[may_be], stars.y[may_be])
     )
+    return int(count_cells(x[seen], y[seen]).sum()), int(missed.sum())
 
 
 def _usable(stars: StarDetections) -> IndexArray:

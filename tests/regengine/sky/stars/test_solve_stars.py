@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from benchmarks.solve import HEIGHT_PX, NEGATIVES, WIDTH_PX, detections, judged, no_sky, star_list
-from detectors.types import StarDetections
+from detectors.types import FloatArray, StarDetections
 from matchers.sky_camera import SkyCamera
 from matchers.star_search import StarIndices
 from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.sky.stars.photo import solve_photo
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 SKY = tuple[StarCatalogue, StarIndices]
@@ -46,6 +50,132 @@ def test_blind_solutions_are_right(sky: SKY, focal_mm: float, seed: int) -> None
     assert np.stack([found.x - px, found.y - py], axis=1) == pytest.approx(found.residual_px)
     assert field.stars.x[found.detection] == pytest.approx(found.x)
     assert sky[0].vectors[found.star] == pytest.approx(found.vectors_icrs)
+
+
+def draw_field(sky: SKY, seed: int, half_field_deg: float, lens: str, edge: float = 0.0) -> Drawn:
+    """Stars seen through a lens that a pinhole camera with a little distortion is not.
+
+    ``edge``: How far Brown's first term moves the left and right edge, as a share of their
+    distance; the lens ``linear`` has equal pixels for equal angles.
+    """
+    rng = np.random.default_rng(seed)
+    half = WIDTH_PX / 2.0
+    edge_rad = np.radians(half_field_deg)
+    turn = Rotation.random(random_state=rng).as_matrix()
+
+    def project(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+        local = vectors @ turn
+        off_axis = np.arccos(np.clip(local[:, 2], -1.0, 1.0))
+        if lens == "linear":
+            radius = half * off_axis / edge_rad
+        else:
+            u = np.tan(np.minimum(off_axis, 1.5)) / np.tan(edge_rad)
+            radius = half * u * (1.0 + edge * np.minimum(u, 2.0) ** 2)
+        radius[off_axis > 1.4 * edge_rad] = np.nan  # beyond the corners
+        along = np.arctan2(local[:, 1], local[:, 0])
+        middle = (WIDTH_PX - 1) / 2.0, (HEIGHT_PX - 1) / 2.0
+        return middle[0] + radius * np.cos(along), middle[1] + radius * np.sin(along)
+
+    x, y = project(sky[0].vectors)
+    inside = (x > 0) & (x < WIDTH_PX - 1) & (y > 0) & (y < HEIGHT_PX - 1)
+    seen = np.flatnonzero(inside)[: int(rng.uniform(100, 200))]
+    seen = seen[rng.random(len(seen)) > 0.1]
+    places = np.column_stack([x[seen], y[seen]]) + rng.normal(0.0, 0.3, (len(seen), 2))
+    magnitude = sky[0].magnitude_g[seen] + rng.normal(0.0, 0.2, len(seen))
+    false = rng.uniform((0, 0), (WIDTH_PX - 1, HEIGHT_PX - 1), (len(seen) // 10, 2))
+    false_magnitude = magnitude.max() - rng.exponential(1.0, len(false))
+    return Drawn(
+        places=np.concatenate([places, false]),
+        flux=10.0 ** (-0.4 * np.concatenate([magnitude, false_magnitude])),
+        project=project,
+        focal_px=half / (edge_rad if lens == "linear" else np.tan(edge_rad)),
+    )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A field through a lens of its own."""
+
+    places: FloatArray
+    flux: FloatArray
+    project: Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+    focal_px: float
+
+    def solve(self, sky: SKY) -> StarSolution | Reason:
+        listed = detections(*self.places.T, self.flux)
+        return solve(sky, listed, focal_px=self.focal_px, focal_only=True)
+
+    def off_px(self, camera: SkyCamera) -> float:
+        """How far off a camera puts the worst of corners, edges and middle."""
+        x, y = (
+            grid.ravel()
+            for grid in np.meshgrid(
+                np.linspace(0, WIDTH_PX - 1, 5), np.linspace(0, HEIGHT_PX - 1, 5)
+            )
+        )
+        px, py = self.project(camera.to_sky(x, y))
+        return float(np.hypot(px - x, py - y).max())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("edge", [0.06, -0.06])
+def test_a_lens_that_bends_by_six_percent_is_solved_to_its_corners(
+    sky: SKY, edge: float, seed: int
+) -> None:
+    drawn = draw_field(sky, seed, 7.5, "brown", edge)
+    found = drawn.solve(sky)
+    if isinstance(found, Reason):  # the figures themselves are bent
+        assert found.code in ("lens", "no_match")
+    else:
+        assert drawn.off_px(found.camera) < 10.0  # 0.04 degrees
+
+
+def test_most_lenses_that_bend_by_six_percent_are_solved(sky: SKY) -> None:
+    fields = [draw_field(sky, seed, 7.5, "brown", 0.06) for seed in range(4)]
+    assert sum(isinstance(field.solve(sky), StarSolution) for field in fields) >= 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_camera_of_the_middle_alone_is_none(sky: SKY, seed: int) -> None:
+    drawn = draw_field(sky, seed, 55.0, "linear")
+    found = drawn.solve(sky)
+    assert isinstance(found, Reason), drawn.off_px(found.camera)
+    assert found.code in ("lens", "no_match")
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_letters_in_the_corners_hide_no_field(sky: SKY, seed: int) -> None:
+    drawn = draw_field(sky, seed, 5.0, "brown")
+    brightest = np.argsort(-drawn.flux)[:75]
+    drawn = replace(drawn, places=drawn.places[brightest], flux=drawn.flux[brightest])
+    rng = np.random.default_rng(25)
+    corner = rng.integers(0, 2, (100, 2))
+    inwards = (1 - 2 * corner) * rng.uniform(0.01, 0.15, (100, 2))
+    rows = (corner + inwards) * np.array([WIDTH_PX - 1, HEIGHT_PX - 1])
+    flux = np.quantile(drawn.flux, 0.9) * rng.uniform(0.2, 1.0, len(rows))
+    lit = replace(
+        drawn,
+        places=np.concatenate([drawn.places, rows]),
+        flux=np.concatenate([drawn.flux, flux]),
+    )
+    found = lit.solve(sky)
+    assert isinstance(found, StarSolution), found
+    assert lit.off_px(found.camera) < 3.0
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_lamps_below_a_real_field_hide_it_not(real_data: Path) -> None:
+    solved = solve_photo(real_data / "reports" / "two" / "i_lights_bottom.png")
+    assert isinstance(solved.outcome, StarSolution), solved.outcome
+    assert solved.outcome.camera.fov_x_deg == pytest.approx(10.16, abs=0.02)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_a_real_picture_of_a_linear_lens_has_its_own_field_or_none(real_data: Path) -> None:
+    outcome = solve_photo(real_data / "reports" / "s03_lin100_0.png").outcome
+    assert isinstance(outcome, Reason) or outcome.camera.fov_x_deg == pytest.approx(100.0, abs=0.5)
 
 
 def test_a_mirrored_sky_is_solved_as_mirrored_alone(sky: SKY) -> None:
