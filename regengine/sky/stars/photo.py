@@ -227,16 +227,30 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
     """Camera of a record of `read_solved`, for a picture of this size as stored.
 
     Its focal length is that of the record's field of view; where it has no principal point, the
-    picture's middle is taken.
+    picture's middle is taken. The record may be of a smaller or larger copy.
 
-    Raises ConfigError if attitude, field of view or distortion are no numbers that make sense.
+    Raises ConfigError if attitude, field of view or distortion are no numbers that make sense, or
+    the record is of a picture of another shape.
     """
+    own_px = record.get("width_px", width_px), record.get("height_px", height_px)
+    try:
+        own_width, own_height = _numbers(list(own_px), 2)
+        scale = max(width_px, height_px) / max(own_width, own_height)
+        off_px = max(abs(own_width * scale - width_px), abs(own_height * scale - height_px))
+    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
+        scale, off_px = math.nan, math.inf
+    if not (scale > 0.0 and off_px <= max(scale, 1.0)):
+        raise ConfigError(
+            f"The record of {record.get('frame')} is of a picture of {own_px[0]} x {own_px[1]} px, "
+            f"and the photo has {width_px} x {height_px}: {_REMEDY}."
+        )
     try:
         qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
         k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
         (field_deg,) = _numbers([record["fov_x_deg"]], 1)
-        middle = [(width_px - 1) / 2.0, (height_px - 1) / 2.0]
+        middle = [(own_width - 1) / 2.0, (own_height - 1) / 2.0]
         px, py = _numbers(record.get("principal_point", middle), 2)
+        px, py = (px + 0.5) * scale - 0.5, (py + 0.5) * scale - 0.5
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ConfigError(
             f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "

@@ -131,6 +131,22 @@ def test_falloff_zero_points_and_colour_terms_are_the_true_ones() -> None:
     assert 7.0 < profile.exposure.limiting_mag < 10.0
 
 
+def test_a_sky_that_no_lens_makes_tells_no_falloff() -> None:
+    uneven = []
+    for photo in photos()[0]:
+        boxes = photo.sky
+        half = 0.5 * np.hypot(boxes.width_px, boxes.height_px)
+        r = np.hypot(boxes.x - boxes.width_px / 2, boxes.y - boxes.height_px / 2) / half
+        level = boxes.level * np.maximum(1.0 + 4.0 * r**2 - 4.5 * r**4, 0.05)
+        uneven.append(replace(photo, sky=replace(boxes, level=level)))
+    found, right = calibrate(uneven, catalogue()), calibrated()
+    assert "the falloff" in found.falloff_refused
+    assert found.profile.falloff is None
+    assert found.profile.distortion == right.profile.distortion
+    assert found.profile.focal_px == right.profile.focal_px
+    assert right.falloff_refused == ""
+
+
 def test_aberration_left_out_is_a_wrong_focal_length() -> None:
     untimed = [replace(p, frame=replace(p.frame, time_utc=None)) for p in photos()[0]]
     wrong, right = calibrate(untimed[:1], catalogue()), calibrate(photos()[0][:1], catalogue())

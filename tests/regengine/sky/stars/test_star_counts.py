@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matchers.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from regengine.errors import ConfigError
 from regengine.sky.stars.catalogue import StarCatalogue
+from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.star_counts import (
     LOOKED_FOR,
     count_stars,
@@ -171,3 +173,20 @@ def test_only_so_many_stars_are_looked_for_as_the_solver_does() -> None:
     assert not counts.depth.reached
     assert counts.expected == counts.found == LOOKED_FOR
     assert counts.faintest_sought_g == stars.magnitude_g[seen[LOOKED_FOR - 1]]
+
+
+def test_a_record_of_a_smaller_copy_has_the_same_directions() -> None:
+    record = {
+        "frame": "sky",
+        "quaternion_icrs": [0.1, -0.2, 0.3, 0.927],
+        "fov_x_deg": 40.0,
+        "distortion": [-0.05, 0.01, 0.0, 0.0, 0.0],
+        "principal_point": [460.0, 290.0],
+        "width_px": 900,
+        "height_px": 600,
+    }
+    own, large = (camera_of_record(record, 900 * k, 600 * k) for k in (1, 2))
+    x, y = np.array([0.0, 899.0, 300.0]), np.array([0.0, 17.0, 599.0])
+    assert large.to_sky(2 * x + 0.5, 2 * y + 0.5) == pytest.approx(own.to_sky(x, y), abs=1e-9)
+    with pytest.raises(ConfigError, match="of a picture of 900 x 600 px"):
+        camera_of_record(record, 900, 900)
