@@ -239,7 +239,7 @@ def run_inputs(
         ),
     )
     light_map, _, _ = inputs.open()
-    for doubt in light_map.references.doubts:
+    for doubt in () if light_map is None else light_map.references.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs
 
