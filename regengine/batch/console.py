@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from regengine.errors import shown
 from regengine.io.plain import counted, printable
@@ -139,7 +139,7 @@ def _results_above(console: Console) -> Iterator[None]:
     if not result_stream().isatty():
         yield
         return
-    above = FileProxy(console, result_stream())
+    above = cast("TextIO", FileProxy(console, result_stream()))
     _results.append(above)
     try:
         yield

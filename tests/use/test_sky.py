@@ -391,3 +391,16 @@ def test_a_camera_that_explains_the_middle_alone_is_no_solution(tmp_path: Path) 
     assert (record["solved"], record["reason"]) == (False, "lens")
     assert "lens fit" in record["text"]
     assert list(tmp_path.rglob("*.wcs")) == []
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_a_sky_with_aurora_tells_the_lens_and_no_falloff(real_data: Path, tmp_path: Path) -> None:
+    photo = real_data / "starfields" / "auromat_ISS029-E-8492.jpg"
+    said = run("lens", "fit", photo, "--out", tmp_path / "lens.toml")
+    (profile,) = said.records
+    assert said.code == 0
+    assert "the falloff is negative" in said.err
+    assert profile["falloff"] is None
+    assert profile["stars"] > 800
+    assert profile["focal_px"] == pytest.approx(2278.6, abs=1.0)

@@ -28,6 +28,7 @@ FILES = ("cities/Osaka_ISS030-E-184140.jpg", "cities_oblique/iss065e394522.jpg")
 WRONG = FILES.index("cities/Osaka_ISS030-E-184140.jpg")
 RIGHT = FILES.index("cities_oblique/iss065e394522.jpg")
 A_GLANCE_PX = 2.0  # of the screen: nearer, a point looks right
+BESIDE_PX = 150.0  # of the photo: a click there takes hold of no other point
 
 
 def true_camera(number: int) -> Camera:
@@ -107,9 +108,15 @@ def test_a_wrong_proposal_of_a_real_photo_is_put_right(real_hand: ReviewHand) ->
         end = real_hand.at_place(float(lon), float(lat))
         if math.dist(start, end) > A_GLANCE_PX:
             real_hand.drag(start, end)
-        else:  # right already, by the camera of the others: photo and map must agree to it
-            real_hand.page.locator(f"#point-{index}").click()
-            real_hand.press("k")
+        else:  # right by the camera of the others, which alone says nothing: a pair beside it
+            x, y = point["x"] + BESIDE_PX, point["y"]
+            lon, lat = (float(degrees) for degrees in truth.pixel_to_lonlat(x, y))
+            real_hand.press("p")
+            real_hand.click(*real_hand.at_pixel(x, y))
+            real_hand.wait_until_kept()
+            real_hand.zoom_to(lon, lat)
+            real_hand.click(*real_hand.at_place(lon, lat))
+            real_hand.press("v")
         real_hand.wait_until_kept()
         told = real_hand.told_of(WRONG)
     real_hand.press("a")
