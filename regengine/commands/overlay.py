@@ -46,7 +46,7 @@ def main(
     from functools import partial
 
     from regengine.batch.at_hand import files_of_run
-    from regengine.batch.console import configure_logging, progress, say, stop_on_signals
+    from regengine.batch.console import configure_logging, print_data, progress, say, stop_on_signals
     from regengine.batch.overlays import (
         OverlayFolder,
         draw_overlays,
@@ -90,7 +90,7 @@ def main(
                 said: dict[str, object] = {"frame": result.frame, "path": result.path}
                 said |= {"overlay": None if lacks else str(outcome)}
                 said |= {"failed": vars(outcome) if lacks else None}
-                typer.echo(json.dumps(said))
+                print_data(json.dumps(said))
             elif not lacks:
                 say(str(outcome))
             advance("failed" if lacks else "drawn")
