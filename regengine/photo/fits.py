@@ -602,6 +602,7 @@ def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
     """
     from astropy.coordinates import FK5, ICRS, CartesianRepresentation, FK4NoETerms
     from astropy.time import Time
+    from astropy.utils import iers
 
     frame = str(header.get("RADESYS", header.get("RADECSYS", ""))).strip().upper()
     year = header.get("EQUINOX", header.get("EPOCH"))
@@ -622,11 +623,12 @@ def _rotation_to_icrs(header: Keywords, path: Path) -> FloatArray:
     if frame == "ICRS":
         return np.eye(3)
     axes = CartesianRepresentation(np.eye(3))
-    if frame == "FK5":
-        named = FK5(axes, equinox=Time(year or 2000.0, format="jyear"))
-    else:  # the terms of aberration that FK4 has beside its rotation are 0.3 arcseconds
-        named = FK4NoETerms(axes, equinox=Time(year or 1950.0, format="byear"))
-    return np.asarray(named.transform_to(ICRS()).cartesian.xyz.value, float)
+    with iers.conf.set_temp("auto_download", False):  # the Earth's rotation plays no part
+        if frame == "FK5":
+            named = FK5(axes, equinox=Time(year or 2000.0, format="jyear"))
+        else:  # the terms of aberration that FK4 has beside its rotation are 0.3 arcseconds
+            named = FK4NoETerms(axes, equinox=Time(year or 1950.0, format="byear"))
+        return np.asarray(named.transform_to(ICRS()).cartesian.xyz.value, float)
 
 
 def _year(text: str) -> float | None:
