@@ -28,13 +28,7 @@ from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame, search_frame
 from regengine.registration.register_on_streets import register_on_streets
 from regengine.registration.report_on_streets import report_on_streets
-from regengine.registration.types import (
-    Prior,
-    Problem,
-    References,
-    SearchState,
-    StopReason,
-)
+from regengine.registration.types import Prior, References, StopReason
 from regengine.result import FrameResult
 
 STEP_DEG = 1.0 / 9000.0
@@ -338,14 +332,8 @@ def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
     work = []
     for least_km in (4.0, 1.0):
         given = RegisterParams(streets=replace(params, min_short_side_km=least_km))
-        problem = Problem(
-            photo=prepare_photo(read(tmp_path / "small.png"), PRIOR, given),
-            prior=PRIOR,
-            references=references,
-            params=given,
-        )
-        state = SearchState()
-        register_on_streets(problem, state)
+        _, state = search_frame(read(tmp_path / "small.png"), PRIOR, references, given)
+        assert state is not None
         work.append(state.work_of.get("streets", 0.0))
     assert work[0] < 0.2 * work[1]
 
