@@ -173,7 +173,9 @@ def summary_words(result: FrameResult) -> list[str]:
         words += [
             f"correlation {result.fit.ncc:.2f}"
             + ("" if (margin := margin_of(result)) is None else f", margin {margin:.2f}"),
-            evidence_text(result),
+            counted(result.fit.matched_lights, "matched light")
+            if result.reference_kind == "lights"
+            else f"placed on {result.reference_kind}: {evidence_text(result)}",
             f"residual {result.fit.residual_px:.1f} px ({result.fit.residual_m:.0f} m)",
         ]
     if result.solved is not None:
