@@ -46,7 +46,13 @@ def main(
     from functools import partial
 
     from regengine.batch.at_hand import files_of_run
-    from regengine.batch.console import configure_logging, print_data, progress, say, stop_on_signals
+    from regengine.batch.console import (
+        configure_logging,
+        print_data,
+        progress,
+        say,
+        stop_on_signals,
+    )
     from regengine.batch.overlays import (
         OverlayFolder,
         draw_overlays,
