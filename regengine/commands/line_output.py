@@ -19,7 +19,11 @@ from regengine.io.plain import counted
 if TYPE_CHECKING:
     from regengine.result import Answer
 
-LINE_ENDINGS = (".ndjson", ".jsonl")  # of files of lines
+# Of files that other programs open as something else than lines of JSON
+OTHER_ENDINGS = frozenset(
+    (".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".gpkg", ".geojson", ".sqlite", ".db")
+    + (".h5", ".hdf5", ".fits", ".fit", ".vot", ".xml", ".html", ".jpg", ".jpeg", ".png", ".tif")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,11 +138,11 @@ def check_lines_out(out: Path | None) -> None:
     """Refuse a file of lines whose name promises another format (ConfigError)."""
     from regengine.errors import ConfigError
 
-    if out is not None and out.suffix.lower() not in LINE_ENDINGS:
+    if out is not None and out.suffix.lower() in OTHER_ENDINGS:
         raise ConfigError(
-            f"--out {out}: it holds a record a line (NDJSON), and its name ends in "
-            f"{' or '.join(LINE_ENDINGS)}; what is printed without --json goes to a file by "
-            f"> {out.name}."
+            f"--out {out}: it would hold a record a line (NDJSON), not what {out.suffix} stands "
+            "for: give a name that ends in .ndjson or .jsonl; what is printed without --json goes "
+            f"to a file by > {out.name}."
         )
 
 
