@@ -183,6 +183,10 @@ export interface Frame extends QueueRow {
   agreeing_px: number | null;
   hypotheses: Hypothesis[];
   fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
+  /** What the photo was placed on. */
+  reference: "lights" | "streets" | "day";
+  /** Of a photo on streets or by day: patches that the fit did not see, at each scale. */
+  proofs: { n_agreeing: number; n_patches: number; sample_m: number; log10_chance: number }[];
   /** Where the photo's file can be read by the server. */
   photo: boolean;
   /** Tiles at the right and lower edge are whole, too: cut them at the photo's extent. Pictures

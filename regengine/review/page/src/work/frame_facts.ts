@@ -123,14 +123,25 @@ function priorNadir(frame: Frame): string {
 
 function fit(frame: Frame): string {
   if (frame.fit === null) return MISSING;
-  const { residual_px, matched_lights, ncc } = frame.fit;
+  const { residual_px, ncc } = frame.fit;
   return (
     joined(
       residual_px !== null && `${pixels(residual_px)} residual`,
-      matched_lights !== null && `${matched_lights} lights`,
+      matched(frame),
       ncc !== null && `correlation ${ncc.toFixed(2)}`,
     ) || MISSING
   );
+}
+
+/** What placed the photo: lights, or patches of streets or of ground by day. */
+function matched(frame: Frame): string | false {
+  if (frame.reference === "lights") {
+    const lights = frame.fit?.matched_lights ?? null;
+    return lights !== null && `${lights} lights`;
+  }
+  const on = frame.reference === "streets" ? "streets" : "ground by day";
+  const finest = frame.proofs.at(-1);
+  return finest === undefined ? `placed on ${on}` : `${finest.n_agreeing} of ${finest.n_patches} patches of ${on}`;
 }
 
 /** Angle at the camera between the geodetic vertical and the boresight, and what lies there. */
