@@ -325,7 +325,7 @@ def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
     photo: Path, streets: Streets, tmp_path: Path
 ) -> None:
     with Image.open(photo) as whole:
-        whole.crop((0, 200, 900, 400)).save(tmp_path / "small.png")  # 3.2 km
+        whole.crop((0, 200, 900, 350)).save(tmp_path / "small.png")  # 2.4 km
     # A square that is laid in one turn only finds nothing
     params = StreetParams(roll_step_rad=(7.0, 6.0 / 64.0))
     references = References(light_map=Nowhere(), streets=[streets])
@@ -335,7 +335,7 @@ def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
         _, state = search_frame(read(tmp_path / "small.png"), PRIOR, references, given)
         assert state is not None
         work.append(state.work_of.get("streets", 0.0))
-    assert work[0] < 0.2 * work[1]
+    assert work[0] < 0.5 * work[1]
 
 
 @pytest.mark.parametrize("focal_mm", [None, FOCAL_MM])
