@@ -52,6 +52,10 @@ FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
 # pixels behind a mosaic of colours show 0.8 and less; of simulated stars one in a hundred has less
 THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
 FEWEST_WIDTHS, MOST_WIDTHS = 8, 25
+# Widths scatter with the place in the pixel, more of what is sharp. What is sure, and a star, is
+# not three sigma below the usual width; fainter light may be a hot pixel nearly as wide as stars
+SCATTERS, SURE_SNR, SURE_SCATTERS = 1.0, 60.0, 3.0
+LEAST_TREND = 0.5  # of ln brightness, between the halves that tell how width changes with it
 ALIKE_SHARE = 0.25  # of the field's diagonal: so far apart count stars e times as bright
 # Of stars behind a mosaic one in 500 is as thin and as long, and one in 100 in crowds
 THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
@@ -188,9 +192,9 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     """Tracks of particles, which a mosaic's interpolation makes a few pixels wide.
 
     Bright light that is thinner than stars are in one direction, and longer in the other; where
-    much bright light is thinner or smaller than the stars about it, all such light. Elsewhere, what
-    looks smaller lies among blended stars. `left` (N,): what is not known to be too sharp for a
-    star.
+    much bright light is thinner or smaller than stars of its brightness about it, all such light.
+    Elsewhere, what looks smaller lies among blended stars. `left` (N,): what is not known to be too
+    sharp for a star.
     """
     thin, long = relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
@@ -200,18 +204,46 @@ def tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     track &= found.star_snr > least_snr
     if trailed:
         return np.asarray(track)
-    if psf.sigma_px <= MOSAIC_SIGMA_PX:
-        return np.zeros(len(found), bool)
+    track &= psf.sigma_px > MOSAIC_SIGMA_PX
     near = bright_about(found)
     short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     size = np.sqrt(short * size)
     small = np.zeros(len(found), bool)
     for width, least, doubt in ((short, THINNEST, THIN_NOISE), (size, SMALLEST, SMALL_NOISE)):
-        usual = psf.sigma_px if near is None else np.median(width[near], axis=1)
-        small |= width < usual * (least - doubt * noise)
+        limit = least - doubt * noise
+        if near is None:
+            small |= width < psf.sigma_px * limit
+            continue
+        usual, scatter = _usual_width(width, found.star_snr, near)
+        scatters = np.where(found.star_snr > SURE_SNR, SURE_SCATTERS, SCATTERS)
+        small |= width < np.minimum(usual * limit, usual - scatters * scatter)
     bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
     many = max(FEWEST_PARTICLES, LEAST_PARTICLES * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
+
+
+def _usual_width(
+    width: FloatArray, snr: FloatArray, near: IndexArray
+) -> tuple[FloatArray, FloatArray]:
+    """Width that stars of each one's brightness have, and the scatter of the wider ones.
+
+    Where light is not linear, bright stars are narrower than faint ones: the trend joins the
+    medians of the fainter and of the brighter half of the stars about. Gives shapes (N,).
+
+    `width`, `snr` (N,): of all; `near` (N, K): the bright stars about each, as of `bright_about`.
+    """
+    bright = np.log(snr[near])
+    order = np.argsort(bright, axis=1)
+    bright = np.take_along_axis(bright, order, 1)
+    about = np.take_along_axis(width[near], order, 1)
+    half = near.shape[1] // 2
+    x1, x2 = np.median(bright[:, :half], axis=1), np.median(bright[:, -half:], axis=1)
+    y1, y2 = np.median(about[:, :half], axis=1), np.median(about[:, -half:], axis=1)
+    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, LEAST_TREND)
+    own = np.log(np.maximum(snr, 1.0))
+    rest = about - slope[:, None] * (bright - own[:, None])
+    usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
+    return usual, (wider - usual) / NORMAL_QUARTILE
 
 
 def rounding_noise(image: FloatImage, ignored: BoolImage) -> float:
