@@ -168,8 +168,8 @@ def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) ->
                 continue
             if not is_bright_streak(line, above, known, size):
                 continue
-            line = followed(above, known, line)
             if joined_line(hunt, lines, line) is None:
+                line = followed(above, known, line)
                 lines.append(line)
             free &= ~streak_band(free.shape, line)
     return lines
