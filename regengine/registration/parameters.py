@@ -93,9 +93,9 @@ class SearchParams:
     # Those of the first region: 47 of 55 rendered photos of the training half
     near_neg_log_prior: float = 4.0
     # Of the work with a lens that is told; the rest as if it was unknown. Of 122 training frames
-    # accepted with a lens told about right all but one were within it, of 19 with an unknown one 8
+    # accepted with a lens told about right all but one were within it, of 19 with an unknown one 6
     # within the rest
-    share_told_lens: float = 0.75
+    share_told_lens: float = 0.85
     # Below this probability of cities a part of the work is done: a registrable one had 0.009
     min_cities_probability: float = 0.03
     share_without_cities: float = 0.43
