@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 # Of files that other programs open as something else than lines of JSON
 OTHER_ENDINGS = frozenset(
-    (".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".gpkg", ".geojson", ".sqlite", ".db")
-    + (".h5", ".hdf5", ".fits", ".fit", ".vot", ".xml", ".html", ".jpg", ".jpeg", ".png", ".tif")
+    {
+        *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".gpkg", ".geojson", ".sqlite"),
+        *(".db", ".h5", ".hdf5", ".fits", ".fit", ".vot", ".xml", ".html", ".jpg", ".jpeg"),
+        *(".png", ".tif"),
+    }
 )
 
 
