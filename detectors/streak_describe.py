@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
-from detectors.streak_frame import StreakFrame, saturated_stars
+from detectors.streak_frame import StreakFrame, clipped_streaks, saturated_stars
 from detectors.streak_line import (
     BOTH_OUTSIDE,
     Line,
@@ -18,8 +18,9 @@ from detectors.streak_line import (
     streak_flags,
     strip_along,
 )
-from detectors.streak_search import Hunt
-from detectors.types import FloatArray, StreakDetections, StreakFlag, StreakKind
+from detectors.streak_search import Hunt, streak_band
+from detectors.streak_stars import clipped_stars
+from detectors.types import BoolImage, FloatArray, StreakDetections, StreakFlag, StreakKind
 
 SHAPE_SNR = 15.0  # below, the light along a streak tells nothing
 PIECE_SNR, MOST_PIECES, FEWEST_PIECES = 4.0, 64, 8
@@ -42,6 +43,7 @@ GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
 # out. Simulated spikes that fade evenly or with the square show 0.6 and less, even streaks 0.9
 SPIKE_PX, SPIKE_SHARE = 2.0, 0.3
 SPIKE_GAP_RADII, SPIKE_CLEAR_RADII, SPIKE_FALLS = 10.0, 2.5, 0.75
+MEDIAN_NOISE = 1.2533  # sqrt(pi / 2), over a mean's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,25 +146,43 @@ def in_trains(paths: list[Path]) -> list[bool]:
     return marks
 
 
-def is_spike(frame: StreakFrame, line: Line, stars: FloatArray) -> bool:
+def without_spikes(frame: StreakFrame, lines: list[Line]) -> list[Line]:
+    """Lines without diffraction spikes of saturated stars, and what goes on from these.
+
+    `lines`: in pixels of the frame.
+    """
+    stars = saturated_stars(frame.clipped)
+    if not len(stars) or not lines:
+        return lines
+    hidden = clipped_stars(frame.residual, frame.clipped & ~clipped_streaks(frame.clipped))
+    for _ in range(2):
+        rest = [line for line in lines if not is_spike(frame, line, stars, hidden)]
+        for line in lines:  # a spike hides the way from its star to what goes on from it
+            if not any(line is other for other in rest):
+                hidden = hidden | streak_band(hidden.shape, line)
+        lines = rest
+    return lines
+
+
+def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImage) -> bool:
     """Whether a line is a diffraction spike: it points at the middle of a saturated star.
 
-    It begins near the star or passes it, perhaps from star to star, and is fainter away from them:
-    a streak that passes a star is as bright on all of its way. What ends at stars to both sides is
-    none, nor is what hardly leaves their light.
+    It begins near the star, or where its light is no longer hidden, or passes it, perhaps from star
+    to star, and is fainter away from them: a streak that passes a star is as bright on all of its
+    way. What ends at stars to both sides is none, nor is what hardly leaves their light.
 
     `line`: in pixels of the frame; `stars` (N, 3): x, y and radius of saturated stars, as of
-    `detectors.streak_frame.saturated_stars`.
+    `detectors.streak_frame.saturated_stars`; `hidden` (h, w): their light.
     """
     path = line.path
     (cos, sin), length = path.along, path.length_px
     dx, dy = stars[:, 0] - path.x1, stars[:, 1] - path.y1
-    along, radius = dx * cos + dy * sin, stars[:, 2]
+    along, off, radius = dx * cos + dy * sin, dy * cos - dx * sin, stars[:, 2]
     t = np.clip(along / length, 0.0, 1.0)
-    beside = np.abs(dy * cos - dx * sin - 4.0 * path.bow_px * t * (1.0 - t))
-    gap = np.maximum(-along, along - length)  # to the nearer end; within the line it is negative
+    # A spike is straight; its bow is what noise and stars on it make of it, or the lens
+    beside = np.minimum(np.abs(off), np.abs(off - 4.0 * path.bow_px * t * (1.0 - t)))
     on = beside < np.maximum(SPIKE_PX, SPIKE_SHARE * radius)
-    on &= gap < SPIKE_GAP_RADII * radius
+    on[on] = _dark_way(path, along[on], hidden) < SPIKE_GAP_RADII * radius[on]
     if not on.any():
         return False
     along, radius = along[on], radius[on]
@@ -185,28 +205,41 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray) -> bool:
     )
 
 
+def _dark_way(path: Path, along: FloatArray, hidden: BoolImage) -> FloatArray:
+    """Pixels between a path and places on its prolongation where nothing is hidden."""
+    steps = []
+    for place in along.tolist():
+        first = path.length_px if place > 0.0 else 0.0
+        way = np.arange(first, place, 1.0 if place > first else -1.0)
+        beyond = (way < 0.0) | (way > path.length_px)
+        x, y = path.x1 + way * path.along[0], path.y1 + way * path.along[1]
+        steps.append(float((beyond & ~hidden[nearest_pixels(hidden.shape, x, y)]).sum()))
+    return np.array(steps)
+
+
 def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool:
-    """Whether light is fainter in the farther half, by more than noise makes it."""
-    far = away > np.median(away)
-    seen, spread = (
-        np.array([values[~far].sum(), values[far].sum()]) for values in (signal, weight)
-    )
-    near_light, far_light = seen / spread
-    noise = np.hypot(SPIKE_FALLS / np.sqrt(spread[0]), 1.0 / np.sqrt(spread[1]))
-    return bool(far_light + noise < SPIKE_FALLS * near_light)
+    """Whether light is fainter in the farther half, by more than noise makes it.
+
+    By medians: stars lie on spikes, too. A piece far from its star falls off less: spikes fall off
+    with the distance or faster, and half of that in magnitudes counts.
+    """
+    light, far = signal / weight, away > np.median(away)
+    near_px, far_px = (float(np.median(away[half])) for half in (~far, far))
+    near_light, far_light = (float(np.median(light[half])) for half in (~far, far))
+    near_noise, far_noise = (MEDIAN_NOISE / np.sqrt(weight[half].sum()) for half in (~far, far))
+    falls = max(SPIKE_FALLS, float(np.sqrt(near_px / far_px)))
+    return far_light + float(np.hypot(falls * near_noise, far_noise)) < falls * near_light
 
 
 def described(
     frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
     """The lines as detections, the surest first; spikes of saturated stars are none."""
-    stars = saturated_stars(frame.clipped)
-    order = [i for i in range(len(lines)) if not is_spike(frame, lines[i], stars)]
-    if not order:
+    chances = dict(zip(map(id, lines), np.asarray(log10_false_alarm, float), strict=True))
+    lines = sorted(without_spikes(frame, lines), key=lambda line: -line.snr)
+    if not lines:
         return StreakDetections.empty()
-    order.sort(key=lambda i: -lines[i].snr)
-    lines = [lines[i] for i in order]
-    chance = np.asarray(log10_false_alarm, float)[order]
+    chance = np.array([chances[id(line)] for line in lines])
     paths = [_left_to_right(line) for line in lines]
     shapes = [shape_of(line) for line in lines]
     trains = in_trains(paths)
