@@ -34,7 +34,6 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
 from regengine.pipeline import RunInputs
 from regengine.records import degrees_text
-from regengine.references.reference import open_references
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.report_result import iso_utc
 from regengine.result import Reason
@@ -96,9 +95,7 @@ class RegisterRun:
         # A time that was given for all photos tells nothing of their clocks
         share = self.inputs.share and self.inputs.tle and self.inputs.frame.time_utc is None
         options = BatchOptions(
-            parameters=settings.parameters,
-            parameters_sha256=settings.sha256,
-            bounds=settings.bounds,
+            settings=settings,
             resume=self.resume,
             retry=frozenset(self.retry),
             workers=self.workers,
@@ -169,23 +166,11 @@ class RegisterRun:
 
 
 def settings_of(inputs: RunInputs) -> RunSettings:
-    """What results of a run depend on, with the regions of its street and day maps."""
-    parameters, sha256 = parameters_of(inputs)
-    bounds = {
-        **{
-            fingerprint(path): open_references("streets", (path,)).bounds for path in inputs.streets
-        },
-        **{fingerprint(path): open_references("day", (path,)).bounds for path in inputs.day},
-    }
-    return RunSettings(parameters=parameters, sha256=sha256, bounds=bounds)
+    """All that results of a run depend on, the photo excepted.
 
-
-def parameters_of(inputs: RunInputs) -> tuple[str, str]:
-    """Text and hash of all that results of a run depend on, the photo excepted.
-
-    The text is a JSON object, keys sorted, in which files appear by name, fingerprint and absolute
-    path; the hash is the SHA-256, hexadecimal, of the same without the paths, so that moving files
-    changes nothing.
+    The parameters are a JSON object, keys sorted, in which files appear by name, fingerprint and
+    absolute path; the hash is the SHA-256, hexadecimal, of the same without the paths, so that
+    moving files changes nothing.
     """
     register = asdict(inputs.register)
     del register["clock"]  # how time is told changes no result
@@ -218,7 +203,7 @@ def parameters_of(inputs: RunInputs) -> tuple[str, str]:
         settings[kind] = [_placed(path) for path in paths]
     settings["tle"] = None if inputs.tle is None else _placed(inputs.tle)
     settings["metadata"] = None if inputs.metadata is None else _placed(inputs.metadata)
-    return json.dumps(settings, sort_keys=True, default=str), sha256
+    return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
 
 
 def _file(path: Path) -> dict[str, str]:

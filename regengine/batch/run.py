@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from regengine.batch.console import Advance
 from regengine.batch.plan import AGAIN, Task, discard, failure_of, plan
 from regengine.batch.pool import TICK_S, Job, TeamOptions, by_workers
-from regengine.batch.same_settings import Bounds, RunSettings
+from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import FactsOf, SecondPass, SharingPlan
 from regengine.io.plain import printable
 from regengine.photo.frame_records import frame_id_of
@@ -49,11 +49,7 @@ Execute = Callable[[Planned, Process, Stop], Generator[Outcome]]
 class BatchOptions(TeamOptions):
     """How a batch is run."""
 
-    # parameters, parameters_sha256: JSON text of the settings that results depend on, and its hash.
-    parameters: str
-    parameters_sha256: str
-    # Regions of the street and day maps among them, by fingerprint
-    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    settings: RunSettings
     resume: bool = True  # take results that the store has already
     retry: frozenset[str] = frozenset()  # verdicts that are worked out again all the same
     workers: int = 1
@@ -65,13 +61,6 @@ class BatchOptions(TeamOptions):
     # no copies.
     again: Again | None = None
     execute: Execute | None = None  # runs the tasks on other machines; None for this one
-
-    @property
-    def settings(self) -> RunSettings:
-        """What stored results are compared with."""
-        return RunSettings(
-            parameters=self.parameters, sha256=self.parameters_sha256, bounds=self.bounds
-        )
 
 
 @dataclass(kw_only=True)
@@ -213,8 +202,8 @@ class _Loop:
         frame = StoredFrame(
             frame_index=task.frame_index,
             result=result,
-            parameters=self._options.parameters,
-            parameters_sha256=self._options.parameters_sha256,
+            parameters=self._options.settings.parameters,
+            parameters_sha256=self._options.settings.sha256,
             processed_utc=utc_now(),
             search_pass=task.search_pass,
             hints_sha256="" if task.hints is None else task.hints.sha256,

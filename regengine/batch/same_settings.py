@@ -2,27 +2,29 @@
 
 A photo depends on all settings of its run but for maps that it cannot have used: lights where it
 was not searched for, streets where it is not as fine as they are or lies far from them, ground by
-day where it was taken at night. The settings are those of `regengine.batch.register.parameters_of`.
+day where it was taken at night. The settings are those of `regengine.batch.register.settings_of`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.earth import ecef_to_geodetic, great_circle_km
+from regengine.references.kinds import KindName
 from regengine.registration.parameters import StreetParams
 from regengine.result import BY_DAY, FrameResult
 from regengine.store.rows import StoredFrame
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees; east may exceed 180
-KINDS = ("lights", "streets", "day")
+KINDS: tuple[KindName, ...] = ("lights", "streets", "day")
 WORDS = {"lights": "night-light map", "streets": "street map", "day": "day map"}
 SKIPPED = "not_a_night_city_frame"
 FARTHEST_KM = 3000.0  # beyond the horizon of the station, wherever the clock put it along its orbit
@@ -41,13 +43,10 @@ class RunSettings:
         A JSON object.
     sha256 : str
         Its hash; results of the same hash were made with the same settings.
-    bounds : mapping
-        Of the street maps and day maps at hand, by fingerprint.
     """
 
     parameters: str
     sha256: str
-    bounds: Mapping[str, Bounds] = field(default_factory=dict)
 
     def differences(self, stored: StoredFrame) -> tuple[str, ...]:
         """What differs of the settings that a stored result depends on, each in words."""
@@ -60,7 +59,9 @@ class RunSettings:
             return ("other settings",)
         for kind, changed in maps.items():
             for fingerprint, text in changed.items():
-                if could_use(stored.result, kind, self.bounds.get(fingerprint)):
+                path = now.paths.get(fingerprint)
+                bounds = None if path is None or kind == "lights" else _bounds_of(kind, path)
+                if could_use(stored.result, kind, bounds):
                     other.append(f"{WORDS[kind]} {text}")
         return tuple(other)
 
@@ -114,23 +115,38 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
 @dataclass(frozen=True, kw_only=True)
 class _Settings:
     maps: Mapping[str, tuple[tuple[str, str], ...]]  # names and fingerprints of each kind
+    paths: Mapping[str, Path]  # of these, by fingerprint
     others: Mapping[str, Any]  # by dotted names
+
+
+@lru_cache(maxsize=64)
+def _bounds_of(kind: KindName, path: Path) -> Bounds:
+    from regengine.references import open_references
+
+    return open_references(kind, (path,)).bounds
 
 
 @lru_cache(maxsize=64)  # of runs, that is, not of photos
 def _read(parameters: str) -> _Settings:
     try:
         known = json.loads(parameters)
+        entries = {kind: known.pop(kind, None) or () for kind in KINDS}
         maps = {
-            kind: tuple((one["name"], one["fingerprint"]) for one in known.pop(kind, None) or ())
-            for kind in KINDS
+            kind: tuple((one["name"], one["fingerprint"]) for one in some)
+            for kind, some in entries.items()
+        }
+        paths = {
+            one["fingerprint"]: Path(one["path"])
+            for some in entries.values()
+            for one in some
+            if "path" in one
         }
         index = known.get("blind", {}).pop("index", None)
         if index is not None:
             maps["lights"] += (("index", index),)
     except (ValueError, TypeError, KeyError, AttributeError):
-        return _Settings(maps=dict.fromkeys(KINDS, ()), others={"": parameters})
-    return _Settings(maps=maps, others=dict(_flat(known)))
+        return _Settings(maps=dict.fromkeys(KINDS, ()), paths={}, others={"": parameters})
+    return _Settings(maps=maps, paths=paths, others=dict(_flat(known)))
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:

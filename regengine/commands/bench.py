@@ -258,7 +258,7 @@ def _bench(
     if not as_json:
         say(table.header)
     failed, summaries = 0, []
-    with progress(len(jobs) * len(photos), quiet=quiet) as advance:
+    with progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
         for name, job in jobs.items():
             pictures = None if plot is None else picture_paths(list(photos), plot, name)
 

@@ -92,7 +92,7 @@ def fit(
     solved = None if solutions is None else read_solved(solutions)
     measured: list[LensPhoto] = []
     failed = 0
-    with progress(len(found), quiet=quiet) as advance:
+    with progress(len(found), quiet=quiet, doing="measuring") as advance:
         for path in found:
             try:
                 frame = read_frame(path, records=records, options=options)

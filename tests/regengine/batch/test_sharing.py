@@ -27,6 +27,7 @@ from regengine.batch.run import (
     attempt,
     run_batch,
 )
+from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import the_better
 from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.result import FrameResult
@@ -35,7 +36,9 @@ from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
 
-OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, facts_of=facts_of)
+OPTIONS = BatchOptions(
+    settings=RunSettings(parameters="{}", sha256="p"), workers=0, facts_of=facts_of
+)
 LAPSE = ("0000_a.jpg", "0010_b_hard.jpg", "0020_c.jpg", "0500_d_hard.jpg", "0600_e_hopeless.jpg")
 
 
@@ -163,11 +166,13 @@ SCRIPT = textwrap.dedent(
     from sharing_stand_in import facts_of, register
     from regengine.batch.discover import find_photos
     from regengine.batch.run import BatchOptions, run_batch
+    from regengine.batch.same_settings import RunSettings
     from regengine.records import record_line
     from regengine.store import writer as writer_module
 
     writer_module.PART_FRAMES = 1
-    options = BatchOptions(parameters="{}", parameters_sha256="p", workers=0, facts_of=facts_of)
+    settings = RunSettings(parameters="{}", sha256="p")
+    options = BatchOptions(settings=settings, workers=0, facts_of=facts_of)
     with writer_module.StoreWriter(Path(sys.argv[2])) as writer:
         report = lambda result: print(record_line(result), flush=True)
         run_batch(find_photos([sys.argv[1]]), register, writer, options, report)

@@ -13,11 +13,12 @@ from worker_troubles import attempts, die_at_every_start, process
 
 from regengine.batch.plan import failure_of
 from regengine.batch.run import BatchOptions, run_batch
+from regengine.batch.same_settings import RunSettings
 from regengine.errors import WorkerError
 from regengine.result import FrameResult
 from regengine.store.writer import StoreWriter
 
-OPTIONS = BatchOptions(parameters="{}", parameters_sha256="p", workers=2, limit_s=60.0)
+OPTIONS = BatchOptions(settings=RunSettings(parameters="{}", sha256="p"), workers=2, limit_s=60.0)
 
 
 def run(
