@@ -22,7 +22,7 @@ QUICK := not (slow or real or browser or server)
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
 # what processes that begin together would each compile for themselves
-COMPILE := $(BIN)/python -c 'from matchers import compiled_align, compiled_figures, compiled_patches, compiled_view'
+COMPILE := $(BIN)/python -c 'from matchers import compiled_align, compiled_patches, compiled_view'
 
 export PYTHON
 
@@ -35,7 +35,7 @@ demo: core
 test: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@$(COMPILE) & $(BIN)/mypy --num-workers auto; code=$$?; wait; exit $$code
+	@$(COMPILE) & $(BIN)/mypy --num-workers auto; code=$$?; wait $$! || code=1; exit $$code
 	$(PYTEST) $(PARALLEL) -m "$(QUICK)"
 
 test-rest: dev

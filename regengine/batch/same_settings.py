@@ -131,7 +131,7 @@ def _read(parameters: str) -> _Settings:
     try:
         known = json.loads(parameters)
         entries = {kind: known.pop(kind, None) or () for kind in KINDS}
-        maps = {
+        maps: dict[str, tuple[tuple[str, str], ...]] = {
             kind: tuple((one["name"], one["fingerprint"]) for one in some)
             for kind, some in entries.items()
         }
