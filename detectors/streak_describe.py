@@ -146,22 +146,23 @@ def in_trains(paths: list[Path]) -> list[bool]:
     return marks
 
 
-def without_spikes(frame: StreakFrame, lines: list[Line]) -> list[Line]:
-    """Lines without diffraction spikes of saturated stars, and what goes on from these.
+def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
+    """Which lines are diffraction spikes of saturated stars, or what goes on from one, shape (n,).
 
     `lines`: in pixels of the frame.
     """
+    spikes = np.zeros(len(lines), bool)
     stars = saturated_stars(frame.clipped)
     if not len(stars) or not lines:
-        return lines
+        return spikes
     hidden = clipped_stars(frame.residual, frame.clipped & ~clipped_streaks(frame.clipped))
     for _ in range(2):
-        rest = [line for line in lines if not is_spike(frame, line, stars, hidden)]
-        for line in lines:  # a spike hides the way from its star to what goes on from it
-            if not any(line is other for other in rest):
-                hidden = hidden | streak_band(hidden.shape, line)
-        lines = rest
-    return lines
+        before = spikes.copy()
+        for k in np.flatnonzero(~before):
+            spikes[k] = is_spike(frame, lines[k], stars, hidden)
+        for k in np.flatnonzero(spikes & ~before):  # it hides the way to what goes on from it
+            hidden = hidden | streak_band(hidden.shape, lines[k])
+    return spikes
 
 
 def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImage) -> bool:
@@ -235,11 +236,11 @@ def described(
     frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
     """The lines as detections, the surest first; spikes of saturated stars are none."""
-    chances = dict(zip(map(id, lines), np.asarray(log10_false_alarm, float), strict=True))
-    lines = sorted(without_spikes(frame, lines), key=lambda line: -line.snr)
-    if not lines:
+    order = np.flatnonzero(~are_spikes(frame, lines))
+    order = order[np.argsort([-lines[i].snr for i in order], kind="stable")]
+    if not len(order):
         return StreakDetections.empty()
-    chance = np.array([chances[id(line)] for line in lines])
+    lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
     paths = [_left_to_right(line) for line in lines]
     shapes = [shape_of(line) for line in lines]
     trains = in_trains(paths)
