@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, bdtrc
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.sky_camera import SkyCamera
@@ -92,6 +92,9 @@ class WholeParams:
         has them, and that would be so seldom a chance where usually so many are. Of 120 drawn
         fields of four kinds of lens, a quarter of them half covered, right ones had 0.65 and more
         in each part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
+    min_asked: So few ask for nothing: what shines beside hidden stars may be anything.
+    wrong_share: A lens bends alike all around. A quarter that has its share, and more than wrong
+        cameras show by chance, speaks for others, which hardware, clouds and their lights may hide.
     bright_quantile: Stars are asked for as bright as this share of the identified ones.
     max_corner_share: So much of the diagonal may the corners move by the lens' last term. Of 190
         drawn fields every one with corners farther off than that was above it.
@@ -103,6 +106,8 @@ class WholeParams:
     min_share: float = 0.5
     usual_share: float = 0.75
     max_chance: float = 0.01
+    min_asked: int = 20
+    wrong_share: float = 0.34
     bright_quantile: float = 0.8
     max_corner_share: float = 0.01
     max_size_ratio: float = 2.0
@@ -226,10 +231,16 @@ def _if_whole(
     """
     params = WholeParams()
     for beyond in params.beyond:
-        explained, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
-        asked = explained + missed
-        by_chance = float(bdtr(explained, asked, params.usual_share)) if asked else 1.0
-        if explained < params.min_share * asked and by_chance < params.max_chance:
+        quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond, params)
+        asked_of = quarters + missed
+        explained, asked = int(quarters.sum()), int(asked_of.sum())
+        if asked < params.min_asked:
+            continue
+        by_chance = float(bdtr(explained, asked, params.usual_share))
+        is_few = explained < params.min_share * asked and by_chance < params.max_chance
+        is_shown = bdtrc(quarters - 1.0, asked_of, params.wrong_share) < params.max_chance
+        is_shown &= (quarters > 0) & (quarters >= params.min_share * asked_of)
+        if is_few and not is_shown.any():
             where = "in the outer part of the picture " if beyond else ""
             return Reason(
                 code="lens",
@@ -273,8 +284,10 @@ def _count_explained(
     catalogue: StarCatalogue,
     beyond: float,
     params: WholeParams,
-) -> tuple[int, int]:
+) -> tuple[IndexArray, IndexArray]:
     """Count the camera's own bright stars that are seen, and those that may be seen elsewhere.
+
+    Of each quarter of the picture, shapes (4,).
 
     A star that is not where it should be may be any detection nearby, of its shape and brightness,
     that no star explains. Lamps and letters beside stars that are found ask for nothing, nor do
@@ -303,7 +316,8 @@ def _count_explained(
     missed = np.minimum(
         count_cells(x[~seen], y[~seen]), count_cells(stars.x[may_be], stars.y[may_be])
     )
-    return int(count_cells(x[seen], y[seen]).sum()), int(missed.sum())
+    seen_in = count_cells(x[seen], y[seen])
+    return seen_in.reshape(-1, 4).sum(axis=0), missed.reshape(-1, 4).sum(axis=0)
 
 
 def _usable(stars: StarDetections) -> IndexArray:

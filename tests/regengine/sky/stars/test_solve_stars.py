@@ -163,6 +163,36 @@ def test_letters_in_the_corners_hide_no_field(sky: SKY, seed: int) -> None:
     assert lit.off_px(found.camera) < 3.0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_hardware_and_its_lights_in_three_quarters_hide_no_field(sky: SKY, seed: int) -> None:
+    drawn = draw_field(sky, seed, 25.0, "brown")
+    brightest = np.argsort(-drawn.flux)[:1000]
+    size = np.array([WIDTH_PX - 1, HEIGHT_PX - 1])
+    off = 2.0 * drawn.places[brightest] / size - 1.0
+    hidden = (np.hypot(*off.T) > 0.6 * 2**0.5) & ~(off > 0.0).all(axis=1)
+    kept = brightest[~hidden]
+    # As many lights as hidden stars, as bright, wherever hardware is
+    rng = np.random.default_rng([25, seed])
+    junk = rng.uniform(-1.0, 1.0, (5000, 2))
+    junk = junk[(np.hypot(*junk.T) > 0.6 * 2**0.5) & ~(junk > 0.0).all(axis=1)][: hidden.sum()]
+    lit = replace(
+        drawn,
+        places=np.concatenate([drawn.places[kept], (junk + 1.0) / 2.0 * size]),
+        flux=np.concatenate([drawn.flux[kept], drawn.flux[brightest[hidden]]]),
+    )
+    found = lit.solve(sky)
+    assert isinstance(found, StarSolution), found
+    assert lit.off_px(found.camera) < 3.0
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_hardware_beside_the_stars_of_a_photo_hides_them_not(real_data: Path) -> None:
+    solved = solve_photo(real_data / "photos" / "cities_oblique" / "iss030e068922.jpg")
+    assert isinstance(solved.outcome, StarSolution), solved.outcome
+    assert solved.outcome.camera.fov_x_deg == pytest.approx(65.43, abs=0.05)
+
+
 @pytest.mark.real
 @pytest.mark.slow
 def test_lamps_below_a_real_field_hide_it_not(real_data: Path) -> None:
