@@ -2,9 +2,10 @@
 
 ``python -m benchmarks faults`` registers a folder of small photos in two workers, with ``--dask``
 on a cluster of processes, and sends SIGKILL to the whole run or to one of its workers at moments
-that are drawn. Every record that was printed must be in the store, with the same content, however
-the run ended. A run that is killed is started again until it is done; its store must then be equal
-to that of an undisturbed run. Nothing is used but the command line.
+that are drawn; with ``--verb`` it classifies them or detects their lights with ``--out``. Every
+record that was printed must be in the store or file, with the same content, however the run ended.
+A run that is killed is started again until it is done; its store or file must then be equal to that
+of an undisturbed run. Nothing is used but the command line.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ from benchmarks.same import compare
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data_samples"
 MOST_KILLS = 12  # of one store; then it may finish
+MAPS = ("--lights", SAMPLES / "lights.tif", "--tle", SAMPLES / "tle.txt")
+# Words of a command before the photos and after them, and the ending of what it writes
+VERBS: dict[str, tuple[tuple[str, ...], tuple[object, ...], str]] = {
+    "register": (("register",), (*MAPS, "--store"), ".h5"),
+    "classify": (("classify",), ("--out",), ".ndjson"),
+    "detect": (("detect", "lights"), ("--out",), ".ndjson"),
+}
 
 
 def make_photos(folder: Path, count: int) -> None:
@@ -53,11 +61,11 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def begin(
-    photos: Path, store: Path, printed: Path, extra: Sequence[str]
+    verb: str, photos: Path, store: Path, printed: Path, extra: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     """A run with a process group of its own, which prints to a file."""
-    maps = ("--lights", SAMPLES / "lights.tif", "--tle", SAMPLES / "tle.txt")
-    words = regengine("register", photos, *maps, "--store", store, "--json", "--quiet", *extra)
+    before, after, _ = VERBS[verb]
+    words = regengine(*before, photos, *after, store, "--json", "--quiet", *extra)
     with printed.open("wb") as output, store.with_suffix(".err").open("ab") as errors:
         return subprocess.Popen(
             words, cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=errors, start_new_session=True
@@ -79,12 +87,21 @@ def lost(reported: dict[str, dict[str, Any]], store: Path) -> list[str]:
     """What is wrong with a store that runs have reported these records for."""
     if not reported:
         return []
+    if store.suffix != ".h5":
+        kept = whole_records(
+            "".join(path.read_text() for path in store.parent.glob(f"{store.name}*"))
+        )
+        return missing_in(reported, kept)
     shown = subprocess.run(
         regengine("show", store, "--json"), capture_output=True, text=True, env=ENVIRONMENT
     )
     if shown.returncode != 0:
         return [f"does not open: {shown.stderr.strip()[-200:]}"]
-    kept = whole_records(shown.stdout)
+    return missing_in(reported, whole_records(shown.stdout))
+
+
+def missing_in(reported: dict[str, dict[str, Any]], kept: dict[str, dict[str, Any]]) -> list[str]:
+    """Which records are not kept as they were reported."""
     return [
         f"reported, but {'changed' if path in kept else 'lost'}: {path}"
         for path, record in reported.items()
@@ -104,8 +121,8 @@ def workers_of(pid: int) -> list[int]:
 
 
 def kill_until_done(
-    photos: Path, store: Path, reference: Path, run_s: float, kills: int, chance: random.Random,
-    extra: Sequence[str],
+    verb: str, photos: Path, store: Path, reference: Path, run_s: float, kills: int,
+    chance: random.Random, extra: Sequence[str],
 ) -> tuple[int, int, int, list[str]]:  # fmt: skip
     """Kill runs into one store up to so often, then let it finish.
 
@@ -115,8 +132,8 @@ def kill_until_done(
     problems: list[str] = []
     told: dict[str, dict[str, Any]] = {}
     while True:
-        printed = store.with_suffix(f".{killed}.ndjson")
-        run = begin(photos, store, printed, extra)
+        printed = store.with_suffix(f".{killed}.out")
+        run = begin(verb, photos, store, printed, extra)
         end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
         while run.poll() is None and (killed == kills or time.monotonic() < end):
             time.sleep(chance.uniform(0.0, 0.5))
@@ -136,7 +153,10 @@ def kill_until_done(
         killed += 1
     if run.returncode not in (0, 1):  # 1: a photo cost too many workers
         problems.append(f"exit {run.returncode}: {store.with_suffix('.err').read_text()[-300:]}")
-    problems += [str(difference) for difference in compare(reference, store)]
+    if store.suffix == ".h5":
+        problems += [str(difference) for difference in compare(reference, store)]
+    elif store.read_bytes() != reference.read_bytes():
+        problems.append("the file differs from that of an undisturbed run")
     return killed, workers_killed, checked, problems
 
 
@@ -144,6 +164,7 @@ def main(argv: list[str]) -> int:
     """Kill runs; 1 if anything was lost, doubled or otherwise than undisturbed."""
     given = parser("faults", __doc__)
     given.add_argument("--kills", type=int, default=20, help="runs to kill")
+    given.add_argument("--verb", choices=VERBS, default="register")
     given.add_argument("--photos", type=int, default=60)
     given.add_argument("--dask", action="store_true", help="on a Dask cluster of two workers")
     given.add_argument("--seed", type=int, default=1)
@@ -158,17 +179,18 @@ def main(argv: list[str]) -> int:
 
             cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
             extra = ["--scheduler", stack.enter_context(cluster).scheduler_address]
-        make_photos(folder / "photos", args.photos)
-        reference, begun = folder / "reference.h5", time.monotonic()
-        if begin(folder / "photos", reference, folder / "reference.ndjson", extra).wait() != 0:
+        photos, ending = folder / "photos", VERBS[args.verb][2]
+        make_photos(photos, args.photos)
+        reference, begun = folder / f"reference{ending}", time.monotonic()
+        if begin(args.verb, photos, reference, folder / "reference.out", extra).wait() != 0:
             print(reference.with_suffix(".err").read_text(), file=sys.stderr)
             return 2
         run_s = time.monotonic() - begun
         while totals[0] < args.kills:
             kills = min(MOST_KILLS, args.kills - totals[0])
-            store = folder / f"run{stores}.h5"
+            store = folder / f"run{stores}{ending}"
             *counts, wrong = kill_until_done(
-                folder / "photos", store, reference, run_s, kills, chance, extra
+                args.verb, photos, store, reference, run_s, kills, chance, extra
             )
             stores += 1
             totals = [before + more for before, more in zip(totals, counts, strict=True)]

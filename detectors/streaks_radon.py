@@ -12,7 +12,7 @@ from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.stamps import nearest_pixels
 from detectors.streak_bright import BrightLines, bright_lines
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
-from detectors.streak_frame import StreakFrame, clipped_streaks, flattened
+from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, clipped_streaks, flattened
 from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
 from detectors.streak_null import (
     CLEAR_SNR,
@@ -63,13 +63,14 @@ NARROWEST, WIDEST, WIDEST_MORE_PX, LEAST_STAR_PX = 0.7, 2.2, 0.5, 0.85
 # Of a short line, with so many sigma of its width: simulated streaks show 0.96 and more of the
 # stars' width about them, tracks behind a mosaic of colours mostly 0.93 and less
 NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
+NEAR_BORDER_SIGMAS, FAINT_AT_BORDER_SNR = 1.5, 30.0  # what stands out is left out of the level
 # Simulated bright streaks of up to 75 px, with lenses' bows, wander by 0.24 px and less
 BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
 BENT_PIECE_PX = 4.0
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
 FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
-BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
+LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 256.0, 1.5, 20.0
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
@@ -276,12 +277,16 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     """Whether a line, in pixels of the frame, is narrower than light is there.
 
     Tracks of particles and columns of the sensor, also where the interpolation of a mosaic has
-    widened them. The profiles of stars change over a frame, that of a long line hardly tells.
+    widened them. The profiles of stars change over a frame, that of a long line hardly tells, nor
+    does that of a faint one along the border: the level takes twice as much of its wings there.
     """
     ratio = line.sigma_px / sky.star_sigma_px
     if ratio < NARROWEST:
         return True
     short = line.bin_px == 1 and line.path.length_px < NARROW_LENGTH_PX and sky.star_sigma_told
+    at_border = border_distance_px(line, sky.hidden.shape) < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX
+    if at_border and line.snr < FAINT_AT_BORDER_SNR:
+        return False
     sure = float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
     return bool(short and sure)
 
@@ -333,18 +338,22 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     return wander > BENT_PX + BENT_SIGMAS * noise
 
 
-def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line runs along the border, where sensors end, or, faint, along a row."""
+def border_distance_px(line: Line, shape: tuple[int, ...]) -> float:
+    """How far a line, in pixels of the frame, runs from the border: the median along it."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
-    away = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
-    # Rows and columns of a sensor differ, more than their neighbours tell; where the frame grows
-    # dark, to its border, short parts of them stand out
+    return float(np.median(np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))))
+
+
+def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
+    """Whether a line is the border, where sensors end, or, long and faint, runs along a row.
+
+    Rows and columns of a sensor differ, more than their neighbours tell.
+    """
     path = line.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
-    long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
-    read_out = long and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
-    return bool(np.median(away) < BORDER_PX + line.sigma_px or read_out)
+    read_out = path.length_px > LONG_ROW_PX and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
+    return read_out or border_distance_px(line, shape) < line.sigma_px
 
 
 def _texture(line: Line, hunt: Hunt) -> float:

@@ -168,6 +168,19 @@ def test_a_streak_beside_the_border_is_one(
     assert not one.flags & (StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE)
 
 
+@pytest.mark.parametrize("from_border_px", [2.0, 3.0, 5.0])
+@pytest.mark.parametrize("side", range(4))
+def test_a_short_faint_streak_along_the_border_is_one(
+    tmp_path: Path, from_border_px: float, side: int
+) -> None:
+    light = skies.dim_sky(260, 340)
+    skies.line(light, (150.0, from_border_px, 190.0, from_border_px), 0.004, 1.2)
+    path = skies.save(np.rot90(light, side), tmp_path / "short.png")
+    (one,) = rg.detect(path, "streaks")
+    assert 15.0 < one.snr < 40.0
+    assert abs(np.hypot(one.x2 - one.x1, one.y2 - one.y1) - 40.0) < 4.0
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3])
 @pytest.mark.parametrize("columns", [slice(0, 340), slice(70, 260), slice(200, 340)])
 def test_a_bright_border_is_no_streak(tmp_path: Path, rows: int, columns: slice) -> None:
