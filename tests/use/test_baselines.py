@@ -1,0 +1,63 @@
+"""What users see and what stored runs depend on stays as it is kept in files, or is changed there.
+
+``REGENGINE_KEEP_BASELINES=1`` writes the files anew: look at what differs before it is committed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import pytest
+
+from regengine.commands import RegengineGroup
+from regengine.commands.lazy import leaves, load_command
+from tests.kit.program import run
+
+BASELINES = Path(__file__).parent / "baselines"
+NAMES = [
+    " ".join(str(step.name) for step in path)
+    for name in sorted(RegengineGroup.summaries)
+    for path in leaves(load_command(name))
+]
+
+
+def assert_kept(name: str, text: str) -> None:
+    """A text equals the one that is kept in a file of this name."""
+    path = BASELINES / name
+    if os.environ.get("REGENGINE_KEEP_BASELINES") == "1":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_help_says_what_it_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = run(*name.split(), "--help")
+    assert said.code == 0
+    assert_kept(f"help/{name.replace(' ', '-') or 'regengine'}.txt", said.out)
+
+
+def test_every_kept_help_is_that_of_a_command() -> None:
+    kept = {path.stem for path in (BASELINES / "help").glob("*.txt")}
+    assert kept == {"regengine", *(name.replace(" ", "-") for name in NAMES)}
+
+
+def test_a_run_depends_on_the_settings_that_it_depended_on(demo_run: Path) -> None:
+    """What a store compares to tell whether its results hold: other settings do photos again."""
+    with h5py.File(demo_run / "run.h5") as store:
+        group = store["provenance"]
+        texts = {group["parameters"].asstr()[k] for k in range(len(group["parameters"]))}
+        hashes = set(group["parameters_sha256"].asstr()[:])
+    (text,), (sha256,) = texts, hashes
+    assert len(sha256) == 64
+    settings = json.loads(text)
+    for entries in settings.values():
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict):
+                entry.pop("path", None)
+    kept = {"sha256": sha256, "settings": settings}
+    assert_kept("settings.json", json.dumps(kept, indent=1, sort_keys=True) + "\n")
