@@ -27,6 +27,8 @@ pytest_plugins = (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
+LONGER = {"slow", "real", "browser", "server"}  # markers of what `make test` leaves out
+MOST_QUICK_CPU_S = 6.0
 # What this user keeps of maps and element sets is no part of a test, and none may be put there
 os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
 
@@ -70,6 +72,27 @@ def messages_as_before() -> Iterator[None]:
     yield
     logger.handlers, logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+def cpu_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Note a test's processor time; a quick one that takes too much of it fails.
+
+    What fixtures take is not counted: they are made once, for whichever test comes first.
+    """
+    before = cpu_s()
+    answer = yield
+    spent = cpu_s() - before
+    item.user_properties.append(("cpu_s", round(spent, 2)))
+    if spent > MOST_QUICK_CPU_S and not LONGER & {one.name for one in item.iter_markers()}:
+        pytest.fail(f"takes {spent:.1f} CPU s: make it smaller, or mark it as slow")
+    return answer
 
 
 def forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -172,6 +172,7 @@ def test_no_network_is_told(data: Path, socket_enabled: None) -> None:
     assert made(data) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("index",), ("get", "--from")])
 def test_what_takes_minutes_tells_by_what_is_done_how_long_it_still_takes(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

@@ -137,6 +137,7 @@ def test_a_picture_that_no_camera_takes_is_refused(
         is_refused(found)
 
 
+@pytest.mark.slow
 def test_a_wrong_map_is_believed_by_nobody(simulated: Path, tmp_path: Path) -> None:
     lights = write_city_map(
         tmp_path / "lights.tif", lambda radiance: np.roll(radiance[::-1], 1000, axis=0)
@@ -180,6 +181,7 @@ def test_neither_time_nor_place_nor_lights_enough_is_no_match(tmp_path: Path) ->
     assert [one.code for one in never.reasons] == ["no_ephemeris"]
 
 
+@pytest.mark.slow
 def test_a_search_of_the_whole_earth_that_was_cut_short_claims_nothing_of_it(
     tmp_path: Path,
 ) -> None:

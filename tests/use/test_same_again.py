@@ -85,6 +85,7 @@ def test_a_run_that_was_ended_and_taken_up_is_as_one_that_was_not(
     assert len((tmp_path / "records.ndjson").read_text(encoding="utf-8").splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_other_photos_beside_them_change_no_verdict(alone: Path, simulated: Path) -> None:
     """Photos of one camera help each other: what is found first may differ, not what is said."""
     with h5py.File(alone / "run.h5") as few, h5py.File(simulated / "run.h5") as many:

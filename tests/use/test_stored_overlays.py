@@ -19,6 +19,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_drawn_as_the_run_itself_draws(demo_run: Path, tmp_path: Path) -> None:
     said = run("overlay", demo_run / "run.h5", "--out", tmp_path)
     assert said.code == 0, said.err

@@ -163,7 +163,7 @@ def test_a_mirrored_frame_is_not_accepted(photo: Path, earth: DayMap, tmp_path: 
     assert place(mirrored, earth).verdict == "no_match"
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_another_place_is_not_accepted(photo: Path, seed: int, tmp_path: Path) -> None:
     result = place(photo, write_map(draw_earth(seed), tmp_path / "other.tif"))
     assert result.verdict == "no_match"
@@ -252,6 +252,7 @@ def place_far(photo: Path, maps: DayMap) -> FrameResult:
     return register_on_day(frame, Prior(position=nadir), maps)
 
 
+@pytest.mark.slow
 def test_a_telephoto_frame_takes_the_fine_map_of_two(
     far_photo: Path, far_truth: Camera, tmp_path: Path
 ) -> None:
@@ -266,6 +267,7 @@ def test_a_telephoto_frame_takes_the_fine_map_of_two(
     assert all(point.sigma_m < 200.0 for point in result.control_points)
 
 
+@pytest.mark.slow
 def test_a_telephoto_frame_of_another_place_is_not_accepted(
     far_photo: Path, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ def case(method: Method, city: Case) -> Case:
     return case_of(SAMPLES / f"{LIMB}.jpg", sample_camera(LIMB))
 
 
+@pytest.mark.slow
 def test_the_true_camera_is_among_the_best_and_the_same_again(
     method: Method, case: Case, samples_index: EarthIndex
 ) -> None:

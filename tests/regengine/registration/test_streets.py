@@ -222,6 +222,7 @@ def test_a_wrong_candidate_does_not_end_the_search(
     assert np.median(errors_m(result, truth)) < 4.0
 
 
+@pytest.mark.slow
 def test_all_of_the_photo_is_laid_on_the_streets_where_one_square_finds_nothing(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
@@ -269,10 +270,12 @@ def test_streets_of_a_third_of_the_frame_say_their_share(
     assert said.startswith("the streets at hand cover 35 % of the frame; build them of a larger")
 
 
+@pytest.mark.slow
 def test_another_city_is_not_accepted(photo: Path) -> None:
     assert place(photo, Streets(density=draw_city(4))).verdict == "no_match"
 
 
+@pytest.mark.slow
 def test_mirrored_streets_are_not_accepted(photo: Path, streets: Streets) -> None:
     mirrored = Streets(density=np.ascontiguousarray(streets.density[:, ::-1]))
     assert place(photo, mirrored).verdict == "no_match"
