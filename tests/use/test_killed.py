@@ -17,6 +17,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.kit.faults import begin_hit, refusing, start_hit, write_photos
+from tests.kit.pages import serve
 from tests.kit.program import run
 from tests.kit.shared import make_once
 
@@ -159,6 +160,11 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
     assert run("export", store, "--verdict", "all", "--format", "csv", "--table", "frames",
                "--out", tmp_path / "frames.csv").code == 0  # fmt: skip
     assert len((tmp_path / "frames.csv").read_text().splitlines()) == 1 + 4
+    assert run("report", store, "--out", tmp_path / "report.html").code == 0
+    assert all(one["frame"] in (tmp_path / "report.html").read_text() for one in reported)
+    with serve(store) as client:
+        rows = client.told("frames?limit=100")["frames"]
+    assert {row["frame"] for row in rows} == {one["frame"] for one in reported}
     second = run(*words)
     assert (second.code, second.out) == (3, "")
     assert "is being written by another regengine" in second.err

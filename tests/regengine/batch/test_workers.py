@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from worker_troubles import attempts, die_at_every_start, process
+from worker_troubles import LARGE, attempts, die_at_every_start, process
 
 from regengine.batch.plan import failure_of
 from regengine.batch.run import BatchOptions, run_batch
@@ -49,6 +49,19 @@ def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
         "dies_2": 3,
         "dies_9": 3,
     }
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_sends_costs_a_second_try_at_most(tmp_path: Path) -> None:
+    """Delays in milliseconds, from before the first byte of 50 MB to after the last."""
+    names = [f"sends_{delay_ms}" for delay_ms in (1, 5, 10, 20, 30, 40, 60, 90, 150, 400)]
+    told = run(tmp_path, [*names, "a", "b"])
+    assert {result.verdict for result in told.values()} == {"accepted"}
+    tries = {name: attempts(tmp_path / f"{name}.jpg") - 1 for name in names}
+    for name in names:  # the whole large result, or that of the second try
+        lengths = [len(reason.text) for reason in told[name].reasons if reason.code == "large"]
+        assert (lengths, tries[name]) in (([LARGE], 1), ([], 2))
+    assert list(tries.values()).count(2) >= 3
 
 
 @pytest.mark.slow

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
-from regengine.result import FrameResult
+from regengine.result import FrameResult, Reason
 from tests.example_results import fake_process
 
 
@@ -18,9 +20,16 @@ def attempts(path: Path) -> int:
     return number
 
 
+LARGE = 50_000_000  # characters of a result that is killed on its way
+
+
 def process(path: Path) -> FrameResult:
-    """``dies_N``: its first N attempts kill the worker."""
+    """``dies_N``: its first N attempts kill the worker; ``sends_MS``: the first does on its way."""
     number = attempts(path)
+    if path.stem.startswith("sends_") and number == 1:
+        delay_s = 1e-3 * int(path.stem.split("_")[1])
+        Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return replace(fake_process(path), reasons=(Reason(code="large", text="x" * LARGE),))
     if path.stem.startswith("dies_") and number <= int(path.stem.split("_")[1]):
         os.kill(os.getpid(), signal.SIGKILL)
     return fake_process(path)
