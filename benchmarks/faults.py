@@ -135,7 +135,7 @@ def kill_until_done(
         printed = store.with_suffix(f".{killed}.out")
         run = begin(verb, photos, store, printed, extra)
         end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
-        while run.poll() is None and (killed == kills or time.monotonic() < end):
+        while run.poll() is None and (killed >= kills or time.monotonic() < end):
             time.sleep(chance.uniform(0.0, 0.5))
             if chance.random() < 0.1 and workers_killed < kills and (some := workers_of(run.pid)):
                 workers_killed += 1
@@ -148,11 +148,13 @@ def kill_until_done(
         told |= whole_records(printed.read_text("utf-8", errors="replace"))
         checked += len(told)
         problems += lost(told, store)
+        if (over and run.returncode in (0, 1)) or killed > 2 * kills:
+            break  # 1: a photo cost too many workers
         if over:
-            break
+            problems.append(
+                f"exit {run.returncode}: {store.with_suffix('.err').read_text()[-300:]}"
+            )
         killed += 1
-    if run.returncode not in (0, 1):  # 1: a photo cost too many workers
-        problems.append(f"exit {run.returncode}: {store.with_suffix('.err').read_text()[-300:]}")
     if store.suffix == ".h5":
         problems += [str(difference) for difference in compare(reference, store)]
     elif store.read_bytes() != reference.read_bytes():
