@@ -160,6 +160,8 @@ def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
         before = spikes.copy()
         for k in np.flatnonzero(~before):
             spikes[k] = is_spike(frame, lines[k], stars, hidden)
+        if not (spikes & ~before).any():
+            break
         for k in np.flatnonzero(spikes & ~before):  # it hides the way to what goes on from it
             hidden = hidden | streak_band(hidden.shape, lines[k])
     return spikes

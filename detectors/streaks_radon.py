@@ -43,7 +43,7 @@ from detectors.streak_stars import (
     sharp_pixels,
     stars_of,
 )
-from detectors.types import BoolImage, FloatImage, StreakDetections
+from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # A segment of the transform shows at least this part of the fitted streak's SNR
 SEGMENT_SHARE = 0.75
@@ -70,7 +70,8 @@ BENT_PIECE_PX = 4.0
 WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
 WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
 FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint and wide is what crowds and nebulae look like
-LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 256.0, 1.5, 20.0
+BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
+OUTER_SIGMAS = 1.5  # a streak beside the border is seen to fall to a third to the outside
 LEAST_BINNED_SIGMA = 0.9  # narrower ones are seen without binning
 
 SHORT_PX, FEWEST, CROWD_CLEAR_SNR = 60.0, 4, 30.0
@@ -283,12 +284,12 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     ratio = line.sigma_px / sky.star_sigma_px
     if ratio < NARROWEST:
         return True
-    short = line.bin_px == 1 and line.path.length_px < NARROW_LENGTH_PX and sky.star_sigma_told
-    at_border = border_distance_px(line, sky.hidden.shape) < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX
-    if at_border and line.snr < FAINT_AT_BORDER_SNR:
+    if line.bin_px > 1 or line.path.length_px >= NARROW_LENGTH_PX or not sky.star_sigma_told:
         return False
-    sure = float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
-    return bool(short and sure)
+    away_px = float(np.median(border_distances_px(line, sky.hidden.shape)))
+    if line.snr < FAINT_AT_BORDER_SNR and away_px < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX:
+        return False
+    return float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
 
 
 def points_share(line: Line, star_sigma_px: float) -> float:
@@ -338,22 +339,23 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     return wander > BENT_PX + BENT_SIGMAS * noise
 
 
-def border_distance_px(line: Line, shape: tuple[int, ...]) -> float:
-    """How far a line, in pixels of the frame, runs from the border: the median along it."""
+def border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
+    """How far a line, in pixels of the frame, runs from the border, from end to end, shape (9,)."""
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
     h, w = shape
-    return float(np.median(np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))))
+    return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
 def _on_border_or_row(line: Line, shape: tuple[int, ...]) -> bool:
-    """Whether a line is the border, where sensors end, or, long and faint, runs along a row.
-
-    Rows and columns of a sensor differ, more than their neighbours tell.
-    """
+    """Whether a line is the border, where sensors end, or, faint, runs along a row."""
+    away = border_distances_px(line, shape)
+    # Rows and columns of a sensor differ, more than their neighbours tell; where the frame grows
+    # dark, to its border, short parts of them stand out
     path = line.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
-    read_out = path.length_px > LONG_ROW_PX and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
-    return read_out or border_distance_px(line, shape) < line.sigma_px
+    long = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
+    read_out = long and drift < ROW_DRIFT_PX and line.snr < FAINT_ROW_SNR
+    return bool(np.median(away) < OUTER_SIGMAS * line.sigma_px or read_out)
 
 
 def _texture(line: Line, hunt: Hunt) -> float:

@@ -189,6 +189,29 @@ def test_a_bright_border_is_no_streak(tmp_path: Path, rows: int, columns: slice)
     assert len(rg.detect(skies.save(light, tmp_path / "border.png"), "streaks")) == 0
 
 
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cities_oblique/iss059e060517.jpg",
+        "cities_oblique/iss071e234765.jpg",
+        "cities_oblique/unproc_ISS065-E-394522.JPG",
+        "night_nocity/iss042e295603.jpg",
+    ],
+)
+def test_hardware_and_noise_of_jpeg_along_the_border_are_no_streaks(
+    real_data: Path, name: str
+) -> None:
+    """None of these photos shows a streak that begins and ends near one border."""
+    path = real_data / "photos" / name
+    height, width = cv2.imread(str(path)).shape[:2]
+    for found in rg.detect(path, "streaks"):
+        x, y = np.array([found.x1, found.x2]), np.array([found.y1, found.y2])
+        assert min(y.max(), (height - 1 - y).max(), x.max(), (width - 1 - x).max()) > 5.0
+        away = [np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)]
+        assert not (np.hypot(np.ptp(x), np.ptp(y)) < 60.0 and np.min(away) < 2.0)
+
+
 @pytest.mark.parametrize("faintest", [0.06, 0.15])
 def test_a_streak_that_fades_is_followed_to_the_border(tmp_path: Path, faintest: float) -> None:
     light = skies.dim_sky(300, 700)
