@@ -180,6 +180,7 @@ COPIES = {
     "wrong": "ISS990-E-000103",
     "runner_up": "ISS990-E-000103",
     "unplaced": "ISS990-E-000105",
+    "left unplaced": "ISS990-E-000105",
     "far": "ISS990-E-000103",
     "clicked": "ISS990-E-000104",
     "searched": "ISS990-E-000103",

@@ -115,7 +115,7 @@ def test_the_runner_up_is_one_key_away_and_steps_go_back_and_forth(hand: ReviewH
 
 def test_a_guess_that_nobody_confirmed_does_not_count(hand: ReviewHand) -> None:
     said = hand.page.locator("#said")
-    hand.go_to(FRAMES["unplaced"])
+    hand.go_to(FRAMES["left unplaced"])
     hand.press("a")
     expect(said).to_contain_text("confirmed are 0 of 0 points")
     frame_id = FRAMES["seen"]
