@@ -132,18 +132,14 @@ def kill_until_done(
     killed = workers_killed = checked = 0
     problems: list[str] = []
     told: dict[str, dict[str, Any]] = {}
-    most_workers = min(kills, MOST_WORKER_KILLS)
     while True:
         printed = store.with_suffix(f".{killed}.out")
         run = begin(verb, photos, store, printed, extra)
         end = time.monotonic() + chance.uniform(0.0, 1.2 * run_s)
-        while run.poll() is None and (killed >= kills or time.monotonic() < end):
+        while run.poll() is None and (killed == kills or time.monotonic() < end):
             time.sleep(chance.uniform(0.0, 0.5))
-            if (
-                chance.random() < 0.1
-                and workers_killed < most_workers
-                and (some := workers_of(run.pid))
-            ):
+            may_kill = workers_killed < MOST_WORKER_KILLS and chance.random() < 0.1
+            if may_kill and (some := workers_of(run.pid)):
                 workers_killed += 1
                 with suppress(ProcessLookupError):
                     os.kill(chance.choice(some), signal.SIGKILL)
@@ -154,12 +150,12 @@ def kill_until_done(
         told |= whole_records(printed.read_text("utf-8", errors="replace"))
         checked += len(told)
         problems += lost(told, store)
-        if (over and run.returncode == 0) or killed > 2 * kills:
-            break
+        if over and run.returncode != 0:
+            said = store.with_suffix(".err").read_text()
+            problems.append(f"exit {run.returncode}: {said[-300:]}")
+            return killed, workers_killed, checked, problems
         if over:
-            problems.append(
-                f"exit {run.returncode}: {store.with_suffix('.err').read_text()[-300:]}"
-            )
+            break
         killed += 1
     if store.suffix == ".h5":
         problems += [str(difference) for difference in compare(reference, store)]
