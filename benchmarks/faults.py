@@ -181,7 +181,7 @@ def main(argv: list[str]) -> int:
         if args.dask:
             from distributed import LocalCluster
 
-            cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+            cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
             extra = ["--scheduler", stack.enter_context(cluster).scheduler_address]
         photos, ending = folder / "photos", VERBS[args.verb][2]
         make_photos(photos, args.photos)

@@ -401,7 +401,7 @@ def test_a_cluster_gives_what_this_process_gives(photos: Path, socket_enabled: N
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")
     here = register("photos", "--store", "here.h5")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, processes=True
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", processes=True
     ) as cluster:
         there = register("photos", "--scheduler", cluster.scheduler_address)
         again = register("photos", "--scheduler", cluster.scheduler_address)

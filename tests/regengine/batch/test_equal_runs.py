@@ -58,7 +58,7 @@ def test_a_run_that_differs_is_told(alone: Path, tmp_path: Path) -> None:
 def test_on_a_dask_cluster_two_at_a_time(alone: Path, tmp_path: Path, socket_enabled: None) -> None:
     distributed = pytest.importorskip("distributed", reason="needs distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0"
     ) as cluster:
         store = registered(tmp_path / "run.h5", "--scheduler", cluster.scheduler_address)
     assert differences(alone, store) == []
