@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
+from matchers import view
 from matchers.camera import Camera
-from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg
+from matchers.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, surface_to_lonlat
 from matchers.footprint import MAX_INCIDENCE_DEG
 from matchers.light_grid import LightGrid
 from regengine.errors import LightMapError
@@ -156,8 +157,8 @@ def draw_overlay(
         first, last = ((width + gap, 0), (width + gap, height - size[1]))
         if width >= height:
             first, last = (0, height + gap), (width - size[0], height + gap)
-        for (view, title), (left, top) in zip(views, (first, last), strict=False):
-            panel = np.asarray(cv2.resize(view, size, interpolation=cv2.INTER_AREA), np.uint8)
+        for (panel, title), (left, top) in zip(views, (first, last), strict=False):
+            panel = np.asarray(cv2.resize(panel, size, interpolation=cv2.INTER_AREA), np.uint8)
             numbers = [str(k) for k in range(1, len(points) + 1)]
             label = Label(x=0.5 * size[0], y=0.0, text=title, colour=WHITE, must=True)
             scale = factor * size[0] / width
@@ -201,13 +202,16 @@ def find_visible_region(camera: Camera) -> Region | None:
     The pixel is larger where a map of so many would take more than 48 MB; None for the sky.
     """
     sides = (np.linspace(0, side - 1, 33) for side in (camera.width_px, camera.height_px))
-    lon, lat, range_m = locate_ground(camera, *np.meshgrid(*sides))
-    if np.isnan(lon).all():
+    ground, incidence = see_ground(camera, *np.meshgrid(*sides))
+    ground = ground[incidence <= MAX_MAP_INCIDENCE_DEG]
+    if not len(ground):
         return None
+    lon, lat = surface_to_lonlat(ground)
+    range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
     middle = float(ecef_to_geodetic(camera.position_ecef_m)[0])
     lon = middle + (lon - middle + 180.0) % 360.0 - 180.0
-    west, east, south, north = np.nanmin(lon), np.nanmax(lon), np.nanmin(lat), np.nanmax(lat)
-    step_deg = float(np.nanmin(range_m)) / camera.focal_px / 1e3 / KM_PER_DEGREE
+    west, east, south, north = lon.min(), lon.max(), lat.min(), lat.max()
+    step_deg = float(range_m.min()) / camera.focal_px / 1e3 / KM_PER_DEGREE
     margin = max(2.0 * step_deg, 0.02 * max(east - west, north - south))
     west, east, south, north = west - margin, east + margin, south - margin, north + margin
     coarsest = math.sqrt((east - west) * (north - south) / 12e6)
@@ -215,24 +219,22 @@ def find_visible_region(camera: Camera) -> Region | None:
 
 
 def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
-    """Map values at each pixel of a camera's image; NaN for the sky."""
-    x, y = np.meshgrid(np.arange(camera.width_px, dtype=float), np.arange(camera.height_px))
-    lon, lat, _ = locate_ground(camera, x, y)
-    col, row = (np.nan_to_num(at, nan=-1e6).astype(np.float32) for at in grid.to_pixel(lon, lat))
-    values = cv2.remap(grid.values, col, row, cv2.INTER_LINEAR)
-    return np.where(np.isfinite(lon), values, np.nan).astype(np.float32)
+    """Map values at each pixel of a camera's image; NaN for the sky and the limb."""
+    size = camera.width_px, camera.height_px
+    ground, incidence = see_ground(camera, *np.meshgrid(*map(view.lattice, size)))
+    ground[~(incidence <= MAX_MAP_INCIDENCE_DEG)] = np.nan
+    values, _ = view.draw((grid,), ground, size[::-1], view.LATTICE_PX)
+    # A pixel is sky where a corner of its cell is, as it is to the one who draws
+    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / view.LATTICE_PX for side in size))
+    sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
+    values[sky > 0.0] = np.nan
+    return values
 
 
-def locate_ground(
-    camera: Camera, x: FloatArray, y: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Longitude, latitude and distance of what pixels show; NaN for the sky and the limb."""
+def see_ground(camera: Camera, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What pixels show, ECEF in metres, and at what incidence, degrees; NaN for the sky."""
     ground = camera.pixel_to_ecef(x, y)
-    lon, lat, _ = ecef_to_geodetic(ground)
-    range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
-    seen = incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG
-    lon, lat, range_m = (np.where(seen, value, np.nan) for value in (lon, lat, range_m))
-    return lon, lat, range_m
+    return ground, incidence_deg(camera.position_ecef_m, ground)
 
 
 def brighten(rgb: Picture) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from detectors.types import FloatArray, FloatImage
 from matchers.align import correlation
@@ -161,12 +161,14 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
     agree = np.hypot(matches.dx, matches.dy) <= params.agreeing_px
     # A peak lies anywhere within the reach but on its border
     chance = np.pi * params.agreeing_px**2 / (2.0 * reach_px - 1.0) ** 2
-    log_tail = float(binom.logsf(agree.sum() - 1, len(matches), chance)) if len(matches) else 0.0
+    n_agreeing, tail = int(agree.sum()), 1.0
+    if len(matches):
+        tail = float(bdtrc(n_agreeing - 1, len(matches), chance))  # so many or more of them
     return CellProof(
         sample_m=sample_m,
         n_matched=len(matches),
-        n_agreeing=int(agree.sum()),
-        score=min(params.max_score, -log_tail / np.log(10.0)),
+        n_agreeing=n_agreeing,
+        score=min(params.max_score, -np.log10(max(tail, np.finfo(float).tiny))),
         residual_px=np.stack([matches.dx, matches.dy], axis=1)[agree],
         ncc=correlation(picture.evened, view, weight),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors.types import FloatArray, FloatImage
 from regengine.collection.radiometry.cells import (
@@ -167,7 +167,7 @@ def significance(comparison: Comparison, gain: Gain) -> Significance:
     each = -np.expm1(np.log1p(-FALSE_ALARM) / places)
     return Significance(
         sigma=sigma,
-        limit=float(norm.isf(each / 2.0)),
+        limit=-float(ndtri(each / 2.0)),
         places=float(places),
         photo_nw=gain.photo_nw(comparison),
     )
@@ -190,7 +190,7 @@ def _usual(
         for sign in (-1.0, 1.0):
             side = [
                 float(np.quantile(sign * (here - middle), 0.5 + 0.5 * share))
-                / float(norm.isf(0.5 - 0.5 * share))
+                / -float(ndtri(0.5 - 0.5 * share))
                 for share in TAILS
             ]
             spreads.append(max(*side, 1.0))
