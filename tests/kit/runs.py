@@ -72,7 +72,7 @@ def _register_simulated(folder: Path, names: Sequence[str]) -> None:
 
     write_photos(folder, names)
     said = start(
-        *("register", *(f"{name}.jpg" for name in names), "--tle", ELEMENTS),
+        *("register", *(folder / f"{name}.jpg" for name in names), "--tle", ELEMENTS),
         *("--lights", LIGHTS, "--store", "run.h5", "--json", "--workers", "0"),
         cwd=folder,
     )

@@ -62,9 +62,9 @@ def without_path(known: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if name != "path"}
 
 
-def test_a_run_depends_on_the_settings_that_it_depended_on(demo_run: Path) -> None:
+def test_a_run_depends_on_the_settings_that_it_depended_on(simulated: Path) -> None:
     """What a store compares to tell whether its results hold: other settings do photos again."""
-    with h5py.File(demo_run / "run.h5") as store:
+    with h5py.File(simulated / "run.h5") as store:
         group = store["provenance"]
         texts = {group["parameters"].asstr()[k] for k in range(len(group["parameters"]))}
         hashes = set(group["parameters_sha256"].asstr()[:])

@@ -22,6 +22,7 @@ FRAMES = [name.replace("000", "") for name in NAMES]  # numbers are those of the
 DARK = "ISS990-E-000102"  # cloud over the sea
 
 
+@pytest.mark.slow
 def test_there_are_six_samples_and_a_line_for_each(demo_run: Path) -> None:
     """In the order in which they were done."""
     done = {record["path"]: record["frame"] for record in records_of(demo_run)}
@@ -30,6 +31,7 @@ def test_there_are_six_samples_and_a_line_for_each(demo_run: Path) -> None:
     assert done == dict(zip(photos, FRAMES, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != DARK])
 def test_a_sample_is_accepted_and_its_points_are_right(demo_run: Path, name: str) -> None:
     found = regengine.open_store(demo_run / "run.h5")[name]
@@ -40,6 +42,7 @@ def test_a_sample_is_accepted_and_its_points_are_right(demo_run: Path, name: str
     assert np.median(misses_m) < 500.0  # a pixel of the map
 
 
+@pytest.mark.slow
 def test_cloud_over_the_sea_is_no_match_with_its_reason(demo_run: Path) -> None:
     found = regengine.open_store(demo_run / "run.h5")[DARK]
     assert found.verdict == "no_match"
@@ -49,6 +52,7 @@ def test_cloud_over_the_sea_is_no_match_with_its_reason(demo_run: Path) -> None:
     assert all(reason.text for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_there_is_an_overlay_of_each_that_any_program_opens(demo_run: Path) -> None:
     overlays = sorted((demo_run / "overlays").iterdir())
     assert [path.name for path in overlays] == [f"{name}.overlay.png" for name in NAMES]
@@ -59,6 +63,7 @@ def test_there_is_an_overlay_of_each_that_any_program_opens(demo_run: Path) -> N
             assert np.asarray(picture).std() > 1.0
 
 
+@pytest.mark.slow
 def test_an_overlay_rings_the_points_where_they_are_and_leaves_their_light_seen(
     demo_run: Path,
 ) -> None:
@@ -81,6 +86,7 @@ def test_an_overlay_rings_the_points_where_they_are_and_leaves_their_light_seen(
     assert max(rings(head, 2)) == 0
 
 
+@pytest.mark.slow
 def test_what_is_said_goes_to_standard_error_and_names_the_next_step(demo_run: Path) -> None:
     said = (demo_run / "messages.txt").read_text(encoding="utf-8")
     assert "5 accepted, 0 review, 1 no_match, 0 failed" in said
@@ -88,6 +94,7 @@ def test_what_is_said_goes_to_standard_error_and_names_the_next_step(demo_run: P
         assert f"regengine {command} run.h5" in said
 
 
+@pytest.mark.slow
 def test_no_network_is_sought(demo_run: Path) -> None:
     assert not (demo_run / "attempts").exists()
 
@@ -105,6 +112,7 @@ def test_the_guard_sees_attempts_that_are_survived(tmp_path: Path) -> None:
     assert "localhost" in (tmp_path / "attempts").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_second_run_takes_everything_over(demo_run: Path, tmp_path: Path) -> None:
     copy = standing_copy(demo_run, tmp_path)
     again = run(
@@ -123,6 +131,7 @@ def test_a_second_run_takes_everything_over(demo_run: Path, tmp_path: Path) -> N
     assert dry.out.count("done: ") == 6
 
 
+@pytest.mark.slow
 def test_the_demonstration_judges_the_run(demo_run: Path) -> None:
     judged = subprocess.run(
         [
@@ -137,6 +146,7 @@ def test_the_demonstration_judges_the_run(demo_run: Path) -> None:
     assert judged.stdout.count(" right") == 6
 
 
+@pytest.mark.slow
 def test_the_next_steps_of_the_quick_start_work(demo_run: Path, tmp_path: Path) -> None:
     copy = standing_copy(demo_run, tmp_path)
     every = run("show", copy / "run.h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +61,19 @@ def told(name: str) -> dict[str, Any]:
 # As they were taken
 
 
+@pytest.fixture
+def taken(request: pytest.FixtureRequest, name: str) -> Path:
+    """The folder in which an exposure was registered."""
+    folder: Path = request.getfixturevalue("simulated" if name in USUAL else "rare")
+    return folder
+
+
 @pytest.mark.parametrize(
-    ("run", "name"),
-    [
-        *(("simulated", name) for name in USUAL),
-        *(pytest.param("rare", name, marks=pytest.mark.slow) for name in RARE),
-    ],
+    "name", [*USUAL, *(pytest.param(name, marks=pytest.mark.slow) for name in RARE)]
 )
-def test_a_photo_is_placed_to_a_part_of_a_map_pixel(
-    request: pytest.FixtureRequest, run: str, name: str
-) -> None:
-    folder = request.getfixturevalue(run)
-    found = regengine.open_store(folder / "run.h5")[name]
-    found_right(found, true_camera(folder / f"{name}.jpg"), median_m=0.6 * MAP_PIXEL_M)
+def test_a_photo_is_placed_to_a_part_of_a_map_pixel(taken: Path, name: str) -> None:
+    found = regengine.open_store(taken / "run.h5")[name]
+    found_right(found, true_camera(taken / f"{name}.jpg"), median_m=0.6 * MAP_PIXEL_M)
     assert found.camera.mirrored == EXPOSURES[name].mirrored
     assert found.to_dict()["image"]["orientation"] == EXPOSURES[name].orientation
     late_s = found.to_dict()["camera"]["along_track_offset_s"]
@@ -143,7 +144,7 @@ def test_the_same_exposure_in_another_file_is_the_same_place(
 
 @pytest.mark.parametrize(
     ("name", "part"),
-    [("nadir", "upper"), pytest.param("oblique", "left", marks=pytest.mark.slow)],
+    [("nadir", "upper"), pytest.param("slanted", "left", marks=pytest.mark.slow)],
 )
 def test_half_of_a_photo_shows_the_same_places(
     simulated: Path, tmp_path: Path, name: str, part: str
@@ -194,15 +195,15 @@ def test_a_bare_nadir_is_enough_and_may_be_60_km_off(simulated: Path, tmp_path: 
 
 
 def test_a_window_that_is_told_keeps_a_clock_wrong_by_an_hour_out(simulated: Path) -> None:
-    photo = simulated / "wrong clock.jpg"
-    found = regengine.register(photo, lights=LIGHTS, tle=ELEMENTS, clock_window=20)
+    told_late = {**told("nadir"), "time": EXPOSURES["nadir"].time_utc + timedelta(hours=1)}
+    found = regengine.register(simulated / "nadir.jpg", lights=LIGHTS, clock_window=20, **told_late)
     assert (found.verdict, found.camera) == ("no_match", None)
     assert found.reasons
 
 
 def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
     found = regengine.register(
-        simulated / "oblique.jpg", lights=LIGHTS, tle=ELEMENTS, max_seconds=0.1
+        simulated / "slanted.jpg", lights=LIGHTS, tle=ELEMENTS, max_seconds=0.1
     )
     assert found.verdict == "no_match"
     assert [one.code for one in found.reasons] == ["search_budget"]

@@ -25,7 +25,7 @@ from tests.kit.shared import records_of
 
 Record = dict[str, Any]
 GEOD = Geod(ellps="WGS84")
-RUNS = ("demo_run", "simulated")
+RUNS = ("simulated", pytest.param("demo_run", marks=pytest.mark.slow))
 
 
 @pytest.fixture(params=RUNS)
@@ -54,9 +54,9 @@ def test_the_python_object_is_the_record(a_run: Path) -> None:
     assert len(store) == len(records_of(a_run))
 
 
-def test_show_prints_the_records_of_the_run(demo_run: Path) -> None:
-    shown = run("show", demo_run / "run.h5", "--json")
-    assert {record["frame"]: record for record in shown.records} == by_frame(demo_run)
+def test_show_prints_the_records_of_the_run(simulated: Path) -> None:
+    shown = run("show", simulated / "run.h5", "--json")
+    assert {record["frame"]: record for record in shown.records} == by_frame(simulated)
 
 
 def at(record: Record, path: str) -> Any:
@@ -166,8 +166,8 @@ ORDER = {
 POINT = "x y lon lat sigma_px sigma_m lights"
 
 
-def test_keys_come_in_the_documented_order(demo_run: Path) -> None:
-    for record in records_of(demo_run):
+def test_keys_come_in_the_documented_order(simulated: Path) -> None:
+    for record in records_of(simulated):
         assert " ".join(record).startswith(TOP)
         for name, keys in ORDER.items():
             assert record[name] is None or " ".join(record[name]).startswith(keys)
@@ -367,6 +367,7 @@ def test_places_follow_from_the_record_alone(a_run: Path) -> None:
             assert place is None or GEOD.inv(lon[0], lat[0], *place)[2] < 0.5
 
 
+@pytest.mark.slow
 def test_the_limb_leaves_corners_of_the_footprint_empty(demo_run: Path) -> None:
     (limb,) = [r for r in records_of(demo_run) if r["frame"] == "ISS990-E-106"]
     assert [corner is None for corner in limb["footprint"]] == [True, True, False, False]
