@@ -178,6 +178,7 @@ def arc_frame(stars, length, bow):
     return star_frame(drawn, LARGE)
 
 
+@pytest.mark.slow
 def test_stars_of_a_shaken_hand_are_placed_by_their_arcs():
     stars = star_list(25, LARGE, snr=(80.0, 500.0), gap=40.0)
     found = Matched().detect(arc_frame(stars, 18.0, 4.0))

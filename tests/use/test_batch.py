@@ -357,7 +357,8 @@ def test_records_go_out_and_messages_aside(photos: Path) -> None:
     assert len(table) == 4
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_ends_a_run_of_workers_and_the_next_goes_on(photos: Path, times: int) -> None:
     write_photos(photos, MANY)
     words = ("detect", "lights", "photos", "--json", "--workers", 1, "--out", "out.ndjson")

@@ -78,6 +78,7 @@ def test_what_is_no_picture_is_one_sentence(tmp_path: Path) -> None:
     assert said.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
     real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +94,7 @@ def test_register_places_a_photo_by_day_where_a_map_is_at_hand(
     assert dict(found.result.sources)["reference"].startswith("day")
 
 
+@pytest.mark.slow
 def test_a_review_offers_the_day_map_that_the_run_was_made_with(tmp_path: Path) -> None:
     day, photo, store = (tmp_path / name for name in ("day.tif", "black.png", "run.h5"))
     transform = rasterio.Affine(0.1, 0.0, -5.0, 0.0, -0.1, 5.0)

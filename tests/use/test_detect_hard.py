@@ -87,6 +87,7 @@ def test_equal_clipped_stars_are_all_found(tmp_path: Path) -> None:
     assert found_at(found, places) == len(found) == 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_stars_of_light_that_is_not_linear_are_kept_however_bright(
     tmp_path: Path, dtype: type[np.unsignedinteger]
@@ -113,7 +114,7 @@ def test_stars_of_light_that_is_not_linear_are_kept_however_bright(
     assert extra <= 6
 
 
-@pytest.mark.parametrize(("stars", "arms"), [(1, 4), (3, 6)])
+@pytest.mark.parametrize(("stars", "arms"), [(1, 4), pytest.param(3, 6, marks=pytest.mark.slow)])
 def test_spikes_of_saturated_stars_are_no_streaks(tmp_path: Path, stars: int, arms: int) -> None:
     light = skies.dim_sky(320, 420)
     for k in range(stars):
@@ -212,7 +213,7 @@ def test_hardware_and_noise_of_jpeg_along_the_border_are_no_streaks(
         assert not (np.hypot(np.ptp(x), np.ptp(y)) < 60.0 and np.min(away) < 2.0)
 
 
-@pytest.mark.parametrize("faintest", [0.06, 0.15])
+@pytest.mark.parametrize("faintest", [0.06, pytest.param(0.15, marks=pytest.mark.slow)])
 def test_a_streak_that_fades_is_followed_to_the_border(tmp_path: Path, faintest: float) -> None:
     light = skies.dim_sky(300, 700)
     steps = np.linspace(0.0, 1.0, 101)  # from (40, 60) beyond (699, 240)

@@ -174,7 +174,8 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
-@pytest.mark.parametrize("kind", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["SIGINT", "SIGTERM"])
 def test_a_run_that_is_asked_to_stop_keeps_what_it_has(
     undisturbed: Path, tmp_path: Path, kind: str
 ) -> None:

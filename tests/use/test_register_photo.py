@@ -119,7 +119,8 @@ def test_no_half_pixel_is_lost_between_file_and_map(
 
 
 @pytest.mark.parametrize(
-    "kind", ["PNG turned", "TIFF of 16 bit", pytest.param("raw", marks=pytest.mark.slow)]
+    "kind",
+    ["PNG turned", *(pytest.param(k, marks=pytest.mark.slow) for k in ("TIFF of 16 bit", "raw"))],
 )
 def test_the_same_exposure_in_another_file_is_the_same_place(
     simulated: Path, tmp_path: Path, kind: str
@@ -176,6 +177,7 @@ def test_a_photo_without_any_word_of_its_lens_turned_upside_down(
 # As they are described
 
 
+@pytest.mark.slow
 def test_elements_of_days_before_lead_to_the_place_along_the_orbit(
     simulated: Path, tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
     assert "--max-seconds" in found.reasons[0].text
 
 
+@pytest.mark.slow
 def test_across_the_antimeridian(simulated: Path, tmp_path: Path) -> None:
     """Camera and map turned about the Earth's axis until the city lies at 180 degrees."""
     east_deg = -28.0

@@ -113,6 +113,7 @@ def test_python_says_what_the_command_says(star_fields: Path, solved: tuple[Said
     assert text.startswith(f"star0: RA {record['ra_deg']:.4f}")
 
 
+@pytest.mark.slow
 def test_a_mirrored_picture_is_told_as_mirrored(
     star_fields: Path, solved: tuple[Said, Path]
 ) -> None:

@@ -157,13 +157,15 @@ def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
     assert placed.fit.log10_odds >= 6.0
 
 
+@pytest.mark.slow
 def test_a_mirrored_frame_is_not_accepted(photo: Path, earth: DayMap, tmp_path: Path) -> None:
     mirrored = tmp_path / "mirrored.jpg"
     Image.fromarray(np.asarray(Image.open(photo))[:, ::-1]).save(mirrored, quality=90)
     assert place(mirrored, earth).verdict == "no_match"
 
 
-@pytest.mark.parametrize("seed", [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
 def test_another_place_is_not_accepted(photo: Path, seed: int, tmp_path: Path) -> None:
     result = place(photo, write_map(draw_earth(seed), tmp_path / "other.tif"))
     assert result.verdict == "no_match"
@@ -175,6 +177,7 @@ def test_painted_sea_floor_holds_no_structure(earth: DayMap) -> None:
     assert np.ptp(grid.values) == 0.0
 
 
+@pytest.mark.slow
 def test_a_frame_of_cloud_says_so(earth: DayMap, tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
     cloud = cv2.GaussianBlur(rng.normal(size=(HEIGHT, WIDTH)), (0, 0), 9)
@@ -281,6 +284,7 @@ def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) 
     assert "day build" in reason.text
 
 
+@pytest.mark.slow
 def test_a_real_frame_lies_within_a_pixel_of_the_map(real_data: Path) -> None:
     folder = real_data / "day"
     rows = csv.DictReader((folder / "photos/index.csv").read_text("utf-8").splitlines())

@@ -242,6 +242,7 @@ def test_work_is_the_same_again(over_city: Solved) -> None:
     assert again.match.camera == over_city.match.camera
 
 
+@pytest.mark.slow
 def test_a_class_that_surely_shows_no_city_is_worth_less_work(over_city: Solved) -> None:
     first = generate_stages(over_city.problem)[0]
     params = replace(over_city.problem.params, work_budget=1.8 * first.work)

@@ -202,6 +202,7 @@ def test_the_result_says_what_it_rests_on(placed: FrameResult) -> None:
     assert placed.lights == "streets, © OpenStreetMap contributors (ODbL)"  # as exports name it
 
 
+@pytest.mark.slow
 def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, truth: Camera) -> None:
     other = Streets(density=draw_city(3), west=WEST + 0.4)
     small = Streets(density=streets.density[:40, :40])  # a village
@@ -210,6 +211,7 @@ def test_of_two_cities_the_right_one_is_taken(photo: Path, streets: Streets, tru
     assert np.median(errors_m(result, truth)) < 4.0
 
 
+@pytest.mark.slow
 def test_a_wrong_candidate_does_not_end_the_search(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
@@ -237,6 +239,7 @@ def test_all_of_the_photo_is_laid_on_the_streets_where_one_square_finds_nothing(
     assert np.median(errors_m(results[1], truth)) < 4.0
 
 
+@pytest.mark.slow
 def test_what_is_found_a_block_away_is_set_right(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
@@ -252,6 +255,7 @@ def test_what_is_found_a_block_away_is_set_right(
     assert np.linalg.norm(off) < 8.0
 
 
+@pytest.mark.slow
 def test_streets_of_a_third_of_the_frame_say_their_share(
     photo: Path, streets: Streets, truth: Camera
 ) -> None:
@@ -324,6 +328,7 @@ def test_a_bright_telephoto_frame_is_tried_by_night(
     assert (prepared.skip_reason is None) is is_tried
 
 
+@pytest.mark.slow
 def test_a_frame_too_small_to_be_accepted_is_not_searched_for_a_last_time(
     photo: Path, streets: Streets, tmp_path: Path
 ) -> None:

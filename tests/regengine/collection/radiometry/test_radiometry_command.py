@@ -194,6 +194,7 @@ def test_equal_runs_give_equal_tables_and_existing_files_stay(
     assert table.read_bytes() == before[table]
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_gone_or_another_stops_no_other(trial: Trial, tmp_path: Path) -> None:
     hostile = tmp_path / "=cmd|'\n🌃.jpg"
     shutil.copy(trial.store.with_name("photo.jpg"), hostile)
@@ -237,6 +238,7 @@ def test_a_place_that_the_map_lacks_is_left_out(trial: Trial, tmp_path: Path) ->
     assert (tmp_path / "out" / "radiometry.csv").read_text().count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_dark_photo_tells_no_gain(trial: Trial, tmp_path: Path) -> None:
     photo = tmp_path / "dark.png"
     camera = trial.scene.camera

@@ -116,6 +116,7 @@ def test_the_lens_lies_within_its_sigmas() -> None:
     assert fit.rms_px < 0.15
 
 
+@pytest.mark.slow
 def test_falloff_zero_points_and_colour_terms_are_the_true_ones() -> None:
     profile = calibrated().profile
     assert float(profile.falloff.arrives(0.9)) == pytest.approx(0.569, abs=0.02)
