@@ -15,7 +15,7 @@ from benchmarks.trials.run import TrialSettings, draw_only, prepare, wanted_seed
 
 pytestmark = pytest.mark.slow
 
-FEW = 3
+FEW = 2
 
 
 @pytest.mark.parametrize(

@@ -393,7 +393,10 @@ Image.open = announced
         ),
         pytest.param(("classify", "a.png", "--features"), marks=pytest.mark.slow),
         pytest.param(
-            ("register", "a.png", "--lights", LIGHTS, "--json", "--workers", 0, "--store", "r.h5"),
+            (
+                *("register", "a.png", "--lights", LIGHTS, "--blind", "never", "--json"),
+                *("--workers", 0, "--store", "r.h5"),
+            ),
             marks=pytest.mark.slow,
         ),
     ],

@@ -189,21 +189,6 @@ def test_a_map_without_any_light_is_not_searched(city: Case, dark: Path) -> None
         assert (state.work, state.stop_reason) == (0.0, StopReason.EXHAUSTED)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("told_mm", [8.0, 500.0])
-def test_a_lens_that_is_told_wrong_by_any_factor_costs_no_photo(
-    city: Case, samples_index: EarthIndex, told_mm: float
-) -> None:
-    frame = replace(read_frame(city.photo), focal_mm=told_mm)
-    references = References(light_map=open_light_map([LIGHTS]), index=samples_index)
-    _, state = search_frame(frame, Prior(position=city.position), references)
-    assert state is not None
-    assert state.match is not None
-    assert is_same_view(state.match.camera, city.truth, 0.01)
-    assert state.work < RegisterParams().work_budget + 2.0  # and what fits of the last stage cost
-    assert state.is_lens_doubted
-
-
 @pytest.mark.parametrize("method", ["light", "asterisms", "dense"])
 def test_each_method_alone_places_a_city(
     city: Case, samples_index: EarthIndex, method: Method
