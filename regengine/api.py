@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from regengine.batch.register import RegisterRun
     from regengine.io.urls import Url
     from regengine.photo.frame import FrameOptions
-    from regengine.pipeline import RunInputs
     from regengine.references.reference import LightMap
     from regengine.registration.parameters import RegisterParams
+    from regengine.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
     from regengine.sky.detection.detect import PhotoDetections
@@ -192,9 +192,9 @@ def run_inputs(
         maps_at_hand,
         references_at_hand,
     )
-    from regengine.pipeline import RunInputs
     from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
+    from regengine.run_inputs import RunInputs
 
     bbox, effort = options["bbox"], options["effort"]
     if effort not in EFFORTS:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError
-from regengine.orbit.position import choose_position, element_sets, frame_records
+from regengine.errors import EphemerisError, LightMapError
+from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
-from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.frame_records import FrameRecords
+from regengine.photo.frame import Frame, read_frame
 from regengine.references.day import day_map_of
-from regengine.references.reference import LightMap, light_map_of
+from regengine.references.reference import LightMap
 from regengine.references.run_maps import map_of_kind, street_maps_of
-from regengine.registration.index.options import BlindOptions, load_earth_index
+from regengine.registration.index.options import load_earth_index
 from regengine.registration.overlay import write_overlay
-from regengine.registration.parameters import RegisterParams
 from regengine.registration.priors.neighbours import (
     SOURCE,
-    FrameFacts,
     NeighbourPrior,
 )
 from regengine.registration.priors.seen import Seen
@@ -33,6 +30,7 @@ from regengine.registration.register_on_day import register_on_day
 from regengine.registration.report_result import doubt_time_told, no_match_result
 from regengine.registration.types import Prior, References
 from regengine.result import BY_DAY, FrameResult, Reason
+from regengine.run_inputs import RunInputs
 from regengine.scene.classify import SceneForSearch, assess_for_search
 
 if TYPE_CHECKING:
@@ -40,56 +38,6 @@ if TYPE_CHECKING:
     from regengine.orbit.propagation import CameraPosition
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInputs:
-    """What all photos of a run share; pickles, so that workers can have it."""
-
-    lights: tuple[Path, ...]
-    streets: tuple[Path, ...] = ()  # street maps, for telephoto frames
-    day: tuple[Path, ...] = ()  # pictures of the Earth by day, for photos by day
-    tle: Path | None = None
-    metadata: Path | None = None  # table of frame records
-    frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
-    register: RegisterParams = field(default_factory=RegisterParams)
-    overlays: Path | None = None  # folder for one picture per photo
-    overlay_names_hashed: bool = False  # because photos have the same name
-    share: bool = True  # whether photos of a batch may help each other
-    stars: bool = True  # whether stars above a photo's limb may tell its attitude
-    blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
-
-    def open(self) -> tuple[LightMap | None, TleSet | None, FrameRecords | None]:
-        """The map of lights, element sets and records, read once per process.
-
-        LightMapError, EphemerisError or ConfigError if one of them cannot be used.
-        """
-        needed = self.blind.index is not None or self.blind.mode == "always"
-        if needed and load_earth_index(self.blind, self.lights) is None:
-            raise ConfigError(
-                "--blind needs the map's index: make it once with regengine lights index MAP."
-            )
-        light_map = light_map_of(self.lights) if self.lights else None
-        street_maps_of(self.streets)
-        if self.day:
-            day_map_of(self.day)
-        tles = None if self.tle is None else element_sets(self.tle)
-        records = None if self.metadata is None else frame_records(self.metadata)
-        return light_map, tles, records
-
-    def found_anywhere(self) -> RunInputs:
-        """The same with absolute paths, for processes that work in another folder."""
-        index = self.blind.index
-        return replace(
-            self,
-            lights=tuple(path.absolute() for path in self.lights),
-            streets=tuple(path.absolute() for path in self.streets),
-            day=tuple(path.absolute() for path in self.day),
-            tle=None if self.tle is None else self.tle.absolute(),
-            metadata=None if self.metadata is None else self.metadata.absolute(),
-            overlays=None if self.overlays is None else self.overlays.absolute(),
-            blind=replace(self.blind, index=index and index.absolute()),
-        )
 
 
 NO_LIGHT_MAP = Reason(
@@ -133,15 +81,6 @@ def process_photo(
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("no overlay of %s: %s", path, error)
     return result
-
-
-def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
-    """Time and camera of a photo, by which it shares with others; None where they are not known."""
-    try:
-        frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
-    except FrameError:
-        return None
-    return FrameFacts.from_record(frame)
 
 
 def _register(

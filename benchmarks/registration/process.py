@@ -24,11 +24,12 @@ from matchers.camera import Camera
 from matchers.earth import incidence_deg
 from matchers.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from regengine.errors import RegengineError
-from regengine.pipeline import RunInputs, process_photo
+from regengine.pipeline import process_photo
 from regengine.references.reference import light_map_of
 from regengine.registration.index.options import load_earth_index
 from regengine.registration.prepare_photo import load_compiled
 from regengine.result import ControlPoint, FrameResult
+from regengine.run_inputs import RunInputs
 
 SCORED_PER_SIDE = 17  # pixels along each side at which a camera is compared with the reference's
 

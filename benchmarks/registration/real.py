@@ -36,9 +36,9 @@ from benchmarks.registration.report import (
 from benchmarks.registration.truth import load_truth, read_reference_cameras
 from benchmarks.registration.variants import variants_of
 from benchmarks.row_tables import read_rows
-from regengine.pipeline import RunInputs
 from regengine.registration.index.options import BlindOptions
 from regengine.registration.parameters import RegisterParams
+from regengine.run_inputs import RunInputs
 
 
 def page_lines(outcomes: Sequence[Outcome], others: Sequence[Outcome] = ()) -> list[str]:

@@ -13,6 +13,7 @@ from regengine.errors import ConfigError
 from regengine.io.atomic import in_place_of
 from regengine.io.extras import missing
 from regengine.io.tables import cell, csv_lines
+from regengine.io.times import iso_utc
 
 # From where on two tables contradict each other. Clocks of cameras are off by up to half a minute;
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
@@ -149,14 +150,9 @@ def record(row: FrameRow) -> dict[str, Any]:
     return {name: _plain(getattr(row, name)) for name in COLUMNS}
 
 
-def time_text(time: datetime) -> str:
-    """``2012-03-28T15:46:41Z``, with its fraction of a second where it has one."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return time_text(value)
+        return iso_utc(value)
     if isinstance(value, tuple):
         return list(value)
     return None if value == "" else value

@@ -16,8 +16,6 @@ from regengine.batch.at_hand import RunFiles, files_of_settings
 from regengine.batch.plan import failure_of, file_sha256
 from regengine.batch.pool import Job, TeamOptions, by_workers
 from regengine.errors import FrameError
-from regengine.references.run_maps import map_of_kind
-from regengine.registration.overlay import overlay_path, write_overlay
 from regengine.result import FrameResult, Reason
 from regengine.store.file import photo_file
 from regengine.store.rows import StoredFrame
@@ -45,6 +43,9 @@ class OverlayFolder:
 
     def __call__(self, drawing: Drawing) -> Path | Reason:
         """The overlay that was written, or why it could not be."""
+        from regengine.references.run_maps import map_of_kind
+        from regengine.registration.overlay import write_overlay
+
         result = drawing.result
         try:
             reference = None
@@ -57,6 +58,8 @@ class OverlayFolder:
 
     def is_drawn(self, stored: StoredFrame) -> bool:
         """Whether there is an overlay that was drawn when the result was made, or later."""
+        from regengine.registration.overlay import overlay_path
+
         path = overlay_path(stored.result, self.folder, hashed=self.hashed)
         try:
             made_s = datetime.fromisoformat(stored.processed_utc).timestamp()

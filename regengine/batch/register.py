@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from regengine import pipeline
 from regengine.batch.at_hand import RunFiles, frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.overlays import Drawing, OverlayFolder, draw_overlays
@@ -26,17 +25,18 @@ from regengine.batch.same_settings import RunSettings
 from regengine.errors import ConfigError, EphemerisError, FrameError, shown
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import counted, printable
+from regengine.io.times import iso_utc
 from regengine.io.urls import Url
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_records import FrameRecords, archive_frame_id
-from regengine.pipeline import RunInputs
 from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
-from regengine.registration.report_result import iso_utc
-from regengine.result import Reason
+from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
+from regengine.result import FrameResult, Reason
+from regengine.run_inputs import RunInputs
 from regengine.store.snapshot import iter_frames_numbered
 from regengine.store.writer import StoreWriter
 
@@ -102,19 +102,19 @@ class RegisterRun:
             limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
             memory_mb=self.memory_mb,
             prepare=prepare,
-            facts_of=partial(pipeline.facts_of_photo, inputs=self.inputs) if share else None,
+            facts_of=partial(facts_of_photo, inputs=self.inputs) if share else None,
             stop=stop,
             advance=advance,
         )
         with photos_at_hand(self.photos, writer, options) as (photos, at_hand):
             if self.scheduler is None:
-                process = partial(pipeline.process_photo, inputs=self.inputs)
+                process = partial(process_photo, inputs=self.inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
             else:
                 from regengine.batch.cluster import run_on_cluster
 
                 inputs = self.inputs.found_anywhere()
-                process = partial(pipeline.process_photo, inputs=inputs)
+                process = partial(process_photo, inputs=inputs)
                 summary = run_on_cluster(
                     photos,
                     process,
@@ -163,6 +163,24 @@ class RegisterRun:
                 logger.warning("no overlay of %s: %s", result.path, outcome.text)
         if drawn:
             logger.info("%s drawn of results taken from the store", counted(drawn, "overlay"))
+
+
+def process_photo(
+    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
+) -> FrameResult:
+    """Register one photo; see `regengine.pipeline.process_photo`."""
+    from regengine import pipeline  # loaded where photos are worked on: in a worker, if any
+
+    return pipeline.process_photo(path, inputs, hints)
+
+
+def facts_of_photo(path: Path, inputs: RunInputs) -> FrameFacts | None:
+    """Time and camera of a photo, by which it shares with others; None where they are not known."""
+    try:
+        frame = read_frame(path, records=inputs.open()[2], options=inputs.frame)
+    except FrameError:
+        return None
+    return FrameFacts.from_record(frame)
 
 
 def settings_of(inputs: RunInputs) -> RunSettings:

@@ -17,6 +17,11 @@ _ISO = re.compile(
 _SIXTIETH_SECOND = re.compile(r"^(\d\d:?\d\d:?)60(?!\d)", re.ASCII)
 
 
+def iso_utc(moment: datetime) -> str:
+    """A time as records spell it: ``2012-03-28T15:46:41Z``, with what it has of a second."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def parse_zone(text: str) -> timezone | None:
     """Time zone out of ``Z``, ``UTC``, ``+02:00``, ``+9:00``, ``-0330``, ``UTC+9``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 
 import numpy as np
@@ -16,6 +16,7 @@ from matchers.footprint import corner_lonlat, diagonal_km
 from matchers.pose import track_offsets_m
 from matchers.verify import LIGHTS
 from regengine.io.plain import counted
+from regengine.io.times import iso_utc
 from regengine.orbit.missions import doubt_time
 from regengine.orbit.propagation import CameraPosition, track_positions
 from regengine.orbit.sun_moon import sun_direction, sun_moon
@@ -502,11 +503,6 @@ def no_match_result(
         lights="" if info is None else info.product,
         engine_version=version("regengine"),
     )
-
-
-def iso_utc(moment: datetime) -> str:
-    """A time as the records spell it: ``2012-03-28T15:46:41Z``."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:

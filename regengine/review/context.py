@@ -20,10 +20,10 @@ from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
-    from regengine.pipeline import RunInputs
     from regengine.references.reference import LightMap
     from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
+    from regengine.run_inputs import RunInputs
     from regengine.store.reviews import Decisions
 
 # What a store says of a photo whose decoding may take this process with it, too

@@ -20,8 +20,8 @@ from matchers.camera import Camera
 from regengine.errors import ConfigError, RegengineError, one_line
 
 if TYPE_CHECKING:
-    from regengine.pipeline import RunInputs
     from regengine.result import FrameResult
+    from regengine.run_inputs import RunInputs
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 

@@ -22,8 +22,8 @@ from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
-    from regengine.pipeline import RunInputs
     from regengine.references.reference import LightMap
+    from regengine.run_inputs import RunInputs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
@@ -151,7 +151,7 @@ def open_review(
     """
 
     def search_inputs() -> RunInputs:
-        from regengine.pipeline import RunInputs
+        from regengine.run_inputs import RunInputs
 
         return RunInputs(
             lights=tuple(lights),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from regengine.errors import ConfigError
 from regengine.orbit.missions import ANY_KM, mission_heights_km
-from regengine.references.reference import Bounds, parse_bounds
 
 if TYPE_CHECKING:
+    from regengine.references.reference import Bounds
     from regengine.registration.index.earth import EarthIndex
 
 
@@ -44,6 +44,8 @@ def parse_blind_options(
 
     Raises ConfigError if an option makes no sense.
     """
+    from regengine.references.reference import parse_bounds
+
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} makes no sense: write --blind always, auto or never.")
     for option, value in (("--bbox", bbox), ("--mission", mission)):

@@ -13,6 +13,7 @@ from detectors.types import FloatArray, StreakDetections, StreakFlag
 from matchers.streak_naming import Errors, Naming, PredictedTracks, Streak, name_streaks
 from regengine.io.plain import rounded
 from regengine.io.tables import cell
+from regengine.io.times import iso_utc
 from regengine.photo.frame import Frame
 from regengine.sky.drawing import NAMED_FROM
 from regengine.sky.satellites.catalogue import TAIL_ACROSS, TAIL_FACTOR, TAIL_SHARE, Satellites
@@ -124,7 +125,7 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
     return {
         "frame": photo.frame.frame_id,
         "path": str(photo.frame.path),
-        "time_utc": exposure.start_utc.isoformat().replace("+00:00", "Z"),
+        "time_utc": iso_utc(exposure.start_utc),
         "exposure_s": exposure.exposure_s,
         "clock_sigma_s": exposure.clock_sigma_s,
         "observer": exposure.observer.describe(exposure.middle_days),
