@@ -181,7 +181,7 @@ class Line:
     log10_false_alarm: float = float("nan")  # expected number of such lines by chance
 
     def scaled(self, factor: float) -> Line:
-        """The same in a frame of which squares of so many pixels were one."""
+        """The same in a frame of which so many pixels a side were one."""
         return replace(
             self,
             path=self.path.scaled(factor),
@@ -190,7 +190,7 @@ class Line:
             line_sigma_px=factor * self.line_sigma_px,
             end_sigma_px=(factor * self.end_sigma_px[0], factor * self.end_sigma_px[1]),
             u=factor * self.u,
-            bin_px=factor * self.bin_px,
+            bin_px=round(factor * self.bin_px),
         )
 
     @property
