@@ -10,7 +10,7 @@ import numpy as np
 from detectors.psf import FWHM_PER_SIGMA
 from detectors.stamps import nearest_pixels
 from detectors.streak_describe import is_piece, joined_line
-from detectors.streak_frame import StreakFrame
+from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, without_level
 from detectors.streak_line import (
     WIDEST_PX,
     Line,
@@ -18,6 +18,7 @@ from detectors.streak_line import (
     fitted_line,
     followed,
     longest_run,
+    refitted,
     strip_along,
 )
 from detectors.streak_search import Hunt, binned, streak_band
@@ -153,6 +154,28 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
     )
 
 
+def in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
+    """Bright streaks measured again above a level that neither they nor stars have raised.
+
+    The median that shows them takes light from their profile, unevenly also beside them, where
+    that counts as scatter.
+
+    `lines`: in pixels of the frame, as of `bright_lines`; `hidden` (h, w): their bands and all
+    else that stands out.
+    """
+    whole = without_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
+    all_known = (~frame.ignored).astype(np.float32)
+    measures = []
+    for line in lines:
+        light, known, size = whole, all_known, line.bin_px
+        if size > 1:
+            light, known = binned(light * known, size), binned(known, size) / np.float32(size)
+        own = line.scaled(1.0 / size)
+        again = refitted(_cut(light, own.path)[0] * known, known, own)
+        measures.append(again.scaled(size))
+    return measures
+
+
 def _found(light: FloatImage, known: FloatImage, size: int, widest_px: float) -> list[Line]:
     """Bright streaks of one size of squares."""
     level = _median(light)
@@ -251,11 +274,15 @@ def _fitted(above: FloatImage, known: FloatImage, rough: Path, sigma: float) -> 
     """The least-squares line; stars on it count no more than it does."""
     if sigma > WIDEST_PX:
         return None
-    u = np.arange(0.0, rough.length_px + 1.0)
-    x, y = rough.at(u, 0.0)
-    level = float(np.median(above[nearest_pixels(above.shape, x, y)]))
+    cut, level = _cut(above, rough)
     if level < LIT_SIGMA[0]:
         return None
-    cut = np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level)
     line = fitted_line(cut * known, known, rough, sigma, LEAST_SNR)
     return None if line is None or line.snr < LEAST_SNR else line
+
+
+def _cut(above: FloatImage, path: Path) -> tuple[FloatImage, float]:
+    """The light without what is far brighter than the usual light of a path, and that."""
+    x, y = path.at(np.arange(0.0, path.length_px + 1.0), 0.0)
+    level = float(np.median(above[nearest_pixels(above.shape, x, y)]))
+    return np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level), level

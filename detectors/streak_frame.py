@@ -148,20 +148,20 @@ def flattened(
     Gives `flat` and `texture`: by how much the blurred noise exceeded white noise, at least 1.
     """
     known = ~hidden
-    flat, texture = _evened(_without_level(residual, known, FLAT_SIGMA_PX), hidden)
+    flat, texture = _evened(without_level(residual, known, FLAT_SIGMA_PX), hidden)
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
     bright = gaussian_blur(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * blurred_noise(BRIGHT_BLUR_PX)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
-    flat, texture = _evened(_without_level(residual, dark, FLAT_SIGMA_PX), hidden)
+    flat, texture = _evened(without_level(residual, dark, FLAT_SIGMA_PX), hidden)
     if float(texture.max()) < LEAST_TEXTURE:
         return flat, texture
-    fine, fine_texture = _evened(_without_level(residual, dark, FINE_SIGMA_PX), hidden)
+    fine, fine_texture = _evened(without_level(residual, dark, FINE_SIGMA_PX), hidden)
     return np.where(fine_texture < FINE_GAIN * texture, fine, flat), texture
 
 
-def _without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
+def without_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
     """The residual less its Gaussian blur; only known pixels tell of that."""
     h, w = residual.shape
     weight = known.astype(np.float32)

@@ -79,6 +79,17 @@ class Path:
             bow_px=self.bow_px * part**2,
         )
 
+    def scaled(self, factor: float) -> Path:
+        """The same in a frame of which so many pixels a side were one."""
+        shift = 0.5 * (factor - 1.0)
+        return Path(
+            x1=factor * self.x1 + shift,
+            y1=factor * self.y1 + shift,
+            x2=factor * self.x2 + shift,
+            y2=factor * self.y2 + shift,
+            bow_px=factor * self.bow_px,
+        )
+
     def moved(self, first_px: float, second_px: float, bow_px: float = 0.0) -> Path:
         """The path with its ends moved to the right, and more bow."""
         cos, sin = self.along
@@ -169,24 +180,17 @@ class Line:
     bin_px: int = 1  # side of the squares of pixels that the steps were measured in
     log10_false_alarm: float = float("nan")  # expected number of such lines by chance
 
-    def scaled(self, factor: int) -> Line:
-        """The same in a frame of which squares of so many pixels were one."""
-        path, shift = self.path, 0.5 * (factor - 1)
+    def scaled(self, factor: float) -> Line:
+        """The same in a frame of which so many pixels a side were one."""
         return replace(
             self,
-            path=Path(
-                x1=factor * path.x1 + shift,
-                y1=factor * path.y1 + shift,
-                x2=factor * path.x2 + shift,
-                y2=factor * path.y2 + shift,
-                bow_px=factor * path.bow_px,
-            ),
+            path=self.path.scaled(factor),
             sigma_px=factor * self.sigma_px,
             bow_sigma_px=factor * self.bow_sigma_px,
             line_sigma_px=factor * self.line_sigma_px,
             end_sigma_px=(factor * self.end_sigma_px[0], factor * self.end_sigma_px[1]),
             u=factor * self.u,
-            bin_px=factor * self.bin_px,
+            bin_px=round(factor * self.bin_px),
         )
 
     @property
@@ -401,6 +405,23 @@ def fitted_line(
         if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
     return measured(light, known, path, sigma, errors)
+
+
+def refitted(light: FloatImage, known: FloatImage, line: Line) -> Line:
+    """A line fitted again in other light of its frame, where its ends stay.
+
+    `light`, `known` (h, w): as of `fitted_line`.
+    """
+    path, sigma = line.path, line.sigma_px
+    errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
+    for _ in range(PASSES):
+        strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
+        width = sigma
+        moved, sigma, errors = _least_squares(strip, path, sigma, line.sigma_px)
+        path = path.moved(*moved)
+        if max(map(abs, moved)) < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
+            break
+    return measured(light, known, path, sigma, errors, line.end_sigma_px) or line
 
 
 def followed(light: FloatImage, known: FloatImage, line: Line) -> Line:

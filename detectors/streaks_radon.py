@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from detectors.scale_space import blurred_noise, gaussian_blur
 from detectors.stamps import nearest_pixels
-from detectors.streak_bright import BrightLines, bright_lines
+from detectors.streak_bright import BrightLines, bright_lines, in_own_light
 from detectors.streak_describe import described, in_trains, is_piece, joined_line
 from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, clipped_streaks, flattened
 from detectors.streak_line import WIDEST_PX, Line, Path, fitted_line, strip_along
@@ -124,6 +124,10 @@ class Radon:
                 hidden |= streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(without_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
+        # Only now, for what is found and left out goes by the light that showed it
+        obvious = [one for one in lines if np.isnan(one.log10_false_alarm)]
+        measures = iter(in_own_light(frame, obvious, hidden))
+        lines = [next(measures) if np.isnan(one.log10_false_alarm) else one for one in lines]
         chance = [
             float(log10_false_alarm(one.snr, pixels))
             if np.isnan(one.log10_false_alarm)

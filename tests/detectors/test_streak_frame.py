@@ -38,10 +38,12 @@ def around(degrees, length=120.0, middle=(128.3, 100.2)):
 
 @pytest.mark.parametrize("degrees", [0.0, 45.0, 90.0])
 @pytest.mark.parametrize(
-    ("snr", "end_px", "line_px", "share"), [(3.0, 1.6, 0.4, 0.09), (200.0, 0.08, 0.03, 0.045)]
+    ("snr", "end_px", "line_px", "wider", "share"),
+    # Interpolation between pixels adds up to a quarter of a square pixel to a width's square
+    [(3.0, 1.6, 0.4, 0.09, 0.09), (200.0, 0.08, 0.03, 0.055, 0.02)],
 )
 def test_a_line_comes_back_with_its_ends_width_and_flux(
-    degrees, snr, end_px, line_px, share
+    degrees, snr, end_px, line_px, wider, share
 ) -> None:
     ends = around(degrees)
     found = RADON.detect(drawn(ends, snr))
@@ -52,9 +54,23 @@ def test_a_line_comes_back_with_its_ends_width_and_flux(
         off = (x - 128.3) * along[1] - (y - 100.2) * along[0]
         assert abs(off) < line_px
     assert found.length_px[0] == pytest.approx(120.0, abs=end_px)
-    assert found.width_px[0] == pytest.approx(2.3548 * SIGMA_PX, rel=share)
+    assert found.width_px[0] == pytest.approx(2.3548 * SIGMA_PX, rel=wider)
     assert found.flux[0] == pytest.approx(flux_of(snr, 120.0), rel=share)
     assert found.flags[0] == 0
+
+
+@pytest.mark.parametrize("degrees", [20.0, 70.0, 160.0])
+@pytest.mark.parametrize(
+    ("sigma_px", "peak"), [(1.2, 12.0), (1.5, 8.0), (2.0, 10.0), (2.5, 30.0), (4.0, 30.0)]
+)
+def test_a_bright_streak_has_all_its_light_however_wide(sigma_px, peak, degrees) -> None:
+    light = peak * streak_light(SHAPE, around(degrees, 170.0), sigma_px)
+    found = RADON.detect(LEVEL + NOISE * light + white(1, NOISE))
+    assert len(found) == 1
+    assert found.flux[0] == pytest.approx(NOISE * light.sum(), rel=0.03)
+    # Of a filter that fits, the root of the sum of squares over the noise
+    assert found.snr[0] == pytest.approx(np.sqrt((light**2).sum()), rel=0.05)
+    assert found.width_px[0] == pytest.approx(2.3548 * np.hypot(sigma_px, 0.4), rel=0.025)
 
 
 def test_a_line_is_cut_by_the_edge_and_by_a_mask() -> None:

@@ -84,7 +84,8 @@ def fit_gain(
 
     Cells count by Tukey's biweight. What they tell is summed over blocks of 25 km, and weighed by
     how much these differ (the sandwich of Liang and Zeger), before it is put together with what is
-    known of lenses and air beforehand.
+    known of lenses and air beforehand. That rules alone, with its sigma, where cells say nothing:
+    falloff if they lie equally far from the middle, slant if they are seen through equal air.
 
     References
     ----------
@@ -235,15 +236,23 @@ def _blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
 def _told(
     weighted: Values, slope: Values, residual: Values, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
-    """Information on the parameters from blocks that err as one, and the step it asks for."""
+    """Information on the parameters from blocks that err as one, and the step it asks for.
+
+    Both are 0 of a parameter on which no cell depends: it stays as it was known beforehand.
+    """
     normal = weighted @ slope.T
+    told = np.diag(normal) != 0.0
+    normal, weighted = normal[np.ix_(told, told)], weighted[told]
     normal[np.diag_indices(len(normal))] *= 1.0 + 1e-9
     sums = np.stack([np.bincount(blocks, weights=row * residual) for row in weighted])
     count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
     inner = sums @ sums.T * (count / max(count - len(normal), 1))
     inner[np.diag_indices(len(inner))] += 1e-6 * np.diag(normal)
     inner *= CLUSTERED**2
-    return normal @ np.linalg.solve(inner, normal), np.linalg.solve(normal, sums.sum(axis=1))
+    information, step = np.zeros((len(told), len(told))), np.zeros(len(told))
+    information[np.ix_(told, told)] = normal @ np.linalg.solve(inner, normal)
+    step[told] = np.linalg.solve(normal, sums.sum(axis=1))
+    return information, step
 
 
 def r_squared(first: Values, second: Values) -> float:

@@ -126,6 +126,29 @@ def test_where_cells_say_nothing_what_is_known_beforehand_rules() -> None:
     assert -0.4 < shy.falloff < 0.0
 
 
+@pytest.mark.parametrize("falloff_known", [False, True])
+@pytest.mark.parametrize("radius_sq", [0.0, 0.37, 1.0, None])
+@pytest.mark.parametrize("air", [1.3, None])
+def test_cells_that_are_equal_tell_the_gain_alone(
+    radius_sq: float | None, air: float | None, falloff_known: bool
+) -> None:
+    """Of the photo's middle, where what is unknown on the way to the cells is in its sigma."""
+    equal: dict[str, Array] = {}
+    equal |= {} if radius_sq is None else {"radius_sq": np.full((SIDE, SIDE), radius_sq)}
+    equal |= {} if air is None else {"air": np.full((SIDE, SIDE), air)}
+    planted = {"falloff": 0.0} if falloff_known else {"falloff": -0.4}
+    found = fitted(3, falloff_known=falloff_known, **planted, **equal)
+    if radius_sq is not None:
+        own = 0.0 if falloff_known else 0.4
+        assert (found.falloff, found.falloff_sigma) == pytest.approx((-own, own), abs=1e-6)
+        at_middle = np.hypot(0.04, radius_sq * own)
+        assert found.gain_sigma / found.gain == pytest.approx(at_middle, abs=0.01)
+    if air is not None:
+        assert (found.slant, found.slant_sigma) == pytest.approx((0.1, 0.4), abs=1e-6)
+    assert found.gain == pytest.approx(0.01, rel=0.03)
+    assert found.exponent == pytest.approx(1.0, abs=0.05)
+
+
 def test_falloff_is_one_of_a_lens_and_held_where_it_is_known() -> None:
     for planted, expected in ((1.5, 0.0), (-3.0, -1.1)):
         clipped = fitted(3, falloff=planted)
