@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_map_makers import STEP, blob, centroid, write_geotiff
 
+from regengine import LightMap, open_light_map
 from regengine.errors import ConfigError, LightMapError
-from regengine.references import LightMap, open_light_map
 from regengine.references.build import build
 from regengine.references.lights import display_saturation, log_radiance
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from regengine import LightMap, open_light_map
 from regengine.errors import LightMapError
-from regengine.references.reference import LightMap, open_light_map
 from regengine.review import map_tiles
 from regengine.review.map_tiles import WHITE_OF, MapTiles
 

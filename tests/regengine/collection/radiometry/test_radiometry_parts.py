@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from regengine import open_light_map
 from regengine.collection.radiometry.cells import (
     MapCells,
     PhotoCells,
@@ -32,7 +33,6 @@ from regengine.collection.radiometry.gain import (
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from regengine.io.gdal import gdal_session
-from regengine.references import open_light_map
 from tests.example_results import nadir_camera
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from regengine.references.reference import LightMap, open_light_map
+from regengine import LightMap, open_light_map
 from regengine.registration.index.earth import EarthIndex, build_earth_index, write_earth_index
 from tests.conftest import ROOT
 
