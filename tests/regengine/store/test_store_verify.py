@@ -47,6 +47,20 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def roomy(sound: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with room for wrong texts."""
+    store = Path(shutil.copy(sound, tmp_path_factory.mktemp("roomy")))
+    with h5py.File(store, "r+") as file:
+        for name in ("frames/category", "provenance/processed_utc"):
+            values, attributes = file[name][()], dict(file[name].attrs)
+            del file[name]
+            file.create_dataset(name, data=values.astype("S9"), maxshape=(None,), chunks=(9,))
+            file[name].attrs.update(attributes)
+    assert codes(store) == set()
+    return store
+
+
 @pytest.fixture
 def store(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(sound, tmp_path / "run.h5"))
@@ -193,14 +207,10 @@ NAN, INFINITE = float("nan"), float("inf")
         (put("provenance/search_pass", 0, 5), "search_pass"),
     ],
 )
-def test_what_is_wrong_is_found(store: Path, edit: Callable[[h5py.File], None], code: str) -> None:
-    with h5py.File(store, "r+") as file:
-        for name in ("frames/category", "provenance/processed_utc"):  # room for wrong texts
-            values, attributes = file[name][()], dict(file[name].attrs)
-            del file[name]
-            file.create_dataset(name, data=values.astype("S9"), maxshape=(None,), chunks=(9,))
-            file[name].attrs.update(attributes)
-    assert codes(store) == set()
+def test_what_is_wrong_is_found(
+    roomy: Path, tmp_path: Path, edit: Callable[[h5py.File], None], code: str
+) -> None:
+    store = Path(shutil.copy(roomy, tmp_path / "run.h5"))
     with h5py.File(store, "r+") as file:
         edit(file)
     problems = verify_store(store).problems
