@@ -29,7 +29,7 @@ from regengine.batch.run import (
 )
 from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import the_better
-from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
+from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter
@@ -63,7 +63,7 @@ def make(folder: Path, *names: str) -> list[Path]:
 
 
 def hint_of(result: FrameResult) -> str | None:
-    return dict(result.sources).get(SOURCE)
+    return dict(result.sources).get("hint")
 
 
 def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:

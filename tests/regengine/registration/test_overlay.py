@@ -18,8 +18,6 @@ from matchers.light_grid import LightGrid
 from regengine.places import coast_lines
 from regengine.registration import overlay
 from regengine.registration.overlay import (
-    CONTOURS,
-    POINT,
     draw_coast,
     draw_contours,
     draw_graticule,
@@ -31,6 +29,9 @@ from regengine.registration.overlay import (
 )
 from regengine.result import FrameResult
 from tests.example_results import nadir_camera, nothing_found, proposal
+
+CONTOURS = ((0, 110, 200), (0, 200, 255), (255, 0, 230))  # blues and magenta: no street lamp is
+POINT = 90, 255, 90
 
 TOWN = (136.95, 35.72)
 
