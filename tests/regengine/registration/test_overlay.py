@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from matchers.camera import Camera
 from matchers.light_grid import LightGrid
+from regengine import Registration
 from regengine.places import coast_lines
 from regengine.registration import overlay
 from regengine.registration.overlay import (
@@ -27,8 +29,7 @@ from regengine.registration.overlay import (
     find_visible_region,
     render_map,
 )
-from regengine.result import FrameResult
-from tests.example_results import nadir_camera, nothing_found, proposal
+from tests.example_results import nadir_camera, nothing_found, proposal, solved
 
 CONTOURS = ((0, 110, 200), (0, 200, 255), (255, 0, 230))  # blues and magenta: no street lamp is
 POINT = 90, 255, 90
@@ -218,30 +219,21 @@ def test_without_a_map_the_points_are_drawn_all_the_same() -> None:
 
 
 def test_words_tell_what_the_result_says() -> None:
-    from regengine.records import (
-        centre_text,
-        degrees_text,
-        probability_text,
-        probability_words,
-        summary_words,
-    )
+    def words(**known: Any) -> str:
+        return repr(Registration(replace(proposal(), **known)))
 
-    result: FrameResult = proposal()
-    mirrored = replace(
-        result, solved=replace(result.solved, camera=replace(nadir_camera(), mirrored=True))
-    )
-    words = " ".join(summary_words(mirrored))
-    for text in ("0.9997", "margin 0.29", "143 matched", "mirrored", "orientation 6", "-131.7 s"):
-        assert text in words
-    for text in ("residual 0.7 px (160 m)", "off-nadir 0°", "focal length 1506 px", "391 km (tle)"):
-        assert text in words
-    assert centre_text(result) == "35.70 N 136.90 E"
-    assert centre_text(nothing_found()) == ""
-    sky = replace(result.solved, camera=nadir_camera(tilt_deg=120.0))
-    assert centre_text(replace(result, solved=sky)) == "sky"
-    assert degrees_text(-0.5, -33.333, digits=1) == "33.3 S 0.5 W"
-    shown = [probability_text(p) for p in (None, 0.5, 0.9997, 0.99999, 0.004, 0.000001)]
-    assert shown == ["", "0.50", "0.9997", ">0.9999", "0.0040", "<0.0001"]
+    mirrored = solved(replace(nadir_camera(), mirrored=True))
+    for text in (
+        *("0.9997", "margin 0.29", "143 matched", "mirrored", "orientation 6", "-131.7 s"),
+        *("residual 0.7 px (160 m)", "off-nadir 0°", "focal length 1506 px", "391 km (tle)"),
+        "centre 35.70 N 136.90 E",
+    ):
+        assert text in words(solved=mirrored)
+    assert "centre sky" in words(solved=solved(nadir_camera(tilt_deg=120.0)))
+    assert "centre" not in repr(Registration(nothing_found()))
+    told = {0.5: "0.50", 0.9997: "0.9997", 0.99999: ">0.9999", 0.004: "0.0040", 1e-6: "<0.0001"}
+    for probability, text in told.items():
+        assert f"; probability {text};" in words(probability=probability)
     for low, high, limits in ((0.97, 1.0, "0.97 to 1"), (0.0, 0.99995, "0 to >0.9999")):
-        within = replace(result, probability=0.98, probability_low=low, probability_high=high)
-        assert probability_words(within) == f"0.98 ({limits})"
+        within = words(probability=0.98, probability_low=low, probability_high=high)
+        assert f"; probability 0.98 ({limits});" in within
