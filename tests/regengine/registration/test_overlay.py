@@ -18,13 +18,11 @@ from matchers.camera import Camera
 from matchers.light_grid import LightGrid
 from regengine import Registration
 from regengine.places import coast_lines
-from regengine.registration import overlay
 from regengine.registration.overlay import (
     draw_coast,
     draw_contours,
     draw_graticule,
     draw_overlay,
-    draw_points,
     draw_towns,
     find_visible_region,
     render_map,
@@ -164,16 +162,6 @@ def test_every_drawn_pixel_shows_the_coast_or_a_round_degree(
         assert (away / pixel[judged]).max() < 1.6
 
 
-def test_the_light_under_a_control_point_stays_seen() -> None:
-    """A person compares it in photo and map: a town takes a few pixels of the small views."""
-    for sigma_px in (0.1, 4.0, np.nan):
-        point = replace(proposal().control_points[0], x=100.0, y=50.0, sigma_px=sigma_px)
-        picture = np.full((100, 200, 3), 90, np.uint8)
-        picture = draw_points(picture, [point], 1.0, [""])
-        assert (picture[47:54, 97:104] == 90).all()
-        assert len(coloured(picture, POINT)) > 30
-
-
 def test_towns_are_named_where_they_are_the_larger_first() -> None:
     camera = nadir_camera(136.9, 35.17)
     picture = np.zeros((camera.height_px, camera.width_px, 3), np.uint8)
@@ -197,19 +185,6 @@ def test_the_coast_on_both_sides_of_the_antimeridian(lon: float) -> None:
     for place in ((179.88, -16.62), (-179.88, -16.79)):
         x, y = (int(v) for v in camera.lonlat_to_pixel(*place))
         assert picture[y - 40 : y + 41, x - 40 : x + 41].any()
-
-
-@pytest.mark.parametrize("verdict", ["accepted", "review"])
-def test_a_proposal_shows_photo_map_and_words(verdict: str) -> None:
-    result = proposal(verdict=verdict)
-    photo = np.zeros((426, 640, 3), np.uint8)
-    picture = draw_overlay(result, photo, 1.0, grid_around(result.solved.camera))
-    assert picture.dtype == np.uint8
-    assert picture.shape[1] == 1000
-    assert picture.shape[0] > 426 + 211
-    assert len(coloured(picture[:40], overlay.VERDICT_COLOURS[verdict])) > 100
-    assert len(coloured(picture, CONTOURS[-1])) > 8
-    assert len(coloured(picture, POINT)) > 60
 
 
 def test_without_a_map_the_points_are_drawn_all_the_same() -> None:

@@ -76,14 +76,6 @@ def codes(path: Path) -> set[str]:
     return {problem["code"] for problem in verified(path)["problems"]}
 
 
-def test_a_sound_store_has_no_problems(store: Path) -> None:
-    before = store.read_bytes()
-    found = verified(store)
-    assert (found["frames"], found["parts"], found["problems"]) == (FRAMES, 0, [])
-    assert store.read_bytes() == before
-    assert [p.name for p in store.parent.iterdir()] == ["run.h5"]
-
-
 def test_parts_are_checked_too(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     with StoreWriter(path) as writer:
