@@ -167,8 +167,3 @@ def fake_process(path: Path) -> FrameResult:
     made = nothing_found(name) if "dark" in name else proposal(name)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return replace(made, path=str(path), sha256=sha256)
-
-
-def fake_process_photo(path: Path, inputs: object) -> FrameResult:
-    """`fake_process` with the signature of the real one."""
-    return fake_process(path)
