@@ -41,15 +41,15 @@ def nadir_camera(lon: float = 136.9, lat: float = 35.7, *, tilt_deg: float = 0.0
     )
 
 
-def solved(tilt_deg: float = 0.0) -> SolvedCamera:
-    camera = nadir_camera(tilt_deg=tilt_deg)
+def solved(camera: Camera, late_s: float = -131.7) -> SolvedCamera:
     return SolvedCamera(
-        camera=camera, along_track_offset_s=-131.7, off_nadir_deg=camera.off_nadir_deg
+        camera=camera, along_track_offset_s=late_s, off_nadir_deg=camera.off_nadir_deg
     )
 
 
-def control_point(x: float, y: float) -> ControlPoint:
-    lon, lat = nadir_camera().pixel_to_lonlat(x, y)
+def control_point(x: float, y: float, camera: Camera | None = None) -> ControlPoint:
+    """A pixel at the place where a camera has it."""
+    lon, lat = (camera or nadir_camera()).pixel_to_lonlat(x, y)
     return ControlPoint(
         x=float(x),
         y=float(y),
@@ -66,7 +66,7 @@ def control_point(x: float, y: float) -> ControlPoint:
 def hypothesis(rank: int) -> Hypothesis:
     return Hypothesis(
         rank=rank,
-        solved=solved(tilt_deg=float(rank)),
+        solved=solved(nadir_camera(tilt_deg=float(rank))),
         ncc=0.7 - 0.2 * rank,
         log10_odds=38.2 - 30.0 * rank,
         centre_lon=136.9,
@@ -107,7 +107,7 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
             sigma_along_km=60.0,
             sigma_cross_km=1.0,
         ),
-        solved=solved(),
+        solved=solved(nadir_camera()),
         control_points=tuple(
             control_point(x, y) for x, y in ((100, 90), (520, 80), (540, 330), (90, 340))
         ),
@@ -167,8 +167,3 @@ def fake_process(path: Path) -> FrameResult:
     made = nothing_found(name) if "dark" in name else proposal(name)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return replace(made, path=str(path), sha256=sha256)
-
-
-def fake_process_photo(path: Path, inputs: object) -> FrameResult:
-    """`fake_process` with the signature of the real one."""
-    return fake_process(path)

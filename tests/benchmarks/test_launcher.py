@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME` where a package is not installed that the benchmark needs."""
+"""`python -m benchmarks NAME`: its help, and what it says of a package that is missing."""
 
 from __future__ import annotations
 
@@ -64,17 +64,24 @@ def test_every_benchmark_says_in_a_sentence_what_to_install() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(launcher.available()))
+def test_every_benchmark_tells_its_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        launcher.main([name, "--help"])
+    assert ended.value.code == 0
+    assert "--help" in capsys.readouterr().out
+
+
 def test_a_package_that_is_missed_on_the_way_is_told_too(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(argv: list[str]) -> int:
         raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
 
     monkeypatch.setattr(launcher.importlib, "import_module", lambda _: SimpleNamespace(main=fail))
-    assert launcher.main([name]) == 2
+    assert launcher.main(["scenes"]) == 2
     said = capsys.readouterr().err
     assert said == (
-        f"Error: The benchmark {name} needs pandas, which is not installed: "
+        "Error: The benchmark scenes needs pandas, which is not installed: "
         "pip install 'regengine[gis]'.\n"
     )
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from tle_lines import Elements
 
-from benchmarks import __main__ as launcher
 from benchmarks import orbit_uncertainty
 from regengine.orbit import load_tle_file
 
@@ -38,14 +37,3 @@ def test_it_measures_what_was_built_in(archive):
     # 0.01 degrees of node: a plane turned by 0.01 sin(51.6) degrees, 0.93 km at its widest.
     assert 0.8 < size[other_kind, 1].max() < 1.1
     assert size[:, 2].max() < 0.5
-
-
-def test_benchmarks_are_found_by_being_there(tmp_path):
-    assert launcher.available()["orbit-uncertainty"].startswith("How far element sets lead astray")
-    (tmp_path / "some_thing.py").write_text('"""Says this.\n\nMore."""\ndef main(argv): ...\n')
-    (tmp_path / "helper.py").write_text('"""No benchmark."""\n')
-    (tmp_path / "_private.py").write_text("def main(argv): ...\n")
-    package = tmp_path / "big_one"
-    package.mkdir()
-    (package / "__init__.py").write_text('"""A package."""\ndef main(argv): ...\n')
-    assert launcher.available(tmp_path) == {"big-one": "A package.", "some-thing": "Says this."}

@@ -14,7 +14,7 @@ from shapely import LineString
 from benchmarks.streets import summarise
 from benchmarks.streets.maps import CityStreets
 from benchmarks.streets.trials import TrialPlan
-from regengine.references.streets import build_streets
+from tests.kit.program import run
 
 LON, LAT = 2.3, 48.8
 
@@ -30,7 +30,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> CityStreets:
     ]
     columns = {"highway": ["track", "track", "primary"]}
     geopandas.GeoDataFrame(columns, geometry=lines, crs=4326).to_file(folder / "town.fgb")
-    build_streets([folder / "town.fgb"], folder / "town.tif")
+    said = run("streets", "build", folder / "town.fgb", "--out", folder / "town.tif", "--quiet")
+    assert said.code == 0, said.err
     return CityStreets.open(folder / "town.tif")
 
 

@@ -20,7 +20,7 @@ from benchmarks.trials.attempt import (
 from benchmarks.trials.source import Trial
 from matchers.camera import quaternion_matrix
 from matchers.earth import ecef_to_geodetic
-from regengine.references.reference import open_light_map
+from regengine import open_light_map
 from regengine.registration.index.earth import index_in_memory
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.types import Evidence, References

@@ -78,18 +78,6 @@ def moved(east_m: float, north_m: float) -> list:
     return points
 
 
-def test_right_is_one_per_cent_of_the_diagonal_or_a_kilometre() -> None:
-    columns = score_columns(TRUTH, moved(0.0, 0.0), TRUTH)
-    bar_m = 1000.0 * columns["bar_km"]
-    assert columns["bar_km"] == pytest.approx(max(1.0, 0.01 * columns["diagonal_km"]))
-    assert columns["right"]
-    assert score_columns(TRUTH, moved(0.0, 0.99 * bar_m), TRUTH)["right"]
-    assert not score_columns(TRUTH, moved(1.01 * bar_m, 0.0), TRUTH)["right"]
-    one_wrong = [*moved(0.0, 0.0)[:3], moved(0.0, 1.01 * bar_m)[3]]
-    assert not score_columns(TRUTH, one_wrong, TRUTH)["right"]
-    assert not score_columns(TRUTH, (), TRUTH)["right"]
-
-
 def test_errors_in_metres_units_and_sigmas() -> None:
     columns = score_columns(TRUTH, moved(300.0, -250.0), TRUTH)
     assert columns["point_error_m"] == pytest.approx(4 * [np.hypot(300.0, 250.0)], abs=0.5)

@@ -64,6 +64,12 @@ def modules(*packages: str) -> list[Path]:
     return found
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A file of ours, read once for all rules."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported_names(tree: ast.AST) -> Iterator[str]:
     """Everything that a module imports, also inside functions."""
     for node in ast.walk(tree):
@@ -86,10 +92,10 @@ def called_name(node: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def wrong_imports(package: str, source: str) -> list[str]:
+def wrong_imports(package: str, tree: ast.AST) -> list[str]:
     above = PACKAGES[PACKAGES.index(package) + 1 :]
     allowed_elsewhere = {"tests", *above}
-    names = imported_names(ast.parse(source))
+    names = imported_names(tree)
     return [name for name in names if name.split(".")[0] in allowed_elsewhere or name[0] == "."]
 
 
@@ -98,7 +104,7 @@ def test_imports_run_one_way(package: str) -> None:
     wrong = {
         str(path.relative_to(ROOT)): names
         for path in modules(package)
-        if (names := wrong_imports(package, path.read_text(encoding="utf-8")))
+        if (names := wrong_imports(package, parsed(path)))
     }
     assert wrong == {}
 
@@ -114,7 +120,7 @@ def test_imports_run_one_way(package: str) -> None:
     ],
 )
 def test_the_import_rule_sees_what_it_forbids(source: str) -> None:
-    assert wrong_imports("matchers", source) != []
+    assert wrong_imports("matchers", ast.parse(source)) != []
 
 
 def test_top_level_holds_only_what_the_layout_names() -> None:
@@ -134,9 +140,8 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     assert names["test_architecture.py"] == 1  # they were looked at
 
 
-def impurities(source: str) -> list[str]:
+def impurities(tree: ast.AST) -> list[str]:
     """Where arithmetic would touch files, logs, clocks or the network."""
-    tree = ast.parse(source)
     found = [name for name in imported_names(tree) if name.split(".")[0] in FORBIDDEN_MODULES]
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called_name(node) in FORBIDDEN_CALLS:
@@ -146,7 +151,7 @@ def impurities(source: str) -> list[str]:
 
 @pytest.mark.parametrize("path", modules(*PURE), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_arithmetic_touches_no_file_and_logs_nothing(path: Path) -> None:
-    assert impurities(path.read_text(encoding="utf-8")) == []
+    assert impurities(parsed(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ def test_arithmetic_touches_no_file_and_logs_nothing(path: Path) -> None:
     ["open('a')", "import logging", "def f():\n    from urllib import request", "print(1)"],
 )
 def test_the_purity_rule_sees_what_it_forbids(source: str) -> None:
-    assert impurities(source) != []
+    assert impurities(ast.parse(source)) != []
 
 
 # Tests rely on what users have: the doors, and not what lies behind them
@@ -177,7 +182,7 @@ LEAST_SHARE_BY_DOORS = 0.5  # and this only up
 
 def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
     for path in modules("tests"):
-        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+        yield path.relative_to(ROOT), parsed(path)
 
 
 def bound_names(tree: ast.AST) -> Iterator[tuple[str, str]]:
@@ -231,7 +236,7 @@ def test_no_more_of_the_product_is_replaced_by_tests_than_before() -> None:
 def test_tests_of_use_go_through_the_doors_alone() -> None:
     wrong = {}
     for path in sorted((ROOT / "tests" / "use").glob("*.py")):
-        names = set(imported_names(ast.parse(path.read_text(encoding="utf-8"))))
+        names = set(imported_names(parsed(path)))
         ours = {name for name in names if name.split(".")[0] in {*PRODUCT, "benchmarks", "tests"}}
         inside = {
             name
@@ -250,7 +255,7 @@ def test_names_come_through_the_doors_as_often_as_before() -> None:
     assert len(by_door) / len(names) >= LEAST_SHARE_BY_DOORS, (len(by_door), len(names))
 
 
-def undocumented(source: str) -> list[str]:
+def undocumented(tree: ast.Module) -> list[str]:
     """Public functions, methods and classes without a docstring."""
 
     def visit(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
@@ -264,7 +269,6 @@ def undocumented(source: str) -> list[str]:
             if isinstance(child, ast.ClassDef):
                 yield from visit(child, f"{child.name}.")
 
-    tree = ast.parse(source)
     missing = list(visit(tree, ""))
     return missing if ast.get_docstring(tree) or not tree.body else ["the module", *missing]
 
@@ -273,7 +277,7 @@ def test_everything_public_is_documented() -> None:
     missing = {
         str(path.relative_to(ROOT)): names
         for path in modules("regengine", "detectors", "matchers", "cli")
-        if (names := undocumented(path.read_text(encoding="utf-8")))
+        if (names := undocumented(parsed(path)))
     }
     assert missing == {}
 
@@ -348,7 +352,7 @@ def test_astropy_never_downloads() -> None:
         for path in modules("regengine", "detectors", "matchers", "cli")
         if any(
             name.split(".")[0] == "astropy" and not name.startswith(("astropy.io", "astropy.wcs"))
-            for name in imported_names(ast.parse(path.read_text(encoding="utf-8")))
+            for name in imported_names(parsed(path))
         )
     ]
     assert len(users) <= 1, "astropy is imported in more than one module"

@@ -8,8 +8,10 @@ import runpy
 import shlex
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,12 @@ def regengine_calls(line: str) -> list[list[str]]:
     return [words[start + 1 :] for start in starts]
 
 
+@cache
+def leaves_of(name: str) -> list[tuple[Any, ...]]:
+    """All commands below one of ours, each as the path that leads to it."""
+    return leaves(load_command(name))
+
+
 def unknown_parts(call: list[str]) -> list[str]:
     """Words of a call that the program would not understand."""
     while call and call[0].startswith("--"):
@@ -47,7 +55,7 @@ def unknown_parts(call: list[str]) -> list[str]:
         return []
     if call[0] not in RegengineGroup.summaries:
         return call[:1]
-    paths = leaves(load_command(call[0]))
+    paths = leaves_of(call[0])
     path = max(
         (path for path in paths if [step.name for step in path] == call[: len(path)]),
         key=len,
@@ -79,11 +87,12 @@ def inline_code(page: Path) -> list[str]:
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
 
 
+@cache
 def groups() -> dict[str, set[str]]:
     """Commands that have commands of their own, each with the names of those."""
     found: dict[str, set[str]] = {}
     for name in RegengineGroup.summaries:
-        below = {path[1].name or "" for path in leaves(load_command(name)) if len(path) > 1}
+        below = {path[1].name or "" for path in leaves_of(name) if len(path) > 1}
         if below:
             found[name] = below
     return found

@@ -12,16 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from typer.testing import CliRunner
 
-from regengine.commands import app
 from regengine.errors import LightMapError
-from regengine.io.tables import FORMULA_STARTS, name_cell, path_cell
+from regengine.io.tables import name_cell, path_cell
 from regengine.photo.frame_records import frame_id_of
 from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found
+from tests.kit.program import run
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("regengine", "detectors", "matchers")
@@ -143,7 +144,7 @@ def test_a_photo_called_as_a_formula_is_no_formula_in_a_table(
     picture = np.zeros((64, 64), np.uint8)
     picture[30:33, 30:33] = 200
     Image.fromarray(picture).save("=HYPERLINK(1).png")
-    result = CliRunner().invoke(app, ["detect", "lights", "=HYPERLINK(1).png"])
-    assert result.exit_code == 0, result.stderr
-    row = result.stdout.splitlines()[1]
+    said = run("detect", "lights", "=HYPERLINK(1).png")
+    assert said.code == 0, said.err
+    row = said.out.splitlines()[1]
     assert row.startswith("'=HYPERLINK(1),./=HYPERLINK(1).png,")

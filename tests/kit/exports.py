@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from PIL import Image
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 
 from matchers.camera import Camera
-from regengine.result import FrameResult, SolvedCamera
+from regengine.result import FrameResult
 from regengine.store.reviews import Choice, Decisions, decisions_path, judged_state
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
-from tests.example_results import nadir_camera, nothing_found, proposal
+from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.kit.program import Said, run
+from tests.kit.stores import write_store
 
 __all__ = [
     "decide", "engine_points", "export", "nadir_camera", "nothing_found", "of_photo",
@@ -29,22 +27,11 @@ __all__ = [
 ]  # fmt: skip
 
 SCHEMAS = Path(__file__).parent / "stac_schemas"
-PROCESSED = "2026-11-20T12:00:00Z"
-
-
-def write_store(path: Path, results: Sequence[FrameResult]) -> Path:
-    """A store of these results."""
-    with StoreWriter(path) as writer:
-        for number, result in enumerate(results):
-            writer.add(StoredFrame(frame_index=number, result=result, processed_utc=PROCESSED))
-        writer.flush()
-    return path
 
 
 def seen_by(result: FrameResult, camera: Camera) -> FrameResult:
     """The result with another camera; points and footprint stay."""
-    solved = SolvedCamera(camera=camera, along_track_offset_s=0.0, off_nadir_deg=0.0)
-    return replace(result, solved=solved)
+    return replace(result, solved=solved(camera, 0.0))
 
 
 def photographed(result: FrameResult, path: Path) -> FrameResult:

@@ -15,18 +15,9 @@ from scipy.spatial.transform import Rotation
 from matchers.camera import Camera
 from matchers.earth import ecef_to_geodetic
 from matchers.pose import looking_at_nadir, moved, with_attitude
-from regengine.result import (
-    ControlPoint,
-    Fit,
-    FrameResult,
-    Hypothesis,
-    NadirInput,
-    Reason,
-    SolvedCamera,
-    Verdict,
-)
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
+from regengine.result import FrameResult, Reason, Verdict
+from tests.example_results import control_point, proposal, solved
+from tests.kit.stores import write_store
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 LIGHTS = SAMPLES / "lights.tif"
@@ -128,106 +119,84 @@ def turned_json(frame: str, away_km: float) -> dict[str, Any]:
     return asdict(turned_camera(true_camera(frame), away_km))
 
 
-def sample_result(frame: str, photo: Path, proposal: Proposal | None = None) -> FrameResult:
+def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> FrameResult:
     """What the made-up engine says of one sample, whose photo lies there."""
-    proposal, truth, camera = proposal or PROPOSALS[frame], truth_of(frame), true_camera(frame)
-    wrong = turned_camera(camera, proposal.away_km)
+    said, truth, camera = said or PROPOSALS[frame], truth_of(frame), true_camera(frame)
+    wrong = turned_camera(camera, said.away_km)
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
-    code = proposal.reason
-    unsolved = FrameResult(
-        frame=frame,
+    made, code = proposal(frame, said.verdict), said.reason
+    assert made.nadir is not None
+    assert made.fit is not None
+    nadir = replace(
+        made.nadir,
+        lon=lon,
+        lat=lat,
+        altitude_km=height_m / 1000.0,
+        tle_age_h=truth["tle_age_h"],
+        sigma_along_km=8.0,
+    )
+    best, second = (camera, wrong) if said.right else (wrong, camera)
+    if not (said.right or said.runner_up_right):
+        second = turned_camera(wrong)
+    known = truth["reference_points"]
+    width, height = camera.width_px, camera.height_px
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    nearest = [
+        min(known, key=lambda p: abs(p["x"] - x) + abs(p["y"] - y)) for x, y in corners if known
+    ]
+    placed: dict[str, Any] = {
+        "solved": solved(best, 0.0),
+        "control_points": tuple(
+            replace(control_point(p["x"], p["y"], best), sigma_px=0.8) for p in nearest
+        ),
+        "footprint": _corners(best),
+        "footprint_diagonal_km": 400.0,
+        "fit": replace(made.fit, matched_lights=64, log10_odds=9.0, runner_up_log10_odds=4.0),
+        "hypotheses": tuple(
+            _hypothesis(made.hypotheses[rank], camera) for rank, camera in enumerate((best, second))
+        ),
+    }
+    if said.verdict == "no_match":
+        placed = dict.fromkeys(placed) | {"control_points": (), "hypotheses": ()}
+    return replace(
+        made,
         path=str(photo),
         sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
-        verdict=proposal.verdict,
-        probability=proposal.probability,
+        probability=said.probability,
         reasons=() if code is None else (Reason(code=code, text=REASON_TEXTS[code]),),
         width_px=camera.width_px,
         height_px=camera.height_px,
         orientation=8 if frame.endswith("105") else 1,
-        category="cities",
-        category_probability=0.97,
         time_utc=truth["time_utc"],
-        camera_body="NIKON D3S",
         focal_mm=truth["focal_mm"],
         pixel_pitch_um=1000.0 * truth["focal_mm"] / camera.focal_px,
-        nadir=NadirInput(
-            lon=lon,
-            lat=lat,
-            altitude_km=height_m / 1000.0,
-            source="tle",
-            tle_age_h=truth["tle_age_h"],
-            sigma_along_km=8.0,
-            sigma_cross_km=1.0,
-        )
-        if proposal.nadir_known
-        else None,
+        sources=(),
+        nadir=nadir if said.nadir_known else None,
         lights="lights.tif",
-        engine_version="0.1.0",
-        seconds=1.0,
-    )
-    if proposal.verdict == "no_match":
-        return unsolved
-    best, second = (camera, wrong) if proposal.right else (wrong, camera)
-    if not (proposal.right or proposal.runner_up_right):
-        second = turned_camera(wrong)
-    return replace(
-        unsolved,
-        solved=_solved(best),
-        control_points=_control_points(truth, best),
-        footprint=_corners(best),
-        footprint_diagonal_km=400.0,
-        fit=Fit(
-            ncc=0.52,
-            runner_up_ncc=0.41,
-            residual_px=1.1,
-            residual_m=150.0,
-            matched_lights=64,
-            held_out_residual_px=1.4,
-            log10_odds=9.0,
-            runner_up_log10_odds=4.0,
-        ),
-        hypotheses=(_hypothesis(0, best), _hypothesis(1, second)),
+        **placed,
     )
 
 
 def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) -> Path:
     """Write a store of the samples, with its photos beside it."""
     (folder / "photos").mkdir(parents=True)
-    store = folder / "run.h5"
-    with StoreWriter(store) as writer:
-        for index, (frame, name) in enumerate(frames or zip(PROPOSALS, PROPOSALS, strict=True)):
-            photo = folder / "photos" / f"{name}.jpg"
-            shutil.copyfile(SAMPLES / f"{frame}.jpg", photo)
-            result = replace(
-                sample_result(frame, photo, OF_COPIES.get(name)),
-                frame=name,
-                path=f"photos/{name}.jpg",
-            )
-            writer.add(
-                StoredFrame(
-                    frame_index=index,
-                    result=result,
-                    parameters_sha256="made",
-                    processed_utc="2026-01-02T03:04:05Z",
-                )
-            )
-        writer.flush()
-    return store
+    results = []
+    for frame, name in frames or zip(PROPOSALS, PROPOSALS, strict=True):
+        photo = folder / "photos" / f"{name}.jpg"
+        shutil.copyfile(SAMPLES / f"{frame}.jpg", photo)
+        result = sample_result(frame, photo, OF_COPIES.get(name))
+        results.append(replace(result, frame=name, path=f"photos/{name}.jpg"))
+    return write_store(folder / "run.h5", results)
 
 
-def _solved(camera: Camera) -> SolvedCamera:
-    return SolvedCamera(camera=camera, along_track_offset_s=0.0, off_nadir_deg=camera.off_nadir_deg)
-
-
-def _hypothesis(rank: int, camera: Camera) -> Hypothesis:
-    middle = camera.pixel_to_lonlat(*camera.principal_point)
-    return Hypothesis(
-        rank=rank,
-        solved=_solved(camera),
-        ncc=0.52 - 0.11 * rank,
-        log10_odds=9.0 - 5.0 * rank,
-        centre_lon=float(middle[0]),
-        centre_lat=float(middle[1]),
+def _hypothesis(base: Any, camera: Camera) -> Any:
+    lon, lat = camera.pixel_to_lonlat(*camera.principal_point)
+    return replace(
+        base,
+        solved=solved(camera, 0.0),
+        log10_odds=9.0 - 5.0 * base.rank,
+        centre_lon=float(lon),
+        centre_lat=float(lat),
     )
 
 
@@ -236,26 +205,3 @@ def _corners(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
     lon, lat = camera.pixel_to_lonlat([0.0, right, right, 0.0], [0.0, 0.0, bottom, bottom])
     pairs = zip(lon.tolist(), lat.tolist(), strict=True)
     return tuple((x, y) if x == x else None for x, y in pairs)
-
-
-def _control_points(truth: dict[str, Any], camera: Camera) -> tuple[ControlPoint, ...]:
-    """Of the known pixels those nearest to the corners, at the places where the camera has them."""
-    known = truth["reference_points"]
-    width, height = camera.width_px, camera.height_px
-    corners = [(0, 0), (width, 0), (width, height), (0, height)]
-    chosen = [min(known, key=lambda p: abs(p["x"] - x) + abs(p["y"] - y)) for x, y in corners]
-    lon, lat = camera.pixel_to_lonlat([p["x"] for p in chosen], [p["y"] for p in chosen])
-    return tuple(
-        ControlPoint(
-            x=p["x"],
-            y=p["y"],
-            lon=float(lon[k]),
-            lat=float(lat[k]),
-            sigma_px=0.8,
-            sigma_m=120.0,
-            covariance_px=(0.64, 0.0, 0.64),
-            covariance_m=(14400.0, 0.0, 14400.0),
-            lights=9,
-        )
-        for k, p in enumerate(chosen)
-    )

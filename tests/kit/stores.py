@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 
 from matchers.camera import Camera
-from regengine.result import ControlPoint, DetectedLights, FrameResult, Reason, SolvedCamera
+from regengine.result import DetectedLights, FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
-from tests.example_results import nadir_camera, nothing_found, proposal
+from tests.example_results import control_point, nadir_camera, nothing_found, proposal, solved
 from tests.kit.shared import make_once
 
 WIDTH_PX, HEIGHT_PX = 640, 426
@@ -54,9 +54,6 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
     """A proposal whose camera, points and footprint agree."""
     lon, lat, tilt_deg = place
     camera = nadir_camera(lon, lat, tilt_deg=tilt_deg)
-    solved = SolvedCamera(
-        camera=camera, along_track_offset_s=-13.7, off_nadir_deg=camera.off_nadir_deg
-    )
     made = proposal(name, verdict)
     centre_lon, centre_lat = camera.pixel_to_lonlat((WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2)
     assert made.nadir is not None
@@ -67,13 +64,13 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
         probability_high=0.9999 if verdict == "accepted" else 0.8,
         orientation=1,
         nadir=replace(made.nadir, lon=(lon + 180.1) % 360 - 180, lat=lat),
-        solved=solved,
-        control_points=tuple(_control_point(camera, x, y + 40) for x, y in POINTS),
+        solved=solved(camera, -13.7),
+        control_points=tuple(control_point(x, y + 40, camera) for x, y in POINTS),
         footprint=tuple(_ground(camera, x, y) for x, y in CORNERS),
         hypotheses=tuple(
             replace(
                 one,
-                solved=replace(solved, along_track_offset_s=-13.7 + 9 * one.rank),
+                solved=solved(camera, -13.7 + 9 * one.rank),
                 centre_lon=float(centre_lon),
                 centre_lat=float(centre_lat),
             )
@@ -91,21 +88,6 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
 def _ground(camera: Camera, x: float, y: float) -> tuple[float, float] | None:
     lon, lat = camera.pixel_to_lonlat(x, y)
     return None if np.isnan(lon) else (float(lon), float(lat))
-
-
-def _control_point(camera: Camera, x: float, y: float) -> ControlPoint:
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    return ControlPoint(
-        x=float(x),
-        y=float(y),
-        lon=float(lon),
-        lat=float(lat),
-        sigma_px=0.6,
-        sigma_m=140.0,
-        covariance_px=(0.36, 0.01, 0.25),
-        covariance_m=(19600.0, -120.0, 15000.0),
-        lights=12,
-    )
 
 
 def make_results() -> list[FrameResult]:
@@ -226,7 +208,6 @@ def write_store(
             )
             writer.add(stored)
         writer.flush()
-    assert not writer.problems, writer.problems
     return path
 
 

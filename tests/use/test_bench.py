@@ -148,8 +148,8 @@ def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
         tmp_path / "labels.csv",
         "path,x1,y1,x2,y2,bow_px,peak_snr",
         [
-            (photo, x1 + 0.6, y1 + 0.8, x2 + 0.6, y2 + 0.8, one["bow_px"], 3.0),
-            (photo, 20, 140, 180, 130, "", 0.7),
+            (photo, x1 + 0.6, y1 + 0.8, x2 + 0.6, y2 + 0.8, one["bow_px"], 2.0),
+            (photo, 20, 140, 180, 130, "", 30),
             ("none.png", "", "", "", "", "", ""),
         ],
     )
@@ -167,16 +167,16 @@ def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
         "end_error_px": pytest.approx(1.0, abs=0.01),
         "end_error_p90_px": pytest.approx(1.0, abs=0.01),
         "recall_by": [
-            {"peak_snr": [0.5, 1.0], "length_px": length, "labels": 1, "recall": 0.0},
             {"peak_snr": [2.0, 4.0], "length_px": length, "labels": 1, "recall": 1.0},
+            {"peak_snr": [10.0, None], "length_px": length, "labels": 1, "recall": 0.0},
         ],
     }
     said = run(*words)
     told = columns_of(said.out)
     assert (told["recall"], told["end_px"], told["90_%"]) == ("0.500", "1.00", "1.00")
     assert said.out.splitlines()[-2:] == [
-        "    0.5-1    100-300       1   0.00",
         "      2-4    100-300       1   1.00",
+        "  over 10    100-300       1   0.00",
     ]
 
 

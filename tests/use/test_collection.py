@@ -22,10 +22,11 @@ from pyproj import Geod
 from shapely import Point
 
 from tests.conftest import ROOT
-from tests.kit.exports import nadir_camera, proposal, seen_by, write_store
+from tests.example_results import nadir_camera, proposal
+from tests.kit.exports import seen_by
 from tests.kit.program import Said, run
 from tests.kit.shared import make_once
-from tests.kit.stores import HOSTILE
+from tests.kit.stores import HOSTILE, write_store
 from tests.tle_lines import Elements
 
 NEXT_YEARS = range(32, 40)  # frames of places that were photographed once before

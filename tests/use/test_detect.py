@@ -218,14 +218,6 @@ def test_a_photo_of_nothing_has_a_record_and_no_row(tmp_path: Path, kind: str) -
     assert said.out.startswith("frame,path,method,")
 
 
-def test_names_in_rows_are_no_formulas(drawn: Path, tmp_path: Path) -> None:
-    path = tmp_path / "=night.png"
-    path.write_bytes((drawn / "night.png").read_bytes())
-    table = pd.read_csv(io.StringIO(run("detect", "lights", path).out))
-    assert set(table["frame"]) == {"'=night"}
-    assert set(table["path"]) == {str(path)}
-
-
 def test_what_is_wrong_is_one_sentence_and_costs_no_other_photo(
     drawn: Path, tmp_path: Path
 ) -> None:
@@ -258,26 +250,6 @@ def test_what_detect_prints_serves_as_labels(drawn: Path, tmp_path: Path, kind: 
     share = "recall" if kind == "streaks" else "completeness"
     assert (facts[best][share], facts[best]["false_per_photo"]) == (1.0, 0.0)
     assert json.loads(json.dumps(facts[best], allow_nan=False))
-
-
-def test_a_score_counts_what_is_missed_and_what_is_false(drawn: Path, tmp_path: Path) -> None:
-    (x0, y0, _), (x1, y1, _), _ = skies.LIGHTS
-    labels = tmp_path / "labels.csv"
-    photo = drawn / "night.png"
-    labels.write_text(
-        f"path,x,y,flux\n{photo},{x0 + 0.5},{y0},30\n{photo},{x1},{y1},10\n{photo},20,120,10\n"
-        "gone.png,1,2,3\n",
-        encoding="utf-8",
-    )
-    said = run("bench", "lights", labels, "--json", "--method", "blobs")
-    assert said.code == 1
-    assert "gone.png" in said.err
-    (facts,) = said.records
-    assert (facts["photos"], facts["labels"]) == (1, 3)
-    assert facts["completeness"] == pytest.approx(2 / 3)
-    assert facts["false_per_photo"] == 1.0
-    assert facts["flux_completeness"] == pytest.approx(0.8)
-    assert 0.1 < facts["centroid_error_px"] < 0.4
 
 
 def test_masks_serve_as_labels_of_streaks(drawn: Path, tmp_path: Path) -> None:

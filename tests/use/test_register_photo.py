@@ -120,7 +120,10 @@ def test_no_half_pixel_is_lost_between_file_and_map(
 
 @pytest.mark.parametrize(
     "kind",
-    ["PNG turned", *(pytest.param(k, marks=pytest.mark.slow) for k in ("TIFF of 16 bit", "raw"))],
+    [
+        "TIFF of 16 bit",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("PNG turned", "raw")),
+    ],
 )
 def test_the_same_exposure_in_another_file_is_the_same_place(
     simulated: Path, tmp_path: Path, kind: str

@@ -24,12 +24,12 @@ from scipy.spatial.transform import Rotation
 
 from regengine.errors import RegengineError
 from tests.example_results import proposal
-from tests.kit.exports import write_store
 from tests.kit.hand import camera_error_km
 from tests.kit.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve
 from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.samples import camera_of, true_json, truth_of, turned_json
+from tests.kit.stores import write_store
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
 FRAME = "ISS990-E-000103"

@@ -22,11 +22,10 @@ import regengine
 from tests.conftest import ROOT
 from tests.example_results import proposal
 from tests.kit.browser import CHROMIUM, open_browser
-from tests.kit.exports import decide, work, write_store
+from tests.kit.exports import decide, work
 from tests.kit.faults import write_photos
 from tests.kit.program import run
-from tests.kit.stores import settings_of
-from tests.kit.stores import write_store as write_settings
+from tests.kit.stores import settings_of, write_store
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
@@ -366,7 +365,7 @@ def test_no_line_about_a_photo_is_longer_than_a_screen_of_words(tmp_path: Path) 
     parameters["register"]["accept"]["min_lights"] = 11
     text = json.dumps(parameters)
     assert len(text) > 5000
-    write_settings(tmp_path / "run.h5", [proposal()], settings=(text, "1" * 64))
+    write_store(tmp_path / "run.h5", [proposal()], settings=(text, "1" * 64))
     sheet = run("show", tmp_path / "run.h5", proposal().frame).out
     assert max(map(len, sheet.splitlines())) < 250
     for name, value in (

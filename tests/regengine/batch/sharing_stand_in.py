@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.priors.neighbours import SOURCE, FrameFacts, NeighbourPrior
+from regengine.registration.priors.neighbours import FrameFacts, NeighbourPrior
 from regengine.registration.report_result import iso_utc
 from regengine.result import DetectedLights, FrameResult, Reason
 from tests.example_results import fake_process, proposal
@@ -78,5 +78,5 @@ def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         reason = Reason(code="not_a_night_city_frame", text="Day.")
         result = replace(result, verdict="no_match", probability=None, reasons=(reason,))
     if hints is not None:
-        result = replace(result, sources=(*result.sources, (SOURCE, hints.source)))
+        result = replace(result, sources=(*result.sources, ("hint", hints.source)))
     return result

@@ -29,7 +29,7 @@ from regengine.batch.run import (
 )
 from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import the_better
-from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
+from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult
 from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter
@@ -63,7 +63,7 @@ def make(folder: Path, *names: str) -> list[Path]:
 
 
 def hint_of(result: FrameResult) -> str | None:
-    return dict(result.sources).get(SOURCE)
+    return dict(result.sources).get("hint")
 
 
 def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -> None:
@@ -86,31 +86,8 @@ def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -
     }
 
 
-def test_each_photo_is_reported_once_and_its_final_result_alone(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", *LAPSE)
-    store = tmp_path / "run.h5"
-    seen: list[str] = []
-
-    def report(result: FrameResult) -> None:
-        assert result in [stored.result for stored in iter_frames(store)]
-        seen.append(result.frame)
-
-    with StoreWriter(store) as writer:
-        run_batch(photos, register, writer, OPTIONS, report)
-    assert sorted(seen) == [path.stem for path in photos]
-    assert [s.frame_index for s in iter_frames(store)] == [0, 1, 2, 3, 4]
-
-
 def assert_equal(one: Path, two: Path) -> None:
     assert list(compare(one, two)) == []
-
-
-@pytest.mark.slow
-def test_workers_and_their_number_change_nothing(tmp_path: Path) -> None:
-    photos = make(tmp_path / "photos", *LAPSE, "0610_f.jpg", "0611_g_hard.jpg", "x.jpg", "bad.jpg")
-    for name, workers in (("zero.h5", 0), ("two.h5", 2)):
-        run(photos, tmp_path / name, replace(OPTIONS, workers=workers))
-    assert_equal(tmp_path / "zero.h5", tmp_path / "two.h5")
 
 
 @pytest.mark.slow
@@ -138,24 +115,6 @@ def test_hints_do_not_depend_on_what_is_finished_first(tmp_path: Path) -> None:
 
     run(photos, tmp_path / "shuffled.h5", replace(OPTIONS, execute=shuffled))
     assert_equal(tmp_path / "in_order.h5", tmp_path / "shuffled.h5")
-
-
-def test_a_frame_is_searched_again_only_where_it_is_told_something_new(tmp_path: Path) -> None:
-    store = tmp_path / "run.h5"
-    photos = make(tmp_path / "photos", "0000_a.jpg", "0100_hopeless.jpg")
-    done: list[str] = []
-
-    def process(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
-        done.append(path.stem)
-        return register(path, hints)
-
-    run(photos, store, process=process)
-    assert done == ["0000_a", "0100_hopeless", "0100_hopeless"]
-    run(photos, store, process=process)
-    assert len(done) == 3
-    more = [*photos, *make(tmp_path / "photos", "0200_b.jpg")]
-    run(more, store, process=process)
-    assert done[3:] == ["0200_b", "0100_hopeless"]
 
 
 SCRIPT = textwrap.dedent(

@@ -11,12 +11,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from example_results import nothing_found, proposal
+from example_results import control_point, nothing_found, proposal
 
 from benchmarks.registration.truth import CAMERAS, read_reference_cameras
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
 from tests.command_line import invoke
+from tests.kit.stores import write_store
 
 bench = partial(invoke, "bench", "registration")
 Rows = list[tuple[str, float, float, float, float, float]]
@@ -106,11 +105,7 @@ def test_hdf5_says_the_same_and_without_probability_all_is_claimed(
 def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
     camera = read_reference_cameras()[f"cities/{OSAKA}"].camera
     assert camera is not None
-    right = [
-        replace(point, lon=float(lon), lat=float(lat))
-        for point in proposal().control_points
-        for lon, lat in [camera.pixel_to_lonlat(point.x, point.y)]
-    ]
+    right = [control_point(p.x, p.y, camera) for p in proposal().control_points]
     results = [
         replace(proposal(), path=f"photos/{OSAKA}", control_points=tuple(right)),
         replace(proposal("B"), path=f"photos/{TOKYO}"),
@@ -118,11 +113,7 @@ def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
         nothing_found(),
         proposal("ISS999-E-1"),  # of no photo of the benchmark
     ]
-    with StoreWriter(tmp_path / "run.h5") as writer:
-        for index, result in enumerate(results):
-            writer.add(StoredFrame(frame_index=index, result=result))
-        writer.flush()
-    whole = facts_of(tmp_path / "run.h5")["all"]
+    whole = facts_of(write_store(tmp_path / "run.h5", results))["all"]
     assert (whole["right"], whole["wrong"]) == (1, 1)
 
 

@@ -65,14 +65,6 @@ def test_score_counts_wanted_found_and_false():
     assert score.error_px(0.5) == 0.5
 
 
-def test_scores_add_up():
-    one = score_frame(matched([[10.0, 10.5]]), np.ones(3, bool), 1, seconds=0.5)
-    none = score_frame(matched([]), np.zeros(3, bool), 0, seconds=0.25)
-    total = total_score([one, none])
-    assert (total.frames, total.wanted, total.found, total.seconds) == (2, 3, 1, 0.75)
-    assert np.isnan(total.flux_completeness)
-
-
 def test_what_is_not_known_is_nan():
     empty = total_score([])
     assert np.isnan([empty.completeness, empty.false_fraction, empty.error_px(0.5)]).all()

@@ -114,17 +114,6 @@ def test_nothing_true_and_nothing_found():
         match_streaks(np.zeros((1, 3)), none)
 
 
-def test_frames_add_up():
-    hit = score_streaks(TRUE[None], TRUE[None], peak_snr=np.array([2.0]), seconds=1.0)
-    miss = score_streaks(TRUE[None], one(0, 0, 50, 50), peak_snr=np.array([8.0]), seconds=3.0)
-    both = total_streak_score([hit, miss])
-    assert both.frames == 2
-    assert both.recall() == 0.5
-    assert both.recall(both.peak_snr < 4) == 1.0
-    assert both.false_per_frame == 0.5
-    assert both.end_error(0.9) == pytest.approx(0.0)
-
-
 def test_objects_of_a_mask_are_found_along_their_length():
     drawn = cv2.line(np.zeros((300, 400), np.uint8), (100, 100), (300, 100), 1, 9)
     truth = cv2.line(drawn, (50, 200), (350, 260), 1, 5) > 0

@@ -8,7 +8,6 @@ from PIL import Image
 
 from regengine.errors import ConfigError, FrameError
 from regengine.evaluate.labelled_streaks import (
-    recall_lines,
     score_streak_photo,
     streak_summary,
 )
@@ -104,24 +103,3 @@ def test_a_mask_is_scored_by_the_length_that_is_covered(tmp_path):
     Image.fromarray(mask[:100]).save(tmp_path / "mask.png")
     with pytest.raises(FrameError, match="mask of the photo's size"):
         scored(tmp_path, text, [])
-
-
-def test_recall_by_brightness_and_length(tmp_path):
-    photo(tmp_path / "a.png")
-    text = (
-        "path,x1,y1,x2,y2,peak_snr\n"
-        "a.png,20,30,200,150,3\na.png,20,60,200,180,0.7\na.png,100,10,150,10,30\n"
-    )
-    found = [[20, 30, 200, 150, 0], [100, 10, 150, 10, 0]]
-    facts = streak_summary("some", [scored(tmp_path, text, found)])
-    assert facts["recall"] == pytest.approx(2 / 3)
-    assert facts["seconds_per_photo"] == 0.5
-    cells = {(*c["peak_snr"], *c["length_px"]): c["recall"] for c in facts["recall_by"]}
-    assert cells == {
-        (0.5, 1.0, 100.0, 300.0): 0.0,
-        (2.0, 4.0, 100.0, 300.0): 1.0,
-        (10.0, None, 30.0, 100.0): 1.0,
-    }
-    lines = recall_lines([facts])
-    assert lines[1].split() == ["peak", "SNR", "length", "px", "labels", "some"]
-    assert lines[-1].split() == ["over", "10", "30-100", "1", "1.00"]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from regengine.errors import ConfigError
-from regengine.orbit.missions import ANY_KM, HIGH_KM, LOW_KM, mission_heights_km
+from regengine.orbit.missions import mission_heights_km
 
 
 @pytest.mark.parametrize(
     ("mission", "heights"),
-    [("ISS006", LOW_KM), ("iss016-e", LOW_KM), ("28", ANY_KM), ("ISS030-E", HIGH_KM)],
+    [
+        ("ISS006", (325.0, 405.0)),
+        ("iss016-e", (325.0, 405.0)),
+        ("28", (325.0, 440.0)),
+        ("ISS030-E", (390.0, 440.0)),
+    ],
 )
 def test_a_mission_tells_the_height(mission: str, heights: tuple[float, float]) -> None:
     assert mission_heights_km(mission) == heights

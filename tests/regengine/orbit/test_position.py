@@ -12,8 +12,7 @@ import pytest
 from matchers.earth import great_circle_km
 from regengine.errors import EphemerisError
 from regengine.orbit import TleSet, camera_position, load_tle_file
-from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, choose_position
-from regengine.orbit.propagation import NADIR_SIGMA_KM, RECORD_SIGMA_KM
+from regengine.orbit.position import choose_position
 from regengine.photo.frame import Frame
 from tests.conftest import ROOT
 
@@ -61,7 +60,7 @@ def test_an_option_counts_most(tles: TleSet) -> None:
         400.0,
     )
     assert chosen.time_utc == time
-    assert chosen.sigma_cross_km == NADIR_SIGMA_KM[1]
+    assert chosen.sigma_cross_km == 15.0
 
 
 def test_a_fresh_tle_counts_more_than_a_record(tles: TleSet) -> None:
@@ -81,7 +80,7 @@ def test_a_record_counts_more_than_a_stale_tle(tles: TleSet) -> None:
     assert great_circle_km(chosen.lon, chosen.lat, *nadir) < 0.001
     # The TLE still tells the height.
     assert chosen.altitude_km == pytest.approx(camera_position(tles, time).altitude_km)
-    assert chosen.sigma_radial_km == RECORD_SIGMA_KM[2]
+    assert chosen.sigma_radial_km == 1.0
 
 
 @pytest.mark.parametrize("when", [fresh, stale])
@@ -108,7 +107,7 @@ def test_of_orbit_and_record_the_other_one_is_kept(when: Callable, tles: TleSet)
 def test_an_unknown_height_is_assumed_by_year(time: datetime | None, altitude_km: float) -> None:
     chosen = choose_position(frame(time, nadir=(10.0, 20.0)), None)
     assert chosen.altitude_km == altitude_km
-    assert chosen.sigma_radial_km == ASSUMED_ALTITUDE_SIGMA_KM
+    assert chosen.sigma_radial_km == 20.0
 
 
 def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:

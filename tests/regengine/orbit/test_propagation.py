@@ -29,8 +29,11 @@ from regengine.orbit import (
     turn_about_pole,
     ut1_minus_utc_s,
 )
-from regengine.orbit.propagation import TYPICAL_BSTAR, USUAL_BSTAR, drag_shift_km
+from regengine.orbit.propagation import drag_shift_km
 from tests.tle_lines import Elements
+
+TYPICAL_BSTAR = 2.1e-4
+USUAL_BSTAR = 2.1e-5, 8.2e-4
 
 BASE = Elements()
 PHOTO = datetime(2016, 5, 1, 17, 23, 45, tzinfo=UTC)

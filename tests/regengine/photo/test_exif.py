@@ -67,15 +67,6 @@ def test_own_time_zone_is_applied() -> None:
     assert west.time_utc == datetime(2024, 6, 26, 13, 44, 52, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("offset", ["+9:00", "+0900", "+9", "UTC+9", "GMT+09:00", " +09:00 "])
-def test_a_time_zone_is_read_however_it_is_written(offset: str) -> None:
-    exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})
-    assert exif.time_utc == datetime(2014, 1, 30, 1, 14, 58, tzinfo=UTC)
-    assert (exif.time_is_naive, exif.time_remark) == (False, None)
-    within = interpret_exif({}, {ORIGINAL: f"2014:01:30 10:14:58{offset}"})
-    assert within.time_utc == exif.time_utc
-
-
 @pytest.mark.parametrize("offset", ["09:00", "+15:00", "JST", "+9:0"])
 def test_a_time_zone_that_cannot_be_read_is_told(offset: str) -> None:
     exif = interpret_exif({}, {ORIGINAL: "2014:01:30 10:14:58", OFFSET: offset})

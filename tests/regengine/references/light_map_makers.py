@@ -12,7 +12,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from matchers.light_grid import LightGrid
-from regengine.references import LightMap
+from regengine import LightMap
 
 STEP = 1.0 / 240.0  # 15 arcsec
 

@@ -14,9 +14,9 @@ import rasterio
 from pyproj import Geod
 from shapely import LineString, MultiLineString, Point
 
-from regengine.errors import ConfigError, LightMapError
 from regengine.references.streets import StreetMapSummary, build_streets
 from tests.kit.osm import osm_pbf
+from tests.kit.program import run
 
 LON, LAT = 2.30003, 48.80003  # within a pixel
 EAST = LineString([(LON, LAT), (LON + 0.02, LAT)])  # 1.47 km
@@ -182,13 +182,15 @@ def test_broken_lines_are_left_out_and_counted(tmp_path: Path) -> None:
     assert (summary.n_lines, summary.n_roads, summary.n_broken) == (5, 1, 4)
 
 
-def refusal(*sources: Path, **options: Any) -> str:
-    """What building says; it leaves nothing behind."""
+def refusal(*sources: Path, region: str | None = None, code: int = 3) -> str:
+    """What ``regengine streets build`` says, in one line; it leaves nothing behind."""
     before = sorted(sources[0].parent.iterdir())
-    with pytest.raises((LightMapError, ConfigError)) as raised:
-        build_streets(sources, sources[0].parent / "out.tif", **options)
+    part = () if region is None else ("--region", region)
+    out = sources[0].parent / "out.tif"
+    said = run("streets", "build", *sources, *part, "--out", out, "--quiet")
+    assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said
     assert sorted(sources[0].parent.iterdir()) == before
-    return str(raised.value)
+    return said.err
 
 
 def test_what_cannot_be_built_is_one_sentence(tmp_path: Path) -> None:
@@ -197,9 +199,11 @@ def test_what_cannot_be_built_is_one_sentence(tmp_path: Path) -> None:
     assert "rivers.gpkg holds no lit roads: give an extract" in refusal(rivers)
     paths = write(tmp_path / "paths.geojson", [EAST], highway=["footway"])
     assert "paths.geojson holds no lit roads" in refusal(paths)
-    elsewhere = refusal(good, region=(10.0, 50.0, 11.0, 51.0))
+    elsewhere = refusal(good, region="10,50,11,51")
+    assert "good.geojson holds no lit roads between" in elsewhere
     assert "it lies within 2.30,48.80,2.32,48.80" in elsewhere
-    assert "gigapixels" in refusal(good, region=(-10.0, 40.0, 30.0, 60.0))
+    assert "gigapixels" in refusal(good, region="-10,40,30,60", code=2)
+    assert "is no region" in refusal(good, region="nowhere", code=2)
     assert "does not exist" in refusal(tmp_path / "none.osm.pbf")
     cut = tmp_path / "cut.gpkg"
     cut.write_bytes(rivers.read_bytes()[:3000])
@@ -215,7 +219,7 @@ def test_what_cannot_be_built_is_one_sentence(tmp_path: Path) -> None:
     text.write_text(json.dumps({}))
     assert "damaged or was cut short" in refusal(text)
     (tmp_path / "out.tif").touch()
-    assert "exists already" in refusal(good)
+    assert "out.tif exists" in refusal(good, code=2)
 
 
 def test_a_small_disk_is_told_before_anything_is_read(

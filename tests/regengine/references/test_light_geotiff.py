@@ -14,8 +14,9 @@ from light_map_makers import STEP, blob, centroid, ones, radiance_of, whole, wri
 from pyproj import Transformer
 from rasterio.enums import ColorInterp
 
+from regengine import open_light_map
 from regengine.errors import LightMapError
-from regengine.references import open_light_map, open_references
+from regengine.references import open_references
 from regengine.references.lights import display_saturation, display_table
 
 

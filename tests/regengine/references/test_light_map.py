@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_map_makers import STEP, blob, centroid, write_geotiff
 
+from regengine import LightMap, open_light_map
 from regengine.errors import ConfigError, LightMapError
-from regengine.references import LightMap, open_light_map
-from regengine.references.build import build
 from regengine.references.lights import display_saturation, log_radiance
+from tests.kit.program import run
 
 WORLD_STEP = 0.5  # a coarse world of 720 by 360 pixels stands for the fine one
 
@@ -155,7 +155,8 @@ def test_a_large_map_without_overviews_is_not_read_for_one(tmp_path: Path) -> No
     path = write_geotiff(tmp_path / "large.tif", np.full((2048, 4096), 3.0, np.float32))
     plain = open_light_map([path])
     assert plain.overview(16.0 * STEP) is None
-    build("lights", plain.references, tmp_path / "built.tif")
+    said = run("lights", "build", path, "--out", tmp_path / "built.tif", "--no-index", "--quiet")
+    assert said.code == 0, said.err
     overview = open_light_map([tmp_path / "built.tif"]).overview(16.0 * STEP)
     assert overview.values.shape == (128, 256)
     np.testing.assert_allclose(overview.values, np.log10(4.0), atol=1e-4)

@@ -11,8 +11,8 @@ import rasterio
 from light_map_makers import STEP, blob, centroid
 from scipy.io import netcdf_file
 
+from regengine import open_light_map
 from regengine.errors import LightMapError
-from regengine.references import open_light_map
 
 
 @pytest.fixture(autouse=True)

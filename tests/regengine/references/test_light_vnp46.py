@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from light_map_makers import blob, centroid, write_vnp46
 
+from regengine import open_light_map
 from regengine.errors import LightMapError
-from regengine.references import open_light_map
 
 SIZE = 240  # a tenth of the true tile: pixels of 1/24 degree
 PIXEL = 10.0 / SIZE

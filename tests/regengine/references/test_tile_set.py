@@ -13,7 +13,7 @@ import pytest
 from light_map_makers import blob
 from PIL import Image
 
-from regengine.references import open_light_map
+from regengine import open_light_map
 from regengine.references.build import write_reference
 from regengine.references.services import TileSet
 from tests.kit.services import TileService, tile

@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
+from regengine import open_light_map
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.references.reference import open_light_map
 from regengine.registration.index.earth import EarthIndex, index_in_memory
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -13,13 +12,10 @@ import pytest
 
 from matchers.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import position_from_nadir
-from regengine.registration.generate_stages import generate_stages, list_places, space_places
+from regengine.registration.generate_stages import generate_stages, list_places
 from regengine.registration.parameters import LENS
-from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
 from regengine.registration.priors.seen import Seen
-from regengine.registration.stage_yields import read_stage_yields
-from regengine.registration.types import Photo, Problem, Stage
-from tests.example_results import nadir_camera
+from regengine.registration.types import Photo, Problem
 from tests.regengine.registration.conftest import Solved
 from tests.regengine.registration.made_limb import found_limb
 
@@ -34,44 +30,6 @@ def with_photo(problem: Problem, **changes: object) -> Problem:
     """The same of another photo."""
     photo: Photo = replace(problem.photo, **changes)  # type: ignore[arg-type]
     return replace(problem, photo=photo)
-
-
-def longer(problem: Problem, times: float) -> Problem:
-    """The same with a longer lens."""
-    nominal = problem.photo.nominal
-    return with_photo(problem, nominal=replace(nominal, focal_px=times * nominal.focal_px))
-
-
-def test_most_hits_for_a_unit_of_work_come_first(problem: Problem) -> None:
-    stages = generate_stages(problem)
-    rates = [stage.chance / stage.work for stage in stages]
-    assert rates == sorted(rates, reverse=True)
-    assert all(0.0 < stage.chance < 1.0 and stage.work > 0.0 for stage in stages)
-    assert min(stage.chance for stage in stages) >= problem.params.search.min_chance
-
-
-def test_boxes_do_not_hold_more_than_everything(problem: Problem) -> None:
-    """Of one method; the two halves of dense views are one box each."""
-    for name in ("light", "asterisms", "dense"):
-        found = sum(s.chance for s in generate_stages(problem) if s.method == name)
-        assert 0.0 < found < 1.0
-
-
-def test_where_the_time_is_good_the_first_look_is_from_there(problem: Problem) -> None:
-    first = generate_stages(problem)[0]
-    assert (first.method, first.mirrored, first.lens.ratio) == ("asterisms", False, 1.0)
-    assert first.place is not None
-    assert abs(first.place.offset_km) < 100.0
-    assert first.place.track.clock_s == 0.0
-
-
-def test_a_mirrored_picture_comes_late_by_its_share(problem: Problem) -> None:
-    by_hand: dict[bool, list[Stage]] = {False: [], True: []}
-    for stage in generate_stages(problem):
-        by_hand[stage.mirrored].append(stage)
-    hand = read_stage_yields().tables["hand"]
-    ratio = hand["mirrored"] / hand["plain"]
-    assert by_hand[True][0].chance == pytest.approx(ratio * by_hand[False][0].chance)
 
 
 def test_an_unknown_lens_is_sought_among_the_usual_ones(problem: Problem) -> None:
@@ -92,18 +50,6 @@ def test_an_unknown_lens_is_sought_among_the_usual_ones(problem: Problem) -> Non
     assert (
         min(abs(np.log(ratio)) for ratio in ratios(doubted)) >= LENS.sigma_log_focal_unsure - 0.01
     )
-
-
-def test_a_long_lens_is_correlated_from_the_place(problem: Problem) -> None:
-    """There it is likelier found than by asterisms, elsewhere not."""
-    nominal = problem.photo.nominal
-    focal_mm = nominal.focal_px / nominal.width_px * 36.0
-    for wanted_mm, by_dense in ((85.0, False), (400.0, True)):
-        chance = {"dense": 0.0, "asterisms": 0.0}
-        for stage in generate_stages(longer(problem, wanted_mm / focal_mm)):
-            if stage.method in chance:
-                chance[stage.method] = max(chance[stage.method], stage.chance)
-        assert (chance["dense"] > chance["asterisms"]) is by_dense
 
 
 def test_a_limb_tells_the_tilt(problem: Problem) -> None:
@@ -134,27 +80,6 @@ def test_a_position_may_be_wrong_altogether_but_for_what_the_user_bounds(problem
     assert regions(replace(problem, references=replace(problem.references, index=None))) == set()
 
 
-def test_neighbours_and_a_placement_come_before_all_else(problem: Problem) -> None:
-    camera = problem.photo.nominal
-    told = NeighbourPrior(
-        frames=("a",),
-        offset_s=3.0,
-        spread_s=2.0,
-        mirrored=True,
-        neighbours=(Neighbour(frame="a", camera=camera),),
-    )
-    prior = replace(problem.prior, neighbours=told)
-    stages = generate_stages(replace(problem, prior=prior))
-    assert stages[0].method == "neighbours"
-    assert stages[0].mirrored
-    # What was searched before without them is not searched again
-    again = replace(problem, prior=replace(prior, neighbours=replace(told, beat=0.1)))
-    assert {s.method for s in generate_stages(again)} == {"neighbours", "asterisms", "dense"}
-    assert all(s.place and abs(s.place.offset_km) < 50.0 for s in generate_stages(again))
-    placed = replace(problem, prior=replace(problem.prior, placement=camera))
-    assert [s.method for s in generate_stages(placed)] == ["placement", "dense", "dense"]
-
-
 @pytest.mark.parametrize(
     ("bounds", "share"),
     [
@@ -180,52 +105,10 @@ def test_a_map_covers_a_share_of_the_ground_in_sight(
         assert there.covered_share == pytest.approx(share, abs=0.03)
 
 
-@pytest.mark.parametrize(
-    ("focal_px", "altitude_km", "expected_km"),
-    [(800.0, 400.0, 120.0), (640.0, 410.0, 90.0), (3000.0, 400.0, 180.0), (300.0, 400.0, 90.0)],
-)
-def test_places_are_as_far_apart_as_their_field_allows(
-    focal_px: float, altitude_km: float, expected_km: float
-) -> None:
-    """6 % of the half side of the ground, to both sides; 90 to 180 km."""
-    camera = replace(nadir_camera(), focal_px=focal_px)
-    assert space_places(camera, altitude_km) == pytest.approx(expected_km)
-
-
-def test_every_yield_has_its_origin_and_shares_are_shares() -> None:
-    text = (files("regengine.registration") / "stage_yields.csv").read_text(encoding="utf-8")
-    assert all(len(line.split(",", 3)[3].strip()) >= 5 for line in text.splitlines()[1:])
-    tables = read_stage_yields().tables
-    for name, table in tables.items():
-        if name.startswith(("lens_", "tilt", "hand", "half", "region")):
-            assert 0.9 < sum(table.values()) <= 1.15
-        assert all(value > 0.0 for value in table.values())
-
-
 def test_nothing_is_tried_where_the_index_holds_no_light_in_sight(problem: Problem) -> None:
     away = position_from_nadir(10.0, -45.0, 410.0, "option")
     prior = replace(problem.prior, position=away, may_be_elsewhere=False)
     assert generate_stages(replace(problem, prior=prior)) == []
-
-
-def test_a_place_that_is_seen_makes_places_around_it_likelier(problem: Problem) -> None:
-    """And none impossible: what is told may be wrong."""
-    position = problem.prior.position
-    assert position is not None
-    first = {}
-    for name, seen in (
-        ("none", None),
-        ("below", Seen(lon=position.lon, lat=position.lat, radius_km=50.0)),
-        ("far", Seen(lon=position.lon + 180.0, lat=-position.lat, radius_km=50.0)),
-    ):
-        stages = generate_stages(replace(problem, prior=replace(problem.prior, seen=seen)))
-        of_place = [stage for stage in stages if stage.place is not None]
-        first[name] = of_place[0]
-        assert of_place[0].place is not None
-        assert abs(of_place[0].place.offset_km) < 100.0
-    # A place at the other end of the world changes nothing
-    assert first["far"].chance == pytest.approx(first["none"].chance, rel=0.01)
-    assert first["below"].chance > first["none"].chance
 
 
 def test_where_only_a_place_is_known_cameras_stand_all_around_it(problem: Problem) -> None:

@@ -14,13 +14,12 @@ from playwright.sync_api import BrowserContext
 
 from benchmarks.registration.truth import read_reference_cameras
 from matchers.camera import Camera
-from regengine.result import FrameResult, SolvedCamera
-from regengine.store.rows import StoredFrame
-from regengine.store.writer import StoreWriter
-from tests.example_results import proposal
+from regengine.result import FrameResult
+from tests.example_results import control_point, proposal, solved
 from tests.kit.hand import ReviewHand, ground_error_km, head
 from tests.kit.pages import ReviewProcess
 from tests.kit.samples import camera_of, turned_camera
+from tests.kit.stores import write_store
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 
@@ -41,27 +40,18 @@ def proposed(photo: Path, camera: Camera) -> FrameResult:
     """A proposal with that camera, its points spread over the ground in view."""
     x, y = (a.ravel() for a in np.meshgrid(np.linspace(0.1, 0.9, 9), np.linspace(0.1, 0.9, 9)))
     x, y = x * camera.width_px, y * camera.height_px
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    ground = np.isfinite(lon)
-    x, y, lon, lat = x[ground], y[ground], lon[ground], lat[ground]
+    ground = np.isfinite(camera.pixel_to_lonlat(x, y)[0])
+    x, y = x[ground], y[ground]
     corners = [np.argmin(u * x + v * y) for u, v in ((1, 1), (-1, 1), (-1, -1), (1, -1))]
-    made = proposal(verdict="review")
-    points = tuple(
-        replace(point, x=float(x[k]), y=float(y[k]), lon=float(lon[k]), lat=float(lat[k]))
-        for point, k in zip(made.control_points, corners, strict=True)
-    )
-    solved = SolvedCamera(
-        camera=camera, along_track_offset_s=0.0, off_nadir_deg=camera.off_nadir_deg
-    )
     return replace(
-        made,
+        proposal(verdict="review"),
         frame=photo.stem,
         path=str(photo),
         sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
         width_px=camera.width_px,
         height_px=camera.height_px,
-        solved=solved,
-        control_points=points,
+        solved=solved(camera, 0.0),
+        control_points=tuple(control_point(x[k], y[k], camera) for k in corners),
         hypotheses=(),
     )
 
@@ -71,13 +61,12 @@ def real_hand(
     desk: BrowserContext, real_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ReviewHand]:
     store = tmp_path_factory.mktemp("real") / "run.h5"
-    with StoreWriter(store) as writer:
-        for number, file in enumerate(FILES):
-            camera = true_camera(number)
-            shown = turned_camera(camera) if number == WRONG else camera
-            result = proposed(real_data / "photos" / file, shown)
-            writer.add(StoredFrame(frame_index=number, result=result))
-        writer.flush()
+    results = []
+    for number, file in enumerate(FILES):
+        camera = true_camera(number)
+        shown = turned_camera(camera) if number == WRONG else camera
+        results.append(proposed(real_data / "photos" / file, shown))
+    write_store(store, results)
     lights = real_data / "lights" / "blackmarble_15as.tif"
     with ReviewProcess(store, "--lights", lights, "--reviewer", "Ada") as server:
         hand = ReviewHand(desk.new_page(), server.address)

@@ -15,7 +15,9 @@ from PIL import Image
 
 from regengine.errors import FrameError
 from regengine.photo.formats import read_image_header
-from regengine.review.photo_tiles import TILE_PX, PhotoPyramids, level_size, max_zoom, read_level
+from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
+
+TILE_PX = 512
 
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
 SPOTS = [(200.0, 150.0), (1833.0, 77.0), (951.3, 1180.6), (1500.0, 640.25)]

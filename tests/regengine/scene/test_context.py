@@ -15,7 +15,6 @@ from regengine.orbit import position_from_nadir
 from regengine.scene.classify import combine_for_search, find_skip_reason
 from regengine.scene.context import (
     SUN_FACTORS,
-    WRONG_CLOCK,
     SceneEphemeris,
     camera_factors,
     disagreement,
@@ -25,6 +24,8 @@ from regengine.scene.context import (
     scene_ephemeris,
 )
 from regengine.scene.model import SceneAnswer
+
+WRONG_CLOCK = 0.02
 
 
 def at(time: datetime, lon: float, lat: float, altitude_km: float = 400.0) -> SceneEphemeris:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -14,25 +13,16 @@ import pandas as pd
 import pytest
 import rasterio
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from benchmarks.radiometry import MAP
-from regengine.collection.radiometry.measure import (
-    BRIGHTER,
-    COMPARED,
-    FAINTER,
-    MAP_FULL,
-    NOT_SEEN,
-    PHOTO_FULL,
-)
-from regengine.collection.radiometry.output import CHANGE_COLUMNS, PHOTO_COLUMNS
-from regengine.commands import app
-from regengine.io.gdal import gdal_session
 from regengine.references.lights import date_of_name, period_of
 from regengine.result import FrameResult
-from tests.example_results import nothing_found, proposal
+from tests.conftest import ROOT
+from tests.example_results import nothing_found, proposal, solved
+from tests.kit.program import Said
+from tests.kit.program import run as regengine
+from tests.kit.stores import write_store
 from tests.regengine.collection.radiometry.conftest import Trial
-from tests.regengine.exchange.export.exported import write_store
 
 
 def photographed(photo: Path, trial: Trial, name: str) -> FrameResult:
@@ -44,29 +34,32 @@ def photographed(photo: Path, trial: Trial, name: str) -> FrameResult:
         sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
         width_px=camera.width_px,
         height_px=camera.height_px,
-        solved=replace(proposal().solved, camera=camera),  # type: ignore[type-var]
+        solved=solved(camera),
     )
 
 
-def run(store: Path, lights: Path, out: Path, *arguments: object) -> Result:
-    words = ["radiometry", store, "--lights", lights, "--out", out, *arguments]
-    return CliRunner().invoke(app, [str(word) for word in words])
+# What docs/radiometry.md says of the band
+COMPARED, NOT_SEEN, PHOTO_FULL, MAP_FULL, BRIGHTER, FAINTER = range(6)
+
+
+def run(store: Path, lights: Path, out: Path, *arguments: object) -> Said:
+    return regengine("radiometry", store, "--lights", lights, "--out", out, *arguments)
 
 
 @pytest.fixture(scope="module")
-def written(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def written(trial: Trial, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Said]:
     out = tmp_path_factory.mktemp("out") / "radiometry"
     result = run(trial.store, trial.store.with_name(MAP), out, "--json", "--plot")
-    assert result.exit_code == 0, result.output
+    assert result.code == 0, result.err
     return out, result
 
 
-def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Result], trial: Trial) -> None:
+def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Said], trial: Trial) -> None:
     out, _ = written
     lights = trial.store.with_name(MAP)
-    with gdal_session(), rasterio.open(lights) as source:
+    with rasterio.open(lights) as source:
         origin, step = source.transform @ (0, 0), source.transform.a
-    with gdal_session(), rasterio.open(out / "photo.radiometry.tif") as dataset:
+    with rasterio.open(out / "photo.radiometry.tif") as dataset:
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert dataset.crs.to_epsg() == 4326
         assert dataset.transform.a == pytest.approx(step)
@@ -93,12 +86,16 @@ def test_the_raster_lies_on_the_maps_own_cells(written: tuple[Path, Result], tri
     assert row["background_nw"] == pytest.approx(row["background"] / gain, rel=1e-5)
 
 
-def test_tables_and_lines_say_the_same(written: tuple[Path, Result]) -> None:
+def test_tables_and_lines_say_the_same(written: tuple[Path, Said]) -> None:
     out, result = written
     photos, changes = (pd.read_csv(out / name) for name in ("radiometry.csv", "changes.csv"))
-    assert tuple(photos.columns) == PHOTO_COLUMNS
-    assert tuple(changes.columns) == CHANGE_COLUMNS
-    (line,) = [json.loads(text) for text in result.stdout.splitlines()]
+    page = (ROOT / "docs" / "radiometry.md").read_text(encoding="utf-8")
+    assert [name for name in (*photos, *changes) if f"`{name}`" not in page] == []
+    assert list(changes) == [
+        *("frame_index", "frame", "change", "kind", "lon", "lat", "cells", "sigma"),
+        *("photo_nw", "map_nw", "at_least", "over_time"),
+    ]
+    (line,) = result.records
     assert line["gain"] == pytest.approx(photos["gain"][0], rel=1e-6)
     assert line["linear_by"] == photos["linear_by"][0] == "srgb"
     assert line["raster"] == "photo.radiometry.tif"
@@ -135,8 +132,8 @@ def test_dates_tell_whether_a_light_came_or_went(
     shutil.copy(trial.store.with_name(MAP), tmp_path / name)
     store = write_store(tmp_path / "run.h5", [taken])
     result = run(store, tmp_path / name, tmp_path / "out")
-    assert result.exit_code == 0, result.output
-    assert sentence in result.stderr
+    assert result.code == 0, result.err
+    assert sentence in result.err
     photos, changes = (
         pd.read_csv(tmp_path / "out" / table) for table in ("radiometry.csv", "changes.csv")
     )
@@ -180,16 +177,16 @@ def test_a_composite_is_of_all_the_months_that_its_name_spans(name: str, lights_
 
 
 def test_equal_runs_give_equal_tables_and_existing_files_stay(
-    written: tuple[Path, Result], trial: Trial
+    written: tuple[Path, Said], trial: Trial
 ) -> None:
     out, _ = written
     before = {path: path.read_bytes() for path in out.iterdir()}
     again = run(trial.store, trial.store.with_name(MAP), out)
-    assert again.exit_code == 2
-    assert "--force" in again.stderr
+    assert again.code == 2
+    assert "--force" in again.err
     assert {path: path.read_bytes() for path in out.iterdir()} == before
     forced = run(trial.store, trial.store.with_name(MAP), out, "--force")
-    assert forced.exit_code == 0
+    assert forced.code == 0
     table = out / "radiometry.csv"
     assert table.read_bytes() == before[table]
 
@@ -216,10 +213,10 @@ def test_a_photo_that_is_gone_or_another_stops_no_other(trial: Trial, tmp_path: 
     store = write_store(tmp_path / "run.h5", [gone, changed, good, same, nothing_found()])
     out = tmp_path / "out"
     result = run(store, trial.store.with_name(MAP), out, "--verdict", "accepted,no_match")
-    assert result.exit_code == 1
-    assert "not there any more" in result.stderr
-    assert "another one by now" in result.stderr
-    assert "1 no solved camera" in result.stderr
+    assert result.code == 1
+    assert "not there any more" in result.err
+    assert "another one by now" in result.err
+    assert "1 no solved camera" in result.err
     photos = pd.read_csv(out / "radiometry.csv")
     assert list(photos["frame"]) == ["'=1+1", "same"]
     assert len(set(photos["raster"])) == 2
@@ -233,8 +230,8 @@ def test_a_place_that_the_map_lacks_is_left_out(trial: Trial, tmp_path: Path) ->
     sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
     store = write_store(tmp_path / "run.h5", [replace(proposal(), path=str(photo), sha256=sha256)])
     result = run(store, trial.store.with_name(MAP), tmp_path / "out")
-    assert result.exit_code == 0
-    assert "outside the map" in result.stderr
+    assert result.code == 0
+    assert "outside the map" in result.err
     assert (tmp_path / "out" / "radiometry.csv").read_text().count("\n") == 1
 
 
@@ -245,8 +242,8 @@ def test_a_dark_photo_tells_no_gain(trial: Trial, tmp_path: Path) -> None:
     Image.new("RGB", (camera.width_px, camera.height_px)).save(photo)
     store = write_store(tmp_path / "run.h5", [photographed(photo, trial, "dark")])
     ran = run(store, trial.store.with_name(MAP), tmp_path / "out")
-    assert ran.exit_code == 1
-    assert "no light where the map has lights" in ran.stderr
+    assert ran.code == 1
+    assert "no light where the map has lights" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -264,14 +261,14 @@ def test_what_makes_no_sense_is_told_and_nothing_is_written(
     arguments: list[str], code: int, said: str, trial: Trial, tmp_path: Path
 ) -> None:
     result = run(trial.store, trial.store.with_name(MAP), tmp_path / "out", *arguments)
-    assert result.exit_code == code
-    assert said in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert result.code == code
+    assert said in result.err
+    assert result.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_is_no_folder_and_a_store_must_be_there(trial: Trial, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    assert run(trial.store, trial.store.with_name(MAP), tmp_path / "out").exit_code == 2
+    assert run(trial.store, trial.store.with_name(MAP), tmp_path / "out").code == 2
     assert (tmp_path / "out").read_text() == "mine"
-    assert run(tmp_path / "no.h5", trial.store.with_name(MAP), tmp_path / "new").exit_code == 3
+    assert run(tmp_path / "no.h5", trial.store.with_name(MAP), tmp_path / "new").code == 3

@@ -10,6 +10,7 @@ import pytest
 import rasterio
 from rasterio.transform import Affine
 
+from regengine import open_light_map
 from regengine.collection.radiometry.cells import (
     MapCells,
     PhotoCells,
@@ -31,8 +32,6 @@ from regengine.collection.radiometry.gain import (
 )
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
-from regengine.io.gdal import gdal_session
-from regengine.references import open_light_map
 from tests.example_results import nadir_camera
 
 
@@ -105,20 +104,11 @@ def test_pixels_weigh_with_the_ground_that_they_cover() -> None:
 
 def write_map(path: Path, radiance: np.ndarray, west: float, north: float, step: float) -> None:
     height, width = radiance.shape
-    with (
-        gdal_session(),
-        rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=width,
-            height=height,
-            count=1,
-            dtype="float32",
-            crs="EPSG:4326",
-            transform=Affine(step, 0, west, 0, -step, north),
-        ) as target,
-    ):
+    place = Affine(step, 0, west, 0, -step, north)
+    profile = {"width": width, "height": height, "count": 1, "dtype": "float32"}
+    with rasterio.open(
+        path, "w", driver="GTiff", crs="EPSG:4326", transform=place, **profile
+    ) as target:
         target.write(radiance.astype(np.float32), 1)
 
 

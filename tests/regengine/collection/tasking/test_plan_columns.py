@@ -16,9 +16,8 @@ from sgp4.api import Satrec
 
 from regengine.collection.tasking.plan import PassLimits, Plan, plan_passes, wanted_places
 from regengine.collection.tasking.targets import listed_targets
-from regengine.orbit import load_tle_file
+from regengine.orbit import load_tle_file, orbit_sigma
 from regengine.orbit.propagation import drag_shift_km
-from regengine.orbit.uncertainty import orbit_sigma
 from tests.kit.program import run
 from tests.tle_lines import Elements
 

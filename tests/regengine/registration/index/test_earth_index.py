@@ -21,7 +21,6 @@ from regengine.registration.index.earth import (
     write_earth_index,
 )
 from regengine.registration.parameters import EarthIndexParams
-from tests.regengine.registration.index.conftest import LIGHTS
 
 # A kilometre from borders of strips and pieces, on both sides of the antimeridian, far north
 TOWNS = np.array(
@@ -78,8 +77,8 @@ def test_each_town_is_found_once_where_it_is() -> None:
     assert (np.abs(found[:, 0]) <= 180.0).all()
 
 
-def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path) -> None:
-    read = read_earth_index(index_path, [LIGHTS])
+def test_a_file_gives_back_the_index(index: EarthIndex, index_path: Path, lights: Path) -> None:
+    read = read_earth_index(index_path, [lights])
     assert read.sizes_km == index.sizes_km == EarthIndexParams().sizes_km
     for size_km in index.sizes_km:
         assert read[size_km].vectors == pytest.approx(index[size_km].vectors)
@@ -93,31 +92,33 @@ def test_bounds_may_cross_the_antimeridian(index: EarthIndex) -> None:
     assert len(everything[2.6].vectors) == len(index[2.6].vectors)
 
 
-def test_nothing_but_this_map_s_whole_index_is_read(index_path: Path, tmp_path: Path) -> None:
+def test_nothing_but_this_map_s_whole_index_is_read(
+    index_path: Path, tmp_path: Path, lights: Path
+) -> None:
     with pytest.raises(ConfigError, match="no such index: make it anew"):
-        read_earth_index(tmp_path / "none.idx", [LIGHTS])
+        read_earth_index(tmp_path / "none.idx", [lights])
     other = tmp_path / "other.tif"
-    other.write_bytes(LIGHTS.read_bytes() + b"more")
+    other.write_bytes(lights.read_bytes() + b"more")
     with pytest.raises(ConfigError, match=r"was made of lights\.tif, which is not what --lights"):
         read_earth_index(index_path, [other])
     text = tmp_path / "text.idx"
     text.write_text("earth")
     with pytest.raises(ConfigError, match="is no index, or it is damaged"):
-        read_earth_index(text, [LIGHTS])
+        read_earth_index(text, [lights])
     with h5py.File(tmp_path / "store.h5", "w") as file:
         file.attrs["format"] = "another"
     with pytest.raises(ConfigError, match="no index of the Earth's lights"):
-        read_earth_index(tmp_path / "store.h5", [LIGHTS])
+        read_earth_index(tmp_path / "store.h5", [lights])
     newer = tmp_path / "newer.idx"
     shutil.copy(index_path, newer)
     with h5py.File(newer, "r+") as file:
         file.attrs["format_version"] = FORMAT_VERSION + 1
     with pytest.raises(ConfigError, match=f"format {FORMAT_VERSION + 1}, this program reads"):
-        read_earth_index(newer, [LIGHTS])
+        read_earth_index(newer, [lights])
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_damage_is_noticed(index_path: Path, tmp_path: Path, share: float) -> None:
+def test_damage_is_noticed(index_path: Path, tmp_path: Path, share: float, lights: Path) -> None:
     content = bytearray(index_path.read_bytes())
     at = int(share * len(content))
     cut, flipped = tmp_path / "cut.idx", tmp_path / "flipped.idx"
@@ -126,12 +127,14 @@ def test_damage_is_noticed(index_path: Path, tmp_path: Path, share: float) -> No
     flipped.write_bytes(content)
     for path in (cut, flipped):
         with pytest.raises(ConfigError, match="damaged"):
-            read_earth_index(path, [LIGHTS])
+            read_earth_index(path, [lights])
 
 
-def test_a_map_without_lights_makes_no_index(index: EarthIndex, tmp_path: Path) -> None:
+def test_a_map_without_lights_makes_no_index(
+    index: EarthIndex, tmp_path: Path, lights: Path
+) -> None:
     empty = index.within((10.0, 0.0, 20.0, 5.0))
     out = tmp_path / "empty.idx"
     with pytest.raises(ConfigError, match="too few lights"):
-        write_earth_index(empty, [LIGHTS], out)
+        write_earth_index(empty, [lights], out)
     assert list(tmp_path.iterdir()) == []

@@ -7,8 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
+import regengine
 from benchmarks.simulate.photo_files import WHITE, write_dng
-from regengine.sky.detection.kinds import STARS
 
 HEIGHT, WIDTH = 300, 400
 SIGMA_PX = 1.7  # FWHM 4
@@ -35,7 +35,7 @@ def test_a_mosaic_moves_no_star(tmp_path, colour, max_side_px):
     electrons = rng.poisson(200.0 + scene) + rng.normal(0.0, 6.0, scene.shape)
     sensor = np.clip(np.rint(electrons / 4.0), 0, WHITE).astype(np.uint16)
     path = write_dng(tmp_path / "stars.dng", sensor)
-    found = STARS.in_photo(path, max_long_side_px=max_side_px, sky_only=False).found
+    found = regengine.detect(path, "stars", max_side_px=max_side_px, whole_frame=True)
     gap, index = cKDTree(np.column_stack([found.x, found.y])).query(truth)
     error = np.column_stack([found.x, found.y])[index] - truth
     assert np.mean(gap < 0.3) > 0.95

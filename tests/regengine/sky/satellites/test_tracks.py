@@ -12,11 +12,13 @@ from tle_lines import Elements
 from benchmarks.simulate.satellites import simulate_satellites
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit import J2000_JULIAN_DATE, days_since_j2000
-from regengine.sky.drawing import GREEN, draw_track
+from regengine.sky.drawing import draw_track
 from regengine.sky.satellites.catalogue import load_catalogue
 from regengine.sky.satellites.observer import Exposure, GroundSite, hidden_by_earth, teme_to_icrs
 from regengine.sky.satellites.photo import expected_trail_px
 from regengine.sky.satellites.tracks import drawn_track, in_picture, predict_tracks
+
+GREEN = 90, 255, 90
 
 TIME = datetime(2016, 5, 2, 20, 30, tzinfo=UTC)
 SITE = GroundSite(lat=35.0, lon=10.0, height_m=100.0)

@@ -12,12 +12,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.simulate.sky import COLOUR_TERMS, SkySensor, SkySettings, sky_frame
+from detectors.registry import STARS
 from matchers.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
 from regengine.errors import ConfigError
 from regengine.photo.frame import Frame
-from regengine.photo.image import LUMINANCE_WEIGHTS
-from regengine.photo.lens_profile import SUN_COLOUR
-from regengine.sky.detection.kinds import STARS
 from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
 from regengine.sky.stars.lens_calibration import (
     Calibration,
@@ -73,7 +71,9 @@ def photos() -> tuple[tuple[LensPhoto, ...], tuple[SkyCamera, ...]]:
             colours=stars.magnitude_bp - stars.magnitude_rp,
         )
         light = frame.picture.light
-        found = STARS.detector().detect(light @ np.array(LUMINANCE_WEIGHTS, np.float32))
+        found = STARS.detectors()["matched"].detect(
+            light @ np.array((0.2126, 0.7152, 0.0722), np.float32)
+        )
         about = Rotation.from_rotvec([4e-4, -3e-4, 5e-4])
         start = replace(
             camera,
@@ -170,7 +170,7 @@ def test_photos_of_two_cameras_are_refused() -> None:
 def made_stars(rng: np.random.Generator, count: int) -> tuple[np.ndarray, ...]:
     magnitude = 8.0 - rng.exponential(1.0, count)
     colour = rng.normal(0.9, 0.5, count)
-    flux = 10.0 ** (0.4 * (12.0 - magnitude + 0.45 * (colour - SUN_COLOUR)))
+    flux = 10.0 ** (0.4 * (12.0 - magnitude + 0.45 * (colour - 0.82)))
     flux *= 10.0 ** (0.4 * rng.normal(0.0, 0.05, count))
     sigma = np.full(count, 0.3)
     return magnitude, colour, flux + rng.normal(0.0, sigma), sigma

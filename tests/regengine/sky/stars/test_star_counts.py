@@ -16,12 +16,13 @@ from regengine.errors import ConfigError
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.star_counts import (
-    LOOKED_FOR,
     count_stars,
     fit_completeness,
     magnitude_bins,
     stars_in_view,
 )
+
+LOOKED_FOR = 2500
 
 WIDTH, HEIGHT, FOCAL = 900, 600, 1500.0
 
