@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,15 @@ from tests.kit.program import Said, run
 PIXELS = [(60.0, 50.0), (600.0, 60.0), (590.0, 400.0), (50.0, 390.0), (300.0, 200.0)]
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Path:
     results = [proposal(), proposal("ISS030-E-184141", "review"), nothing_found("ISS001-E-000001")]
-    return write_store(tmp_path / "run.h5", results)
+    return write_store(tmp_path_factory.mktemp("three") / "run.h5", results)
+
+
+@pytest.fixture
+def ours(three: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(three, tmp_path))
 
 
 def told(*words: object) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from tests.kit.program import run
 from tests.kit.runs import ELEMENTS, LIGHTS
 from tests.kit.shared import make_once
-from tests.kit.simulated import write_png
+from tests.kit.simulated import USUAL, write_png
 
 NAMES = ("tele", "nadir")
 
@@ -96,21 +96,19 @@ def test_other_photos_beside_them_change_no_verdict(alone: Path, simulated: Path
     assert verdicts[0].items() <= verdicts[1].items()
 
 
-def test_taking_over_leaves_the_store_as_it_is(
-    alone: Path, simulated: Path, tmp_path: Path
-) -> None:
-    store = shutil.copy(alone / "run.h5", tmp_path)
+def test_taking_over_leaves_the_store_as_it_is(simulated: Path, tmp_path: Path) -> None:
+    store = shutil.copy(simulated / "run.h5", tmp_path)
     again = run(
-        *("register", *(simulated / f"{name}.jpg" for name in NAMES), "--tle", ELEMENTS),
+        *("register", *(simulated / f"{name}.jpg" for name in USUAL), "--tle", ELEMENTS),
         *("--lights", LIGHTS, "--store", store, "--json", "--workers", 0),
     )
-    before = (alone / "records.ndjson").read_text(encoding="utf-8")
+    before = (simulated / "records.ndjson").read_text(encoding="utf-8")
     assert sorted(again.out.splitlines()) == sorted(before.splitlines())
-    same(columns_of(alone / "run.h5", NAMES), columns_of(Path(store), NAMES))
+    same(columns_of(simulated / "run.h5", USUAL), columns_of(Path(store), USUAL))
 
 
-def test_only_when_and_how_long_is_marked_as_what_may_differ(alone: Path) -> None:
-    with h5py.File(alone / "run.h5") as file:
+def test_only_when_and_how_long_is_marked_as_what_may_differ(simulated: Path) -> None:
+    with h5py.File(simulated / "run.h5") as file:
         volatile = {
             f"{group}/{name}"
             for group in ("frames", "control_points", "hypotheses", "detections", "provenance")
