@@ -129,16 +129,15 @@ def intersect_ellipsoid(
     return np.stack(meet_ellipsoid(start, rays, height_m), axis=-1)
 
 
-def local_axes(lon_deg: float, lat_deg: float) -> FloatArray:
-    """East, north and up unit vectors (ECEF) of a geodetic place, the rows of a matrix (3, 3)."""
+def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
+    """East, north and up unit vectors (ECEF) of geodetic places, as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.array(
-        [
-            [-np.sin(lon), np.cos(lon), 0.0],
-            [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)],
-            [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
-        ]
-    )
+    axes = [
+        [-np.sin(lon), np.cos(lon), np.zeros_like(lon)],
+        [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)],
+        [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
+    ]
+    return np.moveaxis(np.array(axes), (0, 1), (-2, -1))
 
 
 def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatArray:

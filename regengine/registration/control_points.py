@@ -7,6 +7,7 @@ from itertools import combinations
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray
@@ -49,9 +50,12 @@ def select_control_points(
     excess = np.maximum(left**2 - params.max_sigmas**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
     points = []
-    for there, place, spread in zip(ground, places_px, covariance, strict=True):
-        (px, py), (lon, lat, _) = (place + 0.5) * scale - 0.5, ecef_to_geodetic(there)
-        on_ground = project_covariance(stored, there, spread) + params.map_sigma_m**2 * np.eye(2)
+    on_grounds = project_covariance(stored, ground, covariance) + params.map_sigma_m**2 * np.eye(2)
+    lonlat = np.stack(ecef_to_geodetic(ground)[:2], axis=-1)
+    for (lon, lat), place, spread, on_ground in zip(
+        lonlat, places_px, covariance, on_grounds, strict=True
+    ):
+        px, py = (place + 0.5) * scale - 0.5
         near = np.hypot(*(lights.positions - place).T) < params.lights_reach_px
         (xx, xy), (_, yy) = spread.tolist()
         (ee, en), (_, nn) = on_ground.tolist()
@@ -138,12 +142,8 @@ def sigma_at_lights_m(
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
     incidence = incidence_deg(fit.camera.position_ecef_m, ground)
     ground = ground[incidence <= params.max_lights_incidence_deg]
-    covariances = camera_covariances(fit, ground, refits)
-    sigma_m = [
-        float(np.sqrt(np.trace(project_covariance(fit.camera, *there)) / 2.0))
-        for there in zip(ground, covariances, strict=True)
-    ]
-    return np.array(sigma_m)
+    on_ground = project_covariance(fit.camera, ground, camera_covariances(fit, ground, refits))
+    return np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
 
 
 def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams) -> float:
@@ -263,17 +263,18 @@ def choose_four(
 def project_covariance(
     camera: Camera, ground_ecef_m: FloatArray, covariance_px: FloatArray
 ) -> FloatArray:
-    """A covariance in pixels as one of metres east and north at a place, shape (2, 2)."""
+    """Covariances in pixels as those of metres east and north at places, shape (..., 2, 2)."""
     lon, lat, _ = ecef_to_geodetic(ground_ecef_m)
-    per_pixel = np.linalg.inv(ground_jacobian(camera, float(lon), float(lat)))
-    return np.asarray(per_pixel @ covariance_px @ per_pixel.T)
+    per_pixel = np.linalg.inv(ground_jacobian(camera, lon, lat))
+    return np.asarray(per_pixel @ covariance_px @ np.swapaxes(per_pixel, -1, -2))
 
 
-def ground_jacobian(camera: Camera, lon: float, lat: float) -> FloatArray:
-    """Pixels per metre east and north at a place, shape (2, 2)."""
-    here = geodetic_to_ecef(lon, lat)
-    east, north, _ = local_axes(lon, lat)
-    step = 100.0
-    around = here + step * np.array([east, north, -east, -north])
-    pixels = np.stack(camera.ecef_to_pixel(around))
-    return (pixels[:, :2] - pixels[:, 2:]) / (2.0 * step)
+def ground_jacobian(camera: Camera, lon: ArrayLike, lat: ArrayLike) -> FloatArray:
+    """Pixels per metre east and north at places, shape (..., 2, 2)."""
+    here = np.asarray(geodetic_to_ecef(lon, lat))[..., None, :]
+    step_m = 100.0
+    step = step_m * local_axes(lon, lat)[..., :2, :]
+    ahead, behind = (
+        np.stack(camera.ecef_to_pixel(there), axis=-1) for there in (here + step, here - step)
+    )
+    return np.asarray(np.swapaxes(ahead - behind, -1, -2) / (2.0 * step_m))
