@@ -177,7 +177,7 @@ OF_TESTS = (
     "tests.tle_lines",
 )
 MOST_REPLACED = 3  # of the product by tests; this only goes down
-LEAST_SHARE_BY_DOORS = 0.5  # and this only up
+LEAST_SHARE_BY_DOORS = 0.56  # and this only up
 
 
 def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
