@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
-from regengine.errors import FrameError
 from regengine.result import (
     ControlPoint,
     Fit,
@@ -144,26 +139,3 @@ def nothing_found(name: str = "ISS001-E-1") -> FrameResult:
         engine_version="0.1.0",
         seconds=0.1,
     )
-
-
-def fake_process(path: Path) -> FrameResult:
-    """Registration that looks at the file's name alone, quick and deterministic."""
-    if not path.is_file():
-        raise FrameError(f"{path} does not exist: check the path.", code="not_found")
-    name = path.stem
-    if "bad" in name:
-        raise FrameError(f"{path} is no image: remove it from the list.")
-    if "crash" in name:
-        raise ZeroDivisionError("division by zero")
-    if "memory" in name:
-        raise MemoryError
-    if "killer" in name:
-        os._exit(7)
-    if "pause" in name or "slow" in name:
-        (path.parent.parent / "started").touch()  # tells a test that the wait has begun
-        given_up_s = time.monotonic() + 600.0
-        while time.monotonic() < given_up_s and not (path.parent.parent / "go_on").exists():
-            time.sleep(0.05)
-    made = nothing_found(name) if "dark" in name else proposal(name)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    return replace(made, path=str(path), sha256=sha256)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.sources import parsed
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
 TOP_LEVEL = {
@@ -62,12 +64,6 @@ def modules(*packages: str) -> list[Path]:
     for package in packages:
         found += sorted((ROOT / package).rglob("*.py"))
     return found
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    """A file of ours, read once for all rules."""
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
@@ -177,7 +173,7 @@ OF_TESTS = (
     "tests.tle_lines",
 )
 MOST_REPLACED = 3  # of the product by tests; this only goes down
-LEAST_SHARE_BY_DOORS = 0.5  # and this only up
+LEAST_SHARE_BY_DOORS = 0.56  # and this only up
 
 
 def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
@@ -203,6 +199,8 @@ def replacements(tree: ast.AST) -> list[int]:
     found = []
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args:
+            continue
+        if called_name(node) not in ("setattr", "patch", "object", "dict"):
             continue
         function = ast.unparse(node.func)
         if not re.search(r"\bsetattr$|\bpatch(\.object|\.dict)?$", function):

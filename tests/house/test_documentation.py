@@ -19,6 +19,7 @@ import regengine as rg
 import regengine.errors
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
+from tests.kit.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]
@@ -176,7 +177,7 @@ def codes_of_the_product() -> set[str]:
     """What reasons and errors carry: ``code=…``, ``code = …`` and ``failed(task, …)``."""
     found: list[str] = []
     for path in (ROOT / "regengine").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes_of(path):
             match node:
                 case ast.keyword(arg="code", value=value):
                     found += codes_of(value)

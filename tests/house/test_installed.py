@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 
 from regengine.io.extras import EXTRAS
 from tests.kit.shared import make_once
+from tests.kit.sources import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("detectors", "matchers", "regengine")
@@ -50,7 +51,7 @@ def shipped() -> Iterator[Path]:
 
 def imported(path: Path) -> Iterator[str]:
     """Top names of all that a module imports, also inside functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -21,6 +21,7 @@ from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.example_results import nothing_found
 from tests.kit.program import run
+from tests.kit.sources import nodes_of
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -38,7 +39,7 @@ def nodes() -> list[tuple[str, ast.AST]]:
     found = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes_of(path):
                 if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
                     found.append((f"{path.relative_to(ROOT)}:{node.lineno}", node))
     return found

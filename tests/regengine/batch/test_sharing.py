@@ -17,6 +17,7 @@ import pytest
 from sharing_stand_in import facts_of, register
 
 from benchmarks.same import compare
+from regengine import open_store
 from regengine.batch.plan import Task
 from regengine.batch.run import (
     BatchOptions,
@@ -31,7 +32,6 @@ from regengine.batch.same_settings import RunSettings
 from regengine.batch.sharing import the_better
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.result import FrameResult
-from regengine.store.snapshot import iter_frames
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.example_results import nothing_found, proposal
@@ -81,7 +81,7 @@ def test_frames_are_solved_by_what_others_tell_them_and_say_so(tmp_path: Path) -
     assert hint_of(told["e"]) is None  # the first result stands
     assert told["e"].probability == 0.5
     assert (told["d"].seconds, told["e"].seconds) == (2.0, 2.0)
-    assert {s.result.frame: s.result for s in iter_frames(tmp_path / "run.h5")} == {
+    assert {one.frame: one.result for one in open_store(tmp_path / "run.h5")} == {
         result.frame: result for result in reported
     }
 
@@ -151,7 +151,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     reported = [json.loads(line)["frame"] for line in killed.stdout.splitlines()]
     assert {"0000_a", "0010_b_hard", "0500_c_hard"} == set(reported)
-    stored = {s.result.frame: s.result.verdict for s in iter_frames(store)}
+    stored = {one.frame: one.verdict for one in open_store(store)}
     # The result of its first search is safe, and not told: it may change
     assert stored == {**dict.fromkeys(reported, "accepted"), "0700_hard_never_again": "review"}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 
 from regengine.result import FrameResult, Reason
-from tests.example_results import fake_process
+from tests.example_results import proposal
 
 
 def attempts(path: Path) -> int:
@@ -29,10 +31,17 @@ def process(path: Path) -> FrameResult:
     if path.stem.startswith("sends_") and number == 1:
         delay_s = 1e-3 * int(path.stem.split("_")[1])
         Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return replace(fake_process(path), reasons=(Reason(code="large", text="x" * LARGE),))
+        return replace(_accepted(path), reasons=(Reason(code="large", text="x" * LARGE),))
     if path.stem.startswith("dies_") and number <= int(path.stem.split("_")[1]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return fake_process(path)
+    if path.stem == "slow":
+        time.sleep(600.0)
+    return _accepted(path)
+
+
+def _accepted(path: Path) -> FrameResult:
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return replace(proposal(path.stem), path=str(path), sha256=sha256)
 
 
 def die_at_every_start() -> None:

@@ -15,8 +15,9 @@ from pyproj import Transformer
 
 from regengine.errors import ConfigError, LightMapError
 from regengine.references import open_references
-from regengine.references.build import build, estimate_bytes, plan_grid, write_reference
+from regengine.references.build import estimate_bytes, plan_grid, write_reference
 from regengine.references.reference import PixelGrid
+from tests.kit.program import run
 
 PARIS = (2.2, 48.8, 2.45, 48.92)
 STEP = 1.0 / 9000.0  # 12.4 m
@@ -94,8 +95,9 @@ def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
     shape = {"count": 3, "height": 520, "width": 550, "dtype": "uint8", "crs": "EPSG:32631"}
     with rasterio.open(tmp_path / "s2.tif", "w", driver="GTiff", transform=place, **shape) as file:
         file.write(colours)
-    source = open_references("day", [tmp_path / "s2.tif"])
-    build("day", source, tmp_path / "day.tif", PRODUCT="Sentinel-2", CREDIT="Copernicus")
+    words = ("--product", "Sentinel-2", "--credit", "Copernicus", "--quiet")
+    said = run("day", "build", tmp_path / "s2.tif", "--out", tmp_path / "day.tif", *words)
+    assert said.code == 0, said.err
     (day,) = made = open_references("day", [tmp_path / "day.tif"])
     assert (day.product, day.credit, day.measured) == ("Sentinel-2", "Copernicus", False)
     assert day.sigma_m == pytest.approx(10.0, rel=0.5)
