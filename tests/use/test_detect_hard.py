@@ -88,11 +88,12 @@ def test_equal_clipped_stars_are_all_found(tmp_path: Path) -> None:
     assert found_at(found, places) == len(found) == 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "widths_px"),
     [
         (np.uint8, [1.8, 2.6, 4.0]),
-        pytest.param(np.uint16, [1.8, 2.2, 2.6, 3.0, 3.5, 4.0], marks=pytest.mark.slow),
+        (np.uint16, [1.8, 2.2, 2.6, 3.0, 3.5, 4.0]),
     ],
 )
 def test_stars_of_light_that_is_not_linear_are_kept_however_bright(
@@ -232,6 +233,7 @@ def test_hardware_and_noise_of_jpeg_along_the_border_are_no_streaks(
         assert not (np.hypot(np.ptp(x), np.ptp(y)) < 60.0 and np.min(away) < 2.0)
 
 
+@pytest.mark.slow
 def test_a_streak_that_fades_is_followed_to_the_border(tmp_path: Path) -> None:
     light = skies.dim_sky(300, 700)
     steps = np.linspace(0.0, 1.0, 101)  # from (40, 60) beyond (699, 240)

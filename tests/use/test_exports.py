@@ -615,7 +615,8 @@ def test_photos_that_differ_little_in_name_have_files_of_their_own(tmp_path: Pat
     assert told["b.c.json"] == "f2"
 
 
-@pytest.mark.parametrize("name", ["qgis", pytest.param("stac", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["qgis", "stac"])
 def test_a_kill_leaves_whole_files_and_no_collection(name: str, tmp_path: Path) -> None:
     count = 150
     store = write_store(tmp_path / "run.h5", [proposal(f"f{number}") for number in range(count)])

@@ -65,15 +65,10 @@ def assert_equal_stores(one: Path, other: Path) -> None:
         np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "moment"),
-    [
-        ("fsync", 4),
-        *(
-            pytest.param(*one, marks=pytest.mark.slow)
-            for one in (("fsync", 1), ("replace", PHOTOS // 2 + 1), ("fsync", AT_THE_END + 2))
-        ),
-    ],
+    [("fsync", 1), ("fsync", 4), ("replace", PHOTOS // 2 + 1), ("fsync", AT_THE_END + 2)],
 )
 def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path, name: str, moment: int

@@ -152,6 +152,7 @@ def test_a_wrong_map_is_believed_by_nobody(simulated: Path, tmp_path: Path) -> N
     is_refused(register(simulated / "nadir.jpg", lights))
 
 
+@pytest.mark.slow
 def test_a_map_without_any_light_is_told(simulated: Path, tmp_path: Path) -> None:
     lights = write_city_map(tmp_path / "lights.tif", np.zeros_like)
     found = register(simulated / "nadir.jpg", lights)

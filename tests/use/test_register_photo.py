@@ -146,9 +146,10 @@ def test_the_same_exposure_in_another_file_is_the_same_place(
         assert found.to_dict()["image"]["orientation"] == {"PNG turned": 3}.get(kind, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "part"),
-    [("nadir", "upper"), pytest.param("slanted", "left", marks=pytest.mark.slow)],
+    [("nadir", "upper"), ("slanted", "left")],
 )
 def test_half_of_a_photo_shows_the_same_places(
     simulated: Path, tmp_path: Path, name: str, part: str
@@ -190,6 +191,7 @@ def test_elements_of_days_before_lead_to_the_place_along_the_orbit(
     assert found.to_dict()["camera"]["along_track_offset_s"] == pytest.approx(-300 / 7.66, abs=3.0)
 
 
+@pytest.mark.slow
 def test_a_bare_nadir_is_enough_and_may_be_60_km_off(simulated: Path, tmp_path: Path) -> None:
     camera = true_camera(simulated / "nadir.jpg")
     photo = write_png(tmp_path / "nadir.png", picture_of(simulated / "nadir.jpg"))

@@ -151,6 +151,7 @@ def test_what_is_no_photo_to_fetch_is_a_usage_error(photos: Service, wrong: str)
     assert (said.code, said.out, len(said.err.splitlines())) == (2, "", 1)
 
 
+@pytest.mark.slow
 def test_photos_of_the_archive_are_kept_and_need_no_network_again(
     archive: ArchiveService, photos: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

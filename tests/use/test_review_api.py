@@ -689,6 +689,7 @@ def test_points_snap_to_the_lights_or_say_why_not(sample_client: Client) -> None
     assert is_refused(sample_client.post("frames/99/snap", body), 404)
 
 
+@pytest.mark.slow
 def test_a_search_from_here_finds_and_can_be_stopped(sample_client: Client) -> None:
     def ended(job: str) -> dict[str, Any]:
         deadline = time.monotonic() + 240.0

@@ -101,6 +101,7 @@ def test_a_picture_shows_which_stars_were_told(solved: tuple[Said, Path]) -> Non
     assert sum(ringed) >= 18
 
 
+@pytest.mark.slow
 def test_python_says_what_the_command_says(star_fields: Path, solved: tuple[Said, Path]) -> None:
     field = rg.solve(star_fields / "star0.jpg")
     record = dict(solved[0].records[0])
@@ -236,6 +237,7 @@ def test_streaks_are_named_and_tracks_lie_on_them(
     assert ((picture[..., 1] > 200) & (picture[..., 0] < 150)).any()
 
 
+@pytest.mark.slow
 def test_the_table_of_satellites_has_a_row_for_each_track_and_streak(satellites: Path) -> None:
     (record,) = name_satellites(satellites, "ground", "--json").records
     said = name_satellites(satellites, "ground", tle=satellites / "bare.txt")

@@ -14,7 +14,8 @@ from regengine import open_light_map
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.registration.index.earth import EarthIndex, index_in_memory
+from regengine.registration.index.earth import EarthIndex
+from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result
 from regengine.registration.types import Match, Prior, Problem, References, SearchState
@@ -43,7 +44,7 @@ class Solved:
 @pytest.fixture(scope="session")
 def samples_index() -> EarthIndex:
     """Of the samples' map."""
-    index = index_in_memory(open_light_map([LIGHTS]))
+    index = load_earth_index(BlindOptions(), (LIGHTS,))  # that of registrations in this process
     assert index is not None
     return index
 

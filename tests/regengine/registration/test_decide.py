@@ -574,7 +574,8 @@ def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city
         assert contradicts(other, trial, ACCEPT.alike_log10_odds) is differs
 
 
-@pytest.mark.parametrize("ratio", [pytest.param(0.75, marks=pytest.mark.slow), 0.88])
+@pytest.mark.slow
+@pytest.mark.parametrize("ratio", [0.75, 0.88])
 def test_a_lens_that_was_given_wrongly_is_set_free(over_city: Solved, ratio: float) -> None:
     """Where the lights do not confirm it, and where they do but pull it away."""
     problem, match = over_city.problem, over_city.match

@@ -278,6 +278,7 @@ def test_a_telephoto_frame_of_another_place_is_not_accepted(
     assert place_far(far_photo, maps).verdict == "no_match"
 
 
+@pytest.mark.slow
 def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) -> None:
     (reason,) = place_far(far_photo, earth).reasons
     assert reason.code == "outside_map"

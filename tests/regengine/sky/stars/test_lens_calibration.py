@@ -132,6 +132,7 @@ def test_falloff_zero_points_and_colour_terms_are_the_true_ones() -> None:
     assert 7.0 < profile.exposure.limiting_mag < 10.0
 
 
+@pytest.mark.slow
 def test_a_sky_that_no_lens_makes_tells_no_falloff() -> None:
     uneven = []
     for photo in photos()[0]:
