@@ -35,6 +35,19 @@ ANGLES, HARMONICS = 32, 8
 UNIT = 127.0 / 0.5  # of the stored whole numbers; beyond 0.5 they are cut
 
 
+def _turn_back(orders: range) -> FloatImage:
+    """What brings spectra of some harmonics back to the first half of the turns."""
+    angles = np.outer(2.0 * np.pi * np.arange(ANGLES // 2) / ANGLES, orders)
+    return (
+        np.stack([np.cos(angles), -np.sin(angles)], axis=2)
+        .reshape(ANGLES // 2, -1)
+        .astype(np.float32)
+    )
+
+
+ODD_BACK, EVEN_BACK = _turn_back(range(1, HARMONICS + 1, 2)), _turn_back(range(2, HARMONICS + 1, 2))
+
+
 @dataclass(frozen=True, kw_only=True)
 class PatchParameters:
     """How patches are made, which an index rests on, and compared."""
@@ -214,13 +227,31 @@ def correlate(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatI
 
     In steps of 1 / ANGLES of the circle, anticlockwise.
     """
+    even, odd = _correlate_halves(coefficients, projections)
+    turned = np.concatenate([even + odd, even - odd])
+    return np.asarray(turned.reshape(ANGLES, len(projections), -1))
+
+
+def correlate_at_best(coefficients: NDArray[np.int8], projections: FloatImage) -> FloatImage:
+    """The highest correlation (q, n) of each patch with each column at any turn."""
+    even, odd = _correlate_halves(coefficients, projections)
+    np.abs(odd, out=odd)
+    odd += even
+    return np.asarray(odd.max(axis=0).reshape(len(projections), -1))
+
+
+def _correlate_halves(
+    coefficients: NDArray[np.int8], projections: FloatImage
+) -> tuple[FloatImage, FloatImage]:
+    """What even and odd harmonics give at the first half of the turns, (ANGLES / 2, q * n) each.
+
+    Half a circle farther on even ones are the same, and odd ones have the other sign.
+    """
     sides = projections.transpose(1, 2, 0, 3).reshape(HARMONICS, -1, projections.shape[3])
     spectra = sides @ coefficients.astype(np.float32).transpose(0, 2, 1)
-    order = np.arange(1, HARMONICS + 1)[:, None]
-    angles = order * (2.0 * np.pi * np.arange(ANGLES) / ANGLES)
-    back = np.stack([np.cos(angles), -np.sin(angles)], axis=1).reshape(-1, ANGLES).T
-    turned = back.astype(np.float32) @ spectra.reshape(2 * HARMONICS, -1)
-    return np.asarray(turned.reshape(ANGLES, len(projections), -1))
+    even = EVEN_BACK @ np.ascontiguousarray(spectra[1::2]).reshape(HARMONICS, -1)
+    odd = ODD_BACK @ np.ascontiguousarray(spectra[0::2]).reshape(HARMONICS, -1)
+    return even, odd
 
 
 def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> list[Laid]:
@@ -244,9 +275,10 @@ def lay(reference: PatchMap, photo: PatchPhoto, laid: IndexArray, best: int) -> 
     best = min(best, count)
     table, projections = reference.table, project(photo.queries[laid])
     scores = np.empty((len(laid), count), np.float32)
-    for start in range(0, count, 1024):  # correlations of a few patches stay in the cache
-        part = np.s_[start : start + 1024]
-        scores[:, part] = correlate(table.coefficients[:, part], projections).max(axis=0)
+    step = max(64, 4600 // len(laid))  # correlations of so many stay in the cache
+    for start in range(0, count, step):
+        part = np.s_[start : start + step]
+        scores[:, part] = correlate_at_best(table.coefficients[:, part], projections)
     ways = []
     for row, own in enumerate(laid.tolist()):
         places = np.argpartition(-scores[row], best - 1)[:best]
