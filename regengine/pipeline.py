@@ -19,14 +19,12 @@ from regengine.references.day import day_map_of
 from regengine.references.reference import LightMap
 from regengine.references.run_maps import map_of_kind, street_maps_of
 from regengine.registration.index.options import load_earth_index
-from regengine.registration.overlay import write_overlay
 from regengine.registration.priors.neighbours import (
     SOURCE,
     NeighbourPrior,
 )
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
-from regengine.registration.register_on_day import register_on_day
 from regengine.registration.report_result import doubt_time_told, no_match_result
 from regengine.registration.types import Prior, References
 from regengine.result import BY_DAY, FrameResult, Reason
@@ -74,6 +72,8 @@ def process_photo(
         hints is not None and hints.beat is not None and not result.replaces(hints.beat)
     )
     if inputs.overlays is not None and not searched_in_vain:
+        from regengine.registration.overlay import write_overlay
+
         try:
             reference = map_of_kind(result.reference_kind, inputs)
             hashed = inputs.overlay_names_hashed
@@ -101,6 +101,8 @@ def _register(
     futile = None if inputs.register.any_category else scene.skip_reason
     shown, result = scene.in_place, None
     if shown.category in BY_DAY and inputs.day:
+        from regengine.registration.register_on_day import register_on_day
+
         prior = Prior(position=position, neighbours=hints)
         result = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
     elif shown.category in BY_DAY and futile is not None:

@@ -31,7 +31,6 @@ from regengine.sky.stars.attitude import (
     attitude_of,
     over_the_earth,
 )
-from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
 
 def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -78,6 +77,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     from regengine.sky.detection.detect import detect_in_picture
     from regengine.sky.detection.kinds import STARS
     from regengine.sky.stars.photo import sky
+    from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 
     photo, params = problem.photo, problem.params.stars
     frame, limb, stored = photo.frame, photo.limb, photo.nominal

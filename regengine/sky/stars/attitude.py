@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -12,7 +13,9 @@ from detectors.types import FloatArray
 from matchers.camera import Camera
 from matchers.sky_camera import SkyCamera, matrix_quaternion
 from regengine.orbit.rotation import aberration_turn, earth_velocity
-from regengine.sky.stars.solve import StarSolution
+
+if TYPE_CHECKING:
+    from regengine.sky.stars.solve import StarSolution
 
 # Stars hold the attitude where they are, the lights lie elsewhere in the frame: between the two
 # the lens' distortion is known to so many pixels at best
