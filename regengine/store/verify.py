@@ -354,7 +354,7 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         half = np.isnan(frames[f"{name}_lon"]) != np.isnan(frames[f"{name}_lat"])
         yield "frames", f"{name}_place", f"places of the {name} are none", half
     reasons = zip(frames["reasons"].tolist(), frames["reason_texts"].tolist(), strict=True)
-    differ = [bool(c or t) and c.count(b",") != t.count(b"\n") for c, t in reasons]
+    differ = [bool(c) != bool(t) or c.count(b",") != t.count(b"\n") for c, t in reasons]
     yield "frames", "reasons", "frames have other than one sentence to each reason", differ
     wrong = _rows_per_frame(index, tables["provenance"]["frame_index"]) != 1
     yield "frames", "provenance", "frames do not have one row of provenance", wrong
