@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,13 @@ from regengine.orbit import (
     load_tle_file,
     position_from_elements,
     position_from_nadir,
+    sun_direction,
     track_positions,
 )
+from regengine.registration.priors import lens, tracks
+from regengine.registration.priors.seen import Seen
 from regengine.registration.priors.tracks import Track, tracks_for
+from tests.example_results import nadir_camera
 from tests.tle_lines import Elements
 
 TIME = datetime(2016, 5, 1, 13, tzinfo=UTC)
@@ -160,3 +165,150 @@ def test_minutes_are_the_clock_s_and_the_earth_turns_below(elements: ElementSet)
     # What is beyond the ten minutes is the orbit's
     farther = track_positions(elements, TIME, [-600.0], [-100.0])[0]
     assert apart_km(minutes.position(-700.0 * here.speed_km_s), farther) < 0.1
+
+
+def test_each_further_hour_is_a_little_less_likely(elements: ElementSet) -> None:
+    """Ten to one for minutes, twenty to one for an hour to a side, and far less beyond."""
+    _, minutes, *hours = tracks_for(fresh(elements, 10.0), None)
+    assert minutes.neg_log_prior == pytest.approx(np.log(10.0))
+    expected = [np.log(20.0), *(6.5 + 0.1 * hour for hour in range(2, 13))]
+    assert [one.neg_log_prior for one in hours] == pytest.approx(np.repeat(expected, 2))
+    other = replace(fresh(elements, 10.0), alternative=fresh(elements, 20.0))
+    first, second = tracks_for(other, 120.0)
+    assert (first.neg_log_prior, second.neg_log_prior) == (0.0, 3.0)
+    assert second.sigma_along_km == pytest.approx(np.hypot(20.0, 21.0 * second.speed_km_s))
+
+
+def test_an_offset_is_shared_by_clock_and_orbit_as_their_variances_are(
+    elements: ElementSet,
+) -> None:
+    """By Kepler's third law 7.67 km/s at 6,780 km; a clock is off by 21 s, one sigma."""
+    position = fresh(elements, 200.0)
+    (track,) = tracks_for(position, 120.0)
+    radius_m = np.linalg.norm(position.position_ecef_m)
+    assert track.speed_km_s == pytest.approx(np.sqrt(3.986004418e14 / radius_m) / 1e3, rel=1e-9)
+    clock_km = 21.0 * track.speed_km_s
+    share = clock_km**2 / (clock_km**2 + 200.0**2)
+    for seconds in (-50.0, 0.0, 90.0):
+        offset_km = seconds * track.speed_km_s
+        assert track.clock_at(offset_km) == pytest.approx(share * seconds, abs=1e-9)
+        there = track_positions(elements, TIME, [share * seconds], [(1.0 - share) * seconds])[0]
+        assert apart_km(track.position(offset_km), there) < 1e-6
+    assert track.clock_at(1e4) == 120.0
+    assert track.clock_at(-1e4) == -120.0
+    _, minutes, later, *_ = tracks_for(position, None)
+    assert minutes.clock_at(400.0 * track.speed_km_s) == pytest.approx(400.0)
+    assert minutes.clock_at(700.0 * track.speed_km_s) == 600.0
+    assert later.clock_at(0.0) == 3600.0
+
+
+def test_what_is_the_clock_s_turns_the_earth_below(elements: ElementSet) -> None:
+    """Two fifths of an offset, or half the clock's sigma, at 0.0729 rad a thousand seconds."""
+    position = replace(fresh(elements, 200.0), sigma_cross_km=3.0)
+    around, minutes, *_ = tracks_for(position, None)
+    radius_km = np.linalg.norm(position.position_ecef_m) / 1e3
+    earth_km_s = 7.2921e-5 * radius_km * np.cos(np.radians(position.lat))
+    for seconds, unknown_s in ((0.0, 10.5), (20.0, 10.5), (-100.0, 40.0), (400.0, 120.0)):
+        there_km = seconds * around.speed_km_s
+        expected = np.hypot(3.0, earth_km_s * unknown_s)
+        assert around.sigma_across_km(there_km) == pytest.approx(expected, rel=1e-4)
+    # In minutes the clock is known as well as the orbit is
+    known_s = 200.0 / around.speed_km_s
+    expected = np.hypot(3.0, earth_km_s * known_s)
+    assert minutes.sigma_across_km(400.0 * around.speed_km_s) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_sun_stands_no_higher_than_ten_degrees_where_lights_are_sought(
+    elements: ElementSet,
+) -> None:
+    track = tracks_for(fresh(elements, 20.0), 120.0)[0]
+    offsets = np.arange(-20000.0, 20000.0, 100.0)
+    may_be = track.may_be_night(offsets)
+    sun = sun_direction(TIME)
+    for km, night in zip(offsets.tolist(), may_be.tolist(), strict=True):
+        place = track.position(km)
+        elevation = 90.0 - np.degrees(np.arccos(place @ sun / np.linalg.norm(place)))
+        assert night == (elevation < 10.0)
+    assert 0.4 < may_be.mean() < 0.7
+
+
+def flat(**other: Any) -> Track:
+    """A track along the equator, on which the camera is as likely anywhere within 1,000 km."""
+    position = position_from_nadir(0.0, 0.0, 410.0, "centre", sigma_km=(1000.0, 10.0, 5.0))
+    track = next(
+        one
+        for one in tracks_for(position, None)
+        if apart_km(one.position(0.0), position.position_ecef_m) < 0.01
+    )
+    return replace(track, neg_log_prior=0.0, **other)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_offsets_are_a_step_apart_as_far_as_a_belief_reaches(between: bool) -> None:
+    offsets, neg_log_priors = tracks.list_offsets(flat(), 150.0, between=between)
+    half = 75.0 if between else 0.0
+    expected = [150.0 * k + half for k in range(-7, 8) if abs(150.0 * k + half) < 1075.0]
+    assert sorted(offsets.tolist()) == expected
+    assert (np.diff(neg_log_priors) >= 0.0).all()
+    within = np.abs(offsets) <= 900.0
+    assert neg_log_priors[within] == pytest.approx(-np.log(150.0 / 2000.0), abs=0.03)
+    assert tracks.weigh_offsets(3000.0, flat(), 150.0) == pytest.approx(-np.log(1e-9))
+    odd = flat(
+        may_be_night=lambda km: km > -200.0,
+        shares_start=True,
+        place_neg_log_prior=lambda km: km / 100.0,
+    )
+    offsets, with_places = tracks.list_offsets(odd, 150.0, between=between)
+    assert offsets.tolist() == [one for one in expected if one > -200.0 and one != 0.0]
+    plain = tracks.weigh_offsets(offsets, odd, 150.0)
+    assert with_places == pytest.approx(plain + offsets / 100.0)
+    none, of_none = tracks.list_offsets(
+        replace(odd, may_be_night=lambda km: km > 1e5), 150.0, between=between
+    )
+    assert len(none) == len(of_none) == 0
+
+
+def test_tracks_about_a_place_are_300_km_apart_and_share_its_probability() -> None:
+    place = position_from_nadir(20.0, 46.5, 410.0, "centre", sigma_km=(1000.0, 10.0, 5.0))
+    around = tracks_for(place, None)
+    starts = [ground_of(track, 0.0) for track in around]
+    assert max(abs(lat) for _, lat in starts) <= 51.9
+    assert len(around) == 6  # of seven, three to each side, one begins beyond the orbits
+    radius = np.linalg.norm(place.position_ecef_m) / 1e6
+    for k, (lon, lat) in enumerate(starts):
+        away = WGS84.inv(20.0, 46.5, lon, lat)[2] / 1e3
+        least = min(abs(away * radius / 6.371 - 300.0 * n) for n in range(4))
+        assert least < 3.0, (k, away)
+    for track in around:
+        assert track.neg_log_prior == pytest.approx(np.log(2000.0 / 300.0))
+        assert track.sigma_across_km(0.0) == 150.0
+        assert track.sigma_up_km == 5.0
+        assert float(track.belief.share(-500.0, 500.0)) == pytest.approx(0.5, abs=0.02)
+        assert float(track.belief.share(-1001.0, 1001.0)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_places_from_which_something_is_seen_are_likelier() -> None:
+    seen = Seen(lon=3.0, lat=4.0, radius_km=100.0)
+    track = flat(place_neg_log_prior=lambda km: km / 100.0)
+    offsets = [-300.0, 0.0, 700.0]
+    weighed = tracks.expect_seen(track, seen).place_neg_log_prior(offsets)
+    there = np.array([track.position(km) for km in offsets])
+    assert weighed == pytest.approx(np.array(offsets) / 100.0 + seen.weigh(there))
+    assert len(tracks.expect_seen(track, seen).place_neg_log_prior(np.array([]))) == 0
+
+
+def test_what_is_believed_of_a_camera_is_in_metres_and_in_its_own_pixels() -> None:
+    camera = nadir_camera()
+    track = flat(sigma_along_km=40.0)
+    crop = lens.LensBelief(ratio=1.5, sigma_log_focal=0.12, is_cropped=True)
+    for spread_km, sigma_m in ((30.0, 30e3), (50.0, 40e3)):
+        prior = tracks.believe_camera(track, 100.0, spread_km, camera, crop)
+        assert prior.sigma_along_m == sigma_m
+        assert prior.position_ecef_m == pytest.approx(track.position(100.0))
+        assert prior.velocity_ecef == pytest.approx(track.velocity(100.0))
+        assert (prior.sigma_across_m, prior.sigma_up_m) == (150e3, 5e3)
+        assert prior.focal_px == pytest.approx(1.5 * 1506.1)
+        assert (prior.sigma_log_focal, prior.sigma_k1, prior.k1) == (0.12, 0.05, 0.01)
+        assert (prior.principal_point, prior.sigma_principal_px) == ((319.5, 212.5), 128.0)
+    whole = tracks.believe_camera(track, 0.0, 1.0, camera, lens.LensBelief(ratio=1.0))
+    assert whole.sigma_principal_px == 0.0
