@@ -15,6 +15,7 @@ from matchers.patches import (
     groups_of,
     match_patches,
     measure_texture,
+    sub_pixel_peak,
 )
 from tests.matchers.lamp_world import matched
 
@@ -178,3 +179,113 @@ def test_patches_side_by_side_in_a_city_are_groups_of_their_own() -> None:
     view = np.asarray(rng.uniform(size=(120, 200)), np.float32)
     places = [(x, y) for x in (20, 51, 82, 113) for y in (20, 51, 82)]
     assert groups_of(view, patches_at(places)).tolist() == list(range(12))
+
+
+def test_patches_have_in_common_what_their_squares_do() -> None:
+    places = [(20, 20), (30, 20), (30, 12), (51, 20), (50, 49), (20, 20)]
+    overlap = patches_at(places).overlap
+    for k, (x, y) in enumerate(places):
+        for m, (other_x, other_y) in enumerate(places):
+            columns = {x + d for d in range(SIZE_PX)} & {other_x + d for d in range(SIZE_PX)}
+            rows = {y + d for d in range(SIZE_PX)} & {other_y + d for d in range(SIZE_PX)}
+            assert overlap[k, m] == pytest.approx(len(columns) * len(rows) / SIZE_PX**2)
+
+
+@pytest.mark.parametrize("kind", ["mask", "index"])
+def test_some_of_the_matches_keep_all_that_is_theirs(kind: str) -> None:
+    view = random_lights(4)
+    matches = match_patches(view, view, lattice(), 31, 3)
+    which = np.array([5, 2]) if kind == "index" else np.arange(len(matches)) % 3 == 0
+    some = matches.chosen(which)
+    assert some.size_px == matches.size_px == 31
+    for name in ("x", "y", "dx", "dy", "covariance", "ncc"):
+        assert np.array_equal(getattr(some, name), getattr(matches, name)[which])
+
+
+def brute_choice(
+    texture: FloatImage, size_px: int, cells: tuple[int, int], reach_px: int
+) -> list[tuple[int, int]]:
+    """The best pixel of each cell, pixel by pixel."""
+    height, width = texture.shape
+    border = size_px // 2 + reach_px + 1
+    across, down = width - 2 * border, height - 2 * border
+    best: dict[tuple[int, int], tuple[float, int, int]] = {}
+    # As even as can be, the first ones larger by one
+    columns = np.repeat(
+        range(cells[0]), [across // cells[0] + (k < across % cells[0]) for k in range(cells[0])]
+    )
+    rows = np.repeat(
+        range(cells[1]), [down // cells[1] + (k < down % cells[1]) for k in range(cells[1])]
+    )
+    for y in range(down):
+        for x in range(across):
+            cell, value = (columns[x], rows[y]), float(texture[border + y, border + x])
+            if cell not in best or value > best[cell][0]:
+                best[cell] = (value, border + x, border + y)
+    floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))
+    found = sorted((one for one in best.values() if one[0] > floor), reverse=True)
+    return [(x, y) for _, x, y in found]
+
+
+@pytest.mark.parametrize("cells", [(3, 2), (7, 5), (1, 1), (200, 200)])
+@pytest.mark.parametrize(("size_px", "reach_px"), [(9, 2), (11, 0)])
+def test_the_best_place_of_every_cell_is_that_of_all_its_pixels(
+    cells: tuple[int, int], size_px: int, reach_px: int
+) -> None:
+    rng = np.random.default_rng(2)
+    texture = rng.exponential(size=(47, 62)).astype(np.float32)
+    texture[:, 30:38] = 0.0
+    texture[20:24] = 0.001
+    found = choose_patches(texture, size_px, cells, reach_px)
+    assert [tuple(one) for one in found.tolist()] == brute_choice(texture, size_px, cells, reach_px)
+
+
+def test_nothing_is_chosen_of_a_picture_smaller_than_a_patch() -> None:
+    assert choose_patches(np.ones((20, 50), np.float32), 21, (3, 2), 5).shape == (0, 2)
+
+
+def quadratic(x: float, y: float, height: float, xx: float, xy: float, yy: float) -> FloatImage:
+    row, col = np.mgrid[0:7, 0:9].astype(float)
+    u, v = col - x, row - y
+    return np.asarray(height - 0.5 * (xx * u * u + 2 * xy * u * v + yy * v * v), np.float32)
+
+
+@pytest.mark.parametrize(("x", "y"), [(4.0, 3.0), (3.7, 2.6), (1.3, 5.2), (6.9, 1.1)])
+@pytest.mark.parametrize(("xx", "xy", "yy"), [(0.02, 0.0, 0.03), (0.05, 0.02, 0.03)])
+def test_the_peak_of_a_quadratic_is_where_it_is_and_as_sure_as_it_is_sharp(
+    x: float, y: float, xx: float, xy: float, yy: float
+) -> None:
+    """Variance: (1 - r^2) / samples / r times the inverse of the curvature."""
+    found = sub_pixel_peak(quadratic(x, y, 0.8, xx, xy, yy), 50.0)
+    assert found is not None
+    r, found_x, found_y, spread = found
+    assert (found_x, found_y) == pytest.approx((x, y), abs=1e-4)
+    inverse = np.linalg.inv([[xx, xy], [xy, yy]])
+    expected = (1.0 - r**2) / 50.0 / r * inverse
+    assert spread == pytest.approx(expected[[0, 0, 1], [0, 1, 1]], rel=1e-3, abs=1e-5)
+
+
+def test_there_is_no_peak_on_the_rim_or_where_nothing_curves() -> None:
+    for x, y in ((0.0, 3.0), (8.0, 3.0), (4.0, 0.0), (4.0, 6.0)):
+        assert sub_pixel_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is None
+    for x, y in ((1.0, 3.0), (7.0, 3.0), (4.0, 1.0), (4.0, 5.0)):
+        assert sub_pixel_peak(quadratic(x, y, 0.8, 0.02, 0.0, 0.02), 50.0) is not None
+    assert sub_pixel_peak(np.full((7, 9), 0.5, np.float32), 50.0) is None
+    # A ridge, across which alone it is known
+    assert sub_pixel_peak(quadratic(4.0, 3.0, 0.8, 0.02, 0.02, 0.02), 50.0) is None
+    # A perfect peak is told as nearly one; a low one not as surer than it is
+    high = sub_pixel_peak(quadratic(4.0, 3.0, 1.0, 0.02, 0.0, 0.02), 10.0)
+    assert high is not None
+    assert high[0] == 0.999
+    assert high[3][0] == pytest.approx((1.0 - 0.999**2) / 10.0 / 0.999 / 0.02, rel=1e-3)
+    low = sub_pixel_peak(quadratic(4.0, 3.0, 0.01, 0.02, 0.0, 0.02), 10.0)
+    assert low is not None
+    assert low[3][0] == pytest.approx((1.0 - 1e-4) / 10.0 / 0.05 / 0.02, rel=1e-3)
+
+
+def test_lights_half_a_side_apart_are_two_groups_and_the_nearest_leads() -> None:
+    dark = np.zeros((120, 200), np.float32)
+    half = SIZE_PX / 2
+    places = [(20, 60), (20 + int(half), 60), (21 + int(half), 60), (29, 60), (52, 60), (49, 60)]
+    # 15 px are less than half of 31, 16 are more; 29 is nearer to 20, 49 to 52
+    assert groups_of(dark, patches_at(places)).tolist() == [0, 0, 1, 1, 2, 2]

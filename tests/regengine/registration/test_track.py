@@ -268,7 +268,7 @@ def test_offsets_are_a_step_apart_as_far_as_a_belief_reaches(between: bool) -> N
     assert len(none) == len(of_none) == 0
 
 
-def test_tracks_about_a_place_are_300_km_apart_and_share_its_probability() -> None:
+def test_tracks_about_a_place_are_300_km_apart_and_as_likely_as_a_known_one() -> None:
     place = position_from_nadir(20.0, 46.5, 410.0, "centre", sigma_km=(1000.0, 10.0, 5.0))
     around = tracks_for(place, None)
     starts = [ground_of(track, 0.0) for track in around]
@@ -280,7 +280,10 @@ def test_tracks_about_a_place_are_300_km_apart_and_share_its_probability() -> No
         least = min(abs(away * radius / 6.371 - 300.0 * n) for n in range(4))
         assert least < 3.0, (k, away)
     for track in around:
-        assert track.neg_log_prior == pytest.approx(np.log(2000.0 / 300.0))
+        # Each place is as likely as that of a known nadir: what is seen weighs them
+        for step_km in (60.0, 300.0):
+            weight = tracks.weigh_offsets(0.0, track, step_km)
+            assert weight == pytest.approx(-np.log(step_km / 300.0), abs=0.03)
         assert track.sigma_across_km(0.0) == 150.0
         assert track.sigma_up_km == 5.0
         assert float(track.belief.share(-500.0, 500.0)) == pytest.approx(0.5, abs=0.02)
