@@ -11,7 +11,9 @@ import rasterio
 from rasterio.transform import Affine
 
 from regengine import open_light_map
+from regengine.collection.radiometry import comparison
 from regengine.collection.radiometry.cells import (
+    FEWEST_CELLS,
     MapCells,
     PhotoCells,
     PhotoLight,
@@ -30,6 +32,7 @@ from regengine.collection.radiometry.comparison import (
 from regengine.collection.radiometry.gain import (
     glog,
 )
+from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
 from tests.example_results import nadir_camera
@@ -203,3 +206,149 @@ def test_hot_pixels_go_and_lamps_stay() -> None:
     found = without_hot_pixels(light)
     assert np.abs(found - lamps)[[20, 80, 80], [100, 20, 19]].max() < 0.06
     assert np.array_equal(found[25:70, 30:90], lamps[25:70, 30:90])
+
+
+# ---- photo and map, blurred alike
+
+
+def gauss(image: np.ndarray, down: float, across: float) -> np.ndarray:
+    """Scipy's Gaussian over what there is, as wide as OpenCV makes it."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(image.astype(float), (down, across), mode="constant"))
+
+
+def random_pair(stretch: float = 1.4) -> Pair:
+    rng = np.random.default_rng(6)
+    luminance = rng.exponential(size=(60, 70)).astype(np.float32)
+    weight = (rng.random((60, 70)) < 0.8).astype(np.float32)
+    weight[:, :9] = 0.0
+    return Pair(luminance, 3.0 * luminance, weight, stretch)
+
+
+def test_a_mean_is_of_the_cells_that_count() -> None:
+    pair = random_pair()
+    found = blurred(pair.luminance, pair.weight, (1.5, 2.1))
+    share = gauss(pair.weight, 1.5, 2.1)
+    expected = gauss(pair.luminance * pair.weight, 1.5, 2.1) / np.maximum(share, 1e-9)
+    assert found[share > 0.01] == pytest.approx(expected[share > 0.01], rel=0.01)
+    assert not found[:, 0].any()  # where hardly any counts
+    assert np.array_equal(blurred(pair.luminance, 0 * pair.weight + 1, (0.1, 0.14)), pair.luminance)
+
+
+def test_fine_structure_is_what_a_blur_of_a_cell_and_a_half_takes() -> None:
+    pair = random_pair()
+    counts = pair.weight > 0.0
+    smooth = blurred(pair.luminance, pair.weight, (1.5, 1.5 * 1.4))
+    rest = (pair.luminance - smooth)[counts].astype(float)
+    expected = np.sqrt(np.mean(rest**2) / np.var(pair.luminance[counts].astype(float)))
+    assert comparison.fine_share(pair.luminance, pair) == pytest.approx(expected, rel=1e-5)
+    assert comparison.fine_share(np.full((60, 70), 2.0, np.float32), pair) == 0.0
+    broad = blurred(pair.luminance, np.ones_like(pair.weight), (6.0, 8.4))
+    assert comparison.fine_share(broad, pair) < 0.3 * expected
+
+
+def all_alike(
+    shape: tuple[int, int] = (60, 80), north: float = 45.0
+) -> tuple[MapCells, PhotoCells]:
+    """Every cell counts; lights here and there, alike in photo and map."""
+    rng = np.random.default_rng(4)
+    radiance = np.where(rng.random(shape) < 0.03, 50.0, 0.0).astype(np.float32)
+    zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+    cells = MapCells(
+        grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
+        radiance_nw=radiance,
+        known=np.ones(shape, bool),
+        saturated=np.zeros(shape, bool),
+        map_step_deg=1 / 240,
+        photo_pixel_deg=1 / 240,
+    )
+    photo = PhotoCells(
+        luminance=(0.05 + 0.01 * radiance).astype(np.float32),
+        seen=one,
+        saturated=zero,
+        pixel_cells=zero,
+        radius_sq=zero,
+        air_mass=one,
+        sigma_m=zero,
+    )
+    return cells, photo
+
+
+@pytest.mark.parametrize(
+    ("name", "within", "beyond"),
+    [("seen", 0.99, 0.9899), ("pixel_cells", 3.0, 3.001)],
+)
+def test_cells_are_judged_up_to_their_limits(name: str, within: float, beyond: float) -> None:
+    cells, photo = all_alike()
+    values = getattr(photo, name).copy()
+    values[10, 10], values[20, 20] = within, beyond
+    found = compare(cells, replace(photo, **{name: values.astype(np.float32)}), 0.0)
+    assert np.argwhere(~found.judged).tolist() == [[20, 20]]
+    assert np.array_equal(found.usable, found.judged)
+    assert (found.light[20, 20], found.radiance_nw[20, 20]) == (0.0, 0.0)
+
+
+def test_saturated_cells_are_judged_and_not_used_and_say_where() -> None:
+    cells, photo = all_alike()
+    clipped = np.zeros(cells.known.shape, np.float32)
+    clipped[5, 5], clipped[6, 6] = 0.002, 0.0021
+    full = cells.saturated.copy()
+    full[7, 8] = True
+    unknown = cells.known.copy()
+    unknown[9, 9] = False
+    found = compare(
+        replace(cells, saturated=full, known=unknown), replace(photo, saturated=clipped), 0.0
+    )
+    assert np.argwhere(found.photo_full).tolist() == [[6, 6]]
+    assert np.argwhere(found.map_full).tolist() == [[7, 8]]
+    assert np.argwhere(~found.judged).tolist() == [[9, 9]]
+    assert np.argwhere(~found.usable).tolist() == [[6, 6], [7, 8], [9, 9]]
+
+
+def test_too_few_cells_are_none() -> None:
+    cells, photo = all_alike((20, 20))
+    for count in (FEWEST_CELLS, FEWEST_CELLS - 1):
+        seen = (np.arange(400) < count).reshape(20, 20).astype(np.float32)
+        if count == FEWEST_CELLS:
+            assert compare(cells, replace(photo, seen=seen), 0.0).usable.sum() == count
+        else:
+            with pytest.raises(LeftOutError, match="too few cells"):
+                compare(cells, replace(photo, seen=seen), 0.0)
+
+
+def test_blurs_are_told_in_metres_and_both_are_as_unsure_of_their_place() -> None:
+    """A cell of a 240th of a degree is 463 m; at 60 north it is half as wide as it is high."""
+    cells, photo = all_alike(north=60.0 + 30 / 240)
+    point = np.zeros(cells.known.shape, np.float32)
+    point[30, 40] = 1000.0
+    sigma_m = np.full(point.shape, 926.6, np.float32)
+    cells = replace(cells, radiance_nw=point)
+    photo = replace(photo, luminance=0.01 * point, sigma_m=sigma_m)
+    found = compare(cells, photo, 1389.9)
+    assert (found.map_sigma_m, found.photo_sigma_m) == (pytest.approx(1389.9), 0.0)
+    assert found.blur_cells == pytest.approx(np.hypot(2.0, 3.0), rel=1e-3)
+    assert found.sigma_cells == pytest.approx(np.full(point.shape, 2.0), rel=1e-3)
+    row, col = np.mgrid[0:60, 0:80] - np.array([30, 40])[:, None, None]
+    for image, sigma in ((found.radiance_nw, 2.0), (found.light, np.hypot(2.0, 3.0))):
+        light = np.where(np.hypot(row, col / 2) < 3.5 * sigma, image, 0.0).astype(float)
+        down = np.sqrt((light * row**2).sum() / light.sum())
+        across = np.sqrt((light * col**2).sum() / light.sum())
+        assert down == pytest.approx(sigma, rel=0.06)
+        assert across / down == pytest.approx(2.0, rel=0.06)
+
+
+def test_the_pixels_of_the_photo_blur_the_map_by_seven_tenths_of_one() -> None:
+    cells, photo = all_alike(north=30 / 240)
+    point = np.zeros(cells.known.shape, np.float32)
+    point[30, 40] = 1000.0
+    pixels = np.full(point.shape, 2.5, np.float32)
+    found = compare(
+        replace(cells, radiance_nw=point),
+        replace(photo, luminance=0.01 * point, pixel_cells=pixels),
+        0.0,
+    )
+    row = np.arange(60) - 30.0
+    light = found.radiance_nw.astype(float).sum(axis=1)
+    assert np.sqrt((light * row**2).sum() / light.sum()) == pytest.approx(0.7 * 2.5, rel=0.03)
+    assert found.light[30, 40] == pytest.approx(10.0, rel=0.01)
