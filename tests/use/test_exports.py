@@ -184,6 +184,8 @@ def test_formats_are_known_by_what_people_call_them(
         ("geotiff", "o", ["--as", "warp"]),
         ("geotiff", "o", ["--crs", "EPSG:999999"]),
         ("geotiff", "o", ["--resolution", "-1"]),
+        ("geotiff", "o", ["--resolution", "0"]),
+        ("geotiff", "o", ["--resolution", "inf"]),
     ],
 )
 def test_what_cannot_be_written_is_told_and_left(
