@@ -14,9 +14,10 @@ import rasterio
 import rasterio.shutil
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 from rasterio.control import GroundControlPoint
 
+from matchers.camera import Camera
 from matchers.earth import geodetic_to_ecef
 from tests.kit.exports import (
     decide,
@@ -317,3 +318,60 @@ def test_any_text_is_points_or_refused(ours: Path, text: str, ending: str) -> No
     said: Said = run("import", ours, path, "--no-keep", "--json")
     assert said.code in (0, 2)
     assert all(record["count"] for record in said.records)
+
+
+def tilted(tilt_deg: float, diagonal_km: float, folder: Path) -> tuple[Path, Camera]:
+    """A store of one photo by a camera that is tilted so far."""
+    camera = nadir_camera(tilt_deg=tilt_deg)
+    result = replace(seen_by(proposal(), camera), footprint_diagonal_km=diagonal_km)
+    return write_store(folder / "tilted.h5", [result]), camera
+
+
+@pytest.mark.parametrize(("diagonal_km", "allowed_m"), [(191.0, 1910.0), (60.0, 1000.0)])
+def test_each_point_is_scored_as_geodesics_and_projections_have_it(
+    tmp_path: Path, diagonal_km: float, allowed_m: float
+) -> None:
+    """Right within a kilometre, or a hundredth of the footprint where that is more."""
+    store, camera = tilted(66.0, diagonal_km, tmp_path)
+    wgs84 = Geod(ellps="WGS84")
+    off_m = [0.0, allowed_m - 5.0, allowed_m + 5.0, 30e3]
+    pixels = [(100.0, 400.0), (500.5, 350.0), (320.0, 300.0), (30.0, 420.0)]
+    rows, expected = [], []
+    for (x, y), metres in zip(pixels, off_m, strict=True):
+        lon, lat, _ = wgs84.fwd(*map(float, camera.pixel_to_lonlat(x, y)), 70.0, metres)
+        at_x, at_y = map(float, camera.lonlat_to_pixel(lon, lat))
+        rows.append((x, y, lon, lat))
+        expected.append((x - at_x, y - at_y, metres, metres <= allowed_m))
+    rows.append((300.0, 0.0, *map(float, camera.pixel_to_lonlat(320.0, 300.0))))  # the sky
+    file = tmp_path / "ISS030-E-184140.csv"
+    file.write_text("x,y,lon,lat\n" + "".join(",".join(map(repr, row)) + "\n" for row in rows))
+    record = told(store, file, "--no-keep")
+    *points, sky = record["points"]
+    for point, row, (dx, dy, metres, is_right) in zip(points, rows, expected, strict=False):
+        assert [point[name] for name in ("x", "y", "lon", "lat")] == pytest.approx(list(row))
+        assert (point["dx_px"], point["dy_px"]) == pytest.approx((dx, dy), abs=1e-6)
+        assert point["residual_px"] == pytest.approx(np.hypot(dx, dy), abs=1e-6)
+        assert point["residual_m"] == pytest.approx(metres, abs=0.01)
+        assert point["right"] is is_right
+    assert (sky["residual_m"], sky["right"]) == (None, None)
+    assert sky["dy_px"] == pytest.approx(-300.0, abs=1e-3)
+    assert (record["count"], record["right"], record["unseen"]) == (5, 2, 1)
+    assert record["rms_m"] == pytest.approx(np.sqrt(np.mean(np.square(off_m))), abs=0.01)
+    in_px = [point["residual_px"] for point in record["points"]]
+    assert record["rms_px"] == pytest.approx(np.sqrt(np.mean(np.square(in_px))))
+    assert record["kept"] is False
+    line = run("import", store, file, "--no-keep").out
+    assert f"5 points, our camera is off by {record['rms_px']:.2f} px, " in line
+    assert f"{record['rms_m'] / 1e3:.2f} km rms, right at 2" in line
+
+
+def test_points_of_a_frame_without_a_camera_have_no_scores(ours: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ISS001-E-000001.csv"
+    file.write_text("x,y,lon,lat\n1,2,185,4\n")
+    record = told(ours, file, "--no-keep")
+    assert (record["count"], record["right"], record["unseen"]) == (1, 0, 1)
+    assert (record["rms_px"], record["rms_m"]) == (None, None)
+    (point,) = record["points"]
+    assert {point[name] for name in ("dx_px", "dy_px", "residual_px", "residual_m", "right")} == {
+        None
+    }

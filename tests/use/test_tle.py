@@ -16,6 +16,7 @@ from sgp4.api import Satrec
 from tests.conftest import ROOT
 from tests.kit.program import Said, run
 from tests.kit.services import Service
+from tests.tle_lines import Elements
 
 SETS = ROOT / "data_samples" / "tle.txt"
 
@@ -166,6 +167,85 @@ def test_the_nadir_at_a_time_is_the_one_of_another_program(tmp_path: Path) -> No
         before = body.sublat
         body.compute(ephem.Date(date + 5.0 * ephem.second))
         assert at["direction"] == ("ascending" if body.sublat > before else "descending")
+
+
+def in_earth_fixed_axes(moment: datetime) -> Any:
+    """The station by SGP4 itself, carried from TEME by astropy."""
+    import astropy.units as u
+    from astropy.coordinates import ITRS, TEME, CartesianDifferential, CartesianRepresentation
+    from astropy.time import Time
+
+    when = Time(moment, scale="utc")
+    _, place, speed = Satrec.twoline2rv(FIRST, SECOND).sgp4(when.jd1, when.jd2)
+    moving = CartesianRepresentation(*place * u.km).with_differentials(
+        CartesianDifferential(*speed * u.km / u.s)
+    )
+    return TEME(moving, obstime=when).transform_to(ITRS(obstime=when)), when
+
+
+def test_all_that_is_told_of_a_moment_is_astropys_to_the_last_digit(tmp_path: Path) -> None:
+    import astropy.units as u
+    from astropy.coordinates import AltAz, EarthLocation, get_body
+    from astropy.utils import iers
+
+    path = tmp_path / "iss.txt"
+    path.write_text(f"{FIRST}\n{SECOND}\n")
+    year, day = 2000 + int(FIRST[18:20]), float(FIRST[20:32])
+    epoch = datetime(year, 1, 1) + timedelta(days=day - 1.0)
+    digits: dict[str, set[int]] = {}
+    with iers.conf.set_temp("auto_download", False):
+        for hours in (-3.3, 0.25, 1.0, 7.7, 11.9):
+            moment = (epoch + timedelta(hours=hours)).replace(microsecond=0)
+            at = info(path, "--time", f"{moment.isoformat()}Z")["at"]
+            there, when = in_earth_fixed_axes(moment)
+            place = there.earth_location.to_geodetic("WGS84")
+            assert at["nadir"]["lon"] == pytest.approx(place.lon.deg, abs=8e-4)
+            assert at["nadir"]["lat"] == pytest.approx(place.lat.deg, abs=8e-4)
+            assert at["nadir"]["altitude_km"] == pytest.approx(
+                place.height.to_value("km"), abs=0.02
+            )
+            upward = there.velocity.d_z.to_value("km/s") > 0.0
+            assert at["direction"] == ("ascending" if upward else "descending")
+            below = EarthLocation(place.lon, place.lat, 0.0 * u.m)
+            for name in ("sun", "moon"):
+                body = get_body(name, when, below).transform_to(AltAz(obstime=when, location=below))
+                # The Moon is told as from the Earth's middle
+                assert at[f"{name}_elevation_deg"] == pytest.approx(
+                    body.alt.deg, abs=0.03 if name == "sun" else 1.2
+                )
+                turn = (at[f"{name}_azimuth_deg"] - body.az.deg + 180.0) % 360.0 - 180.0
+                assert abs(turn) * math.cos(body.alt.rad) < (0.03 if name == "sun" else 1.2)
+            apart = get_body("sun", when).separation(get_body("moon", when)).rad
+            assert at["moon_illumination"] == pytest.approx((1 - math.cos(apart)) / 2, abs=0.005)
+            late_s = (moment - epoch).total_seconds()
+            assert at["tle_age_h"] == pytest.approx(late_s / 3600.0, abs=0.0051)
+            assert at["time_utc"] == f"{moment.isoformat()}Z"
+            for name, value in (at | at["nadir"]).items():
+                if isinstance(value, float):
+                    digits.setdefault(name, set()).add(len(repr(value).partition(".")[2]))
+    most = {name: max(counts) for name, counts in digits.items()}
+    places = dict.fromkeys(("lon", "lat"), 4)
+    assert {name: most[name] for name in places} == places
+    assert (most["moon_illumination"], most["altitude_km"], most["tle_age_h"]) == (3, 2, 2)
+    assert {most[name] for name in most if name.endswith("_deg")} == {2}
+    assert max(most[name] for name in most if name.startswith("sigma")) == 2
+
+
+def test_gaps_longer_than_ten_days_are_told_and_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.txt"
+    path.write_text("".join(Elements().later(d).text() for d in (0.0, 9.99, 20.0, 25.5, 40.0)))
+    facts = info(path)
+    assert [gap["days"] for gap in facts["gaps"]] == [10.0, 14.5]
+    starts = [datetime.fromisoformat(gap["from_utc"]) for gap in facts["gaps"]]
+    ends = [datetime.fromisoformat(gap["to_utc"]) for gap in facts["gaps"]]
+    assert [
+        (end - start).total_seconds() / 86400.0 for start, end in zip(starts, ends, strict=True)
+    ] == (pytest.approx([10.01, 14.5], abs=1e-4))
+    first, last = (datetime.fromisoformat(facts[f"{name}_epoch_utc"]) for name in ("first", "last"))
+    assert (last - first).total_seconds() == pytest.approx(40 * 86400.0, abs=0.01)
+    assert facts["element_sets"] == 5
+    table = run("tle", "info", path).out.splitlines()
+    assert f"{'gaps':<20}2" in table
 
 
 def test_a_set_that_contradicts_its_neighbours_is_passed_over(tmp_path: Path) -> None:

@@ -216,6 +216,28 @@ def test_frames_far_apart_are_looked_at_and_merged_as_others(tmp_path: Path) -> 
         assert names == [f"ISS030-E-{n}" for n in range(len(NUMBERS))]
 
 
+def test_a_store_that_grows_keeps_numbers_that_are_far_apart(tmp_path: Path) -> None:
+    """Others are numbered on from the last, and of a photo in both the better is taken."""
+    changes = [("control_points/x", 1, 10.0 + n) for n in range(len(NUMBERS))]
+    store = spread(frames_with(tmp_path / "run.h5", changes), NUMBERS)
+    more = [proposal(f"ISS041-E-{n}") for n in range(3)]
+    later = write_store(
+        tmp_path / "more.h5",
+        [more[0], proposal("ISS030-E-4", "review"), *more[1:]],
+        processed_utc="2026-11-21T12:00:00Z",
+    )
+    (told,) = run("merge", later, "--into", store, "--grow", "--json").records
+    assert (told["frames"], told["repeated"]) == (len(NUMBERS) + 3, 1)
+    expected = [*NUMBERS, 70001, 70002, 70003]
+    with h5py.File(store) as file:
+        assert file["frames/frame_index"][:].tolist() == expected
+        names = [name.decode() for name in file["frames/frame"][:]]
+        assert names == [f"ISS030-E-{n}" for n in range(8)] + [f"ISS041-E-{n}" for n in range(3)]
+        assert file["frames/verdict"][:].tolist().index(b"review") == 4
+        x = file["control_points/x"][:].reshape(-1, 4)[:, 1].tolist()
+        assert x == [10.0, 11.0, 12.0, 13.0, 520.0, 15.0, 16.0, 17.0, 520.0, 520.0, 520.0]
+
+
 def test_rows_out_of_order_and_of_no_frame_are_told(tmp_path: Path) -> None:
     store = frames_with(tmp_path / "run.h5", [("frames/ncc", 0, 0.5)] * 4)
     with h5py.File(store, "r+") as file:
