@@ -26,7 +26,7 @@ def facts_of(path: Path) -> FrameFacts:
     return FrameFacts(
         frame=path.stem,
         camera_body="NIKON D3S",
-        time_utc=START + timedelta(seconds=int(path.stem[:4])),
+        time_utc=START + timedelta(seconds=int(path.stem.partition("_")[0])),
         focal_mm=85.0,
         size_px=(640, 426),
     )

@@ -196,3 +196,16 @@ def test_a_second_result_stands_where_it_is_accepted_or_likelier(
     kept = the_better(old, new)
     assert kept.verdict == (new if wins else old).verdict
     assert kept.seconds == 2.0 + new.seconds
+
+
+@pytest.mark.parametrize("order", [(4, 1, 3, 0, 2), (4, 3, 2, 1, 0)])
+def test_a_second_search_is_told_by_the_frames_of_half_a_day_in_whatever_order_they_came(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    """Names count seconds; half a day is 43,200 of them. The nearest are told first."""
+    names = ["6799_too_early.jpg", "6800_a.jpg", "50000_hard.jpg", "93200_b.jpg", "93201_late.jpg"]
+    photos = make(tmp_path / "photos", *names)
+    results, _ = run([photos[k] for k in order], tmp_path / "run.h5")
+    (hard,) = (one for one in results if "hard" in one.frame)
+    assert hard.verdict == "accepted"
+    assert hint_of(hard) == "searched again with clock and lens of 6800_a, 93200_b"

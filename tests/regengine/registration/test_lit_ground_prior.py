@@ -61,6 +61,13 @@ def test_light_counts_as_far_as_a_circle_reaches(town: tuple[float, float]) -> N
     away = WGS84.inv(lon, lat, *(np.full(lon.shape, at) for at in middle))[2] / 1e3
     assert lit[away < REACH_KM - 120.0].all()
     assert not lit[away > REACH_KM + 120.0].any()
+    if abs(town[1]) < 60.0:  # as far to the north as to the south, and to the east as to the west
+        rows = np.flatnonzero(lit.any(axis=1))
+        assert (rows[0] + rows[-1]) / 2 == int(np.floor(town[1])) + 90
+        own = int(np.floor(town[0])) + 180
+        assert np.array_equal(
+            np.roll(lit, -own, axis=1)[:, 1:], np.roll(lit, -own, axis=1)[:, :0:-1]
+        )
     # Half a degree square, once
     area_km2 = 55.6**2 * np.cos(np.radians(town[1]))
     assert summed[lit] == pytest.approx(area_km2, rel=0.01)

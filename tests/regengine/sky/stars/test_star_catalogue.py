@@ -61,3 +61,35 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, damage: object, says: st
         load_catalogue(path=broken)
     assert "pip install" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("column", "within", "beyond"),
+    [
+        ("dec_deg", [-90.0, 90.0], [-90.001, 90.001]),
+        ("ra_deg", [0.0, 360.0], [-0.001, 360.001]),
+        ("g", [-29.0, 29.9], [-30.0, 30.0, np.nan]),
+    ],
+)
+def test_values_of_the_file_are_believed_to_their_limits(
+    tmp_path: Path, column: str, within: list[float], beyond: list[float]
+) -> None:
+    """Of 1,000 stars, the fewest that a file may have."""
+    whole = catalogue_path().read_bytes()
+    fields = [("id", "<i8"), ("ra_deg", "<f8"), ("dec_deg", "<f8"), ("g", "<f4"), ("bp", "<f4")]
+    records = np.frombuffer(whole[16 : 16 + 36 * 1000], np.dtype([*fields, ("rp", "<f4")])).copy()
+    path = tmp_path / "stars.bin"
+
+    def written(value: float, count: int = 1000) -> Path:
+        records[column][5] = value
+        head = whole[:8] + count.to_bytes(8, "little")
+        path.write_bytes(head + records[:count].tobytes())
+        return path
+
+    for value in within:
+        assert len(load_catalogue(path=written(value), faintest_g=40.0)) == 1000
+    for value in beyond:
+        with pytest.raises(CatalogueError, match="damaged"):
+            load_catalogue(path=written(value))
+    with pytest.raises(CatalogueError, match="cut short"):
+        load_catalogue(path=written(within[0], 999))
