@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,13 +10,17 @@ import numpy as np
 import pytest
 
 from detectors.streak_describe import (
+    are_spikes,
     in_trains,
     is_dashed,
+    is_piece,
+    is_spike,
     is_tumbling,
     pieces,
     shape_of,
     swells,
 )
+from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line, Path
 from detectors.types import StreakFlag, StreakKind
 
@@ -200,3 +205,148 @@ def test_three_alike_on_one_line_are_a_train(paths: list[Path], are: bool) -> No
     assert in_trains(paths)[1] == are
     turned = [Path(x1=p.y1, y1=p.x1, x2=p.y2, y2=p.x2) for p in paths]
     assert in_trains(turned) == in_trains(paths)
+
+
+def straight(x1: float, y1: float, x2: float, y2: float, **other: Any) -> Line:
+    path = Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=other.pop("bow_px", 0.0))
+    return line_of(np.ones(5), path=path, **other)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("piece", "is_one"),
+    [
+        # 1.5 px and one and a half of its width from a line of 100 px
+        ((20.0, 2.9, 60.0, -2.9), True),
+        ((20.0, 3.1, 60.0, 0.0), False),
+        ((20.0, 0.0, 60.0, -3.1), False),
+        # and 2 % of how far it goes on; the gap is two fifths of the longer
+        ((139.0, 3.7, 179.0, 0.0), True),
+        ((139.0, 3.9, 179.0, 0.0), False),
+        ((139.9, 0.0, 180.0, 0.0), True),
+        ((140.1, 0.0, 180.0, 0.0), False),
+        ((-80.0, 0.0, -39.9, 0.0), True),
+        ((-80.0, 0.0, -40.1, 0.0), False),
+    ],
+)
+def test_a_piece_lies_on_a_line_or_goes_on_from_it(
+    piece: tuple[float, float, float, float], is_one: bool, swapped: bool
+) -> None:
+    long, short = straight(0.0, 0.0, 100.0, 0.0), straight(*piece)
+    new, old = (long, short) if swapped else (short, long)
+    far = straight(0.0, 500.0, 100.0, 500.0)
+    assert is_piece(new, [far, old]) == is_one
+    assert not is_piece(new, [far])
+    # However the frame is turned
+    turned = [straight(one.path.y1, one.path.x1, one.path.y2, one.path.x2) for one in (new, old)]
+    assert is_piece(turned[0], turned[1:]) == is_one
+
+
+def test_a_short_line_may_miss_thirty_pixels_and_a_bent_one_is_followed() -> None:
+    short = straight(0.0, 0.0, 40.0, 0.0)
+    assert is_piece(straight(69.9, 0.0, 100.0, 0.0), [short])
+    assert not is_piece(straight(70.1, 0.0, 100.0, 0.0), [short])
+    bent = straight(0.0, 0.0, 100.0, 0.0, bow_px=8.0)
+    assert is_piece(straight(40.0, 7.7, 60.0, 7.7), [bent])
+    assert not is_piece(straight(40.0, 0.0, 60.0, 0.0), [bent])
+    assert not is_piece(straight(40.0, -7.7, 60.0, -7.7), [bent])
+
+
+def test_nine_pieces_are_looked_at_by_fifths_and_ten_by_tenths() -> None:
+    """What swells by fifths has a second peak by sixths, and the other way round by tenths."""
+    sigma = np.full(9, 0.001)
+    level = np.array([0.1, 0.3, 0.6, 0.9, 1.3, 0.7, 0.8, 0.5, 0.1])
+    fifths = [0.2, 0.75, 1.0, 0.65, 0.1]
+    assert [part.mean() for part in np.array_split(level, 5)] == pytest.approx(fifths)
+    assert swells(level, sigma)
+    assert not swells(
+        np.array([0.1, 0.9, 0.2, 0.4, 1.0, 1.0, 0.7, 0.4, 0.2, 0.1]), np.full(10, 0.001)
+    )
+
+
+STAR = np.array([[60.0, 100.0, 6.0]])  # x, y, radius
+
+
+def beside_a_star(
+    first_px: float,
+    light: Any,
+    *,
+    off_px: float = 0.0,
+    swapped: bool = False,
+    length: float = 120.0,
+) -> tuple[StreakFrame, Line]:
+    """A line along a row that begins so far from a clipped star's middle."""
+    y, x = np.mgrid[0:200, 0:320].astype(float)
+    along = x - 60.0 - first_px
+    inside = (along >= 0.0) & (along <= length)
+    level = np.where(inside, light(np.clip(along, 0.0, None) / length), 0.0)
+    residual = 30.0 * level * np.exp(-0.5 * (y - 100.0 - off_px) ** 2)
+    frame = StreakFrame(
+        residual=residual.astype(np.float32),
+        noise=np.ones((200, 320), np.float32),
+        ignored=np.zeros((200, 320), bool),
+        clipped=np.hypot(x - 60.0, y - 100.0) <= 6.0,
+    )
+    ends = 60.0 + first_px, 60.0 + first_px + length
+    line = straight(*(ends[0], 100.0 + off_px, ends[1], 100.0 + off_px))
+    if swapped:
+        line = straight(ends[1], 100.0 + off_px, ends[0], 100.0 + off_px)
+    return frame, line
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("first_px", "off_px", "light", "is_one"),
+    [
+        (8.0, 0.0, lambda t: 1.0 - 0.9 * t, True),
+        (8.0, 0.0, lambda t: 1.0 - 0.0 * t, False),  # a streak that passes a star
+        (8.0, 0.0, lambda t: 0.1 + 0.9 * t, False),  # brighter away from it
+        # three quarters of the light in the farther half
+        (8.0, 0.0, lambda t: np.where(t < 0.55, 1.0, 0.70), True),
+        (8.0, 0.0, lambda t: np.where(t < 0.55, 1.0, 0.80), False),
+        # 2 px beside the middle, and ten radii from it
+        (8.0, 1.9, lambda t: 1.0 - 0.9 * t, True),
+        (8.0, 2.1, lambda t: 1.0 - 0.9 * t, False),
+        (59.0, 0.0, lambda t: 1.0 - 0.9 * t, True),
+        (62.0, 0.0, lambda t: 1.0 - 0.9 * t, False),
+    ],
+)
+def test_a_spike_points_at_its_star_begins_near_and_fades(
+    first_px: float, off_px: float, light: Any, is_one: bool, swapped: bool
+) -> None:
+    frame, line = beside_a_star(first_px, light, off_px=off_px, swapped=swapped)
+    hidden = np.zeros(frame.clipped.shape, bool)
+    assert is_spike(frame, line, STAR, hidden) == is_one
+
+
+def test_a_spike_may_begin_as_far_away_as_its_stars_light_hides_the_way() -> None:
+    frame, line = beside_a_star(90.0, lambda t: 1.0 - 0.9 * t)
+    for hidden_px, is_one in ((25.0, False), (35.0, True)):
+        y, x = np.mgrid[0:200, 0:320]
+        hidden = np.hypot(x - 60, y - 100) <= hidden_px
+        assert is_spike(frame, line, STAR, hidden) == is_one
+
+
+def test_of_a_line_hardly_longer_than_the_stars_light_nothing_is_left() -> None:
+    """Two and a half radii are the star's own; eight steps beyond must tell."""
+    nothing = np.zeros((200, 320), bool)
+    for length, is_one in ((14.0, True), (18.0, False)):
+        frame, line = beside_a_star(7.0, lambda t: 1.0 + 0.0 * t, length=length)
+        assert is_spike(frame, line, STAR, nothing) == is_one
+
+
+def test_a_larger_star_is_met_by_three_tenths_of_its_radius() -> None:
+    large = np.array([[60.0, 100.0, 10.0]])
+    for off_px, is_one in ((2.9, True), (3.1, False)):
+        frame, line = beside_a_star(8.0, lambda t: 1.0 - 0.9 * t, off_px=off_px)
+        nothing = np.zeros(frame.clipped.shape, bool)
+        assert is_spike(frame, line, large, nothing) == is_one
+
+
+def test_spikes_are_marked_among_streaks_and_what_goes_on_from_one_is_too() -> None:
+    frame, spike = beside_a_star(8.0, lambda t: 1.0 - 0.9 * t)
+    streak = straight(20.0, 20.0, 120.0, 30.0)
+    assert are_spikes(frame, [streak, spike, streak]).tolist() == [False, True, False]
+    assert are_spikes(frame, []).tolist() == []
+    dark = replace(frame, clipped=np.zeros(frame.clipped.shape, bool))
+    assert are_spikes(dark, [streak, spike]).tolist() == [False, False]

@@ -349,3 +349,29 @@ def test_numbers_of_six_digits_are_found_as_they_are_said(tmp_path: Path, asked:
     file.write_text("\n".join([*LINES, *pair]) + "\n")
     facts = info(file, "--satellite", asked)
     assert (facts["satellite"], facts["element_sets"]) == ("T0000", 1)
+
+
+def test_the_table_tells_what_the_json_does_a_line_each(tmp_path: Path) -> None:
+    """Of lists their number, and then the first five, a line each."""
+    days = [0.0, *(1.0 + 11.0 * k for k in range(7))]
+    path = tmp_path / "many.txt"
+    path.write_text("".join(Elements().later(one).text() for one in days) + f"{FIRST}\n")
+    words = ("--time", "2016-05-01T13:00:00Z")
+    facts = info(path, *words)
+    at = facts.pop("at")
+    lines = iter(run("tle", "info", path, *words).out.splitlines())
+    for name, value in (facts | at).items():
+        if isinstance(value, list):
+            assert next(lines) == f"{name:<20}{len(value)}"
+            for one in value[:5]:
+                said = one.get("reason")
+                pairs = said or ", ".join(f"{key} {told}" for key, told in one.items())
+                assert next(lines) == f"{'':<20}{pairs}"
+        elif isinstance(value, dict):
+            pairs = ", ".join(f"{key} {told}" for key, told in value.items())
+            assert next(lines) == f"{name:<20}{pairs}"
+        else:
+            assert next(lines) == f"{name:<20}{value}"
+    assert list(lines) == []
+    assert len(facts["gaps"]) == 6
+    assert len(facts["skipped"]) == 1
