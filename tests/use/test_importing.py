@@ -380,15 +380,13 @@ def test_points_of_a_frame_without_a_camera_have_no_scores(ours: Path, tmp_path:
 def test_a_name_that_two_photos_have_is_refused_and_the_start_of_a_hash_is_taken(
     tmp_path: Path,
 ) -> None:
-    twice = [replace(proposal(), sha256=f"{n}{n}" * 32, path=f"{n}.jpg") for n in (4, 5)]
+    twice = [replace(nothing_found(), sha256=f"{n}" * 64, path=f"{n}.jpg") for n in (4, 5)]
     store = write_store(tmp_path / "twice.h5", twice)
     file = tmp_path / "points.csv"
-    places = [(*pixel, *map(float, nadir_camera().pixel_to_lonlat(*pixel))) for pixel in PIXELS]
-    file.write_text("x,y,lon,lat\n" + "".join(",".join(map(str, one)) + "\n" for one in places))
-    for words in (("--frame", "ISS030-E-184140"), ()):
-        said = run("import", store, file, *words)
-        assert (said.code, said.err.count("\n")) == (2, 1)
-    assert "holds 2 frames" in run("import", store, file, "--frame", "ISS030-E-184140").err
+    file.write_text("x,y,lon,lat\n1,2,3,4\n")
+    said = run("import", store, file, "--frame", "ISS001-E-1")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "holds 2 frames ISS001-E-1" in said.err
     record = told(store, file, "--frame", "5" * 12, "--reviewer", "eva")
-    assert (record["frame"], record["count"], record["right"]) == ("ISS030-E-184140", 5, 5)
-    assert len(reviewed(store, tmp_path / "kept.csv")) == 5
+    assert (record["frame"], record["count"], record["unseen"]) == ("ISS001-E-1", 1, 1)
+    assert len(reviewed(store, tmp_path / "kept.csv")) == 1
