@@ -288,27 +288,6 @@ def test_verify_finds_decisions_that_cannot_be(
     assert why in problem["text"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "code"),
-    [
-        ({"position_ecef_m": place_of(-225.0)}, "camera_height"),
-        ({"position_ecef_m": place_of(2500.0)}, "camera_height"),
-        (None, "no_ground"),
-    ],
-)
-def test_verify_finds_cameras_that_cannot_be(
-    tmp_path: Path, changed: dict[str, Any] | None, code: str
-) -> None:
-    result = proposal()
-    if changed is None:
-        result = replace(result, footprint_diagonal_km=0.0)
-    else:
-        result = seen_by(result, replace(nadir_camera(), **changed))
-    said = run("verify", write_store(tmp_path / "wrong.h5", [result]), "--json")
-    assert said.code == 1
-    assert [problem["code"] for problem in said.records[0]["problems"]] == [code]
-
-
 @example("x,y,lon,lat\r1,2,3,4", "csv")
 @given(st.text(max_size=60), st.sampled_from(["points", "vrt", "csv"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -104,32 +104,6 @@ def test_a_photo_that_is_not_there_is_one_sentence(store: Path) -> None:
     assert "ISS999-E-1" in said.err
 
 
-def test_figures_are_of_all_photos(store: Path) -> None:
-    records = run("show", store, "--json").records
-    figures = figures_of(store)
-    counts = {verdict: sum(r["verdict"] == verdict for r in records) for verdict in VERDICTS}
-    assert (figures["photos"], figures["verdicts"]) == (40, counts)
-    assert sum(row["photos"] for row in figures["by_category"]) == 40
-    codes = {row["code"]: row["photos"] for row in figures["reasons"]}
-    assert codes["few_lights"] == 4
-    assert figures["failed"]["codes"] == {"unreadable": 4}
-    accepted = [r["probability"] for r in records if r["verdict"] == "accepted"]
-    assert figures["reliability"]["expected_right"] == pytest.approx(sum(accepted))
-    placed = sum(cell["verdicts"][v] for cell in figures["places"]["cells"] for v in VERDICTS)
-    assert placed == figures["places"]["photos"]
-
-
-def test_clocks_are_told_by_body_and_day(store_copy: Path) -> None:
-    with h5py.File(store_copy, "r+") as file:
-        file["frames/along_track_offset_s"][:3] = (10.0, 12.0, 50.0)
-        file["frames/camera_body"][:3] = "NIKON D4"
-    rows = figures_of(store_copy)["clocks"]["rows"]
-    (row,) = [row for row in rows if row["camera_body"] == "NIKON D4"]
-    assert (row["day"], row["photos"], row["median_s"]) == ("2012-03-28", 3, 12.0)
-    assert (row["lowest_s"], row["highest_s"]) == (10.0, 50.0)
-    assert row["agree"] == pytest.approx(2 / 3)
-
-
 def test_every_key_of_the_figures_is_documented(store: Path) -> None:
     figures = figures_of(store)
     text = (ROOT / "docs" / "commands" / "report.md").read_text(encoding="utf-8")
