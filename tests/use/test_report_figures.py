@@ -19,11 +19,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
+from shapely import Point, Polygon
 
 from tests.example_results import nadir_camera, nothing_found, proposal, solved
 from tests.kit.program import run
 from tests.kit.shared import make_once
-from tests.kit.stores import unplaced, write_store
+from tests.kit.stores import CORNERS, unplaced, write_store
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
 SPEED_KM_S = 7.66
@@ -217,6 +218,12 @@ def test_time_spent_what_failed_and_where_positions_came_from(
 ) -> None:
     figures, photos = told
     assert is_spread_of(figures["times"]["seconds"], photos.seconds)
+    for edges, least, most in (
+        (figures["times"]["seconds"]["edges"], 0.01, 1e3),
+        (figures["origins"]["tle_age_h"]["edges"], 0.1, 1e4),
+    ):
+        steps = {round(one / 10.0 ** math.floor(math.log10(one) + 1e-9), 6) for one in edges}
+        assert (edges[0], edges[-1], steps) == (pytest.approx(least), most, {1.0, 2.0, 5.0})
     assert figures["times"]["total_seconds"] == pytest.approx(photos.seconds.sum())
     slowest = photos.sort_values("seconds", ascending=False, kind="stable").head(20)
     assert [
@@ -277,11 +284,46 @@ def test_of_more_than_500_groups_those_with_most_photos_are_told_in_order(tmp_pa
         assert bodies == [f"body {n:03}" for n in range(500)]
 
 
-def picture_of(page: Path, frame: int) -> Image.Image:
+def data_of(page: Path) -> dict[str, Any]:
     text = page.read_text(encoding="utf-8")
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S)
     assert found is not None
-    address = json.loads(found[1])["frames"][frame]["thumbnail"]
+    return dict(json.loads(found[1]))
+
+
+@pytest.mark.parametrize("lon", [10.0, 179.7, -179.8])
+def test_outlines_are_the_ground_that_a_photo_shows_around_once(tmp_path: Path, lon: float) -> None:
+    """Of four corners these; where some see the sky a ring that every pixel's ground is in."""
+    camera = nadir_camera(lon, 35.0, tilt_deg=66.0)  # its upper third is sky
+    down = nadir_camera(lon, 35.0)
+    corners = [tuple(map(float, down.pixel_to_lonlat(x, y))) for x, y in CORNERS]
+    made = [
+        replace(proposal("A"), solved=solved(down), footprint=tuple(corners)),
+        replace(proposal("B"), solved=solved(camera), footprint=(None, None, *corners[2:])),
+        nothing_found("C"),
+    ]
+    page = tmp_path / "r.html"
+    assert run("report", write_store(tmp_path / "run.h5", made), "--out", page).code == 0
+    by_corners, ring, none = (frame["outline"] for frame in data_of(page)["frames"])
+    assert none == []
+    for (west, south), (corner_lon, corner_lat) in zip(by_corners, corners, strict=True):
+        turn = (corner_lon - corners[0][0] + 180.0) % 360.0 - 180.0
+        assert (west, south) == pytest.approx((corners[0][0] + turn, corner_lat), abs=0.0051)
+    area = Polygon(ring)
+    assert area.is_valid
+    assert -180.01 <= ring[0][0] <= 180.01
+    x, y = (side.ravel() for side in np.meshgrid(np.arange(5, 640, 30), np.arange(180, 426, 30)))
+    at_lon, at_lat = camera.pixel_to_lonlat(x, y)
+    seen = np.isfinite(at_lon)
+    at_lon = (at_lon[seen] - ring[0][0] + 180.0) % 360.0 - 180.0 + ring[0][0]
+    inside = [
+        area.buffer(0.5).contains(Point(*one)) for one in zip(at_lon, at_lat[seen], strict=True)
+    ]
+    assert np.mean(inside) > 0.97
+
+
+def picture_of(page: Path, frame: int) -> Image.Image:
+    address = data_of(page)["frames"][frame]["thumbnail"]
     return Image.open(io.BytesIO(b64decode(address.split(",")[1])))
 
 
