@@ -211,14 +211,18 @@ class ClusterRun:
             self._submit(task, process)
 
 
-@contextmanager
-def connected(scheduler: str) -> Iterator[Any]:
-    """A client of a scheduler, closed at the end of the block."""
+def check_address(scheduler: str) -> None:
+    """Raise ConfigError where this is no address of a scheduler."""
     if not scheduler.startswith(SCHEMES):
         raise ConfigError(
             f"--scheduler {without_secrets(scheduler)!r} is no address: write one like "
             "tcp://node1:8786, which dask scheduler prints when it starts."
         )
+
+
+@contextmanager
+def connected(scheduler: str) -> Iterator[Any]:
+    """A client of a scheduler, closed at the end of the block."""
     try:
         from distributed import Client
     except ImportError as error:

@@ -60,6 +60,10 @@ class RegisterRun:
                 f"--retry {', '.join(wrong)} is no verdict: write some of {', '.join(VERDICTS)}, "
                 "separated by commas."
             )
+        if self.scheduler is not None:
+            from regengine.batch.cluster import check_address
+
+            check_address(self.scheduler)
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
         """What `start` would do, a line a photo; nothing is decoded, fetched, done or written."""

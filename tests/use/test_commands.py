@@ -179,7 +179,7 @@ def test_a_mistake_in_a_variable_is_named_with_the_variable(
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
         ([PHOTO, "--retry", "good"], 2, "--retry good is no verdict"),
         (["@gone"], 2, "gone cannot be read as a list"),
-        ([PHOTO, "--scheduler", "127.0.0.1", "--json"], 2, "is no address"),
+        ([PHOTO, "--scheduler", "127.0.0.1"], 2, "is no address"),
         *(
             ([PHOTO, "--shard", share], 2, f"--shard '{share}'")
             for share in ("0/3", "4/3", "a/3", "1/0", "2")
