@@ -155,24 +155,32 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
 
 
 def in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
-    """Bright streaks measured again above a level that neither they nor stars have raised.
+    """Lines, the bright ones measured again above a level that neither they nor stars have raised.
 
     The median that shows them takes light from their profile, unevenly also beside them, where
-    that counts as scatter.
+    that counts as scatter. Others, which have a false-alarm figure, stay as they are.
 
-    `lines`: in pixels of the frame, as of `bright_lines`; `hidden` (h, w): their bands and all
-    else that stands out.
+    `lines`: in pixels of the frame; `hidden` (h, w): their bands and all else that stands out.
     """
-    whole = without_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
-    all_known = (~frame.ignored).astype(np.float32)
+    sizes = {line.bin_px for line in lines if np.isnan(line.log10_false_alarm)}
+    if not sizes:
+        return lines
+    light = without_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
+    known = (~frame.ignored).astype(np.float32)
+    frames = {
+        size: (binned(light * known, size), binned(known, size) / np.float32(size))
+        if size > 1
+        else (light, known)
+        for size in sizes
+    }
     measures = []
     for line in lines:
-        light, known, size = whole, all_known, line.bin_px
-        if size > 1:
-            light, known = binned(light * known, size), binned(known, size) / np.float32(size)
-        own = line.scaled(1.0 / size)
-        again = refitted(_cut(light, own.path)[0] * known, known, own)
-        measures.append(again.scaled(size))
+        if np.isnan(line.log10_false_alarm):
+            light, known = frames[line.bin_px]
+            own = line.scaled(1.0 / line.bin_px)
+            again = refitted(_cut(light, own.path)[0] * known, known, own)
+            line = again.scaled(line.bin_px)
+        measures.append(line)
     return measures
 
 

@@ -125,9 +125,7 @@ class Radon:
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(without_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
         # Only now, for what is found and left out goes by the light that showed it
-        obvious = [one for one in lines if np.isnan(one.log10_false_alarm)]
-        measures = iter(in_own_light(frame, obvious, hidden))
-        lines = [next(measures) if np.isnan(one.log10_false_alarm) else one for one in lines]
+        lines = in_own_light(frame, lines, hidden)
         chance = [
             float(log10_false_alarm(one.snr, pixels))
             if np.isnan(one.log10_false_alarm)

@@ -19,10 +19,7 @@ from regengine.references.day import day_map_of
 from regengine.references.reference import LightMap
 from regengine.references.run_maps import map_of_kind, street_maps_of
 from regengine.registration.index.options import load_earth_index
-from regengine.registration.priors.neighbours import (
-    SOURCE,
-    NeighbourPrior,
-)
+from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.registration.priors.seen import Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, no_match_result

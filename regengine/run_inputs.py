@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
 from regengine.photo.frame import FrameOptions
-from regengine.registration.index.options import BlindOptions
+from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ class RunInputs:
         from regengine.references.day import day_map_of
         from regengine.references.reference import light_map_of
         from regengine.references.run_maps import street_maps_of
-        from regengine.registration.index.options import load_earth_index
 
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:

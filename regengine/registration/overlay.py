@@ -224,7 +224,7 @@ def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
     ground, incidence = see_ground(camera, *np.meshgrid(*map(view.lattice, size)))
     ground[~(incidence <= MAX_MAP_INCIDENCE_DEG)] = np.nan
     values, _ = view.draw((grid,), ground, size[::-1], view.LATTICE_PX)
-    # A pixel is sky where a corner of its cell is, as it is to the one who draws
+    # Where a corner of its cell is sky, `draw` takes a pixel for sky, too
     x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / view.LATTICE_PX for side in size))
     sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
     values[sky > 0.0] = np.nan

@@ -161,9 +161,9 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
     agree = np.hypot(matches.dx, matches.dy) <= params.agreeing_px
     # A peak lies anywhere within the reach but on its border
     chance = np.pi * params.agreeing_px**2 / (2.0 * reach_px - 1.0) ** 2
-    n_agreeing, tail = int(agree.sum()), 1.0
-    if len(matches):
-        tail = float(bdtrc(n_agreeing - 1, len(matches), chance))  # so many or more of them
+    n_agreeing = int(agree.sum())
+    # So many or more of them
+    tail = float(bdtrc(n_agreeing - 1, len(matches), chance)) if len(matches) else 1.0
     return CellProof(
         sample_m=sample_m,
         n_matched=len(matches),

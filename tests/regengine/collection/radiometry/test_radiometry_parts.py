@@ -162,15 +162,14 @@ def test_the_blur_of_the_map_is_measured(sigma: float) -> None:
     assert back == pytest.approx((0.0, sigma), abs=0.3)
 
 
-def test_where_lights_are_all_over_the_darkest_cells_tell_background_and_noise() -> None:
-    rng = np.random.default_rng(2)
-    shape = (60, 80)
-    dim = rng.random(shape) < 0.1
-    radiance = np.where(dim, 2.0, 20.0).astype(np.float32)
-    light = 0.05 + 0.01 * radiance + 0.004 * rng.standard_normal(shape)
+def all_counting(
+    radiance: np.ndarray, light: np.ndarray, north: float = 45.0
+) -> tuple[MapCells, PhotoCells]:
+    """Cells of a map and of a photo that are known, seen and unsaturated everywhere."""
+    shape = radiance.shape
     zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     cells = MapCells(
-        grid=MapGrid("EPSG:4326", 10.0, 45.0, 1 / 240, shape[1], shape[0]),
+        grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
         radiance_nw=radiance,
         known=np.ones(shape, bool),
         saturated=np.zeros(shape, bool),
@@ -186,6 +185,16 @@ def test_where_lights_are_all_over_the_darkest_cells_tell_background_and_noise()
         air_mass=one,
         sigma_m=zero,
     )
+    return cells, photo
+
+
+def test_where_lights_are_all_over_the_darkest_cells_tell_background_and_noise() -> None:
+    rng = np.random.default_rng(2)
+    shape = (60, 80)
+    dim = rng.random(shape) < 0.1
+    radiance = np.where(dim, 2.0, 20.0).astype(np.float32)
+    light = 0.05 + 0.01 * radiance + 0.004 * rng.standard_normal(shape)
+    cells, photo = all_counting(radiance, light)
     found = compare(cells, photo, 0.0)
     assert found.judged.all()
     assert found.background == pytest.approx(np.full(shape, 0.07), abs=1e-3)
@@ -254,25 +263,7 @@ def all_alike(
     """Every cell counts; lights here and there, alike in photo and map."""
     rng = np.random.default_rng(4)
     radiance = np.where(rng.random(shape) < 0.03, 50.0, 0.0).astype(np.float32)
-    zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
-    cells = MapCells(
-        grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
-        radiance_nw=radiance,
-        known=np.ones(shape, bool),
-        saturated=np.zeros(shape, bool),
-        map_step_deg=1 / 240,
-        photo_pixel_deg=1 / 240,
-    )
-    photo = PhotoCells(
-        luminance=(0.05 + 0.01 * radiance).astype(np.float32),
-        seen=one,
-        saturated=zero,
-        pixel_cells=zero,
-        radius_sq=zero,
-        air_mass=one,
-        sigma_m=zero,
-    )
-    return cells, photo
+    return all_counting(radiance, 0.05 + 0.01 * radiance, north)
 
 
 @pytest.mark.parametrize(
